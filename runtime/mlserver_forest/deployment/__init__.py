@@ -1,0 +1,1 @@
+"""From laptop to SageMaker."""

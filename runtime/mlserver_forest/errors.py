@@ -1,0 +1,88 @@
+"""The one exception tree.
+
+Each message says what came, what was expected, where, and what to do. How an
+error travels is decided elsewhere: ``serving/app.py`` maps classes to status
+codes; the command lines use ``exit_code``.
+
+::
+
+    ForestError
+    ├── RequestError              a caller sent something that cannot be answered
+    │   ├── InvalidInput
+    │   ├── PayloadTooLarge
+    │   ├── UnsupportedMediaType
+    │   ├── UnsupportedEncoding
+    │   └── NotAcceptable
+    ├── JobError                  a training job was asked for something impossible
+    │   ├── InvalidHyperparameters
+    │   └── InvalidData
+    ├── UnsupportedEstimator      a fitted model that has no packed form
+    ├── InvalidArtifact           a model directory that must not be served
+    │   └── UntrustedRuntime
+    └── InvalidEnvironment        a variable, port or configuration file
+"""
+
+from collections.abc import Sequence
+
+
+class ForestError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class RequestError(ForestError):
+    """A request that its sender can mend."""
+
+
+class InvalidInput(RequestError):
+    """The body does not hold what the model's schema expects."""
+
+
+class PayloadTooLarge(RequestError):
+    """The body is larger than the server was told to accept."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The body's Content-Type is not one that the server reads."""
+
+
+class UnsupportedEncoding(RequestError):
+    """The body's Content-Encoding is not one that the server reads."""
+
+
+class NotAcceptable(RequestError):
+    """None of the media types in Accept is one that the server writes."""
+
+
+class JobError(ForestError):
+    """A training job that its owner can mend."""
+
+
+class InvalidHyperparameters(JobError):
+    """Hyperparameters that are unknown or out of range, all of them at once."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        count = f"{len(faults)} invalid hyperparameter{'s' if len(faults) != 1 else ''}"
+        super().__init__(f"{count}: " + "; ".join(faults))
+
+
+class InvalidData(JobError):
+    """A channel that cannot be trained on."""
+
+
+class UnsupportedEstimator(ForestError):
+    """A fitted model that cannot be packed into a forest."""
+
+
+class InvalidArtifact(ForestError):
+    """A model directory that is missing, damaged or of another format."""
+
+
+class UntrustedRuntime(InvalidArtifact):
+    """A model directory that names a runtime which the operator has not allowed."""
+
+
+class InvalidEnvironment(ForestError):
+    """A variable or file of the process's surroundings has an impossible value."""

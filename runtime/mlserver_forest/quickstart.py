@@ -1,0 +1,109 @@
+"""``forest quickstart``: the whole product on one small CSV, in one command."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from mlserver_forest.environment import from_environ
+from mlserver_forest.errors import ForestError
+from mlserver_forest.training.cli import train_in
+
+_CALLS = """
+Serving on port {http_port}; Ctrl-C ends it. Three calls to paste into another terminal:
+
+  1. as SageMaker calls it
+curl -s http://localhost:{http_port}/invocations -H 'Content-Type: text/csv' -d '{row}'
+
+  2. V2 over REST
+curl -s http://localhost:{http_port}/v2/models/{name}/infer -H 'Content-Type: application/json' \\
+  -d '{{"inputs": [{{"name": "X", "shape": [1, {width}], "datatype": "FP32", "data": [{row}]}}]}}'
+
+  3. V2 over gRPC
+{python} - <<'PY'
+import numpy, tritonclient.grpc as v2
+x = v2.InferInput("X", [1, {width}], "FP32")
+x.set_data_from_numpy(numpy.array([[{row}]], "float32"))
+print(v2.InferenceServerClient("localhost:{grpc_port}").infer("{name}", [x]).as_numpy("predict"))
+PY
+"""
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file, label first; by default iris.csv, which the package carries.",
+)
+@click.option(
+    "--base-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("forest-quickstart"),
+    show_default=True,
+    help="Where to lay out the files as SageMaker lays them out in /opt/ml.",
+)
+def quickstart(data: Path | None, base_dir: Path) -> None:
+    """Train on a CSV as SageMaker would, then serve the model and show how to call it."""
+    base_dir = base_dir.resolve()
+    _lay_out(base_dir, data)
+    exit_code = train_in(base_dir)
+    if exit_code:
+        sys.exit(exit_code)
+    try:
+        _serve(base_dir)
+    except ForestError as error:
+        click.echo(f"forest quickstart: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _lay_out(base_dir: Path, data: Path | None) -> None:
+    """Write the input that SageMaker would give the container; see contract 1.2 to 1.5."""
+    config, channel = base_dir / "input" / "config", base_dir / "input" / "data" / "training"
+    for directory in (config, channel):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+    if data is None:
+        iris = resources.files("mlserver_forest").joinpath("data", "iris.csv")
+        (channel / "iris.csv").write_bytes(iris.read_bytes())
+    else:
+        shutil.copy(data, channel)
+    files = {
+        "hyperparameters": {"random_state": "0"},
+        "inputdataconfig": {"training": {"TrainingInputMode": "File", "ContentType": "text/csv"}},
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+    }
+    for name, content in files.items():
+        (config / f"{name}.json").write_text(json.dumps(content, indent=2))
+
+
+def _serve(base_dir: Path) -> None:
+    from mlserver_forest.artifact import read_settings
+    from mlserver_forest.serving.server import Server, configure_logging
+
+    environment = replace(from_environ(), base_dir=base_dir)
+    configure_logging()
+    server = Server(environment)
+    settings = read_settings(environment.model_dir, trust_pickle=False)
+    row = _sample_row(base_dir)
+    click.echo(
+        _CALLS.format(
+            http_port=environment.http_port,
+            grpc_port=environment.grpc_port,
+            name=settings["name"],
+            row=row,
+            width=len(settings["inputs"]),
+            python=sys.executable,
+        )
+    )
+    server.run()
+
+
+def _sample_row(base_dir: Path) -> str:
+    """The features of the last row of the training data, to ask the model about."""
+    (path,) = (base_dir / "input" / "data" / "training").iterdir()
+    last = path.read_text("utf-8").strip().splitlines()[-1]
+    return last.partition(",")[2]

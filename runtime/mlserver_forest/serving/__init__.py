@@ -1,0 +1,1 @@
+"""The request's way: media types, payloads, the data plane, and back."""

@@ -1,0 +1,233 @@
+"""The ASGI application: SageMaker's routes here, everything under /v2 in MLServer's app."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from mlserver.errors import MLServerError
+from mlserver.handlers import DataPlane
+
+from mlserver_forest.errors import (
+    ForestError,
+    InvalidInput,
+    NotAcceptable,
+    PayloadTooLarge,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
+from mlserver_forest.schema import Schema
+from mlserver_forest.serving import media_types
+from mlserver_forest.serving.payloads import decode_request
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+STATUS: Mapping[type[ForestError], int] = {
+    InvalidInput: 400,
+    PayloadTooLarge: 413,
+    UnsupportedMediaType: 415,
+    UnsupportedEncoding: 415,
+    NotAcceptable: 406,
+}
+# Bodies above this are decoded in a thread; decoding this much takes about a millisecond.
+_LARGE_BODY = 1 << 16
+# text/* without a charset is ASCII to old clients (RFC 2046); labels may be anything.
+_WRITTEN: Mapping[str, str] = {
+    media_types.CSV: "text/csv; charset=utf-8",
+    media_types.JSON: media_types.JSON,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Application:
+    """SageMaker's contract on MLServer's data plane.
+
+    Args:
+        data_plane: answers inference requests and says whether the model is ready.
+        model_name: the model that /invocations asks.
+        schema: what that model expects.
+        v2: MLServer's own application.
+        metrics: gives the text of /metrics.
+        default_accept: the answer's media type where a request leaves it open;
+            None means the request's own.
+        max_body_bytes: larger bodies are refused before they are read.
+    """
+
+    def __init__(
+        self,
+        data_plane: DataPlane,
+        model_name: str,
+        schema: Schema,
+        v2: ASGIApp,
+        metrics: Callable[[], tuple[bytes, str]],
+        *,
+        default_accept: str | None,
+        max_body_bytes: int,
+    ) -> None:
+        self._data_plane = data_plane
+        self._model_name = model_name
+        self._schema = schema
+        self._v2 = v2
+        self._metrics = metrics
+        self._default_accept = default_accept
+        self._max_body_bytes = max_body_bytes
+        self._routes: Mapping[str, Mapping[str, Handler]] = {
+            "/ping": {"GET": self._ping, "HEAD": self._ping, "POST": self._ping},
+            "/invocations": {"POST": self._invoke},
+            "/metrics": {"GET": self._scrape, "HEAD": self._scrape},
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI boundary: nothing but an answer leaves it."""
+        reply = _Reply(send)
+        try:
+            headers = dict(scope["headers"])
+            body = _BoundedBody(receive, headers, self._max_body_bytes)
+            if scope["path"] == "/v2" or scope["path"].startswith("/v2/"):
+                await self._v2(scope, body, reply)
+                return
+            response = await self._answer(scope, headers, body)
+        except tuple(STATUS) as error:
+            response = _error(STATUS[type(error)], str(error))
+        except MLServerError as error:
+            response = _error(error.status_code, str(error))
+        except _Disconnected:
+            return
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            response = _error(500, "the server failed on this request; its log has the reason")
+        if not reply.started:
+            await reply.send(response)
+
+    async def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], body: "_BoundedBody"
+    ) -> Response:
+        methods = self._routes.get(scope["path"])
+        if methods is None:
+            known = ", ".join((*self._routes, "/v2"))
+            return _error(404, f"there is no {scope['path']!r}; the routes are {known}")
+        handler = methods.get(scope["method"])
+        if handler is None:
+            allowed = ", ".join(methods)
+            error = f"{scope['method']} is not allowed on {scope['path']}; use {allowed}"
+            return _error(405, error, (b"allow", allowed.encode()))
+        return await handler(Request(headers, await body.read()))
+
+    async def _ping(self, request: Request) -> Response:
+        return Response(200 if await self._data_plane.ready() else 503)
+
+    async def _scrape(self, request: Request) -> Response:
+        text, media_type = self._metrics()
+        return Response(200, text, (_content_type(media_type),))
+
+    async def _invoke(self, request: Request) -> Response:
+        if not await self._data_plane.ready():
+            return _error(503, "the model is still being loaded; try again when /ping says 200")
+        sent = media_types.content_type(request.header(b"content-type"))
+        default = self._default_accept or sent.essence
+        accept = media_types.negotiate(request.header(b"accept"), default)
+        arguments = (request.body, sent, accept, self._schema)
+        if len(request.body) > _LARGE_BODY:
+            invocation = await asyncio.to_thread(decode_request, *arguments)
+        else:
+            invocation = decode_request(*arguments)
+        response = await self._data_plane.infer(invocation.request, self._model_name)
+        return Response(
+            200, invocation.encode(response), (_content_type(_WRITTEN[invocation.media_type]),)
+        )
+
+
+class _Disconnected(Exception):
+    """The client left before its request was complete."""
+
+
+class _BoundedBody:
+    """A request's ``receive`` that never hands out more than the allowed bytes."""
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> None:
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if encoding.strip().lower() not in ("", "identity"):
+            raise UnsupportedEncoding(
+                f"Content-Encoding {encoding!r} is not read; send the body uncompressed"
+            )
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        self._check(int(headers.get(b"content-length", b"0")))
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        self._check(self._size)
+        return message
+
+    async def read(self) -> bytes:
+        parts = []
+        while True:
+            message = await self()
+            if message["type"] == "http.disconnect":
+                raise _Disconnected
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise PayloadTooLarge(
+                f"the body has {size} bytes or more; at most {self._limit} are accepted; "
+                "send fewer rows at a time, or raise MAX_CONTENT_LENGTH"
+            )
+
+
+class _Reply:
+    """A request's ``send`` that knows whether an answer was begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+    async def send(self, response: Response) -> None:
+        length = (b"content-length", str(len(response.body)).encode())
+        headers = [*response.headers, length]
+        await self({"type": "http.response.start", "status": response.status, "headers": headers})
+        await self({"type": "http.response.body", "body": response.body})
+
+
+def _error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:
+    body = orjson.dumps({"error": message})
+    return Response(status, body, (_content_type(media_types.JSON), *headers))
+
+
+def _content_type(media_type: str) -> tuple[bytes, bytes]:
+    return b"content-type", media_type.encode()

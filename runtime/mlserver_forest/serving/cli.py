@@ -1,0 +1,37 @@
+"""The command ``serve``, which SageMaker calls in the container."""
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from mlserver_forest.errors import ForestError
+
+
+@click.command()
+def serve() -> None:
+    """Serve the model in /opt/ml/model on port 8080, and V2 gRPC on 8081.
+
+    Everything is set by environment variables: SAGEMAKER_BASE_DIR (/opt/ml),
+    SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"),
+    SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT, MAX_CONTENT_LENGTH (bytes),
+    FOREST_TRUST_PICKLE (false).
+    """
+    # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
+    signal.signal(signal.SIGTERM, _leave)
+    from mlserver_forest.environment import from_environ
+
+    try:
+        from mlserver_forest.serving.server import Server, configure_logging
+
+        configure_logging()
+        Server(from_environ()).run()
+    except ForestError as error:
+        click.echo(f"serve: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(0)

@@ -1,0 +1,167 @@
+"""The composition root: environment -> MLServer's pieces -> app -> a running server."""
+
+import asyncio
+import json
+import logging.config
+import signal
+import socket
+from importlib import resources
+from types import FrameType
+
+import prometheus_client
+import uvicorn
+import uvloop
+from mlserver import ModelSettings, Settings
+from mlserver.errors import MLServerError
+from mlserver.grpc import GRPCServer
+from mlserver.registry import MultiModelRegistry
+
+from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
+from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
+from mlserver_forest.schema import Schema, from_metadata
+from mlserver_forest.serving import media_types
+from mlserver_forest.serving.app import Application
+from mlserver_forest.serving.repository import (
+    FixedRepositoryHandlers,
+    ModelDirectory,
+    ReadyWhenLoaded,
+)
+from mlserver_forest.serving.v2 import v2_application
+
+logger = logging.getLogger(__name__)
+
+_HOST = "0.0.0.0"
+_BACKLOG = 2048
+# SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
+_DRAIN_SECONDS = 20
+
+
+class Server:
+    """MLServer's pieces, put together for one model.
+
+    Raises:
+        InvalidArtifact: if the model must not be served.
+        InvalidEnvironment: if a port is taken or a variable has an impossible value.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        _check_default_accept(environment.default_accept)
+        settings = _settings(environment)
+        repository = ModelDirectory(
+            environment.model_dir, trust_pickle=environment.trust_pickle
+        )
+        self._model_settings = repository.settings()
+        self._registry = MultiModelRegistry()
+        data_plane = ReadyWhenLoaded(settings, self._registry)
+        handlers = FixedRepositoryHandlers(repository, self._registry)
+        app = Application(
+            data_plane,
+            self._model_settings.name,
+            _schema(self._model_settings),
+            v2_application(settings, data_plane, handlers),
+            _metrics,
+            default_accept=environment.default_accept,
+            max_body_bytes=environment.max_body_bytes,
+        )
+        self._http = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+        self._grpc = None
+        if environment.grpc_port is not None:
+            # gRPC opens its port with SO_REUSEPORT and would share one that is taken.
+            _listen(environment.grpc_port, "FOREST_GRPC_PORT").close()
+            self._grpc = GRPCServer(settings, data_plane, handlers)
+        self._socket = _listen(environment.http_port, "SAGEMAKER_BIND_TO_PORT")
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then finish what was begun.
+
+        Raises:
+            InvalidArtifact: if the model fails to load; nothing was ever ready.
+        """
+        # Uvicorn raises the signal that stopped it once more when it is done
+        # (0.54, ``capture_signals``); by then this handler is back and ends nothing.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._http.should_exit = True
+
+    async def _serve(self) -> None:
+        http = asyncio.create_task(self._http.serve(sockets=[self._socket]))
+        grpc = asyncio.create_task(self._grpc.start()) if self._grpc else None
+        try:
+            await self._load()
+            await http
+        finally:
+            self._http.should_exit = True
+            await http
+            if self._grpc and grpc:
+                await self._grpc.stop()
+                await grpc
+
+    async def _load(self) -> None:
+        try:
+            await self._registry.load(self._model_settings)
+        except MLServerError as error:
+            raise InvalidArtifact(f"the model cannot be loaded: {error}") from error
+        logger.info("model %r is ready", self._model_settings.name)
+
+
+def _settings(environment: Environment) -> Settings:
+    """MLServer's settings: settings.json, and what the environment decides."""
+    packaged = json.loads(read_packaged("settings.json"))
+    grpc_port = environment.grpc_port or DEFAULT_GRPC_PORT
+    return Settings(
+        **packaged, host=_HOST, http_port=environment.http_port, grpc_port=grpc_port
+    )
+
+
+def read_packaged(name: str) -> str:
+    """The text of a file from the top-level folder ``settings/``, which the wheel carries."""
+    return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
+
+
+def _schema(settings: ModelSettings) -> Schema:
+    return from_metadata(
+        [tensor.model_dump(mode="json") for tensor in settings.inputs],
+        [tensor.model_dump(mode="json") for tensor in settings.outputs],
+    )
+
+
+def _metrics() -> tuple[bytes, str]:
+    return prometheus_client.generate_latest(), prometheus_client.CONTENT_TYPE_LATEST
+
+
+def _check_default_accept(media_type: str | None) -> None:
+    if media_type is not None and media_type not in media_types.SUPPORTED:
+        raise InvalidEnvironment(
+            f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {media_type!r}; "
+            f"expected one of {', '.join(media_types.SUPPORTED)}"
+        )
+
+
+def _listen(port: int, variable: str) -> socket.socket:
+    try:
+        return socket.create_server((_HOST, port), backlog=_BACKLOG)
+    except OSError as error:
+        raise InvalidEnvironment(
+            f"port {port} cannot be opened: {error.strerror}; "
+            f"end the process that has it, or set {variable} to another port"
+        ) from error
+
+
+def configure_logging() -> None:
+    """Log to standard output as settings/logging.json says."""
+    logging.config.dictConfig(json.loads(read_packaged("logging.json")))

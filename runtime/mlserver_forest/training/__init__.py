@@ -1,0 +1,1 @@
+"""The training job's way: configuration, data, estimator, evaluation, artifact."""

@@ -1,0 +1,120 @@
+"""/opt/ml/input/config/*.json -> TrainingConfig."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlserver_forest.errors import InvalidData, InvalidEnvironment
+
+TRAINING_CHANNELS = ("training", "train")
+VALIDATION_CHANNEL = "validation"
+# Newer SageMaker text says that FastFile jobs show File; both are plain directories.
+_DIRECTORY_MODES = frozenset({"File", "FastFile"})
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One entry of inputdataconfig.json, and the directory of its files."""
+
+    name: str
+    directory: Path
+    content_type: str | None = None
+    mode: str = "File"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What SageMaker told the job.
+
+    Attributes:
+        base_dir: /opt/ml or its stand-in.
+        hyperparameters: as they stand in hyperparameters.json, still strings.
+        channels: by name.
+        hosts: the machines of the job.
+    """
+
+    base_dir: Path
+    hyperparameters: Mapping[str, Any]
+    channels: Mapping[str, Channel]
+    hosts: tuple[str, ...]
+
+    @property
+    def model_dir(self) -> Path:
+        return self.base_dir / "model"
+
+    def training_channel(self) -> Channel:
+        """The channel to learn from.
+
+        Raises:
+            InvalidData: if it is missing, or given under both of its names.
+        """
+        found = [self.channels[name] for name in TRAINING_CHANNELS if name in self.channels]
+        if len(found) == 1:
+            return found[0]
+        given = ", ".join(map(repr, self.channels)) or "none"
+        fault = "there is no channel" if not found else "there are two channels"
+        raise InvalidData(
+            f"{fault} with the training data; expected exactly one of "
+            f"{' or '.join(map(repr, TRAINING_CHANNELS))}; channels given: {given}"
+        )
+
+    def validation_channel(self) -> Channel | None:
+        return self.channels.get(VALIDATION_CHANNEL)
+
+
+def read_config(base_dir: Path) -> TrainingConfig:
+    """Read the three files of input/config; each may be absent off the platform.
+
+    Raises:
+        InvalidEnvironment: if a file is not the JSON that SageMaker writes.
+        InvalidData: if a channel has a mode that this version does not read, or
+            the job has several machines.
+    """
+    directory = base_dir / "input" / "config"
+    resources = _read_object(directory / "resourceconfig.json")
+    hosts = tuple(resources.get("hosts") or ("algo-1",))
+    if len(hosts) > 1:
+        raise InvalidData(
+            f"the job has {len(hosts)} machines ({', '.join(hosts)}); this version trains on "
+            "one; set InstanceCount to 1"
+        )
+    return TrainingConfig(
+        base_dir=base_dir,
+        hyperparameters=_read_object(directory / "hyperparameters.json"),
+        channels=_channels(base_dir, _read_object(directory / "inputdataconfig.json")),
+        hosts=hosts,
+    )
+
+
+def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Channel]:
+    data = base_dir / "input" / "data"
+    if not described:
+        # No description at all, as in a folder laid out by hand: take the known names.
+        names = (*TRAINING_CHANNELS, VALIDATION_CHANNEL)
+        return {name: Channel(name, data / name) for name in names if (data / name).is_dir()}
+    return {name: _channel(name, data / name, entry) for name, entry in described.items()}
+
+
+def _channel(name: str, directory: Path, entry: Any) -> Channel:
+    entry = entry if isinstance(entry, dict) else {}
+    mode = entry.get("TrainingInputMode") or "File"
+    if mode not in _DIRECTORY_MODES:
+        raise InvalidData(
+            f"channel {name!r} has TrainingInputMode {mode!r}; "
+            "this version reads File and FastFile; change the channel's InputMode"
+        )
+    return Channel(name, directory, entry.get("ContentType"), mode)
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidEnvironment(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidEnvironment(f"{path} holds {type(content).__name__}; expected a JSON object")
+    return content

@@ -1,0 +1,132 @@
+"""The training job: configuration in, model directory out."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest import artifact
+from mlserver_forest.errors import InvalidData
+from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.schema import Schema
+from mlserver_forest.training import hyperparameters as hp
+from mlserver_forest.training.channels import Table, read_channel
+from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.estimators import make_estimator
+from mlserver_forest.training.evaluation import evaluate, hold_out, metric_lines
+from mlserver_forest.training.targets import Target, learn_target
+
+MODEL_NAME = "forest"
+
+_RECORDED = ("mlserver-forest", "scikit-learn", "treelite", "numpy")
+# Enough rows for the kernel's path of eight rows at a time, twice, and for its remainder.
+_SELF_TEST_ROWS = 17
+_MANY_CLASSES = 200
+
+Say = Callable[[str], None]
+
+
+def run(config: TrainingConfig, say: Say) -> None:
+    """Train a forest and write it to ``config.model_dir``.
+
+    Args:
+        config: what SageMaker told the job.
+        say: takes each line of the log.
+
+    Raises:
+        JobError: naming what is wrong with hyperparameters or data.
+    """
+    chosen = hp.parse(config.hyperparameters)
+    table = read_channel(config.training_channel(), chosen.header)
+    target = learn_target(table, chosen.task)
+    say(_summary(table, target))
+    x, y = table.features, target.encode(table)
+    validation = _validation(config, chosen, table, target)
+    estimator = make_estimator(chosen, target.kind, target.classes)
+    if validation is not None:
+        _fit(estimator, x, y)
+        _report(estimator, *validation, target, say)
+    else:
+        _evaluate_on_hold_out(chosen, x, y, target, say)
+        _fit(estimator, x, y)
+    artifact.save(
+        config.model_dir,
+        import_estimator(estimator),
+        Schema(table.names, target.kind, target.classes),
+        name=MODEL_NAME,
+        versions=[f"{name}/{version(name)}" for name in _RECORDED],
+        self_test=_self_test(estimator, x, target),
+    )
+    say(f"wrote the model to {config.model_dir}")
+
+
+def _validation(
+    config: TrainingConfig, chosen: hp.Hyperparameters, training: Table, target: Target
+) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+    channel = config.validation_channel()
+    if channel is None:
+        return None
+    table = read_channel(channel, chosen.header)
+    if len(table.names) != len(training.names) or (
+        table.names != training.names and table.files[0][2] and training.files[0][2]
+    ):
+        raise InvalidData(
+            f"{table.place(0)}: the validation channel's columns {', '.join(table.names)} "
+            f"are not those of the training channel: {', '.join(training.names)}"
+        )
+    return table.features, target.encode(table)
+
+
+def _evaluate_on_hold_out(
+    chosen: hp.Hyperparameters, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
+) -> None:
+    split = hold_out(y, target.kind, chosen.validation_fraction, chosen.random_state or 0)
+    if split is None:
+        say("too few rows to hold some out; no validation metrics")
+        return
+    learn, held_out = split
+    say(
+        f"no validation channel: validating on {len(held_out)} held-out rows; "
+        "the model itself is fitted on all rows"
+    )
+    estimator = make_estimator(chosen, target.kind, target.classes)
+    _fit(estimator, x[learn], y[learn])
+    _report(estimator, x[held_out], y[held_out], target, say)
+
+
+def _fit(estimator: Any, x: NDArray[np.float32], y: NDArray[Any]) -> None:
+    try:
+        estimator.fit(x, y)
+    except ValueError as error:
+        raise InvalidData(f"scikit-learn cannot fit these rows: {error}") from error
+
+
+def _report(
+    estimator: Any, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
+) -> None:
+    for line in metric_lines("validation", evaluate(estimator, x, y, target.kind)):
+        say(line)
+
+
+def _self_test(
+    estimator: Any, x: NDArray[np.float32], target: Target
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Rows spread over the data, and scikit-learn's answers summed in its own order."""
+    rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
+    estimator.set_params(n_jobs=1)
+    if target.kind == "classification":
+        return rows, estimator.predict_proba(rows)
+    return rows, estimator.predict(rows).reshape(-1, 1)
+
+
+def _summary(table: Table, target: Target) -> str:
+    rows, columns = table.features.shape
+    text = f"read {rows} rows with {columns} features from {len(table.files)} file(s): "
+    if target.kind == "regression":
+        return text + "a regression"
+    hint = ""
+    if len(target.classes) > _MANY_CLASSES:
+        hint = "; if the label is a quantity, set task=regression"
+    return text + f"a classification with {len(target.classes)} classes{hint}"
