@@ -1,5 +1,6 @@
 """Fitted estimator -> Forest, through Treelite. Used in training and packing only."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,85 +38,83 @@ def import_estimator(estimator: Any) -> Forest:
         raise UnsupportedEstimator(
             f"this {name} has {estimator.n_outputs_} outputs; only one output can be packed"
         )
-    return pack(treelite.sklearn.import_model(estimator))
+    return _pack(
+        treelite.sklearn.import_model(estimator),
+        # Treelite 4.8 divides a classifier's leaf vector by its sum, which changes the last
+        # bit where scikit-learn's own does not add up to exactly 1.
+        [tree.tree_.value[:, 0, :] for tree in estimator.estimators_],
+    )
 
 
-def pack(model: Any) -> Forest:
-    """Pack an averaging Treelite model whose leaves hold float64 values."""
+def _pack(model: Any, values: Sequence[NDArray[np.float64]]) -> Forest:
+    """Pack an averaging Treelite model.
+
+    Args:
+        model: the trees, their nodes numbered as in ``values``.
+        values: per tree, (n_nodes, n_outputs) what its leaves answer.
+    """
     n_features = int(model.num_feature)
     trees = [_Tree(model.get_tree_accessor(i)) for i in range(model.num_tree)]
-    n_outputs = int(np.prod(model.get_header_accessor().get_field("leaf_vector_shape")))
-    shift = max(tree.size for tree in trees).bit_length()
-    word = _word_type(shift + 1 + max(1, (n_features - 1).bit_length()), trees)
-    ordered = [tree.breadth_first() for tree in trees]
-    values, rows = _distinct(
-        [tree.leaf_values(order, n_outputs) for tree, order in zip(trees, ordered, strict=True)]
-    )
-    nodes = [tree.nodes(order, word, shift) for tree, order in zip(trees, ordered, strict=True)]
     sizes = [tree.size for tree in trees]
+    shift = max(sizes).bit_length()
+    word = _word_type(shift + 1 + max(1, (n_features - 1).bit_length()), sum(sizes))
+    leaf_values, leaf_rows = _distinct(
+        [tree.leaf_values(own) for tree, own in zip(trees, values, strict=True)]
+    )
     return Forest(
-        nodes=np.concatenate(nodes),
+        nodes=np.concatenate([tree.nodes(word, shift) for tree in trees]),
         roots=np.concatenate([[0], np.cumsum(sizes)]).astype(word),
-        leaf_rows=rows,
-        leaf_values=values,
+        leaf_rows=leaf_rows,
+        leaf_values=leaf_values,
         shift=shift,
         n_features=n_features,
     )
 
 
 class _Tree:
-    """One tree as Treelite's accessor gives it: arrays over its nodes."""
+    """One tree as Treelite's accessor gives it, put in breadth-first order."""
 
     def __init__(self, accessor: Any) -> None:
         read = accessor.get_field
-        self._left, self._right = np.array(read("cleft")), np.array(read("cright"))
-        self._feature = np.array(read("split_index"))
-        self._threshold = np.array(read("threshold"), dtype=np.float64)
-        self._default_left = np.array(read("default_left"), dtype=bool)
-        self._value = np.array(read("leaf_value"), dtype=np.float64)
-        self._vector = np.array(read("leaf_vector"), dtype=np.float64)
-        self._vector_begin = np.array(read("leaf_vector_begin"))
-        self.size = int(self._left.size)
-
-    def breadth_first(self) -> NDArray[np.int64]:
-        """The nodes' numbers, level after level, siblings side by side."""
-        levels = [np.zeros(1, np.int64)]
-        while True:
-            inner = levels[-1][self._left[levels[-1]] != -1]
-            if not inner.size:
-                return np.concatenate(levels)
-            levels.append(np.stack([self._left[inner], self._right[inner]], axis=1).ravel())
-
-    def nodes(self, order: NDArray[np.int64], word: type, shift: int) -> NDArray[Any]:
-        """(size, 2) words in the given order; see ``kernel.py`` for their meaning."""
+        left, right = np.array(read("cleft")), np.array(read("cright"))
+        self.size = int(left.size)
+        self._order = _breadth_first(left, right)
         position = np.empty(self.size, np.int64)
-        position[order] = np.arange(self.size)
-        left = self._left[order]
-        leaf = left == -1
-        child = np.where(leaf, np.arange(self.size), position[left])
-        feature = np.where(leaf, 0, self._feature[order])
-        missing_right = ~(leaf | self._default_left[order])
+        position[self._order] = np.arange(self.size)
+        left = left[self._order]
+        self._leaf = left == -1
+        self._child = np.where(self._leaf, np.arange(self.size), position[left])
+        self._feature = np.where(self._leaf, 0, np.array(read("split_index"))[self._order])
+        default_left = np.array(read("default_left"), dtype=bool)[self._order]
+        self._missing_right = ~(self._leaf | default_left)
+        threshold = np.array(read("threshold"), dtype=np.float64)[self._order]
+        self._threshold = np.where(self._leaf, np.inf, threshold)
+
+    def nodes(self, word: type, shift: int) -> NDArray[Any]:
+        """(size, 2) words; see ``kernel.py`` for their meaning."""
         nodes = np.empty((self.size, 2), word)
-        nodes[:, 1] = (
-            (feature.astype(word) << word(shift + 1))
-            | (missing_right.astype(word) << word(shift))
-            | child.astype(word)
-        )
-        threshold = np.where(leaf, np.inf, self._threshold[order])
         floats = np.float32 if word is np.uint32 else np.float64
-        nodes[:, 0] = round_down(threshold, floats).view(word)
+        nodes[:, 0] = round_down(self._threshold, floats).view(word)
+        nodes[:, 1] = (
+            (self._feature.astype(word) << word(shift + 1))
+            | (self._missing_right.astype(word) << word(shift))
+            | self._child.astype(word)
+        )
         return nodes
 
-    def leaf_values(self, order: NDArray[np.int64], n_outputs: int) -> NDArray[np.float64]:
-        """(size, n_outputs) values in the given order; zeros for inner nodes."""
-        values = np.zeros((self.size, n_outputs))
-        leaf = self._left[order] == -1
-        if not self._vector.size:
-            values[leaf, 0] = self._value[order][leaf]
-            return values
-        begin = self._vector_begin[order][leaf].astype(np.int64)
-        values[leaf] = self._vector[begin[:, None] + np.arange(n_outputs)]
-        return values
+    def leaf_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(size, n_outputs) in breadth-first order; zeros for inner nodes."""
+        return np.where(self._leaf[:, None], values[self._order], 0.0)
+
+
+def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]:
+    """The nodes' numbers, level after level, siblings side by side."""
+    levels = [np.zeros(1, np.int64)]
+    while True:
+        inner = levels[-1][left[levels[-1]] != -1]
+        if not inner.size:
+            return np.concatenate(levels)
+        levels.append(np.stack([left[inner], right[inner]], axis=1).ravel())
 
 
 def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
@@ -132,10 +131,9 @@ def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
     return rounded
 
 
-def _word_type(bits: int, trees: list[_Tree]) -> type:
+def _word_type(bits: int, n_nodes: int) -> type:
     """The narrowest unsigned type for the words and for the number of all nodes."""
-    total = sum(tree.size for tree in trees)
-    return np.uint32 if max(bits, total.bit_length()) <= 32 else np.uint64
+    return np.uint32 if max(bits, n_nodes.bit_length()) <= 32 else np.uint64
 
 
 def _distinct(values: list[NDArray[np.float64]]) -> tuple[NDArray[Any], NDArray[np.uint32]]:

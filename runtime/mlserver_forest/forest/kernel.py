@@ -35,12 +35,12 @@ def _walk(x, row, thresholds, words, root, shift):  # type: ignore[no-untyped-de
     """The leaf that one row reaches in one tree; the row may have missing values."""
     mask = (words.dtype.type(1) << shift) - words.dtype.type(1)
     one = words.dtype.type(1)
-    node = root
+    node = np.uint64(root)
     while True:
         word = words[node]
         value = x[row, word >> (shift + one)]
         right = (value > thresholds[node]) | ((value != value) & ((word >> shift) & one != 0))
-        following = root + (word & mask) + words.dtype.type(right)
+        following = root + (word & mask) + np.uint64(right)
         if following == node:
             return node
         node = following
@@ -87,24 +87,24 @@ def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, 
                         row += 1
                     continue
                 # Eight rows without missing values step together, in registers.
-                a = b = c = d = e = f = g = h = root
+                a = b = c = d = e = f = g = h = np.uint64(root)
                 while True:
                     w = words[a]
-                    a1 = root + (w & mask) + (x[row, w >> feature] > thresholds[a])
+                    a1 = root + (w & mask) + np.uint64(x[row, w >> feature] > thresholds[a])
                     w = words[b]
-                    b1 = root + (w & mask) + (x[row + 1, w >> feature] > thresholds[b])
+                    b1 = root + (w & mask) + np.uint64(x[row + 1, w >> feature] > thresholds[b])
                     w = words[c]
-                    c1 = root + (w & mask) + (x[row + 2, w >> feature] > thresholds[c])
+                    c1 = root + (w & mask) + np.uint64(x[row + 2, w >> feature] > thresholds[c])
                     w = words[d]
-                    d1 = root + (w & mask) + (x[row + 3, w >> feature] > thresholds[d])
+                    d1 = root + (w & mask) + np.uint64(x[row + 3, w >> feature] > thresholds[d])
                     w = words[e]
-                    e1 = root + (w & mask) + (x[row + 4, w >> feature] > thresholds[e])
+                    e1 = root + (w & mask) + np.uint64(x[row + 4, w >> feature] > thresholds[e])
                     w = words[f]
-                    f1 = root + (w & mask) + (x[row + 5, w >> feature] > thresholds[f])
+                    f1 = root + (w & mask) + np.uint64(x[row + 5, w >> feature] > thresholds[f])
                     w = words[g]
-                    g1 = root + (w & mask) + (x[row + 6, w >> feature] > thresholds[g])
+                    g1 = root + (w & mask) + np.uint64(x[row + 6, w >> feature] > thresholds[g])
                     w = words[h]
-                    h1 = root + (w & mask) + (x[row + 7, w >> feature] > thresholds[h])
+                    h1 = root + (w & mask) + np.uint64(x[row + 7, w >> feature] > thresholds[h])
                     moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
                     moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
                     a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1

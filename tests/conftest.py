@@ -1,0 +1,50 @@
+"""Fixtures: a real small forest, its artifact, and real server processes."""
+
+import numpy as np
+import pytest
+from support import IRIS, launch, save_model
+
+@pytest.fixture(scope="session")
+def iris():
+    """The features, float32 (150, 4), and the species, strings (150,)."""
+    rows = [line.split(",") for line in IRIS.read_text().split()]
+    x = np.array([[float(value) for value in row[1:]] for row in rows], np.float32)
+    return x, np.array([row[0] for row in rows])
+
+
+@pytest.fixture(scope="session")
+def iris_forest(iris):
+    """A fitted scikit-learn forest of 25 trees on iris."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(25, random_state=1).fit(*iris)
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory, iris, iris_forest):
+    """The artifact of ``iris_forest``; tests must not change it."""
+    return save_model(tmp_path_factory.mktemp("ml") / "model", iris_forest, iris[0])
+
+
+@pytest.fixture
+def start_serve():
+    """Start the real ``serve`` on a model directory; ended after the test."""
+    started = []
+
+    def start(model_dir, **variables):
+        started.append(launch(model_dir, **variables))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def iris_server(model_dir):
+    """One real server on the iris forest for the tests of a module."""
+    server = launch(model_dir)
+    try:
+        yield server.wait_until_ready()
+    finally:
+        server.end()

@@ -1,0 +1,78 @@
+"""V2 tensors: what datatype and shape declare is what is there, or the request is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats import v2_tensor
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("datatype", "shape", "data", "expected"),
+    [
+        ("FP32", [1, 2], [1, 2.5], [[1, 2.5]]),
+        ("FP32", [1, 2], [[1, 2.5]], [[1, 2.5]]),
+        ("FP64", [2, 1], [[1], [None]], [[1], [NAN]]),
+        ("FP64", [2], [None, None], [NAN, NAN]),
+        ("INT64", [2], [1, -2], [1, -2]),
+        ("UINT64", [1], [2**64 - 1], [2**64 - 1]),
+        ("BOOL", [2], [True, False], [True, False]),
+        ("FP32", [0, 2], [], np.empty((0, 2))),
+        ("FP16", [1], [0.5], [0.5]),
+        ("FP32", [2], np.array([1, 2], np.int64), [1, 2]),
+    ],
+)
+def test_a_tensor_is_read(datatype, shape, data, expected):
+    array = v2_tensor.to_array("x", datatype, shape, data)
+    assert array.dtype == v2_tensor.DTYPES[datatype]
+    assert np.array_equal(array, np.array(expected, array.dtype), equal_nan=datatype[0] == "F")
+
+
+@pytest.mark.parametrize(
+    ("datatype", "shape", "data", "fault"),
+    [
+        ("FP32", [1, 3], [1, 2], "input 'x' declares shape [1, 3] but holds 2 values"),
+        ("FP32", [-1, -2], [1, 2], "declares shape [-1, -2]"),
+        ("FP32", [2**62, 4], [1], "declares shape"),
+        ("BYTES", [1], ["a"], "input 'x' has datatype BYTES; the model reads BOOL"),
+        ("FP99", [1], [1], "input 'x' has datatype FP99"),
+        ("FP32", [1], ["1.5"], "input 'x' is declared FP32 but holds '1.5'"),
+        ("FP32", [2], [1, "a"], "declared FP32 but holds"),
+        ("INT64", [1], [1.5], "input 'x' is declared INT64 but holds 1.5"),
+        ("INT64", [1], [None], "declared INT64 but holds None"),
+        ("UINT8", [1], [256], "input 'x' holds numbers that do not fit UINT8"),
+        ("UINT8", [1], [-1], "do not fit UINT8"),
+        ("INT64", [1], [2**63], "do not fit INT64"),
+        ("FP32", [2], [[1], [2, 3]], "input 'x' is no tensor of numbers"),
+        ("FP32", [1], [{"a": 1}], "declared FP32 but holds {'a': 1}"),
+        ("BOOL", [1], [2], "declared BOOL but holds 2"),
+    ],
+)
+def test_a_fault_is_named(datatype, shape, data, fault):
+    with pytest.raises(InvalidInput) as caught:
+        v2_tensor.to_array("x", datatype, shape, data)
+    assert fault in str(caught.value)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(
+    st.sampled_from([*v2_tensor.DTYPES, "BYTES"]),
+    st.lists(st.integers(-2, 2**65), max_size=3),
+    anything,
+)
+def test_any_tensor_is_read_or_refused(datatype, shape, data):
+    try:
+        array = v2_tensor.to_array("x", datatype, shape, data)
+    except InvalidInput:
+        return
+    assert list(array.shape) == shape

@@ -1,0 +1,132 @@
+"""Helpers of the tests: /opt/ml trees laid out as SageMaker does, and server processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from mlserver_forest import artifact
+from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.schema import Schema
+
+ROOT = Path(__file__).parent.parent
+IRIS = ROOT / "data" / "iris.csv"
+PAYLOAD = ROOT / "data" / "payload.csv"
+BIN = Path(sys.executable).parent
+IRIS_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+
+
+def save_model(directory, estimator, x, *, names=IRIS_NAMES, name="forest"):
+    """Write the artifact of a fitted forest, as training does."""
+    if hasattr(estimator, "classes_"):
+        classes = tuple(estimator.classes_.tolist())
+        schema = Schema(names, "classification", classes)
+        answers = estimator.predict_proba(x)
+    else:
+        schema = Schema(names, "regression")
+        answers = estimator.predict(x).reshape(-1, 1)
+    forest = import_estimator(estimator)
+    artifact.save(
+        directory, forest, schema, name=name, versions=["test/1"], self_test=(x[:17], answers[:17])
+    )
+    return directory
+
+
+def lay_out(base, channels, hyperparameters=None, content_type="text/csv", **files):
+    """Write input/config and input/data as SageMaker does.
+
+    ``channels`` maps a channel to its files: name -> text or bytes.
+    """
+    config = base / "input" / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    for channel, contents in channels.items():
+        for name, content in contents.items():
+            path = base / "input" / "data" / channel / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    described = {
+        name: {"TrainingInputMode": "File", "ContentType": content_type} for name in channels
+    }
+    documents = {
+        "hyperparameters": hyperparameters or {},
+        "inputdataconfig": described,
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+        **files,
+    }
+    for name, document in documents.items():
+        (config / f"{name}.json").write_text(json.dumps(document))
+    return base
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def clean_environ(**variables):
+    """This process's environment without what would change a server, plus ``variables``."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SAGEMAKER", "MLSERVER", "FOREST", "PROMETHEUS"))
+    }
+    return kept | {"PYTHONUNBUFFERED": "1"} | variables
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen
+    http_port: int
+    grpc_port: int
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def wait_until_ready(self, path="/ping", seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"exited: {self.process.communicate()}"
+            try:
+                if httpx.get(self.url + path, timeout=2).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"{path} did not say 200 within {seconds} s")
+
+    def stop(self, number=signal.SIGTERM):
+        """Send a signal; return exit code, stdout and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def launch(model_dir, **variables):
+    """Start the real ``serve`` on a model directory, on free ports."""
+    http_port, grpc_port = free_port(), free_port()
+    environ = clean_environ(
+        **{
+            "SAGEMAKER_BASE_DIR": str(Path(model_dir).parent),
+            "SAGEMAKER_BIND_TO_PORT": str(http_port),
+            "FOREST_GRPC_PORT": str(grpc_port),
+            **variables,
+        }
+    )
+    process = subprocess.Popen(
+        [BIN / "serve"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    return Running(process, http_port, grpc_port)

@@ -1,0 +1,107 @@
+"""The import rules of the house: layers, and what must not know what."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import mlserver_forest
+
+PACKAGE = Path(mlserver_forest.__file__).parent
+# A unit imports only from units of a lower number.
+LAYERS = {
+    "errors": 0,
+    "environment": 1,
+    "schema": 1,
+    "formats": 2,
+    "forest": 2,
+    "artifact": 3,
+    "model": 4,
+    "serving": 5,
+    "training": 5,
+    "deployment": 5,
+    "quickstart": 6,
+    "cli": 7,
+}
+FORBIDDEN = {
+    "serving/app.py": {"numpy"},
+    "serving/repository.py": {"numpy"},
+    "serving/server.py": {"numpy"},
+    "formats": {"mlserver", "starlette", "fastapi", "uvicorn"},
+    "forest": {"mlserver", "starlette", "fastapi", "uvicorn"},
+    "training": {"mlserver"},
+    "deployment": {"numpy"},
+    "artifact.py": {"mlserver"},
+    "schema.py": {"mlserver"},
+}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def unit_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path):
+    """Every module that a file imports, at the top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Name):
+            yield node.id
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_lower_layers(path):
+    """serving, training and deployment share a layer, so none imports another."""
+    unit = unit_of(path)
+    if unit == "__init__":
+        return
+    for module in imports_of(path):
+        parts = module.split(".")
+        if parts[0] != "mlserver_forest" or len(parts) == 1 or parts[1] not in LAYERS:
+            continue
+        assert parts[1] == unit or LAYERS[parts[1]] < LAYERS[unit], f"{unit} imports {module}"
+
+
+@pytest.mark.parametrize("place", FORBIDDEN)
+def test_a_place_does_not_know_what_is_none_of_its_business(place):
+    for path in MODULES:
+        if name_of(path) == place or name_of(path).startswith(place + "/"):
+            known = {module.split(".")[0] for module in imports_of(path)}
+            assert not known & FORBIDDEN[place], path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_environment_reads_the_environment(path):
+    if unit_of(path) == "environment":
+        return
+    assert not {"os.environ", "os.getenv", "environ", "getenv"} & set(calls_of(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_evaluates_or_unpickles(path):
+    assert not {"eval", "exec", "compile", "pickle", "joblib"} & set(calls_of(path))
+    assert not {"pickle", "joblib", "cloudpickle", "dill"} & set(imports_of(path))
+
+
+def test_every_module_has_a_place_in_the_layers():
+    assert {unit_of(path) for path in MODULES} - {"__init__"} == set(LAYERS)
+
+
+def test_modules_stay_small_enough_to_hold_one_noun():
+    sizes = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: size for name, size in sizes.items() if size > 300} == {}
