@@ -30,7 +30,7 @@ FOREST_FILE = "forest.safetensors"
 SETTINGS_FILE = "model-settings.json"
 FOREST_RUNTIME = "mlserver_forest.ForestModel"
 # Runtimes that unpickle what they load, hence run whatever the file says.
-PICKLE_RUNTIMES = frozenset({"mlserver_sklearn.SKLearnModel"})
+PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
 
 _FORMAT = "mlserver-forest"
 _FORMAT_VERSION = 1
@@ -109,7 +109,6 @@ def load_forest(path: Path) -> Forest:
         raise _damaged(path, f"its header cannot be understood ({error!r})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
-    forest.warm_up()
     check_answers(forest, rows, expected)
     return forest
 
@@ -122,6 +121,7 @@ def check_answers(
     Raises:
         InvalidArtifact: if any bit differs.
     """
+    forest.warm_up()
     try:
         together = forest.predict_values(rows)
         alone = [forest.predict_values(rows[i : i + 1]) for i in range(len(rows))]
@@ -176,7 +176,7 @@ def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
     if runtime == FOREST_RUNTIME:
         return
     if runtime not in PICKLE_RUNTIMES:
-        known = ", ".join([FOREST_RUNTIME, *sorted(PICKLE_RUNTIMES)])
+        known = ", ".join([FOREST_RUNTIME, *PICKLE_RUNTIMES])
         raise UntrustedRuntime(f"{path}: unknown implementation {runtime!r}; expected {known}")
     if not trust_pickle:
         raise UntrustedRuntime(

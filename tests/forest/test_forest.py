@@ -99,6 +99,13 @@ def test_more_rows_than_a_block(iris, iris_forest):
     )
 
 
+def test_rows_in_another_layout(iris, iris_forest):
+    x = np.asfortranarray(iris[0])[::-1]
+    assert np.array_equal(
+        import_estimator(iris_forest).predict_values(x), iris_forest.predict_proba(x)
+    )
+
+
 def test_no_rows(iris_forest):
     assert import_estimator(iris_forest).predict_values(np.empty((0, 4), np.float32)).shape == (0, 3)
 
@@ -140,7 +147,6 @@ def test_a_threshold_rounded_down_takes_the_same_branch(thresholds):
         (np.zeros((1, 4)), "float64"),
         (np.zeros((1, 3), np.float32), r"\(1, 3\)"),
         (np.zeros(4, np.float32), r"\(4,\)"),
-        (np.zeros((8, 4), np.float32, order="F"), "C-contiguous"),
     ],
 )
 def test_x_of_another_shape_is_refused(iris_forest, x, fault):

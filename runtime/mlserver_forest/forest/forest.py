@@ -43,9 +43,9 @@ class Forest:
         _check(self)
         for name, array in self.arrays.items():
             object.__setattr__(self, name, _read_only(array))
-        thresholds = self.nodes[:, 0].view(_WORD_FLOAT[self.nodes.dtype])
+        thresholds = self.nodes.view(_WORD_FLOAT[self.nodes.dtype])
         shift = self.nodes.dtype.type(self.shift)
-        arguments = (thresholds, self.nodes[:, 1], self.roots, shift)
+        arguments = (thresholds, self.nodes, self.roots, shift)
         object.__setattr__(self, "_arguments", (*arguments, self.leaf_rows, self.leaf_values))
 
     @property
@@ -66,7 +66,7 @@ class Forest:
         """Average the trees' leaf values.
 
         Args:
-            x: C-contiguous float32 (n_samples, n_features); NaN is missing.
+            x: float32 (n_samples, n_features); NaN is missing.
 
         Returns:
             float64 (n_samples, n_outputs), identical to the last bit to
@@ -76,12 +76,11 @@ class Forest:
             scikit-learn does it.
 
         Raises:
-            ValueError: if ``x`` is of another dtype, layout or width.
+            ValueError: if ``x`` is of another dtype or width.
         """
         if x.dtype != np.float32 or x.ndim != 2 or x.shape[1] != self.n_features:
             raise ValueError(f"x must be float32 (n, {self.n_features}), not {x.dtype} {x.shape}")
-        if not x.flags.c_contiguous:
-            raise ValueError("x must be C-contiguous")
+        x = np.ascontiguousarray(x)
         total = np.zeros((x.shape[0], self.n_outputs))
         add_leaf_values(_read_only(x), *self._arguments, total)
         total /= self.n_trees

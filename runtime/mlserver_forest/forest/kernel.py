@@ -7,9 +7,9 @@ breadth first, so the right child is the left one's neighbour. A leaf points to
 itself and its threshold is infinite, so that one step is, without a branch,
 ``node = left + (x > threshold)``, and the walk ends when the node stays put.
 
-The views that come in are ``thresholds = nodes[:, 0]`` as floats and
-``words = nodes[:, 1]`` as unsigned integers; unsigned because Numba adds
-wrap-around checks to signed indices.
+The same memory comes in twice: as ``thresholds``, floats of which column 0 counts,
+and as ``words``, unsigned integers of which column 1 counts; unsigned because Numba
+adds wrap-around checks to signed indices.
 """
 
 from collections.abc import Callable
@@ -37,9 +37,9 @@ def _walk(x, row, thresholds, words, root, shift):  # type: ignore[no-untyped-de
     one = words.dtype.type(1)
     node = np.uint64(root)
     while True:
-        word = words[node]
+        word = words[node, 1]
         value = x[row, word >> (shift + one)]
-        right = (value > thresholds[node]) | ((value != value) & ((word >> shift) & one != 0))
+        right = (value > thresholds[node, 0]) | ((value != value) & ((word >> shift) & one != 0))
         following = root + (word & mask) + np.uint64(right)
         if following == node:
             return node
@@ -55,8 +55,8 @@ def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, 
 
     Args:
         x: (n_samples, n_features) floats, C-contiguous.
-        thresholds: (n_nodes,) floats; see the module.
-        words: (n_nodes,) unsigned integers; see the module.
+        thresholds: (n_nodes, 2) floats; see the module.
+        words: (n_nodes, 2) unsigned integers; see the module.
         roots: (n_trees + 1,) of the dtype of ``words``: where each tree starts,
             and the end.
         shift: scalar of the dtype of ``words``: bits of the child index.
@@ -89,22 +89,22 @@ def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, 
                 # Eight rows without missing values step together, in registers.
                 a = b = c = d = e = f = g = h = np.uint64(root)
                 while True:
-                    w = words[a]
-                    a1 = root + (w & mask) + np.uint64(x[row, w >> feature] > thresholds[a])
-                    w = words[b]
-                    b1 = root + (w & mask) + np.uint64(x[row + 1, w >> feature] > thresholds[b])
-                    w = words[c]
-                    c1 = root + (w & mask) + np.uint64(x[row + 2, w >> feature] > thresholds[c])
-                    w = words[d]
-                    d1 = root + (w & mask) + np.uint64(x[row + 3, w >> feature] > thresholds[d])
-                    w = words[e]
-                    e1 = root + (w & mask) + np.uint64(x[row + 4, w >> feature] > thresholds[e])
-                    w = words[f]
-                    f1 = root + (w & mask) + np.uint64(x[row + 5, w >> feature] > thresholds[f])
-                    w = words[g]
-                    g1 = root + (w & mask) + np.uint64(x[row + 6, w >> feature] > thresholds[g])
-                    w = words[h]
-                    h1 = root + (w & mask) + np.uint64(x[row + 7, w >> feature] > thresholds[h])
+                    w = words[a, 1]
+                    a1 = root + (w & mask) + np.uint64(x[row, w >> feature] > thresholds[a, 0])
+                    w = words[b, 1]
+                    b1 = root + (w & mask) + np.uint64(x[row + 1, w >> feature] > thresholds[b, 0])
+                    w = words[c, 1]
+                    c1 = root + (w & mask) + np.uint64(x[row + 2, w >> feature] > thresholds[c, 0])
+                    w = words[d, 1]
+                    d1 = root + (w & mask) + np.uint64(x[row + 3, w >> feature] > thresholds[d, 0])
+                    w = words[e, 1]
+                    e1 = root + (w & mask) + np.uint64(x[row + 4, w >> feature] > thresholds[e, 0])
+                    w = words[f, 1]
+                    f1 = root + (w & mask) + np.uint64(x[row + 5, w >> feature] > thresholds[f, 0])
+                    w = words[g, 1]
+                    g1 = root + (w & mask) + np.uint64(x[row + 6, w >> feature] > thresholds[g, 0])
+                    w = words[h, 1]
+                    h1 = root + (w & mask) + np.uint64(x[row + 7, w >> feature] > thresholds[h, 0])
                     moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
                     moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
                     a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1

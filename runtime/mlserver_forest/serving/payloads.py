@@ -13,6 +13,7 @@ from mlserver.types import (
     ResponseOutput,
     TensorData,
 )
+from mlserver.utils import extract_headers
 from pydantic import ValidationError
 
 from mlserver_forest.errors import InvalidInput
@@ -106,6 +107,8 @@ def _encoder(accept: str, schema: Schema) -> Callable[[InferenceResponse], bytes
 
 
 def _encode_v2(response: InferenceResponse) -> bytes:
+    # The data plane leaves headers among the parameters; MLServer's route takes them out too.
+    extract_headers(response)
     return encode_to_json_bytes(response.model_dump(exclude_none=True, exclude_unset=True))
 
 

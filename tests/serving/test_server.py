@@ -1,0 +1,516 @@
+"""The real server process over real sockets, with real clients."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import joblib
+import numpy as np
+import pytest
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+from support import IRIS_NAMES, PAYLOAD, free_port, save_model
+
+CSV = {"content-type": "text/csv"}
+JSON = {"content-type": "application/json"}
+CLIENT = Path(__file__).parent / "grpc_client.py"
+ROW = [5.9, 3.0, 5.1, 1.8]
+
+
+def invoke(server, content, headers, **more):
+    return httpx.post(server.url + "/invocations", content=content, headers={**headers, **more})
+
+
+def error_of(response):
+    assert response.headers["content-type"] == "application/json"
+    document = response.json()
+    assert set(document) == {"error"}
+    assert "Traceback" not in document["error"]
+    return document["error"]
+
+
+def v2(server, document, path="/v2/models/forest/infer"):
+    return httpx.post(server.url + path, content=json.dumps(document), headers=JSON)
+
+
+def tensor(matrix, **changes):
+    rows = np.asarray(matrix)
+    return {
+        "name": "X",
+        "shape": list(rows.shape),
+        "datatype": "FP32",
+        "data": rows.ravel().tolist(),
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_ping_says_200_with_an_empty_body(iris_server, method):
+    response = httpx.request(method, iris_server.url + "/ping")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_csv_is_answered_with_one_label_per_line(iris_server, iris_forest):
+    response = invoke(iris_server, PAYLOAD.read_bytes(), CSV)
+    rows = np.loadtxt(PAYLOAD, delimiter=",")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.text == "".join(f"{label}\n" for label in iris_forest.predict(rows))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [ROW],
+        ROW,
+        {"instances": [ROW]},
+        {"instances": [{"features": ROW}]},
+        {"instances": [dict(zip(IRIS_NAMES, ROW, strict=True))]},
+        {"instances": [dict(zip(IRIS_NAMES[::-1], ROW[::-1], strict=True))]},
+    ],
+)
+def test_json_in_every_shape_is_answered_with_label_and_probabilities(
+    iris_server, iris_forest, document
+):
+    response = invoke(iris_server, json.dumps(document), JSON)
+    (expected,) = iris_forest.predict_proba([ROW]).tolist()
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {
+        "predictions": [{"predicted_label": "virginica", "probabilities": expected}]
+    }
+
+
+def test_accept_chooses_the_answer(iris_server):
+    assert invoke(iris_server, json.dumps([ROW]), JSON, accept="text/csv").text == "virginica\n"
+    response = invoke(iris_server, "5.9,3.0,5.1,1.8", CSV, accept="application/json")
+    assert response.json()["predictions"][0]["predicted_label"] == "virginica"
+
+
+def test_a_v2_request_to_invocations_is_answered_as_v2(iris_server):
+    document = {"id": "a", "inputs": [tensor([ROW])]}
+    through_invocations = invoke(iris_server, json.dumps(document), JSON).json()
+    assert through_invocations == v2(iris_server, document).json()
+    assert through_invocations["outputs"] == [
+        {
+            "name": "predict",
+            "shape": [1, 1],
+            "datatype": "BYTES",
+            "parameters": {"content_type": "str"},
+            "data": ["virginica"],
+        }
+    ]
+    assert invoke(iris_server, json.dumps(document), JSON, accept="text/csv").text == "virginica\n"
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "FP64"])
+def test_v2_rest_answers_the_requested_outputs(iris_server, iris, iris_forest, datatype):
+    document = {
+        "inputs": [tensor(iris[0].astype(float), datatype=datatype)],
+        "outputs": [{"name": "predict_proba"}, {"name": "predict"}],
+    }
+    probabilities, labels = v2(iris_server, document).json()["outputs"]
+    assert probabilities["shape"] == [150, 3]
+    expected = iris_forest.predict_proba(iris[0])
+    assert np.array_equal(np.reshape(probabilities["data"], (150, 3)), expected)
+    assert labels["data"] == iris_forest.predict(iris[0]).tolist()
+
+
+def test_v2_rest_takes_one_named_tensor_per_feature(iris_server, iris_forest):
+    x = np.array([[5, 3, 5, 1], [5, 3, 1, 0]])
+    inputs = [
+        tensor(x[:, [i]], name=name, datatype="INT64") for i, name in enumerate(IRIS_NAMES)
+    ][::-1]
+    (output,) = v2(iris_server, {"inputs": inputs}).json()["outputs"]
+    assert output["data"] == iris_forest.predict(x).tolist()
+
+
+def test_v2_metadata_and_health(iris_server):
+    get = lambda path: httpx.get(iris_server.url + path)  # noqa: E731
+    metadata = get("/v2/models/forest").json()
+    assert [tensor["name"] for tensor in metadata["inputs"]] == list(IRIS_NAMES)
+    assert metadata["outputs"][0]["parameters"]["classes"] == ["setosa", "versicolor", "virginica"]
+    assert get("/v2/health/live").status_code == 200
+    assert get("/v2/health/ready").status_code == 200
+    assert get("/v2/models/forest/ready").status_code == 200
+    index = httpx.post(iris_server.url + "/v2/repository/index", json={}).json()
+    assert [(model["name"], model["state"]) for model in index] == [("forest", "READY")]
+
+
+@pytest.mark.parametrize("action", ["load", "unload"])
+def test_models_do_not_come_and_go_at_run_time(iris_server, action):
+    response = httpx.post(f"{iris_server.url}/v2/repository/models/forest/{action}")
+    assert response.status_code == 400
+    assert f"cannot {action} 'forest': this server serves the one model" in error_of(response)
+    assert httpx.get(iris_server.url + "/ping").status_code == 200
+
+
+def grpc(server, x, **wanted):
+    """Call over gRPC from a process of its own: tritonclient and MLServer define the same
+    protobuf names, so that no process can import both.
+    """
+    question = {"address": f"127.0.0.1:{server.grpc_port}", "x": np.asarray(x).tolist(), **wanted}
+    done = subprocess.run(
+        [sys.executable, CLIENT],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(done.stdout)
+
+
+def test_grpc_with_tritonclient(iris_server, iris, iris_forest):
+    answer = grpc(iris_server, iris[0], outputs=["predict", "predict_proba"])
+    assert answer["ready"] is True
+    assert answer["inputs"] == list(IRIS_NAMES)
+    assert np.array_equal(answer["predict_proba"], iris_forest.predict_proba(iris[0]))
+    assert answer["predict"] == [[label] for label in iris_forest.predict(iris[0])]
+
+
+def test_grpc_with_typed_contents(iris_server):
+    assert grpc(iris_server, [ROW], typed=True)["predict"] == ["virginica"]
+
+
+def test_a_wrong_grpc_request_is_an_invalid_argument(iris_server):
+    answer = grpc(iris_server, [[1, 2, 3]])
+    assert "INVALID_ARGUMENT" in answer["status"]
+    assert "shape [1, 3]; the model expects [n, 4]" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "fault"),
+    [
+        (b"", CSV, 400, "the body is empty; expected rows of 4 (sepal_length"),
+        (b"", JSON, 400, "the body is empty"),
+        (b"1,2,3,4\n1,2,3\n", CSV, 400, "row 2 has 3 values; the model expects 4 (sepal_length"),
+        (b"1,2,3,red", CSV, 400, "row 1, column 4 (petal_width): 'red' is not a number"),
+        (b"1,2,3,4,5", CSV, 400, "row 1 has 5 values"),
+        (b"1,2,3,1e999", CSV, 400, "row 1, column 4 (petal_width): inf is not a finite FP32"),
+        (b"[[1,2,3]]", JSON, 400, "row 1 has 3 values"),
+        (b'{"instances":[{"sepal_length":1}]}', JSON, 400, "row 1 has missing 'sepal_width'"),
+        (b"{", JSON, 400, "the body is not JSON"),
+        (b'{"inputs": 1}', JSON, 400, "not a V2 request: inputs"),
+        (b'{"inputs": []}', JSON, 400, "the request has no inputs"),
+        (b"1,2,3,4", {}, 415, "no Content-Type; expected one of text/csv, application/json"),
+        (b"1,2,3,4", {"content-type": "image/png"}, 415, "Content-Type 'image/png'; expected one"),
+        (b"1,2,3,4", {**CSV, "accept": "image/png"}, 406, "Accept 'image/png' allows none"),
+        (b"x", {**CSV, "content-encoding": "gzip"}, 415, "Content-Encoding 'gzip' is not read"),
+    ],
+)
+def test_a_wrong_invocation_is_answered_with_the_fix(iris_server, content, headers, status, fault):
+    response = invoke(iris_server, content, headers)
+    assert response.status_code == status
+    assert error_of(response).startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        ({"inputs": [tensor([[1, 2, 3]])]}, "the input has shape [1, 3]; the model expects [n, 4]"),
+        ({"inputs": [tensor([ROW], shape=[2, 4])]}, "input 'X' declares shape [2, 4] but holds 4"),
+        ({"inputs": [tensor([ROW], datatype="BYTES")]}, "input 'X' has datatype BYTES"),
+        ({"inputs": [tensor([ROW], data=["a"] * 4)]}, "input 'X' is declared FP32 but holds 'a'"),
+        ({"inputs": [tensor([[1.0]], name="petal_width")]}, "the request has missing 'sepal_length'"),
+        ({"inputs": [tensor([ROW])] * 2}, "the request has missing"),
+        ({"inputs": [tensor([ROW])], "outputs": [{"name": "shap"}]}, "output 'shap' was requested"),
+        ({"inputs": [tensor([ROW], datatype="FP7")]}, "not a V2 request: body.inputs.0.datatype"),
+        ({"inputs": []}, "the request has no inputs"),
+        ({}, "not a V2 request: body.inputs"),
+        ([], "not a V2 request: body"),
+    ],
+)
+def test_a_wrong_v2_request_is_answered_with_the_fix(iris_server, document, fault):
+    response = v2(iris_server, document)
+    assert response.status_code == 400
+    assert error_of(response).startswith(fault)
+
+
+def test_a_v2_body_that_is_no_json_is_a_400(iris_server):
+    response = httpx.post(
+        iris_server.url + "/v2/models/forest/infer", content=b"{", headers=JSON
+    )
+    assert response.status_code == 400
+    assert "not a V2 request" in error_of(response)
+
+
+def test_an_unknown_model_is_a_404(iris_server):
+    response = v2(iris_server, {"inputs": [tensor([ROW])]}, "/v2/models/oak/infer")
+    assert (response.status_code, error_of(response)) == (404, "Model oak not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "fault"),
+    [
+        ("GET", "/", 404, "there is no '/'; the routes are /ping, /invocations, /metrics, /v2"),
+        ("GET", "/v2/nothing", 404, "GET /v2/nothing: Not Found"),
+        ("GET", "/invocations", 405, "GET is not allowed on /invocations; use POST"),
+        ("DELETE", "/ping", 405, "DELETE is not allowed on /ping; use GET, HEAD, POST"),
+    ],
+)
+def test_a_wrong_route_is_answered_in_the_same_shape(iris_server, method, path, status, fault):
+    response = httpx.request(method, iris_server.url + path)
+    assert (response.status_code, error_of(response)) == (status, fault)
+
+
+def test_metrics_count_both_routes_on_the_same_port(iris_server):
+    def succeeded():
+        text = httpx.get(iris_server.url + "/metrics").text
+        pattern = r'^model_infer_request_success_total\{model="forest",version="\w+"\} (\S+)'
+        return sum(float(count) for count in re.findall(pattern, text, re.MULTILINE))
+
+    before = succeeded()
+    invoke(iris_server, b"1,2,3,4", CSV)
+    v2(iris_server, {"inputs": [tensor([ROW])]})
+    assert succeeded() == before + 2
+
+
+def test_a_body_in_chunks_without_a_length_is_read(iris_server):
+    response = httpx.post(
+        iris_server.url + "/invocations", content=iter([b"5.9,3.0", b",5.1,1.8\n"]), headers=CSV
+    )
+    assert response.text == "virginica\n"
+
+
+def test_a_client_that_leaves_in_mid_body_harms_nobody(iris_server):
+    with socket.create_connection(("127.0.0.1", iris_server.http_port)) as client:
+        client.sendall(b"POST /invocations HTTP/1.1\r\ncontent-length: 100\r\n\r\n1,2")
+    assert httpx.get(iris_server.url + "/ping").status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_with_exit_code_0(start_serve, model_dir, number):
+    server = start_serve(model_dir).wait_until_ready()
+    with httpx.Client() as client:
+        client.get(server.url + "/ping")  # An idle connection must not hold it up.
+        code, _, err = server.stop(number)
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4, 0.8, 1.2])
+def test_sigterm_while_starting_ends_it_too(start_serve, model_dir, seconds):
+    server = start_serve(model_dir)
+    time.sleep(seconds)
+    code, _, err = server.stop()
+    # Python's own handling ends it in the instant before the command begins.
+    assert code in (0, -signal.SIGTERM)
+    assert err == ""
+
+
+def test_a_body_above_the_limit_is_a_413(start_serve, model_dir):
+    server = start_serve(model_dir, MAX_CONTENT_LENGTH="50").wait_until_ready()
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+    for content in (b"1,2,3,4\n" * 50, iter([b"1,2,3,4\n"] * 50)):
+        response = invoke(server, content, CSV)
+        assert response.status_code == 413
+        assert "at most 50 are accepted" in error_of(response)
+    document = {"inputs": [tensor([ROW] * 9)]}
+    assert v2(server, document).status_code == 413
+
+
+def test_the_default_answer_is_the_operators_choice(start_serve, model_dir):
+    server = start_serve(
+        model_dir, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="application/json"
+    ).wait_until_ready()
+    assert "predictions" in invoke(server, b"5.9,3.0,5.1,1.8", CSV, accept="*/*").json()
+
+
+def test_without_grpc_only_one_port_is_opened(start_serve, model_dir):
+    server = start_serve(model_dir, FOREST_GRPC_PORT="off").wait_until_ready()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.grpc_port), timeout=1)
+
+
+def test_integer_labels_are_int64_and_stay_integers(start_serve, tmp_path, iris):
+    x, species = iris
+    y = np.array([{"setosa": -1, "versicolor": 0, "virginica": 7}[name] for name in species])
+    forest = RandomForestClassifier(5, random_state=0).fit(x, y)
+    server = start_serve(save_model(tmp_path / "model", forest, x)).wait_until_ready()
+    (output,) = v2(server, {"inputs": [tensor(x)]}).json()["outputs"]
+    assert (output["datatype"], output["data"]) == ("INT64", forest.predict(x).tolist())
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "7\n"
+
+
+def test_a_regression_answers_numbers(start_serve, tmp_path, iris):
+    x = iris[0]
+    forest = ExtraTreesRegressor(5, random_state=0).fit(x[:, :3], x[:, 3])
+    model_dir = save_model(tmp_path / "model", forest, x[:, :3], names=IRIS_NAMES[:3])
+    server = start_serve(model_dir).wait_until_ready()
+    (expected,) = forest.predict([[5.9, 3.0, 5.1]]).tolist()
+    assert float(invoke(server, b"5.9,3.0,5.1", CSV).text) == expected
+    assert invoke(server, b"[[5.9,3.0,5.1]]", JSON).json() == {"predictions": [{"score": expected}]}
+    (output,) = v2(server, {"inputs": [tensor([[5.9, 3.0, 5.1]])]}).json()["outputs"]
+    assert (output["datatype"], output["data"]) == ("FP64", [expected])
+    wanted = {"inputs": [tensor([[5.9, 3.0, 5.1]])], "outputs": [{"name": "predict_proba"}]}
+    assert "this model's outputs are predict" in error_of(v2(server, wanted))
+
+
+def refused(server):
+    """The exit code and the one line that a server left which must not serve."""
+    out, err = server.process.communicate(timeout=60)
+    assert "Traceback" not in out + err
+    (line,) = err.splitlines()
+    return server.process.returncode, line
+
+
+def damaged(model_dir, tmp_path, change):
+    """A copy of the model whose forest file was changed."""
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for path in model_dir.iterdir():
+        content = path.read_bytes()
+        (copy / path.name).write_bytes(change(content) if path.suffix == ".safetensors" else content)
+    return copy
+
+
+def test_no_model_is_refused_at_start(start_serve, tmp_path):
+    code, line = refused(start_serve(tmp_path / "model"))
+    assert code == 1
+    assert line.startswith(f"serve: no model: {tmp_path}/model has no model-settings.json; run `train`")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "the checksum does not match"),
+        (lambda content: content[: len(content) // 2], "the checksum does not match"),
+        (lambda content: b"", "cannot be read"),
+        (lambda content: b"PK" + content[2:], "not a forest file"),
+        (
+            lambda content: content.replace(b'"format_version": "1"', b'"format_version": "9"'),
+            "format version 9; this version of mlserver-forest reads format 1; upgrade it",
+        ),
+    ],
+)
+def test_a_damaged_forest_file_is_refused_at_start(start_serve, model_dir, tmp_path, change, fault):
+    code, line = refused(start_serve(damaged(model_dir, tmp_path, change)))
+    assert code == 1
+    assert fault in line
+
+
+def test_a_failed_self_test_is_refused_at_start(start_serve, tmp_path, iris, iris_forest, monkeypatch):
+    """A file that is whole, but whose recorded answers are another forest's."""
+    from mlserver_forest import artifact
+
+    monkeypatch.setattr(artifact, "check_answers", lambda *arguments: None)
+    other = RandomForestClassifier(25, random_state=2).fit(*iris)
+    monkeypatch.setattr(iris_forest, "predict_proba", other.predict_proba, raising=False)
+    model_dir = save_model(tmp_path / "model", iris_forest, iris[0][::9])
+    code, line = refused(start_serve(model_dir))
+    assert code == 1
+    assert "the forest failed its self-test" in line
+
+
+def test_a_taken_port_is_refused_at_start(start_serve, model_dir):
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = str(taken.getsockname()[1])
+        for variable in ("SAGEMAKER_BIND_TO_PORT", "FOREST_GRPC_PORT"):
+            code, line = refused(start_serve(model_dir, **{variable: port}))
+            assert code == 1
+            assert line.startswith(f"serve: port {port} cannot be opened: Address already in use")
+            assert variable in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "image/png"), ("MAX_CONTENT_LENGTH", "1G")],
+)
+def test_an_impossible_variable_is_refused_at_start(start_serve, model_dir, variable, value):
+    code, line = refused(start_serve(model_dir, **{variable: value}))
+    assert code == 1
+    assert line.startswith(f"serve: {variable} is '{value}'; expected")
+
+
+@pytest.fixture
+def pickled_model_dir(tmp_path, iris_forest, model_dir):
+    """The same estimator as a joblib pickle for MLServer's own runtime."""
+    directory = tmp_path / "model"
+    directory.mkdir()
+    joblib.dump(iris_forest, directory / "model.joblib")
+    settings = json.loads((model_dir / "model-settings.json").read_text())
+    settings["implementation"] = "mlserver_sklearn.SKLearnModel"
+    settings["parameters"]["uri"] = "./model.joblib"
+    (directory / "model-settings.json").write_text(json.dumps(settings))
+    return directory
+
+
+def test_a_pickle_runtime_is_refused_without_the_switch(start_serve, pickled_model_dir):
+    code, line = refused(start_serve(pickled_model_dir))
+    assert code == 1
+    assert "mlserver_sklearn.SKLearnModel loads a pickle" in line
+    assert "set FOREST_TRUST_PICKLE=true" in line
+
+
+def test_a_pickle_runtime_answers_what_the_forest_answers(
+    start_serve, pickled_model_dir, iris_server, iris
+):
+    server = start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true").wait_until_ready()
+    body = "\n".join(",".join(map(str, row)) for row in iris[0].tolist())
+    for accept in ("text/csv", "application/json"):
+        theirs = invoke(server, body, CSV, accept=accept)
+        assert theirs.status_code == 200
+        assert theirs.content == invoke(iris_server, body, CSV, accept=accept).content
+    for content, headers in [(b"1,2,3", CSV), (b"1,2,3,red", CSV), (b"[[1,2,3,1e39]]", JSON)]:
+        assert invoke(server, content, headers).status_code == 400
+
+
+def test_a_pickle_runtime_without_metadata_answers_too(start_serve, pickled_model_dir):
+    """As users of mlserver-sklearn write it: no inputs, no outputs."""
+    settings = {
+        "name": "iris",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": "./model.joblib", "version": "v2"},
+    }
+    (pickled_model_dir / "model-settings.json").write_text(json.dumps(settings))
+    server = start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true").wait_until_ready()
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+    answer = invoke(server, json.dumps([ROW]), JSON).json()
+    assert answer == {"predictions": [{"predicted_label": "virginica"}]}
+    assert httpx.get(server.url + "/v2/models/iris/versions/v2").status_code == 200
+
+
+def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
+    settings = {"implementation": "os.system", "parameters": {"uri": "./model.joblib"}}
+    (pickled_model_dir / "model-settings.json").write_text(json.dumps(settings))
+    code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true"))
+    assert code == 1
+    assert "unknown implementation 'os.system'" in line
+
+
+def test_variables_and_files_for_mlserver_do_not_move_the_model(start_serve, model_dir, tmp_path):
+    """MLServer alone would take these; see repository.py."""
+    server = start_serve(
+        model_dir,
+        MLSERVER_MODEL_URI="/nonexistent",
+        MLSERVER_MODEL_NAME="other",
+        MLSERVER_DEBUG="true",
+        MLSERVER_PARALLEL_WORKERS="3",
+    ).wait_until_ready()
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+
+
+def test_files_beside_the_model_are_ignored(start_serve, model_dir, tmp_path):
+    """The SDK's local mode leaves model.tar.gz there; others leave code and dotfiles."""
+    copy = damaged(model_dir, tmp_path, lambda content: content)
+    (copy / "model.tar.gz").write_bytes(b"x")
+    (copy / "._model-settings.json").write_bytes(b"\x00")
+    (copy / "mlserver_forest.py").write_text("raise SystemExit('code in the artifact was run')")
+    (copy / "code").mkdir()
+    (copy / "code" / "model-settings.json").write_text("{}")
+    server = start_serve(copy).wait_until_ready()
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+
+
+def test_it_serves_where_nothing_can_be_written_and_home_is_unset(start_serve, model_dir, tmp_path):
+    """Numba then finds no folder for its cache, which costs time and nothing else."""
+    server = start_serve(
+        model_dir, HOME="/nonexistent", NUMBA_CACHE_DIR="/proc/none", XDG_CACHE_HOME="/proc/none"
+    ).wait_until_ready()
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+    assert os.path.exists(model_dir / "forest.safetensors")

@@ -1,0 +1,118 @@
+"""The runtime alone, and the artifact in MLServer's own hands."""
+
+import asyncio
+import json
+import subprocess
+
+import httpx
+import numpy as np
+import pytest
+from mlserver import ModelSettings
+from mlserver.codecs import NumpyCodec
+from mlserver.errors import InferenceError
+from mlserver.types import InferenceRequest, RequestInput, RequestOutput, TensorData
+from support import BIN, Running, clean_environ, free_port, save_model
+
+from mlserver_forest import ForestModel
+from mlserver_forest.errors import InvalidArtifact
+
+
+def settings_of(directory, **changes):
+    document = json.loads((directory / "model-settings.json").read_text())
+    document["parameters"]["uri"] = str(directory / "forest.safetensors")
+    return ModelSettings.model_validate({**document, **changes})
+
+
+def loaded(directory):
+    model = ForestModel(settings_of(directory))
+    assert asyncio.run(model.load()) is True
+    return model
+
+
+def ask(model, x, *outputs):
+    data = TensorData.model_construct(root=x)
+    tensor = RequestInput.model_construct(
+        name="X", shape=list(x.shape), datatype="FP32", parameters=None, data=data
+    )
+    wanted = [RequestOutput(name=name) for name in outputs] or None
+    request = InferenceRequest.model_construct(inputs=[tensor], outputs=wanted)
+    return asyncio.run(model.predict(request)).outputs
+
+
+@pytest.mark.parametrize("repeats", [1, 10], ids=["on the event loop", "in a thread"])
+def test_an_array_inside_the_request_is_answered(model_dir, iris, iris_forest, repeats):
+    x = np.tile(iris[0], (repeats, 1))
+    labels, probabilities = ask(loaded(model_dir), x, "predict", "predict_proba")
+    assert [label.decode() for label in labels.data] == iris_forest.predict(x).tolist()
+    assert np.array_equal(
+        np.reshape(list(probabilities.data), (len(x), 3)), iris_forest.predict_proba(x)
+    )
+
+
+def test_without_outputs_the_answer_is_predict(model_dir, iris):
+    assert [output.name for output in ask(loaded(model_dir), iris[0])] == ["predict"]
+
+
+def test_mlservers_own_codecs_understand_both_sides(model_dir, iris, iris_forest):
+    request = InferenceRequest(
+        inputs=[NumpyCodec.encode_input("any name", iris[0])],
+        outputs=[RequestOutput(name="predict_proba")],
+    )
+    (output,) = asyncio.run(loaded(model_dir).predict(request)).outputs
+    assert np.array_equal(NumpyCodec.decode_output(output), iris_forest.predict_proba(iris[0]))
+
+
+def test_a_wrong_request_is_an_inference_error(model_dir):
+    with pytest.raises(InferenceError, match=r"shape \[1, 3\]; the model expects \[n, 4\]"):
+        ask(loaded(model_dir), np.zeros((1, 3), np.float32))
+
+
+def test_a_forest_with_another_models_settings_is_refused(model_dir):
+    model = ForestModel(settings_of(model_dir, inputs=[{"name": "a", "datatype": "FP32", "shape": [-1, 1]}]))
+    with pytest.raises(InvalidArtifact, match="do not belong together: 4 features and 3 outputs"):
+        asyncio.run(model.load())
+
+
+def test_settings_without_metadata_are_refused(model_dir):
+    model = ForestModel(settings_of(model_dir, inputs=[], outputs=[]))
+    with pytest.raises(InvalidArtifact, match="describes no inputs and outputs"):
+        asyncio.run(model.load())
+
+
+@pytest.mark.parametrize("parallel_workers", ["0", "1"])
+def test_stock_mlserver_serves_the_artifact(tmp_path, iris, iris_forest, parallel_workers):
+    """``mlserver start MODEL_DIR``, with and without its worker pool."""
+    directory = save_model(tmp_path / "forest", iris_forest, iris[0])
+    http_port, grpc_port = free_port(), free_port()
+    environ = clean_environ(
+        MLSERVER_HTTP_PORT=str(http_port),
+        MLSERVER_GRPC_PORT=str(grpc_port),
+        MLSERVER_METRICS_PORT=str(free_port()),
+        MLSERVER_PARALLEL_WORKERS=parallel_workers,
+        MLSERVER_METRICS_DIR=str(tmp_path / "metrics"),
+    )
+    process = subprocess.Popen(
+        [BIN / "mlserver", "start", directory],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    server = Running(process, http_port, grpc_port)
+    try:
+        server.wait_until_ready("/v2/models/forest/ready")
+        tensor = {"name": "X", "shape": [150, 4], "datatype": "FP32", "data": iris[0].tolist()}
+        wanted = [{"name": "predict"}, {"name": "predict_proba"}]
+        url = server.url + "/v2/models/forest/infer"
+        answer = httpx.post(url, json={"inputs": [tensor], "outputs": wanted}, timeout=30).json()
+        labels, probabilities = answer["outputs"]
+        assert labels["data"] == iris_forest.predict(iris[0]).tolist()
+        expected = iris_forest.predict_proba(iris[0])
+        assert np.array_equal(np.reshape(probabilities["data"], (150, 3)), expected)
+        tensor["shape"] = [600]
+        refused = httpx.post(url, json={"inputs": [tensor]}, timeout=30)
+        assert refused.status_code == 400
+        assert "the model expects [n, 4]" in refused.json()["error"]
+    finally:
+        server.process.terminate()
+        server.process.communicate(timeout=30)
