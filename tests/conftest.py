@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+
 from support import IRIS, launch, save_model
+
 
 @pytest.fixture(scope="session")
 def iris():

@@ -15,13 +15,14 @@ LAYERS = {
     "schema": 1,
     "formats": 2,
     "forest": 2,
-    "artifact": 3,
-    "model": 4,
-    "serving": 5,
-    "training": 5,
-    "deployment": 5,
-    "quickstart": 6,
-    "cli": 7,
+    "forest_file": 3,
+    "artifact": 4,
+    "model": 5,
+    "serving": 6,
+    "training": 6,
+    "deployment": 6,
+    "quickstart": 7,
+    "cli": 8,
 }
 FORBIDDEN = {
     "serving/app.py": {"numpy"},
@@ -32,6 +33,7 @@ FORBIDDEN = {
     "training": {"mlserver"},
     "deployment": {"numpy"},
     "artifact.py": {"mlserver"},
+    "forest_file.py": {"mlserver"},
     "schema.py": {"mlserver"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
@@ -104,4 +106,4 @@ def test_every_module_has_a_place_in_the_layers():
 
 def test_modules_stay_small_enough_to_hold_one_noun():
     sizes = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
-    assert {name: size for name, size in sizes.items() if size > 300} == {}
+    assert {name: size for name, size in sizes.items() if size > 250} == {}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from support import BIN
 
 HEAVY = ("mlserver", "sklearn", "numba", "boto3", "numpy", "pandas", "pyarrow", "treelite")
@@ -33,11 +34,15 @@ except SystemExit:
     pass
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stderr.strip() == "[]"
 
 
 def test_forest_lists_its_commands_and_refuses_others():
-    done = subprocess.run([BIN / "forest", "qickstart"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [BIN / "forest", "qickstart"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert "No such command 'qickstart'" in done.stderr

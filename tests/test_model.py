@@ -11,10 +11,10 @@ from mlserver import ModelSettings
 from mlserver.codecs import NumpyCodec
 from mlserver.errors import InferenceError
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput, TensorData
-from support import BIN, Running, clean_environ, free_port, save_model
 
 from mlserver_forest import ForestModel
 from mlserver_forest.errors import InvalidArtifact
+from support import BIN, Running, clean_environ, free_port, save_model
 
 
 def settings_of(directory, **changes):
@@ -68,7 +68,9 @@ def test_a_wrong_request_is_an_inference_error(model_dir):
 
 
 def test_a_forest_with_another_models_settings_is_refused(model_dir):
-    model = ForestModel(settings_of(model_dir, inputs=[{"name": "a", "datatype": "FP32", "shape": [-1, 1]}]))
+    model = ForestModel(
+        settings_of(model_dir, inputs=[{"name": "a", "datatype": "FP32", "shape": [-1, 1]}])
+    )
     with pytest.raises(InvalidArtifact, match="do not belong together: 4 features and 3 outputs"):
         asyncio.run(model.load())
 

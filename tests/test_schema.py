@@ -48,10 +48,19 @@ def test_a_runtime_that_describes_nothing_takes_any_width_in_float64():
         (None, [{"name": "predict"}]),
         ([{"name": "a", "datatype": "FP32"}], []),
         ([{"name": "a", "datatype": "BYTES"}], [{"name": "predict"}]),
-        ([{"name": "a", "datatype": "FP32"}, {"name": "b", "datatype": "FP64"}], [{"name": "predict"}]),
+        (
+            [{"name": "a", "datatype": "FP32"}, {"name": "b", "datatype": "FP64"}],
+            [{"name": "predict"}],
+        ),
         ([{"name": "a", "datatype": "FP32"}] * 2, [{"name": "predict"}]),
-        ([{"name": "a", "datatype": "FP32"}], [{"name": "predict", "parameters": {"classes": [1, "a"]}}]),
-        ([{"name": "a", "datatype": "FP32"}], [{"name": "predict", "parameters": {"classes": [True]}}]),
+        (
+            [{"name": "a", "datatype": "FP32"}],
+            [{"name": "predict", "parameters": {"classes": [1, "a"]}}],
+        ),
+        (
+            [{"name": "a", "datatype": "FP32"}],
+            [{"name": "predict", "parameters": {"classes": [True]}}],
+        ),
         ([{"name": "a", "datatype": "FP32"}], [{"name": "predict", "parameters": {"classes": 3}}]),
     ],
 )

@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 from mlserver import MLModel
 from mlserver.errors import InferenceError
-from mlserver.types import InferenceRequest, InferenceResponse, RequestInput, ResponseOutput
-from mlserver.types import Parameters, TensorData
+from mlserver.types import (
+    InferenceRequest,
+    InferenceResponse,
+    Parameters,
+    RequestInput,
+    ResponseOutput,
+    TensorData,
+)
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact import FOREST_FILE, load_forest
+from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
+from mlserver_forest.forest_file import load_forest
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.schema import PREDICT, Schema, from_metadata
 

@@ -165,8 +165,9 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     """Read a schema back from the V2 metadata of a model-settings.json.
 
     Args:
-        inputs, outputs: the tensors as dictionaries; both empty where a foreign
-            runtime describes nothing.
+        inputs: the input tensors as dictionaries.
+        outputs: the output tensors; both are empty where a foreign runtime
+            describes nothing.
 
     Raises:
         InvalidArtifact: if the metadata is not what ``Schema`` writes.

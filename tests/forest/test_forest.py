@@ -107,7 +107,10 @@ def test_rows_in_another_layout(iris, iris_forest):
 
 
 def test_no_rows(iris_forest):
-    assert import_estimator(iris_forest).predict_values(np.empty((0, 4), np.float32)).shape == (0, 3)
+    assert import_estimator(iris_forest).predict_values(np.empty((0, 4), np.float32)).shape == (
+        0,
+        3,
+    )
 
 
 def test_wide_words_are_used_where_narrow_ones_do_not_suffice(monkeypatch, iris, iris_forest):
@@ -123,7 +126,9 @@ def test_wide_words_are_used_where_narrow_ones_do_not_suffice(monkeypatch, iris,
 def test_many_features_and_large_trees_need_wide_words():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3000, 5000)).astype(np.float32)
-    forest = RandomForestClassifier(1, random_state=0, max_features=1).fit(x, rng.integers(0, 2, 3000))
+    forest = RandomForestClassifier(1, random_state=0, max_features=1).fit(
+        x, rng.integers(0, 2, 3000)
+    )
     packed = import_estimator(forest)
     bits = int(packed.roots[-1]).bit_length() + 1 + (4999).bit_length()
     assert (bits > 32) == (packed.nodes.dtype == np.uint64)

@@ -72,7 +72,10 @@ def test_a_header_names_the_columns_in_any_order():
 @pytest.mark.parametrize(
     ("header", "fault"),
     [
-        (b"a,c", "the header line has missing 'b' and unknown 'c'; the model's features are 2 (a, b)"),
+        (
+            b"a,c",
+            "the header line has missing 'b' and unknown 'c'; the model's features are 2 (a, b)",
+        ),
         (b"a", "missing 'b'"),
         (b"a,b,b", "a name that occurs twice"),
     ],

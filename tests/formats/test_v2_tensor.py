@@ -59,7 +59,12 @@ def test_a_fault_is_named(datatype, shape, data, fault):
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=4),
     max_leaves=10,
 )

@@ -61,5 +61,7 @@ def test_accept_is_negotiated(header, default, expected):
 
 @pytest.mark.parametrize("header", ["image/png", "text/csv;q=0", "*/*;q=0", "text/csv;q=x", ","])
 def test_an_accept_that_rules_out_everything_is_refused(header):
-    with pytest.raises(NotAcceptable, match="allows none of the answers: text/csv, application/json"):
+    with pytest.raises(
+        NotAcceptable, match="allows none of the answers: text/csv, application/json"
+    ):
         media_types.negotiate(header, CSV)

@@ -1,7 +1,6 @@
 """The real server process over real sockets, with real clients."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -15,6 +14,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+
 from support import IRIS_NAMES, PAYLOAD, free_port, save_model
 
 CSV = {"content-type": "text/csv"}
@@ -123,9 +123,9 @@ def test_v2_rest_answers_the_requested_outputs(iris_server, iris, iris_forest, d
 
 def test_v2_rest_takes_one_named_tensor_per_feature(iris_server, iris_forest):
     x = np.array([[5, 3, 5, 1], [5, 3, 1, 0]])
-    inputs = [
-        tensor(x[:, [i]], name=name, datatype="INT64") for i, name in enumerate(IRIS_NAMES)
-    ][::-1]
+    inputs = [tensor(x[:, [i]], name=name, datatype="INT64") for i, name in enumerate(IRIS_NAMES)][
+        ::-1
+    ]
     (output,) = v2(iris_server, {"inputs": inputs}).json()["outputs"]
     assert output["data"] == iris_forest.predict(x).tolist()
 
@@ -217,7 +217,10 @@ def test_a_wrong_invocation_is_answered_with_the_fix(iris_server, content, heade
         ({"inputs": [tensor([ROW], shape=[2, 4])]}, "input 'X' declares shape [2, 4] but holds 4"),
         ({"inputs": [tensor([ROW], datatype="BYTES")]}, "input 'X' has datatype BYTES"),
         ({"inputs": [tensor([ROW], data=["a"] * 4)]}, "input 'X' is declared FP32 but holds 'a'"),
-        ({"inputs": [tensor([[1.0]], name="petal_width")]}, "the request has missing 'sepal_length'"),
+        (
+            {"inputs": [tensor([[1.0]], name="petal_width")]},
+            "the request has missing 'sepal_length'",
+        ),
         ({"inputs": [tensor([ROW])] * 2}, "the request has missing"),
         ({"inputs": [tensor([ROW])], "outputs": [{"name": "shap"}]}, "output 'shap' was requested"),
         ({"inputs": [tensor([ROW], datatype="FP7")]}, "not a V2 request: body.inputs.0.datatype"),
@@ -233,9 +236,7 @@ def test_a_wrong_v2_request_is_answered_with_the_fix(iris_server, document, faul
 
 
 def test_a_v2_body_that_is_no_json_is_a_400(iris_server):
-    response = httpx.post(
-        iris_server.url + "/v2/models/forest/infer", content=b"{", headers=JSON
-    )
+    response = httpx.post(iris_server.url + "/v2/models/forest/infer", content=b"{", headers=JSON)
     assert response.status_code == 400
     assert "not a V2 request" in error_of(response)
 
@@ -365,14 +366,18 @@ def damaged(model_dir, tmp_path, change):
     copy.mkdir()
     for path in model_dir.iterdir():
         content = path.read_bytes()
-        (copy / path.name).write_bytes(change(content) if path.suffix == ".safetensors" else content)
+        (copy / path.name).write_bytes(
+            change(content) if path.suffix == ".safetensors" else content
+        )
     return copy
 
 
 def test_no_model_is_refused_at_start(start_serve, tmp_path):
     code, line = refused(start_serve(tmp_path / "model"))
     assert code == 1
-    assert line.startswith(f"serve: no model: {tmp_path}/model has no model-settings.json; run `train`")
+    assert line.startswith(
+        f"serve: no model: {tmp_path}/model has no model-settings.json; run `train`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -394,11 +399,13 @@ def test_a_damaged_forest_file_is_refused_at_start(start_serve, model_dir, tmp_p
     assert fault in line
 
 
-def test_a_failed_self_test_is_refused_at_start(start_serve, tmp_path, iris, iris_forest, monkeypatch):
+def test_a_failed_self_test_is_refused_at_start(
+    start_serve, tmp_path, iris, iris_forest, monkeypatch
+):
     """A file that is whole, but whose recorded answers are another forest's."""
-    from mlserver_forest import artifact
+    from mlserver_forest import forest_file
 
-    monkeypatch.setattr(artifact, "check_answers", lambda *arguments: None)
+    monkeypatch.setattr(forest_file, "check_answers", lambda *arguments: None)
     other = RandomForestClassifier(25, random_state=2).fit(*iris)
     monkeypatch.setattr(iris_forest, "predict_proba", other.predict_proba, raising=False)
     model_dir = save_model(tmp_path / "model", iris_forest, iris[0][::9])
@@ -483,7 +490,7 @@ def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
     assert "unknown implementation 'os.system'" in line
 
 
-def test_variables_and_files_for_mlserver_do_not_move_the_model(start_serve, model_dir, tmp_path):
+def test_variables_for_mlserver_do_not_move_the_model(start_serve, model_dir):
     """MLServer alone would take these; see repository.py."""
     server = start_serve(
         model_dir,
@@ -507,10 +514,9 @@ def test_files_beside_the_model_are_ignored(start_serve, model_dir, tmp_path):
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
 
 
-def test_it_serves_where_nothing_can_be_written_and_home_is_unset(start_serve, model_dir, tmp_path):
+def test_it_serves_where_no_cache_can_be_written(start_serve, model_dir):
     """Numba then finds no folder for its cache, which costs time and nothing else."""
     server = start_serve(
         model_dir, HOME="/nonexistent", NUMBA_CACHE_DIR="/proc/none", XDG_CACHE_HOME="/proc/none"
     ).wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
-    assert os.path.exists(model_dir / "forest.safetensors")

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.kernel import add_leaf_values
 
-_WORD_FLOAT = {np.dtype(np.uint32): np.dtype(np.float32), np.dtype(np.uint64): np.dtype(np.float64)}
+_WORD_FLOAT: Mapping[np.dtype[Any], np.dtype[Any]] = {
+    np.dtype(np.uint32): np.dtype(np.float32),
+    np.dtype(np.uint64): np.dtype(np.float64),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +97,7 @@ class Forest:
             self.predict_values(np.zeros((1, self.n_features), np.float32))
 
 
-def forest_from_arrays(
-    arrays: Mapping[str, NDArray[Any]], shift: int, n_features: int
-) -> Forest:
+def forest_from_arrays(arrays: Mapping[str, NDArray[Any]], shift: int, n_features: int) -> Forest:
     """Rebuild a forest from what ``Forest.arrays`` gave.
 
     Raises:

@@ -92,7 +92,7 @@ class _Tree:
 
     def nodes(self, word: type, shift: int) -> NDArray[Any]:
         """(size, 2) words; see ``kernel.py`` for their meaning."""
-        nodes = np.empty((self.size, 2), word)
+        nodes: NDArray[Any] = np.empty((self.size, 2), word)
         floats = np.float32 if word is np.uint32 else np.float64
         nodes[:, 0] = round_down(self._threshold, floats).view(word)
         nodes[:, 1] = (
@@ -125,7 +125,7 @@ def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
     it compares the float32 ``x`` with the float64 threshold.
     """
     with np.errstate(over="ignore"):
-        rounded = threshold.astype(floats)
+        rounded: NDArray[Any] = threshold.astype(floats)
     above = rounded.astype(np.float64) > threshold
     rounded[above] = np.nextafter(rounded[above], floats(-np.inf))
     return rounded

@@ -17,7 +17,7 @@ from numba.core.caching import InTreeCacheLocator
 _PACKAGE = Path(__file__).parent
 
 
-class ShippedCacheLocator(InTreeCacheLocator):  # type: ignore[misc]  # Numba has no types.
+class ShippedCacheLocator(InTreeCacheLocator):
     """The ``__pycache__`` folder of this package, for this package's functions alone."""
 
     @classmethod

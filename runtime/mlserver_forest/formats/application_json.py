@@ -18,8 +18,9 @@ from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 
 _SHAPES = (
-    'expected [[...], ...], {"instances": [[...], ...]}, {"instances": [{"features": [...]}, ...]}, '
-    '{"instances": [{"name": value, ...}, ...]} or a V2 request with "inputs"'
+    'expected [[...], ...], {"instances": [[...], ...]}, '
+    '{"instances": [{"features": [...]}, ...]}, {"instances": [{"name": value, ...}, ...]} '
+    'or a V2 request with "inputs"'
 )
 
 

@@ -7,7 +7,7 @@ parameter ``header=present`` the first line names the columns, in any order.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def _decode_named(body: bytes, schema: Schema) -> NDArray[np.float64]:
     return _read_fields(records, schema, names, first_row=2)[:, positions]
 
 
-def _records(body: bytes) -> Iterable[list[str]]:
+def _records(body: bytes) -> Iterator[list[str]]:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -109,7 +109,7 @@ def _encoder(accept: str, schema: Schema) -> Callable[[InferenceResponse], bytes
 def _encode_v2(response: InferenceResponse) -> bytes:
     # The data plane leaves headers among the parameters; MLServer's route takes them out too.
     extract_headers(response)
-    return encode_to_json_bytes(response.model_dump(exclude_none=True, exclude_unset=True))
+    return bytes(encode_to_json_bytes(response.model_dump()))
 
 
 def _predictions(response: InferenceResponse, schema: Schema) -> Predictions:

@@ -47,9 +47,7 @@ class Server:
     def __init__(self, environment: Environment) -> None:
         _check_default_accept(environment.default_accept)
         settings = _settings(environment)
-        repository = ModelDirectory(
-            environment.model_dir, trust_pickle=environment.trust_pickle
-        )
+        repository = ModelDirectory(environment.model_dir, trust_pickle=environment.trust_pickle)
         self._model_settings = repository.settings()
         self._registry = MultiModelRegistry()
         data_plane = ReadyWhenLoaded(settings, self._registry)
@@ -123,9 +121,7 @@ def _settings(environment: Environment) -> Settings:
     """MLServer's settings: settings.json, and what the environment decides."""
     packaged = json.loads(read_packaged("settings.json"))
     grpc_port = environment.grpc_port or DEFAULT_GRPC_PORT
-    return Settings(
-        **packaged, host=_HOST, http_port=environment.http_port, grpc_port=grpc_port
-    )
+    return Settings(**packaged, host=_HOST, http_port=environment.http_port, grpc_port=grpc_port)
 
 
 def read_packaged(name: str) -> str:

@@ -49,7 +49,7 @@ def train_in(base_dir: Path | None) -> int:
         run(read_config(base), click.echo)
     except ForestError as error:
         return _fail(base, f"ClientError: {error}", error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
         return _fail(base, reason, _OUR_FAULT, traceback.format_exc())
     return 0

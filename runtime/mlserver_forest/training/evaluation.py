@@ -58,7 +58,9 @@ def evaluate(
         found = {
             "accuracy": metrics.accuracy_score(y, predicted),
             "f1": metrics.f1_score(y, predicted, average="macro"),
-            "log_loss": metrics.log_loss(y, probabilities, labels=np.arange(probabilities.shape[1])),
+            "log_loss": metrics.log_loss(
+                y, probabilities, labels=np.arange(probabilities.shape[1])
+            ),
         }
     return {name: float(value) for name, value in found.items()}
 

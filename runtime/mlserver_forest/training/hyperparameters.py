@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mlserver_forest.errors import InvalidHyperparameters
 from mlserver_forest.formats.quoting import quoted
@@ -23,9 +23,24 @@ CRITERIA = {
 # The fields that are passed on to scikit-learn are all but these.
 _OWN_FIELDS = frozenset({"algorithm", "task", "header", "validation_fraction"})
 
-_Count = Annotated[int, Field(ge=1)]
-_AtLeastTwo = Annotated[int, Field(ge=2)]
-_Share = Annotated[float, Field(gt=0, le=1)]
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError  # noqa: TRY004  # pydantic turns ValueError into a fault
+    return value
+
+
+def _with_a_point(value: Any) -> Any:
+    if not isinstance(value, float):
+        raise ValueError  # noqa: TRY004  # 1 is one row, 1.0 all of them, as in scikit-learn
+    return value
+
+
+_Whole = Annotated[int, BeforeValidator(_not_bool)]
+_Count = Annotated[_Whole, Field(ge=1)]
+_AtLeastTwo = Annotated[_Whole, Field(ge=2)]
+_Share = Annotated[float, BeforeValidator(_with_a_point), Field(gt=0, le=1)]
+_Threads = _Count | Annotated[_Whole, Field(le=-1)]
 
 
 class Hyperparameters(BaseModel):
@@ -53,12 +68,10 @@ class Hyperparameters(BaseModel):
     min_samples_split: _AtLeastTwo | _Share = Field(
         2, description="a whole number of 2 or more, or a share above 0 and up to 1.0"
     )
-    min_samples_leaf: _Count | Annotated[float, Field(gt=0, lt=1)] = Field(
+    min_samples_leaf: _Count | Annotated[_Share, Field(lt=1)] = Field(
         1, description="a whole number of 1 or more, or a share between 0 and 1"
     )
-    min_weight_fraction_leaf: float = Field(
-        0.0, ge=0, le=0.5, description="a number from 0 to 0.5"
-    )
+    min_weight_fraction_leaf: float = Field(0.0, ge=0, le=0.5, description="a number from 0 to 0.5")
     max_features: Literal["sqrt", "log2"] | _Count | _Share | None = Field(
         None, description="sqrt, log2, a whole number of 1 or more, a share up to 1.0, or None"
     )
@@ -68,11 +81,13 @@ class Hyperparameters(BaseModel):
     min_impurity_decrease: float = Field(0.0, ge=0, description="a number of 0 or more")
     bootstrap: bool = Field(True, description="true or false")
     oob_score: bool = Field(False, description="true or false")
-    n_jobs: int | None = Field(-1, description="a whole number of threads; -1 for all CPUs")
-    random_state: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(
+    n_jobs: _Threads | None = Field(
+        -1, description="a whole number of threads, not 0; -1 for all CPUs"
+    )
+    random_state: Annotated[_Whole, Field(ge=0, lt=2**32)] | None = Field(
         None, description="a whole number from 0 to 4294967295, or None"
     )
-    verbose: Annotated[int, Field(ge=0)] = Field(0, description="a whole number of 0 or more")
+    verbose: Annotated[_Whole, Field(ge=0)] = Field(0, description="a whole number of 0 or more")
     class_weight: Literal["balanced", "balanced_subsample"] | dict[str, float] | None = Field(
         None, description='balanced, balanced_subsample, {"label": weight, ...}, or None'
     )
@@ -118,10 +133,10 @@ def parse(raw: Mapping[str, Any]) -> Hyperparameters:
 
 
 def decode(value: Any) -> Any:
-    """The value inside a string, whichever client wrote it.
+    r"""The value inside a string, whichever client wrote it.
 
     JSON text, Python's words and literals, and text that is JSON once more inside
-    (``"\\"512\\""``, as tuning jobs send categories) are understood; anything else
+    (``"\"512\""``, as tuning jobs send categories) are understood; anything else
     is the string itself.
     """
     for _ in range(2):
@@ -181,7 +196,5 @@ def _contradictions(values: Hyperparameters) -> list[str]:
     kinds = [values.task] if values.task else list(CRITERIA)
     why = [criterion_fault(values.criterion, kind) for kind in kinds]
     if all(why):
-        faults.append(
-            str(why[0]) if values.task else _wrong("criterion", values.criterion)
-        )
+        faults.append(str(why[0]) if values.task else _wrong("criterion", values.criterion))
     return faults

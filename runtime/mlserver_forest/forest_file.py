@@ -1,0 +1,162 @@
+"""The forest file: packed trees and their self-test, mapped into memory as they lie.
+
+It is a safetensors file: eight bytes that give the length of a JSON header, the
+header, and the arrays. Nothing in it is code, and it is mapped, not read, so that all
+processes that serve it share one copy. The header's ``__metadata__`` holds the format
+version and the SHA-256 of the whole file, taken with the digest's own 64 characters
+set to ``0``. Self-test rows lie beside the trees with the answers that the training
+library gave; a file whose answers differ is refused.
+"""
+
+import hashlib
+import json
+import math
+import mmap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.forest.forest import Forest, forest_from_arrays
+
+_FORMAT = "mlserver-forest"
+_FORMAT_VERSION = 1
+_NO_DIGEST = "0" * 64
+_MAX_HEADER_BYTES = 1 << 20
+# The names that the safetensors format gives to dtypes, little-endian.
+_DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
+_DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+
+
+def encode_forest(
+    forest: Forest, rows: NDArray[np.float32], answers: NDArray[np.float64]
+) -> list[bytes]:
+    """The parts of a forest file.
+
+    Args:
+        forest: the trees.
+        rows: the self-test, float32 (n, n_features).
+        answers: what the training library answers to it, float64 (n, n_outputs).
+
+    Raises:
+        InvalidArtifact: if the forest does not answer so.
+    """
+    check_answers(forest, rows, answers)
+    arrays = {**forest.arrays, "self_test_rows": rows, "self_test_answers": answers}
+    metadata = {
+        "format": _FORMAT,
+        "format_version": str(_FORMAT_VERSION),
+        "sha256": _NO_DIGEST,
+        "shift": str(forest.shift),
+        "n_features": str(forest.n_features),
+    }
+    header: dict[str, Any] = {"__metadata__": metadata}
+    data = []
+    offset = 0
+    # Wide dtypes come first, so that each array is aligned.
+    for name, array in sorted(arrays.items(), key=lambda item: -item[1].itemsize):
+        end = offset + array.nbytes
+        header[name] = {
+            "dtype": _DTYPE_NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, end],
+        }
+        data.append(np.ascontiguousarray(array).tobytes())
+        offset = end
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    parts = [len(text).to_bytes(8, "little"), text, *data]
+    digest = _digest(parts)
+    parts[1] = text.replace(_NO_DIGEST.encode(), digest.encode(), 1)
+    return parts
+
+
+def load_forest(path: Path) -> Forest:
+    """Map a forest file into memory and prove that it answers as it did in training.
+
+    Raises:
+        InvalidArtifact: if the file is missing, damaged, of a later format, or
+            fails its self-test.
+    """
+    try:
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped.
+        raise InvalidArtifact(f"the forest file {path} cannot be read: {error}") from error
+    try:
+        metadata, arrays = _decode(content)
+        forest = forest_from_arrays(arrays, int(metadata["shift"]), int(metadata["n_features"]))
+        rows, expected = arrays["self_test_rows"], arrays["self_test_answers"]
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, f"its header cannot be understood ({error!r})") from error
+    except InvalidArtifact as error:
+        raise InvalidArtifact(f"{path}: {error}") from error
+    check_answers(forest, rows, expected)
+    return forest
+
+
+def check_answers(forest: Forest, rows: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
+    """Compare the forest's answers with the training library's, all together and one by one.
+
+    Raises:
+        InvalidArtifact: if any bit differs.
+    """
+    forest.warm_up()
+    try:
+        together = forest.predict_values(rows)
+        alone = [forest.predict_values(rows[i : i + 1]) for i in range(len(rows))]
+    except ValueError as error:
+        raise InvalidArtifact(f"the forest's self-test cannot be run: {error}") from error
+    same = len(rows) > 0 and np.array_equal(together, expected)
+    if not same or not np.array_equal(np.concatenate(alone), expected):
+        raise InvalidArtifact(
+            "the forest failed its self-test: it does not answer as it did in training; "
+            "train or pack the model again with this version"
+        )
+
+
+def _decode(content: mmap.mmap) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The metadata and the arrays, as read-only views of the mapped file."""
+    length = int.from_bytes(content[:8], "little")
+    if length > min(_MAX_HEADER_BYTES, len(content) - 8):
+        raise InvalidArtifact("not a forest file, or a truncated one; copy it again")
+    text = content[8 : 8 + length]
+    header = json.loads(text)
+    metadata = header.pop("__metadata__")
+    if metadata["format"] != _FORMAT:
+        raise InvalidArtifact("a safetensors file, but not one that holds a forest")
+    if int(metadata["format_version"]) != _FORMAT_VERSION:
+        raise InvalidArtifact(
+            f"format version {metadata['format_version']}; this version of mlserver-forest reads "
+            f"format {_FORMAT_VERSION}; upgrade it or train the model again"
+        )
+    blank = text.replace(metadata["sha256"].encode(), _NO_DIGEST.encode(), 1)
+    view = memoryview(content)
+    if _digest([view[:8], blank, view[8 + length :]]) != metadata["sha256"]:
+        raise InvalidArtifact("the checksum does not match, so the file is damaged; copy it again")
+    start = 8 + length
+    return metadata, {name: _array(view, start, entry) for name, entry in header.items()}
+
+
+def _array(view: memoryview, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+    begin, end = entry["data_offsets"]
+    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    shape = tuple(entry["shape"])
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != end - begin or begin < 0:
+        raise ValueError(f"shape {shape} does not fit {end - begin} bytes")
+    count = math.prod(shape)
+    return np.frombuffer(view, dtype, count, start + begin).reshape(shape)
+
+
+def _digest(parts: Sequence[bytes | memoryview]) -> str:
+    sha256 = hashlib.sha256()
+    for part in parts:
+        sha256.update(part)
+    return sha256.hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> InvalidArtifact:
+    return InvalidArtifact(f"the forest file {path} is damaged: {reason}; copy or train it again")

@@ -1,0 +1,400 @@
+"""The real ``train`` command on /opt/ml trees laid out as SageMaker does."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+
+from mlserver_forest.artifact import read_settings
+from mlserver_forest.forest_file import load_forest
+from mlserver_forest.schema import from_metadata
+from support import BIN, IRIS, ROOT, clean_environ, lay_out
+
+IRIS_TEXT = IRIS.read_text()
+FAST = {"n_estimators": "5", "random_state": "3"}
+
+
+def train(base, *arguments, **variables):
+    return subprocess.run(
+        [BIN / "train", *arguments],
+        env=clean_environ(SAGEMAKER_BASE_DIR=str(base), **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def trained(base, *arguments):
+    done = train(base, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert not (base / "output" / "failure").exists()
+    settings = read_settings(base / "model", trust_pickle=False)
+    forest = load_forest(base / "model" / "forest.safetensors")
+    return from_metadata(settings["inputs"], settings["outputs"]), forest, done.stdout
+
+
+def failed(base, code=1):
+    """Why the job failed; that it left no model and said the reason where it must."""
+    done = train(base)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert list(base.glob("model/*")) == []
+    reason = (base / "output" / "failure").read_text().splitlines()[0]
+    assert len(reason) < 1024
+    assert "Traceback" not in done.stderr
+    assert reason in done.stderr
+    return reason.removeprefix("ClientError: ")
+
+
+def test_iris_becomes_the_forest_that_scikit_learn_fits(tmp_path, iris):
+    lay_out(tmp_path, {"training": {"iris.csv": IRIS_TEXT}}, {"random_state": "3"})
+    schema, forest, out = trained(tmp_path)
+    x, y = iris
+    expected = RandomForestClassifier(random_state=3).fit(x, y)
+    assert schema.feature_names == ("feature_0", "feature_1", "feature_2", "feature_3")
+    assert schema.classes == ("setosa", "versicolor", "virginica")
+    assert np.array_equal(forest.predict_values(x), expected.predict_proba(x))
+    assert "validating on 30 held-out rows" in out
+
+
+def test_metric_lines_match_the_metric_definitions(tmp_path):
+    lay_out(tmp_path, {"training": {"iris.csv": IRIS_TEXT}}, FAST)
+    _, _, out = trained(tmp_path)
+    definitions = json.loads((ROOT / "settings" / "metric-definitions.json").read_text())
+    found = {
+        definition["Name"]: float(match[1])
+        for definition in definitions
+        if (match := re.search(definition["Regex"], out))
+    }
+    assert set(found) == {"validation:accuracy", "validation:f1", "validation:log_loss"}
+    assert 0.8 < found["validation:accuracy"] <= 1
+    assert "\t" not in out
+    assert "\x1b" not in out
+
+
+def test_a_validation_channel_is_used_and_not_learned_from(tmp_path, iris):
+    lines = IRIS_TEXT.splitlines(keepends=True)
+    channels = {
+        "train": {"a.csv": "".join(lines[::2])},
+        "validation": {"b.csv": "".join(lines[1::2])},
+    }
+    lay_out(tmp_path, channels, FAST)
+    _, forest, out = trained(tmp_path)
+    x, y = iris
+    expected = RandomForestClassifier(5, random_state=3).fit(x[::2], y[::2])
+    assert np.array_equal(forest.predict_values(x), expected.predict_proba(x))
+    accuracy = np.mean(expected.predict(x[1::2]) == y[1::2])
+    assert f"validation:accuracy={accuracy:.6g};" in out
+
+
+def test_a_header_names_the_features(tmp_path):
+    header = "species,sepal length,sepal width,petal length,petal width\n"
+    lay_out(tmp_path, {"train": {"iris.csv": header + IRIS_TEXT}}, FAST)
+    schema, _, out = trained(tmp_path)
+    assert schema.feature_names == ("sepal length", "sepal width", "petal length", "petal width")
+    assert "read 150 rows with 4 features" in out
+
+
+@pytest.mark.parametrize("content_type", ["text/csv; header=present", "text/csv;header=absent"])
+def test_a_header_can_be_declared(tmp_path, content_type):
+    """Numbers for names would else be taken for a row, and the other way round."""
+    text = "0,1,2\n" + "0,5,6\n1,7,8\n" * 10
+    lay_out(tmp_path, {"train": {"a.csv": text}}, FAST, content_type)
+    schema, _, out = trained(tmp_path)
+    present = content_type.endswith("present")
+    assert schema.feature_names == (("1", "2") if present else ("feature_0", "feature_1"))
+    assert f"read {20 if present else 21} rows" in out
+
+
+def test_files_are_found_in_nested_folders_and_strays_are_skipped(tmp_path):
+    lines = IRIS_TEXT.splitlines(keepends=True)
+    files = {
+        "part-0.csv": "".join(lines[:50]),
+        "a/part-1.csv": "".join(lines[50:100]).replace("\n", "\r\n"),
+        "a/b/part-2": "\ufeff" + "".join(lines[100:]).rstrip("\n"),
+        "_SUCCESS": "x",
+        ".hidden": "x",
+        "_temporary/0.csv": "x",
+        ".git/0.csv": "x",
+        "empty.csv": "",
+    }
+    lay_out(tmp_path, {"training": files}, FAST)
+    (tmp_path / "input" / "data" / "training-manifest").write_text("{}")
+    _, _, out = trained(tmp_path)
+    assert "read 150 rows with 4 features from 3 file(s)" in out
+
+
+@pytest.mark.parametrize(
+    ("labels", "hyperparameters", "kind", "classes"),
+    [
+        (["a", "b"], {}, "classification", ("a", "b")),
+        (["3", "-1"], {}, "classification", (-1, 3)),
+        (["10", "9"], {}, "classification", (9, 10)),
+        (["0", "a"], {}, "classification", ("0", "a")),
+        (["true", "false"], {}, "classification", ("false", "true")),
+        (["1.5", "2"], {}, "regression", ()),
+        (["1", "2"], {"task": "regression"}, "regression", ()),
+        (["a b", '"c,d"'], {}, "classification", ("a b", "c,d")),
+    ],
+)
+def test_the_labels_decide_the_task_unless_it_is_set(
+    tmp_path, labels, hyperparameters, kind, classes
+):
+    text = "".join(f"{label},{i},{i % 3}\n" for i in range(10) for label in labels)
+    lay_out(tmp_path, {"train": {"a.csv": text}}, {**FAST, **hyperparameters})
+    schema, _, out = trained(tmp_path)
+    assert (schema.kind, schema.classes) == (kind, classes)
+    assert ("validation:rmse=" in out) == (kind == "regression")
+
+
+def test_extra_trees_regression_is_scikit_learns(tmp_path, iris):
+    x = iris[0]
+    text = "".join(f"{row[0]},{row[1]},{row[2]},{row[3]}\n" for row in x.astype(float).round(1))
+    lay_out(
+        tmp_path,
+        {"train": {"a.csv": text}},
+        {**FAST, "algorithm": "extra_trees", "task": "regression"},
+    )
+    schema, forest, _ = trained(tmp_path)
+    expected = ExtraTreesRegressor(5, random_state=3).fit(x[:, 1:], x[:, 0].astype(float).round(1))
+    assert schema.kind == "regression"
+    assert np.array_equal(forest.predict_values(x[:, 1:])[:, 0], expected.predict(x[:, 1:]))
+
+
+def test_missing_values_are_learned_from(tmp_path):
+    text = "a,1,\nb,,2\n" * 20
+    lay_out(tmp_path, {"train": {"a.csv": text}}, FAST)
+    _, forest, _ = trained(tmp_path)
+    x = np.array([[1, np.nan], [np.nan, 2]], np.float32)
+    assert forest.predict_values(x).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_class_weights_go_by_label(tmp_path):
+    text = "a,1\nb,1\n" * 20
+    lay_out(tmp_path, {"train": {"a.csv": text}}, {**FAST, "class_weight": '{"a": 3, "b": 1}'})
+    _, forest, _ = trained(tmp_path)
+    a, b = forest.predict_values(np.ones((1, 1), np.float32))[0]
+    assert a > b
+
+
+def test_a_folder_laid_out_by_hand_needs_no_config(tmp_path):
+    (tmp_path / "input" / "data" / "train").mkdir(parents=True)
+    (tmp_path / "input" / "data" / "train" / "iris.csv").write_text(IRIS_TEXT)
+    trained(tmp_path)
+
+
+def test_the_base_dir_can_be_an_argument(tmp_path):
+    lay_out(tmp_path / "ml", {"train": {"iris.csv": IRIS_TEXT}}, FAST)
+    done = train("/nonexistent", "--base-dir", tmp_path / "ml")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "ml" / "model" / "model-settings.json").exists()
+
+
+def test_unknown_keys_in_the_configuration_are_ignored(tmp_path):
+    resources = {"current_host": "algo-1", "hosts": ["algo-1"], "topology": {"x": 1}}
+    lay_out(tmp_path, {"train": {"iris.csv": IRIS_TEXT}}, FAST, resourceconfig=resources)
+    trained(tmp_path)
+
+
+def test_an_earlier_failure_is_forgotten(tmp_path):
+    lay_out(tmp_path, {"train": {"iris.csv": "a,b"}}, FAST)
+    failed(tmp_path)
+    lay_out(tmp_path, {"train": {"iris.csv": IRIS_TEXT}}, FAST)
+    trained(tmp_path)
+
+
+def test_few_rows_train_without_validation(tmp_path):
+    lay_out(tmp_path, {"train": {"a.csv": "a,1\nb,2\n"}}, FAST)
+    _, _, out = trained(tmp_path)
+    assert "too few rows to hold some out; no validation metrics" in out
+
+
+@pytest.mark.parametrize(
+    ("files", "hyperparameters", "fault"),
+    [
+        ({}, {}, "channel 'train' is empty: {data}/train does not exist"),
+        (
+            {"_SUCCESS": "x", "a.csv": ""},
+            {},
+            "channel 'train' is empty: {data}/train holds no data",
+        ),
+        ({"a.csv": "\n\n"}, {}, "{data}/train/a.csv holds only empty lines"),
+        ({"a.csv": "a\nb\n"}, {}, "{data}/train/a.csv, line 1: 'a' has no feature"),
+        (
+            {"a.csv": "a,1,2\nb,1,2\na,1\n"},
+            {},
+            "{data}/train/a.csv, line 3: 2 values; line 1 has 3 (label first)",
+        ),
+        (
+            {"a.csv": "x,y\na,1\n\nb,red\n"},
+            {},
+            "{data}/train/a.csv, line 4, column 2: 'red' is not a finite 32-bit number",
+        ),
+        (
+            {"a.csv": "a,1\nb,1e39\n"},
+            {},
+            "{data}/train/a.csv, line 2, column 2: '1e39' is not a fin",
+        ),
+        (
+            {"a.csv": "a,1\nb,-inf\n"},
+            {},
+            "{data}/train/a.csv, line 2, column 2: '-inf' is not a fin",
+        ),
+        (
+            {"a.csv": "a,1\nb,1_0\n"},
+            {},
+            "{data}/train/a.csv, line 2, column 2: '1_0' is not a finite",
+        ),
+        (
+            {"a.csv": "a,1\nb,2\n,3\n"},
+            {},
+            "{data}/train/a.csv, line 3: the label (column 1) is missing",
+        ),
+        (
+            {"a.csv": "a,1\nb,2\n", "b.csv": 'a,"1"\n" ",2\n'},
+            {},
+            "{data}/train/b.csv, line 2: the label (column 1) is missing",
+        ),
+        (
+            {"a.csv": "a,1\na,2\n", "b.csv": "a,1\n"},
+            {},
+            "all 3 labels, from {data}/train/a.csv, line 1 to {data}/train/b.csv, line 1, are 'a'",
+        ),
+        ({"a.csv": "a,1\n", "b.csv": "a,1,2\n"}, {}, "{data}/train/b.csv, line 1: columns"),
+        ({"a.csv": "l,x\na,1\n", "b.csv": "l,y\nb,1\n"}, {}, "{data}/train/b.csv, line 1: columns"),
+        (
+            {"a.csv": "l,x,x\na,1,2\n"},
+            {},
+            "{data}/train/a.csv, line 1: the header ['x', 'x'] has an",
+        ),
+        ({"a.csv": b"a,1\nb,\xff\n"}, {}, "{data}/train/a.csv is not UTF-8 text (byte 7)"),
+        ({"a.parquet": b"PAR1\x00\x01\xfe"}, {}, "{data}/train/a.parquet"),
+        (
+            {"a.csv": "1.5,1\na,2\n"},
+            {"task": "regression"},
+            "{data}/train/a.csv, line 2: label 'a' is not a finite number, which a",
+        ),
+        (
+            {"a.csv": "1,1\n1.5,2\n"},
+            {"task": "classification"},
+            "{data}/train/a.csv, line 2: label '1.5' is neither a whole number nor a word",
+        ),
+        (
+            {"a.csv": "1.5,1\n2.5,2\n"},
+            {"criterion": "gini"},
+            "1 invalid hyperparameter: criterion is",
+        ),
+        (
+            {"a.csv": "a,1\nb,2\n"},
+            {"class_weight": '{"c": 1}'},
+            "1 invalid hyperparameter: class_weight names 'c', which is no label",
+        ),
+    ],
+)
+def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
+    tmp_path, files, hyperparameters, fault
+):
+    lay_out(tmp_path, {"train": files}, {**FAST, **hyperparameters})
+    assert failed(tmp_path).startswith(fault.format(data=tmp_path / "input" / "data"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "fault"),
+    [
+        ({"test": {}}, "there is no channel with the training data; expected exactly one of "),
+        ({"train": {"a": "x"}, "training": {"a": "x"}}, "there are two channels with the training"),
+    ],
+)
+def test_channels_that_do_not_say_what_to_learn_are_refused(tmp_path, channels, fault):
+    lay_out(tmp_path, channels, FAST)
+    assert failed(tmp_path).startswith(fault)
+
+
+def test_a_label_that_training_never_saw_is_refused(tmp_path):
+    channels = {"train": {"a.csv": "a,1\nb,2\n"}, "validation": {"v.csv": "a,1\nc,2\n"}}
+    lay_out(tmp_path, channels, FAST)
+    expected = f"{tmp_path}/input/data/validation/v.csv, line 2: label 'c' does not occur"
+    assert failed(tmp_path).startswith(expected)
+
+
+def test_hyperparameters_are_all_checked_before_data_are_read(tmp_path):
+    hyperparameters = {"n_estimators": "-1", "max_deph": "3", "criterion": "best"}
+    lay_out(tmp_path, {"train": {"a.csv": "not,even\ncsv"}}, hyperparameters)
+    reason = failed(tmp_path)
+    assert reason.startswith(
+        "3 invalid hyperparameters: 'max_deph' is unknown; did you mean max_dep"
+    )
+    assert "n_estimators is -1" in reason
+    assert "criterion is 'best'" in reason
+
+
+def test_a_long_reason_is_cut_in_its_first_line_and_whole_below(tmp_path):
+    hyperparameters = {f"unknown_{i}": "1" for i in range(60)}
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, hyperparameters)
+    done = train(tmp_path)
+    assert done.returncode == 1
+    first, whole = (tmp_path / "output" / "failure").read_text().splitlines()[:2]
+    assert len(first) < 1024
+    assert first.endswith(" ...")
+    assert "'unknown_59' is unknown" in whole
+    assert "'unknown_59' is unknown" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "fault"),
+    [
+        (
+            {"resourceconfig": {"hosts": ["algo-1", "algo-2"]}},
+            "the job has 2 machines (algo-1, algo-2)",
+        ),
+        (
+            {"inputdataconfig": {"train": {"TrainingInputMode": "Pipe"}}},
+            "channel 'train' has Training",
+        ),
+        (
+            {"inputdataconfig": {"train": {"ContentType": "application/x-parquet"}}},
+            "channel 'train' has ContentType 'application/x-parquet'; this version reads text/csv",
+        ),
+        (
+            {"hyperparameters": ["x"]},
+            "{config}/hyperparameters.json holds list; expected a JSON obj",
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_be_met_is_refused(tmp_path, files, fault):
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+    lay_out(tmp_path, {"train": {}}, **{"hyperparameters": FAST, **files})
+    assert failed(tmp_path).startswith(fault.format(config=tmp_path / "input" / "config"))
+
+
+def test_a_fault_of_ours_exits_with_2_and_its_traceback(tmp_path):
+    """The one thing that a user cannot mend: here, a model folder that is a file."""
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+    (tmp_path / "model").write_text("")
+    done = train(tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    failure = (tmp_path / "output" / "failure").read_text()
+    assert failure.startswith("AlgorithmError: FileExistsError: ")
+
+
+def test_sigterm_ends_the_job_without_a_model(tmp_path):
+    rows = "".join(f"{i % 50},{i * 7919 % 10007},{i * 104729 % 9973}\n" for i in range(40_000))
+    lay_out(tmp_path, {"train": {"a.csv": rows}}, {"n_estimators": "2000"})
+    process = subprocess.Popen(
+        [BIN / "train", "--base-dir", tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "read 40000 rows" in process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("model/*")) == []
