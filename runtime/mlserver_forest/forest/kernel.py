@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-# Rows that pass through one tree before the next tree is taken up.
-_BLOCK = 16384
+# Groups of eight rows that pass through one tree before the next tree is taken up.
+_BLOCK = 2048
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
@@ -30,24 +30,87 @@ def _compiled(function: Callable[..., Any]) -> Any:
         return njit(nogil=True)(function)
 
 
-@njit(inline="always")
-def _walk(x, row, thresholds, words, root, shift):  # type: ignore[no-untyped-def]
-    """The leaf that one row reaches in one tree; the row may have missing values."""
-    mask = (words.dtype.type(1) << shift) - words.dtype.type(1)
+@njit(nogil=True)
+def _step(x, row, root, node, thresholds, words, shift, missing):
+    """The next node on a row's way down a tree; a leaf's next node is itself."""
     one = words.dtype.type(1)
-    node = np.uint64(root)
+    word = words[node, 1]
+    value = x[row, word >> (shift + one)]
+    right = value > thresholds[node, 0]
+    if missing:
+        right |= (value != value) & ((word >> shift) & one != 0)
+    return root + (word & ((one << shift) - one)) + np.uint64(right)
+
+
+@njit(inline="always")
+def _walk_eight(x, rows, roots, thresholds, words, shift, missing):
+    """The leaves of eight walks that step together, each in a register.
+
+    A step waits for memory, and eight can wait at once. Eight rows walk one tree,
+    or one row walks eight trees; with fewer, a walk is given twice.
+    """
+    r0, r1, r2, r3, r4, r5, r6, r7 = rows
+    t0, t1, t2, t3, t4, t5, t6, t7 = roots
+    a, b, c, d, e, f, g, h = t0, t1, t2, t3, t4, t5, t6, t7
     while True:
-        word = words[node, 1]
-        value = x[row, word >> (shift + one)]
-        right = (value > thresholds[node, 0]) | ((value != value) & ((word >> shift) & one != 0))
-        following = root + (word & mask) + np.uint64(right)
-        if following == node:
-            return node
-        node = following
+        a1 = _step(x, r0, t0, a, thresholds, words, shift, missing)
+        b1 = _step(x, r1, t1, b, thresholds, words, shift, missing)
+        c1 = _step(x, r2, t2, c, thresholds, words, shift, missing)
+        d1 = _step(x, r3, t3, d, thresholds, words, shift, missing)
+        e1 = _step(x, r4, t4, e, thresholds, words, shift, missing)
+        f1 = _step(x, r5, t5, f, thresholds, words, shift, missing)
+        g1 = _step(x, r6, t6, g, thresholds, words, shift, missing)
+        h1 = _step(x, r7, t7, h, thresholds, words, shift, missing)
+        moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
+        moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
+        if moved == 0:
+            return a, b, c, d, e, f, g, h
+        a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
+
+
+@njit(nogil=True)
+def _add_row(x, row, thresholds, words, roots, shift, leaf_rows, leaf_values, total):
+    """One row down all trees, eight at a time; its values may be missing."""
+    n_trees = roots.size - 1
+    r = (row, row, row, row, row, row, row, row)
+    for tree in range(0, n_trees, 8):
+        last = n_trees - 1
+        t = (
+            np.uint64(roots[tree]),
+            np.uint64(roots[min(tree + 1, last)]),
+            np.uint64(roots[min(tree + 2, last)]),
+            np.uint64(roots[min(tree + 3, last)]),
+            np.uint64(roots[min(tree + 4, last)]),
+            np.uint64(roots[min(tree + 5, last)]),
+            np.uint64(roots[min(tree + 6, last)]),
+            np.uint64(roots[min(tree + 7, last)]),
+        )
+        leaves = _walk_eight(x, r, t, thresholds, words, shift, True)
+        for lane in range(min(8, n_trees - tree)):
+            leaf = leaf_rows[leaves[lane]]
+            for output in range(leaf_values.shape[1]):
+                total[row, output] += leaf_values[leaf, output]
+
+
+@njit(inline="always")
+def _add_tree(x, row, root, thresholds, words, shift, leaf_rows, leaf_values, total):
+    """Eight rows without missing values down one tree."""
+    r = (row, row + 1, row + 2, row + 3, row + 4, row + 5, row + 6, row + 7)
+    t = (root, root, root, root, root, root, root, root)
+    a, b, c, d, e, f, g, h = _walk_eight(x, r, t, thresholds, words, shift, False)
+    for output in range(leaf_values.shape[1]):
+        total[row, output] += leaf_values[leaf_rows[a], output]
+        total[row + 1, output] += leaf_values[leaf_rows[b], output]
+        total[row + 2, output] += leaf_values[leaf_rows[c], output]
+        total[row + 3, output] += leaf_values[leaf_rows[d], output]
+        total[row + 4, output] += leaf_values[leaf_rows[e], output]
+        total[row + 5, output] += leaf_values[leaf_rows[f], output]
+        total[row + 6, output] += leaf_values[leaf_rows[g], output]
+        total[row + 7, output] += leaf_values[leaf_rows[h], output]
 
 
 @_compiled
-def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, total):  # type: ignore[no-untyped-def]
+def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, total):
     """Add each tree's leaf value to ``total``, tree after tree.
 
     The order of the additions is scikit-learn's with ``n_jobs=1``; it makes the
@@ -64,59 +127,20 @@ def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, 
         leaf_values: (n_leaf_values, n_outputs) float64.
         total: (n_samples, n_outputs) float64, changed in place.
     """
-    one = words.dtype.type(1)
-    mask = (one << shift) - one
-    feature = shift + one
-    n_outputs = leaf_values.shape[1]
-    n_samples = x.shape[0]
-    whole = np.empty((n_samples + 7) // 8, np.bool_)
-    for group in range(n_samples // 8):
-        whole[group] = not np.isnan(x[group * 8 : group * 8 + 8]).any()
-    for start in range(0, n_samples, _BLOCK):
-        end = min(n_samples, start + _BLOCK)
+    n_groups = x.shape[0] // 8
+    whole = np.empty(n_groups, np.bool_)
+    for group in range(n_groups):
+        start = group * 8
+        whole[group] = not np.isnan(x[start : start + 8]).any()
+        if not whole[group]:
+            for row in range(start, start + 8):
+                _add_row(x, row, thresholds, words, roots, shift, leaf_rows, leaf_values, total)
+    for row in range(n_groups * 8, x.shape[0]):
+        _add_row(x, row, thresholds, words, roots, shift, leaf_rows, leaf_values, total)
+    for first in range(0, n_groups, _BLOCK):
         for tree in range(roots.size - 1):
-            root = roots[tree]
-            row = start
-            while row < end:
-                if row + 8 > end or not whole[row // 8]:
-                    stop = min(row + 8, end)
-                    while row < stop:
-                        leaf = leaf_rows[_walk(x, row, thresholds, words, root, shift)]
-                        for output in range(n_outputs):
-                            total[row, output] += leaf_values[leaf, output]
-                        row += 1
-                    continue
-                # Eight rows without missing values step together, in registers.
-                a = b = c = d = e = f = g = h = np.uint64(root)
-                while True:
-                    w = words[a, 1]
-                    a1 = root + (w & mask) + np.uint64(x[row, w >> feature] > thresholds[a, 0])
-                    w = words[b, 1]
-                    b1 = root + (w & mask) + np.uint64(x[row + 1, w >> feature] > thresholds[b, 0])
-                    w = words[c, 1]
-                    c1 = root + (w & mask) + np.uint64(x[row + 2, w >> feature] > thresholds[c, 0])
-                    w = words[d, 1]
-                    d1 = root + (w & mask) + np.uint64(x[row + 3, w >> feature] > thresholds[d, 0])
-                    w = words[e, 1]
-                    e1 = root + (w & mask) + np.uint64(x[row + 4, w >> feature] > thresholds[e, 0])
-                    w = words[f, 1]
-                    f1 = root + (w & mask) + np.uint64(x[row + 5, w >> feature] > thresholds[f, 0])
-                    w = words[g, 1]
-                    g1 = root + (w & mask) + np.uint64(x[row + 6, w >> feature] > thresholds[g, 0])
-                    w = words[h, 1]
-                    h1 = root + (w & mask) + np.uint64(x[row + 7, w >> feature] > thresholds[h, 0])
-                    moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
-                    moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
-                    a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
-                    if moved == 0:
-                        break
-                for output in range(n_outputs):
-                    total[row, output] += leaf_values[leaf_rows[a], output]
-                    total[row + 1, output] += leaf_values[leaf_rows[b], output]
-                    total[row + 2, output] += leaf_values[leaf_rows[c], output]
-                    total[row + 3, output] += leaf_values[leaf_rows[d], output]
-                    total[row + 4, output] += leaf_values[leaf_rows[e], output]
-                    total[row + 5, output] += leaf_values[leaf_rows[f], output]
-                    total[row + 6, output] += leaf_values[leaf_rows[g], output]
-                    total[row + 7, output] += leaf_values[leaf_rows[h], output]
-                row += 8
+            root = np.uint64(roots[tree])
+            for group in range(first, min(first + _BLOCK, n_groups)):
+                if whole[group]:
+                    row = group * 8
+                    _add_tree(x, row, root, thresholds, words, shift, leaf_rows, leaf_values, total)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Serves a trained model in the image as SageMaker would, with nothing writable.
+#
+#   container/serve_local.sh [IMAGE] [ML]     default: mlserver-forest ./ml
+#
+# HTTP on port 8080 (HTTP_PORT), V2 gRPC on 8081 (GRPC_PORT). Ctrl-C ends it.
+set -euo pipefail
+image=${1:-mlserver-forest}
+ml=${2:-ml}
+
+exec docker run --rm --read-only \
+  -p "${HTTP_PORT:-8080}:8080" -p "${GRPC_PORT:-8081}:8081" \
+  -v "$(realpath "$ml")/model:/opt/ml/model:ro" "$image" serve

@@ -1,0 +1,240 @@
+"""The real image in a real engine: built from the Dockerfile, run as SageMaker runs it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from support import IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
+
+pytestmark = pytest.mark.container
+
+CSV = {"content-type": "text/csv"}
+GRPC_CLIENT = Path(__file__).parent.parent / "serving" / "grpc_client.py"
+
+
+def docker(*arguments, check=True, **options):
+    return subprocess.run(
+        ["docker", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=900,
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def image():
+    """The image, built from this working tree."""
+    if not shutil.which("docker"):
+        pytest.skip("no docker command on this machine")
+    if docker("info", check=False).returncode:
+        pytest.skip("no Docker engine answers on this machine")
+    base = os.environ.get("BASE_IMAGE")
+    arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
+    tag = "mlserver-forest:under-test"
+    built = docker(
+        "build", "--network=host", *arguments, "-f", "container/Dockerfile", "-t", tag, ".",
+        cwd=ROOT, check=False, env={**os.environ, "DOCKER_BUILDKIT": "0"},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+    return tag
+
+
+@pytest.fixture(scope="session")
+def ml(image, tmp_path_factory):
+    """An /opt/ml tree in which the image has trained on iris; not to be changed."""
+    base = tmp_path_factory.mktemp("opt") / "ml"
+    lay_out(base, {"training": {"iris.csv": IRIS.read_text()}}, {"random_state": "1"})
+    base.chmod(0o755)
+    base.parent.chmod(0o755)
+    done = docker("run", "--rm", "--network=none", "-v", f"{base}:/opt/ml", image, "train")
+    assert re.search(r"^validation:accuracy=0\.9\d+;$", done.stdout, re.MULTILINE)
+    return base
+
+
+class Container:
+    def __init__(self, *arguments):
+        self.name = f"forest-test-{uuid.uuid4().hex[:12]}"
+        docker("run", "-d", "--name", self.name, *arguments)
+
+    def wait_until_ready(self, url):
+        for _ in range(600):
+            assert self.state("Running") == "true", self.logs()
+            try:
+                if httpx.get(url + "/ping", timeout=2).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(self.logs())
+
+    def state(self, field):
+        return docker("inspect", "-f", f"{{{{.State.{field}}}}}", self.name).stdout.strip()
+
+    def logs(self):
+        done = docker("logs", self.name)
+        return done.stdout + done.stderr
+
+    def stop(self, seconds):
+        """SIGTERM, and SIGKILL after some seconds; the exit code."""
+        docker("stop", "--time", seconds, self.name)
+        return int(self.state("ExitCode"))
+
+    def remove(self):
+        docker("rm", "-f", self.name, check=False)
+
+
+@pytest.fixture
+def run():
+    started = []
+
+    def start(*arguments):
+        started.append(Container(*arguments))
+        return started[-1]
+
+    yield start
+    for container in started:
+        container.remove()
+
+
+def ports(http, grpc):
+    return ["-p", f"127.0.0.1:{http}:8080", "-p", f"127.0.0.1:{grpc}:8081"]
+
+
+def test_the_image_is_what_sagemaker_expects(image):
+    config = json.loads(docker("inspect", image).stdout)[0]["Config"]
+    prefix = "com.amazonaws.sagemaker.capabilities."
+    assert config["Labels"][prefix + "accept-bind-to-port"] == "true"
+    assert config["Labels"][prefix + "multi-models"] == "true"
+    assert config["Cmd"] == ["train"]
+    assert not config["Entrypoint"]
+
+
+def test_no_compiler_is_left_in_it(image):
+    script = "for tool in gcc cc g++ clang make ld; do command -v $tool && exit 1; done; exit 0"
+    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"]])
+def test_it_trains_with_a_read_only_root_and_without_a_network(image, tmp_path, arguments):
+    """Without an argument too, as the SageMaker SDK's ModelTrainer starts it."""
+    lay_out(tmp_path, {"train": {"iris.csv": IRIS.read_text()}}, {"n_estimators": "5"})
+    volume = f"{tmp_path}:/opt/ml"
+    docker("run", "--rm", "--network=none", "--read-only", "-v", volume, image, *arguments)
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"model-settings.json", "forest.safetensors"}
+
+
+def test_a_failed_job_says_why(image, tmp_path):
+    lay_out(tmp_path, {"train": {"iris.csv": IRIS.read_text()}}, {"n_estimators": "many"})
+    done = docker("run", "--rm", "-v", f"{tmp_path}:/opt/ml", image, "train", check=False)
+    assert done.returncode == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert reason.startswith("ClientError: 1 invalid hyperparameter: n_estimators is 'many'")
+    assert not (tmp_path / "model").exists()
+
+
+def test_it_serves_every_protocol_with_nothing_writable_and_no_rights(image, ml, run):
+    http, grpc = free_port(), free_port()
+    server = run(
+        "--read-only", "--user", "12345:12345", "--cap-drop=ALL", *ports(http, grpc),
+        "-v", f"{ml}/model:/opt/ml/model:ro", image, "serve",
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{http}"
+    server.wait_until_ready(url)
+
+    labels = httpx.post(url + "/invocations", content=PAYLOAD.read_bytes(), headers=CSV).text
+    assert labels.split() == ["setosa"] * 5 + ["versicolor"] * 5 + ["virginica"] * 5
+
+    x = np.loadtxt(PAYLOAD, delimiter=",")
+    tensor = {"name": "X", "shape": [15, 4], "datatype": "FP32", "data": x.ravel().tolist()}
+    v2 = httpx.post(url + "/v2/models/forest/infer", json={"inputs": [tensor]}).json()
+    assert v2["outputs"][0]["data"] == labels.split()
+
+    question = {"address": f"127.0.0.1:{grpc}", "x": x.tolist()}
+    client = subprocess.run(
+        [sys.executable, GRPC_CLIENT],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert [label for (label,) in json.loads(client.stdout)["predict"]] == labels.split()
+
+    assert server.stop(seconds=5) == 0
+    assert "Traceback" not in server.logs()
+
+
+def test_the_kernel_was_compiled_ahead_and_is_found(image, ml, run):
+    http = free_port()
+    server = run(
+        "--read-only", "--user", "12345", "-e", "NUMBA_DEBUG_CACHE=1", *ports(http, free_port()),
+        "-v", f"{ml}/model:/opt/ml/model:ro", image, "serve",
+    )  # fmt: skip
+    server.wait_until_ready(f"http://127.0.0.1:{http}")
+    assert "[cache] data loaded" in server.logs()
+    assert "saved" not in server.logs()
+
+
+def test_without_a_model_it_ends_with_one_line(image):
+    done = docker("run", "--rm", "--read-only", image, "serve", check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("serve: no model: /opt/ml/model has no model-settings.json")
+
+
+def test_sigterm_reaches_a_training_job(image, tmp_path, run):
+    rows = "".join(f"{i % 50},{i * 7919 % 10007},{i * 104729 % 9973}\n" for i in range(40_000))
+    lay_out(tmp_path, {"train": {"a.csv": rows}}, {"n_estimators": "5000"})
+    job = run("-v", f"{tmp_path}:/opt/ml", image, "train")
+    for _ in range(300):
+        if "read 40000 rows" in job.logs():
+            break
+        time.sleep(0.1)
+    assert job.stop(seconds=60) == 143
+    assert list(tmp_path.glob("model/*")) == []
+
+
+def test_the_scripts_play_their_parts(image, tmp_path):
+    """train_local, serve_local and predict, as in AWS's sample."""
+    ml, script = tmp_path / "ml", ROOT / "container"
+    trained = subprocess.run(
+        [script / "train_local.sh", image, ml], capture_output=True, text=True, check=True
+    )
+    assert "validation:accuracy=" in trained.stdout
+    http = free_port()
+    environ = clean_environ(
+        HTTP_PORT=str(http), GRPC_PORT=str(free_port()), URL=f"http://localhost:{http}"
+    )
+    server = subprocess.Popen([script / "serve_local.sh", image, ml], env=environ)
+    try:
+        predict = [script / "predict.sh", PAYLOAD]
+        for _ in range(600):
+            done = subprocess.run(predict, env=environ, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                break
+            time.sleep(0.1)
+        assert done.stdout.split()[0] == "setosa"
+        as_json = subprocess.run(
+            [*predict, "text/csv", "application/json"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert len(json.loads(as_json.stdout)["predictions"]) == 15
+    finally:
+        server.terminate()
+        assert server.wait(timeout=30) == 0
