@@ -1,0 +1,99 @@
+"""The README's commands do what it says, from a fresh copy in an empty environment."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support import ROOT, clean_environ, free_port
+
+README = (ROOT / "README.md").read_text()
+
+
+def command(name):
+    """The shell block that follows ``<!-- command: name -->``."""
+    return re.search(rf"<!-- command: {name} -->\n```sh\n(.+?)\n```", README, re.DOTALL)[1]
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The files that git knows or would add, in an empty folder."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so there is nothing to clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_first_command_trains_serves_and_its_three_calls_work(clone):
+    http, grpc = free_port(), free_port()
+    environ = clean_environ(SAGEMAKER_BIND_TO_PORT=str(http), FOREST_GRPC_PORT=str(grpc))
+    # As in a shell without this test's own virtual environment.
+    environ["PATH"] = os.pathsep.join(
+        part for part in environ["PATH"].split(os.pathsep) if not Path(part, "forest").exists()
+    )
+    environ.pop("VIRTUAL_ENV", None)
+    log = clone / "quickstart.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", command("quickstart")],
+            cwd=clone,
+            env=environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(6000):
+            if "is ready" in log.read_text() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        printed = log.read_text()
+        assert process.poll() is None, printed
+        assert re.search(r"^validation:accuracy=0\.9\d+;$", printed, re.MULTILINE)
+        calls = re.findall(r"^  \d\. .+\n((?:.+\n)+)", printed, re.MULTILINE)
+        answers = [
+            subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=True).stdout
+            for call in calls
+        ]
+        assert answers[0] == "virginica\n"
+        assert '"data":["virginica"]' in answers[1]
+        assert answers[2] == "[[b'virginica']]\n"
+    finally:
+        os.killpg(process.pid, signal.SIGINT)  # What Ctrl-C does.
+        code = process.wait(timeout=60)
+    assert code == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_ci_runs_the_readmes_test_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "<!-- command: tests -->" in script
+    assert command("tests").endswith(".venv/bin/pytest")
+
+
+def test_every_hyperparameter_is_in_the_readme():
+    from mlserver_forest.training.hyperparameters import Hyperparameters
+
+    assert [name for name in Hyperparameters.model_fields if f"`{name}`" not in README] == []
+
+
+def test_every_variable_is_in_the_readme():
+    source = (ROOT / "runtime" / "mlserver_forest" / "environment.py").read_text()
+    names = set(re.findall(r"environ\.get\(\s*\"(\w+)\"", source))
+    assert names >= {"SAGEMAKER_BASE_DIR", "FOREST_TRUST_PICKLE"}
+    assert [name for name in names if f"`{name}`" not in README] == []
