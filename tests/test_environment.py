@@ -7,7 +7,9 @@ import pytest
 from mlserver_forest.environment import Environment, from_environ
 from mlserver_forest.errors import InvalidEnvironment
 
-DEFAULT = Environment(Path("/opt/ml"), 8080, 8081, None, 1 << 30, trust_pickle=False)
+DEFAULT = Environment(
+    Path("/opt/ml"), 8080, 8081, None, 1 << 30, multi_model=False, trust_pickle=False
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,7 @@ DEFAULT = Environment(Path("/opt/ml"), 8080, 8081, None, 1 << 30, trust_pickle=F
         ({"FOREST_GRPC_PORT": "off"}, {"grpc_port": None}),
         ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"}, {"default_accept": "text/csv"}),
         ({"MAX_CONTENT_LENGTH": "6291456"}, {"max_body_bytes": 6291456}),
+        ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True}),
         ({"FOREST_TRUST_PICKLE": "TRUE"}, {"trust_pickle": True}),
         ({"FOREST_TRUST_PICKLE": "no"}, {"trust_pickle": False}),
     ],

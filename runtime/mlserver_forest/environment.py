@@ -31,6 +31,8 @@ class Environment:
         default_accept: what to answer when a request names no preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the largest request body (``MAX_CONTENT_LENGTH``).
+        multi_model: whether SageMaker will load and unload models at run time
+            (``SAGEMAKER_MULTI_MODEL``).
         trust_pickle: whether runtimes that unpickle may be loaded
             (``FOREST_TRUST_PICKLE``).
     """
@@ -40,6 +42,7 @@ class Environment:
     grpc_port: int | None
     default_accept: str | None
     max_body_bytes: int
+    multi_model: bool
     trust_pickle: bool
 
     @property
@@ -64,6 +67,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         max_body_bytes=_positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
+        multi_model=_flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", "")),
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
     )
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 
 from mlserver_forest.environment import from_environ
-from mlserver_forest.errors import ForestError
+from mlserver_forest.errors import ForestError, InvalidEnvironment
 from mlserver_forest.training.cli import train_in
 
-_CALLS = """
-Serving on port {http_port}; Ctrl-C ends it. Three calls to paste into another terminal:
+_MADE_BY_US = ".forest-quickstart"
+
+_HTTP_CALLS = """
+Serving on port {http_port}; Ctrl-C ends it. Calls to paste into another terminal:
 
   1. as SageMaker calls it
 curl -s http://localhost:{http_port}/invocations -H 'Content-Type: text/csv' -d '{row}'
@@ -22,7 +24,8 @@ curl -s http://localhost:{http_port}/invocations -H 'Content-Type: text/csv' -d 
   2. V2 over REST
 curl -s http://localhost:{http_port}/v2/models/{name}/infer -H 'Content-Type: application/json' \\
   -d '{{"inputs": [{{"name": "X", "shape": [1, {width}], "datatype": "FP32", "data": [{row}]}}]}}'
-
+"""
+_GRPC_CALL = """
   3. V2 over gRPC
 {python} - <<'PY'
 import numpy, tritonclient.grpc as v2
@@ -49,11 +52,11 @@ PY
 def quickstart(data: Path | None, base_dir: Path) -> None:
     """Train on a CSV as SageMaker would, then serve the model and show how to call it."""
     base_dir = base_dir.resolve()
-    _lay_out(base_dir, data)
-    exit_code = train_in(base_dir)
-    if exit_code:
-        sys.exit(exit_code)
     try:
+        _lay_out(base_dir, data)
+        exit_code = train_in(base_dir)
+        if exit_code:
+            sys.exit(exit_code)
         _serve(base_dir)
     except ForestError as error:
         click.echo(f"forest quickstart: {error}", err=True)
@@ -61,16 +64,25 @@ def quickstart(data: Path | None, base_dir: Path) -> None:
 
 
 def _lay_out(base_dir: Path, data: Path | None) -> None:
-    """Write the input that SageMaker would give the container; see contract 1.2 to 1.5."""
+    """Write the input that SageMaker would give the container; see contract 1.2 to 1.5.
+
+    Raises:
+        InvalidEnvironment: if the folder holds somebody else's files.
+    """
+    if base_dir.exists() and any(base_dir.iterdir()) and not (base_dir / _MADE_BY_US).exists():
+        raise InvalidEnvironment(
+            f"{base_dir} is not empty and was not made by this command; give another --base-dir"
+        )
     config, channel = base_dir / "input" / "config", base_dir / "input" / "data" / "training"
+    shutil.rmtree(base_dir / "input", ignore_errors=True)
     for directory in (config, channel):
-        shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
+    (base_dir / _MADE_BY_US).touch()
     if data is None:
         iris = resources.files("mlserver_forest").joinpath("data", "iris.csv")
         (channel / "iris.csv").write_bytes(iris.read_bytes())
     else:
-        shutil.copy(data, channel)
+        shutil.copy(data, channel / "data.csv")
     files = {
         "hyperparameters": {"random_state": "0"},
         "inputdataconfig": {"training": {"TrainingInputMode": "File", "ContentType": "text/csv"}},
@@ -89,21 +101,28 @@ def _serve(base_dir: Path) -> None:
     server = Server(environment)
     settings = read_settings(environment.model_dir, trust_pickle=False)
     row = _sample_row(base_dir)
-    click.echo(
-        _CALLS.format(
-            http_port=environment.http_port,
-            grpc_port=environment.grpc_port,
-            name=settings["name"],
-            row=row,
-            width=len(settings["inputs"]),
-            python=sys.executable,
-        )
-    )
+    call = {
+        "http_port": environment.http_port,
+        "grpc_port": environment.grpc_port,
+        "name": settings["name"],
+        "row": ",".join(map(str, row)),
+        "width": len(row),
+        "python": sys.executable,
+    }
+    click.echo(_HTTP_CALLS.format(**call), nl=False)
+    click.echo(_GRPC_CALL.format(**call) if environment.grpc_port else "")
     server.run()
 
 
-def _sample_row(base_dir: Path) -> str:
-    """The features of the last row of the training data, to ask the model about."""
-    (path,) = (base_dir / "input" / "data" / "training").iterdir()
-    last = path.read_text("utf-8").strip().splitlines()[-1]
-    return last.partition(",")[2]
+def _sample_row(base_dir: Path) -> list[str]:
+    """The last row of the training data without missing values, to ask the model about."""
+    import numpy as np
+
+    from mlserver_forest.training.channels import read_channel
+    from mlserver_forest.training.config import Channel
+
+    channel = Channel("training", base_dir / "input" / "data" / "training")
+    features = read_channel(channel, "auto").features
+    whole = features[~np.isnan(features).any(axis=1)]
+    row = whole[-1] if len(whole) else np.zeros(features.shape[1], np.float32)
+    return [str(value) for value in row]

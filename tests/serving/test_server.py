@@ -60,7 +60,7 @@ def test_csv_is_answered_with_one_label_per_line(iris_server, iris_forest):
     response = invoke(iris_server, PAYLOAD.read_bytes(), CSV)
     rows = np.loadtxt(PAYLOAD, delimiter=",")
     assert response.status_code == 200
-    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-type"] == "text/csv"
     assert response.text == "".join(f"{label}\n" for label in iris_forest.predict(rows))
 
 
@@ -432,6 +432,12 @@ def test_an_impossible_variable_is_refused_at_start(start_serve, model_dir, vari
     code, line = refused(start_serve(model_dir, **{variable: value}))
     assert code == 1
     assert line.startswith(f"serve: {variable} is '{value}'; expected")
+
+
+def test_a_multi_model_endpoint_is_refused_at_start(start_serve, model_dir):
+    code, line = refused(start_serve(model_dir, SAGEMAKER_MULTI_MODEL="true"))
+    assert code == 1
+    assert line.startswith("serve: SAGEMAKER_MULTI_MODEL is true, but this version serves one")
 
 
 @pytest.fixture

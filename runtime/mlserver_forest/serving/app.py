@@ -39,11 +39,6 @@ STATUS: Mapping[type[ForestError], int] = {
 }
 # Bodies above this are decoded in a thread; decoding this much takes about a millisecond.
 _LARGE_BODY = 1 << 16
-# text/* without a charset is ASCII to old clients (RFC 2046); labels may be anything.
-_WRITTEN: Mapping[str, str] = {
-    media_types.CSV: "text/csv; charset=utf-8",
-    media_types.JSON: media_types.JSON,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +154,7 @@ class Application:
         else:
             invocation = decode_request(*arguments)
         response = await self._data_plane.infer(invocation.request, self._model_name)
-        return Response(
-            200, invocation.encode(response), (_content_type(_WRITTEN[invocation.media_type]),)
-        )
+        return Response(200, invocation.encode(response), (_content_type(invocation.media_type),))
 
 
 class _Disconnected(Exception):

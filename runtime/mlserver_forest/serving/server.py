@@ -45,7 +45,7 @@ class Server:
     """
 
     def __init__(self, environment: Environment) -> None:
-        _check_default_accept(environment.default_accept)
+        _check(environment)
         settings = _settings(environment)
         repository = ModelDirectory(environment.model_dir, trust_pickle=environment.trust_pickle)
         self._model_settings = repository.settings()
@@ -98,16 +98,18 @@ class Server:
 
     async def _serve(self) -> None:
         http = asyncio.create_task(self._http.serve(sockets=[self._socket]))
-        grpc = asyncio.create_task(self._grpc.start()) if self._grpc else None
+        running = [http]
         try:
             await self._load()
-            await http
+            if self._grpc:
+                running.append(asyncio.create_task(self._grpc.start()))
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._http.should_exit = True
             await http
-            if self._grpc and grpc:
+            if self._grpc and len(running) > 1:
                 await self._grpc.stop()
-                await grpc
+            await asyncio.gather(*running)
 
     async def _load(self) -> None:
         try:
@@ -140,7 +142,13 @@ def _metrics() -> tuple[bytes, str]:
     return prometheus_client.generate_latest(), prometheus_client.CONTENT_TYPE_LATEST
 
 
-def _check_default_accept(media_type: str | None) -> None:
+def _check(environment: Environment) -> None:
+    if environment.multi_model:
+        raise InvalidEnvironment(
+            "SAGEMAKER_MULTI_MODEL is true, but this version serves one model per container; "
+            "create the endpoint with a single model"
+        )
+    media_type = environment.default_accept
     if media_type is not None and media_type not in media_types.SUPPORTED:
         raise InvalidEnvironment(
             f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {media_type!r}; "
@@ -161,3 +169,9 @@ def _listen(port: int, variable: str) -> socket.socket:
 def configure_logging() -> None:
     """Log to standard output as settings/logging.json says."""
     logging.config.dictConfig(json.loads(read_packaged("logging.json")))
+    # MLServer 1.7.1 logs a traceback for each wrong gRPC request; its sender has the reason.
+    logging.getLogger("mlserver.grpc").addFilter(_is_no_answer)
+
+
+def _is_no_answer(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], MLServerError))
