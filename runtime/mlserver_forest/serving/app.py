@@ -149,12 +149,11 @@ class Application:
         default = self._default_accept or sent.essence
         accept = media_types.negotiate(request.header(b"accept"), default)
         arguments = (request.body, sent, accept, self._schema)
-        if len(request.body) > _LARGE_BODY:
-            invocation = await asyncio.to_thread(decode_request, *arguments)
-        else:
-            invocation = decode_request(*arguments)
+        large = len(request.body) > _LARGE_BODY
+        invocation = await _run(decode_request, *arguments, in_thread=large)
         response = await self._data_plane.infer(invocation.request, self._model_name)
-        return Response(200, invocation.encode(response), (_content_type(invocation.media_type),))
+        body = await _run(invocation.encode, response, in_thread=large)
+        return Response(200, body, (_content_type(invocation.media_type),))
 
 
 class _Disconnected(Exception):
@@ -215,6 +214,11 @@ class _Reply:
         headers = [*response.headers, length]
         await self({"type": "http.response.start", "status": response.status, "headers": headers})
         await self({"type": "http.response.body", "body": response.body})
+
+
+async def _run(function: Callable[..., Any], *arguments: Any, in_thread: bool) -> Any:
+    """Call a function here, or in a thread where it would keep others waiting."""
+    return await asyncio.to_thread(function, *arguments) if in_thread else function(*arguments)
 
 
 def _error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:

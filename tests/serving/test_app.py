@@ -1,0 +1,80 @@
+"""The application in this process: before it is ready, and when a runtime fails."""
+
+import asyncio
+
+import httpx
+import pytest
+from mlserver import MLModel, ModelSettings, Settings
+from mlserver.registry import MultiModelRegistry
+
+from mlserver_forest.schema import Schema
+from mlserver_forest.serving.app import Application
+from mlserver_forest.serving.repository import ReadyWhenLoaded
+
+CSV = {"content-type": "text/csv"}
+
+
+class Failing(MLModel):
+    """A runtime with a bug of its own."""
+
+    async def predict(self, payload):
+        raise RuntimeError("secret detail")
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return MultiModelRegistry()
+
+
+@pytest.fixture(scope="module")
+def application(registry):
+    """One for the module: MLServer's data plane registers its metrics with the process."""
+
+    async def v2(scope, receive, send):
+        raise RuntimeError("secret detail")
+
+    return Application(
+        ReadyWhenLoaded(Settings(parallel_workers=0), registry),
+        "failing",
+        Schema(("a", "b"), "regression"),
+        v2,
+        lambda: (b"", "text/plain"),
+        default_accept=None,
+        max_body_bytes=1000,
+    )
+
+
+def call(application, method, path, **more):
+    async def send():
+        transport = httpx.ASGITransport(application, raise_app_exceptions=True)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, **more)
+
+    return asyncio.run(send())
+
+
+def test_before_a_model_is_ready_ping_says_503_with_an_empty_body(application):
+    response = call(application, "GET", "/ping")
+    assert (response.status_code, response.content) == (503, b"")
+
+
+def test_before_a_model_is_ready_an_invocation_says_when_to_try_again(application):
+    response = call(application, "POST", "/invocations", content=b"1,2", headers=CSV)
+    assert response.status_code == 503
+    assert response.json() == {
+        "error": "the model is still being loaded; try again when /ping says 200"
+    }
+
+
+def test_a_failure_inside_is_a_500_that_tells_the_log_and_not_the_client(
+    application, registry, caplog
+):
+    asyncio.run(registry.load(ModelSettings(name="failing", implementation=Failing)))
+    for path in ("/invocations", "/v2/models/failing/infer"):
+        caplog.clear()
+        response = call(application, "POST", path, content=b"1,2", headers=CSV)
+        assert response.status_code == 500
+        assert response.json() == {
+            "error": "the server failed on this request; its log has the reason"
+        }
+        assert "secret detail" in caplog.text
