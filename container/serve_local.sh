@@ -8,6 +8,7 @@ set -euo pipefail
 image=${1:-mlserver-forest}
 ml=${2:-ml}
 
+model=$(realpath "$ml/model")
 exec docker run --rm --read-only \
   -p "${HTTP_PORT:-8080}:8080" -p "${GRPC_PORT:-8081}:8081" \
-  -v "$(realpath "$ml")/model:/opt/ml/model:ro" "$image" serve
+  -v "$model:/opt/ml/model:ro" "$image" serve

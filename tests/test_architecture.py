@@ -81,10 +81,20 @@ def test_a_module_imports_only_from_lower_layers(path):
 
 @pytest.mark.parametrize("place", FORBIDDEN)
 def test_a_place_does_not_know_what_is_none_of_its_business(place):
-    for path in MODULES:
-        if name_of(path) == place or name_of(path).startswith(place + "/"):
-            known = {module.split(".")[0] for module in imports_of(path)}
-            assert not known & FORBIDDEN[place], path
+    paths = [p for p in MODULES if name_of(p) == place or name_of(p).startswith(place + "/")]
+    assert paths
+    for path in paths:
+        known = {module.split(".")[0] for module in imports_of(path)}
+        assert not known & FORBIDDEN[place], path
+
+
+def test_one_module_speaks_to_aws():
+    speakers = [
+        name_of(path)
+        for path in MODULES
+        if {"boto3", "botocore"} & {module.split(".")[0] for module in imports_of(path)}
+    ]
+    assert speakers == ["deployment/client.py"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -62,6 +62,21 @@ def test_mlservers_own_codecs_understand_both_sides(model_dir, iris, iris_forest
     assert np.array_equal(NumpyCodec.decode_output(output), iris_forest.predict_proba(iris[0]))
 
 
+def test_a_matrix_may_bear_a_features_name(tmp_path, iris, iris_forest):
+    """Where a feature is called X, as the adapter calls its matrix."""
+    names = ("X", "Y", "Z", "W")
+    model = loaded(save_model(tmp_path / "model", iris_forest, iris[0], names=names))
+    (labels,) = ask(model, iris[0])
+    assert [label.decode() for label in labels.data] == iris_forest.predict(iris[0]).tolist()
+
+
+def test_features_of_another_datatype_are_refused(model_dir):
+    document = json.loads((model_dir / "model-settings.json").read_text())
+    inputs = [{**tensor, "datatype": "FP64"} for tensor in document["inputs"]]
+    with pytest.raises(InvalidArtifact, match="describes no FP32 inputs"):
+        asyncio.run(ForestModel(settings_of(model_dir, inputs=inputs)).load())
+
+
 def test_a_wrong_request_is_an_inference_error(model_dir):
     with pytest.raises(InferenceError, match=r"shape \[1, 3\]; the model expects \[n, 4\]"):
         ask(loaded(model_dir), np.zeros((1, 3), np.float32))
@@ -77,7 +92,7 @@ def test_a_forest_with_another_models_settings_is_refused(model_dir):
 
 def test_settings_without_metadata_are_refused(model_dir):
     model = ForestModel(settings_of(model_dir, inputs=[], outputs=[]))
-    with pytest.raises(InvalidArtifact, match="describes no inputs and outputs"):
+    with pytest.raises(InvalidArtifact, match="describes no FP32 inputs and their outputs"):
         asyncio.run(model.load())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support import BIN, clean_environ, free_port
 
-MIXED = 'price,"size, m2",rooms\n1.5,10,\n2.5,20,2\n"3.5",30,3\n' * 1
+MIXED = 'price,"size, m2",rooms\n1.5,10,\n2.5,20,2\n"3.5",30,3\n'
 
 
 def quickstart(folder, *arguments, **variables):
@@ -41,6 +41,14 @@ def test_a_persons_own_file_is_trained_on_and_asked_about(tmp_path, times):
         assert 1.5 <= float(done.stdout) <= 3.5
         assert "validation:rmse=" in printed
         assert "gRPC" not in printed  # Off, since SAGEMAKER_BIND_TO_PORT is set.
+
+
+def test_the_file_may_lie_in_the_folder_of_an_earlier_run(tmp_path):
+    (tmp_path / "flats.csv").write_text("a,1\nb\n")  # Refused, after the folder was laid out.
+    quickstart(tmp_path, "--data", "flats.csv").communicate(timeout=60)
+    copy = tmp_path / "forest-quickstart" / "input" / "data" / "training" / "data.csv"
+    quickstart(tmp_path, "--data", copy).communicate(timeout=60)
+    assert copy.read_text() == "a,1\nb\n"
 
 
 def test_other_files_are_never_touched(tmp_path):

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -84,6 +85,19 @@ def test_ci_runs_the_readmes_test_command():
     script = (ROOT / ".ci" / "run").read_text()
     assert "<!-- command: tests -->" in script
     assert command("tests").endswith(".venv/bin/pytest")
+
+
+def test_the_benchmark_prints_its_table():
+    assert "`python -m tests.benchmarks engine`" in README
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "engine"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(re.findall(r"^(?:iris|deep) +\d+ +\d+ ", done.stdout, re.MULTILINE)) == 6
+    assert "Answers were identical to the last bit" in done.stdout
 
 
 def test_every_hyperparameter_is_in_the_readme():

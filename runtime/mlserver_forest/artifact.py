@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidArtifact, UntrustedRuntime
+from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest_file import encode_forest
 from mlserver_forest.schema import Schema
@@ -21,7 +21,8 @@ FOREST_RUNTIME = "mlserver_forest.ForestModel"
 # Runtimes that unpickle what they load, hence run whatever the file says.
 PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
 
-_MAX_SETTINGS_BYTES = 1 << 25
+_MAX_SETTINGS_BYTES = 1 << 28
+_DRAFT = ".draft-"
 
 
 def save(
@@ -52,6 +53,7 @@ def save(
         InvalidArtifact: if the forest does not reproduce the self-test.
     """
     parts = encode_forest(forest, *self_test)
+    make_writable(directory)
     settings = {
         "name": name,
         "platform": "mlserver-forest",
@@ -61,12 +63,37 @@ def save(
         "outputs": schema.outputs(),
         "parameters": {"uri": f"./{FOREST_FILE}"},
     }
-    directory.mkdir(parents=True, exist_ok=True)
-    forest_draft = _write_draft(directory, parts)
-    settings_draft = _write_draft(directory, [json.dumps(settings, indent=2).encode() + b"\n"])
-    (directory / SETTINGS_FILE).unlink(missing_ok=True)
-    os.replace(forest_draft, directory / FOREST_FILE)
-    os.replace(settings_draft, directory / SETTINGS_FILE)
+    try:
+        forest_draft = _write_draft(directory, parts)
+        settings_draft = _write_draft(directory, [json.dumps(settings, indent=2).encode() + b"\n"])
+        (directory / SETTINGS_FILE).unlink(missing_ok=True)
+        os.replace(forest_draft, directory / FOREST_FILE)
+        os.replace(settings_draft, directory / SETTINGS_FILE)
+    finally:
+        _remove_drafts(directory)
+
+
+def make_writable(directory: Path) -> None:
+    """Make the directory if it is missing, prove that it can be written, and tidy it.
+
+    Raises:
+        InvalidEnvironment: if it cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_draft(directory, [])
+        _remove_drafts(directory)
+    except OSError as error:
+        raise InvalidEnvironment(
+            f"the model's folder {directory} cannot be written: {error.strerror}; "
+            "give the user who trains the right to write it"
+        ) from error
+
+
+def _remove_drafts(directory: Path) -> None:
+    """What an interrupted save left, this one or an earlier one."""
+    for draft in directory.glob(f"{_DRAFT}*"):
+        draft.unlink(missing_ok=True)
 
 
 def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
@@ -80,8 +107,8 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
         The settings as they stand, with ``parameters.uri`` made absolute.
 
     Raises:
-        InvalidArtifact: if there is no model, or its settings cannot be used.
-        UntrustedRuntime: if the runtime is unknown, or unpickles and is not allowed.
+        InvalidArtifact: if there is no model, its settings cannot be used, or its
+            runtime is unknown or unpickles and is not allowed.
     """
     path = directory / SETTINGS_FILE
     try:
@@ -111,9 +138,9 @@ def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
         return
     if runtime not in PICKLE_RUNTIMES:
         known = ", ".join([FOREST_RUNTIME, *PICKLE_RUNTIMES])
-        raise UntrustedRuntime(f"{path}: unknown implementation {runtime!r}; expected {known}")
+        raise InvalidArtifact(f"{path}: unknown implementation {runtime!r}; expected {known}")
     if not trust_pickle:
-        raise UntrustedRuntime(
+        raise InvalidArtifact(
             f"{path}: {runtime} loads a pickle, and a pickle can run any code; "
             "if you trust this file, set FOREST_TRUST_PICKLE=true"
         )
@@ -121,14 +148,10 @@ def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
 
 def _write_draft(directory: Path, parts: Sequence[bytes]) -> Path:
     """A complete, synced file under a temporary name that starts with a dot."""
-    descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=directory)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
-            file.writelines(parts)
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        os.unlink(name)
-        raise
+    descriptor, name = tempfile.mkstemp(prefix=_DRAFT, dir=directory)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
+        file.writelines(parts)
+        file.flush()
+        os.fsync(descriptor)
     return Path(name)

@@ -60,7 +60,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     default_grpc = "off" if bound else str(DEFAULT_GRPC_PORT)
     grpc = environ.get("FOREST_GRPC_PORT", "") or default_grpc
     return Environment(
-        base_dir=Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml"),
+        base_dir=base_dir_from(environ),
         http_port=_port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
         grpc_port=None if grpc.lower() == "off" else _port("FOREST_GRPC_PORT", grpc),
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
@@ -70,6 +70,11 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         multi_model=_flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", "")),
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
     )
+
+
+def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
+    """The root of SageMaker's file contract."""
+    return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
 def _port(name: str, text: str) -> int:

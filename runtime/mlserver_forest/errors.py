@@ -11,14 +11,12 @@ codes; the command lines use ``exit_code``.
     │   ├── InvalidInput
     │   ├── PayloadTooLarge
     │   ├── UnsupportedMediaType
-    │   ├── UnsupportedEncoding
     │   └── NotAcceptable
     ├── JobError                  a training job was asked for something impossible
     │   ├── InvalidHyperparameters
     │   └── InvalidData
     ├── UnsupportedEstimator      a fitted model that has no packed form
     ├── InvalidArtifact           a model directory that must not be served
-    │   └── UntrustedRuntime
     └── InvalidEnvironment        a variable, port or configuration file
 """
 
@@ -44,11 +42,7 @@ class PayloadTooLarge(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    """The body's Content-Type is not one that the server reads."""
-
-
-class UnsupportedEncoding(RequestError):
-    """The body's Content-Encoding is not one that the server reads."""
+    """The body's Content-Type or Content-Encoding is not one that the server reads."""
 
 
 class NotAcceptable(RequestError):
@@ -77,11 +71,7 @@ class UnsupportedEstimator(ForestError):
 
 
 class InvalidArtifact(ForestError):
-    """A model directory that is missing, damaged or of another format."""
-
-
-class UntrustedRuntime(InvalidArtifact):
-    """A model directory that names a runtime which the operator has not allowed."""
+    """A model directory that is missing, damaged, of another format, or not to be trusted."""
 
 
 class InvalidEnvironment(ForestError):

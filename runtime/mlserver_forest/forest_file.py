@@ -24,6 +24,7 @@ from mlserver_forest.forest.forest import Forest, forest_from_arrays
 
 _FORMAT = "mlserver-forest"
 _FORMAT_VERSION = 1
+_UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 _NO_DIGEST = "0" * 64
 _MAX_HEADER_BYTES = 1 << 20
 # The names that the safetensors format gives to dtypes, little-endian.
@@ -90,7 +91,7 @@ def load_forest(path: Path) -> Forest:
         metadata, arrays = _decode(content)
         forest = forest_from_arrays(arrays, int(metadata["shift"]), int(metadata["n_features"]))
         rows, expected = arrays["self_test_rows"], arrays["self_test_answers"]
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, f"its header cannot be understood ({error!r})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
@@ -104,6 +105,11 @@ def check_answers(forest: Forest, rows: NDArray[np.float32], expected: NDArray[n
     Raises:
         InvalidArtifact: if any bit differs.
     """
+    if rows.ndim != 2 or rows.shape[1] != forest.n_features:
+        raise InvalidArtifact(
+            f"the forest's self-test has shape {list(rows.shape)}; "
+            f"the forest reads [n, {forest.n_features}]"
+        )
     forest.warm_up()
     try:
         together = forest.predict_values(rows)

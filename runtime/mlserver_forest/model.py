@@ -53,8 +53,8 @@ class ForestModel(MLModel):
             [tensor.model_dump(mode="json") for tensor in self.settings.outputs],
         )
         self._forest = await asyncio.to_thread(load_forest, Path(path))
-        if self._schema.kind == "unknown":
-            raise InvalidArtifact("model-settings.json describes no inputs and outputs")
+        if self._schema.kind == "unknown" or self._schema.datatype != "FP32":
+            raise InvalidArtifact("model-settings.json describes no FP32 inputs and their outputs")
         expected = (self._schema.n_features, len(self._schema.classes) or 1)
         if (self._forest.n_features, self._forest.n_outputs) != expected:
             raise InvalidArtifact(
@@ -79,13 +79,11 @@ class ForestModel(MLModel):
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
         if len(x) * self._forest.n_trees > _LARGE:
-            values = await asyncio.to_thread(self._forest.predict_values, x)
+            outputs = await asyncio.to_thread(self._outputs, names, x)
         else:
-            values = self._forest.predict_values(x)
+            outputs = self._outputs(names, x)
         return InferenceResponse.model_construct(
-            model_name=self.name,
-            model_version=self.version,
-            outputs=[self._output(name, values) for name in names],
+            model_name=self.name, model_version=self.version, outputs=outputs
         )
 
     def _requested_outputs(self, payload: InferenceRequest) -> list[str]:
@@ -97,6 +95,10 @@ class ForestModel(MLModel):
                 f"this model's outputs are {', '.join(self._schema.output_names)}"
             )
         return names
+
+    def _outputs(self, names: list[str], x: NDArray[np.float32]) -> list[ResponseOutput]:
+        values = self._forest.predict_values(x)
+        return [self._output(name, values) for name in names]
 
     def _output(self, name: str, values: NDArray[np.float64]) -> ResponseOutput:
         """A V2 output; as lists, because MLServer's encoders cannot write arrays."""
@@ -121,8 +123,12 @@ def _matrix(inputs: list[RequestInput], schema: Schema) -> NDArray[Any]:
     """The one matrix, or the features' columns side by side in the schema's order."""
     if not inputs:
         raise InvalidInput(f"the request has no inputs; the model expects {schema.describe()}")
-    if len(inputs) == 1 and inputs[0].name not in schema.feature_names:
-        return _array(inputs[0])
+    if len(inputs) == 1:
+        (only,) = inputs
+        array = _array(only)
+        # A matrix may have any name, a feature's too; a column must have its feature's.
+        if array.shape[1:] == (schema.n_features,) or only.name not in schema.feature_names:
+            return array
     positions = schema.positions([tensor.name for tensor in inputs], "the request")
     columns = [_column(inputs[position]) for position in positions]
     lengths = {len(column) for column in columns}

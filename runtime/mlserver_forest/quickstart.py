@@ -1,6 +1,7 @@
 """``forest quickstart``: the whole product on one small CSV, in one command."""
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -58,9 +59,9 @@ def quickstart(data: Path | None, base_dir: Path) -> None:
         if exit_code:
             sys.exit(exit_code)
         _serve(base_dir)
-    except ForestError as error:
+    except (ForestError, OSError) as error:
         click.echo(f"forest quickstart: {error}", err=True)
-        sys.exit(error.exit_code)
+        sys.exit(1)
 
 
 def _lay_out(base_dir: Path, data: Path | None) -> None:
@@ -73,16 +74,15 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
         raise InvalidEnvironment(
             f"{base_dir} is not empty and was not made by this command; give another --base-dir"
         )
-    config, channel = base_dir / "input" / "config", base_dir / "input" / "data" / "training"
+    iris = resources.files("mlserver_forest").joinpath("data", "iris.csv")
+    rows = (data or iris).read_bytes()  # Before anything is removed: it may lie in there.
+    base_dir.mkdir(parents=True, exist_ok=True)
+    (base_dir / _MADE_BY_US).touch()
     shutil.rmtree(base_dir / "input", ignore_errors=True)
+    config, channel = base_dir / "input" / "config", base_dir / "input" / "data" / "training"
     for directory in (config, channel):
         directory.mkdir(parents=True)
-    (base_dir / _MADE_BY_US).touch()
-    if data is None:
-        iris = resources.files("mlserver_forest").joinpath("data", "iris.csv")
-        (channel / "iris.csv").write_bytes(iris.read_bytes())
-    else:
-        shutil.copy(data, channel / "data.csv")
+    (channel / "data.csv").write_bytes(rows)
     files = {
         "hyperparameters": {"random_state": "0"},
         "inputdataconfig": {"training": {"TrainingInputMode": "File", "ContentType": "text/csv"}},
@@ -107,7 +107,7 @@ def _serve(base_dir: Path) -> None:
         "name": settings["name"],
         "row": ",".join(map(str, row)),
         "width": len(row),
-        "python": sys.executable,
+        "python": shlex.quote(sys.executable),
     }
     click.echo(_HTTP_CALLS.format(**call), nl=False)
     click.echo(_GRPC_CALL.format(**call) if environment.grpc_port else "")

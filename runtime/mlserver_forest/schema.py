@@ -53,6 +53,8 @@ class Schema:
     def __post_init__(self) -> None:
         if len(set(self.feature_names)) != len(self.feature_names):
             raise InvalidArtifact("two features have the same name; each needs its own")
+        if len(set(self.classes)) != len(self.classes):
+            raise InvalidArtifact("two classes have the same label; each needs its own")
         if (self.kind == "classification") != bool(self.classes):
             raise InvalidArtifact("a classification has classes and nothing else has")
 
@@ -124,6 +126,8 @@ class Schema:
         Raises:
             InvalidInput: naming features that are missing, unknown or repeated.
         """
+        if not self.feature_names:
+            raise InvalidInput(f"{where} names features, but this model has no names; send lists")
         index = {name: position for position, name in enumerate(names)}
         missing = [name for name in self.feature_names if name not in index]
         unknown = [name for name in index if name not in set(self.feature_names)]

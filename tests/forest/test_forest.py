@@ -12,6 +12,7 @@ from sklearn.ensemble import (
 )
 
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.forest import importer
 from mlserver_forest.forest.forest import forest_from_arrays
 from mlserver_forest.forest.importer import import_estimator, round_down
 
@@ -115,24 +116,18 @@ def test_no_rows(iris_forest):
 
 def test_wide_words_are_used_where_narrow_ones_do_not_suffice(monkeypatch, iris, iris_forest):
     """The same forest in 16-byte nodes answers the same."""
-    from mlserver_forest.forest import importer
-
     monkeypatch.setattr(importer, "_word_type", lambda bits, n_nodes: np.uint64)
     forest = import_estimator(iris_forest)
     assert forest.nodes.dtype == np.uint64
     assert np.array_equal(forest.predict_values(iris[0]), iris_forest.predict_proba(iris[0]))
 
 
-def test_many_features_and_large_trees_need_wide_words():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(3000, 5000)).astype(np.float32)
-    forest = RandomForestClassifier(1, random_state=0, max_features=1).fit(
-        x, rng.integers(0, 2, 3000)
-    )
-    packed = import_estimator(forest)
-    bits = int(packed.roots[-1]).bit_length() + 1 + (4999).bit_length()
-    assert (bits > 32) == (packed.nodes.dtype == np.uint64)
-    assert np.array_equal(packed.predict_values(x[:50]), forest.predict_proba(x[:50]))
+@pytest.mark.parametrize(
+    ("bits", "n_nodes", "word"),
+    [(32, 2**32 - 1, np.uint32), (33, 10, np.uint64), (20, 2**32, np.uint64)],
+)
+def test_the_narrowest_words_that_hold_everything_are_used(bits, n_nodes, word):
+    assert importer._word_type(bits, n_nodes) is word
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -157,6 +152,16 @@ def test_a_threshold_rounded_down_takes_the_same_branch(thresholds):
 def test_x_of_another_shape_is_refused(iris_forest, x, fault):
     with pytest.raises(ValueError, match=fault):
         import_estimator(iris_forest).predict_values(x)
+
+
+def test_tree_bounds_that_wrap_around_are_refused(iris_forest, monkeypatch):
+    """Beyond 63 bits the bounds look well ordered as signed numbers, and are not."""
+    monkeypatch.setattr(importer, "_word_type", lambda bits, n_nodes: np.uint64)
+    forest = import_estimator(iris_forest)
+    n_nodes = len(forest.nodes)
+    roots = np.array([0, 2**63 - 1, 2**63, 2**64 - 1, n_nodes], np.uint64)
+    with pytest.raises(InvalidArtifact, match="starts behind the nodes"):
+        forest_from_arrays({**forest.arrays, "roots": roots}, forest.shift, 4)
 
 
 @settings(max_examples=300, deadline=None)

@@ -3,9 +3,11 @@
 import json
 import sys
 
+import grpc
 import numpy as np
 import tritonclient.grpc as v2
 from tritonclient.grpc import service_pb2 as pb
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import InferenceServerException
 
 
@@ -30,21 +32,51 @@ def call(question):
     return answer
 
 
-def call_typed(question):
-    """The same with typed contents, which tritonclient's own class never sends."""
+def call_crafted(question):
+    """The same from protobuf messages, for what tritonclient's own class never sends."""
     rows = np.array(question["x"], np.float32)
-    tensor = pb.ModelInferRequest.InferInputTensor(name="X", datatype="FP32", shape=rows.shape)
-    tensor.contents.fp32_contents.extend(rows.ravel().tolist())
-    request = pb.ModelInferRequest(model_name="forest", inputs=[tensor])
-    import grpc
-    from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
-
+    tensor = pb.ModelInferRequest.InferInputTensor(
+        name="X",
+        datatype=question.get("datatype", "FP32"),
+        shape=question.get("shape", rows.shape),
+    )
+    request = pb.ModelInferRequest(model_name=question.get("model", "forest"), inputs=[tensor])
+    if question.get("typed"):
+        request.inputs[0].contents.fp32_contents.extend(rows.ravel().tolist())
+    else:
+        raw = bytes.fromhex(question.get("raw", rows.tobytes().hex()))
+        request.raw_input_contents.extend([raw] * question.get("raw_count", 1))
+    for name in question.get("outputs", []):
+        request.outputs.add(name=name)
     with grpc.insecure_channel(question["address"]) as channel:
-        response = GRPCInferenceServiceStub(channel).ModelInfer(request)
-    labels = response.outputs[0].contents.bytes_contents
-    return {"predict": [label.decode() for label in labels]}
+        stub = GRPCInferenceServiceStub(channel)
+        if "stream" in question:
+            # MLServer 1.7.1 streams ModelInferResponse where Triton wraps it once more.
+            stream = channel.stream_stream(
+                "/inference.GRPCInferenceService/ModelStreamInfer",
+                pb.ModelInferRequest.SerializeToString,
+                pb.ModelInferResponse.FromString,
+            )
+            answers = stream(iter([request] * question["stream"]))
+            return {"predict": [label_of(answer) for answer in answers]}
+        try:
+            return {"predict": [label_of(stub.ModelInfer(request))]}
+        except grpc.RpcError as error:
+            answer = {"status": error.code().name, "error": error.details()}
+        try:
+            answer["ready"] = stub.ModelReady(pb.ModelReadyRequest(name=request.model_name)).ready
+        except grpc.RpcError as error:
+            answer["ready"] = error.code().name
+        return answer
+
+
+def label_of(response):
+    if response.raw_output_contents:
+        return response.raw_output_contents[0][4:].decode()
+    return response.outputs[0].contents.bytes_contents[0].decode()
 
 
 if __name__ == "__main__":
     question = json.load(sys.stdin)
-    print(json.dumps(call_typed(question) if question.get("typed") else call(question)))
+    crafted = {"typed", "crafted", "stream"} & set(question)
+    print(json.dumps(call_crafted(question) if crafted else call(question)))

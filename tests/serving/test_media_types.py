@@ -44,6 +44,7 @@ def test_another_content_type_is_refused(header, came):
         (None, CSV, CSV),
         ("", JSON, JSON),
         ("*/*", CSV, CSV),
+        (" , ;", JSON, JSON),
         ("application/json", CSV, JSON),
         ("APPLICATION/JSON; verbose=true", CSV, JSON),
         ("text/csv, application/json", JSON, JSON),
@@ -59,7 +60,9 @@ def test_accept_is_negotiated(header, default, expected):
     assert media_types.negotiate(header, default) == expected
 
 
-@pytest.mark.parametrize("header", ["image/png", "text/csv;q=0", "*/*;q=0", "text/csv;q=x", ","])
+@pytest.mark.parametrize(
+    "header", ["image/png", "text/csv;q=0", "*/*;q=0", "text/csv;q=x", "text/csv;q=nan", "*/*;q=2"]
+)
 def test_an_accept_that_rules_out_everything_is_refused(header):
     with pytest.raises(
         NotAcceptable, match="allows none of the answers: text/csv, application/json"

@@ -1,5 +1,6 @@
 """The real server process over real sockets, with real clients."""
 
+import gzip
 import json
 import re
 import signal
@@ -178,10 +179,36 @@ def test_grpc_with_typed_contents(iris_server):
     assert grpc(iris_server, [ROW], typed=True)["predict"] == ["virginica"]
 
 
-def test_a_wrong_grpc_request_is_an_invalid_argument(iris_server):
-    answer = grpc(iris_server, [[1, 2, 3]])
-    assert "INVALID_ARGUMENT" in answer["status"]
-    assert "shape [1, 3]; the model expects [n, 4]" in answer["error"]
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"x": [[1, 2, 3]]}, "shape [1, 3]; the model expects [n, 4]"),
+        ({"raw": "00"}, "contents, datatype and shape do not fit together: unpack requires"),
+        ({"raw": ""}, "contents, datatype and shape do not fit together"),
+        ({"raw_count": 2}, "the request has 1 inputs but 2 raw contents; send one each"),
+        ({"shape": [-1, 4]}, "contents, datatype and shape do not fit together"),
+        ({"shape": [2**31, 2**31]}, "contents, datatype and shape do not fit together"),
+        ({"datatype": "FOO"}, "contents, datatype and shape do not fit together"),
+        ({"datatype": ""}, "contents, datatype and shape do not fit together"),
+        ({"datatype": "BYTES"}, "contents, datatype and shape do not fit together"),
+        ({"outputs": ["shap"]}, "output 'shap' was requested"),
+    ],
+)
+def test_a_wrong_grpc_request_is_an_invalid_argument(iris_server, changes, fault):
+    answer = grpc(iris_server, changes.pop("x", [ROW]), crafted=True, **changes)
+    assert answer["status"] == "INVALID_ARGUMENT"
+    assert fault in answer["error"]
+
+
+def test_grpc_streams_are_answered_one_by_one(iris_server):
+    assert grpc(iris_server, [ROW], stream=3)["predict"] == ["virginica"] * 3
+    assert grpc(iris_server, [ROW], stream=0)["predict"] == []
+
+
+def test_grpc_says_not_found_of_an_unknown_model(iris_server):
+    answer = grpc(iris_server, [ROW], crafted=True, model="oak")
+    assert (answer["status"], answer["error"]) == ("NOT_FOUND", "Model oak not found")
+    assert answer["ready"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +251,8 @@ def test_a_wrong_invocation_is_answered_with_the_fix(iris_server, content, heade
         ({"inputs": [tensor([ROW])] * 2}, "the request has missing"),
         ({"inputs": [tensor([ROW])], "outputs": [{"name": "shap"}]}, "output 'shap' was requested"),
         ({"inputs": [tensor([ROW], datatype="FP7")]}, "not a V2 request: body.inputs.0.datatype"),
+        ({"inputs": [tensor([ROW], shape=[1] * 70)]}, "input 'X' declares shape"),
+        ({"inputs": [tensor([[5]], shape=[1] * 70)]}, "input 'X' has an impossible shape"),
         ({"inputs": []}, "the request has no inputs"),
         ({}, "not a V2 request: body.inputs"),
         ([], "not a V2 request: body"),
@@ -239,6 +268,53 @@ def test_a_v2_body_that_is_no_json_is_a_400(iris_server):
     response = httpx.post(iris_server.url + "/v2/models/forest/infer", content=b"{", headers=JSON)
     assert response.status_code == 400
     assert "not a V2 request" in error_of(response)
+
+
+def test_a_v2_body_of_another_media_type_is_a_415(iris_server):
+    """What curl -d sends unless told otherwise."""
+    url = iris_server.url + "/v2/models/forest/infer"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    response = httpx.post(url, content=b'{"inputs": []}', headers=form)
+    assert response.status_code == 415
+    assert "expected application/json" in error_of(response)
+
+
+@pytest.mark.parametrize("id_", ["日本", "a\r\nX-Evil: 1", "x" * 70_000])
+def test_an_id_comes_back_in_the_body_and_nowhere_else(iris_server, id_):
+    response = v2(iris_server, {"id": id_, "inputs": [tensor([ROW])]})
+    assert response.status_code == 200
+    assert response.json()["id"] == id_
+    assert not [name for name in response.headers if name.startswith(("ce-", "x-evil"))]
+
+
+def test_names_that_clients_make_up_leave_no_metrics(iris_server):
+    for i in range(5):
+        v2(iris_server, {"inputs": [tensor([ROW])]}, f"/v2/models/made-up-{i}/infer")
+    assert "made-up" not in httpx.get(iris_server.url + "/metrics").text
+
+
+def test_a_repeated_header_counts_whole(iris_server):
+    """The second Content-Encoding must not hide the first, nor the second Accept."""
+    headers = [("content-type", "text/csv"), ("accept", "image/png"), ("accept", "text/csv")]
+    url = iris_server.url + "/invocations"
+    assert httpx.post(url, content=b"1,2,3,4", headers=headers).status_code == 200
+    encodings = [("content-encoding", "gzip"), ("content-encoding", "identity")]
+    for path in ("/invocations", "/v2/models/forest/infer"):
+        response = httpx.post(
+            iris_server.url + path,
+            content=gzip.compress(b"{}"),
+            headers=[*JSON.items(), *encodings],
+        )
+        assert response.status_code == 415
+        assert "send the body uncompressed" in error_of(response)
+
+
+def test_a_body_behind_an_upgrade_is_answered_with_the_fix(iris_server):
+    """As Java's HttpClient sends it by default."""
+    upgrade = {**CSV, "connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}
+    response = invoke(iris_server, b"5.9,3.0,5.1,1.8", upgrade)
+    assert response.status_code == 400
+    assert "send it as HTTP/1.1" in error_of(response)
 
 
 def test_an_unknown_model_is_a_404(iris_server):
@@ -471,6 +547,8 @@ def test_a_pickle_runtime_answers_what_the_forest_answers(
         assert theirs.content == invoke(iris_server, body, CSV, accept=accept).content
     for content, headers in [(b"1,2,3", CSV), (b"1,2,3,red", CSV), (b"[[1,2,3,1e39]]", JSON)]:
         assert invoke(server, content, headers).status_code == 400
+    wrong = {"inputs": [tensor([["a", "b"]], datatype="FP32")]}
+    assert v2(server, wrong).status_code == 400
 
 
 def test_a_pickle_runtime_without_metadata_answers_too(start_serve, pickled_model_dir):
@@ -485,7 +563,19 @@ def test_a_pickle_runtime_without_metadata_answers_too(start_serve, pickled_mode
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
     answer = invoke(server, json.dumps([ROW]), JSON).json()
     assert answer == {"predictions": [{"predicted_label": "virginica"}]}
+    for content in (b"[[1,2,3]]", b"[[]]", b"[null]", b'{"instances":[{"a":1}]}', b'{"inputs":[]}'):
+        response = invoke(server, content, JSON)
+        assert response.status_code == 400, content
+        error_of(response)
+    assert invoke(server, b"1,2,3", CSV).status_code == 400
     assert httpx.get(server.url + "/v2/models/iris/versions/v2").status_code == 200
+
+
+def test_a_damaged_pickle_is_refused_at_start(start_serve, pickled_model_dir):
+    (pickled_model_dir / "model.joblib").write_bytes(b"garbage")
+    code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true"))
+    assert code == 1
+    assert line.startswith("serve: the model cannot be loaded: ")
 
 
 def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
@@ -496,16 +586,39 @@ def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
     assert "unknown implementation 'os.system'" in line
 
 
-def test_variables_for_mlserver_do_not_move_the_model(start_serve, model_dir):
-    """MLServer alone would take these; see repository.py."""
+def test_variables_and_files_for_mlserver_change_nothing(
+    start_serve, model_dir, tmp_path, monkeypatch
+):
+    """MLServer alone would take these, and import what the last one names."""
+    (tmp_path / ".env").write_text("MLSERVER_MODEL_REPOSITORY_IMPLEMENTATION=this.d\n")
+    monkeypatch.chdir(tmp_path)
     server = start_serve(
         model_dir,
+        MLSERVER_METRICS_PORT="abc",
         MLSERVER_MODEL_URI="/nonexistent",
         MLSERVER_MODEL_NAME="other",
         MLSERVER_DEBUG="true",
         MLSERVER_PARALLEL_WORKERS="3",
     ).wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"name": "a/b"}, "the model's name 'a/b' is not made of letters"),
+        ({"versions": 5}, "model-settings.json, versions: "),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_at_start(
+    start_serve, model_dir, tmp_path, change, fault
+):
+    copy = damaged(model_dir, tmp_path, lambda content: content)
+    settings = json.loads((copy / "model-settings.json").read_text())
+    (copy / "model-settings.json").write_text(json.dumps({**settings, **change}))
+    code, line = refused(start_serve(copy))
+    assert code == 1
+    assert fault in line
 
 
 def test_files_beside_the_model_are_ignored(start_serve, model_dir, tmp_path):

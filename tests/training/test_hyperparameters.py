@@ -16,7 +16,8 @@ from mlserver_forest.training.hyperparameters import Hyperparameters, decode, pa
         ("abc", "abc"),
         ('"abc"', "abc"),
         ('"512"', 512),
-        ('"\\"512\\""', "512"),
+        ('"\\"512\\""', 512),
+        ('"\\"\\\\\\"None\\\\\\"\\""', None),
         ("True", True),
         ("true", True),
         ("None", None),
@@ -84,6 +85,11 @@ def test_what_is_set_reaches_the_estimator():
     }
 
 
+@pytest.mark.parametrize("text", ['{"0": 1, "1": 5}', "{0: 1, 1: 5}"])
+def test_class_weights_come_in_json_and_in_pythons_own_words(text):
+    assert parse({"class_weight": text}).class_weight == {"0": 1, "1": 5}
+
+
 def test_all_faults_are_reported_at_once():
     raw = {
         "n_estimators": "0",
@@ -131,6 +137,9 @@ def test_all_faults_are_reported_at_once():
         ({"n_estimators": "7.5"}, "n_estimators is 7.5; expected a whole number"),
         ({"n_estimators": "None"}, "n_estimators is None; expected a whole number"),
         ({"n_estimators": "true"}, "n_estimators is True; expected a whole number"),
+        ({"max_depth": "9" * 30}, "max_depth is 999"),
+        ({"ccp_alpha": "true"}, "ccp_alpha is True; expected a number"),
+        ({"class_weight": '{"a": -1}'}, "class_weight is {'a': -1}; expected balanced"),
         ({"n_jobs": "0"}, "n_jobs is 0; expected a whole number"),
         ({"x" * 300: "1"}, "x... is unknown; remove it"),
     ],

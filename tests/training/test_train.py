@@ -13,6 +13,8 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from mlserver_forest.artifact import read_settings
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.schema import from_metadata
+from mlserver_forest.training import job
+from mlserver_forest.training.cli import train_in
 from support import BIN, IRIS, ROOT, clean_environ, lay_out
 
 IRIS_TEXT = IRIS.read_text()
@@ -62,8 +64,15 @@ def test_iris_becomes_the_forest_that_scikit_learn_fits(tmp_path, iris):
     assert "validating on 30 held-out rows" in out
 
 
-def test_metric_lines_match_the_metric_definitions(tmp_path):
-    lay_out(tmp_path, {"training": {"iris.csv": IRIS_TEXT}}, FAST)
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (IRIS_TEXT, {"validation:accuracy", "validation:f1", "validation:log_loss"}),
+        ("0.5,1\n1.5,2\n" * 20, {"validation:rmse", "validation:mae", "validation:r2"}),
+    ],
+)
+def test_metric_lines_match_the_metric_definitions(tmp_path, text, names):
+    lay_out(tmp_path, {"training": {"a.csv": text}}, FAST)
     _, _, out = trained(tmp_path)
     definitions = json.loads((ROOT / "settings" / "metric-definitions.json").read_text())
     found = {
@@ -71,8 +80,8 @@ def test_metric_lines_match_the_metric_definitions(tmp_path):
         for definition in definitions
         if (match := re.search(definition["Regex"], out))
     }
-    assert set(found) == {"validation:accuracy", "validation:f1", "validation:log_loss"}
-    assert 0.8 < found["validation:accuracy"] <= 1
+    assert set(found) == names
+    assert 0.8 < found.get("validation:accuracy", 1.0) <= 1
     assert "\t" not in out
     assert "\x1b" not in out
 
@@ -140,6 +149,9 @@ def test_files_are_found_in_nested_folders_and_strays_are_skipped(tmp_path):
         (["1.5", "2"], {}, "regression", ()),
         (["1", "2"], {"task": "regression"}, "regression", ()),
         (["a b", '"c,d"'], {}, "classification", ("a b", "c,d")),
+        (["007", "7"], {}, "classification", ("007", "7")),
+        (["9007199254740993123", "1"], {}, "classification", ("1", "9007199254740993123")),
+        (["1.0", "2.0"], {"task": "classification"}, "classification", (1, 2)),
     ],
 )
 def test_the_labels_decide_the_task_unless_it_is_set(
@@ -224,37 +236,6 @@ def test_few_rows_train_without_validation(tmp_path):
             "channel 'train' is empty: {data}/train holds no data",
         ),
         ({"a.csv": "\n\n"}, {}, "{data}/train/a.csv holds only empty lines"),
-        ({"a.csv": "a\nb\n"}, {}, "{data}/train/a.csv, line 1: 'a' has no feature"),
-        (
-            {"a.csv": "a,1,2\nb,1,2\na,1\n"},
-            {},
-            "{data}/train/a.csv, line 3: 2 values; line 1 has 3 (label first)",
-        ),
-        (
-            {"a.csv": "x,y\na,1\n\nb,red\n"},
-            {},
-            "{data}/train/a.csv, line 4, column 2: 'red' is not a finite 32-bit number",
-        ),
-        (
-            {"a.csv": "a,1\nb,1e39\n"},
-            {},
-            "{data}/train/a.csv, line 2, column 2: '1e39' is not a fin",
-        ),
-        (
-            {"a.csv": "a,1\nb,-inf\n"},
-            {},
-            "{data}/train/a.csv, line 2, column 2: '-inf' is not a fin",
-        ),
-        (
-            {"a.csv": "a,1\nb,1_0\n"},
-            {},
-            "{data}/train/a.csv, line 2, column 2: '1_0' is not a finite",
-        ),
-        (
-            {"a.csv": "a,1\nb,2\n,3\n"},
-            {},
-            "{data}/train/a.csv, line 3: the label (column 1) is missing",
-        ),
         (
             {"a.csv": "a,1\nb,2\n", "b.csv": 'a,"1"\n" ",2\n'},
             {},
@@ -267,17 +248,14 @@ def test_few_rows_train_without_validation(tmp_path):
         ),
         ({"a.csv": "a,1\n", "b.csv": "a,1,2\n"}, {}, "{data}/train/b.csv, line 1: columns"),
         ({"a.csv": "l,x\na,1\n", "b.csv": "l,y\nb,1\n"}, {}, "{data}/train/b.csv, line 1: columns"),
-        (
-            {"a.csv": "l,x,x\na,1,2\n"},
-            {},
-            "{data}/train/a.csv, line 1: the header ['x', 'x'] has an",
-        ),
-        ({"a.csv": b"a,1\nb,\xff\n"}, {}, "{data}/train/a.csv is not UTF-8 text (byte 7)"),
+        ({"a.csv": "l,x\n"}, {}, "{data}/train/a.csv has a header and no row"),
+        ({"a.csv": "l,x\n"}, {"task": "regression"}, "{data}/train/a.csv has a header and no row"),
+        ({"a.csv": b"\x1f\x8b\x08\x00"}, {}, "{data}/train/a.csv is compressed; this version"),
         ({"a.parquet": b"PAR1\x00\x01\xfe"}, {}, "{data}/train/a.parquet"),
         (
             {"a.csv": "1.5,1\na,2\n"},
             {"task": "regression"},
-            "{data}/train/a.csv, line 2: label 'a' is not a finite number, which a",
+            "{data}/train/a.csv, line 2: label 'a' is not a number from -1e150",
         ),
         (
             {"a.csv": "1,1\n1.5,2\n"},
@@ -301,6 +279,30 @@ def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
 ):
     lay_out(tmp_path, {"train": files}, {**FAST, **hyperparameters})
     assert failed(tmp_path).startswith(fault.format(data=tmp_path / "input" / "data"))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a\nb\n", "line 1: 'a' has no feature"),
+        ("a,1,2\nb,1,2\na,1\n", "line 3: 2 values; line 1 has 3 (label first)"),
+        ('\n\na,1\n"b\nc",2\nd,1,2\n', "line 6: 3 values; line 3 has 2 (label first)"),
+        ('a,1\n"b,2\nc,3\n', "line 2: 1 values; line 1 has 2"),
+        ("x,y\na,1\n\nb,red\n", "line 4, column 2: 'red' is not a finite 32-bit number"),
+        ("a,1\nb,1e39\n", "line 2, column 2: '1e39' is not a finite"),
+        ("a,1\nb,-inf\n", "line 2, column 2: '-inf' is not a finite"),
+        ("a,1\nb,1_0\n", "line 2, column 2: '1_0' is not a finite"),
+        ("a,1\nb,٣\n", "line 2, column 2: '٣' is not a finite"),
+        ("a,1\nb,2\n,3\n", "line 3: the label (column 1) is missing"),
+        ("0,1\n1,2\nnan,3\n", "line 3: the label (column 1) is missing"),
+        ("1.5,1\n1e308,2\n", "line 2: label '1e308' is not a number from -1e150 to 1e150"),
+        ("l,x,x\na,1,2\n", "line 1: the header ['x', 'x'] has an empty or repeated name"),
+        (b"a,1\nb,\xff\n", "line 2, byte 3 is not UTF-8 text"),
+    ],
+)
+def test_a_fault_in_a_file_is_named_with_its_line(tmp_path, text, fault):
+    lay_out(tmp_path, {"train": {"a.csv": text}}, FAST)
+    assert failed(tmp_path).startswith(f"{tmp_path}/input/data/train/a.csv, {fault}")
 
 
 @pytest.mark.parametrize(
@@ -372,15 +374,112 @@ def test_a_configuration_that_cannot_be_met_is_refused(tmp_path, files, fault):
     assert failed(tmp_path).startswith(fault.format(config=tmp_path / "input" / "config"))
 
 
-def test_a_fault_of_ours_exits_with_2_and_its_traceback(tmp_path):
-    """The one thing that a user cannot mend: here, a model folder that is a file."""
+def test_a_fault_of_ours_exits_with_2_and_its_traceback(tmp_path, monkeypatch, capfd):
+    """The one thing that a user cannot mend: here, an importer that fails."""
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+
+    def failing(estimator):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(job, "import_estimator", failing)
+    assert train_in(tmp_path) == 2
+    failure = (tmp_path / "output" / "failure").read_text()
+    assert failure.startswith("AlgorithmError: RuntimeError: a bug\n")
+    assert "Traceback" in failure
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_model_folder_that_cannot_be_written_is_refused_before_the_fit(tmp_path):
     lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
     (tmp_path / "model").write_text("")
-    done = train(tmp_path)
-    assert done.returncode == 2
-    assert "Traceback" in done.stderr
-    failure = (tmp_path / "output" / "failure").read_text()
-    assert failure.startswith("AlgorithmError: FileExistsError: ")
+    assert failed(tmp_path).startswith(f"the model's folder {tmp_path}/model cannot be written")
+
+
+def test_a_file_is_read_for_what_it_is_whatever_its_name(tmp_path):
+    """Arrow would guess a compression from the name, and stumble over blank fields."""
+    text = 'kind,"size\n(cm)",weight \na,1, \nb,"2",\n' + "a,1,1\nb,2,2\n" * 5
+    lay_out(tmp_path, {"train": {"plain.gz": text}}, FAST)
+    schema, _, out = trained(tmp_path)
+    assert schema.feature_names == ("size\n(cm)", "weight")
+    assert "read 12 rows with 2 features from 1 file(s), a header" in out
+
+
+def test_some_words_in_the_first_line_are_a_header_where_numbers_follow(tmp_path):
+    text = "\nlabel,2019,q\n" + "a,1,2\nb,3,4\n" * 5
+    lay_out(tmp_path, {"train": {"a.csv": text}}, FAST)
+    schema, _, out = trained(tmp_path)
+    assert schema.feature_names == ("2019", "q")
+    assert "read 10 rows" in out
+
+
+def test_a_rare_class_is_learned_from_and_the_rest_is_validated(tmp_path):
+    rows = "".join(f"{'ab'[i % 2]},{i % 7}\n" for i in range(200)) + "rare,9\n"
+    lay_out(tmp_path, {"train": {"a.csv": rows}}, FAST)
+    schema, _, out = trained(tmp_path)
+    assert schema.classes == ("a", "b", "rare")
+    assert "validating on 40 held-out rows" in out
+    assert "validation:accuracy=" in out
+
+
+def test_many_classes_with_few_rows_each_are_validated(tmp_path):
+    rows = "".join(f"c{i % 50},{i}\n" for i in range(150))
+    lay_out(tmp_path, {"train": {"a.csv": rows}}, FAST)
+    schema, _, out = trained(tmp_path)
+    assert len(schema.classes) == 50
+    assert "validation:accuracy=" in out
+
+
+def test_the_out_of_bag_score_is_a_metric_too(tmp_path):
+    hyperparameters = {"oob_score": "true", "random_state": "0"}
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, hyperparameters)
+    _, _, out = trained(tmp_path)
+    assert re.search(r"^train:oob_score=0\.9\d+;$", out, re.MULTILINE)
+
+
+def test_a_linked_folder_is_read_once(tmp_path):
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+    channel = tmp_path / "input" / "data" / "train"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.csv").write_text(IRIS_TEXT)
+    (channel / "link").symlink_to(tmp_path / "elsewhere")
+    (channel / "loop").symlink_to(channel)
+    _, _, out = trained(tmp_path)
+    assert "read 300 rows" in out
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path):
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+    link = tmp_path / "input" / "data" / "train" / "b.csv"
+    link.symlink_to(tmp_path / "nowhere")
+    assert failed(tmp_path) == f"{link} is a link that leads nowhere; remove it"
+
+
+def test_a_channel_that_is_not_read_may_be_of_any_mode(tmp_path):
+    described = {"train": {}, "other": {"TrainingInputMode": "Pipe"}}
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST, inputdataconfig=described)
+    trained(tmp_path)
+
+
+def test_validation_columns_in_another_order_are_refused(tmp_path):
+    channels = {
+        "train": {"a.csv": "l,x,y\na,1,2\nb,2,3\n"},
+        "validation": {"v.csv": "l,y,x\na,2,1\n"},
+    }
+    lay_out(tmp_path, channels, FAST)
+    expected = f"{tmp_path}/input/data/validation/v.csv, line 1: the columns ['y', 'x'] are not"
+    assert failed(tmp_path).startswith(expected)
+
+
+def test_variables_for_serving_do_not_stop_training(tmp_path):
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+    assert train(tmp_path, MAX_CONTENT_LENGTH="0").returncode == 0
+
+
+def test_configuration_files_may_start_with_a_byte_order_mark(tmp_path):
+    lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
+    path = tmp_path / "input" / "config" / "hyperparameters.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    trained(tmp_path)
 
 
 def test_sigterm_ends_the_job_without_a_model(tmp_path):

@@ -63,6 +63,8 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m mlserver_forest.deployment.client NAME")
     try:
         main(sys.argv[1])
     except InvalidEnvironment as error:

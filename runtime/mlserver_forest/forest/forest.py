@@ -145,6 +145,7 @@ def _check(forest: Forest) -> None:
         and forest.n_features > 0
     )
     _require(shapes_fit, "array shapes do not fit together")
+    _require(bool((roots <= len(nodes)).all()), "a tree that starts behind the nodes")
     bounds = roots.astype(np.int64)
     _require(bounds[0] == 0 and bounds[-1] == len(nodes), "trees do not cover the nodes")
     sizes = np.diff(bounds)

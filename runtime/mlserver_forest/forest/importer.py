@@ -58,9 +58,7 @@ def _pack(model: Any, values: Sequence[NDArray[np.float64]]) -> Forest:
     sizes = [tree.size for tree in trees]
     shift = max(sizes).bit_length()
     word = _word_type(shift + 1 + max(1, (n_features - 1).bit_length()), sum(sizes))
-    leaf_values, leaf_rows = _distinct(
-        [tree.leaf_values(own) for tree, own in zip(trees, values, strict=True)]
-    )
+    leaf_values, leaf_rows = _distinct(trees, values)
     return Forest(
         nodes=np.concatenate([tree.nodes(word, shift) for tree in trees]),
         roots=np.concatenate([[0], np.cumsum(sizes)]).astype(word),
@@ -102,9 +100,14 @@ class _Tree:
         )
         return nodes
 
-    def leaf_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(size, n_outputs) in breadth-first order; zeros for inner nodes."""
-        return np.where(self._leaf[:, None], values[self._order], 0.0)
+    def leaf_values(
+        self, values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
+        """The distinct values of the leaves, and each node's row in them, 0 for inner nodes."""
+        distinct, rows = _unique_rows(values[self._order[self._leaf]])
+        by_node = np.zeros(self.size, np.uint32)
+        by_node[self._leaf] = rows
+        return distinct, by_node
 
 
 def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]:
@@ -136,9 +139,27 @@ def _word_type(bits: int, n_nodes: int) -> type:
     return np.uint32 if max(bits, n_nodes.bit_length()) <= 32 else np.uint64
 
 
-def _distinct(values: list[NDArray[np.float64]]) -> tuple[NDArray[Any], NDArray[np.uint32]]:
-    """Store equal leaf values once: the distinct rows, and each node's row."""
-    every = np.concatenate(values)
-    as_bytes = every.view(np.dtype((np.void, every.shape[1] * every.itemsize))).ravel()
+def _distinct(
+    trees: Sequence[_Tree], values: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
+    """Store equal leaf values once: the distinct rows, and each node's row.
+
+    Tree by tree first, because all leaves at once are several times the estimator.
+    """
+    own, rows = zip(
+        *(tree.leaf_values(value) for tree, value in zip(trees, values, strict=True)), strict=True
+    )
+    distinct, new_rows = _unique_rows(np.concatenate(own))
+    starts = np.cumsum([0, *map(len, own)])
+    moved = [new_rows[start + row] for start, row in zip(starts, rows, strict=False)]
+    return distinct, np.concatenate(moved)
+
+
+def _unique_rows(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
+    """The distinct rows, bit by bit, and where each row stands among them."""
+    values = np.ascontiguousarray(values)
+    as_bytes = values.view(np.dtype((np.void, values.shape[1] * values.itemsize))).ravel()
     distinct, rows = np.unique(as_bytes, return_inverse=True)
-    return distinct.view(np.float64).reshape(-1, every.shape[1]), rows.astype(np.uint32)
+    return distinct.view(np.float64).reshape(-1, values.shape[1]), rows.astype(np.uint32)

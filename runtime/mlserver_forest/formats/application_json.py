@@ -93,7 +93,7 @@ def _features(row: int, instance: Any, schema: Schema) -> Any:
 
 
 def _matrix(rows: Sequence[Any], schema: Schema) -> NDArray[np.float64]:
-    schema = schema.of_width(len(rows[0]) if isinstance(rows[0], list) else 1)
+    schema = schema.of_width(len(rows[0]) or 1 if isinstance(rows[0], list) else 1)
     try:
         matrix = np.array(rows)
     except ValueError:  # Ragged rows: read one by one, to name the row.

@@ -37,10 +37,12 @@ def decode(body: bytes, schema: Schema, parameters: Mapping[str, str]) -> NDArra
     Raises:
         InvalidInput: naming row and column, what came and what was expected.
     """
-    body = body.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n").rstrip(b"\n")
+    body = body.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n")
+    # With one feature an empty line is a row with a missing value; with more it is none.
+    body = body.removesuffix(b"\n") if schema.n_features == 1 else body.rstrip(b"\n")
     if not body or body.isspace():
         raise InvalidInput(f"the body is empty; expected rows of {schema.describe()} values")
-    if parameters.get("header") == "present":
+    if parameters.get("header", "").lower() == "present":
         return _decode_named(body, schema)
     schema = schema.of_width(body.partition(b"\n")[0].count(b",") + 1)
     if not body.translate(None, _PLAIN):
@@ -63,7 +65,7 @@ def parse_number(field: str) -> float | None:
     if not text:
         return float("nan")
     try:
-        return None if "_" in text else float(text)
+        return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         return None
 
@@ -111,7 +113,8 @@ def _read_fields(
     records: Iterable[list[str]], schema: Schema, names: Sequence[str], first_row: int
 ) -> NDArray[np.float64]:
     rows = []
-    for number, record in enumerate(records, first_row):
+    for number, fields in enumerate(records, first_row):
+        record = fields or [""] if len(names) == 1 else fields
         if len(record) != len(names):
             raise InvalidInput(
                 f"row {number} has {len(record)} values; the model expects {schema.describe()}"

@@ -25,6 +25,9 @@ DTYPES = {
     "FP64": np.dtype(np.float64),
 }
 
+# Kinds of numbers that a tensor of a kind may be sent as.
+_ALLOWED = {"b": "b", "u": "iu", "i": "iu", "f": "iufb"}
+
 
 def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArray[Any]:
     """Read a numeric tensor.
@@ -52,7 +55,10 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
         raise InvalidInput(
             f"input {name!r} declares shape {list(shape)} but holds {array.size} values"
         )
-    return array.reshape(tuple(shape))
+    try:
+        return array.reshape(tuple(shape))
+    except ValueError as error:  # More dimensions, or larger ones, than an array can have.
+        raise InvalidInput(f"input {name!r} has an impossible shape: {error}") from error
 
 
 def _numbers(name: str, datatype: str, dtype: np.dtype[Any], data: Any) -> NDArray[Any]:
@@ -62,20 +68,24 @@ def _numbers(name: str, datatype: str, dtype: np.dtype[Any], data: Any) -> NDArr
         raw = np.array(data)
         if raw.dtype.kind == "O" and dtype.kind == "f":
             raw = np.array(data, dtype=np.float64) if _has_only_numbers(raw) else raw
+        if raw.dtype.kind == "f" and dtype.kind in "iu":
+            raw = _integers(data, raw)
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInput(f"input {name!r} is no tensor of numbers: {error}") from error
     if raw.size == 0:
         return raw.astype(dtype)
-    allowed = {"b": "b", "u": "iu", "i": "iu", "f": "iufb"}[dtype.kind]
-    if raw.dtype.kind not in allowed:
+    if raw.dtype.kind not in _ALLOWED[dtype.kind]:
         culprit = next((value for value in raw.flat if not _is_number(value)), raw.flat[0])
         raise InvalidInput(
             f"input {name!r} is declared {datatype} but holds {quoted(_plain(culprit))}"
         )
-    if dtype.kind in "iu" and not _fits(raw, dtype):
-        raise InvalidInput(f"input {name!r} holds numbers that do not fit {datatype}")
-    with np.errstate(over="ignore"):
-        return raw.astype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = raw.astype(dtype)
+    lost = np.isinf(array) & np.isfinite(raw) if dtype.kind == "f" else array != raw
+    if lost.any():
+        value = quoted(_plain(raw[lost].flat[0]))
+        raise InvalidInput(f"input {name!r} holds {value}, which does not fit {datatype}")
+    return array
 
 
 def _has_only_numbers(raw: NDArray[Any]) -> bool:
@@ -90,9 +100,12 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _fits(raw: NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    limits = np.iinfo(dtype)
-    return int(raw.min()) >= limits.min and int(raw.max()) <= limits.max
+def _integers(data: Any, floats: NDArray[Any]) -> NDArray[Any]:
+    """The integers of which NumPy made floats, because some need 64 bits and no sign."""
+    objects = np.array(data, dtype=object)
+    if not all(type(value) is int for value in objects.flat):
+        return floats
+    return objects.astype(np.uint64) if min(objects.flat) >= 0 else floats
 
 
 def _product(shape: Sequence[int]) -> int:

@@ -2,60 +2,46 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
-from mlserver.errors import MLServerError
+from mlserver.errors import MLServerError, ModelNotFound, ModelNotReady
 from mlserver.handlers import DataPlane
 
 from mlserver_forest.errors import (
-    ForestError,
     InvalidInput,
     NotAcceptable,
     PayloadTooLarge,
-    UnsupportedEncoding,
+    RequestError,
     UnsupportedMediaType,
 )
 from mlserver_forest.schema import Schema
 from mlserver_forest.serving import media_types
+from mlserver_forest.serving.asgi import (
+    ASGIApp,
+    BoundedBody,
+    Disconnected,
+    Receive,
+    Reply,
+    Request,
+    Response,
+    Scope,
+    Send,
+    headers_of,
+)
 from mlserver_forest.serving.payloads import decode_request
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
-STATUS: Mapping[type[ForestError], int] = {
+STATUS: Mapping[type[RequestError], int] = {
     InvalidInput: 400,
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
-    UnsupportedEncoding: 415,
     NotAcceptable: 406,
 }
 # Bodies above this are decoded in a thread; decoding this much takes about a millisecond.
 _LARGE_BODY = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    headers: Mapping[bytes, bytes]
-    body: bytes
-
-    def header(self, name: bytes) -> str | None:
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -101,19 +87,21 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI boundary: nothing but an answer leaves it."""
-        reply = _Reply(send)
+        reply = Reply(send)
         try:
-            headers = dict(scope["headers"])
-            body = _BoundedBody(receive, headers, self._max_body_bytes)
+            headers = headers_of(scope["headers"])
+            body = BoundedBody(receive, headers, self._max_body_bytes)
             if scope["path"] == "/v2" or scope["path"].startswith("/v2/"):
                 await self._v2(scope, body, reply)
                 return
             response = await self._answer(scope, headers, body)
-        except tuple(STATUS) as error:
-            response = _error(STATUS[type(error)], str(error))
+        except RequestError as error:
+            response = _error(_status(error), str(error))
+        except (ModelNotFound, ModelNotReady):  # Of V2 routes, MLServer answers these itself.
+            response = _error(503, "the model is still being loaded; try again when /ping says 200")
         except MLServerError as error:
             response = _error(error.status_code, str(error))
-        except _Disconnected:
+        except Disconnected:
             return
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
@@ -122,7 +110,7 @@ class Application:
             await reply.send(response)
 
     async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], body: "_BoundedBody"
+        self, scope: Scope, headers: Mapping[bytes, bytes], body: BoundedBody
     ) -> Response:
         methods = self._routes.get(scope["path"])
         if methods is None:
@@ -143,8 +131,6 @@ class Application:
         return Response(200, text, (_content_type(media_type),))
 
     async def _invoke(self, request: Request) -> Response:
-        if not await self._data_plane.ready():
-            return _error(503, "the model is still being loaded; try again when /ping says 200")
         sent = media_types.content_type(request.header(b"content-type"))
         default = self._default_accept or sent.essence
         accept = media_types.negotiate(request.header(b"accept"), default)
@@ -156,69 +142,13 @@ class Application:
         return Response(200, body, (_content_type(invocation.media_type),))
 
 
-class _Disconnected(Exception):
-    """The client left before its request was complete."""
-
-
-class _BoundedBody:
-    """A request's ``receive`` that never hands out more than the allowed bytes."""
-
-    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> None:
-        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
-        if encoding.strip().lower() not in ("", "identity"):
-            raise UnsupportedEncoding(
-                f"Content-Encoding {encoding!r} is not read; send the body uncompressed"
-            )
-        self._receive = receive
-        self._limit = limit
-        self._size = 0
-        self._check(int(headers.get(b"content-length", b"0")))
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._size += len(message.get("body", b""))
-        self._check(self._size)
-        return message
-
-    async def read(self) -> bytes:
-        parts = []
-        while True:
-            message = await self()
-            if message["type"] == "http.disconnect":
-                raise _Disconnected
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            raise PayloadTooLarge(
-                f"the body has {size} bytes or more; at most {self._limit} are accepted; "
-                "send fewer rows at a time, or raise MAX_CONTENT_LENGTH"
-            )
-
-
-class _Reply:
-    """A request's ``send`` that knows whether an answer was begun."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.started = False
-
-    async def __call__(self, message: Message) -> None:
-        self.started = True
-        await self._send(message)
-
-    async def send(self, response: Response) -> None:
-        length = (b"content-length", str(len(response.body)).encode())
-        headers = [*response.headers, length]
-        await self({"type": "http.response.start", "status": response.status, "headers": headers})
-        await self({"type": "http.response.body", "body": response.body})
-
-
 async def _run(function: Callable[..., Any], *arguments: Any, in_thread: bool) -> Any:
     """Call a function here, or in a thread where it would keep others waiting."""
     return await asyncio.to_thread(function, *arguments) if in_thread else function(*arguments)
+
+
+def _status(error: RequestError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def _error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:

@@ -20,7 +20,8 @@ def serve() -> None:
     FOREST_TRUST_PICKLE (false).
     """
     # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     from mlserver_forest.environment import from_environ
 
     try:

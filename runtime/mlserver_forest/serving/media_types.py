@@ -52,9 +52,9 @@ def negotiate(header: str | None, default: str) -> str:
     Raises:
         NotAcceptable: if the header rules out all of ``SUPPORTED``.
     """
-    if not header or header.strip() in ("", "*/*"):
+    ranges = [parse(item) for item in _split(header or "", ",") if item.strip(" \t;")]
+    if not ranges:
         return default
-    ranges = [parse(item) for item in _split(header, ",") if item.strip()]
     candidates = (default, *(name for name in SUPPORTED if name != default))
     qualities = [_quality(candidate, ranges) for candidate in candidates]
     best = max(qualities)
@@ -76,9 +76,10 @@ def _quality(candidate: str, ranges: Sequence[MediaType]) -> float:
 
 def _q(accepted: MediaType) -> float:
     try:
-        return float(accepted.parameters.get("q", "1"))
+        quality = float(accepted.parameters.get("q", "1"))
     except ValueError:
         return 0.0
+    return quality if 0 <= quality <= 1 else 0.0
 
 
 def _split(text: str, separator: str) -> list[str]:

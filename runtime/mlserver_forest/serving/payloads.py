@@ -13,7 +13,6 @@ from mlserver.types import (
     ResponseOutput,
     TensorData,
 )
-from mlserver.utils import extract_headers
 from pydantic import ValidationError
 
 from mlserver_forest.errors import InvalidInput
@@ -22,7 +21,7 @@ from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema import PREDICT, PREDICT_PROBA, Schema
 from mlserver_forest.serving.media_types import CSV, JSON, MediaType
 
-# Any name that is no feature's will do; the runtimes take one unnamed matrix.
+# The runtimes take one matrix of any name.
 _MATRIX = "X"
 
 
@@ -107,8 +106,6 @@ def _encoder(accept: str, schema: Schema) -> Callable[[InferenceResponse], bytes
 
 
 def _encode_v2(response: InferenceResponse) -> bytes:
-    # The data plane leaves headers among the parameters; MLServer's route takes them out too.
-    extract_headers(response)
     return bytes(encode_to_json_bytes(response.model_dump()))
 
 

@@ -1,30 +1,35 @@
 """The model directory as MLServer's repository, and who may load what."""
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mlserver import ModelSettings
-from mlserver.errors import MLServerError, ModelNotFound
+from mlserver.errors import InferenceError, MLServerError, ModelNotFound
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 from mlserver.registry import MultiModelRegistry
 from mlserver.repository import ModelRepository
 from mlserver.settings import ModelParameters, Settings
+from mlserver.types import InferenceRequest, InferenceResponse
+from mlserver.utils import extract_headers
+from pydantic import ValidationError
 
 from mlserver_forest.artifact import read_settings
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.model import ForestModel
 
 _Found = list[ModelSettings]  # The class below has a method of the name ``list``.
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _PASSED_ON = ("platform", "versions", "inputs", "outputs")
 
 
 class ModelDirectory(ModelRepository):
     """One model directory.
 
-    MLServer's own repository would put the directory on ``sys.path``, run whatever
-    ``implementation`` names, and fill absent fields from ``MLSERVER_MODEL_*``
-    variables (1.7.1, ``settings.py``); here the artifact was checked first, and
-    every field has a value.
+    MLServer's own repository would put the directory on ``sys.path`` and run whatever
+    ``implementation`` names (1.7.1, ``settings.py``); here the artifact was checked first.
     """
 
     def __init__(self, directory: Path, *, trust_pickle: bool) -> None:
@@ -61,7 +66,12 @@ class FixedRepositoryHandlers(ModelRepositoryHandlers):
 
 
 class ReadyWhenLoaded(DataPlane):
-    """MLServer's data plane, not ready before a model is (1.7.1 says ready with none)."""
+    """MLServer's data plane, with four of its habits (1.7.1) mended.
+
+    It says that it is ready when it has no model; it keeps metrics under any name that
+    a client makes up; it puts a client's ``id`` into response headers unchecked; and
+    what a runtime raises on wrong input is a failure of the server.
+    """
 
     def __init__(self, settings: Settings, model_registry: MultiModelRegistry) -> None:
         super().__init__(settings, model_registry)
@@ -71,31 +81,77 @@ class ReadyWhenLoaded(DataPlane):
         models = list(await self._registry.get_models())
         return bool(models) and all(model.ready for model in models)
 
+    async def infer(
+        self, payload: InferenceRequest, name: str, version: str | None = None
+    ) -> InferenceResponse:
+        """Answer a request.
+
+        Raises:
+            MLServerError: if there is no such model, or it refuses the request.
+        """
+        model = await self._registry.get_model(name, version)
+        try:
+            response = await super().infer(payload, name, version)
+        except (ValueError, TypeError) as error:
+            if isinstance(model, ForestModel):
+                raise
+            raise InferenceError(f"{type(model).__name__} refused the input: {error}") from error
+        extract_headers(response)
+        return response
+
+    async def infer_stream(
+        self, payloads: AsyncIterator[InferenceRequest], name: str, version: str | None = None
+    ) -> AsyncIterator[InferenceResponse]:
+        """Answer requests one by one; tables have no other streams."""
+        async for payload in payloads:
+            yield await self.infer(payload, name, version)
+
+
+class _Fixed:
+    """Settings that come from what is passed and from nowhere else.
+
+    MLServer's also read ``MLSERVER_*`` variables and a ``.env`` file in the working
+    directory, where some name code to import.
+    """
+
+    @classmethod
+    def settings_customise_sources(
+        cls, _: type[Any], init_settings: Any, *others: Any, **named: Any
+    ) -> tuple[Any, ...]:
+        return (init_settings,)
+
+
+class FixedSettings(_Fixed, Settings):
+    """MLServer's settings of the server."""
+
+
+class _FixedModelSettings(_Fixed, ModelSettings):
+    pass
+
+
+class _FixedModelParameters(_Fixed, ModelParameters):
+    pass
+
 
 def _model_settings(found: dict[str, Any], default_name: str) -> ModelSettings:
     parameters = found["parameters"]
     version = parameters.get("version")
+    name = str(found.get("name") or default_name)
+    if not _NAME.fullmatch(name):
+        raise InvalidArtifact(f"the model's name {name!r} is not made of letters, digits, . _ -")
     try:
-        return ModelSettings(
-            name=str(found.get("name") or default_name),
+        return _FixedModelSettings(
+            name=name,
             implementation=found["implementation"],
-            **{key: found.get(key) or ("" if key == "platform" else []) for key in _PASSED_ON},
-            parameters=ModelParameters(
-                uri=parameters["uri"],
-                version=None if version is None else str(version),
-                content_type=None,
-                environment_path=None,
-                environment_tarball=None,
-                inference_pool_gid=None,
-                format=None,
-                extra={},
+            **{key: found[key] for key in _PASSED_ON if key in found},
+            parameters=_FixedModelParameters(
+                uri=parameters["uri"], version=None if version is None else str(version)
             ),
-            max_batch_size=0,
-            max_batch_time=0.0,
-            cache_enabled=False,
         )
-    except ValueError as error:  # pydantic's ValidationError is one.
-        raise InvalidArtifact(f"model-settings.json is not valid: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
 
 
 def _refuse(action: str) -> NoReturn:

@@ -11,22 +11,23 @@ from types import FrameType
 import prometheus_client
 import uvicorn
 import uvloop
-from mlserver import ModelSettings, Settings
-from mlserver.errors import MLServerError
-from mlserver.grpc import GRPCServer
+from mlserver import ModelSettings
 from mlserver.registry import MultiModelRegistry
 
+from mlserver_forest import __version__
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
-from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
+from mlserver_forest.errors import ForestError, InvalidArtifact, InvalidEnvironment
 from mlserver_forest.schema import Schema, from_metadata
 from mlserver_forest.serving import media_types
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.repository import (
     FixedRepositoryHandlers,
+    FixedSettings,
     ModelDirectory,
     ReadyWhenLoaded,
 )
 from mlserver_forest.serving.v2 import v2_application
+from mlserver_forest.serving.v2_grpc import GRPCServer
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ _HOST = "0.0.0.0"
 _BACKLOG = 2048
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 _DRAIN_SECONDS = 20
+_TICK_SECONDS = 0.1
 
 
 class Server:
@@ -70,14 +72,17 @@ class Server:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )
         self._grpc = None
         if environment.grpc_port is not None:
-            # gRPC opens its port with SO_REUSEPORT and would share one that is taken.
+            # Asked first, because gRPC writes lines of its own to stderr when a port is taken.
             _listen(environment.grpc_port, "FOREST_GRPC_PORT").close()
-            self._grpc = GRPCServer(settings, data_plane, handlers)
+            address = f"{_HOST}:{environment.grpc_port}"
+            limit = settings.grpc_max_message_length
+            self._grpc = GRPCServer(data_plane, handlers, address, limit)
         self._socket = _listen(environment.http_port, "SAGEMAKER_BIND_TO_PORT")
 
     def run(self) -> None:
@@ -98,32 +103,39 @@ class Server:
 
     async def _serve(self) -> None:
         http = asyncio.create_task(self._http.serve(sockets=[self._socket]))
-        running = [http]
         try:
-            await self._load()
             if self._grpc:
-                running.append(asyncio.create_task(self._grpc.start()))
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                await self._grpc.start()
+            await self._load()
+            while not self._http.should_exit:  # noqa: ASYNC110  # set by a signal, as Uvicorn's
+                await asyncio.sleep(_TICK_SECONDS)
         finally:
             self._http.should_exit = True
-            await http
-            if self._grpc and len(running) > 1:
-                await self._grpc.stop()
-            await asyncio.gather(*running)
+            stops = [self._grpc.stop()] if self._grpc else []
+            await asyncio.gather(http, *stops)
 
     async def _load(self) -> None:
         try:
             await self._registry.load(self._model_settings)
-        except MLServerError as error:
-            raise InvalidArtifact(f"the model cannot be loaded: {error}") from error
+        except ForestError:
+            raise
+        except Exception as error:  # What a foreign file raises when it is unpickled is its own.
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
         logger.info("model %r is ready", self._model_settings.name)
 
 
-def _settings(environment: Environment) -> Settings:
+def _settings(environment: Environment) -> FixedSettings:
     """MLServer's settings: settings.json, and what the environment decides."""
     packaged = json.loads(read_packaged("settings.json"))
     grpc_port = environment.grpc_port or DEFAULT_GRPC_PORT
-    return Settings(**packaged, host=_HOST, http_port=environment.http_port, grpc_port=grpc_port)
+    return FixedSettings(
+        **packaged,
+        server_version=__version__,
+        host=_HOST,
+        http_port=environment.http_port,
+        grpc_port=grpc_port,
+    )
 
 
 def read_packaged(name: str) -> str:
@@ -169,9 +181,3 @@ def _listen(port: int, variable: str) -> socket.socket:
 def configure_logging() -> None:
     """Log to standard output as settings/logging.json says."""
     logging.config.dictConfig(json.loads(read_packaged("logging.json")))
-    # MLServer 1.7.1 logs a traceback for each wrong gRPC request; its sender has the reason.
-    logging.getLogger("mlserver.grpc").addFilter(_is_no_answer)
-
-
-def _is_no_answer(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], MLServerError))

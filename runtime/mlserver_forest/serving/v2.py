@@ -12,22 +12,30 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.serving import media_types
+
 
 def v2_application(
     settings: Settings, data_plane: DataPlane, handlers: ModelRepositoryHandlers
 ) -> ASGIApp:
     """Every V2 route of MLServer over REST.
 
-    MLServer 1.7.1 leaves two kinds of error to FastAPI, which answers 422 with a
-    list to a malformed request, and ``{"detail": ...}`` to an unknown route.
+    MLServer 1.7.1 leaves three kinds of error to FastAPI, which answers 422 with a
+    list to a malformed request, ``{"detail": ...}`` to an unknown route, and plain
+    text where a runtime fails.
     """
     app: FastAPI = create_app(settings, data_plane, handlers)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
     return app
 
 
 async def _malformed(request: Request, error: Any) -> Response:
+    sent = request.headers.get("content-type", media_types.JSON)
+    if media_types.parse(sent).essence != media_types.JSON:
+        return Response({"error": f"Content-Type {quoted(sent)}; expected application/json"}, 415)
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"]))
     reason = first.get("ctx", {}).get("error", first["msg"])
@@ -37,3 +45,7 @@ async def _malformed(request: Request, error: Any) -> Response:
 async def _refused(request: Request, error: Any) -> Response:
     message = f"{request.method} {request.url.path}: {error.detail}"
     return Response({"error": message}, error.status_code, error.headers)
+
+
+async def _failed(request: Request, error: Any) -> Response:  # The boundary in app.py logs it.
+    return Response({"error": "the server failed on this request; its log has the reason"}, 500)

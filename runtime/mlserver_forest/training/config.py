@@ -32,13 +32,11 @@ class TrainingConfig:
         base_dir: /opt/ml or its stand-in.
         hyperparameters: as they stand in hyperparameters.json, still strings.
         channels: by name.
-        hosts: the machines of the job.
     """
 
     base_dir: Path
     hyperparameters: Mapping[str, Any]
     channels: Mapping[str, Channel]
-    hosts: tuple[str, ...]
 
     @property
     def model_dir(self) -> Path:
@@ -48,11 +46,12 @@ class TrainingConfig:
         """The channel to learn from.
 
         Raises:
-            InvalidData: if it is missing, or given under both of its names.
+            InvalidData: if it is missing, given under both of its names, or has a mode
+                that this version does not read.
         """
         found = [self.channels[name] for name in TRAINING_CHANNELS if name in self.channels]
         if len(found) == 1:
-            return found[0]
+            return _readable(found[0])
         given = ", ".join(map(repr, self.channels)) or "none"
         fault = "there is no channel" if not found else "there are two channels"
         raise InvalidData(
@@ -61,7 +60,8 @@ class TrainingConfig:
         )
 
     def validation_channel(self) -> Channel | None:
-        return self.channels.get(VALIDATION_CHANNEL)
+        channel = self.channels.get(VALIDATION_CHANNEL)
+        return _readable(channel) if channel else None
 
 
 def read_config(base_dir: Path) -> TrainingConfig:
@@ -69,12 +69,12 @@ def read_config(base_dir: Path) -> TrainingConfig:
 
     Raises:
         InvalidEnvironment: if a file is not the JSON that SageMaker writes.
-        InvalidData: if a channel has a mode that this version does not read, or
-            the job has several machines.
+        InvalidData: if the job has several machines.
     """
     directory = base_dir / "input" / "config"
     resources = _read_object(directory / "resourceconfig.json")
-    hosts = tuple(resources.get("hosts") or ("algo-1",))
+    hosts = resources.get("hosts")
+    hosts = tuple(map(str, hosts)) if isinstance(hosts, list) else ()
     if len(hosts) > 1:
         raise InvalidData(
             f"the job has {len(hosts)} machines ({', '.join(hosts)}); this version trains on "
@@ -84,7 +84,6 @@ def read_config(base_dir: Path) -> TrainingConfig:
         base_dir=base_dir,
         hyperparameters=_read_object(directory / "hyperparameters.json"),
         channels=_channels(base_dir, _read_object(directory / "inputdataconfig.json")),
-        hosts=hosts,
     )
 
 
@@ -98,19 +97,24 @@ def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Chan
 
 
 def _channel(name: str, directory: Path, entry: Any) -> Channel:
-    entry = entry if isinstance(entry, dict) else {}
-    mode = entry.get("TrainingInputMode") or "File"
-    if mode not in _DIRECTORY_MODES:
+    """A channel as described; keys of another type than SageMaker's are as good as absent."""
+    texts = {key: value for key, value in dict(entry or {}).items() if isinstance(value, str)}
+    mode = texts.get("TrainingInputMode", "File")
+    return Channel(name, directory, texts.get("ContentType"), mode)
+
+
+def _readable(channel: Channel) -> Channel:
+    if channel.mode not in _DIRECTORY_MODES:
         raise InvalidData(
-            f"channel {name!r} has TrainingInputMode {mode!r}; "
+            f"channel {channel.name!r} has TrainingInputMode {channel.mode!r}; "
             "this version reads File and FastFile; change the channel's InputMode"
         )
-    return Channel(name, directory, entry.get("ContentType"), mode)
+    return channel
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

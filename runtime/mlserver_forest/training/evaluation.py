@@ -15,29 +15,27 @@ from mlserver_forest.schema import TargetKind
 def hold_out(
     y: NDArray[Any], kind: TargetKind, fraction: float, random_state: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Split rows in two, each class in proportion where there are rows enough for that.
+    """Split rows in two, so that every class is learned from.
+
+    Each class is split in proportion where there are rows enough for that; the only
+    row of a class is never held out.
 
     Returns:
         Positions of the rows to learn from and of those to evaluate on; None
-        where no such split leaves every class something to learn from.
+        where no row can be held out.
     """
-    rows = np.arange(len(y))
-    held = math.ceil(len(y) * fraction)
-    if len(y) - held < 1:
+    codes = y if kind == "classification" else np.zeros(len(y), np.int64)
+    spare = np.flatnonzero(np.bincount(codes)[codes] > 1)
+    held = math.ceil(len(spare) * fraction)
+    if held == 0 or held == len(spare):
         return None
-    stratify = None
-    if kind == "classification":
-        counts = np.bincount(y)
-        if counts.min() >= 2 and min(held, len(y) - held) >= len(counts):
-            stratify = y
-        elif counts.min() < 2:
-            return None
-    learn, held_out = train_test_split(
-        rows, test_size=held, stratify=stratify, random_state=random_state
-    )
-    if kind == "classification" and len(np.unique(y[learn])) != len(np.unique(y)):
-        return None
-    return learn, held_out
+    n_classes = len(np.unique(codes[spare]))
+    stratify = codes[spare] if min(held, len(spare) - held) >= n_classes else None
+    _, drawn = train_test_split(spare, test_size=held, stratify=stratify, random_state=random_state)
+    lost = np.setdiff1d(codes, np.delete(codes, drawn))
+    back = [np.flatnonzero(codes[drawn] == code)[0] for code in lost]
+    held_out = np.sort(np.delete(drawn, back))
+    return np.delete(np.arange(len(y)), held_out), held_out
 
 
 def evaluate(

@@ -14,6 +14,7 @@ from mlserver_forest.formats.quoting import quoted
 # Keys that SageMaker and its SDKs add for themselves.
 _INJECTED_PREFIX = "sagemaker_"
 _INJECTED = frozenset({"_tuning_objective_metric", "default_user_module_name"})
+_MOST_WRAPPINGS = 4
 _WORDS = {"True": True, "False": False, "None": None, "": None}
 
 CRITERIA = {
@@ -30,6 +31,13 @@ def _not_bool(value: Any) -> Any:
     return value
 
 
+def _keys_as_text(value: Any) -> Any:
+    """Python's ``{0: 1}``, as the SDK's Estimator sends it, is JSON's ``{"0": 1}``."""
+    if isinstance(value, dict):
+        return {str(key): weight for key, weight in value.items()}
+    return value
+
+
 def _with_a_point(value: Any) -> Any:
     if not isinstance(value, float):
         raise ValueError  # noqa: TRY004  # 1 is one row, 1.0 all of them, as in scikit-learn
@@ -37,9 +45,15 @@ def _with_a_point(value: Any) -> Any:
 
 
 _Whole = Annotated[int, BeforeValidator(_not_bool)]
-_Count = Annotated[_Whole, Field(ge=1)]
-_AtLeastTwo = Annotated[_Whole, Field(ge=2)]
+# scikit-learn's trees count in 32 bits.
+_Count = Annotated[_Whole, Field(ge=1, lt=2**31)]
+_AtLeastTwo = Annotated[_Whole, Field(ge=2, lt=2**31)]
+_NotNegative = Annotated[float, BeforeValidator(_not_bool), Field(ge=0)]
 _Share = Annotated[float, BeforeValidator(_with_a_point), Field(gt=0, le=1)]
+_ClassWeight = Annotated[
+    Literal["balanced", "balanced_subsample"] | dict[str, _NotNegative],
+    BeforeValidator(_keys_as_text),
+]
 _Threads = _Count | Annotated[_Whole, Field(le=-1)]
 
 
@@ -71,14 +85,16 @@ class Hyperparameters(BaseModel):
     min_samples_leaf: _Count | Annotated[_Share, Field(lt=1)] = Field(
         1, description="a whole number of 1 or more, or a share between 0 and 1"
     )
-    min_weight_fraction_leaf: float = Field(0.0, ge=0, le=0.5, description="a number from 0 to 0.5")
+    min_weight_fraction_leaf: Annotated[_NotNegative, Field(le=0.5)] = Field(
+        0.0, description="a number from 0 to 0.5"
+    )
     max_features: Literal["sqrt", "log2"] | _Count | _Share | None = Field(
         None, description="sqrt, log2, a whole number of 1 or more, a share up to 1.0, or None"
     )
     max_leaf_nodes: _AtLeastTwo | None = Field(
         None, description="a whole number of 2 or more, or None"
     )
-    min_impurity_decrease: float = Field(0.0, ge=0, description="a number of 0 or more")
+    min_impurity_decrease: _NotNegative = Field(0.0, description="a number of 0 or more")
     bootstrap: bool = Field(True, description="true or false")
     oob_score: bool = Field(False, description="true or false")
     n_jobs: _Threads | None = Field(
@@ -88,10 +104,10 @@ class Hyperparameters(BaseModel):
         None, description="a whole number from 0 to 4294967295, or None"
     )
     verbose: Annotated[_Whole, Field(ge=0)] = Field(0, description="a whole number of 0 or more")
-    class_weight: Literal["balanced", "balanced_subsample"] | dict[str, float] | None = Field(
+    class_weight: _ClassWeight | None = Field(
         None, description='balanced, balanced_subsample, {"label": weight, ...}, or None'
     )
-    ccp_alpha: float = Field(0.0, ge=0, description="a number of 0 or more")
+    ccp_alpha: _NotNegative = Field(0.0, description="a number of 0 or more")
     max_samples: _Count | _Share | None = Field(
         None, description="a whole number of 1 or more, a share up to 1.0, or None"
     )
@@ -139,7 +155,7 @@ def decode(value: Any) -> Any:
     (``"\"512\""``, as tuning jobs send categories) are understood; anything else
     is the string itself.
     """
-    for _ in range(2):
+    for _ in range(_MOST_WRAPPINGS):
         if not isinstance(value, str):
             break
         value = _decode_once(value.strip())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 from mlserver_forest.training import hyperparameters as hp
 from mlserver_forest.training.channels import Table, read_channel
@@ -37,8 +38,10 @@ def run(config: TrainingConfig, say: Say) -> None:
 
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
+        InvalidEnvironment: if the model's folder cannot be written.
     """
     chosen = hp.parse(config.hyperparameters)
+    artifact.make_writable(config.model_dir)
     table = read_channel(config.training_channel(), chosen.header)
     target = learn_target(table, chosen.task)
     say(_summary(table, target))
@@ -51,6 +54,8 @@ def run(config: TrainingConfig, say: Say) -> None:
     else:
         _evaluate_on_hold_out(chosen, x, y, target, say)
         _fit(estimator, x, y)
+    if chosen.oob_score:
+        say(*metric_lines("train", {"oob_score": float(estimator.oob_score_)}))
     artifact.save(
         config.model_dir,
         import_estimator(estimator),
@@ -69,12 +74,11 @@ def _validation(
     if channel is None:
         return None
     table = read_channel(channel, chosen.header)
-    if len(table.names) != len(training.names) or (
-        table.names != training.names and table.files[0][2] and training.files[0][2]
-    ):
+    same_names = table.names == training.names or not (table.has_header and training.has_header)
+    if len(table.names) != len(training.names) or not same_names:
         raise InvalidData(
-            f"{table.place(0)}: the validation channel's columns {', '.join(table.names)} "
-            f"are not those of the training channel: {', '.join(training.names)}"
+            f"{table.files[0].header_place()}: the columns {quoted(list(table.names))} are not "
+            f"those of the training channel, {quoted(list(training.names))}"
         )
     return table.features, target.encode(table)
 
@@ -123,7 +127,8 @@ def _self_test(
 
 def _summary(table: Table, target: Target) -> str:
     rows, columns = table.features.shape
-    text = f"read {rows} rows with {columns} features from {len(table.files)} file(s): "
+    header = "a header" if table.has_header else "no header"
+    text = f"read {rows} rows with {columns} features from {len(table.files)} file(s), {header}: "
     if target.kind == "regression":
         return text + "a regression"
     hint = ""

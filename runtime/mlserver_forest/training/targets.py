@@ -13,7 +13,12 @@ from mlserver_forest.formats.text_csv import parse_number
 from mlserver_forest.schema import Label, TargetKind
 from mlserver_forest.training.channels import Table
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+# Spelt as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")
+# Squared errors of larger numbers overflow.
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -39,21 +44,18 @@ class Target:
         """
         if self.kind == "regression":
             return np.array([_number(table, row) for row in range(len(table.labels))])
-        convert = int if isinstance(self.classes[0], int) else str
-        position = {label: i for i, label in enumerate(self.classes)}
-        try:
-            return np.array([position[convert(label)] for label in table.labels], np.int64)
-        except (KeyError, ValueError):
-            row = next(
-                row
-                for row, label in enumerate(table.labels)
-                if not (convert is str or _INTEGER.fullmatch(label))
-                or convert(label) not in position
-            )
-            raise InvalidData(
-                f"{table.place(row)}: label {quoted(table.labels[row])} does not occur in the "
-                f"training data; expected one of {quoted(list(self.classes))}"
-            ) from None
+        of_integers = isinstance(self.classes[0], int)
+        position = {str(label): i for i, label in enumerate(self.classes)}
+        codes = np.empty(len(table.labels), np.int64)
+        for row, label in enumerate(table.labels):
+            text = _integer_text(label) if of_integers else label
+            if text not in position:
+                raise InvalidData(
+                    f"{table.place(row)}: label {quoted(label)} does not occur in the training "
+                    f"data; expected one of {quoted(list(self.classes))}"
+                )
+            codes[row] = position[text]
+        return codes
 
 
 def learn_target(table: Table, task: str | None) -> Target:
@@ -66,16 +68,16 @@ def learn_target(table: Table, task: str | None) -> Target:
             where all labels are the same class.
     """
     for row, label in enumerate(table.labels):
-        if not label:
+        if _is_missing(label):
             raise InvalidData(
                 f"{table.place(row)}: the label (column 1) is missing; fill it or remove the row"
             )
     distinct = sorted(set(table.labels))
-    are_integers = all(_INTEGER.fullmatch(label) for label in distinct)
-    are_numbers = are_integers or all(parse_number(label) is not None for label in distinct)
-    if task == "regression" or (task is None and are_numbers and not are_integers):
+    are_numbers = all(parse_number(label) is not None for label in distinct)
+    are_identifiers = all(_DIGITS.fullmatch(label) for label in distinct)
+    if task == "regression" or (task is None and are_numbers and not are_identifiers):
         return Target("regression", ())
-    classes = _classes(table, distinct, are_integers, are_numbers)
+    classes = _classes(table, distinct, are_numbers=are_numbers and not are_identifiers)
     if len(classes) == 1:
         last = len(table.labels) - 1
         raise InvalidData(
@@ -85,25 +87,37 @@ def learn_target(table: Table, task: str | None) -> Target:
     return Target("classification", classes)
 
 
-def _classes(
-    table: Table, distinct: list[str], are_integers: bool, are_numbers: bool
-) -> tuple[Label, ...]:
-    if are_integers:
-        return tuple(sorted({int(label) for label in distinct}))
-    if are_numbers:
-        row = next(i for i, label in enumerate(table.labels) if not _INTEGER.fullmatch(label))
-        raise InvalidData(
-            f"{table.place(row)}: label {quoted(table.labels[row])} is neither a whole number nor "
-            "a word, and task is classification; write classes as integers or words"
-        )
-    return tuple(distinct)
+def _classes(table: Table, distinct: list[str], *, are_numbers: bool) -> tuple[Label, ...]:
+    """Integers where all labels are, or numbers that are whole; else the labels as they stand."""
+    if all(_INTEGER.fullmatch(label) for label in distinct):
+        return tuple(sorted(int(label) for label in distinct))
+    if not are_numbers:
+        return tuple(distinct)
+    for row, label in enumerate(table.labels):
+        if not _WHOLE.fullmatch(label):
+            raise InvalidData(
+                f"{table.place(row)}: label {quoted(label)} is neither a whole number nor a word, "
+                "and task is classification; write classes as integers or words"
+            )
+    return tuple(sorted({int(_integer_text(label)) for label in distinct}))
+
+
+def _integer_text(label: str) -> str:
+    """``1.0``, as pandas writes integers beside missing values, is ``1``."""
+    match = _WHOLE.fullmatch(label)
+    return match[1] if match else label
+
+
+def _is_missing(label: str) -> bool:
+    value = parse_number(label)
+    return value is not None and np.isnan(value)
 
 
 def _number(table: Table, row: int) -> float:
     value = parse_number(table.labels[row])
-    if value is None or not np.isfinite(value):
+    if value is None or abs(value) > _LARGEST:
         raise InvalidData(
-            f"{table.place(row)}: label {quoted(table.labels[row])} is not a finite number, which "
-            "a regression needs; for classes set task=classification"
+            f"{table.place(row)}: label {quoted(table.labels[row])} is not a number from -1e150 "
+            "to 1e150, which a regression needs; for classes set task=classification"
         )
     return value
