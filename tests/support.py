@@ -65,6 +65,25 @@ def lay_out(base, channels, hyperparameters=None, content_type="text/csv", **fil
     return base
 
 
+GRPC_CLIENT = Path(__file__).parent / "serving" / "grpc_client.py"
+
+
+def ask_over_grpc(port, x, **wanted):
+    """Call over gRPC from a process of its own: tritonclient and MLServer define the same
+    protobuf names, so that no process can import both.
+    """
+    question = {"address": f"127.0.0.1:{port}", "x": x, **wanted}
+    done = subprocess.run(
+        [sys.executable, GRPC_CLIENT],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(done.stdout)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -5,21 +5,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import uuid
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from support import IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
+from support import IRIS, PAYLOAD, ROOT, ask_over_grpc, clean_environ, free_port, lay_out
 
 pytestmark = pytest.mark.container
 
 CSV = {"content-type": "text/csv"}
-GRPC_CLIENT = Path(__file__).parent.parent / "serving" / "grpc_client.py"
 
 
 def docker(*arguments, check=True, **options):
@@ -163,16 +160,8 @@ def test_it_serves_every_protocol_with_nothing_writable_and_no_rights(image, ml,
     v2 = httpx.post(url + "/v2/models/forest/infer", json={"inputs": [tensor]}).json()
     assert v2["outputs"][0]["data"] == labels.split()
 
-    question = {"address": f"127.0.0.1:{grpc}", "x": x.tolist()}
-    client = subprocess.run(
-        [sys.executable, GRPC_CLIENT],
-        input=json.dumps(question),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert [label for (label,) in json.loads(client.stdout)["predict"]] == labels.split()
+    answer = ask_over_grpc(grpc, x.tolist())
+    assert [label for (label,) in answer["predict"]] == labels.split()
 
     assert server.stop(seconds=5) == 0
     assert "Traceback" not in server.logs()

@@ -9,7 +9,7 @@ from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest.schema import Schema
 from mlserver_forest.serving.app import Application
-from mlserver_forest.serving.repository import ReadyWhenLoaded
+from mlserver_forest.serving.data_plane import GuardedDataPlane
 
 CSV = {"content-type": "text/csv"}
 
@@ -34,7 +34,7 @@ def application(registry):
         raise RuntimeError("secret detail")
 
     return Application(
-        ReadyWhenLoaded(Settings(parallel_workers=0), registry),
+        GuardedDataPlane(Settings(parallel_workers=0), registry),
         "failing",
         Schema(("a", "b"), "regression"),
         v2,

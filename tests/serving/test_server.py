@@ -5,10 +5,7 @@ import json
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import joblib
@@ -16,11 +13,10 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
-from support import IRIS_NAMES, PAYLOAD, free_port, save_model
+from support import IRIS_NAMES, PAYLOAD, ask_over_grpc, free_port, save_model
 
 CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
-CLIENT = Path(__file__).parent / "grpc_client.py"
 ROW = [5.9, 3.0, 5.1, 1.8]
 
 
@@ -152,19 +148,7 @@ def test_models_do_not_come_and_go_at_run_time(iris_server, action):
 
 
 def grpc(server, x, **wanted):
-    """Call over gRPC from a process of its own: tritonclient and MLServer define the same
-    protobuf names, so that no process can import both.
-    """
-    question = {"address": f"127.0.0.1:{server.grpc_port}", "x": np.asarray(x).tolist(), **wanted}
-    done = subprocess.run(
-        [sys.executable, CLIENT],
-        input=json.dumps(question),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return json.loads(done.stdout)
+    return ask_over_grpc(server.grpc_port, np.asarray(x).tolist(), **wanted)
 
 
 def test_grpc_with_tritonclient(iris_server, iris, iris_forest):
@@ -370,7 +354,7 @@ def test_a_signal_ends_the_server_with_exit_code_0(start_serve, model_dir, numbe
     assert (code, err) == (0, "")
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.4, 0.8, 1.2])
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2])
 def test_sigterm_while_starting_ends_it_too(start_serve, model_dir, seconds):
     server = start_serve(model_dir)
     time.sleep(seconds)

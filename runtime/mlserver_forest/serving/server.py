@@ -20,11 +20,11 @@ from mlserver_forest.errors import ForestError, InvalidArtifact, InvalidEnvironm
 from mlserver_forest.schema import Schema, from_metadata
 from mlserver_forest.serving import media_types
 from mlserver_forest.serving.app import Application
+from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.repository import (
     FixedRepositoryHandlers,
     FixedSettings,
     ModelDirectory,
-    ReadyWhenLoaded,
 )
 from mlserver_forest.serving.v2 import v2_application
 from mlserver_forest.serving.v2_grpc import GRPCServer
@@ -52,7 +52,7 @@ class Server:
         repository = ModelDirectory(environment.model_dir, trust_pickle=environment.trust_pickle)
         self._model_settings = repository.settings()
         self._registry = MultiModelRegistry()
-        data_plane = ReadyWhenLoaded(settings, self._registry)
+        data_plane = GuardedDataPlane(settings, self._registry)
         handlers = FixedRepositoryHandlers(repository, self._registry)
         app = Application(
             data_plane,

@@ -1,4 +1,9 @@
-"""V2 over gRPC: MLServer's services, with every fault of a request an INVALID_ARGUMENT."""
+"""V2 over gRPC: MLServer's services, with every fault of a request an INVALID_ARGUMENT.
+
+MLServer 1.7.1 logs a traceback for each request that it refuses over gRPC; its logger
+``mlserver.grpc`` is silent here (settings/logging.json), and what fails inside is logged
+below.
+"""
 
 import logging
 import struct
@@ -12,6 +17,8 @@ from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.converters import ModelInferRequestConverter, ModelInferResponseConverter
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.interceptors import PromServerInterceptor
+from mlserver.grpc.model_repository import ModelRepositoryServicer
+from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 
@@ -68,6 +75,9 @@ class GRPCServer:
         )
         service = _InferenceService(self._data_plane, self._handlers)
         add_GRPCInferenceServiceServicer_to_server(service, server)
+        add_ModelRepositoryServiceServicer_to_server(
+            ModelRepositoryServicer(self._handlers), server
+        )
         try:
             server.add_insecure_port(self._address)
         except RuntimeError as error:
