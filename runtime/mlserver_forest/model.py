@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlserver import MLModel
+from mlserver import MLModel, ModelSettings
 from mlserver.errors import InferenceError
 from mlserver.types import (
     InferenceRequest,
@@ -48,10 +48,7 @@ class ForestModel(MLModel):
             InvalidArtifact: if the directory must not be served.
         """
         path = await get_model_uri(self.settings, wellknown_filenames=[FOREST_FILE])
-        self._schema = from_metadata(
-            [tensor.model_dump(mode="json") for tensor in self.settings.inputs],
-            [tensor.model_dump(mode="json") for tensor in self.settings.outputs],
-        )
+        self._schema = schema_of(self.settings)
         self._forest = await asyncio.to_thread(load_forest, Path(path))
         if self._schema.kind == "unknown" or self._schema.datatype != "FP32":
             raise InvalidArtifact("model-settings.json describes no FP32 inputs and their outputs")
@@ -117,6 +114,18 @@ class ForestModel(MLModel):
             ),
             data=TensorData.model_construct(root=data),
         )
+
+
+def schema_of(settings: ModelSettings) -> Schema:
+    """The schema that a model's settings describe.
+
+    Raises:
+        InvalidArtifact: if their metadata is not what ``Schema`` writes.
+    """
+    return from_metadata(
+        [tensor.model_dump(mode="json") for tensor in settings.inputs],
+        [tensor.model_dump(mode="json") for tensor in settings.outputs],
+    )
 
 
 def _matrix(inputs: list[RequestInput], schema: Schema) -> NDArray[Any]:

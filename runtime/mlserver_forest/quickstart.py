@@ -105,7 +105,7 @@ def _serve(base_dir: Path) -> None:
         "http_port": environment.http_port,
         "grpc_port": environment.grpc_port,
         "name": settings["name"],
-        "row": ",".join(map(str, row)),
+        "row": ",".join(row),
         "width": len(row),
         "python": shlex.quote(sys.executable),
     }

@@ -11,13 +11,12 @@ from types import FrameType
 import prometheus_client
 import uvicorn
 import uvloop
-from mlserver import ModelSettings
 from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest import __version__
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import ForestError, InvalidArtifact, InvalidEnvironment
-from mlserver_forest.schema import Schema, from_metadata
+from mlserver_forest.model import schema_of
 from mlserver_forest.serving import media_types
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.data_plane import GuardedDataPlane
@@ -57,7 +56,7 @@ class Server:
         app = Application(
             data_plane,
             self._model_settings.name,
-            _schema(self._model_settings),
+            schema_of(self._model_settings),
             v2_application(settings, data_plane, handlers),
             _metrics,
             default_accept=environment.default_accept,
@@ -141,13 +140,6 @@ def _settings(environment: Environment) -> FixedSettings:
 def read_packaged(name: str) -> str:
     """The text of a file from the top-level folder ``settings/``, which the wheel carries."""
     return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
-
-
-def _schema(settings: ModelSettings) -> Schema:
-    return from_metadata(
-        [tensor.model_dump(mode="json") for tensor in settings.inputs],
-        [tensor.model_dump(mode="json") for tensor in settings.outputs],
-    )
 
 
 def _metrics() -> tuple[bytes, str]:
