@@ -7,14 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 
 from mlserver_forest import artifact
 from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.schema import Schema
 
 ROOT = Path(__file__).parent.parent
 IRIS = ROOT / "data" / "iris.csv"
@@ -23,18 +23,26 @@ BIN = Path(sys.executable).parent
 IRIS_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
+def answers_of(estimator, x):
+    """What scikit-learn answers, as ``Forest.predict`` gives it: (n_samples, n_columns)."""
+    if hasattr(estimator, "score_samples"):
+        return np.column_stack([estimator.score_samples(x), estimator.decision_function(x)])
+    if hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(x)
+    return estimator.predict(x).reshape(len(x), -1)
+
+
 def save_model(directory, estimator, x, *, names=IRIS_NAMES, name="forest"):
-    """Write the artifact of a fitted forest, as training does."""
-    if hasattr(estimator, "classes_"):
-        classes = tuple(estimator.classes_.tolist())
-        schema = Schema(names, "classification", classes)
-        answers = estimator.predict_proba(x)
-    else:
-        schema = Schema(names, "regression")
-        answers = estimator.predict(x).reshape(-1, 1)
-    forest = import_estimator(estimator)
+    """Write the artifact of a fitted estimator, as training does."""
+    imported = import_estimator(estimator)
+    x = x[:17].astype(imported.forest.feature_dtype)
     artifact.save(
-        directory, forest, schema, name=name, versions=["test/1"], self_test=(x[:17], answers[:17])
+        directory,
+        imported.forest,
+        replace(imported.schema, feature_names=names),
+        name=name,
+        versions=["test/1"],
+        self_test=(x, answers_of(estimator, x)),
     )
     return directory
 

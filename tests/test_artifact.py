@@ -41,7 +41,7 @@ def test_a_forest_that_fails_its_self_test_is_not_written(tmp_path, iris, iris_f
     with pytest.raises(InvalidArtifact, match="failed its self-test"):
         artifact.save(
             tmp_path / "model",
-            import_estimator(iris_forest),
+            import_estimator(iris_forest).forest,
             Schema(IRIS_NAMES, "classification", ("a", "b", "c")),
             name="forest",
             versions=[],

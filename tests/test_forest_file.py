@@ -17,13 +17,14 @@ from mlserver_forest.forest_file import load_forest
 
 def test_a_saved_forest_answers_as_the_estimator(model_dir, iris, iris_forest):
     forest = load_forest(model_dir / "forest.safetensors")
-    assert np.array_equal(forest.predict_values(iris[0]), iris_forest.predict_proba(iris[0]))
+    assert np.array_equal(forest.predict(iris[0]).values, iris_forest.predict_proba(iris[0]))
 
 
 def test_the_forest_file_is_a_safetensors_file(model_dir, iris_forest):
     tensors = safetensors.numpy.load_file(model_dir / "forest.safetensors")
-    arrays = import_estimator(iris_forest).arrays
-    assert set(tensors) == {*arrays, "self_test_rows", "self_test_answers"}
+    arrays = import_estimator(iris_forest).forest.arrays
+    arrays = {name: array for name, array in arrays.items() if array.size}
+    assert set(tensors) == {*arrays, "self_test_rows", "self_test_sums"}
     for name, array in arrays.items():
         assert np.array_equal(tensors[name], array)
 
@@ -87,15 +88,19 @@ def rewritten(model_dir, tmp_path, change):
         lambda header: header["nodes"].update(data_offsets="no"),
         lambda header: header["roots"].update(dtype="F32"),
         lambda header: header["self_test_rows"].update(shape=[17 * 4]),
-        lambda header: header["__metadata__"].update(shift="31"),
-        lambda header: header["__metadata__"].update(shift="x"),
+        lambda header: header["__metadata__"].update(feature_dtype="float64"),
+        lambda header: header["__metadata__"].update(feature_dtype="O"),
+        lambda header: header["__metadata__"].update(divisor="nan"),
+        lambda header: header["__metadata__"].update(divisor="x"),
+        lambda header: header["__metadata__"].update(postprocessor="os.system"),
+        lambda header: header["__metadata__"].update(postprocessor_scale="x"),
         lambda header: header["__metadata__"].update(n_features="0"),
         lambda header: header["__metadata__"].update(n_features="2"),
         lambda header: header["__metadata__"].update(n_features=str(10**12)),
         lambda header: header["__metadata__"].update(n_features=str(2**70)),
         lambda header: header["nodes"].update(data_offsets=[2**70, 2**70 + 8], shape=[1, 2]),
         lambda header: header["__metadata__"].update(format="another"),
-        lambda header: header["__metadata__"].update(format_version="2"),
+        lambda header: header["__metadata__"].update(format_version="3"),
         lambda header: header.update(nodes=7),
         lambda header: header.update(__metadata__=[]),
     ],

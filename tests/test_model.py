@@ -73,7 +73,7 @@ def test_a_matrix_may_bear_a_features_name(tmp_path, iris, iris_forest):
 def test_features_of_another_datatype_are_refused(model_dir):
     document = json.loads((model_dir / "model-settings.json").read_text())
     inputs = [{**tensor, "datatype": "FP64"} for tensor in document["inputs"]]
-    with pytest.raises(InvalidArtifact, match="describes no FP32 inputs"):
+    with pytest.raises(InvalidArtifact, match="4 float32 features and 3 outputs against 4 float64"):
         asyncio.run(ForestModel(settings_of(model_dir, inputs=inputs)).load())
 
 
@@ -86,13 +86,13 @@ def test_a_forest_with_another_models_settings_is_refused(model_dir):
     model = ForestModel(
         settings_of(model_dir, inputs=[{"name": "a", "datatype": "FP32", "shape": [-1, 1]}])
     )
-    with pytest.raises(InvalidArtifact, match="do not belong together: 4 features and 3 outputs"):
+    with pytest.raises(InvalidArtifact, match="do not belong together: 4 float32 features and 3 outputs"):
         asyncio.run(model.load())
 
 
 def test_settings_without_metadata_are_refused(model_dir):
     model = ForestModel(settings_of(model_dir, inputs=[], outputs=[]))
-    with pytest.raises(InvalidArtifact, match="describes no FP32 inputs and their outputs"):
+    with pytest.raises(InvalidArtifact, match="describes no inputs and their outputs"):
         asyncio.run(model.load())
 
 

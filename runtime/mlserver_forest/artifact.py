@@ -32,7 +32,7 @@ def save(
     *,
     name: str,
     versions: Sequence[str],
-    self_test: tuple[NDArray[np.float32], NDArray[np.float64]],
+    self_test: tuple[NDArray[Any], NDArray[np.float64]],
 ) -> None:
     """Write a model directory.
 
@@ -46,8 +46,8 @@ def save(
         schema: the features and classes.
         name: the model's name on the V2 protocol.
         versions: the libraries that trained it, such as ``scikit-learn/1.9.1``.
-        self_test: rows, float32 (n, n_features), and what the training library
-            answers to them, float64 (n, n_outputs).
+        self_test: rows, (n, n_features) of the dtype of the features, and what the
+            training library answers to them, float64 (n, n_columns).
 
     Raises:
         InvalidArtifact: if the forest does not reproduce the self-test.

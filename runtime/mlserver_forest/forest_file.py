@@ -21,38 +21,55 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.forest import Forest, forest_from_arrays
+from mlserver_forest.forest.postprocessors import Postprocessor
 
 _FORMAT = "mlserver-forest"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 _NO_DIGEST = "0" * 64
+# Of exp and what follows it, by other libraries than ours.
+_ROUNDING = 1e-6
+_FAILED = (
+    "failed its self-test: it does not answer as it did in training; "
+    "train or pack the model again with this version"
+)
 _MAX_HEADER_BYTES = 1 << 20
 # The names that the safetensors format gives to dtypes, little-endian.
 _DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
 _DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
-def encode_forest(
-    forest: Forest, rows: NDArray[np.float32], answers: NDArray[np.float64]
-) -> list[bytes]:
+def encode_forest(forest: Forest, rows: NDArray[Any], answers: NDArray[np.float64]) -> list[bytes]:
     """The parts of a forest file.
 
     Args:
         forest: the trees.
-        rows: the self-test, float32 (n, n_features).
-        answers: what the training library answers to it, float64 (n, n_outputs).
+        rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
+        answers: what the training library answers to it, float64 (n, n_columns).
 
     Raises:
-        InvalidArtifact: if the forest does not answer so.
+        InvalidArtifact: if the forest does not answer so: to the last bit where the
+            answers are sums, else but for the rounding of ``exp``.
     """
-    check_answers(forest, rows, answers)
-    arrays = {**forest.arrays, "self_test_rows": rows, "self_test_answers": answers}
+    tolerance = 0.0 if forest.postprocessor.name == "identity" else _ROUNDING
+    values = forest.predict(rows).values
+    same = values.shape == answers.shape
+    if not same or not np.allclose(values, answers, rtol=tolerance, atol=tolerance):
+        raise InvalidArtifact(f"the forest {_FAILED}")
+    sums = forest.sums(rows)
+    check_sums(forest, rows, sums)
+    arrays = {**forest.arrays, "self_test_rows": rows, "self_test_sums": sums}
+    arrays = {name: array for name, array in arrays.items() if array.size}
     metadata = {
         "format": _FORMAT,
         "format_version": str(_FORMAT_VERSION),
         "sha256": _NO_DIGEST,
-        "shift": str(forest.shift),
         "n_features": str(forest.n_features),
+        "feature_dtype": str(forest.feature_dtype),
+        "divisor": repr(forest.divisor),
+        "postprocessor": forest.postprocessor.name,
+        "postprocessor_scale": repr(forest.postprocessor.scale),
+        "postprocessor_offset": repr(forest.postprocessor.offset),
     }
     header: dict[str, Any] = {"__metadata__": metadata}
     data = []
@@ -89,18 +106,20 @@ def load_forest(path: Path) -> Forest:
         raise InvalidArtifact(f"the forest file {path} cannot be read: {error}") from error
     try:
         metadata, arrays = _decode(content)
-        forest = forest_from_arrays(arrays, int(metadata["shift"]), int(metadata["n_features"]))
-        rows, expected = arrays["self_test_rows"], arrays["self_test_answers"]
+        forest = _forest(metadata, arrays)
+        rows, expected = arrays["self_test_rows"], arrays["self_test_sums"]
     except _UNREADABLE as error:
         raise _damaged(path, f"its header cannot be understood ({error!r})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
-    check_answers(forest, rows, expected)
+    check_sums(forest, rows, expected)
     return forest
 
 
-def check_answers(forest: Forest, rows: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
-    """Compare the forest's answers with the training library's, all together and one by one.
+def check_sums(forest: Forest, rows: NDArray[Any], expected: NDArray[Any]) -> None:
+    """Compare the forest's sums with those of training, all rows together and one by one.
+
+    Sums, and not what is made of them, because additions give the same bits everywhere.
 
     Raises:
         InvalidArtifact: if any bit differs.
@@ -112,16 +131,27 @@ def check_answers(forest: Forest, rows: NDArray[np.float32], expected: NDArray[n
         )
     forest.warm_up()
     try:
-        together = forest.predict_values(rows)
-        alone = [forest.predict_values(rows[i : i + 1]) for i in range(len(rows))]
+        together = forest.sums(rows)
+        alone = [forest.sums(rows[i : i + 1]) for i in range(len(rows))]
     except ValueError as error:
         raise InvalidArtifact(f"the forest's self-test cannot be run: {error}") from error
     same = len(rows) > 0 and np.array_equal(together, expected)
     if not same or not np.array_equal(np.concatenate(alone), expected):
-        raise InvalidArtifact(
-            "the forest failed its self-test: it does not answer as it did in training; "
-            "train or pack the model again with this version"
-        )
+        raise InvalidArtifact(f"the forest {_FAILED}")
+
+
+def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Forest:
+    return forest_from_arrays(
+        arrays,
+        n_features=int(metadata["n_features"]),
+        feature_dtype=metadata["feature_dtype"],
+        divisor=float(metadata["divisor"]),
+        postprocessor=Postprocessor(
+            metadata["postprocessor"],
+            float(metadata["postprocessor_scale"]),
+            float(metadata["postprocessor_offset"]),
+        ),
+    )
 
 
 def _decode(content: mmap.mmap) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:

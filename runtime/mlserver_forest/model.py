@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
+from mlserver_forest.forest.forest import Prediction
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.schema import PREDICT, Schema, from_metadata
@@ -34,9 +35,10 @@ class ForestModel(MLModel):
 
     A request holds either one tensor ``[n, n_features]`` of any name, or one
     tensor ``[n]`` or ``[n, 1]`` per feature, named as the model's metadata name
-    them, of any numeric datatype. The outputs are ``predict`` (``[n, 1]``; class
-    labels as BYTES or INT64, or numbers as FP64) and, for classifiers,
-    ``predict_proba`` (``[n, n_classes]`` FP64, columns in the order of the classes).
+    them, of any numeric datatype. The outputs are ``predict`` (``[n, 1]`` class labels
+    as BYTES, INT64 or BOOL, or ``[n, n_targets]`` numbers as FP64), for classifiers
+    ``predict_proba`` (``[n, n_classes]`` FP64, columns in the order of the classes), and
+    for anomaly detectors ``score_samples`` and ``decision_function`` (``[n, 1]`` FP64).
     Without ``outputs`` in the request the answer is ``predict``, as with
     ``mlserver_sklearn.SKLearnModel``.
     """
@@ -50,19 +52,25 @@ class ForestModel(MLModel):
         path = await get_model_uri(self.settings, wellknown_filenames=[FOREST_FILE])
         self._schema = schema_of(self.settings)
         self._forest = await asyncio.to_thread(load_forest, Path(path))
-        if self._schema.kind == "unknown" or self._schema.datatype != "FP32":
-            raise InvalidArtifact("model-settings.json describes no FP32 inputs and their outputs")
-        expected = (self._schema.n_features, len(self._schema.classes) or 1)
-        if (self._forest.n_features, self._forest.n_outputs) != expected:
-            raise InvalidArtifact(
-                f"{path} and its model-settings.json do not belong together: "
-                f"{self._forest.n_features} features and {self._forest.n_outputs} outputs "
-                f"against {expected[0]} and {expected[1]}"
-            )
+        if self._schema.kind == "unknown":
+            raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
+        self._check_schema(path)
         self._labels = [
             label.encode() if isinstance(label, str) else label for label in self._schema.classes
         ]
         return True
+
+    def _check_schema(self, path: str) -> None:
+        forest, schema = self._forest, self._schema
+        row = np.zeros((1, forest.n_features), forest.feature_dtype)
+        found = (forest.n_features, forest.feature_dtype, forest.predict(row).values.shape[1])
+        expected = (schema.n_features, schema.dtype, schema.n_columns)
+        if found != expected:
+            raise InvalidArtifact(
+                f"{path} and its model-settings.json do not belong together: {found[0]} "
+                f"{found[1]} features and {found[2]} outputs against {expected[0]} {expected[1]} "
+                f"and {expected[2]}"
+            )
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Answer one request.
@@ -93,21 +101,24 @@ class ForestModel(MLModel):
             )
         return names
 
-    def _outputs(self, names: list[str], x: NDArray[np.float32]) -> list[ResponseOutput]:
-        values = self._forest.predict_values(x)
-        return [self._output(name, values) for name in names]
+    def _outputs(self, names: list[str], x: NDArray[Any]) -> list[ResponseOutput]:
+        prediction = self._forest.predict(x)
+        return [self._output(name, prediction) for name in names]
 
-    def _output(self, name: str, values: NDArray[np.float64]) -> ResponseOutput:
+    def _output(self, name: str, prediction: Prediction) -> ResponseOutput:
         """A V2 output; as lists, because MLServer's encoders cannot write arrays."""
+        schema = self._schema
         if name == PREDICT and self._labels:
-            data: list[Any] = [self._labels[i] for i in values.argmax(axis=1).tolist()]
+            data: list[Any] = [self._labels[i] for i in prediction.positions.tolist()]
+            columns = 1
         else:
+            values = prediction.values[:, schema.score_columns.get(name, slice(None))]
             data = values.ravel().tolist()
-        datatype = self._schema.label_datatype if name == PREDICT else "FP64"
-        columns = 1 if name == PREDICT else values.shape[1]
+            columns = values.shape[1]
+        datatype = schema.label_datatype if name == PREDICT else "FP64"
         return ResponseOutput.model_construct(
             name=name,
-            shape=[len(values), columns],
+            shape=[len(prediction.values), columns],
             datatype=datatype,
             parameters=Parameters.model_construct(
                 content_type="str" if datatype == "BYTES" else "np"

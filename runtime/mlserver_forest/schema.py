@@ -1,9 +1,9 @@
 """What was learned about the data in training and is enforced in serving.
 
 A schema travels in model-settings.json as V2 metadata: one input tensor per
-feature, and the outputs ``predict`` and (for classifiers) ``predict_proba``. The
-classes stand, in the order of the probability columns, in the parameters of
-``predict``.
+feature, and the outputs: ``predict``, with ``predict_proba`` for a classifier, and with
+``score_samples`` and ``decision_function`` for an anomaly detector. The classes stand, in
+the order of the probability columns, in the parameters of ``predict``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,12 @@ from mlserver_forest.errors import InvalidArtifact, InvalidInput
 
 PREDICT = "predict"
 PREDICT_PROBA = "predict_proba"
+SCORE_SAMPLES = "score_samples"
+DECISION_FUNCTION = "decision_function"
 
-Label = str | int
+Label = str | int | bool
 FeatureDatatype = Literal["FP32", "FP64"]
-TargetKind = Literal["classification", "regression", "unknown"]
+TargetKind = Literal["classification", "regression", "anomaly_detection", "unknown"]
 MetadataTensors = list[dict[str, Any]]
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -39,39 +41,65 @@ class Schema:
         feature_names: the features in the order of the columns of ``X``; NaN
             stands for a missing value. Empty for a runtime whose
             model-settings.json describes no inputs: any width will do.
-        kind: "classification", "regression", or "unknown" for such a runtime.
-        classes: the labels, all strings or all integers, in the order of the
-            columns of ``predict_proba``; empty if this is no classification.
+        kind: "classification", "regression", "anomaly_detection", or "unknown"
+            for such a runtime.
+        classes: the labels, all strings, all integers or all booleans, in the order
+            of the columns of ``predict_proba``; -1 (an outlier) and 1 for an anomaly
+            detector; empty for a regression.
         datatype: the V2 datatype of the features, hence the dtype of ``X``.
+        n_targets: the numbers that a regression predicts.
+        takes_missing: whether a value may be missing.
     """
 
     feature_names: tuple[str, ...]
     kind: TargetKind
     classes: tuple[Label, ...] = ()
     datatype: FeatureDatatype = "FP32"
+    n_targets: int = 1
+    takes_missing: bool = True
 
     def __post_init__(self) -> None:
         if len(set(self.feature_names)) != len(self.feature_names):
             raise InvalidArtifact("two features have the same name; each needs its own")
         if len(set(self.classes)) != len(self.classes):
             raise InvalidArtifact("two classes have the same label; each needs its own")
-        if (self.kind == "classification") != bool(self.classes):
-            raise InvalidArtifact("a classification has classes and nothing else has")
+        if (self.kind in {"classification", "anomaly_detection"}) != bool(self.classes):
+            raise InvalidArtifact("a classification has classes, and a regression has none")
 
     @property
     def n_features(self) -> int:
         return len(self.feature_names)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of ``X``."""
+        return _DTYPES[self.datatype]
+
+    @property
     def output_names(self) -> tuple[str, ...]:
-        return (PREDICT, PREDICT_PROBA) if self.classes else (PREDICT,)
+        return (PREDICT, *self.score_columns)
+
+    @property
+    def score_columns(self) -> Mapping[str, slice]:
+        """The outputs beside ``predict``, and their columns of a prediction's values."""
+        if self.kind == "classification":
+            return {PREDICT_PROBA: slice(0, len(self.classes))}
+        if self.kind == "anomaly_detection":
+            return {SCORE_SAMPLES: slice(0, 1), DECISION_FUNCTION: slice(1, 2)}
+        return {}
+
+    @property
+    def n_columns(self) -> int:
+        """The columns of a prediction's values."""
+        ends = [columns.stop for columns in self.score_columns.values()]
+        return max(ends, default=self.n_targets)
 
     @property
     def label_datatype(self) -> str:
-        """V2 datatype of ``predict``: BYTES, INT64 or FP64."""
+        """V2 datatype of ``predict``: BYTES, INT64, BOOL or FP64."""
         if not self.classes:
             return "FP64"
-        return "INT64" if isinstance(self.classes[0], int) else "BYTES"
+        return {str: "BYTES", bool: "BOOL", int: "INT64"}[type(self.classes[0])]
 
     def of_width(self, width: int) -> "Schema":
         """This schema, or where it names no feature one that names ``width`` of them."""
@@ -97,8 +125,9 @@ class Schema:
             rounded as scikit-learn rounds ``X``.
 
         Raises:
-            InvalidInput: for another width, or a value that is infinite or
-                does not fit the dtype (scikit-learn refuses those too).
+            InvalidInput: for another width, a value that is infinite or does not
+                fit the dtype (scikit-learn refuses those too), or one that is missing
+                and must not be.
         """
         if values.ndim != 2 or (self.feature_names and values.shape[1] != self.n_features):
             raise InvalidInput(
@@ -106,13 +135,20 @@ class Schema:
                 f"the model expects [n, {self.n_features}] ({self.describe()})"
             )
         with np.errstate(over="ignore"):
-            x = np.ascontiguousarray(values, dtype=_DTYPES[self.datatype])
+            x = np.ascontiguousarray(values, dtype=self.dtype)
         if np.isinf(x).any():
             row, column = np.argwhere(np.isinf(x))[0]
             place = self.of_width(values.shape[1]).locate(row, column)
             raise InvalidInput(
                 f"{place}: {values[row, column]} is not a finite {self.datatype} number; "
                 "send a finite number, or an empty field (null in JSON) for a missing value"
+            )
+        if not self.takes_missing and np.isnan(x).any():
+            row, column = np.argwhere(np.isnan(x))[0]
+            place = self.of_width(values.shape[1]).locate(row, column)
+            raise InvalidInput(
+                f"{place} is missing; this model was trained by an algorithm that takes no "
+                "missing values; send a number"
             )
         return x
 
@@ -146,23 +182,25 @@ class Schema:
 
     def inputs(self) -> MetadataTensors:
         """V2 metadata of the inputs, as model-settings.json holds it."""
-        return [
-            {"name": name, "datatype": self.datatype, "shape": [-1, 1]}
-            for name in self.feature_names
-        ]
+        tensor: dict[str, Any] = {"datatype": self.datatype, "shape": [-1, 1]}
+        if not self.takes_missing:
+            tensor["parameters"] = {"missing": False}
+        return [{"name": name, **tensor} for name in self.feature_names]
 
     def outputs(self) -> MetadataTensors:
         """V2 metadata of the outputs, as model-settings.json holds it."""
         predict: dict[str, Any] = {
             "name": PREDICT,
             "datatype": self.label_datatype,
-            "shape": [-1, 1],
+            "shape": [-1, self.n_targets],
         }
-        if not self.classes:
-            return [predict]
-        predict["parameters"] = {"classes": list(self.classes)}
-        shape = [-1, len(self.classes)]
-        return [predict, {"name": PREDICT_PROBA, "datatype": "FP64", "shape": shape}]
+        if self.classes:
+            predict["parameters"] = {"classes": list(self.classes)}
+        scores = [
+            {"name": name, "datatype": "FP64", "shape": [-1, columns.stop - columns.start]}
+            for name, columns in self.score_columns.items()
+        ]
+        return [predict, *scores]
 
 
 def from_metadata(inputs: Any, outputs: Any) -> Schema:
@@ -181,15 +219,23 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     try:
         names = tuple(str(tensor["name"]) for tensor in inputs)
         (datatype,) = {tensor["datatype"] for tensor in inputs}
-        predict = next(tensor for tensor in outputs if tensor["name"] == PREDICT)
+        missing = [(tensor.get("parameters") or {}).get("missing", True) for tensor in inputs]
+        described = {tensor["name"]: tensor for tensor in outputs}
+        predict = described[PREDICT]
         classes = tuple((predict.get("parameters") or {}).get("classes") or ())
-    except (TypeError, KeyError, ValueError, AttributeError, StopIteration) as error:
+        n_targets = int(predict["shape"][1])
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
         raise InvalidArtifact(
             "model-settings.json has no usable `inputs` and `outputs`; "
             "they describe the model's features and classes, so train or pack the model again"
         ) from error
     if datatype not in _DTYPES:
         raise InvalidArtifact(f"the features are {datatype}; expected one of {', '.join(_DTYPES)}")
-    if {type(label) for label in classes} not in ({str}, {int}, set()):
-        raise InvalidArtifact("the classes in model-settings.json are not all strings or integers")
-    return Schema(names, "classification" if classes else "regression", classes, datatype)
+    if {type(label) for label in classes} not in ({str}, {int}, {bool}, set()):
+        raise InvalidArtifact(
+            "the classes in model-settings.json are not all strings, integers or booleans"
+        )
+    kind: TargetKind = "classification" if classes else "regression"
+    if SCORE_SAMPLES in described:
+        kind = "anomaly_detection"
+    return Schema(names, kind, classes, datatype, n_targets, all(missing))

@@ -37,8 +37,8 @@ def seconds(function, x, calls):
 def main():
     print(f"{'forest':8} {'nodes':>8} {'rows':>6} {'scikit-learn':>14} {'ours':>12} {'ratio':>7}")
     for name, estimator, x in forests():
-        forest = import_estimator(estimator)
-        if not np.array_equal(forest.predict_values(x), estimator.predict_proba(x)):
+        forest = import_estimator(estimator).forest
+        if not np.array_equal(forest.predict(x).values, estimator.predict_proba(x)):
             raise SystemExit(f"{name}: the answers differ")
         for rows, calls, rounds in SIZES:
             theirs, ours = [], []

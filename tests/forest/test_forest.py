@@ -7,14 +7,17 @@ from hypothesis import strategies as st
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
 )
 
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest import importer
+from mlserver_forest.forest import packing
 from mlserver_forest.forest.forest import forest_from_arrays
-from mlserver_forest.forest.importer import import_estimator, round_down
+from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.forest.nodes import NARROW, WIDE
+from mlserver_forest.forest.packing import round_down
 
 CLASSIFIERS = (RandomForestClassifier, ExtraTreesClassifier)
 REGRESSORS = (RandomForestRegressor, ExtraTreesRegressor)
@@ -70,7 +73,7 @@ def fitted(draw, kinds):
 @given(fitted(CLASSIFIERS))
 def test_classifier_is_identical_to_scikit_learn(case):
     estimator, rows = case
-    values = import_estimator(estimator).predict_values(rows)
+    values = import_estimator(estimator).forest.predict(rows).values
     assert np.array_equal(values, estimator.predict_proba(rows))
     assert np.array_equal(estimator.classes_[values.argmax(axis=1)], estimator.predict(rows))
 
@@ -79,7 +82,7 @@ def test_classifier_is_identical_to_scikit_learn(case):
 @given(fitted(REGRESSORS))
 def test_regressor_is_identical_to_scikit_learn(case):
     estimator, rows = case
-    values = import_estimator(estimator).predict_values(rows)
+    values = import_estimator(estimator).forest.predict(rows).values
     assert np.array_equal(values[:, 0], estimator.predict(rows))
 
 
@@ -87,47 +90,59 @@ def test_regressor_is_identical_to_scikit_learn(case):
 @given(fitted(CLASSIFIERS))
 def test_a_row_is_answered_the_same_alone_and_in_a_batch(case):
     estimator, rows = case
-    forest = import_estimator(estimator)
-    together = forest.predict_values(rows)
-    alone = [forest.predict_values(rows[i : i + 1])[0] for i in range(0, len(rows), 7)]
+    forest = import_estimator(estimator).forest
+    together = forest.predict(rows).values
+    alone = [forest.predict(rows[i : i + 1]).values[0] for i in range(0, len(rows), 7)]
     assert np.array_equal(together[::7], alone)
 
 
 def test_more_rows_than_a_block(iris, iris_forest):
     x = np.tile(iris[0], (120, 1))
     assert np.array_equal(
-        import_estimator(iris_forest).predict_values(x), iris_forest.predict_proba(x)
+        import_estimator(iris_forest).forest.predict(x).values, iris_forest.predict_proba(x)
     )
 
 
 def test_rows_in_another_layout(iris, iris_forest):
     x = np.asfortranarray(iris[0])[::-1]
     assert np.array_equal(
-        import_estimator(iris_forest).predict_values(x), iris_forest.predict_proba(x)
+        import_estimator(iris_forest).forest.predict(x).values, iris_forest.predict_proba(x)
     )
 
 
 def test_no_rows(iris_forest):
-    assert import_estimator(iris_forest).predict_values(np.empty((0, 4), np.float32)).shape == (
-        0,
-        3,
-    )
+    prediction = import_estimator(iris_forest).forest.predict(np.empty((0, 4), np.float32))
+    assert prediction.values.shape == (0, 3)
+    assert prediction.positions.shape == (0,)
+
+
+def test_threads_share_the_rows(iris, iris_forest):
+    x = np.tile(iris[0], (30, 1))
+    forest = import_estimator(iris_forest).forest
+    assert np.array_equal(forest.predict(x, n_threads=3).values, forest.predict(x).values)
 
 
 def test_wide_words_are_used_where_narrow_ones_do_not_suffice(monkeypatch, iris, iris_forest):
     """The same forest in 16-byte nodes answers the same."""
-    monkeypatch.setattr(importer, "_word_type", lambda bits, n_nodes: np.uint64)
-    forest = import_estimator(iris_forest)
+    monkeypatch.setattr(packing, "_width", lambda *_: WIDE)
+    forest = import_estimator(iris_forest).forest
     assert forest.nodes.dtype == np.uint64
-    assert np.array_equal(forest.predict_values(iris[0]), iris_forest.predict_proba(iris[0]))
+    assert np.array_equal(forest.predict(iris[0]).values, iris_forest.predict_proba(iris[0]))
 
 
 @pytest.mark.parametrize(
-    ("bits", "n_nodes", "word"),
-    [(32, 2**32 - 1, np.uint32), (33, 10, np.uint64), (20, 2**32, np.uint64)],
+    ("dtype", "shift", "sizes", "places", "width"),
+    [
+        (np.float32, 12, [2**19], 2**22 - 1, NARROW),
+        (np.float32, 12, [2**20], 10, WIDE),
+        (np.float32, 31, [1], 10, NARROW),
+        (np.float32, 12, [100], 2**22, WIDE),
+        (np.float32, 7, [2**24] * 128, 10, WIDE),
+        (np.float64, 7, [1], 1, WIDE),
+    ],
 )
-def test_the_narrowest_words_that_hold_everything_are_used(bits, n_nodes, word):
-    assert importer._word_type(bits, n_nodes) is word
+def test_the_narrowest_nodes_that_hold_everything_are_used(dtype, shift, sizes, places, width):
+    assert packing._width(dtype, shift, sizes, places) is width
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -151,33 +166,63 @@ def test_a_threshold_rounded_down_takes_the_same_branch(thresholds):
 )
 def test_x_of_another_shape_is_refused(iris_forest, x, fault):
     with pytest.raises(ValueError, match=fault):
-        import_estimator(iris_forest).predict_values(x)
+        import_estimator(iris_forest).forest.predict(x)
+
+
+def rebuilt(forest, **changed):
+    """The forest again from its arrays, some of them changed."""
+    return forest_from_arrays(
+        {**forest.arrays, **changed},
+        n_features=forest.n_features,
+        feature_dtype=str(forest.feature_dtype),
+        divisor=forest.divisor,
+        postprocessor=forest.postprocessor,
+    )
 
 
 def test_tree_bounds_that_wrap_around_are_refused(iris_forest, monkeypatch):
     """Beyond 63 bits the bounds look well ordered as signed numbers, and are not."""
-    monkeypatch.setattr(importer, "_word_type", lambda bits, n_nodes: np.uint64)
-    forest = import_estimator(iris_forest)
-    n_nodes = len(forest.nodes)
-    roots = np.array([0, 2**63 - 1, 2**63, 2**64 - 1, n_nodes], np.uint64)
+    monkeypatch.setattr(packing, "_width", lambda *_: WIDE)
+    forest = import_estimator(iris_forest).forest
+    roots = np.array([0, 2**63 - 1, 2**63, 2**64 - 1, len(forest.nodes)], np.uint64)
     with pytest.raises(InvalidArtifact, match="starts behind the nodes"):
-        forest_from_arrays({**forest.arrays, "roots": roots}, forest.shift, 4)
+        rebuilt(forest, roots=roots, outputs=np.zeros(4, np.uint32))
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.fixture(scope="module")
+def forests_of_all_kinds(iris_forest):
+    """Narrow and wide nodes, with and without categories."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.integers(0, 40, 300), rng.normal(size=(300, 3))])
+    boosted = HistGradientBoostingClassifier(max_iter=10, categorical_features=[0])
+    deep = RandomForestRegressor(5, random_state=0).fit(x, rng.normal(size=300))
+    return [
+        import_estimator(estimator).forest
+        for estimator in (iris_forest, boosted.fit(x, rng.integers(0, 3, 300)), deep)
+    ]
+
+
+@settings(max_examples=600, deadline=None)
 @given(data=st.data())
-def test_damaged_arrays_are_refused_or_harmless(iris_forest, data):
+def test_damaged_arrays_are_refused_or_harmless(forests_of_all_kinds, data):
     """Whatever the arrays hold, the kernel ends and stays within them."""
-    forest = import_estimator(iris_forest)
-    arrays = {name: array.copy() for name, array in forest.arrays.items()}
-    name = data.draw(st.sampled_from(["nodes", "roots", "leaf_rows"]))
+    forest = data.draw(st.sampled_from(forests_of_all_kinds))
+    arrays = {name: array.copy() for name, array in forest.arrays.items() if array.size}
+    name = data.draw(
+        st.sampled_from([key for key, array in arrays.items() if array.dtype.kind == "u"])
+    )
     flat = arrays[name].reshape(-1)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, flat.size - 1))
-        flat[place] = data.draw(st.integers(0, 2**32 - 1))
+        if data.draw(st.booleans()):
+            flat[place] ^= flat.dtype.type(1 << data.draw(st.integers(0, flat.itemsize * 8 - 1)))
+        else:
+            flat[place] = data.draw(st.integers(0, 2 ** (flat.itemsize * 8) - 1))
     try:
-        damaged = forest_from_arrays(arrays, forest.shift, forest.n_features)
+        damaged = rebuilt(forest, **arrays)
     except InvalidArtifact:
         return
-    values = damaged.predict_values(np.zeros((9, 4), np.float32))
-    assert values.shape == (9, 3)
+    for rows in (1, 9, 70):
+        x = np.linspace(-5, 50, rows * 4).reshape(rows, 4).astype(forest.feature_dtype)
+        x[0, 0] = np.nan
+        assert damaged.predict(x).values.shape == (rows, damaged.predict(x[:1]).values.shape[1])

@@ -120,14 +120,22 @@ def test_any_document_is_read_or_refused(document):
     ("predictions", "expected"),
     [
         (
-            Predictions(["x", "y"], [[0.9, 0.1], [0.2, 0.8]], are_labels=True),
+            Predictions(["x", "y"], True, {"probabilities": [[0.9, 0.1], [0.2, 0.8]]}),
             [
                 {"predicted_label": "x", "probabilities": [0.9, 0.1]},
                 {"predicted_label": "y", "probabilities": [0.2, 0.8]},
             ],
         ),
-        (Predictions([3], None, are_labels=True), [{"predicted_label": 3}]),
-        (Predictions([0.5], None, are_labels=False), [{"score": 0.5}]),
+        (
+            Predictions([True, False], True, {}),
+            [{"predicted_label": True}, {"predicted_label": False}],
+        ),
+        (Predictions([0.5], False, {}), [{"score": 0.5}]),
+        (Predictions([[0.5, 2.0]], False, {}), [{"score": [0.5, 2.0]}]),
+        (
+            Predictions([-1], True, {"score_samples": [-0.7], "decision_function": [-0.2]}),
+            [{"predicted_label": -1, "score_samples": -0.7, "decision_function": -0.2}],
+        ),
     ],
 )
 def test_answers_are_objects(predictions, expected):

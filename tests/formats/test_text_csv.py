@@ -139,7 +139,8 @@ def test_numbers_are_read_as_python_reads_them(rows):
         ([1, 2], b"1\n2\n"),
         ([0.1, 1e-20], b"0.1\n1e-20\n"),
         (["a,b", 'c"d', "é"], '"a,b"\n"c""d"\né\n'.encode()),
+        ([[0.5, 1e-7], [2.0, 3.0]], b"0.5,1e-07\n2.0,3.0\n"),
     ],
 )
 def test_answers_are_one_per_line(values, expected):
-    assert text_csv.encode(Predictions(values, None, are_labels=True)) == expected
+    assert text_csv.encode(Predictions(values, True, {})) == expected

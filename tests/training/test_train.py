@@ -60,7 +60,7 @@ def test_iris_becomes_the_forest_that_scikit_learn_fits(tmp_path, iris):
     expected = RandomForestClassifier(random_state=3).fit(x, y)
     assert schema.feature_names == ("feature_0", "feature_1", "feature_2", "feature_3")
     assert schema.classes == ("setosa", "versicolor", "virginica")
-    assert np.array_equal(forest.predict_values(x), expected.predict_proba(x))
+    assert np.array_equal(forest.predict(x).values, expected.predict_proba(x))
     assert "validating on 30 held-out rows" in out
 
 
@@ -102,7 +102,7 @@ def test_a_validation_channel_is_used_and_not_learned_from(tmp_path, iris):
     _, forest, out = trained(tmp_path)
     x, y = iris
     expected = RandomForestClassifier(5, random_state=3).fit(x[::2], y[::2])
-    assert np.array_equal(forest.predict_values(x), expected.predict_proba(x))
+    assert np.array_equal(forest.predict(x).values, expected.predict_proba(x))
     accuracy = np.mean(expected.predict(x[1::2]) == y[1::2])
     assert f"validation:accuracy={accuracy:.6g};" in out
 
@@ -181,7 +181,7 @@ def test_extra_trees_regression_is_scikit_learns(tmp_path, iris):
     schema, forest, _ = trained(tmp_path)
     expected = ExtraTreesRegressor(5, random_state=3).fit(x[:, 1:], x[:, 0].astype(float).round(1))
     assert schema.kind == "regression"
-    assert np.array_equal(forest.predict_values(x[:, 1:])[:, 0], expected.predict(x[:, 1:]))
+    assert np.array_equal(forest.predict(x[:, 1:]).values[:, 0], expected.predict(x[:, 1:]))
 
 
 def test_missing_values_are_learned_from(tmp_path):
@@ -189,14 +189,14 @@ def test_missing_values_are_learned_from(tmp_path):
     lay_out(tmp_path, {"train": {"a.csv": text}}, FAST)
     _, forest, _ = trained(tmp_path)
     x = np.array([[1, np.nan], [np.nan, 2]], np.float32)
-    assert forest.predict_values(x).argmax(axis=1).tolist() == [0, 1]
+    assert forest.predict(x).values.argmax(axis=1).tolist() == [0, 1]
 
 
 def test_class_weights_go_by_label(tmp_path):
     text = "a,1\nb,1\n" * 20
     lay_out(tmp_path, {"train": {"a.csv": text}}, {**FAST, "class_weight": '{"a": 3, "b": 1}'})
     _, forest, _ = trained(tmp_path)
-    a, b = forest.predict_values(np.ones((1, 1), np.float32))[0]
+    a, b = forest.predict(np.ones((1, 1), np.float32)).values[0]
     assert a > b
 
 

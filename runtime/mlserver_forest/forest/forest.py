@@ -1,8 +1,10 @@
 """The packed forest: arrays that can lie in a memory-mapped file, and predictions."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,46 +12,77 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.kernel import add_leaf_values
+from mlserver_forest.forest.nodes import WIDTHS, shift_for
+from mlserver_forest.forest.postprocessors import Postprocessor
+from mlserver_forest.forest.quick_scorer import count_splits, fill_splits
+from mlserver_forest.forest.soundness import check_forest
 
-_WORD_FLOAT: Mapping[np.dtype[Any], np.dtype[Any]] = {
-    np.dtype(np.uint32): np.dtype(np.float32),
-    np.dtype(np.uint64): np.dtype(np.float64),
-}
+# Fewer rows than this do not pay for a thread.
+_ROWS_PER_THREAD = 512
+
+_NO_CUTS = np.empty(0, np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a forest answers.
+
+    Attributes:
+        values: float64 (n_samples, n_columns), the training library's own
+            ``predict_proba`` (columns in the order of the classes) for a classifier,
+            ``predict`` (a column for each target) for a regressor, and
+            ``score_samples`` and ``decision_function`` for an isolation forest.
+        positions: (n_samples,) each row's class, as its position among the classes;
+            without meaning for a regressor.
+    """
+
+    values: NDArray[np.float64]
+    positions: NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """An averaging ensemble of trees, packed for the kernel.
+    """An ensemble of trees, packed for the kernel.
 
     Attributes:
         nodes: (n_nodes, 2) uint32 or uint64, all trees one after the other;
-            what the two words hold is told in ``kernel.py``.
+            what the two words hold is told in ``nodes.py``.
         roots: (n_trees + 1,) of the dtype of ``nodes``: where each tree starts,
             and the end of the last.
-        leaf_rows: (n_nodes,) uint32, the row of ``leaf_values`` that belongs to
-            a leaf (0 for inner nodes).
-        leaf_values: (n_leaf_values, n_outputs) float64: class probabilities in
-            the order of the classes, or the one value of a regression.
-        shift: how many bits of a word hold the child's index.
+        outputs: (n_trees,) uint32, the first column of the sums that a tree adds to.
+        leaf_values: (n_leaf_values, width) float32 or float64: what leaves add.
+        initial: (n_outputs,) what the sums start at, in the same dtype.
         n_features: the width of ``X``.
+        feature_dtype: float32 or float64: the dtype of ``X``, in which the training
+            library compares.
+        divisor: by which the sums are divided in the end.
+        postprocessor: what makes predictions of the sums.
+        cuts: of the features that are split by category, in the dtype of the
+            thresholds; see ``blocks.py``.
+        cut_starts: (n_features + 1,) uint32, where each feature's cuts begin; empty if
+            no feature has any.
+        category_bits: uint32, for each set of categories which codes go right.
     """
 
     nodes: NDArray[Any]
     roots: NDArray[Any]
-    leaf_rows: NDArray[np.uint32]
-    leaf_values: NDArray[np.float64]
-    shift: int
+    outputs: NDArray[np.uint32]
+    leaf_values: NDArray[Any]
+    initial: NDArray[Any]
     n_features: int
+    feature_dtype: np.dtype[Any]
+    divisor: float
+    postprocessor: Postprocessor
+    cuts: NDArray[Any]
+    cut_starts: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
+    category_bits: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
     _arguments: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_forest(self)
         for name, array in self.arrays.items():
             object.__setattr__(self, name, _read_only(array))
-        thresholds = self.nodes.view(_WORD_FLOAT[self.nodes.dtype])
-        shift = self.nodes.dtype.type(self.shift)
-        arguments = (thresholds, self.nodes, self.roots, shift)
-        object.__setattr__(self, "_arguments", (*arguments, self.leaf_rows, self.leaf_values))
+        object.__setattr__(self, "_arguments", self._kernel_arguments())
 
     @property
     def n_trees(self) -> int:
@@ -57,48 +90,115 @@ class Forest:
 
     @property
     def n_outputs(self) -> int:
-        return int(self.leaf_values.shape[1])
+        """The columns of the sums."""
+        return self.initial.size
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, for an artifact."""
-        names = ("nodes", "roots", "leaf_rows", "leaf_values")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ARRAYS}
 
-    def predict_values(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Average the trees' leaf values.
+    def sums(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[Any]:
+        """Add up the trees' leaf values: the training library's raw scores.
 
         Args:
-            x: float32 (n_samples, n_features); NaN is missing.
+            x: (n_samples, n_features) of ``feature_dtype``; NaN is missing.
+            n_threads: how many threads may share the rows.
 
         Returns:
-            float64 (n_samples, n_outputs), identical to the last bit to
-            scikit-learn's ``predict_proba`` (classifier, columns in the order of
-            ``classes_``) or ``predict`` (regressor, one column) with
-            ``n_jobs=1``. The trees are summed in order and divided once, as
-            scikit-learn does it.
+            (n_samples, n_outputs) in the dtype of ``leaf_values``. The trees are
+            summed in their order, as the training library does it.
 
         Raises:
             ValueError: if ``x`` is of another dtype or width.
         """
-        if x.dtype != np.float32 or x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ValueError(f"x must be float32 (n, {self.n_features}), not {x.dtype} {x.shape}")
-        x = np.ascontiguousarray(x)
-        total = np.zeros((x.shape[0], self.n_outputs))
-        add_leaf_values(_read_only(x), *self._arguments, total)
-        total /= self.n_trees
+        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ValueError(
+                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
+            )
+        x = _read_only(np.ascontiguousarray(x))
+        total = np.empty((x.shape[0], self.n_outputs), self.leaf_values.dtype)
+        total[:] = self.initial
+        parts = min(n_threads, len(x) // _ROWS_PER_THREAD)
+        if parts > 1:
+            bounds = [len(x) * i // parts for i in range(parts + 1)]
+            rows = [slice(*pair) for pair in pairwise(bounds)]
+            with ThreadPoolExecutor(parts - 1) as pool:
+                others = [pool.submit(self._add, x[part], total[part]) for part in rows[1:]]
+                self._add(x[rows[0]], total[rows[0]])
+            for other in others:
+                other.result()
+        else:
+            self._add(x, total)
+        if self.divisor != 1:
+            total /= self.divisor
         return total
+
+    def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
+        """Answer as the training library does; arguments and errors as in ``sums``."""
+        sums = self.sums(x, n_threads)
+        values = self.postprocessor.values(sums)
+        return Prediction(
+            values.astype(np.float64, copy=False), self.postprocessor.positions(sums, values)
+        )
 
     def warm_up(self) -> None:
         """Have the kernel compiled, or read from Numba's cache, for this forest."""
         with suppress(OSError):
             # Numba 0.68 keeps the compiled kernel before it writes its cache, so
             # a full or read-only disk costs this call and nothing else.
-            self.predict_values(np.zeros((1, self.n_features), np.float32))
+            self.predict(np.zeros((1, self.n_features), self.feature_dtype))
+
+    def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
+        add_leaf_values(x, *self._arguments, total)
+
+    def _kernel_arguments(self) -> tuple[Any, ...]:
+        width = WIDTHS[self.nodes.dtype]
+        words = self.nodes.reshape(-1)
+        shift = width.word(shift_for(self.n_features))
+        payload = width.word(width.payload)
+        starts = np.zeros(self.n_trees + 1, np.int64)
+        np.cumsum(count_splits(words, self.roots), out=starts[1:])
+        splits = np.empty(starts[-1], np.int64)
+        masks = np.empty(starts[-1], width.word)
+        leaf_rows = np.empty(starts[-1] + self.n_trees, np.uint32)
+        fill_splits(words, self.roots, shift, payload, starts, splits, masks, leaf_rows)
+        return (
+            self.cuts,
+            self.cut_starts.astype(np.int64),
+            words.view(width.floats),
+            words,
+            self.roots,
+            shift,
+            payload,
+            self.category_bits if self.category_bits.size else None,
+            self.outputs.astype(np.int64),
+            self.leaf_values,
+            *(starts, splits, masks, leaf_rows),
+        )
 
 
-def forest_from_arrays(arrays: Mapping[str, NDArray[Any]], shift: int, n_features: int) -> Forest:
-    """Rebuild a forest from what ``Forest.arrays`` gave.
+ARRAYS = (
+    "nodes",
+    "roots",
+    "outputs",
+    "leaf_values",
+    "initial",
+    "cuts",
+    "cut_starts",
+    "category_bits",
+)
+
+
+def forest_from_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    n_features: int,
+    feature_dtype: str,
+    divisor: float,
+    postprocessor: Postprocessor,
+) -> Forest:
+    """Rebuild a forest from what ``Forest.arrays`` gave; empty arrays may be missing.
 
     Raises:
         InvalidArtifact: if an index could lead the kernel out of its arrays or
@@ -108,13 +208,23 @@ def forest_from_arrays(arrays: Mapping[str, NDArray[Any]], shift: int, n_feature
         return Forest(
             nodes=arrays["nodes"],
             roots=arrays["roots"],
-            leaf_rows=arrays["leaf_rows"].astype(np.uint32, casting="no", copy=False),
-            leaf_values=arrays["leaf_values"].astype(np.float64, casting="no", copy=False),
-            shift=shift,
+            outputs=_exactly(arrays["outputs"], np.uint32),
+            leaf_values=arrays["leaf_values"],
+            initial=arrays["initial"],
+            cuts=arrays.get("cuts", np.empty(0, f"f{arrays['nodes'].itemsize}")),
+            cut_starts=_exactly(arrays.get("cut_starts", _NO_CUTS), np.uint32),
+            category_bits=_exactly(arrays.get("category_bits", _NO_CUTS), np.uint32),
             n_features=n_features,
+            feature_dtype=np.dtype(feature_dtype),
+            divisor=divisor,
+            postprocessor=postprocessor,
         )
     except (KeyError, TypeError) as error:
         raise InvalidArtifact(f"the forest file lacks what a forest needs: {error}") from error
+
+
+def _exactly(array: NDArray[Any], dtype: type) -> NDArray[Any]:
+    return array.astype(dtype, casting="no", copy=False)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -122,51 +232,3 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _check(forest: Forest) -> None:
-    """Refuse whatever the kernel could not walk safely.
-
-    Children lie behind their parent and within their tree, so a walk ends;
-    features, leaf rows and tree bounds lie within their arrays.
-    """
-    nodes, roots = forest.nodes, forest.roots
-    shapes_fit = (
-        nodes.dtype in _WORD_FLOAT
-        and nodes.ndim == 2
-        and nodes.shape[1:] == (2,)
-        and roots.dtype == nodes.dtype
-        and roots.ndim == 1
-        and roots.size >= 2
-        and forest.leaf_rows.shape == (len(nodes),)
-        and forest.leaf_values.ndim == 2
-        and forest.leaf_values.size > 0
-        and 0 < forest.shift < nodes.dtype.itemsize * 8 - 1
-        and forest.n_features > 0
-    )
-    _require(shapes_fit, "array shapes do not fit together")
-    _require(bool((roots <= len(nodes)).all()), "a tree that starts behind the nodes")
-    bounds = roots.astype(np.int64)
-    _require(bounds[0] == 0 and bounds[-1] == len(nodes), "trees do not cover the nodes")
-    sizes = np.diff(bounds)
-    _require(bool((sizes > 0).all()), "an empty tree")
-    words = nodes[:, 1]
-    word = words.dtype.type
-    left = (words & ((word(1) << word(forest.shift)) - word(1))).astype(np.int64)
-    own = np.arange(len(nodes)) - np.repeat(bounds[:-1], sizes)
-    size = np.repeat(sizes, sizes)
-    leaf = left == own
-    _require(bool((leaf | ((left > own) & (left + 1 < size))).all()), "a child out of its tree")
-    feature = words >> word(forest.shift + 1)
-    _require(bool((feature < forest.n_features).all()), "a feature out of range")
-    missing_right = (words >> word(forest.shift)) & word(1)
-    _require(not missing_right[leaf].any(), "a leaf that is no end")
-    thresholds = nodes[:, 0].view(_WORD_FLOAT[nodes.dtype])
-    _require(bool(np.isposinf(thresholds[leaf]).all()), "a leaf that is no end")
-    in_range = bool((forest.leaf_rows < len(forest.leaf_values)).all())
-    _require(in_range, "a leaf value out of range")
-
-
-def _require(holds: bool, fault: str) -> None:
-    if not holds:
-        raise InvalidArtifact(f"the forest is damaged ({fault}); train or pack the model again")

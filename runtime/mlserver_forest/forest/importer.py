@@ -1,165 +1,165 @@
-"""Fitted estimator -> Forest, through Treelite. Used in training and packing only."""
+"""Fitted estimator or booster -> Forest and Schema. Used in training and packing only."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import treelite
-from numpy.typing import NDArray
 
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.forest.forest import Forest
-
-SUPPORTED = (
-    "RandomForestClassifier",
-    "RandomForestRegressor",
-    "ExtraTreesClassifier",
-    "ExtraTreesRegressor",
-)
+from mlserver_forest.forest.libraries import lightgbm_booster, scikit_learn, xgboost_booster
+from mlserver_forest.schema import FeatureDatatype, Label, Schema, TargetKind
 
 
-def import_estimator(estimator: Any) -> Forest:
-    """Pack a fitted scikit-learn forest.
+@dataclass(frozen=True, eq=False)
+class ImportedModel:
+    """A packed model, and what it reads and answers.
+
+    Attributes:
+        forest: the trees.
+        schema: the features, named as the estimator names them, and the classes.
+    """
+
+    forest: Forest
+    schema: Schema
+
+
+def import_estimator(estimator: Any) -> ImportedModel:
+    """Pack a fitted tree ensemble of scikit-learn, XGBoost or LightGBM.
 
     Args:
-        estimator: one of ``SUPPORTED``, fitted, with one output.
+        estimator: a fitted estimator, an ``xgboost.Booster`` or a ``lightgbm.Booster``.
+            A booster's classes are 0, 1, ...
 
     Returns:
-        A forest whose ``predict_values`` equals the estimator's
-        ``predict_proba`` or ``predict`` to the last bit.
+        A forest whose ``predict`` gives the library's own answers: scikit-learn's
+        averaging forests and all raw scores to the last bit, the rest but for the
+        rounding of ``exp``.
 
     Raises:
         UnsupportedEstimator: naming what came and what can be packed.
     """
     name = type(estimator).__name__
-    if name not in SUPPORTED or type(estimator).__module__.split(".")[0] != "sklearn":
-        raise UnsupportedEstimator(f"{name} cannot be packed; expected {', '.join(SUPPORTED)}")
-    if estimator.n_outputs_ != 1:
+    library = type(estimator).__module__.split(".")[0]
+    importers = _IMPORTERS.get(library, {})
+    if name not in importers:
+        raise UnsupportedEstimator(_refusal(library, name))
+    return importers[name](estimator)
+
+
+def can_import(estimator: Any) -> bool:
+    """Whether an estimator is of a kind that can be packed."""
+    library = type(estimator).__module__.split(".")[0]
+    return type(estimator).__name__ in _IMPORTERS.get(library, {})
+
+
+def _refusal(library: str, name: str) -> str:
+    known = ", ".join(name for importers in _IMPORTERS.values() for name in importers)
+    hint = ""
+    if library == "catboost":
+        hint = "; CatBoost keeps its trees in a form of its own: train with LightGBM or XGBoost"
+    elif name in {"Pipeline", "GridSearchCV", "RandomizedSearchCV", "CalibratedClassifierCV"}:
+        hint = "; pack the fitted tree ensemble inside it, and prepare its features beforehand"
+    return f"{library}'s {name} cannot be packed{hint}; expected one of {known}"
+
+
+def _scikit_learn(estimator: Any) -> ImportedModel:
+    if not hasattr(estimator, "n_features_in_"):
+        raise UnsupportedEstimator(f"this {type(estimator).__name__} is not fitted; fit it first")
+    forest = scikit_learn.IMPORTERS[type(estimator).__name__](estimator)
+    takes_missing = (
+        estimator.__sklearn_tags__().input_tags.allow_nan
+        and getattr(estimator, "monotonic_cst", None) is None
+    ) or type(estimator).__name__.startswith("HistGradientBoosting")
+    names = getattr(estimator, "feature_names_in_", None)
+    kind: TargetKind = "regression"
+    classes: tuple[Label, ...] = ()
+    if type(estimator).__name__ == "IsolationForest":
+        kind, classes = "anomaly_detection", (-1, 1)
+    elif hasattr(estimator, "classes_"):
+        kind, classes = "classification", _labels(estimator)
+    return ImportedModel(forest, _schema(forest, names, kind, classes, missing=takes_missing))
+
+
+def _xgboost_estimator(estimator: Any) -> ImportedModel:
+    missing = estimator.missing
+    if missing is not None and not math.isnan(missing):
         raise UnsupportedEstimator(
-            f"this {name} has {estimator.n_outputs_} outputs; only one output can be packed"
+            f"this {type(estimator).__name__} reads {missing:g} as missing, which cannot be "
+            "packed; replace it by NaN in the data and train with missing=nan"
         )
-    return _pack(
-        treelite.sklearn.import_model(estimator),
-        # Treelite 4.8 divides a classifier's leaf vector by its sum, which changes the last
-        # bit where scikit-learn's own does not add up to exactly 1.
-        [tree.tree_.value[:, 0, :] for tree in estimator.estimators_],
-    )
+    return _xgboost_booster(estimator.get_booster(), estimator)
 
 
-def _pack(model: Any, values: Sequence[NDArray[np.float64]]) -> Forest:
-    """Pack an averaging Treelite model.
-
-    Args:
-        model: the trees, their nodes numbered as in ``values``.
-        values: per tree, (n_nodes, n_outputs) what its leaves answer.
-    """
-    n_features = int(model.num_feature)
-    trees = [_Tree(model.get_tree_accessor(i)) for i in range(model.num_tree)]
-    sizes = [tree.size for tree in trees]
-    shift = max(sizes).bit_length()
-    word = _word_type(shift + 1 + max(1, (n_features - 1).bit_length()), sum(sizes))
-    leaf_values, leaf_rows = _distinct(trees, values)
-    return Forest(
-        nodes=np.concatenate([tree.nodes(word, shift) for tree in trees]),
-        roots=np.concatenate([[0], np.cumsum(sizes)]).astype(word),
-        leaf_rows=leaf_rows,
-        leaf_values=leaf_values,
-        shift=shift,
-        n_features=n_features,
-    )
+def _xgboost_booster(booster: Any, estimator: Any = None) -> ImportedModel:
+    forest, n_classes = xgboost_booster.import_booster(booster)
+    return _boosted(forest, booster.feature_names, n_classes, estimator)
 
 
-class _Tree:
-    """One tree as Treelite's accessor gives it, put in breadth-first order."""
+def _lightgbm_estimator(estimator: Any) -> ImportedModel:
+    return _lightgbm_booster(estimator.booster_, estimator)
 
-    def __init__(self, accessor: Any) -> None:
-        read = accessor.get_field
-        left, right = np.array(read("cleft")), np.array(read("cright"))
-        self.size = int(left.size)
-        self._order = _breadth_first(left, right)
-        position = np.empty(self.size, np.int64)
-        position[self._order] = np.arange(self.size)
-        left = left[self._order]
-        self._leaf = left == -1
-        self._child = np.where(self._leaf, np.arange(self.size), position[left])
-        self._feature = np.where(self._leaf, 0, np.array(read("split_index"))[self._order])
-        default_left = np.array(read("default_left"), dtype=bool)[self._order]
-        self._missing_right = ~(self._leaf | default_left)
-        threshold = np.array(read("threshold"), dtype=np.float64)[self._order]
-        self._threshold = np.where(self._leaf, np.inf, threshold)
 
-    def nodes(self, word: type, shift: int) -> NDArray[Any]:
-        """(size, 2) words; see ``kernel.py`` for their meaning."""
-        nodes: NDArray[Any] = np.empty((self.size, 2), word)
-        floats = np.float32 if word is np.uint32 else np.float64
-        nodes[:, 0] = round_down(self._threshold, floats).view(word)
-        nodes[:, 1] = (
-            (self._feature.astype(word) << word(shift + 1))
-            | (self._missing_right.astype(word) << word(shift))
-            | self._child.astype(word)
+def _lightgbm_booster(booster: Any, estimator: Any = None) -> ImportedModel:
+    forest, n_classes = lightgbm_booster.import_booster(booster)
+    names = booster.feature_name()
+    unnamed = names == [f"Column_{column}" for column in range(len(names))]
+    return _boosted(forest, None if unnamed else names, n_classes, estimator)
+
+
+def _boosted(forest: Forest, names: Any, n_classes: int, estimator: Any) -> ImportedModel:
+    classes: tuple[Label, ...] = tuple(range(n_classes))
+    # A ranker or regressor has no classes; an older XGBoost says so by an AttributeError.
+    if type(estimator).__name__.endswith("Classifier"):
+        classes = _labels(estimator)
+        if not n_classes:
+            raise UnsupportedEstimator(
+                f"this {type(estimator).__name__} has an objective that gives no "
+                "probabilities; pack its booster, which answers with scores"
+            )
+    kind: TargetKind = "classification" if classes else "regression"
+    return ImportedModel(forest, _schema(forest, names, kind, classes))
+
+
+def _labels(estimator: Any) -> tuple[Label, ...]:
+    """The classes as strings, integers or booleans; whole floats become integers."""
+    labels = estimator.classes_.tolist()
+    if all(isinstance(label, float) and label.is_integer() for label in labels):
+        labels = [int(label) for label in labels]
+    if {type(label) for label in labels} not in ({str}, {int}, {bool}):
+        raise UnsupportedEstimator(
+            f"the classes of this {type(estimator).__name__} are {labels[:3]}...; "
+            "labels must be all strings, all integers or all booleans"
         )
-        return nodes
-
-    def leaf_values(
-        self, values: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-        """The distinct values of the leaves, and each node's row in them, 0 for inner nodes."""
-        distinct, rows = _unique_rows(values[self._order[self._leaf]])
-        by_node = np.zeros(self.size, np.uint32)
-        by_node[self._leaf] = rows
-        return distinct, by_node
+    return tuple(labels)
 
 
-def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]:
-    """The nodes' numbers, level after level, siblings side by side."""
-    levels = [np.zeros(1, np.int64)]
-    while True:
-        inner = levels[-1][left[levels[-1]] != -1]
-        if not inner.size:
-            return np.concatenate(levels)
-        levels.append(np.stack([left[inner], right[inner]], axis=1).ravel())
+def _schema(
+    forest: Forest,
+    names: Any,
+    kind: TargetKind,
+    classes: tuple[Label, ...],
+    *,
+    missing: bool = True,
+) -> Schema:
+    if names is None:
+        names = [f"feature_{column}" for column in range(forest.n_features)]
+    datatype: FeatureDatatype = "FP64" if forest.feature_dtype.itemsize == 8 else "FP32"
+    n_targets = forest.n_outputs if kind == "regression" else 1
+    return Schema(tuple(map(str, names)), kind, classes, datatype, n_targets, missing)
 
 
-def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
-    """The largest numbers of the type ``floats`` that are not above ``threshold``.
-
-    A float32 ``x`` is at most the threshold exactly if it is at most this
-    number, so comparing in float32 takes the branch that scikit-learn takes when
-    it compares the float32 ``x`` with the float64 threshold.
-    """
-    with np.errstate(over="ignore"):
-        rounded: NDArray[Any] = threshold.astype(floats)
-    above = rounded.astype(np.float64) > threshold
-    rounded[above] = np.nextafter(rounded[above], floats(-np.inf))
-    return rounded
-
-
-def _word_type(bits: int, n_nodes: int) -> type:
-    """The narrowest unsigned type for the words and for the number of all nodes."""
-    return np.uint32 if max(bits, n_nodes.bit_length()) <= 32 else np.uint64
-
-
-def _distinct(
-    trees: Sequence[_Tree], values: Sequence[NDArray[np.float64]]
-) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-    """Store equal leaf values once: the distinct rows, and each node's row.
-
-    Tree by tree first, because all leaves at once are several times the estimator.
-    """
-    own, rows = zip(
-        *(tree.leaf_values(value) for tree, value in zip(trees, values, strict=True)), strict=True
-    )
-    distinct, new_rows = _unique_rows(np.concatenate(own))
-    starts = np.cumsum([0, *map(len, own)])
-    moved = [new_rows[start + row] for start, row in zip(starts, rows, strict=False)]
-    return distinct, np.concatenate(moved)
-
-
-def _unique_rows(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-    """The distinct rows, bit by bit, and where each row stands among them."""
-    values = np.ascontiguousarray(values)
-    as_bytes = values.view(np.dtype((np.void, values.shape[1] * values.itemsize))).ravel()
-    distinct, rows = np.unique(as_bytes, return_inverse=True)
-    return distinct.view(np.float64).reshape(-1, values.shape[1]), rows.astype(np.uint32)
+_IMPORTERS: Mapping[str, Mapping[str, Callable[[Any], ImportedModel]]] = {
+    "sklearn": dict.fromkeys(scikit_learn.IMPORTERS, _scikit_learn),
+    "xgboost": {
+        "Booster": _xgboost_booster,
+        **dict.fromkeys(
+            ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor"),
+            _xgboost_estimator,
+        ),
+    },
+    "lightgbm": {
+        "Booster": _lightgbm_booster,
+        **dict.fromkeys(("LGBMClassifier", "LGBMRegressor", "LGBMRanker"), _lightgbm_estimator),
+    },
+}

@@ -1,146 +1,205 @@
-"""The compiled loops.
-
-A node is two words of equal width side by side: the threshold, and a word that
-holds, from the highest bit down, the feature, one bit that sends missing values
-right, and the index of the left child within its tree. Nodes are numbered
-breadth first, so the right child is the left one's neighbour. A leaf points to
-itself and its threshold is infinite, so that one step is, without a branch,
-``node = left + (x > threshold)``, and the walk ends when the node stays put.
-
-The same memory comes in twice: as ``thresholds``, floats of which column 0 counts,
-and as ``words``, unsigned integers of which column 1 counts; unsigned because Numba
-adds wrap-around checks to signed indices.
-"""
-
-from collections.abc import Callable
-from typing import Any
+"""The compiled loop over rows and trees, which adds up what leaves hold."""
 
 import numpy as np
 from numba import njit
 
-# Groups of eight rows that pass through one tree before the next tree is taken up.
-_BLOCK = 2048
+from mlserver_forest.forest.blocks import fill_block, fill_row
+from mlserver_forest.forest.compilation import compiled
+from mlserver_forest.forest.nodes import LANES
+from mlserver_forest.forest.quick_scorer import find_leaves, rule_out
+from mlserver_forest.forest.walk import walk_block, walk_eight_trees
+
+# Fewer rows than this are walked down eight trees at a time, one by one.
+_FEW_ROWS = 6
+# A block with fewer rows than this is walked, however small the tree.
+_FEW_LANES = 24
+# Words of a forest that stays in a core's cache while blocks pass through all of it, one
+# by one; many blocks pass through each tree of a larger one.
+_SMALL_FOREST = 32_768
+_BLOCKS_PER_TREE = 128
+# Words in a cache line of 64 bytes, at least.
+_CACHE_LINE = 8
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile when first called, kept on disk where a folder can be written."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # Numba finds no folder for its cache: compile at each start.
-        return njit(nogil=True)(function)
+def _adder(width):
+    """Adds up leaf values of a width that the compiler knows: five times as fast."""
+
+    @njit(nogil=True)
+    def add(leaves, n_rows, row, first, n_outputs, leaf_values, total):
+        for lane in range(n_rows):
+            at = (row + np.uint64(lane)) * n_outputs + first
+            leaf = np.uint64(leaves[lane]) * np.uint64(width)
+            for output in range(width):
+                total[at + np.uint64(output)] += leaf_values[leaf + np.uint64(output)]
+
+    return add
 
 
-@njit(nogil=True)
-def _step(x, row, root, node, thresholds, words, shift, missing):
-    """The next node on a row's way down a tree; a leaf's next node is itself."""
-    one = words.dtype.type(1)
-    word = words[node, 1]
-    value = x[row, word >> (shift + one)]
-    right = value > thresholds[node, 0]
-    if missing:
-        right |= (value != value) & ((word >> shift) & one != 0)
-    return root + (word & ((one << shift) - one)) + np.uint64(right)
-
-
-@njit(inline="always")
-def _walk_eight(x, rows, roots, thresholds, words, shift, missing):
-    """The leaves of eight walks that step together, each in a register.
-
-    A step waits for memory, and eight can wait at once. Eight rows walk one tree,
-    or one row walks eight trees; with fewer, a walk is given twice.
-    """
-    r0, r1, r2, r3, r4, r5, r6, r7 = rows
-    t0, t1, t2, t3, t4, t5, t6, t7 = roots
-    a, b, c, d, e, f, g, h = t0, t1, t2, t3, t4, t5, t6, t7
-    while True:
-        a1 = _step(x, r0, t0, a, thresholds, words, shift, missing)
-        b1 = _step(x, r1, t1, b, thresholds, words, shift, missing)
-        c1 = _step(x, r2, t2, c, thresholds, words, shift, missing)
-        d1 = _step(x, r3, t3, d, thresholds, words, shift, missing)
-        e1 = _step(x, r4, t4, e, thresholds, words, shift, missing)
-        f1 = _step(x, r5, t5, f, thresholds, words, shift, missing)
-        g1 = _step(x, r6, t6, g, thresholds, words, shift, missing)
-        h1 = _step(x, r7, t7, h, thresholds, words, shift, missing)
-        moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
-        moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
-        if moved == 0:
-            return a, b, c, d, e, f, g, h
-        a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
+_add_1, _add_2, _add_3, _add_4 = map(_adder, (1, 2, 3, 4))
 
 
 @njit(nogil=True)
-def _add_row(x, row, thresholds, words, roots, shift, leaf_rows, leaf_values, total):
-    """One row down all trees, eight at a time; its values may be missing."""
+def _add_leaves(leaves, n_rows, row, first, sums):
+    """Add the leaf values of rows that follow one another to the columns from ``first`` on."""
+    leaf_values, total, n_outputs, width = sums
+    if width == 1:
+        _add_1(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    elif width == 2:
+        _add_2(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    elif width == 3:
+        _add_3(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    elif width == 4:
+        _add_4(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    else:
+        for lane in range(n_rows):
+            at = (row + np.uint64(lane)) * n_outputs + first
+            leaf = np.uint64(leaves[lane]) * width
+            for output in range(width):
+                total[at + output] += leaf_values[leaf + output]
+
+
+@njit(nogil=True)
+def _add_row(values, row, forest, roots, payload, outputs, sums):
+    """One row down all trees, eight at a time; the last eight repeat a tree."""
+    words = forest[1]
     n_trees = roots.size - 1
-    r = (row, row, row, row, row, row, row, row)
     for tree in range(0, n_trees, 8):
         last = n_trees - 1
-        t = (
-            np.uint64(roots[tree]),
-            np.uint64(roots[min(tree + 1, last)]),
-            np.uint64(roots[min(tree + 2, last)]),
-            np.uint64(roots[min(tree + 3, last)]),
-            np.uint64(roots[min(tree + 4, last)]),
-            np.uint64(roots[min(tree + 5, last)]),
-            np.uint64(roots[min(tree + 6, last)]),
-            np.uint64(roots[min(tree + 7, last)]),
+        leaves = walk_eight_trees(
+            values,
+            (
+                np.uint64(roots[tree]),
+                np.uint64(roots[min(tree + 1, last)]),
+                np.uint64(roots[min(tree + 2, last)]),
+                np.uint64(roots[min(tree + 3, last)]),
+                np.uint64(roots[min(tree + 4, last)]),
+                np.uint64(roots[min(tree + 5, last)]),
+                np.uint64(roots[min(tree + 6, last)]),
+                np.uint64(roots[min(tree + 7, last)]),
+            ),
+            forest,
         )
-        leaves = _walk_eight(x, r, t, thresholds, words, shift, True)
         for lane in range(min(8, n_trees - tree)):
-            leaf = leaf_rows[leaves[lane]]
-            for output in range(leaf_values.shape[1]):
-                total[row, output] += leaf_values[leaf, output]
+            leaf = words[np.uint64(2) * leaves[lane]] & payload
+            _add_leaves((leaf,), 1, row, np.uint64(outputs[tree + lane]), sums)
 
 
-@njit(inline="always")
-def _add_tree(x, row, root, thresholds, words, shift, leaf_rows, leaf_values, total):
-    """Eight rows without missing values down one tree."""
-    r = (row, row + 1, row + 2, row + 3, row + 4, row + 5, row + 6, row + 7)
-    t = (root, root, root, root, root, root, root, root)
-    a, b, c, d, e, f, g, h = _walk_eight(x, r, t, thresholds, words, shift, False)
-    for output in range(leaf_values.shape[1]):
-        total[row, output] += leaf_values[leaf_rows[a], output]
-        total[row + 1, output] += leaf_values[leaf_rows[b], output]
-        total[row + 2, output] += leaf_values[leaf_rows[c], output]
-        total[row + 3, output] += leaf_values[leaf_rows[d], output]
-        total[row + 4, output] += leaf_values[leaf_rows[e], output]
-        total[row + 5, output] += leaf_values[leaf_rows[f], output]
-        total[row + 6, output] += leaf_values[leaf_rows[g], output]
-        total[row + 7, output] += leaf_values[leaf_rows[h], output]
+@njit(nogil=True)
+def _touch(words):
+    """Read a tree from end to end.
+
+    A walk jumps about, and waits for each cache line that it is the first to need; read in
+    order, they come many at a time. Measured with 1,000 rows and a tree of 7,000 nodes:
+    7.9 ms without, 3.8 ms with.
+    """
+    read = words.dtype.type(0)
+    for at in range(0, words.size, _CACHE_LINE):
+        read ^= words[at]
+    return read
 
 
-@_compiled
-def add_leaf_values(x, thresholds, words, roots, shift, leaf_rows, leaf_values, total):
+@compiled
+def add_leaf_values(
+    x,
+    cuts,
+    cut_starts,
+    thresholds,
+    words,
+    roots,
+    shift,
+    payload,
+    category_bits,
+    outputs,
+    leaf_values,
+    split_starts,
+    splits,
+    masks,
+    leaf_rows,
+    total,
+):
     """Add each tree's leaf value to ``total``, tree after tree.
 
-    The order of the additions is scikit-learn's with ``n_jobs=1``; it makes the
-    sums equal to the last bit.
+    The order of the additions is the training library's; it makes the sums equal to the
+    last bit.
 
     Args:
-        x: (n_samples, n_features) floats, C-contiguous.
-        thresholds: (n_nodes, 2) floats; see the module.
-        words: (n_nodes, 2) unsigned integers; see the module.
-        roots: (n_trees + 1,) of the dtype of ``words``: where each tree starts,
-            and the end.
-        shift: scalar of the dtype of ``words``: bits of the child index.
-        leaf_rows: (n_nodes,) row of ``leaf_values`` for each leaf.
-        leaf_values: (n_leaf_values, n_outputs) float64.
-        total: (n_samples, n_outputs) float64, changed in place.
+        x: (n_samples, n_features) floats.
+        cuts: see ``blocks.py``.
+        cut_starts: see ``blocks.py``.
+        thresholds: (2 * n_nodes,) floats; see ``nodes.py``.
+        words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
+        roots: (n_trees + 1,) where each tree starts, and the end.
+        shift: bits below the child's index.
+        payload: a mask of a leaf's row in its first word.
+        category_bits: uint32, or None if no split is by category.
+        outputs: (n_trees,) the first column of ``total`` that a tree adds to.
+        leaf_values: (n_leaf_values, width) floats.
+        split_starts: (n_trees + 1,) see ``quick_scorer.py``.
+        splits: see ``quick_scorer.py``.
+        masks: see ``quick_scorer.py``.
+        leaf_rows: see ``quick_scorer.py``.
+        total: (n_samples, n_outputs) of the dtype of ``leaf_values``, changed in place.
+
+    Returns:
+        A number without meaning, so that no reading is optimised away.
     """
-    n_groups = x.shape[0] // 8
-    whole = np.empty(n_groups, np.bool_)
-    for group in range(n_groups):
-        start = group * 8
-        whole[group] = not np.isnan(x[start : start + 8]).any()
-        if not whole[group]:
-            for row in range(start, start + 8):
-                _add_row(x, row, thresholds, words, roots, shift, leaf_rows, leaf_values, total)
-    for row in range(n_groups * 8, x.shape[0]):
-        _add_row(x, row, thresholds, words, roots, shift, leaf_rows, leaf_values, total)
-    for first in range(0, n_groups, _BLOCK):
-        for tree in range(roots.size - 1):
-            root = np.uint64(roots[tree])
-            for group in range(first, min(first + _BLOCK, n_groups)):
-                if whole[group]:
-                    row = group * 8
-                    _add_tree(x, row, root, thresholds, words, shift, leaf_rows, leaf_values, total)
+    n_samples, n_features = x.shape
+    n_trees = roots.size - 1
+    word = words.dtype.type
+    feature_mask = ((word(1) << shift) - word(1)) & ~word(LANES - 1)
+    sums = (
+        leaf_values.ravel(),
+        total.ravel(),
+        np.uint64(total.shape[1]),
+        np.uint64(leaf_values.shape[1]),
+    )
+    read = word(0)
+    if n_samples < _FEW_ROWS:
+        values = np.empty(n_features, thresholds.dtype)
+        forest = (thresholds, words, shift, feature_mask, category_bits)
+        for row in range(n_samples):
+            fill_row(x, row, cuts, cut_starts, values)
+            _add_row(values, np.uint64(row), forest, roots, payload, outputs, sums)
+        return read
+    n_blocks = (n_samples + LANES - 1) // LANES
+    per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
+    blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
+    missing = np.empty(per_tree, np.bool_)
+    alive = np.empty(LANES, masks.dtype)
+    leaves = np.empty(LANES, words.dtype)
+    for first in range(0, n_blocks, per_tree):
+        here = min(per_tree, n_blocks - first)
+        for i in range(here):
+            row = (first + i) * LANES
+            n_rows = min(LANES, n_samples - row)
+            missing[i] = fill_block(x, row, n_rows, cuts, cut_starts, blocks[i])
+        for tree in range(n_trees):
+            start = np.uint64(2) * np.uint64(roots[tree])
+            end = np.uint64(2) * np.uint64(roots[tree + 1])
+            forest = (thresholds[start:end], words[start:end], shift, feature_mask, category_bits)
+            if per_tree > 1:
+                read ^= _touch(words[start:end])
+            output = np.uint64(outputs[tree])
+            first_split, last_split = split_starts[tree], split_starts[tree + 1]
+            for i in range(here):
+                row = (first + i) * LANES
+                n_rows = min(LANES, n_samples - row)
+                if last_split > first_split and n_rows > _FEW_LANES:
+                    rule_out(
+                        blocks[i],
+                        first_split,
+                        last_split,
+                        splits,
+                        masks,
+                        thresholds,
+                        words,
+                        feature_mask,
+                        alive,
+                    )
+                    find_leaves(alive, leaf_rows[first_split + tree :], leaves)
+                elif missing[i]:
+                    walk_block(blocks[i], n_rows, forest, payload, True, leaves)
+                else:
+                    walk_block(blocks[i], n_rows, forest, payload, False, leaves)
+                _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
+    return read

@@ -9,10 +9,16 @@ compiles them.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba.core.caching import InTreeCacheLocator
+from numpy.typing import NDArray
+
+from mlserver_forest.forest.nodes import NARROW, WIDE, Width
+
+if TYPE_CHECKING:
+    from mlserver_forest.forest.forest import Forest
 
 _PACKAGE = Path(__file__).parent
 
@@ -25,21 +31,45 @@ class ShippedCacheLocator(InTreeCacheLocator):
         return cls(py_func, py_file) if Path(py_file).parent == _PACKAGE else None
 
 
-def compile_ahead() -> None:
-    """Compile the kernel for both node widths and keep it on disk."""
-    from mlserver_forest.forest.forest import Forest
+# The dtypes of the features and sums, and the width of the nodes, of what can be packed.
+_KINDS = (
+    (np.float32, np.float64, NARROW),  # scikit-learn
+    (np.float32, np.float32, NARROW),  # XGBoost
+    (np.float64, np.float64, WIDE),  # HistGradientBoosting, LightGBM
+    (np.float32, np.float64, WIDE),  # the first two, if very large
+    (np.float32, np.float32, WIDE),
+)
 
-    for word in (np.uint32, np.uint64):
-        leaf = np.array([[0, 0]], word)
-        leaf[:, 0] = np.array(np.inf, np.dtype(f"f{leaf.itemsize}")).view(word)
-        Forest(
-            nodes=leaf,
-            roots=np.array([0, 1], word),
-            leaf_rows=np.zeros(1, np.uint32),
-            leaf_values=np.zeros((1, 1)),
-            shift=1,
-            n_features=1,
-        ).predict_values(np.zeros((1, 1), np.float32))
+
+def compile_ahead() -> None:
+    """Compile the kernels for every kind of forest and keep them on disk."""
+    for features, sums, width in _KINDS:
+        for category_bits in (np.empty(0, np.uint32), np.zeros(1, np.uint32)):
+            for postprocessor in ("sigmoid", "softmax", "exponential"):
+                _leaf(features, sums, width, category_bits, postprocessor).warm_up()
+
+
+def _leaf(
+    features: type, sums: type, width: Width, category_bits: NDArray[np.uint32], postprocessor: str
+) -> "Forest":
+    """A forest of one leaf."""
+    from mlserver_forest.forest.forest import Forest
+    from mlserver_forest.forest.postprocessors import Postprocessor
+
+    return Forest(
+        nodes=np.array([[width.leaf, 0]], width.word),
+        roots=np.array([0, 1], width.word),
+        outputs=np.zeros(1, np.uint32),
+        leaf_values=np.ones((1, 1), sums),
+        initial=np.zeros(1, sums),
+        n_features=1,
+        feature_dtype=np.dtype(features),
+        divisor=1.0,
+        postprocessor=Postprocessor(postprocessor),
+        cuts=np.empty(0, width.floats),
+        cut_starts=np.zeros(2, np.uint32),
+        category_bits=category_bits,
+    )
 
 
 if __name__ == "__main__":

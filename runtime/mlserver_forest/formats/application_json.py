@@ -64,18 +64,13 @@ def encode(predictions: Predictions) -> bytes:
     """``{"predictions": [...]}`` with one object per row.
 
     A class is ``{"predicted_label": ..., "probabilities": [...]}``, a number
-    ``{"score": ...}``; the keys are those of SageMaker's own algorithms.
+    ``{"score": ...}``; the keys are those of SageMaker's own algorithms. An outlier or
+    inlier is ``{"predicted_label": ..., "score_samples": ..., "decision_function": ...}``.
     """
     key = "predicted_label" if predictions.are_labels else "score"
-    if predictions.probabilities is None:
-        rows: list[dict[str, Any]] = [{key: value} for value in predictions.values]
-    else:
-        rows = [
-            {key: value, "probabilities": probabilities}
-            for value, probabilities in zip(
-                predictions.values, predictions.probabilities, strict=True
-            )
-        ]
+    names = (key, *predictions.scores)
+    columns = (predictions.values, *predictions.scores.values())
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     return orjson.dumps({"predictions": rows})
 
 

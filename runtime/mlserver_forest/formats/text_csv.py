@@ -53,9 +53,11 @@ def decode(body: bytes, schema: Schema, parameters: Mapping[str, str]) -> NDArra
 
 
 def encode(predictions: Predictions) -> bytes:
-    """One label or number per line, each line ended, as AWS's sample container answers."""
+    """One label, number or row of numbers per line, each line ended, as AWS's sample answers."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([value] for value in predictions.values)
+    csv.writer(text, lineterminator="\n").writerows(
+        value if isinstance(value, list) else [value] for value in predictions.values
+    )
     return text.getvalue().encode()
 
 

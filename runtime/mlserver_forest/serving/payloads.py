@@ -23,6 +23,8 @@ from mlserver_forest.serving.media_types import CSV, JSON, MediaType
 
 # The runtimes take one matrix of any name.
 _MATRIX = "X"
+# SageMaker's own algorithms call them so.
+_SCORE_KEYS = {PREDICT_PROBA: "probabilities"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +114,21 @@ def _encode_v2(response: InferenceResponse) -> bytes:
 def _predictions(response: InferenceResponse, schema: Schema) -> Predictions:
     outputs: dict[str, ResponseOutput] = {output.name: output for output in response.outputs}
     values = [
-        value.decode() if isinstance(value, bytes) else value for value in outputs[PREDICT].data
+        value.decode() if isinstance(value, bytes) else value
+        for value in _rows(outputs.pop(PREDICT))
     ]
-    probabilities = outputs.get(PREDICT_PROBA)
     is_number = schema.kind == "regression" or any(isinstance(value, float) for value in values[:1])
     return Predictions(
         values=values,
-        probabilities=_rows(probabilities) if probabilities else None,
         are_labels=not is_number,
+        scores={_SCORE_KEYS.get(name, name): _rows(output) for name, output in outputs.items()},
     )
 
 
-def _rows(output: ResponseOutput) -> list[list[float]]:
-    width = output.shape[1]
+def _rows(output: ResponseOutput) -> list[Any]:
+    """A value, or a list of them, for each row."""
+    width = output.shape[1] if len(output.shape) > 1 else 1
     flat = list(output.data)
+    if output.name != PREDICT_PROBA and width == 1:
+        return flat
     return [flat[start : start + width] for start in range(0, len(flat), width)]

@@ -1,6 +1,7 @@
 """The training job: configuration in, model directory out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +12,6 @@ from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.forest.importer import import_estimator
 from mlserver_forest.formats.quoting import quoted
-from mlserver_forest.schema import Schema
 from mlserver_forest.training import hyperparameters as hp
 from mlserver_forest.training.channels import Table, read_channel
 from mlserver_forest.training.config import TrainingConfig
@@ -21,7 +21,7 @@ from mlserver_forest.training.targets import Target, learn_target
 
 MODEL_NAME = "forest"
 
-_RECORDED = ("mlserver-forest", "scikit-learn", "treelite", "numpy")
+_RECORDED = ("mlserver-forest", "scikit-learn", "numpy")
 # Enough rows for the kernel's path of eight rows at a time, twice, and for its remainder.
 _SELF_TEST_ROWS = 17
 _MANY_CLASSES = 200
@@ -56,10 +56,11 @@ def run(config: TrainingConfig, say: Say) -> None:
         _fit(estimator, x, y)
     if chosen.oob_score:
         say(*metric_lines("train", {"oob_score": float(estimator.oob_score_)}))
+    imported = import_estimator(estimator)
     artifact.save(
         config.model_dir,
-        import_estimator(estimator),
-        Schema(table.names, target.kind, target.classes),
+        imported.forest,
+        replace(imported.schema, feature_names=table.names, classes=target.classes),
         name=MODEL_NAME,
         versions=[f"{name}/{version(name)}" for name in _RECORDED],
         self_test=_self_test(estimator, x, target),

@@ -1,0 +1,1 @@
+"""How each training library describes its trees: one module a library."""
