@@ -86,7 +86,9 @@ def test_a_forest_with_another_models_settings_is_refused(model_dir):
     model = ForestModel(
         settings_of(model_dir, inputs=[{"name": "a", "datatype": "FP32", "shape": [-1, 1]}])
     )
-    with pytest.raises(InvalidArtifact, match="do not belong together: 4 float32 features and 3 outputs"):
+    with pytest.raises(
+        InvalidArtifact, match="do not belong together: 4 float32 features and 3 outputs"
+    ):
         asyncio.run(model.load())
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mlserver_forest.forest_file import encode_forest
 from mlserver_forest.schema import Schema
 
 FOREST_FILE = "forest.safetensors"
+PICKLE_FILE = "model.joblib"
 SETTINGS_FILE = "model-settings.json"
 FOREST_RUNTIME = "mlserver_forest.ForestModel"
 # Runtimes that unpickle what they load, hence run whatever the file says.
@@ -52,22 +53,75 @@ def save(
     Raises:
         InvalidArtifact: if the forest does not reproduce the self-test.
     """
-    parts = encode_forest(forest, *self_test)
-    make_writable(directory)
     settings = {
         "name": name,
         "platform": "mlserver-forest",
         "implementation": FOREST_RUNTIME,
         "versions": list(versions),
-        "inputs": schema.inputs(),
-        "outputs": schema.outputs(),
+        **_described(schema),
         "parameters": {"uri": f"./{FOREST_FILE}"},
     }
+    _write(directory, FOREST_FILE, encode_forest(forest, *self_test), _text(settings))
+
+
+def save_pickle(
+    directory: Path, pickle: Path, schema: Schema, *, name: str, versions: Sequence[str]
+) -> None:
+    """Write a model directory for MLServer's scikit-learn runtime, as ``save`` does.
+
+    Args:
+        directory: where; made if missing. An earlier model in it is replaced.
+        pickle: the estimator's joblib file, which is copied.
+        schema: the features and classes, or an unknown one.
+        name: the model's name on the V2 protocol.
+        versions: the libraries that wrote it.
+    """
+    settings = {
+        "name": name,
+        "implementation": PICKLE_RUNTIMES[0],
+        "versions": list(versions),
+        **_described(schema),
+        "parameters": {"uri": f"./{PICKLE_FILE}"},
+    }
+    _write(directory, PICKLE_FILE, _chunks(pickle), _text(settings))
+
+
+def copy(source: Path, directory: Path) -> int:
+    """Write a model directory from another one, as ``save`` does.
+
+    Returns:
+        The size of the model file in bytes.
+    """
+    settings = (source / SETTINGS_FILE).read_bytes()
+    model = Path(json.loads(settings)["parameters"]["uri"]).name
+    _write(directory, model, _chunks(source / model), settings)
+    return (directory / model).stat().st_size
+
+
+def _described(schema: Schema) -> dict[str, Any]:
+    if schema.kind == "unknown":
+        return {}
+    return {"inputs": schema.inputs(), "outputs": schema.outputs()}
+
+
+def _text(settings: Mapping[str, Any]) -> bytes:
+    return json.dumps(settings, indent=2).encode() + b"\n"
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 24):
+            yield chunk
+
+
+def _write(directory: Path, name: str, parts: Iterable[bytes], settings: bytes) -> None:
+    """Both files complete under temporary names, then renamed, settings last."""
+    make_writable(directory)
     try:
-        forest_draft = _write_draft(directory, parts)
-        settings_draft = _write_draft(directory, [json.dumps(settings, indent=2).encode() + b"\n"])
+        model_draft = _write_draft(directory, parts)
+        settings_draft = _write_draft(directory, [settings])
         (directory / SETTINGS_FILE).unlink(missing_ok=True)
-        os.replace(forest_draft, directory / FOREST_FILE)
+        os.replace(model_draft, directory / name)
         os.replace(settings_draft, directory / SETTINGS_FILE)
     finally:
         _remove_drafts(directory)
@@ -146,7 +200,7 @@ def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
         )
 
 
-def _write_draft(directory: Path, parts: Sequence[bytes]) -> Path:
+def _write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
     """A complete, synced file under a temporary name that starts with a dot."""
     descriptor, name = tempfile.mkstemp(prefix=_DRAFT, dir=directory)
     with os.fdopen(descriptor, "wb") as file:

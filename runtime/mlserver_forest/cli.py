@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 _COMMANDS = {
+    "pack": "mlserver_forest.packing.cli:pack",
     "quickstart": "mlserver_forest.quickstart:quickstart",
     "serve": "mlserver_forest.serving.cli:serve",
     "train": "mlserver_forest.training.cli:train",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest.nodes import (
     CATEGORICAL,
@@ -149,6 +150,12 @@ def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]
         if not inner.size:
             return np.concatenate(levels)
         levels.append(np.stack([left[inner], right[inner]], axis=1).ravel())
+        if sum(map(len, levels)) > len(left) or not _within(levels[-1], len(left)):
+            raise UnsupportedEstimator("a tree whose nodes form no tree cannot be packed")
+
+
+def _within(children: NDArray[np.int64], n_nodes: int) -> bool:
+    return bool(((children > 0) & (children < n_nodes)).all())
 
 
 def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:

@@ -1,0 +1,1 @@
+"""``forest pack``: a model that was trained elsewhere -> a proven model directory."""
