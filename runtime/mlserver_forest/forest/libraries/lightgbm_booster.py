@@ -134,7 +134,12 @@ class _Splits:
             )
             for split in by_category
         }
-        return cls(_numbers(section, "split_feature", np.int64), threshold, decision, categories)
+        return cls(
+            _numbers(section, "split_feature", np.int64),
+            _beside_zero(threshold),
+            decision,
+            categories,
+        )
 
     @property
     def missing(self) -> NDArray[np.int64]:
@@ -151,6 +156,13 @@ class _Splits:
             self.missing == _MISSING_NONE, self.threshold < 0, self.decision & _DEFAULT_LEFT == 0
         )
         return numbers | (self.decision & _IS_CATEGORICAL != 0)
+
+
+def _beside_zero(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
+    """LightGBM's predictor reads numbers up to 1e-35 as zero: all go where zero goes."""
+    near = np.abs(threshold) <= _ZERO
+    moved = np.where(threshold < 0, np.nextafter(-_ZERO, -1), _ZERO)
+    return np.where(near, moved, threshold)
 
 
 def _numbers(section: Mapping[str, str], key: str, dtype: type) -> NDArray[Any]:

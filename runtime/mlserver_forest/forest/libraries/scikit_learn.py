@@ -52,7 +52,9 @@ def _tree(tree: Any, values: NDArray[np.float64], output: int = 0, features: Any
         output: the column of the sums that it adds to.
         features: the columns of ``X`` that it was fitted on, if not all.
     """
-    feature = tree.feature if features is None else np.asarray(features)[tree.feature]
+    feature = np.maximum(tree.feature, 0)  # A leaf's is negative.
+    if features is not None:
+        feature = np.asarray(features)[feature]
     return Tree(
         left=tree.children_left,
         right=tree.children_right,
