@@ -65,13 +65,13 @@ def save(
 
 
 def save_pickle(
-    directory: Path, pickle: Path, schema: Schema, *, name: str, versions: Sequence[str]
+    directory: Path, source: Path, schema: Schema, *, name: str, versions: Sequence[str]
 ) -> None:
     """Write a model directory for MLServer's scikit-learn runtime, as ``save`` does.
 
     Args:
         directory: where; made if missing. An earlier model in it is replaced.
-        pickle: the estimator's joblib file, which is copied.
+        source: the estimator's joblib file, which is copied.
         schema: the features and classes, or an unknown one.
         name: the model's name on the V2 protocol.
         versions: the libraries that wrote it.
@@ -83,7 +83,7 @@ def save_pickle(
         **_described(schema),
         "parameters": {"uri": f"./{PICKLE_FILE}"},
     }
-    _write(directory, PICKLE_FILE, _chunks(pickle), _text(settings))
+    _write(directory, PICKLE_FILE, _chunks(source), _text(settings))
 
 
 def copy(source: Path, directory: Path) -> int:

@@ -1,9 +1,18 @@
 """What can be packed, and what is refused by name."""
 
+import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+import xgboost
+from sklearn.ensemble import (
+    BaggingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.forest.importer import import_estimator
@@ -25,3 +34,61 @@ def test_equal_leaf_values_are_stored_once(iris_forest):
     forest = import_estimator(iris_forest).forest
     assert len(np.unique(forest.leaf_values, axis=0)) == len(forest.leaf_values)
     assert len(forest.leaf_values) < len(forest.nodes) / 4
+
+
+def boosted(**parameters):
+    x = np.arange(40.0).reshape(20, 2)
+    return xgboost.XGBRegressor(n_estimators=2, n_jobs=1, **parameters).fit(x, x[:, 0])
+
+
+def linear_trees():
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    parameters = {"linear_tree": True, "verbosity": -1, "num_threads": 1}
+    return lightgbm.train(parameters, lightgbm.Dataset(x, x[:, 0] ** 2), 3)
+
+
+def named_categories(kind):
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 30), "b": np.arange(60.0)})
+    return kind.fit(frame, np.arange(60) % 2)
+
+
+CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.core"})
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (linear_trees, "linear_tree=false"),
+        (lambda: boosted(booster="gblinear"), "booster=gbtree"),
+        (lambda: boosted(missing=-1.0), "replace it by NaN"),
+        (
+            lambda: named_categories(
+                xgboost.XGBClassifier(n_estimators=2, enable_categorical=True)
+            ),
+            "cat.codes",
+        ),
+        (
+            lambda: named_categories(
+                lightgbm.LGBMClassifier(n_estimators=2, min_child_samples=2, verbosity=-1)
+            ),
+            "cat.codes",
+        ),
+        (
+            lambda: named_categories(HistGradientBoostingClassifier(max_iter=2)),
+            "OrdinalEncoder",
+        ),
+        (
+            lambda: GradientBoostingRegressor(init=LinearRegression(), n_estimators=2).fit(
+                np.eye(3), [1, 2, 3]
+            ),
+            "init=None",
+        ),
+        (lambda: make_pipeline(RandomForestClassifier(2)), "pack the fitted tree ensemble"),
+        (lambda: RandomForestClassifier(2), "is not fitted"),
+        (CatBoostClassifier, "LightGBM or XGBoost"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_cannot_be_represented_is_refused_with_what_to_do(make, fault):
+    with pytest.raises(UnsupportedEstimator, match=fault):
+        import_estimator(make())

@@ -217,7 +217,7 @@ def test_early_stopping_answers_with_the_best_round():
     assert_equal_answers(xgb, x)
     lgb = lightgbm.LGBMClassifier(n_estimators=200, n_jobs=1, verbosity=-1, learning_rate=1.0)
     stop = lightgbm.early_stopping(3, verbose=False)
-    lgb.fit(x[::2], y[::2], eval_set=[(x[1::2], y[1::2])], callbacks=[stop])
+    lgb.fit(x[::2], y[::2], eval_X=x[1::2], eval_y=y[1::2], callbacks=[stop])
     assert import_estimator(lgb).forest.n_trees == lgb.best_iteration_
     assert_equal_answers(lgb, x)
 

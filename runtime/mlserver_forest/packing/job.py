@@ -25,7 +25,7 @@ from mlserver_forest.formats import text_csv
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.packing.model_file import find_model
 from mlserver_forest.packing.proof import Answers, ask, hard_rows
-from mlserver_forest.packing.reading import read_model, version_of, written_by
+from mlserver_forest.packing.reading import read_model, version_of, write_pickle, written_by
 from mlserver_forest.schema import Schema
 
 REPORT_FILE = "report.json"
@@ -160,15 +160,13 @@ def _self_test(imported: ImportedModel, answers: Answers) -> tuple[NDArray[Any],
 
 def _pack_pickle(request: Request, estimator: Any, folder: Path) -> None:
     """For MLServer's own runtime, which loads a pickle."""
-    import joblib
-
     if not request.trust_pickle:
         raise UnsupportedEstimator(
             f"a {type(estimator).__name__} is no tree ensemble, and MLServer's runtime serves it "
             "from a pickle, which can run any code; if that is what you want, add --trust-pickle"
         )
     path = folder / "estimator.joblib"
-    joblib.dump(estimator, path)
+    write_pickle(estimator, path)
     artifact.save_pickle(
         folder / "draft",
         path,

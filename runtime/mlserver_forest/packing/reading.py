@@ -1,6 +1,6 @@
 """A model file -> the estimator, by the library that wrote it.
 
-This is the one place where a pickle is loaded. It runs in a process of its own, and only
+This is the one place where a pickle is loaded or written. It runs in a process of its own, and only
 if the operator said that the file is to be trusted.
 """
 
@@ -143,6 +143,13 @@ def _read_lightgbm(path: Path) -> Any:
         raise UnsupportedEstimator(
             f"{path} cannot be read by LightGBM {version_of('lightgbm')}: {error}"
         ) from error
+
+
+def write_pickle(estimator: Any, path: Path) -> None:
+    """For MLServer's own runtime."""
+    import joblib
+
+    joblib.dump(estimator, path)
 
 
 def version_of(library: str) -> str:
