@@ -90,6 +90,7 @@ def rewritten(model_dir, tmp_path, change):
         lambda header: header["self_test_rows"].update(shape=[17 * 4]),
         lambda header: header["__metadata__"].update(feature_dtype="float64"),
         lambda header: header["__metadata__"].update(feature_dtype="O"),
+        lambda header: header["__metadata__"].update(feature_dtype="f,4"),
         lambda header: header["__metadata__"].update(divisor="nan"),
         lambda header: header["__metadata__"].update(divisor="x"),
         lambda header: header["__metadata__"].update(postprocessor="os.system"),

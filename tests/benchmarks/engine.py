@@ -1,30 +1,121 @@
-"""The forest engine beside scikit-learn: one thread each, rounds interleaved, answers compared.
+"""The forest engine beside its peers: one thread each, in one process, rounds interleaved.
 
-Two forests of 100 trees: iris, and a deep one fitted on 50,000 x 28 generated rows.
+Two forests of 100 trees (iris, and a deep one fitted on 50,000 x 28 generated rows)
+against scikit-learn, ONNX Runtime and Treelite's GTIL; an XGBoost and a LightGBM model of
+500 trees of depth 6 against their own libraries; two threads against one; and the size,
+loading time and shared memory of the deep forest's artifact. Answers are compared before
+anything is timed.
 """
 
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
+import lightgbm
 import numpy as np
+import onnxruntime
+import skl2onnx
+import treelite
+import xgboost
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
 
 from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.forest_file import encode_forest, load_forest
 
-# Rows per call, calls per round, rounds.
-SIZES = ((1, 20, 15), (1_000, 1, 9), (10_000, 1, 7))
+# Rows per call -> calls per round, rounds.
+SIZES = {1: (20, 15), 1_000: (1, 9), 10_000: (1, 7)}
+TARGETS = {
+    ("iris", "scikit-learn", 1): 300,
+    ("deep", "scikit-learn", 1): 300,
+    ("deep", "scikit-learn", 1_000): 6,
+    ("deep", "scikit-learn", 10_000): 2.5,
+    ("iris", "scikit-learn", 10_000): 3,
+    ("deep", "ONNX Runtime", 10_000): 4,
+    ("XGBoost", "its own", 1): 1,
+    ("XGBoost", "its own", 10_000): 1,
+    ("LightGBM", "its own", 1): 1,
+    ("LightGBM", "its own", 10_000): 1,
+}
+PROCESSES = 4
 
 
-def forests():
-    x, y = load_iris(return_X_y=True)
-    iris = RandomForestClassifier(100, random_state=0, n_jobs=1).fit(x, y)
-    yield "iris", iris, np.tile(x, (67, 1))[:10_000].astype(np.float32)
+@dataclass(frozen=True)
+class Peer:
+    """Another engine for the same model.
+
+    Attributes:
+        name: what the table calls it.
+        predict: rows -> probabilities, in one thread.
+        tolerance: how far its answers may lie from ours.
+    """
+
+    name: str
+    predict: Callable
+    tolerance: float
+
+
+def main(n_rows=60_000):
+    """Print the table; five sixths of the generated rows are fitted on."""
     x, y = make_classification(
-        60_000, 28, n_informative=12, n_redundant=4, flip_y=0.05, random_state=0
+        n_rows, 28, n_informative=12, n_redundant=4, flip_y=0.05, random_state=0
     )
-    deep = RandomForestClassifier(100, random_state=0, n_jobs=-1).fit(x[:50_000], y[:50_000])
-    deep.set_params(n_jobs=1)
-    yield "deep", deep, x[50_000:].astype(np.float32)
+    x, rows = np.split(x.astype(np.float32), [n_rows * 5 // 6])
+    y = y[: len(x)]
+    deep = RandomForestClassifier(100, random_state=0, n_jobs=-1).fit(x, y)
+    iris = RandomForestClassifier(100, random_state=0).fit(*load_iris(return_X_y=True))
+    iris_rows = np.tile(load_iris().data, (67, 1))[:10_000].astype(np.float32)
+    print(f"{'model':9} {'rows':>6} {'peer':14} {'peer':>12} {'ours':>12} {'ratio':>7}  target")
+    compare("iris", import_estimator(iris).forest, peers_of(iris), iris_rows)
+    compare("deep", import_estimator(deep).forest, peers_of(deep), rows)
+    for name, booster, peer in boosters(x, y):
+        forest = import_estimator(booster).forest
+        compare(name, forest, [peer], rows.astype(forest.feature_dtype))
+        two_threads(name, forest, rows.astype(forest.feature_dtype))
+    two_threads("deep", import_estimator(deep).forest, rows)
+    artifact(deep, rows)
+
+
+def peers_of(estimator):
+    """Three engines that read a scikit-learn forest."""
+    estimator.set_params(n_jobs=1)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = skl2onnx.to_onnx(
+        estimator,
+        np.zeros((1, estimator.n_features_in_), np.float32),
+        options={"zipmap": False},
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    name = session.get_inputs()[0].name
+    trees = treelite.sklearn.import_model(estimator)
+    return [
+        Peer("scikit-learn", estimator.predict_proba, 0.0),
+        Peer("ONNX Runtime", lambda x: session.run(None, {name: x})[1], 1e-5),
+        Peer("GTIL", lambda x: treelite.gtil.predict(trees, x, nthread=1)[:, 0, :], 1e-6),
+    ]
+
+
+def boosters(x, y):
+    """A booster of each library, and the library's own predictor."""
+    parameters = {"objective": "binary:logistic", "max_depth": 6, "eta": 0.1}
+    xgb = xgboost.train(parameters, xgboost.DMatrix(x, y), 500)
+    xgb.set_param({"nthread": 1})
+    yield "XGBoost", xgb, Peer("its own", lambda x: two_columns(xgb.inplace_predict(x)), 1e-6)
+    parameters = {"objective": "binary", "max_depth": 6, "num_leaves": 63, "verbosity": -1}
+    lgb = lightgbm.train(parameters, lightgbm.Dataset(x.astype(np.float64), y), 500)
+    own = Peer("its own", lambda x: two_columns(lgb.predict(x, num_threads=1)), 1e-6)
+    yield "LightGBM", lgb, own
+
+
+def two_columns(second):
+    return np.column_stack([1 - second, second])
 
 
 def seconds(function, x, calls):
@@ -34,20 +125,86 @@ def seconds(function, x, calls):
     return (time.perf_counter() - start) / calls
 
 
-def main():
-    print(f"{'forest':8} {'nodes':>8} {'rows':>6} {'scikit-learn':>14} {'ours':>12} {'ratio':>7}")
-    for name, estimator, x in forests():
-        forest = import_estimator(estimator).forest
-        if not np.array_equal(forest.predict(x).values, estimator.predict_proba(x)):
-            raise SystemExit(f"{name}: the answers differ")
-        for rows, calls, rounds in SIZES:
-            theirs, ours = [], []
-            for _ in range(rounds):
-                theirs.append(seconds(estimator.predict_proba, x[:rows], calls))
-                ours.append(seconds(forest.predict_values, x[:rows], calls))
-            a, b = np.median(theirs), np.median(ours)
-            print(
-                f"{name:8} {len(forest.nodes):8} {rows:6} {a * 1e6:11.1f} us {b * 1e6:9.1f} us "
-                f"{a / b:7.1f}"
+def medians(functions, x, calls, rounds):
+    """Of each function's seconds per call, the functions taking turns."""
+    times = [[seconds(function, x, calls) for function in functions] for _ in range(rounds)]
+    return np.median(times, axis=0)
+
+
+def compare(name, forest, peers, x):
+    for peer in peers:
+        answers = np.asarray(peer.predict(x), np.float64)
+        difference = np.abs(forest.predict(x).values - answers).max()
+        if difference > peer.tolerance:
+            raise SystemExit(f"{name}: {peer.name}'s answers differ by {difference}")
+        for n_rows, (calls, rounds) in SIZES.items():
+            rows = np.ascontiguousarray(x[:n_rows])
+            slow = peer.name == "GTIL"
+            theirs, ours = medians(
+                [peer.predict, forest.predict], rows, calls, 3 if slow else rounds
             )
-    print("Answers were identical to the last bit on all rows.")
+            target = TARGETS.get((name, peer.name, n_rows))
+            line(name, n_rows, peer.name, theirs, ours, target)
+        print(f"{name:9} {'':6} {peer.name:14} largest difference {difference:.1e}")
+
+
+def line(name, n_rows, peer, theirs, ours, target):
+    ratio = theirs / ours
+    verdict = "" if target is None else f"{target:5} {'ok' if ratio >= target else 'missed'}"
+    print(
+        f"{name:9} {n_rows:6} {peer:14} {theirs * 1e6:9.1f} us {ours * 1e6:9.1f} us "
+        f"{ratio:7.1f} {verdict}"
+    )
+
+
+def two_threads(name, forest, x):
+    functions = [forest.predict, lambda x: forest.predict(x, n_threads=2)]
+    one, two = medians(functions, x, 1, 15)
+    line(name, len(x), "one thread", one, two, 1.7)
+
+
+def artifact(estimator, x):
+    """The deep forest's file: size, loading, and memory with several processes."""
+    forest = import_estimator(estimator).forest
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "forest.safetensors")
+        path.write_bytes(b"".join(encode_forest(forest, x[:17], estimator.predict_proba(x[:17]))))
+        size, pickled = path.stat().st_size, len(pickle.dumps(estimator))
+        print(f"file {size / 1e6:.1f} MB, pickle {pickled / 1e6:.1f} MB: {size / pickled:.2f}")
+        loading = [seconds(load_forest, path, 1) for _ in range(9)]
+        print(f"loaded in {np.median(loading) * 1e3:.1f} ms")
+        command = [sys.executable, "-m", "tests.benchmarks.engine", str(path)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        processes = [subprocess.Popen(command, **pipes) for _ in range(PROCESSES)]
+        for process in processes:
+            process.stdout.readline()  # All have loaded it.
+        shares = [int(ask(process)) for process in processes]
+        for process in processes:
+            process.communicate("done\n")
+        print(f"PSS of the file in each of {PROCESSES} processes: {np.mean(shares) / 1e3:.1f} MB")
+
+
+def ask(process):
+    process.stdin.write("measure\n")
+    process.stdin.flush()
+    return process.stdout.readline()
+
+
+def hold(path):
+    """Load and use a forest file, wait for a line, print the KB of it that are ours, and stay."""
+    forest = load_forest(Path(path))
+    forest.predict(np.random.default_rng(0).normal(size=(2000, 28)).astype(np.float32))
+    print(os.getpid(), flush=True)
+    sys.stdin.readline()
+    here = False
+    for text in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in text.split()[0]:
+            here = path in text
+        elif here and text.startswith("Pss:"):
+            print(text.split()[1], flush=True)
+            sys.stdin.readline()
+            return
+
+
+if __name__ == "__main__":
+    hold(sys.argv[1])

@@ -21,6 +21,8 @@ from mlserver_forest.forest.soundness import check_forest
 _ROWS_PER_THREAD = 512
 
 _NO_CUTS = np.empty(0, np.uint32)
+# Not np.dtype(text), which parses what it is given.
+_FEATURE_DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ def forest_from_arrays(
             cut_starts=_exactly(arrays.get("cut_starts", _NO_CUTS), np.uint32),
             category_bits=_exactly(arrays.get("category_bits", _NO_CUTS), np.uint32),
             n_features=n_features,
-            feature_dtype=np.dtype(feature_dtype),
+            feature_dtype=_FEATURE_DTYPES[feature_dtype],
             divisor=divisor,
             postprocessor=postprocessor,
         )
