@@ -22,7 +22,10 @@ _ROWS_PER_THREAD = 512
 
 _NO_CUTS = np.empty(0, np.uint32)
 # Not np.dtype(text), which parses what it is given.
-_FEATURE_DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+_FEATURE_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "float32": np.dtype(np.float32),
+    "float64": np.dtype(np.float64),
+}
 
 
 @dataclass(frozen=True, slots=True)
