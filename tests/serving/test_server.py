@@ -448,8 +448,8 @@ def test_no_model_is_refused_at_start(start_serve, tmp_path):
         (lambda content: b"", "cannot be read"),
         (lambda content: b"PK" + content[2:], "not a forest file"),
         (
-            lambda content: content.replace(b'"format_version": "1"', b'"format_version": "9"'),
-            "format version 9; this version of mlserver-forest reads format 1; upgrade it",
+            lambda content: content.replace(b'"format_version": "2"', b'"format_version": "9"'),
+            "format version 9; this version of mlserver-forest reads format 2; upgrade it",
         ),
     ],
 )

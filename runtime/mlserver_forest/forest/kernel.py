@@ -16,7 +16,7 @@ _FEW_LANES = 24
 # Words of a forest that stays in a core's cache while blocks pass through all of it, one
 # by one; many blocks pass through each tree of a larger one.
 _SMALL_FOREST = 32_768
-_BLOCKS_PER_TREE = 128
+_BLOCKS_PER_TREE = 256
 # Words in a cache line of 64 bytes, at least.
 _CACHE_LINE = 8
 
