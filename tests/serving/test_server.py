@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
+from mlserver_forest import forest_file
 from support import IRIS_NAMES, PAYLOAD, ask_over_grpc, free_port, save_model
 
 CSV = {"content-type": "text/csv"}
@@ -459,17 +460,20 @@ def test_a_damaged_forest_file_is_refused_at_start(start_serve, model_dir, tmp_p
     assert fault in line
 
 
-def test_a_failed_self_test_is_refused_at_start(
-    start_serve, tmp_path, iris, iris_forest, monkeypatch
-):
-    """A file that is whole, but whose recorded answers are another forest's."""
-    from mlserver_forest import forest_file
+def test_a_failed_self_test_is_refused_at_start(start_serve, model_dir, tmp_path):
+    """A file that is whole, but whose recorded sums are another forest's."""
 
-    monkeypatch.setattr(forest_file, "check_answers", lambda *arguments: None)
-    other = RandomForestClassifier(25, random_state=2).fit(*iris)
-    monkeypatch.setattr(iris_forest, "predict_proba", other.predict_proba, raising=False)
-    model_dir = save_model(tmp_path / "model", iris_forest, iris[0][::9])
-    code, line = refused(start_serve(model_dir))
+    def change(content):
+        length = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:length])
+        content = content.replace(header["__metadata__"]["sha256"].encode(), b"0" * 64)
+        at = length + header["self_test_sums"]["data_offsets"][0]
+        number = np.nextafter(np.frombuffer(content, np.float64, 1, at), 2)
+        content = content[:at] + number.tobytes() + content[at + 8 :]
+        digest = forest_file._digest([content[:8], content[8:length], content[length:]])
+        return content.replace(b"0" * 64, digest.encode(), 1)
+
+    code, line = refused(start_serve(damaged(model_dir, tmp_path, change)))
     assert code == 1
     assert "the forest failed its self-test" in line
 
