@@ -114,7 +114,9 @@ def _gradient_booster(booster: Mapping[str, Any]) -> tuple[Any, list[float]]:
         )
     model = booster["gbtree"]["model"] if booster["name"] == "dart" else booster["model"]
     _refuse_named_categories(model.get("cats") or {})
-    return model, booster.get("weight_drop") or [1.0] * len(model["trees"])
+    # XGBoost 3.4 keeps dart's weights beside the trees, 3.2 one level above.
+    weights = model.get("weight_drop") or booster.get("weight_drop")
+    return model, weights or [1.0] * len(model["trees"])
 
 
 def _refuse_named_categories(cats: Mapping[str, Any]) -> None:
