@@ -226,3 +226,14 @@ def test_damaged_arrays_are_refused_or_harmless(forests_of_all_kinds, data):
         x = np.linspace(-5, 50, rows * 4).reshape(rows, 4).astype(forest.feature_dtype)
         x[0, 0] = np.nan
         assert damaged.predict(x).values.shape == (rows, damaged.predict(x[:1]).values.shape[1])
+
+
+def test_numbers_that_float32_rounds_across_a_threshold(iris, iris_forest):
+    """float64 numbers beside each threshold, rounded by the schema as scikit-learn rounds them."""
+    imported = import_estimator(iris_forest)
+    thresholds = np.concatenate([tree.tree_.threshold for tree in iris_forest.estimators_])
+    rng = np.random.default_rng(0)
+    rows = rng.choice(thresholds, (2000, 4)) * (1 + rng.normal(size=(2000, 4)) * 3e-8)
+    assert (rows.astype(np.float32) != rows).any()
+    values = imported.forest.predict(imported.schema.conform(rows)).values
+    assert np.array_equal(values, iris_forest.predict_proba(rows))
