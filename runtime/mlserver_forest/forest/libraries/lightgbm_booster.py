@@ -85,7 +85,7 @@ def import_booster(booster: Any) -> tuple[Forest, int]:
 
 def _postprocessor(objective: str, parameters: str) -> Postprocessor:
     values = dict(part.partition(":")[::2] for part in parameters.split())
-    if objective == "regression" and "sqrt" in values:
+    if "sqrt" in values:
         return Postprocessor("signed_square")
     return Postprocessor(_OBJECTIVES[objective], float(values.get("sigmoid", 1)))
 
