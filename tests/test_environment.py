@@ -8,7 +8,19 @@ from mlserver_forest.environment import Environment, from_environ
 from mlserver_forest.errors import InvalidEnvironment
 
 DEFAULT = Environment(
-    Path("/opt/ml"), 8080, 8081, None, 1 << 30, multi_model=False, trust_pickle=False
+    base_dir=Path("/opt/ml"),
+    http_port=8080,
+    grpc_port=8081,
+    default_accept=None,
+    max_body_bytes=1 << 30,
+    timeout_seconds=60,
+    is_batch=False,
+    payload_mb=6,
+    outputs=(),
+    json_logs=False,
+    emf=False,
+    multi_model=False,
+    trust_pickle=False,
 )
 
 
@@ -25,6 +37,28 @@ DEFAULT = Environment(
         ({"FOREST_GRPC_PORT": "off"}, {"grpc_port": None}),
         ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"}, {"default_accept": "text/csv"}),
         ({"MAX_CONTENT_LENGTH": "6291456"}, {"max_body_bytes": 6291456}),
+        ({"MODEL_SERVER_TIMEOUT": "2.5"}, {"timeout_seconds": 2.5}),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"}, {"timeout_seconds": 30}),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "30"}, {"timeout_seconds": 30}),
+        (
+            {"MODEL_SERVER_TIMEOUT": "10", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"},
+            {"timeout_seconds": 10},
+        ),
+        ({"SAGEMAKER_BATCH": "True"}, {"is_batch": True}),
+        ({"SAGEMAKER_BATCH": "true"}, {"is_batch": True}),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"}, {"payload_mb": 100}),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, {"payload_mb": 0}),
+        (
+            {"SAGEMAKER_INFERENCE_OUTPUT": " Predicted_Label , probability,"},
+            {"outputs": ("predicted_label", "probability")},
+        ),
+        ({"FOREST_LOG_FORMAT": "json"}, {"json_logs": True}),
+        ({"FOREST_EMF": "true"}, {"emf": True}),
+        ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, {"grpc_port": None}),
+        (
+            {"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999", "FOREST_GRPC_PORT": "9999"},
+            {"grpc_port": 9999},
+        ),
         ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True}),
         ({"FOREST_TRUST_PICKLE": "TRUE"}, {"trust_pickle": True}),
         ({"FOREST_TRUST_PICKLE": "no"}, {"trust_pickle": False}),
@@ -43,8 +77,14 @@ def test_variables_are_read(variables, expected):
         ("FOREST_GRPC_PORT", "-1"),
         ("MAX_CONTENT_LENGTH", "6MB"),
         ("FOREST_TRUST_PICKLE", "maybe"),
+        ("MODEL_SERVER_TIMEOUT", "0"),
+        ("MODEL_SERVER_TIMEOUT", "nan"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "101"),
+        ("SAGEMAKER_SAFE_PORT_RANGE", "many"),
+        ("FOREST_LOG_FORMAT", "xml"),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(name, value):
-    with pytest.raises(InvalidEnvironment, match=f"{name} is '{value}'; expected"):
+    with pytest.raises(InvalidEnvironment, match=f"{name} is '{value}'; expected "):
         from_environ({name: value})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
 from mlserver_forest.forest.forest import Forest
-from mlserver_forest.forest_file import encode_forest
+from mlserver_forest.forest_file import encode_forest, read_description
 from mlserver_forest.schema import Schema
 
 FOREST_FILE = "forest.safetensors"
@@ -59,9 +59,10 @@ def save(
         "implementation": FOREST_RUNTIME,
         "versions": list(versions),
         **_described(schema),
-        "parameters": {"uri": f"./{FOREST_FILE}"},
     }
-    _write(directory, FOREST_FILE, encode_forest(forest, *self_test), _text(settings))
+    parts = encode_forest(forest, *self_test, settings)
+    settings["parameters"] = {"uri": f"./{FOREST_FILE}"}
+    _write(directory, FOREST_FILE, parts, _text(settings))
 
 
 def save_pickle(
@@ -153,6 +154,8 @@ def _remove_drafts(directory: Path) -> None:
 def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
     """Read model-settings.json and refuse whatever could choose code.
 
+    Without that file, a forest file says what it would have said.
+
     Args:
         directory: the model directory.
         trust_pickle: whether runtimes that unpickle are allowed.
@@ -166,8 +169,7 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
     """
     path = directory / SETTINGS_FILE
     try:
-        with path.open("rb") as file:
-            settings = json.loads(file.read(_MAX_SETTINGS_BYTES))
+        settings = _settings_text(directory)
         uri = settings["parameters"]["uri"]
         runtime = settings["implementation"]
         target = (directory / uri).resolve()
@@ -185,6 +187,17 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
         raise InvalidArtifact(f"{path}: parameters.uri {uri!r} leads out of the model's folder")
     settings["parameters"]["uri"] = str(target)
     return dict(settings)
+
+
+def _settings_text(directory: Path) -> dict[str, Any]:
+    try:
+        with (directory / SETTINGS_FILE).open("rb") as file:
+            return dict(json.loads(file.read(_MAX_SETTINGS_BYTES)))
+    except FileNotFoundError:
+        files = [path for path in directory.glob("*.safetensors") if path.name[0] != "."]
+        if len(files) != 1:
+            raise
+    return {**read_description(files[0]), "parameters": {"uri": files[0].name}}
 
 
 def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:

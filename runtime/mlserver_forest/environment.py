@@ -1,6 +1,7 @@
 """The only reader of ``os.environ``: variables become frozen values here."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,18 @@ DEFAULT_GRPC_PORT = 8081
 # SageMaker's asynchronous endpoints hand over objects of up to 1 GB
 # (CreateEndpointConfig, AsyncInferenceConfig).
 DEFAULT_MAX_BODY_BYTES = 1 << 30
+# SageMaker gives up on an invocation after 60 s.
+DEFAULT_TIMEOUT_SECONDS = 60
+# CreateTransformJob: the default and the largest of MaxPayloadInMB.
+DEFAULT_PAYLOAD_MB = 6
+MAX_PAYLOAD_MB = 100
 
+# The name of this project, and those that SageMaker's toolkits read.
+_TIMEOUTS = (
+    "MODEL_SERVER_TIMEOUT",
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -31,6 +43,15 @@ class Environment:
         default_accept: what to answer when a request names no preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the largest request body (``MAX_CONTENT_LENGTH``).
+        timeout_seconds: how long an answer may take (``MODEL_SERVER_TIMEOUT``).
+        is_batch: whether a batch transform job calls (``SAGEMAKER_BATCH``); SageMaker
+            then ends each answer with a newline of its own.
+        payload_mb: what a batch transform job should send at a time
+            (``SAGEMAKER_MAX_PAYLOAD_IN_MB``).
+        outputs: what to answer where a request does not choose
+            (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's own.
+        json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
+        emf: whether metrics are logged for CloudWatch too (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
             (``SAGEMAKER_MULTI_MODEL``).
         trust_pickle: whether runtimes that unpickle may be loaded
@@ -42,12 +63,23 @@ class Environment:
     grpc_port: int | None
     default_accept: str | None
     max_body_bytes: int
+    timeout_seconds: float
+    is_batch: bool
+    payload_mb: int
+    outputs: tuple[str, ...]
+    json_logs: bool
+    emf: bool
     multi_model: bool
     trust_pickle: bool
 
     @property
     def model_dir(self) -> Path:
         return self.base_dir / "model"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where SageMaker puts the models of a multi-model endpoint."""
+        return self.base_dir / "models"
 
 
 def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
@@ -57,16 +89,25 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         InvalidEnvironment: naming the variable, its value and what was expected.
     """
     bound = environ.get("SAGEMAKER_BIND_TO_PORT", "")
-    default_grpc = "off" if bound else str(DEFAULT_GRPC_PORT)
+    in_pipeline = bound or environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
+    default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
     grpc = environ.get("FOREST_GRPC_PORT", "") or default_grpc
+    grpc_port = None if grpc.lower() == "off" else _port("FOREST_GRPC_PORT", grpc)
+    _check_safe_range(environ.get("SAGEMAKER_SAFE_PORT_RANGE", ""), grpc_port)
     return Environment(
         base_dir=base_dir_from(environ),
         http_port=_port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
-        grpc_port=None if grpc.lower() == "off" else _port("FOREST_GRPC_PORT", grpc),
+        grpc_port=grpc_port,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
         max_body_bytes=_positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
+        timeout_seconds=_timeout(environ),
+        is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
+        payload_mb=_payload_mb(environ),
+        outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
+        emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=_flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", "")),
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
     )
@@ -96,3 +137,55 @@ def _flag(name: str, text: str) -> bool:
     if text.strip().lower() in _FALSE:
         return False
     raise InvalidEnvironment(f"{name} is {text!r}; expected true or false")
+
+
+def _timeout(environ: Mapping[str, str]) -> float:
+    for name in _TIMEOUTS:
+        text = environ.get(name, "")
+        if text:
+            try:
+                seconds = float(text) if text.isascii() else 0.0
+            except ValueError:
+                seconds = 0.0
+            if not 0 < seconds <= 86_400:
+                raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, above 0")
+            return seconds
+    return DEFAULT_TIMEOUT_SECONDS
+
+
+def _payload_mb(environ: Mapping[str, str]) -> int:
+    """0 asks for bodies of any size, in chunks; they are still one at a time."""
+    name = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+    text = environ.get(name, "") or str(DEFAULT_PAYLOAD_MB)
+    if not (text.isascii() and text.isdigit()) or int(text) > MAX_PAYLOAD_MB:
+        raise InvalidEnvironment(
+            f"{name} is {text!r}; expected a whole number from 0 to {MAX_PAYLOAD_MB}"
+        )
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _log_format(text: str) -> str:
+    if text.lower() not in {"", "line", "json"}:
+        raise InvalidEnvironment(f"FOREST_LOG_FORMAT is {text!r}; expected line or json")
+    return text.lower()
+
+
+def _check_safe_range(text: str, grpc_port: int | None) -> None:
+    """In an inference pipeline, no port may be opened outside the range."""
+    if not text:
+        return
+    found = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
+    if not found:
+        raise InvalidEnvironment(
+            f"SAGEMAKER_SAFE_PORT_RANGE is {text!r}; expected two ports, such as 5000-5999"
+        )
+    low, high = int(found[1]), int(found[2])
+    if grpc_port is not None and not low <= grpc_port <= high:
+        raise InvalidEnvironment(
+            f"FOREST_GRPC_PORT is {grpc_port}, outside SAGEMAKER_SAFE_PORT_RANGE {text}; "
+            "set it to a port of the range, or to off"
+        )

@@ -33,19 +33,25 @@ _FAILED = (
     "failed its self-test: it does not answer as it did in training; "
     "train or pack the model again with this version"
 )
-_MAX_HEADER_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 26
 # The names that the safetensors format gives to dtypes, little-endian.
 _DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
 _DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
-def encode_forest(forest: Forest, rows: NDArray[Any], answers: NDArray[np.float64]) -> list[bytes]:
+def encode_forest(
+    forest: Forest,
+    rows: NDArray[Any],
+    answers: NDArray[np.float64],
+    description: Mapping[str, Any],
+) -> list[bytes]:
     """The parts of a forest file.
 
     Args:
         forest: the trees.
         rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
         answers: what the training library answers to it, float64 (n, n_columns).
+        description: what model-settings.json says of the model, for where that is lost.
 
     Raises:
         InvalidArtifact: if the forest does not answer so: to the last bit where the
@@ -70,6 +76,7 @@ def encode_forest(forest: Forest, rows: NDArray[Any], answers: NDArray[np.float6
         "postprocessor": forest.postprocessor.name,
         "postprocessor_scale": repr(forest.postprocessor.scale),
         "postprocessor_offset": repr(forest.postprocessor.offset),
+        "model": json.dumps(description),
     }
     header: dict[str, Any] = {"__metadata__": metadata}
     data = []
@@ -114,6 +121,25 @@ def load_forest(path: Path) -> Forest:
         raise InvalidArtifact(f"{path}: {error}") from error
     check_sums(forest, rows, expected)
     return forest
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What a forest file says of its model, as far as that can be said without loading it.
+
+    Raises:
+        InvalidArtifact: if it is no forest file, or one that says nothing.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
+        description = json.loads(header["__metadata__"]["model"])
+        return dict(description)
+    except (OSError, *_UNREADABLE) as error:
+        raise InvalidArtifact(
+            f"{path} does not describe its model, and there is no model-settings.json beside it; "
+            "copy that too, or train or pack the model again"
+        ) from error
 
 
 def check_sums(forest: Forest, rows: NDArray[Any], expected: NDArray[Any]) -> None:

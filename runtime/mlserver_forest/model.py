@@ -1,4 +1,4 @@
-"""ForestModel: the MLServer runtime that answers V2 requests with a packed forest."""
+"""The MLServer runtimes that answer V2 requests with a packed forest."""
 
 import asyncio
 from pathlib import Path
@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
-from mlserver_forest.forest.forest import Prediction
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.formats import v2_tensor
+from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import PREDICT, Schema, from_metadata
 
 # Rows times trees that take about a millisecond; more work leaves the event loop,
 # so that health checks are answered meanwhile.
 _LARGE = 10_000
+# Rows that are predicted at a time, so that only what was asked for is kept of them all.
+_BLOCK_ROWS = 16_384
 
 
 class ForestModel(MLModel):
@@ -55,9 +57,8 @@ class ForestModel(MLModel):
         if self._schema.kind == "unknown":
             raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
         self._check_schema(path)
-        self._labels = [
-            label.encode() if isinstance(label, str) else label for label in self._schema.classes
-        ]
+        dtype = v2_tensor.DTYPES.get(self._schema.label_datatype, np.dtype(object))
+        self._classes = np.array(self._schema.classes, dtype)
         return True
 
     def _check_schema(self, path: str) -> None:
@@ -78,53 +79,88 @@ class ForestModel(MLModel):
         Raises:
             InferenceError: (status 400) naming what came and what was expected.
         """
+        if self._is_large(payload):
+            outputs = await asyncio.to_thread(self._answer, payload)
+        else:
+            outputs = self._answer(payload)
+        return InferenceResponse.model_construct(
+            model_name=self.name,
+            model_version=self.version,
+            id=None,
+            parameters=None,
+            outputs=outputs,
+        )
+
+    def _is_large(self, payload: InferenceRequest) -> bool:
+        shape = payload.inputs[0].shape if payload.inputs else []
+        n_rows = shape[0] if shape else 1
+        return n_rows * (self._forest.n_trees + self._forest.n_features) > _LARGE
+
+    def _answer(self, payload: InferenceRequest) -> list[ResponseOutput]:
         try:
             names = self._requested_outputs(payload)
             x = self._schema.conform(_matrix(payload.inputs, self._schema))
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
-        if len(x) * self._forest.n_trees > _LARGE:
-            outputs = await asyncio.to_thread(self._outputs, names, x)
-        else:
-            outputs = self._outputs(names, x)
-        return InferenceResponse.model_construct(
-            model_name=self.name, model_version=self.version, outputs=outputs
-        )
+        arrays = self._arrays(names, x)
+        return [self._output(name, arrays[name]) for name in names]
 
     def _requested_outputs(self, payload: InferenceRequest) -> list[str]:
         names = [output.name for output in payload.outputs or []] or [PREDICT]
         unknown = [name for name in names if name not in self._schema.output_names]
         if unknown:
             raise InvalidInput(
-                f"output {unknown[0]!r} was requested; "
+                f"output {quoted(unknown[0])} was requested; "
                 f"this model's outputs are {', '.join(self._schema.output_names)}"
             )
         return names
 
-    def _outputs(self, names: list[str], x: NDArray[Any]) -> list[ResponseOutput]:
-        prediction = self._forest.predict(x)
-        return [self._output(name, prediction) for name in names]
+    def _arrays(self, names: list[str], x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The outputs by name, each (n_samples, width)."""
+        arrays = {name: self._empty(name, len(x)) for name in names}
+        for start in range(0, len(x), _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            prediction = self._forest.predict(x[rows])
+            for name, array in arrays.items():
+                if name == PREDICT and self._classes.size:
+                    array[rows, 0] = self._classes[prediction.positions]
+                else:
+                    columns = self._schema.score_columns.get(name, slice(None))
+                    array[rows] = prediction.values[:, columns]
+        return arrays
 
-    def _output(self, name: str, prediction: Prediction) -> ResponseOutput:
-        """A V2 output; as lists, because MLServer's encoders cannot write arrays."""
-        schema = self._schema
-        if name == PREDICT and self._labels:
-            data: list[Any] = [self._labels[i] for i in prediction.positions.tolist()]
-            columns = 1
-        else:
-            values = prediction.values[:, schema.score_columns.get(name, slice(None))]
-            data = values.ravel().tolist()
-            columns = values.shape[1]
-        datatype = schema.label_datatype if name == PREDICT else "FP64"
+    def _empty(self, name: str, n_rows: int) -> NDArray[Any]:
+        if name == PREDICT and self._classes.size:
+            return np.empty((n_rows, 1), self._classes.dtype)
+        columns = self._schema.score_columns.get(name, slice(0, self._schema.n_targets))
+        return np.empty((n_rows, columns.stop - columns.start))
+
+    def _output(self, name: str, array: NDArray[Any]) -> ResponseOutput:
+        datatype = self._schema.label_datatype if name == PREDICT else "FP64"
         return ResponseOutput.model_construct(
             name=name,
-            shape=[len(prediction.values), columns],
+            shape=list(array.shape),
             datatype=datatype,
             parameters=Parameters.model_construct(
                 content_type="str" if datatype == "BYTES" else "np"
             ),
-            data=TensorData.model_construct(root=data),
+            data=TensorData.model_construct(root=self._data(array)),
         )
+
+    def _data(self, array: NDArray[Any]) -> Any:
+        """A flat list, text as bytes, because MLServer's encoders cannot write arrays."""
+        values = array.ravel().tolist()
+        return [value.encode() for value in values] if array.dtype.kind == "O" else values
+
+
+class ArrayForestModel(ForestModel):
+    """The same with its outputs as arrays, text as ``str``, for a server that encodes them.
+
+    The arrays have the shape that the outputs declare.
+    """
+
+    def _data(self, array: NDArray[Any]) -> Any:
+        return array
 
 
 def schema_of(settings: ModelSettings) -> Schema:
@@ -161,7 +197,7 @@ def _column(tensor: RequestInput) -> NDArray[Any]:
     array = _array(tensor)
     if array.ndim == 0 or array.size != len(array):
         raise InvalidInput(
-            f"input {tensor.name!r} has shape {list(array.shape)}; "
+            f"input {quoted(tensor.name)} has shape {list(array.shape)}; "
             "the tensor of one feature has [n] or [n, 1]"
         )
     return array.ravel()

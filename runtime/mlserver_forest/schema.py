@@ -49,6 +49,9 @@ class Schema:
         datatype: the V2 datatype of the features, hence the dtype of ``X``.
         n_targets: the numbers that a regression predicts.
         takes_missing: whether a value may be missing.
+        absent_is_missing: what a sparse matrix leaves out: a missing value, as in
+            XGBoost's DMatrix, or else 0, as in scikit-learn and LightGBM.
+        index_base: the index of the first feature in text/libsvm, 0 or 1.
     """
 
     feature_names: tuple[str, ...]
@@ -57,6 +60,8 @@ class Schema:
     datatype: FeatureDatatype = "FP32"
     n_targets: int = 1
     takes_missing: bool = True
+    absent_is_missing: bool = False
+    index_base: int = 0
 
     def __post_init__(self) -> None:
         if len(set(self.feature_names)) != len(self.feature_names):
@@ -114,11 +119,17 @@ class Schema:
         more = ", ..." if self.n_features > _NAMES_SHOWN else ""
         return f"{self.n_features} ({shown}{more})"
 
-    def conform(self, values: NDArray[Any]) -> NDArray[Any]:
+    @property
+    def absent(self) -> float:
+        """The value that a sparse row leaves out."""
+        return float("nan") if self.absent_is_missing else 0.0
+
+    def conform(self, values: NDArray[Any], first_row: int = 0) -> NDArray[Any]:
         """Turn numbers into the matrix that the model reads.
 
         Args:
             values: numbers of any dtype, shape (n_samples, n_features).
+            first_row: the rows before these, for error messages.
 
         Returns:
             C-contiguous array of the same shape in the dtype of ``datatype``,
@@ -134,18 +145,18 @@ class Schema:
                 f"the input has shape {list(values.shape)}; "
                 f"the model expects [n, {self.n_features}] ({self.describe()})"
             )
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
             x = np.ascontiguousarray(values, dtype=self.dtype)
         if np.isinf(x).any():
             row, column = np.argwhere(np.isinf(x))[0]
-            place = self.of_width(values.shape[1]).locate(row, column)
+            place = self.of_width(values.shape[1]).locate(first_row + row, column)
             raise InvalidInput(
                 f"{place}: {values[row, column]} is not a finite {self.datatype} number; "
                 "send a finite number, or an empty field (null in JSON) for a missing value"
             )
         if not self.takes_missing and np.isnan(x).any():
             row, column = np.argwhere(np.isnan(x))[0]
-            place = self.of_width(values.shape[1]).locate(row, column)
+            place = self.of_width(values.shape[1]).locate(first_row + row, column)
             raise InvalidInput(
                 f"{place} is missing; this model was trained by an algorithm that takes no "
                 "missing values; send a number"
@@ -183,8 +194,17 @@ class Schema:
     def inputs(self) -> MetadataTensors:
         """V2 metadata of the inputs, as model-settings.json holds it."""
         tensor: dict[str, Any] = {"datatype": self.datatype, "shape": [-1, 1]}
-        if not self.takes_missing:
-            tensor["parameters"] = {"missing": False}
+        parameters = {
+            name: value
+            for name, value, default in (
+                ("missing", self.takes_missing, True),
+                ("absent_is_missing", self.absent_is_missing, False),
+                ("index_base", self.index_base, 0),
+            )
+            if value != default
+        }
+        if parameters:
+            tensor["parameters"] = parameters
         return [{"name": name, **tensor} for name in self.feature_names]
 
     def outputs(self) -> MetadataTensors:
@@ -219,7 +239,10 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     try:
         names = tuple(str(tensor["name"]) for tensor in inputs)
         (datatype,) = {tensor["datatype"] for tensor in inputs}
-        missing = [(tensor.get("parameters") or {}).get("missing", True) for tensor in inputs]
+        parameters = [tensor.get("parameters") or {} for tensor in inputs]
+        missing = [bool(found.get("missing", True)) for found in parameters]
+        absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
+        index_base = int(parameters[0].get("index_base", 0))
         described = {tensor["name"]: tensor for tensor in outputs}
         predict = described[PREDICT]
         classes = tuple((predict.get("parameters") or {}).get("classes") or ())
@@ -238,4 +261,4 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     kind: TargetKind = "classification" if classes else "regression"
     if SCORE_SAMPLES in described:
         kind = "anomaly_detection"
-    return Schema(names, kind, classes, datatype, n_targets, all(missing))
+    return Schema(names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base)

@@ -3,9 +3,12 @@
 import importlib
 import sys
 
-NAMES = ("engine", "fuzz")
+NAMES = ("bodies", "decoders", "engine", "fuzz")
+WITH_OPTIONS = ("bodies", "decoders")
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in NAMES:
-        sys.exit(f"usage: python -m tests.benchmarks {'|'.join(NAMES)}")
-    importlib.import_module(f"tests.benchmarks.{sys.argv[1]}").main()
+    name, options = sys.argv[1:2], sys.argv[2:]
+    if not name or name[0] not in NAMES or (options and name[0] not in WITH_OPTIONS):
+        sys.exit(f"usage: python -m tests.benchmarks {'|'.join(NAMES)} [OPTION ...]")
+    main = importlib.import_module(f"tests.benchmarks.{name[0]}").main
+    main(*([options] if name[0] in WITH_OPTIONS else []))

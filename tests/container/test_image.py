@@ -11,8 +11,18 @@ import uuid
 import httpx
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
-from support import IRIS, PAYLOAD, ROOT, ask_over_grpc, clean_environ, free_port, lay_out
+from support import (
+    IRIS,
+    PAYLOAD,
+    ROOT,
+    ask_over_grpc,
+    clean_environ,
+    free_port,
+    lay_out,
+    save_model,
+)
 
 pytestmark = pytest.mark.container
 
@@ -165,6 +175,63 @@ def test_it_serves_every_protocol_with_nothing_writable_and_no_rights(image, ml,
 
     assert server.stop(seconds=5) == 0
     assert "Traceback" not in server.logs()
+
+
+def test_it_serves_as_a_serverless_endpoint(image, ml, run):
+    """No /dev/shm, a read-only root, no rights, HOME unset: as in SageMaker's sandbox."""
+    http = free_port()
+    server = run(
+        "--read-only", "--ipc=none", "--user", "12345:12345", "--cap-drop=ALL", "--memory=1g",
+        *ports(http, free_port()), "-v", f"{ml}/model:/opt/ml/model:ro",
+        image, "env", "-u", "HOME", "serve",
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{http}"
+    server.wait_until_ready(url)
+    assert "No such file" in docker("exec", server.name, "ls", "/dev/shm", check=False).stderr
+    body = PAYLOAD.read_bytes()
+    for accept in ("text/csv", "application/json", "application/x-parquet", "application/x-npy"):
+        response = httpx.post(url + "/invocations", content=body, headers={**CSV, "accept": accept})
+        assert (response.status_code, response.headers["content-type"]) == (200, accept)
+    large = httpx.post(url + "/invocations", content=body * 4000, headers=CSV, timeout=60)
+    assert len(large.text.split()) == 15 * 4000
+    assert server.stop(seconds=5) == 0
+
+
+def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(image, ml, run, tmp_path):
+    """SageMaker then unloads models and tries again; nothing is killed, nothing lost."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30_000, 4)).astype(np.float32)
+    forest = RandomForestRegressor(16, random_state=0).fit(x, rng.normal(size=len(x)))
+    save_model(tmp_path / "big" / "model", forest, x)
+    http = free_port()
+    server = run(
+        "--read-only", "--user", "12345", "--memory=512m", "--memory-swap=512m",
+        "-e", "SAGEMAKER_MULTI_MODEL=true", *ports(http, free_port()),
+        "-v", f"{tmp_path}:/opt/ml/models:ro", image, "serve",
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{http}"
+    server.wait_until_ready(url)
+    with httpx.Client(base_url=url, timeout=30) as client:
+
+        def load(name):
+            document = {"model_name": name, "url": "/opt/ml/models/big/model"}
+            return client.post("/models", json=document)
+
+        names = []
+        while (response := load(f"m{len(names)}")).status_code == 200:
+            names.append(f"m{len(names)}")
+            assert len(names) < 200
+        assert response.status_code == 507
+        assert "unload a model" in response.json()["error"]
+        assert len(names) >= 2
+        for name in names:
+            answer = client.post(f"/models/{name}/invoke", content="1,2,3,4", headers=CSV)
+            assert answer.status_code == 200
+        assert client.delete(f"/models/{names[0]}").status_code == 200
+        assert load("again").status_code == 200
+        assert client.get("/ping").status_code == 200
+    assert server.state("OOMKilled") == "false"
+    assert server.stop(seconds=10) == 0
 
 
 def test_the_kernel_was_compiled_ahead_and_is_found(image, ml, run):

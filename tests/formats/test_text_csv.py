@@ -1,17 +1,22 @@
-"""text/csv: one table of cases, and the two parsers against each other."""
+"""text/csv: one table of cases; parsers and sizes of blocks against each other."""
+
+import csv
+import io
+import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import text_csv
+from mlserver_forest.formats import csv_blocks, csv_numbers, text_csv
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema import Schema
 
-TWO = Schema(("a", "b"), "regression")
-ONE = Schema(("a",), "regression")
+TWO = Schema(("a", "b"), "regression", datatype="FP64")
+ONE = Schema(("a",), "regression", datatype="FP64")
+FOUR = Schema(("a", "b", "c", "d"), "regression")
 OPEN = Schema((), "unknown", datatype="FP64")
 NAN = float("nan")
 
@@ -31,6 +36,14 @@ NAN = float("nan")
         (b"0.1,1e-400", [[0.1, 0.0]]),
         (b"1,2\n\n\n", [[1, 2]]),
         (b"1,2\n" * 40, [[1, 2]] * 40),
+        (b"1,2\r3,4\r", [[1, 2], [3, 4]]),
+        (b"+1,.5\n1.,1e5", [[1, 0.5], [1, 1e5]]),
+        (b'"1\n","2"\n3,4', [[1, 2], [3, 4]]),
+        (b'"1,2\n"\n'.replace(b",", b'","'), [[1, 2]]),
+        (b"1,NaN\nnan, 2", [[1, NAN], [NAN, 2]]),
+        (b",\n,", [[NAN, NAN], [NAN, NAN]]),
+        (bytearray(b"1,2\n3,4\n"), [[1, 2], [3, 4]]),
+        (bytearray(b'"1",2\n3,4\n'), [[1, 2], [3, 4]]),
     ],
 )
 def test_rows_are_read(body, expected):
@@ -56,6 +69,12 @@ def test_rows_are_read(body, expected):
         (b"1,\xff", "byte 3 of the body is not UTF-8"),
         (b'1,"2', "line 1 is not CSV: unexpected end of data"),
         (b"1," + b"x" * 500, "'" + "x" * 39 + "... is not a number"),
+        (b"1,2\n1,1e999", "row 2, column 2 (b): inf is not a finite FP64 number"),
+        (b"1e999,2\n1,red", "row 1, column 1 (a): inf is not a finite FP64 number"),
+        (b"1,2\x00", "row 1, column 2 (b): '2\\x00' is not a number"),
+        (b'"1"2,3', "line 1 is not CSV: ',' expected after"),
+        (b'1,"\n\n2"\n3,"', "line 4 is not CSV: unexpected end of data"),
+        (b"1,2\n" * 40 + b"\xff,1", "byte 161 of the body is not UTF-8"),
     ],
 )
 def test_a_fault_is_named_with_its_place(body, fault):
@@ -97,6 +116,51 @@ def test_a_model_that_names_no_features_takes_any_width_but_one_width():
         text_csv.decode(b"1,2,3\n4,5", OPEN, {})
 
 
+@pytest.mark.parametrize("body", [b"1\n\n3\n", b"1\r\n\r\n3", b'"1"\n\n3'])
+def test_with_one_feature_an_empty_line_is_a_missing_value(body):
+    assert np.array_equal(text_csv.decode(body, ONE, {}), [[1], [NAN], [3]], equal_nan=True)
+
+
+def test_numbers_come_in_the_dtype_of_the_schema():
+    decoded = text_csv.decode(b"0.1,2,3,4", FOUR, {})
+    assert decoded.dtype == np.float32
+    assert decoded.tobytes() == np.array([[0.1, 2, 3, 4]], np.float32).tobytes()
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"header": "absent"}, {"label_size": "0"}, {"charset": "x"}]
+)
+def test_parameters_that_change_nothing_are_taken(parameters):
+    assert np.array_equal(text_csv.decode(b"1,2", TWO, parameters), [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fault"),
+    [
+        ({"header": "yes"}, "header is 'yes'; expected header=present or header=absent"),
+        ({"label_size": "1"}, "label_size is '1'; rows to be predicted have no label"),
+    ],
+)
+def test_other_parameters_are_refused(parameters, fault):
+    with pytest.raises(InvalidInput) as caught:
+        text_csv.decode(b"1,2", TWO, parameters)
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("last", "fault"),
+    [
+        (b"1,x", "row 3, column 2 (a): 'x' is not a number"),
+        (b"1,1e999", "row 3, column 2 (a): inf is not a finite FP64 number"),
+        (b"1", "row 3 has 1 values; the model expects 2 (a, b)"),
+    ],
+)
+def test_behind_a_header_a_place_is_that_in_the_body(last, fault):
+    with pytest.raises(InvalidInput) as caught:
+        text_csv.decode(b"b,a\n1,2\n" + last, TWO, {"header": "present"})
+    assert fault in str(caught.value)
+
+
 fields = st.one_of(
     st.floats(width=32).map(repr),
     st.floats().map(repr),
@@ -128,19 +192,210 @@ def test_a_row_decodes_the_same_alone_and_in_a_batch(rows):
 
 @given(st.lists(st.tuples(st.floats(width=64), st.floats(width=64)), min_size=1, max_size=40))
 def test_numbers_are_read_as_python_reads_them(rows):
+    rows = [[value if np.isfinite(value) else NAN for value in row] for row in rows]
     body = "\n".join(f"{a!r},{b!r}" for a, b in rows).encode()
     assert np.array_equal(text_csv.decode(body, TWO, {}), rows, equal_nan=True)
+
+
+def outcome(body, schema, parameters):
+    """The numbers to the last bit, or the refusal."""
+    try:
+        decoded = text_csv.decode(body, schema, parameters)
+    except InvalidInput as error:
+        return str(error)
+    return decoded.shape, np.where(np.isnan(decoded), NAN, decoded).tobytes()
+
+
+def with_blocks(size, parser, body, schema, parameters):
+    """The outcome with blocks of ``size`` bytes, and with one parser wherever it can."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_blocks, "BLOCK_BYTES", size)
+        patch.setattr(text_csv, "BLOCK_BYTES", size)
+        for name, value in PARSERS[parser].items():
+            patch.setattr(csv_numbers, name, value)
+        return outcome(body, schema, parameters)
+
+
+EVERYTHING = 2**20
+PARSERS = {
+    "csv.reader": {"_PLAIN": b""},
+    "Python": {"_FEW_LINES": EVERYTHING},
+    "NumPy": {"_FEW_LINES": 0, "_SHORT": EVERYTHING},
+    "Arrow": {"_FEW_LINES": 0, "_SHORT": 0},
+}
+numbers = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False, width=32).map(repr),
+    st.sampled_from(
+        ["1", "+2", ".5", "1e5", " 1 ", "nan", "", "\t3", '"4"', '"5\n"', '"\r\n6"', '""']
+    ),
+)
+odd = st.one_of(
+    st.sampled_from(['"1"2', '"', "é", "1e999", "1_0", "\0", "\r", "1\r2", "-nan", "a", "b"]),
+    fields,
+)
+ends = st.sampled_from(["\n"] * 9 + ["\r\n", "\r"])
+
+
+@st.composite
+def bodies(draw, width):
+    """Rows of odd spellings, all in quotes now and then, and seldom a fault."""
+    is_quoted = draw(st.booleans())
+    faults = draw(st.sampled_from([0, 0, 1]))
+    rows = draw(st.lists(st.tuples(st.lists(numbers, min_size=width, max_size=width), ends)))
+    for _ in range(faults if rows else 0):
+        row, _ = draw(st.sampled_from(rows))
+        row[draw(st.integers(0, width - 1))] = draw(odd)
+    body = "".join(
+        ",".join(f'"{field}"' if is_quoted and '"' not in field else field for field in row) + end
+        for row, end in rows
+    )
+    return (body + draw(st.sampled_from(["", "", "\n\n", "1", "1,2"]))).encode()
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.tuples(st.sampled_from([ONE, OPEN]), bodies(1)),
+        st.tuples(st.sampled_from([TWO, OPEN]), bodies(2)),
+    ),
+    st.booleans(),
+    st.integers(1, 40),
+    st.sampled_from([*PARSERS]),
+)
+def test_neither_blocks_nor_parsers_change_an_answer(case, has_header, size, parser):
+    schema, body = case
+    parameters = {"header": "present"} if has_header else {}
+    if has_header:
+        body = ",".join(schema.feature_names[::-1]).encode() + b"\n" + body
+    expected = outcome(body, schema, parameters)
+    assert with_blocks(size, parser, body, schema, parameters) == expected
+    assert with_blocks(EVERYTHING, parser, body, schema, parameters) == expected
+
+
+@pytest.mark.parametrize("size", range(1, 60))
+def test_a_quoted_field_may_hold_the_line_end_where_a_block_is_cut(size):
+    body = b'1,2\n3,"4\n"\n"\r\n5",6\r\n"7\n\n",8\n9,10\n'
+    expected = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+    shape, numbers = with_blocks(size, "Arrow", body, TWO, {})
+    assert shape == (5, 2)
+    assert numbers == np.array(expected, np.float64).tobytes()
+
+
+@pytest.mark.parametrize("few_lines", [0, EVERYTHING])
+@settings(deadline=None)
+@given(st.lists(st.text("01+-.eEnaN ", min_size=1, max_size=7), min_size=1, max_size=9))
+def test_a_parser_reads_what_python_reads(few_lines, texts):
+    """Spelling by spelling: what ``float()`` refuses is refused, and all else is the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_numbers, "_FEW_LINES", few_lines)
+        patch.setattr(csv_numbers, "_SHORT", 0)
+        for text in texts:
+            parsed = csv_numbers.PlainNumbers(1).parse(f"{text}\n".encode())
+            number = text_csv.parse_number(text)
+            if text.strip():
+                assert (parsed is None) == (number is None)
+            if parsed is not None:
+                assert np.array_equal(parsed, [[number]], equal_nan=True)
+
+
+def test_large_bodies_are_read_in_blocks():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60_000, 4)).astype(np.float32)
+    text = io.StringIO()
+    csv.writer(text).writerows(rows.tolist())
+    body = text.getvalue().encode()
+    assert len(body) > 3 * csv_blocks.BLOCK_BYTES
+    assert np.array_equal(text_csv.decode(body, FOUR, {}), rows)
+    named = text_csv.decode(b"d,c,b,a\r\n" + body, FOUR, {"header": "present"})
+    assert np.array_equal(named, rows[:, ::-1])
+    with pytest.raises(InvalidInput, match=r"row 60001, column 3 \(c\): 'x' is not a number"):
+        text_csv.decode(body + b"1,2,x,4", FOUR, {})
+
+
+MANY = 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"1" * MANY, "the row that ends in line 1 has more than 262400 bytes"),
+        (b"1,2,3,4\n" + b"5," * (MANY // 2), "the row that ends in line 2 has more than"),
+        (b"," * 1_000_000, "the row that ends in line 1 has more than"),
+        (b"," * 10_000, "row 1 has 10001 values; the model expects 4 (a, b, c, d)"),
+        (b"1,2,3," + b"4" * 200_000, "line 1 is not CSV: field larger than field limit (131072)"),
+        (b"1,2,3,4\n" * 9999 + b"1,2,3," + b"4" * 200_000, "line 10000 is not CSV: field larger"),
+        (b'1,2,3,"' + b"4\n" * (MANY // 2), "is not CSV: field larger than field limit"),
+        (b'"\n",' * (MANY // 4), "has more than 262400 bytes"),
+        (b"\0" * MANY, "the row that ends in line 1 has more than"),
+        (b"\xff" * MANY, "the row that ends in line 1 has more than"),
+        (b" " * MANY, "the body is empty"),
+        (b"\n" * MANY, "the body is empty"),
+        (b"\r\n" * (MANY // 2) + b"1,2,3,4", "row 1 has 0 values"),
+        (b"1,2,3,4\n" * (MANY // 8) + b"\n1,2,3,4", "row 1048577 has 0 values"),
+    ],
+)
+def test_a_large_body_of_nonsense_is_refused_in_little_memory(body, fault):
+    tracemalloc.start()
+    with pytest.raises(InvalidInput) as caught:
+        text_csv.decode(body, FOUR, {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fault in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert peak < 4 * len(body) + 2**23
+
+
+def answers(*columns, are_selected=False):
+    names = ("predict", "predict_proba", "more")
+    found = Predictions(dict(zip(names, columns, strict=False)), are_selected)
+    return b"".join(text_csv.encode(found)).decode()
+
+
+def labels(*texts):
+    return np.array(texts, dtype=object)
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (["setosa", "virginica"], b"setosa\nvirginica\n"),
-        ([1, 2], b"1\n2\n"),
-        ([0.1, 1e-20], b"0.1\n1e-20\n"),
-        (["a,b", 'c"d', "é"], '"a,b"\n"c""d"\né\n'.encode()),
-        ([[0.5, 1e-7], [2.0, 3.0]], b"0.5,1e-07\n2.0,3.0\n"),
+        (labels("setosa", "virginica"), "setosa\nvirginica\n"),
+        (np.array([1, 2]), "1\n2\n"),
+        (np.array([True, False]), "True\nFalse\n"),
+        (np.array([0.1, 1e-20, 1e16, NAN]), "0.1\n1e-20\n1e+16\nnan\n"),
+        (labels("a,b", 'c"d', "é", "e\nf", "g\rh", ""), '"a,b"\n"c""d"\né\n"e\nf"\n"g\rh"\n""\n'),
+        (np.array([[0.5, 1e-7], [2.0, 3.0]]), "0.5,1e-07\n2.0,3.0\n"),
+        (np.array([["a", "b,c"]], dtype=object), 'a,"b,c"\n'),
     ],
 )
 def test_answers_are_one_per_line(values, expected):
-    assert text_csv.encode(Predictions(values, True, {})) == expected
+    assert answers(values) == expected
+
+
+def test_chosen_outputs_stand_side_by_side_and_lists_as_python_writes_them():
+    probabilities = np.array([[0.1, 0.9], [1.0, NAN]])
+    assert answers(labels("x", "y,z"), probabilities, np.array([1, 0]), are_selected=True) == (
+        'x,"[0.1, 0.9]",1\n"y,z","[1.0, nan]",0\n'
+    )
+    assert answers(probabilities, are_selected=True) == '"[0.1, 0.9]"\n"[1.0, nan]"\n'
+    assert answers(probabilities[:, :1], are_selected=True) == "[0.1]\n[1.0]\n"
+    assert answers(np.array([["a", "b"]], dtype=object), are_selected=True) == "\"['a', 'b']\"\n"
+
+
+@given(st.lists(st.tuples(st.text(max_size=4), st.floats()), min_size=1, max_size=9))
+def test_any_csv_reader_reads_the_answers_back(rows):
+    written = answers(labels(*(text for text, _ in rows)), np.array([number for _, number in rows]))
+    read = list(csv.reader(io.StringIO(written, newline=""), strict=True))
+    assert read == [[text, repr(number)] for text, number in rows]
+
+
+def test_many_answers_are_written_in_blocks():
+    blocks = list(text_csv.encode(Predictions({"predict": np.arange(10_000)})))
+    assert len(blocks) == 3
+    assert b"".join(blocks) == b"".join(b"%d\n" % value for value in range(10_000))
+
+
+def test_wide_answers_are_written_in_smaller_blocks():
+    rows = np.random.default_rng(0).random((300, 1000))
+    blocks = list(text_csv.encode(Predictions({"predict_proba": rows})))
+    assert max(map(len, blocks)) < 2**19
+    assert np.array_equal(np.loadtxt(io.BytesIO(b"".join(blocks)), delimiter=","), rows)

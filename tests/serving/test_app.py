@@ -1,8 +1,10 @@
 """The application in this process: before it is ready, and when a runtime fails."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
+import prometheus_client
 import pytest
 from mlserver import MLModel, ModelSettings, Settings
 from mlserver.registry import MultiModelRegistry
@@ -10,6 +12,10 @@ from mlserver.registry import MultiModelRegistry
 from mlserver_forest.schema import Schema
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.data_plane import GuardedDataPlane
+from mlserver_forest.serving.invocations import Invocations
+from mlserver_forest.serving.metrics import Metrics
+from mlserver_forest.serving.models import Served
+from mlserver_forest.serving.sagemaker import ContainerRoutes, OneModelRoutes
 
 CSV = {"content-type": "text/csv"}
 
@@ -33,15 +39,17 @@ def application(registry):
     async def v2(scope, receive, send):
         raise RuntimeError("secret detail")
 
-    return Application(
-        GuardedDataPlane(Settings(parallel_workers=0), registry),
-        "failing",
-        Schema(("a", "b"), "regression"),
-        v2,
-        lambda: (b"", "text/plain"),
-        default_accept=None,
-        max_body_bytes=1000,
+    metrics = Metrics(prometheus_client.CollectorRegistry())
+    data_plane = GuardedDataPlane(
+        Settings(parallel_workers=0), registry, metrics, needs_model=True
     )
+    invocations = Invocations(
+        data_plane, default_accept=None, default_outputs=(), is_batch=False, timeout_seconds=60
+    )
+    model = Served("failing", Path("/nowhere"), Schema(("a", "b"), "regression"))
+    container = ContainerRoutes(data_plane, {}, metrics.text, {})
+    table = {**container.table(), **OneModelRoutes(model, invocations).table()}
+    return Application(table, v2, metrics, max_body_bytes=1000)
 
 
 def call(application, method, path, **more):
@@ -61,20 +69,20 @@ def test_before_a_model_is_ready_ping_says_503_with_an_empty_body(application):
 def test_before_a_model_is_ready_an_invocation_says_when_to_try_again(application):
     response = call(application, "POST", "/invocations", content=b"1,2", headers=CSV)
     assert response.status_code == 503
-    assert response.json() == {
-        "error": "the model is still being loaded; try again when /ping says 200"
-    }
+    assert response.json()["error"] == (
+        "the model is still being loaded; try again when /ping says 200"
+    )
 
 
 def test_a_failure_inside_is_a_500_that_tells_the_log_and_not_the_client(
     application, registry, caplog
 ):
     asyncio.run(registry.load(ModelSettings(name="failing", implementation=Failing)))
-    for path in ("/invocations", "/v2/models/failing/infer"):
+    for path in ("/invocations", "/v2/models/failing"):
         caplog.clear()
         response = call(application, "POST", path, content=b"1,2", headers=CSV)
         assert response.status_code == 500
-        assert response.json() == {
-            "error": "the server failed on this request; its log has the reason"
-        }
+        assert response.json()["error"] == (
+            "the server failed on this request; its log has the reason"
+        )
         assert "secret detail" in caplog.text

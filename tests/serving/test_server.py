@@ -28,7 +28,7 @@ def invoke(server, content, headers, **more):
 def error_of(response):
     assert response.headers["content-type"] == "application/json"
     document = response.json()
-    assert set(document) == {"error"}
+    assert set(document) == {"error", "request_id"}
     assert "Traceback" not in document["error"]
     return document["error"]
 
@@ -310,7 +310,7 @@ def test_an_unknown_model_is_a_404(iris_server):
 @pytest.mark.parametrize(
     ("method", "path", "status", "fault"),
     [
-        ("GET", "/", 404, "there is no '/'; the routes are /ping, /invocations, /metrics, /v2"),
+        ("GET", "/", 404, "there is no '/'; the routes are /ping, /execution-parameters"),
         ("GET", "/v2/nothing", 404, "GET /v2/nothing: Not Found"),
         ("GET", "/invocations", 405, "GET is not allowed on /invocations; use POST"),
         ("DELETE", "/ping", 405, "DELETE is not allowed on /ping; use GET, HEAD, POST"),
@@ -318,7 +318,8 @@ def test_an_unknown_model_is_a_404(iris_server):
 )
 def test_a_wrong_route_is_answered_in_the_same_shape(iris_server, method, path, status, fault):
     response = httpx.request(method, iris_server.url + path)
-    assert (response.status_code, error_of(response)) == (status, fault)
+    assert response.status_code == status
+    assert error_of(response).startswith(fault)
 
 
 def test_metrics_count_both_routes_on_the_same_port(iris_server):
@@ -490,18 +491,21 @@ def test_a_taken_port_is_refused_at_start(start_serve, model_dir):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "image/png"), ("MAX_CONTENT_LENGTH", "1G")],
+    [
+        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "image/png"),
+        ("MAX_CONTENT_LENGTH", "1G"),
+        ("MODEL_SERVER_TIMEOUT", "soon"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "101"),
+        ("SAGEMAKER_MULTI_MODEL", "maybe"),
+        ("FOREST_LOG_FORMAT", "xml"),
+        ("FOREST_EMF", "perhaps"),
+    ],
 )
 def test_an_impossible_variable_is_refused_at_start(start_serve, model_dir, variable, value):
     code, line = refused(start_serve(model_dir, **{variable: value}))
     assert code == 1
     assert line.startswith(f"serve: {variable} is '{value}'; expected")
-
-
-def test_a_multi_model_endpoint_is_refused_at_start(start_serve, model_dir):
-    code, line = refused(start_serve(model_dir, SAGEMAKER_MULTI_MODEL="true"))
-    assert code == 1
-    assert line.startswith("serve: SAGEMAKER_MULTI_MODEL is true, but this version serves one")
 
 
 @pytest.fixture

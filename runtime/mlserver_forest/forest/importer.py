@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlserver_forest.errors import UnsupportedEstimator
@@ -93,7 +93,9 @@ def _xgboost_estimator(estimator: Any) -> ImportedModel:
 
 def _xgboost_booster(booster: Any, estimator: Any = None) -> ImportedModel:
     forest, n_classes = xgboost_booster.import_booster(booster)
-    return _boosted(forest, booster.feature_names, n_classes, estimator)
+    # XGBoost takes what a sparse matrix leaves out as missing (DMatrix); no other library does.
+    imported = _boosted(forest, booster.feature_names, n_classes, estimator)
+    return replace(imported, schema=replace(imported.schema, absent_is_missing=True))
 
 
 def _lightgbm_estimator(estimator: Any) -> ImportedModel:

@@ -1,116 +1,149 @@
-"""application/json: rows in every shape that SageMaker's algorithms take.
+"""application/json: rows in every shape that SageMaker's algorithms, pandas and MLflow take.
 
-Read: ``[[1, 2], [3, 4]]``, one row ``[1, 2]``, ``{"instances": [[1, 2]]}``,
-``{"instances": [{"features": [1, 2]}]}`` and ``{"instances": [{"name": 1}]}``. ``null``
-is a missing value. Written: ``{"predictions": [{...}]}``.
+Read: a list of instances (see ``json_rows``), bare or as ``{"instances": [...]}``; one row
+``[1, 2]`` or one instance; pandas' records, bare or as ``dataframe_records``, and its split
+``{"columns": [...], "index": [...], "data": [[...]]}``, bare or as ``dataframe_split``.
+``null`` is a missing value. Written: ``{"predictions": [{...}]}``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats import json_blocks
+from mlserver_forest.formats.json_blocks import LargeArray, whole
+from mlserver_forest.formats.json_rows import JsonRows, is_envelope, shown
+from mlserver_forest.formats.json_scan import SIZES
+from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 
 _SHAPES = (
     'expected [[...], ...], {"instances": [[...], ...]}, '
-    '{"instances": [{"features": [...]}, ...]}, {"instances": [{"name": value, ...}, ...]} '
-    'or a V2 request with "inputs"'
+    '{"instances": [{"features": [...]}, ...]}, {"instances": [{"name": value, ...}, ...]}, '
+    '{"columns": [...], "data": [[...], ...]} or a V2 request with "inputs"'
 )
+_LISTS = ("instances", "dataframe_records")
+_SPLIT = "dataframe_split"
+# SageMaker's algorithms and TensorFlow Serving let these stand beside the instances.
+_IGNORED = {"configuration", "signature_name"}
 
 
-def parse(body: bytes) -> Any:
-    """Parse JSON text.
+def parse(body: Body) -> Any:
+    """Parse JSON text; in a large document, each large array is a ``LargeArray``.
 
     Raises:
         InvalidInput: with the parser's reason and place.
+        PayloadTooLarge: if a row, or what is no row, takes megabytes.
     """
-    if not body or body.isspace():
+    if not body or (len(body) <= SIZES.whole and body.isspace()):
         raise InvalidInput(f"the body is empty; {_SHAPES}")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"the body is not JSON: {error}") from error
+    return json_blocks.loads(body)
 
 
-def decode(document: Any, schema: Schema) -> NDArray[np.float64]:
+def decode(document: Any, schema: Schema) -> NDArray[Any]:
     """Read rows from a parsed document.
 
     Returns:
-        float64 (n_samples, n_features), NaN where a value is null.
+        C-contiguous (n_samples, n_features) in the dtype of the schema, NaN where a value
+        is null.
 
     Raises:
         InvalidInput: naming row and column, what came and what was expected.
+        PayloadTooLarge: if sparse rows are out of proportion to the body.
     """
-    instances = document.get("instances") if isinstance(document, dict) else document
-    if not isinstance(instances, list):
-        came = f"an object with {quoted(list(document))}" if isinstance(document, dict) else None
-        raise InvalidInput(f"the body is {came or quoted(document)}; {_SHAPES}")
-    if not instances:
-        raise InvalidInput(f"there is no row; expected rows of {schema.describe()} values")
-    if not isinstance(instances[0], list | dict):
-        return _matrix([instances], schema)
-    if isinstance(instances[0], dict):
-        instances = [_features(row, instance, schema) for row, instance in enumerate(instances)]
-    return _matrix(instances, schema)
+    instances, columns = _find(document, schema)
+    if isinstance(instances, LargeArray):
+        rows = JsonRows(schema, instances.n_bytes, columns)
+        for block in instances.blocks():
+            rows.append(block)
+    else:
+        rows = JsonRows(schema, 0, columns)
+        if instances:
+            rows.append(instances)
+    json_blocks.read_rest(document)
+    return rows.finish()
 
 
-def encode(predictions: Predictions) -> bytes:
-    """``{"predictions": [...]}`` with one object per row.
-
-    A class is ``{"predicted_label": ..., "probabilities": [...]}``, a number
-    ``{"score": ...}``; the keys are those of SageMaker's own algorithms. An outlier or
-    inlier is ``{"predicted_label": ..., "score_samples": ..., "decision_function": ...}``.
-    """
-    key = "predicted_label" if predictions.are_labels else "score"
-    names = (key, *predictions.scores)
-    columns = (predictions.values, *predictions.scores.values())
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return orjson.dumps({"predictions": rows})
+def encode(predictions: Predictions) -> Iterator[bytes]:
+    """``{"predictions": [...]}`` with one object per row, keyed by output."""
+    opening = b'{"predictions":['
+    for block in predictions.blocks():
+        yield opening + orjson.dumps(as_objects(block))[1:-1]
+        opening = b","
+    yield b"]}"
 
 
-def _features(row: int, instance: Any, schema: Schema) -> Any:
-    """The values of one instance in the order of the schema."""
-    if not isinstance(instance, dict):
-        raise InvalidInput(f"row {row + 1} is {quoted(instance)}; the first row is an object")
-    if "features" in instance and "features" not in schema.feature_names:
-        return instance["features"]
-    names = tuple(instance)
-    values = tuple(instance.values())
-    if names == schema.feature_names:
-        return values
-    return [values[position] for position in schema.positions(names, f"row {row + 1}")]
+def as_objects(block: Predictions) -> list[dict[str, Any]]:
+    """Each row as an object, keyed by output."""
+    columns = [column.tolist() for column in block.columns.values()]
+    return [dict(zip(block.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _matrix(rows: Sequence[Any], schema: Schema) -> NDArray[np.float64]:
-    schema = schema.of_width(len(rows[0]) or 1 if isinstance(rows[0], list) else 1)
-    try:
-        matrix = np.array(rows)
-    except ValueError:  # Ragged rows: read one by one, to name the row.
-        matrix = np.empty(0)
-    if matrix.ndim == 2 and matrix.shape[1] == schema.n_features and matrix.dtype.kind in "iufb":
-        return matrix.astype(np.float64)
-    return np.array([_row(row, values, schema) for row, values in enumerate(rows)])
+def _find(document: Any, schema: Schema) -> tuple[Sequence[Any] | LargeArray, list[str] | None]:
+    """The instances of a document, and their columns where it names them."""
+    if not isinstance(document, dict):
+        return _instances(document), None
+    for name in _LISTS:
+        if is_envelope(document, name, schema):
+            _check_beside(document, {name} | _IGNORED)
+            return _instances(document[name], name), None
+    if is_envelope(document, _SPLIT, schema):
+        _check_beside(document, {_SPLIT} | _IGNORED)
+        return _split(document[_SPLIT])
+    if "columns" in document and isinstance(document.get("data"), list | LargeArray):
+        return _split(document)
+    if _is_instance(document, schema):
+        return [document], None
+    raise InvalidInput(f"the body is an object with {shown(list(document))}; {_SHAPES}")
 
 
-def _row(row: int, values: Any, schema: Schema) -> list[float]:
-    if not isinstance(values, list | tuple):
-        raise InvalidInput(f"row {row + 1} is {quoted(values)}; expected a list of numbers")
-    if len(values) != schema.n_features:
+def _instances(value: Any, name: str = "") -> Sequence[Any] | LargeArray:
+    """A list of instances; of one, where it is a row."""
+    if not isinstance(value, list | LargeArray):
+        place = f'"{name}"' if name else "the body"
+        raise InvalidInput(f"{place} is {shown(value)}; {_SHAPES}")
+    is_row = not isinstance(next(iter(value), []), list | dict)
+    return [whole(value)] if is_row else value
+
+
+def _split(frame: Any) -> tuple[Sequence[Any] | LargeArray, list[str] | None]:
+    """A frame as pandas' ``to_json(orient="split")`` writes it."""
+    data = frame.get("data") if isinstance(frame, dict) else None
+    if not isinstance(data, list | LargeArray):
         raise InvalidInput(
-            f"row {row + 1} has {len(values)} values; the model expects {schema.describe()}"
+            f'"{_SPLIT}" is {shown(frame)}; expected {{"columns": [...], "data": [[...], ...]}}'
         )
-    return [_number(row, column, value, schema) for column, value in enumerate(values)]
+    _check_beside(frame, {"columns", "index", "data"})
+    return data, _names(whole(frame.get("columns")))
 
 
-def _number(row: int, column: int, value: Any, schema: Schema) -> float:
-    if value is None:
-        return float("nan")
-    if not isinstance(value, int | float):
-        raise InvalidInput(f"{schema.locate(row, column)}: {quoted(value)} is not a number")
-    return float(value)
+def _names(columns: Any) -> list[str] | None:
+    """Column names; none where pandas has counted the columns."""
+    is_list = isinstance(columns, list)
+    if columns is None or (is_list and columns == list(range(len(columns)))):
+        return None
+    if not is_list or not all(isinstance(name, str) for name in columns):
+        raise InvalidInput(
+            f'"columns" is {shown(columns)}; expected the names of the features, or null'
+        )
+    return list(columns)
+
+
+def _is_instance(document: dict[str, Any], schema: Schema) -> bool:
+    if is_envelope(document, "features", schema) or is_envelope(document, "data", schema):
+        return True
+    values = document.values()
+    return bool(values) and not any(isinstance(v, list | dict | LargeArray) for v in values)
+
+
+def _check_beside(document: dict[str, Any], known: Collection[str]) -> None:
+    unknown = [name for name in document if name not in known]
+    if unknown:
+        raise InvalidInput(
+            f"the body has {shown(unknown)}, which this server does not read; "
+            f"expected {', '.join(sorted(known))}"
+        )

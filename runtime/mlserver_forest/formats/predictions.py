@@ -1,7 +1,13 @@
 """What the encoders write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+# Rows that are written at a time, so that no other request waits for a large answer.
+BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,13 +15,21 @@ class Predictions:
     """A model's answers, one per input row and in the rows' order.
 
     Attributes:
-        values: a class label (string, integer or boolean), a regression's number, or a
-            row of numbers where there are several targets.
-        are_labels: whether ``values`` are class labels.
-        scores: what the model gives beside them, by name: ``probabilities``, per row in
-            the order of the schema's classes, or an anomaly detector's scores.
+        columns: by the name of the output, in the order in which they are written:
+            (n,) labels (strings, as an object array, integers or booleans) or numbers, or
+            (n, k) rows of them.
+        are_selected: whether the request or the operator chose the outputs by name.
     """
 
-    values: Sequence[str | int | float | Sequence[float]]
-    are_labels: bool
-    scores: Mapping[str, Sequence[float | Sequence[float]]]
+    columns: Mapping[str, NDArray[Any]]
+    are_selected: bool = False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def blocks(self) -> Iterator["Predictions"]:
+        """The rows, some thousands at a time."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            columns = {name: column[rows] for name, column in self.columns.items()}
+            yield Predictions(columns, self.are_selected)

@@ -5,60 +5,77 @@ byte order mark is skipped; an empty field or ``nan`` is a missing value. With t
 parameter ``header=present`` the first line names the columns, in any order.
 """
 
-import csv
-import io
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.csv_blocks import BLOCK_BYTES, CsvBlocks
+from mlserver_forest.formats.csv_numbers import PlainNumbers
+from mlserver_forest.formats.matrix import Body, Matrix, check_expansion
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PLAIN = b"0123456789+-.eE,\n"
-# Above this many lines NumPy's parser beats Python's float(); measured at 4 to 28 columns.
-_FEW_LINES = 32
+_QUOTED = ',"\r\n'
+# About 300 KB of probabilities.
+_BLOCK_CELLS = 2**14
 
 
-def decode(body: bytes, schema: Schema, parameters: Mapping[str, str]) -> NDArray[np.float64]:
+def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
     """Read rows of numbers.
 
     Args:
         body: the text, UTF-8.
         schema: the features that the columns stand for, in their order.
-        parameters: of the media type; ``header=present`` is the one that counts.
+        parameters: of the media type; ``header`` (present or absent) and ``label_size``
+            (0) are those that count.
 
     Returns:
-        float64 (n_samples, n_features), NaN where a field is empty.
+        (n_samples, n_features) in the dtype of the schema, NaN where a field is empty.
 
     Raises:
         InvalidInput: naming row and column, what came and what was expected.
     """
-    body = body.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n")
-    # With one feature an empty line is a row with a missing value; with more it is none.
-    body = body.removesuffix(b"\n") if schema.n_features == 1 else body.rstrip(b"\n")
-    if not body or body.isspace():
+    has_header = _has_header(parameters)
+    if len(body) <= BLOCK_BYTES and not has_header and not body.isspace():
+        values = PlainNumbers(schema.n_features or _commas(body) + 1).parse(body)
+        if values is not None:
+            check_expansion(len(values), values.shape[1], schema, len(body))
+            return schema.conform(values)
+    blocks = CsvBlocks(body, schema)
+    if blocks.is_blank():
         raise InvalidInput(f"the body is empty; expected rows of {schema.describe()} values")
-    if parameters.get("header", "").lower() == "present":
-        return _decode_named(body, schema)
-    schema = schema.of_width(body.partition(b"\n")[0].count(b",") + 1)
-    if not body.translate(None, _PLAIN):
-        numbers = _plain_numbers(body, schema.n_features)
-        if numbers is not None:
-            return numbers
-    return _read_fields(_records(body), schema, schema.feature_names, first_row=1)
+    if has_header:
+        names = [name.strip() for name in next(blocks.records())]
+        return _gather(blocks, schema, _named_values(blocks, schema, names))
+    if not schema.feature_names:
+        schema = schema.of_width(_width(body, schema))
+        blocks = CsvBlocks(body, schema)
+    return _gather(blocks, schema, _values(blocks, schema, schema, n_before=0))
 
 
-def encode(predictions: Predictions) -> bytes:
-    """One label, number or row of numbers per line, each line ended, as AWS's sample answers."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        value if isinstance(value, list) else [value] for value in predictions.values
-    )
-    return text.getvalue().encode()
+def encode(predictions: Predictions) -> Iterator[bytes]:
+    """One row per line, each line ended, as AWS's sample answers.
+
+    A lone output that was not asked for by name is written as it is, several numbers of
+    a row side by side; outputs chosen by name follow AWS's XGBoost image: in the
+    order in which they were chosen, a list as quoted text, ``"[0.1, 0.9]"``.
+    """
+    cells = _Cells()
+    for block in predictions.blocks():
+        n_columns = sum(
+            column[0].size if column.ndim > 1 else 1 for column in block.columns.values()
+        )
+        lines = _lines(block, cells)
+        while text := "\n".join(islice(lines, _BLOCK_CELLS // n_columns + 1)):
+            yield (text + "\n").encode()
 
 
 def parse_number(field: str) -> float | None:
@@ -72,74 +89,149 @@ def parse_number(field: str) -> float | None:
         return None
 
 
-def _plain_numbers(body: bytes, width: int) -> NDArray[np.float64] | None:
-    """Parse digits, signs, points and commas fast; None where a closer look is needed."""
-    lines = body.split(b"\n")
-    try:
-        if len(lines) <= _FEW_LINES:
-            numbers = np.array([[float(field) for field in line.split(b",")] for line in lines])
-        else:
-            numbers = np.loadtxt(
-                io.BytesIO(body), np.float64, delimiter=",", comments=None, ndmin=2
-            )
-    except ValueError:
-        return None
-    return numbers if numbers.shape == (len(lines), width) else None
+class _Cells(dict[str, str]):
+    """Labels as cells hold them; a few stand in many rows."""
+
+    def __missing__(self, label: str) -> str:
+        cell = self[label] = _cell(label)
+        return cell
 
 
-def _decode_named(body: bytes, schema: Schema) -> NDArray[np.float64]:
-    records = _records(body)
-    names = [name.strip() for name in next(records)]
-    positions = schema.positions(names, "the header line")
-    return _read_fields(records, schema, names, first_row=2)[:, positions]
+def _cell(text: str) -> str:
+    if text and not any(character in text for character in _QUOTED):
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
-def _records(body: bytes) -> Iterator[list[str]]:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
+def _lines(block: Predictions, cells: _Cells) -> Iterator[str]:
+    columns = list(block.columns.values())
+    if len(columns) > 1:
+        return map(",".join, zip(*(_texts(column, cells) for column in columns), strict=True))
+    if columns[0].ndim == 1 or block.are_selected:
+        return _texts(columns[0], cells)
+    return (",".join(_texts(row, cells)) for row in columns[0])
+
+
+def _texts(column: NDArray[Any], cells: _Cells) -> Iterator[str]:
+    """The cells of a column, numbers as Python writes them."""
+    if column.ndim > 1:
+        return (_cell(str(row.tolist())) for row in column)
+    if column.dtype.kind in "OU":
+        return map(cells.__getitem__, column.tolist())
+    return map(repr, column.tolist())
+
+
+def _has_header(parameters: Mapping[str, str]) -> bool:
+    label_size = parameters.get("label_size", "0")
+    if label_size != "0":
         raise InvalidInput(
-            f"byte {error.start + 1} of the body is not UTF-8; send text/csv in UTF-8"
-        ) from error
-    records = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        try:
-            yield next(records)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InvalidInput(f"line {records.line_num} is not CSV: {error}") from error
+            f"label_size is {quoted(label_size)}; rows to be predicted have no label: "
+            "send the features alone, and label_size=0 or none"
+        )
+    header = parameters.get("header", "absent").lower()
+    if header not in {"present", "absent"}:
+        raise InvalidInput(f"header is {quoted(header)}; expected header=present or header=absent")
+    return header == "present"
+
+
+def _commas(body: Body) -> int:
+    """Those in the first line."""
+    newline = body.find(b"\n")
+    return body.count(b",", 0, len(body) if newline < 0 else newline)
+
+
+def _width(body: Body, schema: Schema) -> int:
+    """The columns that the first row of a model without names has."""
+    width = len(next(CsvBlocks(body, schema).records())) or 1
+    check_expansion(1, width, schema, len(body))
+    return width
+
+
+def _gather(
+    blocks: CsvBlocks, schema: Schema, values: Iterator[NDArray[np.float64]]
+) -> NDArray[Any]:
+    first = next(values, None)
+    if first is None:
+        raise InvalidInput(f"there is no row; expected rows of {schema.describe()} values")
+    if blocks.is_finished:
+        return schema.conform(first)
+    matrix = Matrix(schema, blocks.expected_rows(len(first)))
+    matrix.append(first)
+    for block in values:
+        matrix.append(block)
+    return matrix.finish()
+
+
+def _named_values(
+    blocks: CsvBlocks, schema: Schema, names: Sequence[str]
+) -> Iterator[NDArray[np.float64]]:
+    """Rows behind a header: checked as they stand in the body, in the order of the model."""
+    positions = schema.positions(names, "the header line")
+    sent = replace(schema, feature_names=tuple(names))
+    n_before = 1
+    for values in _values(blocks, schema, sent, n_before):
+        yield sent.conform(values, n_before)[:, positions]
+        n_before += len(values)
+
+
+def _values(
+    blocks: CsvBlocks, schema: Schema, sent: Schema, n_before: int
+) -> Iterator[NDArray[np.float64]]:
+    """Numbers, block by block, in the columns' order in the body.
+
+    Args:
+        blocks: the rows.
+        schema: as the model has it, for error messages.
+        sent: the same with the features in the order of the columns.
+        n_before: the rows before the first, for error messages.
+    """
+    plain = PlainNumbers(sent.n_features)
+    while not blocks.is_finished:
+        lines = blocks.lines()
+        values = plain.parse(lines)
+        if values is None:
+            values = _read_fields(blocks.records(), schema, sent, n_before)
+        else:
+            blocks.skip(lines, len(values))
+        n_before += len(values)
+        yield values
 
 
 def _read_fields(
-    records: Iterable[list[str]], schema: Schema, names: Sequence[str], first_row: int
+    records: Iterable[list[str]], schema: Schema, sent: Schema, n_before: int
 ) -> NDArray[np.float64]:
-    rows = []
-    for number, fields in enumerate(records, first_row):
-        record = fields or [""] if len(names) == 1 else fields
-        if len(record) != len(names):
-            raise InvalidInput(
-                f"row {number} has {len(record)} values; the model expects {schema.describe()}"
-            )
-        rows.append(_read_record(number, record, schema, names))
-    if not rows:
-        raise InvalidInput(f"there is no row; expected rows of {schema.describe()} values")
-    return np.array(rows)
+    numbers = array("d")
+    try:
+        for row, fields in enumerate(records, n_before):
+            numbers.extend(_read_record(row, fields, schema, sent))
+    except InvalidInput:
+        if numbers:  # A fault in a row before this one is named first.
+            sent.conform(np.array(numbers).reshape(-1, sent.n_features), n_before)
+        raise
+    return np.array(numbers).reshape(-1, sent.n_features)
 
 
-def _read_record(
-    number: int, record: Sequence[str], schema: Schema, names: Sequence[str]
-) -> list[float]:
+def _read_record(row: int, fields: list[str], schema: Schema, sent: Schema) -> list[float]:
+    record = fields or [""] if sent.n_features == 1 else fields
+    if len(record) != sent.n_features:
+        raise InvalidInput(
+            f"row {row + 1} has {len(record)} values; the model expects {schema.describe()}"
+        )
+    text = "".join(record)
+    if text.isascii() and "_" not in text:
+        with suppress(ValueError):
+            return [float(field or "nan") for field in record]
+    return _look_closely(row, record, sent)
+
+
+def _look_closely(row: int, record: list[str], sent: Schema) -> list[float]:
     values = []
     for column, field in enumerate(record):
         value = parse_number(field)
         if value is None:
             hint = ""
-            if {field.strip() for field in record} == set(schema.feature_names):
+            if {field.strip() for field in record} == set(sent.feature_names):
                 hint = "; for a header line send Content-Type: text/csv; header=present"
-            raise InvalidInput(
-                f"row {number}, column {column + 1} ({names[column]}): "
-                f"{quoted(field)} is not a number{hint}"
-            )
+            raise InvalidInput(f"{sent.locate(row, column)}: {quoted(field)} is not a number{hint}")
         values.append(value)
     return values

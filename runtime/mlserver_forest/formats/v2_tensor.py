@@ -1,16 +1,18 @@
-"""The tensors of the V2 protocol: lists (nested or flat) and shapes to arrays, and back."""
+"""The tensors of the V2 protocol: lists, nested or flat, and shapes to arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.formats.json_blocks import LargeArray
+from mlserver_forest.formats.json_rows import shown
 
 # https://github.com/kserve/open-inference-protocol, "Tensor Data Types".
-DTYPES = {
+DTYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
     "UINT8": np.dtype(np.uint8),
     "UINT16": np.dtype(np.uint16),
@@ -24,9 +26,18 @@ DTYPES = {
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
 }
+BYTES = "BYTES"
+# The values that are converted at a time.
+BLOCK = 16_384
 
-# Kinds of numbers that a tensor of a kind may be sent as.
-_ALLOWED = {"b": "b", "u": "iu", "i": "iu", "f": "iufb"}
+_MOST_VALUES = 2**62
+# What the values of a tensor may be, by the kind of its dtype.
+_ALLOWED: Mapping[str, set[type]] = {
+    "b": {bool},
+    "u": {int},
+    "i": {int},
+    "f": {int, float, bool, type(None)},
+}
 
 
 def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArray[Any]:
@@ -36,7 +47,7 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
         name: for error messages.
         datatype: a V2 name such as FP32.
         shape: what the sender declared.
-        data: an array of any layout, or a list, nested or flat, of numbers; in a
+        data: an array of any layout, or a sequence, nested or flat, of numbers; in a
             float tensor ``None`` stands for a missing value.
 
     Returns:
@@ -45,71 +56,155 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
     Raises:
         InvalidInput: if the data are not what datatype and shape declare.
     """
+    dtype = dtype_of(name, datatype)
+    if isinstance(data, np.ndarray):
+        array = data.astype(dtype, copy=False)
+    elif isinstance(data, list) and len(data) <= BLOCK:
+        array = _numbers(name, datatype, dtype, _flat(name, data)[0])
+    else:
+        array = _joined(_parts(name, datatype, dtype, data), dtype)
+    if array.size != size_of(shape):
+        raise InvalidInput(
+            f"input {shown(name)} declares shape {shown(list(shape))} but holds {array.size} values"
+        )
+    return reshaped(name, array, shape)
+
+
+def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
+    """The dtype of a datatype that holds numbers.
+
+    Raises:
+        InvalidInput: for one that does not.
+    """
     dtype = DTYPES.get(datatype)
     if dtype is None:
+        came = "BYTES, which is text" if datatype == BYTES else shown(datatype)
         raise InvalidInput(
-            f"input {name!r} has datatype {datatype}; the model reads {', '.join(DTYPES)}"
+            f"input {shown(name)} has datatype {came}; the model reads numbers: {', '.join(DTYPES)}"
         )
-    array = _numbers(name, datatype, dtype, data)
-    if any(length < 0 for length in shape) or array.size != _product(shape):
-        raise InvalidInput(
-            f"input {name!r} declares shape {list(shape)} but holds {array.size} values"
-        )
+    return dtype
+
+
+def size_of(shape: Sequence[int]) -> int:
+    """The values that a shape holds; -1 where none can."""
+    if any(length < 0 for length in shape):
+        return -1
+    size = 0 if 0 in shape else 1
+    for length in shape:
+        size *= length
+        if size > _MOST_VALUES:
+            return -1
+    return size
+
+
+def reshaped(name: str, array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """The array in a shape of the same size.
+
+    Raises:
+        InvalidInput: if no array can have the shape.
+    """
     try:
         return array.reshape(tuple(shape))
     except ValueError as error:  # More dimensions, or larger ones, than an array can have.
-        raise InvalidInput(f"input {name!r} has an impossible shape: {error}") from error
+        raise InvalidInput(f"input {shown(name)} has an impossible shape: {error}") from error
 
 
-def _numbers(name: str, datatype: str, dtype: np.dtype[Any], data: Any) -> NDArray[Any]:
-    if isinstance(data, np.ndarray):
-        return data.astype(dtype, copy=False)
+def _parts(name: str, datatype: str, dtype: np.dtype[Any], data: Any) -> Iterator[NDArray[Any]]:
+    inner: tuple[int, ...] | None = None
+    for block in _blocks(data):
+        values, lengths = _flat(name, block)
+        if inner is not None and lengths != inner:
+            raise _ragged(name)
+        inner = lengths
+        yield _numbers(name, datatype, dtype, values)
+
+
+def _blocks(data: Any) -> Iterator[Sequence[Any]]:
+    """The elements, some thousands at a time."""
+    if isinstance(data, LargeArray):
+        yield from data.blocks()
+    elif isinstance(data, str | bytes | dict) or not hasattr(data, "__getitem__"):
+        yield [data]
+    elif len(data):
+        first = data[0]
+        step = max(BLOCK // (len(first) or 1), 1) if isinstance(first, list) else BLOCK
+        for start in range(0, len(data), step):
+            yield data[start : start + step]
+
+
+def _flat(name: str, values: Sequence[Any]) -> tuple[Sequence[Any], tuple[int, ...]]:
+    """The numbers, and the lengths of the lists in which they were nested."""
+    lengths: tuple[int, ...] = ()
+    while values and isinstance(values[0], list):
+        if set(map(type, values)) != {list} or len(found := set(map(len, values))) != 1:
+            raise _ragged(name)
+        lengths += tuple(found)
+        values = list(chain.from_iterable(values))
+    return values, lengths
+
+
+def _ragged(name: str) -> InvalidInput:
+    return InvalidInput(
+        f"input {shown(name)} is no tensor of numbers: its lists have different lengths; "
+        "send the numbers in one flat list, row after row"
+    )
+
+
+def _numbers(name: str, datatype: str, dtype: np.dtype[Any], values: Sequence[Any]) -> NDArray[Any]:
+    allowed = _ALLOWED[dtype.kind]
+    # Types first: of a text among numbers NumPy would make an array of texts as long.
+    if not set(map(type, values)) <= allowed:
+        culprit = next(value for value in values if type(value) not in allowed)
+        raise InvalidInput(f"input {shown(name)} is declared {datatype} but holds {shown(culprit)}")
     try:
-        raw = np.array(data)
-        if raw.dtype.kind == "O" and dtype.kind == "f":
-            raw = np.array(data, dtype=np.float64) if _has_only_numbers(raw) else raw
-        if raw.dtype.kind == "f" and dtype.kind in "iu":
-            raw = _integers(data, raw)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidInput(f"input {name!r} is no tensor of numbers: {error}") from error
-    if raw.size == 0:
-        return raw.astype(dtype)
-    if raw.dtype.kind not in _ALLOWED[dtype.kind]:
-        culprit = next((value for value in raw.flat if not _is_number(value)), raw.flat[0])
-        raise InvalidInput(
-            f"input {name!r} is declared {datatype} but holds {quoted(_plain(culprit))}"
-        )
-    with np.errstate(over="ignore", invalid="ignore"):
+        raw = np.array(values, np.float64 if dtype.kind == "f" else dtype)
+    except OverflowError:
+        culprit = next(value for value in values if not _fits(value, dtype))
+        raise _does_not_fit(name, culprit, datatype) from None
+    if raw.dtype == dtype:
+        return raw
+    if raw.size and not np.abs(raw).max() <= np.finfo(dtype).max:
+        return _rounded(name, datatype, dtype, raw)
+    return raw.astype(dtype)
+
+
+def _rounded(
+    name: str, datatype: str, dtype: np.dtype[Any], raw: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Numbers of which some are missing, or at the end of the dtype's range."""
+    with np.errstate(over="ignore"):
         array = raw.astype(dtype)
-    lost = np.isinf(array) & np.isfinite(raw) if dtype.kind == "f" else array != raw
+    lost = np.isinf(array) & np.isfinite(raw)
     if lost.any():
-        value = quoted(_plain(raw[lost].flat[0]))
-        raise InvalidInput(f"input {name!r} holds {value}, which does not fit {datatype}")
+        raise _does_not_fit(name, raw[lost][0].item(), datatype)
     return array
 
 
-def _has_only_numbers(raw: NDArray[Any]) -> bool:
-    return all(value is None or _is_number(value) for value in raw.flat)
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    try:
+        np.array(value, np.float64 if dtype.kind == "f" else dtype)
+    except OverflowError:
+        return False
+    return True
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number | np.bool_)
+def _does_not_fit(name: str, value: Any, datatype: str) -> InvalidInput:
+    return InvalidInput(f"input {shown(name)} holds {shown(value)}, which does not fit {datatype}")
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _integers(data: Any, floats: NDArray[Any]) -> NDArray[Any]:
-    """The integers of which NumPy made floats, because some need 64 bits and no sign."""
-    objects = np.array(data, dtype=object)
-    if not all(type(value) is int for value in objects.flat):
-        return floats
-    return objects.astype(np.uint64) if min(objects.flat) >= 0 else floats
-
-
-def _product(shape: Sequence[int]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
+def _joined(parts: Iterator[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """All parts in one array, which grows, for what a sender declares may be a lie."""
+    first = next(parts, np.empty(0, dtype))
+    second = next(parts, None)
+    if second is None:
+        return first
+    joined, size = np.empty(4 * first.size, dtype), 0
+    for part in chain((first, second), parts):
+        end = size + part.size
+        if end > joined.size:
+            # The system moves pages, not bytes, when a large array grows.
+            joined.resize(max(end, joined.size * 5 // 4), refcheck=False)
+        joined[size:end] = part
+        size = end
+    joined.resize(size, refcheck=False)
+    return joined

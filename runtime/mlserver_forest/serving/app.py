@@ -1,24 +1,22 @@
-"""The ASGI application: SageMaker's routes here, everything under /v2 in MLServer's app."""
+"""The ASGI application: routes to small handlers, and one table from errors to statuses."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from time import perf_counter
 
 import orjson
-from mlserver.errors import MLServerError, ModelNotFound, ModelNotReady
-from mlserver.handlers import DataPlane
+from mlserver.errors import MLServerError
 
 from mlserver_forest.errors import (
+    InvalidArtifact,
     InvalidInput,
     NotAcceptable,
     PayloadTooLarge,
-    RequestError,
     UnsupportedMediaType,
 )
-from mlserver_forest.schema import Schema
-from mlserver_forest.serving import media_types
+from mlserver_forest.serving import request_ids
 from mlserver_forest.serving.asgi import (
+    CUSTOM_ATTRIBUTES,
     ASGIApp,
     BoundedBody,
     Disconnected,
@@ -30,131 +28,110 @@ from mlserver_forest.serving.asgi import (
     Send,
     headers_of,
 )
-from mlserver_forest.serving.payloads import decode_request
+from mlserver_forest.serving.metrics import Metrics
+from mlserver_forest.serving.routes import Match, Methods, Routes
 
 logger = logging.getLogger(__name__)
 
-STATUS: Mapping[type[RequestError], int] = {
+STATUS: Mapping[type[Exception], int] = {
     InvalidInput: 400,
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
     NotAcceptable: 406,
+    InvalidArtifact: 400,
 }
-# Bodies above this are decoded in a thread; decoding this much takes about a millisecond.
-_LARGE_BODY = 1 << 16
-
-
-Handler = Callable[[Request], Awaitable[Response]]
+_JSON = (b"content-type", b"application/json")
+_V2 = b"/v2"
 
 
 class Application:
-    """SageMaker's contract on MLServer's data plane.
+    """Every route of the port.
 
     Args:
-        data_plane: answers inference requests and says whether the model is ready.
-        model_name: the model that /invocations asks.
-        schema: what that model expects.
-        v2: MLServer's own application.
-        metrics: gives the text of /metrics.
-        default_accept: the answer's media type where a request leaves it open;
-            None means the request's own.
+        table: pattern -> method -> handler.
+        v2: MLServer's own application, for the V2 routes that ``table`` has not.
+        metrics: counts answers.
         max_body_bytes: larger bodies are refused before they are read.
     """
 
     def __init__(
         self,
-        data_plane: DataPlane,
-        model_name: str,
-        schema: Schema,
+        table: Mapping[str, Methods],
         v2: ASGIApp,
-        metrics: Callable[[], tuple[bytes, str]],
+        metrics: Metrics,
         *,
-        default_accept: str | None,
         max_body_bytes: int,
     ) -> None:
-        self._data_plane = data_plane
-        self._model_name = model_name
-        self._schema = schema
+        self._routes = Routes(table)
         self._v2 = v2
         self._metrics = metrics
-        self._default_accept = default_accept
         self._max_body_bytes = max_body_bytes
-        self._routes: Mapping[str, Mapping[str, Handler]] = {
-            "/ping": {"GET": self._ping, "HEAD": self._ping, "POST": self._ping},
-            "/invocations": {"POST": self._invoke},
-            "/metrics": {"GET": self._scrape, "HEAD": self._scrape},
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI boundary: nothing but an answer leaves it."""
+        started = perf_counter()
+        headers = headers_of(scope["headers"])
+        request_ids.begin(headers.get(request_ids.HEADER))
         reply = Reply(send)
+        request = Request(headers, scope["query_string"])
+        match = self._routes.find(scope["raw_path"])
         try:
-            headers = headers_of(scope["headers"])
             body = BoundedBody(receive, headers, self._max_body_bytes)
-            if scope["path"] == "/v2" or scope["path"].startswith("/v2/"):
+            if match is None and _is_v2(scope["raw_path"]):
                 await self._v2(scope, body, reply)
-                return
-            response = await self._answer(scope, headers, body)
-        except RequestError as error:
-            response = _error(_status(error), str(error))
-        except (ModelNotFound, ModelNotReady):  # Of V2 routes, MLServer answers these itself.
-            response = _error(503, "the model is still being loaded; try again when /ping says 200")
-        except MLServerError as error:
-            response = _error(error.status_code, str(error))
+            else:
+                response = await self._answer(match, scope, request, body)
+                await reply.send(_echoing(response, headers.get(CUSTOM_ATTRIBUTES)))
         except Disconnected:
             return
-        except Exception:
-            logger.exception("%s %s failed", scope["method"], scope["path"])
-            response = _error(500, "the server failed on this request; its log has the reason")
-        if not reply.started:
-            await reply.send(response)
+        except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
+            response = self._explain(error, scope)
+            if not reply.started:  # Of an answer that breaks off, Uvicorn ends the connection.
+                await reply.send(_echoing(response, headers.get(CUSTOM_ATTRIBUTES)))
+        pattern = match.pattern if match else "/v2" if _is_v2(scope["raw_path"]) else "unknown"
+        seconds = perf_counter() - started
+        self._metrics.answered(scope["method"], pattern, reply.status, request.model, seconds)
 
     async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], body: BoundedBody
+        self, match: Match | None, scope: Scope, request: Request, body: BoundedBody
     ) -> Response:
-        methods = self._routes.get(scope["path"])
-        if methods is None:
-            known = ", ".join((*self._routes, "/v2"))
-            return _error(404, f"there is no {scope['path']!r}; the routes are {known}")
-        handler = methods.get(scope["method"])
+        if match is None:
+            patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
+            known = ", ".join((*patterns, "/v2"))
+            return error_response(404, f"there is no {scope['path']!r}; the routes are {known}")
+        handler = match.methods.get(scope["method"])
         if handler is None:
-            allowed = ", ".join(methods)
+            allowed = ", ".join(match.methods)
             error = f"{scope['method']} is not allowed on {scope['path']}; use {allowed}"
-            return _error(405, error, (b"allow", allowed.encode()))
-        return await handler(Request(headers, await body.read()))
+            return error_response(405, error, (b"allow", allowed.encode()))
+        request.body = await body.read()
+        return await handler(request, *match.names)
 
-    async def _ping(self, request: Request) -> Response:
-        return Response(200 if await self._data_plane.ready() else 503)
-
-    async def _scrape(self, request: Request) -> Response:
-        text, media_type = self._metrics()
-        return Response(200, text, (_content_type(media_type),))
-
-    async def _invoke(self, request: Request) -> Response:
-        sent = media_types.content_type(request.header(b"content-type"))
-        default = self._default_accept or sent.essence
-        accept = media_types.negotiate(request.header(b"accept"), default)
-        arguments = (request.body, sent, accept, self._schema)
-        large = len(request.body) > _LARGE_BODY
-        invocation = await _run(decode_request, *arguments, in_thread=large)
-        response = await self._data_plane.infer(invocation.request, self._model_name)
-        body = await _run(invocation.encode, response, in_thread=large)
-        return Response(200, body, (_content_type(invocation.media_type),))
+    def _explain(self, error: Exception, scope: Scope) -> Response:
+        """The answer to a request that failed, which names the fix where there is one."""
+        if isinstance(error, MLServerError):
+            return error_response(error.status_code, str(error))
+        for kind in type(error).__mro__:
+            if kind in STATUS:
+                return error_response(STATUS[kind], str(error))
+        logger.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+        return error_response(500, "the server failed on this request; its log has the reason")
 
 
-async def _run(function: Callable[..., Any], *arguments: Any, in_thread: bool) -> Any:
-    """Call a function here, or in a thread where it would keep others waiting."""
-    return await asyncio.to_thread(function, *arguments) if in_thread else function(*arguments)
+def error_response(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:
+    """``{"error": ..., "request_id": ...}``, the one form of an error."""
+    body = orjson.dumps({"error": message, "request_id": request_ids.current()})
+    return Response(status, body, (_JSON, *headers))
 
 
-def _status(error: RequestError) -> int:
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+def _is_v2(raw_path: bytes) -> bool:
+    return raw_path == _V2 or raw_path.startswith(_V2 + b"/")
 
 
-def _error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:
-    body = orjson.dumps({"error": message})
-    return Response(status, body, (_content_type(media_types.JSON), *headers))
-
-
-def _content_type(media_type: str) -> tuple[bytes, bytes]:
-    return b"content-type", media_type.encode()
+def _echoing(response: Response, attributes: bytes | None) -> Response:
+    """SageMaker does not give custom attributes back by itself."""
+    if attributes is None:
+        return response
+    return Response(
+        response.status, response.body, (*response.headers, (CUSTOM_ATTRIBUTES, attributes))
+    )

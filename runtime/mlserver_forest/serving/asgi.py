@@ -1,33 +1,77 @@
 """HTTP on ASGI: what a handler is given, what it gives, and bodies that stay bounded."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import asyncio
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
+from mlserver_forest.formats.matrix import Body
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+
+# A client that sends nothing for so long has gone, or wants to keep the server busy.
+_STALLED_SECONDS = 60
+
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
 class Request:
-    headers: Mapping[bytes, bytes]
-    body: bytes
+    """What a handler is given.
+
+    Attributes:
+        headers: by lower-case name.
+        query: as it came.
+        body: the whole body; emptied by ``take_body``.
+        model: the name of the model that answers, which a handler sets, for the metrics.
+    """
+
+    __slots__ = ("body", "headers", "model", "query")
+
+    def __init__(self, headers: Mapping[bytes, bytes], query: bytes) -> None:
+        self.headers = headers
+        self.query = query
+        self.body: Body = b""
+        self.model = ""
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def parameters(self) -> dict[str, str]:
+        """The query's parameters; of those that occur more than once the last."""
+        return dict(parse_qsl(self.query.decode("latin-1")))
+
+    def take_body(self) -> Body:
+        """The body, of which nothing is kept here: it may be large."""
+        body, self.body = self.body, b""
+        return body
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """An answer; a body that comes in blocks is sent as they come."""
+
     status: int
-    body: bytes = b""
+    body: bytes | AsyncIterator[bytes] = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def json_response(body: bytes) -> Response:
+    """An answer in JSON."""
+    return Response(200, body, ((b"content-type", b"application/json"),))
 
 
 class Disconnected(Exception):
@@ -56,7 +100,7 @@ class BoundedBody:
         self._check(self._size)
         return message
 
-    async def read(self) -> bytes:
+    async def read(self) -> Body:
         """The whole body.
 
         Raises:
@@ -68,14 +112,31 @@ class BoundedBody:
                 "the request asks for an Upgrade to another protocol and has a body; send it as "
                 "HTTP/1.1 (in Java: HttpClient.newBuilder().version(HTTP_1_1))"
             )
-        parts = []
+        body: Body = b""
         while True:
-            message = await self()
+            message = await self._next(body)
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            parts.append(message.get("body", b""))
+            part = message.get("body", b"")
+            if not body:
+                body = part
+            else:
+                # Grows in place; joining the parts would hold everything else up.
+                body = body if isinstance(body, bytearray) else bytearray(body)
+                body += part
             if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return body
+
+    async def _next(self, body: Body) -> Message:
+        if not body:
+            return await self()
+        try:
+            async with asyncio.timeout(_STALLED_SECONDS):
+                return await self()
+        except TimeoutError as error:
+            raise InvalidInput(
+                f"the body stopped after {len(body)} bytes for {_STALLED_SECONDS} s; send it again"
+            ) from error
 
     def _check(self, size: int) -> None:
         if size > self._limit:
@@ -91,17 +152,26 @@ class Reply:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
+        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         await self._send(message)
         self.started = True
+        self.status = message.get("status", self.status)
 
     async def send(self, response: Response) -> None:
-        """Send a whole answer."""
-        length = (b"content-length", str(len(response.body)).encode())
-        headers = [*response.headers, length]
-        await self({"type": "http.response.start", "status": response.status, "headers": headers})
-        await self({"type": "http.response.body", "body": response.body})
+        """Send an answer whole, or block by block."""
+        headers = [*response.headers]
+        start = {"type": "http.response.start", "status": response.status, "headers": headers}
+        if isinstance(response.body, bytes):
+            headers.append((b"content-length", str(len(response.body)).encode()))
+            await self(start)
+            await self({"type": "http.response.body", "body": response.body})
+            return
+        await self(start)
+        async for block in response.body:
+            await self({"type": "http.response.body", "body": block, "more_body": True})
+        await self({"type": "http.response.body", "body": b""})
 
 
 def headers_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

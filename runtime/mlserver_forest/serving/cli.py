@@ -28,8 +28,9 @@ def serve() -> None:
     try:
         from mlserver_forest.serving.server import Server, configure_logging
 
-        configure_logging()
-        Server(from_environ()).run()
+        environment = from_environ()
+        configure_logging(as_json=environment.json_logs)
+        Server(environment).run()
     except ForestError as error:
         click.echo(f"serve: {error}", err=True)
         sys.exit(error.exit_code)

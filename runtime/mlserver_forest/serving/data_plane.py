@@ -10,6 +10,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import extract_headers
 
 from mlserver_forest.model import ForestModel
+from mlserver_forest.serving.metrics import Metrics
 
 
 class GuardedDataPlane(DataPlane):
@@ -20,11 +21,25 @@ class GuardedDataPlane(DataPlane):
     what a runtime raises on wrong input is a failure of the server.
     """
 
-    def __init__(self, settings: Settings, model_registry: MultiModelRegistry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        model_registry: MultiModelRegistry,
+        metrics: Metrics,
+        *,
+        needs_model: bool,
+    ) -> None:
         super().__init__(settings, model_registry)
         self._registry = model_registry
+        self._metrics = metrics
+        self._needs_model = needs_model
 
     async def ready(self) -> bool:
+        """Whether requests can be answered: with several models, those that come and go do not
+        decide.
+        """
+        if not self._needs_model:
+            return True
         models = list(await self._registry.get_models())
         return bool(models) and all(model.ready for model in models)
 
@@ -44,7 +59,18 @@ class GuardedDataPlane(DataPlane):
                 raise
             raise InferenceError(f"{type(model).__name__} refused the input: {error}") from error
         extract_headers(response)
+        shape = payload.inputs[0].shape
+        self._metrics.inferred(name, shape[0] if shape else 1)
         return response
+
+    def forget(self, name: str) -> None:
+        """Drop the series of a model that was unloaded; MLServer keeps them for ever."""
+        self._metrics.forget(
+            name,
+            self._ModelInferRequestSuccess,
+            self._ModelInferRequestFailure,
+            self._ModelInferRequestDuration,
+        )
 
     async def infer_stream(
         self, payloads: AsyncIterator[InferenceRequest], name: str, version: str | None = None

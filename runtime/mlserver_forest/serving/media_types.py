@@ -8,7 +8,26 @@ from mlserver_forest.formats.quoting import quoted
 
 CSV = "text/csv"
 JSON = "application/json"
-SUPPORTED = (CSV, JSON)
+JSONLINES = "application/jsonlines"
+LIBSVM = "text/libsvm"
+NPY = "application/x-npy"
+NPZ = "application/x-npz"
+PARQUET = "application/x-parquet"
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+RECORDIO = "application/x-recordio-protobuf"
+
+READ = (CSV, JSON, JSONLINES, NPY, NPZ, PARQUET, ARROW_STREAM, LIBSVM, RECORDIO)
+WRITTEN = (CSV, JSON, JSONLINES, NPY, PARQUET, ARROW_STREAM, RECORDIO)
+# Other names that clients use; an answer bears the name that was asked for.
+ALIASES: Mapping[str, str] = {
+    "application/x-jsonlines": JSONLINES,
+    "application/x-ndjson": JSONLINES,
+    "application/vnd.apache.parquet": PARQUET,
+    "text/x-libsvm": LIBSVM,
+}
+# What answers a type that is only read.
+_FAMILY: Mapping[str, str] = {NPZ: NPY, LIBSVM: CSV}
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +48,55 @@ def parse(text: str) -> MediaType:
     return MediaType(essence.strip().lower(), parameters)
 
 
+def format_of(essence: str) -> str:
+    """The format that a media type names, itself or by an alias."""
+    return ALIASES.get(essence, essence)
+
+
 def content_type(header: str | None) -> MediaType:
     """The body's media type.
 
     Raises:
-        UnsupportedMediaType: if it is absent or not one of ``SUPPORTED``.
+        UnsupportedMediaType: if it is absent, not one of ``READ`` or in another
+            character set than UTF-8.
     """
     media_type = parse(header or "")
-    if media_type.essence not in SUPPORTED:
+    if format_of(media_type.essence) not in READ:
         came = f"Content-Type {quoted(media_type.essence)}" if header else "no Content-Type"
-        raise UnsupportedMediaType(f"{came}; expected one of {', '.join(SUPPORTED)}")
+        raise UnsupportedMediaType(f"{came}; expected one of {', '.join(READ)}")
+    charset = media_type.parameters.get("charset", "utf-8")
+    if charset.lower() not in _CHARSETS:
+        raise UnsupportedMediaType(f"charset {quoted(charset)} is not read; send UTF-8")
     return media_type
 
 
+def answer_to(sent: MediaType) -> str:
+    """The media type of an answer in the request's own family."""
+    return _FAMILY.get(format_of(sent.essence), sent.essence)
+
+
 def negotiate(header: str | None, default: str) -> str:
-    """The supported media type that Accept prefers; ``default`` where it says nothing.
+    """The media type that Accept prefers; ``default`` where it says nothing.
 
     Args:
         header: the Accept header, a list with q-values and wildcards.
         default: what to answer where the header is absent or leaves it open.
 
     Raises:
-        NotAcceptable: if the header rules out all of ``SUPPORTED``.
+        NotAcceptable: if the header rules out all of ``WRITTEN``.
     """
-    ranges = [parse(item) for item in _split(header or "", ",") if item.strip(" \t;")]
+    if header is None or header == "*/*":
+        return default
+    ranges = [parse(item) for item in _split(header, ",") if item.strip(" \t;")]
     if not ranges:
         return default
-    candidates = (default, *(name for name in SUPPORTED if name != default))
+    named = [name for name, known in ALIASES.items() if known in WRITTEN]
+    candidates = tuple(dict.fromkeys((default, *WRITTEN, *named)))
     qualities = [_quality(candidate, ranges) for candidate in candidates]
     best = max(qualities)
     if best <= 0:
         raise NotAcceptable(
-            f"Accept {quoted(header)} allows none of the answers: {', '.join(SUPPORTED)}"
+            f"Accept {quoted(header)} allows none of the answers: {', '.join(WRITTEN)}"
         )
     return candidates[qualities.index(best)]
 

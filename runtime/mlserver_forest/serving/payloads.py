@@ -1,10 +1,10 @@
 """Bodies to V2 requests, V2 responses to bodies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlserver.codecs.json import encode_to_json_bytes
+import numpy as np
 from mlserver.types import (
     InferenceRequest,
     InferenceResponse,
@@ -13,18 +13,68 @@ from mlserver.types import (
     ResponseOutput,
     TensorData,
 )
-from pydantic import ValidationError
+from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import application_json, text_csv
+from mlserver_forest.formats import (
+    application_json,
+    application_jsonlines,
+    arrow_stream,
+    text_csv,
+    text_libsvm,
+    x_npy,
+    x_npz,
+    x_parquet,
+    x_recordio_protobuf,
+)
+from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.schema import PREDICT, PREDICT_PROBA, Schema
-from mlserver_forest.serving.media_types import CSV, JSON, MediaType
+from mlserver_forest.schema import Schema
+from mlserver_forest.serving import media_types, outputs, v2_infer
+from mlserver_forest.serving.media_types import MediaType
 
+Decoder = Callable[[Body, Schema, Mapping[str, str]], NDArray[Any]]
+Encoder = Callable[[Predictions], Iterator[bytes]]
+
+_DECODERS: Mapping[str, Decoder] = {
+    media_types.CSV: text_csv.decode,
+    media_types.JSONLINES: application_jsonlines.decode,
+    media_types.NPY: x_npy.decode,
+    media_types.NPZ: x_npz.decode,
+    media_types.PARQUET: x_parquet.decode,
+    media_types.ARROW_STREAM: arrow_stream.decode,
+    media_types.LIBSVM: text_libsvm.decode,
+    media_types.RECORDIO: x_recordio_protobuf.decode,
+}
+_ENCODERS: Mapping[str, Encoder] = {
+    media_types.CSV: text_csv.encode,
+    media_types.JSON: application_json.encode,
+    media_types.JSONLINES: application_jsonlines.encode,
+    media_types.NPY: x_npy.encode,
+    media_types.PARQUET: x_parquet.encode,
+    media_types.ARROW_STREAM: arrow_stream.encode,
+    media_types.RECORDIO: x_recordio_protobuf.encode,
+}
+# Where a row is one value unless outputs are chosen.
+_ONE_VALUE = (media_types.CSV, media_types.NPY)
+_LINES = (media_types.CSV, media_types.JSONLINES)
 # The runtimes take one matrix of any name.
 _MATRIX = "X"
-# SageMaker's own algorithms call them so.
-_SCORE_KEYS = {PREDICT_PROBA: "probabilities"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The answer that a request asks for.
+
+    Attributes:
+        media_type: a media type that is written, or an alias of one.
+        outputs: chosen by name, or none for the media type's own.
+        ends_with_newline: whether the last line is ended, as it must not be where
+            SageMaker ends it.
+    """
+
+    media_type: str
+    outputs: tuple[str, ...] = ()
+    ends_with_newline: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +83,31 @@ class Invocation:
 
     request: InferenceRequest
     media_type: str
-    encode: Callable[[InferenceResponse], bytes]
+    encode: Callable[[InferenceResponse], Iterator[bytes]]
 
 
-def decode_request(body: bytes, sent: MediaType, accept: str, schema: Schema) -> Invocation:
+def decode_request(body: Body, sent: MediaType, wanted: Wanted, schema: Schema) -> Invocation:
     """Decode a body for the data plane.
 
-    Args:
-        body: the bytes, in the media type ``sent``.
-        sent: a supported media type.
-        accept: the supported media type of the answer.
-        schema: what the model expects.
-
     Raises:
-        InvalidInput: if the body is not what the schema expects.
+        InvalidInput: if the body is not what the schema expects, or an output is
+            chosen that the model has not.
+        NotAcceptable: if a V2 request wants an answer that V2 outputs have no form in.
     """
-    return _DECODERS[sent.essence](body, sent.parameters, accept, schema)
-
-
-def _decode_csv(
-    body: bytes, parameters: Mapping[str, str], accept: str, schema: Schema
-) -> Invocation:
-    return _invocation(text_csv.decode(body, schema, parameters), accept, schema)
-
-
-def _decode_json(
-    body: bytes, parameters: Mapping[str, str], accept: str, schema: Schema
-) -> Invocation:
+    outputs.check_names(wanted.outputs, schema)
+    kind = media_types.format_of(sent.essence)
+    if kind != media_types.JSON:
+        return _invocation(_DECODERS[kind](body, schema, sent.parameters), wanted, schema)
     document = application_json.parse(body)
-    if not (isinstance(document, dict) and "inputs" in document):
-        return _invocation(application_json.decode(document, schema), accept, schema)
-    request = _v2_request(document)
-    if accept == CSV:
-        request.outputs = [RequestOutput(name=PREDICT)]
-        return Invocation(request, CSV, _encoder(CSV, schema))
-    return Invocation(request, JSON, _encode_v2)
+    if isinstance(document, dict) and "inputs" in document:
+        return _v2_invocation(v2_infer.request_from(document), wanted, schema)
+    return _invocation(application_json.decode(document, schema), wanted, schema)
 
 
-_DECODERS: Mapping[str, Callable[[bytes, Mapping[str, str], str, Schema], Invocation]] = {
-    CSV: _decode_csv,
-    JSON: _decode_json,
-}
-
-
-def _invocation(numbers: Any, accept: str, schema: Schema) -> Invocation:
-    x = schema.conform(numbers)
+def _invocation(x: NDArray[Any], wanted: Wanted, schema: Schema) -> Invocation:
+    names = wanted.outputs or outputs.default_names(
+        schema, only_first=media_types.format_of(wanted.media_type) in _ONE_VALUE
+    )
     matrix = RequestInput.model_construct(
         name=_MATRIX,
         shape=list(x.shape),
@@ -85,50 +115,56 @@ def _invocation(numbers: Any, accept: str, schema: Schema) -> Invocation:
         parameters=None,
         data=TensorData.model_construct(root=x),
     )
-    names = schema.output_names if accept == JSON else (PREDICT,)
-    outputs = [RequestOutput.model_construct(name=name, parameters=None) for name in names]
     request = InferenceRequest.model_construct(
-        id=None, parameters=None, inputs=[matrix], outputs=outputs
+        id=None,
+        parameters=None,
+        inputs=[matrix],
+        outputs=[_wanted_output(name) for name in outputs.v2_names(names, schema)],
     )
-    return Invocation(request, accept, _encoder(accept, schema))
+    return Invocation(request, wanted.media_type, _encoder(names, wanted, schema))
 
 
-def _v2_request(document: Mapping[str, Any]) -> InferenceRequest:
-    try:
-        return InferenceRequest.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidInput(f"not a V2 request: {place}: {first['msg']}") from error
+def _v2_invocation(request: InferenceRequest, wanted: Wanted, schema: Schema) -> Invocation:
+    """A V2 request is answered as V2, or by its labels or numbers where Accept wants those."""
+    if wanted.media_type == media_types.JSON and not wanted.outputs:
+        return Invocation(request, media_types.JSON, v2_infer.encode_json)
+    names = wanted.outputs or outputs.default_names(schema, only_first=True)
+    request.outputs = [_wanted_output(name) for name in outputs.v2_names(names, schema)]
+    return Invocation(request, wanted.media_type, _encoder(names, wanted, schema))
 
 
-def _encoder(accept: str, schema: Schema) -> Callable[[InferenceResponse], bytes]:
-    write = {CSV: text_csv.encode, JSON: application_json.encode}[accept]
-    return lambda response: write(_predictions(response, schema))
+def _wanted_output(name: str) -> RequestOutput:
+    return RequestOutput.model_construct(name=name, parameters=None)
 
 
-def _encode_v2(response: InferenceResponse) -> bytes:
-    return bytes(encode_to_json_bytes(response.model_dump()))
+def _encoder(
+    names: Sequence[str], wanted: Wanted, schema: Schema
+) -> Callable[[InferenceResponse], Iterator[bytes]]:
+    kind = media_types.format_of(wanted.media_type)
+    write = _ENCODERS[kind]
+
+    def encode(response: InferenceResponse) -> Iterator[bytes]:
+        arrays = {output.name: _array(output) for output in response.outputs}
+        selected = bool(wanted.outputs)
+        blocks = write(outputs.predictions(names, arrays, schema, selected=selected))
+        cut = kind in _LINES and not wanted.ends_with_newline
+        return _without_last_newline(blocks) if cut else blocks
+
+    return encode
 
 
-def _predictions(response: InferenceResponse, schema: Schema) -> Predictions:
-    outputs: dict[str, ResponseOutput] = {output.name: output for output in response.outputs}
-    values = [
-        value.decode() if isinstance(value, bytes) else value
-        for value in _rows(outputs.pop(PREDICT))
-    ]
-    is_number = schema.kind == "regression" or any(isinstance(value, float) for value in values[:1])
-    return Predictions(
-        values=values,
-        are_labels=not is_number,
-        scores={_SCORE_KEYS.get(name, name): _rows(output) for name, output in outputs.items()},
-    )
+def _without_last_newline(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    last = next(blocks)
+    for block in blocks:
+        yield last
+        last = block
+    yield last.removesuffix(b"\n")
 
 
-def _rows(output: ResponseOutput) -> list[Any]:
-    """A value, or a list of them, for each row."""
-    width = output.shape[1] if len(output.shape) > 1 else 1
-    flat = list(output.data)
-    if output.name != PREDICT_PROBA and width == 1:
-        return flat
-    return [flat[start : start + width] for start in range(0, len(flat), width)]
+def _array(output: ResponseOutput) -> NDArray[Any]:
+    """A V2 output as an array; text as strings."""
+    data = output.data.root
+    if not isinstance(data, np.ndarray):
+        texts = [value.decode() if isinstance(value, bytes) else value for value in data]
+        data = np.array(texts, dtype=object if isinstance(texts[0], str) else None)
+    return data.reshape(output.shape)

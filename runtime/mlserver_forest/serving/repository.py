@@ -1,114 +1,106 @@
-"""The model directory as MLServer's repository, and who may load what."""
+"""Model directories as MLServer's repositories, and V2's repository API on them."""
 
 import asyncio
-import re
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from mlserver import ModelSettings
 from mlserver.errors import MLServerError, ModelNotFound
 from mlserver.handlers import ModelRepositoryHandlers
 from mlserver.repository import ModelRepository
-from mlserver.settings import ModelParameters, Settings
-from pydantic import ValidationError
 
-from mlserver_forest.artifact import read_settings
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.serving.model_settings import NAME, settings_of
+from mlserver_forest.serving.models import Models
 
 _Found = list[ModelSettings]  # The class below has a method of the name ``list``.
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
-_PASSED_ON = ("platform", "versions", "inputs", "outputs")
 
 
-class ModelDirectory(ModelRepository):
-    """One model directory.
+class ModelsFolder(ModelRepository):
+    """V2's repository: the model directories that lie in one folder.
 
-    MLServer's own repository would put the directory on ``sys.path`` and run whatever
-    ``implementation`` names (1.7.1, ``settings.py``); here the artifact was checked first.
+    MLServer's own repository would put a directory on ``sys.path`` and run whatever
+    ``implementation`` names (1.7.1, ``settings.py``); here the artifact is checked first.
     """
 
-    def __init__(self, directory: Path, *, trust_pickle: bool) -> None:
-        self._directory = directory
+    def __init__(self, folder: Path, *, trust_pickle: bool) -> None:
+        self._folder = folder
         self._trust_pickle = trust_pickle
 
-    def settings(self) -> ModelSettings:
-        """The model's settings.
-
-        Raises:
-            InvalidArtifact: if there is no model, or it must not be served.
-        """
-        found = read_settings(self._directory, trust_pickle=self._trust_pickle)
-        return _model_settings(found, default_name=self._directory.name)
-
     async def list(self) -> _Found:
-        return [await asyncio.to_thread(self.settings)]
+        return await asyncio.to_thread(self._list)
 
-    async def find(self, name: str) -> _Found:
-        found = [settings for settings in await self.list() if settings.name == name]
-        if not found:
-            raise ModelNotFound(name)
+    def _list(self) -> _Found:
+        found = []
+        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
+            with suppress(InvalidArtifact):
+                found.append(settings_of(self.directory(path.name), self._trust_pickle, path.name))
         return found
 
+    async def find(self, name: str) -> _Found:
+        directory = self.directory(name)
+        return [await asyncio.to_thread(settings_of, directory, self._trust_pickle, name)]
 
-class FixedRepositoryHandlers(ModelRepositoryHandlers):
-    """V2's repository API where the set of models does not change: the index only."""
+    def directory(self, name: str) -> Path:
+        """Where a model of that name lies: SageMaker unpacks into ``<name>/model``.
 
-    async def load(self, name: str) -> bool:
-        _refuse(f"load {name!r}")
+        Raises:
+            ModelNotFound: if there is none.
+        """
+        if not NAME.fullmatch(name) or name.startswith("."):
+            raise ModelNotFound(name)
+        for directory in (self._folder / name / "model", self._folder / name):
+            if directory.is_dir():
+                return directory
+        raise ModelNotFound(name)
 
-    async def unload(self, name: str) -> bool:
-        _refuse(f"unload {name!r}")
+
+class OneModel(ModelRepository):
+    """V2's repository of a server that was started with its model."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+
+    async def list(self) -> _Found:
+        return [self._settings]
+
+    async def find(self, name: str) -> _Found:
+        if name != self._settings.name:
+            raise ModelNotFound(name)
+        return await self.list()
 
 
-class _Fixed:
-    """Settings that come from what is passed and from nowhere else.
+class RepositoryHandlers(ModelRepositoryHandlers):
+    """V2's repository API on the server's models.
 
-    MLServer's also read ``MLSERVER_*`` variables and a ``.env`` file in the working
-    directory, where some name code to import.
+    Args:
+        folder: where models are loaded from at run time, or None where the server
+            serves the one that it was started with.
     """
 
-    @classmethod
-    def settings_customise_sources(
-        cls, _: type[Any], init_settings: Any, *others: Any, **named: Any
-    ) -> tuple[Any, ...]:
-        return (init_settings,)
+    def __init__(
+        self, repository: ModelRepository, models: Models, folder: ModelsFolder | None
+    ) -> None:
+        super().__init__(repository, models.registry)
+        self._models = models
+        self._folder = folder
 
+    async def load(self, name: str) -> bool:
+        if self._folder is None:
+            _refuse(f"load {name!r}")
+        await self._models.load(self._folder.directory(name), name, replace=True)
+        return True
 
-class FixedSettings(_Fixed, Settings):
-    """MLServer's settings of the server."""
-
-
-class _FixedModelSettings(_Fixed, ModelSettings):
-    pass
-
-
-class _FixedModelParameters(_Fixed, ModelParameters):
-    pass
-
-
-def _model_settings(found: dict[str, Any], default_name: str) -> ModelSettings:
-    parameters = found["parameters"]
-    version = parameters.get("version")
-    name = str(found.get("name") or default_name)
-    if not _NAME.fullmatch(name):
-        raise InvalidArtifact(f"the model's name {name!r} is not made of letters, digits, . _ -")
-    try:
-        return _FixedModelSettings(
-            name=name,
-            implementation=found["implementation"],
-            **{key: found[key] for key in _PASSED_ON if key in found},
-            parameters=_FixedModelParameters(
-                uri=parameters["uri"], version=None if version is None else str(version)
-            ),
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
+    async def unload(self, name: str) -> bool:
+        if self._folder is None:
+            _refuse(f"unload {name!r}")
+        await self._models.unload(name)
+        return True
 
 
 def _refuse(action: str) -> NoReturn:
     raise MLServerError(
         f"cannot {action}: this server serves the one model it was started with; "
-        "start another server, or replace the model and restart"
+        "start it with SAGEMAKER_MULTI_MODEL=true, or replace the model and restart"
     )

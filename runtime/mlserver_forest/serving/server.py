@@ -1,12 +1,17 @@
 """The composition root: environment -> MLServer's pieces -> app -> a running server."""
 
 import asyncio
+import gc
 import json
 import logging.config
 import signal
 import socket
+import sys
+import time
+from collections.abc import Mapping
 from importlib import resources
 from types import FrameType
+from typing import Any
 
 import prometheus_client
 import uvicorn
@@ -15,17 +20,27 @@ from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest import __version__
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
-from mlserver_forest.errors import ForestError, InvalidArtifact, InvalidEnvironment
+from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.model import schema_of
-from mlserver_forest.serving import media_types
+from mlserver_forest.serving import media_types, outputs
 from mlserver_forest.serving.app import Application
+from mlserver_forest.serving.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
 from mlserver_forest.serving.data_plane import GuardedDataPlane
-from mlserver_forest.serving.repository import (
-    FixedRepositoryHandlers,
-    FixedSettings,
-    ModelDirectory,
+from mlserver_forest.serving.invocations import Invocations
+from mlserver_forest.serving.metrics import Metrics
+from mlserver_forest.serving.model_settings import FixedSettings, settings_of
+from mlserver_forest.serving.models import Models, Served
+from mlserver_forest.serving.multi_model import MultiModelRoutes
+from mlserver_forest.serving.repository import ModelsFolder, OneModel, RepositoryHandlers
+from mlserver_forest.serving.resources import available_memory, n_cpus
+from mlserver_forest.serving.routes import Methods
+from mlserver_forest.serving.sagemaker import (
+    ContainerRoutes,
+    OneModelRoutes,
+    execution_parameters,
 )
-from mlserver_forest.serving.v2 import v2_application
+from mlserver_forest.serving.v2 import V2Routes
+from mlserver_forest.serving.v2_application import v2_application
 from mlserver_forest.serving.v2_grpc import GRPCServer
 
 logger = logging.getLogger(__name__)
@@ -38,7 +53,7 @@ _TICK_SECONDS = 0.1
 
 
 class Server:
-    """MLServer's pieces, put together for one model.
+    """MLServer's pieces, put together.
 
     Raises:
         InvalidArtifact: if the model must not be served.
@@ -47,19 +62,32 @@ class Server:
 
     def __init__(self, environment: Environment) -> None:
         _check(environment)
+        self._directory = None if environment.multi_model else environment.model_dir
         settings = _settings(environment)
-        repository = ModelDirectory(environment.model_dir, trust_pickle=environment.trust_pickle)
-        self._model_settings = repository.settings()
-        self._registry = MultiModelRegistry()
-        data_plane = GuardedDataPlane(settings, self._registry)
-        handlers = FixedRepositoryHandlers(repository, self._registry)
-        app = Application(
+        registry = MultiModelRegistry()
+        self._cloudwatch = CloudWatchMetrics(_print) if environment.emf else None
+        self._metrics = Metrics(prometheus_client.REGISTRY, self._cloudwatch)
+        needs_model = not environment.multi_model
+        data_plane = GuardedDataPlane(settings, registry, self._metrics, needs_model=needs_model)
+        self._models = Models(
+            registry,
+            self._metrics,
+            trust_pickle=environment.trust_pickle,
+            available_memory=available_memory,
+            on_unload=data_plane.forget,
+        )
+        handlers, routes = _model_routes(environment, self._models, data_plane)
+        container = ContainerRoutes(
             data_plane,
-            self._model_settings.name,
-            schema_of(self._model_settings),
+            execution_parameters(n_cpus(), environment.payload_mb),
+            self._metrics.text,
+            _openapi(environment),
+        )
+        v2 = V2Routes(data_plane, environment.timeout_seconds)
+        app = Application(
+            {**container.table(), **routes, **v2.table()},
             v2_application(settings, data_plane, handlers),
-            _metrics,
-            default_accept=environment.default_accept,
+            self._metrics,
             max_body_bytes=environment.max_body_bytes,
         )
         self._http = uvicorn.Server(
@@ -106,22 +134,46 @@ class Server:
             if self._grpc:
                 await self._grpc.start()
             await self._load()
-            while not self._http.should_exit:  # noqa: ASYNC110  # set by a signal, as Uvicorn's
+            flushed = time.monotonic()
+            while not self._http.should_exit:  # set by a signal, as Uvicorn's
                 await asyncio.sleep(_TICK_SECONDS)
+                if self._cloudwatch and time.monotonic() > flushed + INTERVAL_SECONDS:
+                    self._cloudwatch.flush()
+                    flushed = time.monotonic()
         finally:
             self._http.should_exit = True
             stops = [self._grpc.stop()] if self._grpc else []
             await asyncio.gather(http, *stops)
+            if self._cloudwatch:
+                self._cloudwatch.flush()
 
     async def _load(self) -> None:
-        try:
-            await self._registry.load(self._model_settings)
-        except ForestError:
-            raise
-        except Exception as error:  # What a foreign file raises when it is unpickled is its own.
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
-        logger.info("model %r is ready", self._model_settings.name)
+        if self._directory:
+            await self._models.load(self._directory)
+        # What is here now stays; without it, the collector is done in milliseconds.
+        gc.collect()
+        gc.freeze()
+
+
+def _model_routes(
+    environment: Environment, models: Models, data_plane: GuardedDataPlane
+) -> tuple[RepositoryHandlers, Mapping[str, Methods]]:
+    """The routes and the V2 repository of one model, or of those that come and go."""
+    invocations = Invocations(
+        data_plane,
+        default_accept=environment.default_accept,
+        default_outputs=environment.outputs,
+        is_batch=environment.is_batch,
+        timeout_seconds=environment.timeout_seconds,
+    )
+    if environment.multi_model:
+        folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
+        handlers = RepositoryHandlers(folder, models, folder)
+        return handlers, MultiModelRoutes(models, invocations).table()
+    settings = settings_of(environment.model_dir, environment.trust_pickle)
+    model = Served(settings.name, environment.model_dir, schema_of(settings))
+    handlers = RepositoryHandlers(OneModel(settings), models, None)
+    return handlers, OneModelRoutes(model, invocations).table()
 
 
 def _settings(environment: Environment) -> FixedSettings:
@@ -137,26 +189,32 @@ def _settings(environment: Environment) -> FixedSettings:
     )
 
 
+def _openapi(environment: Environment) -> dict[str, Any]:
+    """The description of the routes that this server has."""
+    document: dict[str, Any] = json.loads(read_packaged("openapi.json"))
+    hidden = ("/invocations",) if environment.multi_model else ("/models",)
+    paths = document["paths"].items()
+    document["paths"] = {path: item for path, item in paths if not path.startswith(hidden)}
+    return document
+
+
 def read_packaged(name: str) -> str:
     """The text of a file from the top-level folder ``settings/``, which the wheel carries."""
     return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
 
 
-def _metrics() -> tuple[bytes, str]:
-    return prometheus_client.generate_latest(), prometheus_client.CONTENT_TYPE_LATEST
-
-
 def _check(environment: Environment) -> None:
-    if environment.multi_model:
-        raise InvalidEnvironment(
-            "SAGEMAKER_MULTI_MODEL is true, but this version serves one model per container; "
-            "create the endpoint with a single model"
-        )
     media_type = environment.default_accept
-    if media_type is not None and media_type not in media_types.SUPPORTED:
+    if media_type is not None and media_types.format_of(media_type) not in media_types.WRITTEN:
         raise InvalidEnvironment(
             f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {media_type!r}; "
-            f"expected one of {', '.join(media_types.SUPPORTED)}"
+            f"expected one of {', '.join(media_types.WRITTEN)}"
+        )
+    unknown = [name for name in environment.outputs if name not in outputs.ALL_NAMES]
+    if unknown:
+        raise InvalidEnvironment(
+            f"SAGEMAKER_INFERENCE_OUTPUT names {unknown[0]!r}; "
+            f"expected some of {', '.join(outputs.ALL_NAMES)}"
         )
 
 
@@ -170,6 +228,14 @@ def _listen(port: int, variable: str) -> socket.socket:
         ) from error
 
 
-def configure_logging() -> None:
-    """Log to standard output as settings/logging.json says."""
-    logging.config.dictConfig(json.loads(read_packaged("logging.json")))
+def _print(line: str) -> None:
+    """One whole line to the log, whatever else writes there."""
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+def configure_logging(*, as_json: bool) -> None:
+    """Log to standard output as settings/logging.json says, as lines or as JSON."""
+    config = json.loads(read_packaged("logging.json"))
+    config["handlers"]["stdout"]["formatter"] = "json" if as_json else "line"
+    logging.config.dictConfig(config)

@@ -1,51 +1,46 @@
-"""MLServer's V2 application, with every error in the one shape ``{"error": ...}``."""
+"""V2's inference routes over REST, which MLServer's application knows in JSON only."""
 
-from typing import Any
+from collections.abc import Mapping
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from mlserver.handlers import DataPlane, ModelRepositoryHandlers
-from mlserver.rest.app import create_app
-from mlserver.rest.responses import Response
-from mlserver.settings import Settings
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import ASGIApp
+from mlserver.handlers import DataPlane
 
-from mlserver_forest.formats.quoting import quoted
-from mlserver_forest.serving import media_types
+from mlserver_forest.serving.asgi import Request, Response
+from mlserver_forest.serving.routes import Methods
+from mlserver_forest.serving.v2_infer import decode_infer, encode_infer
+from mlserver_forest.serving.work import answer_within, encoded, is_large, run
+
+# The binary tensor extension: how much of the body is JSON.
+_HEADER_LENGTH = b"inference-header-content-length"
 
 
-def v2_application(
-    settings: Settings, data_plane: DataPlane, handlers: ModelRepositoryHandlers
-) -> ASGIApp:
-    """Every V2 route of MLServer over REST.
+class V2Routes:
+    """``POST /v2/models/{name}/infer``: decode, infer, encode.
 
-    MLServer 1.7.1 leaves three kinds of error to FastAPI, which answers 422 with a
-    list to a malformed request, ``{"detail": ...}`` to an unknown route, and plain
-    text where a runtime fails.
+    Args:
+        data_plane: answers inference requests.
+        timeout_seconds: how long an answer may take.
     """
-    app: FastAPI = create_app(settings, data_plane, handlers)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(Exception, _failed)
-    return app
 
+    def __init__(self, data_plane: DataPlane, timeout_seconds: float) -> None:
+        self._data_plane = data_plane
+        self._timeout_seconds = timeout_seconds
 
-async def _malformed(request: Request, error: Any) -> Response:
-    sent = request.headers.get("content-type", media_types.JSON)
-    if media_types.parse(sent).essence != media_types.JSON:
-        return Response({"error": f"Content-Type {quoted(sent)}; expected application/json"}, 415)
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    reason = first.get("ctx", {}).get("error", first["msg"])
-    return Response({"error": f"not a V2 request: {place}: {reason}"}, 400)
+    def table(self) -> Mapping[str, Methods]:
+        return {
+            "/v2/models/{name}/infer": {"POST": self._infer},
+            "/v2/models/{name}/versions/{version}/infer": {"POST": self._infer},
+        }
 
-
-async def _refused(request: Request, error: Any) -> Response:
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    return Response({"error": message}, error.status_code, error.headers)
-
-
-async def _failed(request: Request, error: Any) -> Response:  # The boundary in app.py logs it.
-    return Response({"error": "the server failed on this request; its log has the reason"}, 500)
+    async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
+        large = is_large(request.body)
+        header_length = request.header(_HEADER_LENGTH)
+        media_type = request.header(b"content-type")
+        async with answer_within(self._timeout_seconds):
+            inference = await run(
+                decode_infer, request.take_body(), header_length, media_type, in_thread=large
+            )
+            response = await self._data_plane.infer(inference.request, name, version)
+            request.model = name  # Not before it is known that there is such a model.
+            headers, blocks = await run(encode_infer, response, inference, in_thread=large)
+            body = await encoded(blocks, in_thread=large)
+        return Response(200, body, headers)

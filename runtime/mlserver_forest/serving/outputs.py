@@ -1,0 +1,161 @@
+"""What an answer holds: the outputs chosen by name, made from a model's V2 outputs.
+
+The names are those of AWS's XGBoost image (its ``SAGEMAKER_INFERENCE_OUTPUT``) and of
+SageMaker's built-in algorithms.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.schema import (
+    DECISION_FUNCTION,
+    PREDICT,
+    PREDICT_PROBA,
+    SCORE_SAMPLES,
+    Schema,
+    TargetKind,
+)
+
+Arrays = Mapping[str, NDArray[Any]]
+Column = Callable[[Arrays, Schema], NDArray[Any]]
+
+# ``outputs=a,b`` among custom attributes, which other attributes may follow.
+_PARAMETER = re.compile(r"(?:^|[;,&\s])outputs\s*=\s*\"?([^;&\"]*)")
+
+
+def chosen(custom_attributes: str | None, default: Sequence[str]) -> tuple[str, ...]:
+    """The outputs that a request names in X-Amzn-SageMaker-Custom-Attributes, or the default.
+
+    Raises:
+        InvalidInput: if the parameter ``outputs`` names none.
+    """
+    found = _PARAMETER.search(custom_attributes or "")
+    if not found:
+        return tuple(default)
+    words = [word.strip().lower() for word in found[1].split(",")]
+    # In ``outputs=a,b,trace=7`` the comma before ``trace`` ends the list.
+    names = [word for word in words if word and "=" not in word]
+    if not names:
+        raise InvalidInput(
+            "outputs= in X-Amzn-SageMaker-Custom-Attributes names no output; "
+            "write for example outputs=predicted_label,probabilities"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def default_names(schema: Schema, *, only_first: bool) -> tuple[str, ...]:
+    """The outputs of a model where nobody chose: all that belong together, or the first."""
+    names = _DEFAULTS[schema.kind]
+    return names[:1] if only_first else names
+
+
+def check_names(names: Sequence[str], schema: Schema) -> None:
+    """See that a model has these outputs.
+
+    Raises:
+        InvalidInput: naming those that it has.
+    """
+    known = _COLUMNS[schema.kind]
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"output {quoted(name)} was chosen; this model, a {_KINDS[schema.kind]}, has "
+                f"{', '.join(known)}"
+            )
+
+
+def v2_names(names: Sequence[str], schema: Schema) -> tuple[str, ...]:
+    """The V2 outputs that the chosen ones are made from."""
+    known = _COLUMNS[schema.kind]
+    return tuple(dict.fromkeys(known[name][0] for name in names))
+
+
+def predictions(
+    names: Sequence[str], arrays: Arrays, schema: Schema, *, selected: bool
+) -> Predictions:
+    """Make the chosen outputs.
+
+    Args:
+        names: of outputs that ``check_names`` let pass.
+        arrays: the model's V2 outputs by name, each (n, width).
+        schema: the classes.
+        selected: whether the names were chosen, or are the default.
+    """
+    known = _COLUMNS[schema.kind]
+    if schema.kind == "unknown" and not selected and arrays[PREDICT].dtype.kind == "f":
+        names = ("score",)
+    columns = {name: known[name][1](arrays, schema) for name in names}
+    return Predictions(columns, selected)
+
+
+def _value(output: str) -> Column:
+    """One value a row, or a row of them where there are several targets."""
+
+    def column(arrays: Arrays, schema: Schema) -> NDArray[Any]:
+        array = arrays[output]
+        return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+    return column
+
+
+def _labels(arrays: Arrays, schema: Schema) -> NDArray[Any]:
+    """All classes, in every row."""
+    classes = np.array(schema.classes, dtype=object)
+    return np.broadcast_to(classes, (len(arrays[PREDICT]), len(classes)))
+
+
+def _probability(arrays: Arrays, schema: Schema) -> NDArray[Any]:
+    """Of two classes the second's, of more the winner's."""
+    probabilities = arrays[PREDICT_PROBA]
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1]
+    return np.asarray(probabilities.max(axis=1))
+
+
+def _probabilities(arrays: Arrays, schema: Schema) -> NDArray[Any]:
+    return arrays[PREDICT_PROBA]
+
+
+_LABEL = (PREDICT, _value(PREDICT))
+_PROBABILITY = (PREDICT_PROBA, _probability)
+_PROBABILITIES = (PREDICT_PROBA, _probabilities)
+# In AWS's image a raw score is what the booster predicts: for its classifiers with
+# probabilities, those (algorithm_mode/serve_utils.py).
+_COLUMNS: Mapping[TargetKind, Mapping[str, tuple[str, Column]]] = {
+    "classification": {
+        "predicted_label": _LABEL,
+        "labels": (PREDICT, _labels),
+        "probability": _PROBABILITY,
+        "probabilities": _PROBABILITIES,
+        "raw_score": _PROBABILITY,
+        "raw_scores": _PROBABILITIES,
+    },
+    "regression": {"predicted_score": _LABEL, "score": _LABEL},
+    "anomaly_detection": {
+        "predicted_label": _LABEL,
+        "labels": (PREDICT, _labels),
+        SCORE_SAMPLES: (SCORE_SAMPLES, _value(SCORE_SAMPLES)),
+        DECISION_FUNCTION: (DECISION_FUNCTION, _value(DECISION_FUNCTION)),
+    },
+    "unknown": {"predicted_label": _LABEL, "score": _LABEL, "predicted_score": _LABEL},
+}
+_DEFAULTS: Mapping[TargetKind, tuple[str, ...]] = {
+    "classification": ("predicted_label", "probabilities"),
+    "regression": ("score",),
+    "anomaly_detection": ("predicted_label", SCORE_SAMPLES, DECISION_FUNCTION),
+    "unknown": ("predicted_label",),
+}
+_KINDS: Mapping[TargetKind, str] = {
+    "classification": "classification",
+    "regression": "regression",
+    "anomaly_detection": "anomaly detector",
+    "unknown": "model of a foreign runtime",
+}
+ALL_NAMES = tuple(dict.fromkeys(name for known in _COLUMNS.values() for name in known))

@@ -1,0 +1,90 @@
+"""What the container may use: its CPUs and its memory.
+
+Containers see the host's CPUs and memory; their own limits stand in the control groups
+(https://docs.kernel.org/admin-guide/cgroup-v2.html, and version 1 beside it).
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_NO_LIMIT = 1 << 60  # Version 1 writes a number near 2**63 where there is none.
+
+
+def n_cpus(root: Path = Path("/")) -> int:
+    """The CPUs that this process may keep busy, at least 1."""
+    allowed = len(os.sched_getaffinity(0))
+    return max(1, min([allowed, *(int(cpus) for cpus in _quotas(root))]))
+
+
+def available_memory(root: Path = Path("/")) -> int:
+    """The bytes that can still be taken, of the container's limit and of the machine.
+
+    What the kernel keeps of files can be given back, so it counts as available.
+    """
+    found = [
+        limit - (used - _files(folder, names))
+        for folder, limit, used, names in _memory_groups(root)
+    ]
+    lines = _read(root / "proc/meminfo").splitlines()
+    found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+    return min(found, default=_NO_LIMIT)
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    for folder in _groups(root, ""):
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        if quota.isdigit():
+            yield int(quota) / int(period)
+    for folder in _groups(root, "cpu"):
+        quota = _read(folder / "cpu.cfs_quota_us").strip()
+        if quota.isdigit():
+            yield int(quota) / int(_read(folder / "cpu.cfs_period_us"))
+
+
+def _memory_groups(root: Path) -> Iterator[tuple[Path, int, int, tuple[str, str]]]:
+    """Each group with a limit: its folder, limit, use, and the names of its file pages."""
+    versions = (
+        ("", "memory.max", "memory.current", ("active_file", "inactive_file")),
+        (
+            "memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            ("total_active_file", "total_inactive_file"),
+        ),
+    )
+    for controller, limit_name, used_name, names in versions:
+        for folder in _groups(root, controller):
+            limit, used = _read(folder / limit_name).strip(), _read(folder / used_name).strip()
+            if limit.isdigit() and used.isdigit() and int(limit) < _NO_LIMIT:
+                yield folder, int(limit), int(used), names
+
+
+def _files(folder: Path, names: tuple[str, str]) -> int:
+    lines = (line.split() for line in _read(folder / "memory.stat").splitlines())
+    return sum(int(value) for name, value in lines if name in names)
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """This process's group of a controller ("" for version 2) and those above it.
+
+    Inside a container the mount often begins at the container's own group, so that the
+    path that the kernel names is not there; the mount itself then is the group.
+    """
+    mount = root / "sys/fs/cgroup" / controller
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(",") and controllers.count("=") == 0:
+            folder = mount / path.lstrip("/")
+            while folder != mount:
+                yield folder
+                folder = folder.parent
+    yield mount
+
+
+def _read(path: Path) -> str:
+    """The text of a file, or nothing where there is none."""
+    try:
+        return path.read_text("ascii", "replace")
+    except OSError:
+        return ""

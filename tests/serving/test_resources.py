@@ -1,0 +1,76 @@
+"""CPUs and memory, read from the files that the kernel shows a container."""
+
+import pytest
+
+from mlserver_forest.serving.resources import available_memory, n_cpus
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A root folder: path -> text of the kernel's files."""
+
+    def lay(files):
+        for path, text in files.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+        return tmp_path
+
+    return lay
+
+
+MEMINFO = {"proc/meminfo": "MemTotal: 4000 kB\nMemAvailable: 3000 kB\n"}
+
+
+def test_version_2_inside_a_container(root):
+    files = {
+        "proc/self/cgroup": "0::/\n",
+        "sys/fs/cgroup/memory.max": "1000000\n",
+        "sys/fs/cgroup/memory.current": "700000\n",
+        "sys/fs/cgroup/memory.stat": "anon 5\nactive_file 100000\ninactive_file 50000\nshmem 7\n",
+        "sys/fs/cgroup/cpu.max": "150000 100000\n",
+    }
+    assert available_memory(root(files | MEMINFO)) == 1_000_000 - (700_000 - 150_000)
+    assert n_cpus(root(files)) == 1
+
+
+def test_version_2_takes_the_tightest_of_the_groups_above(root):
+    files = {
+        "proc/self/cgroup": "0::/outer/inner\n",
+        "sys/fs/cgroup/outer/memory.max": "500000\n",
+        "sys/fs/cgroup/outer/memory.current": "400000\n",
+        "sys/fs/cgroup/outer/inner/memory.max": "max\n",
+        "sys/fs/cgroup/outer/inner/memory.current": "1\n",
+    }
+    assert available_memory(root(files | MEMINFO)) == 100_000
+
+
+def test_version_1(root):
+    files = {
+        "proc/self/cgroup": "5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": "1000000\n",
+        "sys/fs/cgroup/memory/memory.usage_in_bytes": "600000\n",
+        "sys/fs/cgroup/memory/memory.stat": "total_active_file 1\ntotal_inactive_file 99999\n",
+        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "100000\n",
+        "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+    }
+    assert available_memory(root(files | MEMINFO)) == 500_000
+    assert n_cpus(root(files)) == 1
+
+
+def test_without_a_limit_the_machine_decides(root):
+    files = {
+        "proc/self/cgroup": "4:memory:/\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        "sys/fs/cgroup/memory/memory.usage_in_bytes": "600000\n",
+    }
+    assert available_memory(root(files | MEMINFO)) == 3000 << 10
+
+
+def test_without_any_of_these_files_nothing_is_limited(tmp_path):
+    assert available_memory(tmp_path) >= 1 << 50
+    assert n_cpus(tmp_path) >= 1
+
+
+def test_on_this_machine_both_can_be_read():
+    assert available_memory() > 1 << 20
+    assert n_cpus() >= 1
