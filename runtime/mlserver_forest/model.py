@@ -22,6 +22,8 @@ from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.formats import v2_tensor
+from mlserver_forest.formats.labels import Labels
+from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import PREDICT, Schema, from_metadata
 
@@ -115,31 +117,39 @@ class ForestModel(MLModel):
             )
         return names
 
-    def _arrays(self, names: list[str], x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """The outputs by name, each (n_samples, width)."""
+    def _arrays(self, names: list[str], x: NDArray[Any]) -> dict[str, Column]:
+        """The outputs by name, each (n_samples, width), text labels (n_samples,)."""
         arrays = {name: self._empty(name, len(x)) for name in names}
         for start in range(0, len(x), _BLOCK_ROWS):
             rows = slice(start, start + _BLOCK_ROWS)
             prediction = self._forest.predict(x[rows])
             for name, array in arrays.items():
                 if name == PREDICT and self._classes.size:
-                    array[rows, 0] = self._classes[prediction.positions]
+                    array[rows, 0] = prediction.positions
                 else:
                     columns = self._schema.score_columns.get(name, slice(None))
                     array[rows] = prediction.values[:, columns]
-        return arrays
+        return {name: self._labelled(name, array) for name, array in arrays.items()}
 
     def _empty(self, name: str, n_rows: int) -> NDArray[Any]:
         if name == PREDICT and self._classes.size:
-            return np.empty((n_rows, 1), self._classes.dtype)
+            return np.empty((n_rows, 1), np.min_scalar_type(self._classes.size))
         columns = self._schema.score_columns.get(name, slice(0, self._schema.n_targets))
         return np.empty((n_rows, columns.stop - columns.start))
 
-    def _output(self, name: str, array: NDArray[Any]) -> ResponseOutput:
+    def _labelled(self, name: str, array: NDArray[Any]) -> Column:
+        """Classes in place of their positions."""
+        if name != PREDICT or not self._classes.size:
+            return array
+        if self._classes.dtype.kind == "O":
+            return Labels(array[:, 0], self._classes)
+        return np.asarray(self._classes[array])
+
+    def _output(self, name: str, array: Column) -> ResponseOutput:
         datatype = self._schema.label_datatype if name == PREDICT else "FP64"
         return ResponseOutput.model_construct(
             name=name,
-            shape=list(array.shape),
+            shape=[len(array), 1] if isinstance(array, Labels) else list(array.shape),
             datatype=datatype,
             parameters=Parameters.model_construct(
                 content_type="str" if datatype == "BYTES" else "np"
@@ -147,19 +157,20 @@ class ForestModel(MLModel):
             data=TensorData.model_construct(root=self._data(array)),
         )
 
-    def _data(self, array: NDArray[Any]) -> Any:
+    def _data(self, array: Column) -> Any:
         """A flat list, text as bytes, because MLServer's encoders cannot write arrays."""
-        values = array.ravel().tolist()
-        return [value.encode() for value in values] if array.dtype.kind == "O" else values
+        if isinstance(array, Labels):
+            return [label.encode() for label in array]
+        return array.ravel().tolist()
 
 
 class ArrayForestModel(ForestModel):
-    """The same with its outputs as arrays, text as ``str``, for a server that encodes them.
+    """The same with its outputs as arrays, for a server that encodes them.
 
-    The arrays have the shape that the outputs declare.
+    Numbers have the shape that the outputs declare; text labels are ``Labels``.
     """
 
-    def _data(self, array: NDArray[Any]) -> Any:
+    def _data(self, array: Column) -> Any:
         return array
 
 

@@ -97,7 +97,7 @@ def _serve(base_dir: Path) -> None:
     from mlserver_forest.serving.server import Server, configure_logging
 
     environment = replace(from_environ(), base_dir=base_dir)
-    configure_logging()
+    configure_logging(as_json=environment.json_logs)
     server = Server(environment)
     settings = read_settings(environment.model_dir, trust_pickle=False)
     row = _sample_row(base_dir)

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tests.benchmarks.decoder_samples import SAMPLES, SCHEMAS, mutated
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+
+from .decoder_samples import SAMPLES, SCHEMAS, mutated
 
 ROOT = Path(__file__).parents[2]
 INPUTS = 500_000

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
@@ -264,6 +264,7 @@ names = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(instances | st.lists(instances) | st.dictionaries(names, instances | st.lists(instances)))
 def test_any_document_is_read_or_refused(document):
     for schema in (ONE, TWO, OPEN):

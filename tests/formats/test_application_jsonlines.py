@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
@@ -82,6 +82,7 @@ def test_a_line_that_takes_megabytes_is_refused():
         application_jsonlines.decode(b"[1, 2]\n[" + b" " * 100 + b"1, 2]\n", TWO, {}, TINY)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | st.text(st.sampled_from('[]{}12,. \n\r"ab:'), max_size=40))
 def test_any_body_is_read_or_refused_alike_in_blocks(text):
     body = text if isinstance(text, bytes) else text.encode()
@@ -94,6 +95,7 @@ def test_any_body_is_read_or_refused_alike_in_blocks(text):
     assert repr(outcomes[0]) == repr(outcomes[1])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.lists(

@@ -1,8 +1,9 @@
 """Each decoder on mutated bodies, as ``python -m tests.benchmarks decoders`` does with more."""
 
 import pytest
-from tests.benchmarks import decoders
-from tests.benchmarks.decoder_samples import SAMPLES
+
+from benchmarks import decoders
+from benchmarks.decoder_samples import SAMPLES
 
 
 @pytest.mark.parametrize("name", SAMPLES)

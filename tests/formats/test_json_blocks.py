@@ -90,7 +90,7 @@ def outcome(load, body):
         return "refused"
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(documents(), tiny_sizes)
 @example(b'{"inputs": [{"data": [1, 2, 3, 4, 5]}, {"data": [[1, 2], [3, 4]]}]}', TINY)
 @example(b'{"a": [1, 2, 3, 4], "a": [5, 6, 7, 8]}', TINY)
@@ -101,7 +101,7 @@ def test_a_document_is_the_same_in_blocks(body, sizes):
     assert repr(whole(json_blocks.loads(bytearray(body), sizes))) == repr(orjson.loads(body))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=1500, deadline=None)
 @given(damaged_documents(), tiny_sizes)
 @example(b"[1, 2, 3, 4, 5] x", TINY)
 @example(b"[1, 2,, 3, 4, 5]", TINY)

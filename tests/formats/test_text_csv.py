@@ -326,6 +326,8 @@ MANY = 8 * 2**20
         (b"1,2,3,4\n" * 9999 + b"1,2,3," + b"4" * 200_000, "line 10000 is not CSV: field larger"),
         (b'1,2,3,"' + b"4\n" * (MANY // 2), "is not CSV: field larger than field limit"),
         (b'"\n",' * (MANY // 4), "has more than 262400 bytes"),
+        (b'"' + b'","'.join([b"7" * 100_000] * 4) + b'"', "has more than 262400 bytes"),
+        (b",".join([b"7" * 100_000] * 4), "has more than 262400 bytes"),
         (b"\0" * MANY, "the row that ends in line 1 has more than"),
         (b"\xff" * MANY, "the row that ends in line 1 has more than"),
         (b" " * MANY, "the body is empty"),

@@ -1,14 +1,19 @@
 """V2 tensors: what datatype and shape declare is what is there, or the request is refused."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import v2_tensor
+from mlserver_forest.formats import json_blocks, v2_tensor
+from mlserver_forest.formats.json_scan import Sizes
 
 NAN = float("nan")
+# Every array of more than a few bytes is large, and comes some numbers at a time.
+SMALL = Sizes(whole=1, small_array=8, block=16, longest=64)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +44,13 @@ def test_a_tensor_is_read(datatype, shape, data, expected):
         ("FP32", [1, 3], [1, 2], "input 'x' declares shape [1, 3] but holds 2 values"),
         ("FP32", [-1, -2], [1, 2], "declares shape [-1, -2]"),
         ("FP32", [2**62, 4], [1], "declares shape"),
-        ("BYTES", [1], ["a"], "input 'x' has datatype BYTES; the model reads BOOL"),
-        ("FP99", [1], [1], "input 'x' has datatype FP99"),
+        (
+            "BYTES",
+            [1],
+            ["a"],
+            "'x' has datatype BYTES, which is text; the model reads numbers: BOOL",
+        ),
+        ("FP99", [1], [1], "input 'x' has datatype 'FP99'; the model reads numbers: BOOL"),
         ("FP32", [1], ["1.5"], "input 'x' is declared FP32 but holds '1.5'"),
         ("FP32", [2], [1, "a"], "declared FP32 but holds"),
         ("INT64", [1], [1.5], "input 'x' is declared INT64 but holds 1.5"),
@@ -51,15 +61,68 @@ def test_a_tensor_is_read(datatype, shape, data, expected):
         ("FP32", [2], [1, 1e39], "input 'x' holds 1e+39, which does not fit FP32"),
         ("FP32", [1] * 70, [1], "input 'x' has an impossible shape"),
         ("FP32", [0, 2**62], [], "input 'x' has an impossible shape"),
+        ("FP32", [0, 2**70], [], "input 'x' has an impossible shape"),
+        ("FP32", [2**62, 2**62, 2**62], [1], "but holds 1 values"),
         ("FP32", [2], [[1], [2, 3]], "input 'x' is no tensor of numbers"),
+        ("FP32", [2], [[1], 2], "input 'x' is no tensor of numbers"),
+        ("FP64", [1], [10**400], "which does not fit FP64"),
+        ("FP16", [2], [None, 1e6], "holds 1000000.0, which does not fit FP16"),
+        ("FP32", [1], "1", "declared FP32 but holds '1'"),
+        ("INT64", [1], b"1", "declared INT64 but holds b'1'"),
         ("FP32", [1], [{"a": 1}], "declared FP32 but holds {'a': 1}"),
         ("BOOL", [1], [2], "declared BOOL but holds 2"),
+        ("INT64", [1], [True], "declared INT64 but holds True"),
     ],
 )
 def test_a_fault_is_named(datatype, shape, data, fault):
     with pytest.raises(InvalidInput) as caught:
         v2_tensor.to_array("x", datatype, shape, data)
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [1, 16_384, 16_385, 50_000])
+def test_a_long_list_is_read_whole(rows):
+    expected = np.random.default_rng(1).random((rows, 3))
+    for data in (expected.ravel().tolist(), expected.tolist()):
+        array = v2_tensor.to_array("x", "FP64", [rows, 3], data)
+        assert np.array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [
+        ("FP32", [0.1 * n for n in range(30)]),
+        ("FP64", [[n, None] for n in range(15)]),
+        ("UINT64", [2**64 - 1, *range(29)]),
+        ("BOOL", [True, False] * 15),
+    ],
+)
+def test_a_large_array_is_read_as_the_same_list_is(datatype, data):
+    large = json_blocks.loads(json.dumps({"data": data}).encode(), SMALL)["data"]
+    assert isinstance(large, json_blocks.LargeArray)
+    array = v2_tensor.to_array("x", datatype, [30], large)
+    expected = v2_tensor.to_array("x", datatype, [30], data)
+    assert np.array_equal(array, expected, equal_nan=datatype[0] == "F")
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([[1, 2]] * 6 + [[3]] * 6, "'x' is no tensor of numbers"),
+        ([1] * 20 + [[2]] * 6, r"'x' is declared FP32 but holds \[2\]"),
+        ([[1]] * 6 + [2] * 20, "'x' is no tensor of numbers"),
+    ],
+)
+def test_rows_of_two_kinds_are_no_tensor(rows, fault):
+    large = json_blocks.loads(json.dumps({"data": rows}).encode(), SMALL)["data"]
+    with pytest.raises(InvalidInput, match=fault):
+        v2_tensor.to_array("x", "FP32", [26], large)
+
+
+def test_a_text_among_numbers_takes_no_memory():
+    """NumPy would make a text of 40 MB of each number."""
+    with pytest.raises(InvalidInput, match="holds 'aaaa"):
+        v2_tensor.to_array("x", "FP32", [10_001], ["a" * 10_000_000, *range(10_000)])
 
 
 anything = st.recursive(

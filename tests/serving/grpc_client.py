@@ -1,6 +1,7 @@
-"""One V2 call over gRPC with tritonclient: question as JSON on stdin, answer on stdout."""
+"""V2 calls over gRPC with tritonclient: question as JSON on stdin, answer on stdout."""
 
 import json
+import queue
 import sys
 
 import grpc
@@ -8,7 +9,11 @@ import numpy as np
 import tritonclient.grpc as v2
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import (
+    InferenceServerException,
+    deserialize_bytes_tensor,
+    triton_to_np_dtype,
+)
 
 
 def call(question):
@@ -21,15 +26,44 @@ def call(question):
         result = client.infer("forest", [tensor], outputs=outputs)
     except InferenceServerException as error:
         return {"status": error.status(), "error": error.message()}
+    metadata = client.get_model_metadata("forest")
+    index = client.get_model_repository_index().models
     answer = {
+        "live": client.is_server_live(),
         "ready": client.is_server_ready() and client.is_model_ready("forest"),
-        "inputs": [tensor.name for tensor in client.get_model_metadata("forest").inputs],
+        "server": client.get_server_metadata().name,
+        "inputs": [tensor.name for tensor in metadata.inputs],
+        "datatypes": sorted({tensor.datatype for tensor in metadata.inputs}),
+        "index": [[model.name, model.state] for model in index],
     }
     for output in result.get_response().outputs:
         values = result.as_numpy(output.name)
         decoded = np.char.decode(values.astype(bytes)) if values.dtype == object else values
         answer[output.name] = decoded.tolist()
     return answer
+
+
+def call_stream(question):
+    """Requests on one stream, as tritonclient sends them; "model" names one for each."""
+    client = v2.InferenceServerClient(question["address"])
+    rows = np.array(question["x"], np.float32)
+    tensor = v2.InferInput("X", list(rows.shape), "FP32")
+    tensor.set_data_from_numpy(rows)
+    answers = queue.Queue()
+    client.start_stream(lambda result, error: answers.put((result, error)))
+    for n, model in enumerate(question["models"]):
+        client.async_stream_infer(
+            model, [tensor], request_id=str(n), enable_empty_final_response=True
+        )
+    found = [answers.get(timeout=30) for _ in question["models"]]
+    client.stop_stream()
+    return {"answers": [error.message() if error else answered(result) for result, error in found]}
+
+
+def answered(result):
+    response = result.get_response()
+    labels = [label.decode() for label in result.as_numpy("predict").ravel().tolist()]
+    return [response.id, response.parameters["triton_final_response"].bool_param, *labels]
 
 
 def call_crafted(question):
@@ -41,9 +75,12 @@ def call_crafted(question):
         shape=question.get("shape", rows.shape),
     )
     request = pb.ModelInferRequest(model_name=question.get("model", "forest"), inputs=[tensor])
+    if "contents" in question:
+        for field, values in question["contents"].items():
+            getattr(request.inputs[0].contents, field).extend(values)
     if question.get("typed"):
         request.inputs[0].contents.fp32_contents.extend(rows.ravel().tolist())
-    else:
+    elif not question.get("no_raw"):
         raw = bytes.fromhex(question.get("raw", rows.tobytes().hex()))
         request.raw_input_contents.extend([raw] * question.get("raw_count", 1))
     for name in question.get("outputs", []):
@@ -60,7 +97,8 @@ def call_crafted(question):
             answers = stream(iter([request] * question["stream"]))
             return {"predict": [label_of(answer) for answer in answers]}
         try:
-            return {"predict": [label_of(stub.ModelInfer(request))]}
+            response = stub.ModelInfer(request)
+            return {"id": response.id, **{o.name: values_of(response, o) for o in response.outputs}}
         except grpc.RpcError as error:
             answer = {"status": error.code().name, "error": error.details()}
         try:
@@ -71,12 +109,28 @@ def call_crafted(question):
 
 
 def label_of(response):
+    return values_of(response, response.outputs[0])[0]
+
+
+def values_of(response, output):
+    """The elements of an output, which stand where the request had its own."""
     if response.raw_output_contents:
-        return response.raw_output_contents[0][4:].decode()
-    return response.outputs[0].contents.bytes_contents[0].decode()
+        raw = response.raw_output_contents[list(response.outputs).index(output)]
+        if output.datatype == "BYTES":
+            return [text.decode() for text in deserialize_bytes_tensor(raw)]
+        return np.frombuffer(raw, triton_to_np_dtype(output.datatype)).tolist()
+    contents = output.contents
+    if output.datatype == "BYTES":
+        return [text.decode() for text in contents.bytes_contents]
+    return list(contents.fp64_contents)
 
 
 if __name__ == "__main__":
     question = json.load(sys.stdin)
-    crafted = {"typed", "crafted", "stream"} & set(question)
-    print(json.dumps(call_crafted(question) if crafted else call(question)))
+    if "models" in question:
+        answer = call_stream(question)
+    elif {"typed", "crafted", "stream"} & set(question):
+        answer = call_crafted(question)
+    else:
+        answer = call(question)
+    print(json.dumps(answer))

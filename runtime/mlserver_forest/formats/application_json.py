@@ -9,12 +9,12 @@ Read: a list of instances (see ``json_rows``), bare or as ``{"instances": [...]}
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-import orjson
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats import json_blocks
 from mlserver_forest.formats.json_blocks import LargeArray, whole
+from mlserver_forest.formats.json_objects import object_texts
 from mlserver_forest.formats.json_rows import JsonRows, is_envelope, shown
 from mlserver_forest.formats.json_scan import SIZES
 from mlserver_forest.formats.matrix import Body
@@ -72,15 +72,9 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
     """``{"predictions": [...]}`` with one object per row, keyed by output."""
     opening = b'{"predictions":['
     for block in predictions.blocks():
-        yield opening + orjson.dumps(as_objects(block))[1:-1]
+        yield opening + b",".join(object_texts(block))
         opening = b","
     yield b"]}"
-
-
-def as_objects(block: Predictions) -> list[dict[str, Any]]:
-    """Each row as an object, keyed by output."""
-    columns = [column.tolist() for column in block.columns.values()]
-    return [dict(zip(block.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _find(document: Any, schema: Schema) -> tuple[Sequence[Any] | LargeArray, list[str] | None]:

@@ -12,8 +12,8 @@ import orjson
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.application_json import as_objects
-from mlserver_forest.formats.json_blocks import not_json
+from mlserver_forest.formats.json_faults import not_json
+from mlserver_forest.formats.json_objects import object_texts
 from mlserver_forest.formats.json_rows import JsonRows
 from mlserver_forest.formats.json_scan import SIZES, Sizes, give_way
 from mlserver_forest.formats.matrix import Body
@@ -58,8 +58,7 @@ def decode(
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """One object per line, keyed by output; each line is ended."""
     for block in predictions.blocks():
-        objects = as_objects(block)
-        yield b"".join([orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects])
+        yield b"".join([text + b"\n" for text in object_texts(block)])
 
 
 def _blocks(body: Body, sizes: Sizes) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ _CONTINUATION = -1
 # Names, types and pandas' metadata; nodes and buffers of a batch.
 _METADATA_BYTES = 2**20
 _METADATA_COLUMN_BYTES = 2048
+_UNNAMED_FEATURES = 10_000
 
 # Message.fbs: the fields of Message, RecordBatch and DictionaryBatch.
 _HEADER_TYPE, _HEADER, _BODY_LENGTH = 1, 2, 3
@@ -93,7 +94,8 @@ class _Table:
 
 def _messages(body: memoryview, schema: Schema) -> Iterator[tuple[memoryview, memoryview]]:
     """The metadata and the body of each message, up to the end of the stream."""
-    most = _METADATA_BYTES + _METADATA_COLUMN_BYTES * schema.n_features
+    n_features = schema.n_features or _UNNAMED_FEATURES
+    most = _METADATA_BYTES + _METADATA_COLUMN_BYTES * n_features
     position = 0
     while position < len(body):
         length = _unpack("<i", body, position)

@@ -18,7 +18,7 @@ from mlserver_forest.formats.matrix import (
     check_expansion,
     rows_per_block,
 )
-from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 
@@ -163,7 +163,10 @@ def _is_number(kind: Any) -> bool:
     if types.is_dictionary(kind):
         kind = kind.value_type
         return bool(types.is_integer(kind) or types.is_floating(kind))
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    if types.is_decimal(kind):
+        # pyarrow 26 reads beyond its table of powers for other scales, and may crash.
+        return bool(0 <= kind.scale <= kind.precision)
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_null)
     return any(test(kind) for test in tests)
 
 
@@ -203,7 +206,7 @@ def _rows(column: Any, schema: Schema, first_row: int) -> NDArray[Any]:
     return _numbers(column.flatten()).reshape(len(column), -1)
 
 
-def _type(column: NDArray[Any]) -> Any:
+def _type(column: Column) -> Any:
     kind = _TYPES.get(column.dtype.kind, pa.float64())
     return pa.list_(kind, column.shape[1]) if column.ndim == 2 else kind
 

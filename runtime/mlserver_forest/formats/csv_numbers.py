@@ -42,11 +42,11 @@ class PlainNumbers:
         Returns:
             (n_lines, width), NaN where a field is empty; None where a closer look is needed.
         """
+        if len(lines) > _FIELD_WINDOW and self._may_be_too_long(lines):
+            return None
         if strange := lines.translate(None, _PLAIN):
             lines = b"" if strange.strip(b'"') else _unquoted(lines, len(strange))
         if not lines:
-            return None
-        if len(lines) > _FIELD_WINDOW and self._may_be_too_long(lines):
             return None
         if lines.count(b"\n") < _FEW_LINES:
             return self._with_python(lines)

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.json_faults import bytes_before, not_json
 from mlserver_forest.formats.json_scan import SIZES, Sizes, cuts_of, give_way
 from mlserver_forest.formats.matrix import Body
 
@@ -23,7 +24,6 @@ from mlserver_forest.formats.matrix import Body
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _OBJECT = re.compile(rb"\s*+\{")
-_NO_JSON_NUMBER = re.compile(r"-?(nan|inf)", re.IGNORECASE)
 
 
 class LargeArray:
@@ -60,7 +60,7 @@ class LargeArray:
         return self._cuts[-1] + 1 - self._cuts[0]
 
     def blocks(self) -> Iterator[list[Any]]:
-        """The elements, some hundred kilobytes of text at a time."""
+        """The elements, some tens of kilobytes of text at a time."""
         for start, end in zip(self._cuts, self._cuts[1:], strict=False):
             if start > self._cuts[0]:
                 give_way()
@@ -90,7 +90,7 @@ class LargeArray:
         try:
             elements = orjson.loads(b"".join((opening, self._body[start:end], closing)))
         except orjson.JSONDecodeError as error:
-            before = max(_bytes_before(error) - len(opening), 0)
+            before = max(bytes_before(error) - len(opening), 0)
             raise not_json(error, "the body", f"near byte {start + before + 1}") from error
         for _ in range(self._depth):
             elements = elements[0]
@@ -133,19 +133,6 @@ def read_rest(document: Any) -> None:
             _exhaust(value)
 
 
-def not_json(error: orjson.JSONDecodeError, what: str, place: str = "") -> InvalidInput:
-    """The parser's complaint, with the way out where a number is none."""
-    place = place or f"line {error.lineno} column {error.colno} (char {error.pos})"
-    hint = ""
-    if _NO_JSON_NUMBER.match(error.doc, error.pos):
-        hint = "; JSON has no NaN and no Infinity: send null for a missing value"
-    return InvalidInput(f"{what} is not JSON: {error.msg}: {place}{hint}")
-
-
-def _bytes_before(error: orjson.JSONDecodeError) -> int:
-    return len(error.doc[: error.pos].encode())
-
-
 class _Walk:
     """Takes a large document apart: large arrays, and the text around them."""
 
@@ -166,7 +153,7 @@ class _Walk:
         try:
             document = orjson.loads(b"".join(piece for _, piece in self._pieces))
         except orjson.JSONDecodeError as error:
-            place = self._place(_bytes_before(error))
+            place = self._place(bytes_before(error))
             raise not_json(error, "the body", f"near byte {place + 1}") from error
         document = self._with_arrays(document)
         for array in self._arrays.values():  # Of a name that came again.

@@ -26,10 +26,13 @@ from mlserver_forest.formats.thrift_compact import (
 
 _MAGIC = b"PAR1"
 _TRAILER_BYTES = 8
-# Reading a megabyte takes half a second; 1000 columns in 100 row groups have 13.
-_LONGEST_FOOTER = 2**24
-# More than the 550 bytes that pyarrow 26 takes for a column chunk, measured.
-_ITEM_BYTES = 1024
+# Reading a megabyte takes half a second; 1000 columns in 50 row groups have six.
+_LONGEST_FOOTER = 2**23
+# About what pyarrow 26 takes for a column chunk, and less than a writer puts into a footer
+# for an item, of which a column chunk has six to eight.
+_ITEM_BYTES = 512
+_WRITTEN_ITEM_BYTES = 6
+_FEW_ITEMS = 4096
 _HEADER_ITEMS = 64
 _VALUE_BYTES = 8
 # The smallest page that a writer makes: a header and some values.
@@ -82,7 +85,9 @@ def row_groups(body: memoryview) -> list[RowGroup]:
             f"the Parquet file has a footer of {length} bytes; at most {_LONGEST_FOOTER} are read: "
             "write fewer and larger row groups"
         )
-    most_items = most_expanded(len(body)) // _ITEM_BYTES
+    most_items = min(
+        most_expanded(len(body)) // _ITEM_BYTES, _FEW_ITEMS + length // _WRITTEN_ITEM_BYTES
+    )
     footer = StructReader(bytes(body[start:-_TRAILER_BYTES]), 0, most_items)
     groups: list[RowGroup] = []
     for field in footer.fields():

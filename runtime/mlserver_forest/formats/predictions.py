@@ -6,8 +6,28 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mlserver_forest.formats.labels import Labels
+
+Column = NDArray[Any] | Labels
+
 # Rows that are written at a time, so that no other request waits for a large answer.
 BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some thousands of rows of predictions.
+
+    Attributes:
+        columns: as those of ``Predictions``, all of them arrays.
+        are_selected: as there.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    are_selected: bool
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,20 +36,20 @@ class Predictions:
 
     Attributes:
         columns: by the name of the output, in the order in which they are written:
-            (n,) labels (strings, as an object array, integers or booleans) or numbers, or
-            (n, k) rows of them.
+            (n,) labels (strings, as ``Labels`` or an object array, integers or booleans)
+            or numbers, or (n, k) rows of them.
         are_selected: whether the request or the operator chose the outputs by name.
     """
 
-    columns: Mapping[str, NDArray[Any]]
+    columns: Mapping[str, Column]
     are_selected: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def blocks(self) -> Iterator["Predictions"]:
+    def blocks(self) -> Iterator[Block]:
         """The rows, some thousands at a time."""
         for start in range(0, len(self), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             columns = {name: column[rows] for name, column in self.columns.items()}
-            yield Predictions(columns, self.are_selected)
+            yield Block(columns, self.are_selected)

@@ -19,7 +19,7 @@ from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.csv_blocks import BLOCK_BYTES, CsvBlocks
 from mlserver_forest.formats.csv_numbers import PlainNumbers
 from mlserver_forest.formats.matrix import Body, Matrix, check_expansion
-from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.predictions import Block, Predictions
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 
@@ -43,11 +43,12 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
     Raises:
         InvalidInput: naming row and column, what came and what was expected.
     """
-    has_header = _has_header(parameters)
+    has_header = bool(parameters) and _has_header(parameters)
     if len(body) <= BLOCK_BYTES and not has_header and not body.isspace():
         values = PlainNumbers(schema.n_features or _commas(body) + 1).parse(body)
         if values is not None:
-            check_expansion(len(values), values.shape[1], schema, len(body))
+            if not schema.feature_names:
+                check_expansion(len(values), values.shape[1], schema, len(body))
             return schema.conform(values)
     blocks = CsvBlocks(body, schema)
     if blocks.is_blank():
@@ -103,7 +104,7 @@ def _cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _lines(block: Predictions, cells: _Cells) -> Iterator[str]:
+def _lines(block: Block, cells: _Cells) -> Iterator[str]:
     columns = list(block.columns.values())
     if len(columns) > 1:
         return map(",".join, zip(*(_texts(column, cells) for column in columns), strict=True))

@@ -15,6 +15,7 @@ _TRUE, _FALSE, _BYTE, I16, I32, I64, _DOUBLE, _BINARY, LIST, _SET, _MAP, STRUCT 
 Fields = dict[tuple[int, int], Any]
 
 _DEEPEST = 16
+_ELEMENTS_PER_ITEM = 8
 _LONGEST_VARINT = 10
 
 
@@ -24,7 +25,7 @@ class StructReader:
     Args:
         data: the bytes.
         position: where the first struct starts; behind what was read last after that.
-        most_items: the structs and elements of lists that may be read.
+        most_items: the structs that may be read, with the elements of lists as parts of one.
     """
 
     def __init__(self, data: bytes | memoryview, position: int, most_items: int) -> None:
@@ -87,8 +88,10 @@ class StructReader:
         """The length of a list and the type of its elements, which follow."""
         head = self._byte()
         length = head >> 4 if head >> 4 < 15 else self._varint()
-        self._count(length)
-        return length, head & 0x0F
+        kind = head & 0x0F
+        # A struct counts itself; a number or a text takes its reader far less memory.
+        self._count(0 if kind == STRUCT else length // _ELEMENTS_PER_ITEM)
+        return length, kind
 
     def _skip_elements(self, length: int, kinds: tuple[int, ...]) -> None:
         for _ in range(length):

@@ -83,6 +83,18 @@ def to_elements(name: str, shape: Sequence[int], raw: bytes | memoryview) -> lis
     return elements
 
 
+def check_elements(name: str, shape: Sequence[int], n_elements: int) -> None:
+    """See that a tensor of BYTES holds as many elements as its shape declares.
+
+    Raises:
+        InvalidInput: if it does not.
+    """
+    if element_count(name, shape) != n_elements:
+        raise InvalidInput(
+            f"input {shown(name)} declares shape {shown(list(shape))} but holds {n_elements} values"
+        )
+
+
 def element_count(name: str, shape: Sequence[int]) -> int:
     """The elements of a tensor of BYTES.
 
@@ -96,6 +108,13 @@ def element_count(name: str, shape: Sequence[int]) -> int:
             f"at most {MOST_ELEMENTS} elements are read"
         )
     return size
+
+
+def from_data(data: Any) -> Iterator[bytes]:
+    """Write a tensor: an array of numbers, or text as ``Labels``, an array or a list."""
+    if isinstance(data, np.ndarray) and data.dtype.kind != "O":
+        return from_array(data)
+    return from_elements(data.ravel().tolist() if isinstance(data, np.ndarray) else data)
 
 
 def from_array(array: NDArray[Any]) -> Iterator[bytes]:

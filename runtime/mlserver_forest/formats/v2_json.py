@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.v2_tensor import BLOCK
 
 
@@ -13,11 +14,11 @@ def from_data(data: Any) -> Iterator[bytes]:
     """Write a tensor as one flat list; NaN is null.
 
     Args:
-        data: an array of numbers, or of text as objects; or what a foreign runtime answers,
-            a list of any values, with text as ``str`` or ``bytes``.
+        data: an array of numbers, text as ``Labels`` or an array of objects; or what a
+            foreign runtime answers, a list of any values, with text as ``str`` or ``bytes``.
     """
     values = data.reshape(-1) if isinstance(data, np.ndarray) else data
-    if not isinstance(values, np.ndarray | list):
+    if not isinstance(values, np.ndarray | list | Labels):
         yield dumps(values)
         return
     opening = b"["

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import (
     DECISION_FUNCTION,
@@ -23,8 +23,8 @@ from mlserver_forest.schema import (
     TargetKind,
 )
 
-Arrays = Mapping[str, NDArray[Any]]
-Column = Callable[[Arrays, Schema], NDArray[Any]]
+Arrays = Mapping[str, Any]
+Maker = Callable[[Arrays, Schema], Column]
 
 # ``outputs=a,b`` among custom attributes, which other attributes may follow.
 _PARAMETER = re.compile(r"(?:^|[;,&\s])outputs\s*=\s*\"?([^;&\"]*)")
@@ -95,12 +95,14 @@ def predictions(
     return Predictions(columns, selected)
 
 
-def _value(output: str) -> Column:
+def _value(output: str) -> Maker:
     """One value a row, or a row of them where there are several targets."""
 
-    def column(arrays: Arrays, schema: Schema) -> NDArray[Any]:
-        array = arrays[output]
-        return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    def column(arrays: Arrays, schema: Schema) -> Column:
+        array: Column = arrays[output]
+        if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
+            return array[:, 0]
+        return array
 
     return column
 
@@ -114,13 +116,12 @@ def _labels(arrays: Arrays, schema: Schema) -> NDArray[Any]:
 def _probability(arrays: Arrays, schema: Schema) -> NDArray[Any]:
     """Of two classes the second's, of more the winner's."""
     probabilities = arrays[PREDICT_PROBA]
-    if probabilities.shape[1] == 2:
-        return probabilities[:, 1]
-    return np.asarray(probabilities.max(axis=1))
+    chosen = probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities.max(axis=1)
+    return np.asarray(chosen)
 
 
 def _probabilities(arrays: Arrays, schema: Schema) -> NDArray[Any]:
-    return arrays[PREDICT_PROBA]
+    return np.asarray(arrays[PREDICT_PROBA])
 
 
 _LABEL = (PREDICT, _value(PREDICT))
@@ -128,7 +129,7 @@ _PROBABILITY = (PREDICT_PROBA, _probability)
 _PROBABILITIES = (PREDICT_PROBA, _probabilities)
 # In AWS's image a raw score is what the booster predicts: for its classifiers with
 # probabilities, those (algorithm_mode/serve_utils.py).
-_COLUMNS: Mapping[TargetKind, Mapping[str, tuple[str, Column]]] = {
+_COLUMNS: Mapping[TargetKind, Mapping[str, tuple[str, Maker]]] = {
     "classification": {
         "predicted_label": _LABEL,
         "labels": (PREDICT, _labels),

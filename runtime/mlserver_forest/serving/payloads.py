@@ -26,8 +26,9 @@ from mlserver_forest.formats import (
     x_parquet,
     x_recordio_protobuf,
 )
+from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.matrix import Body
-from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.schema import Schema
 from mlserver_forest.serving import media_types, outputs, v2_infer
 from mlserver_forest.serving.media_types import MediaType
@@ -161,10 +162,12 @@ def _without_last_newline(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield last.removesuffix(b"\n")
 
 
-def _array(output: ResponseOutput) -> NDArray[Any]:
+def _array(output: ResponseOutput) -> Column:
     """A V2 output as an array; text as strings."""
     data = output.data.root
+    if isinstance(data, Labels):
+        return data
     if not isinstance(data, np.ndarray):
         texts = [value.decode() if isinstance(value, bytes) else value for value in data]
         data = np.array(texts, dtype=object if isinstance(texts[0], str) else None)
-    return data.reshape(output.shape)
+    return np.asarray(data.reshape(output.shape))

@@ -5,34 +5,43 @@ MLServer 1.7.1 logs a traceback for each request that it refuses over gRPC; its 
 below.
 """
 
+import asyncio
 import logging
-import struct
-from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import grpc
 from grpc import aio
 from mlserver.errors import MLServerError
 from mlserver.grpc import dataplane_pb2 as pb
-from mlserver.grpc.converters import ModelInferRequestConverter, ModelInferResponseConverter
+from mlserver.grpc.converters import (
+    ModelMetadataResponseConverter,
+    RepositoryIndexResponseConverter,
+)
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.interceptors import PromServerInterceptor
 from mlserver.grpc.model_repository import ModelRepositoryServicer
 from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
+from mlserver.types import RepositoryIndexRequest
 
-from mlserver_forest.errors import InvalidEnvironment, InvalidInput
+from mlserver_forest.errors import ForestError, InvalidEnvironment
+from mlserver_forest.serving import triton_stream, v2_messages
 
 logger = logging.getLogger(__name__)
 
 _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.ALREADY_EXISTS,
     422: grpc.StatusCode.FAILED_PRECONDITION,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+    507: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-# What MLServer's converters (1.7.1) raise on contents that do not fit datatype and shape.
-_MALFORMED = (ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error)
+# Messages above this leave the event loop, as bodies over HTTP do.
+_LARGE = 1 << 16
 _GRACE_SECONDS = 4
 
 
@@ -75,9 +84,8 @@ class GRPCServer:
         )
         service = _InferenceService(self._data_plane, self._handlers)
         add_GRPCInferenceServiceServicer_to_server(service, server)
-        add_ModelRepositoryServiceServicer_to_server(
-            ModelRepositoryServicer(self._handlers), server
-        )
+        triton_stream.add_to_server(service.ModelStreamInfer, server)
+        add_ModelRepositoryServiceServicer_to_server(_RepositoryService(self._handlers), server)
         try:
             server.add_insecure_port(self._address)
         except RuntimeError as error:
@@ -100,48 +108,90 @@ class _InferenceService(InferenceServicer):
     def __init__(self, data_plane: DataPlane, handlers: ModelRepositoryHandlers) -> None:
         super().__init__(data_plane, handlers)
         self._models = data_plane
+        self._handlers = handlers
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802  # the protocol's
-        try:
-            ready = await self._models.model_ready(request.name, request.version or None)
-        except MLServerError as error:
-            await _abort(context, error)
-        return pb.ModelReadyResponse(ready=ready)
+        ready = self._models.model_ready(request.name, request.version or None)
+        return pb.ModelReadyResponse(ready=await _or_abort(ready, context))
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        version = request.version or None
+        metadata = self._models.model_metadata(request.name, version)
+        return ModelMetadataResponseConverter.from_types(await _or_abort(metadata, context))
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
-        try:
-            payload = _decode(request)
-            version = request.model_version or None
-            result = await self._models.infer(payload, request.model_name, version)
-            raw = bool(request.raw_input_contents)
-            return ModelInferResponseConverter.from_types(result, use_raw=raw)
-        except InvalidInput as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        except MLServerError as error:
-            await _abort(context, error)
-        except Exception:
-            logger.exception("ModelInfer failed")
-            await context.abort(grpc.StatusCode.INTERNAL, "the server failed; its log has why")
+        return await _or_abort(self._infer(request), context)
 
     async def ModelStreamInfer(  # noqa: N802
         self, request_iterator: AsyncIterator[Any], context: Any
     ) -> AsyncIterator[Any]:
         async for request in request_iterator:
-            yield await self.ModelInfer(request, context)
+            if triton_stream.is_asked_for(request):
+                yield await self._infer_for_triton(request)
+            else:
+                yield await self.ModelInfer(request, context)
+
+    async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
+        index = await _index(self._handlers, request)
+        return RepositoryIndexResponseConverter.from_types(index)
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await _or_abort(self._handlers.load(request.model_name), context)
+        return pb.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await _or_abort(self._handlers.unload(request.model_name), context)
+        return pb.RepositoryModelUnloadResponse()
+
+    async def _infer(self, request: Any) -> Any:
+        is_large = request.ByteSize() > _LARGE
+        raw = bool(request.raw_input_contents)
+        name, version = request.model_name, request.model_version or None
+        payload = await _run(is_large, v2_messages.request_from, request)
+        response = await self._models.infer(payload, name, version)
+        return await _run(is_large, v2_messages.message_from, response, raw)
+
+    async def _infer_for_triton(self, request: Any) -> bytes:
+        try:
+            response = await self._infer(request)
+        except Exception as error:  # noqa: BLE001  # the stream goes on
+            return triton_stream.failure(_explained(error)[1])
+        return triton_stream.answer(response)
 
 
-def _decode(request: Any) -> Any:
-    raw, inputs = len(request.raw_input_contents), len(request.inputs)
-    if raw not in (0, inputs):
-        raise InvalidInput(f"the request has {inputs} inputs but {raw} raw contents; send one each")
+class _RepositoryService(ModelRepositoryServicer):
+    """MLServer's older service of the same calls."""
+
+    async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
+        index = await _index(self._handlers, request)
+        return RepositoryIndexResponseConverter.from_types(index, use_model_repository=True)
+
+
+async def _index(handlers: ModelRepositoryHandlers, request: Any) -> Any:
+    """The models, their states by name, where MLServer 1.7.1 writes ``State.READY``."""
+    index = await handlers.index(RepositoryIndexRequest(ready=request.ready))
+    for item in index:
+        item.state = getattr(item.state, "value", item.state)
+    return index
+
+
+async def _run(is_large: bool, function: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.to_thread(function, *arguments) if is_large else function(*arguments)
+
+
+async def _or_abort(answer: Awaitable[Any], context: Any) -> Any:
+    """The answer, or the end of the call with the reason."""
     try:
-        return ModelInferRequestConverter.to_types(request)
-    except _MALFORMED as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidInput(f"contents, datatype and shape do not fit together: {reason}") from error
+        return await answer
+    except Exception as error:  # what is not explained is logged
+        await context.abort(*_explained(error))
+        raise
 
 
-async def _abort(context: Any, error: MLServerError) -> NoReturn:
-    code = _STATUS.get(error.status_code, grpc.StatusCode.UNKNOWN)
-    await context.abort(code, str(error))
-    raise error
+def _explained(error: Exception) -> tuple[grpc.StatusCode, str]:
+    if isinstance(error, MLServerError):
+        return _STATUS.get(error.status_code, grpc.StatusCode.UNKNOWN), str(error)
+    if isinstance(error, ForestError):
+        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    logger.error("a call failed", exc_info=error)
+    return grpc.StatusCode.INTERNAL, "the server failed on this request; its log has the reason"

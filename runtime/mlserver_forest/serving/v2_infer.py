@@ -174,8 +174,7 @@ def _as_bytes(output: ResponseOutput) -> tuple[int, Iterator[bytes]]:
     """The number of an output's bytes, and the bytes in blocks."""
     data = output.data.root
     if output.datatype == BYTES:
-        elements = data.ravel().tolist() if isinstance(data, np.ndarray) else data
-        blocks = list(v2_binary.from_elements(elements))
+        blocks = list(v2_binary.from_data(data))
         return sum(map(len, blocks)), iter(blocks)
     array = np.asarray(data, DTYPES[output.datatype])
     return array.nbytes, v2_binary.from_array(array)

@@ -152,10 +152,7 @@ def _from_list(tensor: Mapping[str, Any], place: str) -> Any:
         return v2_tensor.to_array(name, datatype, shape, data)
     size = v2_binary.element_count(name, shape)
     elements = list(islice(data, size + 1))
-    if len(elements) > size:
-        raise InvalidInput(
-            f"input {shown(name)} declares shape {shown(shape)} but holds more than {size} values"
-        )
+    v2_binary.check_elements(name, shape, len(elements))
     return elements
 
 
