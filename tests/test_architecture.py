@@ -13,6 +13,7 @@ LAYERS = {
     "errors": 0,
     "environment": 1,
     "schema": 1,
+    "schema_metadata": 2,
     "formats": 2,
     "forest": 2,
     "forest_file": 3,

@@ -14,7 +14,8 @@ from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.importer import import_estimator
 from mlserver_forest.forest_file import load_forest
-from mlserver_forest.schema import Schema, from_metadata
+from mlserver_forest.schema import Schema
+from mlserver_forest.schema_metadata import from_metadata
 from support import IRIS_NAMES, save_model
 
 

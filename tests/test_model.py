@@ -11,9 +11,11 @@ from mlserver import ModelSettings
 from mlserver.codecs import NumpyCodec
 from mlserver.errors import InferenceError
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput, TensorData
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 from mlserver_forest import ForestModel
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.model import ArrayForestModel
 from support import BIN, Running, clean_environ, free_port, save_model
 
 
@@ -23,8 +25,8 @@ def settings_of(directory, **changes):
     return ModelSettings.model_validate({**document, **changes})
 
 
-def loaded(directory):
-    model = ForestModel(settings_of(directory))
+def loaded(directory, kind=ForestModel):
+    model = kind(settings_of(directory))
     assert asyncio.run(model.load()) is True
     return model
 
@@ -47,6 +49,44 @@ def test_an_array_inside_the_request_is_answered(model_dir, iris, iris_forest, r
     assert np.array_equal(
         np.reshape(list(probabilities.data), (len(x), 3)), iris_forest.predict_proba(x)
     )
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 150, 16_384, 40_000])
+def test_in_process_the_outputs_are_arrays_of_all_rows(model_dir, iris, iris_forest, n_rows):
+    x = np.resize(iris[0], (n_rows, 4))
+    model = loaded(model_dir, ArrayForestModel)
+    labels, probabilities = ask(model, x, "predict", "predict_proba")
+    species, expected = iris_forest.predict(iris[0]), iris_forest.predict_proba(iris[0])
+    assert labels.data.root.tolist() == np.resize(species, (n_rows, 1)).tolist()
+    assert np.array_equal(probabilities.data.root, np.resize(expected, (n_rows, 3)))
+    assert (labels.shape, probabilities.shape) == ([n_rows, 1], [n_rows, 3])
+    assert labels.data.root.dtype == object
+
+
+@pytest.mark.parametrize(
+    ("labels", "datatype"), [((-1, 0, 7), np.int64), ((False, True), np.bool_)]
+)
+def test_labels_have_the_dtype_of_their_datatype(tmp_path, iris, labels, datatype):
+    x = iris[0]
+    y = np.resize(np.array(labels), len(x))
+    forest = RandomForestClassifier(3, random_state=0).fit(x, y)
+    model = loaded(save_model(tmp_path / "model", forest, x), ArrayForestModel)
+    (answer,) = ask(model, x, "predict")
+    assert answer.data.root.dtype == datatype
+    assert answer.data.root[:, 0].tolist() == forest.predict(x).tolist()
+
+
+def test_several_targets_stand_side_by_side(tmp_path, iris):
+    x = iris[0]
+    forest = ExtraTreesRegressor(3, random_state=0).fit(x, x[:, :2])
+    model = loaded(save_model(tmp_path / "model", forest, x), ArrayForestModel)
+    (answer,) = ask(model, x, "predict")
+    assert np.array_equal(answer.data.root, forest.predict(x))
+
+
+def test_an_output_may_be_asked_for_twice(model_dir, iris):
+    first, second = ask(loaded(model_dir), iris[0], "predict", "predict")
+    assert list(first.data) == list(second.data)
 
 
 def test_without_outputs_the_answer_is_predict(model_dir, iris):

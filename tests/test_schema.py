@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
-from mlserver_forest.schema import Schema, from_metadata
+from mlserver_forest.schema import Schema
+from mlserver_forest.schema_metadata import from_metadata
 
 SCHEMAS = [
     Schema(("a", "b"), "classification", ("x", "y")),

@@ -25,7 +25,8 @@ from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
-from mlserver_forest.schema import PREDICT, Schema, from_metadata
+from mlserver_forest.schema import PREDICT, Schema
+from mlserver_forest.schema_metadata import from_metadata
 
 # Rows times trees that take about a millisecond; more work leaves the event loop,
 # so that health checks are answered meanwhile.

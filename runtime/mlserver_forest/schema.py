@@ -25,12 +25,13 @@ FeatureDatatype = Literal["FP32", "FP64"]
 TargetKind = Literal["classification", "regression", "anomaly_detection", "unknown"]
 MetadataTensors = list[dict[str, Any]]
 
-_DTYPES: Mapping[str, np.dtype[Any]] = {
+DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
 }
 
 _NAMES_SHOWN = 8
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Schema:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of ``X``."""
-        return _DTYPES[self.datatype]
+        return DTYPES[self.datatype]
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -147,21 +148,23 @@ class Schema:
             )
         with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
             x = np.ascontiguousarray(values, dtype=self.dtype)
-        if np.isinf(x).any():
-            row, column = np.argwhere(np.isinf(x))[0]
+        faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
+        if faulty.any():
+            row, column = (int(place[0]) for place in np.nonzero(faulty))
             place = self.of_width(values.shape[1]).locate(first_row + row, column)
-            raise InvalidInput(
-                f"{place}: {values[row, column]} is not a finite {self.datatype} number; "
-                "send a finite number, or an empty field (null in JSON) for a missing value"
-            )
-        if not self.takes_missing and np.isnan(x).any():
-            row, column = np.argwhere(np.isnan(x))[0]
-            place = self.of_width(values.shape[1]).locate(first_row + row, column)
-            raise InvalidInput(
-                f"{place} is missing; this model was trained by an algorithm that takes no "
-                "missing values; send a number"
-            )
+            raise InvalidInput(place + self._fault(values[row, column]))
         return x
+
+    def _fault(self, value: Any) -> str:
+        if np.isnan(value):
+            return (
+                " is missing; this model was trained by an algorithm that takes no missing "
+                "values; send a number"
+            )
+        return (
+            f": {value} is not a finite {self.datatype} number; send a finite number, "
+            "or an empty field (null in JSON) for a missing value"
+        )
 
     def locate(self, row: int, column: int) -> str:
         """The place of a value, counted from 1, for error messages."""
@@ -179,7 +182,7 @@ class Schema:
         missing = [name for name in self.feature_names if name not in index]
         unknown = [name for name in index if name not in set(self.feature_names)]
         faults = [
-            f"{label} {', '.join(map(repr, found[:_NAMES_SHOWN]))}"
+            f"{label} {', '.join(map(_shown, found[:_NAMES_SHOWN]))}"
             for label, found in (("missing", missing), ("unknown", unknown))
             if found
         ]
@@ -223,42 +226,6 @@ class Schema:
         return [predict, *scores]
 
 
-def from_metadata(inputs: Any, outputs: Any) -> Schema:
-    """Read a schema back from the V2 metadata of a model-settings.json.
-
-    Args:
-        inputs: the input tensors as dictionaries.
-        outputs: the output tensors; both are empty where a foreign runtime
-            describes nothing.
-
-    Raises:
-        InvalidArtifact: if the metadata is not what ``Schema`` writes.
-    """
-    if not inputs and not outputs:
-        return Schema((), "unknown", datatype="FP64")
-    try:
-        names = tuple(str(tensor["name"]) for tensor in inputs)
-        (datatype,) = {tensor["datatype"] for tensor in inputs}
-        parameters = [tensor.get("parameters") or {} for tensor in inputs]
-        missing = [bool(found.get("missing", True)) for found in parameters]
-        absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
-        index_base = int(parameters[0].get("index_base", 0))
-        described = {tensor["name"]: tensor for tensor in outputs}
-        predict = described[PREDICT]
-        classes = tuple((predict.get("parameters") or {}).get("classes") or ())
-        n_targets = int(predict["shape"][1])
-    except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
-        raise InvalidArtifact(
-            "model-settings.json has no usable `inputs` and `outputs`; "
-            "they describe the model's features and classes, so train or pack the model again"
-        ) from error
-    if datatype not in _DTYPES:
-        raise InvalidArtifact(f"the features are {datatype}; expected one of {', '.join(_DTYPES)}")
-    if {type(label) for label in classes} not in ({str}, {int}, {bool}, set()):
-        raise InvalidArtifact(
-            "the classes in model-settings.json are not all strings, integers or booleans"
-        )
-    kind: TargetKind = "classification" if classes else "regression"
-    if SCORE_SAMPLES in described:
-        kind = "anomaly_detection"
-    return Schema(names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base)
+def _shown(name: str) -> str:
+    """A name that came from outside, cut to a length that a message bears."""
+    return repr(name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "...")

@@ -312,7 +312,7 @@ def test_an_answer_that_cannot_be_written_is_a_406_that_names_those_that_can(iri
 def test_by_default_the_answer_is_of_the_requests_family(
     iris_server, sample, content_type, expected
 ):
-    write = {kind: write for kind, write in REQUESTS.values()}[content_type]
+    write = dict(REQUESTS.values())[content_type]
     assert invoke(iris_server, write(sample), content_type).headers["content-type"] == expected
 
 

@@ -72,7 +72,7 @@ def test_grpc_may_have_a_port_of_the_safe_range(model_dir, start_serve):
 def test_a_port_outside_the_range_is_refused_at_start(model_dir, start_serve, value, fault):
     port = free_port()
     server = start_serve(model_dir, FOREST_GRPC_PORT=str(port), SAGEMAKER_SAFE_PORT_RANGE=value)
-    out, err = server.process.communicate(timeout=60)
+    _, err = server.process.communicate(timeout=60)
     assert server.process.returncode == 1
     assert err.startswith("serve: " + fault.format(port=port))
     assert len(err.splitlines()) == 1

@@ -90,8 +90,8 @@ def test_any_body_is_read_or_refused_alike_in_blocks(text):
     for sizes in (Sizes(), Sizes(block=2)):
         try:
             outcomes.append(application_jsonlines.decode(body, ONE, {}, sizes).tolist())
-        except InvalidInput as error:
-            outcomes.append(str(error))
+        except InvalidInput:  # Of two faults, a smaller block may show another first.
+            outcomes.append("refused")
     assert repr(outcomes[0]) == repr(outcomes[1])
 
 

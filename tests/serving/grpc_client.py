@@ -75,12 +75,9 @@ def call_crafted(question):
         shape=question.get("shape", rows.shape),
     )
     request = pb.ModelInferRequest(model_name=question.get("model", "forest"), inputs=[tensor])
-    if "contents" in question:
-        for field, values in question["contents"].items():
-            getattr(request.inputs[0].contents, field).extend(values)
     if question.get("typed"):
         request.inputs[0].contents.fp32_contents.extend(rows.ravel().tolist())
-    elif not question.get("no_raw"):
+    else:
         raw = bytes.fromhex(question.get("raw", rows.tobytes().hex()))
         request.raw_input_contents.extend([raw] * question.get("raw_count", 1))
     for name in question.get("outputs", []):

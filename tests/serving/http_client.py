@@ -51,7 +51,6 @@ def call(question):
     in_json = [v2.InferRequestedOutput(name, binary_data=False) for name in NAMES]
     metadata = client.get_model_metadata("forest")
     names = [tensor["name"] for tensor in metadata["inputs"]]
-    in_background = client.async_infer("forest", matrix(x), outputs=wanted)
     return {
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
@@ -69,7 +68,7 @@ def call(question):
         "mixed": values_of(client.infer("forest", matrix(x), outputs=[wanted[0], in_json[1]])),
         "columns": values_of(client.infer("forest", columns(x, names, "FP64"), outputs=wanted)),
         "halves": values_of(client.infer("forest", columns(x, names, "FP16"), outputs=wanted)),
-        "async": values_of(in_background.get_result()),
+        "async": values_of(client.async_infer("forest", matrix(x), outputs=wanted).get_result()),
         "id": client.infer("forest", matrix(x), request_id="7").get_response()["id"],
     }
 

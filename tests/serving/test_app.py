@@ -40,9 +40,7 @@ def application(registry):
         raise RuntimeError("secret detail")
 
     metrics = Metrics(prometheus_client.CollectorRegistry())
-    data_plane = GuardedDataPlane(
-        Settings(parallel_workers=0), registry, metrics, needs_model=True
-    )
+    data_plane = GuardedDataPlane(Settings(parallel_workers=0), registry, metrics, needs_model=True)
     invocations = Invocations(
         data_plane, default_accept=None, default_outputs=(), is_batch=False, timeout_seconds=60
     )

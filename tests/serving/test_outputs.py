@@ -33,7 +33,7 @@ def test_the_parameter_outputs_is_found_among_other_attributes(attributes, names
 
 @pytest.mark.parametrize("attributes", ["outputs=", "outputs=,", "outputs=;a=1"])
 def test_outputs_that_name_nothing_are_refused(attributes):
-    with pytest.raises(InvalidInput, match="outputs= .* names no output; write for example"):
+    with pytest.raises(InvalidInput, match=r"outputs= .* names no output; write for example"):
         outputs.chosen(attributes, ())
 
 

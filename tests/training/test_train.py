@@ -12,7 +12,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 from mlserver_forest.artifact import read_settings
 from mlserver_forest.forest_file import load_forest
-from mlserver_forest.schema import from_metadata
+from mlserver_forest.schema_metadata import from_metadata
 from mlserver_forest.training import job
 from mlserver_forest.training.cli import train_in
 from support import BIN, IRIS, ROOT, clean_environ, lay_out

@@ -12,6 +12,7 @@ from mlserver_forest.formats.matrix import most_expanded
 from mlserver_forest.schema import Schema
 
 _CONTINUATION = -1
+_FILE_MAGIC = b"ARROW1"
 # Names, types and pandas' metadata; nodes and buffers of a batch.
 _METADATA_BYTES = 2**20
 _METADATA_COLUMN_BYTES = 2048
@@ -106,9 +107,11 @@ def _messages(body: memoryview, schema: Schema) -> Iterator[tuple[memoryview, me
         if length == 0:
             return
         if length < 0 or length > len(body) - position:
+            is_file = bytes(body[: len(_FILE_MAGIC)]) == _FILE_MAGIC
+            hint = "send an Arrow IPC stream, not a file" if is_file else "the stream is cut off"
             raise InvalidInput(
                 f"byte {position} of the body: a message of {length} bytes where "
-                f"{len(body) - position} are left; send an Arrow IPC stream, not a file"
+                f"{len(body) - position} are left; {hint}"
             )
         if length > most:
             raise PayloadTooLarge(f"a message has {length} bytes of metadata; at most {most}")

@@ -18,6 +18,8 @@ MOST_EXPANSION = 20
 # A model without names takes any width, and names each column for its messages.
 MOST_UNNAMED_COLUMNS = 100_000
 
+# What a matrix grows by at most: filling it takes some milliseconds.
+_MOST_MORE_BYTES = 16 << 20
 _BLOCK_VALUES = 2**17
 _FEWEST_BLOCK_ROWS = 64
 
@@ -86,8 +88,9 @@ class Matrix:
         x = self._schema.conform(values, self._n_rows)
         end = self._n_rows + len(x)
         if end > len(self._blocks):
-            # The system moves pages, not bytes, when a large array grows.
-            self._blocks.resize((max(end, len(self._blocks) * 5 // 4), x.shape[1]), refcheck=False)
+            # The system moves pages, not bytes, when a large array grows; NumPy fills the rest.
+            more = min(len(self._blocks) // 4, _MOST_MORE_BYTES // max(x[0].nbytes, 1))
+            self._blocks.resize((max(end, len(self._blocks) + more), x.shape[1]), refcheck=False)
         self._blocks[self._n_rows : end] = x
         self._n_rows = end
 

@@ -30,6 +30,7 @@ BYTES = "BYTES"
 # The values that are converted at a time.
 BLOCK = 16_384
 
+# Those of one byte that memory can be addressed in.
 _MOST_VALUES = 2**62
 # What the values of a tensor may be, by the kind of its dtype.
 _ALLOWED: Mapping[str, set[type]] = {

@@ -1,0 +1,47 @@
+"""A schema read back from the V2 metadata of a model-settings.json."""
+
+from typing import Any
+
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.schema import DTYPES, PREDICT, SCORE_SAMPLES, Schema, TargetKind
+
+
+def from_metadata(inputs: Any, outputs: Any) -> Schema:
+    """Read a schema back from the V2 metadata of a model-settings.json.
+
+    Args:
+        inputs: the input tensors as dictionaries.
+        outputs: the output tensors; both are empty where a foreign runtime
+            describes nothing.
+
+    Raises:
+        InvalidArtifact: if the metadata is not what ``Schema`` writes.
+    """
+    if not inputs and not outputs:
+        return Schema((), "unknown", datatype="FP64")
+    try:
+        names = tuple(str(tensor["name"]) for tensor in inputs)
+        (datatype,) = {tensor["datatype"] for tensor in inputs}
+        parameters = [tensor.get("parameters") or {} for tensor in inputs]
+        missing = [bool(found.get("missing", True)) for found in parameters]
+        absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
+        index_base = int(parameters[0].get("index_base", 0))
+        described = {tensor["name"]: tensor for tensor in outputs}
+        predict = described[PREDICT]
+        classes = tuple((predict.get("parameters") or {}).get("classes") or ())
+        n_targets = int(predict["shape"][1])
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
+        raise InvalidArtifact(
+            "model-settings.json has no usable `inputs` and `outputs`; "
+            "they describe the model's features and classes, so train or pack the model again"
+        ) from error
+    if datatype not in DTYPES:
+        raise InvalidArtifact(f"the features are {datatype}; expected one of {', '.join(DTYPES)}")
+    if {type(label) for label in classes} not in ({str}, {int}, {bool}, set()):
+        raise InvalidArtifact(
+            "the classes in model-settings.json are not all strings, integers or booleans"
+        )
+    kind: TargetKind = "classification" if classes else "regression"
+    if SCORE_SAMPLES in described:
+        kind = "anomaly_detection"
+    return Schema(names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base)
