@@ -128,7 +128,7 @@ def test_names_ids_and_parameters_are_kept():
 def test_a_fault_is_named(given, fault):
     with pytest.raises(InvalidInput) as caught:
         request_from(given)
-    assert str(caught.value).startswith("input 'X' ")
+    assert str(caught.value).startswith("input 'X'")
     assert fault in str(caught.value)
 
 

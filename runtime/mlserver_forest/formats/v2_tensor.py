@@ -173,7 +173,7 @@ def _rounded(
     name: str, datatype: str, dtype: np.dtype[Any], raw: NDArray[np.float64]
 ) -> NDArray[Any]:
     """Numbers of which some are missing, or at the end of the dtype's range."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         array = raw.astype(dtype)
     lost = np.isinf(array) & np.isfinite(raw)
     if lost.any():
