@@ -308,8 +308,8 @@ def test_answers_are_objects(columns, expected):
 
 
 def test_many_answers_come_in_blocks():
-    blocks = list(application_json.encode(Predictions({"score": np.arange(10_000.0)})))
+    blocks = list(application_json.encode(Predictions({"score": np.arange(40_000.0)})))
     assert len(blocks) == 4
     assert json.loads(b"".join(blocks)) == {
-        "predictions": [{"score": float(n)} for n in range(10_000)]
+        "predictions": [{"score": float(n)} for n in range(40_000)]
     }

@@ -133,6 +133,6 @@ def test_answers_are_lines():
 
 
 def test_many_answers_come_in_blocks():
-    blocks = list(application_jsonlines.encode(Predictions({"score": np.arange(10_000.0)})))
+    blocks = list(application_jsonlines.encode(Predictions({"score": np.arange(40_000.0)})))
     assert len(blocks) == 3
-    assert b"".join(blocks).splitlines()[9_999] == b'{"score":9999.0}'
+    assert b"".join(blocks).splitlines()[39_999] == b'{"score":39999.0}'

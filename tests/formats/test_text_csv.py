@@ -391,9 +391,9 @@ def test_any_csv_reader_reads_the_answers_back(rows):
 
 
 def test_many_answers_are_written_in_blocks():
-    blocks = list(text_csv.encode(Predictions({"predict": np.arange(10_000)})))
+    blocks = list(text_csv.encode(Predictions({"predict": np.arange(40_000)})))
     assert len(blocks) == 3
-    assert b"".join(blocks) == b"".join(b"%d\n" % value for value in range(10_000))
+    assert b"".join(blocks) == b"".join(b"%d\n" % value for value in range(40_000))
 
 
 def test_wide_answers_are_written_in_smaller_blocks():

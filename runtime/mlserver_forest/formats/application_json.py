@@ -28,8 +28,8 @@ _SHAPES = (
 )
 _LISTS = ("instances", "dataframe_records")
 _SPLIT = "dataframe_split"
-# SageMaker's algorithms and TensorFlow Serving let these stand beside the instances.
-_IGNORED = {"configuration", "signature_name"}
+# SageMaker's algorithms, TensorFlow Serving and MLflow let these stand beside the instances.
+_IGNORED = {"configuration", "signature_name", "parameters", "params"}
 
 
 def parse(body: Body) -> Any:

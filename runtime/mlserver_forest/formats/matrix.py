@@ -19,7 +19,7 @@ MOST_EXPANSION = 20
 MOST_UNNAMED_COLUMNS = 100_000
 
 # What a matrix grows by at most: filling it takes some milliseconds.
-_MOST_MORE_BYTES = 16 << 20
+_MOST_MORE_BYTES = 4 << 20
 _BLOCK_VALUES = 2**17
 _FEWEST_BLOCK_ROWS = 64
 

@@ -10,8 +10,9 @@ from mlserver_forest.formats.labels import Labels
 
 Column = NDArray[Any] | Labels
 
-# Rows that are written at a time, so that no other request waits for a large answer.
-BLOCK_ROWS = 4096
+# Values that are written at a time, so that no other request waits for a large answer.
+_BLOCK_VALUES = 16_384
+_FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,10 @@ class Predictions:
         return len(next(iter(self.columns.values())))
 
     def blocks(self) -> Iterator[Block]:
-        """The rows, some thousands at a time."""
-        for start in range(0, len(self), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
+        """The rows, some thousands of values at a time."""
+        width = sum(column.size for column in self.columns.values()) // max(len(self), 1)
+        step = max(_BLOCK_VALUES // max(width, 1), _FEWEST_ROWS)
+        for start in range(0, len(self), step):
+            rows = slice(start, start + step)
             columns = {name: column[rows] for name, column in self.columns.items()}
             yield Block(columns, self.are_selected)
