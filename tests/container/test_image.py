@@ -203,6 +203,7 @@ def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(image, ml, ru
     x = rng.normal(size=(30_000, 4)).astype(np.float32)
     forest = RandomForestRegressor(16, random_state=0).fit(x, rng.normal(size=len(x)))
     save_model(tmp_path / "big" / "model", forest, x)
+    tmp_path.chmod(0o755)
     http = free_port()
     server = run(
         "--read-only", "--user", "12345", "--memory=512m", "--memory-swap=512m",

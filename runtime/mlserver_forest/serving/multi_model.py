@@ -85,10 +85,18 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
         raise InvalidInput(f"model_name is {quoted(name)}; expected 1 to {_LONGEST_NAME} letters")
     if not isinstance(url, str) or not url.startswith("/") or "\0" in url:
         raise InvalidInput(f"url is {quoted(url)}; expected the absolute path of a directory")
-    directory = Path(url).resolve()
-    if str(directory).startswith(_NO_MODELS) or not directory.is_dir():
+    return name, _directory(url)
+
+
+def _directory(url: str) -> Path:
+    try:
+        directory = Path(url).resolve()
+        is_model = directory.is_dir() and not str(directory).startswith(_NO_MODELS)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle.
+        raise InvalidInput(f"url is {quoted(url)}, which cannot be read: {error}") from error
+    if not is_model:
         raise InvalidInput(f"url is {quoted(url)}, which is no model's directory")
-    return name, directory
+    return directory
 
 
 def _limit(text: str) -> int:

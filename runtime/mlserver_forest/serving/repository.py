@@ -32,10 +32,14 @@ class ModelsFolder(ModelRepository):
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> _Found:
+        try:
+            names = sorted(path.name for path in self._folder.iterdir())
+        except OSError:  # There is no such folder, or it is not ours to read.
+            return []
         found = []
-        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
-            with suppress(InvalidArtifact):
-                found.append(settings_of(self.directory(path.name), self._trust_pickle, path.name))
+        for name in names:
+            with suppress(InvalidArtifact, ModelNotFound):
+                found.append(settings_of(self.directory(name), self._trust_pickle, name))
         return found
 
     async def find(self, name: str) -> _Found:
@@ -51,8 +55,9 @@ class ModelsFolder(ModelRepository):
         if not NAME.fullmatch(name) or name.startswith("."):
             raise ModelNotFound(name)
         for directory in (self._folder / name / "model", self._folder / name):
-            if directory.is_dir():
-                return directory
+            with suppress(PermissionError):
+                if directory.is_dir():
+                    return directory
         raise ModelNotFound(name)
 
 

@@ -99,14 +99,16 @@ def encode_json(response: InferenceResponse) -> Iterator[bytes]:
 
 
 def _check_media_type(header: str | None, *, has_bytes: bool) -> None:
-    media_type = media_types.parse(header or media_types.JSON)
+    if header is None or header == media_types.JSON:
+        return
+    media_type = media_types.parse(header)
     allowed = (media_types.JSON, _OCTETS) if has_bytes else (media_types.JSON,)
     if media_type.essence not in allowed:
         raise UnsupportedMediaType(
             f"Content-Type {quoted(media_type.essence)}; expected {media_types.JSON}, or "
             f"{_OCTETS} with the header {_LENGTH_HEADER}"
         )
-    if header and media_type.essence == media_types.JSON:
+    if media_type.essence == media_types.JSON:
         media_types.content_type(header)
 
 
