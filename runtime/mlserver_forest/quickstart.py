@@ -1,12 +1,16 @@
 """``forest quickstart``: the whole product on one small CSV, in one command."""
 
 import json
+import os
 import shlex
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -53,6 +57,7 @@ PY
 def quickstart(data: Path | None, base_dir: Path) -> None:
     """Train on a CSV as SageMaker would, then serve the model and show how to call it."""
     base_dir = base_dir.resolve()
+    signal.signal(signal.SIGINT, _leave)
     try:
         _lay_out(base_dir, data)
         exit_code = train_in(base_dir)
@@ -62,6 +67,11 @@ def quickstart(data: Path | None, base_dir: Path) -> None:
     except (ForestError, OSError) as error:
         click.echo(f"forest quickstart: {error}", err=True)
         sys.exit(1)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End at once: nothing is half written, and an exception can be lost in a C module's import."""
+    os._exit(128 + number)
 
 
 def _lay_out(base_dir: Path, data: Path | None) -> None:

@@ -17,8 +17,9 @@ def serve() -> None:
 
     Everything is set by environment variables: SAGEMAKER_BASE_DIR (/opt/ml),
     SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"),
-    SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT, MAX_CONTENT_LENGTH (bytes),
-    FOREST_TRUST_PICKLE (false).
+    SAGEMAKER_MULTI_MODEL (false), SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT,
+    SAGEMAKER_INFERENCE_OUTPUT, MODEL_SERVER_TIMEOUT (60 seconds),
+    MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_PICKLE (false); the README has them all.
     """
     # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -42,6 +42,7 @@ from mlserver_forest.serving.sagemaker import (
 from mlserver_forest.serving.v2 import V2Routes
 from mlserver_forest.serving.v2_application import v2_application
 from mlserver_forest.serving.v2_grpc import GRPCServer
+from mlserver_forest.serving.v2_server import V2ServerRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,12 @@ class Server:
         )
         v2 = V2Routes(data_plane, environment.timeout_seconds)
         app = Application(
-            {**container.table(), **routes, **v2.table()},
+            {
+                **container.table(),
+                **routes,
+                **v2.table(),
+                **V2ServerRoutes(data_plane, handlers).table(),
+            },
             v2_application(settings, data_plane, handlers),
             self._metrics,
             max_body_bytes=environment.max_body_bytes,
