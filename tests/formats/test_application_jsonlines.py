@@ -136,3 +136,10 @@ def test_many_answers_come_in_blocks():
     blocks = list(application_jsonlines.encode(Predictions({"score": np.arange(40_000.0)})))
     assert len(blocks) == 3
     assert b"".join(blocks).splitlines()[39_999] == b'{"score":39999.0}'
+
+
+def test_sparse_rows_of_two_widths_are_refused_where_no_feature_is_named():
+    rows = [{"data": {"features": {"keys": [0], "shape": [n], "values": [1.5]}}} for n in (2, 3)]
+    body = "\n".join(map(json.dumps, rows)).encode()
+    with pytest.raises(InvalidInput, match="row 2 has 3 values; the model expects 2"):
+        application_jsonlines.decode(body, OPEN, {})

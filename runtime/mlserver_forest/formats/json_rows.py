@@ -166,7 +166,7 @@ def _numbers(rows: Sequence[Any], first_row: int, schema: Schema) -> NDArray[np.
         values = list(chain.from_iterable(rows))
         if set(map(type, values)) <= _NUMBERS:
             return np.array(values, np.float64).reshape(len(rows), -1)
-    if kinds == {np.ndarray}:
+    if kinds == {np.ndarray} and set(map(len, rows)) == {schema.n_features}:
         return np.stack(rows)
     return np.array([_row(row, values, schema) for row, values in enumerate(rows, first_row)])
 

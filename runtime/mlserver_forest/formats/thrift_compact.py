@@ -47,9 +47,7 @@ class StructReader:
     def fields(self) -> Iterator[tuple[int, int]]:
         """Number and type of each field of the next struct; read its value before the next."""
         self._count(1)
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise damaged("a header is nested too deep")
+        self._enter()
         number = 0
         while head := self._byte():
             step = head >> 4
@@ -94,12 +92,19 @@ class StructReader:
         return length, kind
 
     def _skip_elements(self, length: int, kinds: tuple[int, ...]) -> None:
+        self._enter()
         for _ in range(length):
             for kind in kinds:
                 if kind in {_TRUE, _FALSE}:
                     self._skip(1)
                 else:
                     self.value(kind)
+        self._depth -= 1
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise damaged("a header is nested too deep")
 
     def _integer(self) -> int:
         value = self._varint()
