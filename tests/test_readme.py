@@ -121,3 +121,16 @@ def test_every_variable_is_in_the_readme():
     names = set(re.findall(r"\"((?:SAGEMAKER|FOREST|MODEL_SERVER|MAX_CONTENT)_\w+)\"", source))
     assert names >= {"SAGEMAKER_BASE_DIR", "FOREST_TRUST_PICKLE"}
     assert [name for name in names if f"`{name}`" not in README] == []
+
+
+def test_the_benchmark_of_large_bodies_prints_its_table():
+    """On a small body; every answer is read to its end, and /ping asked all the while."""
+    assert "`python -m tests.benchmarks bodies`" in README
+    command = [sys.executable, "-m", "tests.benchmarks", "bodies"]
+    done = subprocess.run(
+        [*command, "--megabytes", "1", "--only", "text/csv"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:3] == ["body", "answer", "MB"]
+    assert [line.split()[0] for line in lines[1:]] == ["text/csv", "text/csv"]

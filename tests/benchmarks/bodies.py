@@ -17,8 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
-
-from support import launch, save_model
+from tests.support import launch, save_model
 
 NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 

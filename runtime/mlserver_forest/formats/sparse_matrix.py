@@ -29,27 +29,24 @@ _BLOCK_ENTRIES = 2**17
 _ENTRY_BYTES = 24
 
 
-def to_matrix(kind: str, arrays: Arrays, schema: Schema, body_bytes: int) -> NDArray[Any]:
-    """Rows of features from the parts of a sparse matrix.
+def read(kind: str, arrays: Arrays, schema: Schema, body_bytes: int) -> tuple[Entries, Shape]:
+    """The entries of a sparse matrix, in the order of its rows, from its parts.
 
     Args:
         kind: csr, csc, coo, bsr or dia.
         arrays: the parts by the names under which scipy.sparse.save_npz writes them.
-        schema: the features; ``absent`` is what stands for no entry.
+        schema: the features.
         body_bytes: the size of what the parts came in.
 
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
-
     Raises:
-        InvalidInput: if a part is missing, or an index is out of range or occurs twice.
+        InvalidInput: if a part is missing, or an index is out of range.
         PayloadTooLarge: if the matrix is out of proportion to the body.
     """
     if kind not in _READERS:
         raise InvalidInput(
             f"the sparse matrix has format {quoted(kind)}; expected one of {', '.join(_READERS)}"
         )
-    parts, read = _READERS[kind]
+    parts, reader = _READERS[kind]
     missing = [name for name in ("shape", "data", *parts) if name not in arrays]
     if missing:
         raise InvalidInput(f"the {kind} matrix lacks {', '.join(missing)}")
@@ -66,22 +63,18 @@ def to_matrix(kind: str, arrays: Arrays, schema: Schema, body_bytes: int) -> NDA
         )
     if arrays["data"].dtype.names:
         raise InvalidInput(f"data of the {kind} matrix holds records; expected numbers")
-    return _fill(read(arrays, shape), shape, schema)
+    return reader(arrays, shape), shape
 
 
-def _shape(lengths: NDArray[Any], schema: Schema) -> Shape:
-    shape = lengths.tolist() if lengths.ndim == 1 and lengths.size == 2 else []
-    if len(shape) != 2 or min(shape) < 0 or shape[1] != (schema.n_features or shape[1] or None):
-        came = shape or f"an array of {list(lengths.shape)} lengths"
-        raise InvalidInput(
-            f"the sparse matrix has shape {came}; the model expects "
-            f"[n, {schema.n_features}] ({schema.describe()})"
-        )
-    return shape[0], shape[1]
+def to_matrix(entries: Entries, shape: Shape, schema: Schema) -> NDArray[Any]:
+    """Set the entries block by block; ``Schema.absent`` stands where there is none.
 
+    Returns:
+        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
 
-def _fill(entries: Entries, shape: Shape, schema: Schema) -> NDArray[Any]:
-    """Set the entries, which stand in the order of the rows, block by block."""
+    Raises:
+        InvalidInput: if an entry occurs twice, or the model cannot take a value.
+    """
     rows, columns, values = entries
     matrix = Matrix(schema, shape[0])
     step = rows_per_block(shape[1])
@@ -102,6 +95,17 @@ def _fill(entries: Entries, shape: Shape, schema: Schema) -> NDArray[Any]:
             )
         matrix.append(block)
     return matrix.finish()
+
+
+def _shape(lengths: NDArray[Any], schema: Schema) -> Shape:
+    shape = lengths.tolist() if lengths.ndim == 1 and lengths.size == 2 else []
+    if len(shape) != 2 or min(shape) < 0 or shape[1] != (schema.n_features or shape[1] or None):
+        came = shape or f"an array of {list(lengths.shape)} lengths"
+        raise InvalidInput(
+            f"the sparse matrix has shape {came}; the model expects "
+            f"[n, {schema.n_features}] ({schema.describe()})"
+        )
+    return shape[0], shape[1]
 
 
 def _csr(arrays: Arrays, shape: Shape) -> Entries:

@@ -15,7 +15,10 @@ from mlserver_forest.formats.parquet_pages import PageBudget, RowGroup, row_grou
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema import Schema
 
+# pyarrow gathers a batch from as many row groups as it needs.
 _BATCH_ROWS = 2**16
+_BATCH_VALUES = 2**20
+_FEWEST_BATCH_ROWS = 256
 # In blocks of 4096 rows.
 _ROW_GROUP_BLOCKS = 25
 _WRITTEN_BYTES = 2**20
@@ -69,8 +72,9 @@ def _read(body: memoryview, groups: Sequence[RowGroup], schema: Schema) -> NDArr
     for group in groups:
         for column in found.columns:
             budget.spend(group, column)
+    batch_rows = max(_FEWEST_BATCH_ROWS, _BATCH_VALUES // len(found.columns))
     for batch in file.reader.iter_batches(
-        _BATCH_ROWS,
+        min(batch_rows, _BATCH_ROWS),
         list(range(len(groups))),
         column_indices=list(found.columns),
         use_threads=False,
