@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -128,13 +129,16 @@ def _check_sizes(entries: list[zipfile.ZipInfo], body_bytes: int) -> None:
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> memoryview:
     """What really inflates, never more than was declared."""
-    blocks = bytearray()
+    # A bytearray that grows is moved now and then, while all other threads wait.
+    data = np.empty(entry.file_size, np.uint8).data
+    n_bytes = 0
     with archive.open(entry) as member:
         while block := member.read(_BLOCK_BYTES):
-            blocks += block
-    if len(blocks) != entry.file_size:
+            data[n_bytes : n_bytes + len(block)] = block
+            n_bytes += len(block)
+    if n_bytes != entry.file_size:
         raise InvalidInput(
             f"the member {quoted(entry.filename)} declares {entry.file_size} bytes but holds "
-            f"{len(blocks)}"
+            f"{n_bytes}"
         )
-    return memoryview(blocks)
+    return data
