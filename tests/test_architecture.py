@@ -11,6 +11,7 @@ PACKAGE = Path(mlserver_forest.__file__).parent
 # A unit imports only from units of a lower number.
 LAYERS = {
     "errors": 0,
+    "giving_up": 0,
     "environment": 1,
     "schema": 1,
     "schema_metadata": 2,

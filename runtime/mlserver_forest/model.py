@@ -18,6 +18,7 @@ from mlserver.types import (
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
+from mlserver_forest import giving_up
 from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.forest_file import load_forest
@@ -122,6 +123,7 @@ class ForestModel(MLModel):
         """The outputs by name, each (n_samples, width), text labels (n_samples,)."""
         arrays = {name: self._empty(name, len(x)) for name in names}
         for start in range(0, len(x), _BLOCK_ROWS):
+            giving_up.check()
             rows = slice(start, start + _BLOCK_ROWS)
             prediction = self._forest.predict(x[rows])
             for name, array in arrays.items():

@@ -104,7 +104,8 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
 
 def _serve(base_dir: Path) -> None:
     from mlserver_forest.artifact import read_settings
-    from mlserver_forest.serving.server import Server, configure_logging
+    from mlserver_forest.serving.logs import configure_logging
+    from mlserver_forest.serving.server import Server
 
     environment = replace(from_environ(), base_dir=base_dir)
     configure_logging(as_json=environment.json_logs)

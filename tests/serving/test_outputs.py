@@ -16,9 +16,9 @@ OUTLIERS = Schema(("a",), "anomaly_detection", (-1, 1))
 @pytest.mark.parametrize(
     ("attributes", "names"),
     [
-        (None, ("default",)),
-        ("trace=1", ("default",)),
-        ("my-outputs=1", ("default",)),
+        (None, ()),
+        ("trace=1", ()),
+        ("my-outputs=1", ()),
         ("outputs=probability", ("probability",)),
         ("outputs=Probability, labels", ("probability", "labels")),
         ("outputs=labels,labels", ("labels",)),
@@ -28,13 +28,13 @@ OUTLIERS = Schema(("a",), "anomaly_detection", (-1, 1))
     ],
 )
 def test_the_parameter_outputs_is_found_among_other_attributes(attributes, names):
-    assert outputs.chosen(attributes, ("default",)) == names
+    assert outputs.chosen(attributes) == names
 
 
 @pytest.mark.parametrize("attributes", ["outputs=", "outputs=,", "outputs=;a=1"])
 def test_outputs_that_name_nothing_are_refused(attributes):
     with pytest.raises(InvalidInput, match=r"outputs= .* names no output; write for example"):
-        outputs.chosen(attributes, ())
+        outputs.chosen(attributes)
 
 
 @pytest.mark.parametrize(

@@ -631,3 +631,44 @@ def test_it_serves_where_no_cache_can_be_written(start_serve, model_dir):
         model_dir, HOME="/nonexistent", NUMBA_CACHE_DIR="/proc/none", XDG_CACHE_HOME="/proc/none"
     ).wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+
+
+@pytest.mark.parametrize("route", ["generate", "generate_stream", "infer_stream"])
+def test_routes_that_are_not_for_tables_say_where_to_go(iris_server, route):
+    response = v2(iris_server, {"inputs": [tensor([ROW])]}, f"/v2/models/forest/{route}")
+    assert response.status_code == 404
+    assert "POST to /v2/models/forest/infer" in error_of(response)
+
+
+def test_only_routes_that_take_rows_take_large_bodies(iris_server):
+    for path in ("/ping", "/v2/repository/index"):
+        response = httpx.post(iris_server.url + path, content=b"[" * 70_000, headers=JSON)
+        assert response.status_code == 413
+        assert "this route takes no rows" in error_of(response)
+
+
+def test_large_headers_are_refused_at_once(iris_server):
+    response = invoke(iris_server, b"1,2,3,4", CSV, accept='"' + "," * 70_000)
+    assert response.status_code == 413
+    assert "the headers have" in error_of(response)
+    many = invoke(iris_server, b"1,2,3,4", CSV, accept='"' + "," * 60_000)
+    assert many.status_code == 406
+
+
+def test_a_v2_request_without_rows_is_answered_without_rows(start_serve, model_dir):
+    server = start_serve(
+        model_dir, SAGEMAKER_BATCH="true", SAGEMAKER_INFERENCE_OUTPUT="probability"
+    ).wait_until_ready()
+    document = {"inputs": [tensor(np.empty((0, 4)))]}
+    for accept in ("text/csv", "application/jsonlines"):
+        response = invoke(server, json.dumps(document), JSON, accept=accept)
+        assert (response.status_code, response.content) == (200, b"")
+    answer = invoke(server, json.dumps({"inputs": [tensor([ROW])]}), JSON).json()
+    assert answer["outputs"][0]["data"] == ["virginica"]
+
+
+def test_sigterm_does_not_wait_for_answers_that_were_given_up(start_serve, model_dir):
+    server = start_serve(model_dir, MODEL_SERVER_TIMEOUT="0.2").wait_until_ready()
+    assert invoke(server, b"5.9,3.0,5.1,1.8\n" * 1_500_000, CSV).status_code == 504
+    code, _, err = server.stop()  # Fails after 30 s, as SageMaker would.
+    assert (code, err) == (0, "")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest import giving_up
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
 from mlserver_forest.schema import Schema
 
@@ -81,6 +82,7 @@ class Matrix:
         Raises:
             InvalidInput: as ``Schema.conform``.
         """
+        giving_up.check()
         if self._blocks is None:
             self._schema = self._schema.of_width(values.shape[1])
             n_rows = max(len(values), self._expected)

@@ -42,6 +42,9 @@ STATUS: Mapping[type[Exception], int] = {
 }
 _JSON = (b"content-type", b"application/json")
 _V2 = b"/v2"
+# Only these take rows; a body of another route is a short document.
+_WITH_ROWS = ("/invocations", "/invoke", "/infer")
+_SMALL_BODY = 1 << 16
 
 
 class Application:
@@ -76,7 +79,7 @@ class Application:
         request = Request(headers, scope["query_string"])
         match = self._routes.find(scope["raw_path"])
         try:
-            body = BoundedBody(receive, headers, self._max_body_bytes)
+            body = self._bounded(receive, headers, match)
             if match is None and _is_v2(scope["raw_path"]):
                 await self._v2(scope, body, reply)
             else:
@@ -91,6 +94,15 @@ class Application:
         pattern = match.pattern if match else "/v2" if _is_v2(scope["raw_path"]) else "unknown"
         seconds = perf_counter() - started
         self._metrics.answered(scope["method"], pattern, reply.status, request.model, seconds)
+
+    def _bounded(
+        self, receive: Receive, headers: Mapping[bytes, bytes], match: Match | None
+    ) -> BoundedBody:
+        if match and match.pattern.endswith(_WITH_ROWS):
+            way_out = "send fewer rows at a time, or raise MAX_CONTENT_LENGTH"
+            return BoundedBody(receive, headers, self._max_body_bytes, way_out)
+        way_out = "this route takes no rows; send them to /invocations or to V2's infer"
+        return BoundedBody(receive, headers, _SMALL_BODY, way_out)
 
     async def _answer(
         self, match: Match | None, scope: Scope, request: Request, body: BoundedBody

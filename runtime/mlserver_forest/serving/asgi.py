@@ -20,6 +20,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+_MOST_HEADER_BYTES = 1 << 16
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
 # A client that sends nothing for so long has gone, or wants to keep the server busy.
@@ -81,7 +82,9 @@ class Disconnected(Exception):
 class BoundedBody:
     """A request's ``receive`` that never hands out more than the allowed bytes."""
 
-    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> None:
+    def __init__(
+        self, receive: Receive, headers: Mapping[bytes, bytes], limit: int, way_out: str
+    ) -> None:
         encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
         if encoding.strip().lower() not in ("", "identity"):
             raise UnsupportedMediaType(
@@ -89,10 +92,17 @@ class BoundedBody:
             )
         self._receive = receive
         self._limit = limit
+        self._way_out = way_out
         self._size = 0
+        size = sum(map(len, headers.values()))
+        if size > _MOST_HEADER_BYTES:
+            raise PayloadTooLarge(
+                f"the headers have {size} bytes; at most {_MOST_HEADER_BYTES} are read"
+            )
         length = int(headers.get(b"content-length", b"0"))
         self._check(length)
-        self._is_upgrade = b"upgrade" in headers and length > 0
+        has_body = length > 0 or b"transfer-encoding" in headers
+        self._is_upgrade = b"upgrade" in headers and has_body
 
     async def __call__(self) -> Message:
         message = await self._receive()
@@ -128,8 +138,6 @@ class BoundedBody:
                 return body
 
     async def _next(self, body: Body) -> Message:
-        if not body:
-            return await self()
         try:
             async with asyncio.timeout(_STALLED_SECONDS):
                 return await self()
@@ -142,7 +150,7 @@ class BoundedBody:
         if size > self._limit:
             raise PayloadTooLarge(
                 f"the body has {size} bytes or more; at most {self._limit} are accepted; "
-                "send fewer rows at a time, or raise MAX_CONTENT_LENGTH"
+                f"{self._way_out}"
             )
 
 

@@ -27,7 +27,8 @@ def serve() -> None:
     from mlserver_forest.environment import from_environ
 
     try:
-        from mlserver_forest.serving.server import Server, configure_logging
+        from mlserver_forest.serving.logs import configure_logging
+        from mlserver_forest.serving.server import Server
 
         environment = from_environ()
         configure_logging(as_json=environment.json_logs)

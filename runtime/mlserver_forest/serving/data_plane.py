@@ -12,6 +12,9 @@ from mlserver.utils import extract_headers
 from mlserver_forest.model import ForestModel
 from mlserver_forest.serving.metrics import Metrics
 
+# What runtimes raise on input that they do not understand.
+_REFUSALS = (ValueError, TypeError, AttributeError, KeyError, IndexError)
+
 
 class GuardedDataPlane(DataPlane):
     """MLServer's data plane, with four of its habits (1.7.1) mended.
@@ -54,13 +57,15 @@ class GuardedDataPlane(DataPlane):
         model = await self._registry.get_model(name, version)
         try:
             response = await super().infer(payload, name, version)
-        except (ValueError, TypeError) as error:
+        except _REFUSALS as error:
             if isinstance(model, ForestModel):
                 raise
             raise InferenceError(f"{type(model).__name__} refused the input: {error}") from error
         extract_headers(response)
         shape = payload.inputs[0].shape
         self._metrics.inferred(name, shape[0] if shape else 1)
+        if not self._metrics.knows(name):  # It was unloaded meanwhile.
+            self.forget(name)
         return response
 
     def forget(self, name: str) -> None:

@@ -6,7 +6,7 @@ from mlserver_forest.serving import media_types, outputs
 from mlserver_forest.serving.asgi import CUSTOM_ATTRIBUTES, Request, Response
 from mlserver_forest.serving.models import Served
 from mlserver_forest.serving.payloads import Wanted, decode_request
-from mlserver_forest.serving.work import answer_within, encoded, is_large, run
+from mlserver_forest.serving.work import answer_within, encoded, has_few_rows, is_large, run
 
 
 class Invocations:
@@ -43,14 +43,16 @@ class Invocations:
         sent = media_types.content_type(request.header(b"content-type"))
         default = self._default_accept or media_types.answer_to(sent)
         accept = media_types.negotiate(request.header(b"accept"), default)
-        names = outputs.chosen(request.header(CUSTOM_ATTRIBUTES), self._default_outputs)
-        wanted = Wanted(accept, names, self._ends_with_newline)
-        large = is_large(request.body)
+        chosen = outputs.chosen(request.header(CUSTOM_ATTRIBUTES))
+        names = chosen or self._default_outputs
+        wanted = Wanted(accept, names, chosen, self._ends_with_newline)
+        large = is_large(request.body) or media_types.may_expand(sent)
         async with answer_within(self._timeout_seconds):
             invocation = await run(
                 decode_request, request.take_body(), sent, wanted, model.schema, in_thread=large
             )
             encode, media_type = invocation.encode, invocation.media_type
+            large = large and not has_few_rows(invocation.request)
             response = await self._data_plane.infer(invocation.request, model.name)
             del invocation  # Its rows make room for the answer.
             body = await encoded(encode(response), in_thread=large)

@@ -1,10 +1,18 @@
-"""Log lines for machines."""
+"""The log: lines for people, or JSON for machines."""
 
 import json
-import logging
+import logging.config
 from datetime import UTC, datetime
 
 from mlserver_forest.serving import request_ids
+from mlserver_forest.serving.packaged import read_packaged
+
+
+def configure_logging(*, as_json: bool) -> None:
+    """Log to standard output as settings/logging.json says, as lines or as JSON."""
+    config = json.loads(read_packaged("logging.json"))
+    config["handlers"]["stdout"]["formatter"] = "json" if as_json else "line"
+    logging.config.dictConfig(config)
 
 
 class JSONFormatter(logging.Formatter):

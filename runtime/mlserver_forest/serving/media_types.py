@@ -27,6 +27,7 @@ ALIASES: Mapping[str, str] = {
 }
 # What answers a type that is only read.
 _FAMILY: Mapping[str, str] = {NPZ: NPY, LIBSVM: CSV}
+_EXPANDING = (NPZ, PARQUET, ARROW_STREAM, LIBSVM)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
@@ -68,6 +69,11 @@ def content_type(header: str | None) -> MediaType:
     if charset.lower() not in _CHARSETS:
         raise UnsupportedMediaType(f"charset {quoted(charset)} is not read; send UTF-8")
     return media_type
+
+
+def may_expand(sent: MediaType) -> bool:
+    """Whether a small body may hold many rows."""
+    return format_of(sent.essence) in _EXPANDING
 
 
 def answer_to(sent: MediaType) -> str:
@@ -122,14 +128,14 @@ def _split(text: str, separator: str) -> list[str]:
     """Split outside double quotes."""
     if '"' not in text:
         return text.split(separator)
-    parts, inside = [""], False
-    for character in text:
-        inside ^= character == '"'
-        if character == separator and not inside:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+    parts, start, inside = [], 0, False
+    for place, character in enumerate(text):
+        if character == '"':
+            inside = not inside
+        elif character == separator and not inside:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
 
 
 def _unquote(value: str) -> str:

@@ -44,10 +44,12 @@ class Metrics:
         self._loads = Counter(
             "model_loads", "Models loaded or refused", ["outcome"], registry=registry
         )
+        self._models: set[str] = set()
         self._children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, path: str, status: int, model: str, seconds: float) -> None:
         """Count an answer; ``path`` is the route's pattern, or else series have no end."""
+        model = model if self.knows(model) else ""
         key = (method if method in _METHODS else "OTHER", path, status, model)
         if key not in self._children:
             labels = (*key[:2], str(status), model)
@@ -60,14 +62,23 @@ class Metrics:
 
     def inferred(self, model: str, rows: int) -> None:
         """Count the rows of a request."""
-        self._rows.labels(model).observe(rows)
+        if self.knows(model):
+            self._rows.labels(model).observe(rows)
 
     def loaded(self, outcome: str) -> None:
         """Count a load: ``success``, ``failure`` or ``out_of_memory``."""
         self._loads.labels(outcome).inc()
 
+    def know(self, model: str) -> None:
+        """Count what is asked of a model under its name, until it is forgotten."""
+        self._models.add(model)
+
+    def knows(self, model: str) -> bool:
+        return model in self._models
+
     def forget(self, model: str, *others: MetricWrapperBase) -> None:
         """Drop a model's series, in these metrics and in others that have a label ``model``."""
+        self._models.discard(model)
         self._children = {key: value for key, value in self._children.items() if key[3] != model}
         for metric in (self._requests, self._seconds, self._rows, *others):
             metric.remove_by_labels({"model": model})

@@ -72,7 +72,7 @@ class Models:
         self._available_memory = available_memory
         self._on_unload = on_unload
         self._served: dict[str, Served] = {}
-        self._loading: dict[str, Served] = {}
+        self._loading: dict[str, int] = {}
 
     def get(self, name: str) -> Served:
         """A loaded model.
@@ -113,12 +113,12 @@ class Models:
         """
         outcome = "failure"
         try:
-            settings = await asyncio.to_thread(settings_of, directory, self._trust_pickle, name)
-            served = Served(settings.name, directory, schema_of(settings), _mapped(settings))
+            settings, served = await asyncio.to_thread(self._read, directory, name)
             self._reserve(served, _size(settings), replace=replace)
             try:
                 await self._load(settings)
                 self._served[served.name] = served
+                self._metrics.know(served.name)
             finally:
                 del self._loading[served.name]
             outcome = "success"
@@ -134,10 +134,13 @@ class Models:
 
         Raises:
             ModelNotFound: if it is not loaded.
+            MLServerError: 409 if it is being loaded.
         """
         self.get(name)
-        del self._served[name]
+        if name in self._loading:
+            raise MLServerError(f"model {name!r} is being loaded; try again", 409)
         await self.registry.unload(name)
+        self._served.pop(name, None)
         self._on_unload(name)
         # What was there before the first model is frozen, so that this takes milliseconds.
         gc.collect()
@@ -147,15 +150,22 @@ class Models:
         is_taken = served.name in self._served and not replace
         if is_taken or served.name in self._loading:
             raise MLServerError(f"model {served.name!r} is already loaded; unload it first", 409)
-        others = [*self._served.values(), *self._loading.values()]
-        free = self._available_memory() - sum(other.mapped_bytes for other in others) - _RESERVE
+        # The kernel calls mapped pages available, and of what is being loaded knows little.
+        mapped = sum(other.mapped_bytes for other in self._served.values())
+        taken = mapped + sum(self._loading.values()) + _RESERVE
+        free = self._available_memory() - taken
         if needed > free:
             raise MLServerError(
                 f"model {served.name!r} needs {needed} bytes of memory and {max(free, 0)} are "
                 "left; unload a model, or give the container more memory",
                 _OUT_OF_MEMORY,
             )
-        self._loading[served.name] = served
+        self._loading[served.name] = needed
+
+    def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Served]:
+        settings = settings_of(directory, self._trust_pickle, name)
+        served = Served(settings.name, directory, schema_of(settings), _mapped(settings))
+        return settings, served
 
     async def _load(self, settings: ModelSettings) -> None:
         try:

@@ -81,7 +81,9 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
         name, url = document["model_name"], document["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidInput(f"the body is not {expected}") from error
-    if not (isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()):
+    is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+    # Clients resolve . and .. in paths.
+    if not is_name or name in {".", ".."}:
         raise InvalidInput(f"model_name is {quoted(name)}; expected 1 to {_LONGEST_NAME} letters")
     if not isinstance(url, str) or not url.startswith("/") or "\0" in url:
         raise InvalidInput(f"url is {quoted(url)}; expected the absolute path of a directory")
@@ -90,8 +92,10 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
 
 def _directory(url: str) -> Path:
     try:
-        directory = Path(url).resolve()
-        is_model = directory.is_dir() and not str(directory).startswith(_NO_MODELS)
+        directory = Path(url)
+        is_model = directory.is_dir() and not any(
+            map(directory.resolve().is_relative_to, _NO_MODELS)
+        )
     except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle.
         raise InvalidInput(f"url is {quoted(url)}, which cannot be read: {error}") from error
     if not is_model:

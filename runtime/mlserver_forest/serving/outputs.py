@@ -30,15 +30,15 @@ Maker = Callable[[Arrays, Schema], Column]
 _PARAMETER = re.compile(r"(?:^|[;,&\s])outputs\s*=\s*\"?([^;&\"]*)")
 
 
-def chosen(custom_attributes: str | None, default: Sequence[str]) -> tuple[str, ...]:
-    """The outputs that a request names in X-Amzn-SageMaker-Custom-Attributes, or the default.
+def chosen(custom_attributes: str | None) -> tuple[str, ...]:
+    """The outputs that a request names in X-Amzn-SageMaker-Custom-Attributes, if any.
 
     Raises:
         InvalidInput: if the parameter ``outputs`` names none.
     """
     found = _PARAMETER.search(custom_attributes or "")
     if not found:
-        return tuple(default)
+        return ()
     words = [word.strip().lower() for word in found[1].split(",")]
     # In ``outputs=a,b,trace=7`` the comma before ``trace`` ends the list.
     names = [word for word in words if word and "=" not in word]

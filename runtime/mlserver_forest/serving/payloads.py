@@ -69,12 +69,15 @@ class Wanted:
     Attributes:
         media_type: a media type that is written, or an alias of one.
         outputs: chosen by name, or none for the media type's own.
+        chosen: those of them that the request itself chose: a V2 request that chooses none
+            is answered as V2.
         ends_with_newline: whether the last line is ended, as it must not be where
             SageMaker ends it.
     """
 
     media_type: str
     outputs: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
     ends_with_newline: bool = True
 
 
@@ -127,7 +130,7 @@ def _invocation(x: NDArray[Any], wanted: Wanted, schema: Schema) -> Invocation:
 
 def _v2_invocation(request: InferenceRequest, wanted: Wanted, schema: Schema) -> Invocation:
     """A V2 request is answered as V2, or by its labels or numbers where Accept wants those."""
-    if wanted.media_type == media_types.JSON and not wanted.outputs:
+    if wanted.media_type == media_types.JSON and not wanted.chosen:
         return Invocation(request, media_types.JSON, v2_infer.encode_json)
     names = wanted.outputs or outputs.default_names(schema, only_first=True)
     request.outputs = [_wanted_output(name) for name in outputs.v2_names(names, schema)]
@@ -155,7 +158,7 @@ def _encoder(
 
 
 def _without_last_newline(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    last = next(blocks)
+    last = next(blocks, b"")
     for block in blocks:
         yield last
         last = block

@@ -11,6 +11,7 @@ import orjson
 from mlserver.errors import MLServerError, ModelNotFound, ModelNotReady
 from mlserver.handlers import DataPlane
 
+from mlserver_forest.environment import Environment
 from mlserver_forest.serving.asgi import Request, Response, json_response
 from mlserver_forest.serving.invocations import Invocations
 from mlserver_forest.serving.metrics import TEXT_MEDIA_TYPE
@@ -83,12 +84,13 @@ class OneModelRoutes:
             ) from error
 
 
-def execution_parameters(n_cpus: int, payload_mb: int) -> Mapping[str, int]:
+def execution_parameters(n_cpus: int, environment: Environment) -> Mapping[str, int]:
     """What a batch transform job should use where its owner did not say.
 
     ``BatchStrategy`` is left out: SageMaker's default is the right one, and where the
     platform writes MULTI_RECORD, the SageMaker Python SDK's local mode (2.257) accepts
     only MultiRecord.
     """
+    payload_mb = min(environment.payload_mb, max(environment.max_body_bytes >> 20, 1))
     concurrent = min(n_cpus, _MAX_BATCH_MB // payload_mb) if payload_mb else 1
     return {"MaxConcurrentTransforms": max(concurrent, 1), "MaxPayloadInMB": payload_mb}

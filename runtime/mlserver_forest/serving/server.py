@@ -3,13 +3,13 @@
 import asyncio
 import gc
 import json
-import logging.config
+import logging
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping
-from importlib import resources
 from types import FrameType
 from typing import Any
 
@@ -31,6 +31,7 @@ from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.model_settings import FixedSettings, settings_of
 from mlserver_forest.serving.models import Models, Served
 from mlserver_forest.serving.multi_model import MultiModelRoutes
+from mlserver_forest.serving.packaged import read_packaged
 from mlserver_forest.serving.repository import ModelsFolder, OneModel, RepositoryHandlers
 from mlserver_forest.serving.resources import available_memory, n_cpus
 from mlserver_forest.serving.routes import Methods
@@ -80,7 +81,7 @@ class Server:
         handlers, routes = _model_routes(environment, self._models, data_plane)
         container = ContainerRoutes(
             data_plane,
-            execution_parameters(n_cpus(), environment.payload_mb),
+            execution_parameters(n_cpus(), environment),
             self._metrics.text,
             _openapi(environment),
         )
@@ -130,6 +131,10 @@ class Server:
             signal.signal(number, self._stop)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
+            # Without waiting for threads that work on answers nobody waits for.
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._http.should_exit = True
@@ -204,11 +209,6 @@ def _openapi(environment: Environment) -> dict[str, Any]:
     return document
 
 
-def read_packaged(name: str) -> str:
-    """The text of a file from the top-level folder ``settings/``, which the wheel carries."""
-    return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
-
-
 def _check(environment: Environment) -> None:
     media_type = environment.default_accept
     if media_type is not None and media_types.format_of(media_type) not in media_types.WRITTEN:
@@ -238,10 +238,3 @@ def _print(line: str) -> None:
     """One whole line to the log, whatever else writes there."""
     sys.stdout.write(line)
     sys.stdout.flush()
-
-
-def configure_logging(*, as_json: bool) -> None:
-    """Log to standard output as settings/logging.json says, as lines or as JSON."""
-    config = json.loads(read_packaged("logging.json"))
-    config["handlers"]["stdout"]["formatter"] = "json" if as_json else "line"
-    logging.config.dictConfig(config)

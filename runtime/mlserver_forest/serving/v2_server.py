@@ -41,6 +41,11 @@ class V2ServerRoutes:
             "/v2/repository/index": {"POST": self._index},
             **{f"{model}/ready": {"GET": self._model_ready} for model in models},
             **{f"{model}/config": {"GET": self._config} for model in models},
+            **{
+                f"{model}/{route}": {"POST": self._not_here}
+                for model in models
+                for route in ("generate", "generate_stream", "infer_stream")
+            },
         }
 
     async def _live(self, request: Request) -> Response:
@@ -65,6 +70,11 @@ class V2ServerRoutes:
             "a model's configuration is Triton's own; GET /v2/models/"
             f"{name} describes its inputs and outputs",
             404,
+        )
+
+    async def _not_here(self, request: Request, name: str, version: str | None = None) -> NoReturn:
+        raise MLServerError(
+            f"tables are not generated or streamed; POST to /v2/models/{name}/infer", 404
         )
 
 
