@@ -92,6 +92,15 @@ def ask_over_grpc(port, x, **wanted):
     return json.loads(done.stdout)
 
 
+def error_of(response):
+    """The message of an error in the one form that all routes have."""
+    assert response.headers["content-type"] == "application/json"
+    document = response.json()
+    assert set(document) == {"error", "request_id"}
+    assert "Traceback" not in document["error"]
+    return document["error"]
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
-from support import IRIS_NAMES, launch, save_model
+from support import IRIS_NAMES, error_of, launch, save_model
 
 CSV = {"content-type": "text/csv"}
 ROW = "5.9,3.0,5.1,1.8"
@@ -66,14 +66,6 @@ def url_of(models, name):
 def load(server, models, folder, name=None):
     document = {"model_name": name or folder, "url": url_of(models, folder)}
     return server.post("/models", json=document)
-
-
-def error_of(response):
-    assert response.headers["content-type"] == "application/json"
-    document = response.json()
-    assert set(document) == {"error", "request_id"}
-    assert "Traceback" not in document["error"]
-    return document["error"]
 
 
 def invoke(server, name, content=ROW, headers=CSV):

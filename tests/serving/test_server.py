@@ -14,7 +14,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 from mlserver_forest import forest_file
-from support import IRIS_NAMES, PAYLOAD, ask_over_grpc, free_port, save_model
+from support import IRIS_NAMES, PAYLOAD, ask_over_grpc, error_of, free_port, save_model
 
 CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
@@ -23,14 +23,6 @@ ROW = [5.9, 3.0, 5.1, 1.8]
 
 def invoke(server, content, headers, **more):
     return httpx.post(server.url + "/invocations", content=content, headers={**headers, **more})
-
-
-def error_of(response):
-    assert response.headers["content-type"] == "application/json"
-    document = response.json()
-    assert set(document) == {"error", "request_id"}
-    assert "Traceback" not in document["error"]
-    return document["error"]
 
 
 def v2(server, document, path="/v2/models/forest/infer"):
