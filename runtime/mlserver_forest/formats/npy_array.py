@@ -80,7 +80,7 @@ def parse(data: memoryview, schema: Schema, where: str) -> NDArray[Any]:
     try:
         return flat.reshape(header.shape, order="F" if header.is_fortran else "C")
     except ValueError as error:  # More dimensions, or larger ones, than an array can have.
-        raise InvalidInput(f"{where} has an impossible shape: {error}") from error
+        raise InvalidInput(f"{where} has an impossible shape: {str(error)[:200]}") from error
 
 
 def parse_header(data: memoryview, schema: Schema, where: str) -> Header:
@@ -193,7 +193,7 @@ def _dtype(descr: Any, where: str) -> np.dtype[Any]:
     try:
         dtype = npy.descr_to_dtype(descr)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{where} has a dtype that NumPy refuses: {error}") from error
+        raise InvalidInput(f"{where} has a dtype that NumPy refuses: {str(error)[:200]}") from error
     if not dtype.itemsize:
         raise InvalidInput(f"{where} holds records without a field; expected numbers")
     return dtype
