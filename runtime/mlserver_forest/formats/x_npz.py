@@ -87,7 +87,8 @@ def _members(body: Body) -> dict[str, memoryview]:
         OverflowError,
     ) as error:
         raise InvalidInput(
-            f"the body is a damaged archive: {str(error)[:100]}; write it with scipy.sparse.save_npz"
+            f"the body is a damaged archive: {str(error)[:100]}; "
+            "write it with scipy.sparse.save_npz"
         ) from error
 
 
