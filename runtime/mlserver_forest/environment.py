@@ -1,5 +1,6 @@
 """The only reader of ``os.environ``: variables become frozen values here."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ DEFAULT_GRPC_PORT = 8081
 DEFAULT_MAX_BODY_BYTES = 1 << 30
 # SageMaker gives up on an invocation after 60 s.
 DEFAULT_TIMEOUT_SECONDS = 60
+# Load balancers ask for readiness about once a second, or more often.
+DEFAULT_SHUTDOWN_DELAY_SECONDS = 1
 # CreateTransformJob: the default and the largest of MaxPayloadInMB.
 DEFAULT_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
@@ -25,6 +28,11 @@ _TIMEOUTS = (
     "SAGEMAKER_MODEL_SERVER_TIMEOUT",
     "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
 )
+_WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
+_MOST_WORKERS = 512
+_MOST_SECONDS = 86_400
+# Where the timeout of answers decides when a worker counts as hung, within these bounds.
+_WORKER_TIMEOUT_BOUNDS = (5, 30)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -44,6 +52,12 @@ class Environment:
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the largest request body (``MAX_CONTENT_LENGTH``).
         timeout_seconds: how long an answer may take (``MODEL_SERVER_TIMEOUT``).
+        workers: the worker processes (``MODEL_SERVER_WORKERS``), or None for as many as
+            there are CPUs; one where models come and go.
+        worker_timeout_seconds: how long a worker's event loop may stand still before the
+            worker is killed and replaced (``FOREST_WORKER_TIMEOUT``).
+        shutdown_delay_seconds: how long new connections are still answered after SIGTERM,
+            while readiness says no (``FOREST_SHUTDOWN_DELAY``).
         is_batch: whether a batch transform job calls (``SAGEMAKER_BATCH``); SageMaker
             then ends each answer with a newline of its own.
         payload_mb: what a batch transform job should send at a time
@@ -64,6 +78,9 @@ class Environment:
     default_accept: str | None
     max_body_bytes: int
     timeout_seconds: float
+    workers: int | None
+    worker_timeout_seconds: float
+    shutdown_delay_seconds: float
     is_batch: bool
     payload_mb: int
     outputs: tuple[str, ...]
@@ -94,6 +111,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     grpc = environ.get("FOREST_GRPC_PORT", "") or default_grpc
     grpc_port = None if grpc.lower() == "off" else _port("FOREST_GRPC_PORT", grpc)
     _check_safe_range(environ.get("SAGEMAKER_SAFE_PORT_RANGE", ""), grpc_port)
+    timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
+    multi_model = _flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
         base_dir=base_dir_from(environ),
         http_port=_port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
@@ -102,13 +121,20 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         max_body_bytes=_positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
-        timeout_seconds=_timeout(environ),
+        timeout_seconds=timeout,
+        workers=1 if multi_model else _workers(environ),
+        worker_timeout_seconds=_worker_timeout(environ, timeout),
+        shutdown_delay_seconds=_seconds(
+            "FOREST_SHUTDOWN_DELAY",
+            environ.get("FOREST_SHUTDOWN_DELAY") or str(DEFAULT_SHUTDOWN_DELAY_SECONDS),
+            least=0,
+        ),
         is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
         outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
-        multi_model=_flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", "")),
+        multi_model=multi_model,
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
     )
 
@@ -139,18 +165,43 @@ def _flag(name: str, text: str) -> bool:
     raise InvalidEnvironment(f"{name} is {text!r}; expected true or false")
 
 
-def _timeout(environ: Mapping[str, str]) -> float:
-    for name in _TIMEOUTS:
-        text = environ.get(name, "")
-        if text:
-            try:
-                seconds = float(text) if text.isascii() else 0.0
-            except ValueError:
-                seconds = 0.0
-            if not 0 < seconds <= 86_400:
-                raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, above 0")
-            return seconds
-    return DEFAULT_TIMEOUT_SECONDS
+def _workers(environ: Mapping[str, str]) -> int | None:
+    for name in _WORKERS:
+        if text := environ.get(name, ""):
+            count = _positive(name, text)
+            if count > _MOST_WORKERS:
+                raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
+            return count
+    return None
+
+
+def _worker_timeout(environ: Mapping[str, str], timeout: float) -> float:
+    low, high = _WORKER_TIMEOUT_BOUNDS
+    default = min(max(timeout, low), high)
+    return _first_seconds(environ, ("FOREST_WORKER_TIMEOUT",), default, least=1)
+
+
+def _first_seconds(
+    environ: Mapping[str, str], names: tuple[str, ...], default: float, least: float | None = None
+) -> float:
+    """The first that is set counts."""
+    for name in names:
+        if text := environ.get(name, ""):
+            return _seconds(name, text, least)
+    return default
+
+
+def _seconds(name: str, text: str, least: float | None) -> float:
+    """Seconds, ``least`` or more, or else above 0."""
+    try:
+        seconds = float(text) if text.isascii() else math.nan
+    except ValueError:
+        seconds = math.nan
+    is_enough = seconds > 0 if least is None else seconds >= least
+    if not (is_enough and seconds <= _MOST_SECONDS):
+        bound = "above 0" if least is None else f"{least:g} or more"
+        raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, {bound}")
+    return seconds
 
 
 def _payload_mb(environ: Mapping[str, str]) -> int:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mlserver_forest import giving_up
 from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
+from mlserver_forest.forest.threads import KernelThreads
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
@@ -47,7 +48,14 @@ class ForestModel(MLModel):
     for anomaly detectors ``score_samples`` and ``decision_function`` (``[n, 1]`` FP64).
     Without ``outputs`` in the request the answer is ``predict``, as with
     ``mlserver_sklearn.SKLearnModel``.
+
+    Attributes:
+        kernel: the threads for large requests; one, unless whoever makes the model has more.
     """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__(settings)
+        self.kernel = KernelThreads()
 
     async def load(self) -> bool:
         """Map the forest file and run its self-test.
@@ -83,7 +91,7 @@ class ForestModel(MLModel):
         Raises:
             InferenceError: (status 400) naming what came and what was expected.
         """
-        if self._is_large(payload):
+        if self.is_large(payload):
             outputs = await asyncio.to_thread(self._answer, payload)
         else:
             outputs = self._answer(payload)
@@ -95,7 +103,8 @@ class ForestModel(MLModel):
             outputs=outputs,
         )
 
-    def _is_large(self, payload: InferenceRequest) -> bool:
+    def is_large(self, payload: InferenceRequest) -> bool:
+        """Whether a request's work would keep an event loop busy for a millisecond or more."""
         shape = payload.inputs[0].shape if payload.inputs else []
         n_rows = shape[0] if shape else 1
         return n_rows * (self._forest.n_trees + self._forest.n_features) > _LARGE

@@ -1,8 +1,9 @@
 """The ASGI application: routes to small handlers, and one table from errors to statuses."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from time import perf_counter
+from typing import TypeVar
 
 import orjson
 from mlserver.errors import MLServerError
@@ -15,21 +16,24 @@ from mlserver_forest.errors import (
     UnsupportedMediaType,
 )
 from mlserver_forest.serving import request_ids
+from mlserver_forest.serving.admission import Admission
 from mlserver_forest.serving.asgi import (
     CUSTOM_ATTRIBUTES,
     ASGIApp,
     BoundedBody,
     Disconnected,
+    Limit,
     Receive,
     Reply,
     Request,
     Response,
     Scope,
     Send,
-    headers_of,
 )
 from mlserver_forest.serving.metrics import Metrics
-from mlserver_forest.serving.routes import Match, Methods, Routes
+from mlserver_forest.serving.routes import Methods, Routes
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +46,23 @@ STATUS: Mapping[type[Exception], int] = {
 }
 _JSON = (b"content-type", b"application/json")
 _V2 = b"/v2"
-# Only these take rows; a body of another route is a short document.
-_WITH_ROWS = ("/invocations", "/invoke", "/infer")
-_SMALL_BODY = 1 << 16
+_SMALL = Limit(1 << 16, "this route takes no rows; send them to /invocations or to V2's infer")
+_UNAVAILABLE = 503
+# Seconds; a worker that is overloaded for longer will say so again.
+_RETRY_AFTER = (b"retry-after", b"1")
 
 
 class Application:
     """Every route of the port.
 
+    A request with its body is answered by ``begin``, ``respond`` and ``end``; called as an
+    ASGI application it reads the body first, and passes on what MLServer answers.
+
     Args:
         table: pattern -> method -> handler.
         v2: MLServer's own application, for the V2 routes that ``table`` has not.
         metrics: counts answers.
+        admission: refuses small requests that come too late.
         max_body_bytes: larger bodies are refused before they are read.
     """
 
@@ -62,71 +71,106 @@ class Application:
         table: Mapping[str, Methods],
         v2: ASGIApp,
         metrics: Metrics,
+        admission: Admission,
         *,
         max_body_bytes: int,
     ) -> None:
         self._routes = Routes(table)
         self._v2 = v2
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
+        self._admission = admission
+        self._rows = Limit(max_body_bytes, "send fewer rows at a time, or raise MAX_CONTENT_LENGTH")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI boundary: nothing but an answer leaves it."""
-        started = perf_counter()
-        headers = headers_of(scope["headers"])
-        request_ids.begin(headers.get(request_ids.HEADER))
+        request = self.begin(scope)
         reply = Reply(send)
-        request = Request(headers, scope["query_string"])
-        match = self._routes.find(scope["raw_path"])
         try:
-            body = self._bounded(receive, headers, match)
-            if match is None and _is_v2(scope["raw_path"]):
-                await self._v2(scope, body, reply)
-            else:
-                response = await self._answer(match, scope, request, body)
-                await reply.send(_echoing(response, headers.get(CUSTOM_ATTRIBUTES)))
+            failure = await self._guarded(request, self._serve(request, scope, receive, reply))
+            if failure and not reply.started:  # Else Uvicorn ends the connection.
+                await reply.send(failure)
         except Disconnected:
             return
+        self.end(request, reply.status)
+
+    def passes_on(self, scope: Scope) -> bool:
+        """Whether MLServer's application answers."""
+        path: bytes = scope["raw_path"]
+        return (path.startswith(_V2 + b"/") or path == _V2) and self._routes.find(path) is None
+
+    def begin(self, scope: Scope) -> Request:
+        """A request that came, without its body."""
+        request = Request(scope, self._routes.find(scope["raw_path"]))
+        request_ids.begin(request.headers.get(request_ids.HEADER))
+        return request
+
+    async def respond(self, request: Request, waited: float) -> Response:
+        """Answer a request whose body is there, and which has waited for so many seconds."""
+        return await self._guarded(request, self._answer_soon(request, waited))
+
+    async def stream(self, request: Request, response: Response, send: Send) -> None:
+        """Send an answer block by block."""
+        await self._guarded(request, Reply(send).send(response))
+
+    def end(self, request: Request, status: int) -> None:
+        """Count a request that was answered."""
+        match = request.match
+        pattern = match.pattern if match else "/v2" if _is_v2(request.path) else "unknown"
+        seconds = perf_counter() - request.started
+        self._metrics.answered(request.method, pattern, status, request.model, seconds)
+
+    async def _guarded(self, request: Request, work: Awaitable[T]) -> T | Response:
+        """What the work gives, or the explanation of why it failed."""
+        try:
+            return await work
+        except Disconnected:
+            raise
         except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
-            response = self._explain(error, scope)
-            if not reply.started:  # Of an answer that breaks off, Uvicorn ends the connection.
-                await reply.send(_echoing(response, headers.get(CUSTOM_ATTRIBUTES)))
-        pattern = match.pattern if match else "/v2" if _is_v2(scope["raw_path"]) else "unknown"
-        seconds = perf_counter() - started
-        self._metrics.answered(scope["method"], pattern, reply.status, request.model, seconds)
+            return _echoing(self._explain(error, request), request)
 
-    def _bounded(
-        self, receive: Receive, headers: Mapping[bytes, bytes], match: Match | None
-    ) -> BoundedBody:
-        if match and match.pattern.endswith(_WITH_ROWS):
-            way_out = "send fewer rows at a time, or raise MAX_CONTENT_LENGTH"
-            return BoundedBody(receive, headers, self._max_body_bytes, way_out)
-        way_out = "this route takes no rows; send them to /invocations or to V2's infer"
-        return BoundedBody(receive, headers, _SMALL_BODY, way_out)
+    async def _serve(self, request: Request, scope: Scope, receive: Receive, reply: Reply) -> None:
+        body = BoundedBody(receive, request.headers, self._limit(request))
+        if self.passes_on(scope):
+            await self._v2(scope, body, reply)
+            return
+        if request.match is not None:
+            request.body = await body.read()
+        await reply.send(await self._answer(request))
 
-    async def _answer(
-        self, match: Match | None, scope: Scope, request: Request, body: BoundedBody
-    ) -> Response:
-        if match is None:
+    async def _answer_soon(self, request: Request, waited: float) -> Response:
+        if request.takes_rows:
+            self._admission.check_wait(request.started, waited)
+        return await self._answer(request)
+
+    async def _answer(self, request: Request) -> Response:
+        limit = self._limit(request)
+        limit.check_head(request.headers)
+        limit.check(len(request.body))
+        if request.match is None:
             patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
             known = ", ".join((*patterns, "/v2"))
-            return error_response(404, f"there is no {scope['path']!r}; the routes are {known}")
-        handler = match.methods.get(scope["method"])
+            error = f"there is no {request.path!r}; the routes are {known}"
+            return _echoing(error_response(404, error), request)
+        handler = request.match.methods.get(request.method)
         if handler is None:
-            allowed = ", ".join(match.methods)
-            error = f"{scope['method']} is not allowed on {scope['path']}; use {allowed}"
-            return error_response(405, error, (b"allow", allowed.encode()))
-        request.body = await body.read()
-        return await handler(request, *match.names)
+            allowed = ", ".join(request.match.methods)
+            error = f"{request.method} is not allowed on {request.path}; use {allowed}"
+            refusal = error_response(405, error, (b"allow", allowed.encode()))
+            return _echoing(refusal, request)
+        return _echoing(await handler(request, *request.match.names), request)
 
-    def _explain(self, error: Exception, scope: Scope) -> Response:
+    def _limit(self, request: Request) -> Limit:
+        return self._rows if request.takes_rows else _SMALL
+
+    def _explain(self, error: Exception, request: Request) -> Response:
         """The answer to a request that failed, which names the fix where there is one."""
         if isinstance(error, MLServerError):
-            return error_response(error.status_code, str(error))
+            later = (_RETRY_AFTER,) if error.status_code == _UNAVAILABLE else ()
+            return error_response(error.status_code, str(error), *later)
         for kind in type(error).__mro__:
             if kind in STATUS:
                 return error_response(STATUS[kind], str(error))
-        logger.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
         return error_response(500, "the server failed on this request; its log has the reason")
 
 
@@ -136,12 +180,13 @@ def error_response(status: int, message: str, *headers: tuple[bytes, bytes]) -> 
     return Response(status, body, (_JSON, *headers))
 
 
-def _is_v2(raw_path: bytes) -> bool:
-    return raw_path == _V2 or raw_path.startswith(_V2 + b"/")
+def _is_v2(path: str) -> bool:
+    return path == "/v2" or path.startswith("/v2/")
 
 
-def _echoing(response: Response, attributes: bytes | None) -> Response:
+def _echoing(response: Response, request: Request) -> Response:
     """SageMaker does not give custom attributes back by itself."""
+    attributes = request.headers.get(CUSTOM_ATTRIBUTES)
     if attributes is None:
         return response
     return Response(

@@ -10,11 +10,15 @@ from collections.abc import (
     MutableMapping,
 )
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
 from mlserver_forest.formats.matrix import Body
+
+if TYPE_CHECKING:
+    from mlserver_forest.serving.routes import Match
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,19 +37,32 @@ class Request:
     """What a handler is given.
 
     Attributes:
+        method: such as ``POST``.
+        path: decoded, for messages.
         headers: by lower-case name.
         query: as it came.
+        match: the route, where there is one.
         body: the whole body; emptied by ``take_body``.
         model: the name of the model that answers, which a handler sets, for the metrics.
+        started: when, by ``time.perf_counter``.
     """
 
-    __slots__ = ("body", "headers", "model", "query")
+    __slots__ = ("body", "headers", "match", "method", "model", "path", "query", "started")
 
-    def __init__(self, headers: Mapping[bytes, bytes], query: bytes) -> None:
-        self.headers = headers
-        self.query = query
+    def __init__(self, scope: Scope, match: "Match | None") -> None:
+        self.started = perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers = headers_of(scope["headers"])
+        self.match = match
         self.body: Body = b""
         self.model = ""
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether the body holds rows; that of another route is a short document."""
+        return self.match is not None and self.match.takes_rows
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -79,35 +96,57 @@ class Disconnected(Exception):
     """The client left before its request was complete."""
 
 
-class BoundedBody:
-    """A request's ``receive`` that never hands out more than the allowed bytes."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most bytes that a body may have, and what to do with a larger one."""
 
-    def __init__(
-        self, receive: Receive, headers: Mapping[bytes, bytes], limit: int, way_out: str
-    ) -> None:
-        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
-        if encoding.strip().lower() not in ("", "identity"):
+    n_bytes: int
+    way_out: str
+
+    def check_head(self, headers: Mapping[bytes, bytes]) -> None:
+        """See that a request may be read, by its headers.
+
+        Raises:
+            PayloadTooLarge: if the headers, or the body that they announce, are too large.
+            UnsupportedMediaType: if the body is compressed.
+        """
+        encoding = headers.get(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
             raise UnsupportedMediaType(
-                f"Content-Encoding {encoding!r} is not read; send the body uncompressed"
+                f"Content-Encoding {encoding.decode('latin-1')!r} is not read; send the body "
+                "uncompressed"
             )
-        self._receive = receive
-        self._limit = limit
-        self._way_out = way_out
-        self._size = 0
         size = sum(map(len, headers.values()))
         if size > _MOST_HEADER_BYTES:
             raise PayloadTooLarge(
                 f"the headers have {size} bytes; at most {_MOST_HEADER_BYTES} are read"
             )
-        length = int(headers.get(b"content-length", b"0"))
-        self._check(length)
-        has_body = length > 0 or b"transfer-encoding" in headers
+        self.check(int(headers.get(b"content-length", b"0")))
+
+    def check(self, size: int) -> None:
+        """Raises PayloadTooLarge."""
+        if size > self.n_bytes:
+            raise PayloadTooLarge(
+                f"the body has {size} bytes or more; at most {self.n_bytes} are accepted; "
+                f"{self.way_out}"
+            )
+
+
+class BoundedBody:
+    """A request's ``receive`` that never hands out more than the allowed bytes."""
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: Limit) -> None:
+        limit.check_head(headers)
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        has_body = b"transfer-encoding" in headers or int(headers.get(b"content-length", b"0")) > 0
         self._is_upgrade = b"upgrade" in headers and has_body
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._size += len(message.get("body", b""))
-        self._check(self._size)
+        self._limit.check(self._size)
         return message
 
     async def read(self) -> Body:
@@ -145,13 +184,6 @@ class BoundedBody:
             raise InvalidInput(
                 f"the body stopped after {len(body)} bytes for {_STALLED_SECONDS} s; send it again"
             ) from error
-
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            raise PayloadTooLarge(
-                f"the body has {size} bytes or more; at most {self._limit} are accepted; "
-                f"{self._way_out}"
-            )
 
 
 class Reply:

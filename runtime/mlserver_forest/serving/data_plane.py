@@ -1,27 +1,36 @@
 """The one way to a model, for every route and protocol."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from time import perf_counter
 
-from mlserver.errors import InferenceError
+from mlserver import MLModel
+from mlserver.context import model_context
+from mlserver.errors import InferenceError, ModelNotReady
 from mlserver.handlers import DataPlane
 from mlserver.registry import MultiModelRegistry
 from mlserver.settings import Settings
 from mlserver.types import InferenceRequest, InferenceResponse
-from mlserver.utils import extract_headers
 
 from mlserver_forest.model import ForestModel
 from mlserver_forest.serving.metrics import Metrics
+from mlserver_forest.serving.work import Work, has_few_rows
 
 # What runtimes raise on input that they do not understand.
 _REFUSALS = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 
 
 class GuardedDataPlane(DataPlane):
-    """MLServer's data plane, with four of its habits (1.7.1) mended.
+    """MLServer's data plane, with five of its habits (1.7.1) mended.
 
     It says that it is ready when it has no model; it keeps metrics under any name that
-    a client makes up; it puts a client's ``id`` into response headers unchecked; and
-    what a runtime raises on wrong input is a failure of the server.
+    a client makes up; it puts a client's ``id`` into response headers unchecked; what a
+    runtime raises on wrong input is a failure of the server; and a request costs 38 µs
+    beside the model's own work, most of them for metrics that are looked up anew.
+
+    Attributes:
+        is_leaving: whether the server is about to end, so that no more requests should come.
     """
 
     def __init__(
@@ -29,18 +38,23 @@ class GuardedDataPlane(DataPlane):
         settings: Settings,
         model_registry: MultiModelRegistry,
         metrics: Metrics,
+        work: Work,
         *,
         needs_model: bool,
     ) -> None:
         super().__init__(settings, model_registry)
         self._registry = model_registry
+        self._work = work
         self._metrics = metrics
         self._needs_model = needs_model
+        self.is_leaving = False
 
     async def ready(self) -> bool:
         """Whether requests can be answered: with several models, those that come and go do not
         decide.
         """
+        if self.is_leaving:
+            return False
         if not self._needs_model:
             return True
         models = list(await self._registry.get_models())
@@ -54,28 +68,23 @@ class GuardedDataPlane(DataPlane):
         Raises:
             MLServerError: if there is no such model, or it refuses the request.
         """
+        started = perf_counter()
         model = await self._registry.get_model(name, version)
+        if not model.ready:
+            raise ModelNotReady(name, version)
+        response = None
         try:
-            response = await super().infer(payload, name, version)
-        except _REFUSALS as error:
-            if isinstance(model, ForestModel):
-                raise
-            raise InferenceError(f"{type(model).__name__} refused the input: {error}") from error
-        extract_headers(response)
-        shape = payload.inputs[0].shape
-        self._metrics.inferred(name, shape[0] if shape else 1)
-        if not self._metrics.knows(name):  # It was unloaded meanwhile.
-            self.forget(name)
+            response = await self._predict(model, payload)
+            response.id = payload.id
+        finally:
+            seconds = perf_counter() - started
+            if response is None:
+                self._metrics.failed(name, version, seconds)
+            else:
+                shape = payload.inputs[0].shape
+                n_rows = shape[0] if shape else 1
+                self._metrics.inferred(name, version, n_rows, seconds)
         return response
-
-    def forget(self, name: str) -> None:
-        """Drop the series of a model that was unloaded; MLServer keeps them for ever."""
-        self._metrics.forget(
-            name,
-            self._ModelInferRequestSuccess,
-            self._ModelInferRequestFailure,
-            self._ModelInferRequestDuration,
-        )
 
     async def infer_stream(
         self, payloads: AsyncIterator[InferenceRequest], name: str, version: str | None = None
@@ -83,3 +92,23 @@ class GuardedDataPlane(DataPlane):
         """Answer requests one by one; tables have no other streams."""
         async for payload in payloads:
             yield await self.infer(payload, name, version)
+
+    async def _predict(self, model: MLModel, payload: InferenceRequest) -> InferenceResponse:
+        if not isinstance(model, ForestModel):
+            return await self._predict_in_thread(model, payload)
+        if not model.is_large(payload):
+            return await model.predict(payload)
+        async with self._work.large():
+            return await model.predict(payload)
+
+    async def _predict_in_thread(
+        self, model: MLModel, payload: InferenceRequest
+    ) -> InferenceResponse:
+        """MLServer's runtimes work where they are called, and all else would wait for them."""
+        has_place = nullcontext() if has_few_rows(payload) else self._work.large()
+        try:
+            with model_context(model.settings):
+                async with has_place:
+                    return await asyncio.to_thread(asyncio.run, model.predict(payload))
+        except _REFUSALS as error:
+            raise InferenceError(f"{type(model).__name__} refused the input: {error}") from error

@@ -1,88 +1,137 @@
-"""Prometheus metrics of the routes and models, under MLServer's names where it has one."""
+"""What is counted: by route, status and model, by inference and by gRPC call.
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram
+The numbers lie in the ledger that all workers share; whichever worker is asked for
+/metrics tells the sums.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import CollectorRegistry
 
 from mlserver_forest.serving.cloudwatch import CloudWatchMetrics
+from mlserver_forest.serving.exposition import (
+    BEFORE_ROWS,
+    CALL,
+    INFERENCE,
+    LOAD,
+    N_INFERENCE,
+    N_TIMES,
+    ROUTE,
+    ROWS,
+    SECONDS,
+    Labels,
+    Processes,
+    Sums,
+    key_of,
+    labels_of,
+)
+from mlserver_forest.serving.ledger import Ledger
 
-TEXT_MEDIA_TYPE = CONTENT_TYPE_LATEST
-
-_SECONDS = (
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
-)  # fmt: skip
-_ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
 class Metrics:
-    """What is counted; one for a process.
+    """The counts of this process, and the sums of all.
 
     Args:
-        registry: MLServer's own metrics are in prometheus_client's ``REGISTRY``.
+        ledger: shared by the workers.
+        pids: each worker's number and process.
         cloudwatch: is told of each answer too, if given.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, cloudwatch: CloudWatchMetrics | None = None
+        self,
+        ledger: Ledger,
+        pids: Callable[[], Sequence[tuple[int, int]]],
+        cloudwatch: CloudWatchMetrics | None = None,
     ) -> None:
-        self._registry = registry
+        self._ledger = ledger
         self._cloudwatch = cloudwatch
-        route = ["method", "path", "status_code", "model"]
-        self._requests = Counter(
-            "rest_server_requests", "HTTP requests by route, status and model", route,
-            registry=registry,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "rest_server_request_duration_seconds", "Seconds until an answer was sent", route,
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
-        self._rows = Histogram(
-            "model_infer_request_rows", "Rows of an inference request", ["model"],
-            buckets=_ROWS, registry=registry,
-        )  # fmt: skip
-        self._loads = Counter(
-            "model_loads", "Models loaded or refused", ["outcome"], registry=registry
-        )
         self._models: set[str] = set()
-        self._children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(Sums(ledger))
+        self._registry.register(Processes(pids))
+        self.write_to(0)
+
+    def write_to(self, region: int) -> None:
+        """From now on this process counts in a region of its own."""
+        self._region = self._ledger.region(region)
+        self._numbers = self._region.numbers
+        self._places: dict[Labels, int | None] = {}
 
     def answered(self, method: str, path: str, status: int, model: str, seconds: float) -> None:
         """Count an answer; ``path`` is the route's pattern, or else series have no end."""
-        model = model if self.knows(model) else ""
-        key = (method if method in _METHODS else "OTHER", path, status, model)
-        if key not in self._children:
-            labels = (*key[:2], str(status), model)
-            self._children[key] = (self._requests.labels(*labels), self._seconds.labels(*labels))
-        requests, duration = self._children[key]
-        requests.inc()
-        duration.observe(seconds)
+        if model not in self._models:
+            model = ""
+        method = method if method in _METHODS else "OTHER"
+        place = self._place((ROUTE, method, path, str(status), model), N_TIMES)
+        if place is not None:
+            self._observe(place, SECONDS, seconds)
         if self._cloudwatch:
             self._cloudwatch.answered(path, model, status, seconds)
 
-    def inferred(self, model: str, rows: int) -> None:
-        """Count the rows of a request."""
-        if self.knows(model):
-            self._rows.labels(model).observe(rows)
+    def inferred(self, model: str, version: str | None, rows: int, seconds: float) -> None:
+        """Count an inference."""
+        place = self._inference(model, version)
+        if place is not None:
+            self._numbers[place] += 1
+            self._numbers[place + 2] += seconds
+            self._observe(place + BEFORE_ROWS, ROWS, rows)
+
+    def failed(self, model: str, version: str | None, seconds: float) -> None:
+        """Count an inference that was refused, or failed."""
+        place = self._inference(model, version)
+        if place is not None:
+            self._numbers[place + 1] += 1
+            self._numbers[place + 2] += seconds
+
+    def called(self, kind: str, service: str, method: str, code: str, seconds: float) -> None:
+        """Count a gRPC call."""
+        place = self._place((CALL, kind, service, method, code), N_TIMES)
+        if place is not None:
+            self._observe(place, SECONDS, seconds)
 
     def loaded(self, outcome: str) -> None:
         """Count a load: ``success``, ``failure`` or ``out_of_memory``."""
-        self._loads.labels(outcome).inc()
+        place = self._place((LOAD, outcome), 1)
+        if place is not None:
+            self._numbers[place] += 1
 
     def know(self, model: str) -> None:
         """Count what is asked of a model under its name, until it is forgotten."""
         self._models.add(model)
 
-    def knows(self, model: str) -> bool:
-        return model in self._models
-
-    def forget(self, model: str, *others: MetricWrapperBase) -> None:
-        """Drop a model's series, in these metrics and in others that have a label ``model``."""
+    def forget(self, model: str) -> None:
+        """Drop a model's records."""
         self._models.discard(model)
-        self._children = {key: value for key, value in self._children.items() if key[3] != model}
-        for metric in (self._requests, self._seconds, self._rows, *others):
-            metric.remove_by_labels({"model": model})
+        self._places.clear()
+        self._region.forget(lambda key: _model_of(key) == model)
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def _inference(self, model: str, version: str | None) -> int | None:
+        if model not in self._models:  # A name that a client made up, or one just unloaded.
+            return None
+        labels = (INFERENCE, model, str(version))
+        return self._place(labels, N_INFERENCE)
+
+    def _place(self, labels: Labels, n_numbers: int) -> int | None:
+        try:
+            return self._places[labels]
+        except KeyError:
+            place = self._region.place(key_of(labels), n_numbers)
+            self._places[labels] = place
+            return place
+
+    def _observe(self, place: int, bounds: Sequence[float], value: float) -> None:
+        self._numbers[place + bisect_left(bounds, value)] += 1
+        self._numbers[place + len(bounds) + 1] += value
+
+
+def _model_of(key: bytes) -> str:
+    kind, *labels = labels_of(key)
+    return {INFERENCE: labels[0], ROUTE: labels[-1]}.get(kind, "")

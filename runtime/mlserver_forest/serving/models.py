@@ -18,6 +18,7 @@ from mlserver_forest.model import schema_of
 from mlserver_forest.schema import Schema
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.model_settings import settings_of
+from mlserver_forest.serving.remembered import RememberedModels
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Models:
         metrics: counts loads.
         trust_pickle: whether runtimes that unpickle are allowed.
         available_memory: the bytes that can still be taken.
-        on_unload: is told the name of a model that is gone.
+        remembered: told what is loaded, for a worker that comes after this one.
     """
 
     def __init__(
@@ -64,13 +65,13 @@ class Models:
         *,
         trust_pickle: bool,
         available_memory: Callable[[], int],
-        on_unload: Callable[[str], None],
+        remembered: RememberedModels,
     ) -> None:
         self.registry = registry
         self._metrics = metrics
         self._trust_pickle = trust_pickle
         self._available_memory = available_memory
-        self._on_unload = on_unload
+        self._remembered = remembered
         self._served: dict[str, Served] = {}
         self._loading: dict[str, int] = {}
 
@@ -119,6 +120,7 @@ class Models:
                 await self._load(settings)
                 self._served[served.name] = served
                 self._metrics.know(served.name)
+                self._remember()
             finally:
                 del self._loading[served.name]
             outcome = "success"
@@ -141,9 +143,22 @@ class Models:
             raise MLServerError(f"model {name!r} is being loaded; try again", 409)
         await self.registry.unload(name)
         self._served.pop(name, None)
-        self._on_unload(name)
+        self._remember()
+        self._metrics.forget(name)
         # What was there before the first model is frozen, so that this takes milliseconds.
         gc.collect()
+
+    async def restore(self) -> None:
+        """Load what is remembered and not here: the worker that had it has died."""
+        for name, directory in self._remembered.read().items():
+            if name not in self._served:
+                try:
+                    await self.load(directory, name)
+                except (ForestError, MLServerError) as error:
+                    logger.warning("model %r could not be loaded again: %s", name, error)
+
+    def _remember(self) -> None:
+        self._remembered.write({name: model.directory for name, model in self._served.items()})
 
     def _reserve(self, served: Served, needed: int, *, replace: bool) -> None:
         """Refuse what is there already or would not fit, and take the place otherwise."""

@@ -89,6 +89,10 @@ class Invocation:
     media_type: str
     encode: Callable[[InferenceResponse], Iterator[bytes]]
 
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"content-type", self.media_type.encode()),)
+
 
 def decode_request(body: Body, sent: MediaType, wanted: Wanted, schema: Schema) -> Invocation:
     """Decode a body for the data plane.

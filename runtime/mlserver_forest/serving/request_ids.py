@@ -6,17 +6,28 @@ from contextvars import ContextVar
 HEADER = b"x-amzn-sagemaker-inference-id"
 _LONGEST = 64  # SageMaker's own limit for the header.
 
-_current: ContextVar[str] = ContextVar("request_id", default="-")
+
+class _RequestId:
+    """The caller's id, as far as it can be printed, or one that is made when it is needed."""
+
+    def __init__(self, header: bytes | None) -> None:
+        given = (header or b"").decode("latin-1")[:_LONGEST]
+        self._text = given if given.isascii() and given.isprintable() else ""
+
+    def __str__(self) -> str:
+        self._text = self._text or uuid.uuid4().hex
+        return self._text
 
 
-def begin(header: bytes | None) -> str:
-    """Take the caller's id, as far as it can be printed, or make one."""
-    given = (header or b"").decode("latin-1")[:_LONGEST]
-    request_id = given if given and given.isascii() and given.isprintable() else uuid.uuid4().hex
-    _current.set(request_id)
-    return request_id
+# Threads that a request starts see the same object.
+_current: ContextVar[_RequestId | None] = ContextVar("request_id", default=None)
+
+
+def begin(header: bytes | None) -> None:
+    """A new request, with the header that its caller may have sent."""
+    _current.set(_RequestId(header))
 
 
 def current() -> str:
     """The id, or ``-`` where no request is being answered."""
-    return _current.get()
+    return str(_current.get() or "-")

@@ -8,6 +8,9 @@ from mlserver_forest.serving.asgi import Response
 
 Handler = Callable[..., Awaitable[Response]]
 Methods = Mapping[str, Handler]
+_WITH_ROWS = ("/invocations", "/invoke", "/infer")
+_MOST_KEPT = 1024
+_LONGEST_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,10 @@ class Match:
     pattern: str
     methods: Methods
     names: tuple[str, ...] = ()
+
+    @property
+    def takes_rows(self) -> bool:
+        return self.pattern.endswith(_WITH_ROWS)
 
 
 class Routes:
@@ -44,20 +51,29 @@ class Routes:
             for pattern, methods in table.items()
             if "{" in pattern
         ]
+        self._found: dict[bytes, Match] = {}
 
     def find(self, raw_path: bytes) -> Match | None:
         """The route of a path as it came, in percent-encoding.
 
         A name is one part of the path, and a slash in it comes encoded.
         """
-        if found := self._fixed.get(raw_path):
+        if found := self._fixed.get(raw_path) or self._found.get(raw_path):
             return found
         parts = raw_path.split(b"/")
         for pattern, text, methods in self._named:
             names = _names(pattern, parts)
             if names is not None:
-                return Match(text, methods, names)
+                return self._keep(raw_path, Match(text, methods, names))
         return None
+
+    def _keep(self, raw_path: bytes, match: Match) -> Match:
+        """Looking through the patterns takes longer than a small forest."""
+        if len(raw_path) <= _LONGEST_KEPT:
+            if len(self._found) >= _MOST_KEPT:
+                self._found.clear()
+            self._found[raw_path] = match
+        return match
 
 
 def _names(pattern: Sequence[bytes], parts: Sequence[bytes]) -> tuple[str, ...] | None:

@@ -13,8 +13,8 @@ from mlserver.handlers import DataPlane
 
 from mlserver_forest.environment import Environment
 from mlserver_forest.serving.asgi import Request, Response, json_response
+from mlserver_forest.serving.exposition import TEXT_MEDIA_TYPE
 from mlserver_forest.serving.invocations import Invocations
-from mlserver_forest.serving.metrics import TEXT_MEDIA_TYPE
 from mlserver_forest.serving.models import Served
 from mlserver_forest.serving.routes import Methods
 

@@ -7,7 +7,7 @@ from mlserver.handlers import DataPlane
 from mlserver_forest.serving.asgi import Request, Response
 from mlserver_forest.serving.routes import Methods
 from mlserver_forest.serving.v2_infer import decode_infer, encode_infer
-from mlserver_forest.serving.work import answer_within, encoded, is_large, run
+from mlserver_forest.serving.work import Work, encoded, is_large, run
 
 # The binary tensor extension: how much of the body is JSON.
 _HEADER_LENGTH = b"inference-header-content-length"
@@ -18,12 +18,12 @@ class V2Routes:
 
     Args:
         data_plane: answers inference requests.
-        timeout_seconds: how long an answer may take.
+        work: admits large requests.
     """
 
-    def __init__(self, data_plane: DataPlane, timeout_seconds: float) -> None:
+    def __init__(self, data_plane: DataPlane, work: Work) -> None:
         self._data_plane = data_plane
-        self._timeout_seconds = timeout_seconds
+        self._work = work
 
     def table(self) -> Mapping[str, Methods]:
         return {
@@ -32,15 +32,23 @@ class V2Routes:
         }
 
     async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
-        large = is_large(request.body)
-        header_length = request.header(_HEADER_LENGTH)
-        media_type = request.header(b"content-type")
-        async with answer_within(self._timeout_seconds):
-            inference = await run(
-                decode_infer, request.take_body(), header_length, media_type, in_thread=large
-            )
-            response = await self._data_plane.infer(inference.request, name, version)
-            request.model = name  # Not before it is known that there is such a model.
-            headers, blocks = await run(encode_infer, response, inference, in_thread=large)
-            body = await encoded(blocks, in_thread=large)
-        return Response(200, body, headers)
+        if is_large(request.body):
+            async with self._work.large():
+                return await self._infer_in_threads(request, name, version)
+        inference = decode_infer(request.take_body(), *_described(request))
+        response = await self._data_plane.infer(inference.request, name, version)
+        request.model = name  # Not before it is known that there is such a model.
+        headers, blocks = encode_infer(response, inference)
+        return Response(200, b"".join(blocks), headers)
+
+    async def _infer_in_threads(self, request: Request, name: str, version: str | None) -> Response:
+        inference = await run(decode_infer, request.take_body(), *_described(request))
+        response = await self._data_plane.infer(inference.request, name, version)
+        request.model = name
+        headers, blocks = await run(encode_infer, response, inference)
+        return Response(200, await encoded(blocks), headers)
+
+
+def _described(request: Request) -> tuple[str | None, str | None]:
+    """The length of the JSON and the media type, as the headers say."""
+    return request.header(_HEADER_LENGTH), request.header(b"content-type")

@@ -5,9 +5,8 @@ MLServer 1.7.1 logs a traceback for each request that it refuses over gRPC; its 
 below.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import grpc
@@ -19,15 +18,17 @@ from mlserver.grpc.converters import (
     RepositoryIndexResponseConverter,
 )
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from mlserver.grpc.interceptors import PromServerInterceptor
 from mlserver.grpc.model_repository import ModelRepositoryServicer
 from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 from mlserver.types import RepositoryIndexRequest
 
-from mlserver_forest.errors import ForestError, InvalidEnvironment
+from mlserver_forest.errors import ForestError
 from mlserver_forest.serving import triton_stream, v2_messages
+from mlserver_forest.serving.grpc_calls import CountingInterceptor
+from mlserver_forest.serving.metrics import Metrics
+from mlserver_forest.serving.work import Work, run
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ _STATUS = {
 # Messages above this leave the event loop, as bodies over HTTP do.
 _LARGE = 1 << 16
 _GRACE_SECONDS = 4
+# More at once are refused (RESOURCE_EXHAUSTED): they would wait for a tenth of a second.
+_MOST_CALLS = 512
 
 
 class GRPCServer:
@@ -51,6 +54,8 @@ class GRPCServer:
     Args:
         data_plane: answers inference requests.
         handlers: answers repository requests.
+        work: admits large requests.
+        metrics: counts calls.
         address: host and port.
         max_message_bytes: the largest message, either way.
     """
@@ -59,40 +64,35 @@ class GRPCServer:
         self,
         data_plane: DataPlane,
         handlers: ModelRepositoryHandlers,
+        work: Work,
+        metrics: Metrics,
         address: str,
         max_message_bytes: int,
     ) -> None:
         self._data_plane = data_plane
         self._handlers = handlers
+        self._work = work
+        self._metrics = metrics
         self._address = address
         self._options = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.so_reuseport", 0),  # A port that is taken is an error, not a port to share.
+            ("grpc.so_reuseport", 1),  # The workers share it; ``reserve_port`` kept it for them.
         ]
         self._server: aio.Server | None = None
 
     async def start(self) -> None:
-        """Open the port and serve.
-
-        Raises:
-            InvalidEnvironment: if the port is taken.
-        """
+        """Open the port, which other workers have open too, and serve."""
         server = aio.server(
-            interceptors=[PromServerInterceptor(enable_handling_time_histogram=True)],
+            interceptors=[CountingInterceptor(self._metrics)],
             options=self._options,
+            maximum_concurrent_rpcs=_MOST_CALLS,
         )
-        service = _InferenceService(self._data_plane, self._handlers)
+        service = _InferenceService(self._data_plane, self._handlers, self._work)
         add_GRPCInferenceServiceServicer_to_server(service, server)
         triton_stream.add_to_server(service.ModelStreamInfer, server)
         add_ModelRepositoryServiceServicer_to_server(_RepositoryService(self._handlers), server)
-        try:
-            server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            raise InvalidEnvironment(
-                f"port {self._address.rpartition(':')[2]} cannot be opened: Address already in "
-                "use; end the process that has it, or set FOREST_GRPC_PORT to another port or off"
-            ) from error
+        server.add_insecure_port(self._address)
         await server.start()
         self._server = server
 
@@ -105,9 +105,12 @@ class GRPCServer:
 class _InferenceService(InferenceServicer):
     """MLServer's servicer, which answers INTERNAL to what its sender could mend."""
 
-    def __init__(self, data_plane: DataPlane, handlers: ModelRepositoryHandlers) -> None:
+    def __init__(
+        self, data_plane: DataPlane, handlers: ModelRepositoryHandlers, work: Work
+    ) -> None:
         super().__init__(data_plane, handlers)
         self._models = data_plane
+        self._work = work
         self._handlers = handlers
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802  # the protocol's
@@ -144,12 +147,15 @@ class _InferenceService(InferenceServicer):
         return pb.RepositoryModelUnloadResponse()
 
     async def _infer(self, request: Any) -> Any:
-        is_large = request.ByteSize() > _LARGE
         raw = bool(request.raw_input_contents)
         name, version = request.model_name, request.model_version or None
-        payload = await _run(is_large, v2_messages.request_from, request)
-        response = await self._models.infer(payload, name, version)
-        return await _run(is_large, v2_messages.message_from, response, raw)
+        if request.ByteSize() <= _LARGE:
+            response = await self._models.infer(v2_messages.request_from(request), name, version)
+            return v2_messages.message_from(response, raw)
+        async with self._work.large():
+            payload = await run(v2_messages.request_from, request)
+            response = await self._models.infer(payload, name, version)
+            return await run(v2_messages.message_from, response, raw)
 
     async def _infer_for_triton(self, request: Any) -> bytes:
         try:
@@ -173,10 +179,6 @@ async def _index(handlers: ModelRepositoryHandlers, request: Any) -> Any:
     for item in index:
         item.state = getattr(item.state, "value", item.state)
     return index
-
-
-async def _run(is_large: bool, function: Callable[..., Any], *arguments: Any) -> Any:
-    return await asyncio.to_thread(function, *arguments) if is_large else function(*arguments)
 
 
 async def _or_abort(answer: Awaitable[Any], context: Any) -> Any:

@@ -1,18 +1,23 @@
-"""Work on large requests, in threads and within a budget of time."""
+"""Work on large requests: admitted, in threads, and within a budget of time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from mlserver.errors import MLServerError
 from mlserver.types import InferenceRequest
 
 from mlserver_forest import giving_up
+from mlserver_forest.serving.admission import Admission
 
 # Bodies above this leave the event loop; decoding this much takes about a millisecond.
 _LARGE_BODY = 1 << 16
 _FEW_ROWS = 1000
+
+# Whether the request that is being answered has its place; its threads see the same.
+_is_counted: ContextVar[bool] = ContextVar("is_counted", default=False)
 
 
 def is_large(body: bytes | bytearray) -> bool:
@@ -26,15 +31,13 @@ def has_few_rows(request: InferenceRequest) -> bool:
     return not shape or shape[0] <= _FEW_ROWS
 
 
-async def run(function: Callable[..., Any], *arguments: Any, in_thread: bool) -> Any:
-    """Call a function here, or in a thread."""
-    return await asyncio.to_thread(function, *arguments) if in_thread else function(*arguments)
+async def run(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a thread."""
+    return await asyncio.to_thread(function, *arguments)
 
 
-async def encoded(blocks: Iterator[bytes], *, in_thread: bool) -> bytes | AsyncIterator[bytes]:
-    """A body of one or many blocks: whole where it is small, else as its blocks come."""
-    if not in_thread:
-        return b"".join(blocks)
+async def encoded(blocks: Iterator[bytes]) -> bytes | AsyncIterator[bytes]:
+    """A body of one block, or of many that are sent as they come."""
     first = await asyncio.to_thread(next, blocks, b"")
     second = await asyncio.to_thread(next, blocks, None)
     return first if second is None else _stream(first, second, blocks)
@@ -47,21 +50,43 @@ async def _stream(first: bytes, second: bytes, blocks: Iterator[bytes]) -> Async
         yield block
 
 
-@asynccontextmanager
-async def answer_within(seconds: float) -> AsyncIterator[None]:
-    """Give up on an answer that takes longer; a thread that works on it ends at its next block.
+class Work:
+    """Large requests: a place, and a budget of time.
 
-    Raises:
-        MLServerError: 504.
+    Args:
+        admission: gives places.
+        timeout_seconds: how long an answer may take.
     """
-    given_up = giving_up.begin()
-    try:
-        async with asyncio.timeout(seconds):
+
+    def __init__(self, admission: Admission, timeout_seconds: float) -> None:
+        self._admission = admission
+        self._timeout_seconds = timeout_seconds
+
+    @asynccontextmanager
+    async def large(self) -> AsyncIterator[None]:
+        """Do a large request's work; within it, a second call changes nothing.
+
+        An answer that takes too long is given up; a thread that works on it ends at its
+        next block.
+
+        Raises:
+            MLServerError: 503 if there are too many already, 504 if it takes too long.
+        """
+        if _is_counted.get():
             yield
-    except TimeoutError as error:
-        given_up.set()
-        raise MLServerError(
-            f"there was no answer within {seconds:g} s; send fewer rows at a time, or raise "
-            "MODEL_SERVER_TIMEOUT",
-            504,
-        ) from error
+            return
+        with self._admission.place():
+            token = _is_counted.set(True)
+            given_up = giving_up.begin()
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    yield
+            except TimeoutError as error:
+                given_up.set()
+                raise MLServerError(
+                    f"there was no answer within {self._timeout_seconds:g} s; send fewer rows at "
+                    "a time, or raise MODEL_SERVER_TIMEOUT",
+                    504,
+                ) from error
+            finally:
+                _is_counted.reset(token)
