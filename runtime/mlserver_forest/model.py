@@ -1,6 +1,8 @@
 """The MLServer runtimes that answer V2 requests with a packed forest."""
 
 import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ from mlserver.errors import InferenceError
 from mlserver.types import (
     InferenceRequest,
     InferenceResponse,
-    Parameters,
     RequestInput,
     ResponseOutput,
     TensorData,
@@ -18,15 +19,17 @@ from mlserver.types import (
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
-from mlserver_forest import giving_up
+from mlserver_forest import giving_up, messages
 from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
+from mlserver_forest.forest.forest import Prediction
 from mlserver_forest.forest.threads import KernelThreads
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.output_tensors import OutputTensor, output_tensors
 from mlserver_forest.schema import PREDICT, Schema
 from mlserver_forest.schema_metadata import from_metadata
 
@@ -35,6 +38,8 @@ from mlserver_forest.schema_metadata import from_metadata
 _LARGE = 10_000
 # Rows that are predicted at a time, so that only what was asked for is kept of them all.
 _BLOCK_ROWS = 16_384
+
+_Predict = Callable[[NDArray[Any]], Prediction]
 
 
 class ForestModel(MLModel):
@@ -69,8 +74,8 @@ class ForestModel(MLModel):
         if self._schema.kind == "unknown":
             raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
         self._check_schema(path)
-        dtype = v2_tensor.DTYPES.get(self._schema.label_datatype, np.dtype(object))
-        self._classes = np.array(self._schema.classes, dtype)
+        self._outputs = output_tensors(self._schema)
+        self._work_per_row = self._forest.n_trees + self._forest.n_features
         return True
 
     def _check_schema(self, path: str) -> None:
@@ -92,82 +97,50 @@ class ForestModel(MLModel):
             InferenceError: (status 400) naming what came and what was expected.
         """
         if self.is_large(payload):
-            outputs = await asyncio.to_thread(self._answer, payload)
+            predict = partial(self.kernel.predict, self._forest)
+            outputs = await asyncio.to_thread(self._answer, payload, predict)
         else:
-            outputs = self._answer(payload)
-        return InferenceResponse.model_construct(
-            model_name=self.name,
-            model_version=self.version,
-            id=None,
-            parameters=None,
-            outputs=outputs,
-        )
+            outputs = self._answer(payload, self._forest.predict)
+        return messages.inference_response(self.name, self.version, outputs)
 
     def is_large(self, payload: InferenceRequest) -> bool:
         """Whether a request's work would keep an event loop busy for a millisecond or more."""
         shape = payload.inputs[0].shape if payload.inputs else []
         n_rows = shape[0] if shape else 1
-        return n_rows * (self._forest.n_trees + self._forest.n_features) > _LARGE
+        return bool(n_rows * self._work_per_row > _LARGE)
 
-    def _answer(self, payload: InferenceRequest) -> list[ResponseOutput]:
+    def is_quick(self, x: NDArray[Any]) -> bool:
+        """Whether rows are of this model's width and dtype, and few enough for an event loop."""
+        forest = self._forest
+        is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
+        return is_fit and bool(len(x) * self._work_per_row <= _LARGE)
+
+    def predict_rows(self, x: NDArray[Any]) -> Prediction:
+        """The forest's own answer to rows that are as ``is_quick`` and the schema want them."""
+        return self._forest.predict(x)
+
+    def _answer(self, payload: InferenceRequest, predict: _Predict) -> list[ResponseOutput]:
         try:
-            names = self._requested_outputs(payload)
+            tensors = self._requested(payload)
             x = self._schema.conform(_matrix(payload.inputs, self._schema))
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
-        arrays = self._arrays(names, x)
-        return [self._output(name, arrays[name]) for name in names]
+        arrays = _arrays(tensors, x, predict)
+        return [
+            tensor.message(array, self._data(array))
+            for tensor, array in zip(tensors, arrays, strict=True)
+        ]
 
-    def _requested_outputs(self, payload: InferenceRequest) -> list[str]:
-        names = [output.name for output in payload.outputs or []] or [PREDICT]
-        unknown = [name for name in names if name not in self._schema.output_names]
-        if unknown:
+    def _requested(self, payload: InferenceRequest) -> list[OutputTensor]:
+        if not payload.outputs:
+            return [self._outputs[PREDICT]]
+        try:
+            return [self._outputs[output.name] for output in payload.outputs]
+        except KeyError as error:
             raise InvalidInput(
-                f"output {quoted(unknown[0])} was requested; "
-                f"this model's outputs are {', '.join(self._schema.output_names)}"
-            )
-        return names
-
-    def _arrays(self, names: list[str], x: NDArray[Any]) -> dict[str, Column]:
-        """The outputs by name, each (n_samples, width), text labels (n_samples,)."""
-        arrays = {name: self._empty(name, len(x)) for name in names}
-        for start in range(0, len(x), _BLOCK_ROWS):
-            giving_up.check()
-            rows = slice(start, start + _BLOCK_ROWS)
-            prediction = self._forest.predict(x[rows])
-            for name, array in arrays.items():
-                if name == PREDICT and self._classes.size:
-                    array[rows, 0] = prediction.positions
-                else:
-                    columns = self._schema.score_columns.get(name, slice(None))
-                    array[rows] = prediction.values[:, columns]
-        return {name: self._labelled(name, array) for name, array in arrays.items()}
-
-    def _empty(self, name: str, n_rows: int) -> NDArray[Any]:
-        if name == PREDICT and self._classes.size:
-            return np.empty((n_rows, 1), np.min_scalar_type(self._classes.size))
-        columns = self._schema.score_columns.get(name, slice(0, self._schema.n_targets))
-        return np.empty((n_rows, columns.stop - columns.start))
-
-    def _labelled(self, name: str, array: NDArray[Any]) -> Column:
-        """Classes in place of their positions."""
-        if name != PREDICT or not self._classes.size:
-            return array
-        if self._classes.dtype.kind == "O":
-            return Labels(array[:, 0], self._classes)
-        return np.asarray(self._classes[array])
-
-    def _output(self, name: str, array: Column) -> ResponseOutput:
-        datatype = self._schema.label_datatype if name == PREDICT else "FP64"
-        return ResponseOutput.model_construct(
-            name=name,
-            shape=[len(array), 1] if isinstance(array, Labels) else list(array.shape),
-            datatype=datatype,
-            parameters=Parameters.model_construct(
-                content_type="str" if datatype == "BYTES" else "np"
-            ),
-            data=TensorData.model_construct(root=self._data(array)),
-        )
+                f"output {quoted(error.args[0])} was requested; "
+                f"this model's outputs are {', '.join(self._outputs)}"
+            ) from error
 
     def _data(self, array: Column) -> Any:
         """A flat list, text as bytes, because MLServer's encoders cannot write arrays."""
@@ -196,6 +169,21 @@ def schema_of(settings: ModelSettings) -> Schema:
         [tensor.model_dump(mode="json") for tensor in settings.inputs],
         [tensor.model_dump(mode="json") for tensor in settings.outputs],
     )
+
+
+def _arrays(tensors: Sequence[OutputTensor], x: NDArray[Any], predict: _Predict) -> list[Column]:
+    """Each output's answer, predicted block by block where there are many rows."""
+    if len(x) <= _BLOCK_ROWS:
+        prediction = predict(x)
+        return [tensor.finished(tensor.raw(prediction)) for tensor in tensors]
+    raw = [tensor.empty(len(x)) for tensor in tensors]
+    for start in range(0, len(x), _BLOCK_ROWS):
+        giving_up.check()
+        rows = slice(start, start + _BLOCK_ROWS)
+        prediction = predict(x[rows])
+        for array, tensor in zip(raw, tensors, strict=True):
+            array[rows] = tensor.raw(prediction)
+    return [tensor.finished(array) for tensor, array in zip(tensors, raw, strict=True)]
 
 
 def _matrix(inputs: list[RequestInput], schema: Schema) -> NDArray[Any]:
@@ -228,5 +216,7 @@ def _column(tensor: RequestInput) -> NDArray[Any]:
 
 def _array(tensor: RequestInput) -> NDArray[Any]:
     data = tensor.data.root if isinstance(tensor.data, TensorData) else tensor.data
+    if isinstance(data, np.ndarray) and v2_tensor.is_array_of(data, tensor.datatype, tensor.shape):
+        return data
     datatype = getattr(tensor.datatype, "value", tensor.datatype)
     return v2_tensor.to_array(tensor.name, datatype, tensor.shape, data)

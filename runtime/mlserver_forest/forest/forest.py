@@ -122,8 +122,7 @@ class Forest:
                 f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
             )
         x = _read_only(np.ascontiguousarray(x))
-        total = np.empty((x.shape[0], self.n_outputs), self.leaf_values.dtype)
-        total[:] = self.initial
+        total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
         parts = min(n_threads, len(x) // _ROWS_PER_THREAD)
         if parts > 1:
             bounds = [len(x) * i // parts for i in range(parts + 1)]
@@ -143,9 +142,8 @@ class Forest:
         """Answer as the training library does; arguments and errors as in ``sums``."""
         sums = self.sums(x, n_threads)
         values = self.postprocessor.values(sums)
-        return Prediction(
-            values.astype(np.float64, copy=False), self.postprocessor.positions(sums, values)
-        )
+        positions = self.postprocessor.positions(sums, values)
+        return Prediction(values.astype(np.float64, copy=False), positions)
 
     def warm_up(self) -> None:
         """Have the kernel compiled, or read from Numba's cache, for this forest."""

@@ -51,6 +51,9 @@ class Predictions:
 
     def blocks(self) -> Iterator[Block]:
         """The rows, some thousands of values at a time."""
+        if len(self) <= _FEWEST_ROWS:
+            yield Block({name: c[:] for name, c in self.columns.items()}, self.are_selected)
+            return
         width = sum(column.size for column in self.columns.values()) // max(len(self), 1)
         step = max(_BLOCK_VALUES // max(width, 1), _FEWEST_ROWS)
         for start in range(0, len(self), step):

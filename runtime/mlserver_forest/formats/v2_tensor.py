@@ -71,6 +71,11 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
     return reshaped(name, array, shape)
 
 
+def is_array_of(array: NDArray[Any], datatype: str, shape: Sequence[int]) -> bool:
+    """Whether an array has the dtype and shape that a tensor declares."""
+    return array.dtype == DTYPES.get(datatype) and array.shape == tuple(shape)
+
+
 def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
     """The dtype of a datatype that holds numbers.
 

@@ -1,7 +1,8 @@
 """The ASGI application: routes to small handlers, and one table from errors to statuses."""
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import TypeVar
 
@@ -83,24 +84,25 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI boundary: nothing but an answer leaves it."""
-        request = self.begin(scope)
-        reply = Reply(send)
-        try:
-            failure = await self._guarded(request, self._serve(request, scope, receive, reply))
-            if failure and not reply.started:  # Else Uvicorn ends the connection.
-                await reply.send(failure)
-        except Disconnected:
-            return
-        self.end(request, reply.status)
+        request = self.begin(
+            scope["method"], scope["raw_path"], scope["query_string"], scope["headers"]
+        )
+        with suppress(Disconnected):
+            if self.passes_on(request.path):
+                await self._pass_on(request, scope, receive, Reply(send))
+                return
+            response = await self._guarded(request, self._read_and_answer(request, receive))
+            await self.finish(request, response, send)
 
-    def passes_on(self, scope: Scope) -> bool:
+    def passes_on(self, path: bytes) -> bool:
         """Whether MLServer's application answers."""
-        path: bytes = scope["raw_path"]
-        return (path.startswith(_V2 + b"/") or path == _V2) and self._routes.find(path) is None
+        return _is_v2(path) and self._routes.find(path) is None
 
-    def begin(self, scope: Scope) -> Request:
+    def begin(
+        self, method: str, path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]]
+    ) -> Request:
         """A request that came, without its body."""
-        request = Request(scope, self._routes.find(scope["raw_path"]))
+        request = Request(method, path, query, headers, self._routes.find(path))
         request_ids.begin(request.headers.get(request_ids.HEADER))
         return request
 
@@ -108,9 +110,11 @@ class Application:
         """Answer a request whose body is there, and which has waited for so many seconds."""
         return await self._guarded(request, self._answer_soon(request, waited))
 
-    async def stream(self, request: Request, response: Response, send: Send) -> None:
-        """Send an answer block by block."""
-        await self._guarded(request, Reply(send).send(response))
+    async def finish(self, request: Request, response: Response, send: Send) -> None:
+        """Send an answer, and count it; of one that breaks off, Uvicorn ends the connection."""
+        reply = Reply(send)
+        await self._guarded(request, reply.send(response))
+        self.end(request, reply.status)
 
     def end(self, request: Request, status: int) -> None:
         """Count a request that was answered."""
@@ -128,36 +132,49 @@ class Application:
         except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
             return _echoing(self._explain(error, request), request)
 
-    async def _serve(self, request: Request, scope: Scope, receive: Receive, reply: Reply) -> None:
+    async def _pass_on(
+        self, request: Request, scope: Scope, receive: Receive, reply: Reply
+    ) -> None:
+        failure = await self._guarded(
+            request, self._through_mlserver(request, scope, receive, reply)
+        )
+        if failure and not reply.started:
+            await reply.send(failure)
+        self.end(request, reply.status)
+
+    async def _through_mlserver(
+        self, request: Request, scope: Scope, receive: Receive, reply: Reply
+    ) -> None:
+        await self._v2(scope, BoundedBody(receive, request.headers, _SMALL), reply)
+
+    async def _read_and_answer(self, request: Request, receive: Receive) -> Response:
         body = BoundedBody(receive, request.headers, self._limit(request))
-        if self.passes_on(scope):
-            await self._v2(scope, body, reply)
-            return
         if request.match is not None:
             request.body = await body.read()
-        await reply.send(await self._answer(request))
+        return await self._answer(request)
 
     async def _answer_soon(self, request: Request, waited: float) -> Response:
         if request.takes_rows:
             self._admission.check_wait(request.started, waited)
-        return await self._answer(request)
-
-    async def _answer(self, request: Request) -> Response:
         limit = self._limit(request)
         limit.check_head(request.headers)
         limit.check(len(request.body))
-        if request.match is None:
+        return await self._answer(request)
+
+    async def _answer(self, request: Request) -> Response:
+        match = request.match
+        if match is None:
             patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
             known = ", ".join((*patterns, "/v2"))
-            error = f"there is no {request.path!r}; the routes are {known}"
+            error = f"there is no {request.shown_path!r}; the routes are {known}"
             return _echoing(error_response(404, error), request)
-        handler = request.match.methods.get(request.method)
+        handler = match.methods.get(request.method)
         if handler is None:
-            allowed = ", ".join(request.match.methods)
-            error = f"{request.method} is not allowed on {request.path}; use {allowed}"
+            allowed = ", ".join(match.methods)
+            error = f"{request.method} is not allowed on {request.shown_path}; use {allowed}"
             refusal = error_response(405, error, (b"allow", allowed.encode()))
             return _echoing(refusal, request)
-        return _echoing(await handler(request, *request.match.names), request)
+        return _echoing(await handler(request, *match.names), request)
 
     def _limit(self, request: Request) -> Limit:
         return self._rows if request.takes_rows else _SMALL
@@ -170,7 +187,7 @@ class Application:
         for kind in type(error).__mro__:
             if kind in STATUS:
                 return error_response(STATUS[kind], str(error))
-        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        logger.error("%s %s failed", request.method, request.shown_path, exc_info=error)
         return error_response(500, "the server failed on this request; its log has the reason")
 
 
@@ -180,8 +197,8 @@ def error_response(status: int, message: str, *headers: tuple[bytes, bytes]) -> 
     return Response(status, body, (_JSON, *headers))
 
 
-def _is_v2(path: str) -> bool:
-    return path == "/v2" or path.startswith("/v2/")
+def _is_v2(path: bytes) -> bool:
+    return path.startswith(_V2) and (len(path) == len(_V2) or path[len(_V2) :].startswith(b"/"))
 
 
 def _echoing(response: Response, request: Request) -> Response:

@@ -12,7 +12,7 @@ from collections.abc import (
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
 from mlserver_forest.formats.matrix import Body
@@ -38,7 +38,7 @@ class Request:
 
     Attributes:
         method: such as ``POST``.
-        path: decoded, for messages.
+        path: as it came, percent-encoded.
         headers: by lower-case name.
         query: as it came.
         match: the route, where there is one.
@@ -49,15 +49,27 @@ class Request:
 
     __slots__ = ("body", "headers", "match", "method", "model", "path", "query", "started")
 
-    def __init__(self, scope: Scope, match: "Match | None") -> None:
+    def __init__(
+        self,
+        method: str,
+        path: bytes,
+        query: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        match: "Match | None",
+    ) -> None:
         self.started = perf_counter()
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.query: bytes = scope["query_string"]
-        self.headers = headers_of(scope["headers"])
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers_of(headers)
         self.match = match
         self.body: Body = b""
         self.model = ""
+
+    @property
+    def shown_path(self) -> str:
+        """The path for messages."""
+        return unquote(self.path.decode("latin-1"), errors="replace")
 
     @property
     def takes_rows(self) -> bool:

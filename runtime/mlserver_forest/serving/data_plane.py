@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from time import perf_counter
+from typing import Any
 
 from mlserver import MLModel
 from mlserver.context import model_context
@@ -12,7 +13,9 @@ from mlserver.handlers import DataPlane
 from mlserver.registry import MultiModelRegistry
 from mlserver.settings import Settings
 from mlserver.types import InferenceRequest, InferenceResponse
+from numpy.typing import NDArray
 
+from mlserver_forest.forest.forest import Prediction
 from mlserver_forest.model import ForestModel
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.work import Work, has_few_rows
@@ -85,6 +88,24 @@ class GuardedDataPlane(DataPlane):
                 n_rows = shape[0] if shape else 1
                 self._metrics.inferred(name, version, n_rows, seconds)
         return response
+
+    async def predict_row(self, x: NDArray[Any], name: str) -> Prediction | None:
+        """Answer a request of one row without messages, if the model is a small forest of ours.
+
+        Args:
+            x: (1, n_features) of the dtype of the model's features, without missing values.
+            name: of the model.
+
+        Raises:
+            MLServerError: if there is no such model.
+        """
+        started = perf_counter()
+        model = await self._registry.get_model(name)
+        if not isinstance(model, ForestModel) or not model.ready or not model.is_quick(x):
+            return None
+        prediction = model.predict_rows(x)
+        self._metrics.inferred(name, None, 1, perf_counter() - started)
+        return prediction
 
     async def infer_stream(
         self, payloads: AsyncIterator[InferenceRequest], name: str, version: str | None = None

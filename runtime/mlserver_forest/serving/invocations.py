@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mlserver.handlers import DataPlane
-
 from mlserver_forest.serving import media_types, outputs
 from mlserver_forest.serving.asgi import CUSTOM_ATTRIBUTES, Request, Response
+from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.media_types import MediaType
 from mlserver_forest.serving.models import Served
-from mlserver_forest.serving.payloads import Wanted, decode_request
+from mlserver_forest.serving.one_row import OneRow, one_row
+from mlserver_forest.serving.payloads import Plan, Wanted, decode_request, plan_of
 from mlserver_forest.serving.work import Work, encoded, has_few_rows, is_large, run
 
 # Clients send the same few headers again and again.
@@ -19,10 +19,12 @@ _LONGEST_KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the headers of an invocation say: what came, and what is wanted."""
+    """What the headers of an invocation say: what came, what is wanted, and how to write it."""
 
     sent: MediaType
     wanted: Wanted
+    plan: Plan
+    one_row: OneRow | None
     may_expand: bool
 
 
@@ -41,7 +43,7 @@ class Invocations:
 
     def __init__(
         self,
-        data_plane: DataPlane,
+        data_plane: GuardedDataPlane,
         work: Work,
         *,
         default_accept: str | None,
@@ -58,49 +60,56 @@ class Invocations:
     async def invoke(self, request: Request, model: Served) -> Response:
         """Answer one invocation."""
         request.model = model.name
-        terms = self._terms_of(request)
+        terms = self._terms_of(request, model)
         if is_large(request.body):
             async with self._work.large():
                 return await self._invoke_in_threads(request, terms, model)
         if terms.may_expand:
             return await self._invoke_in_threads(request, terms, model)
-        invocation = decode_request(request.take_body(), terms.sent, terms.wanted, model.schema)
-        response = await self._data_plane.infer(invocation.request, model.name)
-        return Response(200, b"".join(invocation.encode(response)), invocation.headers)
+        if terms.one_row:
+            x = terms.one_row.matrix(request.body)
+            prediction = x if x is None else await self._data_plane.predict_row(x, model.name)
+            if prediction is not None:
+                return Response(200, terms.one_row.write(prediction), terms.plan.headers)
+        inputs, plan = decode_request(
+            request.take_body(), terms.sent, terms.wanted, terms.plan, model.schema
+        )
+        response = await self._data_plane.infer(inputs, model.name)
+        return Response(200, b"".join(plan.encode(response)), plan.headers)
 
     async def _invoke_in_threads(self, request: Request, terms: Terms, model: Served) -> Response:
-        invocation = await run(
-            decode_request, request.take_body(), terms.sent, terms.wanted, model.schema
+        inputs, plan = await run(
+            decode_request, request.take_body(), terms.sent, terms.wanted, terms.plan, model.schema
         )
-        encode, headers = invocation.encode, invocation.headers
-        is_short = has_few_rows(invocation.request)
-        response = await self._data_plane.infer(invocation.request, model.name)
-        del invocation  # Its rows make room for the answer.
-        blocks = encode(response)
-        return Response(200, b"".join(blocks) if is_short else await encoded(blocks), headers)
+        is_short = has_few_rows(inputs)
+        response = await self._data_plane.infer(inputs, model.name)
+        del inputs  # Its rows make room for the answer.
+        blocks = plan.encode(response)
+        return Response(200, b"".join(blocks) if is_short else await encoded(blocks), plan.headers)
 
-    def _terms_of(self, request: Request) -> Terms:
-        headers = request.headers
-        found = (
-            headers.get(b"content-type"),
-            headers.get(b"accept"),
-            headers.get(CUSTOM_ATTRIBUTES),
-        )
-        if sum(len(value) for value in found if value) > _LONGEST_KEPT:
-            return self._terms(*found)
-        return self._kept_terms(*found)
+    def _terms_of(self, request: Request, model: Served) -> Terms:
+        get = request.headers.get
+        sent, accept, attributes = get(b"content-type"), get(b"accept"), get(CUSTOM_ATTRIBUTES)
+        length = len(sent or b"") + len(accept or b"") + len(attributes or b"")
+        terms = self._terms if length > _LONGEST_KEPT else self._kept_terms
+        return terms(sent, accept, attributes, model)
 
     def _terms(
-        self, content_type: bytes | None, accept: bytes | None, attributes: bytes | None
+        self,
+        content_type: bytes | None,
+        accept: bytes | None,
+        attributes: bytes | None,
+        model: Served,
     ) -> Terms:
         sent = media_types.content_type(_text(content_type))
         default = self._default_accept or media_types.answer_to(sent)
         media_type = media_types.negotiate(_text(accept), default)
         chosen = outputs.chosen(_text(attributes))
-        wanted = Wanted(
-            media_type, chosen or self._default_outputs, chosen, self._ends_with_newline
-        )
-        return Terms(sent, wanted, media_types.may_expand(sent))
+        names = chosen or self._default_outputs
+        wanted = Wanted(media_type, names, chosen, self._ends_with_newline)
+        plan = plan_of(wanted, model.schema)
+        short = None if names else one_row(sent, media_type, model.schema, self._ends_with_newline)
+        return Terms(sent, wanted, plan, short, media_types.may_expand(sent))
 
 
 def _text(header: bytes | None) -> str | None:

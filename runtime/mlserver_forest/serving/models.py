@@ -29,7 +29,7 @@ _RESERVE = 64 << 20
 _OUT_OF_MEMORY = 507
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Served:
     """A model that answers.
 

@@ -5,16 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mlserver.types import (
-    InferenceRequest,
-    InferenceResponse,
-    RequestInput,
-    RequestOutput,
-    ResponseOutput,
-    TensorData,
-)
+from mlserver.types import InferenceRequest, InferenceResponse, RequestOutput, ResponseOutput
 from numpy.typing import NDArray
 
+from mlserver_forest import messages
 from mlserver_forest.formats import (
     application_json,
     application_jsonlines,
@@ -82,67 +76,75 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
-    """A decoded request, and how its answer is to be written."""
+class Plan:
+    """How requests with the same headers are answered.
 
-    request: InferenceRequest
-    media_type: str
+    Attributes:
+        headers: of the answer.
+        outputs: for the model.
+        encode: writes the answer.
+    """
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    outputs: list[RequestOutput]
     encode: Callable[[InferenceResponse], Iterator[bytes]]
 
-    @property
-    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        return ((b"content-type", self.media_type.encode()),)
 
-
-def decode_request(body: Body, sent: MediaType, wanted: Wanted, schema: Schema) -> Invocation:
-    """Decode a body for the data plane.
+def plan_of(wanted: Wanted, schema: Schema) -> Plan:
+    """Plan the answer to requests that hold rows.
 
     Raises:
-        InvalidInput: if the body is not what the schema expects, or an output is
-            chosen that the model has not.
-        NotAcceptable: if a V2 request wants an answer that V2 outputs have no form in.
+        InvalidInput: if an output is chosen that the model has not.
     """
     outputs.check_names(wanted.outputs, schema)
+    only_first = media_types.format_of(wanted.media_type) in _ONE_VALUE
+    return _plan(
+        wanted.outputs or outputs.default_names(schema, only_first=only_first), wanted, schema
+    )
+
+
+def decode_request(
+    body: Body, sent: MediaType, wanted: Wanted, plan: Plan, schema: Schema
+) -> tuple[InferenceRequest, Plan]:
+    """Decode a body for the data plane; a V2 request has a plan of its own.
+
+    Raises:
+        InvalidInput: if the body is not what the schema expects.
+    """
     kind = media_types.format_of(sent.essence)
     if kind != media_types.JSON:
-        return _invocation(_DECODERS[kind](body, schema, sent.parameters), wanted, schema)
+        return _request(_DECODERS[kind](body, schema, sent.parameters), plan, schema), plan
     document = application_json.parse(body)
     if isinstance(document, dict) and "inputs" in document:
-        return _v2_invocation(v2_infer.request_from(document), wanted, schema)
-    return _invocation(application_json.decode(document, schema), wanted, schema)
+        request = v2_infer.request_from(document)
+        return request, _v2_plan(request, wanted, schema)
+    return _request(application_json.decode(document, schema), plan, schema), plan
 
 
-def _invocation(x: NDArray[Any], wanted: Wanted, schema: Schema) -> Invocation:
-    names = wanted.outputs or outputs.default_names(
-        schema, only_first=media_types.format_of(wanted.media_type) in _ONE_VALUE
-    )
-    matrix = RequestInput.model_construct(
-        name=_MATRIX,
-        shape=list(x.shape),
-        datatype=schema.datatype,
-        parameters=None,
-        data=TensorData.model_construct(root=x),
-    )
-    request = InferenceRequest.model_construct(
-        id=None,
-        parameters=None,
-        inputs=[matrix],
-        outputs=[_wanted_output(name) for name in outputs.v2_names(names, schema)],
-    )
-    return Invocation(request, wanted.media_type, _encoder(names, wanted, schema))
+def _request(x: NDArray[Any], plan: Plan, schema: Schema) -> InferenceRequest:
+    matrix = messages.request_input(_MATRIX, [*x.shape], schema.datatype, x)
+    return messages.inference_request([matrix], plan.outputs)
 
 
-def _v2_invocation(request: InferenceRequest, wanted: Wanted, schema: Schema) -> Invocation:
+def _v2_plan(request: InferenceRequest, wanted: Wanted, schema: Schema) -> Plan:
     """A V2 request is answered as V2, or by its labels or numbers where Accept wants those."""
     if wanted.media_type == media_types.JSON and not wanted.chosen:
-        return Invocation(request, media_types.JSON, v2_infer.encode_json)
+        request.id = request.id or v2_infer.new_id()
+        return Plan(_content_type(media_types.JSON), [], v2_infer.encode_json)
     names = wanted.outputs or outputs.default_names(schema, only_first=True)
-    request.outputs = [_wanted_output(name) for name in outputs.v2_names(names, schema)]
-    return Invocation(request, wanted.media_type, _encoder(names, wanted, schema))
+    plan = _plan(names, wanted, schema)
+    request.outputs = plan.outputs
+    return plan
 
 
-def _wanted_output(name: str) -> RequestOutput:
-    return RequestOutput.model_construct(name=name, parameters=None)
+def _plan(names: Sequence[str], wanted: Wanted, schema: Schema) -> Plan:
+    wanted_outputs = [messages.request_output(name) for name in outputs.v2_names(names, schema)]
+    headers = _content_type(wanted.media_type)
+    return Plan(headers, wanted_outputs, _encoder(names, wanted, schema))
+
+
+def _content_type(media_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"content-type", media_type.encode()),)
 
 
 def _encoder(
@@ -150,12 +152,12 @@ def _encoder(
 ) -> Callable[[InferenceResponse], Iterator[bytes]]:
     kind = media_types.format_of(wanted.media_type)
     write = _ENCODERS[kind]
+    are_selected = bool(wanted.outputs)
+    cut = kind in _LINES and not wanted.ends_with_newline
 
     def encode(response: InferenceResponse) -> Iterator[bytes]:
         arrays = {output.name: _array(output) for output in response.outputs}
-        selected = bool(wanted.outputs)
-        blocks = write(outputs.predictions(names, arrays, schema, selected=selected))
-        cut = kind in _LINES and not wanted.ends_with_newline
+        blocks = write(outputs.predictions(names, arrays, schema, selected=are_selected))
         return _without_last_newline(blocks) if cut else blocks
 
     return encode
@@ -173,6 +175,8 @@ def _array(output: ResponseOutput) -> Column:
     """A V2 output as an array; text as strings."""
     data = output.data.root
     if isinstance(data, Labels):
+        return data
+    if isinstance(data, np.ndarray) and list(data.shape) == output.shape:
         return data
     if not isinstance(data, np.ndarray):
         texts = [value.decode() if isinstance(value, bytes) else value for value in data]

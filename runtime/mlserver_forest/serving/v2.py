@@ -6,7 +6,7 @@ from mlserver.handlers import DataPlane
 
 from mlserver_forest.serving.asgi import Request, Response
 from mlserver_forest.serving.routes import Methods
-from mlserver_forest.serving.v2_infer import decode_infer, encode_infer
+from mlserver_forest.serving.v2_infer import decode_infer, encode_infer, new_id
 from mlserver_forest.serving.work import Work, encoded, is_large, run
 
 # The binary tensor extension: how much of the body is JSON.
@@ -36,6 +36,7 @@ class V2Routes:
             async with self._work.large():
                 return await self._infer_in_threads(request, name, version)
         inference = decode_infer(request.take_body(), *_described(request))
+        inference.request.id = inference.request.id or new_id()
         response = await self._data_plane.infer(inference.request, name, version)
         request.model = name  # Not before it is known that there is such a model.
         headers, blocks = encode_infer(response, inference)
@@ -43,6 +44,7 @@ class V2Routes:
 
     async def _infer_in_threads(self, request: Request, name: str, version: str | None) -> Response:
         inference = await run(decode_infer, request.take_body(), *_described(request))
+        inference.request.id = inference.request.id or new_id()
         response = await self._data_plane.infer(inference.request, name, version)
         request.model = name
         headers, blocks = await run(encode_infer, response, inference)

@@ -4,6 +4,7 @@ The bytes are the binary tensor data extension (triton-inference-server/server,
 ``docs/protocol/extension_binary_data.md``), with which ``tritonclient.http`` begins.
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +21,7 @@ from mlserver_forest.formats.v2_tensor import BYTES, DTYPES
 from mlserver_forest.serving import media_types
 from mlserver_forest.serving.v2_request import AttachedBytes, binary_outputs, request_from
 
-__all__ = ["Inference", "decode_infer", "encode_infer", "encode_json", "request_from"]
+__all__ = ["Inference", "decode_infer", "encode_infer", "encode_json", "new_id", "request_from"]
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -72,6 +73,11 @@ def decode_infer(body: Body, header_length: str | None, content_type: str | None
     request = request_from(document, attached)
     binary, by_default = binary_outputs(document)
     return Inference(request, binary, by_default)
+
+
+def new_id() -> str:
+    """For an answer to a request that has none; MLServer gives one, too."""
+    return str(uuid.uuid4())
 
 
 def encode_infer(

@@ -1,0 +1,83 @@
+"""MLServer's V2 types, made of values that are known to be right.
+
+Pydantic's ``model_construct`` looks every field up and takes 2 to 4 µs a message, of which
+a request and its answer have eight; a pydantic model's state is these four attributes
+(pydantic 2, ``BaseModel.__slots__``), and setting them takes a third of that.
+"""
+
+from typing import Any, TypeVar
+
+from mlserver.types import (
+    InferenceRequest,
+    InferenceResponse,
+    Parameters,
+    RequestInput,
+    RequestOutput,
+    ResponseOutput,
+    TensorData,
+)
+from pydantic import BaseModel
+
+M = TypeVar("M", bound=BaseModel)
+
+_set = object.__setattr__
+
+
+def _message(kind: type[M], fields: dict[str, Any]) -> M:
+    message = kind.__new__(kind)
+    _set(message, "__dict__", fields)
+    _set(message, "__pydantic_fields_set__", set(fields))
+    _set(message, "__pydantic_extra__", None)
+    _set(message, "__pydantic_private__", None)
+    return message
+
+
+def tensor_data(data: Any) -> TensorData:
+    """What a tensor holds: an array, ``Labels`` or a list."""
+    return _message(TensorData, {"root": data})
+
+
+def request_input(
+    name: str, shape: list[int], datatype: str, data: Any, parameters: Parameters | None = None
+) -> RequestInput:
+    fields = {"name": name, "shape": shape, "datatype": datatype, "parameters": parameters}
+    return _message(RequestInput, {**fields, "data": tensor_data(data)})
+
+
+def request_output(name: str) -> RequestOutput:
+    return _message(RequestOutput, {"name": name, "parameters": None})
+
+
+def inference_request(
+    inputs: list[RequestInput],
+    outputs: list[RequestOutput] | None,
+    id_: str | None = None,
+    parameters: Parameters | None = None,
+) -> InferenceRequest:
+    fields = {"id": id_, "parameters": parameters, "inputs": inputs, "outputs": outputs}
+    return _message(InferenceRequest, fields)
+
+
+def content_type(name: str) -> Parameters:
+    """The parameters of a tensor that say how MLServer's codecs read it."""
+    return Parameters.model_construct(content_type=name)
+
+
+def response_output(
+    name: str, shape: list[int], datatype: str, data: Any, parameters: Parameters
+) -> ResponseOutput:
+    fields = {"name": name, "shape": shape, "datatype": datatype, "parameters": parameters}
+    return _message(ResponseOutput, {**fields, "data": tensor_data(data)})
+
+
+def inference_response(
+    model_name: str, model_version: str | None, outputs: list[ResponseOutput]
+) -> InferenceResponse:
+    fields = {
+        "model_name": model_name,
+        "model_version": model_version,
+        "id": None,
+        "parameters": None,
+        "outputs": outputs,
+    }
+    return _message(InferenceResponse, fields)
