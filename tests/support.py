@@ -1,5 +1,6 @@
 """Helpers of the tests: /opt/ml trees laid out as SageMaker does, and server processes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -107,6 +108,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def children_of(pid):
+    """The processes that a process has started, and that are not zombies."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(path.parent.name))
+    return sorted(found)
+
+
 def clean_environ(**variables):
     """This process's environment without what would change a server, plus ``variables``."""
     kept = {
@@ -126,6 +138,10 @@ class Running:
     @property
     def url(self):
         return f"http://127.0.0.1:{self.http_port}"
+
+    def workers(self):
+        """The processes that answer."""
+        return children_of(self.process.pid)
 
     def wait_until_ready(self, path="/ping", seconds=60):
         deadline = time.monotonic() + seconds

@@ -110,6 +110,7 @@ def _serve(base_dir: Path) -> None:
     environment = replace(from_environ(), base_dir=base_dir)
     configure_logging(as_json=environment.json_logs)
     server = Server(environment)
+    server.open()
     settings = read_settings(environment.model_dir, trust_pickle=False)
     row = _sample_row(base_dir)
     call = {

@@ -127,9 +127,9 @@ def kilobytes(pid, field):
 
 
 def measure(model_dir, media_type, body, accept):
-    server = launch(model_dir, FOREST_GRPC_PORT="off").wait_until_ready()
+    server = launch(model_dir, FOREST_GRPC_PORT="off", MODEL_SERVER_WORKERS="1").wait_until_ready()
     try:
-        pid = server.process.pid
+        (pid,) = server.workers()
         headers = {"content-type": media_type, "accept": accept}
         small = {"content-type": "text/csv"}
         httpx.post(server.url + "/invocations", content="1,2,3,4", headers=small)

@@ -179,7 +179,7 @@ def test_logs_are_json_where_the_operator_wants_it(start_serve, model_dir):
 
 
 def test_metrics_are_logged_for_cloudwatch_where_the_operator_wants_it(start_serve, model_dir):
-    server = start_serve(model_dir, FOREST_EMF="true").wait_until_ready()
+    server = start_serve(model_dir, FOREST_EMF="true", MODEL_SERVER_WORKERS="1").wait_until_ready()
     invoke(server)
     invoke(server, "1,2")
     _, out, _ = server.stop()

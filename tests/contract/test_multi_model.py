@@ -257,7 +257,8 @@ def test_unloaded_models_leave_no_memory_and_no_metrics(server, process, models,
     x = rng.normal(size=(20_000, 4)).astype(np.float32)
     forest = RandomForestRegressor(8, random_state=0).fit(x, rng.normal(size=len(x)))
     save_model(tmp_path / "big", forest, x)
-    status = Path(f"/proc/{process.process.pid}/status")
+    (worker,) = process.workers()
+    status = Path(f"/proc/{worker}/status")
 
     def rounds(first, last):
         for i in range(first, last):

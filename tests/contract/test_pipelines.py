@@ -47,7 +47,7 @@ def in_pipeline(model_dir):
 
 def test_the_bound_port_is_the_only_one(in_pipeline):
     server = in_pipeline(SAGEMAKER_SAFE_PORT_RANGE="20000-29999").wait_until_ready()
-    assert listening(server.process.pid) == {server.http_port}
+    assert set.union(*map(listening, [server.process.pid, *server.workers()])) == {server.http_port}
     response = httpx.post(server.url + "/invocations", content="1,2,3,4", headers=CSV)
     assert response.status_code == 200
 
@@ -59,7 +59,10 @@ def test_grpc_may_have_a_port_of_the_safe_range(model_dir, start_serve):
         FOREST_GRPC_PORT=str(port),
         SAGEMAKER_SAFE_PORT_RANGE=f"{port}-{port}",
     ).wait_until_ready()
-    assert listening(server.process.pid) == {server.http_port, port}
+    assert set.union(*map(listening, [server.process.pid, *server.workers()])) == {
+        server.http_port,
+        port,
+    }
 
 
 @pytest.mark.parametrize(

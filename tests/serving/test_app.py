@@ -4,18 +4,20 @@ import asyncio
 from pathlib import Path
 
 import httpx
-import prometheus_client
 import pytest
 from mlserver import MLModel, ModelSettings, Settings
 from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest.schema import Schema
+from mlserver_forest.serving.admission import Admission
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.invocations import Invocations
+from mlserver_forest.serving.ledger import Ledger
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.models import Served
 from mlserver_forest.serving.sagemaker import ContainerRoutes, OneModelRoutes
+from mlserver_forest.serving.work import Work
 
 CSV = {"content-type": "text/csv"}
 
@@ -39,15 +41,19 @@ def application(registry):
     async def v2(scope, receive, send):
         raise RuntimeError("secret detail")
 
-    metrics = Metrics(prometheus_client.CollectorRegistry())
-    data_plane = GuardedDataPlane(Settings(parallel_workers=0), registry, metrics, needs_model=True)
+    metrics = Metrics(Ledger(1), list)
+    admission = Admission()
+    work = Work(admission, 60)
+    data_plane = GuardedDataPlane(
+        Settings(parallel_workers=0), registry, metrics, work, needs_model=True
+    )
     invocations = Invocations(
-        data_plane, default_accept=None, default_outputs=(), is_batch=False, timeout_seconds=60
+        data_plane, work, default_accept=None, default_outputs=(), is_batch=False
     )
     model = Served("failing", Path("/nowhere"), Schema(("a", "b"), "regression"))
     container = ContainerRoutes(data_plane, {}, metrics.text, {})
     table = {**container.table(), **OneModelRoutes(model, invocations).table()}
-    return Application(table, v2, metrics, max_body_bytes=1000)
+    return Application(table, v2, metrics, admission, max_body_bytes=1000)
 
 
 def call(application, method, path, **more):

@@ -51,7 +51,7 @@ class Predictions:
 
     def blocks(self) -> Iterator[Block]:
         """The rows, some thousands of values at a time."""
-        if len(self) <= _FEWEST_ROWS:
+        if 0 < len(self) <= _FEWEST_ROWS:
             yield Block({name: c[:] for name, c in self.columns.items()}, self.are_selected)
             return
         width = sum(column.size for column in self.columns.values()) // max(len(self), 1)

@@ -31,8 +31,10 @@ from mlserver_forest.serving.asgi import (
     Scope,
     Send,
 )
+from mlserver_forest.serving.connection_state import Turn
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.routes import Methods, Routes
+from mlserver_forest.serving.work import is_large
 
 T = TypeVar("T")
 
@@ -106,9 +108,13 @@ class Application:
         request_ids.begin(request.headers.get(request_ids.HEADER))
         return request
 
-    async def respond(self, request: Request, waited: float) -> Response:
-        """Answer a request whose body is there, and which has waited for so many seconds."""
-        return await self._guarded(request, self._answer_soon(request, waited))
+    async def respond(self, request: Request, turn: Turn) -> Response:
+        """Answer a request whose body is there, and whose turn has come."""
+        return await self._guarded(request, self._answer_soon(request, turn))
+
+    async def refuse(self, request: Request) -> Response:
+        """Answer a large request whose body is not wanted, for want of a place."""
+        return await self._guarded(request, self._refuse(request))
 
     async def finish(self, request: Request, response: Response, send: Send) -> None:
         """Send an answer, and count it; of one that breaks off, Uvicorn ends the connection."""
@@ -149,17 +155,23 @@ class Application:
 
     async def _read_and_answer(self, request: Request, receive: Receive) -> Response:
         body = BoundedBody(receive, request.headers, self._limit(request))
+        if request.takes_rows and is_large(body.announced) and self._admission.is_full():
+            self._admission.refuse()
         if request.match is not None:
             request.body = await body.read()
         return await self._answer(request)
 
-    async def _answer_soon(self, request: Request, waited: float) -> Response:
+    async def _answer_soon(self, request: Request, turn: Turn) -> Response:
         if request.takes_rows:
-            self._admission.check_wait(request.started, waited)
+            self._admission.check_turn(turn)
         limit = self._limit(request)
         limit.check_head(request.headers)
         limit.check(len(request.body))
         return await self._answer(request)
+
+    async def _refuse(self, request: Request) -> Response:
+        self._limit(request).check_head(request.headers)
+        self._admission.refuse()
 
     async def _answer(self, request: Request) -> Response:
         match = request.match

@@ -152,7 +152,9 @@ class BoundedBody:
         self._receive = receive
         self._limit = limit
         self._size = 0
-        has_body = b"transfer-encoding" in headers or int(headers.get(b"content-length", b"0")) > 0
+        # As the headers say; 0 where it comes in chunks.
+        self.announced = int(headers.get(b"content-length", b"0"))
+        has_body = b"transfer-encoding" in headers or self.announced > 0
         self._is_upgrade = b"upgrade" in headers and has_body
 
     async def __call__(self) -> Message:

@@ -32,7 +32,9 @@ def serve() -> None:
 
         environment = from_environ()
         configure_logging(as_json=environment.json_logs)
-        Server(environment).run()
+        server = Server(environment)
+        server.open()
+        server.run()
     except ForestError as error:
         click.echo(f"serve: {error}", err=True)
         sys.exit(error.exit_code)

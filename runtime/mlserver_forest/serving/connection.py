@@ -1,53 +1,27 @@
 """One HTTP connection: Uvicorn's, with small requests answered as soon as they are read."""
 
-import asyncio
 import fcntl
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from time import perf_counter
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.asgi import Receive, Request, Response, Scope, Send
+from mlserver_forest.serving.connection_state import ConnectionState
+from mlserver_forest.serving.cycles import make_cycle, target_of
+from mlserver_forest.serving.discarding import Discarding
 from mlserver_forest.serving.stepped import Stepped
+from mlserver_forest.serving.work import is_large
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 _NEEDS_ASGI = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
-
-
-class ConnectionState(ServerState):
-    """What all connections of a worker share.
-
-    Attributes:
-        is_leaving: whether each answer should be its connection's last.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_leaving = False
-        self._turn_began = 0.0
-
-    def begin_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The event loop reads from a connection: the first of those that it found readable?"""
-        if not self._turn_began:
-            self._turn_began = perf_counter()
-            loop.call_soon(self._end_turn)
-
-    def waited(self) -> float:
-        """The seconds for which others were answered since the event loop last looked."""
-        return perf_counter() - self._turn_began
-
-    def _end_turn(self) -> None:
-        self._turn_began = 0.0
 
 
 class Connection(HttpToolsProtocol):
@@ -79,6 +53,8 @@ class Connection(HttpToolsProtocol):
         self.is_receiving = False
         # The body of a request that will be answered on the spot.
         self._body: bytes | None = None
+        # The bytes that are still to come of a body that was refused.
+        self._refused = 0
 
     @property
     def is_answering(self) -> bool:
@@ -91,12 +67,22 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.since = self.loop.time()
-        self._state.begin_turn(self.loop)
+        self._state.turn.count(self.loop)
         super().data_received(data)
-        if self._body is not None:  # The rest of the request is still to come.
+        if self._refused:
+            Discarding(self, self._refused, self._state.waste)
+        elif self._body is not None:  # The rest of the request is still to come.
             body, self._body = self._body, None
             self._begin_cycle()
             self.on_body(body)
+
+    def go_on(self, data: bytes) -> None:
+        """With a new request: the body of the last was discarded."""
+        self._refused = 0
+        self.is_receiving = False
+        self.parser = httptools.HttpRequestParser(self)
+        if data:
+            self.data_received(data)
 
     def on_message_begin(self) -> None:
         self.is_receiving = True
@@ -105,14 +91,22 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
-        names = {name for name, _ in self.headers}
-        if names.isdisjoint(_NEEDS_ASGI) and not self.is_answering:
-            self._body = b""
-        else:
+        headers = dict(self.headers)
+        if not headers.keys().isdisjoint(_NEEDS_ASGI) or self.is_answering:
             self._begin_cycle()
+            return
+        length = int(headers.get(b"content-length", b"0"))
+        if is_large(length) and self._state.is_full():
+            self._refused = length
+            request = self._begin()
+            self._answer(request, self._application.refuse(request))
+        else:
+            self._body = b""
 
     def on_body(self, body: bytes) -> None:
-        if self._body is None:
+        if self._refused:
+            self._refused -= len(body)
+        elif self._body is None:
             super().on_body(body)
         else:
             self._body += body
@@ -120,21 +114,29 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self.is_receiving = False
         if self._body is None:
-            super().on_message_complete()
+            if self.is_answering:
+                super().on_message_complete()
             return
         body, self._body = self._body, None
-        path, query = _target(self.url)
-        if self._application.passes_on(path):
+        if self._application.passes_on(target_of(self.url)[0]):
             self._begin_cycle()
             self.on_body(body)
             super().on_message_complete()
-            return
+        else:
+            request = self._begin()
+            request.body = body
+            self._answer(request, self._application.respond(request, self._state.turn))
+
+    def _begin(self) -> Request:
+        path, query = target_of(self.url)
         method = self.parser.get_method().decode("ascii")
-        request = self._application.begin(method, path, query, self.headers)
-        request.body = body
-        answer = Stepped(self._application.respond(request, self._state.waited()))
+        return self._application.begin(method, path, query, self.headers)
+
+    def _answer(self, request: Request, response: Coroutine[Any, Any, Response]) -> None:
+        """On the spot, as far as that goes."""
+        answer = Stepped(response)
         if answer.is_done and isinstance(answer.result.body, bytes):
-            self._write(answer.result, answer.result.body, method)
+            self._write(answer.result, answer.result.body, request.method)
             self._application.end(request, answer.result.status)
         else:
             self._go_on(request, answer)
@@ -169,7 +171,7 @@ class Connection(HttpToolsProtocol):
 
     def _begin_cycle(self) -> None:
         """Answer the request by ASGI, after those that came before it."""
-        cycle = self._make_cycle()
+        cycle = make_cycle(self, self._state, keep_alive=self._keeps_alive())
         is_first = not self.is_answering
         self.cycle = cycle
         if is_first:
@@ -180,47 +182,16 @@ class Connection(HttpToolsProtocol):
 
     def _go_on(self, request: Request, answer: Stepped[Response]) -> None:
         """Wait for an answer that takes a while, or send one that is long."""
-        self.cycle = self._make_cycle()
+        self.cycle = make_cycle(self, self._state, keep_alive=self._keeps_alive())
         self.cycle.more_body = False
 
         async def finish(scope: Scope, receive: Receive, send: Send) -> None:
             response = answer.result if answer.is_done else await answer
             await self._application.finish(request, response, send)
 
-        self._start_asgi_task(self.cycle, cast(Any, finish))
-
-    def _make_cycle(self) -> RequestResponseCycle:
-        path, query = _target(self.url)
-        text = path.decode("ascii")
-        version = self.parser.get_http_version()
-        self.scope = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": cast(Any, self.scheme),
-            "method": self.parser.get_method().decode("ascii"),
-            "root_path": "",
-            "path": unquote(text) if "%" in text else text,
-            "raw_path": path,
-            "query_string": query,
-            "headers": self.headers,
-            "state": {},
-        }
-        return RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self._state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=self._keeps_alive(),
-            on_response=self.on_response_complete,
-        )
+        task = self.loop.create_task(self.cycle.run_asgi(cast(Any, finish)), context=answer.context)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _keeps_alive(self) -> bool:
         if self._state.is_leaving or self.parser.get_http_version() == "1.0":
@@ -252,11 +223,3 @@ class Connection(HttpToolsProtocol):
         unread = bytearray(4)
         fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, unread)
         return any(unread)
-
-
-def _target(url: bytes) -> tuple[bytes, bytes]:
-    """The path and the query."""
-    if url.startswith(b"/") and b"?" not in url and b"#" not in url:
-        return url, b""
-    parsed = httptools.parse_url(url)
-    return parsed.path or b"/", parsed.query or b""

@@ -61,7 +61,7 @@ class Invocations:
         """Answer one invocation."""
         request.model = model.name
         terms = self._terms_of(request, model)
-        if is_large(request.body):
+        if is_large(len(request.body)):
             async with self._work.large():
                 return await self._invoke_in_threads(request, terms, model)
         if terms.may_expand:

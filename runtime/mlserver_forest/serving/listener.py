@@ -8,7 +8,8 @@ from contextlib import suppress
 from time import monotonic
 
 from mlserver_forest.serving.board import Seat
-from mlserver_forest.serving.connection import Connection, ConnectionState
+from mlserver_forest.serving.connection import Connection
+from mlserver_forest.serving.connection_state import ConnectionState
 
 # A connection that asks for nothing is ended after this: longer than the idle timeout of load
 # balancers (60 s on AWS), so that it is they who end it, and no request meets a closed one.
@@ -105,7 +106,7 @@ class Listener:
 
     def _come_again(self) -> None:
         """The others may hang, so take one in any case."""
-        if self._socket.fileno() >= 0 and not self._state.is_leaving:
+        if self._socket.fileno() >= 0:
             self._accept()
             self._loop.add_reader(self._socket, self._come)
 

@@ -109,6 +109,7 @@ class Server:
         self._models = models
         self._service = Service(
             application,
+            admission,
             grpc,
             data_plane,
             metrics,
@@ -117,11 +118,12 @@ class Server:
             environment.shutdown_delay_seconds,
         )
 
-    def run(self) -> None:
-        """Load the model, then serve until SIGTERM or SIGINT; does not come back.
+    def open(self) -> None:
+        """Load the model, then let clients connect; who does is answered when ``run`` is called.
 
         Raises:
-            InvalidArtifact: if the model fails to load; nothing was ever ready.
+            InvalidArtifact: if the model fails to load.
+            InvalidEnvironment: if the port was taken meanwhile.
         """
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._environment.model_dir))
@@ -130,6 +132,9 @@ class Server:
         gc.collect()
         gc.freeze()
         listen(self._socket, _HTTP_PORT)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; does not come back."""
         Supervisor(
             lambda seat: Worker(self._service, self._socket, seat).run(),
             self._board,

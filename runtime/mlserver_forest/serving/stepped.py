@@ -4,6 +4,7 @@ Python 3.12 has eager tasks for this; 3.11 has not.
 """
 
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
@@ -11,20 +12,24 @@ T = TypeVar("T")
 
 
 class Stepped(Generic[T]):
-    """A coroutine that was begun; awaited, it goes on from where it first waited.
+    """A coroutine that was begun, in a context of its own.
+
+    Awaited in a task with that context, it goes on from where it first waited.
 
     Attributes:
+        context: for the task.
         is_done: whether it never had to wait, and ``result`` is there.
         result: what it gave.
     """
 
-    __slots__ = ("_coroutine", "_waits_for", "is_done", "result")
+    __slots__ = ("_coroutine", "_waits_for", "context", "is_done", "result")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
+        self.context = copy_context()
         self.is_done = False
         try:
-            self._waits_for = coroutine.send(None)
+            self._waits_for = self.context.run(coroutine.send, None)
         except StopIteration as end:
             self.is_done = True
             self.result: T = end.value

@@ -32,7 +32,7 @@ class V2Routes:
         }
 
     async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
-        if is_large(request.body):
+        if is_large(len(request.body)):
             async with self._work.large():
                 return await self._infer_in_threads(request, name, version)
         inference = decode_infer(request.take_body(), *_described(request))

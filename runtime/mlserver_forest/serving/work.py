@@ -20,9 +20,9 @@ _FEW_ROWS = 1000
 _is_counted: ContextVar[bool] = ContextVar("is_counted", default=False)
 
 
-def is_large(body: bytes | bytearray) -> bool:
-    """Whether work on this body would keep other requests waiting."""
-    return len(body) > _LARGE_BODY
+def is_large(n_bytes: int) -> bool:
+    """Whether work on a body of this length would keep other requests waiting."""
+    return n_bytes > _LARGE_BODY
 
 
 def has_few_rows(request: InferenceRequest) -> bool:
@@ -75,6 +75,8 @@ class Work:
         if _is_counted.get():
             yield
             return
+        if asyncio.current_task() is None:  # A request that was answered on the spot so far.
+            await asyncio.sleep(0)
         with self._admission.place():
             token = _is_counted.set(True)
             given_up = giving_up.begin()

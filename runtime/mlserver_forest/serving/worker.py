@@ -1,11 +1,13 @@
 """A worker: one event loop that answers HTTP and gRPC until it is told to end."""
 
 import asyncio
+import ctypes
 import logging
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,11 +19,12 @@ from typing import NoReturn
 import uvicorn
 import uvloop
 
-from mlserver_forest.serving.admission import PLACES
+from mlserver_forest.serving.admission import PLACES, Admission
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.board import Seat
 from mlserver_forest.serving.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
-from mlserver_forest.serving.connection import Connection, ConnectionState
+from mlserver_forest.serving.connection import Connection
+from mlserver_forest.serving.connection_state import ConnectionState
 from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.listener import Listener
 from mlserver_forest.serving.metrics import Metrics
@@ -36,6 +39,9 @@ _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 1
 # Threads for large requests, and for what is done beside them.
 _N_THREADS = PLACES + 2
+# Of threads beside the event loop, so that the system runs the loop first.
+_NICENESS = 5
+_M_ARENA_MAX = -8
 # A thread that works in Python gives way to the event loop after this, not after 5 ms.
 _SWITCH_SECONDS = 0.001
 
@@ -46,6 +52,7 @@ class Service:
 
     Attributes:
         application: answers HTTP.
+        admission: knows how much is being answered.
         grpc: answers gRPC, where there is a port for it.
         data_plane: is told when the worker is about to leave.
         metrics: counts, from now on in the worker's own region.
@@ -55,6 +62,7 @@ class Service:
     """
 
     application: Application
+    admission: Admission
     grpc: GRPCServer | None
     data_plane: GuardedDataPlane
     metrics: Metrics
@@ -77,7 +85,7 @@ class Worker:
         self._socket = listener
         self._seat = seat
         self._supervisor = os.getppid()
-        self._state = ConnectionState()
+        self._state = ConnectionState(service.admission.is_full)
         self._is_told = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
         self._drain_seconds = DRAIN_SECONDS
@@ -86,6 +94,7 @@ class Worker:
     def run(self) -> NoReturn:
         """Work until SIGTERM, SIGINT or SIGQUIT, or until the supervisor is gone."""
         sys.setswitchinterval(_SWITCH_SECONDS)
+        _share_arenas()
         self._service.metrics.write_to(self._seat.number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
@@ -96,7 +105,7 @@ class Worker:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(_N_THREADS))
+        loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
         await self._service.models.restore()
@@ -157,8 +166,8 @@ class Worker:
         self._seat.notify()
         date = formatdate(usegmt=True).encode()
         self._state.default_headers = [(b"date", date)]
-        if os.getppid() != self._supervisor:
-            self._is_told.set()
+        if os.getppid() != self._supervisor:  # It was killed, and nobody will come after us.
+            self._leave(signal.SIGQUIT)
 
     def _sweep(self, listener: Listener) -> None:
         """What is done now and then."""
@@ -169,3 +178,18 @@ class Worker:
         if self._service.cloudwatch and now - self._flushed > INTERVAL_SECONDS:
             self._flushed = now
             self._service.cloudwatch.flush()
+
+
+def _share_arenas() -> None:
+    """Have all threads take memory from the same two arenas.
+
+    Each thread would keep one of its own (glibc, ``mallopt(3)``), with what it once needed.
+    """
+    with suppress(AttributeError):  # Another C library than glibc.
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def _step_back() -> None:
+    """Let the event loops, of this worker and of the others, go before this thread."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,190 @@
+"""The server under test: its processes, their memory, and what it printed."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+_LINES_KEPT = 200
+_START_SECONDS = 60.0
+_WORKERS_SECONDS = 5.0
+_END_SECONDS = 5.0
+
+
+class NotReady(Exception):
+    """The server ended, or did not say 200 in time."""
+
+
+class Server:
+    """A ``serve`` that ``tests.support.launch`` started."""
+
+    def __init__(self, running):
+        self.running = running
+        self.pid = running.process.pid
+        self.port = running.http_port
+        self.lines = deque(maxlen=_LINES_KEPT)
+        self._seen = {}
+        self._readers = []
+
+    def start(self):
+        """Read what it prints from now on, or its pipes would fill; wait until it is ready."""
+        for pipe in (self.running.process.stdout, self.running.process.stderr):
+            reader = threading.Thread(target=self.lines.extend, args=(pipe,), daemon=True)
+            reader.start()
+            self._readers.append((reader, pipe))
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            self.family()
+            if self.running.process.poll() is not None or time.monotonic() > deadline:
+                raise NotReady(f"exit code {self.running.process.poll()}, {list(self.lines)[-5:]}")
+            time.sleep(0.05)
+        self.family()
+        return self
+
+    def _is_ready(self):
+        try:
+            return httpx.get(f"{self.running.url}/ping", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def children(self):
+        """The pids of its workers."""
+        found = {pid: started for pid, parent, started in processes() if parent == self.pid}
+        self._seen |= found
+        return set(found)
+
+    def workers(self, number):
+        """The pids once there are so many; the first may be ready before the last is there."""
+        deadline = time.monotonic() + _WORKERS_SECONDS
+        while len(found := self.children()) < number and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found
+
+    def family(self):
+        """It and all processes below it."""
+        table = list(processes())
+        found = {self.pid}
+        while more := {pid for pid, parent, _ in table if parent in found} - found:
+            found |= more
+        self._seen |= {pid: started for pid, _, started in table if pid in found}
+        return found
+
+    def memory(self):
+        """Megabytes of all its processes: resident, and with what they share counted once."""
+        totals = {"Rss:": 0, "Pss:": 0}
+        for pid in self.family():
+            try:
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            except OSError:
+                continue  # It is gone.
+            for line in lines:
+                name, *rest = line.split()
+                if name in totals:
+                    totals[name] += int(rest[0])
+        return totals["Rss:"] / 1000, totals["Pss:"] / 1000
+
+    def signal(self, number):
+        self.running.process.send_signal(number)
+
+    def exit_code(self, seconds):
+        """Once it has ended; None if it did not in time."""
+        try:
+            return self.running.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end(self):
+        """Ask it to end, then kill what is left, the workers of a killed arbiter too."""
+        self.family()
+        self.signal(signal.SIGTERM)
+        if self.exit_code(_END_SECONDS) is None:
+            self.family()
+            self.signal(signal.SIGKILL)
+            self.running.process.wait()
+        for pid, started in self._seen.items():
+            if (pid, started) in {(other, moment) for other, _, moment in processes()}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        for reader, pipe in self._readers:
+            reader.join(_END_SECONDS)
+            if not reader.is_alive():
+                pipe.close()
+
+
+def processes():
+    """(pid, its parent's, when it started) of every process that has not ended."""
+    for path in Path("/proc").glob("[0-9]*"):
+        found = _parent_and_start(path.name)
+        if found:
+            yield int(path.name), *found
+
+
+def is_alive(pid):
+    return _parent_and_start(pid) is not None
+
+
+def _parent_and_start(pid):
+    """None if it has ended, with all its threads, whether or not its parent knows."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2 :].split()
+    has_ended = fields[0] in {"Z", "X"} and int(fields[17]) <= 1
+    return None if has_ended else (int(fields[1]), int(fields[19]))
+
+
+@contextmanager
+def serving(launch, model_dir, *, descriptors=None, **variables):
+    """A ready server, ended afterwards.
+
+    Args:
+        launch: ``tests.support.launch``.
+        model_dir: the model.
+        descriptors: how many files and sockets each of its processes may have open.
+        variables: of its environment.
+    """
+    server = Server(launch(model_dir, **variables))
+    try:
+        if descriptors:
+            # Long before Python has started there, and inherited by all that it starts.
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        yield server.start()
+    finally:
+        server.end()
+
+
+class MemoryWatch:
+    """As a context: the server's memory, every so many seconds, in (time, RSS, PSS)."""
+
+    def __init__(self, server, seconds=0.5):
+        self.samples = []
+        self._server, self._seconds = server, seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self):
+        while True:
+            self.samples.append((time.monotonic(), *self._server.memory()))
+            if self._ended.wait(self._seconds):
+                return
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._ended.set()
+        self._thread.join()
+
+    def most(self):
+        """The largest PSS."""
+        return max(pss for _, _, pss in self.samples)
