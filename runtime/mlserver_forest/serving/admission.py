@@ -25,7 +25,7 @@ _CROWDED_SECONDS = 1.0
 # burst passes. From then on none waits long.
 _LATE_SECONDS = 0.003
 _INTERVAL_SECONDS = 0.1
-_HURRIED_SECONDS = 0.0005
+_HURRIED_SECONDS = 0.001
 _HURRY_LASTS_SECONDS = 0.5
 # With fewer before it, it is the machine that is slow, and refusing would not help.
 _FEW_READS = 16

@@ -1,0 +1,187 @@
+"""Fast ways answer as the slow ones do: every request goes down both, byte for byte.
+
+A body with a length that comes whole is answered on the spot; one in chunks goes through
+ASGI. One row of plain numbers skips messages and blocks; the same row with a blank, or with
+something beside it, does not.
+"""
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+
+from contract.test_content_types import REQUESTS
+from support import IRIS_NAMES, launch, save_model
+
+ACCEPTS = (
+    None,
+    "*/*",
+    "text/csv",
+    "application/json",
+    "application/jsonlines",
+    "application/x-npy",
+    "image/png",
+)
+TYPES = ("text/csv", "application/json")
+WRONG = (
+    ("text/csv", b""), ("text/csv", b"\n"), ("text/csv", b"1,2,3"), ("text/csv", b"1,2,3,4,5"),
+    ("text/csv", b"1,2,3,red"), ("text/csv", b"1,2,3,1e999"), ("text/csv", b"1,2,3,1e39"),
+    ("text/csv", b"1,2,3,4\n\n"), ("text/csv", b"1,2,3,4\r\n"), ("text/csv", b"1,2,3,"),
+    ("text/csv", b"1,2,3,nan"), ("text/csv", b"1,2,3,1_0"), ("text/csv; header=maybe", b"1,2,3,4"),
+    ("text/csv; label_size=1", b"1,2,3,4"), ("text/csv; charset=latin-1", b"1,2,3,4"),
+    ("application/json", b"{"), ("application/json", b"[]"), ("application/json", b"[[]]"),
+    ("application/json", b"[[1,2,3]]"), ("application/json", b"[[1,2,3,true]]"),
+    ("application/json", b'[[1,2,3,"4"]]'), ("application/json", b"[[1,2,3,1e999]]"),
+    ("application/json", b"[[1,2,3,123456789012345678901234567890]]"),
+    ("application/json", b"[1,2,3,4]"), ("application/json", b'{"instances": [1,2,3,4]}'),
+    ("application/json", b'{"instances": 1}'), ("application/json", b'{"inputs": []}'),
+    ("application/json", b'[[1,2,3,9007199254740993]]'), ("application/json", b"[[[1,2,3,4]]]"),
+    ("image/png", b"x"), (None, b"1,2,3,4"),
+)  # fmt: skip
+
+
+def both(server, content, headers, path="/invocations"):
+    """The answers to a body with its length, and to the same body in chunks."""
+    answers = []
+    for body in (content, iter([content[:3], content[3:]])):
+        response = httpx.post(server.url + path, content=body, headers=headers, timeout=30)
+        kept = {k: v for k, v in response.headers.items() if k != "date"}
+        kept.pop("transfer-encoding", None)
+        kept.pop("content-length", None)
+        answers.append((response.status_code, kept, response.content))
+    return answers
+
+
+def sent_as(media_type, accept=None, **more):
+    """Headers with an id, so that what an error says is the same each time."""
+    headers = {"x-amzn-sagemaker-inference-id": "7", **more}
+    headers |= {"content-type": media_type} if media_type else {}
+    return headers | ({"accept": accept} if accept else {})
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("n_rows", [1, 12])
+def test_every_content_type_is_answered_alike(iris_server, iris, name, accept, n_rows):
+    media_type, write = REQUESTS[name]
+    content = write(iris[0][::13][:n_rows].astype(np.float64))
+    content = content.encode() if isinstance(content, str) else content
+    whole, chunked = both(iris_server, content, sent_as(media_type, accept))
+    assert whole == chunked
+    if n_rows > 1:
+        assert whole[0] == (406 if accept == "image/png" else 200)
+
+
+@pytest.mark.parametrize("outputs", ["", "predicted_label", "probabilities,labels", "shap"])
+@pytest.mark.parametrize(("media_type", "content"), WRONG)
+def test_what_is_wrong_or_odd_is_answered_alike(iris_server, media_type, content, outputs):
+    attributes = {"x-amzn-sagemaker-custom-attributes": f"outputs={outputs}"} if outputs else {}
+    whole, chunked = both(iris_server, content, sent_as(media_type, **attributes))
+    assert whole == chunked
+
+
+@pytest.mark.parametrize(
+    "path", ["/ping", "/v2", "/v2/models/forest", "/nothing", "/v2/models/oak"]
+)
+@pytest.mark.parametrize("content", [b"", b"{}"])
+def test_other_routes_are_answered_alike(iris_server, path, content):
+    whole, chunked = both(iris_server, content, sent_as("application/json"), path)
+    assert whole == chunked
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]},
+        {"inputs": [{"name": "X", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]},
+        {"inputs": []},
+        {},
+    ],
+)
+def test_v2_is_answered_alike(iris_server, document):
+    content = json.dumps({"id": "7", **document}).encode()
+    for path in ("/v2/models/forest/infer", "/v2/models/oak/infer", "/invocations"):
+        whole, chunked = both(iris_server, content, sent_as("application/json"), path)
+        assert whole == chunked
+
+
+def estimators(x, species):
+    classes = {"text": species, "integers": np.unique(species, return_inverse=True)[1] - 1,
+               "booleans": species == "setosa"}  # fmt: skip
+    for name, y in classes.items():
+        yield name, RandomForestClassifier(7, random_state=0).fit(x, y)
+    yield "quoted", RandomForestClassifier(7, random_state=0).fit(x, np.char.add(species, ',"x"'))
+    yield "number", ExtraTreesRegressor(7, random_state=0).fit(x, x[:, 0])
+    yield "numbers", ExtraTreesRegressor(7, random_state=0).fit(x, x[:, :2])
+
+
+KINDS = ("text", "integers", "booleans", "quoted", "number", "numbers")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory, iris):
+    running = {}
+    try:
+        for name, estimator in estimators(*iris):
+            directory = save_model(tmp_path_factory.mktemp(name) / "model", estimator, iris[0])
+            running[name] = launch(directory, FOREST_GRPC_PORT="off", MODEL_SERVER_WORKERS="1")
+        for server in running.values():
+            server.wait_until_ready()
+        yield running
+    finally:
+        for server in running.values():
+            server.end()
+
+
+@pytest.fixture(scope="module")
+def client():
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64) | st.integers(-(2**60), 2**60)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40, deadline=None)
+@given(row=st.lists(NUMBERS, min_size=len(IRIS_NAMES), max_size=len(IRIS_NAMES)))
+def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, kind, row):
+    url = servers[kind].url + "/invocations"
+    plain, closer = ",".join(map(repr, row)), ", ".join(map(repr, row))
+    bare, beside = json.dumps({"instances": [row]}), json.dumps({"instances": [row], "params": {}})
+    for media_type, contents in (
+        ("text/csv", (plain, closer)),
+        ("application/json", (bare, beside)),
+    ):
+        for accept in TYPES:
+            first, second = (
+                client.post(url, content=content, headers=sent_as(media_type, accept))
+                for content in contents
+            )
+            assert (first.status_code, first.content) == (second.status_code, second.content)
+
+
+def test_both_ways_are_counted_alike(servers, client):
+    server = servers["text"]
+    headers = sent_as("text/csv")
+    text = client.get(server.url + "/metrics").text
+
+    def counted(text):
+        lines = (line for line in text.splitlines() if not line.startswith("#"))
+        values = dict(line.rsplit(" ", 1) for line in lines)
+        names = ('rest_server_requests_total{method="POST",model="forest"',
+                 'model_infer_request_success_total{model="forest"', "model_infer_request_rows_sum",
+                 "model_infer_request_duration_count")  # fmt: skip
+        return {k: float(v) for k, v in values.items() if k.startswith(names)}
+
+    before = counted(text)
+    for content in ("1,2,3,4", "1, 2,3,4"):
+        client.post(server.url + "/invocations", content=content, headers=headers)
+        after = counted(client.get(server.url + "/metrics").text)
+        grown = [after[name] - before.get(name, 0) for name in after]
+        assert sorted(grown)[-4:] == [1, 1, 1, 1]
+        before = after

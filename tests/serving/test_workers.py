@@ -1,0 +1,166 @@
+"""Many workers: one that dies or hangs is replaced, and what they count is told as one."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from mlserver_forest.serving.resources import n_cpus
+from support import ask_over_grpc, children_of, launch
+
+CSV = {"content-type": "text/csv"}
+ROW = "5.9,3.0,5.1,1.8"
+
+
+@pytest.fixture
+def two_workers(start_serve, model_dir):
+    return start_serve(model_dir, MODEL_SERVER_WORKERS="2").wait_until_ready()
+
+
+def ask(server, client=httpx, content=ROW, **headers):
+    url = server.url + "/invocations"
+    return client.post(url, content=content, headers={**CSV, **headers}, timeout=30)
+
+
+def until(condition, seconds=30):
+    """Wait until something is so; what it is then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def counted(server, pattern):
+    text = httpx.get(server.url + "/metrics").text
+    return [float(number) for number in re.findall(pattern + r" (\S+)$", text, re.MULTILINE)]
+
+
+REQUESTS = r'^rest_server_requests_total\{.*path="/invocations",status_code="200"\}'
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, n_cpus()),
+        ({"MODEL_SERVER_WORKERS": "3"}, 3),
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}, 1),
+    ],
+)
+def test_there_are_as_many_workers_as_were_asked_for(start_serve, model_dir, variables, expected):
+    server = start_serve(model_dir, **variables).wait_until_ready()
+    assert len(until(lambda: len(server.workers()) >= expected and server.workers())) == expected
+
+
+def test_every_worker_takes_its_share_of_the_connections(two_workers):
+    """Eight connections that stay open: each worker has about four, so that none is idle."""
+    until(lambda: len(two_workers.workers()) == 2)
+    clients = [httpx.Client() for _ in range(8)]
+    for client in clients:
+        assert ask(two_workers, client).text == "virginica\n"
+    open_files = r'^process_open_fds\{worker="\d"\}'
+    before = counted(two_workers, open_files)
+    for client in clients:
+        client.close()
+    assert len(before) == 2
+    assert abs(before[0] - before[1]) <= 3
+
+
+def test_any_worker_tells_what_all_have_counted(two_workers):
+    for _ in range(20):
+        ask(two_workers)
+    ask_over_grpc(two_workers.grpc_port, [[5.9, 3.0, 5.1, 1.8]])
+    assert {tuple(counted(two_workers, REQUESTS)) for _ in range(6)} == {(20.0,)}
+    calls = r'^grpc_server_handled_total\{grpc_code="OK",grpc_method="ModelInfer".*\}'
+    assert counted(two_workers, calls) == [1.0]
+
+
+def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(two_workers):
+    until(lambda: len(two_workers.workers()) == 2)
+    for _ in range(10):
+        ask(two_workers)
+    for victim in two_workers.workers():
+        os.kill(victim, signal.SIGKILL)
+        until(
+            lambda victim=victim: (
+                len(two_workers.workers()) == 2 and victim not in two_workers.workers()
+            )
+        )
+        assert ask(two_workers).text == "virginica\n"
+    assert counted(two_workers, REQUESTS) == [12.0]
+    code, out, err = two_workers.stop()
+    assert (code, err) == (0, "")
+    assert "was sent SIGKILL" in out
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced(start_serve, model_dir):
+    server = start_serve(
+        model_dir, MODEL_SERVER_WORKERS="2", FOREST_WORKER_TIMEOUT="1"
+    ).wait_until_ready()
+    victim = until(lambda: len(server.workers()) == 2 and server.workers())[0]
+    os.kill(victim, signal.SIGSTOP)
+    for _ in range(20):  # The other one answers those that come to it.
+        assert ask(server).text == "virginica\n"
+    until(lambda: victim not in server.workers() and len(server.workers()) == 2)
+    assert ask(server).text == "virginica\n"
+
+
+def test_workers_do_not_outlive_their_supervisor(two_workers):
+    workers = until(lambda: len(two_workers.workers()) == 2 and two_workers.workers())
+    two_workers.process.kill()
+    two_workers.process.wait()
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))  # noqa: PTH110
+
+
+def test_a_lone_worker_that_is_told_to_end_finishes_and_is_replaced(two_workers):
+    """Those that wait to be accepted are the other worker's."""
+    victim = until(lambda: len(two_workers.workers()) == 2 and two_workers.workers())[0]
+    os.kill(victim, signal.SIGTERM)
+    while victim in two_workers.workers():
+        assert ask(two_workers).status_code == 200
+    until(lambda: len(two_workers.workers()) == 2)
+    assert ask(two_workers).text == "virginica\n"
+
+
+def test_models_that_were_loaded_are_there_again_when_their_worker_died(start_serve, model_dir):
+    server = start_serve(model_dir, SAGEMAKER_MULTI_MODEL="true").wait_until_ready()
+    for name in ("a", "b", "c"):
+        document = {"model_name": name, "url": str(model_dir)}
+        assert httpx.post(server.url + "/models", json=document).status_code == 200
+    assert httpx.delete(server.url + "/models/b").status_code == 200
+    (victim,) = server.workers()
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: server.workers() not in ([], [victim]))
+    listed = httpx.get(server.url + "/models", timeout=30).json()["models"]
+    assert [model["modelName"] for model in listed] == ["a", "c"]
+    answer = httpx.post(server.url + "/models/a/invoke", content=ROW, headers=CSV)
+    assert answer.text == "virginica\n"
+
+
+def test_workers_share_one_copy_of_the_model(two_workers, model_dir):
+    """The mapped file's pages are the same for all, and none has a copy of its own."""
+    until(lambda: len(two_workers.workers()) == 2)
+    for _ in range(8):
+        ask(two_workers)
+    for pid in two_workers.workers():
+        smaps = subprocess.run(
+            ["grep", "-A20", "forest.safetensors", f"/proc/{pid}/smaps"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        fields = dict(re.findall(r"^(\w+): +(\d+) kB", smaps, re.MULTILINE))
+        assert int(fields["Private_Dirty"]) == 0
+        assert int(fields["Private_Clean"]) == 0
+
+
+def test_two_servers_cannot_share_a_port_unknowingly(two_workers, model_dir):
+    """Workers share the gRPC port by SO_REUSEPORT, but no other server can join them."""
+    second = launch(model_dir, FOREST_GRPC_PORT=str(two_workers.grpc_port))
+    _, err = second.process.communicate(timeout=60)
+    assert second.process.returncode == 1
+    assert err.startswith(f"serve: port {two_workers.grpc_port} cannot be opened")
+    assert children_of(two_workers.process.pid)
