@@ -5,6 +5,7 @@ a request and its answer have eight; a pydantic model's state is these four attr
 (pydantic 2, ``BaseModel.__slots__``), and setting them takes a third of that.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from mlserver.types import (
@@ -44,8 +45,13 @@ def request_input(
     return _message(RequestInput, {**fields, "data": tensor_data(data)})
 
 
-def request_output(name: str) -> RequestOutput:
-    return _message(RequestOutput, {"name": name, "parameters": None})
+def request_output(name: str, parameters: Parameters | None = None) -> RequestOutput:
+    return _message(RequestOutput, {"name": name, "parameters": parameters})
+
+
+def parameters(fields: Mapping[str, Any] | None) -> Parameters | None:
+    """What a message says beside its data, of any names and kinds."""
+    return None if fields is None else Parameters.model_validate(fields)
 
 
 def inference_request(

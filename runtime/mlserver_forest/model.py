@@ -36,6 +36,7 @@ from mlserver_forest.schema_metadata import from_metadata
 # Rows times trees that take about a millisecond; more work leaves the event loop,
 # so that health checks are answered meanwhile.
 _LARGE = 10_000
+_LARGE_SECONDS = 0.001
 # Rows that are predicted at a time, so that only what was asked for is kept of them all.
 _BLOCK_ROWS = 16_384
 
@@ -105,9 +106,16 @@ class ForestModel(MLModel):
 
     def is_large(self, payload: InferenceRequest) -> bool:
         """Whether a request's work would keep an event loop busy for a millisecond or more."""
+        return self._work_of(payload) > _LARGE
+
+    def seconds_for(self, payload: InferenceRequest) -> float:
+        """How long a request's work may take, to the order of magnitude."""
+        return self._work_of(payload) / _LARGE * _LARGE_SECONDS
+
+    def _work_of(self, payload: InferenceRequest) -> int:
+        """Rows times trees and features."""
         shape = payload.inputs[0].shape if payload.inputs else []
-        n_rows = shape[0] if shape else 1
-        return bool(n_rows * self._work_per_row > _LARGE)
+        return int(shape[0] if shape else 1) * self._work_per_row
 
     def is_quick(self, x: NDArray[Any]) -> bool:
         """Whether rows are of this model's width and dtype, and few enough for an event loop."""

@@ -15,10 +15,13 @@ from mlserver.errors import MLServerError
 from mlserver_forest.serving.connection_state import Turn
 
 # Large requests at a time: some clients may each wait for an answer before they send the next.
-PLACES = 5
+# Of those that take a few milliseconds each there may be more, this many seconds of work.
+PLACES = 6
+_SECONDS_OF_WORK = 0.05
 # When there are more, they come whatever is answered, and few wait, so that an answer takes
 # few times longer than on an idle server.
 _CROWDED_PLACES = 1
+_CROWDED_SECONDS_OF_WORK = 0.01
 _CROWDED_SECONDS = 1.0
 # A request that waits longer in the event loop is late, and when one was late at every moment
 # of the interval, there is more to do than can be done (as CoDel judges queues, RFC 8289): a
@@ -37,30 +40,39 @@ class Admission:
 
     def __init__(self) -> None:
         self._n_taken = 0
+        self._seconds = 0.0
         self._crowded_until = 0.0
         self._hurried_until = 0.0
         self._late_since = 0.0
         self._last_late = 0.0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, seconds: float) -> Iterator[None]:
         """A place for a large request, held while it is worked on.
 
+        Args:
+            seconds: that its work may take.
+
         Raises:
-            MLServerError: 503 if all are taken.
+            MLServerError: 503 if there is none.
         """
-        if self.is_full():
+        if self.is_full(seconds):
             self.refuse()
         self._n_taken += 1
+        self._seconds += seconds
         try:
             yield
         finally:
             self._n_taken -= 1
+            self._seconds -= seconds
 
-    def is_full(self) -> bool:
-        """Whether a large request would find no place."""
+    def is_full(self, seconds: float) -> bool:
+        """Whether a large request that takes so long would find no place."""
         is_crowded = perf_counter() < self._crowded_until
-        return self._n_taken >= (_CROWDED_PLACES if is_crowded else PLACES)
+        if self._n_taken < (_CROWDED_PLACES if is_crowded else PLACES):
+            return False
+        most = _CROWDED_SECONDS_OF_WORK if is_crowded else _SECONDS_OF_WORK
+        return self._seconds + seconds > most
 
     def refuse(self) -> NoReturn:
         """Refuse a large request, and have fewer places for a while.

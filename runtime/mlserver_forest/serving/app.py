@@ -34,7 +34,7 @@ from mlserver_forest.serving.asgi import (
 from mlserver_forest.serving.connection_state import Turn
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.routes import Methods, Routes
-from mlserver_forest.serving.work import is_large
+from mlserver_forest.serving.work import is_large, seconds_for
 
 T = TypeVar("T")
 
@@ -155,7 +155,8 @@ class Application:
 
     async def _read_and_answer(self, request: Request, receive: Receive) -> Response:
         body = BoundedBody(receive, request.headers, self._limit(request))
-        if request.takes_rows and is_large(body.announced) and self._admission.is_full():
+        length = body.announced
+        if request.takes_rows and is_large(length) and self._admission.is_full(seconds_for(length)):
             self._admission.refuse()
         if request.match is not None:
             request.body = await body.read()

@@ -45,6 +45,10 @@ class Board:
         found = [(seat, int(self._numbers[seat * _WIDTH + _PID])) for seat in rows]
         return [(seat, pid) for seat, pid in found if pid]
 
+    def n_ready(self) -> int:
+        """How many workers are ready to accept."""
+        return len(self.pids())
+
     def fewest_connections(self) -> float:
         """Those of the worker that has the fewest."""
         return min(self._numbers[_CONNECTIONS::_WIDTH])
@@ -81,6 +85,7 @@ class Seat:
         """There is no file; ``Board.release`` frees the seat."""
 
     def sit_down(self, pid: int) -> None:
+        """The worker is ready to accept."""
         self._numbers[self._row + _PID] = pid
 
     def count_connections(self, n_connections: int) -> None:

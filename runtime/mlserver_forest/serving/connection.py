@@ -16,7 +16,7 @@ from mlserver_forest.serving.connection_state import ConnectionState
 from mlserver_forest.serving.cycles import make_cycle, target_of
 from mlserver_forest.serving.discarding import Discarding
 from mlserver_forest.serving.stepped import Stepped
-from mlserver_forest.serving.work import is_large
+from mlserver_forest.serving.work import is_large, seconds_for
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
             self._begin_cycle()
             return
         length = int(headers.get(b"content-length", b"0"))
-        if is_large(length) and self._state.is_full():
+        if is_large(length) and self._state.is_full(seconds_for(length)):
             self._refused = length
             request = self._begin()
             self._answer(request, self._application.refuse(request))

@@ -44,11 +44,11 @@ class ConnectionState(ServerState):
     Attributes:
         is_leaving: whether each answer should be its connection's last.
         turn: of the event loop.
-        is_full: whether no large request would be admitted.
+        is_full: whether a large request of so many seconds would not be admitted.
         waste: where bodies go that are not wanted.
     """
 
-    def __init__(self, is_full: Callable[[], bool]) -> None:
+    def __init__(self, is_full: Callable[[float], bool]) -> None:
         super().__init__()
         self.is_leaving = False
         self.turn = Turn()

@@ -20,6 +20,8 @@ from mlserver_forest.model import ForestModel
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.work import Work, has_few_rows
 
+# What many rows may take a foreign runtime.
+_LONG_SECONDS = 0.1
 # What runtimes raise on input that they do not understand.
 _REFUSALS = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 
@@ -119,14 +121,14 @@ class GuardedDataPlane(DataPlane):
             return await self._predict_in_thread(model, payload)
         if not model.is_large(payload):
             return await model.predict(payload)
-        async with self._work.large():
+        async with self._work.large(model.seconds_for(payload)):
             return await model.predict(payload)
 
     async def _predict_in_thread(
         self, model: MLModel, payload: InferenceRequest
     ) -> InferenceResponse:
         """MLServer's runtimes work where they are called, and all else would wait for them."""
-        has_place = nullcontext() if has_few_rows(payload) else self._work.large()
+        has_place = nullcontext() if has_few_rows(payload) else self._work.large(_LONG_SECONDS)
         try:
             with model_context(model.settings):
                 async with has_place:

@@ -1,67 +1,57 @@
-"""Counts gRPC calls, under the names of MLServer's interceptor."""
+"""Counts gRPC calls, under the names of MLServer's interceptor.
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+An interceptor is asked anew for each call, which takes as long as the answer of a small
+forest; here each method is wrapped once.
+"""
+
+from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import Any
 
 import grpc
-from grpc import aio
 
 from mlserver_forest.serving.metrics import Metrics
 
 Behaviour = Callable[[Any, Any], Any]
 
 
-class CountingInterceptor(aio.ServerInterceptor):
-    """Each method's handler, wrapped once.
+def count_calls(servicer: Any, service: Any, metrics: Metrics) -> None:
+    """Have each method of a servicer counted.
 
-    MLServer's interceptor (1.7.1) wraps it anew at each call and looks its metrics up.
+    Args:
+        servicer: is changed.
+        service: its descriptor (protobuf's).
+        metrics: counts.
     """
+    for method in service.methods:
+        behaviour = getattr(servicer, method.name)
+        counted = _counted_stream if method.server_streaming else _counted
+        setattr(
+            servicer, method.name, counted(behaviour, (service.full_name, method.name), metrics)
+        )
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._wrapped: dict[str, Any] = {}
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
-    ) -> Any:
-        method: str = handler_call_details.method
-        if method not in self._wrapped:
-            handler = await continuation(handler_call_details)
-            if handler is None:  # There is no such method; names that clients make up are not kept.
-                return None
-            self._wrapped[method] = self._wrap(handler, method)
-        return self._wrapped[method]
+def _counted(behaviour: Behaviour, names: tuple[str, str], metrics: Metrics) -> Behaviour:
+    async def call(request: Any, context: Any) -> Any:
+        started = perf_counter()
+        try:
+            return await behaviour(request, context)
+        finally:
+            metrics.called("UNARY", *names, _code(context), perf_counter() - started)
 
-    def _wrap(self, handler: Any, path: str) -> Any:
-        _, service, method = path.split("/")
-        if handler.stream_stream:
-            behaviour = self._counted_stream(handler.stream_stream, service, method)
-            return handler._replace(stream_stream=behaviour)
-        return handler._replace(unary_unary=self._counted(handler.unary_unary, service, method))
+    return call
 
-    def _counted(self, behaviour: Behaviour, service: str, method: str) -> Behaviour:
-        async def call(request: Any, context: Any) -> Any:
-            started = perf_counter()
-            try:
-                return await behaviour(request, context)
-            finally:
-                seconds = perf_counter() - started
-                self._metrics.called("UNARY", service, method, _code(context), seconds)
 
-        return call
+def _counted_stream(behaviour: Behaviour, names: tuple[str, str], metrics: Metrics) -> Behaviour:
+    async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
+        started = perf_counter()
+        try:
+            async for response in behaviour(requests, context):
+                yield response
+        finally:
+            metrics.called("BIDI_STREAMING", *names, _code(context), perf_counter() - started)
 
-    def _counted_stream(self, behaviour: Behaviour, service: str, method: str) -> Behaviour:
-        async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
-            started = perf_counter()
-            try:
-                async for response in behaviour(requests, context):
-                    yield response
-            finally:
-                seconds = perf_counter() - started
-                self._metrics.called("BIDI_STREAMING", service, method, _code(context), seconds)
-
-        return call
+    return call
 
 
 def _code(context: Any) -> str:

@@ -10,7 +10,7 @@ from mlserver_forest.serving.media_types import MediaType
 from mlserver_forest.serving.models import Served
 from mlserver_forest.serving.one_row import OneRow, one_row
 from mlserver_forest.serving.payloads import Plan, Wanted, decode_request, plan_of
-from mlserver_forest.serving.work import Work, encoded, has_few_rows, is_large, run
+from mlserver_forest.serving.work import Work, encoded, has_few_rows, is_large, run, seconds_for
 
 # Clients send the same few headers again and again.
 _MOST_KEPT = 256
@@ -62,7 +62,7 @@ class Invocations:
         request.model = model.name
         terms = self._terms_of(request, model)
         if is_large(len(request.body)):
-            async with self._work.large():
+            async with self._work.large(seconds_for(len(request.body))):
                 return await self._invoke_in_threads(request, terms, model)
         if terms.may_expand:
             return await self._invoke_in_threads(request, terms, model)

@@ -116,6 +116,7 @@ class Server:
             cloudwatch,
             models,
             environment.shutdown_delay_seconds,
+            self._n_workers,
         )
 
     def open(self) -> None:

@@ -4,7 +4,6 @@ It forks the workers from a process that has the model already, so that they sha
 memory; replaces one that dies; kills and replaces one whose event loop stands still.
 """
 
-import os
 import random
 import signal
 import socket
@@ -82,6 +81,11 @@ class _Arbiter(Arbiter):
 
     SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
+    def spawn_workers(self) -> None:
+        """All at once: gunicorn waits between them, and the first would get all connections."""
+        for _ in range(self.num_workers - len(self.WORKERS)):
+            self.spawn_worker()
+
     def stop(self, graceful: bool = True) -> None:
         self.app.board.say_goodbye()
         super().stop(graceful)
@@ -107,7 +111,6 @@ class _Worker:
         for name in _INHERITED_SIGNALS:
             signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
         random.seed()
-        self.tmp.sit_down(os.getpid())
         try:
             self._work(self.tmp)
         except ForestError as error:

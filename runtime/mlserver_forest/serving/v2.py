@@ -7,7 +7,7 @@ from mlserver.handlers import DataPlane
 from mlserver_forest.serving.asgi import Request, Response
 from mlserver_forest.serving.routes import Methods
 from mlserver_forest.serving.v2_infer import decode_infer, encode_infer, new_id
-from mlserver_forest.serving.work import Work, encoded, is_large, run
+from mlserver_forest.serving.work import Work, encoded, is_large, run, seconds_for
 
 # The binary tensor extension: how much of the body is JSON.
 _HEADER_LENGTH = b"inference-header-content-length"
@@ -33,7 +33,7 @@ class V2Routes:
 
     async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
         if is_large(len(request.body)):
-            async with self._work.large():
+            async with self._work.large(seconds_for(len(request.body))):
                 return await self._infer_in_threads(request, name, version)
         inference = decode_infer(request.take_body(), *_described(request))
         inference.request.id = inference.request.id or new_id()

@@ -13,6 +13,7 @@ import grpc
 from grpc import aio
 from mlserver.errors import MLServerError
 from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc import model_repository_pb2
 from mlserver.grpc.converters import (
     ModelMetadataResponseConverter,
     RepositoryIndexResponseConverter,
@@ -26,9 +27,9 @@ from mlserver.types import RepositoryIndexRequest
 
 from mlserver_forest.errors import ForestError
 from mlserver_forest.serving import triton_stream, v2_messages
-from mlserver_forest.serving.grpc_calls import CountingInterceptor
+from mlserver_forest.serving.grpc_calls import count_calls
 from mlserver_forest.serving.metrics import Metrics
-from mlserver_forest.serving.work import Work, run
+from mlserver_forest.serving.work import Work, run, seconds_for
 
 logger = logging.getLogger(__name__)
 
@@ -83,15 +84,17 @@ class GRPCServer:
 
     async def start(self) -> None:
         """Open the port, which other workers have open too, and serve."""
-        server = aio.server(
-            interceptors=[CountingInterceptor(self._metrics)],
-            options=self._options,
-            maximum_concurrent_rpcs=_MOST_CALLS,
-        )
+        server = aio.server(options=self._options, maximum_concurrent_rpcs=_MOST_CALLS)
         service = _InferenceService(self._data_plane, self._handlers, self._work)
+        repository = _RepositoryService(self._handlers)
+        for servicer, module, name in (
+            (service, pb, "GRPCInferenceService"),
+            (repository, model_repository_pb2, "ModelRepositoryService"),
+        ):
+            count_calls(servicer, module.DESCRIPTOR.services_by_name[name], self._metrics)
         add_GRPCInferenceServiceServicer_to_server(service, server)
         triton_stream.add_to_server(service.ModelStreamInfer, server)
-        add_ModelRepositoryServiceServicer_to_server(_RepositoryService(self._handlers), server)
+        add_ModelRepositoryServiceServicer_to_server(repository, server)
         server.add_insecure_port(self._address)
         await server.start()
         self._server = server
@@ -149,10 +152,11 @@ class _InferenceService(InferenceServicer):
     async def _infer(self, request: Any) -> Any:
         raw = bool(request.raw_input_contents)
         name, version = request.model_name, request.model_version or None
-        if request.ByteSize() <= _LARGE:
+        n_bytes = request.ByteSize()
+        if n_bytes <= _LARGE:
             response = await self._models.infer(v2_messages.request_from(request), name, version)
             return v2_messages.message_from(response, raw)
-        async with self._work.large():
+        async with self._work.large(seconds_for(n_bytes)):
             payload = await run(v2_messages.request_from, request)
             response = await self._models.infer(payload, name, version)
             return await run(v2_messages.message_from, response, raw)

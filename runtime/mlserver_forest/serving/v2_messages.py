@@ -98,7 +98,8 @@ def _input(tensor: Any, place: str, raw: bytes | None) -> tuple[Fields, Any]:
         "datatype": tensor.datatype,
         "parameters": _parameters(tensor.parameters, f"{place}.parameters"),
     }
-    found = [field.name for field, _ in tensor.contents.ListFields()]
+    has_contents = tensor.HasField("contents")
+    found = [field.name for field, _ in tensor.contents.ListFields()] if has_contents else []
     if raw is None:
         return fields, _typed(tensor, shape, found)
     if found:
@@ -139,6 +140,8 @@ def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
 
 
 def _parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
+    if not parameters:
+        return None
     values = {name: _value(parameter) for name, parameter in parameters.items()}
     return checked_parameters(values, place)
 

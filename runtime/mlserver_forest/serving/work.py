@@ -15,6 +15,8 @@ from mlserver_forest.serving.admission import Admission
 # Bodies above this leave the event loop; decoding this much takes about a millisecond.
 _LARGE_BODY = 1 << 16
 _FEW_ROWS = 1000
+# Of CSV against a forest of a hundred deep trees.
+_SECONDS_PER_BYTE = 3e-8
 
 # Whether the request that is being answered has its place; its threads see the same.
 _is_counted: ContextVar[bool] = ContextVar("is_counted", default=False)
@@ -23,6 +25,11 @@ _is_counted: ContextVar[bool] = ContextVar("is_counted", default=False)
 def is_large(n_bytes: int) -> bool:
     """Whether work on a body of this length would keep other requests waiting."""
     return n_bytes > _LARGE_BODY
+
+
+def seconds_for(n_bytes: int) -> float:
+    """How long the work on a body of this length may take, to the order of magnitude."""
+    return n_bytes * _SECONDS_PER_BYTE
 
 
 def has_few_rows(request: InferenceRequest) -> bool:
@@ -63,8 +70,11 @@ class Work:
         self._timeout_seconds = timeout_seconds
 
     @asynccontextmanager
-    async def large(self) -> AsyncIterator[None]:
+    async def large(self, seconds: float) -> AsyncIterator[None]:
         """Do a large request's work; within it, a second call changes nothing.
+
+        Args:
+            seconds: that it may take, roughly.
 
         An answer that takes too long is given up; a thread that works on it ends at its
         next block.
@@ -77,7 +87,7 @@ class Work:
             return
         if asyncio.current_task() is None:  # A request that was answered on the spot so far.
             await asyncio.sleep(0)
-        with self._admission.place():
+        with self._admission.place(seconds):
             token = _is_counted.set(True)
             given_up = giving_up.begin()
             try:

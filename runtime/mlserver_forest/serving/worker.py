@@ -37,6 +37,7 @@ DRAIN_SECONDS = 20
 _QUICK_SECONDS = 4
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 1
+_OTHERS_SECONDS = 1.0
 # Threads for large requests, and for what is done beside them.
 _N_THREADS = PLACES + 2
 # Of threads beside the event loop, so that the system runs the loop first.
@@ -59,6 +60,7 @@ class Service:
         cloudwatch: is flushed once a minute, if given.
         models: with ``restore``, for those that an earlier worker had loaded.
         shutdown_delay_seconds: between SIGTERM and the end of accepting.
+        n_workers: how many there should be.
     """
 
     application: Application
@@ -69,6 +71,7 @@ class Service:
     cloudwatch: CloudWatchMetrics | None
     models: Models
     shutdown_delay_seconds: float
+    n_workers: int
 
 
 class Worker:
@@ -112,6 +115,7 @@ class Worker:
         self._tick()
         if self._service.grpc:
             await self._service.grpc.start()
+        await self._wait_for_the_others()
         listener = Listener(self._socket, self._connection_factory(), self._state, self._seat)
         listener.start()
         while not self._is_told.is_set():
@@ -122,6 +126,14 @@ class Worker:
         ticking = loop.create_task(self._tick_on())
         await self._end(listener)
         ticking.cancel()
+
+    async def _wait_for_the_others(self) -> None:
+        """Accept when all can, for a connection stays where it was accepted."""
+        self._seat.sit_down(os.getpid())
+        deadline = monotonic() + _OTHERS_SECONDS
+        board, n_workers = self._seat.board, self._service.n_workers
+        while board.n_ready() < n_workers and monotonic() < deadline:  # noqa: ASYNC110  # no event
+            await asyncio.sleep(_OTHERS_SECONDS / 200)
 
     def _connection_factory(self) -> Callable[[Listener], Connection]:
         config = uvicorn.Config(

@@ -62,7 +62,7 @@ def measured(name, model, n_workers, folder):
         server.wait_until_ready()
         pids = tree(server.process.pid)
         before = {pid: cpu_seconds(pid) for pid in pids}
-        drivers.wrk(server, csv(model.rows[:2_000]), 24, 2, folder)
+        drivers.wrk(server, csv(model.rows[:2_000]), 3 * n_workers, 2, folder)
         n_busy = sum(cpu_seconds(pid) - before[pid] > BUSY for pid in pids)
         pss, anonymous = (pss_megabytes(pids[0], field) for field in ("Pss", "Pss_Anon"))
         return Memory(pss, anonymous, len(pids), n_busy)
