@@ -12,6 +12,7 @@ PACKAGE = Path(mlserver_forest.__file__).parent
 LAYERS = {
     "errors": 0,
     "giving_up": 0,
+    "compilation": 0,
     "environment": 1,
     "schema": 1,
     "schema_metadata": 2,

@@ -6,7 +6,6 @@ feature, and the outputs: ``predict``, with ``predict_proba`` for a classifier, 
 the order of the probability columns, in the parameters of ``predict``.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -31,7 +30,6 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP64": np.dtype(np.float64),
 }
 
-_FEW_VALUES = 256
 _NAMES_SHOWN = 8
 _LONGEST_NAME = 100
 
@@ -153,7 +151,7 @@ class Schema:
         else:
             with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
                 x = np.ascontiguousarray(values, dtype=self.dtype)
-        if _are_finite(x):
+        if np.isfinite(x).all():
             return x
         faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
         if faulty.any():
@@ -231,15 +229,6 @@ class Schema:
             for name, columns in self.score_columns.items()
         ]
         return [predict, *scores]
-
-
-def _are_finite(x: NDArray[Any]) -> bool:
-    """Whether no value is infinite or missing; of few, the sum of squares tells it sooner."""
-    if x.size <= _FEW_VALUES:
-        flat = x.reshape(-1)
-        if math.isfinite(flat.dot(flat)):
-            return True
-    return bool(np.isfinite(x).all())
 
 
 def _shown(name: str) -> str:

@@ -156,7 +156,7 @@ def test_ping_is_answered_while_a_large_body_is(start_serve, model_dir):
     answers = []
 
     def send():
-        answers.append(invoke(server, (ROW + "\n") * 500_000))
+        answers.append(invoke(server, (ROW + "\n") * 2_000_000))
         done.set()
 
     thread = threading.Thread(target=send)
@@ -166,7 +166,7 @@ def test_ping_is_answered_while_a_large_body_is(start_serve, model_dir):
         assert httpx.get(server.url + "/ping", timeout=2).status_code == 200
         pings += 1
     thread.join()
-    assert answers[0].text == "virginica\n" * 500_000
+    assert answers[0].text == "virginica\n" * 2_000_000
     assert pings > 5
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from mlserver_forest.forest.compilation import compiled
+from mlserver_forest.compilation import compiled
 
 
 @compiled

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
+from mlserver_forest.compilation import compiled
 from mlserver_forest.forest.blocks import fill_block, fill_row
-from mlserver_forest.forest.compilation import compiled
 from mlserver_forest.forest.nodes import LANES
 from mlserver_forest.forest.quick_scorer import find_leaves, rule_out
 from mlserver_forest.forest.walk import walk_block, walk_eight_trees

@@ -20,15 +20,15 @@ from mlserver_forest.forest.nodes import NARROW, WIDE, Width
 if TYPE_CHECKING:
     from mlserver_forest.forest.forest import Forest
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parent.parent
 
 
 class ShippedCacheLocator(InTreeCacheLocator):
-    """The ``__pycache__`` folder of this package, for this package's functions alone."""
+    """The ``__pycache__`` folder beside a module, for this package's functions alone."""
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Any:
-        return cls(py_func, py_file) if Path(py_file).parent == _PACKAGE else None
+        return cls(py_func, py_file) if Path(py_file).is_relative_to(_PACKAGE) else None
 
 
 # The dtypes of the features and sums, and the width of the nodes, of what can be packed.

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from mlserver_forest.forest.compilation import compiled
+from mlserver_forest.compilation import compiled
 from mlserver_forest.forest.nodes import CATEGORICAL, LANES, MISSING_RIGHT
 
 _MOST_LEAVES = 32

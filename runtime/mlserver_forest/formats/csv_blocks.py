@@ -6,8 +6,12 @@ next block begins where its last record ended. So a block always begins with a r
 
 import csv
 from collections.abc import Iterator
+from typing import Any
+
+from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats import csv_kernel
 from mlserver_forest.formats.matrix import MOST_UNNAMED_COLUMNS, Body
 from mlserver_forest.schema import Schema
 
@@ -17,6 +21,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # A row is shorter, whatever the model's width is where it names no features.
 _ROW_BYTES = 2**18
 _FIELD_BYTES = 64
+# An empty line is a row of one missing value, and not a row where there are more.
+_FEWEST_COLUMNS = 2
 
 
 class CsvBlocks:
@@ -50,18 +56,35 @@ class CsvBlocks:
         """All rows, judged by those that were taken so far, and a few more."""
         return n_rows * self._end * 33 // (self._position * 32)
 
+    def plain(self) -> NDArray[Any] | None:
+        """The numbers of the next whole lines, which are skipped, if they are all plain.
+
+        Returns:
+            (n_lines, n_features) in the dtype of the schema, or None.
+        """
+        width, stop = self._schema.n_features, self._lines_end()
+        if width < _FEWEST_COLUMNS or stop <= self._position:
+            return None
+        numbers = csv_kernel.parse(self._body, self._position, stop, width, self._schema.dtype)
+        if numbers is not None:
+            self._position = stop
+            self._n_lines += len(numbers)
+        return numbers
+
     def lines(self) -> bytes:
         """The next whole lines; none where the next one is longer than a block."""
-        stop = self._position + BLOCK_BYTES
-        if stop >= self._end:
-            return bytes(self._body[self._position : self._end])
-        newline = self._body.rfind(b"\n", self._position, stop)
-        return bytes(self._body[self._position : newline + 1])
+        return bytes(memoryview(self._body)[self._position : self._lines_end()])
 
     def skip(self, lines: bytes, n_lines: int) -> None:
         """Go on behind lines that are no part of a longer record."""
         self._position += len(lines)
         self._n_lines += n_lines
+
+    def _lines_end(self) -> int:
+        stop = self._position + BLOCK_BYTES
+        if stop >= self._end:
+            return self._end
+        return self._body.rfind(b"\n", self._position, stop) + 1 or self._position
 
     def records(self) -> Iterator[list[str]]:
         """The records that begin within the next block.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats import csv_kernel
 from mlserver_forest.formats.csv_blocks import BLOCK_BYTES, CsvBlocks
 from mlserver_forest.formats.csv_numbers import PlainNumbers
 from mlserver_forest.formats.matrix import Body, Matrix, check_expansion
@@ -23,6 +24,8 @@ from mlserver_forest.formats.predictions import Block, Predictions
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
 
+# From here on the kernel is faster than Python; measured at 4 and 28 columns.
+_MANY_BYTES = 256
 _QUOTED = ',"\r\n'
 # About 300 KB of probabilities.
 _BLOCK_CELLS = 2**14
@@ -44,6 +47,10 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
         InvalidInput: naming row and column, what came and what was expected.
     """
     has_header = bool(parameters) and _has_header(parameters)
+    if _MANY_BYTES <= len(body) <= BLOCK_BYTES and not has_header and schema.n_features > 1:
+        plain = csv_kernel.parse(body, 0, len(body), schema.n_features, schema.dtype)
+        if plain is not None:
+            return schema.conform(plain)
     if len(body) <= BLOCK_BYTES and not has_header and not body.isspace():
         values = PlainNumbers(schema.n_features or _commas(body) + 1).parse(body)
         if values is not None:
@@ -188,12 +195,14 @@ def _values(
     """
     plain = PlainNumbers(sent.n_features)
     while not blocks.is_finished:
-        lines = blocks.lines()
-        values = plain.parse(lines)
+        values = blocks.plain()
         if values is None:
-            values = _read_fields(blocks.records(), schema, sent, n_before)
-        else:
-            blocks.skip(lines, len(values))
+            lines = blocks.lines()
+            values = plain.parse(lines)
+            if values is None:
+                values = _read_fields(blocks.records(), schema, sent, n_before)
+            else:
+                blocks.skip(lines, len(values))
         n_before += len(values)
         yield values
 

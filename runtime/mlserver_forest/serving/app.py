@@ -10,6 +10,7 @@ import orjson
 from mlserver.errors import MLServerError
 
 from mlserver_forest.errors import (
+    ForestError,
     InvalidArtifact,
     InvalidInput,
     NotAcceptable,
@@ -112,9 +113,14 @@ class Application:
         """Answer a request whose body is there, and whose turn has come."""
         return await self._guarded(request, self._answer_soon(request, turn))
 
-    async def refuse(self, request: Request) -> Response:
-        """Answer a large request whose body is not wanted, for want of a place."""
-        return await self._guarded(request, self._refuse(request))
+    def refusal(self, request: Request, length: int) -> Response | None:
+        """Why a large body of this length is not worth reading, if it is not."""
+        try:
+            self._limit(request).check_head(request.headers)
+            self._check_place(request, length)
+        except (ForestError, MLServerError) as error:
+            return _echoing(self._explain(error, request), request)
+        return None
 
     async def finish(self, request: Request, response: Response, send: Send) -> None:
         """Send an answer, and count it; of one that breaks off, Uvicorn ends the connection."""
@@ -155,9 +161,7 @@ class Application:
 
     async def _read_and_answer(self, request: Request, receive: Receive) -> Response:
         body = BoundedBody(receive, request.headers, self._limit(request))
-        length = body.announced
-        if request.takes_rows and is_large(length) and self._admission.is_full(seconds_for(length)):
-            self._admission.refuse()
+        self._check_place(request, body.announced)
         if request.match is not None:
             request.body = await body.read()
         return await self._answer(request)
@@ -170,9 +174,9 @@ class Application:
         limit.check(len(request.body))
         return await self._answer(request)
 
-    async def _refuse(self, request: Request) -> Response:
-        self._limit(request).check_head(request.headers)
-        self._admission.refuse()
+    def _check_place(self, request: Request, length: int) -> None:
+        if request.takes_rows and is_large(length) and self._admission.is_full(seconds_for(length)):
+            self._admission.refuse()
 
     async def _answer(self, request: Request) -> Response:
         match = request.match

@@ -10,13 +10,14 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.asgi import Receive, Request, Response, Scope, Send
 from mlserver_forest.serving.connection_state import ConnectionState
 from mlserver_forest.serving.cycles import make_cycle, target_of
-from mlserver_forest.serving.discarding import Discarding
+from mlserver_forest.serving.rest_of_body import RestOfBody
 from mlserver_forest.serving.stepped import Stepped
-from mlserver_forest.serving.work import is_large, seconds_for
+from mlserver_forest.serving.work import is_large
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -51,10 +52,11 @@ class Connection(HttpToolsProtocol):
         self._on_end = on_end
         self.since = self.loop.time()
         self.is_receiving = False
-        # The body of a request that will be answered on the spot.
-        self._body: bytes | None = None
-        # The bytes that are still to come of a body that was refused.
-        self._refused = 0
+        # The request that will be answered when its body is there, and what is there of it.
+        self._request: Request | None = None
+        self._body: Body = b""
+        # The bytes that are still to come of a large body.
+        self._missing = 0
 
     @property
     def is_answering(self) -> bool:
@@ -69,20 +71,20 @@ class Connection(HttpToolsProtocol):
         self.since = self.loop.time()
         self._state.turn.count(self.loop)
         super().data_received(data)
-        if self._refused:
-            Discarding(self, self._refused, self._state.waste)
-        elif self._body is not None:  # The rest of the request is still to come.
-            body, self._body = self._body, None
+        if self._missing:
+            self._read_on()
+        elif self._request is not None:  # The rest of a small request is still to come.
+            self._request, body = None, self._body
             self._begin_cycle()
-            self.on_body(body)
+            self.on_body(bytes(body))
 
-    def go_on(self, data: bytes) -> None:
-        """With a new request: the body of the last was discarded."""
-        self._refused = 0
+    def go_on(self) -> None:
+        """The large body is there, or dropped."""
+        self._missing = 0
         self.is_receiving = False
+        if self._request is not None:
+            self._respond()
         self.parser = httptools.HttpRequestParser(self)
-        if data:
-            self.data_received(data)
 
     def on_message_begin(self) -> None:
         self.is_receiving = True
@@ -92,54 +94,65 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         headers = dict(self.headers)
-        if not headers.keys().isdisjoint(_NEEDS_ASGI) or self.is_answering:
+        path, query = target_of(self.url)
+        length = int(headers.get(b"content-length", b"0"))
+        self._body = b""
+        needs_asgi = not headers.keys().isdisjoint(_NEEDS_ASGI) or self.is_answering
+        if needs_asgi or (self._application.passes_on(path) and not is_large(length)):
             self._begin_cycle()
             return
-        length = int(headers.get(b"content-length", b"0"))
-        if is_large(length) and self._state.is_full(seconds_for(length)):
-            self._refused = length
-            request = self._begin()
-            self._answer(request, self._application.refuse(request))
-        else:
-            self._body = b""
+        method = self.parser.get_method().decode("ascii")
+        self._request = self._application.begin(method, path, query, self.headers)
+        if is_large(length):
+            self._missing = length
+            refusal = self._application.refusal(self._request, length)
+            if refusal is not None:
+                self._finish(self._request, refusal)
+                self._request = None
 
     def on_body(self, body: bytes) -> None:
-        if self._refused:
-            self._refused -= len(body)
-        elif self._body is None:
-            super().on_body(body)
-        else:
+        if self._missing:
+            self._missing -= len(body)
+        if self._request is not None:
             self._body += body
+        elif self.is_answering:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.is_receiving = False
-        if self._body is None:
-            if self.is_answering:
-                super().on_message_complete()
-            return
-        body, self._body = self._body, None
-        if self._application.passes_on(target_of(self.url)[0]):
-            self._begin_cycle()
-            self.on_body(body)
+        if self._request is not None:
+            self._respond()
+        elif self.is_answering:
             super().on_message_complete()
-        else:
-            request = self._begin()
-            request.body = body
-            self._answer(request, self._application.respond(request, self._state.turn))
 
-    def _begin(self) -> Request:
-        path, query = target_of(self.url)
-        method = self.parser.get_method().decode("ascii")
-        return self._application.begin(method, path, query, self.headers)
+    def _read_on(self) -> None:
+        """Read the rest of a large body without the parser."""
+        if self._request is None:
+            RestOfBody(self, self._missing, self._state.waste, is_wanted=False)
+            return
+        # Memory is taken as the body comes: the system gives it page by page.
+        body = bytearray(len(self._body) + self._missing)
+        body[: len(self._body)] = self._body
+        self._body = body
+        RestOfBody(self, self._missing, body, is_wanted=True)
+
+    def _respond(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            request.body, self._body = self._body, b""
+            self._answer(request, self._application.respond(request, self._state.turn))
 
     def _answer(self, request: Request, response: Coroutine[Any, Any, Response]) -> None:
         """On the spot, as far as that goes."""
         answer = Stepped(response)
         if answer.is_done and isinstance(answer.result.body, bytes):
-            self._write(answer.result, answer.result.body, request.method)
-            self._application.end(request, answer.result.status)
+            self._finish(request, answer.result)
         else:
             self._go_on(request, answer)
+
+    def _finish(self, request: Request, response: Response) -> None:
+        self._write(response, cast(bytes, response.body), request.method)
+        self._application.end(request, response.status)
 
     def on_response_complete(self) -> None:
         """As Uvicorn does it, without a timer for each answer; ``Listener`` ends idle ones."""

@@ -1,7 +1,6 @@
 """What the connections of a worker share."""
 
 import asyncio
-from collections.abc import Callable
 from time import perf_counter
 
 from uvicorn.server import ServerState
@@ -44,13 +43,11 @@ class ConnectionState(ServerState):
     Attributes:
         is_leaving: whether each answer should be its connection's last.
         turn: of the event loop.
-        is_full: whether a large request of so many seconds would not be admitted.
         waste: where bodies go that are not wanted.
     """
 
-    def __init__(self, is_full: Callable[[float], bool]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.is_leaving = False
         self.turn = Turn()
-        self.is_full = is_full
         self.waste = bytearray(_WASTE_BYTES)

@@ -15,6 +15,7 @@ from mlserver_forest import __version__
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.forest.threads import KernelThreads
+from mlserver_forest.formats import csv_kernel
 from mlserver_forest.model import ForestModel, schema_of
 from mlserver_forest.serving import media_types, outputs
 from mlserver_forest.serving.admission import Admission
@@ -109,7 +110,6 @@ class Server:
         self._models = models
         self._service = Service(
             application,
-            admission,
             grpc,
             data_plane,
             metrics,
@@ -126,6 +126,7 @@ class Server:
             InvalidArtifact: if the model fails to load.
             InvalidEnvironment: if the port was taken meanwhile.
         """
+        csv_kernel.warm_up()
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._environment.model_dir))
         # What is here now stays: the collector is done in milliseconds, and the workers

@@ -19,7 +19,7 @@ from typing import NoReturn
 import uvicorn
 import uvloop
 
-from mlserver_forest.serving.admission import PLACES, Admission
+from mlserver_forest.serving.admission import PLACES
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.board import Seat
 from mlserver_forest.serving.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
@@ -53,7 +53,6 @@ class Service:
 
     Attributes:
         application: answers HTTP.
-        admission: knows how much is being answered.
         grpc: answers gRPC, where there is a port for it.
         data_plane: is told when the worker is about to leave.
         metrics: counts, from now on in the worker's own region.
@@ -64,7 +63,6 @@ class Service:
     """
 
     application: Application
-    admission: Admission
     grpc: GRPCServer | None
     data_plane: GuardedDataPlane
     metrics: Metrics
@@ -88,7 +86,7 @@ class Worker:
         self._socket = listener
         self._seat = seat
         self._supervisor = os.getppid()
-        self._state = ConnectionState(service.admission.is_full)
+        self._state = ConnectionState()
         self._is_told = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
         self._drain_seconds = DRAIN_SECONDS
