@@ -42,7 +42,8 @@ _OTHERS_SECONDS = 1.0
 _N_THREADS = PLACES + 2
 # Of threads beside the event loop, so that the system runs the loop first.
 _NICENESS = 5
-_M_ARENA_MAX = -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGEST_KEPT_BYTES = 16 << 20
 # A thread that works in Python gives way to the event loop after this, not after 5 ms.
 _SWITCH_SECONDS = 0.001
 
@@ -95,7 +96,7 @@ class Worker:
     def run(self) -> NoReturn:
         """Work until SIGTERM, SIGINT or SIGQUIT, or until the supervisor is gone."""
         sys.setswitchinterval(_SWITCH_SECONDS)
-        _share_arenas()
+        _keep_memory()
         self._service.metrics.write_to(self._seat.number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
@@ -190,13 +191,18 @@ class Worker:
             self._service.cloudwatch.flush()
 
 
-def _share_arenas() -> None:
-    """Have all threads take memory from the same two arenas.
+def _keep_memory() -> None:
+    """Have all threads take memory from the same two arenas, which keep some of it.
 
-    Each thread would keep one of its own (glibc, ``mallopt(3)``), with what it once needed.
+    Each thread would have an arena of its own, with all that it once needed, and the pages of
+    each body would be given back and taken anew: 1,300 page faults, 2 ms, for one of 6 MB
+    (measured). The numbers are glibc's (``mallopt(3)``).
     """
-    with suppress(AttributeError):  # Another C library than glibc.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+    with suppress(AttributeError):  # Another C library.
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES)
 
 
 def _step_back() -> None:
