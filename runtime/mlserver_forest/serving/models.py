@@ -16,6 +16,7 @@ from mlserver_forest.artifact import PICKLE_RUNTIMES
 from mlserver_forest.errors import ForestError, InvalidArtifact
 from mlserver_forest.model import schema_of
 from mlserver_forest.schema import Schema
+from mlserver_forest.serving.memory import give_memory_back
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.model_settings import settings_of
 from mlserver_forest.serving.remembered import RememberedModels
@@ -147,6 +148,7 @@ class Models:
         self._metrics.forget(name)
         # What was there before the first model is frozen, so that this takes milliseconds.
         gc.collect()
+        give_memory_back()
 
     async def restore(self) -> None:
         """Load what is remembered and not here: the worker that had it has died."""

@@ -1,7 +1,6 @@
 """A worker: one event loop that answers HTTP and gRPC until it is told to end."""
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
@@ -27,6 +26,7 @@ from mlserver_forest.serving.connection import Connection
 from mlserver_forest.serving.connection_state import ConnectionState
 from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.listener import Listener
+from mlserver_forest.serving.memory import keep_memory
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.models import Models
 from mlserver_forest.serving.sockets import refuse_newcomers
@@ -42,8 +42,6 @@ _OTHERS_SECONDS = 1.0
 _N_THREADS = PLACES + 2
 # Of threads beside the event loop, so that the system runs the loop first.
 _NICENESS = 5
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_LARGEST_KEPT_BYTES = 16 << 20
 # A thread that works in Python gives way to the event loop after this, not after 5 ms.
 _SWITCH_SECONDS = 0.001
 
@@ -96,7 +94,7 @@ class Worker:
     def run(self) -> NoReturn:
         """Work until SIGTERM, SIGINT or SIGQUIT, or until the supervisor is gone."""
         sys.setswitchinterval(_SWITCH_SECONDS)
-        _keep_memory()
+        keep_memory()
         self._service.metrics.write_to(self._seat.number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
@@ -189,20 +187,6 @@ class Worker:
         if self._service.cloudwatch and now - self._flushed > INTERVAL_SECONDS:
             self._flushed = now
             self._service.cloudwatch.flush()
-
-
-def _keep_memory() -> None:
-    """Have all threads take memory from the same two arenas, which keep some of it.
-
-    Each thread would have an arena of its own, with all that it once needed, and the pages of
-    each body would be given back and taken anew: 1,300 page faults, 2 ms, for one of 6 MB
-    (measured). The numbers are glibc's (``mallopt(3)``).
-    """
-    with suppress(AttributeError):  # Another C library.
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES)
 
 
 def _step_back() -> None:

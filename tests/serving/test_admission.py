@@ -1,0 +1,94 @@
+"""What a worker takes on: so much, and from then on little, until it gets better."""
+
+from contextlib import ExitStack
+
+import pytest
+from mlserver.errors import MLServerError
+
+from mlserver_forest.serving import admission
+from mlserver_forest.serving.admission import PLACES, Admission
+
+LONG, SHORT = 1.0, 0.001
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class Turn:
+    def __init__(self, n_reads, seconds):
+        self.n_reads = n_reads
+        self._seconds = seconds
+
+    def seconds(self):
+        return self._seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(admission, "perf_counter", clock)
+    return clock
+
+
+def test_so_many_long_requests_have_a_place_and_no_more(clock):
+    admitted = Admission()
+    with ExitStack() as stack:
+        for _ in range(PLACES):
+            stack.enter_context(admitted.place(LONG))
+        with pytest.raises(MLServerError, match=f"{PLACES} large requests are being answered") as e:
+            stack.enter_context(admitted.place(LONG))
+        assert e.value.status_code == 503
+    clock.now += 2
+    assert not admitted.is_full(LONG)
+
+
+def test_short_ones_may_be_more(clock):
+    admitted = Admission()
+    with ExitStack() as stack:
+        for _ in range(4 * PLACES):
+            stack.enter_context(admitted.place(SHORT))
+        assert not admitted.is_full(SHORT)
+        assert admitted.is_full(LONG)
+
+
+def test_after_a_refusal_there_are_few_places_for_a_while(clock):
+    admitted = Admission()
+    with pytest.raises(MLServerError):
+        admitted.refuse()
+    with admitted.place(LONG):
+        assert admitted.is_full(LONG)
+        clock.now += 2
+        assert not admitted.is_full(LONG)
+
+
+def test_a_burst_of_small_requests_passes(clock):
+    admitted = Admission()
+    for _ in range(9):
+        admitted.check_turn(Turn(1000, 0.05))
+        clock.now += 0.01
+
+
+def test_small_requests_that_are_late_all_the_time_are_refused_until_none_is(clock):
+    admitted = Admission()
+    with pytest.raises(MLServerError, match="more requests than can be answered soon") as refused:
+        for _ in range(12):
+            clock.now += 0.01
+            admitted.check_turn(Turn(1000, 0.004))
+    assert refused.value.status_code == 503
+    admitted.check_turn(Turn(1000, 0.0005))
+    with pytest.raises(MLServerError):
+        admitted.check_turn(Turn(1000, 0.002))
+    clock.now += 1
+    admitted.check_turn(Turn(1000, 0.002))
+
+
+def test_on_a_slow_machine_few_requests_are_not_refused(clock):
+    admitted = Admission()
+    for _ in range(100):
+        clock.now += 0.05
+        admitted.check_turn(Turn(8, 0.05))
