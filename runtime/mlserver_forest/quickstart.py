@@ -110,7 +110,6 @@ def _serve(base_dir: Path) -> None:
     environment = replace(from_environ(), base_dir=base_dir)
     configure_logging(as_json=environment.json_logs)
     server = Server(environment)
-    server.open()
     settings = read_settings(environment.model_dir, trust_pickle=False)
     row = _sample_row(base_dir)
     call = {
@@ -123,6 +122,7 @@ def _serve(base_dir: Path) -> None:
     }
     click.echo(_HTTP_CALLS.format(**call), nl=False)
     click.echo(_GRPC_CALL.format(**call) if environment.grpc_port else "")
+    server.open()
     server.run()
 
 

@@ -120,12 +120,13 @@ class Server:
         )
 
     def open(self) -> None:
-        """Load the model, then let clients connect; who does is answered when ``run`` is called.
+        """Let clients connect, and load the model; they are answered when ``run`` is called.
 
         Raises:
             InvalidArtifact: if the model fails to load.
             InvalidEnvironment: if the port was taken meanwhile.
         """
+        listen(self._socket, _HTTP_PORT)
         csv_kernel.warm_up()
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._environment.model_dir))
@@ -133,7 +134,6 @@ class Server:
         # share it as long as nobody writes to it.
         gc.collect()
         gc.freeze()
-        listen(self._socket, _HTTP_PORT)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; does not come back."""
