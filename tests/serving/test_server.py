@@ -660,7 +660,7 @@ def test_a_v2_request_without_rows_is_answered_without_rows(start_serve, model_d
 
 
 def test_sigterm_does_not_wait_for_answers_that_were_given_up(start_serve, model_dir):
-    server = start_serve(model_dir, MODEL_SERVER_TIMEOUT="0.2").wait_until_ready()
+    server = start_serve(model_dir, MODEL_SERVER_TIMEOUT="0.02").wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8\n" * 1_500_000, CSV).status_code == 504
     code, _, err = server.stop()  # Fails after 30 s, as SageMaker would.
     assert (code, err) == (0, "")
