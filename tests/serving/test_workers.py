@@ -142,6 +142,32 @@ def test_models_that_were_loaded_are_there_again_when_their_worker_died(start_se
     assert answer.text == "virginica\n"
 
 
+def test_loading_many_models_again_is_no_hanging(start_serve, model_dir):
+    """It takes longer than a worker may stand still, and the event loop goes on meanwhile."""
+    server = start_serve(
+        model_dir, SAGEMAKER_MULTI_MODEL="true", FOREST_WORKER_TIMEOUT="1"
+    ).wait_until_ready()
+    n_models = 500
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        for n in range(n_models):
+            document = {"model_name": f"m{n}", "url": str(model_dir)}
+            assert client.post("/models", json=document).status_code == 200
+    (victim,) = server.workers()
+    os.kill(victim, signal.SIGKILL)
+    tried = set()
+
+    def is_restored():
+        tried.update(set(server.workers()) - {victim})
+        try:
+            url = f"{server.url}/models/m{n_models - 1}/invoke"
+            return httpx.post(url, content=ROW, headers=CSV, timeout=0.2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(is_restored, seconds=60)
+    assert len(tried) == 1
+
+
 def test_workers_share_one_copy_of_the_model(two_workers, model_dir):
     """The mapped file's pages are the same for all, and none has a copy of its own."""
     until(lambda: len(two_workers.workers()) == 2)

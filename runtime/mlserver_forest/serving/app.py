@@ -125,7 +125,8 @@ class Application:
     async def finish(self, request: Request, response: Response, send: Send) -> None:
         """Send an answer, and count it; of one that breaks off, Uvicorn ends the connection."""
         reply = Reply(send)
-        await self._guarded(request, reply.send(response))
+        with suppress(Disconnected):
+            await self._guarded(request, reply.send(response))
         self.end(request, reply.status)
 
     def end(self, request: Request, status: int) -> None:

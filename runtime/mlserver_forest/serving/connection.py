@@ -14,7 +14,7 @@ from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.asgi import Receive, Request, Response, Scope, Send
 from mlserver_forest.serving.connection_state import ConnectionState
-from mlserver_forest.serving.cycles import make_cycle, target_of
+from mlserver_forest.serving.cycles import make_cycle, target_of, while_there
 from mlserver_forest.serving.rest_of_body import RestOfBody
 from mlserver_forest.serving.stepped import Stepped
 from mlserver_forest.serving.work import is_large
@@ -78,10 +78,11 @@ class Connection(HttpToolsProtocol):
             self._begin_cycle()
             self.on_body(bytes(body))
 
-    def go_on(self) -> None:
+    def go_on(self, body: Body) -> None:
         """The large body is there, or dropped."""
         self._missing = 0
         self.is_receiving = False
+        self._body = body
         if self._request is not None:
             self._respond()
         self.parser = httptools.HttpRequestParser(self)
@@ -127,14 +128,9 @@ class Connection(HttpToolsProtocol):
 
     def _read_on(self) -> None:
         """Read the rest of a large body without the parser."""
-        if self._request is None:
-            RestOfBody(self, self._missing, self._state.waste, is_wanted=False)
-            return
-        # Memory is taken as the body comes: the system gives it page by page.
-        body = bytearray(len(self._body) + self._missing)
-        body[: len(self._body)] = self._body
-        self._body = body
-        RestOfBody(self, self._missing, body, is_wanted=True)
+        waste = self._state.waste if self._request is None else None
+        begun, self._body = self._body, b""
+        RestOfBody(self, begun, len(begun) + self._missing, waste)
 
     def _respond(self) -> None:
         request, self._request = self._request, None
@@ -196,11 +192,12 @@ class Connection(HttpToolsProtocol):
     def _go_on(self, request: Request, answer: Stepped[Response]) -> None:
         """Wait for an answer that takes a while, or send one that is long."""
         self.cycle = make_cycle(self, self._state, keep_alive=self._keeps_alive())
-        self.cycle.more_body = False
+        cycle = self.cycle
+        cycle.more_body = False
 
         async def finish(scope: Scope, receive: Receive, send: Send) -> None:
             response = answer.result if answer.is_done else await answer
-            await self._application.finish(request, response, send)
+            await self._application.finish(request, response, while_there(cycle, send))
 
         task = self.loop.create_task(self.cycle.run_asgi(cast(Any, finish)), context=answer.context)
         self.tasks.add(task)

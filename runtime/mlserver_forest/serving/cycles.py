@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from mlserver_forest.serving.asgi import Disconnected, Message, Send
 from mlserver_forest.serving.connection_state import ConnectionState
 
 
@@ -44,6 +45,21 @@ def make_cycle(
         keep_alive=keep_alive,
         on_response=connection.on_response_complete,
     )
+
+
+def while_there(cycle: RequestResponseCycle, send: Send) -> Send:
+    """A cycle's ``send`` that says when the client has left; Uvicorn's takes blocks for nobody.
+
+    Raises:
+        Disconnected: from what is returned, when it is awaited.
+    """
+
+    async def send_on(message: Message) -> None:
+        await send(message)
+        if cycle.disconnected:
+            raise Disconnected
+
+    return send_on
 
 
 def target_of(url: bytes) -> tuple[bytes, bytes]:

@@ -21,6 +21,7 @@ _QUIET_SECONDS = 0.5
 # How long a worker leaves a connection to one that has fewer.
 _POLITE_SECONDS = 0.001
 _AT_A_TIME = 64
+_SLACK = 16
 # Open files that are not connections: the model, sockets, pipes, gRPC's own.
 _OTHER_FILES = 64
 _NO_FILES_SECONDS = 0.05
@@ -96,13 +97,18 @@ class Listener:
 
     def _come(self) -> None:
         """Take connections, but leave them for a moment to a worker that has fewer."""
-        if self._n_connections > self._seat.board.fewest_connections():
+        if self._has_more_than_its_share():
             self._loop.remove_reader(self._socket)
             self._loop.call_later(_POLITE_SECONDS, self._come_again)
             return
         for _ in range(_AT_A_TIME):
-            if self._n_connections > self._seat.board.fewest_connections() or not self._accept():
+            if self._has_more_than_its_share() or not self._accept():
                 return
+
+    def _has_more_than_its_share(self) -> bool:
+        """Of a few connections each counts; of a thousand that come at once, some dozens do not."""
+        more = self._n_connections - self._seat.board.fewest_connections()
+        return more > self._n_connections // _SLACK
 
     def _come_again(self) -> None:
         """The others may hang, so take one in any case."""

@@ -7,6 +7,11 @@ with bytes unread is reset, and the client may never see the answer that it was 
 import asyncio
 from typing import Protocol
 
+from mlserver_forest.formats.matrix import Body
+
+_GROWTH = 8
+_FEWEST_BYTES = 1 << 17
+
 
 class Lender(Protocol):
     """The protocol whose transport is lent."""
@@ -17,37 +22,49 @@ class Lender(Protocol):
     def connection_lost(self, exc: Exception | None) -> None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
-    def go_on(self) -> None:
-        """The body is over."""
+    def go_on(self, body: Body) -> None:
+        """The body is over; empty, if it was not wanted."""
 
 
 class RestOfBody(asyncio.BufferedProtocol):
-    """Takes a transport until so many bytes have come, and none of the next request.
+    """Takes a transport until a body is complete, and none of the next request.
+
+    Memory is taken for at most eight times what has come, however much was announced.
 
     Args:
         lender: gets its transport back.
-        n_bytes: how many, at least 1.
-        buffer: where they go: the end of one that is as long or longer, or again and again
-            the same one where they are not wanted.
+        begun: what is there of the body.
+        n_bytes: of the whole body, more than those.
+        waste: where it goes, again and again, if it is not wanted.
     """
 
-    def __init__(self, lender: Lender, n_bytes: int, buffer: bytearray, *, is_wanted: bool) -> None:
+    def __init__(
+        self, lender: Lender, begun: Body, n_bytes: int, waste: bytearray | None = None
+    ) -> None:
         self._lender = lender
-        self._left = n_bytes
-        self._buffer = memoryview(buffer)
-        self._is_wanted = is_wanted
+        self._n_bytes = n_bytes
+        self._n_there = len(begun)
+        self._waste = waste
+        self._body = bytearray(begun)
         self._loop = asyncio.get_running_loop()
         self._lend(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer[-self._left :] if self._is_wanted else self._buffer[: self._left]
+        if self._waste is not None:
+            return memoryview(self._waste)[: self._n_bytes - self._n_there]
+        if self._n_there == len(self._body):
+            size = min(self._n_bytes, max(_GROWTH * self._n_there, _FEWEST_BYTES))
+            larger = bytearray(size)
+            larger[: self._n_there] = self._body
+            self._body = larger
+        return memoryview(self._body)[self._n_there :]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._lender.since = self._loop.time()
-        self._left -= nbytes
-        if not self._left:
+        self._n_there += nbytes
+        if self._n_there == self._n_bytes:
             self._lend(self._lender)
-            self._lender.go_on()
+            self._lender.go_on(self._body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lender.connection_lost(exc)

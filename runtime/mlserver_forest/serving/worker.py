@@ -56,7 +56,7 @@ class Service:
         data_plane: is told when the worker is about to leave.
         metrics: counts, from now on in the worker's own region.
         cloudwatch: is flushed once a minute, if given.
-        models: with ``restore``, for those that an earlier worker had loaded.
+        models: has what is loaded, and restores what an earlier worker had loaded.
         shutdown_delay_seconds: between SIGTERM and the end of accepting.
         n_workers: how many there should be.
     """
@@ -89,7 +89,7 @@ class Worker:
         self._is_told = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
         self._drain_seconds = DRAIN_SECONDS
-        self._flushed = self._swept = monotonic()
+        self._flushed = monotonic()
 
     def run(self) -> NoReturn:
         """Work until SIGTERM, SIGINT or SIGQUIT, or until the supervisor is gone."""
@@ -108,8 +108,9 @@ class Worker:
         loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
+        # From now on until the end: loading what an earlier worker had may take a while.
+        ticking = loop.create_task(self._tick())
         await self._service.models.restore()
-        self._tick()
         if self._service.grpc:
             await self._service.grpc.start()
         await self._wait_for_the_others()
@@ -117,10 +118,8 @@ class Worker:
         listener.start()
         while not self._is_told.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_told.wait(), _TICK_SECONDS)
-            self._tick()
+                await asyncio.wait_for(self._is_told.wait(), _SWEEP_SECONDS)
             self._sweep(listener)
-        ticking = loop.create_task(self._tick_on())
         await self._end(listener)
         ticking.cancel()
 
@@ -165,27 +164,20 @@ class Worker:
         if self._service.cloudwatch:
             self._service.cloudwatch.flush()
 
-    async def _tick_on(self) -> None:
+    async def _tick(self) -> None:
+        """Show that the event loop runs, and see that the supervisor is there."""
         while True:
-            self._tick()
+            self._seat.notify()
+            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            if os.getppid() != self._supervisor:  # It was killed; nobody will come after us.
+                self._leave(signal.SIGQUIT)
             await asyncio.sleep(_TICK_SECONDS)
-
-    def _tick(self) -> None:
-        """Show that the event loop runs."""
-        self._seat.notify()
-        date = formatdate(usegmt=True).encode()
-        self._state.default_headers = [(b"date", date)]
-        if os.getppid() != self._supervisor:  # It was killed, and nobody will come after us.
-            self._leave(signal.SIGQUIT)
 
     def _sweep(self, listener: Listener) -> None:
         """What is done now and then."""
-        now = monotonic()
-        if now - self._swept > _SWEEP_SECONDS:
-            self._swept = now
-            listener.end_idle()
-        if self._service.cloudwatch and now - self._flushed > INTERVAL_SECONDS:
-            self._flushed = now
+        listener.end_idle()
+        if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
+            self._flushed = monotonic()
             self._service.cloudwatch.flush()
 
 
