@@ -1,6 +1,7 @@
 """The kernel takes plain lines only, and reads them as Python's float() does, to the last bit."""
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -87,3 +88,27 @@ def test_a_missing_value_is_an_empty_field():
 def test_float32_is_rounded_once_from_the_float64():
     text = b"0.1,16777217\n3.14159265358979,0.59604645\n"
     assert np.array_equal(parsed(text, 2, np.float32), parsed(text, 2).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "field",
+    ["1e-05", "-2.5E+3", "+7", ".5", "5.", "0.12345678901234567890", "9007199254740993", "-0e0"],
+)
+def test_a_few_fields_of_another_form_are_read_by_python(field, dtype):
+    text = f"0.5,{field}\n{field},-1.25\r\n".encode()
+    expected = np.array([[0.5, float(field)], [float(field), -1.25]]).astype(dtype)
+    found = parsed(text, 2, dtype)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize("field", ["1e999", "inf", "nan", " 1", '"1"', "1_0", "0x1", "e", "٣", "-"])
+def test_what_is_no_plain_finite_number_needs_a_closer_look(field):
+    assert parsed(f"1,2\n1,{field}\n3,4\n".encode(), 2) is None
+    assert parsed(b"1,2\n1,1e39\n", 2, np.float32) is None
+
+
+def test_a_table_of_odd_fields_is_another_parsers():
+    assert parsed(b"1,2e0\n" * csv_kernel._MOST_ODD, 2) is not None
+    assert parsed(b"1,2e0\n" * (csv_kernel._MOST_ODD + 1), 2) is None

@@ -7,10 +7,12 @@ import subprocess
 import time
 
 import httpx
+import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from mlserver_forest.serving.resources import n_cpus
-from support import ask_over_grpc, children_of, launch
+from support import ask_over_grpc, children_of, launch, save_model
 
 CSV = {"content-type": "text/csv"}
 ROW = "5.9,3.0,5.1,1.8"
@@ -142,12 +144,16 @@ def test_models_that_were_loaded_are_there_again_when_their_worker_died(start_se
     assert answer.text == "virginica\n"
 
 
-def test_loading_many_models_again_is_no_hanging(start_serve, model_dir):
+def test_loading_many_models_again_is_no_hanging(start_serve, tmp_path):
     """It takes longer than a worker may stand still, and the event loop goes on meanwhile."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 4)).astype(np.float32)
+    forest = RandomForestClassifier(200, random_state=0).fit(x, rng.integers(0, 3, len(x)))
+    model_dir = save_model(tmp_path / "model", forest, x)
     server = start_serve(
         model_dir, SAGEMAKER_MULTI_MODEL="true", FOREST_WORKER_TIMEOUT="1"
     ).wait_until_ready()
-    n_models = 500
+    n_models = 150
     with httpx.Client(base_url=server.url, timeout=30) as client:
         for n in range(n_models):
             document = {"model_name": f"m{n}", "url": str(model_dir)}

@@ -20,6 +20,9 @@ _U = np.uint64
 _TENS = np.array([10**n for n in range(19)], np.uint64)
 _POWERS = np.array([10.0**n for n in range(19)])
 _MOST_DIGITS = 15
+# More odd fields than that in a block, and a parser that knows them is faster.
+_MOST_ODD = 512
+_OF_NUMBERS = b"0123456789+-.eE"
 _ZEROS = np.uint64(0x3030303030303030)
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _MINUS, _POINT, _COMMA, _NEWLINE, _RETURN = 0x2D, 0x2E, 0x2C, 0x0A, 0x0D
@@ -81,22 +84,32 @@ def _digits(text, at):
     return number * _TENS[more] + _number(word, more), count + more
 
 
+@njit(inline="always")
+def _field_end(text, at):
+    """Where the field that begins at a place ends."""
+    while at < _U(text.size) and text[at] not in (_COMMA, _NEWLINE, _RETURN):
+        at += _U(1)
+    return at
+
+
 @compiled
-def parse_lines(text, numbers):
+def parse_lines(text, numbers, odd):
     """Parse whole lines of comma-separated numbers.
 
     Args:
         text: (n,) uint8, read-only.
         numbers: (n, width) float32 or float64, with room for all lines, written; NaN where
             a field is empty.
+        odd: (n, 4) int64, written: row, column, begin and end of each field that is not plain.
 
     Returns:
-        The number of lines; -1 if one was not plain.
+        The number of lines, -1 if one has another width; and how many fields are odd, of
+        which there is room for one less.
     """
     size = _U(text.size)
     at = _U(0)
     width = numbers.shape[1]
-    row = 0
+    row = n_odd = 0
     while at < size:
         for column in range(width):
             begin = at
@@ -111,34 +124,41 @@ def parse_lines(text, numbers):
                 number, n_whole = _digits(text, at)
             at += n_whole
             n_decimals = _U(0)
+            is_plain = n_whole != 0 or at == begin
             if n_whole and at < size and text[at] == _POINT:
                 at += _U(1)
                 decimals, n_decimals = _digits(text, at)
                 at += n_decimals
-                if n_decimals == 0 or n_whole + n_decimals > _MOST_DIGITS:
-                    return -1
-                number = number * _TENS[n_decimals] + decimals
-            if n_whole > _MOST_DIGITS or (n_whole == 0 and at != begin):
-                return -1
-            value = np.float64(np.int64(number)) / _POWERS[n_decimals]
-            if n_whole == 0:
-                value = np.nan
-            numbers[row, column] = -value if is_negative else value
+                is_plain = n_decimals != 0
+                number = number * _TENS[min(n_decimals, _U(_MOST_DIGITS))] + decimals
+            is_plain &= n_whole + n_decimals <= _MOST_DIGITS
+            is_plain &= at >= size or text[at] in (_COMMA, _NEWLINE, _RETURN)
+            if is_plain:
+                value = np.float64(np.int64(number)) / _POWERS[n_decimals]
+                if n_whole == 0:
+                    value = np.nan
+                numbers[row, column] = -value if is_negative else value
+            else:
+                at = _field_end(text, begin)
+                odd[n_odd] = (row, column, np.int64(begin), np.int64(at))
+                n_odd += 1
+                if n_odd == len(odd):
+                    return -1, n_odd
             if column < width - 1:
                 if at >= size or text[at] != _COMMA:
-                    return -1
+                    return -1, n_odd
             elif at < size:
                 if text[at] == _RETURN:
                     at += _U(1)
                 if at >= size or text[at] != _NEWLINE:
-                    return -1
+                    return -1, n_odd
             at += _U(1)
         row += 1
-    return row
+    return row, n_odd
 
 
 def parse(body: Body, start: int, stop: int, width: int, dtype: DTypeLike) -> NDArray[Any] | None:
-    """Parse whole lines of two fields or more, without the GIL.
+    """Parse whole lines of two fields or more, mostly without the GIL.
 
     Args:
         body: the text.
@@ -148,14 +168,31 @@ def parse(body: Body, start: int, stop: int, width: int, dtype: DTypeLike) -> ND
         dtype: float32 or float64.
 
     Returns:
-        (n_lines, width), NaN where a field is empty; None where a line is not plain.
+        (n_lines, width), NaN where a field is empty; None where a closer look is needed.
     """
     # A line has a byte for each field at least; pages that are never written are never taken.
     numbers = np.empty(((stop - start) // width + 1, width), dtype)
     text = np.frombuffer(body, np.uint8, stop - start, start)
     text.flags.writeable = False
-    n_lines = parse_lines(text, numbers)
-    return None if n_lines < 0 else numbers[:n_lines]
+    odd = np.empty((_MOST_ODD + 1, 4), np.int64)
+    n_lines, n_odd = parse_lines(text, numbers, odd)
+    if n_lines < 0:
+        return None
+    for row, column, begin, end in odd[:n_odd].tolist():
+        number = _odd_number(body[start + begin : start + end])
+        with np.errstate(over="ignore"):
+            numbers[row, column] = number
+        if not np.isfinite(numbers[row, column]):
+            return None
+    return numbers[:n_lines]
+
+
+def _odd_number(field: Body) -> float:
+    """A number with an exponent, many digits or another sign; NaN if it is none."""
+    try:
+        return float("nan") if field.translate(None, _OF_NUMBERS) else float(field)
+    except ValueError:
+        return float("nan")
 
 
 def warm_up() -> None:
