@@ -7,12 +7,14 @@ the order of the probability columns, in the parameters of ``predict``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.categories import Categories
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 
 PREDICT = "predict"
@@ -53,6 +55,8 @@ class Schema:
         absent_is_missing: what a sparse matrix leaves out: a missing value, as in
             XGBoost's DMatrix, or else 0, as in scikit-learn and LightGBM.
         index_base: the index of the first feature in text/libsvm, 0 or 1.
+        categories: by name, the features whose values are words; ``X`` holds the
+            words' positions.
     """
 
     feature_names: tuple[str, ...]
@@ -63,8 +67,11 @@ class Schema:
     takes_missing: bool = True
     absent_is_missing: bool = False
     index_base: int = 0
+    categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        if strange := set(self.categories) - set(self.feature_names):
+            raise InvalidArtifact(f"there are categories of {sorted(strange)}, which no feature is")
         if len(set(self.feature_names)) != len(self.feature_names):
             raise InvalidArtifact("two features have the same name; each needs its own")
         if len(set(self.classes)) != len(self.classes):
@@ -75,6 +82,12 @@ class Schema:
     @property
     def n_features(self) -> int:
         return len(self.feature_names)
+
+    @cached_property
+    def words(self) -> Mapping[int, Categories]:
+        """The features whose values are words, by their column, ascending."""
+        columns = enumerate(self.feature_names)
+        return {i: self.categories[name] for i, name in columns if name in self.categories}
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -151,6 +164,8 @@ class Schema:
         else:
             with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
                 x = np.ascontiguousarray(values, dtype=self.dtype)
+        if self.categories:
+            self._check_codes(x, first_row)
         if np.isfinite(x).all():
             return x
         faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
@@ -159,6 +174,17 @@ class Schema:
             place = self.of_width(values.shape[1]).locate(first_row + row, column)
             raise InvalidInput(place + self._fault(values[row, column]))
         return x
+
+    def _check_codes(self, x: NDArray[Any], first_row: int) -> None:
+        for column, categories in self.words.items():
+            fits = categories.are_codes(x[:, column])
+            if not fits.all():
+                row = int(np.flatnonzero(~fits)[0])
+                raise InvalidInput(
+                    f"{self.locate(first_row + row, column)}: {x[row, column]} stands for no "
+                    f"category; in a matrix of numbers expected 0 to {len(categories.words) - 1}, "
+                    f"the positions of {categories.describe()}"
+                )
 
     def _fault(self, value: Any) -> str:
         if np.isnan(value):
@@ -213,7 +239,12 @@ class Schema:
         }
         if parameters:
             tensor["parameters"] = parameters
-        return [{"name": name, **tensor} for name in self.feature_names]
+        return [
+            _word_tensor(name, tensor, self.categories[name])
+            if name in self.categories
+            else {"name": name, **tensor}
+            for name in self.feature_names
+        ]
 
     def outputs(self) -> MetadataTensors:
         """V2 metadata of the outputs, as model-settings.json holds it."""
@@ -229,6 +260,16 @@ class Schema:
             for name, columns in self.score_columns.items()
         ]
         return [predict, *scores]
+
+
+def _word_tensor(name: str, tensor: dict[str, Any], categories: Categories) -> dict[str, Any]:
+    """Metadata of a feature of words; its parameters tell the dtype of the matrix, too."""
+    parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
+    if not categories.is_boolean:
+        parameters["categories"] = list(categories.words)
+        parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
+    datatype = "BOOL" if categories.is_boolean else "BYTES"
+    return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
 
 
 def _shown(name: str) -> str:

@@ -1,7 +1,9 @@
 """A schema read back from the V2 metadata of a model-settings.json."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.schema import DTYPES, PREDICT, SCORE_SAMPLES, Schema, TargetKind
 
@@ -21,8 +23,12 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         return Schema((), "unknown", datatype="FP64")
     try:
         names = tuple(str(tensor["name"]) for tensor in inputs)
-        (datatype,) = {tensor["datatype"] for tensor in inputs}
         parameters = [tensor.get("parameters") or {} for tensor in inputs]
+        pairs = list(zip(inputs, parameters, strict=True))
+        (datatype,) = {found.get("codes", tensor["datatype"]) for tensor, found in pairs}
+        categories = {
+            str(tensor["name"]): _categories(found) for tensor, found in pairs if "codes" in found
+        }
         missing = [bool(found.get("missing", True)) for found in parameters]
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
         index_base = int(parameters[0].get("index_base", 0))
@@ -44,4 +50,16 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     kind: TargetKind = "classification" if classes else "regression"
     if SCORE_SAMPLES in described:
         kind = "anomaly_detection"
-    return Schema(names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base)
+    return Schema(
+        names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base, categories
+    )
+
+
+def _categories(parameters: Mapping[str, Any]) -> Categories:
+    """Of a feature of words, which is a boolean one where none are listed."""
+    if "categories" not in parameters:
+        return BOOLEAN
+    words = tuple(parameters["categories"])
+    if not words or len(set(words)) != len(words) or not all(isinstance(w, str) for w in words):
+        raise ValueError("categories are different words, one or more")
+    return Categories(words, refuses_unseen=parameters.get("unseen") == "error")
