@@ -3,21 +3,25 @@
 import os
 import signal
 import sys
+import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import click
 
 from mlserver_forest.environment import base_dir_from
-from mlserver_forest.errors import InvalidEnvironment, JobError
+from mlserver_forest.errors import JobError, InvalidEnvironment
+from mlserver_forest.training.growing.stopping import SECONDS_TO_STOP, Stop
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
 _OUR_FAULT = 2
 _TERMINATED = 128 + signal.SIGTERM
+_NO_MODEL = (
+    "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
+    "Start the job again: it goes on from its checkpoints, if it had any"
+)
 
 
 @click.command()
@@ -28,32 +32,45 @@ _TERMINATED = 128 + signal.SIGTERM
 )
 def train(base_dir: Path | None) -> None:
     """Train a forest on the channels in /opt/ml/input and write it to /opt/ml/model."""
-    # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
-    signal.signal(signal.SIGTERM, _leave)
-    sys.exit(train_in(base_dir or base_dir_from()))
+    stop = Stop()
+    directory = base_dir or base_dir_from()
+    _listen_for_sigterm(stop, directory)
+    code = train_in(directory, stop)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A step that was given up may still grow trees in its thread.
+    os._exit(code)
 
 
-def train_in(base_dir: Path) -> int:
+def train_in(base_dir: Path, stop: Stop | None = None) -> int:
     """Run the job in a folder laid out like /opt/ml.
+
+    Args:
+        base_dir: the folder.
+        stop: where somebody may ask the job to stop.
 
     Returns:
         The exit code: 0, or 1 if the job's owner can mend the fault, or 2 if
         only this package's authors can. output/failure then says what happened.
     """
-    failure = base_dir / "output" / "failure"
+    failure = _failure(base_dir)
     try:
         with suppress(OSError):  # Of an earlier run; where it stands, it can be written over.
             failure.unlink(missing_ok=True)
         from mlserver_forest.training.config import read_config
         from mlserver_forest.training.job import run
 
-        run(read_config(base_dir), click.echo)
+        run(read_config(base_dir), click.echo, stop or Stop())
     except (JobError, InvalidEnvironment) as error:
         return _fail(failure, f"ClientError: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
         return _fail(failure, reason, _OUR_FAULT, traceback.format_exc())
     return 0
+
+
+def _failure(base_dir: Path) -> Path:
+    return base_dir / "output" / "failure"
 
 
 def _fail(failure: Path, reason: str, exit_code: int, details: str = "") -> int:
@@ -75,6 +92,21 @@ def _fail(failure: Path, reason: str, exit_code: int, details: str = "") -> int:
     return exit_code
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: an exception can be lost in C code, and no file is ever half written."""
-    os._exit(_TERMINATED)
+def _listen_for_sigterm(stop: Stop, base_dir: Path) -> None:
+    """Stop on SIGTERM, and end the process where it cannot keep anything in time.
+
+    As process 1 of a container, Python ignores SIGTERM unless a handler is set.
+    """
+
+    def give_up() -> None:
+        if not stop.has_a_model:
+            os._exit(_fail(_failure(base_dir), f"ClientError: {_NO_MODEL}", _TERMINATED))
+
+    def handle(number: int, frame: object) -> None:
+        if not stop.is_requested:
+            stop.request()
+            timer = threading.Timer(SECONDS_TO_STOP, give_up)
+            timer.daemon = True
+            timer.start()
+
+    signal.signal(signal.SIGTERM, handle)

@@ -10,18 +10,35 @@ from mlserver_forest.errors import InvalidData, InvalidEnvironment
 
 TRAINING_CHANNELS = ("training", "train")
 VALIDATION_CHANNEL = "validation"
-# Newer SageMaker text says that FastFile jobs show File; both are plain directories.
-_DIRECTORY_MODES = frozenset({"File", "FastFile"})
+TEST_CHANNEL = "test"
+PIPE = "Pipe"
+SHARDED = "ShardedByS3Key"
+_MODES = ("File", "FastFile", PIPE)
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One entry of inputdataconfig.json, and the directory of its files."""
+    """One entry of inputdataconfig.json, and where its files are.
+
+    Attributes:
+        name: as inputdataconfig.json has it.
+        directory: of its files; in Pipe mode the FIFOs are beside it, ``<name>_<epoch>``.
+        content_type: ContentType, or None where the job's owner gave none.
+        mode: "File", "FastFile" (newer SageMaker text says that such jobs show File) or "Pipe".
+        record_wrapper: "None", or "RecordIO" where SageMaker wraps each object in a record.
+        distribution: "FullyReplicated", or "ShardedByS3Key" where each host has a part.
+    """
 
     name: str
     directory: Path
     content_type: str | None = None
     mode: str = "File"
+    record_wrapper: str = "None"
+    distribution: str = "FullyReplicated"
+
+    @property
+    def is_sharded(self) -> bool:
+        return self.distribution == SHARDED
 
 
 @dataclass(frozen=True)
@@ -32,26 +49,40 @@ class TrainingConfig:
         base_dir: /opt/ml or its stand-in.
         hyperparameters: as they stand in hyperparameters.json, still strings.
         channels: by name.
+        host: this machine's name among ``hosts``.
+        hosts: all machines of the job, sorted; the first one saves the model.
+        checkpoints: where checkpoints are kept.
     """
 
     base_dir: Path
     hyperparameters: Mapping[str, Any]
     channels: Mapping[str, Channel]
+    host: str
+    hosts: tuple[str, ...]
+    checkpoints: Path
 
     @property
     def model_dir(self) -> Path:
         return self.base_dir / "model"
 
+    @property
+    def output_data_dir(self) -> Path:
+        return self.base_dir / "output" / "data"
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this machine is the one that saves the model."""
+        return self.host == self.hosts[0]
+
     def training_channel(self) -> Channel:
         """The channel to learn from.
 
         Raises:
-            InvalidData: if it is missing, given under both of its names, or has a mode
-                that this version does not read.
+            InvalidData: if it is missing, or given under both of its names.
         """
         found = [self.channels[name] for name in TRAINING_CHANNELS if name in self.channels]
         if len(found) == 1:
-            return _readable(found[0])
+            return found[0]
         given = ", ".join(map(repr, self.channels)) or "none"
         fault = "there is no channel" if not found else "there are two channels"
         raise InvalidData(
@@ -59,57 +90,70 @@ class TrainingConfig:
             f"{' or '.join(map(repr, TRAINING_CHANNELS))}; channels given: {given}"
         )
 
-    def validation_channel(self) -> Channel | None:
-        channel = self.channels.get(VALIDATION_CHANNEL)
-        return _readable(channel) if channel else None
+    def channel(self, name: str) -> Channel | None:
+        """The channel ``validation`` or ``test``, where the job has it."""
+        return self.channels.get(name)
 
 
 def read_config(base_dir: Path) -> TrainingConfig:
-    """Read the three files of input/config; each may be absent off the platform.
+    """Read the files of input/config; each may be absent off the platform.
 
     Raises:
         InvalidEnvironment: if a file is not the JSON that SageMaker writes.
-        InvalidData: if the job has several machines.
+        InvalidData: if a channel has an unknown mode.
     """
     directory = base_dir / "input" / "config"
-    resources = _read_object(directory / "resourceconfig.json")
-    hosts = resources.get("hosts")
-    hosts = tuple(map(str, hosts)) if isinstance(hosts, list) else ()
-    if len(hosts) > 1:
-        raise InvalidData(
-            f"the job has {len(hosts)} machines ({', '.join(hosts)}); this version trains on "
-            "one; set InstanceCount to 1"
-        )
+    host, hosts = _hosts(directory / "resourceconfig.json")
+    kept = _read_object(directory / "checkpointconfig.json").get("LocalPath")
     return TrainingConfig(
         base_dir=base_dir,
         hyperparameters=_read_object(directory / "hyperparameters.json"),
         channels=_channels(base_dir, _read_object(directory / "inputdataconfig.json")),
+        host=host,
+        hosts=hosts,
+        checkpoints=Path(kept) if isinstance(kept, str) and kept else base_dir / "checkpoints",
     )
+
+
+def _hosts(path: Path) -> tuple[str, tuple[str, ...]]:
+    """This machine's name, and all of them."""
+    resources = _read_object(path)
+    listed = resources.get("hosts")
+    hosts = tuple(sorted(map(str, listed))) if isinstance(listed, list) and listed else ()
+    host = str(resources.get("current_host") or (hosts[0] if hosts else "algo-1"))
+    if hosts and host not in hosts:
+        raise InvalidEnvironment(
+            f"{path}: current_host is {host!r}, which is none of the hosts {', '.join(hosts)}"
+        )
+    return host, hosts or (host,)
 
 
 def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Channel]:
     data = base_dir / "input" / "data"
     if not described:
         # No description at all, as in a folder laid out by hand: take the known names.
-        names = (*TRAINING_CHANNELS, VALIDATION_CHANNEL)
+        names = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, TEST_CHANNEL)
         return {name: Channel(name, data / name) for name in names if (data / name).is_dir()}
     return {name: _channel(name, data / name, entry) for name, entry in described.items()}
 
 
 def _channel(name: str, directory: Path, entry: Any) -> Channel:
     """A channel as described; keys of another type than SageMaker's are as good as absent."""
-    texts = {key: value for key, value in dict(entry or {}).items() if isinstance(value, str)}
+    entry = entry if isinstance(entry, dict) else {}
+    texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     mode = texts.get("TrainingInputMode", "File")
-    return Channel(name, directory, texts.get("ContentType"), mode)
-
-
-def _readable(channel: Channel) -> Channel:
-    if channel.mode not in _DIRECTORY_MODES:
+    if mode not in _MODES:
         raise InvalidData(
-            f"channel {channel.name!r} has TrainingInputMode {channel.mode!r}; "
-            "this version reads File and FastFile; change the channel's InputMode"
+            f"channel {name!r} has TrainingInputMode {mode!r}; expected {', '.join(_MODES)}"
         )
-    return channel
+    return Channel(
+        name,
+        directory,
+        texts.get("ContentType"),
+        mode,
+        texts.get("RecordWrapperType", "None"),
+        texts.get("S3DistributionType", "FullyReplicated"),
+    )
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:

@@ -1,0 +1,111 @@
+"""Checkpoints: what has grown so far, kept where SageMaker keeps it across a restart.
+
+A file's name begins with the host's, since all hosts share one place in S3, and with a
+fingerprint of rows and hyperparameters, so that a job never goes on from another job's
+trees. A file is complete under a name that SageMaker does not upload before it takes its
+own (``.sagemaker-ignore``: sagemaker-xgboost-container, ``checkpointing.py``).
+"""
+
+import glob
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Say = Callable[[str], None]
+
+_DRAFT = ".sagemaker-ignore"
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A part of what has grown: the trees or rounds from ``start`` to before ``stop``."""
+
+    start: int
+    stop: int
+    content: bytes
+
+
+class Checkpoints:
+    """One host's checkpoints of one job.
+
+    Args:
+        directory: made when the first checkpoint is kept.
+        host: as resourceconfig.json names it.
+        fingerprint: of the rows and the hyperparameters.
+        say: takes each line of the log.
+    """
+
+    def __init__(self, directory: Path, host: str, fingerprint: str, say: Say) -> None:
+        self._directory = directory
+        self._host = host
+        self._prefix = f"{host}.{fingerprint[:16]}."
+        self._say = say
+
+    def keep(self, start: int, stop: int, content: bytes) -> None:
+        """Write a checkpoint whole, or say that this cannot be done and go on without."""
+        name = f"{self._prefix}{start:07d}-{stop:07d}"
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(_DRAFT, name + ".", self._directory)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(content).digest() + content)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(draft, self._directory / name)
+        except OSError as error:
+            self._say(f"no checkpoint of {stop}: {self._directory}: {error.strerror}")
+
+    def only(self, stop: int) -> None:
+        """Remove the checkpoints before one that holds all that they held."""
+        for path in self._paths():
+            if self._bounds(path)[1] < stop:
+                path.unlink(missing_ok=True)
+
+    def restored(self) -> list[Checkpoint]:
+        """What was kept, in order, from the first tree or round on without a gap.
+
+        Other jobs' checkpoints of this host, and what was only half written, are removed.
+        """
+        self._tidy()
+        found: list[Checkpoint] = []
+        for path in self._paths():
+            start, stop = self._bounds(path)
+            content = self._read(path)
+            if content is None:
+                self._say(f"the checkpoint {path.name} is damaged; going on from the one before it")
+            elif start in {0, found[-1].stop if found else 0}:
+                found = [] if start == 0 else found
+                found.append(Checkpoint(start, stop, content))
+        return found
+
+    def _tidy(self) -> None:
+        try:
+            for path in self._directory.glob(f"{glob.escape(self._host)}.*"):
+                if not path.name.startswith(self._prefix) or path.name.endswith(_DRAFT):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            self._say(f"{self._directory} cannot be tidied: {error.strerror}")
+
+    def _paths(self) -> list[Path]:
+        return sorted(
+            path
+            for path in self._directory.glob(f"{glob.escape(self._prefix)}*-*")
+            if path.name.removeprefix(self._prefix).replace("-", "").isdigit()
+        )
+
+    def _bounds(self, path: Path) -> tuple[int, int]:
+        start, _, stop = path.name.removeprefix(self._prefix).partition("-")
+        return int(start), int(stop)
+
+    @staticmethod
+    def _read(path: Path) -> bytes | None:
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            return None
+        digest, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
+        return content if hashlib.sha256(content).digest() == digest else None

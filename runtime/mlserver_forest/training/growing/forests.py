@@ -1,0 +1,135 @@
+"""Random forests and extra trees, some trees at a time; a lone decision tree in one step."""
+
+import copy
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from mlserver_forest.errors import ForestError
+from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.training.growing.checkpoints import Checkpoint
+from mlserver_forest.training.growing.soundness import are_sound
+from mlserver_forest.training.growing.steps import Steps
+from mlserver_forest.training.growing.task import Curve, Grown, Task
+from mlserver_forest.training.growing.trees import fitting, with_trees
+
+_POLL_SECONDS = 0.05
+# skops loads nothing else than this and scikit-learn's own estimators.
+_TRUSTED = ["sklearn.tree._tree.Tree"]
+
+
+def grow_forest(task: Task, steps: Steps) -> Grown:
+    """Grow a forest; the trees do not depend on how often the job is interrupted.
+
+    Raises:
+        InvalidData: where the training library refuses the rows.
+    """
+    growing = _Growing(task, steps)
+    growing.restore()
+    while growing.wants_more():
+        growing.step()
+    forest = growing.forest()
+    out_of_bag = None
+    if task.wants_out_of_bag and not task.stop.is_requested:
+        out_of_bag = steps.out_of_bag(forest, task.training)
+    return Grown(forest, len(forest.estimators_), growing.curve, out_of_bag)
+
+
+def grow_tree(task: Task) -> Grown:
+    """Grow a decision tree, which is grown whole or not at all."""
+    rows = task.training
+    with fitting():
+        estimator = clone(task.estimator).fit(rows.x, rows.y, sample_weight=rows.weight)
+    task.progress.at(1)
+    return Grown(estimator, 1)
+
+
+class _Growing:
+    """A forest as it grows."""
+
+    def __init__(self, task: Task, steps: Steps) -> None:
+        self._task = task
+        self._steps = steps
+        self._trees: list[Any] = []
+        self._part: Any = None
+        self._scored = 0
+        self._total: NDArray[Any] | float = 0.0
+        self.curve: Curve = []
+
+    def restore(self) -> None:
+        """Take the trees of the checkpoints; the last step is grown again, for its estimator."""
+        checkpoints = self._task.checkpoints
+        for checkpoint in checkpoints.restored() if checkpoints else []:
+            trees = _trees_of(checkpoint)
+            if trees is None:
+                break
+            self._trees += trees
+        kept = self._steps.aligned(min(len(self._trees), self._task.n_steps - 1))
+        self._trees = self._trees[:kept]
+        self._task.progress.at(kept)
+
+    def wants_more(self) -> bool:
+        is_stopped = self._part is not None and self._task.stop.is_requested
+        return len(self._trees) < self._task.n_steps and not is_stopped
+
+    def step(self) -> None:
+        """Grow some more trees, unless the job is to stop and they take too long."""
+        start = len(self._trees)
+        stop = min(start + self._steps.size, self._task.n_steps)
+        began = time.monotonic()
+        part = self._grown(start, stop)
+        if part is None:
+            return
+        self._steps.took(stop - start, time.monotonic() - began)
+        self._part = part
+        self._trees += part.estimators_
+        if self._task.checkpoints:
+            self._task.checkpoints.keep(start, stop, skops.io.dumps(list(part.estimators_)))
+        self._task.progress.at(stop, self._metrics())
+
+    def forest(self) -> Any:
+        return with_trees(self._part, self._trees)
+
+    def _grown(self, start: int, stop: int) -> Any:
+        """The trees, or None where there are others and these come too late."""
+        box: list[Any] = []
+        thread = threading.Thread(target=self._grow, args=(start, stop, box), daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            if self._part is not None and self._task.stop.is_pressing and thread.is_alive():
+                return None
+        if isinstance(box[0], BaseException):
+            raise box[0]
+        return box[0]
+
+    def _grow(self, start: int, stop: int, box: list[Any]) -> None:
+        try:
+            box.append(self._steps.grow(self._task.training, start, stop))
+        except (ForestError, MemoryError, ArithmeticError, TypeError, RuntimeError) as error:
+            box.append(error)
+
+    def _metrics(self) -> dict[str, float]:
+        """How good the forest is by now, where there are rows to tell."""
+        rows = self._task.validation
+        if rows is None or self._task.stop.is_requested:
+            return {}
+        fresh = with_trees(copy.copy(self._part), self._trees[self._scored :])
+        answers = import_estimator(fresh).forest.predict(rows.x).values
+        self._total = self._total + answers * len(fresh.estimators_)
+        self._scored = len(self._trees)
+        found = dict(self._task.score(np.asarray(self._total / self._scored), rows))
+        self.curve.append((self._scored, found))
+        return found
+
+
+def _trees_of(checkpoint: Checkpoint) -> list[Any] | None:
+    """The trees of a checkpoint; None where it holds something else."""
+    trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
+    is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
+    return trees if is_whole and all(map(are_sound, trees)) else None

@@ -1,0 +1,72 @@
+"""scikit-learn's HistGradientBoosting, some rounds at a time by its ``warm_start``."""
+
+import time
+from typing import Any
+
+import skops.io
+
+from mlserver_forest.training.growing.checkpoints import Checkpoint
+from mlserver_forest.training.growing.task import Grown, Task
+from mlserver_forest.training.growing.trees import fitting
+
+# Each step sorts the values into bins anew.
+_STEP_SECONDS = 4.0
+_FIRST_ROUNDS = 2
+_FASTER = 4
+# skops loads nothing else than this and scikit-learn's own estimators.
+_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+
+
+def grow_hist_gradient_boosting(task: Task) -> Grown:
+    """Boost; the rounds do not depend on the steps (scikit-learn 1.9).
+
+    Raises:
+        InvalidData: where scikit-learn refuses the rows.
+    """
+    estimator, done = _restored(task)
+    size = _FIRST_ROUNDS
+    while done < task.n_steps and not (done and task.stop.is_requested):
+        wanted = min(done + size, task.n_steps)
+        began = time.monotonic()
+        _boost(estimator, task, wanted)
+        seconds = max(time.monotonic() - began, 1e-3)
+        grew, done = estimator.n_iter_ - done, estimator.n_iter_
+        if done < wanted:  # Stopped early.
+            break
+        size = max(1, min(int(grew * _STEP_SECONDS / seconds), _FASTER * grew))
+        if task.checkpoints and done < task.n_steps:
+            task.checkpoints.keep(0, done, skops.io.dumps(estimator))
+            task.checkpoints.only(done)
+        task.progress.at(done, _metrics(estimator))
+    curve = [(n, {"loss": -float(score)}) for n, score in enumerate(estimator.validation_score_)]
+    return Grown(estimator.set_params(warm_start=False), done, curve[1:])
+
+
+def _boost(estimator: Any, task: Task, n_rounds: int) -> None:
+    rows, watched = task.training, task.validation
+    validation = {}
+    if watched is not None and estimator.early_stopping is True:
+        validation = {"X_val": watched.x, "y_val": watched.y, "sample_weight_val": watched.weight}
+    with fitting():
+        estimator.set_params(max_iter=n_rounds, warm_start=True).fit(
+            rows.x, rows.y, sample_weight=rows.weight, **validation
+        )
+
+
+def _restored(task: Task) -> tuple[Any, int]:
+    """The estimator of the newest checkpoint and its rounds, or the one to begin with."""
+    found = task.checkpoints.restored() if task.checkpoints else []
+    estimator = _estimator_of(found[-1]) if found else None
+    if type(estimator) is not type(task.estimator) or estimator.n_iter_ >= task.n_steps:
+        return task.estimator, 0
+    task.progress.at(estimator.n_iter_)
+    return estimator, estimator.n_iter_
+
+
+def _estimator_of(checkpoint: Checkpoint) -> Any:
+    return skops.io.loads(checkpoint.content, trusted=_TRUSTED)
+
+
+def _metrics(estimator: Any) -> dict[str, float]:
+    scores = estimator.validation_score_
+    return {"loss": -float(scores[-1])} if len(scores) else {}

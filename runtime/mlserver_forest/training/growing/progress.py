@@ -1,0 +1,56 @@
+"""How far growing is: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+Say = Callable[[str], None]
+
+
+class Progress:
+    """Tells of trees or rounds as they come.
+
+    Args:
+        unit: "trees" or "rounds".
+        total: of them.
+        say: takes each line of the log.
+    """
+
+    def __init__(self, unit: str, total: int, say: Say) -> None:
+        self._unit = unit
+        self._total = total
+        self._say = say
+        self._began = self._told = time.monotonic()
+        self._first: int | None = None
+        self._bar = tqdm(total=total, unit=unit, leave=False) if sys.stderr.isatty() else None
+
+    def at(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
+        """So many are done.
+
+        Args:
+            done: trees or rounds, with those of a checkpoint.
+            metrics: of the forest as it is.
+        """
+        if self._first is None:
+            self._first = done
+        if self._bar is not None:
+            self._bar.set_postfix({name: f"{value:.4g}" for name, value in (metrics or {}).items()})
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES and done < self._total:
+            self._told = time.monotonic()
+            self._say(self._line(done, metrics or {}))
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _line(self, done: int, metrics: Mapping[str, float]) -> str:
+        passed = time.monotonic() - self._began
+        here = done - (self._first or 0)
+        left = f", about {passed / here * (self._total - done):.0f} s left" if here > 0 else ""
+        known = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
+        return f"{done} of {self._total} {self._unit}{known}, {passed:.0f} s{left}"

@@ -1,0 +1,129 @@
+"""In what steps a forest grows, and which library grows it."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.trees import (
+    fitting,
+    grow_trees,
+    out_of_bag_answers,
+    with_trees,
+)
+
+# A step is to take about as long, so that stopping, checkpoints and progress keep up.
+_STEP_SECONDS = 2.0
+_FASTER = 4
+# Trees times values that scikit-learn-intelex takes two seconds for, on two cores (measured).
+_INTELEX_STEP = 100_000_000
+_MOST_INTELEX_TREES = 25
+# What fit() learns beside the trees.
+_FITTED = ("classes_", "n_classes_", "n_features_in_", "n_outputs_", "estimator_")
+
+
+class Steps(Protocol):
+    """How a forest grows.
+
+    Attributes:
+        size: the trees of the next step.
+    """
+
+    size: int
+
+    def grow(self, rows: Rows, start: int, stop: int) -> Any:
+        """A fitted forest of the trees from ``start`` to before ``stop`` alone."""
+
+    def took(self, n_trees: int, seconds: float) -> None:
+        """Learn how long a step took."""
+
+    def aligned(self, n_trees: int) -> int:
+        """The most of so many trees after which a step may begin."""
+
+    def out_of_bag(self, forest: Any, rows: Rows) -> NDArray[np.float64] | None:
+        """Answers by the trees that did not see a row, as ``Grown.out_of_bag``."""
+
+
+class ScikitLearnSteps:
+    """scikit-learn's trees, of which each has a seed of its own: steps of any size.
+
+    Args:
+        estimator: an unfitted forest.
+        n_threads: that grow trees side by side.
+    """
+
+    def __init__(self, estimator: Any, n_threads: int) -> None:
+        self._estimator = estimator
+        self._n_threads = self.size = n_threads
+
+    def grow(self, rows: Rows, start: int, stop: int) -> Any:
+        return grow_trees(self._estimator, rows, start, stop)
+
+    def took(self, n_trees: int, seconds: float) -> None:
+        in_time = int(n_trees * _STEP_SECONDS / max(seconds, 1e-3))
+        self.size = max(self._n_threads, min(in_time, _FASTER * n_trees))
+
+    def aligned(self, n_trees: int) -> int:
+        return n_trees
+
+    def out_of_bag(self, forest: Any, rows: Rows) -> NDArray[np.float64] | None:
+        return out_of_bag_answers(forest, rows)
+
+
+class IntelexSteps:
+    """scikit-learn-intelex's forests, each with a seed of its own: steps of one size.
+
+    Args:
+        estimator: an unfitted forest of ``sklearnex.ensemble``.
+        plain: the same of scikit-learn, which takes the trees.
+        shape: of the rows, on which the size of a step depends, and nothing else does: so
+            a job that was interrupted goes on with the same trees.
+    """
+
+    def __init__(self, estimator: Any, plain: Any, shape: tuple[int, int]) -> None:
+        self._estimator = estimator
+        self._plain = plain
+        self.size = max(1, min(_MOST_INTELEX_TREES, _INTELEX_STEP // (shape[0] * shape[1])))
+        self._seed = plain.random_state
+        self._total: NDArray[Any] = np.zeros((1, 1))
+        self._count: NDArray[Any] = np.zeros((1, 1))
+
+    def grow(self, rows: Rows, start: int, stop: int) -> Any:
+        seeds = np.random.RandomState(self._seed).randint(2**31 - 1, size=start // self.size + 1)
+        part = clone(self._estimator)
+        part.set_params(n_estimators=stop - start, random_state=int(seeds[-1]))
+        with fitting():
+            part.fit(rows.x, rows.y, sample_weight=rows.weight)
+        if part.oob_score:
+            self._add_out_of_bag(part)
+        forest = clone(self._plain)
+        for name in _FITTED:
+            if hasattr(part, name):
+                setattr(forest, name, getattr(part, name))
+        return with_trees(forest, part.estimators_)
+
+    def took(self, n_trees: int, seconds: float) -> None:
+        pass
+
+    def aligned(self, n_trees: int) -> int:
+        return n_trees // self.size * self.size
+
+    def out_of_bag(self, forest: Any, rows: Rows) -> NDArray[np.float64] | None:
+        """By the trees that grew since the job was started last: which rows the others saw
+        is known to scikit-learn-intelex alone.
+        """
+        if not self._count.any():
+            return None
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self._total / self._count)
+
+    def _add_out_of_bag(self, part: Any) -> None:
+        answers = getattr(part, "oob_decision_function_", None)
+        if answers is None:
+            answers = part.oob_prediction_.reshape(len(part.oob_prediction_), -1)
+        # A row that all trees saw has zeros (scikit-learn-intelex 2026.2).
+        known = answers.any(axis=1, keepdims=True) * part.n_estimators
+        self._total = self._total + answers * known
+        self._count = self._count + known

@@ -1,0 +1,37 @@
+"""SIGTERM: stop after the tree or round that is growing, and keep what there is."""
+
+import threading
+import time
+
+# SageMaker kills a job 120 s after SIGTERM (StopTrainingJob); `docker stop` after 10 s,
+# unless it is told otherwise.
+SECONDS_TO_STOP = 15.0
+_STEP_SECONDS = 5.0
+
+
+class Stop:
+    """Whether the job was asked to stop, and since when.
+
+    Attributes:
+        has_a_model: whether there is a model to be saved, or one that was.
+    """
+
+    def __init__(self) -> None:
+        self.has_a_model = False
+        self._event = threading.Event()
+        self._since = 0.0
+
+    def request(self) -> None:
+        """Ask the job to stop; the first time counts."""
+        if not self._event.is_set():
+            self._since = time.monotonic()
+            self._event.set()
+
+    @property
+    def is_requested(self) -> bool:
+        return self._event.is_set()
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether a step that still runs has had its time."""
+        return self.is_requested and time.monotonic() - self._since > _STEP_SECONDS

@@ -1,0 +1,61 @@
+"""What all growers are given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mlserver_forest.training.growing.checkpoints import Checkpoints
+from mlserver_forest.training.growing.progress import Progress
+from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.stopping import Stop
+
+Score = Callable[[NDArray[Any], Rows], Mapping[str, float]]
+Curve = list[tuple[int, Mapping[str, float]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One estimator to be grown.
+
+    Attributes:
+        estimator: unfitted, with scikit-learn's interface.
+        n_steps: its trees, or its rounds.
+        training: the rows to learn from.
+        validation: rows to watch, or None.
+        score: metrics of answers, (n, n_classes) or (n, n_targets), to rows.
+        progress: told after each step.
+        stop: asked between steps.
+        checkpoints: where steps are kept, or None.
+        wants_out_of_bag: whether out-of-bag answers are wanted, where the algorithm has any.
+    """
+
+    estimator: Any
+    n_steps: int
+    training: Rows
+    validation: Rows | None
+    score: Score
+    progress: Progress
+    stop: Stop
+    checkpoints: Checkpoints | None = None
+    wants_out_of_bag: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """What has grown.
+
+    Attributes:
+        estimator: fitted; it may have fewer trees than were asked for, where the job was
+            stopped or stopping early paid.
+        n_steps: the trees or rounds that it has.
+        curve: metrics on the validation rows after some trees or rounds.
+        out_of_bag: (n, n_classes) or (n, 1) float64 answers to the training rows by the trees
+            that did not see them, NaN where there is none; None where that is not known.
+    """
+
+    estimator: Any
+    n_steps: int
+    curve: Curve = field(default_factory=list)
+    out_of_bag: NDArray[Any] | None = None
