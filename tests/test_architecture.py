@@ -13,6 +13,7 @@ LAYERS = {
     "errors": 0,
     "giving_up": 0,
     "compilation": 0,
+    "resources": 0,
     "environment": 1,
     "categories": 1,
     "schema": 2,

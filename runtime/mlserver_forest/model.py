@@ -121,11 +121,24 @@ class ForestModel(MLModel):
         """Whether rows are of this model's width and dtype, and few enough for an event loop."""
         forest = self._forest
         is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
+        is_fit = is_fit and not self._schema.categories
         return is_fit and bool(len(x) * self._work_per_row <= _LARGE)
 
     def predict_rows(self, x: NDArray[Any]) -> Prediction:
         """The forest's own answer to rows that are as ``is_quick`` and the schema want them."""
         return self._forest.predict(x)
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether ``predict`` is one of a few labels."""
+        return bool(self._schema.classes)
+
+    def respond(self, prediction: Prediction) -> InferenceResponse:
+        """The response that holds ``predict`` alone."""
+        tensor = self._outputs[PREDICT]
+        array = tensor.finished(tensor.raw(prediction))
+        outputs = [tensor.message(array, self._data(array))]
+        return messages.inference_response(self.name, self.version, outputs)
 
     def _answer(self, payload: InferenceRequest, predict: _Predict) -> list[ResponseOutput]:
         try:

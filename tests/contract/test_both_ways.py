@@ -7,11 +7,13 @@ something beside it, does not.
 
 import json
 
+import grpc
 import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlserver.grpc import dataplane_pb2 as pb
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 from contract.test_content_types import REQUESTS
@@ -128,7 +130,7 @@ def servers(tmp_path_factory, iris):
     try:
         for name, estimator in estimators(*iris):
             directory = save_model(tmp_path_factory.mktemp(name) / "model", estimator, iris[0])
-            running[name] = launch(directory, FOREST_GRPC_PORT="off", MODEL_SERVER_WORKERS="1")
+            running[name] = launch(directory, MODEL_SERVER_WORKERS="1")
         for server in running.values():
             server.wait_until_ready()
         yield running
@@ -163,6 +165,47 @@ def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, 
                 for content in contents
             )
             assert (first.status_code, first.content) == (second.status_code, second.content)
+
+
+def infer(channel, content, datatype="FP32", shape=(1, 4), **more):
+    """What ModelInfer answers: the message, or the code and the reason."""
+    tensor = pb.ModelInferRequest.InferInputTensor(name="X", datatype=datatype, shape=shape)
+    request = pb.ModelInferRequest(
+        model_name="forest", inputs=[tensor], raw_input_contents=[content], id="7"
+    )
+    for name, value in more.items():
+        request.parameters[name].string_param = value
+    method = channel.unary_unary(
+        "/inference.GRPCInferenceService/ModelInfer",
+        pb.ModelInferRequest.SerializeToString,
+        pb.ModelInferResponse.FromString,
+    )
+    try:
+        return method(request, timeout=30)
+    except grpc.RpcError as error:
+        return error.code(), error.details()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_row_over_grpc_is_answered_as_one_with_a_parameter_beside_it(servers, iris, kind):
+    """Also a row that is short, long, not finite, of another dtype or shape."""
+    rows = [row.tobytes() for row in iris[0][::10]]
+    odd = [
+        rows[0][:-1],
+        rows[0][:12],
+        rows[0] * 2,
+        b"",
+        np.float32([1, np.nan, 3, np.inf]).tobytes(),
+    ]
+    with grpc.insecure_channel(f"127.0.0.1:{servers[kind].grpc_port}") as channel:
+        for content in rows + odd:
+            assert infer(channel, content) == infer(channel, content, beside="yes")
+        for datatype, shape in (("FP64", (1, 2)), ("INT32", (1, 4)), ("FP32", (4,)), ("X", (1, 4))):
+            first, second = (
+                infer(channel, rows[0], datatype, shape, **more) for more in ({}, {"beside": "yes"})
+            )
+            assert first == second
+        assert infer(channel, rows[0]).outputs[0].name == "predict"
 
 
 def test_both_ways_are_counted_alike(servers, client):

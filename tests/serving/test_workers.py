@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from mlserver_forest.serving.resources import n_cpus
+from mlserver_forest.resources import n_cpus
 from support import ask_over_grpc, children_of, launch, save_model
 
 CSV = {"content-type": "text/csv"}

@@ -91,7 +91,9 @@ class GuardedDataPlane(DataPlane):
                 self._metrics.inferred(name, version, n_rows, seconds)
         return response
 
-    async def predict_row(self, x: NDArray[Any], name: str) -> Prediction | None:
+    async def predict_row(
+        self, x: NDArray[Any], name: str
+    ) -> tuple[ForestModel, Prediction] | None:
         """Answer a request of one row without messages, if the model is a small forest of ours.
 
         Args:
@@ -107,7 +109,7 @@ class GuardedDataPlane(DataPlane):
             return None
         prediction = model.predict_rows(x)
         self._metrics.inferred(name, None, 1, perf_counter() - started)
-        return prediction
+        return model, prediction
 
     async def infer_stream(
         self, payloads: AsyncIterator[InferenceRequest], name: str, version: str | None = None

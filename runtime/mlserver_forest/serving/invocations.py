@@ -68,9 +68,9 @@ class Invocations:
             return await self._invoke_in_threads(request, terms, model)
         if terms.one_row:
             x = terms.one_row.matrix(request.body)
-            prediction = x if x is None else await self._data_plane.predict_row(x, model.name)
-            if prediction is not None:
-                return Response(200, terms.one_row.write(prediction), terms.plan.headers)
+            found = x is not None and await self._data_plane.predict_row(x, model.name)
+            if found:
+                return Response(200, terms.one_row.write(found[1]), terms.plan.headers)
         inputs, plan = decode_request(
             request.take_body(), terms.sent, terms.wanted, terms.plan, model.schema
         )

@@ -17,6 +17,7 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.forest.threads import KernelThreads
 from mlserver_forest.formats import csv_kernel
 from mlserver_forest.model import ForestModel, schema_of
+from mlserver_forest.resources import available_memory, n_cpus
 from mlserver_forest.serving import media_types, outputs
 from mlserver_forest.serving.admission import Admission
 from mlserver_forest.serving.app import Application
@@ -32,7 +33,6 @@ from mlserver_forest.serving.multi_model import MultiModelRoutes
 from mlserver_forest.serving.packaged import read_packaged
 from mlserver_forest.serving.remembered import RememberedModels
 from mlserver_forest.serving.repository import ModelsFolder, OneModel, RepositoryHandlers
-from mlserver_forest.serving.resources import available_memory, n_cpus
 from mlserver_forest.serving.routes import Methods
 from mlserver_forest.serving.sagemaker import (
     ContainerRoutes,

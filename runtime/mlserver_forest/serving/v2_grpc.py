@@ -22,13 +22,15 @@ from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to
 from mlserver.grpc.model_repository import ModelRepositoryServicer
 from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
-from mlserver.handlers import DataPlane, ModelRepositoryHandlers
+from mlserver.handlers import ModelRepositoryHandlers
 from mlserver.types import RepositoryIndexRequest
 
 from mlserver_forest.errors import ForestError
 from mlserver_forest.serving import triton_stream, v2_messages
+from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.grpc_calls import count_calls
 from mlserver_forest.serving.metrics import Metrics
+from mlserver_forest.serving.one_row_grpc import OneRowCalls
 from mlserver_forest.serving.work import Work, run, seconds_for
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class GRPCServer:
 
     def __init__(
         self,
-        data_plane: DataPlane,
+        data_plane: GuardedDataPlane,
         handlers: ModelRepositoryHandlers,
         work: Work,
         metrics: Metrics,
@@ -109,10 +111,11 @@ class _InferenceService(InferenceServicer):
     """MLServer's servicer, which answers INTERNAL to what its sender could mend."""
 
     def __init__(
-        self, data_plane: DataPlane, handlers: ModelRepositoryHandlers, work: Work
+        self, data_plane: GuardedDataPlane, handlers: ModelRepositoryHandlers, work: Work
     ) -> None:
         super().__init__(data_plane, handlers)
         self._models = data_plane
+        self._short = OneRowCalls(data_plane)
         self._work = work
         self._handlers = handlers
 
@@ -150,6 +153,8 @@ class _InferenceService(InferenceServicer):
         return pb.RepositoryModelUnloadResponse()
 
     async def _infer(self, request: Any) -> Any:
+        if short := await self._short.answer(request):
+            return short
         raw = bool(request.raw_input_contents)
         name, version = request.model_name, request.model_version or None
         n_bytes = request.ByteSize()

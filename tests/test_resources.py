@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlserver_forest.serving.resources import available_memory, n_cpus
+from mlserver_forest.resources import available_memory, n_cpus
 
 
 @pytest.fixture
