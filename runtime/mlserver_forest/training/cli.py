@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from mlserver_forest.environment import base_dir_from
-from mlserver_forest.errors import JobError, InvalidEnvironment
+from mlserver_forest.errors import InvalidEnvironment, JobError
 from mlserver_forest.training.growing.stopping import SECONDS_TO_STOP, Stop
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
@@ -35,11 +35,15 @@ def train(base_dir: Path | None) -> None:
     stop = Stop()
     directory = base_dir or base_dir_from()
     _listen_for_sigterm(stop, directory)
-    code = train_in(directory, stop)
+    codes: list[int] = []
+    # Signals come to this thread, which is never in the middle of a long call.
+    job = threading.Thread(target=lambda: codes.append(train_in(directory, stop)), daemon=True)
+    job.start()
+    job.join()
     sys.stdout.flush()
     sys.stderr.flush()
-    # A step that was given up may still grow trees in its thread.
-    os._exit(code)
+    # A step that was given up may still grow trees in a thread.
+    os._exit(codes[0] if codes else _OUR_FAULT)
 
 
 def train_in(base_dir: Path, stop: Stop | None = None) -> int:

@@ -1,6 +1,6 @@
 """The training job: configuration in, model directory out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import artifact
-from mlserver_forest.errors import InvalidData
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.formats.quoting import quoted
-from mlserver_forest.training import hyperparameters as hp
-from mlserver_forest.training.channels import Table, read_channel
+from mlserver_forest.training.checking import Checking, Checks
 from mlserver_forest.training.config import TrainingConfig
-from mlserver_forest.training.estimators import make_estimator
-from mlserver_forest.training.evaluation import evaluate, hold_out, metric_lines
-from mlserver_forest.training.targets import Target, learn_target
+from mlserver_forest.training.data import Data, read_data
+from mlserver_forest.training.evaluation import evaluate, metric_lines
+from mlserver_forest.training.fitting import Fitted, Fitting
+from mlserver_forest.training.growing.checkpoints import Checkpoints
+from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.stopping import Stop
+from mlserver_forest.training.hyperparameters import Hyperparameters, parse
+from mlserver_forest.training.report import Facts, warnings_of, write_report
 
 MODEL_NAME = "forest"
 
-_RECORDED = ("mlserver-forest", "scikit-learn", "numpy")
+_LIBRARIES = {"xgboost": "xgboost-cpu", "lightgbm": "lightgbm"}
 # Enough rows for the kernel's path of eight rows at a time, twice, and for its remainder.
 _SELF_TEST_ROWS = 17
 _MANY_CLASSES = 200
@@ -29,107 +30,134 @@ _MANY_CLASSES = 200
 Say = Callable[[str], None]
 
 
-def run(config: TrainingConfig, say: Say) -> None:
-    """Train a forest and write it to ``config.model_dir``.
+def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
+    """Train a model and write it to ``config.model_dir``.
 
     Args:
         config: what SageMaker told the job.
         say: takes each line of the log.
+        stop: asked between trees or rounds; where it says so, what has grown is saved.
 
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
         InvalidEnvironment: if the model's folder cannot be written.
     """
-    chosen = hp.parse(config.hyperparameters)
+    chosen = parse(config.hyperparameters)
     artifact.make_writable(config.model_dir)
-    table = read_channel(config.training_channel(), chosen.header)
-    target = learn_target(table, chosen.task)
-    say(_summary(table, target))
-    x, y = table.features, target.encode(table)
-    validation = _validation(config, chosen, table, target)
-    estimator = make_estimator(chosen, target.kind, target.classes)
-    if validation is not None:
-        _fit(estimator, x, y)
-        _report(estimator, *validation, target, say)
-    else:
-        _evaluate_on_hold_out(chosen, x, y, target, say)
-        _fit(estimator, x, y)
-    if chosen.oob_score:
-        say(*metric_lines("train", {"oob_score": float(estimator.oob_score_)}))
-    imported = import_estimator(estimator)
-    artifact.save(
-        config.model_dir,
-        imported.forest,
-        replace(imported.schema, feature_names=table.names, classes=target.classes),
-        name=MODEL_NAME,
-        versions=[f"{name}/{version(name)}" for name in _RECORDED],
-        self_test=_self_test(estimator, x, target),
+    data = read_data(config, chosen)
+    say(_summary(data))
+    fitting = Fitting(chosen, data.target, data.n_words, say, stop)
+    fingerprint = fitting.fingerprint(data.training)
+    seed = fitting.seed(fingerprint)
+    checks = Checking(fitting, chosen, data, seed, say, stop).run()
+    fitted = fitting.fit(
+        data.training,
+        data.validation,
+        seed,
+        checkpoints=Checkpoints(config.checkpoints, config.host, fingerprint, say),
+        n_steps=checks.n_steps,
+        wants_out_of_bag=data.validation is None,
     )
+    stop.has_a_model = True
+    _save(config, chosen, data, fitted)
+    if stop.is_requested:
+        say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}")
+        return
+    _evaluate(data, fitted, checks)
+    for prefix, found in checks.metrics.items():
+        for line in metric_lines(prefix, found):
+            say(line)
+    if chosen.job.report:
+        _report(config, chosen, data, fitted, checks, say)
     say(f"wrote the model to {config.model_dir}")
 
 
-def _validation(
-    config: TrainingConfig, chosen: hp.Hyperparameters, training: Table, target: Target
-) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
-    channel = config.validation_channel()
-    if channel is None:
-        return None
-    table = read_channel(channel, chosen.header)
-    same_names = table.names == training.names or not (table.has_header and training.has_header)
-    if len(table.names) != len(training.names) or not same_names:
-        raise InvalidData(
-            f"{table.files[0].header_place()}: the columns {quoted(list(table.names))} are not "
-            f"those of the training channel, {quoted(list(training.names))}"
-        )
-    return table.features, target.encode(table)
-
-
-def _evaluate_on_hold_out(
-    chosen: hp.Hyperparameters, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
-) -> None:
-    split = hold_out(y, target.kind, chosen.validation_fraction, chosen.random_state or 0)
-    if split is None:
-        say("too few rows to hold some out; no validation metrics")
-        return
-    learn, held_out = split
-    say(
-        f"no validation channel: validating on {len(held_out)} held-out rows; "
-        "the model itself is fitted on all rows"
+def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: Fitted) -> None:
+    schema = replace(
+        fitted.imported.schema,
+        feature_names=data.table.names,
+        categories=data.table.categories,
     )
-    estimator = make_estimator(chosen, target.kind, target.classes)
-    _fit(estimator, x[learn], y[learn])
-    _report(estimator, x[held_out], y[held_out], target, say)
+    artifact.save(
+        config.model_dir,
+        fitted.imported.forest,
+        schema,
+        name=MODEL_NAME,
+        versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
+        self_test=_self_test(fitted.grown.estimator, data),
+    )
 
 
-def _fit(estimator: Any, x: NDArray[np.float32], y: NDArray[Any]) -> None:
-    try:
-        estimator.fit(x, y)
-    except ValueError as error:
-        raise InvalidData(f"scikit-learn cannot fit these rows: {error}") from error
+def _self_test(estimator: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Rows spread over the data, and the library's answers, summed in its own order."""
+    x = data.training.x
+    rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
+    if "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=1)
+    is_classes = data.target.kind == "classification"
+    answers = estimator.predict_proba(rows) if is_classes else estimator.predict(rows)
+    return rows, np.asarray(answers, np.float64).reshape(len(rows), -1)
+
+
+def _evaluate(data: Data, fitted: Fitted, checks: Checks) -> None:
+    """Metrics of every set of rows that tells something."""
+    target = data.target
+    given = {"train": data.training, "validation": data.validation, "test": data.test}
+    known = {name: (rows, fitted.answers(rows.x)) for name, rows in given.items() if rows}
+    if fitted.grown.out_of_bag is not None:
+        known["oob"] = _out_of_bag(data.training, fitted.grown.out_of_bag)
+    for name, (rows, answers) in known.items():
+        if len(rows):
+            found = evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
+            checks.metrics[name] = found
+            checks.sets[name] = (rows.y, answers)
+
+
+def _out_of_bag(rows: Rows, answers: NDArray[Any]) -> tuple[Rows, NDArray[Any]]:
+    """The rows that some tree did not see, and its answers."""
+    known = np.flatnonzero(~np.isnan(answers).any(axis=1))
+    return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
 
 
 def _report(
-    estimator: Any, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
+    config: TrainingConfig,
+    chosen: Hyperparameters,
+    data: Data,
+    fitted: Fitted,
+    checks: Checks,
+    say: Say,
 ) -> None:
-    for line in metric_lines("validation", evaluate(estimator, x, y, target.kind)):
-        say(line)
+    facts = Facts(
+        model=chosen.job.algorithm,
+        kind=data.target.kind,
+        classes=data.target.classes,
+        hyperparameters=chosen.dump(),
+        versions=_versions(chosen),
+        names=data.table.names,
+        categories=data.table.categories,
+        x=data.training.x,
+        y=data.training.y,
+        weight=data.training.weight,
+        metrics=checks.metrics,
+        sets=checks.sets,
+        impurity_importances=getattr(fitted.grown.estimator, "feature_importances_", None),
+        predict=fitted.answers,
+        curve=fitted.grown.curve,
+    )
+    for warning in warnings_of(facts):
+        say(f"warning: {warning}")
+    write_report(config.output_data_dir, facts)
 
 
-def _self_test(
-    estimator: Any, x: NDArray[np.float32], target: Target
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Rows spread over the data, and scikit-learn's answers summed in its own order."""
-    rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
-    estimator.set_params(n_jobs=1)
-    if target.kind == "classification":
-        return rows, estimator.predict_proba(rows)
-    return rows, estimator.predict(rows).reshape(-1, 1)
+def _versions(chosen: Hyperparameters) -> Mapping[str, str]:
+    library = _LIBRARIES.get(chosen.job.algorithm, "scikit-learn")
+    return {name: version(name) for name in ("mlserver-forest", library, "numpy")}
 
 
-def _summary(table: Table, target: Target) -> str:
-    rows, columns = table.features.shape
-    header = "a header" if table.has_header else "no header"
-    text = f"read {rows} rows with {columns} features from {len(table.files)} file(s), {header}: "
+def _summary(data: Data) -> str:
+    table, target = data.table, data.target
+    rows, columns = table.x.shape
+    text = f"read {rows} rows with {columns} features from {table.summary.files}: "
     if target.kind == "regression":
         return text + "a regression"
     hint = ""

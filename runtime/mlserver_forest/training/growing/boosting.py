@@ -29,9 +29,9 @@ def grow_xgboost(task: Task) -> Grown:
         n_estimators=task.n_steps - n_before, callbacks=[_XgboostCallback(rounds)]
     )
     watched, weights = task.validation, None
-    if watched is None:
+    if watched is None or not task.stops_early:
         estimator.set_params(early_stopping_rounds=None)
-    elif watched.weight is not None:
+    if watched is not None and watched.weight is not None:
         weights = [watched.weight]
     rows = task.training
     with fitting():
@@ -44,8 +44,10 @@ def grow_xgboost(task: Task) -> Grown:
             xgb_model=start,
             verbose=False,
         )
-    estimator.set_params(callbacks=None)
-    return Grown(estimator, estimator.get_booster().num_boosted_rounds(), rounds.curve)
+    n_rounds = estimator.get_booster().num_boosted_rounds()
+    if estimator.early_stopping_rounds:
+        n_rounds = estimator.best_iteration + 1
+    return Grown(estimator.set_params(callbacks=None), n_rounds, rounds.curve)
 
 
 def grow_lightgbm(task: Task) -> Grown:
@@ -63,7 +65,7 @@ def grow_lightgbm(task: Task) -> Grown:
         start = lightgbm.Booster(model_str=text) if n_before else None
     watched, rows = task.validation, task.training
     estimator = task.estimator.set_params(n_estimators=task.n_steps - n_before)
-    if watched is None:
+    if watched is None or not task.stops_early:
         estimator.set_params(early_stopping_round=None)
     with fitting():
         estimator.fit(
@@ -76,7 +78,8 @@ def grow_lightgbm(task: Task) -> Grown:
             init_model=start,
             callbacks=[_lightgbm_callback(rounds)],
         )
-    return Grown(estimator, estimator.booster_.current_iteration(), rounds.curve)
+    n_rounds = estimator.best_iteration_ or estimator.booster_.current_iteration()
+    return Grown(estimator, n_rounds, rounds.curve)
 
 
 class _Rounds:

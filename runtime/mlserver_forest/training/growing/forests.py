@@ -1,8 +1,8 @@
 """Random forests and extra trees, some trees at a time; a lone decision tree in one step."""
 
 import copy
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import skops.io
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from mlserver_forest.errors import ForestError
 from mlserver_forest.forest.importer import import_estimator
 from mlserver_forest.training.growing.checkpoints import Checkpoint
 from mlserver_forest.training.growing.soundness import are_sound
@@ -97,22 +96,14 @@ class _Growing:
 
     def _grown(self, start: int, stop: int) -> Any:
         """The trees, or None where there are others and these come too late."""
-        box: list[Any] = []
-        thread = threading.Thread(target=self._grow, args=(start, stop, box), daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(_POLL_SECONDS)
-            if self._part is not None and self._task.stop.is_pressing and thread.is_alive():
-                return None
-        if isinstance(box[0], BaseException):
-            raise box[0]
-        return box[0]
-
-    def _grow(self, start: int, stop: int, box: list[Any]) -> None:
-        try:
-            box.append(self._steps.grow(self._task.training, start, stop))
-        except (ForestError, MemoryError, ArithmeticError, TypeError, RuntimeError) as error:
-            box.append(error)
+        pool = ThreadPoolExecutor(1)
+        trees = pool.submit(self._steps.grow, self._task.training, start, stop)
+        pool.shutdown(wait=False)
+        while not trees.done():
+            wait([trees], _POLL_SECONDS)
+            if self._part is not None and self._task.stop.is_pressing and not trees.done():
+                return None  # The thread ends with the process.
+        return trees.result()
 
     def _metrics(self) -> dict[str, float]:
         """How good the forest is by now, where there are rows to tell."""

@@ -24,6 +24,8 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
         InvalidData: where scikit-learn refuses the rows.
     """
     estimator, done = _restored(task)
+    if not task.stops_early:
+        estimator.set_params(early_stopping=False)
     size = _FIRST_ROUNDS
     while done < task.n_steps and not (done and task.stop.is_requested):
         wanted = min(done + size, task.n_steps)
@@ -45,7 +47,7 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
 def _boost(estimator: Any, task: Task, n_rounds: int) -> None:
     rows, watched = task.training, task.validation
     validation = {}
-    if watched is not None and estimator.early_stopping is True:
+    if watched is not None and estimator.early_stopping is not False:
         validation = {"X_val": watched.x, "y_val": watched.y, "sample_weight_val": watched.weight}
     with fitting():
         estimator.set_params(max_iter=n_rounds, warm_start=True).fit(

@@ -80,9 +80,16 @@ class IntelexSteps:
         plain: the same of scikit-learn, which takes the trees.
         shape: of the rows, on which the size of a step depends, and nothing else does: so
             a job that was interrupted goes on with the same trees.
+        n_threads: that grow trees side by side.
     """
 
-    def __init__(self, estimator: Any, plain: Any, shape: tuple[int, int]) -> None:
+    def __init__(
+        self, estimator: Any, plain: Any, shape: tuple[int, int], n_threads: int = 1
+    ) -> None:
+        # Its own n_jobs counts in a process's main thread alone (daal4py 2026.2).
+        from daal4py import daalinit
+
+        daalinit(n_threads)
         self._estimator = estimator
         self._plain = plain
         self.size = max(1, min(_MOST_INTELEX_TREES, _INTELEX_STEP // (shape[0] * shape[1])))

@@ -28,6 +28,7 @@ class Task:
         progress: told after each step.
         stop: asked between steps.
         checkpoints: where steps are kept, or None.
+        stops_early: whether boosting may stop early, as the estimator's parameters say.
         wants_out_of_bag: whether out-of-bag answers are wanted, where the algorithm has any.
     """
 
@@ -39,6 +40,7 @@ class Task:
     progress: Progress
     stop: Stop
     checkpoints: Checkpoints | None = None
+    stops_early: bool = True
     wants_out_of_bag: bool = False
 
 
@@ -49,7 +51,7 @@ class Grown:
     Attributes:
         estimator: fitted; it may have fewer trees than were asked for, where the job was
             stopped or stopping early paid.
-        n_steps: the trees or rounds that it has.
+        n_steps: the trees or rounds that count: up to the best one, where it stopped early.
         curve: metrics on the validation rows after some trees or rounds.
         out_of_bag: (n, n_classes) or (n, 1) float64 answers to the training rows by the trees
             that did not see them, NaN where there is none; None where that is not known.

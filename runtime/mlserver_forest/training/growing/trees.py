@@ -82,6 +82,7 @@ def fitting() -> Iterator[None]:
         warnings.filterwarnings("ignore", "class_weight presets", UserWarning)
         # scikit-learn-intelex, of steps of few trees.
         warnings.filterwarnings("ignore", "Some inputs do not have OOB scores", UserWarning)
+        warnings.filterwarnings("ignore", "'Threading' parallel backend", UserWarning)
         try:
             yield
         except ValueError as error:

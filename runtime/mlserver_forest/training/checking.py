@@ -1,0 +1,119 @@
+"""How good the model will be, found out on rows that were held out of the training channel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.training.data import Data
+from mlserver_forest.training.evaluation import evaluate, folds, hold_out
+from mlserver_forest.training.fitting import Fitted, Fitting
+from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.stopping import Stop
+from mlserver_forest.training.hyperparameters import Hyperparameters
+
+_FRACTION = 0.2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Checks:
+    """What was found out, by the prefix of its log lines.
+
+    Attributes:
+        metrics: their values.
+        sets: the labels, (n,) as the estimator takes them, and the answers to their rows.
+        n_steps: the rounds after which boosting stopped on the held-out rows, or None.
+    """
+
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    sets: dict[str, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
+    n_steps: int | None = None
+
+
+class Checking:
+    """Fits to parts of the training rows.
+
+    Args:
+        fitting: of the job.
+        chosen: the hyperparameters.
+        data: of the job.
+        seed: of all that is random.
+        say: takes each line of the log.
+        stop: asked between fits.
+    """
+
+    def __init__(
+        self,
+        fitting: Fitting,
+        chosen: Hyperparameters,
+        data: Data,
+        seed: int,
+        say: Say,
+        stop: Stop,
+    ) -> None:
+        self._fitting = fitting
+        self._chosen = chosen
+        self._data = data
+        self._seed = seed
+        self._say = say
+        self._stop = stop
+
+    def run(self) -> Checks:
+        """Validate on folds if asked for, and on a part where nothing else tells."""
+        checks = Checks()
+        if self._chosen.job.k_fold and not self._stop.is_requested:
+            self._cross_validate(checks)
+        fraction = self._fraction()
+        if fraction and not self._stop.is_requested:
+            return self._hold_out(checks, fraction)
+        return checks
+
+    def _fraction(self) -> float:
+        """The share of rows to hold out: none where validation rows or bootstrap will tell."""
+        chosen = self._chosen.job.validation_fraction
+        if self._data.validation is not None:
+            return 0.0
+        if chosen is not None:
+            return chosen
+        return 0.0 if self._chosen.has_out_of_bag else _FRACTION
+
+    def _cross_validate(self, checks: Checks) -> None:
+        rows, target = self._data.training, self._data.target
+        found = []
+        for learn, held_out in folds(rows.y, target.kind, self._chosen.job.k_fold, self._seed):
+            fitted = self._fitting.fit(rows.take(learn), None, self._seed)
+            found.append(self._evaluate(fitted, rows.take(held_out)))
+            if self._stop.is_requested:
+                return
+        names = set.intersection(*(set(metrics) for metrics in found))
+        checks.metrics["cross_validation"] = {
+            name: float(np.mean([metrics[name] for metrics in found]))
+            for name in found[0]
+            if name in names
+        }
+
+    def _hold_out(self, checks: Checks, fraction: float) -> Checks:
+        rows, kind = self._data.training, self._data.target.kind
+        split = hold_out(rows.y, kind, fraction, self._seed)
+        if split is None:
+            self._say("too few rows to hold some out; no validation metrics")
+            return checks
+        learn, held_out = map(rows.take, split)
+        self._say(
+            f"no validation channel: validating on {len(held_out)} held-out rows; "
+            "the model itself is fitted on all rows"
+        )
+        fitted = self._fitting.fit(learn, held_out, self._seed)
+        checks.metrics["validation"] = self._evaluate(fitted, held_out)
+        checks.sets["validation"] = (held_out.y, fitted.answers(held_out.x))
+        stops = self._chosen.early_stopping_rounds is not None
+        return Checks(checks.metrics, checks.sets, fitted.grown.n_steps if stops else None)
+
+    def _evaluate(self, fitted: Fitted, rows: Rows) -> dict[str, float]:
+        target = self._data.target
+        answers = fitted.answers(rows.x)
+        return evaluate(answers, rows.y, target.kind, target.classes, rows.weight)

@@ -1,0 +1,92 @@
+"""The job's channels -> rows that estimators take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlserver_forest.training.channels import Columns, read_channel
+from mlserver_forest.training.config import (
+    TEST_CHANNEL,
+    VALIDATION_CHANNEL,
+    Channel,
+    TrainingConfig,
+)
+from mlserver_forest.training.estimators import DTYPES
+from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.hyperparameters import Hyperparameters
+from mlserver_forest.training.table import Table
+from mlserver_forest.training.targets import Target, learn_target
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What the job's channels hold.
+
+    Attributes:
+        table: of the training channel.
+        target: what its labels turned out to be.
+        training: its rows.
+        validation: of that channel, or None.
+        test: of that channel, or None.
+    """
+
+    table: Table
+    target: Target
+    training: Rows
+    validation: Rows | None
+    test: Rows | None
+
+    @property
+    def n_words(self) -> Mapping[int, int]:
+        """The columns whose values are positions of words, and how many words there are."""
+        found = self.table.categories
+        return {
+            column: len(found[name].words)
+            for column, name in enumerate(self.table.names)
+            if name in found and not found[name].is_boolean
+        }
+
+
+def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
+    """Read all channels.
+
+    Raises:
+        InvalidData: naming file and line, what came and what was expected.
+    """
+    columns = columns_of(chosen)
+    dtype = DTYPES[chosen.job.algorithm]
+    table = read_channel(config.training_channel(), columns, dtype)
+    target = learn_target(table, chosen.job.task)
+
+    def rows_like(channel: Channel | None) -> Rows | None:
+        if channel is None:
+            return None
+        return rows_of(read_channel(channel, columns, dtype, like=table), target)
+
+    return Data(
+        table,
+        target,
+        rows_of(table, target),
+        rows_like(config.channel(VALIDATION_CHANNEL)),
+        rows_like(config.channel(TEST_CHANNEL)),
+    )
+
+
+def columns_of(chosen: Hyperparameters) -> Columns:
+    """What the hyperparameters say of the columns."""
+    job = chosen.job
+    return Columns(
+        target=job.target,
+        weight=job.weight,
+        ignore=job.ignore,
+        header=job.header,
+        refuse_unseen=job.unseen_categories == "error",
+    )
+
+
+def rows_of(table: Table, target: Target) -> Rows:
+    """A table's rows with their labels as estimators take them.
+
+    Raises:
+        InvalidData: naming file and line of a label that does not fit.
+    """
+    return Rows(table.x, target.encode(table), table.weight)
