@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
@@ -42,16 +43,19 @@ def parse_columns(lines: bytes | bytearray, width: int, words: Collection[int]) 
     """
     if not lines or b'"' in lines or lines.startswith(_BYTE_ORDER_MARK):
         return None
-    if (width > 1 and has_empty_line(lines)) or lacks(lines, _FIELD_ENDS, _FIELD_WINDOW):
+    if lacks(lines, _FIELD_ENDS, _FIELD_WINDOW):
         return None
     try:
         table = pyarrow.csv.read_csv(pa.py_buffer(lines), *_options(width, words))
     except pa.ArrowInvalid:
         return None
     (batch,) = table.to_batches()
+    # Arrow fills an empty line with empty fields.
+    if width > 1 and _has_empty(batch.column(0)) and has_empty_line(lines):
+        return None
     numbers = _numbers(batch, [column for column in range(width) if column not in words])
-    if b"nan(" in lines.lower() and any(np.isnan(column).any() for column in numbers.values()):
-        return None  # Arrow reads nan(...) as C does, and Python does not.
+    if _may_hold_payload(lines) and any(np.isnan(column).any() for column in numbers.values()):
+        return None
     return [batch.column(column) if column in words else numbers[column] for column in range(width)]
 
 
@@ -80,6 +84,17 @@ def _options(width: int, words: Collection[int]) -> tuple[Any, Any, Any]:
         column_types=types, null_values=_MISSING, strings_can_be_null=False
     )
     return read, parse, convert
+
+
+def _has_empty(column: Any) -> bool:
+    if not pa.types.is_string(column.type):
+        return bool(column.null_count)
+    return bool(pc.min(pc.binary_length(column)).as_py() == 0)
+
+
+def _may_hold_payload(lines: bytes | bytearray) -> bool:
+    """Whether there may be a nan(...), which Arrow reads as C does, and Python does not."""
+    return b"(" in lines and b"nan(" in lines.lower()
 
 
 def _numbers(batch: Any, columns: list[int]) -> dict[int, NDArray[np.float64]]:
