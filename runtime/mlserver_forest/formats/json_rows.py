@@ -5,7 +5,7 @@ An instance is a list of values, ``{"features": [...]}``,
 sparse row, or an object of values by feature name. A feature may have the name of one of
 these envelopes: a value under it is the feature, a list or an object is the envelope.
 
-A value is a number, ``null`` where it is missing, or what ``json_words`` reads where the
+A value is a number, ``null`` where it is missing, or what ``words`` reads where the
 feature has words; a word that a sparse row leaves out is missing.
 """
 
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.json_blocks import LargeArray, whole
-from mlserver_forest.formats.json_words import codes_of, text_of
 from mlserver_forest.formats.matrix import Matrix, check_expansion, rows_per_block
 from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.formats.words import codes_of, text_of
 from mlserver_forest.schema import Schema
 
 _NUMBERS = {int, float, bool, type(None)}
