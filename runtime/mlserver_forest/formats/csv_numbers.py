@@ -82,7 +82,7 @@ class PlainNumbers:
             return None
         (batch,) = table.to_batches()
         # Arrow fills an empty line with missing values.
-        if self._width > 1 and batch.column(0).null_count and _has_empty_line(lines):
+        if self._width > 1 and batch.column(0).null_count and has_empty_line(lines):
             return None
         # A column's to_numpy() would import pandas.
         return np.asarray(batch.to_tensor(null_to_nan=True).to_numpy())
@@ -102,7 +102,7 @@ class PlainNumbers:
 
     def _may_be_too_long(self, lines: Body) -> bool:
         """Whether a field or a row may be longer than is allowed."""
-        return _lacks(lines, (b",", b"\n"), _FIELD_WINDOW) or _lacks(
+        return lacks(lines, (b",", b"\n"), _FIELD_WINDOW) or lacks(
             lines, (b"\n",), row_limit(self._width) // 2
         )
 
@@ -120,13 +120,14 @@ def _unquoted(lines: Body, n_quotes: int) -> Body:
     return text[1:-1] + b"\n" if is_bare else b""
 
 
-def _lacks(lines: Body, ends: tuple[bytes, ...], window: int) -> bool:
+def lacks(lines: Body, ends: tuple[bytes, ...], window: int) -> bool:
     """Whether some window holds none of the ends."""
     starts = range(0, len(lines) - window + 1, window)
     return any(all(lines.find(end, start, start + window) < 0 for end in ends) for start in starts)
 
 
-def _has_empty_line(lines: Body) -> bool:
+def has_empty_line(lines: Body) -> bool:
+    """Whether some line holds nothing."""
     return lines.startswith((b"\n", b"\r")) or any(
         pair in lines for pair in (b"\n\n", b"\n\r", b"\r\r")
     )
