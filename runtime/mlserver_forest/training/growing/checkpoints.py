@@ -80,6 +80,8 @@ class Checkpoints:
             elif start in {0, found[-1].stop if found else 0}:
                 found = [] if start == 0 else found
                 found.append(Checkpoint(start, stop, content))
+        if found:
+            self._say(f"goes on from {found[-1].stop} trees or rounds, kept in {self._directory}")
         return found
 
     def _tidy(self) -> None:
