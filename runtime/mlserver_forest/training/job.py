@@ -55,7 +55,8 @@ def run(config: TrainingConfig, say: Say) -> None:
         _evaluate_on_hold_out(chosen, x, y, target, say)
         _fit(estimator, x, y)
     if chosen.oob_score:
-        say(*metric_lines("train", {"oob_score": float(estimator.oob_score_)}))
+        name = "accuracy" if target.kind == "classification" else "r2"
+        say(*metric_lines("oob", {name: float(estimator.oob_score_)}))
     imported = import_estimator(estimator)
     artifact.save(
         config.model_dir,
@@ -111,7 +112,10 @@ def _fit(estimator: Any, x: NDArray[np.float32], y: NDArray[Any]) -> None:
 def _report(
     estimator: Any, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
 ) -> None:
-    for line in metric_lines("validation", evaluate(estimator, x, y, target.kind)):
+    classifies = target.kind == "classification"
+    answers = estimator.predict_proba(x) if classifies else estimator.predict(x)
+    found = evaluate(answers, y, target.kind, target.classes)
+    for line in metric_lines("validation", found):
         say(line)
 
 
