@@ -15,10 +15,12 @@ from mlserver_forest.forest_file import load_forest
 from mlserver_forest.schema_metadata import from_metadata
 from mlserver_forest.training import job
 from mlserver_forest.training.cli import train_in
+from mlserver_forest.training.evaluation import METRICS
 from support import BIN, IRIS, ROOT, clean_environ, lay_out
 
 IRIS_TEXT = IRIS.read_text()
 FAST = {"n_estimators": "5", "random_state": "3"}
+CLASSIFICATION = {f"validation:{name}" for name in METRICS["classification"]}
 
 
 def train(base, *arguments, **variables):
@@ -67,11 +69,11 @@ def test_iris_becomes_the_forest_that_scikit_learn_fits(tmp_path, iris):
 @pytest.mark.parametrize(
     ("text", "hyperparameters", "names"),
     [
-        (IRIS_TEXT, {}, {"validation:accuracy", "validation:f1", "validation:log_loss"}),
+        (IRIS_TEXT, {}, CLASSIFICATION),
         (
             IRIS_TEXT,
             {"oob_score": "true", "n_estimators": "100"},
-            {"validation:accuracy", "validation:f1", "validation:log_loss", "train:oob_score"},
+            CLASSIFICATION | {"oob:accuracy"},
         ),
         ("0.5,1\n1.5,2\n" * 20, {}, {"validation:rmse", "validation:mae", "validation:r2"}),
     ],
@@ -87,7 +89,7 @@ def test_metric_lines_match_the_metric_definitions(tmp_path, text, hyperparamete
     }
     assert set(found) == names
     assert 0.8 < found.get("validation:accuracy", 1.0) <= 1
-    assert 0.8 < found.get("train:oob_score", 1.0) <= 1
+    assert 0.8 < found.get("oob:accuracy", 1.0) <= 1
     assert "\t" not in out
     assert "\x1b" not in out
 

@@ -1,7 +1,7 @@
-"""How good the model is: a hold-out, metrics, and the lines that SageMaker's regexes match."""
+"""How good the model is: rows held out, metrics, and the lines that SageMaker's regexes match."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,21 @@ from numpy.typing import NDArray
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
-from mlserver_forest.schema import TargetKind
+from mlserver_forest.schema import Label, TargetKind
+
+# Whose rows were answered. "oob" are out-of-bag: each row by the trees that did not see it.
+PREFIXES = ("train", "validation", "test", "oob", "cross_validation")
+METRICS: Mapping[TargetKind, tuple[str, ...]] = {
+    "classification": ("accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1"),
+    "regression": ("rmse", "mae", "r2"),
+}
+
+# (n_samples, n_classes) probabilities, or (n_samples,) numbers.
+Answers = NDArray[np.float64]
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def hold_out(
-    y: NDArray[Any], kind: TargetKind, fraction: float, random_state: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+def hold_out(y: NDArray[Any], kind: TargetKind, fraction: float, random_state: int) -> Split | None:
     """Split rows in two, so that every class is learned from.
 
     Each class is split in proportion where there are rows enough for that; the only
@@ -38,29 +47,99 @@ def hold_out(
     return np.delete(np.arange(len(y)), held_out), held_out
 
 
+def folds(y: NDArray[Any], kind: TargetKind, k: int, random_state: int) -> list[Split]:
+    """Split rows k times for cross-validation, so that every class is always learned from.
+
+    The rows of a class are dealt to the folds like cards, the next class going on where
+    the last one ended: few rows are spread, and no fold has two rows more than another.
+    The only row of a class is never held out.
+
+    Args:
+        y: (n_samples,) int positions of classes, or float64 numbers.
+        kind: "classification" or "regression".
+        k: the folds, at least 2.
+        random_state: seed of the order in which rows are dealt.
+
+    Returns:
+        For each fold the positions of the rows to learn from and of those to evaluate on,
+        both ascending; fewer than k where fewer rows can be held out.
+    """
+    codes = y if kind == "classification" else np.zeros(len(y), np.int64)
+    shuffled = np.random.default_rng(random_state).permutation(len(codes))
+    dealt = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    dealt = dealt[np.bincount(codes)[codes[dealt]] > 1]
+    rows = np.arange(len(codes))
+    held_out = [np.sort(dealt[first::k]) for first in range(min(k, len(dealt)))]
+    return [(np.delete(rows, held), held) for held in held_out]
+
+
 def evaluate(
-    estimator: Any, x: NDArray[np.float32], y: NDArray[Any], kind: TargetKind
+    answers: Answers,
+    y: NDArray[Any],
+    kind: TargetKind,
+    classes: Sequence[Label],
+    weight: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
-    """Metrics by name: accuracy, f1 (macro) and log_loss, or rmse, mae and r2."""
+    """The metrics that these rows allow, by name, all of them finite.
+
+    Args:
+        answers: (n_samples, n_classes) probabilities, or (n_samples,) numbers.
+        y: (n_samples,) int positions in ``classes``, or float64 numbers.
+        kind: "classification" or "regression".
+        classes: in the order of the columns of ``answers``.
+        weight: (n_samples,) of the rows, at least 0; None for the same of each.
+
+    Returns:
+        accuracy, balanced_accuracy (mean recall of the classes that occur), log_loss,
+        roc_auc (binary, else the mean of each class against the rest; left out where a
+        class does not occur) and f1 (mean over classes); or rmse, mae and r2 (left out
+        where all of ``y`` are the same number).
+    """
+    if weight is not None:
+        counted = weight > 0
+        answers, y, weight = answers[counted], y[counted], weight[counted]
+    if len(y) == 0:
+        return {}
     if kind == "regression":
-        predicted = estimator.predict(x)
-        found = {
-            "rmse": metrics.root_mean_squared_error(y, predicted),
-            "mae": metrics.mean_absolute_error(y, predicted),
-        }
-        if len(y) > 1:
-            found["r2"] = metrics.r2_score(y, predicted)
+        found = _of_numbers(answers.reshape(-1), y, weight)
     else:
-        probabilities = estimator.predict_proba(x)
-        predicted = probabilities.argmax(axis=1)
+        found = _of_classes(answers, y, len(classes), weight)
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def _of_numbers(
+    predicted: Answers, y: NDArray[Any], weight: NDArray[np.float64] | None
+) -> dict[str, float]:
+    with np.errstate(over="ignore", invalid="ignore"):  # Many squares of numbers near 1e150.
         found = {
-            "accuracy": metrics.accuracy_score(y, predicted),
-            "f1": metrics.f1_score(y, predicted, average="macro"),
-            "log_loss": metrics.log_loss(
-                y, probabilities, labels=np.arange(probabilities.shape[1])
-            ),
+            "rmse": metrics.root_mean_squared_error(y, predicted, sample_weight=weight),
+            "mae": metrics.mean_absolute_error(y, predicted, sample_weight=weight),
         }
-    return {name: float(value) for name, value in found.items()}
+        if np.ptp(y) > 0:
+            found["r2"] = metrics.r2_score(y, predicted, sample_weight=weight)
+    return found
+
+
+def _of_classes(
+    probabilities: Answers, y: NDArray[Any], n_classes: int, weight: NDArray[np.float64] | None
+) -> dict[str, float]:
+    # Sums of 32-bit shares miss 1 by more than scikit-learn allows.
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    predicted = probabilities.argmax(axis=1)
+    labels, present = np.arange(n_classes), np.unique(y)
+    found = {
+        "accuracy": metrics.accuracy_score(y, predicted, sample_weight=weight),
+        "balanced_accuracy": metrics.recall_score(
+            y, predicted, labels=present, average="macro", sample_weight=weight
+        ),
+        "log_loss": metrics.log_loss(y, probabilities, labels=labels, sample_weight=weight),
+    }
+    if len(present) == n_classes:
+        scores = probabilities[:, 1] if n_classes == 2 else probabilities
+        found["roc_auc"] = metrics.roc_auc_score(
+            y, scores, multi_class="ovr", labels=labels, sample_weight=weight
+        )
+    return found | {"f1": metrics.f1_score(y, predicted, average="macro", sample_weight=weight)}
 
 
 def metric_lines(prefix: str, found: Mapping[str, float]) -> list[str]:
