@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, harm):
     grow(task_of(estimator, 30, rows, checkpoints=checkpoints))
     path = sorted(tmp_path.iterdir())[1]
     raw = path.read_bytes()
-    other = sorted(tmp_path.iterdir())[0].read_bytes()
+    other = min(tmp_path.iterdir()).read_bytes()
     path.write_bytes(
         {"flip": raw[:90] + bytes([raw[90] ^ 1]) + raw[91:], "cut": raw[:-9], "empty": b"",
          "another": other}[harm]
@@ -244,19 +244,18 @@ def test_boosting_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "hist"])
 def test_boosting_stops_early_on_the_validation_rows(name):
-    parameter = {"xgboost": "early_stopping_rounds", "lightgbm": "early_stopping_round"}
-    chosen = {parameter[name]: 3} if name in parameter else {"n_iter_no_change": 3}
     from sklearn.base import clone
 
     grower, estimator, rows = BOOSTERS[name]
-    estimator = clone(estimator).set_params(**chosen)
+    estimator = clone(estimator)
     if name == "hist":
-        estimator.set_params(early_stopping=True)
+        estimator.set_params(early_stopping=True, n_iter_no_change=3)
     noise = Rows(rows.x[:100], np.random.default_rng(0).integers(0, 3, 100))
     learn = Rows(rows.x[100:], rows.y[100:])
-    grown = grower(task_of(estimator, 300, learn, validation=noise))
+    given = {"validation": noise, "early_stopping_rounds": 3}
+    grown = grower(task_of(estimator, 300, learn, **given))
     assert grown.n_steps < 100
-    again = grower(task_of(clone(estimator), 7, learn, validation=noise, stops_early=False))
+    again = grower(task_of(clone(estimator), 7, learn, **given, stops_early=False))
     assert again.n_steps == 7
 
 

@@ -70,7 +70,7 @@ def wait_for_checkpoint(base, process, seconds=120):
 def test_a_forest_killed_at_random_moments_ends_with_the_same_trees(tmp_path, table, algorithm):
     expected, _ = finished(lay(tmp_path / "whole", table, algorithm))
     base = lay(tmp_path / "killed", table, algorithm)
-    chance = random.Random(11)
+    chance = random.Random(11)  # noqa: S311  # moments, not secrets
     kills = 0
     for _ in range(4):
         process = start(base)
@@ -104,9 +104,11 @@ def test_boosting_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, tab
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
     """The model is whole, smaller than asked for, and the job ends soon and well."""
-    base = lay(tmp_path, table, algorithm, n_estimators="5000") if (
-        algorithm != "hist_gradient_boosting"
-    ) else lay(tmp_path, table, algorithm, max_iter="5000")
+    base = (
+        lay(tmp_path, table, algorithm, n_estimators="5000")
+        if (algorithm != "hist_gradient_boosting")
+        else lay(tmp_path, table, algorithm, max_iter="5000")
+    )
     process = start(base)
     wait_for_checkpoint(base, process)
     process.send_signal(signal.SIGTERM)

@@ -79,7 +79,7 @@ class Checking:
             return 0.0
         if chosen is not None:
             return chosen
-        return 0.0 if self._chosen.has_out_of_bag else _FRACTION
+        return 0.0 if _has_out_of_bag(self._chosen) else _FRACTION
 
     def _cross_validate(self, checks: Checks) -> None:
         rows, target = self._data.training, self._data.target
@@ -117,3 +117,9 @@ class Checking:
         target = self._data.target
         answers = fitted.answers(rows.x)
         return evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
+
+
+def _has_out_of_bag(chosen: Hyperparameters) -> bool:
+    """Whether each tree leaves out rows, to which its answers tell how good it is."""
+    is_forest = chosen.job.algorithm in {"random_forest", "extra_trees"}
+    return is_forest and bool(getattr(chosen.algorithm, "bootstrap", False))

@@ -1,6 +1,5 @@
 """The job's channels -> rows that estimators take."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlserver_forest.training.channels import Columns, read_channel
@@ -34,16 +33,6 @@ class Data:
     training: Rows
     validation: Rows | None
     test: Rows | None
-
-    @property
-    def n_words(self) -> Mapping[int, int]:
-        """The columns whose values are positions of words, and how many words there are."""
-        found = self.table.categories
-        return {
-            column: len(found[name].words)
-            for column, name in enumerate(self.table.names)
-            if name in found and not found[name].is_boolean
-        }
 
 
 def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:

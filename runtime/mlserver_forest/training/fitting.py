@@ -24,6 +24,7 @@ from mlserver_forest.training.growing.steps import IntelexSteps, ScikitLearnStep
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.growing.task import Grown, Task
 from mlserver_forest.training.hyperparameters import Hyperparameters
+from mlserver_forest.training.table import Table
 from mlserver_forest.training.targets import Target
 
 _FORESTS = ("random_forest", "extra_trees")
@@ -60,7 +61,7 @@ class Fitting:
     Args:
         chosen: the hyperparameters.
         target: what is predicted.
-        words: the columns whose values are positions of words, and how many words.
+        table: the training channel's.
         say: takes each line of the log.
         stop: asked between steps.
     """
@@ -69,13 +70,14 @@ class Fitting:
         self,
         chosen: Hyperparameters,
         target: Target,
-        words: Mapping[int, int],
+        table: Table,
         say: Say,
         stop: Stop,
     ) -> None:
         self._chosen = chosen
         self._target = target
-        self._words = words
+        self._names = table.names
+        self._categories = table.categories
         self._say = say
         self._stop = stop
 
@@ -85,7 +87,8 @@ class Fitting:
             self._chosen.algorithm.model_dump(mode="json"),
             self._chosen.job.algorithm,
             self._target.kind,
-            self._words,
+            self._names,
+            {name: found.words for name, found in self._categories.items()},
             [version(name) for name in ("scikit-learn", "xgboost-cpu", "lightgbm")],
             rows.digest(),
         ]
@@ -122,7 +125,7 @@ class Fitting:
         """
         chosen, target = self._chosen, self._target
         estimator = estimators.make_estimator(
-            chosen, target.kind, target.classes, self._words, seed
+            chosen, target.kind, target.classes, self._names, self._categories, seed
         )
         total = n_steps or chosen.n_trees
         unit = "trees" if chosen.job.algorithm in _FORESTS else "rounds"
@@ -136,6 +139,7 @@ class Fitting:
             progress=progress,
             stop=self._stop,
             checkpoints=checkpoints,
+            early_stopping_rounds=chosen.early_stopping_rounds,
             stops_early=n_steps is None,
             wants_out_of_bag=wants_out_of_bag,
         )
@@ -158,7 +162,7 @@ class Fitting:
         why_not = estimators.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
         if why_not is None:
             fast = estimators.make_intelex_estimator(
-                chosen, target.kind, target.classes, self._words, seed
+                chosen, target.kind, target.classes, self._names, self._categories, seed
             )
             fast.set_params(oob_score=task.wants_out_of_bag)
             return IntelexSteps(fast, task.estimator, rows.x.shape, n_cpus())

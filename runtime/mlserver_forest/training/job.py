@@ -46,7 +46,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     artifact.make_writable(config.model_dir)
     data = read_data(config, chosen)
     say(_summary(data))
-    fitting = Fitting(chosen, data.target, data.n_words, say, stop)
+    fitting = Fitting(chosen, data.target, data.table, say, stop)
     fingerprint = fitting.fingerprint(data.training)
     seed = fitting.seed(fingerprint)
     checks = Checking(fitting, chosen, data, seed, say, stop).run()
@@ -131,7 +131,7 @@ def _report(
         model=chosen.job.algorithm,
         kind=data.target.kind,
         classes=data.target.classes,
-        hyperparameters=chosen.dump(),
+        hyperparameters=chosen.given(),
         versions=_versions(chosen),
         names=data.table.names,
         categories=data.table.categories,

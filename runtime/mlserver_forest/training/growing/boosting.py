@@ -26,13 +26,12 @@ def grow_xgboost(task: Task) -> Grown:
         n_before = min(start.num_boosted_rounds(), task.n_steps - 1)
         start = start[:n_before] if n_before else None
     estimator = task.estimator.set_params(
-        n_estimators=task.n_steps - n_before, callbacks=[_XgboostCallback(rounds)]
+        n_estimators=task.n_steps - n_before,
+        early_stopping_rounds=task.patience,
+        callbacks=[_XgboostCallback(rounds)],
     )
-    watched, weights = task.validation, None
-    if watched is None or not task.stops_early:
-        estimator.set_params(early_stopping_rounds=None)
-    if watched is not None and watched.weight is not None:
-        weights = [watched.weight]
+    watched = task.validation
+    weights = None if watched is None or watched.weight is None else [watched.weight]
     rows = task.training
     with fitting():
         estimator.fit(
@@ -64,9 +63,9 @@ def grow_lightgbm(task: Task) -> Grown:
         text = start.model_to_string(num_iteration=n_before)
         start = lightgbm.Booster(model_str=text) if n_before else None
     watched, rows = task.validation, task.training
-    estimator = task.estimator.set_params(n_estimators=task.n_steps - n_before)
-    if watched is None or not task.stops_early:
-        estimator.set_params(early_stopping_round=None)
+    estimator = task.estimator.set_params(
+        n_estimators=task.n_steps - n_before, early_stopping_round=task.patience
+    )
     with fitting():
         estimator.fit(
             rows.x,

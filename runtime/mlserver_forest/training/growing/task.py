@@ -28,6 +28,8 @@ class Task:
         progress: told after each step.
         stop: asked between steps.
         checkpoints: where steps are kept, or None.
+        early_stopping_rounds: rounds without progress on the validation rows after which
+            XGBoost and LightGBM stop, or None.
         stops_early: whether boosting may stop early, as the estimator's parameters say.
         wants_out_of_bag: whether out-of-bag answers are wanted, where the algorithm has any.
     """
@@ -40,8 +42,15 @@ class Task:
     progress: Progress
     stop: Stop
     checkpoints: Checkpoints | None = None
+    early_stopping_rounds: int | None = None
     stops_early: bool = True
     wants_out_of_bag: bool = False
+
+    @property
+    def patience(self) -> int | None:
+        """``early_stopping_rounds``, where there are rows to tell and it is allowed."""
+        is_watched = self.validation is not None and self.stops_early
+        return self.early_stopping_rounds if is_watched else None
 
 
 @dataclass(frozen=True, eq=False)
