@@ -1,0 +1,54 @@
+"""The report's two files, each whole or not there."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.training.report.document import document
+from mlserver_forest.training.report.facts import Facts
+from mlserver_forest.training.report.page import page
+from mlserver_forest.training.report.results import results_of
+
+METRICS_FILE = "metrics.json"
+PAGE_FILE = "report.html"
+
+
+def write_report(directory: Path, facts: Facts) -> None:
+    """Write metrics.json and report.html; the same facts give the same bytes.
+
+    Args:
+        directory: output/data; made if missing. Earlier files are replaced.
+        facts: of the job.
+
+    Raises:
+        InvalidEnvironment: if the folder cannot be written.
+    """
+    results = results_of(facts)
+    texts = {METRICS_FILE: document(facts, results), PAGE_FILE: page(facts, results)}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            _replace(directory / name, text.encode())
+    except OSError as error:
+        raise InvalidEnvironment(
+            f"the report's folder {directory} cannot be written: {error.strerror}; "
+            "make it writable, or set the hyperparameter report=false"
+        ) from error
+
+
+def warnings_of(facts: Facts) -> tuple[str, ...]:
+    """What to know about the data, a line each, the gravest first."""
+    return tuple(f"{found.title}: {found.text}" for found in facts.inspection.findings)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)  # Readable by whoever uploads it.
+            file.write(content)
+        os.replace(draft, path)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise
