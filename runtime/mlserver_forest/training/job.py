@@ -77,6 +77,7 @@ def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: F
         fitted.imported.schema,
         feature_names=data.table.names,
         categories=data.table.categories,
+        index_base=data.table.index_base,
     )
     artifact.save(
         config.model_dir,
@@ -140,9 +141,18 @@ def _report(
         weight=data.training.weight,
         metrics=checks.metrics,
         sets=checks.sets,
+        held_out={
+            name: (rows.x, rows.y)
+            for name, rows in {"validation": data.validation, "test": data.test}.items()
+            if rows
+        },
         impurity_importances=getattr(fitted.grown.estimator, "feature_importances_", None),
         predict=fitted.answers,
-        curve=fitted.grown.curve,
+        curve=[
+            (n_steps, {f"validation:{name}": value for name, value in found.items()})
+            for n_steps, found in fitted.grown.curve
+        ],
+        files=data.table.summary.files,
     )
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
@@ -157,7 +167,7 @@ def _versions(chosen: Hyperparameters) -> Mapping[str, str]:
 def _summary(data: Data) -> str:
     table, target = data.table, data.target
     rows, columns = table.x.shape
-    text = f"read {rows} rows with {columns} features from {table.summary.files}: "
+    text = f"read {rows} rows with {columns} features from {len(table.summary.files)} file(s): "
     if target.kind == "regression":
         return text + "a regression"
     hint = ""
