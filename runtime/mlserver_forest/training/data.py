@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mlserver_forest.training.channels import Columns, read_channel
 from mlserver_forest.training.config import (
     TEST_CHANNEL,
@@ -12,6 +14,7 @@ from mlserver_forest.training.config import (
 from mlserver_forest.training.estimators import DTYPES
 from mlserver_forest.training.growing.rows import Rows
 from mlserver_forest.training.hyperparameters import Hyperparameters
+from mlserver_forest.training.suitability import require_suitable_labels
 from mlserver_forest.training.table import Table
 from mlserver_forest.training.targets import Target, learn_target
 
@@ -40,9 +43,10 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
 
     Raises:
         InvalidData: naming file and line, what came and what was expected.
+        InvalidHyperparameters: if one does not suit the labels.
     """
     columns = columns_of(chosen)
-    dtype = DTYPES[chosen.job.algorithm]
+    dtype = np.dtype(DTYPES[chosen.job.algorithm])
     table = read_channel(config.training_channel(), columns, dtype)
     target = learn_target(table, chosen.job.task)
 
@@ -51,10 +55,12 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
             return None
         return rows_of(read_channel(channel, columns, dtype, like=table), target)
 
+    training = rows_of(table, target)
+    require_suitable_labels(chosen, training.y)
     return Data(
         table,
         target,
-        rows_of(table, target),
+        training,
         rows_like(config.channel(VALIDATION_CHANNEL)),
         rows_like(config.channel(TEST_CHANNEL)),
     )
@@ -66,7 +72,7 @@ def columns_of(chosen: Hyperparameters) -> Columns:
     return Columns(
         target=job.target,
         weight=job.weight,
-        ignore=job.ignore,
+        ignore=tuple(job.ignore),
         header=job.header,
         refuse_unseen=job.unseen_categories == "error",
     )

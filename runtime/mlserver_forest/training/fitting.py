@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.forest.importer import ImportedModel, import_estimator
 from mlserver_forest.resources import n_cpus
-from mlserver_forest.training import estimators
+from mlserver_forest.training import estimators, intelex
 from mlserver_forest.training.evaluation import evaluate
 from mlserver_forest.training.growing.boosting import grow_lightgbm, grow_xgboost
 from mlserver_forest.training.growing.checkpoints import Checkpoints
@@ -159,13 +159,13 @@ class Fitting:
 
     def _steps(self, task: Task, seed: int) -> Steps:
         chosen, target, rows = self._chosen, self._target, task.training
-        why_not = estimators.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
+        why_not = intelex.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
         if why_not is None:
-            fast = estimators.make_intelex_estimator(
+            fast = intelex.make_intelex_estimator(
                 chosen, target.kind, target.classes, self._names, self._categories, seed
             )
             fast.set_params(oob_score=task.wants_out_of_bag)
-            return IntelexSteps(fast, task.estimator, rows.x.shape, n_cpus())
+            return IntelexSteps(fast, rows.x.shape, n_cpus())
         self._say(f"scikit-learn grows the trees: {why_not}")
         return ScikitLearnSteps(task.estimator, n_cpus())
 

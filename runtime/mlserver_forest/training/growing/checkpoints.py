@@ -52,7 +52,7 @@ class Checkpoints:
             self._directory.mkdir(parents=True, exist_ok=True)
             descriptor, draft = tempfile.mkstemp(_DRAFT, name + ".", self._directory)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
+                file.write(_digest(name, content) + content)
                 file.flush()
                 os.fsync(descriptor)
             os.replace(draft, self._directory / name)
@@ -110,4 +110,8 @@ class Checkpoints:
         except OSError:
             return None
         digest, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
-        return content if hashlib.sha256(content).digest() == digest else None
+        return content if _digest(path.name, content) == digest else None
+
+
+def _digest(name: str, content: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + content).digest()

@@ -7,12 +7,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from mlserver_forest.training.growing.rows import Rows
-from mlserver_forest.training.growing.trees import (
-    fitting,
-    grow_trees,
-    out_of_bag_answers,
-    with_trees,
-)
+from mlserver_forest.training.growing.trees import fitting, grow_trees, out_of_bag_answers
+from mlserver_forest.training.intelex import fit_with_intelex
 
 # A step is to take about as long, so that stopping, checkpoints and progress keep up.
 _STEP_SECONDS = 2.0
@@ -20,8 +16,6 @@ _FASTER = 4
 # Trees times values that scikit-learn-intelex takes two seconds for, on two cores (measured).
 _INTELEX_STEP = 100_000_000
 _MOST_INTELEX_TREES = 25
-# What fit() learns beside the trees.
-_FITTED = ("classes_", "n_classes_", "n_features_in_", "n_outputs_", "estimator_")
 
 
 class Steps(Protocol):
@@ -76,24 +70,20 @@ class IntelexSteps:
     """scikit-learn-intelex's forests, each with a seed of its own: steps of one size.
 
     Args:
-        estimator: an unfitted forest of ``sklearnex.ensemble``.
-        plain: the same of scikit-learn, which takes the trees.
+        estimator: an unfitted forest of ``make_intelex_estimator``.
         shape: of the rows, on which the size of a step depends, and nothing else does: so
             a job that was interrupted goes on with the same trees.
         n_threads: that grow trees side by side.
     """
 
-    def __init__(
-        self, estimator: Any, plain: Any, shape: tuple[int, int], n_threads: int = 1
-    ) -> None:
+    def __init__(self, estimator: Any, shape: tuple[int, int], n_threads: int = 1) -> None:
         # Its own n_jobs counts in a process's main thread alone (daal4py 2026.2).
         from daal4py import daalinit
 
         daalinit(n_threads)
         self._estimator = estimator
-        self._plain = plain
         self.size = max(1, min(_MOST_INTELEX_TREES, _INTELEX_STEP // (shape[0] * shape[1])))
-        self._seed = plain.random_state
+        self._seed = estimator.random_state
         self._total: NDArray[Any] = np.zeros((1, 1))
         self._count: NDArray[Any] = np.zeros((1, 1))
 
@@ -102,14 +92,10 @@ class IntelexSteps:
         part = clone(self._estimator)
         part.set_params(n_estimators=stop - start, random_state=int(seeds[-1]))
         with fitting():
-            part.fit(rows.x, rows.y, sample_weight=rows.weight)
+            part = fit_with_intelex(part, rows.x, rows.y)
         if part.oob_score:
             self._add_out_of_bag(part)
-        forest = clone(self._plain)
-        for name in _FITTED:
-            if hasattr(part, name):
-                setattr(forest, name, getattr(part, name))
-        return with_trees(forest, part.estimators_)
+        return part
 
     def took(self, n_trees: int, seconds: float) -> None:
         pass

@@ -80,8 +80,7 @@ def fitting() -> Iterator[None]:
     with warnings.catch_warnings():
         # The rows are the same in every step.
         warnings.filterwarnings("ignore", "class_weight presets", UserWarning)
-        # scikit-learn-intelex, of steps of few trees.
-        warnings.filterwarnings("ignore", "Some inputs do not have OOB scores", UserWarning)
+        # Of scikit-learn-intelex, whose threads are set once (``IntelexSteps``).
         warnings.filterwarnings("ignore", "'Threading' parallel backend", UserWarning)
         try:
             yield
