@@ -11,17 +11,30 @@ from mlserver_forest.errors import InvalidData, InvalidEnvironment
 TRAINING_CHANNELS = ("training", "train")
 VALIDATION_CHANNEL = "validation"
 # Newer SageMaker text says that FastFile jobs show File; both are plain directories.
-_DIRECTORY_MODES = frozenset({"File", "FastFile"})
+_MODES = frozenset({"File", "FastFile", "Pipe"})
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One entry of inputdataconfig.json, and the directory of its files."""
+    """One entry of inputdataconfig.json.
+
+    Attributes:
+        name: of the channel.
+        directory: of its files; in Pipe mode the streams have this path and ``_0`` and so on.
+        content_type: what its files hold, if that was said.
+        mode: "File", "FastFile" or "Pipe".
+        record_wrapper: "None", or "RecordIO" where each object comes as a record of a stream.
+        compression: "None" or "Gzip".
+        distribution: "FullyReplicated" or "ShardedByS3Key".
+    """
 
     name: str
     directory: Path
     content_type: str | None = None
     mode: str = "File"
+    record_wrapper: str = "None"
+    compression: str = "None"
+    distribution: str = "FullyReplicated"
 
 
 @dataclass(frozen=True)
@@ -99,15 +112,22 @@ def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Chan
 def _channel(name: str, directory: Path, entry: Any) -> Channel:
     """A channel as described; keys of another type than SageMaker's are as good as absent."""
     texts = {key: value for key, value in dict(entry or {}).items() if isinstance(value, str)}
-    mode = texts.get("TrainingInputMode", "File")
-    return Channel(name, directory, texts.get("ContentType"), mode)
+    return Channel(
+        name,
+        directory,
+        texts.get("ContentType"),
+        texts.get("TrainingInputMode", "File"),
+        texts.get("RecordWrapperType", "None"),
+        texts.get("CompressionType", "None"),
+        texts.get("S3DistributionType", "FullyReplicated"),
+    )
 
 
 def _readable(channel: Channel) -> Channel:
-    if channel.mode not in _DIRECTORY_MODES:
+    if channel.mode not in _MODES:
         raise InvalidData(
             f"channel {channel.name!r} has TrainingInputMode {channel.mode!r}; "
-            "this version reads File and FastFile; change the channel's InputMode"
+            "expected File, FastFile or Pipe; change the channel's InputMode"
         )
     return channel
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.training import hyperparameters as hp
-from mlserver_forest.training.channels import Table, read_channel
+from mlserver_forest.training.channels import Columns, Table, read_channel
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.estimators import make_estimator
 from mlserver_forest.training.evaluation import evaluate, hold_out, metric_lines
@@ -42,10 +41,11 @@ def run(config: TrainingConfig, say: Say) -> None:
     """
     chosen = hp.parse(config.hyperparameters)
     artifact.make_writable(config.model_dir)
-    table = read_channel(config.training_channel(), chosen.header)
+    columns = Columns(header=chosen.header)
+    table = read_channel(config.training_channel(), columns, np.dtype(np.float32))
     target = learn_target(table, chosen.task)
     say(_summary(table, target))
-    x, y = table.features, target.encode(table)
+    x, y = table.x, target.encode(table)
     validation = _validation(config, chosen, table, target)
     estimator = make_estimator(chosen, target.kind, target.classes)
     if validation is not None:
@@ -60,7 +60,13 @@ def run(config: TrainingConfig, say: Say) -> None:
     artifact.save(
         config.model_dir,
         imported.forest,
-        replace(imported.schema, feature_names=table.names, classes=target.classes),
+        replace(
+            imported.schema,
+            feature_names=table.names,
+            classes=target.classes,
+            categories=table.categories,
+            index_base=table.index_base,
+        ),
         name=MODEL_NAME,
         versions=[f"{name}/{version(name)}" for name in _RECORDED],
         self_test=_self_test(estimator, x, target),
@@ -74,14 +80,8 @@ def _validation(
     channel = config.validation_channel()
     if channel is None:
         return None
-    table = read_channel(channel, chosen.header)
-    same_names = table.names == training.names or not (table.has_header and training.has_header)
-    if len(table.names) != len(training.names) or not same_names:
-        raise InvalidData(
-            f"{table.files[0].header_place()}: the columns {quoted(list(table.names))} are not "
-            f"those of the training channel, {quoted(list(training.names))}"
-        )
-    return table.features, target.encode(table)
+    table = read_channel(channel, Columns(header=chosen.header), training.x.dtype, training)
+    return table.x, target.encode(table)
 
 
 def _evaluate_on_hold_out(
@@ -127,9 +127,10 @@ def _self_test(
 
 
 def _summary(table: Table, target: Target) -> str:
-    rows, columns = table.features.shape
-    header = "a header" if table.has_header else "no header"
-    text = f"read {rows} rows with {columns} features from {len(table.files)} file(s), {header}: "
+    rows, columns = table.x.shape
+    header = "a header" if table.has_names else "no header"
+    n_files = len(table.summary.files)
+    text = f"read {rows} rows with {columns} features from {n_files} file(s), {header}: "
     if target.kind == "regression":
         return text + "a regression"
     hint = ""
