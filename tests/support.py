@@ -33,14 +33,14 @@ def answers_of(estimator, x):
     return estimator.predict(x).reshape(len(x), -1)
 
 
-def save_model(directory, estimator, x, *, names=IRIS_NAMES, name="forest"):
+def save_model(directory, estimator, x, *, names=IRIS_NAMES, name="forest", categories=None):
     """Write the artifact of a fitted estimator, as training does."""
     imported = import_estimator(estimator)
     x = x[:17].astype(imported.forest.feature_dtype)
     artifact.save(
         directory,
         imported.forest,
-        replace(imported.schema, feature_names=names),
+        replace(imported.schema, feature_names=names, categories=categories or {}),
         name=name,
         versions=["test/1"],
         self_test=(x, answers_of(estimator, x)),

@@ -22,6 +22,7 @@ LAYERS = {
     "forest_file": 4,
     "artifact": 5,
     "messages": 5,
+    "input_tensors": 6,
     "output_tensors": 6,
     "model": 7,
     "packing": 8,

@@ -5,7 +5,7 @@ import pytest
 
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.schema import Schema
-from mlserver_forest.schema_metadata import from_metadata
+from mlserver_forest.schema_metadata import from_metadata, to_metadata
 
 SCHEMAS = [
     Schema(("a", "b"), "classification", ("x", "y")),
@@ -17,16 +17,16 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_schema_survives_its_metadata(schema):
-    assert from_metadata(schema.inputs(), schema.outputs()) == schema
+    assert from_metadata(**to_metadata(schema)) == schema
 
 
 def test_metadata_of_a_classifier():
     schema = SCHEMAS[0]
-    assert schema.inputs() == [
+    assert to_metadata(schema)["inputs"] == [
         {"name": "a", "datatype": "FP32", "shape": [-1, 1]},
         {"name": "b", "datatype": "FP32", "shape": [-1, 1]},
     ]
-    assert schema.outputs() == [
+    assert to_metadata(schema)["outputs"] == [
         {
             "name": "predict",
             "datatype": "BYTES",

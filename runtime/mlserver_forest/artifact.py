@@ -14,6 +14,7 @@ from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest_file import encode_forest, read_description
 from mlserver_forest.schema import Schema
+from mlserver_forest.schema_metadata import to_metadata
 
 FOREST_FILE = "forest.safetensors"
 PICKLE_FILE = "model.joblib"
@@ -102,7 +103,7 @@ def copy(source: Path, directory: Path) -> int:
 def _described(schema: Schema) -> dict[str, Any]:
     if schema.kind == "unknown":
         return {}
-    return {"inputs": schema.inputs(), "outputs": schema.outputs()}
+    return to_metadata(schema)
 
 
 def _text(settings: Mapping[str, Any]) -> bytes:

@@ -14,6 +14,8 @@ MISSING_WORDS = frozenset(
     {"", "nan", "NaN", "NAN", "Nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
 )
 
+_WORDS_SHOWN = 8
+_LONGEST_SHOWN = 100
 _BOOLEAN_WORDS = {
     **dict.fromkeys(("false", "False", "FALSE", "0"), 0),
     **dict.fromkeys(("true", "True", "TRUE", "1"), 1),
@@ -23,6 +25,11 @@ _BOOLEAN_WORDS = {
 def is_missing(text: str) -> bool:
     """Whether a field, stripped of white space around it, stands for no value."""
     return text in MISSING_WORDS
+
+
+def shown(text: str) -> str:
+    """A name or a word that came from outside, cut to a length that a message bears."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "...")
 
 
 @dataclass(frozen=True)
@@ -70,9 +77,9 @@ class Categories:
         return np.asarray(in_range | np.isnan(values))
 
     def describe(self) -> str:
-        """The words, for error messages."""
-        shown = ", ".join(map(repr, self.words[:8]))
-        return shown + (", ..." if len(self.words) > 8 else "")
+        """Some of the words, cut where they are long, for error messages."""
+        some = ", ".join(map(shown, self.words[:_WORDS_SHOWN]))
+        return some + (", ..." if len(self.words) > _WORDS_SHOWN else "")
 
 
 BOOLEAN = Categories(("false", "true"), is_boolean=True)

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 from mlserver import MLModel, ModelSettings
 from mlserver.errors import InferenceError
-from mlserver.types import (
-    InferenceRequest,
-    InferenceResponse,
-    RequestInput,
-    ResponseOutput,
-    TensorData,
-)
+from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
@@ -25,10 +19,10 @@ from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.forest.forest import Prediction
 from mlserver_forest.forest.threads import KernelThreads
 from mlserver_forest.forest_file import load_forest
-from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.input_tensors import matrix_of
 from mlserver_forest.output_tensors import OutputTensor, output_tensors
 from mlserver_forest.schema import PREDICT, Schema
 from mlserver_forest.schema_metadata import from_metadata
@@ -48,10 +42,11 @@ class ForestModel(MLModel):
 
     A request holds either one tensor ``[n, n_features]`` of any name, or one
     tensor ``[n]`` or ``[n, 1]`` per feature, named as the model's metadata name
-    them, of any numeric datatype. The outputs are ``predict`` (``[n, 1]`` class labels
-    as BYTES, INT64 or BOOL, or ``[n, n_targets]`` numbers as FP64), for classifiers
-    ``predict_proba`` (``[n, n_classes]`` FP64, columns in the order of the classes), and
-    for anomaly detectors ``score_samples`` and ``decision_function`` (``[n, 1]`` FP64).
+    them; ``input_tensors`` tells of which datatypes. The outputs are ``predict`` (``[n, 1]``
+    class labels as BYTES, INT64 or BOOL, or ``[n, n_targets]`` numbers as FP64), for
+    classifiers ``predict_proba`` (``[n, n_classes]`` FP64, columns in the order of the
+    classes), and for anomaly detectors ``score_samples`` and ``decision_function``
+    (``[n, 1]`` FP64).
     Without ``outputs`` in the request the answer is ``predict``, as with
     ``mlserver_sklearn.SKLearnModel``.
 
@@ -130,7 +125,7 @@ class ForestModel(MLModel):
     def _answer(self, payload: InferenceRequest, predict: _Predict) -> list[ResponseOutput]:
         try:
             tensors = self._requested(payload)
-            x = self._schema.conform(_matrix(payload.inputs, self._schema))
+            x = self._schema.conform(matrix_of(payload.inputs, self._schema))
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
         arrays = _arrays(tensors, x, predict)
@@ -192,39 +187,3 @@ def _arrays(tensors: Sequence[OutputTensor], x: NDArray[Any], predict: _Predict)
         for array, tensor in zip(raw, tensors, strict=True):
             array[rows] = tensor.raw(prediction)
     return [tensor.finished(array) for tensor, array in zip(tensors, raw, strict=True)]
-
-
-def _matrix(inputs: list[RequestInput], schema: Schema) -> NDArray[Any]:
-    """The one matrix, or the features' columns side by side in the schema's order."""
-    if not inputs:
-        raise InvalidInput(f"the request has no inputs; the model expects {schema.describe()}")
-    if len(inputs) == 1:
-        (only,) = inputs
-        array = _array(only)
-        # A matrix may have any name, a feature's too; a column must have its feature's.
-        if array.shape[1:] == (schema.n_features,) or only.name not in schema.feature_names:
-            return array
-    positions = schema.positions([tensor.name for tensor in inputs], "the request")
-    columns = [_column(inputs[position]) for position in positions]
-    lengths = {len(column) for column in columns}
-    if len(lengths) != 1:
-        raise InvalidInput(f"the features have different numbers of rows: {sorted(lengths)}")
-    return np.column_stack(columns)
-
-
-def _column(tensor: RequestInput) -> NDArray[Any]:
-    array = _array(tensor)
-    if array.ndim == 0 or array.size != len(array):
-        raise InvalidInput(
-            f"input {quoted(tensor.name)} has shape {list(array.shape)}; "
-            "the tensor of one feature has [n] or [n, 1]"
-        )
-    return array.ravel()
-
-
-def _array(tensor: RequestInput) -> NDArray[Any]:
-    data = tensor.data.root if isinstance(tensor.data, TensorData) else tensor.data
-    if isinstance(data, np.ndarray) and v2_tensor.is_array_of(data, tensor.datatype, tensor.shape):
-        return data
-    datatype = getattr(tensor.datatype, "value", tensor.datatype)
-    return v2_tensor.to_array(tensor.name, datatype, tensor.shape, data)

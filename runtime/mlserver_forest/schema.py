@@ -1,9 +1,7 @@
 """What was learned about the data in training and is enforced in serving.
 
-A schema travels in model-settings.json as V2 metadata: one input tensor per
-feature, and the outputs: ``predict``, with ``predict_proba`` for a classifier, and with
-``score_samples`` and ``decision_function`` for an anomaly detector. The classes stand, in
-the order of the probability columns, in the parameters of ``predict``.
+A feature's values are numbers, or words, each of which stands for its position among the
+words that training saw; a matrix that comes as numbers holds the positions themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.categories import Categories
+from mlserver_forest.categories import Categories, shown
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 
 PREDICT = "predict"
@@ -25,7 +23,6 @@ DECISION_FUNCTION = "decision_function"
 Label = str | int | bool
 FeatureDatatype = Literal["FP32", "FP64"]
 TargetKind = Literal["classification", "regression", "anomaly_detection", "unknown"]
-MetadataTensors = list[dict[str, Any]]
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP32": np.dtype(np.float32),
@@ -33,7 +30,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 
 _NAMES_SHOWN = 8
-_LONGEST_NAME = 100
+_OR_MISSING = ", or an empty field (null in JSON) for a missing value"
 
 
 @dataclass(frozen=True)
@@ -41,9 +38,8 @@ class Schema:
     """The features a model reads and the answers it gives.
 
     Attributes:
-        feature_names: the features in the order of the columns of ``X``; NaN
-            stands for a missing value. Empty for a runtime whose
-            model-settings.json describes no inputs: any width will do.
+        feature_names: in the order of the columns of ``X``; NaN stands for a missing
+            value. Empty for a runtime that describes no inputs: any width will do.
         kind: "classification", "regression", "anomaly_detection", or "unknown"
             for such a runtime.
         classes: the labels, all strings, all integers or all booleans, in the order
@@ -85,9 +81,15 @@ class Schema:
 
     @cached_property
     def words(self) -> Mapping[int, Categories]:
-        """The features whose values are words, by their column, ascending."""
-        columns = enumerate(self.feature_names)
-        return {i: self.categories[name] for i, name in columns if name in self.categories}
+        """The features whose values are words, by their column, ascending.
+
+        Where no value may be missing, a word that training did not see is refused.
+        """
+        return {
+            column: replace(found, refuses_unseen=found.refuses_unseen or not self.takes_missing)
+            for column, name in enumerate(self.feature_names)
+            if (found := self.categories.get(name))
+        }
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -172,8 +174,29 @@ class Schema:
         if faulty.any():
             row, column = (int(place[0]) for place in np.nonzero(faulty))
             place = self.of_width(values.shape[1]).locate(first_row + row, column)
-            raise InvalidInput(place + self._fault(values[row, column]))
+            raise InvalidInput(place + self._fault(values[row, column], column))
         return x
+
+    def code(self, row: int, column: int, text: str) -> float:
+        """The position of a word, NaN where it is missing or, if that is allowed, unseen.
+
+        Args:
+            row: counted from 0.
+            column: counted from 0; one of ``words``.
+            text: the word, with or without white space around it.
+
+        Raises:
+            InvalidInput: naming the place, the word, and the words that are known.
+        """
+        categories = self.words[column]
+        code = categories.code(text)
+        if code is not None:
+            return code
+        or_missing = _OR_MISSING if self.takes_missing else ""
+        raise InvalidInput(
+            f"{self.locate(row, column)}: {shown(text.strip())} is none of the words that this "
+            f"model knows: {categories.describe()}; send one of them{or_missing}"
+        )
 
     def _check_codes(self, x: NDArray[Any], first_row: int) -> None:
         for column, categories in self.words.items():
@@ -186,15 +209,16 @@ class Schema:
                     f"the positions of {categories.describe()}"
                 )
 
-    def _fault(self, value: Any) -> str:
+    def _fault(self, value: Any, column: int) -> str:
         if np.isnan(value):
+            words = self.words.get(column)
+            expected = f"one of {words.describe()}" if words else "a number"
             return (
                 " is missing; this model was trained by an algorithm that takes no missing "
-                "values; send a number"
+                f"values; send {expected}"
             )
         return (
-            f": {value} is not a finite {self.datatype} number; send a finite number, "
-            "or an empty field (null in JSON) for a missing value"
+            f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
         )
 
     def locate(self, row: int, column: int) -> str:
@@ -213,7 +237,7 @@ class Schema:
         missing = [name for name in self.feature_names if name not in index]
         unknown = [name for name in index if name not in set(self.feature_names)]
         faults = [
-            f"{label} {', '.join(map(_shown, found[:_NAMES_SHOWN]))}"
+            f"{label} {', '.join(map(shown, found[:_NAMES_SHOWN]))}"
             for label, found in (("missing", missing), ("unknown", unknown))
             if found
         ]
@@ -224,54 +248,3 @@ class Schema:
                 f"{where} has {' and '.join(faults)}; the model's features are {self.describe()}"
             )
         return [index[name] for name in self.feature_names]
-
-    def inputs(self) -> MetadataTensors:
-        """V2 metadata of the inputs, as model-settings.json holds it."""
-        tensor: dict[str, Any] = {"datatype": self.datatype, "shape": [-1, 1]}
-        parameters = {
-            name: value
-            for name, value, default in (
-                ("missing", self.takes_missing, True),
-                ("absent_is_missing", self.absent_is_missing, False),
-                ("index_base", self.index_base, 0),
-            )
-            if value != default
-        }
-        if parameters:
-            tensor["parameters"] = parameters
-        return [
-            _word_tensor(name, tensor, self.categories[name])
-            if name in self.categories
-            else {"name": name, **tensor}
-            for name in self.feature_names
-        ]
-
-    def outputs(self) -> MetadataTensors:
-        """V2 metadata of the outputs, as model-settings.json holds it."""
-        predict: dict[str, Any] = {
-            "name": PREDICT,
-            "datatype": self.label_datatype,
-            "shape": [-1, self.n_targets],
-        }
-        if self.classes:
-            predict["parameters"] = {"classes": list(self.classes)}
-        scores = [
-            {"name": name, "datatype": "FP64", "shape": [-1, columns.stop - columns.start]}
-            for name, columns in self.score_columns.items()
-        ]
-        return [predict, *scores]
-
-
-def _word_tensor(name: str, tensor: dict[str, Any], categories: Categories) -> dict[str, Any]:
-    """Metadata of a feature of words; its parameters tell the dtype of the matrix, too."""
-    parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
-    if not categories.is_boolean:
-        parameters["categories"] = list(categories.words)
-        parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
-    datatype = "BOOL" if categories.is_boolean else "BYTES"
-    return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
-
-
-def _shown(name: str) -> str:
-    """A name that came from outside, cut to a length that a message bears."""
-    return repr(name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "...")

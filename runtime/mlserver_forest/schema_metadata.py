@@ -1,4 +1,11 @@
-"""A schema read back from the V2 metadata of a model-settings.json."""
+"""A schema as the V2 metadata of a model-settings.json, and back.
+
+There is one input tensor per feature, and the outputs: ``predict``, with ``predict_proba``
+for a classifier, and with ``score_samples`` and ``decision_function`` for an anomaly
+detector. The classes stand, in the order of the probability columns, in the parameters of
+``predict``; the words of a feature, in the order of their positions, in those of its input,
+whose datatype is BYTES, or BOOL for a feature that is true or false.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +13,13 @@ from typing import Any
 from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.schema import DTYPES, PREDICT, SCORE_SAMPLES, Schema, TargetKind
+
+MetadataTensors = list[dict[str, Any]]
+
+
+def to_metadata(schema: Schema) -> dict[str, MetadataTensors]:
+    """The ``inputs`` and ``outputs`` of a model-settings.json."""
+    return {"inputs": _inputs(schema), "outputs": _outputs(schema)}
 
 
 def from_metadata(inputs: Any, outputs: Any) -> Schema:
@@ -53,6 +67,52 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     return Schema(
         names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base, categories
     )
+
+
+def _inputs(schema: Schema) -> MetadataTensors:
+    tensor: dict[str, Any] = {"datatype": schema.datatype, "shape": [-1, 1]}
+    parameters = {
+        name: value
+        for name, value, default in (
+            ("missing", schema.takes_missing, True),
+            ("absent_is_missing", schema.absent_is_missing, False),
+            ("index_base", schema.index_base, 0),
+        )
+        if value != default
+    }
+    if parameters:
+        tensor["parameters"] = parameters
+    return [
+        _word_tensor(name, tensor, schema.categories[name])
+        if name in schema.categories
+        else {"name": name, **tensor}
+        for name in schema.feature_names
+    ]
+
+
+def _word_tensor(name: str, tensor: dict[str, Any], categories: Categories) -> dict[str, Any]:
+    """Metadata of a feature of words; its parameters tell the dtype of the matrix, too."""
+    parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
+    if not categories.is_boolean:
+        parameters["categories"] = list(categories.words)
+        parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
+    datatype = "BOOL" if categories.is_boolean else "BYTES"
+    return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
+
+
+def _outputs(schema: Schema) -> MetadataTensors:
+    predict: dict[str, Any] = {
+        "name": PREDICT,
+        "datatype": schema.label_datatype,
+        "shape": [-1, schema.n_targets],
+    }
+    if schema.classes:
+        predict["parameters"] = {"classes": list(schema.classes)}
+    scores = [
+        {"name": name, "datatype": "FP64", "shape": [-1, columns.stop - columns.start]}
+        for name, columns in schema.score_columns.items()
+    ]
+    return [predict, *scores]
 
 
 def _categories(parameters: Mapping[str, Any]) -> Categories:

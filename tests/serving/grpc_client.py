@@ -18,12 +18,11 @@ from tritonclient.utils import (
 
 def call(question):
     client = v2.InferenceServerClient(question["address"])
-    rows = np.array(question["x"], np.float32)
-    tensor = v2.InferInput("X", list(rows.shape), "FP32")
-    tensor.set_data_from_numpy(rows)
+    named = question.get("tensors", [["X", "FP32", question["x"]]])
+    tensors = [tensor_of(*tensor) for tensor in named]
     outputs = [v2.InferRequestedOutput(name) for name in question.get("outputs", ["predict"])]
     try:
-        result = client.infer("forest", [tensor], outputs=outputs)
+        result = client.infer("forest", tensors, outputs=outputs)
     except InferenceServerException as error:
         return {"status": error.status(), "error": error.message()}
     metadata = client.get_model_metadata("forest")
@@ -41,6 +40,14 @@ def call(question):
         decoded = np.char.decode(values.astype(bytes)) if values.dtype == object else values
         answer[output.name] = decoded.tolist()
     return answer
+
+
+def tensor_of(name, datatype, values):
+    """An input of tritonclient's; None is NaN among numbers."""
+    data = np.array(values, np.object_ if datatype == "BYTES" else triton_to_np_dtype(datatype))
+    tensor = v2.InferInput(name, list(data.shape), datatype)
+    tensor.set_data_from_numpy(data)
+    return tensor
 
 
 def call_stream(question):

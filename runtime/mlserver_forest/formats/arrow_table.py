@@ -1,4 +1,8 @@
-"""What Parquet and Arrow share: the columns of a table as features, and outputs as columns."""
+"""What Parquet and Arrow share: the columns of a table as features, and outputs as columns.
+
+A feature of numbers is read from numbers and booleans, one of words as ``arrow_words`` says.
+A lone column of lists holds the rows of a matrix of numbers, positions for words.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.arrow_words import codes_of, is_words
 from mlserver_forest.formats.matrix import (
     MOST_UNNAMED_COLUMNS,
     Matrix,
@@ -72,11 +77,9 @@ def layout(table: Any, schema: Schema) -> Layout:
     names = [fields[place][0] for place in columns]
     for name, kind in fields:
         is_skipped = name in index and not types.is_nested(kind)
-        if not _is_number(kind) and not _is_row(kind) and not is_skipped:
-            raise InvalidInput(
-                f"column {quoted(name)} is of type {kind}; expected numbers or booleans: "
-                "convert it, for instance a category to the number used in training"
-            )
+        is_read = _is_number(kind) or _is_row(kind) or (schema.words and not types.is_nested(kind))
+        if not is_read and not is_skipped:
+            raise _no_number(name, kind)
     if len(columns) == 1 and _is_row(fields[columns[0]][1]):
         return Layout(tuple(columns), (0,), True)
     for name, kind in fields:
@@ -87,8 +90,12 @@ def layout(table: Any, schema: Schema) -> Layout:
             )
     is_known = not set(schema.feature_names).isdisjoint(names)
     if not schema.feature_names or (not is_known and len(names) == schema.n_features):
-        return Layout(tuple(columns), tuple(range(len(columns))), False)
-    return Layout(tuple(columns), tuple(schema.positions(names, "the table")), False)
+        order = list(range(len(columns)))
+    else:
+        order = schema.positions(names, "the table")
+    for feature, place in enumerate(order):
+        _check_type(fields[columns[place]], feature, schema)
+    return Layout(tuple(columns), tuple(order), False)
 
 
 def matrix(found: Layout, table: Any, n_rows: int, schema: Schema, body_bytes: int) -> Matrix:
@@ -123,7 +130,10 @@ def append(batch: Any, found: Layout, schema: Schema, rows: Matrix) -> None:
             continue
         values = np.empty((block.num_rows, len(found.order)), np.float64)
         for feature, place in enumerate(found.order):
-            values[:, feature] = _numbers(block.column(place))
+            column, is_word = block.column(place), feature in schema.words
+            values[:, feature] = (
+                codes_of(column, feature, schema, len(rows)) if is_word else _numbers(column)
+            )
         rows.append(values)
 
 
@@ -157,6 +167,26 @@ def _index_columns(table: Any, schema: Schema) -> set[str]:
         raise InvalidInput(f"the table's pandas metadata are not JSON: {error}") from error
     names = document.get("index_columns") if isinstance(document, dict) else None
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+
+
+def _check_type(field: tuple[str, Any], feature: int, schema: Schema) -> None:
+    name, kind = field
+    words = schema.words.get(feature)
+    if words is None and not _is_number(kind):
+        raise _no_number(name, kind)
+    if words is not None and not is_words(kind):
+        raise InvalidInput(
+            f"column {quoted(name)} is of type {kind}; expected strings, booleans or integers, "
+            f"such as {words.describe()}: convert it, in pandas with astype('string'), or with "
+            "astype('Int64') where integers with gaps became floats"
+        )
+
+
+def _no_number(name: str, kind: Any) -> InvalidInput:
+    return InvalidInput(
+        f"column {quoted(name)} is of type {kind}; expected numbers or booleans: "
+        "convert it, for instance a category to the number used in training"
+    )
 
 
 def _is_number(kind: Any) -> bool:

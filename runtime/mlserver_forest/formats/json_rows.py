@@ -1,9 +1,12 @@
 """Instances in JSON to rows of numbers.
 
-An instance is a list of numbers, ``{"features": [...]}``,
+An instance is a list of values, ``{"features": [...]}``,
 ``{"data": {"features": {"values": [...]}}}``, the same with ``keys`` and ``shape`` for a
-sparse row, or an object of numbers by feature name. A feature may have the name of one of
-these envelopes: a number under it is the feature, a list or an object is the envelope.
+sparse row, or an object of values by feature name. A feature may have the name of one of
+these envelopes: a value under it is the feature, a list or an object is the envelope.
+
+A value is a number, ``null`` where it is missing, or what ``words`` reads where the
+feature has words; a word that a sparse row leaves out is missing.
 """
 
 import reprlib
@@ -19,6 +22,7 @@ from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.json_blocks import LargeArray, whole
 from mlserver_forest.formats.matrix import Matrix, check_expansion, rows_per_block
 from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.formats.words import codes_of, text_of
 from mlserver_forest.schema import Schema
 
 _NUMBERS = {int, float, bool, type(None)}
@@ -115,8 +119,9 @@ class JsonRows:
         check_expansion(row + 1, width, self._schema, self._body_bytes)
         schema = self._schema.of_width(width)
         dense = np.full(width, schema.absent)
+        dense[list(schema.words)] = np.nan
         dense[keys] = [
-            _number(row, key, value, schema) for key, value in zip(keys, values, strict=True)
+            _value(row, key, value, schema) for key, value in zip(keys, values, strict=True)
         ]
         return dense
 
@@ -160,9 +165,14 @@ def _check_keys(row: int, keys: list[Any], width: int) -> None:
 
 
 def _numbers(rows: Sequence[Any], first_row: int, schema: Schema) -> NDArray[np.float64]:
-    """Rows of one width as a matrix; fast where each value is a number or None."""
+    """Rows of one width as a matrix; fast where each value is plain."""
     kinds = set(map(type, rows))
-    if kinds == {list} and set(map(len, rows)) == {schema.n_features}:
+    is_even = kinds == {list} and set(map(len, rows)) == {schema.n_features}
+    if is_even and schema.words:
+        found = _by_columns(rows, schema)
+        if found is not None:
+            return found
+    elif is_even:
         values = list(chain.from_iterable(rows))
         if set(map(type, values)) <= _NUMBERS:
             return np.array(values, np.float64).reshape(len(rows), -1)
@@ -171,19 +181,51 @@ def _numbers(rows: Sequence[Any], first_row: int, schema: Schema) -> NDArray[np.
     return np.array([_row(row, values, schema) for row, values in enumerate(rows, first_row)])
 
 
-def _row(row: int, values: Any, schema: Schema) -> list[float]:
+def _by_columns(rows: Sequence[list[Any]], schema: Schema) -> NDArray[np.float64] | None:
+    """Rows with words as a matrix, or None where a closer look is needed."""
+    matrix = np.empty((len(rows), schema.n_features))
+    for place, values in enumerate(zip(*rows, strict=True)):
+        categories = schema.words.get(place)
+        if categories is not None:
+            codes = codes_of(values, categories)
+            if codes is None:
+                return None
+            matrix[:, place] = codes
+        elif set(map(type, values)) <= _NUMBERS:
+            matrix[:, place] = np.array(values, np.float64)
+        else:
+            return None
+    return matrix
+
+
+def _row(row: int, values: Any, schema: Schema) -> list[float] | NDArray[np.float64]:
     if not isinstance(values, list | np.ndarray):
-        raise InvalidInput(f"row {row + 1} is {shown(values)}; expected a list of numbers")
+        expected = "values" if schema.words else "numbers"
+        raise InvalidInput(f"row {row + 1} is {shown(values)}; expected a list of {expected}")
     if len(values) != schema.n_features:
         raise InvalidInput(
             f"row {row + 1} has {len(values)} values; the model expects {schema.describe()}"
         )
-    return [_number(row, column, value, schema) for column, value in enumerate(values)]
+    if isinstance(values, np.ndarray):  # A sparse row, which is read.
+        return values
+    return [_value(row, column, value, schema) for column, value in enumerate(values)]
 
 
-def _number(row: int, column: int, value: Any, schema: Schema) -> float:
+def _value(row: int, column: int, value: Any, schema: Schema) -> float:
+    if column in schema.words:
+        return _code(row, column, value, schema)
     if value is None:
         return float("nan")
     if not isinstance(value, int | float):
         raise InvalidInput(f"{schema.locate(row, column)}: {shown(value)} is not a number")
     return float(value)
+
+
+def _code(row: int, column: int, value: Any, schema: Schema) -> float:
+    text = text_of(value)
+    if text is None:
+        raise InvalidInput(
+            f"{schema.locate(row, column)}: {shown(value)} is no word; expected a string, such as "
+            f"one of {schema.words[column].describe()}"
+        )
+    return schema.code(row, column, text)

@@ -48,6 +48,10 @@ _DATA_PAGE_OFFSET, _DICTIONARY_PAGE_OFFSET = (9, I64), (11, I64)
 _PAGE_INFLATED, _PAGE_COMPRESSED = (2, I32), (3, I32)
 _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = (5, STRUCT), (7, STRUCT), (8, STRUCT)
 _PAGE_NUM_VALUES = (1, I32)
+_PAGE_ENCODING, _PAGE_V2_ENCODING = (2, I32), (4, I32)
+# pyarrow 26 reads no dictionary from the first; in the second each string is a part of the one
+# before it and some more, so that a few bytes may stand for megabytes.
+_DELTAS = {6: "DELTA_LENGTH_BYTE_ARRAY", 7: "DELTA_BYTE_ARRAY"}
 
 
 # The type of a column chunk, its values, and where it starts and ends. The garbage collector
@@ -116,18 +120,24 @@ class PageBudget:
         self._values_left = most_expanded(len(body)) // _VALUE_BYTES
         self._pages_left = _FEW_PAGES + len(body) // _PAGE_BYTES
 
-    def spend(self, group: RowGroup, column: int) -> None:
+    def spend(self, group: RowGroup, column: int, *, is_text: bool = False) -> None:
         """Walk over the pages of a column chunk as pyarrow will.
 
+        Args:
+            group: the row group of the chunk.
+            column: the place of the chunk in it.
+            is_text: whether strings are read from it, as a dictionary.
+
         Raises:
-            InvalidInput: if the chunk does not hold what it declares.
+            InvalidInput: if the chunk does not hold what it declares, or strings that
+                stand for more text than the pages inflate to.
             PayloadTooLarge: if nothing is left.
         """
         if column >= len(group.chunks):
             raise damaged(f"a row group lacks column {column + 1}")
         kind, n_declared, start, end = group.chunks[column]
-        # Only decimals could stand so; a text, of any length, is refused by its type.
-        if kind == _BYTE_ARRAY:
+        # Only decimals could stand so; a text that is not asked for is refused by its type.
+        if kind == _BYTE_ARRAY and not is_text:
             raise InvalidInput(
                 f"column {column + 1} holds decimals as BYTE_ARRAY; write them as DOUBLE"
             )
@@ -139,14 +149,14 @@ class PageBudget:
         n_values = 0
         pages = self._body[:end]
         while n_values < n_declared:
-            n_more, start = self._page(pages, start)
+            n_more, start = self._page(pages, start, is_text)
             n_values += n_more
         if n_values != n_declared:
             raise damaged(
                 f"column {column + 1} declares {n_declared} values but has pages of {n_values}"
             )
 
-    def _page(self, pages: memoryview, start: int) -> tuple[int, int]:
+    def _page(self, pages: memoryview, start: int, is_text: bool) -> tuple[int, int]:
         """The values of the page, and where the next one starts."""
         header = StructReader(pages, start, _HEADER_ITEMS)
         fields = header.read()
@@ -158,6 +168,11 @@ class PageBudget:
         inflated, compressed = fields.get(_PAGE_INFLATED, -1), fields.get(_PAGE_COMPRESSED, -1)
         if len(counts) > 1 or not all(0 <= n < 2**31 for n in (inflated, compressed, *counts)):
             raise damaged(f"the page at byte {start} has an impossible header")
+        if is_text and _encoding(fields) in _DELTAS:
+            raise InvalidInput(
+                f"a column of strings is encoded as {_DELTAS[_encoding(fields)]}; write it with a "
+                "dictionary, or as PLAIN"
+            )
         n_values = sum(counts)
         self._bytes_left -= inflated
         self._values_left -= n_values
@@ -169,6 +184,12 @@ class PageBudget:
             )
         is_data = _DICTIONARY_PAGE not in fields
         return n_values if is_data else 0, header.position + compressed
+
+
+def _encoding(header: Fields) -> int:
+    first = header.get(_DATA_PAGE, {}).get(_PAGE_ENCODING, -1)
+    encoding: int = header.get(_DATA_PAGE_V2, {}).get(_PAGE_V2_ENCODING, first)
+    return encoding
 
 
 def _row_group(footer: StructReader) -> RowGroup:

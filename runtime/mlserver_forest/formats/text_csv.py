@@ -1,13 +1,13 @@
-"""text/csv: rows of numbers in, one label or number per line out.
+"""text/csv: rows of numbers and words in, one label or number per line out.
 
 Fields are separated by commas; lines end with LF or CRLF; fields may be quoted; a
-byte order mark is skipped; an empty field or ``nan`` is a missing value. With the
-parameter ``header=present`` the first line names the columns, in any order.
+byte order mark is skipped; white space around a field counts for nothing. An empty field,
+or another of ``categories.MISSING_WORDS``, is a missing value. In the column of a feature
+of words "1" is a word as any other. With the parameter ``header=present`` the first line
+names the columns, in any order.
 """
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats import csv_kernel
 from mlserver_forest.formats.csv_blocks import BLOCK_BYTES, CsvBlocks
+from mlserver_forest.formats.csv_fields import parse_number, read_records
 from mlserver_forest.formats.csv_numbers import PlainNumbers
+from mlserver_forest.formats.csv_words import WordColumns
 from mlserver_forest.formats.matrix import Body, Matrix, check_expansion
 from mlserver_forest.formats.predictions import Block, Predictions
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.schema import Schema
+
+__all__ = ["decode", "encode", "parse_number"]
 
 # From here on the kernel is faster than Python; measured at 4 and 28 columns.
 _MANY_BYTES = 256
@@ -32,7 +36,7 @@ _BLOCK_CELLS = 2**14
 
 
 def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """Read rows of numbers.
+    """Read rows.
 
     Args:
         body: the text, UTF-8.
@@ -41,17 +45,19 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
             (0) are those that count.
 
     Returns:
-        (n_samples, n_features) in the dtype of the schema, NaN where a field is empty.
+        (n_samples, n_features) in the dtype of the schema, positions for words, NaN for
+        what is missing.
 
     Raises:
         InvalidInput: naming row and column, what came and what was expected.
     """
     has_header = bool(parameters) and _has_header(parameters)
-    if _MANY_BYTES <= len(body) <= BLOCK_BYTES and not has_header and schema.n_features > 1:
+    is_plain = not (has_header or schema.words) and len(body) <= BLOCK_BYTES
+    if is_plain and len(body) >= _MANY_BYTES and schema.n_features > 1:
         plain = csv_kernel.parse(body, 0, len(body), schema.n_features, schema.dtype)
         if plain is not None:
             return schema.conform(plain)
-    if len(body) <= BLOCK_BYTES and not has_header and not body.isspace():
+    if is_plain and not body.isspace():
         values = PlainNumbers(schema.n_features or _commas(body) + 1).parse(body)
         if values is not None:
             if not schema.feature_names:
@@ -84,17 +90,6 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
         lines = _lines(block, cells)
         while text := "\n".join(islice(lines, _BLOCK_CELLS // n_columns + 1)):
             yield (text + "\n").encode()
-
-
-def parse_number(field: str) -> float | None:
-    """The number that a field holds, NaN if the field is empty, None if it is no number."""
-    text = field.strip()
-    if not text:
-        return float("nan")
-    try:
-        return float(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        return None
 
 
 class _Cells(dict[str, str]):
@@ -193,55 +188,17 @@ def _values(
         sent: the same with the features in the order of the columns.
         n_before: the rows before the first, for error messages.
     """
-    plain = PlainNumbers(sent.n_features)
+    numbers, columns = PlainNumbers(sent.n_features), WordColumns(sent)
     while not blocks.is_finished:
         values = blocks.plain()
         if values is None:
             lines = blocks.lines()
-            values = plain.parse(lines)
+            values = None if sent.words else numbers.parse(lines)
             if values is None:
-                values = _read_fields(blocks.records(), schema, sent, n_before)
+                values = columns.parse(lines)
+            if values is None:
+                values = read_records(blocks.records(), schema, sent, n_before)
             else:
                 blocks.skip(lines, len(values))
         n_before += len(values)
         yield values
-
-
-def _read_fields(
-    records: Iterable[list[str]], schema: Schema, sent: Schema, n_before: int
-) -> NDArray[np.float64]:
-    numbers = array("d")
-    try:
-        for row, fields in enumerate(records, n_before):
-            numbers.extend(_read_record(row, fields, schema, sent))
-    except InvalidInput:
-        if numbers:  # A fault in a row before this one is named first.
-            sent.conform(np.array(numbers).reshape(-1, sent.n_features), n_before)
-        raise
-    return np.array(numbers).reshape(-1, sent.n_features)
-
-
-def _read_record(row: int, fields: list[str], schema: Schema, sent: Schema) -> list[float]:
-    record = fields or [""] if sent.n_features == 1 else fields
-    if len(record) != sent.n_features:
-        raise InvalidInput(
-            f"row {row + 1} has {len(record)} values; the model expects {schema.describe()}"
-        )
-    text = "".join(record)
-    if text.isascii() and "_" not in text:
-        with suppress(ValueError):
-            return [float(field or "nan") for field in record]
-    return _look_closely(row, record, sent)
-
-
-def _look_closely(row: int, record: list[str], sent: Schema) -> list[float]:
-    values = []
-    for column, field in enumerate(record):
-        value = parse_number(field)
-        if value is None:
-            hint = ""
-            if {field.strip() for field in record} == set(sent.feature_names):
-                hint = "; for a header line send Content-Type: text/csv; header=present"
-            raise InvalidInput(f"{sent.locate(row, column)}: {quoted(field)} is not a number{hint}")
-        values.append(value)
-    return values

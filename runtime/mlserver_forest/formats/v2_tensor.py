@@ -61,7 +61,7 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
     if isinstance(data, np.ndarray):
         array = data.astype(dtype, copy=False)
     elif isinstance(data, list) and len(data) <= BLOCK:
-        array = _numbers(name, datatype, dtype, _flat(name, data)[0])
+        array = _numbers(name, datatype, dtype, flat(name, data)[0])
     else:
         array = _joined(_parts(name, datatype, dtype, data), dtype)
     if array.size != size_of(shape):
@@ -115,10 +115,25 @@ def reshaped(name: str, array: NDArray[Any], shape: Sequence[int]) -> NDArray[An
         raise InvalidInput(f"input {shown(name)} has an impossible shape: {error}") from error
 
 
+def flat(name: str, values: Sequence[Any]) -> tuple[Sequence[Any], tuple[int, ...]]:
+    """The values, and the lengths of the lists in which they were nested.
+
+    Raises:
+        InvalidInput: if lists of one depth have different lengths.
+    """
+    lengths: tuple[int, ...] = ()
+    while values and isinstance(values[0], list):
+        if set(map(type, values)) != {list} or len(found := set(map(len, values))) != 1:
+            raise _ragged(name)
+        lengths += tuple(found)
+        values = list(chain.from_iterable(values))
+    return values, lengths
+
+
 def _parts(name: str, datatype: str, dtype: np.dtype[Any], data: Any) -> Iterator[NDArray[Any]]:
     inner: tuple[int, ...] | None = None
     for block in _blocks(data):
-        values, lengths = _flat(name, block)
+        values, lengths = flat(name, block)
         if inner is not None and lengths != inner:
             raise _ragged(name)
         inner = lengths
@@ -138,21 +153,10 @@ def _blocks(data: Any) -> Iterator[Sequence[Any]]:
             yield data[start : start + step]
 
 
-def _flat(name: str, values: Sequence[Any]) -> tuple[Sequence[Any], tuple[int, ...]]:
-    """The numbers, and the lengths of the lists in which they were nested."""
-    lengths: tuple[int, ...] = ()
-    while values and isinstance(values[0], list):
-        if set(map(type, values)) != {list} or len(found := set(map(len, values))) != 1:
-            raise _ragged(name)
-        lengths += tuple(found)
-        values = list(chain.from_iterable(values))
-    return values, lengths
-
-
 def _ragged(name: str) -> InvalidInput:
     return InvalidInput(
-        f"input {shown(name)} is no tensor of numbers: its lists have different lengths; "
-        "send the numbers in one flat list, row after row"
+        f"input {shown(name)} is no tensor: its lists have different lengths; "
+        "send the values in one flat list, row after row"
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats import arrow_table
+from mlserver_forest.formats.arrow_words import is_text
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parquet_pages import PageBudget, RowGroup, row_groups
 from mlserver_forest.formats.predictions import Predictions
@@ -66,12 +67,20 @@ def _read(body: memoryview, groups: Sequence[RowGroup], schema: Schema) -> NDArr
     found = arrow_table.layout(file.schema_arrow, schema)
     if file.metadata.num_columns != len(file.schema_arrow):
         raise InvalidInput("the table has nested columns; expected one number per column")
+    texts = [column for column in found.columns if is_text(file.schema_arrow.field(column).type)]
+    if texts:  # As dictionaries, for a short file may repeat a long word without end.
+        file = pq.ParquetFile(
+            pa.BufferReader(body),
+            pre_buffer=False,
+            metadata=file.metadata,
+            read_dictionary=texts,
+        )
     n_rows = sum(group.n_rows for group in groups)
     rows = arrow_table.matrix(found, file.schema_arrow, n_rows, schema, len(body))
     budget = PageBudget(body)
     for group in groups:
         for column in found.columns:
-            budget.spend(group, column)
+            budget.spend(group, column, is_text=column in texts)
     batch_rows = max(_FEWEST_BATCH_ROWS, _BATCH_VALUES // len(found.columns))
     for batch in file.reader.iter_batches(
         min(batch_rows, _BATCH_ROWS),

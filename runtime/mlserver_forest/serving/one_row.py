@@ -1,8 +1,8 @@
 """Requests of one row of plain numbers, which is what most requests are.
 
 They skip the messages and blocks that long tables need: bytes to one array, the data plane,
-and the prediction to bytes. Whatever is not plain (a missing value, quotes, names, a second
-row, chosen outputs) takes the long way, and so does what is wrong, which explains it. Both
+and the prediction to bytes. Whatever is not plain (a missing value, words, quotes, names, a
+second row, chosen outputs) takes the long way, and so does what is wrong, which explains it. Both
 ways give the same bytes: tests/contract/test_both_ways.py.
 """
 
@@ -65,6 +65,8 @@ def one_row(sent: MediaType, answer: str, schema: Schema, ends_with_newline: boo
     """The short way, where there is one and no outputs are chosen by name."""
     read = _READERS.get(media_types.format_of(sent.essence))
     if read is None or set(sent.parameters) - {"charset"} or not schema.n_features:
+        return None
+    if schema.words:
         return None
     kind = media_types.format_of(answer)
     write = None

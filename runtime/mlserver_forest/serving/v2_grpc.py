@@ -14,10 +14,7 @@ from grpc import aio
 from mlserver.errors import MLServerError
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import model_repository_pb2
-from mlserver.grpc.converters import (
-    ModelMetadataResponseConverter,
-    RepositoryIndexResponseConverter,
-)
+from mlserver.grpc.converters import RepositoryIndexResponseConverter
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.model_repository import ModelRepositoryServicer
 from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
@@ -123,7 +120,7 @@ class _InferenceService(InferenceServicer):
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         version = request.version or None
         metadata = self._models.model_metadata(request.name, version)
-        return ModelMetadataResponseConverter.from_types(await _or_abort(metadata, context))
+        return v2_messages.metadata_message(await _or_abort(metadata, context))
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         return await _or_abort(self._infer(request), context)

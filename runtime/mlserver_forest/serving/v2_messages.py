@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 from mlserver.grpc import dataplane_pb2 as pb
-from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
+from mlserver.grpc.converters import ModelMetadataResponseConverter
+from mlserver.types import (
+    InferenceRequest,
+    InferenceResponse,
+    MetadataModelResponse,
+    ResponseOutput,
+)
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats import v2_binary, v2_tensor
@@ -87,6 +94,24 @@ def message_from(response: InferenceResponse, raw: bool) -> Any:
             message.raw_output_contents.append(b"".join(v2_binary.from_data(_data(output))))
         else:
             _fill(tensor.contents, output)
+    return message
+
+
+def metadata_message(metadata: MetadataModelResponse) -> Any:
+    """Write a ``ModelMetadataResponse``; a parameter that is a list as JSON text.
+
+    The protocol's parameters are no lists, and MLServer 1.7.1 leaves those out.
+    """
+    message = ModelMetadataResponseConverter.from_types(metadata)
+    for found, written in (
+        (metadata.inputs, message.inputs),
+        (metadata.outputs, message.outputs),
+    ):
+        for tensor, field in zip(found or [], written, strict=True):
+            extra = tensor.parameters.model_extra or {} if tensor.parameters else {}
+            for name, value in extra.items():
+                if isinstance(value, list):
+                    field.parameters[name].string_param = orjson.dumps(value).decode()
     return message
 
 

@@ -163,7 +163,7 @@ def _from_list(tensor: Mapping[str, Any], place: str) -> Any:
     if datatype != BYTES:
         return v2_tensor.to_array(name, datatype, shape, data)
     size = v2_binary.element_count(name, shape)
-    elements = list(islice(data, size + 1))
+    elements, _ = v2_tensor.flat(name, list(islice(data, size + 1)))
     v2_binary.check_elements(name, shape, len(elements))
     return elements
 
