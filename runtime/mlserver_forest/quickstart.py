@@ -130,11 +130,14 @@ def _sample_row(base_dir: Path) -> list[str]:
     """The last row of the training data without missing values, to ask the model about."""
     import numpy as np
 
-    from mlserver_forest.training.channels import read_channel
+    from mlserver_forest.training.channels import Columns, read_channel
     from mlserver_forest.training.config import Channel
 
     channel = Channel("training", base_dir / "input" / "data" / "training")
-    features = read_channel(channel, "auto").features
-    whole = features[~np.isnan(features).any(axis=1)]
-    row = whole[-1] if len(whole) else np.zeros(features.shape[1], np.float32)
-    return [str(value) for value in row]
+    table = read_channel(channel, Columns(), np.dtype(np.float32))
+    whole = table.x[~np.isnan(table.x).any(axis=1)]
+    row = whole[-1] if len(whole) else np.zeros(table.x.shape[1], np.float32)
+    return [
+        table.categories[name].words[int(value)] if name in table.categories else str(value)
+        for name, value in zip(table.names, row, strict=True)
+    ]

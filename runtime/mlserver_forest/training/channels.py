@@ -1,114 +1,76 @@
-"""A channel's files -> Table."""
+"""A channel's files or streams -> Table."""
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.csv_files import CsvFile, read_csv_file
+from mlserver_forest.training.reading.blocks import Known
+from mlserver_forest.training.reading.folders import Folder
+from mlserver_forest.training.reading.formats import format_of
+from mlserver_forest.training.reading.gathering import Gathering
+from mlserver_forest.training.reading.layout import Columns
+from mlserver_forest.training.reading.pipes import Pipe
+from mlserver_forest.training.table import Summary, Table
 
-_CSV_TYPES = frozenset({"text/csv", "csv"})
+_SHARDED = "ShardedByS3Key"
 
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of a channel: a label first, numbers after it.
-
-    Attributes:
-        names: of the features, from the header, else ``feature_0`` and so on.
-        labels: (n_samples,) the first column as text, stripped.
-        features: float32 (n_samples, n_features), NaN where a field is empty.
-        files: what each file holds, in the order of the rows.
-    """
-
-    names: tuple[str, ...]
-    labels: NDArray[np.object_]
-    features: NDArray[np.float32]
-    files: tuple[CsvFile, ...]
-
-    @property
-    def has_header(self) -> bool:
-        return self.files[0].has_header
-
-    def place(self, row: int) -> str:
-        """File and line of a row, for error messages."""
-        for file in self.files:
-            if row < file.n_rows:
-                return file.place(row)
-            row -= file.n_rows
-        raise IndexError(row)
+__all__ = ["Columns", "Table", "read_channel"]
 
 
-def read_channel(channel: Channel, header: str) -> Table:
-    """Read all CSV files of a channel, in the order of their paths.
+def read_channel(
+    channel: Channel, columns: Columns, dtype: np.dtype[Any], like: Table | None = None
+) -> Table:
+    """Read all files of a channel, in the order of their paths, or its stream.
 
-    Nested folders are read; names that start with a dot or an underscore, and
-    empty files, are skipped.
+    Where rows late in the data tell more about a column than those before, as where a word
+    stands in a column that looked like numbers, all is read again; in Pipe mode from the
+    next FIFO.
 
     Args:
-        channel: where the files are, and their content type.
-        header: "present", "absent" or "auto".
+        channel: where the data are, and what they are.
+        columns: what the hyperparameters say about the columns.
+        dtype: of the matrix, float32 or float64.
+        like: the training channel's table, whose columns and words this channel has to
+            have; None for the training channel itself.
+
+    Returns:
+        The rows; none if the channel is sharded and this machine's shard is empty.
 
     Raises:
         InvalidData: naming file and line, what came and what was expected.
     """
-    media_type, _, parameters = (channel.content_type or "text/csv").partition(";")
-    if media_type.strip().lower() not in _CSV_TYPES:
+    folder = None if channel.mode == "Pipe" else Folder(channel)
+    if folder is not None and not folder.paths:
+        return _empty(channel, columns, dtype, like)
+    form, parameters = format_of(channel, folder.paths if folder else (), columns)
+    source = folder or Pipe(channel, splits=form.splits)
+    known = _known(dtype, like)
+    while True:
+        gathering = Gathering(known, columns, like)
+        for block in form.read(source.parts(), known, columns, parameters):
+            gathering.append(block)
+        if not gathering.is_void:
+            break
+    table = gathering.finish(Summary(source.names, source.n_bytes, {}))
+    if not len(table) and channel.distribution != _SHARDED:
         raise InvalidData(
-            f"channel {channel.name!r} has ContentType {media_type!r}; this version reads text/csv"
+            f"{table.summary.files[0]} has a header and no row; add rows of label,value,..."
         )
-    for choice in ("present", "absent"):
-        if f"header={choice}" in parameters.replace(" ", "").lower():
-            header = choice
-    paths = list(_data_files(channel))
-    if not paths:
+    return table
+
+
+def _known(dtype: np.dtype[Any], like: Table | None) -> Known:
+    if like is None:
+        return Known(np.dtype(dtype))
+    words = {feature for feature, name in enumerate(like.names) if name in like.categories}
+    return Known(np.dtype(dtype), like.layout, words, are_fixed=True, index_base=like.index_base)
+
+
+def _empty(channel: Channel, columns: Columns, dtype: np.dtype[Any], like: Table | None) -> Table:
+    """The table of a machine that got no object of a sharded channel."""
+    if channel.distribution != _SHARDED:
         state = "holds no data file" if channel.directory.exists() else "does not exist"
         raise InvalidData(f"channel {channel.name!r} is empty: {channel.directory} {state}")
-    files, labels, features = zip(*(read_csv_file(path, header) for path in paths), strict=True)
-    first = files[0]
-    for file in files[1:]:
-        if file.names != first.names:
-            raise InvalidData(
-                f"{file.header_place()}: columns {quoted(list(file.names))} differ from those of "
-                f"{first.path} {quoted(list(first.names))}; give all files the same columns"
-            )
-    if not any(file.n_rows for file in files):
-        raise InvalidData(f"{first.path} has a header and no row; add rows of label,value,...")
-    return Table(first.names, np.concatenate(labels), np.concatenate(features), files)
-
-
-def _data_files(channel: Channel) -> Iterator[Path]:
-    if channel.directory.is_file():
-        raise InvalidData(
-            f"channel {channel.name!r} is empty: {channel.directory} is a file; expected a folder"
-        )
-    seen = set()
-    for folder, folders, names in os.walk(
-        channel.directory, onerror=_refuse_folder, followlinks=True
-    ):
-        real = os.path.realpath(folder)
-        folders[:] = () if real in seen else sorted(name for name in folders if _is_data(name))
-        if real in seen:  # A link led back to a folder that was read.
-            continue
-        seen.add(real)
-        for name in sorted(filter(_is_data, names)):
-            path = Path(folder, name)
-            if not path.exists():
-                raise InvalidData(f"{path} is a link that leads nowhere; remove it")
-            if path.stat().st_size > 0:
-                yield path
-
-
-def _is_data(name: str) -> bool:
-    return not name.startswith((".", "_"))
-
-
-def _refuse_folder(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise InvalidData(f"{error.filename} cannot be read: {error.strerror}") from error
+    return Gathering(_known(dtype, like), columns, like).finish(Summary((), 0, {}))

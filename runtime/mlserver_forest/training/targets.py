@@ -1,4 +1,4 @@
-"""Labels as text -> what is to be predicted."""
+"""Labels -> what is to be predicted."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.formats.text_csv import parse_number
 from mlserver_forest.schema import Label, TargetKind
-from mlserver_forest.training.channels import Table
+from mlserver_forest.training.table import MOST_WORDS, Table
 
 # Spelt as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -42,64 +42,77 @@ class Target:
         Raises:
             InvalidData: naming file and line of a label that does not fit.
         """
-        if self.kind == "regression":
-            return np.array([_number(table, row) for row in range(len(table.labels))])
+        return _numbers(table) if self.kind == "regression" else self._positions(table)
+
+    def _positions(self, table: Table) -> NDArray[np.int64]:
+        words, codes = table.labels.words, table.labels.codes
+        if words is None or codes is None:
+            raise InvalidData(
+                f"the labels from {table.place(0)} on have more than {MOST_WORDS} different "
+                f"values, but the training data have {len(self.classes)} classes"
+            )
         of_integers = isinstance(self.classes[0], int)
         position = {str(label): i for i, label in enumerate(self.classes)}
-        codes = np.empty(len(table.labels), np.int64)
-        for row, label in enumerate(table.labels):
-            text = _integer_text(label) if of_integers else label
-            if text not in position:
-                raise InvalidData(
-                    f"{table.place(row)}: label {quoted(label)} does not occur in the training "
-                    f"data; expected one of {quoted(list(self.classes))}"
-                )
-            codes[row] = position[text]
-        return codes
+        texts = (_integer_text(word) if of_integers else word for word in words)
+        positions = np.array([position.get(text, -1) for text in texts] or [0], np.int64)[codes]
+        if (positions < 0).any():
+            row = int((positions < 0).argmax())
+            raise InvalidData(
+                f"{table.place(row)}: label {quoted(table.labels.text(row))} does not occur in the "
+                f"training data; expected one of {quoted(list(self.classes))}"
+            )
+        return positions
 
 
 def learn_target(table: Table, task: str | None) -> Target:
     """Find out what the labels are.
 
-    Strings and integers are classes, other numbers a regression; ``task`` overrides.
+    Strings and integers are classes, other numbers a regression, and so are numbers of which
+    there are more than ``MOST_WORDS``; ``task`` overrides.
 
     Raises:
-        InvalidData: naming file and line of a missing or impossible label, or
-            where all labels are the same class.
+        InvalidData: naming file and line of an impossible label, or where all labels are the
+            same class, or there is none.
     """
-    for row, label in enumerate(table.labels):
-        if _is_missing(label):
-            raise InvalidData(
-                f"{table.place(row)}: the label (column 1) is missing; fill it or remove the row"
-            )
-    distinct = sorted(set(table.labels))
-    are_numbers = all(parse_number(label) is not None for label in distinct)
-    are_identifiers = all(_DIGITS.fullmatch(label) for label in distinct)
+    words = table.labels.words
+    if not len(table):
+        raise InvalidData("there is no row to learn from; give the training channel data")
+    are_numbers = table.labels.numbers is not None
+    are_identifiers = words is not None and all(map(_DIGITS.fullmatch, words))
     if task == "regression" or (task is None and are_numbers and not are_identifiers):
         return Target("regression", ())
-    classes = _classes(table, distinct, are_numbers=are_numbers and not are_identifiers)
-    if len(classes) == 1:
-        last = len(table.labels) - 1
+    if words is None:
         raise InvalidData(
-            f"all {len(table.labels)} labels, from {table.place(0)} to {table.place(last)}, are "
+            f"the labels have more than {MOST_WORDS} different values, too many for a "
+            "classification; for quantities set task=regression"
+        )
+    classes = _classes(table, words, are_numbers=are_numbers and not are_identifiers)
+    if len(classes) == 1:
+        raise InvalidData(
+            f"all {len(table)} labels, from {table.place(0)} to {table.place(len(table) - 1)}, are "
             f"{quoted(classes[0])}; a classification needs two classes or more"
         )
     return Target("classification", classes)
 
 
-def _classes(table: Table, distinct: list[str], *, are_numbers: bool) -> tuple[Label, ...]:
+def _classes(table: Table, words: tuple[str, ...], *, are_numbers: bool) -> tuple[Label, ...]:
     """Integers where all labels are, or numbers that are whole; else the labels as they stand."""
-    if all(_INTEGER.fullmatch(label) for label in distinct):
-        return tuple(sorted(int(label) for label in distinct))
+    if all(map(_INTEGER.fullmatch, words)):
+        return tuple(sorted(map(int, words)))
     if not are_numbers:
-        return tuple(distinct)
-    for row, label in enumerate(table.labels):
-        if not _WHOLE.fullmatch(label):
+        return words
+    for code, word in enumerate(words):
+        if not _WHOLE.fullmatch(word):
             raise InvalidData(
-                f"{table.place(row)}: label {quoted(label)} is neither a whole number nor a word, "
-                "and task is classification; write classes as integers or words"
+                f"{_place_of(table, code)}: label {quoted(word)} is neither a whole number nor a "
+                "word, and task is classification; write classes as integers or words"
             )
-    return tuple(sorted({int(_integer_text(label)) for label in distinct}))
+    return tuple(sorted({int(_integer_text(word)) for word in words}))
+
+
+def _place_of(table: Table, code: int) -> str:
+    """Where a label stands first."""
+    return table.place(int((table.labels.codes == code).argmax()))
 
 
 def _integer_text(label: str) -> str:
@@ -108,16 +121,18 @@ def _integer_text(label: str) -> str:
     return match[1] if match else label
 
 
-def _is_missing(label: str) -> bool:
-    value = parse_number(label)
-    return value is not None and np.isnan(value)
-
-
-def _number(table: Table, row: int) -> float:
-    value = parse_number(table.labels[row])
-    if value is None or abs(value) > _LARGEST:
+def _numbers(table: Table) -> NDArray[np.float64]:
+    numbers = table.labels.numbers
+    faulty = np.flatnonzero(_are_words(table) if numbers is None else np.abs(numbers) > _LARGEST)
+    if numbers is None or len(faulty):
+        row = int(faulty[0])
         raise InvalidData(
-            f"{table.place(row)}: label {quoted(table.labels[row])} is not a number from -1e150 "
-            "to 1e150, which a regression needs; for classes set task=classification"
+            f"{table.place(row)}: label {quoted(table.labels.text(row))} is not a number from "
+            "-1e150 to 1e150, which a regression needs; for classes set task=classification"
         )
-    return value
+    return numbers
+
+
+def _are_words(table: Table) -> NDArray[np.bool_]:
+    values = map(parse_number, table.labels.words or ())
+    return np.asarray(np.array([value is None for value in values])[table.labels.codes])

@@ -1,0 +1,1 @@
+"""The files and streams of a channel, in any format, as blocks of rows."""

@@ -1,0 +1,195 @@
+"""JSON: a list or an object per line, or one document of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.json_rows import shown
+from mlserver_forest.training.reading.blocks import Block, Column, Known, arrange
+from mlserver_forest.training.reading.layout import Columns, Found, Roles, learn
+from mlserver_forest.training.reading.parts import Part
+from mlserver_forest.training.reading.places import Where
+from mlserver_forest.training.reading.records import Lines, blocks, lines_end
+
+_BLOCK_BYTES = 2**21
+_BLOCK_ROWS = 2**14
+_EXPECTED = "expected one row per line, such as [...] or {...}, or a list of such rows"
+_NUMBERS = {int, float, type(None)}
+_BOOLEANS = {bool, type(None)}
+_TEXTS = _NUMBERS | _BOOLEANS | {str}
+
+
+def read(
+    parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
+) -> Iterator[Block]:
+    """Read the parts of a channel.
+
+    Args:
+        parts: one after the other.
+        known: what is known of the columns; what the first row says is added to it.
+        columns: what the hyperparameters say about them.
+        parameters: of the content type; none counts.
+
+    Raises:
+        InvalidData: naming file and line, what came and what was expected.
+    """
+    for part in parts:
+        reader = None
+        for where, rows in _rows(part):
+            reader = reader or _RowReader(rows[0], where, known, columns)
+            yield reader.block(rows, where)
+        if reader is None:
+            raise InvalidData(f"{part.name} holds no row; {_EXPECTED}")
+
+
+class _RowReader:
+    """Turns rows that are all lists, or all objects, into blocks."""
+
+    def __init__(self, first: Any, where: Where, known: Known, columns: Columns) -> None:
+        if not isinstance(first, list | dict):
+            raise InvalidData(f"{where.at(0)} is {shown(first)}; {_EXPECTED}")
+        self._names = tuple(first) if isinstance(first, dict) else None
+        self._width = len(first)
+        self._known = known
+        found = Found(self._names, self._width, where.at(0))
+        if known.is_empty:
+            known.layout = learn(found, columns)
+        self._roles: Roles = known.layout.roles_of(found)
+
+    def block(self, rows: Sequence[Any], where: Where) -> Block:
+        if self._names is None:
+            values = self._of_lists(rows, where)
+        else:
+            values = self._of_objects(rows, where, self._names)
+        used = {self._roles.target, self._roles.weight, *self._roles.features}
+        texts = {self._roles.features[feature] for feature in self._known.words}
+        texts.add(self._roles.target)
+        columns = [
+            _column(column, where, place, wants_text=place in texts)
+            if place in used
+            else np.empty(0)
+            for place, column in enumerate(values)
+        ]
+        return arrange(columns, self._roles, where, self._known)
+
+    def _of_lists(self, rows: Sequence[Any], where: Where) -> list[tuple[Any, ...]]:
+        for row, values in enumerate(rows):
+            if not isinstance(values, list) or len(values) != self._width:
+                came = (
+                    f"has {len(values)} values"
+                    if isinstance(values, list)
+                    else f"is {shown(values)}"
+                )
+                raise InvalidData(
+                    f"{where.at(row)} {came}; the first row is a list of {self._width}"
+                )
+        return list(zip(*rows, strict=True))
+
+    def _of_objects(
+        self, rows: Sequence[Any], where: Where, names: tuple[str, ...]
+    ) -> list[tuple[Any, ...]]:
+        for row, values in enumerate(rows):
+            if not isinstance(values, dict):
+                raise InvalidData(f"{where.at(row)} is {shown(values)}; the first row is an object")
+            if len(values) != self._width or values.keys() != set(names):
+                raise self._other_names(values, where.at(row), names)
+        if len(names) == 1:
+            return [tuple(map(itemgetter(names[0]), rows))]
+        return list(zip(*map(itemgetter(*names), rows), strict=True))
+
+    def _other_names(
+        self, values: dict[str, Any], place: str, names: tuple[str, ...]
+    ) -> InvalidData:
+        missing = [name for name in names if name not in values]
+        fault = (
+            f"lacks {shown(missing)}"
+            if missing
+            else "has unknown " + shown([name for name in values if name not in names])
+        )
+        return InvalidData(
+            f"{place} {fault}; the first row has {shown(list(names))}; give all rows the same "
+            "names, and null where a value is missing"
+        )
+
+
+def _column(values: tuple[Any, ...], where: Where, place: int, *, wants_text: bool) -> Column:
+    kinds = set(map(type, values))
+    if kinds <= _NUMBERS and not wants_text:
+        return np.array(values, np.float64)
+    if not kinds <= _TEXTS:
+        row = next(row for row, value in enumerate(values) if type(value) not in _TEXTS)
+        raise InvalidData(
+            f"{where.at(row)}, column {place + 1}: {shown(values[row])} is neither a number nor a "
+            "word; write one value per column, or add the column to ignore"
+        )
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _rows(part: Part) -> Iterator[tuple[Where, list[Any]]]:
+    """Some rows at a time, and where they stand."""
+    with part.inflated() as stream:
+        lines = blocks(stream, part.name, lines_end, _BLOCK_BYTES)
+        first = next(lines, None)
+        if first is None:
+            return
+        if _is_document(first.text):
+            rest = [first.text, *(block.text for block in lines)]
+            yield from _of_document(b"".join(rest), part.name)
+            return
+        for block in chain([first], lines):
+            numbers, rows = _parsed(block)
+            if rows:
+                yield Where.of_lines(part.name, numbers), rows
+
+
+def _is_document(text: bytes) -> bool:
+    """Whether the rows stand in one list, or in an object of one list."""
+    line = text.strip().partition(b"\n")[0].strip()
+    try:
+        first = orjson.loads(line)
+    except orjson.JSONDecodeError as error:  # If it breaks off, it goes on in the next line.
+        return line[:1] in {b"[", b"{"} and error.pos >= len(error.doc)
+    if isinstance(first, dict):
+        return len(first) == 1 and isinstance(first.get("instances"), list)
+    return isinstance(first, list) and bool(first) and isinstance(first[0], list | dict)
+
+
+def _of_document(text: bytes, name: str) -> Iterator[tuple[Where, list[Any]]]:
+    rows = _loaded(text, name)
+    if isinstance(rows, dict):
+        rows = rows.get("instances", rows)
+    if not isinstance(rows, list):
+        raise InvalidData(f"{name} is {shown(rows)}; {_EXPECTED}")
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        yield Where(name, "row", start + 1), rows[start : start + _BLOCK_ROWS]
+
+
+def _parsed(block: Lines) -> tuple[list[int], list[Any]]:
+    numbers, rows = [], []
+    for number, line in enumerate(block.text.split(b"\n"), block.first_line):
+        if line and not line.isspace():
+            numbers.append(number)
+            rows.append(_loaded(line, f"{block.name}, line {number}"))
+    return numbers, rows
+
+
+def _loaded(text: bytes, place: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidData(
+            f"{place} is not JSON: {error.msg}: line {error.lineno} column {error.colno}; "
+            f"{_EXPECTED}"
+        ) from error

@@ -1,0 +1,143 @@
+"""Parquet: columns of numbers, booleans and words, with names."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.training.reading.blocks import Block, Column, Known, arrange
+from mlserver_forest.training.reading.layout import Columns, Found, Roles, learn
+from mlserver_forest.training.reading.parts import Part
+from mlserver_forest.training.reading.places import Where
+from mlserver_forest.training.reading.words import refused_dates
+
+_BATCH_ROWS = 2**16
+_BATCH_VALUES = 2**21
+_FEWEST_BATCH_ROWS = 256
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError)
+
+
+def read(
+    parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
+) -> Iterator[Block]:
+    """Read the parts of a channel, each a file.
+
+    Args:
+        parts: one after the other.
+        known: what is known of the columns; what the first file says is added to it.
+        columns: what the hyperparameters say about them.
+        parameters: of the content type; none counts.
+
+    Raises:
+        InvalidData: naming the file and the column that cannot be read.
+    """
+    for part in parts:
+        try:
+            yield from _read(part, known, columns)
+        except _UNREADABLE as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise InvalidData(f"{part.name} is no readable Parquet file: {reason}") from error
+
+
+def _read(part: Part, known: Known, columns: Columns) -> Iterator[Block]:
+    whole = part.path or pa.BufferReader(part.stream.read())
+    with pq.ParquetFile(whole) as file:
+        schema = file.schema_arrow
+        index = _index_columns(schema)
+        names = tuple(name for name in schema.names if name not in index)
+        found = Found(names, len(names), part.name)
+        if known.is_empty:
+            known.layout = learn(found, columns)
+        roles = known.layout.roles_of(found)
+        used = [
+            place for place in (roles.target, roles.weight, *roles.features) if place is not None
+        ]
+        for place in used:
+            _check(part.name, names[place], schema.field(names[place]).type)
+        size = max(_FEWEST_BATCH_ROWS, min(_BATCH_ROWS, _BATCH_VALUES // len(used)))
+        row = 1
+        for batch in file.iter_batches(size, columns=[names[place] for place in used]):
+            yield _block(batch, names, Where(part.name, "row", row), roles, known)
+            row += batch.num_rows
+
+
+def _block(batch: Any, names: Sequence[str], where: Where, roles: Roles, known: Known) -> Block:
+    texts = {roles.features[feature] for feature in known.words} | {roles.target}
+    read = set(batch.schema.names)
+    columns = [
+        _column(batch.column(name), wants_text=place in texts) if name in read else np.empty(0)
+        for place, name in enumerate(names)
+    ]
+    return arrange(columns, roles, where, known)
+
+
+def _index_columns(schema: Any) -> set[str]:
+    """The columns that are no data but pandas' index; in doubt they are data.
+
+    https://pandas.pydata.org/docs/development/developer.html#storing-pandas-dataframe-objects-in-apache-parquet-format
+    """
+    try:
+        document = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        return {name for name in document.get("index_columns", ()) if isinstance(name, str)}
+    except (ValueError, AttributeError, TypeError):
+        return set()
+
+
+def _check(file: str, name: str, kind: Any) -> None:
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_temporal(value):
+        raise refused_dates(name, f"values of type {value}", file)
+    if not any(test(value) for test in _READ):
+        raise InvalidData(
+            f"{file}: column {quoted(name)} is of type {kind}; expected numbers, booleans or "
+            "words; convert it, or add the column to ignore"
+        )
+
+
+def _is_read_decimal(kind: Any) -> bool:
+    # pyarrow 26 reads beyond its table of powers for other scales, and may crash.
+    return bool(types.is_decimal(kind) and 0 <= kind.scale <= kind.precision)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+_READ: tuple[Callable[[Any], bool], ...] = (
+    types.is_integer,
+    types.is_floating,
+    types.is_boolean,
+    types.is_null,
+    _is_read_decimal,
+    _is_text,
+)
+
+
+def _column(column: Any, *, wants_text: bool) -> Column:
+    """A column's values: text where they are words or booleans, or where text is wanted."""
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_text(column.type) or types.is_boolean(column.type):
+        return column.cast(pa.string())
+    if wants_text:
+        return _spelt(column)
+    if not types.is_integer(column.type) and not types.is_floating(column.type):
+        column = pc.cast(column, pa.float64(), safe=False)
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _spelt(column: Any) -> Any:
+    """Numbers as Python spells them, and as pandas writes them into CSV."""
+    values = column.to_pylist()
+    if not types.is_integer(column.type):
+        values = [None if value is None else float(value) for value in values]
+    texts = [None if value is None or math.isnan(value) else repr(value) for value in values]
+    return pa.array(texts, pa.string())

@@ -1,0 +1,133 @@
+"""The words of a feature, which get provisional numbers while they are read."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.categories import BOOLEAN, Categories, is_missing
+from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.csv_columns import distinct
+from mlserver_forest.formats.quoting import quoted
+
+_TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
+_DATE = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+_DATES = re.compile(rf"({_DATE}([T ]{_TIME} ?(Z|UTC|[+-]\d{{2}}:?(\d{{2}})?)?)?|{_TIME})")
+
+# Gives the place of a row of the block, for error messages.
+At = Callable[[int], str]
+
+
+class LearnedWords:
+    """The words of a feature of the training channel.
+
+    Args:
+        name: of the feature.
+        most: the different words that there may be.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._codes: dict[str, int] = {}
+        self._first_place = ""
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
+        """The provisional numbers of some words, NaN where one is missing.
+
+        Raises:
+            InvalidData: if there are too many different words.
+        """
+        words, rows = distinct(texts.fill_null(""))
+        codes = np.array([self._code(word.strip()) for word in words] or [0.0], np.float64)
+        if not self._first_place and self._codes:
+            self._first_place = at(int((rows == int(np.isfinite(codes).argmax())).argmax()))
+        if len(self._codes) > self._most:
+            raise self._too_many()
+        found: NDArray[np.float64] = codes[rows]
+        return found
+
+    def finish(self, *, refuses_unseen: bool) -> tuple[Categories, NDArray[np.float64]]:
+        """What the words stand for, and for each provisional number the final one.
+
+        Raises:
+            InvalidData: if all words are dates or times.
+        """
+        if all(BOOLEAN.code(word) is not None for word in self._codes):
+            return BOOLEAN, np.array([BOOLEAN.code(word) for word in self._codes], np.float64)
+        if all(map(_DATES.fullmatch, self._codes)):
+            raise self._dates()
+        words = tuple(sorted(self._codes))
+        categories = Categories(words, refuses_unseen=refuses_unseen)
+        final = np.empty(len(words))
+        final[[self._codes[word] for word in words]] = np.arange(len(words))
+        return categories, final
+
+    def _code(self, word: str) -> float:
+        if is_missing(word):
+            return float("nan")
+        return float(self._codes.setdefault(word, len(self._codes)))
+
+    def _dates(self) -> InvalidData:
+        return refused_dates(self._name, quoted(next(iter(self._codes))), self._first_place)
+
+    def _too_many(self) -> InvalidData:
+        if all(map(_DATES.fullmatch, self._codes)):
+            return self._dates()
+        return InvalidData(
+            f"column {quoted(self._name)} has more than {self._most} different words, such as "
+            f"{quoted(next(iter(self._codes)))} at {self._first_place}; if these are identifiers "
+            "or free text, add the column to ignore; if they should be numbers, mend that value"
+        )
+
+
+class KnownWords:
+    """The words that the training channel has.
+
+    Args:
+        name: of the feature.
+        categories: of the training channel.
+    """
+
+    def __init__(self, name: str, categories: Categories) -> None:
+        self._name = name
+        self._categories = categories
+
+    def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
+        """The numbers of some words, NaN where one is missing.
+
+        Raises:
+            InvalidData: naming file and line of a word that is refused.
+        """
+        words, rows = distinct(texts.fill_null(""))
+        codes = [self._categories.code(word) for word in words]
+        if None in codes:
+            refused = codes.index(None)
+            row = int((rows == refused).argmax())
+            raise InvalidData(
+                f"{at(row)}: {quoted(words[refused].strip())} in column {quoted(self._name)} does "
+                f"not occur in the training data; expected one of {self._categories.describe()}"
+            )
+        found: NDArray[np.float64] = np.array(codes or [0.0], np.float64)[rows]
+        return found
+
+
+def first_word(texts: Any) -> int | None:
+    """The first row that has a word; None where all are missing."""
+    words, rows = distinct(texts.fill_null(""))
+    is_word = np.array([not is_missing(word.strip()) for word in words] or [False])[rows]
+    return int(is_word.argmax()) if is_word.any() else None
+
+
+def refused_dates(name: str, shown: str, place: str) -> InvalidData:
+    """What is said of a column of dates or times."""
+    return InvalidData(
+        f"column {quoted(name)} holds dates or times, such as {shown}"
+        f"{f' at {place}' if place else ''}; derive numbers from them (a year, a weekday, days "
+        f"since a day), or add the column to ignore"
+    )
