@@ -17,6 +17,7 @@ from mlserver_forest.training.channels import Table, read_channel
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.estimators import make_estimator
 from mlserver_forest.training.evaluation import evaluate, hold_out, metric_lines
+from mlserver_forest.training.suitability import require_suitable_data
 from mlserver_forest.training.targets import Target, learn_target
 
 MODEL_NAME = "forest"
@@ -42,19 +43,20 @@ def run(config: TrainingConfig, say: Say) -> None:
     """
     chosen = hp.parse(config.hyperparameters)
     artifact.make_writable(config.model_dir)
-    table = read_channel(config.training_channel(), chosen.header)
-    target = learn_target(table, chosen.task)
+    table = read_channel(config.training_channel(), chosen.job.header)
+    target = learn_target(table, chosen.job.task)
     say(_summary(table, target))
     x, y = table.features, target.encode(table)
     validation = _validation(config, chosen, table, target)
-    estimator = make_estimator(chosen, target.kind, target.classes)
+    estimator = _estimator(chosen, target, table)
+    require_suitable_data(chosen, x, y)
     if validation is not None:
         _fit(estimator, x, y)
         _report(estimator, *validation, target, say)
     else:
-        _evaluate_on_hold_out(chosen, x, y, target, say)
+        _evaluate_on_hold_out(chosen, table, target, say)
         _fit(estimator, x, y)
-    if chosen.oob_score:
+    if getattr(chosen.algorithm, "oob_score", False):
         say(*metric_lines("train", {"oob_score": float(estimator.oob_score_)}))
     imported = import_estimator(estimator)
     artifact.save(
@@ -74,7 +76,7 @@ def _validation(
     channel = config.validation_channel()
     if channel is None:
         return None
-    table = read_channel(channel, chosen.header)
+    table = read_channel(channel, chosen.job.header)
     same_names = table.names == training.names or not (table.has_header and training.has_header)
     if len(table.names) != len(training.names) or not same_names:
         raise InvalidData(
@@ -84,10 +86,17 @@ def _validation(
     return table.features, target.encode(table)
 
 
+def _estimator(chosen: hp.Hyperparameters, target: Target, table: Table) -> Any:
+    seed = chosen.random_state or 0
+    return make_estimator(chosen, target.kind, target.classes, table.names, {}, seed)
+
+
 def _evaluate_on_hold_out(
-    chosen: hp.Hyperparameters, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
+    chosen: hp.Hyperparameters, table: Table, target: Target, say: Say
 ) -> None:
-    split = hold_out(y, target.kind, chosen.validation_fraction, chosen.random_state or 0)
+    x, y = table.features, target.encode(table)
+    fraction = chosen.job.validation_fraction or 0.2
+    split = hold_out(y, target.kind, fraction, chosen.random_state or 0)
     if split is None:
         say("too few rows to hold some out; no validation metrics")
         return
@@ -96,7 +105,7 @@ def _evaluate_on_hold_out(
         f"no validation channel: validating on {len(held_out)} held-out rows; "
         "the model itself is fitted on all rows"
     )
-    estimator = make_estimator(chosen, target.kind, target.classes)
+    estimator = _estimator(chosen, target, table)
     _fit(estimator, x[learn], y[learn])
     _report(estimator, x[held_out], y[held_out], target, say)
 
@@ -120,7 +129,8 @@ def _self_test(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Rows spread over the data, and scikit-learn's answers summed in its own order."""
     rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
-    estimator.set_params(n_jobs=1)
+    if "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=1)
     if target.kind == "classification":
         return rows, estimator.predict_proba(rows)
     return rows, estimator.predict(rows).reshape(-1, 1)

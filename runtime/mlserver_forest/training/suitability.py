@@ -1,0 +1,81 @@
+"""What an algorithm cannot be fitted on, said before it is."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidHyperparameters
+from mlserver_forest.training.hyperparameters import Hyperparameters
+
+_Check = Callable[[NDArray[np.float64]], bool]
+
+
+def _are_counts(y: NDArray[np.float64]) -> bool:
+    return bool(y.min() >= 0 and y.sum() > 0)
+
+
+def _are_positive(y: NDArray[np.float64]) -> bool:
+    return bool(y.min() > 0)
+
+
+def _are_probabilities(y: NDArray[np.float64]) -> bool:
+    return bool(y.min() >= 0 and y.max() <= 1 and 0 < y.mean() < 1)
+
+
+_COUNTS = (_are_counts, "labels of 0 or more, not all 0")
+_POSITIVE = (_are_positive, "labels above 0")
+_PROBABILITIES = (_are_probabilities, "labels from 0 to 1, neither all 0 nor all 1")
+# Of a regression: what is made small -> the labels it takes.
+_LABELS: Mapping[str, tuple[_Check, str]] = {
+    **dict.fromkeys(("poisson", "count:poisson", "tweedie", "reg:tweedie"), _COUNTS),
+    **dict.fromkeys(("gamma", "reg:gamma"), _POSITIVE),
+    **dict.fromkeys(("reg:logistic", "cross_entropy"), _PROBABILITIES),
+    "reg:squaredlogerror": (lambda y: bool(y.min() > -1), "labels above -1"),
+}
+
+
+def require_suitable_data(chosen: Hyperparameters, x: NDArray[Any], y: NDArray[Any]) -> None:
+    """Check that the rows are such as the algorithm takes with these hyperparameters.
+
+    Args:
+        chosen: the hyperparameters.
+        x: (n_samples, n_features), NaN for missing.
+        y: (n_samples,) positions of classes, or numbers.
+
+    Raises:
+        InvalidHyperparameters: naming what does not suit, and what does.
+    """
+    faults = [*_of_missing_values(chosen, x), *_of_labels(chosen, y)]
+    if faults:
+        raise InvalidHyperparameters(faults)
+
+
+def _of_missing_values(chosen: Hyperparameters, x: NDArray[Any]) -> list[str]:
+    """scikit-learn 1.9's trees: all criteria but one, and no constraints, go with NaN."""
+    given = chosen.algorithm.model_dump(exclude_unset=True)
+    faults = []
+    if given.get("criterion") == "absolute_error":
+        faults.append("criterion=absolute_error takes none; use squared_error")
+    is_boosting = chosen.job.algorithm == "hist_gradient_boosting"
+    if given.get("monotonic_cst") is not None and not is_boosting:
+        faults.append("monotonic_cst takes none; use algorithm=hist_gradient_boosting")
+    if not faults:
+        return []
+    missing = np.isnan(x)
+    if not missing.any():
+        return []
+    row, column = (int(i) for i in np.argwhere(missing)[0])
+    place = f"there are missing values (such as feature {column + 1} of row {row + 1})"
+    return [f"{place} and {fault}, or fill them" for fault in faults]
+
+
+def _of_labels(chosen: Hyperparameters, y: NDArray[Any]) -> list[str]:
+    faults = []
+    for name in ("criterion", "loss", "objective"):
+        value = getattr(chosen.algorithm, name, None)
+        suits, needed = _LABELS.get(str(value), (None, ""))
+        if suits is not None and not suits(np.asarray(y, np.float64)):
+            faults.append(f"{name}={value} needs {needed}; they go from {y.min():g} to {y.max():g}")
+    return faults
