@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mlserver_forest.training.hyperparameters.expectations import Default, Expected
-from mlserver_forest.training.hyperparameters.types import Between, Column, Columns, Whole
+from mlserver_forest.training.hyperparameters.types import BelowOne, Column, Columns, Whole
 
 AlgorithmName = Literal[
     "random_forest",
@@ -57,7 +57,7 @@ class JobHyperparameters(BaseModel):
         description="A word that training did not see is a missing value, or refused.",
     )
     validation_fraction: Annotated[
-        Between | None,
+        BelowOne | None,
         Default("0.2, where there is neither a validation channel nor an out-of-bag estimate"),
     ] = Field(None, description="The share of rows held out to validate on.")
     k_fold: Annotated[

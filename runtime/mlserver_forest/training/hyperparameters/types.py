@@ -70,6 +70,7 @@ Positive = Annotated[Number, Field(gt=0), Expected("a number above 0")]
 UpToOne = Annotated[Number, Field(gt=0, le=1), Expected("a number above 0 and up to 1")]
 FromZeroToOne = Annotated[Number, Field(ge=0, le=1), Expected("a number from 0 to 1")]
 Between = Annotated[Number, Field(gt=0, lt=1), Expected("a number between 0 and 1")]
+BelowOne = Annotated[Number, Field(ge=0, lt=1), Expected("a number from 0 to below 1; 0 for none")]
 UpToHalf = Annotated[Number, Field(ge=0, le=0.5), Expected("a number from 0 to 0.5")]
 TweediePower = Annotated[Number, Field(ge=1, lt=2), Expected("a number from 1 to below 2")]
 # With a point: a share of the rows or features; without: how many of them.
