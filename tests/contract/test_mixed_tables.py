@@ -82,6 +82,8 @@ def of_the_library(base):
     target = learn_target(read, chosen.job.task)
     estimator = make_estimator(chosen, target.kind, target.classes, read.names, read.categories, 3)
     estimator.fit(read.x, target.encode(read))
+    if "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=1)  # More threads add trees up in any order.
     if target.kind == "regression":
         return np.asarray(estimator.predict(read.x), np.float64)
     return np.asarray(estimator.predict_proba(read.x), np.float64)
