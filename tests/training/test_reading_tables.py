@@ -183,7 +183,7 @@ def test_files_whose_types_differ_have_the_words_of_both(tmp_path):
         ('["a", 1]\n[null, 1]\n', "a.jsonl, line 2: the label (column 1) is missing"),
         ('{"l": {', "a.jsonl is not JSON: unexpected end of data"),
         ("17\n", "a.jsonl, line 1 is 17; expected one row per line"),
-        (" \n", "a.jsonl holds no row"),
+        (" \n", "channel 'train' is empty: a.jsonl holds no data"),
         ("[]", "target is column 0, counted from 0, but a.jsonl, line 1 has 0 columns"),
         (b'["a", "\xff"]\n', "a.jsonl is not JSON: str is not valid UTF-8"),
     ],

@@ -42,7 +42,7 @@ def look_at(lines: Lines, header: str, layout: Layout) -> Top:
     Raises:
         InvalidData: naming the line that is no CSV.
     """
-    top = _first_records(lines)
+    top = [] if lines.text.isspace() else _first_records(lines)
     if not top:
         raise InvalidData(f"{lines.name} holds only empty lines; expected rows of label,value,...")
     line, first = top[0]

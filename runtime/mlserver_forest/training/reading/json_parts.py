@@ -45,8 +45,6 @@ def read(
         for where, rows in _rows(part):
             reader = reader or _RowReader(rows[0], where, known, columns)
             yield reader.block(rows, where)
-        if reader is None:
-            raise InvalidData(f"{part.name} holds no row; {_EXPECTED}")
 
 
 class _RowReader:
