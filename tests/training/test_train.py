@@ -365,7 +365,7 @@ def test_a_long_reason_is_cut_in_its_first_line_and_whole_below(tmp_path):
         ),
         (
             {"inputdataconfig": {"train": {"ContentType": "image/png"}}},
-            "channel 'train' has ContentType 'image/png'; expected one of text/csv, application/x-p",
+            "channel 'train' has ContentType 'image/png'; expected one of text/csv, app",
         ),
         (
             {"hyperparameters": ["x"]},

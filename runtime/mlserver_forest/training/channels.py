@@ -55,10 +55,14 @@ def read_channel(
             break
     table = gathering.finish(Summary(source.names, source.n_bytes, {}))
     if not len(table) and channel.distribution != _SHARDED:
-        raise InvalidData(
-            f"{table.summary.files[0]} has a header and no row; add rows of label,value,..."
-        )
+        raise _no_row(channel, source.names[0], known)
     return table
+
+
+def _no_row(channel: Channel, name: str, known: Known) -> InvalidData:
+    if known.is_empty:
+        return InvalidData(f"channel {channel.name!r} is empty: {name} holds no data")
+    return InvalidData(f"{name} has a header and no row; add rows of label,value,...")
 
 
 def _known(dtype: np.dtype[Any], like: Table | None) -> Known:

@@ -112,7 +112,7 @@ def _classes(table: Table, words: tuple[str, ...], *, are_numbers: bool) -> tupl
 
 def _place_of(table: Table, code: int) -> str:
     """Where a label stands first."""
-    return table.place(int((table.labels.codes == code).argmax()))
+    return table.place(int(np.flatnonzero(table.labels.codes == code)[0]))
 
 
 def _integer_text(label: str) -> str:

@@ -39,7 +39,12 @@ class Known:
 
     @property
     def is_empty(self) -> bool:
+        """Whether no part was looked at."""
         return self.layout is UNKNOWN
+
+    def takes_booleans(self, feature: int) -> bool:
+        """Whether true and false are 1 and 0, as in serving, in a feature of numbers."""
+        return self.are_fixed and feature not in self.words
 
 
 @dataclass(frozen=True, eq=False)

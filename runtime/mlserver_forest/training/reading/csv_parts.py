@@ -49,11 +49,9 @@ def _jobs(parts: Iterator[Part], known: Known, columns: Columns, header: str) ->
     for part in parts:
         with part.inflated() as stream:
             lines = blocks(stream, part.name, records_end)
-            first = next((block for block in lines if not block.text.isspace()), None)
+            first = next(lines, None)
             if first is None:
-                raise InvalidData(
-                    f"{part.name} holds only empty lines; expected rows of label,value,..."
-                )
+                continue
             if first.text.startswith(_PARQUET):
                 raise InvalidData(
                     f"{part.name} is a Parquet file; set the channel's ContentType to "

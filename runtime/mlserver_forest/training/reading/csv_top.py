@@ -42,7 +42,7 @@ def look_at(lines: Lines, header: str, layout: Layout) -> Top:
     Raises:
         InvalidData: naming the line that is no CSV.
     """
-    top = _first_records(lines)
+    top = [] if lines.text.isspace() else _first_records(lines)
     if not top:
         raise InvalidData(f"{lines.name} holds only empty lines; expected rows of label,value,...")
     line, first = top[0]
@@ -52,7 +52,8 @@ def look_at(lines: Lines, header: str, layout: Layout) -> Top:
     if not has_names:
         return Top(Found(None, len(first), place), _words(top), lines)
     n_lines = _lines_of_first(lines)
-    return Top(Found(names, len(first), place), _words(top[1:]), lines.behind(n_lines))
+    rows = [row for row in top if tuple(map(str.strip, row[1])) != names]
+    return Top(Found(names, len(first), place), _words(rows), lines.behind(n_lines))
 
 
 def _first_records(lines: Lines) -> list[Record]:
@@ -70,19 +71,22 @@ def _lines_of_first(lines: Lines) -> int:
     return line - lines.first_line + n_ends + 1
 
 
-def _are_names(names: Sequence[str], rows: Sequence[Record], layout: Layout) -> bool:
+def _are_names(names: tuple[str, ...], rows: Sequence[Record], layout: Layout) -> bool:
     if layout.columns is not None and set(names) == set(layout.columns):
         return True
-    columns = list(zip(*(fields for _, fields in rows if len(fields) == len(names)), strict=True))
+    rows_below = [tuple(map(str.strip, fields)) for _, fields in rows if len(fields) == len(names)]
     are_words = [_is_word(name) for name in names]
-    if columns and any(
-        is_word and _are_numbers(column) for is_word, column in zip(are_words, columns, strict=True)
-    ):
+    # Where files were written one after the other, the names may come again.
+    below = zip(
+        are_words, zip(*(row for row in rows_below if row != names), strict=True), strict=False
+    )
+    if any(is_word and _are_numbers(column) for is_word, column in below):
         return True
     # With the target first, that column says nothing.
     if layout is not UNKNOWN or not all(are_words[1:]) or len(names) < 2:
         return False
-    is_new = all(name not in map(str.strip, c) for name, c in zip(names, columns, strict=False))
+    columns = zip(*rows_below, strict=True)
+    is_new = all(name not in column for name, column in zip(names, columns, strict=False))
     return is_new and len(set(names)) == len(names)
 
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.json_rows import shown
+from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.formats.words import text_of
 from mlserver_forest.training.reading.blocks import Block, Column, Known, arrange
 from mlserver_forest.training.reading.layout import Columns, Found, Roles, learn
 from mlserver_forest.training.reading.parts import Part
@@ -21,8 +23,7 @@ _BLOCK_BYTES = 2**21
 _BLOCK_ROWS = 2**14
 _EXPECTED = "expected one row per line, such as [...] or {...}, or a list of such rows"
 _NUMBERS = {int, float, type(None)}
-_BOOLEANS = {bool, type(None)}
-_TEXTS = _NUMBERS | _BOOLEANS | {str}
+_WORDS = "a string, an integer, true or false, or null for a missing value"
 
 
 def read(
@@ -44,8 +45,6 @@ def read(
         for where, rows in _rows(part):
             reader = reader or _RowReader(rows[0], where, known, columns)
             yield reader.block(rows, where)
-        if reader is None:
-            raise InvalidData(f"{part.name} holds no row; {_EXPECTED}")
 
 
 class _RowReader:
@@ -67,16 +66,29 @@ class _RowReader:
             values = self._of_lists(rows, where)
         else:
             values = self._of_objects(rows, where, self._names)
-        used = {self._roles.target, self._roles.weight, *self._roles.features}
-        texts = {self._roles.features[feature] for feature in self._known.words}
-        texts.add(self._roles.target)
-        columns = [
-            _column(column, where, place, wants_text=place in texts)
-            if place in used
-            else np.empty(0)
-            for place, column in enumerate(values)
-        ]
+        columns: list[Column] = [np.empty(0)] * self._width
+        columns[self._roles.target] = _spelt(values[self._roles.target])
+        if self._roles.weight is not None:
+            columns[self._roles.weight] = _numbers(values[self._roles.weight], where)
+        for feature, place in enumerate(self._roles.features):
+            columns[place] = self._column(values[place], feature, where)
         return arrange(columns, self._roles, where, self._known)
+
+    def _column(self, values: tuple[Any, ...], feature: int, where: Where) -> Column:
+        kinds = set(map(type, values))
+        if self._known.takes_booleans(feature) and kinds <= _NUMBERS | {bool}:
+            return np.array(values, np.float64)
+        if kinds <= _NUMBERS and feature not in self._known.words:
+            return np.array(values, np.float64)
+        texts = [text_of(value) for value in values]
+        if None in texts:
+            row = texts.index(None)
+            name = self._known.layout.names[feature]
+            raise InvalidData(
+                f"{where.at(row)}, column {quoted(name)}: {shown(values[row])} is no word; "
+                f"expected {_WORDS}, as the column's other values are"
+            )
+        return pa.array(texts, pa.string())
 
     def _of_lists(self, rows: Sequence[Any], where: Where) -> list[tuple[Any, ...]]:
         for row, values in enumerate(rows):
@@ -118,23 +130,16 @@ class _RowReader:
         )
 
 
-def _column(values: tuple[Any, ...], where: Where, place: int, *, wants_text: bool) -> Column:
-    kinds = set(map(type, values))
-    if kinds <= _NUMBERS and not wants_text:
+def _spelt(values: tuple[Any, ...]) -> Column:
+    """Labels as text, as CSV would hold them."""
+    return pa.array([text_of(v) if type(v) is not float else repr(v) for v in values], pa.string())
+
+
+def _numbers(values: tuple[Any, ...], where: Where) -> Column:
+    if set(map(type, values)) <= _NUMBERS:
         return np.array(values, np.float64)
-    if not kinds <= _TEXTS:
-        row = next(row for row, value in enumerate(values) if type(value) not in _TEXTS)
-        raise InvalidData(
-            f"{where.at(row)}, column {place + 1}: {shown(values[row])} is neither a number nor a "
-            "word; write one value per column, or add the column to ignore"
-        )
-    return pa.array([_text(value) for value in values], pa.string())
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    row = next(row for row, value in enumerate(values) if type(value) not in _NUMBERS)
+    raise InvalidData(f"{where.at(row)}: the weight {shown(values[row])} is not a number")
 
 
 def _rows(part: Part) -> Iterator[tuple[Where, list[Any]]]:

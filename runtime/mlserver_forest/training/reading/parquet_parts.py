@@ -70,12 +70,13 @@ def _read(part: Part, known: Known, columns: Columns) -> Iterator[Block]:
 
 
 def _block(batch: Any, names: Sequence[str], where: Where, roles: Roles, known: Known) -> Block:
-    texts = {roles.features[feature] for feature in known.words} | {roles.target}
-    read = set(batch.schema.names)
-    columns = [
-        _column(batch.column(name), wants_text=place in texts) if name in read else np.empty(0)
-        for place, name in enumerate(names)
-    ]
+    columns: list[Column] = [np.empty(0)] * len(names)
+    columns[roles.target] = _spelt(batch.column(names[roles.target]))
+    if roles.weight is not None:
+        columns[roles.weight] = _numbers(batch.column(names[roles.weight]))
+    for feature, place in enumerate(roles.features):
+        column = batch.column(names[place])
+        columns[place] = _column(column, feature, where, known)
     return arrange(columns, roles, where, known)
 
 
@@ -121,23 +122,42 @@ _READ: tuple[Callable[[Any], bool], ...] = (
 )
 
 
-def _column(column: Any, *, wants_text: bool) -> Column:
-    """A column's values: text where they are words or booleans, or where text is wanted."""
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if _is_text(column.type) or types.is_boolean(column.type):
+def _column(column: Any, feature: int, where: Where, known: Known) -> Column:
+    """A feature's values: text where they are words or booleans, or where words are wanted."""
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    is_number = not _is_text(kind) and not types.is_boolean(kind)
+    if types.is_boolean(kind) and known.takes_booleans(feature):
+        return _numbers(column)
+    if is_number and feature not in known.words:
+        return _numbers(column)
+    if is_number and not (types.is_integer(kind) or types.is_null(kind)):
+        raise InvalidData(
+            f"{where.name}: column {quoted(known.layout.names[feature])} is of type {kind}, but "
+            "other rows have words there; write it as strings, booleans or integers: in pandas "
+            "with astype('string'), or with astype('Int64') where integers became floats"
+        )
+    return _words(column)
+
+
+def _numbers(column: Any) -> Column:
+    """float64, NaN where there is none; text stays text."""
+    column = column.dictionary_decode() if types.is_dictionary(column.type) else column
+    if _is_text(column.type):
         return column.cast(pa.string())
-    if wants_text:
-        return _spelt(column)
     if not types.is_integer(column.type) and not types.is_floating(column.type):
         column = pc.cast(column, pa.float64(), safe=False)
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _spelt(column: Any) -> Any:
-    """Numbers as Python spells them, and as pandas writes them into CSV."""
-    values = column.to_pylist()
-    if not types.is_integer(column.type):
-        values = [None if value is None else float(value) for value in values]
-    texts = [None if value is None or math.isnan(value) else repr(value) for value in values]
-    return pa.array(texts, pa.string())
+def _words(column: Any) -> Column:
+    column = column.dictionary_decode() if types.is_dictionary(column.type) else column
+    return column.cast(pa.string())
+
+
+def _spelt(column: Any) -> Column:
+    """Labels as text, as pandas writes them into CSV."""
+    column = column.dictionary_decode() if types.is_dictionary(column.type) else column
+    if not types.is_floating(column.type) and not types.is_decimal(column.type):
+        return column.cast(pa.string())
+    values = _numbers(column).tolist()
+    return pa.array([None if math.isnan(value) else repr(value) for value in values], pa.string())

@@ -88,7 +88,7 @@ class Pipe:
 
     def _wait(self, state: str, attempt: Callable[[], T | None]) -> T:
         start = time.monotonic()
-        n_messages = 0
+        n_messages = 1
         while (found := attempt()) is None:
             waited = time.monotonic() - start
             if waited > self._longest_wait:

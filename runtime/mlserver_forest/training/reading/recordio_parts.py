@@ -66,12 +66,12 @@ def _block(messages: Sequence[bytes], where: Where, known: Known, columns: Colum
     alike = _read_alike(messages, first)
     if alike is not None:
         x, labels = alike
-        _check_width(first, where.at(0), known)
+        _check_width(first, where.at(0), len(known.layout.names) or first.width)
         return of_matrix(x, labels, where, known)
     rows = [read_row(message, where.at(row)) for row, message in enumerate(messages)]
-    for row, found in enumerate(rows):
-        if not found.is_sparse:
-            _check_width(found, where.at(row), known)
+    dense_rows = [(row, found) for row, found in enumerate(rows) if not found.is_sparse]
+    for row, found in dense_rows:
+        _check_width(found, where.at(row), len(known.layout.names) or dense_rows[0][1].width)
     n_values = [len(row.keys) for row in rows]
     entries = Entries(
         len(rows),
@@ -84,10 +84,9 @@ def _block(messages: Sequence[bytes], where: Where, known: Known, columns: Colum
     return dense(entries, labels, where, known, columns, declared)
 
 
-def _check_width(row: Row, place: str, known: Known) -> None:
-    n_known = len(known.layout.names) or row.width
-    if row.width != n_known:
-        raise InvalidData(f"{place} has {row.width} values; the rows before have {n_known}")
+def _check_width(row: Row, place: str, expected: int) -> None:
+    if row.width != expected:
+        raise InvalidData(f"{place} has {row.width} values; the rows before have {expected}")
 
 
 def _read_alike(

@@ -46,8 +46,12 @@ def dense(
     absent = np.nan if columns.absent_is_missing else 0.0
     x: NDArray[Any] = np.full((entries.n_rows, width), absent, known.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        x[entries.rows, entries.columns] = entries.values
-    return of_matrix(x, labels, where, known)
+        values = entries.values.astype(known.dtype)
+    for entry in np.flatnonzero(np.isinf(values))[:1].tolist():
+        place, feature = where.at(int(entries.rows[entry])), int(entries.columns[entry])
+        raise infinite(place, feature, float(entries.values[entry]), known, feature)
+    x[entries.rows, entries.columns] = values
+    return Block(where, x, {}, labels)
 
 
 def of_matrix(

@@ -1,5 +1,6 @@
 """The words of a feature, which get provisional numbers while they are read."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from mlserver_forest.categories import BOOLEAN, Categories, is_missing
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.csv_columns import distinct
 from mlserver_forest.formats.quoting import quoted
+from mlserver_forest.formats.text_csv import parse_number
 
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
 _DATE = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
@@ -32,7 +34,8 @@ class LearnedWords:
         self._name = name
         self._most = most
         self._codes: dict[str, int] = {}
-        self._first_place = ""
+        self._sample = ""
+        self._sample_place = ""
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -45,8 +48,8 @@ class LearnedWords:
         """
         words, rows = distinct(texts.fill_null(""))
         codes = np.array([self._code(word.strip()) for word in words] or [0.0], np.float64)
-        if not self._first_place and self._codes:
-            self._first_place = at(int((rows == int(np.isfinite(codes).argmax())).argmax()))
+        if not self._sample or parse_number(self._sample) is not None:
+            self._take_sample(texts, at)
         if len(self._codes) > self._most:
             raise self._too_many()
         found: NDArray[np.float64] = codes[rows]
@@ -73,15 +76,21 @@ class LearnedWords:
             return float("nan")
         return float(self._codes.setdefault(word, len(self._codes)))
 
+    def _take_sample(self, texts: Any, at: At) -> None:
+        """Keep a word for messages, if there is one that is no number."""
+        row = first_word(texts)
+        if row is not None:
+            self._sample, self._sample_place = texts[row].as_py().strip(), at(row)
+
     def _dates(self) -> InvalidData:
-        return refused_dates(self._name, quoted(next(iter(self._codes))), self._first_place)
+        return refused_dates(self._name, quoted(self._sample), self._sample_place)
 
     def _too_many(self) -> InvalidData:
         if all(map(_DATES.fullmatch, self._codes)):
             return self._dates()
         return InvalidData(
             f"column {quoted(self._name)} has more than {self._most} different words, such as "
-            f"{quoted(next(iter(self._codes)))} at {self._first_place}; if these are identifiers "
+            f"{quoted(self._sample)} at {self._sample_place}; if these are identifiers "
             "or free text, add the column to ignore; if they should be numbers, mend that value"
         )
 
@@ -118,10 +127,17 @@ class KnownWords:
 
 
 def first_word(texts: Any) -> int | None:
-    """The first row that has a word; None where all are missing."""
+    """The first row with a word that is no number, else with any; None if all are missing."""
     words, rows = distinct(texts.fill_null(""))
-    is_word = np.array([not is_missing(word.strip()) for word in words] or [False])[rows]
-    return int(is_word.argmax()) if is_word.any() else None
+    numbers = map(parse_number, words)
+    ranks = np.array([_rank(number) for number in numbers] or [2])[rows]
+    return int(ranks.argmin()) if len(ranks) and ranks.min() < 2 else None
+
+
+def _rank(number: float | None) -> int:
+    if number is None:
+        return 0
+    return 2 if math.isnan(number) else 1
 
 
 def refused_dates(name: str, shown: str, place: str) -> InvalidData:

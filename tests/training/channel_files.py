@@ -1,0 +1,37 @@
+"""What the tests of reading share: a channel laid out in a folder, and its table."""
+
+import numpy as np
+
+from mlserver_forest.training.channels import read_channel
+from mlserver_forest.training.config import Channel
+from mlserver_forest.training.reading.layout import Columns
+
+NAN = float("nan")
+
+
+def channel(base, files, content_type=None, name="train", **attributes):
+    """A channel of files: name -> text or bytes."""
+    directory = base / name
+    for path, content in files.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Channel(name, directory, content_type, **attributes)
+
+
+def read(base, files, content_type=None, like=None, dtype=np.float32, name="train", **columns):
+    return read_channel(
+        channel(base, files, content_type, name), Columns(**columns), np.dtype(dtype), like
+    )
+
+
+def words_of(table):
+    return {name: found.words for name, found in table.categories.items()}
+
+
+def label_texts(table):
+    return [table.labels.words[code] for code in table.labels.codes]
+
+
+def same(x, rows):
+    return x.flags.c_contiguous and np.array_equal(x, np.array(rows, x.dtype), equal_nan=True)
