@@ -17,7 +17,7 @@ from mlserver_forest.training.channels import Table, read_channel
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.estimators import make_estimator
 from mlserver_forest.training.evaluation import evaluate, hold_out, metric_lines
-from mlserver_forest.training.suitability import require_suitable_data
+from mlserver_forest.training.suitability import require_suitable_labels
 from mlserver_forest.training.targets import Target, learn_target
 
 MODEL_NAME = "forest"
@@ -49,7 +49,7 @@ def run(config: TrainingConfig, say: Say) -> None:
     x, y = table.features, target.encode(table)
     validation = _validation(config, chosen, table, target)
     estimator = _estimator(chosen, target, table)
-    require_suitable_data(chosen, x, y)
+    require_suitable_labels(chosen, y)
     if validation is not None:
         _fit(estimator, x, y)
         _report(estimator, *validation, target, say)
