@@ -110,12 +110,6 @@ def test_the_benchmark_prints_its_table():
     assert "loaded in" in done.stdout
 
 
-def test_every_hyperparameter_is_in_the_readme():
-    from mlserver_forest.training.hyperparameters import Hyperparameters
-
-    assert [name for name in Hyperparameters.model_fields if f"`{name}`" not in README] == []
-
-
 def test_every_variable_is_in_the_readme():
     source = (ROOT / "runtime" / "mlserver_forest" / "environment.py").read_text()
     names = set(re.findall(r"\"((?:SAGEMAKER|FOREST|MODEL_SERVER|MAX_CONTENT)_\w+)\"", source))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest.libraries import lightgbm_booster, scikit_learn, xgboost_booster
@@ -67,10 +69,7 @@ def _scikit_learn(estimator: Any) -> ImportedModel:
     if not hasattr(estimator, "n_features_in_"):
         raise UnsupportedEstimator(f"this {type(estimator).__name__} is not fitted; fit it first")
     forest = scikit_learn.IMPORTERS[type(estimator).__name__](estimator)
-    takes_missing = (
-        estimator.__sklearn_tags__().input_tags.allow_nan
-        and getattr(estimator, "monotonic_cst", None) is None
-    ) or type(estimator).__name__.startswith("HistGradientBoosting")
+    takes_missing = _takes_missing(estimator)
     names = getattr(estimator, "feature_names_in_", None)
     kind: TargetKind = "regression"
     classes: tuple[Label, ...] = ()
@@ -79,6 +78,17 @@ def _scikit_learn(estimator: Any) -> ImportedModel:
     elif hasattr(estimator, "classes_"):
         kind, classes = "classification", _labels(estimator)
     return ImportedModel(forest, _schema(forest, names, kind, classes, missing=takes_missing))
+
+
+def _takes_missing(estimator: Any) -> bool:
+    """Whether scikit-learn answers rows with NaN: since 1.9 with monotonic constraints, too."""
+    if type(estimator).__name__.startswith("HistGradientBoosting"):
+        return True
+    takes: bool = estimator.__sklearn_tags__().input_tags.allow_nan
+    if takes and getattr(estimator, "monotonic_cst", None) is not None:
+        tree = getattr(estimator, "estimators_", [estimator])[0]
+        takes = tree._support_missing_values(np.empty((1, 1)))  # noqa: SLF001
+    return takes
 
 
 def _xgboost_estimator(estimator: Any) -> ImportedModel:

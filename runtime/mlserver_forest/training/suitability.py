@@ -36,39 +36,19 @@ _LABELS: Mapping[str, tuple[_Check, str]] = {
 }
 
 
-def require_suitable_data(chosen: Hyperparameters, x: NDArray[Any], y: NDArray[Any]) -> None:
-    """Check that the rows are such as the algorithm takes with these hyperparameters.
+def require_suitable_labels(chosen: Hyperparameters, y: NDArray[Any]) -> None:
+    """Check that what is to be predicted is such as the objective takes.
 
     Args:
         chosen: the hyperparameters.
-        x: (n_samples, n_features), NaN for missing.
         y: (n_samples,) positions of classes, or numbers.
 
     Raises:
         InvalidHyperparameters: naming what does not suit, and what does.
     """
-    faults = [*_of_missing_values(chosen, x), *_of_labels(chosen, y)]
+    faults = _of_labels(chosen, y)
     if faults:
         raise InvalidHyperparameters(faults)
-
-
-def _of_missing_values(chosen: Hyperparameters, x: NDArray[Any]) -> list[str]:
-    """scikit-learn 1.9's trees: all criteria but one, and no constraints, go with NaN."""
-    given = chosen.algorithm.model_dump(exclude_unset=True)
-    faults = []
-    if given.get("criterion") == "absolute_error":
-        faults.append("criterion=absolute_error takes none; use squared_error")
-    is_boosting = chosen.job.algorithm == "hist_gradient_boosting"
-    if given.get("monotonic_cst") is not None and not is_boosting:
-        faults.append("monotonic_cst takes none; use algorithm=hist_gradient_boosting")
-    if not faults:
-        return []
-    missing = np.isnan(x)
-    if not missing.any():
-        return []
-    row, column = (int(i) for i in np.argwhere(missing)[0])
-    place = f"there are missing values (such as feature {column + 1} of row {row + 1})"
-    return [f"{place} and {fault}, or fill them" for fault in faults]
 
 
 def _of_labels(chosen: Hyperparameters, y: NDArray[Any]) -> list[str]:

@@ -84,7 +84,7 @@ class _Trees(AlgorithmHyperparameters):
     monotonic_cst: Signs | None = Field(
         None,
         description="Features that an answer only rises (1) or falls (-1) with; two classes "
-        "or a regression, and no missing values.",
+        "or a regression.",
     )
     random_state: Seed | None = Field(None, description="The seed of all that is drawn at random.")
 

@@ -53,6 +53,8 @@ Objective = Literal[
 ]
 # They grow the same trees, and differ in what is answered: here always probabilities.
 SAME_OBJECTIVE = {"multi:softmax": "multi:softprob", "reg:linear": "reg:squarederror"}
+# Which start from a probability.
+PROBABILITIES = frozenset({"binary:logistic", "reg:logistic"})
 OBJECTIVES = {
     **dict.fromkeys(("binary:logistic", "binary:hinge"), BINARY),
     "multi:softprob": MULTICLASS,

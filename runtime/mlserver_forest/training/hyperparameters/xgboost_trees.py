@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mlserver_forest.training.hyperparameters.algorithm import BINARY
+from mlserver_forest.training.hyperparameters.algorithm import BINARY, Problem
 from mlserver_forest.training.hyperparameters.booster import Booster
 from mlserver_forest.training.hyperparameters.expectations import Default, Expected
 from mlserver_forest.training.hyperparameters.types import (
@@ -30,6 +30,7 @@ from mlserver_forest.training.hyperparameters.xgboost_names import (
     METRICS,
     NEEDS,
     OBJECTIVES,
+    PROBABILITIES,
     SAME_OBJECTIVE,
     Metric,
     Objective,
@@ -124,5 +125,14 @@ class XGBoost(Booster):
         if self.booster == "dart" and self.early_stopping_rounds is not None:
             faults.append(
                 "early_stopping_rounds needs booster=gbtree: dart changes earlier trees later"
+            )
+        return faults
+
+    def unsuitable(self, possible: frozenset[Problem]) -> list[str]:
+        faults = super().unsuitable(possible)
+        is_probability = possible == BINARY or self.objective in PROBABILITIES
+        if is_probability and self.base_score is not None and not 0 < self.base_score < 1:
+            faults.append(
+                f"base_score is {self.base_score}; a probability between 0 and 1 is needed"
             )
         return faults

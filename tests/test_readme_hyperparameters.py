@@ -1,0 +1,37 @@
+"""The README's tables of hyperparameters are what ``forest hyperparameters`` prints."""
+
+import re
+import subprocess
+
+import pytest
+
+from support import BIN, ROOT
+
+README = (ROOT / "README.md").read_text()
+NAMES = (
+    "common",
+    "random_forest",
+    "extra_trees",
+    "decision_tree",
+    "hist_gradient_boosting",
+    "xgboost",
+    "lightgbm",
+)
+BLOCK = r"<!-- hyperparameters (\w+) -->\n<details>.*?</details>"
+
+
+def test_there_is_a_block_for_each_algorithm():
+    assert [match[1] for match in re.finditer(BLOCK, README, re.DOTALL)] == list(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_block_is_what_the_command_prints(name):
+    """Else paste the output of ``forest hyperparameters NAME --markdown``."""
+    done = subprocess.run(
+        [BIN / "forest", "hyperparameters", name, "--markdown"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    blocks = {match[1]: match[0] for match in re.finditer(BLOCK, README, re.DOTALL)}
+    assert blocks.get(name) == done.stdout.rstrip("\n")
