@@ -7,7 +7,17 @@ import pytest
 
 from support import BIN
 
-HEAVY = ("mlserver", "sklearn", "numba", "boto3", "numpy", "pandas", "pyarrow", "treelite")
+HEAVY = (
+    "mlserver",
+    "sklearn",
+    "numba",
+    "boto3",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "treelite",
+    "matplotlib",
+)
 COMMANDS = {
     "train": "mlserver_forest.training.cli:train",
     "serve": "mlserver_forest.serving.cli:serve",

@@ -99,6 +99,7 @@ def _of_the_page(svg: str, name: str, description: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<style type="text/css">.*?</style>', "", svg, flags=re.DOTALL)
     svg = re.sub(r"font: ([0-9.]+px) [^;\"]+", r"font-size: \1", svg)
+    svg = re.sub(r" ?font-family: [^;\"]+;?", "", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     used = set(re.findall(r"[\"(]#([^\")]+)[\")]", svg))

@@ -176,8 +176,7 @@ def reliability(y: NDArray[Any], answers: Answers) -> Reliability:
         told, came_true = answers[:, 1], y == 1
     else:
         told, came_true = answers.max(axis=1), y == answers.argmax(axis=1)
-    told = np.clip(told, 0, 1)
-    places = np.minimum((told * _BINS).astype(np.int64), _BINS - 1)
+    places = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], told)  # As scikit-learn.
     counts = np.bincount(places, minlength=_BINS)
     sums = np.bincount(places, told, _BINS), np.bincount(places, came_true, _BINS)
     filled = counts > 0

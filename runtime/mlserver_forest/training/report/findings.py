@@ -104,8 +104,8 @@ def of_classes(y: NDArray[Any], classes: Sequence[Label]) -> Iterator[Finding]:
         yield Finding(
             "Class imbalance",
             f"{quoted(classes[most])} has {_share(int(counts[most]), len(y))}, while there are few "
-            f"of {shown}{_more(rare)}; judge by balanced_accuracy or f1 rather than by accuracy, and "
-            "consider class weights",
+            f"of {shown}{_more(rare)}; judge by balanced_accuracy or f1 rather than by accuracy, "
+            "and consider class weights",
         )
 
 

@@ -1,6 +1,7 @@
 """What the model would lose without each feature, beside what its trees gained by it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,14 +72,19 @@ def importances(facts: Facts) -> Importances:
         prefix,
         len(rows),
         _MEASURES[facts.kind],
-        facts.impurity_importances,
+        _finite(facts.impurity_importances),
         losses.mean(axis=1),
         losses.std(axis=1),
     )
 
 
+def _finite(gains: NDArray[Any] | None) -> NDArray[np.float64] | None:
+    """Gains as numbers: a booster without a single split may have none to share out."""
+    return None if gains is None else np.nan_to_num(np.asarray(gains, np.float64))
+
+
 def _candidates(facts: Facts) -> list[int]:
-    promise = facts.impurity_importances
+    promise = _finite(facts.impurity_importances)
     if promise is None:
         promise = facts.inspection.scores_alone
     return [int(i) for i in np.argsort(-promise, kind="stable")[:MOST_FEATURES]]

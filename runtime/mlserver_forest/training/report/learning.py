@@ -16,18 +16,15 @@ _MOST_PLOTS = 4
 def learning(facts: Facts) -> Html:
     """A plot for each metric, the training set muted and the others in front."""
     unit = "rounds" if facts.model in _BOOSTERS else "trees"
-    if len(facts.curve) < 2:
+    metrics = dict.fromkeys(_metric(name) for _, found in facts.curve for name in found)
+    drawn = [(called(metric), lines) for metric in metrics if (lines := _lines(facts, metric))]
+    if not drawn or len(facts.curve) < 2:
         return element("p", f"Nothing was measured by the number of {unit}.")
-    drawn = []
-    for i, metric in enumerate(
-        dict.fromkeys(_metric(n) for _, found in facts.curve for n in found)
-    ):
-        lines = _lines(facts, metric)
-        name = called(metric)
-        drawn.append(
-            figure(name, _key(list(lines)), plots.learning(f"learning-{i}", name, unit, lines))
-        )
-    return element("div", *drawn[:_MOST_PLOTS], class_="plots")
+    figures = [
+        figure(name, _key(list(lines)), plots.learning(f"learning-{i}", name, unit, lines))
+        for i, (name, lines) in enumerate(drawn[:_MOST_PLOTS])
+    ]
+    return element("div", *figures, class_="plots")
 
 
 def _metric(name: str) -> str:
@@ -49,7 +46,7 @@ def _lines(facts: Facts, metric: str) -> dict[str, tuple[list[int], list[float]]
 def _key(prefixes: Sequence[str]) -> Html:
     """Which line is which set."""
     dashes = ["none", "8 4", "2 4", "10 4 2 4"]
-    styles = [("var(--muted)", dash) for dash in dashes[: len(prefixes) - 1]]
+    styles = [("var(--muted)", dashes[i % len(dashes)]) for i in range(len(prefixes) - 1)]
     return join(
         Html(
             f'<span class="key"><svg viewBox="0 0 32 12" aria-hidden="true"><path d="M1 6H31" '

@@ -186,8 +186,11 @@ def learning(
 def line_styles(n_lines: int) -> list[Mapping[str, Any]]:
     """Muted and dashed in turn, the last one in the accent."""
     dashes = ["solid", (0, (4, 2)), (0, (1, 2)), (0, (5, 2, 1, 2))]
-    others = [{"color": MUTED, "linewidth": 1.4, "linestyle": d} for d in dashes]
-    return [*others[: n_lines - 1], {"color": ACCENT}]
+    others = [dashes[i % len(dashes)] for i in range(n_lines - 1)]
+    return [
+        *({"color": MUTED, "linewidth": 1.4, "linestyle": dash} for dash in others),
+        {"color": ACCENT},
+    ]
 
 
 def _unit(axes: "Axes", ticks: Sequence[float]) -> None:
