@@ -1,4 +1,4 @@
-"""A row means the same on both sides: a mixed table is trained on, and asked about by all formats."""
+"""A row means the same on both sides: a mixed table is trained on, then asked about."""
 
 import io
 import json

@@ -6,7 +6,7 @@ from typing import Any
 import skops.io
 
 from mlserver_forest.training.growing.checkpoints import Checkpoint
-from mlserver_forest.training.growing.task import Grown, Task
+from mlserver_forest.training.growing.task import Curve, Grown, Task
 from mlserver_forest.training.growing.trees import fitting
 
 # Each step sorts the values into bins anew.
@@ -40,8 +40,9 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
             task.checkpoints.keep(0, done, skops.io.dumps(estimator))
             task.checkpoints.only(done)
         task.progress.at(done, _metrics(estimator))
-    curve = [(n, {"loss": -float(score)}) for n, score in enumerate(estimator.validation_score_)]
-    return Grown(estimator.set_params(warm_start=False), done, curve[1:])
+    scores = list(enumerate(estimator.validation_score_))[1:]
+    curve: Curve = [(n, {"loss": -float(score)}) for n, score in scores]
+    return Grown(estimator.set_params(warm_start=False), done, curve)
 
 
 def _boost(estimator: Any, task: Task, n_rounds: int) -> None:
@@ -58,7 +59,7 @@ def _boost(estimator: Any, task: Task, n_rounds: int) -> None:
 def _restored(task: Task) -> tuple[Any, int]:
     """The estimator of the newest checkpoint and its rounds, or the one to begin with."""
     found = task.checkpoints.restored() if task.checkpoints else []
-    estimator = _estimator_of(found[-1]) if found else None
+    estimator: Any = _estimator_of(found[-1]) if found else None
     if type(estimator) is not type(task.estimator) or estimator.n_iter_ >= task.n_steps:
         return task.estimator, 0
     task.progress.at(estimator.n_iter_)
