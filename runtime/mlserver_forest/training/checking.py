@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, folds, hold_out
 from mlserver_forest.training.fitting import Fitted, Fitting
+from mlserver_forest.training.growing.checkpoints import Checkpoints
 from mlserver_forest.training.growing.rows import Rows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hyperparameters import Hyperparameters
 
 _FRACTION = 0.2
+# Up to so many rows a second fit costs little; with more, out-of-bag answers tell as much.
+_FEW_ROWS = 50_000
 
 Say = Callable[[str], None]
 
@@ -38,7 +42,8 @@ class Checking:
     """Fits to parts of the training rows.
 
     Args:
-        fitting: of the job.
+        config: of the job.
+        fitting: fits its algorithm.
         chosen: the hyperparameters.
         data: of the job.
         seed: of all that is random.
@@ -48,6 +53,7 @@ class Checking:
 
     def __init__(
         self,
+        config: TrainingConfig,
         fitting: Fitting,
         chosen: Hyperparameters,
         data: Data,
@@ -55,6 +61,7 @@ class Checking:
         say: Say,
         stop: Stop,
     ) -> None:
+        self._config = config
         self._fitting = fitting
         self._chosen = chosen
         self._data = data
@@ -79,7 +86,8 @@ class Checking:
             return 0.0
         if chosen is not None:
             return chosen
-        return 0.0 if _has_out_of_bag(self._chosen) else _FRACTION
+        is_told = _has_out_of_bag(self._chosen) and len(self._data.training) > _FEW_ROWS
+        return 0.0 if is_told else _FRACTION
 
     def _cross_validate(self, checks: Checks) -> None:
         rows, target = self._data.training, self._data.target
@@ -107,7 +115,11 @@ class Checking:
             f"no validation channel: validating on {len(held_out)} held-out rows; "
             "the model itself is fitted on all rows"
         )
-        fitted = self._fitting.fit(learn, held_out, self._seed)
+        fingerprint, host = self._fitting.fingerprint(learn), f"{self._config.host}-check"
+        checkpoints = Checkpoints(self._config.checkpoints, host, fingerprint, self._say)
+        fitted = self._fitting.fit(learn, held_out, self._seed, checkpoints=checkpoints)
+        if self._stop.is_requested:
+            return checks
         checks.metrics["validation"] = self._evaluate(fitted, held_out)
         checks.sets["validation"] = (held_out.y, fitted.answers(held_out.x))
         stops = self._chosen.early_stopping_rounds is not None

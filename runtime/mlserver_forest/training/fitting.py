@@ -35,6 +35,8 @@ _GROWERS = {
     "lightgbm": grow_lightgbm,
 }
 _MOST_SEED = 2**31
+# With fewer rows scikit-learn is as fast as intelex, which takes a second to be imported.
+_SMALL = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,7 @@ class Fitting:
         self._categories = table.categories
         self._say = say
         self._stop = stop
+        self._said: set[str] = set()
 
     def fingerprint(self, rows: Rows) -> str:
         """What tells this job's trees from those of other rows or hyperparameters."""
@@ -159,15 +162,22 @@ class Fitting:
 
     def _steps(self, task: Task, seed: int) -> Steps:
         chosen, target, rows = self._chosen, self._target, task.training
-        why_not = intelex.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
-        if why_not is None:
-            fast = intelex.make_intelex_estimator(
-                chosen, target.kind, target.classes, self._names, self._categories, seed
-            )
-            fast.set_params(oob_score=task.wants_out_of_bag)
-            return IntelexSteps(fast, rows.x.shape, n_cpus())
-        self._say(f"scikit-learn grows the trees: {why_not}")
-        return ScikitLearnSteps(task.estimator, n_cpus())
+        why_not = "the table is small" if len(rows) < _SMALL else None
+        why_not = why_not or intelex.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
+        if why_not is not None:
+            self._say_once(f"scikit-learn grows the trees, not scikit-learn-intelex: {why_not}")
+            return ScikitLearnSteps(task.estimator, n_cpus())
+        self._say_once("scikit-learn-intelex grows the trees; intelex=false turns it off")
+        fast = intelex.make_intelex_estimator(
+            chosen, target.kind, target.classes, self._names, self._categories, seed
+        )
+        fast.set_params(oob_score=task.wants_out_of_bag)
+        return IntelexSteps(fast, rows.x.shape, n_cpus())
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
 
     def _score(self, answers: NDArray[Any], rows: Rows) -> Mapping[str, float]:
         values = answers if self._target.classes else answers[:, 0]

@@ -49,7 +49,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     fitting = Fitting(chosen, data.target, data.table, say, stop)
     fingerprint = fitting.fingerprint(data.training)
     seed = fitting.seed(fingerprint)
-    checks = Checking(fitting, chosen, data, seed, say, stop).run()
+    checks = Checking(config, fitting, chosen, data, seed, say, stop).run()
     fitted = fitting.fit(
         data.training,
         data.validation,
@@ -156,7 +156,10 @@ def _report(
     )
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
-    write_report(config.output_data_dir, facts)
+    try:
+        write_report(config.output_data_dir, facts)
+    except OSError as error:
+        say(f"no report: {config.output_data_dir} cannot be written: {error.strerror}")
 
 
 def _versions(chosen: Hyperparameters) -> Mapping[str, str]:

@@ -58,7 +58,7 @@ class JobHyperparameters(BaseModel):
     )
     validation_fraction: Annotated[
         BelowOne | None,
-        Default("0.2, where there is neither a validation channel nor an out-of-bag estimate"),
+        Default("0.2 without a validation channel; 0 for more than 50,000 rows with out-of-bag"),
     ] = Field(None, description="The share of rows held out to validate on.")
     k_fold: Annotated[
         Whole,
