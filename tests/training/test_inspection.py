@@ -55,6 +55,15 @@ def test_extremes_and_missing_values_are_those_of_all_rows_though_few_are_sample
     assert (column.low, column.high, column.n_missing) == (-3, 5, 1000)
     assert column.mean == pytest.approx(2 / 299_000)
     assert not column.is_constant
+    assert (column.n_distinct, column.is_sampled) == (2, True)
+
+
+def test_words_are_counted_though_few_rows_are_sampled():
+    x = np.zeros((100_000, 2), np.float32)
+    x[5, 0], x[:, 1] = 2, 1
+    words, same = summarize(x, ["a", "b"], {"a": COLOURS, "b": BOOLEAN})
+    assert (words.n_distinct, words.is_constant) == (3, False)
+    assert (same.n_distinct, same.is_constant, same.top) == (1, True, (("true", 1.0),))
 
 
 @given(arrays.arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_subnormal=True)))

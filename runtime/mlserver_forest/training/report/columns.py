@@ -27,10 +27,11 @@ class Column:
         kind: numbers, true and false, or words.
         n_rows: all rows.
         n_missing: rows without a value.
-        n_distinct: different values; of numbers among the sampled rows, thus at least.
+        n_distinct: different values; where rows were sampled, at least so many numbers.
         low, mean, high: of all numbers; None for words, and where there is no value.
         top: the most frequent words with their share of the sampled values.
         histogram: sampled numbers in bins of one width; of words none.
+        is_sampled: whether not all rows were looked at for what is said to be sampled.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Column:
     high: float | None = None
     top: tuple[tuple[str, float], ...] = ()
     histogram: tuple[int, ...] = ()
+    is_sampled: bool = False
 
     @property
     def is_missing(self) -> bool:
@@ -115,14 +117,24 @@ def _column(
     n_missing, low, high, total = int(totals[0]), *map(float, totals[1:])
     if low < high:
         n_distinct = max(n_distinct, 2)  # The sample may have seen one of them.
+    elif n_missing < n_rows:
+        n_distinct = 1
     if categories is not None:
         return _of_words(name, categories, n_rows, n_missing, values, n_distinct)
     if n_missing == n_rows:
         return Column(name, "number", n_rows, n_missing, 0)
-    mean = total / (n_rows - n_missing)
-    bins = tuple(bin_counts(values, _BINS).tolist())
-    distinct = max(n_distinct, 1)
-    return Column(name, "number", n_rows, n_missing, distinct, low, mean, high, (), bins)
+    return Column(
+        name,
+        "number",
+        n_rows,
+        n_missing,
+        n_distinct,
+        low,
+        total / (n_rows - n_missing),
+        high,
+        histogram=tuple(bin_counts(values, _BINS).tolist()),
+        is_sampled=len(values) < n_rows,
+    )
 
 
 def _of_words(
@@ -134,10 +146,11 @@ def _of_words(
     n_distinct: int,
 ) -> Column:
     kind: ColumnKind = "boolean" if categories.is_boolean else "words"
-    if len(values) < n_rows:  # A sample has not seen every word, but training has.
+    is_sampled = len(values) < n_rows
+    if is_sampled and n_distinct > 1:  # The sample has not seen every word, but training has.
         n_distinct = min(len(categories.words), n_rows - n_missing)
     codes = values[~np.isnan(values)].astype(np.int64)
     counts = np.bincount(codes, minlength=len(categories.words))
     order = np.argsort(-counts, kind="stable")[:_TOP_WORDS]
     top = [(categories.words[i], counts[i] / len(codes)) for i in order if counts[i]]
-    return Column(name, kind, n_rows, n_missing, n_distinct, top=tuple(top))
+    return Column(name, kind, n_rows, n_missing, n_distinct, top=tuple(top), is_sampled=is_sampled)

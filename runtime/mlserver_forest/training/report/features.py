@@ -12,6 +12,7 @@ from mlserver_forest.training.report.markup import (
     element,
     join,
     measured,
+    number,
     outside,
     percent,
     table,
@@ -132,7 +133,9 @@ def _row(column: Column) -> list[object]:
         ]
         shape = Html("<br>".join(words))
     ends = [_NONE if end is None else end for end in (column.low, column.mean, column.high)]
-    return [outside(column.name), shape, column.kind, missing, column.n_distinct, *ends]
+    is_least = column.is_sampled and column.kind == "number" and column.n_distinct > 1
+    distinct = Html(f"{'≥ ' * is_least}{number(column.n_distinct)}")
+    return [outside(column.name), shape, column.kind, missing, distinct, *ends]
 
 
 def _spark(counts: Sequence[int]) -> Html:

@@ -28,16 +28,21 @@ from mlserver_forest.training.report.overview import SETS
 def confusion(found: Confusion, where: str) -> Html:
     """A table that is shaded by the shares of each row: the names of classes need any room."""
     totals = found.counts.sum(axis=1)
+    n_whole = len(totals) - bool(found.n_merged)
     head = ["True class", *map(outside, found.labels), "Rows"]
     shares = found.counts / np.maximum(totals, 1)[:, None]
     rows = [
         f'<tr><th scope="row">{outside(label)}</th>'
-        + "".join(_shaded(found.counts[i, j], shares[i, j], i == j) for j in range(len(totals)))
+        + "".join(
+            _shaded(found.counts[i, j], shares[i, j], i == j < n_whole) for j in range(len(totals))
+        )
         + f'<td class="total">{totals[i]:,}</td></tr>'
         for i, label in enumerate(found.labels)
     ]
     heads = [element("th", cell, scope="col") for cell in head]
     caption = f"{totals.sum():,} {where} rows: true class down, predicted class across"
+    if found.n_merged:
+        caption += f"; {found.n_merged:,} classes under one, where right and wrong are not told"
     whole = element(
         "table",
         element("caption", caption),
@@ -113,10 +118,10 @@ def calibration(found: OfClasses, facts: Facts) -> Html:
     else:
         told = Html("Probability of the predicted class")
     said = (
-        "What is told with 80\N{NO-BREAK SPACE}% should come true in 80\N{NO-BREAK SPACE}% of "
-        "cases, on the dashed line; below it, too much is told. Large dots are many rows."
+        "What is given 80\N{NO-BREAK SPACE}% should come true in 80\N{NO-BREAK SPACE}% of cases, "
+        "on the dashed line; below it, the model is too sure. Larger dots: more rows."
     )
-    rows = "How many rows were told which probability; in green, those for which it came true."
+    rows = "How many rows were given which probability; in green, those for which it came true."
     return element(
         "div",
         figure(told, said, plots.reliability("calibration", found.reliability)),

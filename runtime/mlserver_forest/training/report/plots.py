@@ -72,7 +72,7 @@ def _of_class(
 def reliability(name: str, found: Reliability) -> Html:
     """Probabilities beside how often they came true."""
     pairs = ", ".join(
-        f"{percent(told)} told and {percent(came)} found"
+        f"{percent(told)} given, {percent(came)} came true"
         for told, came in zip(found.told, found.found, strict=True)
     )
 
