@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 # Texts that stand for no value, in a column of numbers and in one of words: those of pandas'
 # read_csv (na_values) that are spelt like words, and every spelling of nan that float() reads.
-MISSING_WORDS = frozenset({"", "nan", "NaN", "NAN", "Nan", "NA", "N/A", "n/a", "null", "NULL", "None"})
+MISSING_WORDS = frozenset(
+    {"", "nan", "NaN", "NAN", "Nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
+)
 
 _WORDS_SHOWN = 8
 _LONGEST_SHOWN = 100

@@ -1,5 +1,6 @@
 """The command ``train``, which SageMaker calls in the container."""
 
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ def train(base_dir: Path | None) -> None:
     stop = Stop()
     directory = base_dir or base_dir_from()
     _listen_for_sigterm(stop, directory)
+    # It warns where it cannot keep a cache of fonts, which no plot needs.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     codes: list[int] = []
     # Signals come to this thread, which is never in the middle of a long call.
     job = threading.Thread(target=lambda: codes.append(train_in(directory, stop)), daemon=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import artifact
+from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.checking import Checking, Checks
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.data import Data, read_data
@@ -158,8 +159,8 @@ def _report(
         say(f"warning: {warning}")
     try:
         write_report(config.output_data_dir, facts)
-    except OSError as error:
-        say(f"no report: {config.output_data_dir} cannot be written: {error.strerror}")
+    except InvalidEnvironment as error:  # The model is saved; it is worth more than its report.
+        say(f"no report: {error}")
 
 
 def _versions(chosen: Hyperparameters) -> Mapping[str, str]:
