@@ -494,7 +494,7 @@ def test_where_there_is_no_such_algorithm_its_hyperparameters_are_not_judged():
         ({"n_jobs": "0"}, "n_jobs is 0; expected a whole number"),
         ({"target": "-1"}, "target is -1; expected a column's name or a column's position"),
         ({"ignore": "[true]"}, "ignore is [True]; expected names or positions of columns"),
-        ({"validation_fraction": "1"}, "validation_fraction is 1; expected a number between 0"),
+        ({"validation_fraction": "1"}, "validation_fraction is 1; expected a number from 0"),
         ({"monotonic_cst": "[2]"}, 'monotonic_cst is [2]; expected {"feature": 1 or -1'),
         ({"x" * 300: "1"}, "x... is unknown; remove it"),
         ({"early_stopping_rounds": "5"},
