@@ -131,8 +131,9 @@ def test_weights_pruning_and_monotonic_features_are_equal_to_the_bit(options, mo
     x = rng.normal(size=(150, 3))
     y = (x[:, 0] + rng.normal(size=150) > 0).astype(int)
     estimator = ensemble.RandomForestClassifier(9, monotonic_cst=monotonic, **options)
-    imported = assert_classifier(estimator.fit(x, y), x, rtol=0)
-    assert imported.schema.takes_missing == (monotonic is None)
+    estimator.fit(x, y)
+    x[rng.random(x.shape) < 0.1] = np.nan  # scikit-learn 1.9 answers them in either case.
+    assert assert_classifier(estimator, x, rtol=0).schema.takes_missing
 
 
 @settings(max_examples=30, deadline=None)

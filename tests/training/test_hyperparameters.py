@@ -411,6 +411,7 @@ def test_class_weights_come_in_json_and_in_pythons_own_words(text):
         ('["a", "3", 4]', ["a", "3", 4]),
         ("['a']", ["a"]),
         ("[]", []),
+        ("None", []),
         ('"a,b"', ["a", "b"]),
     ],
 )

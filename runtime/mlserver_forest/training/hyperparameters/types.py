@@ -33,10 +33,12 @@ def _signs(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """``a, 3`` is the list ``["a", 3]``; one name or position alone is a list of it."""
+    """``a, 3`` is the list ``["a", 3]``; one name or position is a list, None an empty one."""
     if isinstance(value, str):
         words = [word.strip() for word in value.split(",")]
         return [int(word) if word.isascii() and word.isdigit() else word for word in words if word]
+    if value is None:
+        return []
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -52,10 +52,15 @@ class XGBoost(Booster):
         Default("by the labels binary:logistic, multi:softprob or reg:squarederror"),
     ] = Field("reg:squarederror", description="What boosting makes small.")
     eval_metric: Annotated[
-        Annotated[list[Metric], Field(min_length=1), BeforeValidator(words)],
-        Expected("one or more, separated by commas, of " + ", ".join(METRICS)),
+        Annotated[
+            list[Metric],
+            Field(min_length=1),
+            BeforeValidator(words),
+            Expected("one or more, separated by commas, of " + ", ".join(METRICS)),
+        ]
+        | None,
         Default("the objective's own"),
-    ] = Field([], description="What early stopping watches: the last one.")
+    ] = Field(None, description="What early stopping watches: the last one.")
     learning_rate: FromZeroToOne = Field(0.3, description="How much of each tree is added.")
     max_depth: CountOrZero = Field(6, description="Splits from the root to a leaf; 0: no limit.")
     max_leaves: CountOrZero = Field(0, description="Leaves of a tree at most; 0: no limit.")
