@@ -19,6 +19,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 import mixed_rows
 from mlserver_forest import ForestModel
+from mlserver_forest.categories import Categories
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.model import ArrayForestModel
 from support import BIN, Running, clean_environ, free_port, save_model
@@ -289,3 +290,25 @@ def test_stock_mlserver_reads_words(words_dir, tmp_path):
             assert np.array_equal(found, expected)
             metadata = stub.ModelMetadata(pb.ModelMetadataRequest(name="forest"))
             assert [tensor.name for tensor in metadata.inputs] == list(mixed_rows.NAMES)
+
+
+@pytest.mark.parametrize("shape", [[2], [2, 1]])
+@pytest.mark.parametrize(
+    ("datatype", "data", "codes"),
+    [
+        ("BYTES", ["true", "false"], [1, 0]),
+        ("BOOL", [True, False], [1, 0]),
+        ("INT8", [0, 2], [0, 2]),
+    ],
+)
+def test_a_lone_feature_of_words_has_one_meaning_in_both_shapes(
+    tmp_path, shape, datatype, data, codes
+):
+    x = np.resize(np.arange(3.0, dtype=np.float32), (30, 1))
+    forest = RandomForestClassifier(5, random_state=0).fit(x, x[:, 0].astype(int))
+    words = {"flag": Categories(("false", "true", "unknown"))}
+    directory = save_model(tmp_path / "model", forest, x, names=("flag",), categories=words)
+    tensor = RequestInput(name="flag", shape=shape, datatype=datatype, data=data)
+    request = InferenceRequest(inputs=[tensor], outputs=[RequestOutput(name="predict_proba")])
+    found = probabilities_of(asyncio.run(loaded(directory).predict(request)))
+    assert np.array_equal(found, forest.predict_proba(np.array(codes)[:, None]))

@@ -175,6 +175,21 @@ def test_neither_way_nor_blocks_nor_quotes_change_an_answer(
 
 
 @settings(deadline=None)
+@given(
+    st.lists(st.tuples(numbers, numbers), min_size=1, max_size=8),
+    quotings,
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.integers(1, 60),
+)
+def test_numbers_alone_are_read_alike_too(rows, quoting, end, size):
+    """Where a missing value has another spelling than nan, or some fields stand in quotes."""
+    body = text_of(rows, quoting, end)
+    expected = outcome(body, TWO, {}, EVERYTHING)
+    assert outcome(body, TWO, {}, -EVERYTHING) == expected
+    assert outcome(body, TWO, {}, -EVERYTHING, size) == expected
+
+
+@settings(deadline=None)
 @given(st.lists(st.tuples(words, numbers, booleans), min_size=1, max_size=8), st.booleans())
 def test_a_row_reads_the_same_alone_and_in_a_batch(rows, with_arrow):
     lines = [text_of([row], csv.QUOTE_MINIMAL, "\n") for row in rows]
