@@ -3,8 +3,8 @@
 import importlib
 import sys
 
-NAMES = ("bodies", "decoders", "engine", "faults", "fuzz", "serving")
-WITH_OPTIONS = ("bodies", "decoders", "faults", "serving")
+NAMES = ("bodies", "decoders", "engine", "faults", "fuzz", "reading", "serving")
+WITH_OPTIONS = ("bodies", "decoders", "faults", "reading", "serving")
 
 if __name__ == "__main__":
     name, options = sys.argv[1:2], sys.argv[2:]
