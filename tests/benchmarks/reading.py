@@ -40,7 +40,7 @@ def lines(x, labels, kind):
         return [
             f"{y},{','.join(map(repr, row))}\n" for y, row in zip(labels, x.tolist(), strict=True)
         ]
-    texts = np.char.mod("%.6f", x)
+    texts = np.char.mod("%.6f", x).astype("U24")
     if kind == "words":
         words = WORDS[labels]
         texts[:, 5], texts[:, 9] = words, np.where(x[:, 9] > 1, "", texts[:, 9])
