@@ -3,8 +3,18 @@
 import importlib
 import sys
 
-NAMES = ("bodies", "decoders", "engine", "faults", "fuzz", "serving", "training")
-WITH_OPTIONS = ("bodies", "decoders", "faults", "serving", "training")
+NAMES = (
+    "bodies",
+    "decoders",
+    "engine",
+    "faults",
+    "fuzz",
+    "hosts",
+    "reading",
+    "serving",
+    "training",
+)
+WITH_OPTIONS = ("bodies", "decoders", "faults", "reading", "serving", "training")
 
 if __name__ == "__main__":
     name, options = sys.argv[1:2], sys.argv[2:]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mlserver_forest.categories import BOOLEAN, MISSING_WORDS, is_missing
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.text_csv import parse_number
-from mlserver_forest.training.reading import csv_parts, records
+from mlserver_forest.training.reading import csv_block, csv_parts, records
+from mlserver_forest.training.reading.csv_plain import Wanted, parse_plain
 from mlserver_forest.training.reading.words import LearnedWords
 from training.channel_files import NAN, label_texts, read, same, words_of
 
@@ -188,6 +189,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         ('l,x\na,1\n"b,1\n', {}, "a.csv, line 3 is not CSV: unexpected end of data"),
         ("l,x\na,1\nb,\u00e9\n".encode("latin-1"), {}, "a.csv, line 3, byte 3 is not UTF-8"),
+        ("l;x\na;1\n", {}, "a.csv, line 1: 'l;x' has ';' where CSV has commas"),
         ("\n \n", {}, "a.csv holds only empty lines"),
         ("l,x\n", {}, "a.csv has a header and no row"),
         (b"PAR1\x15\x00", {}, "a.csv is a Parquet file; set the channel's ContentType"),
@@ -232,6 +234,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(
         csv_parts, "blocks", lambda *arguments: records.blocks(*arguments, block_bytes=64)
     )
+    monkeypatch.setattr(csv_block, "_FEW_BYTES", 0)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -286,21 +289,24 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    rows, st.sampled_from(["\n", "\r\n"]), st.sampled_from(["minimal", "all"]), st.integers(16, 400)
+    rows,
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    st.integers(16, 400),
+    st.sampled_from([0, 100, 2**20]),
 )
-def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, size):
-    """A field means what Python's float() and csv.reader say, in blocks of any size."""
+def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, size, few):
+    """A field means what Python's float() and csv.reader say, in blocks of any size, and
+    whichever way they are parsed.
+    """
     text = io.StringIO(newline="")
-    writer = csv.writer(
-        text,
-        lineterminator=line_end,
-        quoting=csv.QUOTE_ALL if quoting == "all" else csv.QUOTE_MINIMAL,
-    )
+    writer = csv.writer(text, lineterminator=line_end, quoting=quoting)
     writer.writerows([("l", "n", "w"), *table, ("end", "1", "word")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_parts, "blocks", lambda *a: records.blocks(*a, block_bytes=size))
+        patch.setattr(csv_block, "_FEW_BYTES", few)
         found = read(tmp_path_factory.mktemp("c"), {"a.csv": text.getvalue()}, header="present")
     table = [*table, ("end", "1", "word")]
     assert label_texts(found) == [label for label, _, _ in table]
@@ -310,6 +316,54 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
     assert list(known) == sorted({w.strip() for _, _, w in table if not is_missing(w.strip())})
     for (_, _, word), code in zip(table, found.x[:, 1], strict=True):
         assert np.isnan(code) if is_missing(word.strip()) else known[int(code)] == word.strip()
+
+
+NUMBER = st.from_regex(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e-?[0-9])?", fullmatch=True)
+STRANGE = ["", "NA", '"1"', '"a,b"', '"a""b"', 'a"b', "x", '"x"y', "\r", '"a']
+FIELD = NUMBER | st.sampled_from(STRANGE)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(FIELD, min_size=3, max_size=3), min_size=1, max_size=5))
+def test_what_the_compiled_loop_takes_is_what_a_careful_look_finds(table):
+    lines = "".join(",".join(row) + "\n" for row in table).encode()
+    found = parse_plain(lines, Wanted(3, {1: 1}, 2, (0, 2)), np.dtype(np.float64))
+    if found is None:
+        return
+    x, texts = found
+    careful = [record for _, record in records.Lines("a.csv", lines, 1).records()]
+    assert texts[0].to_pylist() == [record[0] for record in careful]
+    assert texts[2].to_pylist() == [record[2] for record in careful]
+    assert np.array_equal(x[:, 1], [parse_number(record[1]) for record in careful], equal_nan=True)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_plain_lines_are_taken_by_the_compiled_loop(line_end):
+    text = line_end.join(['a,1.5,"x, y"', '"b b",NA,z', ",,", "c,1e5,-"]).encode()
+    x, texts = parse_plain(text, Wanted(3, {1: 0}, 1, (0, 2)), np.dtype(np.float32))
+    assert same(x, [[1.5], [NAN], [NAN], [1e5]])
+    assert texts[0].to_pylist() == ["a", "b b", "", "c"]
+    assert texts[2].to_pylist() == ["x, y", "z", "", "-"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a,1,2,3\n",
+        b"a,1\n",
+        b"a,x,b\n",
+        b'a,1,"b\n',
+        b'"a""b",1,c\n',
+        b"\xff,1,c\n",
+        b'"a\nb",1,c\n',
+        b"a,1,b\n\na,1,b\n",
+        b"a,1e999,b\n",
+        b'"a"b,1,c\n',
+        b'"a",1,"c"\r',
+    ],
+)
+def test_what_needs_a_careful_look_is_left_to_it(text):
+    assert parse_plain(text, Wanted(3, {1: 0}, 1, (0, 2)), np.dtype(np.float32)) is None
 
 
 def test_codes_follow_the_sorted_words_whatever_came_first():

@@ -1,12 +1,16 @@
 """The real ``train`` command on /opt/ml trees laid out as SageMaker does."""
 
 import json
+import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
@@ -192,6 +196,47 @@ def test_missing_values_are_learned_from(tmp_path):
     _, forest, _ = trained(tmp_path)
     x = np.array([[1, np.nan], [np.nan, 2]], np.float32)
     assert forest.predict(x).values.argmax(axis=1).tolist() == [0, 1]
+
+
+WORDS_TEXT = "".join(
+    f"{label},{n},{word}\n"
+    for n, (label, word) in enumerate([("a", "red"), ("b", "blue"), ("a", "")] * 10)
+)
+
+
+def test_words_are_learned_from_and_stand_in_the_schema(tmp_path):
+    lay_out(tmp_path, {"train": {"a.csv": "label,n,colour\n" + WORDS_TEXT}}, FAST)
+    schema, forest, _ = trained(tmp_path)
+    assert schema.feature_names == ("n", "colour")
+    assert {name: found.words for name, found in schema.categories.items()} == {
+        "colour": ("blue", "red")
+    }
+    x = np.array([[0, 1], [1, 0]], np.float32)
+    assert forest.predict(x).values.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_parquet_and_a_pipe_train_the_same_forest_as_csv(tmp_path):
+    """Parquet by its extension; the pipe's second FIFO is there for whoever needs it."""
+    names = ["label", "n", "colour"]
+    rows = [line.split(",") for line in WORDS_TEXT.splitlines()]
+    columns = [[row[0] for row in rows], [float(row[1]) for row in rows], [row[2] for row in rows]]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns, names), sink)
+    lay_out(tmp_path / "c", {"train": {"a.csv": WORDS_TEXT}}, FAST)
+    parquet = {"train": {"a.parquet": sink.getvalue().to_pybytes()}}
+    lay_out(tmp_path / "p", parquet, FAST, inputdataconfig={"train": {}})
+    described = {"train": {"TrainingInputMode": "Pipe", "ContentType": "text/csv"}}
+    lay_out(tmp_path / "f", {"validation": {}}, FAST, inputdataconfig=described)
+    fifo = tmp_path / "f" / "input" / "data" / "train_0"
+    fifo.parent.mkdir(parents=True)
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=(WORDS_TEXT,))
+    writer.start()
+    forests = [trained(tmp_path / base)[1] for base in "cpf"]
+    writer.join()
+    x = np.array([[n, code] for n in range(30) for code in (0, 1, np.nan)], np.float32)
+    for forest in forests[1:]:
+        assert np.array_equal(forest.predict(x).values, forests[0].predict(x).values)
 
 
 def test_class_weights_go_by_label(tmp_path):

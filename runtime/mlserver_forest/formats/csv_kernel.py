@@ -1,4 +1,5 @@
-"""The compiled loop over the bytes of plain CSV: digits, one point, a minus sign, nothing else.
+"""The compiled loop over the bytes of plain CSV: digits, one point, a minus sign, nothing else;
+and, for training, fields whose text is wanted, which may stand in quotes.
 
 A number of at most 15 digits is a whole number of at most 53 bits divided by a power of ten,
 both of them exact, so that one division rounds as Python's ``float()`` does (W. D. Clinger,
@@ -25,7 +26,7 @@ _MOST_ODD = 512
 _OF_NUMBERS = b"0123456789+-.eE"
 _ZEROS = np.uint64(0x3030303030303030)
 _HIGH_BITS = np.uint64(0x8080808080808080)
-_MINUS, _POINT, _COMMA, _NEWLINE, _RETURN = 0x2D, 0x2E, 0x2C, 0x0A, 0x0D
+_MINUS, _POINT, _COMMA, _NEWLINE, _RETURN, _QUOTE = 0x2D, 0x2E, 0x2C, 0x0A, 0x0D, 0x22
 
 
 @njit(inline="always")
@@ -92,59 +93,84 @@ def _field_end(text, at):
     return at
 
 
+@njit
+def _text_at(text, at):
+    """Where the text that begins at a place begins and ends, and where its field ends."""
+    if at >= _U(text.size) or text[at] != _QUOTE:
+        end = _field_end(text, at)
+        return at, end, end
+    begin = end = at + _U(1)
+    while end < _U(text.size) and text[end] != _QUOTE:
+        end += _U(1)
+    return begin, end, end + _U(1)
+
+
 @compiled
-def parse_lines(text, numbers, odd):
-    """Parse whole lines of comma-separated numbers.
+def parse_lines(text, roles, numbers, spans, odd):
+    """Parse whole lines of comma-separated fields.
 
     Args:
         text: (n,) uint8, read-only.
-        numbers: (n, width) float32 or float64, with room for all lines, written; NaN where
+        roles: (width,) int64: the column of ``numbers`` where a field goes; -1 if it is left
+            out; -2 and below if it is the text of which ``spans`` tell at 0 and above.
+        numbers: (n, n_numbers) float32 or float64, with room for all lines, written; NaN where
             a field is empty.
-        odd: (n, 4) int64, written: row, column, begin and end of each field that is not plain.
+        spans: (n_texts, n, 2) int32, written: where texts begin and end, without their quotes.
+        odd: (n, 4) int64, written: row, column of ``numbers``, begin and end of each field that
+            is not plain.
 
     Returns:
-        The number of lines, -1 if one has another width; and how many fields are odd, of
-        which there is room for one less.
+        The number of lines, -1 if one has another width, or a quote within quotes; and how
+        many fields are odd, of which there is room for one less.
     """
     size = _U(text.size)
     at = _U(0)
-    width = numbers.shape[1]
+    width = len(roles)
     row = n_odd = 0
     while at < size:
-        for column in range(width):
+        for place in range(width):
             begin = at
-            is_negative = at < size and text[at] == _MINUS
-            if is_negative:
-                at += _U(1)
-            word = _load(text, at)
-            n_whole = _count(word)
-            if n_whole == 1:  # As in most tables; a tenth of the kernel's time.
-                number = word & _U(15)
-            else:
-                number, n_whole = _digits(text, at)
-            at += n_whole
-            n_decimals = _U(0)
-            is_plain = n_whole != 0 or at == begin
-            if n_whole and at < size and text[at] == _POINT:
-                at += _U(1)
-                decimals, n_decimals = _digits(text, at)
-                at += n_decimals
-                is_plain = n_decimals != 0
-                number = number * _TENS[min(n_decimals, _U(_MOST_DIGITS))] + decimals
-            is_plain &= n_whole + n_decimals <= _MOST_DIGITS
-            is_plain &= at >= size or text[at] in (_COMMA, _NEWLINE, _RETURN)
-            if is_plain:
-                value = np.float64(np.int64(number)) / _POWERS[n_decimals]
-                if n_whole == 0:
-                    value = np.nan
-                numbers[row, column] = -value if is_negative else value
-            else:
-                at = _field_end(text, begin)
-                odd[n_odd] = (row, column, np.int64(begin), np.int64(at))
-                n_odd += 1
-                if n_odd == len(odd):
+            column = roles[place]
+            if column < 0:
+                begin, end, at = _text_at(text, at)
+                if at > size:
                     return -1, n_odd
-            if column < width - 1:
+                if column < -1:
+                    spans[-2 - column, row, 0] = begin
+                    spans[-2 - column, row, 1] = end
+            else:
+                is_negative = at < size and text[at] == _MINUS
+                if is_negative:
+                    at += _U(1)
+                word = _load(text, at)
+                n_whole = _count(word)
+                if n_whole == 1:  # As in most tables; a tenth of the kernel's time.
+                    number = word & _U(15)
+                else:
+                    number, n_whole = _digits(text, at)
+                at += n_whole
+                n_decimals = _U(0)
+                is_plain = n_whole != 0 or at == begin
+                if n_whole and at < size and text[at] == _POINT:
+                    at += _U(1)
+                    decimals, n_decimals = _digits(text, at)
+                    at += n_decimals
+                    is_plain = n_decimals != 0
+                    number = number * _TENS[min(n_decimals, _U(_MOST_DIGITS))] + decimals
+                is_plain &= n_whole + n_decimals <= _MOST_DIGITS
+                is_plain &= at >= size or text[at] in (_COMMA, _NEWLINE, _RETURN)
+                if is_plain:
+                    value = np.float64(np.int64(number)) / _POWERS[n_decimals]
+                    if n_whole == 0:
+                        value = np.nan
+                    numbers[row, column] = -value if is_negative else value
+                else:
+                    at = _field_end(text, begin)
+                    odd[n_odd] = (row, column, np.int64(begin), np.int64(at))
+                    n_odd += 1
+                    if n_odd == len(odd):
+                        return -1, n_odd
+            if place < width - 1:
                 if at >= size or text[at] != _COMMA:
                     return -1, n_odd
             elif at < size:
@@ -175,7 +201,8 @@ def parse(body: Body, start: int, stop: int, width: int, dtype: DTypeLike) -> ND
     text = np.frombuffer(body, np.uint8, stop - start, start)
     text.flags.writeable = False
     odd = np.empty((_MOST_ODD + 1, 4), np.int64)
-    n_lines, n_odd = parse_lines(text, numbers, odd)
+    spans = np.empty((0, 0, 2), np.int32)
+    n_lines, n_odd = parse_lines(text, np.arange(width), numbers, spans, odd)
     if n_lines < 0:
         return None
     for row, column, begin, end in odd[:n_odd].tolist():

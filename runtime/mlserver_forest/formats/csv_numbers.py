@@ -45,7 +45,7 @@ class PlainNumbers:
         if len(lines) > _FIELD_WINDOW and self._may_be_too_long(lines):
             return None
         if strange := lines.translate(None, _PLAIN):
-            lines = b"" if strange.strip(b'"') else _unquoted(lines, len(strange))
+            lines = b"" if strange.strip(b'"') else unquoted(lines, len(strange))
         if not lines:
             return None
         if lines.count(b"\n") < _FEW_LINES:
@@ -107,7 +107,7 @@ class PlainNumbers:
         )
 
 
-def _unquoted(lines: Body, n_quotes: int) -> Body:
+def unquoted(lines: Body, n_quotes: int) -> Body:
     """Lines without their quotes; nothing unless each field stands in quotes."""
     text = lines.removesuffix(b"\n").removesuffix(b"\r")
     n_fields = text.count(b",") + text.count(b"\n") + 1

@@ -1,5 +1,6 @@
 """A channel's files or streams -> Table."""
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ def read_channel(
     known = _known(dtype, like)
     while True:
         gathering = Gathering(known, columns, like)
-        for block in form.read(source.parts(), known, columns, parameters):
-            gathering.append(block)
+        with closing(form.read(source.parts(), known, columns, parameters)) as blocks:
+            for block in blocks:
+                gathering.append(block)
         if not gathering.is_void:
             break
     table = gathering.finish(Summary(source.names, source.n_bytes, {}))

@@ -97,6 +97,25 @@ def arrange(columns: Sequence[Column], roles: Roles, where: Where, known: Known)
     return Block(where, x, texts, labels, weight)
 
 
+def of_matrix(x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: Where) -> Block:
+    """A matrix of numbers that is in order, and columns of text, as a block.
+
+    Args:
+        x: (n, n_features), without infinite values; overwritten in the columns of text.
+        columns: by their place in the part: the target's, the weight's, and features of words.
+        roles: what they are.
+        where: the rows stand.
+
+    Raises:
+        InvalidData: naming the line of a weight that is no number.
+    """
+    features = enumerate(roles.features)
+    texts = {feature: columns[place] for feature, place in features if place in columns}
+    x[:, list(texts)] = np.nan
+    weight = None if roles.weight is None else _weight(columns[roles.weight], where, roles.weight)
+    return Block(where, x, texts, columns[roles.target], weight)
+
+
 def _refuse_infinite(
     x: NDArray[Any], columns: Sequence[Column], roles: Roles, where: Where, known: Known
 ) -> None:

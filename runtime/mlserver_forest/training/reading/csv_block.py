@@ -11,10 +11,14 @@ from mlserver_forest.categories import is_missing
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.csv_columns import parse_columns
 from mlserver_forest.formats.text_csv import parse_number
-from mlserver_forest.training.reading.blocks import Block, Column, Known, arrange
+from mlserver_forest.training.reading.blocks import Block, Column, Known, arrange, of_matrix
+from mlserver_forest.training.reading.csv_plain import Wanted, parse_plain
 from mlserver_forest.training.reading.layout import Found, Roles
 from mlserver_forest.training.reading.places import Where
 from mlserver_forest.training.reading.records import Lines
+
+# To compile the loop takes seconds where that was not done before.
+_FEW_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,14 @@ class Sheet:
         }
         return set(range(self.found.width)) - numbers - {self.roles.weight}
 
+    def wanted(self, words: Collection[int]) -> Wanted:
+        """The same for the compiled loop, which reads the weight as text, too."""
+        roles = self.roles
+        numbers = {place: f for f, place in enumerate(roles.features) if f not in words}
+        texts = [roles.features[feature] for feature in words]
+        texts += [place for place in (roles.target, roles.weight) if place is not None]
+        return Wanted(self.found.width, numbers, len(roles.features), texts)
+
 
 def parse(lines: Lines, sheet: Sheet, words: Collection[int]) -> Block:
     """Parse whole records.
@@ -54,10 +66,15 @@ def parse(lines: Lines, sheet: Sheet, words: Collection[int]) -> Block:
         InvalidData: naming the line, what came and what was expected.
     """
     texts = sheet.texts(words)
-    columns = parse_columns(lines.text.rstrip(b"\r\n") + b"\n", sheet.found.width, texts)
+    text = lines.text.rstrip(b"\r\n") + b"\n"
+    where = Where(lines.name, "line", lines.first_line)
+    if len(text) > _FEW_BYTES:
+        plain = parse_plain(text, sheet.wanted(words), sheet.known.dtype)
+        if plain is not None:
+            return of_matrix(*plain, sheet.roles, where)
+    columns = parse_columns(text, sheet.found.width, texts)
     if columns is None:
         return _parse_carefully(lines, sheet, texts)
-    where = Where(lines.name, "line", lines.first_line)
     return arrange(columns, sheet.roles, where, sheet.known)
 
 

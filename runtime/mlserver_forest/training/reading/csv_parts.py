@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -21,7 +21,7 @@ _PARQUET = b"PAR1"
 
 def read(
     parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Read the parts of a channel.
 
     Args:

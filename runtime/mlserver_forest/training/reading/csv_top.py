@@ -6,12 +6,14 @@ from itertools import islice
 
 from mlserver_forest.categories import is_missing
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.formats.text_csv import parse_number
 from mlserver_forest.training.reading.layout import UNKNOWN, Found, Layout
 from mlserver_forest.training.reading.records import Lines, Record
 
 _MOST_RECORDS = 500
 _MOST_FIELDS = 20_000
+_OTHER_SEPARATORS = ("\t", ";", "|")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def look_at(lines: Lines, header: str, layout: Layout) -> Top:
         raise InvalidData(f"{lines.name} holds only empty lines; expected rows of label,value,...")
     line, first = top[0]
     place = f"{lines.name}, line {line}"
+    _refuse_other_separator(first, place)
     names = tuple(field.strip() for field in first)
     has_names = header == "present" or (header == "auto" and _are_names(names, top[1:], layout))
     if not has_names:
@@ -54,6 +57,15 @@ def look_at(lines: Lines, header: str, layout: Layout) -> Top:
     n_lines = _lines_of_first(lines)
     rows = [row for row in top if tuple(map(str.strip, row[1])) != names]
     return Top(Found(names, len(first), place), _words(rows), lines.behind(n_lines))
+
+
+def _refuse_other_separator(first: list[str], place: str) -> None:
+    found = [separator for separator in _OTHER_SEPARATORS if separator in first[0]]
+    if len(first) == 1 and found:
+        raise InvalidData(
+            f"{place}: {quoted(first[0])} has {found[0]!r} where CSV has commas; write the file "
+            "with commas between the fields"
+        )
 
 
 def _first_records(lines: Lines) -> list[Record]:

@@ -1,6 +1,6 @@
 """Which reader reads a channel: by its ContentType, else by the names of its files."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mlserver_forest.training.reading.layout import Columns
 from mlserver_forest.training.reading.parts import Part
 
 Parameters = Mapping[str, str]
-Read = Callable[[Iterator[Part], Known, Columns, Parameters], Iterator[Block]]
+Read = Callable[[Iterator[Part], Known, Columns, Parameters], Generator[Block]]
 
 _COMPRESSED = (".gz", ".gzip")
 

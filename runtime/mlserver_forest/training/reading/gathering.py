@@ -16,7 +16,7 @@ from mlserver_forest.training.reading.layout import Columns, Layout
 from mlserver_forest.training.reading.places import Places
 from mlserver_forest.training.reading.rows import Rows
 from mlserver_forest.training.reading.words import KnownWords, LearnedWords, first_word
-from mlserver_forest.training.table import MOST_WORDS, ColumnSummary, Kind, Labels, Summary, Table
+from mlserver_forest.training.table import MOST_WORDS, ColumnSummary, Kind, Summary, Table
 
 _BLOCK_ROWS = 2**16
 
@@ -80,7 +80,7 @@ class Gathering:
             has_names=layout.columns is not None,
             categories=categories,
             x=x,
-            labels=self._labels.finish() if rows else Labels((), np.empty(0, np.int32), None),
+            labels=self._labels.finish(),
             weight=self._weight(),
             summary=replace(summary, columns=_summary(layout.names, categories, x)),
             places=self._places,

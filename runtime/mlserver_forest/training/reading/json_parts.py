@@ -1,6 +1,6 @@
 """JSON: a list or an object per line, or one document of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -28,7 +28,7 @@ _WORDS = "a string, an integer, true or false, or null for a missing value"
 
 def read(
     parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Read the parts of a channel.
 
     Args:

@@ -100,11 +100,9 @@ class Layout:
         needed = [*self.names, columns[target]]
         missing = [name for name in needed if name not in position]
         unknown = [name for name in names if name not in columns]
-        faults = [
-            f"{what} {_joined(which)}"
-            for what, which in (("missing", missing), ("unknown", unknown))
-            if which
-        ]
+        repeated = [name for place, name in enumerate(names) if position[name] != place]
+        found_faults = (("missing", missing), ("unknown", unknown), ("repeated", repeated))
+        faults = [f"{what} {_joined(which)}" for what, which in found_faults if which]
         if faults:
             raise InvalidData(
                 f"{found.place}: columns {_joined(names)} differ from those of the training data, "

@@ -1,6 +1,6 @@
 """libsvm: ``label [qid:n] index:value ...`` per line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ _MOST_FEATURES = 2**24
 
 def read(
     parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Read the parts of a channel.
 
     Args:

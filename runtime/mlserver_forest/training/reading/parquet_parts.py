@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, Overf
 
 def read(
     parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Read the parts of a channel, each a file.
 
     Args:

@@ -2,7 +2,7 @@
 SDK's ``sagemaker.amazon.common`` writes them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import islice
 from typing import Any, BinaryIO, cast
@@ -26,7 +26,7 @@ _BLOCK_BYTES = 2**22
 
 def read(
     parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Read the parts of a channel.
 
     Args:

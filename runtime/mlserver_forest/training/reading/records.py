@@ -19,7 +19,7 @@ BLOCK_BYTES = 2**22
 _LONGEST_RECORD = 2**26
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_QUOTE, _COMMA, _NEWLINE, _RETURN = 0x22, 0x2C, 0x0A, 0x0D
+_QUOTE, _COMMA, _NEWLINE = 0x22, 0x2C, 0x0A
 
 # The number of a record's first line, and its fields.
 Record = tuple[int, list[str]]
@@ -64,20 +64,6 @@ class Lines:
         end = next((match.end() for match in ends), len(self.text))
         return Lines(self.name, self.text[end:], self.first_line + n_lines)
 
-    def line_numbers(self, n_records: int) -> NDArray[np.int32] | None:
-        """For each record its line, less the first, where not every line is a record.
-
-        Raises:
-            ValueError: if there are not as many records.
-        """
-        n_lines = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
-        if n_lines == n_records:
-            return None
-        lines = np.empty(n_records + 1, np.int32)
-        if scan(np.frombuffer(self.text, np.uint8), lines)[1] != n_records:
-            raise ValueError(n_records)
-        return lines[:n_records]
-
     def _not_utf8(self) -> InvalidData:
         for number, line in enumerate(self.text.split(b"\n"), self.first_line):
             try:
@@ -102,10 +88,8 @@ def blocks(
     Raises:
         InvalidData: naming the line of a record that does not end.
     """
-    rest, line = b"", 1
-    data = stream.read(block_bytes).removeprefix(_BYTE_ORDER_MARK)
-    while data:
-        text = rest + data
+    text, line = stream.read(block_bytes).removeprefix(_BYTE_ORDER_MARK), 1
+    while more := stream.read(block_bytes):
         stop = end(text)
         if stop:
             yield Lines(name, text[:stop], line)
@@ -115,10 +99,9 @@ def blocks(
                 f"{name}, line {line}: a row of more than {_LONGEST_RECORD} bytes begins here; "
                 "was a quote left open, or is this another format?"
             )
-        rest = text[stop:]
-        data = stream.read(block_bytes)
-    if rest:
-        yield Lines(name, rest, line)
+        text = text[stop:] + more
+    if text:
+        yield Lines(name, text, line)
 
 
 def lines_end(text: bytes) -> int:
@@ -131,30 +114,21 @@ def records_end(text: bytes) -> int:
     if b'"' not in text:
         # A return at the end may be followed by a newline.
         return (text.rfind(b"\n") + 1) or (text.rfind(b"\r", 0, len(text) - 1) + 1)
-    return int(scan(np.frombuffer(text, np.uint8), np.empty(0, np.int32))[0])
+    return int(last_end(np.frombuffer(text, np.uint8)))
 
 
 @compiled
-def scan(text: NDArray[np.uint8], lines: NDArray[np.int32]) -> tuple[int, int]:
-    """Find the records of a text that begins with one.
+def last_end(text: NDArray[np.uint8]) -> int:
+    """Where the last line end outside of quotes ends, in a text that begins with a record.
 
     Args:
         text: (n,) uint8.
-        lines: written, as far as it reaches: for each record its first line, from 0.
-
-    Returns:
-        Where the last record that ends with a newline ends, and how many are not empty.
     """
-    at = end = line = n_records = 0
+    at = end = 0
     is_quoted = False
-    begins_field = is_empty = True
+    begins_field = True
     while at < len(text):
         byte = text[at]
-        if is_empty and byte not in (_NEWLINE, _RETURN):
-            if n_records < len(lines):
-                lines[n_records] = line
-            n_records += 1
-            is_empty = False
         if is_quoted:
             if byte == _QUOTE and at + 1 < len(text) and text[at + 1] == _QUOTE:
                 at += 1
@@ -164,9 +138,8 @@ def scan(text: NDArray[np.uint8], lines: NDArray[np.int32]) -> tuple[int, int]:
             is_quoted, begins_field = True, False
         elif byte == _NEWLINE:
             end = at + 1
-            begins_field = is_empty = True
+            begins_field = True
         else:
             begins_field = byte == _COMMA
-        line += byte == _NEWLINE
         at += 1
-    return end, n_records
+    return end

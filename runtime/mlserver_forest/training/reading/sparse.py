@@ -11,8 +11,8 @@ from mlserver_forest.training.reading.blocks import Block, Known, infinite
 from mlserver_forest.training.reading.layout import Columns, nameless
 from mlserver_forest.training.reading.places import Where
 
-# 16 GB of float32: more is a damaged index.
-_MOST_BLOCK_VALUES = 2**31
+# 2 GB of float32 for a megabyte of text: no dense matrix can hold that.
+_MOST_BLOCK_VALUES = 2**29
 
 
 def dense(
