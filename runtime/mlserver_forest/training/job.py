@@ -15,7 +15,7 @@ from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.training import hyperparameters as hp
 from mlserver_forest.training.channels import Table, read_channel
 from mlserver_forest.training.config import TrainingConfig
-from mlserver_forest.training.estimators import make_estimator
+from mlserver_forest.training.estimators import DTYPES, make_estimator
 from mlserver_forest.training.evaluation import evaluate, hold_out, metric_lines
 from mlserver_forest.training.suitability import require_suitable_labels
 from mlserver_forest.training.targets import Target, learn_target
@@ -46,7 +46,7 @@ def run(config: TrainingConfig, say: Say) -> None:
     table = read_channel(config.training_channel(), chosen.job.header)
     target = learn_target(table, chosen.job.task)
     say(_summary(table, target))
-    x, y = table.features, target.encode(table)
+    x, y = _features(chosen, table), target.encode(table)
     validation = _validation(config, chosen, table, target)
     estimator = _estimator(chosen, target, table)
     require_suitable_labels(chosen, y)
@@ -72,7 +72,7 @@ def run(config: TrainingConfig, say: Say) -> None:
 
 def _validation(
     config: TrainingConfig, chosen: hp.Hyperparameters, training: Table, target: Target
-) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
     channel = config.validation_channel()
     if channel is None:
         return None
@@ -83,7 +83,11 @@ def _validation(
             f"{table.files[0].header_place()}: the columns {quoted(list(table.names))} are not "
             f"those of the training channel, {quoted(list(training.names))}"
         )
-    return table.features, target.encode(table)
+    return _features(chosen, table), target.encode(table)
+
+
+def _features(chosen: hp.Hyperparameters, table: Table) -> NDArray[Any]:
+    return table.features.astype(DTYPES[chosen.job.algorithm], copy=False)
 
 
 def _estimator(chosen: hp.Hyperparameters, target: Target, table: Table) -> Any:
@@ -94,7 +98,7 @@ def _estimator(chosen: hp.Hyperparameters, target: Target, table: Table) -> Any:
 def _evaluate_on_hold_out(
     chosen: hp.Hyperparameters, table: Table, target: Target, say: Say
 ) -> None:
-    x, y = table.features, target.encode(table)
+    x, y = _features(chosen, table), target.encode(table)
     fraction = chosen.job.validation_fraction or 0.2
     split = hold_out(y, target.kind, fraction, chosen.random_state or 0)
     if split is None:
@@ -110,23 +114,21 @@ def _evaluate_on_hold_out(
     _report(estimator, x[held_out], y[held_out], target, say)
 
 
-def _fit(estimator: Any, x: NDArray[np.float32], y: NDArray[Any]) -> None:
+def _fit(estimator: Any, x: NDArray[Any], y: NDArray[Any]) -> None:
     try:
         estimator.fit(x, y)
     except ValueError as error:
         raise InvalidData(f"scikit-learn cannot fit these rows: {error}") from error
 
 
-def _report(
-    estimator: Any, x: NDArray[np.float32], y: NDArray[Any], target: Target, say: Say
-) -> None:
+def _report(estimator: Any, x: NDArray[Any], y: NDArray[Any], target: Target, say: Say) -> None:
     for line in metric_lines("validation", evaluate(estimator, x, y, target.kind)):
         say(line)
 
 
 def _self_test(
-    estimator: Any, x: NDArray[np.float32], target: Target
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    estimator: Any, x: NDArray[Any], target: Target
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Rows spread over the data, and scikit-learn's answers summed in its own order."""
     rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
     if "n_jobs" in estimator.get_params():
