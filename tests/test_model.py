@@ -1,19 +1,25 @@
 """The runtime alone, and the artifact in MLServer's own hands."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 
+import grpc
 import httpx
 import numpy as np
 import pytest
 from mlserver import ModelSettings
-from mlserver.codecs import NumpyCodec
+from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.errors import InferenceError
+from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput, TensorData
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
+import mixed_rows
 from mlserver_forest import ForestModel
+from mlserver_forest.categories import Categories
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.model import ArrayForestModel
 from support import BIN, Running, clean_environ, free_port, save_model
@@ -137,10 +143,9 @@ def test_settings_without_metadata_are_refused(model_dir):
         asyncio.run(model.load())
 
 
-@pytest.mark.parametrize("parallel_workers", ["0", "1"])
-def test_stock_mlserver_serves_the_artifact(tmp_path, iris, iris_forest, parallel_workers):
-    """``mlserver start MODEL_DIR``, with and without its worker pool."""
-    directory = save_model(tmp_path / "forest", iris_forest, iris[0])
+@contextlib.contextmanager
+def stock_mlserver(directory, tmp_path, parallel_workers="0"):
+    """``mlserver start DIRECTORY``."""
     http_port, grpc_port = free_port(), free_port()
     environ = clean_environ(
         MLSERVER_HTTP_PORT=str(http_port),
@@ -159,6 +164,17 @@ def test_stock_mlserver_serves_the_artifact(tmp_path, iris, iris_forest, paralle
     server = Running(process, http_port, grpc_port)
     try:
         server.wait_until_ready("/v2/models/forest/ready")
+        yield server
+    finally:
+        server.process.terminate()
+        server.process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("parallel_workers", ["0", "1"])
+def test_stock_mlserver_serves_the_artifact(tmp_path, iris, iris_forest, parallel_workers):
+    """``mlserver start MODEL_DIR``, with and without its worker pool."""
+    directory = save_model(tmp_path / "forest", iris_forest, iris[0])
+    with stock_mlserver(directory, tmp_path, parallel_workers) as server:
         tensor = {"name": "X", "shape": [150, 4], "datatype": "FP32", "data": iris[0].tolist()}
         wanted = [{"name": "predict"}, {"name": "predict_proba"}]
         url = server.url + "/v2/models/forest/infer"
@@ -171,6 +187,128 @@ def test_stock_mlserver_serves_the_artifact(tmp_path, iris, iris_forest, paralle
         refused = httpx.post(url, json={"inputs": [tensor]}, timeout=30)
         assert refused.status_code == 400
         assert "the model expects [n, 4]" in refused.json()["error"]
-    finally:
-        server.process.terminate()
-        server.process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def words_dir(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("ml") / "forest"
+    return save_model(
+        directory, *mixed_rows.forest(), names=mixed_rows.NAMES, categories=mixed_rows.CATEGORIES
+    )
+
+
+ROWS = mixed_rows.rows(12)
+
+
+def columns(*, as_bytes=False):
+    """MLServer's own inputs, one per feature: words as it decodes them, over REST or gRPC."""
+    inputs = []
+    for place, name in enumerate(mixed_rows.NAMES):
+        if name == "size":
+            data = [row[place] for row in ROWS]
+            inputs.append(RequestInput(name=name, shape=[12, 1], datatype="FP64", data=data))
+            continue
+        texts = ["" if row[place] is None else str(row[place]) for row in ROWS]
+        data = [text.encode() for text in texts] if as_bytes else texts
+        inputs.append(RequestInput(name=name, shape=[12], datatype="BYTES", data=data))
+    return inputs
+
+
+def probabilities_of(response):
+    (output,) = response.outputs
+    return np.reshape(list(output.data), (-1, 3))
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+@pytest.mark.parametrize("kind", [ForestModel, ArrayForestModel])
+def test_words_come_as_strings_or_bytes(words_dir, kind, as_bytes):
+    model = loaded(words_dir, kind)
+    request = InferenceRequest(
+        inputs=columns(as_bytes=as_bytes), outputs=[RequestOutput(name="predict_proba")]
+    )
+    expected = mixed_rows.forest()[0].predict_proba(mixed_rows.coded(ROWS))
+    assert np.array_equal(probabilities_of(asyncio.run(model.predict(request))), expected)
+
+
+def test_mlservers_codecs_write_words(words_dir):
+    texts = [["red", "1.5", "true", "1"], ["", "NA", "", ""]]
+    flat = [text for row in texts for text in row]
+    matrix = StringCodec.encode_input("X", flat)
+    matrix.shape = [2, 4]
+    arrays = NumpyCodec.encode_input("X", np.array(texts, object))
+    expected = mixed_rows.forest()[0].predict_proba(
+        mixed_rows.coded([["red", 1.5, True, 1], [None] * 4])
+    )
+    for only in (matrix, arrays):
+        request = InferenceRequest(inputs=[only], outputs=[RequestOutput(name="predict_proba")])
+        answer = asyncio.run(loaded(words_dir).predict(request))
+        assert np.array_equal(probabilities_of(answer), expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        ([1, 2], "input 'color' is declared BYTES but holds 1"),
+        ([["red"], "blue"], "its lists have different lengths"),
+        (["red"], r"declares shape \\[2\\] but holds 1 values"),
+        ("red", "input 'color' holds 'red'; expected a list of texts"),
+        ([b"red", b"\xff"], "element 2 is b'.xff', which is not UTF-8"),
+        ([{"a": 1}, "red"], "is declared BYTES but holds"),
+    ],
+)
+def test_what_is_no_word_is_an_inference_error(words_dir, data, fault):
+    inputs = columns()
+    inputs[0] = RequestInput(name="color", shape=[2], datatype="BYTES", data=data)
+    with pytest.raises(InferenceError, match=fault.replace("\\\\", "\\")):
+        asyncio.run(loaded(words_dir).predict(InferenceRequest(inputs=inputs)))
+
+
+def test_stock_mlserver_reads_words(words_dir, tmp_path):
+    """Over REST and gRPC; and its metadata, which may have no lists over gRPC, are answered."""
+    expected = mixed_rows.forest()[0].predict_proba(mixed_rows.coded(ROWS))
+    request = InferenceRequest(inputs=columns(), outputs=[RequestOutput(name="predict_proba")])
+    with stock_mlserver(words_dir, tmp_path) as server:
+        url = server.url + "/v2/models/forest"
+        answer = httpx.post(url + "/infer", json=request.model_dump(mode="json"), timeout=30)
+        data = answer.json()["outputs"][0]["data"]
+        assert np.array_equal(np.reshape(data, (-1, 3)), expected)
+        inputs = httpx.get(url).json()["inputs"]
+        assert inputs[0]["parameters"]["categories"] == list(mixed_rows.COLORS)
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            message = pb.ModelInferRequest(model_name="forest")
+            message.outputs.add(name="predict_proba")
+            for tensor in columns(as_bytes=True):
+                made = message.inputs.add(
+                    name=tensor.name, datatype=tensor.datatype, shape=tensor.shape
+                )
+                field = "bytes_contents" if tensor.name != "size" else "fp64_contents"
+                values = [float("nan") if v is None else v for v in tensor.data]
+                getattr(made.contents, field).extend(values)
+            (output,) = stub.ModelInfer(message).outputs
+            found = np.reshape(output.contents.fp64_contents, (-1, 3))
+            assert np.array_equal(found, expected)
+            metadata = stub.ModelMetadata(pb.ModelMetadataRequest(name="forest"))
+            assert [tensor.name for tensor in metadata.inputs] == list(mixed_rows.NAMES)
+
+
+@pytest.mark.parametrize("shape", [[2], [2, 1]])
+@pytest.mark.parametrize(
+    ("datatype", "data", "codes"),
+    [
+        ("BYTES", ["true", "false"], [1, 0]),
+        ("BOOL", [True, False], [1, 0]),
+        ("INT8", [0, 2], [0, 2]),
+    ],
+)
+def test_a_lone_feature_of_words_has_one_meaning_in_both_shapes(
+    tmp_path, shape, datatype, data, codes
+):
+    x = np.resize(np.arange(3.0, dtype=np.float32), (30, 1))
+    forest = RandomForestClassifier(5, random_state=0).fit(x, x[:, 0].astype(int))
+    words = {"flag": Categories(("false", "true", "unknown"))}
+    directory = save_model(tmp_path / "model", forest, x, names=("flag",), categories=words)
+    tensor = RequestInput(name="flag", shape=shape, datatype=datatype, data=data)
+    request = InferenceRequest(inputs=[tensor], outputs=[RequestOutput(name="predict_proba")])
+    found = probabilities_of(asyncio.run(loaded(directory).predict(request)))
+    assert np.array_equal(found, forest.predict_proba(np.array(codes)[:, None]))

@@ -1,8 +1,11 @@
 """What is learned is what is enforced."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import from_metadata, to_metadata
@@ -12,7 +15,20 @@ SCHEMAS = [
     Schema(("a",), "classification", (-1, 0, 7)),
     Schema(("a", "b", "c"), "regression"),
     Schema(("a", "b"), "regression", datatype="FP64"),
+    Schema(
+        ("a", "b", "c"),
+        "regression",
+        categories={
+            "a": Categories(("x", "y, z", "é")),
+            "b": BOOLEAN,
+            "c": Categories(("1",), refuses_unseen=True),
+        },
+        takes_missing=False,
+        index_base=1,
+    ),
+    Schema(("a",), "regression", datatype="FP64", categories={"a": BOOLEAN}),
 ]
+WORDS = SCHEMAS[4]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -98,3 +114,95 @@ def test_what_does_not_conform_is_refused(values, fault):
 def test_many_features_are_described_briefly():
     schema = Schema(tuple(f"f{i}" for i in range(300)), "regression")
     assert schema.describe() == "300 (f0, f1, f2, f3, f4, f5, f6, f7, ...)"
+
+
+def test_metadata_of_words():
+    codes = {"missing": False, "index_base": 1, "codes": "FP32"}
+    assert to_metadata(WORDS)["inputs"] == [
+        {
+            "name": "a",
+            "datatype": "BYTES",
+            "shape": [-1, 1],
+            "parameters": {**codes, "categories": ["x", "y, z", "é"], "unseen": "missing"},
+        },
+        {"name": "b", "datatype": "BOOL", "shape": [-1, 1], "parameters": codes},
+        {
+            "name": "c",
+            "datatype": "BYTES",
+            "shape": [-1, 1],
+            "parameters": {**codes, "categories": ["1"], "unseen": "error"},
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"categories": []},
+        {"categories": ["a", "a"]},
+        {"categories": [1]},
+        {"categories": 3},
+        {"codes": "INT8"},
+        {"codes": "FP64"},
+    ],
+)
+def test_other_metadata_of_words_are_refused(change):
+    metadata = to_metadata(WORDS)
+    metadata["inputs"][0]["parameters"] |= change
+    with pytest.raises(InvalidArtifact):
+        from_metadata(**metadata)
+
+
+def test_categories_of_no_feature_are_refused():
+    with pytest.raises(InvalidArtifact, match=r"categories of \['c'\], which no feature is"):
+        Schema(("a", "b"), "regression", categories={"c": BOOLEAN})
+
+
+def test_a_matrix_holds_the_positions_of_words():
+    schema = replace(WORDS, takes_missing=True)
+    x = np.array([[2, 1, 0], [np.nan, 0, np.nan], [-0.0, 1, 0]])
+    assert np.array_equal(schema.conform(x), x, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ([3, 0, 0], (r"row 2, column 1 \(a\): 3.0 stands for no category; in a matrix of numbers "
+         "expected 0 to 2, the positions of 'x', 'y, z', 'é'")),
+        ([0.5, 0, 0], "0.5 stands for no category"),
+        ([-1, 0, 0], "-1.0 stands for no category"),
+        ([0, 2, 0], r"column 2 \(b\): 2.0 stands for no category; .* of 'false', 'true'"),
+        ([np.inf, 0, 0], "inf stands for no category"),
+        ([np.nan, 0, 0], r"row 2, column 1 \(a\) is missing; .*; send one of 'x', 'y, z', 'é'"),
+    ],
+)  # fmt: skip
+def test_a_matrix_with_other_numbers_is_refused(row, fault):
+    with pytest.raises(InvalidInput, match=fault):
+        WORDS.conform(np.array([[0, 0, 0], row]))
+
+
+def test_a_word_is_refused_or_missing_as_training_said():
+    schema = replace(WORDS, takes_missing=True)
+    assert schema.code(0, 0, " é ") == 2
+    assert np.isnan(schema.code(0, 0, "w"))
+    assert np.isnan(schema.code(0, 2, "NA"))
+    with pytest.raises(InvalidInput) as caught:
+        schema.code(6, 2, "w")
+    assert str(caught.value) == (
+        "row 7, column 3 (c): 'w' is none of the words that this model knows: '1'; send one of "
+        "them, or an empty field (null in JSON) for a missing value"
+    )
+
+
+def test_an_unseen_word_is_refused_where_nothing_may_be_missing():
+    with pytest.raises(InvalidInput, match=r"'w' is none of the words .*; send one of them$"):
+        WORDS.code(0, 0, "w")
+
+
+def test_many_and_long_words_are_described_briefly():
+    words = tuple("w" * 500 + str(n) for n in range(50))
+    schema = Schema(("a",), "regression", categories={"a": Categories(words, refuses_unseen=True)})
+    with pytest.raises(InvalidInput) as caught:
+        schema.code(0, 0, "v" * 10_000)
+    assert len(str(caught.value)) < 1200
+    assert ", ...; send one of them" in str(caught.value)

@@ -214,34 +214,69 @@ def test_a_boolean_has_many_spellings(server, estimator, media_type, spelling):
 
 
 FAULTS = [
-    ("text/csv", "red,1,true,7", ("row 1, column 4 (code): '7' is none of the words that this model "
-     "knows: '-3', '1', '10', '2'; send one of them, or an empty field (null in JSON)")),
-    ("text/csv", "red,1,true,1\nred,1,maybe,1", ("row 2, column 3 (is_new): 'maybe' is none of the "
-     "words that this model knows: 'false', 'true'")),
+    (
+        "text/csv",
+        "red,1,true,7",
+        (
+            "row 1, column 4 (code): '7' is none of the words that this "
+            "model knows: '-3', '1', '10', '2'; send one of them, or an empty field (null in JSON)"
+        ),
+    ),
+    (
+        "text/csv",
+        "red,1,true,1\nred,1,maybe,1",
+        (
+            "row 2, column 3 (is_new): 'maybe' is none of "
+            "the words that this model knows: 'false', 'true'"
+        ),
+    ),
     ("text/csv", "red,big,true,1", "row 1, column 2 (size): 'big' is not a number"),
     ("text/csv", "red,1,true", "row 1 has 3 values; the model expects 4 (color, size, is_new"),
     ("text/csv", "color,size,is_new,code\nred,1,1,1", "for a header line send Content-Type: text"),
     ("text/csv", "red,1,true,1\n" * 5000 + "red,1,true,7\n", "row 5001, column 4 (code): '7'"),
     ("text/csv", "red,1,true," + "9" * 5000, "'" + "9" * 100 + "...' is none of the words"),
     ("application/json", '[["red", "1", true, 1]]', "row 1, column 2 (size): '1' is not a number"),
-    ("application/json", '[[1.5, 1, true, 1]]', ("row 1, column 1 (color): 1.5 is no word; expected "
-     "a string, such as one of 'a \"quoted\", word', 'blue'")),
+    (
+        "application/json",
+        "[[1.5, 1, true, 1]]",
+        (
+            "row 1, column 1 (color): 1.5 is no word; "
+            "expected a string, such as one of 'a \"quoted\", word', 'blue'"
+        ),
+    ),
     ("application/json", '[["red", 1, 1.0, 1]]', "row 1, column 3 (is_new): 1.0 is no word"),
     ("application/json", '[["red", 1, 2, 1]]', "row 1, column 3 (is_new): '2' is none of the"),
     ("application/json", '[[["red"], 1, true, 1]]', "row 1, column 1 (color): ['red'] is no word"),
     ("application/jsonlines", '{"color": {}, "size": 1, "is_new": 0, "code": 1}', "{} is no word"),
-    ("application/json", ('{"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 4], '
-     '"data": [6, 1, 0, 0]}]}'), ("row 1, column 1 (color): 6.0 stands for no category; in a matrix "
-     "of numbers expected 0 to 5, the positions of 'a \"quoted\", word'")),
-    ("application/x-npy", saved(np.save, np.array([[0, 1, 0.5, 0]])), ("row 1, column 3 (is_new): "
-     "0.5 stands for no category; in a matrix of numbers expected 0 to 1, the positions of 'fal")),
+    (
+        "application/json",
+        ('{"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 4], "data": [6, 1, 0, 0]}]}'),
+        (
+            "row 1, column 1 (color): 6.0 stands for no category; "
+            "in a matrix of numbers expected 0 to 5, the positions of 'a \"quoted\", word'"
+        ),
+    ),
+    (
+        "application/x-npy",
+        saved(np.save, np.array([[0, 1, 0.5, 0]])),
+        (
+            "row 1, column 3 (is_new): "
+            "0.5 stands for no category; in a matrix of numbers expected 0 to 1, the"
+        ),
+    ),
     ("text/libsvm", "0 0:-1 1:1 2:0 3:0", "-1.0 stands for no category"),
-    ("application/x-parquet", parquet(pa.table({**COLUMNS, "color": [1.5] * 60})), ("column 'color' "
-     "is of type double; expected strings, booleans or integers, such as")),
-    (ARROW, arrow(pa.table({**COLUMNS, "size": ["1"] * 60})), ("column 'size' is of type string; "
-     "expected numbers or booleans")),
+    (
+        "application/x-parquet",
+        parquet(pa.table({**COLUMNS, "color": [1.5] * 60})),
+        ("column 'color' is of type double; expected strings, booleans or integers, such as"),
+    ),
+    (
+        ARROW,
+        arrow(pa.table({**COLUMNS, "size": ["1"] * 60})),
+        ("column 'size' is of type string; expected numbers or booleans"),
+    ),
     (ARROW, arrow(pa.table({**COLUMNS, "code": ["7"] * 60})), "row 1, column 4 (code): '7' is"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("media_type", "content", "fault"), FAULTS)

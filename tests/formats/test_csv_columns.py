@@ -74,8 +74,14 @@ def test_every_spelling_of_a_missing_value_is_one_in_a_column_of_numbers(missing
     "lines",
     [
         b"",
-        b'"a",1\n',
         b'a"b,1\n',
+        b'"a"b,1\n',
+        b'"a,1\n',
+        b'"a\nb",1\n',
+        b' "a",1\n',
+        b'"a" ,1\n',
+        b'""",1\n',
+        b'"' + b"x," * 50_000 + b'",1\n',
         b"a,1\n\nb,2\n",
         b"\na,1",
         b"a,1,2\n",
@@ -120,6 +126,36 @@ texts = st.one_of(
     st.text(st.characters(exclude_characters=',"\r\n', exclude_categories=["Cs"]), max_size=5),
     st.sampled_from([*sorted(MISSING_WORDS), "1", "true", "é", " red ", "\0", "\ufeff"]),
 )
+
+
+def test_whole_fields_may_stand_in_quotes():
+    lines = b'"red, ""dark""","1"\r\n"","NA"\n"""",""\nplain,2\n"a,b",3'
+    expected = [['red, "dark"', "", '"', "plain", "a,b"], [1, NAN, NAN, 2, 3]]
+    assert same(read(lines, 2, {0}), expected)
+    assert read(b'""\n"a"\n', 1, {0}) == [["", "a"]]
+
+
+@settings(deadline=None)
+@given(st.text('ab1",\n\r ', max_size=12), st.sampled_from([1, 2, 3]))
+def test_quotes_are_read_as_csv_reader_reads_them(text, width):
+    words = set(range(width))
+    found = read(text.encode(), width, words)
+    if found is not None:
+        assert found == careful(text.encode(), width, words)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.text('ab1", é', max_size=4), min_size=2, max_size=2), min_size=1, max_size=5
+    ),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+)
+def test_what_csv_writer_writes_needs_no_closer_look(rows, quoting):
+    file = io.StringIO(newline="")
+    csv.writer(file, quoting=quoting).writerows(rows)
+    found = read(file.getvalue().encode(), 2, {0, 1})
+    assert found == [list(fields) for fields in zip(*rows, strict=True)]
 
 
 @settings(deadline=None)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats import arrow_table
 from mlserver_forest.formats.arrow_messages import count_rows
+from mlserver_forest.formats.arrow_validity import BatchChecker
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema import Schema
@@ -59,9 +60,10 @@ def _read(body: memoryview, n_rows: int, schema: Schema) -> NDArray[Any]:
     with pa.ipc.open_stream(pa.py_buffer(body), options=options) as stream:
         found = arrow_table.layout(stream.schema, schema)
         matrix = arrow_table.matrix(found, stream.schema, n_rows, schema, len(body))
+        checker = BatchChecker(len(body))
         for batch in stream:
             chosen = batch.select(found.columns)
-            chosen.validate(full=True)
+            checker.check(chosen)
             if len(matrix) + chosen.num_rows > n_rows:
                 raise InvalidInput("the Arrow stream holds more rows than its batches declare")
             arrow_table.append(chosen, found, schema, matrix)

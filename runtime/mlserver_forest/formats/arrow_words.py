@@ -12,14 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import types
 
-from mlserver_forest.errors import PayloadTooLarge
-from mlserver_forest.formats.matrix import MOST_EXPANDED_BYTES
 from mlserver_forest.formats.words import text_of
 from mlserver_forest.schema import Schema
 
 _NAN = float("nan")
-# A view is 16 bytes, of which the first four are the length of its text.
-_VIEW_INTS = 4
 
 
 def is_text(kind: Any) -> bool:
@@ -42,7 +38,8 @@ def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArr
     """The positions of words.
 
     Args:
-        column: pyarrow's Array, valid, of a type that ``is_words``.
+        column: pyarrow's Array, valid, of a type that ``is_words``; the text of views is of
+            a length that memory bears.
         feature: its place in the schema.
         schema: the features.
         first_row: the rows before these, for error messages.
@@ -52,12 +49,11 @@ def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArr
 
     Raises:
         InvalidInput: for the first row whose word is refused.
-        PayloadTooLarge: if views stand for far more text than came.
     """
     if types.is_null(column.type):
         return np.full(len(column), _NAN)
     if types.is_string_view(column.type):
-        column = _written_out(column)
+        column = column.cast(pa.string())
     encoded = column if types.is_dictionary(column.type) else column.dictionary_encode()
     used, positions = _used(encoded)
     texts = [text_of(value) or "" for value in encoded.dictionary.take(pa.array(used)).to_pylist()]
@@ -82,16 +78,3 @@ def _used(encoded: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     used, positions = np.unique(places, return_inverse=True)
     n_missing = int(used[:1].sum() < 0)
     return used[n_missing:], positions - n_missing
-
-
-def _written_out(column: Any) -> Any:
-    """Views, many of which may be of the same text, as strings."""
-    views = column.buffers()[1] or b""
-    lengths = np.frombuffer(views, np.int32)[::_VIEW_INTS][column.offset :][: len(column)]
-    n_bytes = int(np.maximum(lengths, 0).sum(dtype=np.int64))
-    if n_bytes > MOST_EXPANDED_BYTES:
-        raise PayloadTooLarge(
-            f"{len(column)} strings take {n_bytes} bytes; at most {MOST_EXPANDED_BYTES} are "
-            "allowed; send fewer rows at a time"
-        )
-    return column.cast(pa.string())

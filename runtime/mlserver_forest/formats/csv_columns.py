@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.categories import MISSING_WORDS
 from mlserver_forest.formats.csv_numbers import has_empty_line, lacks
+from mlserver_forest.formats.csv_quotes import is_well_quoted
 
 Columns = list[Any]
 
@@ -38,20 +39,15 @@ def parse_columns(lines: bytes | bytearray, width: int, words: Collection[int]) 
     Returns:
         For each column (n_lines,): a pyarrow.StringArray without nulls for words, an array
         of float64 for numbers, NaN where one is missing, infinite where one is out of range.
-        None where a closer look is needed: quotes, an empty line, a line of another width,
-        a field that is no number, text that is no UTF-8, a field of 64 KB or more.
+        None where a closer look is needed: quotes that are not those of whole fields, or with
+        line ends between them, an empty line, a line of another width, a field that is no
+        number, text that is no UTF-8, a field of 64 KB or more.
     """
-    if not lines or b'"' in lines or lines.startswith(_BYTE_ORDER_MARK):
+    if not lines or lines.startswith(_BYTE_ORDER_MARK) or lacks(lines, _FIELD_ENDS, _FIELD_WINDOW):
         return None
-    if lacks(lines, _FIELD_ENDS, _FIELD_WINDOW):
-        return None
-    try:
-        table = pyarrow.csv.read_csv(pa.py_buffer(lines), *_options(width, words))
-    except pa.ArrowInvalid:
-        return None
-    (batch,) = table.to_batches()
+    batch = _batch(lines, width, words)
     # Arrow fills an empty line with empty fields.
-    if width > 1 and _has_empty(batch.column(0)) and has_empty_line(lines):
+    if batch is None or (width > 1 and _has_empty(batch.column(0)) and has_empty_line(lines)):
         return None
     numbers = _numbers(batch, [column for column in range(width) if column not in words])
     if _may_hold_payload(lines) and any(np.isnan(column).any() for column in numbers.values()):
@@ -72,14 +68,30 @@ def distinct(column: Any) -> tuple[list[str], NDArray[np.int32]]:
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
 
 
-def _options(width: int, words: Collection[int]) -> tuple[Any, Any, Any]:
+def _batch(lines: bytes | bytearray, width: int, words: Collection[int]) -> Any:
+    """The lines as pyarrow's RecordBatch, or None."""
+    has_quotes = b'"' in lines
+    if has_quotes and not is_well_quoted(lines):
+        return None
+    try:
+        table = pyarrow.csv.read_csv(pa.py_buffer(lines), *_options(width, words, has_quotes))
+    except pa.ArrowInvalid:
+        return None
+    (batch,) = table.to_batches()
+    if has_quotes and any(_longest(batch.column(column)) >= _FIELD_WINDOW for column in words):
+        return None
+    return batch
+
+
+def _options(width: int, words: Collection[int], has_quotes: bool) -> tuple[Any, Any, Any]:
     names = [str(column) for column in range(width)]
     types = {
         name: pa.string() if column in words else pa.float64() for column, name in enumerate(names)
     }
     # Threads gave a tenth to a quarter, and are as many as the machine's, not the container's.
     read = pyarrow.csv.ReadOptions(use_threads=False, block_size=2**30, column_names=names)
-    parse = pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False)
+    quote = '"' if has_quotes else False
+    parse = pyarrow.csv.ParseOptions(quote_char=quote, ignore_empty_lines=False)
     convert = pyarrow.csv.ConvertOptions(
         column_types=types, null_values=_MISSING, strings_can_be_null=False
     )
@@ -90,6 +102,10 @@ def _has_empty(column: Any) -> bool:
     if not pa.types.is_string(column.type):
         return bool(column.null_count)
     return bool(pc.min(pc.binary_length(column)).as_py() == 0)
+
+
+def _longest(column: Any) -> int:
+    return int(pc.max(pc.binary_length(column)).as_py())
 
 
 def _may_hold_payload(lines: bytes | bytearray) -> bool:
