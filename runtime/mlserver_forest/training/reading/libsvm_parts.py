@@ -93,7 +93,7 @@ def _parse_carefully(
         labels.append(_label(fields[0], lines.name, number))
         last = -1
         for field in fields[1:]:
-            if len(values) == 0 and field.startswith(b"qid:"):
+            if last < 0 and field.startswith(b"qid:"):
                 continue
             index, value = _entry(field, last, f"{lines.name}, line {number}")
             rows.append(len(numbers))
