@@ -223,6 +223,16 @@ def test_many_numeric_labels_are_numbers_without_words(tmp_path):
     assert len(labels) == 70_000
 
 
+def test_many_numeric_labels_may_be_spelt_in_any_way(tmp_path):
+    rows = "".join(f"{i}.5,{i}\n" for i in range(70_000)) + "+1 ,1\n 1e3,1\n"
+    table = read(tmp_path, {"a.csv": rows})
+    assert table.labels.numbers[-2:].tolist() == [1, 1000]
+    assert table.labels.text(70_001) == "1000.0"
+    assert "line 70001: the label (column 1) is missing" in refused(
+        tmp_path, {"a.csv": rows.replace("+1 ", "NA")}
+    )
+
+
 def test_many_labels_that_are_words_are_refused(tmp_path):
     rows = "".join(f"{i},{i}\n" for i in range(70_000)) + "x,1\n"
     assert "'x' is no number" in refused(tmp_path, {"a.csv": rows})
