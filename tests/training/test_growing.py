@@ -36,6 +36,13 @@ CLASSES = rows_of(*make_classification(400, 6, n_informative=4, n_classes=3, ran
 NUMBERS = rows_of(*make_regression(400, 6, noise=1.0, random_state=1))
 
 
+@pytest.fixture(autouse=True)
+def every_step_is_kept(monkeypatch):
+    for module in ("forests", "hist_gradient_boosting"):
+        name = f"mlserver_forest.training.growing.{module}._SECONDS_KEPT"
+        monkeypatch.setattr(name, -1.0)
+
+
 class StopAfter(Stop):
     """Asks to stop when it was asked so many times."""
 

@@ -23,7 +23,7 @@ from mlserver_forest.training.evaluation import METRICS
 from support import BIN, IRIS, ROOT, clean_environ, lay_out
 
 IRIS_TEXT = IRIS.read_text()
-FAST = {"n_estimators": "5", "random_state": "3"}
+FAST = {"n_estimators": "5", "random_state": "3", "report": "false"}
 CLASSIFICATION = {f"validation:{name}" for name in METRICS["classification"]}
 
 
@@ -68,34 +68,6 @@ def test_iris_becomes_the_forest_that_scikit_learn_fits(tmp_path, iris):
     assert schema.classes == ("setosa", "versicolor", "virginica")
     assert np.array_equal(forest.predict(x).values, expected.predict_proba(x))
     assert "validating on 30 held-out rows" in out
-
-
-@pytest.mark.parametrize(
-    ("text", "hyperparameters", "names"),
-    [
-        (IRIS_TEXT, {}, CLASSIFICATION),
-        (
-            IRIS_TEXT,
-            {"oob_score": "true", "n_estimators": "100"},
-            CLASSIFICATION | {"oob:accuracy"},
-        ),
-        ("0.5,1\n1.5,2\n" * 20, {}, {"validation:rmse", "validation:mae", "validation:r2"}),
-    ],
-)
-def test_metric_lines_match_the_metric_definitions(tmp_path, text, hyperparameters, names):
-    lay_out(tmp_path, {"training": {"a.csv": text}}, {**FAST, **hyperparameters})
-    _, _, out = trained(tmp_path)
-    definitions = json.loads((ROOT / "settings" / "metric-definitions.json").read_text())
-    found = {
-        definition["Name"]: float(match[1])
-        for definition in definitions
-        if (match := re.search(definition["Regex"], out))
-    }
-    assert set(found) == names
-    assert 0.8 < found.get("validation:accuracy", 1.0) <= 1
-    assert 0.8 < found.get("oob:accuracy", 1.0) <= 1
-    assert "\t" not in out
-    assert "\x1b" not in out
 
 
 def test_a_validation_channel_is_used_and_not_learned_from(tmp_path, iris):

@@ -14,7 +14,6 @@ from mlserver_forest.forest.importer import ImportedModel, import_estimator
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.training import estimators, intelex
 from mlserver_forest.training.evaluation import evaluate
-from mlserver_forest.training.growing.boosting import grow_lightgbm, grow_xgboost
 from mlserver_forest.training.growing.checkpoints import Checkpoints
 from mlserver_forest.training.growing.forests import grow_forest, grow_tree
 from mlserver_forest.training.growing.hist_gradient_boosting import grow_hist_gradient_boosting
@@ -31,8 +30,6 @@ _FORESTS = ("random_forest", "extra_trees")
 _GROWERS = {
     "decision_tree": grow_tree,
     "hist_gradient_boosting": grow_hist_gradient_boosting,
-    "xgboost": grow_xgboost,
-    "lightgbm": grow_lightgbm,
 }
 _MOST_SEED = 2**31
 # With fewer rows scikit-learn is as fast as intelex, which takes a second to be imported.
@@ -156,6 +153,10 @@ class Fitting:
 
     def _grower(self, task: Task, seed: int) -> Any:
         algorithm = self._chosen.job.algorithm
+        if algorithm in {"xgboost", "lightgbm"}:
+            from mlserver_forest.training.growing import boosting  # It imports both libraries.
+
+            return boosting.GROWERS[algorithm]
         if algorithm not in _FORESTS:
             return _GROWERS[algorithm]
         return partial(grow_forest, steps=self._steps(task, seed))

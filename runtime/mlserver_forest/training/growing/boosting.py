@@ -141,3 +141,9 @@ def _lightgbm_callback(rounds: _Rounds) -> Callable[[Any], None]:
             raise lightgbm.callback.EarlyStopException(env.iteration, results)
 
     return after_iteration
+
+
+GROWERS: Mapping[str, Callable[[Task], Grown]] = {
+    "xgboost": grow_xgboost,
+    "lightgbm": grow_lightgbm,
+}

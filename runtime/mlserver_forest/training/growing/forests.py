@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
 from sklearn.base import clone
 
@@ -18,6 +17,7 @@ from mlserver_forest.training.growing.task import Curve, Grown, Task
 from mlserver_forest.training.growing.trees import fitting, with_trees
 
 _POLL_SECONDS = 0.05
+_SECONDS_KEPT = 1.0
 # skops loads nothing else than this and scikit-learn's own estimators.
 _TRUSTED = ["sklearn.tree._tree.Tree"]
 
@@ -56,6 +56,8 @@ class _Growing:
         self._steps = steps
         self._trees: list[Any] = []
         self._part: Any = None
+        self._kept = 0
+        self._kept_at = time.monotonic()
         self._scored = 0
         self._total: NDArray[Any] | float = 0.0
         self.curve: Curve = []
@@ -70,6 +72,7 @@ class _Growing:
             self._trees += trees
         kept = self._steps.aligned(min(len(self._trees), self._task.n_steps - 1))
         self._trees = self._trees[:kept]
+        self._kept = kept
         self._task.progress.at(kept)
 
     def wants_more(self) -> bool:
@@ -87,12 +90,18 @@ class _Growing:
         self._steps.took(stop - start, time.monotonic() - began)
         self._part = part
         self._trees += part.estimators_
-        if self._task.checkpoints:
-            self._task.checkpoints.keep(start, stop, skops.io.dumps(list(part.estimators_)))
+        self._keep()
         self._task.progress.at(stop, self._metrics())
 
     def forest(self) -> Any:
         return with_trees(self._part, self._trees)
+
+    def _keep(self) -> None:
+        """Keep the new trees, unless they came so fast that they may as well grow again."""
+        if self._task.checkpoints and time.monotonic() - self._kept_at > _SECONDS_KEPT:
+            trees = self._trees[self._kept :]
+            self._task.checkpoints.keep(self._kept, len(self._trees), _content_of(trees))
+            self._kept, self._kept_at = len(self._trees), time.monotonic()
 
     def _grown(self, start: int, stop: int) -> Any:
         """The trees, or None where there are others and these come too late."""
@@ -119,8 +128,17 @@ class _Growing:
         return found
 
 
+def _content_of(trees: list[Any]) -> bytes:
+    import skops.io  # It imports all of scikit-learn, which takes a second.
+
+    content: bytes = skops.io.dumps(trees)
+    return content
+
+
 def _trees_of(checkpoint: Checkpoint) -> list[Any] | None:
     """The trees of a checkpoint; None where it holds something else."""
+    import skops.io
+
     trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
     is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
     return trees if is_whole and all(map(are_sound, trees)) else None

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import skops.io
 from threadpoolctl import threadpool_limits
 
 from mlserver_forest.training.growing.checkpoints import Checkpoint
@@ -14,6 +13,7 @@ from mlserver_forest.training.growing.trees import fitting
 _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
 _FASTER = 4
+_SECONDS_KEPT = 1.0
 _SMALL = 50_000
 # skops loads nothing else than this and scikit-learn's own estimators.
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
@@ -28,7 +28,7 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
     estimator, done = _restored(task)
     if not task.stops_early:
         estimator.set_params(early_stopping=False)
-    size = _FIRST_ROUNDS
+    size, kept_at = _FIRST_ROUNDS, time.monotonic()
     while done < task.n_steps and not (done and task.stop.is_requested):
         wanted = min(done + size, task.n_steps)
         began = time.monotonic()
@@ -38,8 +38,10 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
         if done < wanted:  # Stopped early.
             break
         size = max(1, min(int(grew * _STEP_SECONDS / seconds), _FASTER * grew))
-        if task.checkpoints and done < task.n_steps:
-            task.checkpoints.keep(0, done, skops.io.dumps(estimator))
+        is_due = time.monotonic() - kept_at > _SECONDS_KEPT
+        if task.checkpoints and is_due and done < task.n_steps:
+            kept_at = time.monotonic()
+            task.checkpoints.keep(0, done, _content_of(estimator))
             task.checkpoints.only(done)
         task.progress.at(done, _metrics(estimator))
     scores = list(enumerate(estimator.validation_score_))[1:]
@@ -73,7 +75,16 @@ def _restored(task: Task) -> tuple[Any, int]:
     return estimator, estimator.n_iter_
 
 
+def _content_of(estimator: Any) -> bytes:
+    import skops.io  # It imports all of scikit-learn, which takes a second.
+
+    content: bytes = skops.io.dumps(estimator)
+    return content
+
+
 def _estimator_of(checkpoint: Checkpoint) -> Any:
+    import skops.io
+
     return skops.io.loads(checkpoint.content, trusted=_TRUSTED)
 
 

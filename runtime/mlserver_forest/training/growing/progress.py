@@ -38,8 +38,10 @@ class Progress:
         if self._first is None:
             self._first = done
         if self._bar is not None:
-            self._bar.set_postfix({name: f"{value:.4g}" for name, value in (metrics or {}).items()})
-            self._bar.update(done - self._bar.n)
+            known = {name: f"{value:.4g}" for name, value in (metrics or {}).items()}
+            self._bar.set_postfix(known, refresh=False)
+            self._bar.n = done
+            self._bar.refresh()
         elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES and done < self._total:
             self._told = time.monotonic()
             self._say(self._line(done, metrics or {}))

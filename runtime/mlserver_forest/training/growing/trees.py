@@ -62,6 +62,8 @@ def out_of_bag_answers(forest: Any, rows: Rows) -> NDArray[np.float64] | None:
     for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
         unseen = np.ones(len(rows), bool)
         unseen[seen] = False
+        if not unseen.any():
+            continue
         x = rows.x[unseen]
         answers = tree.predict_proba(x) if is_classes else tree.predict(x)
         total[unseen] += answers.reshape(len(x), -1)
