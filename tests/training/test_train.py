@@ -1,8 +1,6 @@
 """The real ``train`` command on /opt/ml trees laid out as SageMaker does."""
 
-import json
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -20,7 +18,7 @@ from mlserver_forest.schema_metadata import from_metadata
 from mlserver_forest.training import job
 from mlserver_forest.training.cli import train_in
 from mlserver_forest.training.evaluation import METRICS
-from support import BIN, IRIS, ROOT, clean_environ, lay_out
+from support import BIN, IRIS, clean_environ, lay_out
 
 IRIS_TEXT = IRIS.read_text()
 FAST = {"n_estimators": "5", "random_state": "3", "report": "false"}
