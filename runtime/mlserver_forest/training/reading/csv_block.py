@@ -113,6 +113,8 @@ def _is_header(record: list[str], sheet: Sheet) -> bool:
 
 
 def _other_width(name: str, line: int, record: list[str], sheet: Sheet) -> InvalidData:
+    first = sheet.found.place.removeprefix(f"{name}, ")
     return InvalidData(
-        f"{name}, line {line}: {len(record)} values; {sheet.found.place} has {sheet.found.width}"
+        f"{name}, line {line}: {len(record)} values; {first} has {sheet.found.width}; give all "
+        "rows the same number of fields"
     )
