@@ -75,6 +75,8 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         ignore=tuple(job.ignore),
         header=job.header,
         refuse_unseen=job.unseen_categories == "error",
+        # As its own DMatrix has it; the others take what a sparse row leaves out as 0.
+        absent_is_missing=job.algorithm == "xgboost",
     )
 
 
