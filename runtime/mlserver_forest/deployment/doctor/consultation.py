@@ -1,0 +1,116 @@
+"""From what the caller wishes to the findings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlserver_forest.deployment.doctor import training
+from mlserver_forest.deployment.doctor.engine import inspect_image
+from mlserver_forest.deployment.doctor.examination import Examination, nothing_served
+from mlserver_forest.deployment.doctor.findings import Finding, Outcome, skipped
+from mlserver_forest.deployment.doctor.image import Image
+from mlserver_forest.deployment.doctor.model_directory import ModelDirectory, find_serve
+from mlserver_forest.deployment.doctor.sample import (
+    Sample,
+    from_file,
+    from_settings,
+    from_training_data,
+)
+from mlserver_forest.deployment.doctor.setting import Patient
+from mlserver_forest.errors import InvalidEnvironment
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be examined, and how.
+
+    Attributes:
+        model: a model directory that the image serves, in place of one that it trains.
+        command: what serves a model directory, or None for the installed ``serve``.
+        workspace: an empty folder that is removed in the end.
+    """
+
+    target: str
+    body: Path | None
+    content_type: str | None
+    data: Path
+    channel: str
+    hyperparameters: Mapping[str, str]
+    variables: Mapping[str, str]
+    model: Path | None
+    left_out: frozenset[str]
+    start_seconds: float
+    train_seconds: float
+    command: tuple[str, ...] | None
+    workspace: Path
+
+
+def consult(wishes: Wishes, notice: Notice) -> list[Finding]:
+    """All findings.
+
+    Raises:
+        InvalidEnvironment: if there is nothing to look at, or nothing to look with.
+    """
+    directory = Path(wishes.target)
+    if directory.is_dir():
+        return _of_directory(wishes, directory, notice)
+    return _of_image(wishes, notice)
+
+
+def _of_directory(wishes: Wishes, directory: Path, notice: Notice) -> list[Finding]:
+    sample = _sample(wishes, directory)
+    if sample is None:
+        raise InvalidEnvironment(
+            f"{directory}/model-settings.json describes no inputs, so there is nothing to send; "
+            "give a request by --body"
+        )
+    command = wishes.command or (find_serve(),)
+    patient = ModelDirectory(directory, command, wishes.variables, wishes.workspace)
+    needs_image = skipped("needs an image: a model directory was trained elsewhere")
+    return [*_training(needs_image, needs_image), *_examined(wishes, patient, sample, notice)]
+
+
+def _of_image(wishes: Wishes, notice: Notice) -> list[Finding]:
+    config = inspect_image(wishes.target)
+    model, outcomes = wishes.model, [skipped("left out by --model")] * 2
+    if model is None:
+        model, outcomes = _trained(wishes, notice)
+    trained = _training(*outcomes)
+    if model is None:
+        return [*trained, *nothing_served("not tried: there is no model; give one by --model")]
+    sample = _sample(wishes, model) or from_training_data(wishes.data)
+    patient = Image(wishes.target, config, model, wishes.variables, wishes.workspace)
+    return [*trained, *_examined(wishes, patient, sample, notice)]
+
+
+def _trained(wishes: Wishes, notice: Notice) -> tuple[Path | None, list[Outcome]]:
+    job = training.Job(
+        wishes.target,
+        wishes.data,
+        wishes.channel,
+        wishes.hyperparameters,
+        wishes.variables,
+        wishes.train_seconds,
+        wishes.workspace,
+    )
+    notice("training")
+    trained, model = training.train(job)
+    notice("training with a wrong hyperparameter")
+    return model, [trained, training.train_wrongly(job)]
+
+
+def _training(trained: Outcome, trained_wrongly: Outcome) -> list[Finding]:
+    return [Finding("train", trained), Finding("train-failure", trained_wrongly)]
+
+
+def _sample(wishes: Wishes, model: Path) -> Sample | None:
+    if wishes.body is not None:
+        return from_file(wishes.body, wishes.content_type)
+    return from_settings(model)
+
+
+def _examined(wishes: Wishes, patient: Patient, sample: Sample, notice: Notice) -> list[Finding]:
+    examination = Examination(patient, sample, wishes.left_out, wishes.start_seconds, notice)
+    return list(examination.run())
