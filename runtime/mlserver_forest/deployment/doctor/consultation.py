@@ -6,10 +6,11 @@ from pathlib import Path
 
 from mlserver_forest.deployment.doctor import training
 from mlserver_forest.deployment.doctor.engine import inspect_image
-from mlserver_forest.deployment.doctor.examination import Examination, nothing_served
+from mlserver_forest.deployment.doctor.examination import Examination
 from mlserver_forest.deployment.doctor.findings import Finding, Outcome, skipped
 from mlserver_forest.deployment.doctor.image import Image
 from mlserver_forest.deployment.doctor.model_directory import ModelDirectory, find_serve
+from mlserver_forest.deployment.doctor.rules import RULES
 from mlserver_forest.deployment.doctor.sample import (
     Sample,
     from_file,
@@ -48,15 +49,17 @@ class Wishes:
 
 
 def consult(wishes: Wishes, notice: Notice) -> list[Finding]:
-    """All findings.
+    """All findings, in the order of the rules.
 
     Raises:
         InvalidEnvironment: if there is nothing to look at, or nothing to look with.
     """
     directory = Path(wishes.target)
     if directory.is_dir():
-        return _of_directory(wishes, directory, notice)
-    return _of_image(wishes, notice)
+        findings = _of_directory(wishes, directory, notice)
+    else:
+        findings = _of_image(wishes, notice)
+    return sorted(findings, key=lambda found: list(RULES).index(found.check))
 
 
 def _of_directory(wishes: Wishes, directory: Path, notice: Notice) -> list[Finding]:
@@ -79,7 +82,11 @@ def _of_image(wishes: Wishes, notice: Notice) -> list[Finding]:
         model, outcomes = _trained(wishes, notice)
     trained = _training(*outcomes)
     if model is None:
-        return [*trained, *nothing_served("not tried: there is no model; give one by --model")]
+        reason = skipped("not tried: there is no model; give one by --model")
+        return [
+            *trained,
+            *(Finding(rule, reason) for rule in RULES if not rule.startswith("train")),
+        ]
     sample = _sample(wishes, model) or from_training_data(wishes.data)
     patient = Image(wishes.target, config, model, wishes.variables, wishes.workspace)
     return [*trained, *_examined(wishes, patient, sample, notice)]

@@ -1,7 +1,7 @@
 """All scenes in a row."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mlserver_forest.deployment.doctor import (
@@ -45,16 +45,6 @@ _CONFINED = [
     Scene(rule.replace("-", " "), setting, {rule: confinement.serves})
     for rule, setting in confinement.SETTINGS.items()
 ]
-_LATER = [_BATCH, _MULTI_MODEL, _MEMORY, _PIPELINE, _ENDING, *_CONFINED]
-
-
-def nothing_served(reason: str) -> list[Finding]:
-    """The findings where there is no model to serve."""
-    return _skipped([_HOSTING, *_LATER], reason)
-
-
-def _skipped(scenes: Sequence[Scene], reason: str) -> list[Finding]:
-    return [found for scene in scenes for found in scene.all_skipped(reason)]
 
 
 @dataclass
@@ -72,6 +62,7 @@ class Examination:
     left_out: frozenset[str] = frozenset()
     start_seconds: float = START_SECONDS
     notice: Callable[[str], None] = lambda text: None
+    _moot: str | None = None
 
     def run(self) -> Iterator[Finding]:
         """Where not even the first server starts, no other is tried."""
@@ -79,10 +70,9 @@ class Examination:
         first = self._play(_HOSTING)
         yield from first
         if first[0].outcome.verdict == "FAIL":
-            yield from _skipped(_LATER, "not tried: the server does not start at all")
-            return
-        took = time.monotonic() - began
-        self.start_seconds = min(self.start_seconds, max(_LEAST_START_SECONDS, _SLOWER * took))
+            self._moot = "not tried: the server does not start at all"
+        slower = _SLOWER * (time.monotonic() - began)
+        self.start_seconds = min(self.start_seconds, max(_LEAST_START_SECONDS, slower))
         yield from self._play(_BATCH)
         yield from self._labelled("multi-model-label", multi_model.offered, _MULTI_MODEL, _MEMORY)
         yield from self._labelled("pipeline-label", pipeline.offered, _PIPELINE)
@@ -103,6 +93,8 @@ class Examination:
                 yield from self._play(scene)
 
     def _play(self, scene: Scene) -> list[Finding]:
+        if self._moot:
+            return scene.all_skipped(self._moot)
         left_out = [rule for rule in scene.rules if rule in self.left_out]
         skips = [Finding(rule, skipped(_LEFT_OUT)) for rule in left_out]
         if len(left_out) == len(scene.rules):

@@ -18,6 +18,8 @@ PREFIX = "forest-doctor-"
 _PORT, _PIPELINE_PORT, _RANGE = 8080, 20_000, (20_000, 20_099)
 # Longer than SageMaker allows, so that what is too slow is seen to be so.
 _COPY_SECONDS = 600.0
+_USED = re.compile(r"([\d.]+)(KiB|MiB|GiB)")
+_MEGABYTES = {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}
 _NO_ENV = 'exec: "env"'
 
 
@@ -75,6 +77,16 @@ class Container:
         done: Done = docker("logs", "--tail", "20", self.identity)
         return last_line(done.stderr if done.stderr.strip() else done.stdout)
 
+    def squeeze(self, megabytes: int) -> bool:
+        told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
+        found = _USED.match(told)
+        if not found:
+            return False
+        used = float(found[1]) * _MEGABYTES[found[2]]
+        limit = f"{int(used) + megabytes}m"
+        update = ("update", "--memory", limit, "--memory-swap", limit, self.identity)
+        return docker(*update).returncode == 0
+
     def listening(self) -> frozenset[int] | None:
         done = docker("exec", self.identity, "cat", "/proc/net/tcp", "/proc/net/tcp6")
         return frozenset(listening_in(done.stdout).values()) if done.stdout else None
@@ -120,9 +132,9 @@ class Image:
         self._entrypoint: Sequence[str] = config.get("Entrypoint") or ()
         self._variables = variables
         self._root = workspace / "root"
-        lay_out(self._root / "opt" / "ml", model, models=False)
+        lay_out(self._root / "opt" / "ml", model, models=False, read_only=False)
         self._models_root = workspace / "models-root"
-        lay_out(self._models_root / "opt" / "ml", model, models=True)
+        lay_out(self._models_root / "opt" / "ml", model, models=True, read_only=False)
 
     def why_not(self, setting: Setting) -> str | None:
         return None
@@ -141,7 +153,7 @@ class Image:
 
     def _arguments(self, setting: Setting, root: Path, inner_port: int) -> list[str]:
         arguments = ["--publish", f"127.0.0.1::{inner_port}", *_confined(setting)]
-        for name, value in self._environ(setting).items():
+        for name, value in self._variables_of(setting).items():
             arguments += ["--env", f"{name}={value}"]
         if setting.models or setting.read_only_model:
             folder = "models" if setting.models else "model"
@@ -152,7 +164,7 @@ class Image:
         command = ["-u", "HOME", *self._entrypoint, "serve"]
         return [*arguments, "--entrypoint", "env", self._reference, *command]
 
-    def _environ(self, setting: Setting) -> dict[str, str]:
+    def _variables_of(self, setting: Setting) -> dict[str, str]:
         pipeline = {
             "SAGEMAKER_BIND_TO_PORT": str(_PIPELINE_PORT),
             "SAGEMAKER_SAFE_PORT_RANGE": f"{_RANGE[0]}-{_RANGE[1]}",

@@ -39,15 +39,16 @@ def find_serve() -> str:
     return found
 
 
-def lay_out(base: Path, model: Path, *, models: bool) -> None:
-    """Copy a model to where SageMaker puts it: readable by all, to be written by nobody."""
+def lay_out(base: Path, model: Path, *, models: bool, read_only: bool) -> None:
+    """Copy a model to where SageMaker puts it: to be read by all, and written by the owner."""
     target = base / "models" / MODEL_NAME / "model" if models else base / "model"
     shutil.copytree(model, target)
-    for path in [*target.rglob("*"), target]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    for folder in [target.parent, *target.parent.parents]:
-        if folder.is_relative_to(base):
-            folder.chmod(0o755)
+    for path in base.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    base.chmod(0o755)
+    if read_only:
+        for path in [*target.rglob("*"), target]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
 
 
 def snapshot(folder: Path) -> Snapshot:
@@ -102,6 +103,9 @@ class ServerProcess:
         lines = self.log.read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
+    def squeeze(self, megabytes: int) -> bool:
+        return False
+
     def listening(self) -> frozenset[int] | None:
         return ports_of_session(self.process.pid)
 
@@ -146,20 +150,19 @@ class ModelDirectory:
     @contextmanager
     def serving(self, setting: Setting) -> Iterator[ServerProcess]:
         base = self._workspace / secrets.token_hex(4)
-        lay_out(base, self._model, models=setting.models)
+        lay_out(base, self._model, models=False, read_only=setting.read_only_model)
         if setting.models:
-            # For a command that knows no multi-model endpoints, and so says 404 and not nothing.
-            lay_out(base, self._model, models=False)
+            # The other is for a command that knows no multi-model endpoints: it says so by 404.
+            lay_out(base, self._model, models=True, read_only=False)
         port, log = free_port(), self._workspace / f"{base.name}.log"
         last = min(port + _RANGE, 65535)
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603  # the caller's own command
                 self._command,
-                env=self._environ(setting, base, port, last),
+                env=self._variables_of(setting, base, port, last),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=self._workspace,
                 start_new_session=True,
             )
         safe_range = (port, last) if setting.in_pipeline else None
@@ -169,19 +172,19 @@ class ModelDirectory:
         finally:
             server.end()
 
-    def _environ(self, setting: Setting, base: Path, port: int, last: int) -> dict[str, str]:
+    def _variables_of(self, setting: Setting, base: Path, port: int, last: int) -> dict[str, str]:
         """As in a container, nothing is inherited."""
-        environ = {
+        variables = {
             "PATH": f"{Path(self._command[0]).parent}:{_PATH}",
             "LANG": "C.UTF-8",
             "SAGEMAKER_BASE_DIR": str(base),
             "SAGEMAKER_BIND_TO_PORT": str(port),
         }
         if not setting.no_home:
-            environ["HOME"] = str(Path.home())
+            variables["HOME"] = str(Path.home())
         if setting.in_pipeline:
-            environ["SAGEMAKER_SAFE_PORT_RANGE"] = f"{port}-{last}"
-        return {**environ, **self._variables, **setting.variables}
+            variables["SAGEMAKER_SAFE_PORT_RANGE"] = f"{port}-{last}"
+        return {**variables, **self._variables, **setting.variables}
 
 
 def free_port() -> int:

@@ -66,6 +66,9 @@ class Server(Protocol):
     def last_words(self) -> str:
         """The last line of its log."""
 
+    def squeeze(self, megabytes: int) -> bool:
+        """Leave it so much memory more than it uses; whether that was possible."""
+
     def listening(self) -> frozenset[int] | None:
         """The TCP ports on which it listens, or None where that cannot be seen."""
 

@@ -97,8 +97,8 @@ def _finished(
     _lay_out(root / "opt" / "ml", job, hyperparameters)
     inputs = f"{root}/opt/ml/input:/opt/ml/input:ro"
     variables = {"TRAINING_JOB_NAME": "forest-doctor", **job.variables}
-    environ = [part for item in variables.items() for part in ("--env", "=".join(item))]
-    with container("--network=none", "--volume", inputs, *environ, job.image, "train") as started:
+    told = [part for item in variables.items() for part in ("--env", "=".join(item))]
+    with container("--network=none", "--volume", inputs, *told, job.image, "train") as started:
         started.copy_in(_without_input(root, job.workspace / "outputs"))
         started.start()
         yield started, started.wait(job.seconds)
