@@ -1,6 +1,10 @@
-"""A small server that keeps SageMaker's contract, but for the one fault that it is told to have."""
+"""A small server that keeps SageMaker's contract, but for the one fault that it is told to have.
+
+With the argument ``train`` behind the fault it is a training job.
+"""
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -10,8 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 FAULT = sys.argv[1]
-PORT = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-MODEL = Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model"
+HOST = os.environ.get("HOST", "127.0.0.1")
+PORT = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+ML = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -92,17 +97,34 @@ class Server(ThreadingHTTPServer):
 
 
 def outside_of_the_range():
-    while PORT <= (server := Server(("127.0.0.1", 0), Handler)).server_port <= PORT + 100:
+    while PORT <= (server := Server((HOST, 0), Handler)).server_port <= PORT + 100:
         server.server_close()
     return server
 
 
+def train():
+    channels = ML / "input" / "data"
+    if FAULT == "lists channels":
+        files = [file for channel in channels.iterdir() for file in channel.iterdir()]
+    else:
+        files = list((channels / "train").iterdir())
+    (ML / "model" / "model.txt").write_text(" ".join(map(str, files)))
+
+
+def want_it_all():
+    multiprocessing.Lock()
+    Path("/var/cache/started").touch()
+    Path(os.environ["HOME"]).stat()
+
+
 def main():
+    if FAULT == "wants it all":
+        want_it_all()
     if FAULT == "does not start":
         sys.exit("wrong_server: no model of mine")
     if FAULT == "writes":
-        (MODEL / "cache").write_text("compiled")
-    server = Server(("127.0.0.1", PORT), Handler)
+        (ML / "model" / "cache").write_text("compiled")
+    server = Server((HOST, PORT), Handler)
     if FAULT == "another port":
         server.others = [outside_of_the_range()]
     if FAULT != "dies of SIGTERM":
@@ -112,4 +134,7 @@ def main():
     server.server_close()
 
 
-main()
+if sys.argv[2:] == ["train"]:
+    train()
+else:
+    main()

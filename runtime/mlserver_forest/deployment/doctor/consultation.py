@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlserver_forest.deployment.doctor import training
 from mlserver_forest.deployment.doctor.engine import inspect_image
@@ -21,6 +22,8 @@ from mlserver_forest.deployment.doctor.setting import Patient
 from mlserver_forest.errors import InvalidEnvironment
 
 Notice = Callable[[str], None]
+
+_TITLE, _OURS = "org.opencontainers.image.title", "mlserver-forest"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def _of_image(wishes: Wishes, notice: Notice) -> list[Finding]:
     config = inspect_image(wishes.target)
     model, outcomes = wishes.model, [skipped("left out by --model")] * 2
     if model is None:
-        model, outcomes = _trained(wishes, notice)
+        model, outcomes = _trained(wishes, config, notice)
     trained = _training(*outcomes)
     if model is None:
         reason = skipped("not tried: there is no model; give one by --model")
@@ -92,7 +95,9 @@ def _of_image(wishes: Wishes, notice: Notice) -> list[Finding]:
     return [*trained, *_examined(wishes, patient, sample, notice)]
 
 
-def _trained(wishes: Wishes, notice: Notice) -> tuple[Path | None, list[Outcome]]:
+def _trained(
+    wishes: Wishes, config: Mapping[str, Any], notice: Notice
+) -> tuple[Path | None, list[Outcome]]:
     job = training.Job(
         wishes.target,
         wishes.data,
@@ -104,8 +109,13 @@ def _trained(wishes: Wishes, notice: Notice) -> tuple[Path | None, list[Outcome]
     )
     notice("training")
     trained, model = training.train(job)
+    if trained.verdict == "FAIL":
+        return model, [trained, skipped("not tried: it fails with right hyperparameters, too")]
     notice("training with a wrong hyperparameter")
-    return model, [trained, training.train_wrongly(job)]
+    wrongly = training.train_wrongly(job)
+    if wrongly.verdict == "FAIL" and (config.get("Labels") or {}).get(_TITLE) != _OURS:
+        wrongly = skipped(f"a hint only, for an image that is not ours: {wrongly.came}")
+    return model, [trained, wrongly]
 
 
 def _training(trained: Outcome, trained_wrongly: Outcome) -> list[Finding]:

@@ -78,11 +78,9 @@ def train_wrongly(job: Job) -> Outcome:
             return skipped(f"still running after {job.seconds:.0f} s")
         if code == 0:
             return skipped(f"the image takes no notice of a hyperparameter {NONSENSE!r}")
-        output = job.workspace / "output"
-        ended.copy_out("/opt/ml/output", output)
-    failure = output / "failure"
-    if not failure.is_file():
-        return failed(f"exit code {code}, but no output/failure: {ended.identity[:12]}")
+        failure = job.workspace / "failure"
+        if not ended.copy_out("/opt/ml/output/failure", failure):
+            return failed(f"exit code {code}, but no output/failure: {ended.last_words()}")
     reason = failure.read_text(errors="replace")[:FAILURE_LETTERS].strip()
     return judged(NONSENSE in reason, f"exit code {code}; failure: {reason[:80] or 'empty'}")
 
