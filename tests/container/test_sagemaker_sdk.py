@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from ast import literal_eval
 from pathlib import Path
@@ -21,7 +22,7 @@ from support import IRIS, PAYLOAD, ROOT, clean_environ, free_port
 
 pytestmark = pytest.mark.container
 
-LOCK = Path(__file__).parent / "sagemaker-sdk-requirements.lock"
+HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "mlserver-forest-tests")
 NETWORK = "sagemaker-local"
 NO_TELEMETRY = """SchemaVersion: '1.0'
@@ -35,19 +36,19 @@ def has_compose():
     return "v2" in plugin.stdout or shutil.which("docker-compose") is not None
 
 
-@pytest.fixture(scope="module")
-def sdk_python():
-    """A Python that has the SDK, in the versions of the lock file."""
+def sdk_python(version):
+    """A Python that has a version of the SDK, with what its lock file names."""
     missing = pytest.fail if os.environ.get("REQUIRE_CONTAINERS") else pytest.skip
     if not has_compose():
         missing("neither `docker compose` 2 nor docker-compose: apt-get install docker-compose")
-    wanted = f"{sys.version} {LOCK.read_text()}"
-    folder = CACHE / f"sagemaker-sdk-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    lock = HERE / f"sagemaker-sdk-{version}-requirements.lock"
+    wanted = f"{sys.version} {lock.read_text()}"
+    folder = CACHE / f"sagemaker-sdk-{version}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", LOCK]
+        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", lock]
         subprocess.run([python, *install], check=True, timeout=900)
         (folder / "complete").touch()
     return python
@@ -64,13 +65,10 @@ def folder(tmp_path):
     before = networks()
     yield tmp_path
     label = "com.docker.compose.project.working_dir"
-    listed = docker(
-        "ps", "--all", "--quiet", "--filter", f"label={label}", "--format",
-        f'{{{{.ID}}}} {{{{.Label "{label}"}}}}',
-    ).stdout  # fmt: skip
+    listed = docker("ps", "--all", "--format", f'{{{{.ID}}}} {{{{.Label "{label}"}}}}').stdout
     for line in listed.splitlines():
         identity, _, place = line.partition(" ")
-        if Path(place).is_relative_to(tmp_path):
+        if place and Path(place).is_relative_to(tmp_path):
             docker("rm", "--force", "--volumes", identity)
     for identity in networks() - before:
         docker("network", "rm", identity)
@@ -82,28 +80,19 @@ def readmes_block(name):
     return re.search(pattern, (ROOT / "README.md").read_text(), re.DOTALL)[1]
 
 
-def with_values(block, **values):
-    """The block with another value for what it has in quotes or adds, each exactly once."""
+def replaced(text, **values):
+    """The text with another value for each that is named, which it has exactly once."""
     for before, after in values.values():
-        assert block.count(before) == 1
-        block = block.replace(before, after)
-    return block
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    return text
 
 
-def test_the_readmes_lines_for_the_sdk_train_deploy_predict_and_transform(
-    image, sdk_python, folder
-):
-    for channel, source in {"training": IRIS, "payload": PAYLOAD}.items():
-        (folder / "sdk" / channel).mkdir(parents=True)
-        shutil.copy(source, folder / "sdk" / channel)
+def run(version, script, folder):
+    """What a script prints; nothing of AWS can be reached, and nothing is reported to it."""
     (folder / "telemetry.yaml").write_text(NO_TELEMETRY)
-    script = with_values(
-        readmes_block("sagemaker-sdk"),
-        image=('image = "mlserver-forest"', f"image = {image!r}"),
-        port=('"local_code": True', f'"local_code": True, "serving_port": {free_port()}'),
-    )
     done = subprocess.run(
-        [sdk_python, "-"],
+        [sdk_python(version), "-"],
         input=script,
         cwd=folder,
         env=clean_environ(
@@ -120,8 +109,20 @@ def test_the_readmes_lines_for_the_sdk_train_deploy_predict_and_transform(
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    lines = done.stdout.splitlines()
     assert re.search(r"validation:accuracy=0\.9\d+;", done.stdout)
+    return done.stdout.splitlines()
+
+
+def test_the_sdk_trains_deploys_predicts_and_transforms(image, folder):
+    for channel, source in {"training": IRIS, "payload": PAYLOAD}.items():
+        (folder / "sdk" / channel).mkdir(parents=True)
+        shutil.copy(source, folder / "sdk" / channel)
+    script = replaced(
+        readmes_block("sagemaker-sdk"),
+        image=('image = "mlserver-forest"', f"image = {image!r}"),
+        port=('"local_code": True', f'"local_code": True, "serving_port": {free_port()}'),
+    )
+    lines = run(2, script, folder)
     assert any(line.endswith("[['virginica'], ['setosa']]") for line in lines)
     (answer,) = [line for line in lines if "'predicted_label'" in line]
     (prediction,) = literal_eval(answer[answer.index("[") :])
@@ -131,3 +132,15 @@ def test_the_readmes_lines_for_the_sdk_train_deploy_predict_and_transform(
     assert transformed.split("\n") == [
         *["setosa"] * 5, *["versicolor"] * 5, *["virginica"] * 5, ""
     ]  # fmt: skip
+
+
+def test_the_third_versions_trainer_starts_the_image_without_a_command(image, folder):
+    (folder / "sdk" / "training").mkdir(parents=True)
+    shutil.copy(IRIS, folder / "sdk" / "training")
+    block = readmes_block("sagemaker-sdk-3")
+    image_line = ('training_image="mlserver-forest"', f"training_image={image!r}")
+    run(3, replaced(block, image=image_line), folder)
+    names = {path.name for path in (folder / "sdk" / "model").iterdir()}
+    assert names == {"model-settings.json", "forest.safetensors"}
+    with tarfile.open(folder / "sdk" / "compressed_artifacts" / "model.tar.gz") as archive:
+        assert names <= {Path(name).name for name in archive.getnames()}
