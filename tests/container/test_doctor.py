@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -123,3 +124,15 @@ def test_an_image_that_is_not_there_is_no_verdict():
     )
     assert done.returncode == 2
     assert "neither a directory nor an image on this machine" in done.stderr
+
+
+def test_a_doctor_that_is_stopped_leaves_no_container(image):
+    before = set(left_over())
+    with subprocess.Popen(
+        [BIN / "forest", "doctor", image], env=clean_environ(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not set(left_over()) - before:
+            time.sleep(0.1)
+        process.terminate()
+        assert process.wait(timeout=60) == 143
+    assert set(left_over()) <= before

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from mlserver_forest.deployment.doctor.sample import (
 )
 from mlserver_forest.deployment.doctor.sockets import listening_in
 from mlserver_forest.errors import InvalidEnvironment
-from support import BIN, IRIS, clean_environ
+from support import BIN, IRIS, children_of, clean_environ
 
 WRONG = Path(__file__).parent / "wrong_server.py"
 NEEDS_IMAGE = {
@@ -222,3 +223,21 @@ def test_listening_sockets_are_read_from_the_kernels_table():
    2: 0100007F:4E20 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 703 1
 """
     assert listening_in(table) == {"701": 20000}
+
+
+def test_a_doctor_that_is_stopped_leaves_nothing_running(model_dir, tmp_path):
+    """SIGTERM, as from a CI job that is cancelled."""
+    with subprocess.Popen(
+        [BIN / "forest", "doctor", model_dir, *with_fault("none")],
+        env=clean_environ(TMPDIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr.readline() == "looking at real-time hosting\n"
+        while not (servers := children_of(process.pid)):
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 143
+    assert not any(Path(f"/proc/{server}").exists() for server in servers)
+    assert list(tmp_path.iterdir()) == []

@@ -108,9 +108,10 @@ class Container:
 @contextmanager
 def container(*arguments: str) -> Iterator[Container]:
     """Create a container; it is removed by its id at the end of the block, come what may."""
-    name = PREFIX + secrets.token_hex(6)
-    identity = need("create", "--name", name, "--label", "forest-doctor", *arguments)
+    # Until the engine has told the id, the name is all that is known of it.
+    identity = name = PREFIX + secrets.token_hex(6)
     try:
+        identity = need("create", "--name", name, "--label", "forest-doctor", *arguments)
         yield Container(identity)
     finally:
         docker("rm", "--force", "--volumes", identity)
