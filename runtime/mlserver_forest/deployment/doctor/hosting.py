@@ -118,29 +118,38 @@ def chunked(server: Server, sample: Sample) -> Outcome:
 
 
 def concurrent(server: Server, sample: Sample) -> Outcome:
-    """All connections are open before the first request is sent."""
+    """All connections are open before the first request is sent; /ping comes last."""
     connections = [
         HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
         for _ in range(_CONNECTIONS)
     ]
     try:
         slowest = max(map(_seconds_to_connect, connections))
-        headers = {"Content-Type": sample.content_type}
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            answers = list(
-                pool.map(
-                    lambda one: ask_on(one, "POST", "/invocations", sample.body, headers),
-                    connections,
-                )
-            )
+        answers, pinged = _asked_at_once(server, sample, connections)
     finally:
         for connection in connections:
             connection.close()
-    bad = [answer for answer in answers if not answer.is_success]
+    bad = [answer for answer in [*answers, pinged] if not answer.is_success]
     if bad:
-        return failed(f"{len(bad)} of {_CONNECTIONS}: {bad[0]}")
-    came = f"{_CONNECTIONS} answers; connected within {slowest * 1000:.0f} ms"
+        return failed(f"{len(bad)} of {_CONNECTIONS} and /ping: {bad[0]}")
+    came = (
+        f"{_CONNECTIONS} answers; connected within {slowest * 1000:.0f} ms, "
+        f"/ping after {pinged.seconds:.3f} s"
+    )
     return judged(slowest <= CONNECT_SECONDS, came)
+
+
+def _asked_at_once(
+    server: Server, sample: Sample, connections: list[HTTPConnection]
+) -> tuple[list[Answer], Answer]:
+    headers = {"Content-Type": sample.content_type}
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        asked = [
+            pool.submit(ask_on, one, "POST", "/invocations", sample.body, headers)
+            for one in connections
+        ]
+        pinged = ask(server.port, "GET", "/ping")
+        return [one.result() for one in asked], pinged
 
 
 def _seconds_to_connect(connection: HTTPConnection) -> float:
