@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 _COMMANDS = {
+    "doctor": "mlserver_forest.deployment.doctor.cli:doctor",
     "hyperparameters": "mlserver_forest.training.hyperparameters.cli:hyperparameters",
     "pack": "mlserver_forest.packing.cli:pack",
     "quickstart": "mlserver_forest.quickstart:quickstart",

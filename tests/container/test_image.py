@@ -1,18 +1,15 @@
 """The real image in a real engine: built from the Dockerfile, run as SageMaker runs it."""
 
 import json
-import os
-import re
-import shutil
 import subprocess
 import time
-import uuid
 
 import httpx
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
+from containers import docker, ports
 from support import (
     IRIS,
     PAYLOAD,
@@ -27,97 +24,6 @@ from support import (
 pytestmark = pytest.mark.container
 
 CSV = {"content-type": "text/csv"}
-
-
-def docker(*arguments, check=True, **options):
-    return subprocess.run(
-        ["docker", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=check,
-        timeout=900,
-        **options,
-    )
-
-
-@pytest.fixture(scope="session")
-def image():
-    """The image, built from this working tree."""
-    missing = pytest.fail if os.environ.get("REQUIRE_CONTAINERS") else pytest.skip
-    if not shutil.which("docker"):
-        missing("no docker command on this machine")
-    if docker("info", check=False).returncode:
-        missing("no Docker engine answers on this machine")
-    base = os.environ.get("BASE_IMAGE")
-    arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
-    tag = "mlserver-forest:under-test"
-    built = docker(
-        "build", "--network=host", *arguments, "-f", "container/Dockerfile", "-t", tag, ".",
-        cwd=ROOT, check=False, env={**os.environ, "DOCKER_BUILDKIT": "0"},
-    )  # fmt: skip
-    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    return tag
-
-
-@pytest.fixture(scope="session")
-def ml(image, tmp_path_factory):
-    """An /opt/ml tree in which the image has trained on iris; not to be changed."""
-    base = tmp_path_factory.mktemp("opt") / "ml"
-    lay_out(base, {"training": {"iris.csv": IRIS.read_text()}}, {"random_state": "1"})
-    base.chmod(0o755)
-    base.parent.chmod(0o755)
-    done = docker("run", "--rm", "--network=none", "-v", f"{base}:/opt/ml", image, "train")
-    assert re.search(r"^validation:accuracy=0\.9\d+;$", done.stdout, re.MULTILINE)
-    return base
-
-
-class Container:
-    def __init__(self, *arguments):
-        self.name = f"forest-test-{uuid.uuid4().hex[:12]}"
-        docker("run", "-d", "--name", self.name, *arguments)
-
-    def wait_until_ready(self, url):
-        for _ in range(600):
-            assert self.state("Running") == "true", self.logs()
-            try:
-                if httpx.get(url + "/ping", timeout=2).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise AssertionError(self.logs())
-
-    def state(self, field):
-        return docker("inspect", "-f", f"{{{{.State.{field}}}}}", self.name).stdout.strip()
-
-    def logs(self):
-        done = docker("logs", self.name)
-        return done.stdout + done.stderr
-
-    def stop(self, seconds):
-        """SIGTERM, and SIGKILL after some seconds; the exit code."""
-        docker("stop", "--time", seconds, self.name)
-        return int(self.state("ExitCode"))
-
-    def remove(self):
-        docker("rm", "-f", self.name, check=False)
-
-
-@pytest.fixture
-def run():
-    started = []
-
-    def start(*arguments):
-        started.append(Container(*arguments))
-        return started[-1]
-
-    yield start
-    for container in started:
-        container.remove()
-
-
-def ports(http, grpc):
-    return ["-p", f"127.0.0.1:{http}:8080", "-p", f"127.0.0.1:{grpc}:8081"]
 
 
 def test_the_image_is_what_sagemaker_expects(image):

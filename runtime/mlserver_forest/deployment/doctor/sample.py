@@ -1,0 +1,112 @@
+"""What is sent to /invocations: a file of the caller's, or a row that the model would expect."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlserver_forest.errors import InvalidEnvironment
+
+CSV = "text/csv"
+JSON = "application/json"
+LINES = frozenset({CSV, "application/jsonlines", "text/libsvm", "text/x-libsvm"})
+TYPES = {
+    ".csv": CSV,
+    ".json": JSON,
+    ".jsonl": "application/jsonlines",
+    ".jsonlines": "application/jsonlines",
+    ".libsvm": "text/libsvm",
+    ".npy": "application/x-npy",
+    ".parquet": "application/x-parquet",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request body and its media type."""
+
+    content_type: str
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        return self.content_type.partition(";")[0].strip().lower()
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether each line is a record, so that records can be put together."""
+        return self.media_type in LINES
+
+    @property
+    def record(self) -> bytes:
+        """The first record, without a newline."""
+        return self.body.splitlines()[0] if self.has_lines else self.body
+
+    def records(self, count: int) -> bytes:
+        """The first record many times, without a newline at the end."""
+        return b"\n".join([self.record] * count)
+
+    def large(self, size: int) -> bytes:
+        """A body of at most ``size`` bytes, and nearly as many."""
+        if self.has_lines:
+            return self.records(size // (len(self.record) + 1))
+        # Between JSON's last bracket and the end there may be any number of spaces.
+        return self.body.ljust(size, b" ")
+
+
+def from_file(path: Path, content_type: str | None) -> Sample:
+    """A file, whose media type its name tells unless it is given.
+
+    Raises:
+        InvalidEnvironment: if neither tells, or the file is empty.
+    """
+    content_type = content_type or TYPES.get(path.suffix.lower())
+    if content_type is None:
+        known = ", ".join(TYPES)
+        raise InvalidEnvironment(
+            f"--body {path}: its name ends with none of {known}; give --content-type"
+        )
+    body = path.read_bytes()
+    if not body.strip():
+        raise InvalidEnvironment(f"--body {path} is empty; expected a request for /invocations")
+    return Sample(content_type, body)
+
+
+def from_settings(model_dir: Path) -> Sample | None:
+    """A CSV row of the features that model-settings.json describes, or None."""
+    try:
+        document = json.loads((model_dir / "model-settings.json").read_text())
+        cells = [cell for tensor in document["inputs"] for cell in _cells(tensor)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Sample(CSV, _row(cells)) if cells else None
+
+
+def _cells(tensor: dict[str, Any]) -> list[str]:
+    """A value for each column of a tensor: 0, or a word that the model knows."""
+    words = (tensor.get("parameters") or {}).get("categories")
+    value = {"BYTES": words[0] if words else "", "BOOL": "true"}.get(tensor["datatype"], "0")
+    return [value] * int(tensor["shape"][1])
+
+
+def from_training_data(path: Path) -> Sample:
+    """The last row of a CSV file (the first may be a header) without the label, which is first.
+
+    Raises:
+        InvalidEnvironment: if there is no row with a feature.
+    """
+    rows = [row for row in csv.reader(path.read_text().splitlines()) if row]
+    if not rows or len(rows[-1]) < 2:
+        raise InvalidEnvironment(
+            f"--data {path} has no row with a label and a feature; expected CSV, label first"
+        )
+    return Sample(CSV, _row(rows[-1][1:]))
+
+
+def _row(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue().encode()

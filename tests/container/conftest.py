@@ -1,0 +1,56 @@
+"""The image, built from this working tree, and what it has trained."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from containers import Container, docker
+from support import IRIS, ROOT, lay_out
+
+
+@pytest.fixture(scope="session")
+def image():
+    """The image, built from this working tree, or the one that IMAGE_UNDER_TEST names."""
+    missing = pytest.fail if os.environ.get("REQUIRE_CONTAINERS") else pytest.skip
+    if not shutil.which("docker"):
+        missing("no docker command on this machine")
+    if docker("info", check=False).returncode:
+        missing("no Docker engine answers on this machine")
+    if given := os.environ.get("IMAGE_UNDER_TEST"):
+        return given
+    base = os.environ.get("BASE_IMAGE")
+    arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
+    tag = "mlserver-forest:under-test"
+    built = docker(
+        "build", "--network=host", *arguments, "-f", "container/Dockerfile", "-t", tag, ".",
+        cwd=ROOT, check=False, env={**os.environ, "DOCKER_BUILDKIT": "0"},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+    return tag
+
+
+@pytest.fixture(scope="session")
+def ml(image, tmp_path_factory):
+    """An /opt/ml tree in which the image has trained on iris; not to be changed."""
+    base = tmp_path_factory.mktemp("opt") / "ml"
+    lay_out(base, {"training": {"iris.csv": IRIS.read_text()}}, {"random_state": "1"})
+    base.chmod(0o755)
+    base.parent.chmod(0o755)
+    done = docker("run", "--rm", "--network=none", "-v", f"{base}:/opt/ml", image, "train")
+    assert re.search(r"^validation:accuracy=0\.9\d+;$", done.stdout, re.MULTILINE)
+    return base
+
+
+@pytest.fixture
+def run():
+    started = []
+
+    def start(*arguments):
+        started.append(Container(*arguments))
+        return started[-1]
+
+    yield start
+    for container in started:
+        container.remove()

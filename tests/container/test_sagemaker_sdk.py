@@ -1,0 +1,146 @@
+"""The SageMaker Python SDK, a client that is not ours, drives the image in its local mode.
+
+It has an environment of its own, for its pins are not ours, kept in ~/.cache; no account, no
+network, and its reports to AWS are turned off.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+from ast import literal_eval
+from pathlib import Path
+
+import pytest
+
+from containers import docker
+from support import IRIS, PAYLOAD, ROOT, clean_environ, free_port
+
+pytestmark = pytest.mark.container
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "mlserver-forest-tests")
+NETWORK = "sagemaker-local"
+NO_TELEMETRY = """SchemaVersion: '1.0'
+SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}
+"""
+
+
+def has_compose():
+    """As the SDK looks for it: the plugin's second version, or else the command of its own."""
+    plugin = docker("compose", "version", check=False)
+    return "v2" in plugin.stdout or shutil.which("docker-compose") is not None
+
+
+def sdk_python(version):
+    """A Python that has a version of the SDK, with what its lock file names."""
+    missing = pytest.fail if os.environ.get("REQUIRE_CONTAINERS") else pytest.skip
+    if not has_compose():
+        missing("neither `docker compose` 2 nor docker-compose: apt-get install docker-compose")
+    lock = HERE / f"sagemaker-sdk-{version}-requirements.lock"
+    wanted = f"{sys.version} {lock.read_text()}"
+    folder = CACHE / f"sagemaker-sdk-{version}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", lock]
+        subprocess.run([python, *install], check=True, timeout=900)
+        (folder / "complete").touch()
+    return python
+
+
+def networks():
+    listed = docker("network", "ls", "--no-trunc", "--quiet", "--filter", f"name=^{NETWORK}$")
+    return set(listed.stdout.split())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the SDK works; the containers and the network that it leaves are removed by id."""
+    before = networks()
+    yield tmp_path
+    label = "com.docker.compose.project.working_dir"
+    listed = docker("ps", "--all", "--format", f'{{{{.ID}}}} {{{{.Label "{label}"}}}}').stdout
+    for line in listed.splitlines():
+        identity, _, place = line.partition(" ")
+        if place and Path(place).is_relative_to(tmp_path):
+            docker("rm", "--force", "--volumes", identity)
+    for identity in networks() - before:
+        docker("network", "rm", identity)
+
+
+def readmes_block(name):
+    """The Python block that follows ``<!-- python: name -->``."""
+    pattern = rf"<!-- python: {name} -->\n```python\n(.+?)\n```"
+    return re.search(pattern, (ROOT / "README.md").read_text(), re.DOTALL)[1]
+
+
+def replaced(text, **values):
+    """The text with another value for each that is named, which it has exactly once."""
+    for before, after in values.values():
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    return text
+
+
+def run(version, script, folder):
+    """What a script prints; nothing of AWS can be reached, and nothing is reported to it."""
+    (folder / "telemetry.yaml").write_text(NO_TELEMETRY)
+    done = subprocess.run(
+        [sdk_python(version), "-"],
+        input=script,
+        cwd=folder,
+        env=clean_environ(
+            HOME=str(folder),
+            AWS_DEFAULT_REGION="eu-west-1",
+            AWS_ACCESS_KEY_ID="none",
+            AWS_SECRET_ACCESS_KEY="none",
+            AWS_ENDPOINT_URL="http://127.0.0.1:9",
+            SAGEMAKER_USER_CONFIG_OVERRIDE=str(folder / "telemetry.yaml"),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert re.search(r"validation:accuracy=0\.9\d+;", done.stdout)
+    return done.stdout.splitlines()
+
+
+def test_the_sdk_trains_deploys_predicts_and_transforms(image, folder):
+    for channel, source in {"training": IRIS, "payload": PAYLOAD}.items():
+        (folder / "sdk" / channel).mkdir(parents=True)
+        shutil.copy(source, folder / "sdk" / channel)
+    script = replaced(
+        readmes_block("sagemaker-sdk"),
+        image=('image = "mlserver-forest"', f"image = {image!r}"),
+        port=('"local_code": True', f'"local_code": True, "serving_port": {free_port()}'),
+    )
+    lines = run(2, script, folder)
+    assert any(line.endswith("[['virginica'], ['setosa']]") for line in lines)
+    (answer,) = [line for line in lines if "'predicted_label'" in line]
+    (prediction,) = literal_eval(answer[answer.index("[") :])
+    assert prediction["predicted_label"] == "virginica"
+    assert sum(prediction["probabilities"]) == pytest.approx(1)
+    transformed = (folder / "sdk" / "transformed" / "payload.csv.out").read_text()
+    assert transformed.split("\n") == [
+        *["setosa"] * 5, *["versicolor"] * 5, *["virginica"] * 5, ""
+    ]  # fmt: skip
+
+
+def test_the_third_versions_trainer_starts_the_image_without_a_command(image, folder):
+    (folder / "sdk" / "training").mkdir(parents=True)
+    shutil.copy(IRIS, folder / "sdk" / "training")
+    block = readmes_block("sagemaker-sdk-3")
+    image_line = ('training_image="mlserver-forest"', f"training_image={image!r}")
+    run(3, replaced(block, image=image_line), folder)
+    names = {path.name for path in (folder / "sdk" / "model").iterdir()}
+    assert names == {"model-settings.json", "forest.safetensors"}
+    with tarfile.open(folder / "sdk" / "compressed_artifacts" / "model.tar.gz") as archive:
+        assert names <= {Path(name).name for name in archive.getnames()}

@@ -1,0 +1,243 @@
+"""``forest doctor`` on model directories: a good server passes, a wrong one fails what is wrong."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlserver_forest.deployment.doctor.rules import RULES
+from mlserver_forest.deployment.doctor.sample import (
+    Sample,
+    from_file,
+    from_settings,
+    from_training_data,
+)
+from mlserver_forest.deployment.doctor.sockets import listening_in
+from mlserver_forest.errors import InvalidEnvironment
+from support import BIN, IRIS, children_of, clean_environ
+
+WRONG = Path(__file__).parent / "wrong_server.py"
+NEEDS_IMAGE = {
+    "train",
+    "train-failure",
+    "multi-model-label",
+    "multi-model-memory",
+    "pipeline-label",
+    "read-only-root",
+    "unprivileged",
+    "no-shared-memory",
+    "serverless",
+}
+NOT_OFFERED = {
+    "execution-parameters",
+    "multi-model-ping",
+    "multi-model-empty",
+    "multi-model-load",
+    "multi-model-twice",
+    "multi-model-invoke",
+    "multi-model-unload",
+    "multi-model-gone",
+}
+
+
+def doctor(*arguments):
+    return subprocess.run(
+        [BIN / "forest", "doctor", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=clean_environ(),
+    )
+
+
+def examined(*arguments):
+    """The exit code, and the checks by verdict, as the JSON document tells them."""
+    done = doctor(*arguments, "--json")
+    assert done.stdout, done.stderr
+    document = json.loads(done.stdout)
+    assert [one["check"] for one in document["checks"]] == list(RULES)
+    verdicts = {one["check"]: one["verdict"] for one in document["checks"]}
+    by_verdict = {
+        verdict: {check for check, found in verdicts.items() if found == verdict}
+        for verdict in ("PASS", "FAIL", "SKIP")
+    }
+    return done.returncode, by_verdict, {one["check"]: one["came"] for one in document["checks"]}
+
+
+def with_fault(fault):
+    return ("--serve-command", f"{sys.executable} {WRONG} '{fault}'")
+
+
+def test_our_server_passes_all_that_needs_no_image(model_dir):
+    before = {path: path.read_bytes() for path in model_dir.iterdir()}
+    code, verdicts, _ = examined(model_dir)
+    assert verdicts["FAIL"] == set()
+    assert verdicts["SKIP"] == NEEDS_IMAGE
+    assert code == 0
+    assert {path: path.read_bytes() for path in model_dir.iterdir()} == before
+
+
+def test_what_a_server_need_not_have_is_no_failure(model_dir):
+    code, verdicts, came = examined(model_dir, *with_fault("none"))
+    assert verdicts["FAIL"] == set()
+    assert verdicts["SKIP"] == NEEDS_IMAGE | NOT_OFFERED
+    assert came["multi-model-ping"] == "not offered: GET /models answers 404"
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "broken"),
+    [
+        ("no type", {"content-type"}),
+        ("no chunks", {"chunked"}),
+        ("500 for garbage", {"garbage"}),
+        ("dies of garbage", {"garbage", "survival", "large-body"}),
+        ("too much", {"execution-parameters"}),
+        ("one line", {"batch-records", "batch-newline"}),
+        ("another port", {"pipeline-range"}),
+        ("dies of SIGTERM", {"sigterm-answer"}),
+        ("writes", {"read-only-model", "no-home"}),
+        (
+            "yes to all",
+            {
+                "content-type", "unknown-route", "unknown-type", "garbage",
+                "execution-parameters", "batch-one-record", "batch-records", "batch-newline",
+                "multi-model-empty", "multi-model-load", "multi-model-twice", "multi-model-gone",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_server_fails_exactly_what_is_wrong_with_it(model_dir, fault, broken):
+    code, verdicts, _ = examined(model_dir, *with_fault(fault))
+    assert verdicts["FAIL"] == broken
+    assert code == 1
+
+
+def test_a_slow_ping_is_told_from_none(model_dir):
+    later = list(RULES)[list(RULES).index("batch-start") :]
+    left_out = [part for rule in later for part in ("--skip", rule)]
+    code, verdicts, came = examined(model_dir, *with_fault("slow ping"), *left_out)
+    assert (code, verdicts["FAIL"]) == (1, {"ping"})
+    assert came["ping"].startswith("200 after 2.")
+
+
+def test_a_server_that_does_not_start_is_asked_nothing(model_dir):
+    code, verdicts, came = examined(model_dir, *with_fault("does not start"))
+    assert code == 1
+    assert verdicts["FAIL"] == {"start"}
+    assert came["start"] == "ended with exit code 1: wrong_server: no model of mine"
+    assert verdicts["SKIP"] == set(RULES) - {"start"}
+
+
+def test_the_table_says_what_came_what_was_expected_and_what_to_do(model_dir):
+    done = doctor(model_dir, *with_fault("500 for garbage"))
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("PASS  ping ") for line in lines)
+    place = lines.index("garbage")
+    assert lines[place + 1 : place + 4] == [
+        "  came      500 text/plain: garbage",
+        f"  expected  {RULES['garbage'].says} [{RULES['garbage'].source}]",
+        "  to do     answer 400 with the reason; 5xx tells clients to try again and alarms to ring",
+    ]
+    assert lines[-1] == f"{model_dir}: 22 passed, 1 failed, 17 skipped"
+
+
+def test_a_check_can_be_left_out(model_dir):
+    code, verdicts, came = examined(model_dir, *with_fault("500 for garbage"), "--skip", "garbage")
+    assert (code, verdicts["FAIL"]) == (0, set())
+    assert came["garbage"] == "left out by --skip"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--body", "row.xml"], "its name ends with none of .csv,"),
+        (["--body", "empty.csv"], "is empty; expected a request"),
+        ([], "describes no inputs, so there is nothing to send; give a request by --body"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_no_verdict(tmp_path, arguments, fault):
+    for name, text in {"row.xml": "<row/>", "empty.csv": "\n", "model/model.bin": ""}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    arguments = [tmp_path / one if "." in one else one for one in arguments]
+    done = doctor(tmp_path / "model", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("forest doctor: could not look: ")
+    assert fault in done.stderr
+
+
+def test_a_foreign_model_is_asked_what_the_caller_gives(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.bin").write_bytes(b"\0")
+    (tmp_path / "row.txt").write_text("1,2\n")
+    options = ["--body", tmp_path / "row.txt", "--content-type", "text/csv"]
+    code, verdicts, _ = examined(tmp_path / "model", *options, *with_fault("none"))
+    assert (code, verdicts["FAIL"]) == (0, set())
+
+
+def test_a_row_of_a_models_own_words_is_made_from_its_settings(tmp_path):
+    inputs = [
+        {"name": "size", "datatype": "FP64", "shape": [-1, 1]},
+        {
+            "name": "town",
+            "datatype": "BYTES",
+            "shape": [-1, 1],
+            "parameters": {"categories": ["Ulm, new", "Bonn"], "codes": "FP64"},
+        },
+        {"name": "sold", "datatype": "BOOL", "shape": [-1, 1], "parameters": {"codes": "FP64"}},
+        {"name": "X", "datatype": "FP32", "shape": [-1, 2]},
+    ]
+    (tmp_path / "model-settings.json").write_text(json.dumps({"inputs": inputs}))
+    assert from_settings(tmp_path) == Sample("text/csv", b'0,"Ulm, new",true,0,0')
+
+
+def test_a_row_of_the_training_data_has_no_label(tmp_path):
+    assert from_training_data(IRIS).body == IRIS.read_text().split()[-1].partition(",")[2].encode()
+    (tmp_path / "labels.csv").write_text("a\nb\n")
+    with pytest.raises(InvalidEnvironment, match="no row with a label and a feature"):
+        from_training_data(tmp_path / "labels.csv")
+
+
+def test_records_are_put_together_by_lines(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"features": [1]}\n{"features": [2]}\n')
+    sample = from_file(tmp_path / "rows.jsonl", None)
+    assert sample.content_type == "application/jsonlines"
+    assert sample.records(2) == b'{"features": [1]}\n{"features": [1]}'
+    assert 80 < len(sample.large(100)) <= 100
+    document = Sample("application/json", b"[[1, 2]]")
+    assert json.loads(document.large(100)) == [[1, 2]]
+    assert len(document.large(100)) == 100
+
+
+def test_listening_sockets_are_read_from_the_kernels_table():
+    """Connections are none, nor is the name server that Docker puts into a container."""
+    table = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
+   0: 00000000:4E20 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 701 1
+   1: 0B00007F:A0B1 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 702 1
+   2: 0100007F:4E20 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 703 1
+"""
+    assert listening_in(table) == {"701": 20000}
+
+
+def test_a_doctor_that_is_stopped_leaves_nothing_running(model_dir, tmp_path):
+    """SIGTERM, as from a CI job that is cancelled."""
+    with subprocess.Popen(
+        [BIN / "forest", "doctor", model_dir, *with_fault("none")],
+        env=clean_environ(TMPDIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr.readline() == "looking at real-time hosting\n"
+        while not (servers := children_of(process.pid)):
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 143
+    assert not any(Path(f"/proc/{server}").exists() for server in servers)
+    assert list(tmp_path.iterdir()) == []
