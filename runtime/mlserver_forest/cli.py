@@ -1,11 +1,15 @@
 """The command ``forest``: what a person calls."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 _COMMANDS = {
+    "delete": "mlserver_forest.deployment.cli.delete:delete",
+    "deploy": "mlserver_forest.deployment.cli.deploy:deploy",
+    "fit": "mlserver_forest.deployment.cli.fit:fit",
     "hyperparameters": "mlserver_forest.training.hyperparameters.cli:hyperparameters",
     "pack": "mlserver_forest.packing.cli:pack",
     "quickstart": "mlserver_forest.quickstart:quickstart",
@@ -27,7 +31,16 @@ class _LazyGroup(click.Group):
         return getattr(importlib.import_module(module), attribute)
 
 
+def _check_hyperparameters(raw: Mapping[str, str]) -> None:
+    """What ``fit`` and ``tune`` ask before they ask AWS: deployment knows no training."""
+    from mlserver_forest.training.hyperparameters import parse
+
+    parse(raw)
+
+
 @click.command(cls=_LazyGroup)
 @click.version_option(package_name="mlserver-forest")
-def forest() -> None:
+@click.pass_context
+def forest(context: click.Context) -> None:
     """Train tree ensembles and serve them on SageMaker's contract and the V2 protocol."""
+    context.obj = _check_hyperparameters
