@@ -11,10 +11,19 @@ _COMMANDS = {
     "deploy": "mlserver_forest.deployment.cli.deploy:deploy",
     "fit": "mlserver_forest.deployment.cli.fit:fit",
     "hyperparameters": "mlserver_forest.training.hyperparameters.cli:hyperparameters",
+    "invoke": "mlserver_forest.deployment.cli.invoke:invoke",
+    "list": "mlserver_forest.deployment.cli.listing:list_",
+    "logs": "mlserver_forest.deployment.cli.status:logs",
     "pack": "mlserver_forest.packing.cli:pack",
+    "push": "mlserver_forest.deployment.cli.push:push",
     "quickstart": "mlserver_forest.quickstart:quickstart",
+    "rollback": "mlserver_forest.deployment.cli.rollback:rollback",
     "serve": "mlserver_forest.serving.cli:serve",
+    "status": "mlserver_forest.deployment.cli.status:status",
+    "stop": "mlserver_forest.deployment.cli.rollback:stop",
     "train": "mlserver_forest.training.cli:train",
+    "transform": "mlserver_forest.deployment.cli.transform:transform",
+    "tune": "mlserver_forest.deployment.cli.tune:tune",
 }
 
 

@@ -7,6 +7,7 @@ from mlserver_forest.deployment import following
 from mlserver_forest.deployment.client import Aws
 from mlserver_forest.deployment.executing import Executor
 from mlserver_forest.deployment.following import ENDPOINT
+from mlserver_forest.deployment.planning import rollback
 from mlserver_forest.deployment.planning.calls import Call, Step
 from mlserver_forest.deployment.planning.deploy import (
     Deploy,
@@ -16,6 +17,7 @@ from mlserver_forest.deployment.planning.deploy import (
     model_step,
     upload_plan,
 )
+from mlserver_forest.deployment.planning.hosting import Traffic
 from mlserver_forest.deployment.planning.place import OURS, PREVIOUS
 from mlserver_forest.deployment.starting import tags_of
 from mlserver_forest.errors import DeploymentError
@@ -84,6 +86,27 @@ def update(aws: Aws, call: Call, found: dict[str, Any]) -> None:
     previous = [{"Key": PREVIOUS, "Value": found["EndpointConfigName"]}]
     request = {"ResourceArn": found["EndpointArn"], "Tags": previous}
     aws.call("sagemaker", "AddTags", request)
+
+
+def find_previous(aws: Aws, endpoint: str) -> tuple[dict[str, Any], str, Call]:
+    """The endpoint, the configuration that its last update replaced, and the call to go back.
+
+    Raises:
+        DeploymentError: if there is no such endpoint or configuration.
+    """
+    found = aws.find(ENDPOINT.look_up(endpoint))
+    if found is None:
+        raise DeploymentError(f"there is no endpoint {endpoint} in {aws.region}; see forest list")
+    _check_state(found)
+    name = tags_of(aws, found["EndpointArn"]).get(PREVIOUS, "")
+    if not name or name == found["EndpointConfigName"]:
+        raise DeploymentError(f"endpoint {endpoint} has no configuration before its present one")
+    request = {"EndpointConfigName": name}
+    configuration = aws.find(Call("sagemaker", "DescribeEndpointConfig", request))
+    if configuration is None:
+        raise DeploymentError(f"configuration {name}, to go back to, was deleted")
+    is_serverless = "ServerlessConfig" in configuration["ProductionVariants"][0]
+    return found, name, rollback.plan(endpoint, name, Traffic(), is_serverless=is_serverless)
 
 
 def _create_or_update(executor: Executor, step: Step, found: dict[str, Any] | None) -> None:

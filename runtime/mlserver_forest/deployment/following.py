@@ -1,7 +1,7 @@
 """Waiting for a job or an endpoint: its states, metrics and log lines as they come."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,3 +205,17 @@ def _metrics(found: Mapping[str, Any]) -> list[str]:
 
 def _counted(counters: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counters.items() if count) or "none yet"
+
+
+def find_any(aws: Aws, kinds: Sequence[Kind], name: str) -> tuple[Kind, dict[str, Any]]:
+    """What has that name, and its description.
+
+    Raises:
+        DeploymentError: if nothing has.
+    """
+    for kind in kinds:
+        found = aws.find(kind.look_up(name))
+        if found:
+            return kind, found
+    nouns = ", no ".join(kind.noun for kind in kinds)
+    raise DeploymentError(f"there is no {nouns} {name} in {aws.region}; forest list shows what is")

@@ -78,7 +78,9 @@ def upload_plan(deploy: Deploy) -> Plan:
     files = deploy.artifact.files
     kms_key = deploy.shared.kms_key
     uploads = (upload_step(deploy.place.bucket, key, file, kms_key) for key, file in files)
-    return (*bucket_steps(deploy.place), *uploads)
+    # A model that is in S3 already, and an endpoint that writes nothing, need no bucket of ours.
+    needed = files or deploy.asynchronous or deploy.capture
+    return (*(bucket_steps(deploy.place) if needed else ()), *uploads)
 
 
 def model_step(deploy: Deploy) -> Step:

@@ -1,7 +1,7 @@
 """``forest tune``: training jobs over declared ranges."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,12 +115,11 @@ def job_request(tune: Tune) -> dict[str, Any]:
     }
 
 
-def samples_of(tune: Tune) -> list[dict[str, str]]:
+def samples_of(ranges: Sequence[Range], fixed: Mapping[str, str]) -> list[dict[str, str]]:
     """Hyperparameters at the ranges' ends and at each choice: what can be checked beforehand."""
-    longest = max(len(one.words) for one in tune.ranges)
-    fixed = dict(tune.fit.hyperparameters)
+    longest = max((len(one.words) for one in ranges), default=0)
     return [
-        fixed | {one.name: one.words[min(i, len(one.words) - 1)] for one in tune.ranges}
+        {**fixed, **{one.name: one.words[min(i, len(one.words) - 1)] for one in ranges}}
         for i in range(longest)
     ]
 
