@@ -9,6 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004  # botocore's
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
@@ -171,7 +172,7 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
         return DeploymentError(f"{said}; log in again by aws sso login")
     if isinstance(error, NoRegionError):
         return DeploymentError(_no_region())
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | ConnectionError):
         return Refused(
             f"{service} {operation}: {said}; check the network and the region, and run the "
             "same command again",

@@ -10,8 +10,8 @@ import click
 
 from mlserver_forest.deployment.cli.infrastructure import pairs, place_of, shared_of
 from mlserver_forest.deployment.cli.session import Session
-from mlserver_forest.deployment.planning.fit import Fit, Input, Machines
-from mlserver_forest.deployment.planning.place import split_uri
+from mlserver_forest.deployment.planning.fit import Fit, Input, Machines, stopping
+from mlserver_forest.deployment.planning.place import checked_name, split_uri
 from mlserver_forest.errors import DeploymentError
 
 # Raises ForestError; the top layer hands it in, since training is none of our business.
@@ -62,6 +62,10 @@ def fit_of(session: Session, options: dict[str, Any], check: Check | None) -> Fi
     hyperparameters = pairs("-p", options.pop("hyperparameters"))
     if check:
         check(dict(hyperparameters))
+    machines = _machines(options)
+    stopping(machines)
+    if options["name"]:
+        checked_name(options["name"])
     inputs = inputs_of(options)
     place = place_of(session, options.pop("bucket"))
     shared = shared_of(session, place, options)
@@ -72,7 +76,7 @@ def fit_of(session: Session, options: dict[str, Any], check: Check | None) -> Fi
         inputs=inputs,
         hyperparameters=hyperparameters,
         metrics=metric_definitions(),
-        machines=_machines(options),
+        machines=machines,
         distribution="ShardedByS3Key" if sharded else "FullyReplicated",
         **{name: options.pop(name) for name in _REST},
     )

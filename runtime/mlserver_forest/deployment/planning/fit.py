@@ -9,6 +9,7 @@ from mlserver_forest.deployment.planning.place import (
     Place,
     Shared,
     bucket_steps,
+    checked_name,
     digest_of,
     name_from,
     tags_of,
@@ -92,6 +93,7 @@ def job_request(fit: Fit) -> dict[str, Any]:
     name = fit.name or name_from(_topic(fit), digest, longest=60)
     if fit.attempt > 1:
         name = f"{name}-{fit.attempt}"
+    checked_name(name)
     if fit.machines.spot or fit.checkpoints:
         body["CheckpointConfig"] = {"S3Uri": fit.checkpoints or _checkpoints(fit, digest)}
     return {
@@ -115,7 +117,7 @@ def definition(fit: Fit) -> dict[str, Any]:
         InputDataConfig=[channel(one, fit) for one in fit.inputs],
         OutputDataConfig=given(S3OutputPath=output, KmsKeyId=fit.shared.kms_key),
         ResourceConfig=_resources(fit),
-        StoppingCondition=_stopping(fit.machines),
+        StoppingCondition=stopping(fit.machines),
         EnableManagedSpotTraining=fit.machines.spot or None,
         EnableNetworkIsolation=fit.shared.isolated or None,
         VpcConfig=fit.shared.vpc(),
@@ -139,6 +141,25 @@ def channel(one: Input, fit: Fit) -> dict[str, Any]:
     )
 
 
+def stopping(machines: Machines) -> dict[str, Any]:
+    """With spot, MaxWaitTimeInSeconds is needed and at least the run (CreateTrainingJob).
+
+    Raises:
+        DeploymentError: if it is not.
+    """
+    if not machines.spot:
+        if machines.max_wait:
+            raise DeploymentError("--max-wait is for spot instances; add --spot or leave it out")
+        return {"MaxRuntimeInSeconds": machines.max_run}
+    wait = machines.max_wait or 2 * machines.max_run
+    if wait < machines.max_run:
+        raise DeploymentError(
+            f"--max-wait is {wait} s, less than --max-run, {machines.max_run} s; "
+            "it counts waiting for spot instances and running together"
+        )
+    return {"MaxRuntimeInSeconds": machines.max_run, "MaxWaitTimeInSeconds": wait}
+
+
 def _below(one: Input) -> tuple[str, ...]:
     return ("data", one.channel, together(one.files))
 
@@ -159,18 +180,3 @@ def _resources(fit: Fit) -> dict[str, Any]:
         VolumeSizeInGB=fit.machines.volume_gb,
         VolumeKmsKeyId=fit.shared.kms_key,
     )
-
-
-def _stopping(machines: Machines) -> dict[str, Any]:
-    """With spot, MaxWaitTimeInSeconds is needed and at least the run (CreateTrainingJob)."""
-    if not machines.spot:
-        if machines.max_wait:
-            raise DeploymentError("--max-wait is for spot instances; add --spot or leave it out")
-        return {"MaxRuntimeInSeconds": machines.max_run}
-    wait = machines.max_wait or 2 * machines.max_run
-    if wait < machines.max_run:
-        raise DeploymentError(
-            f"--max-wait is {wait} s, less than --max-run, {machines.max_run} s; "
-            "it counts waiting for spot instances and running together"
-        )
-    return {"MaxRuntimeInSeconds": machines.max_run, "MaxWaitTimeInSeconds": wait}

@@ -9,6 +9,7 @@ from mlserver_forest.deployment.planning.place import (
     Place,
     Shared,
     bucket_steps,
+    checked_name,
     digest_of,
     name_from,
     tags_of,
@@ -110,6 +111,7 @@ def job_request(transform: Transform) -> dict[str, Any]:
     name = transform.name or name_from("transform", digest_of(body), longest=60)
     if transform.attempt > 1:
         name = f"{name}-{transform.attempt}"
+    checked_name(name)
     output = transform.output or transform.place.uri("transforms", name)
     # The result's place tells the job's name, unless it was chosen.
     where = {"TransformOutput": _output(batch, output, transform.shared.kms_key)}
