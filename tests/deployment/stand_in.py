@@ -7,6 +7,7 @@ codes, any number of times, and connections that are cut while a body is on its 
 """
 
 import contextlib
+import http.client
 import json
 import re
 import threading
@@ -161,10 +162,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {k: v for k, v in headers.items() if k.lower() != "transfer-encoding"}
         headers["Content-Length"] = str(len(body))
         headers.pop("Expect", None)
-        url = self.stand_in.moto + (path or self.path)
-        with httpx.Client(timeout=30) as client:
-            found = client.request(method or self.command, url, content=body, headers=headers)
-        return found.status_code, dict(found.headers), found.content
+        host = self.stand_in.moto.removeprefix("http://")
+        connection = http.client.HTTPConnection(host, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method or self.command, path or self.path, body, headers)
+            found = connection.getresponse()
+            return found.status, {k.lower(): v for k, v in found.getheaders()}, found.read()
 
     def _answer(self, operation, body):
         if "/async-invocations" in operation:

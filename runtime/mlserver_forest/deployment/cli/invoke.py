@@ -50,7 +50,7 @@ def _at_once(session: Session, wanted: Invoke, file: str) -> bytes | None:
     if file.startswith("s3://"):
         raise DeploymentError(f"{file}: an S3 URI is for --async alone; expected a local file")
     if session.dry_run:
-        session.show([plan(wanted)], body_from=file)
+        session.show([Step(plan(wanted), file=file)])
         return None
     from mlserver_forest.deployment.invoking import invoke as ask
 
