@@ -80,6 +80,8 @@ class StandIn:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
     stand_in = None
 
     def log_message(self, *args):
@@ -186,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         """moto's answer with what the proxy knows better."""
         if self.stand_in.registry and "Repositor" in operation:
             return answer.replace(_ECR.encode(), self.stand_in.registry.encode())
-        if operation == "CreateTransformJob":
+        if operation == "CreateTransformJob" and self.stand_in.serve:
             self._transform(request)
         if not operation.startswith("Describe"):
             return answer
@@ -229,8 +231,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _invoke(self, body):
         """The real serve answers; its errors become SageMaker's ModelError (424)."""
-        names = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
-        headers = {name: self.headers[name] for name in names if name in self.headers}
+        attributes = "x-amzn-sagemaker-custom-attributes"
+        headers = {attributes: self.headers[attributes]} if attributes in self.headers else {}
+        for name in ("content-type", "accept"):
+            # The asynchronous call has names of its own.
+            value = self.headers.get(f"x-amzn-sagemaker-{name}") or self.headers.get(name)
+            headers |= {name: value} if value else {}
         found = httpx.post(f"{self.stand_in.serve}/invocations", content=body, headers=headers)
         if found.status_code == 200:
             return 200, dict(found.headers), found.content

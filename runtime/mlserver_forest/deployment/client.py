@@ -139,7 +139,9 @@ def region_of(region: str | None, profile: str | None) -> str:
 
 def _words(error: ClientError) -> tuple[str, str]:
     said = error.response.get("Error", {})
-    return str(said.get("Code", "unknown")), str(said.get("Message", ""))
+    # InvokeEndpoint's ModelError tells what the container answered.
+    message = error.response.get("OriginalMessage") or said.get("Message", "")
+    return str(said.get("Code", "unknown")), str(message)
 
 
 def _status(error: ClientError) -> int:

@@ -169,6 +169,8 @@ def _advice(service: str, operation: str, subject: str, code: str, message: str)
         )
     if code in _THROTTLED:
         return "AWS asks to call more slowly: wait a minute and run the same command again"
+    if code == "ModelError":
+        return f"the container said so: mend the question, or see forest logs {subject}"
     if is_taken(code, message):
         return "the name is taken or busy: choose another name, or look at it with forest status"
     if is_missing(code, message):

@@ -61,6 +61,7 @@ def _at_once(session: Session, wanted: Invoke, file: str) -> bytes | None:
 def _asynchronously(
     session: Session, wanted: Invoke, file: str, options: dict[str, Any]
 ) -> bytes | None:
+    plan_asynchronous(wanted, "")
     uri, steps = _input(session, file, options["bucket"])
     if session.dry_run:
         session.show([*steps, plan_asynchronous(wanted, uri)])
