@@ -11,6 +11,7 @@ import http.client
 import json
 import re
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +35,9 @@ class Fault:
     cut_after: int = -1
     # Whether AWS does what was asked, and only the answer is lost.
     is_done: bool = False
+    # Seconds before the answer, and bytes of it before the connection is cut.
+    delay: float = 0
+    cut_answer: int = -1
 
 
 @dataclass
@@ -96,14 +100,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut(fault)
             return
         body = self._body()
-        if fault and not fault.is_done:
+        if fault and fault.status:
             self._fail(fault)
             return
+        time.sleep(fault.delay if fault else 0)
         status, headers, answer = self._answer(operation, body)
-        if fault:
+        if fault and fault.is_done:
             self._hang_up()
             return
-        self._reply(status, headers, answer)
+        self._reply(status, headers, answer, fault.cut_answer if fault else -1)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _any  # noqa: N815  # http.server's names
 
@@ -148,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers, body = {"Content-Type": "text/xml"}, text.encode()
         self._reply(fault.status, headers, b"" if self.command == "HEAD" else body)
 
-    def _reply(self, status, headers, body):
+    def _reply(self, status, headers, body, cut=-1):
         self.send_response(status)
         for name, value in headers.items():
             if name.lower() not in _HOP:
@@ -157,7 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", length or str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body if cut < 0 else body[:cut])
+        if cut >= 0:
+            self.wfile.flush()
+            self._hang_up()
 
     def _moto(self, method=None, path=None, body=b"", headers=None):
         headers = dict(self.headers) if headers is None else headers

@@ -163,7 +163,7 @@ def test_tune_follows_to_the_best_job(account):
     done = account.forest(*TUNE, "-r", "max_depth=3:12")
     assert done.code == 0, done.err
     assert done.out == "best job: best-1 -p max_depth=7\nvalidation:log_loss=0.125\n"
-    account.stand_in.states["DescribeHyperParameterTuningJob"] = [{}, {}, best]
+    account.stand_in.states["DescribeHyperParameterTuningJob"] = [{}, best]
     assert account.forest(*TUNE, "-r", "max_depth=3:12").code == 0
     assert account.stand_in.count("CreateHyperParameterTuningJob") == 1
 
@@ -218,3 +218,17 @@ def test_from_a_csv_to_an_endpoint_a_batch_and_a_clean_account(account, iris_ser
     left = account.forest("list", "--json").json["found"]
     assert {one["kind"] for one in left} == {"training job", "transform job"}
     assert {one["cost"] for one in left} == {"nothing any more"}
+
+
+def test_an_answer_cut_in_the_middle_is_an_error(endpoint):
+    """Not half an answer."""
+    endpoint.stand_in.fail("invocations", cut_answer=9)
+    done = endpoint.forest("invoke", "forest", PAYLOAD)
+    assert (done.code, done.out) == (1, "")
+    assert "run the same command again" in done.err.splitlines()[-1]
+
+
+def test_an_answer_that_cannot_be_written_is_an_error(endpoint, tmp_path):
+    done = endpoint.forest("invoke", "forest", PAYLOAD, "--out", tmp_path / "no" / "folder")
+    assert done.code == 1
+    assert "No such file or directory" in done.err

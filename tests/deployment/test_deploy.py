@@ -185,6 +185,26 @@ def test_autoscaling_comes_and_goes_with_the_endpoint(account):
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
+def test_another_instance_type_takes_autoscaling_off(account):
+    """AWS refuses the update otherwise; with --autoscale it is put back afterwards."""
+    account.forest("deploy", MODEL, *ROLE, "--autoscale", "1:4")
+    words = ("deploy", MODEL, *ROLE, "--instance-type", "ml.c5.large", "--yes")
+    done = account.forest(*words)
+    assert done.code == 0, done.err
+    assert "took autoscaling off forest, whose instance type changes" in done.err
+    assert account.forest("status", "forest", "--json").json["autoscaling"] == ""
+    account.forest("deploy", MODEL, *ROLE, "--autoscale", "2:3", "--yes")
+    assert account.forest("status", "forest", "--json").json["autoscaling"] == "2 to 3 instances"
+
+
+def test_a_bucket_of_another_account_is_not_used(account):
+    """The default bucket's name can be taken by anybody."""
+    account.stand_in.fail("HEAD /sagemaker", times=9, status=403)
+    done = account.forest("deploy", MODEL, *ROLE, "--capture")
+    assert done.code == 1
+    assert "the bucket is another account's" in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "cost"),
     [

@@ -122,3 +122,17 @@ def test_a_permission_that_is_missing_is_named(account, large):
     done = account.forest(*fit(large))
     assert done.code == 1
     assert f"ask for the permission s3:PutObject on s3://{BUCKET}/mlserver-forest" in done.err
+
+
+def test_ctrl_c_in_an_upload_says_what_is_kept(account, large):
+    account.stand_in.fail(r"PUT .*partNumber=5", delay=1)
+    process = account.start(*fit(large))
+    while account.stand_in.count("partNumber=5") == 0:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    said = err.decode()
+    assert "interrupted; a part of the 41,943,040 bytes is kept in S3" in said
+    assert "what exists now because of this command:" in said
+    assert len(unfinished(account)) == 1

@@ -11,6 +11,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,  # noqa: A004  # botocore's
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -26,6 +27,7 @@ from mlserver_forest.errors import DeploymentError
 # An invocation may take 60 s; clients should wait a little longer.
 _READ_TIMEOUT = 70
 _CONNECT_TIMEOUT = 10
+_BLOCK = 1 << 20
 
 
 class Refused(DeploymentError):
@@ -108,6 +110,13 @@ class Aws:
         except BotoCoreError as error:
             raise _explained(call.service, call.operation, error) from error
 
+    def blocks(self, call: Call, answer: dict[str, Any]) -> Iterator[bytes]:
+        """An answer's body, which may be cut while it comes."""
+        try:
+            yield from answer["Body"].iter_chunks(_BLOCK)
+        except BotoCoreError as error:
+            raise _explained(call.service, call.operation, error) from error
+
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
@@ -174,7 +183,7 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
         return DeploymentError(f"{said}; log in again by aws sso login")
     if isinstance(error, NoRegionError):
         return DeploymentError(_no_region())
-    if isinstance(error, HTTPClientError | ConnectionError):
+    if isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError):
         return Refused(
             f"{service} {operation}: {said}; check the network and the region, and run the "
             "same command again",

@@ -1,6 +1,7 @@
 """An endpoint, created or updated in place, with the configuration before it remembered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mlserver_forest.deployment import following
@@ -9,6 +10,7 @@ from mlserver_forest.deployment.executing import Executor
 from mlserver_forest.deployment.following import ENDPOINT
 from mlserver_forest.deployment.planning import rollback
 from mlserver_forest.deployment.planning.calls import Call, Step
+from mlserver_forest.deployment.planning.delete import deregister, look_up_scaling
 from mlserver_forest.deployment.planning.deploy import (
     Deploy,
     autoscaling_steps,
@@ -80,9 +82,9 @@ def settled(aws: Aws, endpoint: str, configuration: str, say: Say, poll: float) 
     return found
 
 
-def update(aws: Aws, call: Call, found: dict[str, Any]) -> None:
+def update(aws: Aws, call: Call, found: dict[str, Any], say: Say) -> None:
     """UpdateEndpoint, and the configuration before written down for ``rollback``."""
-    aws.do(call)
+    aws.do(_with_scaling(aws, call, found, say))
     previous = [{"Key": PREVIOUS, "Value": found["EndpointConfigName"]}]
     request = {"ResourceArn": found["EndpointArn"], "Tags": previous}
     aws.call("sagemaker", "AddTags", request)
@@ -113,7 +115,29 @@ def _create_or_update(executor: Executor, step: Step, found: dict[str, Any] | No
     if found is None:
         executor.run((step,))
     elif step.otherwise:
-        update(executor.aws, step.otherwise, found)
+        update(executor.aws, step.otherwise, found, executor.say)
+
+
+def _with_scaling(aws: Aws, call: Call, found: dict[str, Any], say: Say) -> Call:
+    """A scaled endpoint keeps its number of instances; AWS refuses another type of them
+    while it is scaled (the guide on autoscaling of endpoints).
+    """
+    name = found["EndpointName"]
+    if not any(aws.pages(look_up_scaling(name), "ScalableTargets")):
+        return call
+    before, after = found["EndpointConfigName"], call.request["EndpointConfigName"]
+    if _instance_type(aws, before) == _instance_type(aws, after):
+        return replace(call, request={**call.request, "RetainAllVariantProperties": True})
+    aws.do(deregister(name))
+    say(f"took autoscaling off {name}, whose instance type changes; --autoscale puts it back")
+    request = {k: v for k, v in call.request.items() if k != "RetainAllVariantProperties"}
+    return replace(call, request=request)
+
+
+def _instance_type(aws: Aws, configuration: str) -> str:
+    request = {"EndpointConfigName": configuration}
+    (variant,) = aws.call("sagemaker", "DescribeEndpointConfig", request)["ProductionVariants"]
+    return str(variant.get("InstanceType", "serverless"))
 
 
 def _check_state(found: dict[str, Any]) -> None:

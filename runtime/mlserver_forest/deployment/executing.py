@@ -27,7 +27,7 @@ class Executor:
 
     def __init__(self, aws: Aws, say: Say, bar: Bar) -> None:
         self.aws = aws
-        self._say = say
+        self.say = say
         self._bar = bar
         self._made: list[Step] = []
 
@@ -48,10 +48,11 @@ class Executor:
         """Adds to an error what was made before it."""
         try:
             yield
-        except DeploymentError as error:
+        except (DeploymentError, KeyboardInterrupt) as error:
             if not self._made:
                 raise
-            raise DeploymentError(f"{error}\n{what_exists(self._made)}") from error
+            reason = str(error) or "interrupted"
+            raise DeploymentError(f"{reason}\n{what_exists(self._made)}") from error
 
     def _run(self, step: Step) -> dict[str, Any]:
         if step.file:
@@ -61,7 +62,7 @@ class Executor:
             return self._make(step)
         if step.otherwise is not None:
             return self.aws.do(step.otherwise)
-        self._say(f"found {step.makes}")
+        self.say(f"found {step.makes}")
         return found
 
     def _make(self, step: Step) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class Executor:
             answer = found
         if step.makes:
             self._made.append(step)
-            self._say(f"made {step.makes}")
+            self.say(f"made {step.makes}")
         return answer
 
     def _upload(self, step: Step) -> dict[str, Any]:
@@ -83,13 +84,13 @@ class Executor:
         size = path.stat().st_size
         found = self.aws.find(step.unless) if step.unless else None
         if found and is_there(found, size, step.call.request["Metadata"][CHECKSUM]):
-            self._say(f"found {step.makes}")
+            self.say(f"found {step.makes}")
             return found
         with self._bar(path.name, size) as bar:
             count: Progress = bar.update
             upload(self.aws, dict(step.call.request), path, count)
         self._made.append(step)
-        self._say(f"uploaded {step.makes}")
+        self.say(f"uploaded {step.makes}")
         return {}
 
 

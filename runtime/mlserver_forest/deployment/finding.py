@@ -30,7 +30,7 @@ def place_in(region: str, bucket: str) -> Place:
 
 def default_place(region: str, account: str) -> Place:
     """The name that SageMaker's SDK uses, and that its managed policies allow."""
-    return Place(region, f"sagemaker-{region}-{account}")
+    return Place(region, f"sagemaker-{region}-{account}", account=account)
 
 
 def find_role(aws: Aws, role: str) -> str:

@@ -15,15 +15,15 @@ from mlserver_forest.errors import DeploymentError
 Say = Callable[[str], None]
 
 
-def invoke(aws: Aws, wanted: Invoke, body: bytes) -> tuple[bytes, str]:
-    """The answer's bytes and media type.
+def invoke(aws: Aws, wanted: Invoke, body: bytes) -> bytes:
+    """The answer, as it comes.
 
     Raises:
         DeploymentError: with the container's own message, where it gave one.
     """
     call = plan(wanted)
     answer = aws.call(call.service, call.operation, {**call.request, "Body": body})
-    return answer["Body"].read(), str(answer.get("ContentType", ""))
+    return b"".join(aws.blocks(call, answer))
 
 
 def invoke_asynchronously(
@@ -60,8 +60,9 @@ def _await(aws: Aws, output: str, failure: str, poll: float, most: float) -> byt
 
 def _object(aws: Aws, uri: str) -> bytes | None:
     bucket, key = split_uri(uri)
-    found = aws.find(Call("s3", "GetObject", {"Bucket": bucket, "Key": key}))
-    return None if found is None else bytes(found["Body"].read())
+    call = Call("s3", "GetObject", {"Bucket": bucket, "Key": key})
+    found = aws.find(call)
+    return None if found is None else b"".join(aws.blocks(call, found))
 
 
 def download(aws: Aws, uri: str, directory: Path, bar: Callable[[str, int], Any]) -> list[Path]:
@@ -91,7 +92,8 @@ def _download_one(aws: Aws, where: dict[str, str], target: Path, progress: Any) 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            for block in aws.call("s3", "GetObject", where)["Body"].iter_chunks(1 << 20):
+            call = Call("s3", "GetObject", where)
+            for block in aws.blocks(call, aws.do(call)):
                 file.write(block)
                 progress.update(len(block))
         part.replace(target)

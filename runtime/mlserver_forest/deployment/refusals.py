@@ -4,71 +4,85 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_EXPIRED = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-)
-_UNKNOWN = frozenset(
-    {
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "InvalidSignatureException",
-        "AuthFailure",
-        "InvalidToken",
-    }
-)
-_DENIED = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "403",
-        "NotAuthorized",
-        "AccessDeniedByException",
-    }
-)
-_QUOTA = frozenset(
-    {"ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"}
-)
-_TAKEN = frozenset(
-    {
-        "ResourceInUse",
-        "ResourceInUseException",
-        "BucketAlreadyExists",
-        "BucketAlreadyOwnedByYou",
-        "RepositoryAlreadyExistsException",
-        "ImageTagAlreadyExistsException",
-    }
-)
-_THROTTLED = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "429",
-    }
-)
-_MISSING = frozenset(
-    {
-        "404",
-        "NoSuchKey",
-        "NoSuchBucket",
-        "NoSuchUpload",
-        "NoSuchEntity",
-        "NotFound",
-        "ResourceNotFound",
-        "ResourceNotFoundException",
-        "RepositoryNotFoundException",
-        "ImageNotFoundException",
-        "ObjectNotFoundException",
-    }
-)
+# What AWS's services call the same thing.
+_CODES = {
+    "expired": frozenset(
+        {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+    ),
+    "unknown": frozenset(
+        {
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "AuthFailure",
+            "InvalidToken",
+        }
+    ),
+    "denied": frozenset(
+        {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "403"}
+    ),
+    "quota": frozenset(
+        {"ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"}
+    ),
+    "taken": frozenset(
+        {
+            "ResourceInUse",
+            "ResourceInUseException",
+            "BucketAlreadyExists",
+            "BucketAlreadyOwnedByYou",
+            "RepositoryAlreadyExistsException",
+            "ImageTagAlreadyExistsException",
+        }
+    ),
+    "throttled": frozenset(
+        {
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "429",
+        }
+    ),
+    "missing": frozenset(
+        {
+            "404",
+            "NoSuchKey",
+            "NoSuchBucket",
+            "NoSuchUpload",
+            "NoSuchEntity",
+            "NotFound",
+            "ResourceNotFound",
+            "ResourceNotFoundException",
+            "RepositoryNotFoundException",
+            "ImageNotFoundException",
+            "ObjectNotFoundException",
+        }
+    ),
+    "model": frozenset({"ModelError"}),
+    "fault": frozenset({"InternalFailure", "InternalError", "ServiceUnavailable", "500", "503"}),
+}
+_ADVICE = {
+    "expired": "the credentials have expired: log in again (aws sso login, or new keys)",
+    "unknown": "AWS does not know these credentials: check the keys, the profile and the clock",
+    "denied": "ask for the permission {action} on {subject} (IAM policy of these credentials)",
+    "bucket": "the bucket is another account's, or the permission s3:ListBucket on it is missing",
+    "quota": (
+        "the account's quota is used up: ask for more in Service Quotas (Amazon SageMaker), "
+        "choose another --instance-type, or delete what is not needed (forest list)"
+    ),
+    "taken": "the name is taken or busy: choose another name, or look at it with forest status",
+    "throttled": "AWS asks to call more slowly: wait a minute and run the same command again",
+    "missing": ("there is no such thing in this account and region: check --region and --profile"),
+    "model": "the container said so: mend the question, or see forest logs {subject}",
+    "fault": "the fault is at AWS: run the same command again",
+    "other": "change what it names and run the same command again",
+}
 # SageMaker says "not found" in words (ValidationException).
 _MISSING_WORDS = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
@@ -93,7 +107,7 @@ _SUBJECTS = (
 )
 _ACTIONS = {
     "s3:PutObject": "s3:PutObject",
-    "s3:HeadObject": "s3:GetObject",
+    "s3:HeadObject": "s3:GetObject (with s3:ListBucket)",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:CreateMultipartUpload": "s3:PutObject",
@@ -107,17 +121,29 @@ _ACTIONS = {
 
 
 def is_missing(code: str, message: str) -> bool:
-    return code in _MISSING or (
-        code == "ValidationException" and bool(_MISSING_WORDS.search(message))
-    )
+    return kind_of(code, message) == "missing"
 
 
 def is_taken(code: str, message: str) -> bool:
-    return code in _TAKEN or (code == "ValidationException" and bool(_TAKEN_WORDS.search(message)))
+    return kind_of(code, message) == "taken"
 
 
 def is_passing(code: str, status: int) -> bool:
-    return code in _THROTTLED or status >= 500
+    return code in _CODES["throttled"] or status >= 500
+
+
+def kind_of(code: str, message: str) -> str:
+    """One of the keys of _ADVICE, by the code or, where that says nothing, by the words."""
+    for kind, codes in _CODES.items():
+        if code in codes:
+            return kind
+    if "not authorized" in message.lower():
+        return "denied"
+    if code == "ValidationException":
+        for kind, words in (("taken", _TAKEN_WORDS), ("missing", _MISSING_WORDS)):
+            if words.search(message):
+                return kind
+    return "other"
 
 
 def explain(
@@ -133,7 +159,10 @@ def explain(
     asked = f"{service} {operation}{f' of {subject}' if subject else ''}"
     said = " ".join(f"{code}: {message}".split())
     often = f" after {tries} tries" if tries > 1 else ""
-    advice = _advice(service, operation, subject, code, message)
+    kind = kind_of(code, message)
+    if kind == "denied" and operation == "HeadBucket":
+        kind = "bucket"
+    advice = _ADVICE[kind].format(action=action_of(service, operation), subject=subject or "*")
     return f"{asked} was refused{often} ({said}); {advice}"
 
 
@@ -150,31 +179,3 @@ def subject_of(request: Mapping[str, Any]) -> str:
 def action_of(service: str, operation: str) -> str:
     """The permission's name in IAM."""
     return _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
-
-
-def _advice(service: str, operation: str, subject: str, code: str, message: str) -> str:  # noqa: PLR0911  # one line per kind
-    if code in _EXPIRED:
-        return "the credentials have expired: log in again (aws sso login, or new keys)"
-    if code in _UNKNOWN:
-        return "AWS does not know these credentials: check the keys, the profile and the clock"
-    if code in _DENIED or "not authorized" in message.lower():
-        action = action_of(service, operation)
-        return (
-            f"ask for the permission {action} on {subject or '*'} (IAM policy of these credentials)"
-        )
-    if code in _QUOTA:
-        return (
-            "the account's quota is used up: ask for more in Service Quotas (Amazon SageMaker), "
-            "choose another --instance-type, or delete what is not needed (forest list)"
-        )
-    if code in _THROTTLED:
-        return "AWS asks to call more slowly: wait a minute and run the same command again"
-    if code == "ModelError":
-        return f"the container said so: mend the question, or see forest logs {subject}"
-    if is_taken(code, message):
-        return "the name is taken or busy: choose another name, or look at it with forest status"
-    if is_missing(code, message):
-        return "there is no such thing in this account and region: check --region and --profile"
-    if code.startswith("5") or code in {"InternalFailure", "InternalError", "ServiceUnavailable"}:
-        return "the fault is at AWS: run the same command again"
-    return "change what it names and run the same command again"

@@ -38,7 +38,7 @@ def start(
             return str(request[kind.name])
         _check_same(executor.aws, kind, found, request)
         if not again and found[kind.status] not in kind.bad:
-            executor.run(plan)
+            executor.say(f"found {plan[-1].makes}")
             return str(request[kind.name])
     raise DeploymentError(
         f"{_MOST_ATTEMPTS} {kind.noun}s of this name exist; choose another --name"

@@ -31,7 +31,13 @@ from mlserver_forest.errors import DeploymentError
 @click.option("--async", "asynchronous", is_flag=True, help="By way of S3; waits for the answer.")
 @click.option("--bucket", default="", help="Where --async puts a local FILE.")
 @click.option("--timeout", default=3600.0, show_default=True, help="Seconds, with --async.")
-@click.option("--poll", default=2.0, show_default=True, help="Seconds between looks (--async).")
+@click.option(
+    "--poll",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.05),
+    help="Seconds between looks (--async).",
+)
 @click.option("--out", default="-", help="File for the answer; by default standard output.")
 def invoke(session: Session, endpoint: str, file: str, out: str, **options: Any) -> None:
     """Ask ENDPOINT about FILE (- for standard input) and print the answer as it comes."""
@@ -55,7 +61,7 @@ def _at_once(session: Session, wanted: Invoke, file: str) -> bytes | None:
     from mlserver_forest.deployment.invoking import invoke as ask
 
     body = sys.stdin.buffer.read() if file == "-" else _read(file)
-    return ask(session.aws, wanted, body)[0]
+    return ask(session.aws, wanted, body)
 
 
 def _asynchronously(

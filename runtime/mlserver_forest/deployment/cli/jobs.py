@@ -18,7 +18,11 @@ from mlserver_forest.errors import DeploymentError
 Check = Callable[[Mapping[str, str]], object]
 
 POLL = click.option(
-    "--poll", default=10.0, show_default=True, help="Seconds between two looks at the state."
+    "--poll",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0.05),
+    help="Seconds between two looks at the state.",
 )
 WAIT = click.option("--wait/--no-wait", default=True, help="Follow it to its end.")
 _OPTIONS = (

@@ -27,7 +27,7 @@ def rollback(session: Session, endpoint: str, wait: bool, poll: float) -> None:
 
     found, configuration, call = deploying.find_previous(session.aws, endpoint)
     session.confirm(f"Update {endpoint} from {found['EndpointConfigName']} to {configuration}?")
-    deploying.update(session.aws, call, found)
+    deploying.update(session.aws, call, found, session.say)
     document = {"EndpointName": endpoint, "EndpointConfigName": configuration}
     if not wait:
         session.result(document, [following.goes_on(following.ENDPOINT, endpoint)])

@@ -106,9 +106,9 @@ def command(run: _Command) -> click.Command:
         name = click.get_current_context().info_name
         try:
             run(session, **options)
-        except ForestError as error:
+        except (ForestError, OSError) as error:
             click.echo(f"forest {name}: {error}", err=True)
-            sys.exit(error.exit_code)
+            sys.exit(1)
         except KeyboardInterrupt:
             click.echo(f"forest {name}: interrupted", err=True)
             sys.exit(130)

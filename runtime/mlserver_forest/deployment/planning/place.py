@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlserver_forest.deployment.planning.calls import Call, Plan, Step
+from mlserver_forest.deployment.planning.calls import Call, Plan, Step, given
 from mlserver_forest.errors import DeploymentError
 
 # The tag by which this tool knows what it made, and the one that names the endpoint it is for.
@@ -28,12 +28,14 @@ class Place:
         bucket: the S3 bucket of data and models.
         is_own_bucket: whether the bucket is the account's default one, which is made if missing.
         prefix: what the keys of this tool begin with.
+        account: whose the default bucket must be: anybody can take a name that is free.
     """
 
     region: str
     bucket: str
     is_own_bucket: bool = True
     prefix: str = "mlserver-forest"
+    account: str = ""
 
     def uri(self, *parts: str) -> str:
         return f"s3://{self.bucket}/{self.key(*parts)}"
@@ -100,7 +102,7 @@ def checked_name(name: str, longest: int = 63) -> str:
 
 def name_from(text: str, suffix: str, longest: int = 63) -> str:
     """A valid name: as much of ``text`` as fits before the suffix."""
-    words = re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-") or "forest"
+    words = re.sub(r"[^a-zA-Z0-9-]+", "-", text).strip("-") or "forest"
     return checked_name(f"{words[: longest - len(suffix) - 1].strip('-')}-{suffix}", longest)
 
 
@@ -125,7 +127,8 @@ def bucket_steps(place: Place) -> Plan:
     if place.region != "us-east-1":
         # S3's CreateBucket refuses us-east-1 as a constraint, and needs one everywhere else.
         request["CreateBucketConfiguration"] = {"LocationConstraint": place.region}
-    found = Call("s3", "HeadBucket", {"Bucket": place.bucket})
+    owner = given(ExpectedBucketOwner=place.account)
+    found = Call("s3", "HeadBucket", {"Bucket": place.bucket, **owner})
     return (
         Step(
             Call("s3", "CreateBucket", request),
