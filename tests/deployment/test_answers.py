@@ -1,6 +1,7 @@
 """forest invoke, transform, tune, logs and stop: AWS's stand-in, the real serve behind it."""
 
 import json
+import signal
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_question_that_cannot_be(account, words, said):
 
 
 def test_transform_answers_a_file_and_downloads_it(account, iris_server, answers, tmp_path):
-    """The model is made, the rows are uploaded, answered by serve and fetched."""
+    """The model is made and goes again, the rows are uploaded, answered by serve and fetched."""
     account.stand_in.serve = iris_server.url
     words = ("transform", "s3://m/model.tar.gz", PAYLOAD, "--role", "forest", "--poll", "0.1")
     done = account.forest(*words, "--download", tmp_path / "out", "--json")
@@ -101,8 +102,7 @@ def test_transform_answers_a_file_and_downloads_it(account, iris_server, answers
     again = account.forest(*words, "--json").json
     assert again["TransformJobName"] == done.json["TransformJobName"]
     assert account.stand_in.count("CreateTransformJob") == 1
-    done = account.forest("delete", done.json["ModelName"], "--yes")
-    assert done.out == "left: the model in s3://m/model.tar.gz\n"
+    assert account.client("sagemaker").list_models()["Models"] == []
 
 
 def test_a_cut_download_leaves_no_half_file(account, iris_server, tmp_path):
@@ -128,7 +128,10 @@ def test_transform_by_a_model_that_is_there(account, iris_server):
         *("transform", model["ModelName"], PAYLOAD, "--role", "forest", "--poll", "0.1", "--json")
     )
     assert done.code == 0, done.err
-    assert done.json["ModelName"] == model["ModelName"]
+    (kept,) = account.client("sagemaker").list_models()["Models"]
+    assert kept["ModelName"] == model["ModelName"]
+    done = account.forest("delete", model["ModelName"], "--yes")
+    assert done.out == "left: the model in s3://m/model.tar.gz\n"
 
 
 def test_a_failed_transform_says_why(account):
@@ -185,6 +188,18 @@ def test_logs_of_a_job(account):
     assert account.forest("logs", name, "--follow", "--poll", "0.1").out == "one\ntwo\nthree\n"
 
 
+def test_ctrl_c_ends_the_following_and_not_the_job(account):
+    name = name_of(account)
+    write_log(account, "/aws/sagemaker/TrainingJobs", f"{name}/algo-1-1", "one")
+    account.stand_in.states["DescribeTrainingJob"] = RUNNING[2:] * 100
+    process = account.start("logs", name, "--follow", "--poll", "0.1")
+    assert process.stdout.readline() == b"one\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"interrupted; training job {name} goes on without this command" in err.decode()
+
+
 def test_stop(account):
     """A running job is stopped; one that is done is left."""
     name = name_of(account)
@@ -214,7 +229,6 @@ def test_from_a_csv_to_an_endpoint_a_batch_and_a_clean_account(account, iris_ser
     done = account.forest("transform", job, PAYLOAD, *role, "--download", tmp_path / "o", "--json")
     assert done.code == 0, done.err
     assert account.forest("delete", "iris", "--yes", "--poll", "0.1").code == 0
-    assert account.forest("delete", done.json["ModelName"], "--yes").code == 0
     left = account.forest("list", "--json").json["found"]
     assert {one["kind"] for one in left} == {"training job", "transform job"}
     assert {one["cost"] for one in left} == {"nothing any more"}

@@ -2,12 +2,17 @@
 
 import json
 import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlserver_forest.deployment.cli.jobs import POLL
 from mlserver_forest.deployment.cli.session import Session, command
 from mlserver_forest.deployment.planning.calls import Call
+from mlserver_forest.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from mlserver_forest.deployment.following import Kind
 
 
 @command
@@ -46,12 +51,19 @@ def logs(session: Session, name: str, follow: bool, lines: int, poll: float) -> 
     prefix = "" if "{}" in kind.log_group else name
     tail = LogTail(session.aws, kind.log_group.format(name), prefix)
     _print(session, tail.new_lines()[-lines:])
-    # An endpoint in service goes on logging.
+    try:
+        while follow and not _has_ended(kind, found):
+            time.sleep(poll)
+            found = session.aws.do(kind.look_up(name))
+            _print(session, tail.new_lines())
+    except KeyboardInterrupt:
+        raise DeploymentError(f"interrupted; {following.goes_on(kind, name)}") from None
+
+
+def _has_ended(kind: "Kind", found: dict[str, Any]) -> bool:
+    """An endpoint in service goes on logging."""
     ended = kind.good | kind.bad if kind.stop else kind.bad
-    while follow and found[kind.status] not in ended:
-        time.sleep(poll)
-        found = session.aws.do(kind.look_up(name))
-        _print(session, tail.new_lines())
+    return found[kind.status] in ended
 
 
 def _print(session: Session, lines: list[str]) -> None:

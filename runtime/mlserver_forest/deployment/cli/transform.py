@@ -10,9 +10,10 @@ import click
 from mlserver_forest.deployment.cli.infrastructure import infrastructure, place_of, shared_of
 from mlserver_forest.deployment.cli.jobs import POLL, WAIT
 from mlserver_forest.deployment.cli.session import Session, command
+from mlserver_forest.deployment.planning.calls import Call
 from mlserver_forest.deployment.planning.deploy import Artifact
 from mlserver_forest.deployment.planning.place import Place
-from mlserver_forest.deployment.planning.transform import Batch, Transform, plan
+from mlserver_forest.deployment.planning.transform import Batch, Transform, model_name, plan
 
 _BATCH = (
     click.option("--content-type", default="text/csv", show_default=True),
@@ -71,7 +72,7 @@ def transform(session: Session, model: str, data: tuple[str, ...], **options: An
             session.show(plan(wanted))
             return
         name = _start(session, wanted, again)
-    _finish(session, name, wait, poll, download)
+    _finish(session, wanted, name, wait, poll, download)
 
 
 def _transform_of(
@@ -99,7 +100,6 @@ def _transform_of(
 def _model(session: Session, place: Place, model: str, folder: Path) -> tuple[str, Artifact | None]:
     """A name that SageMaker has a model of, or what one is made from."""
     from mlserver_forest.deployment.models import find_artifact
-    from mlserver_forest.deployment.planning.calls import Call
 
     is_name = not model.startswith("s3://") and not Path(model).exists()
     look_up = Call("sagemaker", "DescribeModel", {"ModelName": model})
@@ -119,18 +119,33 @@ def _start(session: Session, wanted: Transform, again: bool) -> str:
     return start(executor, TRANSFORM, lambda n: plan(replace(wanted, attempt=n)), again=again)
 
 
-def _finish(session: Session, name: str, wait: bool, poll: float, download: Path | None) -> None:
+def _finish(
+    session: Session, wanted: Transform, name: str, wait: bool, poll: float, download: Path | None
+) -> None:
     from mlserver_forest.deployment import following
     from mlserver_forest.deployment.invoking import download as fetch
 
     kind = following.TRANSFORM
     if not wait:
-        session.result({kind.name: name}, [following.goes_on(kind, name)])
+        stays = f"the model stays: forest delete {model_name(wanted)}"
+        session.result({kind.name: name}, [following.goes_on(kind, name), stays])
         return
     found = following.wait(session.aws, kind, name, session.say, poll)
+    if wanted.artifact:
+        _delete_model(session, found["ModelName"])
     following.checked(session.aws, kind, name, found)
-    output, model = found["TransformOutput"]["S3OutputPath"], found["ModelName"]
+    output = found["TransformOutput"]["S3OutputPath"]
     written = fetch(session.aws, output, download, session.bar) if download else []
-    document = {kind.name: name, "Output": output, "ModelName": model, "Downloaded": written}
-    lines = [f"answers: {output}", *(f"downloaded {path}" for path in written)]
-    session.result(document, [*lines, f"the model stays: forest delete {model}"])
+    document = {kind.name: name, "Output": output, "Downloaded": written}
+    session.result(document, [f"answers: {output}", *(f"downloaded {path}" for path in written)])
+
+
+def _delete_model(session: Session, model: str) -> None:
+    """What was made for the job alone goes with it; the artifact in S3 stays."""
+    from mlserver_forest.deployment.client import Refused
+
+    try:
+        if session.aws.find(Call("sagemaker", "DeleteModel", {"ModelName": model})) is not None:
+            session.say(f"deleted model {model}, which was made for this job")
+    except Refused as error:
+        session.say(f"model {model} stays (forest delete {model}): {error}")
