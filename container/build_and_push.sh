@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Builds the image, creates the ECR repository if it is missing, and pushes.
+# Builds the image, creates the ECR repository if it is missing, and pushes: forest push.
 #
-#   container/build_and_push.sh [NAME[:TAG]]     default: mlserver-forest:latest
+#   container/build_and_push.sh [NAME[:TAG]] [OPTION...]     default: mlserver-forest
 #
-# Needs Docker, AWS credentials and a region as boto3 finds them, and this package installed
-# in .venv, as the README's first command does it, or for $PYTHON. BASE_IMAGE replaces the Dockerfile's base image.
+# Tags are never moved; without TAG each image gets one of its own. Prints the image's URI with
+# its digest. Needs Docker, AWS credentials and a region as boto3 finds them, and this package
+# installed in .venv, as the README's first command does it, or `forest` on the path.
+# BASE_IMAGE replaces the Dockerfile's base image.
 set -euo pipefail
-image=${1:-mlserver-forest}
+image=mlserver-forest
+if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
+  image=$1
+  shift
+fi
 name=${image%%:*}
-tag=latest
+tag=
 [ "$name" = "$image" ] || tag=${image#*:}
 cd "$(dirname "$0")/.."
-[ -x .venv/bin/python ] && python=.venv/bin/python || python=python3
+[ -x .venv/bin/forest ] && forest=.venv/bin/forest || forest=forest
 
-credentials=$("${PYTHON:-$python}" -m mlserver_forest.deployment.client "$name")
-{ read -r uri; read -r user; read -r password; } <<<"$credentials"
-
-docker build ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} -f container/Dockerfile -t "$uri:$tag" .
-docker login --username "$user" --password-stdin "${uri%%/*}" <<<"$password"
-docker push "$uri:$tag"
+exec "$forest" push --repository "$name" ${tag:+--tag "$tag"} \
+  ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} "$@"

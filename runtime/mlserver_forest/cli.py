@@ -1,17 +1,30 @@
 """The command ``forest``: what a person calls."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 _COMMANDS = {
+    "delete": "mlserver_forest.deployment.cli.delete:delete",
+    "deploy": "mlserver_forest.deployment.cli.deploy:deploy",
     "doctor": "mlserver_forest.deployment.doctor.cli:doctor",
+    "fit": "mlserver_forest.deployment.cli.fit:fit",
     "hyperparameters": "mlserver_forest.training.hyperparameters.cli:hyperparameters",
+    "invoke": "mlserver_forest.deployment.cli.invoke:invoke",
+    "list": "mlserver_forest.deployment.cli.listing:list_",
+    "logs": "mlserver_forest.deployment.cli.status:logs",
     "pack": "mlserver_forest.packing.cli:pack",
+    "push": "mlserver_forest.deployment.cli.push:push",
     "quickstart": "mlserver_forest.quickstart:quickstart",
+    "rollback": "mlserver_forest.deployment.cli.rollback:rollback",
     "serve": "mlserver_forest.serving.cli:serve",
+    "status": "mlserver_forest.deployment.cli.status:status",
+    "stop": "mlserver_forest.deployment.cli.rollback:stop",
     "train": "mlserver_forest.training.cli:train",
+    "transform": "mlserver_forest.deployment.cli.transform:transform",
+    "tune": "mlserver_forest.deployment.cli.tune:tune",
 }
 
 
@@ -28,7 +41,16 @@ class _LazyGroup(click.Group):
         return getattr(importlib.import_module(module), attribute)
 
 
+def _check_hyperparameters(raw: Mapping[str, str]) -> None:
+    """What ``fit`` and ``tune`` ask before they ask AWS: deployment knows no training."""
+    from mlserver_forest.training.hyperparameters import parse
+
+    parse(raw)
+
+
 @click.command(cls=_LazyGroup)
 @click.version_option(package_name="mlserver-forest")
-def forest() -> None:
+@click.pass_context
+def forest(context: click.Context) -> None:
     """Train tree ensembles and serve them on SageMaker's contract and the V2 protocol."""
+    context.obj = _check_hyperparameters

@@ -17,7 +17,8 @@ codes; the command lines use ``exit_code``.
     │   └── InvalidData
     ├── UnsupportedEstimator      a fitted model that has no packed form
     ├── InvalidArtifact           a model directory that must not be served
-    └── InvalidEnvironment        a variable, port or configuration file
+    ├── InvalidEnvironment        a variable, port or configuration file
+    └── DeploymentError           what AWS or Docker refused, or was asked wrongly
 """
 
 from collections.abc import Sequence
@@ -76,3 +77,7 @@ class InvalidArtifact(ForestError):
 
 class InvalidEnvironment(ForestError):
     """A variable or file of the process's surroundings has an impossible value."""
+
+
+class DeploymentError(ForestError):
+    """Something that was to be done in AWS was not, or not to the end."""

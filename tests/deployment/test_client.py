@@ -1,67 +1,98 @@
-"""Calls to AWS, answered by botocore's Stubber, which checks them against AWS's own models."""
+"""What AWS says, or does not say, is one line with what to do."""
 
-import base64
-import subprocess
-import sys
-
-import boto3
 import pytest
-from botocore.stub import Stubber
 
-from mlserver_forest.deployment.client import Repository, ensure_repository
-from support import clean_environ
+CALL = ("deploy", "s3://models/model.tar.gz", "--role", "arn:aws:iam::1:role/x", "--image", "i")
+REFUSALS = {
+    "ExpiredTokenException": (400, "the credentials have expired: log in again"),
+    "UnrecognizedClientException": (400, "AWS does not know these credentials"),
+    "AccessDeniedException": (
+        400,
+        "ask for the permission sagemaker:CreateModel on forest-",
+    ),
+    "ResourceLimitExceeded": (400, "the account's quota is used up: ask for more"),
+    "ThrottlingException": (400, "AWS asks to call more slowly"),
+    "InternalFailure": (500, "the fault is at AWS: run the same command again"),
+}
 
-URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/forest"
-TOKEN = {"authorizationData": [{"authorizationToken": base64.b64encode(b"AWS:secret").decode()}]}
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refusal_is_one_line_with_what_to_do(account, code):
+    status, advice = REFUSALS[code]
+    account.stand_in.fail("CreateModel", times=9, status=status, code=code, message="no.")
+    done = account.forest(*CALL)
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert last.startswith("forest deploy: sagemaker CreateModel of forest-")
+    assert f"({code}: no.); " in last
+    assert advice in last
 
 
-@pytest.fixture
-def ecr():
-    client = boto3.client(
-        "ecr", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
+@pytest.mark.parametrize(
+    ("code", "status"), [("ThrottlingException", 400), ("InternalFailure", 500)]
+)
+def test_what_passes_is_tried_again(account, code, status):
+    """botocore's standard mode tries three times."""
+    account.stand_in.fail("CreateModel", times=2, status=status, code=code, message="later")
+    assert account.forest(*CALL, "--poll", "0.1").code == 0
+    assert account.stand_in.count("CreateModel") == 3
+
+
+def test_a_lost_answer_is_no_taken_name(account):
+    """The second try finds that the first one worked."""
+    account.stand_in.fail("CreateModel", is_done=True)
+    account.stand_in.fail(
+        "CreateModel",
+        status=400,
+        code="ValidationException",
+        message="Cannot create already existing model",
     )
-    yield client
-    client.close()
+    done = account.forest(*CALL, "--poll", "0.1")
+    assert done.code == 0, done.err
 
 
-def test_a_repository_that_exists_is_used(ecr):
-    with Stubber(ecr) as stub:
-        found = {"repositories": [{"repositoryUri": URI}]}
-        stub.add_response("describe_repositories", found, {"repositoryNames": ["forest"]})
-        stub.add_response("get_authorization_token", TOKEN, {})
-        assert ensure_repository(ecr, "forest") == Repository(URI, "AWS", "secret")
-        stub.assert_no_pending_responses()
+def test_no_credentials(account):
+    """Neither keys nor a profile, and no machine that has a role."""
+    done = account.forest("list", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("forest list: no AWS credentials were found")
+    assert "aws sso login" in line
 
 
-def test_a_missing_repository_is_created(ecr):
-    with Stubber(ecr) as stub:
-        stub.add_client_error("describe_repositories", "RepositoryNotFoundException")
-        stub.add_response(
-            "create_repository",
-            {"repository": {"repositoryUri": URI}},
-            {"repositoryName": "forest", "imageScanningConfiguration": {"scanOnPush": True}},
-        )
-        stub.add_response("get_authorization_token", TOKEN, {})
-        assert ensure_repository(ecr, "forest").uri == URI
-        stub.assert_no_pending_responses()
-
-
-def test_what_aws_says_is_one_line_with_what_to_do():
-    environ = clean_environ(
-        AWS_ACCESS_KEY_ID="x",
-        AWS_SECRET_ACCESS_KEY="x",
-        AWS_DEFAULT_REGION="eu-west-1",
-        AWS_ENDPOINT_URL="http://127.0.0.1:9",
-        AWS_MAX_ATTEMPTS="1",
+def test_no_region(account):
+    done = account.forest("list", AWS_DEFAULT_REGION="")
+    assert done.err == (
+        "forest list: no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "mlserver_forest.deployment.client", "forest"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
+
+
+def test_an_unknown_profile(account):
+    done = account.forest("list", "--profile", "nobody")
+    assert "forest list: The config profile (nobody) could not be found" in done.err
+
+
+def test_an_unreachable_aws(account):
+    variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    done = account.forest("list", **variables)
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("forest list: sagemaker ListEndpoints: Could not connect")
+    assert "check the network and the region" in line
+
+
+def test_what_a_failed_command_made_is_said(account):
+    """Model and configuration are there, the endpoint is not."""
+    account.stand_in.fail(
+        "CreateEndpoint$", times=9, status=400, code="ResourceLimitExceeded", message="0 of 0"
     )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("build_and_push: ECR repository 'forest': Could not connect")
-    assert "check AWS credentials, region and permissions" in line
+    done = account.forest(*CALL)
+    assert done.code == 1
+    said = done.err.splitlines()
+    assert said[-3] == "what exists now because of this command:"
+    assert said[-2].startswith("  model forest-")
+    assert said[-1].startswith("  endpoint configuration forest-")
+    assert said[-1].endswith("(remove it by: forest delete forest)")
+    done = account.forest("delete", "forest", "--yes")
+    assert done.code == 0, done.err
+    assert account.client("sagemaker").list_models()["Models"] == []

@@ -1,0 +1,1 @@
+"""The commands that speak to AWS; each module imports what is heavy when it is called."""

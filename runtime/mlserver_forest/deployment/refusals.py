@@ -1,0 +1,181 @@
+"""What AWS's refusals mean, and what to do: error codes -> one line."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# What AWS's services call the same thing.
+_CODES = {
+    "expired": frozenset(
+        {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+    ),
+    "unknown": frozenset(
+        {
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "AuthFailure",
+            "InvalidToken",
+        }
+    ),
+    "denied": frozenset(
+        {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "403"}
+    ),
+    "quota": frozenset(
+        {"ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"}
+    ),
+    "taken": frozenset(
+        {
+            "ResourceInUse",
+            "ResourceInUseException",
+            "BucketAlreadyExists",
+            "BucketAlreadyOwnedByYou",
+            "RepositoryAlreadyExistsException",
+            "ImageTagAlreadyExistsException",
+        }
+    ),
+    "throttled": frozenset(
+        {
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "429",
+        }
+    ),
+    "missing": frozenset(
+        {
+            "404",
+            "NoSuchKey",
+            "NoSuchBucket",
+            "NoSuchUpload",
+            "NoSuchEntity",
+            "NotFound",
+            "ResourceNotFound",
+            "ResourceNotFoundException",
+            "RepositoryNotFoundException",
+            "ImageNotFoundException",
+            "ObjectNotFoundException",
+        }
+    ),
+    "model": frozenset({"ModelError"}),
+    "fault": frozenset({"InternalFailure", "InternalError", "ServiceUnavailable", "500", "503"}),
+}
+_ADVICE = {
+    "expired": "the credentials have expired: log in again (aws sso login, or new keys)",
+    "unknown": "AWS does not know these credentials: check the keys, the profile and the clock",
+    "denied": "ask for the permission {action} on {subject} (IAM policy of these credentials)",
+    "bucket": "the bucket is another account's, or the permission s3:ListBucket on it is missing",
+    "quota": (
+        "the account's quota is used up: ask for more in Service Quotas (Amazon SageMaker), "
+        "choose another --instance-type, or delete what is not needed (forest list)"
+    ),
+    "taken": "the name is taken or busy: choose another name, or look at it with forest status",
+    "throttled": "AWS asks to call more slowly: wait a minute and run the same command again",
+    "missing": ("there is no such thing in this account and region: check --region and --profile"),
+    "model": "the container said so: mend the question, or see forest logs {subject}",
+    "fault": "the fault is at AWS: run the same command again",
+    "other": "change what it names and run the same command again",
+}
+# SageMaker says "not found" in words (ValidationException).
+_MISSING_WORDS = re.compile(
+    r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
+)
+_TAKEN_WORDS = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
+# Which resource a request is about: the first of these members that it has.
+_SUBJECTS = (
+    "TrainingJobName",
+    "HyperParameterTuningJobName",
+    "TransformJobName",
+    "EndpointName",
+    "EndpointConfigName",
+    "ModelName",
+    "Key",
+    "Bucket",
+    "repositoryName",
+    "repositoryNames",
+    "RoleName",
+    "ResourceId",
+    "ResourceArn",
+    "logGroupName",
+)
+_ACTIONS = {
+    "s3:PutObject": "s3:PutObject",
+    "s3:HeadObject": "s3:GetObject (with s3:ListBucket)",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:UploadPart": "s3:PutObject",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "s3:ListParts": "s3:ListMultipartUploadParts",
+    "sagemaker-runtime:InvokeEndpoint": "sagemaker:InvokeEndpoint",
+    "sagemaker-runtime:InvokeEndpointAsync": "sagemaker:InvokeEndpointAsync",
+}
+
+
+def is_missing(code: str, message: str) -> bool:
+    return kind_of(code, message) == "missing"
+
+
+def is_taken(code: str, message: str) -> bool:
+    return kind_of(code, message) == "taken"
+
+
+def is_passing(code: str, status: int) -> bool:
+    return code in _CODES["throttled"] or status >= 500
+
+
+def kind_of(code: str, message: str) -> str:
+    """One of the keys of _ADVICE, by the code or, where that says nothing, by the words."""
+    for kind, codes in _CODES.items():
+        if code in codes:
+            return kind
+    if "not authorized" in message.lower():
+        return "denied"
+    if code == "ValidationException":
+        for kind, words in (("taken", _TAKEN_WORDS), ("missing", _MISSING_WORDS)):
+            if words.search(message):
+                return kind
+    return "other"
+
+
+def explain(
+    service: str,
+    operation: str,
+    request: Mapping[str, Any],
+    code: str,
+    message: str,
+    tries: int = 1,
+) -> str:
+    """One line: what was asked, what AWS said, what to do."""
+    subject = subject_of(request)
+    asked = f"{service} {operation}{f' of {subject}' if subject else ''}"
+    said = " ".join(f"{code}: {message}".split())
+    often = f" after {tries} tries" if tries > 1 else ""
+    kind = kind_of(code, message)
+    if kind == "denied" and operation == "HeadBucket":
+        kind = "bucket"
+    advice = _ADVICE[kind].format(action=action_of(service, operation), subject=subject or "*")
+    return f"{asked} was refused{often} ({said}); {advice}"
+
+
+def subject_of(request: Mapping[str, Any]) -> str:
+    if "Bucket" in request:
+        return f"s3://{request['Bucket']}" + (f"/{request['Key']}" if "Key" in request else "")
+    for name in _SUBJECTS:
+        if name in request:
+            value = request[name]
+            return ", ".join(value) if isinstance(value, list) else str(value)
+    return ""
+
+
+def action_of(service: str, operation: str) -> str:
+    """The permission's name in IAM."""
+    return _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")

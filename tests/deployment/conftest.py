@@ -1,0 +1,49 @@
+"""AWS on loopback, and the command ``forest`` run against it from the shell."""
+
+import contextlib
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from deployment.account import Account
+from deployment.stand_in import StandIn
+from support import free_port
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """moto's server, a process of its own."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"{url}/moto-api/", timeout=2)
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def account(moto, tmp_path):
+    """Nothing is there but a role and an image."""
+    httpx.post(f"{moto}/moto-api/reset", timeout=30)
+    stand_in = StandIn(moto).start()
+    account = Account(stand_in, tmp_path)
+    iam = account.client("iam")
+    iam.create_role(RoleName="forest", AssumeRolePolicyDocument="{}")
+    iam.close()
+    account.digest = account.push_image()
+    yield account
+    stand_in.stop()
