@@ -272,7 +272,9 @@ def test_intelex_forests_in_steps_do_not_depend_on_interruptions(tmp_path):
     whole = grow_forest(task_of(estimator, 10, rows, wants_out_of_bag=True), steps())
     assert np.nanmean(whole.out_of_bag.argmax(1) == rows.y) > 0.6
     kept = [Checkpoints(tmp_path, "algo-1", "f" * 64, print) for _ in range(2)]
-    stopped = grow_forest(task_of(estimator, 10, rows, stop=StopAfter(2), checkpoints=kept[0]), steps())
+    stopped = grow_forest(
+        task_of(estimator, 10, rows, stop=StopAfter(2), checkpoints=kept[0]), steps()
+    )
     assert stopped.n_steps in {4, 8}
     grown = grow_forest(task_of(estimator, 10, rows, checkpoints=kept[1]), steps())
     assert np.array_equal(answers(grown.estimator, x), answers(whole.estimator, x))

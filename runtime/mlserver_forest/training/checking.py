@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, folds, hold_out
 from mlserver_forest.training.fitting import Fitted, Fitting
-from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hyperparameters import Hyperparameters
 
@@ -109,13 +109,13 @@ class Checking:
         )
         fitted = self._fitting.fit(learn, held_out, self._seed)
         checks.metrics["validation"] = self._evaluate(fitted, held_out)
-        checks.sets["validation"] = (held_out.y, fitted.answers(held_out.x))
+        checks.sets["validation"] = (held_out.y, fitted.answers_to(held_out))
         stops = self._chosen.early_stopping_rounds is not None
         return Checks(checks.metrics, checks.sets, fitted.grown.n_steps if stops else None)
 
-    def _evaluate(self, fitted: Fitted, rows: Rows) -> dict[str, float]:
+    def _evaluate(self, fitted: Fitted, rows: AnyRows) -> dict[str, float]:
         target = self._data.target
-        answers = fitted.answers(rows.x)
+        answers = fitted.answers_to(rows)
         return evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
 
 

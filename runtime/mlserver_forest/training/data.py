@@ -12,9 +12,9 @@ from mlserver_forest.training.config import (
     TrainingConfig,
 )
 from mlserver_forest.training.estimators import DTYPES
-from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.rows import AnyRows, Rows
 from mlserver_forest.training.hyperparameters import Hyperparameters
-from mlserver_forest.training.suitability import require_suitable_labels
+from mlserver_forest.training.suitability import require_suitable_data
 from mlserver_forest.training.table import Table
 from mlserver_forest.training.targets import Target, learn_target
 
@@ -33,9 +33,9 @@ class Data:
 
     table: Table
     target: Target
-    training: Rows
-    validation: Rows | None
-    test: Rows | None
+    training: AnyRows
+    validation: AnyRows | None
+    test: AnyRows | None
 
 
 def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
@@ -56,7 +56,7 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
         return rows_of(read_channel(channel, columns, dtype, like=table), target)
 
     training = rows_of(table, target)
-    require_suitable_labels(chosen, training.y)
+    require_suitable_data(chosen, training.x, training.y)
     return Data(
         table,
         target,

@@ -48,6 +48,13 @@ def grow_tree(task: Task) -> Grown:
     return Grown(estimator, 1)
 
 
+def trees_of(checkpoint: Checkpoint) -> list[Any] | None:
+    """The trees of a checkpoint; None where it holds something else."""
+    trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
+    is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
+    return trees if is_whole and all(map(are_sound, trees)) else None
+
+
 class _Growing:
     """A forest as it grows."""
 
@@ -64,7 +71,7 @@ class _Growing:
         """Take the trees of the checkpoints; the last step is grown again, for its estimator."""
         checkpoints = self._task.checkpoints
         for checkpoint in checkpoints.restored() if checkpoints else []:
-            trees = _trees_of(checkpoint)
+            trees = trees_of(checkpoint)
             if trees is None:
                 break
             self._trees += trees
@@ -117,10 +124,3 @@ class _Growing:
         found = dict(self._task.score(np.asarray(self._total / self._scored), rows))
         self.curve.append((self._scored, found))
         return found
-
-
-def _trees_of(checkpoint: Checkpoint) -> list[Any] | None:
-    """The trees of a checkpoint; None where it holds something else."""
-    trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
-    is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
-    return trees if is_whole and all(map(are_sound, trees)) else None

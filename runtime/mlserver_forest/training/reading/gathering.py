@@ -80,7 +80,9 @@ class Gathering:
             has_names=layout.columns is not None,
             categories=categories,
             x=x,
-            labels=self._labels.finish() if rows else Labels((), np.empty(0, np.int32), None),
+            labels=self._labels.finish()
+            if rows
+            else Labels((), np.empty(0, np.int32), np.empty(0)),
             weight=self._weight(),
             summary=replace(summary, columns=_summary(layout.names, categories, x)),
             places=self._places,

@@ -1,0 +1,3 @@
+"""Boosting on all hosts."""
+
+BOOSTERS: tuple[str, ...] = ()

@@ -1,0 +1,137 @@
+"""Several hosts, each a real ``train`` on an address of its own."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlserver_forest.forest_file import load_forest
+from support import BIN, clean_environ, lay_out
+
+SECONDS = 90
+N_ROWS = 1500
+
+
+def table(n_rows=N_ROWS, seed=3, n_classes=2):
+    """Lines of CSV: a class, five numbers and a word."""
+    random_state = np.random.RandomState(seed)
+    x = random_state.normal(size=(n_rows, 5)).round(3)
+    words = random_state.choice(["blue", "green", "red"], n_rows)
+    score = x[:, 0] + x[:, 1] * x[:, 2] + (words == "red") + random_state.normal(0, 0.3, n_rows)
+    y = np.digitize(score, np.quantile(score, np.linspace(0, 1, n_classes + 1)[1:-1]))
+    rows = zip(y, x, words, strict=True)
+    return [f"{label},{','.join(map(str, row))},{word}" for label, row, word in rows]
+
+
+def text(lines):
+    return "\n".join(lines) + "\n"
+
+
+@dataclass
+class Host:
+    name: str
+    base: Path
+    process: subprocess.Popen = None
+
+    def start(self, *wrapper):
+        cpus = sorted(os.sched_getaffinity(0))
+        cpu = cpus[int(self.name.rpartition(".")[2]) % len(cpus)]
+        self.process = subprocess.Popen(
+            [*wrapper, "taskset", "-c", str(cpu), BIN / "train"],
+            env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self
+
+    def ended(self, code=0, seconds=SECONDS):
+        """What it printed."""
+        out, _ = self.process.communicate(timeout=seconds)
+        assert self.process.returncode == code, f"{self.name}: {self.process.returncode}\n{out}"
+        return out
+
+    @property
+    def failure(self):
+        return (self.base / "output" / "failure").read_text()
+
+    @property
+    def forest(self):
+        return load_forest(self.base / "model" / "forest.safetensors")
+
+    @property
+    def wrote(self):
+        folders = (self.base / "model", self.base / "output" / "data")
+        return [path.name for folder in folders for path in folder.rglob("*")]
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    """Lays out hosts, and ends them with the test."""
+    made = []
+
+    def lay(channels_of_hosts, hyperparameters, *, sharded=(), names=None, **more):
+        names = names or [f"127.0.0.{i + 2}" for i in range(len(channels_of_hosts))]
+        for name, channels in zip(names, channels_of_hosts, strict=True):
+            described = {
+                channel: {
+                    "TrainingInputMode": "File",
+                    "ContentType": "text/csv",
+                    "S3DistributionType": "ShardedByS3Key"
+                    if channel in sharded
+                    else "FullyReplicated",
+                }
+                for channel in channels
+            }
+            base = lay_out(
+                tmp_path / f"{len(made)}-{name}",
+                channels,
+                {"random_state": "5", "report": "false", **hyperparameters},
+                resourceconfig={"current_host": name, "hosts": names, **more},
+                inputdataconfig=described,
+            )
+            for channel in channels:
+                (base / "input" / "data" / channel).mkdir(parents=True, exist_ok=True)
+            made.append(Host(name, base))
+        return made[-len(names) :]
+
+    yield lay
+    for host in made:
+        if host.process is not None and host.process.poll() is None:
+            host.process.kill()
+            host.process.communicate()
+
+
+def same(forest, expected):
+    return all(np.array_equal(forest.arrays[name], expected.arrays[name]) for name in forest.arrays)
+
+
+def metric(out, name):
+    return float(re.search(rf"^{name}=(\S+);$", out, re.MULTILINE)[1])
+
+
+FORESTS = {
+    "random_forest by intelex": {"algorithm": "random_forest", "n_estimators": "60"},
+    "random_forest": {"algorithm": "random_forest", "n_estimators": "31", "intelex": "false"},
+    "extra_trees": {"algorithm": "extra_trees", "n_estimators": "30"},
+}
+
+
+@pytest.mark.parametrize("chosen", FORESTS)
+def test_a_forest_on_replicated_data_is_the_one_that_one_host_grows(hosts, chosen):
+    """Tree for tree, and with the same metrics."""
+    channels = {"train": {"a.csv": text(table())}}
+    (alone,) = hosts([channels], FORESTS[chosen], names=["127.0.0.9"])
+    expected = alone.start().ended()
+    first, second = (host.start() for host in hosts([channels] * 2, FORESTS[chosen]))
+    out = first.ended()
+    second.ended()
+    assert same(first.forest, alone.forest)
+    lines = re.compile(r"^\S+=\S+;$", re.MULTILINE)
+    assert lines.findall(out) == lines.findall(expected)
+    assert first.wrote
+    assert not second.wrote
