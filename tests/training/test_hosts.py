@@ -1,5 +1,6 @@
 """Several hosts, each a real ``train`` on an address of its own."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import network
 from mlserver_forest.forest_file import load_forest
 from support import BIN, clean_environ, lay_out
 
@@ -106,6 +108,17 @@ def hosts(tmp_path):
             host.process.communicate()
 
 
+@pytest.fixture(scope="module")
+def machines():
+    """Network namespaces by address."""
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(network.machines())
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"network namespaces need root and ip of iproute2: {error}")
+        yield made
+
+
 def same(forest, expected):
     return all(np.array_equal(forest.arrays[name], expected.arrays[name]) for name in forest.arrays)
 
@@ -135,3 +148,31 @@ def test_a_forest_on_replicated_data_is_the_one_that_one_host_grows(hosts, chose
     assert lines.findall(out) == lines.findall(expected)
     assert first.wrote
     assert not second.wrote
+
+
+def test_xgboost_on_two_hosts_is_as_good_as_on_one(hosts):
+    channels = {"train": {"a.csv": text(table())}, "validation": {"b.csv": text(table(400, 8))}}
+    chosen = {"algorithm": "xgboost", "n_estimators": "30"}
+    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    expected = metric(alone.start().ended(), "validation:accuracy")
+    first, second = (host.start() for host in hosts([channels] * 2, chosen))
+    out = first.ended()
+    second.ended()
+    assert metric(out, "validation:accuracy") > expected - 0.03
+    assert first.forest.n_trees == 30
+
+
+def test_lightgbm_on_two_hosts_is_as_good_as_on_one(hosts, machines):
+    channels = {"train": {"a.csv": text(table())}, "validation": {"b.csv": text(table(400, 8))}}
+    chosen = {"algorithm": "lightgbm", "n_estimators": "30"}
+    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    expected = metric(alone.start().ended(), "validation:accuracy")
+    names = list(machines)[:2]
+    first, second = (
+        host.start(*network.inside(machines[host.name]))
+        for host in hosts([channels] * 2, chosen, names=names)
+    )
+    out = first.ended()
+    second.ended()
+    assert metric(out, "validation:accuracy") > expected - 0.03
+    assert first.forest.n_trees == 30

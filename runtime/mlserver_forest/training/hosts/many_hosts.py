@@ -11,7 +11,7 @@ from mlserver_forest.errors import InvalidData, JobError
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.task import Grown
-from mlserver_forest.training.hosts import forests, reading
+from mlserver_forest.training.hosts import boosting, forests, reading
 from mlserver_forest.training.hosts.member import Fault, Member, Outcome, call, member_of
 from mlserver_forest.training.hosts.node import Attendance
 from mlserver_forest.training.hosts.one_host import OneHost
@@ -68,6 +68,8 @@ class ManyHosts:
         rows, watched = _spread(training), None if validation is None else _spread(validation)
         if order.is_forest:
             return forests.grow_forest(self, order, rows, watched, kept_as)
+        if order.algorithm in boosting.BOOSTERS:
+            return boosting.boost(self, order, rows, watched, kept_as)
         # These libraries know one machine; the first has all rows, and the others wait.
         whole = None if watched is None else watched.fetched()
         return self.here.grow(order, rows.here(), whole, kept_as)
