@@ -3,7 +3,9 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import network
+from mlserver_forest.artifact import read_settings
 from mlserver_forest.forest_file import load_forest
 from support import BIN, clean_environ, lay_out
 
@@ -103,9 +106,9 @@ def hosts(tmp_path):
 
     yield lay
     for host in made:
-        if host.process is not None and host.process.poll() is None:
-            host.process.kill()
-            host.process.communicate()
+        if host.process is not None:
+            with host.process:
+                host.process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +179,93 @@ def test_lightgbm_on_two_hosts_is_as_good_as_on_one(hosts, machines):
     second.ended()
     assert metric(out, "validation:accuracy") > expected - 0.03
     assert first.forest.n_trees == 30
+
+
+def part(lines, i, n):
+    return text(lines[i::n])
+
+
+def test_shards_make_one_forest_that_knows_all_classes_and_words(hosts):
+    """Words and classes that one host lacks, a column that is words on one host alone, and a
+    host without data."""
+    lines = [line for line in table(900, n_classes=3) if not line.startswith("2")]
+    others = [f"2,{line.partition(',')[2]}" for line in table(300, 4)]
+    ours = text([line.replace("green", "red") for line in lines])
+    theirs = text([line.replace("blue", "7") for line in others])
+    chosen = {"algorithm": "random_forest", "n_estimators": "24", "target": "0"}
+    made = hosts(
+        [{"train": {"a.csv": ours}}, {"train": {}}, {"train": {"b.csv": theirs}}],
+        chosen,
+        sharded=("train",),
+    )
+    first, *rest = (host.start() for host in made)
+    out = first.ended()
+    for host in rest:
+        host.ended()
+        assert not host.wrote
+    assert first.forest.n_trees == 24
+    settings = read_settings(first.base / "model", trust_pickle=False)
+    assert settings["outputs"][0]["parameters"]["classes"] == [0, 1, 2]
+    print(settings, out)
+
+
+def test_a_host_that_starts_late_is_awaited(hosts):
+    channels = {"train": {"a.csv": text(table(200))}}
+    first, second = hosts([channels] * 2, {"n_estimators": "4"})
+    second.start()
+    time.sleep(5)
+    first.start().ended()
+    second.ended()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
+    channels = {"train": {"a.csv": text(table(4000))}}
+    chosen = {"algorithm": "extra_trees", "n_estimators": "20000", "validation_fraction": "0"}
+    made = [host.start() for host in hosts([channels] * 3, chosen)]
+    wait_for_checkpoints(made)
+    dead = made.pop(victim)
+    dead.process.kill()
+    for host in made:
+        host.ended(1, seconds=30)
+        assert f"host '{dead.name}'" in host.failure
+        assert "is gone" in host.failure
+
+
+def wait_for_checkpoints(made):
+    deadline = time.monotonic() + SECONDS
+    for host in made:
+        while not list((host.base / "checkpoints").glob("*-*[0-9]")):
+            assert host.process.poll() is None, host.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, asked):
+    channels = {"train": {"a.csv": text(table(4000))}}
+    chosen = {"algorithm": "extra_trees", "n_estimators": "20000", "validation_fraction": "0"}
+    made = [host.start() for host in hosts([channels] * 2, chosen)]
+    wait_for_checkpoints(made)
+    made[asked].process.send_signal(signal.SIGTERM)
+    outs = [host.ended(0, seconds=25) for host in made]
+    assert "stopped by SIGTERM" in outs[0]
+    assert 2 <= made[0].forest.n_trees < 20000
+    assert not made[1].wrote
+
+
+def test_a_bad_line_in_a_shard_fails_the_job_on_every_host_and_is_named(hosts):
+    lines = table(300)
+    bad = [*lines[:10], "1,2,3", *lines[10:]]
+    made = hosts(
+        [{"train": {"a.csv": text(lines)}}, {"train": {"b.csv": text(bad)}}],
+        {"n_estimators": "4"},
+        sharded=("train",),
+    )
+    for host in made:
+        host.start()
+    for host in made:
+        host.ended(1)
+        assert host.failure.startswith("ClientError: host '127.0.0.3': ")
+        assert "b.csv, line 11" in host.failure
+        assert "Traceback" not in host.failure

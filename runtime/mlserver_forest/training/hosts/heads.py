@@ -72,7 +72,7 @@ class Heads:
         index_base = min(head.index_base for head in self._used)
         return [
             Known(head.x.dtype, widest.layout, set(words), index_base=index_base)
-            if head.layout is not UNKNOWN and _differs(head, widest, words, index_base)
+            if head.layout != UNKNOWN and _differs(head, widest, words, index_base)
             else None
             for head in self.heads
         ]
