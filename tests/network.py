@@ -41,9 +41,14 @@ def machines():
                 ip("netns", "delete", name)
 
 
+@contextlib.contextmanager
 def cut(machine):
-    """Take the machine off the network; its processes go on."""
+    """The machine is off the network meanwhile; its processes go on."""
     ip("-n", machine, "link", "set", "eth0", "down")
+    try:
+        yield
+    finally:
+        ip("-n", machine, "link", "set", "eth0", "up")
 
 
 def inside(machine):

@@ -232,6 +232,23 @@ def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
         assert "is gone" in host.failure
 
 
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_host_that_loses_its_network_fails_the_job_on_all_with_a_name(hosts, machines, victim):
+    channels = {"train": {"a.csv": text(table(4000))}}
+    chosen = {"algorithm": "extra_trees", "n_estimators": "20000", "validation_fraction": "0"}
+    names = list(machines)[:2]
+    made = [
+        host.start(*network.inside(machines[host.name]))
+        for host in hosts([channels] * 2, chosen, names=names)
+    ]
+    wait_for_checkpoints(made)
+    with network.cut(machines[names[victim]]):
+        for host, other in zip(made, reversed(made), strict=True):
+            host.ended(1, seconds=45)
+            assert f"host '{other.name}'" in host.failure
+            assert "is gone" in host.failure
+
+
 def wait_for_checkpoints(made):
     deadline = time.monotonic() + SECONDS
     for host in made:

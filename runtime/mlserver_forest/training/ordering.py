@@ -30,6 +30,7 @@ from mlserver_forest.training.hyperparameters import Hyperparameters
 from mlserver_forest.training.targets import Target
 
 FORESTS = ("random_forest", "extra_trees")
+BOOSTERS = ("xgboost", "lightgbm")
 _GROWERS = {
     "decision_tree": grow_tree,
     "hist_gradient_boosting": grow_hist_gradient_boosting,

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # With the fewest rows with which a host can take part.
 _BOOST = {"xgboost": (boost_xgboost, 1), "lightgbm": (boost_lightgbm, 2)}
-BOOSTERS = tuple(_BOOST)
 
 
 def boost(

@@ -8,12 +8,11 @@ from distributed import Client
 
 from mlserver_forest.errors import InvalidData, InvalidEnvironment, JobError
 from mlserver_forest.training.hosts.addresses import await_host, own_address
-from mlserver_forest.training.hosts.boosting import BOOSTERS
 from mlserver_forest.training.hosts.many_hosts import ManyHosts
 from mlserver_forest.training.hosts.member import Member, Outcome
 from mlserver_forest.training.hosts.node import Attendance, Node
 from mlserver_forest.training.hosts.one_host import Hosts, OneHost
-from mlserver_forest.training.ordering import FORESTS
+from mlserver_forest.training.ordering import BOOSTERS, FORESTS
 
 _SECONDS_TO_CLOSE = 5.0
 

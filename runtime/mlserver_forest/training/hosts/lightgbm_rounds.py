@@ -72,13 +72,18 @@ def _estimator(order: Order, client: Any, n_rounds: int) -> Any:
     """
     parameters = order.estimator().get_params()
     n_classes = len(order.target.classes)
-    if n_classes:
-        default = "binary" if n_classes == 2 else "multiclass"
-        parameters["objective"] = parameters["objective"] or default
     if n_classes > 2:
         parameters["num_class"] = n_classes
-    parameters |= {"n_estimators": n_rounds, "client": client}
+    parameters |= {"objective": _objective(order), "n_estimators": n_rounds, "client": client}
     return lightgbm.DaskLGBMRegressor(**parameters)
+
+
+def _objective(order: Order) -> str:
+    """The one that was chosen, or that LightGBM's scikit-learn API chooses."""
+    default = ("regression", "regression", "binary", "multiclass")[
+        min(len(order.target.classes), 3)
+    ]
+    return str(order.estimator().objective or default)
 
 
 def _whole(order: Order, booster: Any) -> Any:
@@ -89,7 +94,7 @@ def _whole(order: Order, booster: Any) -> Any:
         "_n_features": booster.num_feature(),
         "_n_features_in": booster.num_feature(),
         "_best_iteration": booster.current_iteration(),
-        "_objective": estimator.objective,
+        "_objective": _objective(order),
         "fitted_": True,
     }
     if n_classes := len(order.target.classes):
@@ -114,7 +119,9 @@ class _BeforeFirstRound:
     def __call__(self, env: Any) -> None:
         if self._pace.decides and env.iteration == env.begin_iteration:
             rows, known = self._pace.member.select(self._validation), env.model.train_set
-            watched = lightgbm.Dataset(rows.x, rows.y, weight=rows.weight, reference=known)
+            watched = lightgbm.Dataset(
+                rows.x, rows.y, weight=rows.weight, reference=known, params=env.params
+            )
             env.model.add_valid(watched, "valid_0")
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from distributed import Client
 
@@ -11,12 +12,12 @@ from mlserver_forest.errors import InvalidData, JobError
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.task import Grown
-from mlserver_forest.training.hosts import boosting, forests, reading
+from mlserver_forest.training.hosts import forests, reading
 from mlserver_forest.training.hosts.member import Fault, Member, Outcome, call, member_of
 from mlserver_forest.training.hosts.node import Attendance
 from mlserver_forest.training.hosts.one_host import OneHost
 from mlserver_forest.training.hosts.spread_rows import SpreadRows
-from mlserver_forest.training.ordering import Order
+from mlserver_forest.training.ordering import BOOSTERS, Order
 
 T = TypeVar("T")
 
@@ -52,6 +53,11 @@ class ManyHosts:
         """Of the workers."""
         return [self._attendance.workers[name] for name in self.names]
 
+    @property
+    def own_address(self) -> str:
+        """Of this machine, as the others know it."""
+        return str(urlsplit(self.addresses[0]).hostname)
+
     def read(self) -> Data:
         data = reading.read(self)
         self.n_features = len(data.table.names)
@@ -68,7 +74,9 @@ class ManyHosts:
         rows, watched = _spread(training), None if validation is None else _spread(validation)
         if order.is_forest:
             return forests.grow_forest(self, order, rows, watched, kept_as)
-        if order.algorithm in boosting.BOOSTERS:
+        if order.algorithm in BOOSTERS:
+            from mlserver_forest.training.hosts import boosting
+
             return boosting.boost(self, order, rows, watched, kept_as)
         # These libraries know one machine; the first has all rows, and the others wait.
         whole = None if watched is None else watched.fetched()

@@ -5,6 +5,7 @@ from typing import Any
 
 from xgboost import dask
 from xgboost.callback import TrainingCallback
+from xgboost.collective import Config
 
 from mlserver_forest.training.growing.boosting import newest_metrics, xgboost_start
 from mlserver_forest.training.growing.task import Grown
@@ -31,6 +32,7 @@ def boost_xgboost(team: Team, order: Order, validation: SpreadRows | None) -> Gr
         callbacks=[_AfterRound(team.pace())],
     )
     estimator.client = team.hosts.client
+    estimator.coll_cfg = Config(tracker_host_ip=team.hosts.own_address)
     weights = None if watched is None or watched.weight is None else [watched.weight]
     with fitting():
         team.hosts.bounded(
