@@ -50,6 +50,7 @@ def grow_forest(
     """
     if training.is_sharded and order.target.classes:
         order = balanced_class_weight(order, training.y)
+        _warn_of_lacking_classes(hosts, order, training)
     ranges = _ranges(hosts, order, training)
     wanted = [
         (replace(order, first=start, n_steps=stop - start), selection, watched, kept_as)
@@ -67,11 +68,24 @@ def grow_forest(
     return Grown(forest, len(trees), curve, _votes(training, found))
 
 
+def _warn_of_lacking_classes(hosts: "ManyHosts", order: Order, training: SpreadRows) -> None:
+    n_classes = len(order.target.classes)
+    for name, rows in zip(hosts.names, training.rows_by_host(), strict=True):
+        n_found = len(np.unique(training.y[rows]))
+        if 0 < n_found < n_classes:
+            hosts.here.say(
+                f"warning: host {name!r} has rows of {n_found} of the {n_classes} classes, and the "
+                "trees that grow there know no other; shuffle the rows before they are split into "
+                "files, set S3DataDistributionType to FullyReplicated, or choose a boosting "
+                "algorithm"
+            )
+
+
 def _ranges(hosts: "ManyHosts", order: Order, training: SpreadRows) -> list[tuple[int, int]]:
     """For each host the first of its trees, and the one behind the last: in proportion to the
     rows that it can learn from, and where all have the same, at the beginning of a step.
     """
-    n_rows = np.array(training.n_rows_by_host())
+    n_rows = np.array([len(rows) for rows in training.rows_by_host()])
     ends = np.rint(np.cumsum(n_rows) / n_rows.sum() * order.n_steps).astype(int).tolist()
     if not training.is_sharded:
         steps = order.steps(order.estimator(), training.here(), lambda line: None)
@@ -151,8 +165,8 @@ def _votes(training: SpreadRows, found: Sequence[Harvest | None]) -> Votes | Non
         return total
     width = known[0].total.shape[1]
     filled = [
-        vote or Votes(np.zeros((n_rows, width)), np.zeros((n_rows, 1)))
-        for vote, n_rows in zip(votes, training.n_rows_by_host(), strict=True)
+        vote or Votes(np.zeros((len(rows), width)), np.zeros((len(rows), 1)))
+        for vote, rows in zip(votes, training.rows_by_host(), strict=True)
     ]
     if training.positions is not None:
         return None  # Only the final fit asks for votes, and it has all rows.

@@ -69,7 +69,7 @@ class SpreadRows:
         """By each host to its own rows, or by the first to all where it has them."""
         if self.starts is None:
             return self.here().answers(forest)
-        return self._gathered(answered, forest, width=forest.n_outputs)
+        return self._gathered(answered, forest)
 
     def here(self) -> Rows:
         """The rows, which the first host has all.
@@ -93,8 +93,7 @@ class SpreadRows:
         """All rows, brought to the first host."""
         if self.starts is None:
             return self.here()
-        x = self._gathered(looked_up, width=self.hosts.n_features)
-        return Rows(np.ascontiguousarray(x), self.y, self.weight)
+        return Rows(self._gathered(looked_up), self.y, self.weight)
 
     def selections(self) -> list[Selection]:
         """Of each host, what it has of the rows, in their order."""
@@ -104,44 +103,36 @@ class SpreadRows:
             return [Selection(self.channel)] * len(self.digests)
         return [
             Selection(self.channel, self.positions[places] - start)
-            for places, start in zip(self._places(), self.starts[:-1], strict=True)
+            for places, start in zip(self.rows_by_host(), self.starts[:-1], strict=True)
         ]
 
     def parts(self) -> list[tuple[Selection, int]]:
         """The rows dealt to the hosts, each row once, with the number of each host's rows."""
         selections = self.selections()
         if self.starts is not None:
-            sizes = [len(places) for places in self._places()]
+            sizes = [len(places) for places in self.rows_by_host()]
             return list(zip(selections, sizes, strict=True))
         all_rows = np.arange(len(self)) if self.positions is None else self.positions
         # By turns, so that sorted rows are spread.
         dealt = [all_rows[host :: len(selections)] for host in range(len(selections))]
         return [(Selection(self.channel, rows), len(rows)) for rows in dealt]
 
-    def n_rows_by_host(self) -> list[int]:
-        """The rows that each host can learn from."""
-        if self.starts is None:
-            return [len(self)] * len(self.digests)
-        return [len(places) for places in self._places()]
-
-    def _places(self) -> Sequence[NDArray[np.int64]]:
+    def rows_by_host(self) -> Sequence[NDArray[np.int64]]:
         """For each host, which of the rows it has."""
-        if self.starts is None:
-            return []
         rows = np.arange(len(self)) if self.positions is None else self.positions
+        if self.starts is None:
+            return [np.arange(len(self))] * len(self.digests)
         owner = np.searchsorted(self.starts, rows, side="right") - 1
         return [np.flatnonzero(owner == host) for host in range(len(self.starts) - 1)]
 
-    def _gathered(self, function: Any, *arguments: Any, width: int) -> NDArray[Any]:
+    def _gathered(self, function: Any, *arguments: Any) -> NDArray[Any]:
         """A matrix with a row for each row, of which each host makes those of its own."""
-        pairs = list(zip(self._places(), self.selections(), strict=True))
-        wanted = [(selection, *arguments) if len(places) else None for places, selection in pairs]
-        found = self.hosts.each(function, wanted)
-        dtype = next((part.dtype for part in found if part is not None), np.float64)
-        gathered: NDArray[Any] = np.empty((len(self), width), dtype)
-        for (places, _), part in zip(pairs, found, strict=True):
-            if part is not None:
-                gathered[places] = part
+        places, selections = self.rows_by_host(), self.selections()
+        wanted = [(selection, *arguments) for selection in selections]
+        parts = self.hosts.each(function, wanted)
+        gathered: NDArray[Any] = np.empty((len(self), parts[0].shape[1]), parts[0].dtype)
+        for rows, part in zip(places, parts, strict=True):
+            gathered[rows] = part
         return gathered
 
 
