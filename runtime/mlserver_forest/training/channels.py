@@ -21,7 +21,11 @@ __all__ = ["Columns", "Table", "read_channel"]
 
 
 def read_channel(
-    channel: Channel, columns: Columns, dtype: np.dtype[Any], like: Table | None = None
+    channel: Channel,
+    columns: Columns,
+    dtype: np.dtype[Any],
+    like: Table | None = None,
+    known: Known | None = None,
 ) -> Table:
     """Read all files of a channel, in the order of their paths, or its stream.
 
@@ -35,6 +39,7 @@ def read_channel(
         dtype: of the matrix, float32 or float64.
         like: the training channel's table, whose columns and words this channel has to
             have; None for the training channel itself.
+        known: what other machines, each with a part of it, know of the training channel.
 
     Returns:
         The rows; none if the channel is sharded and this machine's shard is empty.
@@ -47,7 +52,7 @@ def read_channel(
         return _empty(channel, columns, dtype, like)
     form, parameters = format_of(channel, folder.paths if folder else (), columns)
     source = folder or Pipe(channel, splits=form.splits)
-    known = _known(dtype, like)
+    known = known or _known(dtype, like)
     while True:
         gathering = Gathering(known, columns, like)
         with closing(form.read(source.parts(), known, columns, parameters)) as blocks:

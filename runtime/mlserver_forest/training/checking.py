@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, folds, hold_out
 from mlserver_forest.training.fitting import Fitted, Fitting
-from mlserver_forest.training.growing.checkpoints import Checkpoints
-from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hyperparameters import Hyperparameters
 
@@ -42,8 +40,7 @@ class Checking:
     """Fits to parts of the training rows.
 
     Args:
-        config: of the job.
-        fitting: fits its algorithm.
+        fitting: of the job.
         chosen: the hyperparameters.
         data: of the job.
         seed: of all that is random.
@@ -53,7 +50,6 @@ class Checking:
 
     def __init__(
         self,
-        config: TrainingConfig,
         fitting: Fitting,
         chosen: Hyperparameters,
         data: Data,
@@ -61,7 +57,6 @@ class Checking:
         say: Say,
         stop: Stop,
     ) -> None:
-        self._config = config
         self._fitting = fitting
         self._chosen = chosen
         self._data = data
@@ -115,19 +110,18 @@ class Checking:
             f"no validation channel: validating on {len(held_out)} held-out rows; "
             "the model itself is fitted on all rows"
         )
-        fingerprint, host = self._fitting.fingerprint(learn), f"{self._config.host}-check"
-        checkpoints = Checkpoints(self._config.checkpoints, host, fingerprint, self._say)
-        fitted = self._fitting.fit(learn, held_out, self._seed, checkpoints=checkpoints)
+        kept_as = f"check-{self._fitting.fingerprint(learn)}"
+        fitted = self._fitting.fit(learn, held_out, self._seed, kept_as=kept_as)
         if self._stop.is_requested:
             return checks
         checks.metrics["validation"] = self._evaluate(fitted, held_out)
-        checks.sets["validation"] = (held_out.y, fitted.answers(held_out.x))
+        checks.sets["validation"] = (held_out.y, fitted.answers_to(held_out))
         stops = self._chosen.early_stopping_rounds is not None
         return Checks(checks.metrics, checks.sets, fitted.grown.n_steps if stops else None)
 
-    def _evaluate(self, fitted: Fitted, rows: Rows) -> dict[str, float]:
+    def _evaluate(self, fitted: Fitted, rows: AnyRows) -> dict[str, float]:
         target = self._data.target
-        answers = fitted.answers(rows.x)
+        answers = fitted.answers_to(rows)
         return evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
 
 

@@ -52,6 +52,7 @@ class TrainingConfig:
         host: this machine's name among ``hosts``.
         hosts: all machines of the job, sorted; the first one saves the model.
         checkpoints: where checkpoints are kept.
+        network_interface: that the machines reach each other by, if that was said.
     """
 
     base_dir: Path
@@ -60,6 +61,7 @@ class TrainingConfig:
     host: str
     hosts: tuple[str, ...]
     checkpoints: Path
+    network_interface: str | None = None
 
     @property
     def model_dir(self) -> Path:
@@ -103,7 +105,8 @@ def read_config(base_dir: Path) -> TrainingConfig:
         InvalidData: if a channel has an unknown mode.
     """
     directory = base_dir / "input" / "config"
-    host, hosts = _hosts(directory / "resourceconfig.json")
+    resources = _read_object(directory / "resourceconfig.json")
+    host, hosts = _hosts(resources, directory)
     kept = _read_object(directory / "checkpointconfig.json").get("LocalPath")
     return TrainingConfig(
         base_dir=base_dir,
@@ -112,18 +115,19 @@ def read_config(base_dir: Path) -> TrainingConfig:
         host=host,
         hosts=hosts,
         checkpoints=Path(kept) if isinstance(kept, str) and kept else base_dir / "checkpoints",
+        network_interface=str(resources.get("network_interface_name") or "") or None,
     )
 
 
-def _hosts(path: Path) -> tuple[str, tuple[str, ...]]:
+def _hosts(resources: Mapping[str, Any], directory: Path) -> tuple[str, tuple[str, ...]]:
     """This machine's name, and all of them."""
-    resources = _read_object(path)
     listed = resources.get("hosts")
     hosts = tuple(sorted(map(str, listed))) if isinstance(listed, list) and listed else ()
     host = str(resources.get("current_host") or (hosts[0] if hosts else "algo-1"))
     if hosts and host not in hosts:
         raise InvalidEnvironment(
-            f"{path}: current_host is {host!r}, which is none of the hosts {', '.join(hosts)}"
+            f"{directory / 'resourceconfig.json'}: current_host is {host!r}, which is none of the "
+            f"hosts {', '.join(hosts)}"
         )
     return host, hosts or (host,)
 

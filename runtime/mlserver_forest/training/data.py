@@ -12,7 +12,7 @@ from mlserver_forest.training.config import (
     TrainingConfig,
 )
 from mlserver_forest.training.estimators import DTYPES
-from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.rows import AnyRows, Rows
 from mlserver_forest.training.hyperparameters import Hyperparameters
 from mlserver_forest.training.suitability import require_suitable_labels
 from mlserver_forest.training.table import Table
@@ -33,9 +33,9 @@ class Data:
 
     table: Table
     target: Target
-    training: Rows
-    validation: Rows | None
-    test: Rows | None
+    training: AnyRows
+    validation: AnyRows | None
+    test: AnyRows | None
 
 
 def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -12,12 +13,13 @@ from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.checking import Checking, Checks
 from mlserver_forest.training.config import TrainingConfig
-from mlserver_forest.training.data import Data, read_data
+from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, metric_lines
 from mlserver_forest.training.fitting import Fitted, Fitting
-from mlserver_forest.training.growing.checkpoints import Checkpoints
-from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.stopping import Stop
+from mlserver_forest.training.hosts.joining import on_all_hosts
+from mlserver_forest.training.hosts.one_host import Hosts
 from mlserver_forest.training.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.report import Facts, warnings_of, write_report
 
@@ -44,18 +46,25 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
         InvalidEnvironment: if the model's folder cannot be written.
     """
     chosen = parse(config.hyperparameters)
+    on_all_hosts(config, chosen, say, stop, partial(_train, config, chosen, say, stop))
+
+
+def _train(
+    config: TrainingConfig, chosen: Hyperparameters, say: Say, stop: Stop, hosts: Hosts
+) -> None:
+    """What one host does, or the first of several, to whom the others lend their hands."""
     artifact.make_writable(config.model_dir)
-    data = read_data(config, chosen)
+    data = hosts.read()
     say(_summary(data))
-    fitting = Fitting(chosen, data.target, data.table, say, stop)
+    fitting = Fitting(chosen, data, hosts)
     fingerprint = fitting.fingerprint(data.training)
     seed = fitting.seed(fingerprint)
-    checks = Checking(config, fitting, chosen, data, seed, say, stop).run()
+    checks = Checking(fitting, chosen, data, seed, say, stop).run()
     fitted = fitting.fit(
         data.training,
         data.validation,
         seed,
-        checkpoints=Checkpoints(config.checkpoints, config.host, fingerprint, say),
+        kept_as=fingerprint,
         n_steps=checks.n_steps,
         wants_out_of_bag=data.validation is None,
     )
@@ -92,7 +101,7 @@ def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: F
 
 def _self_test(estimator: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Rows spread over the data, and the library's answers, summed in its own order."""
-    x = data.training.x
+    x = data.training.shown().x
     rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
     if "n_jobs" in estimator.get_params():
         estimator.set_params(n_jobs=1)
@@ -105,9 +114,9 @@ def _evaluate(data: Data, fitted: Fitted, checks: Checks) -> None:
     """Metrics of every set of rows that tells something."""
     target = data.target
     given = {"train": data.training, "validation": data.validation, "test": data.test}
-    known = {name: (rows, fitted.answers(rows.x)) for name, rows in given.items() if rows}
+    known = {name: (rows, fitted.answers_to(rows)) for name, rows in given.items() if rows}
     if fitted.grown.out_of_bag is not None:
-        known["oob"] = _out_of_bag(data.training, fitted.grown.out_of_bag)
+        known["oob"] = _out_of_bag(data.training, fitted.grown.out_of_bag.answers())
     for name, (rows, answers) in known.items():
         if len(rows):
             found = evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
@@ -115,7 +124,7 @@ def _evaluate(data: Data, fitted: Fitted, checks: Checks) -> None:
             checks.sets[name] = (rows.y, answers)
 
 
-def _out_of_bag(rows: Rows, answers: NDArray[Any]) -> tuple[Rows, NDArray[Any]]:
+def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[Any]]:
     """The rows that some tree did not see, and its answers."""
     known = np.flatnonzero(~np.isnan(answers).any(axis=1))
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
@@ -129,6 +138,7 @@ def _report(
     checks: Checks,
     say: Say,
 ) -> None:
+    training = data.training.shown()
     facts = Facts(
         model=chosen.job.algorithm,
         kind=data.target.kind,
@@ -137,13 +147,13 @@ def _report(
         versions=_versions(chosen),
         names=data.table.names,
         categories=data.table.categories,
-        x=data.training.x,
-        y=data.training.y,
-        weight=data.training.weight,
+        x=training.x,
+        y=training.y,
+        weight=training.weight,
         metrics=checks.metrics,
         sets=checks.sets,
         held_out={
-            name: (rows.x, rows.y)
+            name: (rows.shown().x, rows.shown().y)
             for name, rows in {"validation": data.validation, "test": data.test}.items()
             if rows
         },

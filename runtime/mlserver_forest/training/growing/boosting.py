@@ -1,12 +1,15 @@
 """Boosting round by round with XGBoost and LightGBM, which call back after each round."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightgbm
 import xgboost
 
+from mlserver_forest.training.growing.checkpoints import Checkpoints
+from mlserver_forest.training.growing.progress import Progress
+from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.growing.task import Curve, Grown, Task
 from mlserver_forest.training.growing.trees import fitting
 
@@ -19,12 +22,8 @@ def grow_xgboost(task: Task) -> Grown:
     Raises:
         InvalidData: where XGBoost refuses the rows.
     """
-    rounds = _Rounds(task)
-    start, n_before = None, 0
-    if raw := rounds.restored():
-        start = xgboost.Booster(model_file=bytearray(raw))
-        n_before = min(start.num_boosted_rounds(), task.n_steps - 1)
-        start = start[:n_before] if n_before else None
+    rounds = Rounds(task.progress, task.stop, task.checkpoints)
+    start, n_before = xgboost_start(newest(task.checkpoints), task.n_steps)
     estimator = task.estimator.set_params(
         n_estimators=task.n_steps - n_before,
         early_stopping_rounds=task.patience,
@@ -55,13 +54,8 @@ def grow_lightgbm(task: Task) -> Grown:
     Raises:
         InvalidData: where LightGBM refuses the rows.
     """
-    rounds = _Rounds(task)
-    start, n_before = None, 0
-    if raw := rounds.restored():
-        start = lightgbm.Booster(model_str=raw.decode())
-        n_before = min(start.current_iteration(), task.n_steps - 1)
-        text = start.model_to_string(num_iteration=n_before)
-        start = lightgbm.Booster(model_str=text) if n_before else None
+    rounds = Rounds(task.progress, task.stop, task.checkpoints)
+    start, n_before = lightgbm_start(newest(task.checkpoints), task.n_steps)
     watched, rows = task.validation, task.training
     estimator = task.estimator.set_params(
         n_estimators=task.n_steps - n_before, early_stopping_round=task.patience
@@ -81,19 +75,52 @@ def grow_lightgbm(task: Task) -> Grown:
     return Grown(estimator, n_rounds, rounds.curve)
 
 
-class _Rounds:
-    """What is to be done after each round, whichever library boosts."""
+def newest_metrics(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, float]:
+    """Of XGBoost's last round."""
+    logs = (log.items() for log in evals_log.values())
+    return {name: float(values[-1]) for log in logs for name, values in log}
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+
+def newest(checkpoints: Checkpoints | None) -> bytes | None:
+    """The newest checkpoint's booster, or None."""
+    found = checkpoints.restored() if checkpoints else []
+    return found[-1].content if found else None
+
+
+def xgboost_start(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
+    """What a checkpoint holds, to go on from, and its rounds; at least one is left to do."""
+    if raw is None:
+        return None, 0
+    booster = xgboost.Booster(model_file=bytearray(raw))
+    n_before = min(booster.num_boosted_rounds(), n_steps - 1)
+    return (booster[:n_before], n_before) if n_before else (None, 0)
+
+
+def lightgbm_start(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
+    """What a checkpoint holds, to go on from, and its rounds; at least one is left to do."""
+    if raw is None:
+        return None, 0
+    booster = lightgbm.Booster(model_str=raw.decode())
+    n_before = min(booster.current_iteration(), n_steps - 1)
+    text = booster.model_to_string(num_iteration=n_before)
+    return (lightgbm.Booster(model_str=text), n_before) if n_before else (None, 0)
+
+
+class Rounds:
+    """What is to be done after each round, whichever library boosts.
+
+    Args:
+        progress: told after each round.
+        stop: asked after each round.
+        checkpoints: where rounds are kept, or None.
+    """
+
+    def __init__(self, progress: Progress, stop: Stop, checkpoints: Checkpoints | None) -> None:
+        self._progress = progress
+        self._stop = stop
+        self._checkpoints = checkpoints
         self._kept_at = time.monotonic()
         self.curve: Curve = []
-
-    def restored(self) -> bytes | None:
-        """The newest checkpoint's booster."""
-        checkpoints = self._task.checkpoints
-        found = checkpoints.restored() if checkpoints else []
-        return found[-1].content if found else None
 
     def is_enough(
         self, n_rounds: int, metrics: Mapping[str, float], booster: Callable[[], bytes]
@@ -108,31 +135,29 @@ class _Rounds:
         Returns:
             Whether to stop.
         """
-        task = self._task
         if metrics:
             self.curve.append((n_rounds, dict(metrics)))
-        task.progress.at(n_rounds, metrics)
+        self._progress.at(n_rounds, metrics)
         is_due = time.monotonic() - self._kept_at > _SECONDS_BETWEEN_CHECKPOINTS
-        if task.checkpoints and is_due:
-            task.checkpoints.keep(0, n_rounds, booster())
-            task.checkpoints.only(n_rounds)
+        if self._checkpoints and is_due:
+            self._checkpoints.keep(0, n_rounds, booster())
+            self._checkpoints.only(n_rounds)
             self._kept_at = time.monotonic()
-        return task.stop.is_requested
+        return self._stop.is_requested
 
 
 class _XgboostCallback(xgboost.callback.TrainingCallback):
-    def __init__(self, rounds: _Rounds) -> None:
+    def __init__(self, rounds: Rounds) -> None:
         super().__init__()
         self._rounds = rounds
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        logs = (log.items() for log in evals_log.values())
-        metrics = {name: float(values[-1]) for log in logs for name, values in log}
+        metrics = newest_metrics(evals_log)
         n_rounds = model.num_boosted_rounds()
         return self._rounds.is_enough(n_rounds, metrics, lambda: bytes(model.save_raw("ubj")))
 
 
-def _lightgbm_callback(rounds: _Rounds) -> Callable[[Any], None]:
+def _lightgbm_callback(rounds: Rounds) -> Callable[[Any], None]:
     def after_iteration(env: Any) -> None:
         results = env.evaluation_result_list or []
         metrics = {name: float(value) for _, name, value, *_ in results}

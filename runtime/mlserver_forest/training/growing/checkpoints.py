@@ -35,14 +35,16 @@ class Checkpoints:
     Args:
         directory: made when the first checkpoint is kept.
         host: as resourceconfig.json names it.
-        fingerprint: of the rows and the hyperparameters.
+        fingerprint: of the rows and the hyperparameters; behind a word and ``-`` for another
+            fit of the same job, which keeps its own.
         say: takes each line of the log.
     """
 
     def __init__(self, directory: Path, host: str, fingerprint: str, say: Say) -> None:
         self._directory = directory
         self._host = host
-        self._prefix = f"{host}.{fingerprint[:16]}."
+        self._fit, _, digest = fingerprint.rpartition("-")
+        self._prefix = f"{host}.{self._fit}{'-' if self._fit else ''}{digest[:16]}."
         self._say = say
 
     def keep(self, start: int, stop: int, content: bytes) -> None:
@@ -87,7 +89,8 @@ class Checkpoints:
     def _tidy(self) -> None:
         try:
             for path in self._directory.glob(f"{glob.escape(self._host)}.*"):
-                if not path.name.startswith(self._prefix) or path.name.endswith(_DRAFT):
+                is_ours = path.name.startswith(self._prefix) and not path.name.endswith(_DRAFT)
+                if self._fit_of(path) == self._fit and not is_ours:
                     path.unlink(missing_ok=True)
         except OSError as error:
             self._say(f"{self._directory} cannot be tidied: {error.strerror}")
@@ -98,6 +101,10 @@ class Checkpoints:
             for path in self._directory.glob(f"{glob.escape(self._prefix)}*-*")
             if path.name.removeprefix(self._prefix).replace("-", "").isdigit()
         )
+
+    def _fit_of(self, path: Path) -> str:
+        """The word before a file's fingerprint."""
+        return path.name.removeprefix(f"{self._host}.").partition(".")[0].rpartition("-")[0]
 
     def _bounds(self, path: Path) -> tuple[int, int]:
         start, _, stop = path.name.removeprefix(self._prefix).partition("-")

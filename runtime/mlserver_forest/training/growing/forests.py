@@ -48,6 +48,23 @@ def grow_tree(task: Task) -> Grown:
     return Grown(estimator, 1)
 
 
+def content_of(trees: list[Any]) -> bytes:
+    """Trees as a checkpoint holds them, which is no pickle."""
+    import skops.io  # It imports all of scikit-learn, which takes a second.
+
+    content: bytes = skops.io.dumps(trees)
+    return content
+
+
+def trees_of(checkpoint: Checkpoint) -> list[Any] | None:
+    """The trees of a checkpoint; None where it holds something else."""
+    import skops.io
+
+    trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
+    is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
+    return trees if is_whole and all(map(are_sound, trees)) else None
+
+
 class _Growing:
     """A forest as it grows."""
 
@@ -66,7 +83,7 @@ class _Growing:
         """Take the trees of the checkpoints; the last step is grown again, for its estimator."""
         checkpoints = self._task.checkpoints
         for checkpoint in checkpoints.restored() if checkpoints else []:
-            trees = _trees_of(checkpoint)
+            trees = trees_of(checkpoint)
             if trees is None:
                 break
             self._trees += trees
@@ -100,7 +117,7 @@ class _Growing:
         """Keep the new trees, unless they came so fast that they may as well grow again."""
         if self._task.checkpoints and time.monotonic() - self._kept_at > _SECONDS_KEPT:
             trees = self._trees[self._kept :]
-            self._task.checkpoints.keep(self._kept, len(self._trees), _content_of(trees))
+            self._task.checkpoints.keep(self._kept, len(self._trees), content_of(trees))
             self._kept, self._kept_at = len(self._trees), time.monotonic()
 
     def _grown(self, start: int, stop: int) -> Any:
@@ -126,19 +143,3 @@ class _Growing:
         found = dict(self._task.score(np.asarray(self._total / self._scored), rows))
         self.curve.append((self._scored, found))
         return found
-
-
-def _content_of(trees: list[Any]) -> bytes:
-    import skops.io  # It imports all of scikit-learn, which takes a second.
-
-    content: bytes = skops.io.dumps(trees)
-    return content
-
-
-def _trees_of(checkpoint: Checkpoint) -> list[Any] | None:
-    """The trees of a checkpoint; None where it holds something else."""
-    import skops.io
-
-    trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
-    is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
-    return trees if is_whole and all(map(are_sound, trees)) else None

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from mlserver_forest.training.growing.rows import Rows
-from mlserver_forest.training.growing.trees import fitting, grow_trees, out_of_bag_answers
+from mlserver_forest.training.growing.trees import fitting, grow_trees, out_of_bag_votes
+from mlserver_forest.training.growing.votes import Votes
 from mlserver_forest.training.intelex import fit_with_intelex
 
 # A step is to take about as long, so that stopping, checkpoints and progress keep up.
@@ -25,7 +26,8 @@ class Steps(Protocol):
         size: the trees of the next step.
     """
 
-    size: int
+    @property
+    def size(self) -> int: ...
 
     def grow(self, rows: Rows, start: int, stop: int) -> Any:
         """A fitted forest of the trees from ``start`` to before ``stop`` alone."""
@@ -36,8 +38,8 @@ class Steps(Protocol):
     def aligned(self, n_trees: int) -> int:
         """The most of so many trees after which a step may begin."""
 
-    def out_of_bag(self, forest: Any, rows: Rows) -> NDArray[np.float64] | None:
-        """Answers by the trees that did not see a row, as ``Grown.out_of_bag``."""
+    def out_of_bag(self, forest: Any, rows: Rows) -> Votes | None:
+        """Of the trees that did not see a row, as ``Grown.out_of_bag``."""
 
 
 class ScikitLearnSteps:
@@ -62,8 +64,8 @@ class ScikitLearnSteps:
     def aligned(self, n_trees: int) -> int:
         return n_trees
 
-    def out_of_bag(self, forest: Any, rows: Rows) -> NDArray[np.float64] | None:
-        return out_of_bag_answers(forest, rows)
+    def out_of_bag(self, forest: Any, rows: Rows) -> Votes | None:
+        return out_of_bag_votes(forest, rows)
 
 
 class IntelexSteps:
@@ -103,14 +105,11 @@ class IntelexSteps:
     def aligned(self, n_trees: int) -> int:
         return n_trees // self.size * self.size
 
-    def out_of_bag(self, forest: Any, rows: Rows) -> NDArray[np.float64] | None:
+    def out_of_bag(self, forest: Any, rows: Rows) -> Votes | None:
         """By the trees that grew since the job was started last: which rows the others saw
         is known to scikit-learn-intelex alone.
         """
-        if not self._count.any():
-            return None
-        with np.errstate(invalid="ignore"):
-            return np.asarray(self._total / self._count)
+        return Votes(self._total, self._count) if self._count.any() else None
 
     def _add_out_of_bag(self, part: Any) -> None:
         answers = getattr(part, "oob_decision_function_", None)
@@ -120,3 +119,32 @@ class IntelexSteps:
         known = answers.any(axis=1, keepdims=True) * part.n_estimators
         self._total = self._total + answers * known
         self._count = self._count + known
+
+
+class LaterSteps:
+    """The steps of a part of a forest, which does not begin with its first tree.
+
+    Args:
+        steps: of the whole forest.
+        first: the number of the part's first tree.
+    """
+
+    def __init__(self, steps: Steps, first: int) -> None:
+        self._steps = steps
+        self._first = first
+
+    @property
+    def size(self) -> int:
+        return self._steps.size
+
+    def grow(self, rows: Rows, start: int, stop: int) -> Any:
+        return self._steps.grow(rows, self._first + start, self._first + stop)
+
+    def took(self, n_trees: int, seconds: float) -> None:
+        self._steps.took(n_trees, seconds)
+
+    def aligned(self, n_trees: int) -> int:
+        return self._steps.aligned(n_trees)
+
+    def out_of_bag(self, forest: Any, rows: Rows) -> Votes | None:
+        return self._steps.out_of_bag(forest, rows)

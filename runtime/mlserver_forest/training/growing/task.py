@@ -10,6 +10,7 @@ from mlserver_forest.training.growing.checkpoints import Checkpoints
 from mlserver_forest.training.growing.progress import Progress
 from mlserver_forest.training.growing.rows import Rows
 from mlserver_forest.training.growing.stopping import Stop
+from mlserver_forest.training.growing.votes import Votes
 
 Score = Callable[[NDArray[Any], Rows], Mapping[str, float]]
 Curve = list[tuple[int, Mapping[str, float]]]
@@ -62,11 +63,11 @@ class Grown:
             stopped or stopping early paid.
         n_steps: the trees or rounds that count: up to the best one, where it stopped early.
         curve: metrics on the validation rows after some trees or rounds.
-        out_of_bag: (n, n_classes) or (n, 1) float64 answers to the training rows by the trees
-            that did not see them, NaN where there is none; None where that is not known.
+        out_of_bag: answers to the training rows by the trees that did not see them; None where
+            that is not known.
     """
 
     estimator: Any
     n_steps: int
     curve: Curve = field(default_factory=list)
-    out_of_bag: NDArray[Any] | None = None
+    out_of_bag: Votes | None = None

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.growing.rows import Rows
+from mlserver_forest.training.growing.votes import Votes
 
 
 def grow_trees(estimator: Any, rows: Rows, start: int, stop: int) -> Any:
@@ -47,12 +47,11 @@ def with_trees(forest: Any, trees: Sequence[Any]) -> Any:
     return forest.set_params(n_estimators=len(trees), warm_start=False)
 
 
-def out_of_bag_answers(forest: Any, rows: Rows) -> NDArray[np.float64] | None:
-    """What the trees that did not see a row answer to it, on average.
+def out_of_bag_votes(forest: Any, rows: Rows) -> Votes | None:
+    """What the trees that did not see a row answer to it.
 
     Returns:
-        (n_samples, n_classes) or (n_samples, 1), NaN where all trees saw the row; None
-        without bootstrap, where every tree sees every row.
+        None without bootstrap, where every tree sees every row.
     """
     if not forest.bootstrap:
         return None
@@ -68,8 +67,7 @@ def out_of_bag_answers(forest: Any, rows: Rows) -> NDArray[np.float64] | None:
         answers = tree.predict_proba(x) if is_classes else tree.predict(x)
         total[unseen] += answers.reshape(len(x), -1)
         count[unseen] += 1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / count)
+    return Votes(total, count)
 
 
 @contextmanager

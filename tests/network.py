@@ -1,0 +1,56 @@
+"""Network namespaces of the kernel, each a machine with an address of its own."""
+
+import contextlib
+import os
+import subprocess
+
+ADDRESSES = ("10.231.0.1", "10.231.0.2", "10.231.0.3")
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+@contextlib.contextmanager
+def machines():
+    """Namespaces by address, all on one switch.
+
+    Raises:
+        subprocess.CalledProcessError: where the system does not allow it.
+    """
+    switch = f"switch-{os.getpid()}"
+    made = {address: f"machine-{os.getpid()}-{i}" for i, address in enumerate(ADDRESSES)}
+    try:
+        ip("netns", "add", switch)
+        ip("-n", switch, "link", "add", "bridge", "type", "bridge")
+        ip("-n", switch, "link", "set", "bridge", "up")
+        for i, (address, machine) in enumerate(made.items()):
+            ip("netns", "add", machine)
+            ip(
+                *("-n", switch, "link", "add", f"port{i}", "type", "veth"),
+                *("peer", "name", "eth0", "netns", machine),
+            )
+            ip("-n", switch, "link", "set", f"port{i}", "master", "bridge", "up")
+            ip("-n", machine, "link", "set", "lo", "up")
+            ip("-n", machine, "link", "set", "eth0", "up")
+            ip("-n", machine, "address", "add", f"{address}/24", "dev", "eth0")
+        yield made
+    finally:
+        for name in (switch, *made.values()):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                ip("netns", "delete", name)
+
+
+@contextlib.contextmanager
+def cut(machine):
+    """The machine is off the network meanwhile; its processes go on."""
+    ip("-n", machine, "link", "set", "eth0", "down")
+    try:
+        yield
+    finally:
+        ip("-n", machine, "link", "set", "eth0", "up")
+
+
+def inside(machine):
+    """What to put before a command to run it there."""
+    return ("ip", "netns", "exec", machine)
