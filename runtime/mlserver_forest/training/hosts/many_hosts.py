@@ -150,7 +150,7 @@ class ManyHosts:
         if self._attendance.lost is not None:
             raise JobError(
                 f"host {self._attendance.lost!r} is gone: its process ended, or its network "
-                "failed; its own log says more. Start the job again: forests go on from their "
+                "failed; its own log says more. Start the job again: it goes on from its "
                 "checkpoints"
             )
         if self.here.stop.is_requested and not self._told_to_stop:

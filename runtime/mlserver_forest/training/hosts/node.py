@@ -21,10 +21,10 @@ from mlserver_forest.training.hosts.member import Member
 STOP = "stop"
 _SETTINGS = {
     # A host that is gone without closing its connections: the kernel keeps asking for it.
-    "distributed.comm.timeouts.tcp": "15s",
+    "distributed.comm.timeouts.tcp": "25s",
     "distributed.comm.timeouts.connect": "15s",
     # One that answers no more: long, for a library may keep Python's lock for a while.
-    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.scheduler.worker-ttl": "120s",
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.scheduler.http.routes": [],
