@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ import pytest
 
 import network
 from mlserver_forest.artifact import read_settings
+from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.forest_file import load_forest
+from mlserver_forest.training.config import SHARDED
+from mlserver_forest.training.growing.stopping import Stop
+from mlserver_forest.training.hosts.addresses import await_host
 from support import BIN, clean_environ, lay_out
 
 SECONDS = 90
@@ -42,12 +47,12 @@ class Host:
     base: Path
     process: subprocess.Popen = None
 
-    def start(self, *wrapper):
+    def start(self, *wrapper, **variables):
         cpus = sorted(os.sched_getaffinity(0))
         cpu = cpus[int(self.name.rpartition(".")[2]) % len(cpus)]
         self.process = subprocess.Popen(
             [*wrapper, "taskset", "-c", str(cpu), BIN / "train"],
-            env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base)),
+            env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -86,9 +91,7 @@ def hosts(tmp_path):
                 channel: {
                     "TrainingInputMode": "File",
                     "ContentType": "text/csv",
-                    "S3DistributionType": "ShardedByS3Key"
-                    if channel in sharded
-                    else "FullyReplicated",
+                    "S3DistributionType": SHARDED if channel in sharded else "FullyReplicated",
                 }
                 for channel in channels
             }
@@ -131,16 +134,15 @@ def metric(out, name):
 
 
 FORESTS = {
-    "random_forest by intelex": {"algorithm": "random_forest", "n_estimators": "60"},
-    "random_forest": {"algorithm": "random_forest", "n_estimators": "31", "intelex": "false"},
-    "extra_trees": {"algorithm": "extra_trees", "n_estimators": "30"},
+    "random_forest": {"algorithm": "random_forest", "n_estimators": "31"},
+    "extra_trees": {"algorithm": "extra_trees", "n_estimators": "30", "class_weight": "balanced"},
 }
 
 
 @pytest.mark.parametrize("chosen", FORESTS)
 def test_a_forest_on_replicated_data_is_the_one_that_one_host_grows(hosts, chosen):
-    """Tree for tree, and with the same metrics."""
-    channels = {"train": {"a.csv": text(table())}}
+    """Tree for tree, and with the same metrics; only the first host writes."""
+    channels = {"train": {"a.csv": text(table())}, "test": {"b.csv": text(table(300, 8))}}
     (alone,) = hosts([channels], FORESTS[chosen], names=["127.0.0.9"])
     expected = alone.start().ended()
     first, second = (host.start() for host in hosts([channels] * 2, FORESTS[chosen]))
@@ -153,60 +155,130 @@ def test_a_forest_on_replicated_data_is_the_one_that_one_host_grows(hosts, chose
     assert not second.wrote
 
 
-def test_xgboost_on_two_hosts_is_as_good_as_on_one(hosts):
-    channels = {"train": {"a.csv": text(table())}, "validation": {"b.csv": text(table(400, 8))}}
-    chosen = {"algorithm": "xgboost", "n_estimators": "30"}
+def test_a_forest_of_intelex_on_three_hosts_is_the_one_that_one_host_grows(hosts):
+    pytest.importorskip("sklearnex", reason="scikit-learn-intelex is not installed")
+    channels = {"train": {"a.csv": text(table(10_500))}}
+    chosen = {"n_estimators": "75", "max_depth": "8", "validation_fraction": "0"}
     (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
-    expected = metric(alone.start().ended(), "validation:accuracy")
-    first, second = (host.start() for host in hosts([channels] * 2, chosen))
-    out = first.ended()
-    second.ended()
-    assert metric(out, "validation:accuracy") > expected - 0.03
-    assert first.forest.n_trees == 30
-
-
-def test_lightgbm_on_two_hosts_is_as_good_as_on_one(hosts, machines):
-    channels = {"train": {"a.csv": text(table())}, "validation": {"b.csv": text(table(400, 8))}}
-    chosen = {"algorithm": "lightgbm", "n_estimators": "30"}
-    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
-    expected = metric(alone.start().ended(), "validation:accuracy")
-    names = list(machines)[:2]
-    first, second = (
-        host.start(*network.inside(machines[host.name]))
-        for host in hosts([channels] * 2, chosen, names=names)
-    )
-    out = first.ended()
-    second.ended()
-    assert metric(out, "validation:accuracy") > expected - 0.03
-    assert first.forest.n_trees == 30
-
-
-def part(lines, i, n):
-    return text(lines[i::n])
+    assert "scikit-learn-intelex grows" in alone.start().ended()
+    made = [host.start() for host in hosts([channels] * 3, chosen)]
+    for host in made:
+        assert "scikit-learn-intelex grows" in host.ended()
+    assert same(made[0].forest, alone.forest)
 
 
 def test_shards_make_one_forest_that_knows_all_classes_and_words(hosts):
-    """Words and classes that one host lacks, a column that is words on one host alone, and a
-    host without data."""
-    lines = [line for line in table(900, n_classes=3) if not line.startswith("2")]
-    others = [f"2,{line.partition(',')[2]}" for line in table(300, 4)]
-    ours = text([line.replace("green", "red") for line in lines])
-    theirs = text([line.replace("blue", "7") for line in others])
-    chosen = {"algorithm": "random_forest", "n_estimators": "24", "target": "0"}
-    made = hosts(
-        [{"train": {"a.csv": ours}}, {"train": {}}, {"train": {"b.csv": theirs}}],
-        chosen,
-        sharded=("train",),
+    """Words and a class that one host lacks, a column that is words on one host alone, a host
+    without data, and validation rows on one host alone.
+    """
+    ours = [f"{line},7" for line in table(900, n_classes=3) if not line.startswith("2")]
+    theirs = [f"{line.replace('red', 'pink')},x" for line in table(600, 4, n_classes=3)]
+    valid = {"v.csv": text([f"{line},x" for line in table(300, 5, n_classes=3)])}
+    parts = [
+        {"train": {"a.csv": text(ours)}, "validation": {}},
+        {"train": {}, "validation": valid},
+        {"train": {"b.csv": text(theirs)}, "validation": {}},
+    ]
+    chosen = {"algorithm": "random_forest", "n_estimators": "40"}
+    made = [host.start() for host in hosts(parts, chosen, sharded=("train", "validation"))]
+    outs = [host.ended() for host in made]
+    assert "host '127.0.0.2' has rows of 2 of the 3 classes" in outs[0]
+    assert metric(outs[0], "train:accuracy") > 0.75
+    assert metric(outs[0], "validation:accuracy") > 0.45
+    assert not made[1].wrote
+    assert not made[2].wrote
+    assert made[0].forest.n_trees == 40
+    whole = {"train": {"a.csv": text(ours), "b.csv": text(theirs)}, "validation": valid}
+    (alone,) = hosts([whole], chosen, names=["127.0.0.9"])
+    alone.start().ended()
+    settings, expected = (
+        read_settings(h.base / "model", trust_pickle=False) for h in (made[0], alone)
     )
-    first, *rest = (host.start() for host in made)
-    out = first.ended()
-    for host in rest:
-        host.ended()
+    assert settings["inputs"] == expected["inputs"]
+    assert settings["outputs"] == expected["outputs"]
+
+
+BOOSTING = [("xgboost", "replicated"), ("lightgbm", "replicated"), ("lightgbm", "by class")]
+
+
+@pytest.mark.parametrize(("algorithm", "data"), BOOSTING)
+def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, data):
+    """With early stopping on validation rows; rows that are sharded by class, too."""
+    lines, valid = table(n_classes=3), {"v.csv": text(table(400, 8, n_classes=3))}
+    channels = {"train": {"a.csv": text(lines)}, "validation": valid}
+    chosen = {"algorithm": algorithm, "n_estimators": "300", "early_stopping_rounds": "5"}
+    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    expected = alone.start().ended()
+    parts, sharded = [channels] * 2, ()
+    if data == "by class":
+        lines.sort()
+        parts = [
+            {"train": {"a.csv": text(lines[:700])}, "validation": valid},
+            {"train": {"b.csv": text(lines[700:])}, "validation": valid},
+        ]
+        sharded = ("train",)
+    made = hosts(parts, chosen, sharded=sharded, names=list(machines)[:2])
+    for host in made:
+        host.start(*network.inside(machines[host.name]))
+    out = made[0].ended()
+    made[1].ended()
+    name = "validation:log_loss"
+    assert metric(out, name) < metric(expected, name) + 0.05
+    assert made[0].forest.n_trees < 900
+    assert not made[1].wrote
+
+
+def test_an_algorithm_of_one_host_trains_on_the_first(hosts):
+    channels = {"train": {"a.csv": text(table(300))}}
+    chosen = {"algorithm": "hist_gradient_boosting", "max_iter": "5"}
+    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    alone.start().ended()
+    first, second = (host.start() for host in hosts([channels] * 2, chosen))
+    first.ended()
+    second.ended()
+    assert same(first.forest, alone.forest)
+    assert not second.wrote
+
+
+FAULTS = {
+    "shards for an algorithm of one host": (
+        {"algorithm": "decision_tree"},
+        ("train",),
+        [text(table(60)), text(table(60, 4))],
+        "decision_tree learns on one host; set its S3DataDistributionType to FullyReplicated",
+    ),
+    "other rows where all should be the same": (
+        {},
+        (),
+        [text(table(60)), text(table(60, 4))],
+        "is FullyReplicated, but host '127.0.0.3' read other rows",
+    ),
+    "a bad line in a shard": (
+        {},
+        ("train",),
+        [text(table(60)), text([*table(10), "1,2,3", *table(10)])],
+        r"host '127.0.0.3': \S+/b.csv, line 11",
+    ),
+    "hyperparameters that the labels do not suit": (
+        {"criterion": "poisson"},
+        ("train",),
+        [text(table(60)), text(table(60, 4))],
+        "criterion",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_user_fails_the_job_on_every_host(hosts, fault):
+    chosen, sharded, contents, reason = FAULTS[fault]
+    parts = [{"train": {f"{name}.csv": lines}} for name, lines in zip("ab", contents, strict=True)]
+    made = [host.start() for host in hosts(parts, chosen, sharded=sharded)]
+    for host in made:
+        host.ended(1)
+        assert re.search(reason, host.failure), host.failure
+        assert host.failure.startswith("ClientError: ")
+        assert "Traceback" not in host.failure
         assert not host.wrote
-    assert first.forest.n_trees == 24
-    settings = read_settings(first.base / "model", trust_pickle=False)
-    assert settings["outputs"][0]["parameters"]["classes"] == [0, 1, 2]
-    print(settings, out)
 
 
 def test_a_host_that_starts_late_is_awaited(hosts):
@@ -218,35 +290,18 @@ def test_a_host_that_starts_late_is_awaited(hosts):
     second.ended()
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
-    channels = {"train": {"a.csv": text(table(4000))}}
-    chosen = {"algorithm": "extra_trees", "n_estimators": "20000", "validation_fraction": "0"}
-    made = [host.start() for host in hosts([channels] * 3, chosen)]
-    wait_for_checkpoints(made)
-    dead = made.pop(victim)
-    dead.process.kill()
-    for host in made:
-        host.ended(1, seconds=30)
-        assert f"host '{dead.name}'" in host.failure
-        assert "is gone" in host.failure
+def test_a_host_that_does_not_come_is_named():
+    lines = []
+    with pytest.raises(InvalidEnvironment, match="host 'algo-2' to join; all hosts of resource"):
+        await_host(lambda: None, lambda: "host 'algo-2' to join", lines.append, Stop(), 0.3)
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_host_that_loses_its_network_fails_the_job_on_all_with_a_name(hosts, machines, victim):
-    channels = {"train": {"a.csv": text(table(4000))}}
-    chosen = {"algorithm": "extra_trees", "n_estimators": "20000", "validation_fraction": "0"}
-    names = list(machines)[:2]
-    made = [
-        host.start(*network.inside(machines[host.name]))
-        for host in hosts([channels] * 2, chosen, names=names)
-    ]
-    wait_for_checkpoints(made)
-    with network.cut(machines[names[victim]]):
-        for host, other in zip(made, reversed(made), strict=True):
-            host.ended(1, seconds=45)
-            assert f"host '{other.name}'" in host.failure
-            assert "is gone" in host.failure
+LONG = {
+    "algorithm": "extra_trees",
+    "n_estimators": "20000",
+    "max_depth": "6",
+    "validation_fraction": "0",
+}
 
 
 def wait_for_checkpoints(made):
@@ -258,31 +313,100 @@ def wait_for_checkpoints(made):
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize("asked", [0, 1])
-def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, asked):
-    channels = {"train": {"a.csv": text(table(4000))}}
-    chosen = {"algorithm": "extra_trees", "n_estimators": "20000", "validation_fraction": "0"}
-    made = [host.start() for host in hosts([channels] * 2, chosen)]
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
+    channels = {"train": {"a.csv": text(table())}}
+    made = [host.start() for host in hosts([channels] * 3, LONG)]
     wait_for_checkpoints(made)
+    dead = made.pop(victim)
+    dead.process.kill()
+    for host in made:
+        host.ended(1, seconds=30)
+        assert host.failure.startswith(f"ClientError: host '{dead.name}'")
+        assert "is gone" in host.failure
+
+
+def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
+    """The first host loses another one, and the other one the first; nothing is sent any more."""
+    channels = {"train": {"a.csv": text(table())}}
+    made = hosts([channels] * 2, LONG, names=list(machines)[:2])
+    for host in made:
+        host.start(*network.inside(machines[host.name]))
+    wait_for_checkpoints(made)
+    with network.cut(machines[made[0].name]):
+        for host, other in zip(made, reversed(made), strict=True):
+            host.ended(1, seconds=40)
+            assert host.failure.startswith(f"ClientError: host '{other.name}'")
+            assert "is gone" in host.failure
+
+
+@pytest.mark.parametrize("algorithm", ["extra_trees", "xgboost"])
+@pytest.mark.parametrize("asked", [0, 1])
+def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, algorithm, asked):
+    """Hosts that boost together stop after the same round."""
+    channels = {"train": {"a.csv": text(table())}}
+    chosen = LONG | {"algorithm": algorithm, "n_estimators": "100000"}
+    made = [host.start() for host in hosts([channels] * 2, chosen)]
+    wait_for_checkpoints(made if algorithm == "extra_trees" else made[:1])
     made[asked].process.send_signal(signal.SIGTERM)
     outs = [host.ended(0, seconds=25) for host in made]
     assert "stopped by SIGTERM" in outs[0]
-    assert 2 <= made[0].forest.n_trees < 20000
+    assert 2 <= made[0].forest.n_trees < 100000
     assert not made[1].wrote
+    assert not (made[1].base / "output" / "failure").exists()
 
 
-def test_a_bad_line_in_a_shard_fails_the_job_on_every_host_and_is_named(hosts):
-    lines = table(300)
-    bad = [*lines[:10], "1,2,3", *lines[10:]]
-    made = hosts(
-        [{"train": {"a.csv": text(lines)}}, {"train": {"b.csv": text(bad)}}],
-        {"n_estimators": "4"},
-        sharded=("train",),
-    )
+def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
+    """Each from its own, and the forest is the one that would have grown without."""
+    channels = {"train": {"a.csv": text(table())}}
+    chosen = LONG | {"n_estimators": "3000"}
+    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    alone.start().ended()
+    made = [host.start() for host in hosts([channels] * 2, chosen)]
+    wait_for_checkpoints(made)
+    for host in made:
+        with host.process:
+            host.process.kill()
     for host in made:
         host.start()
     for host in made:
-        host.ended(1)
-        assert host.failure.startswith("ClientError: host '127.0.0.3': ")
-        assert "b.csv, line 11" in host.failure
-        assert "Traceback" not in host.failure
+        assert re.search(r"goes on from \d+ trees", host.ended())
+    assert same(made[0].forest, alone.forest)
+
+
+def listening(process):
+    """The addresses and ports on which a process of this network namespace listens."""
+    found = set()
+    inodes = set()
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            inodes.add(str(link.readlink()))
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+            address, port = fields[1].split(":")
+            packed = int(address, 16).to_bytes(4, "little")
+            found.add((socket.inet_ntoa(packed), int(port, 16)))
+    return found
+
+
+def test_hosts_listen_where_others_call_and_leave_no_files(hosts, tmp_path):
+    """On their own address; not for a dashboard, nor in a home folder."""
+    channels = {"train": {"a.csv": text(table())}}
+    made = hosts([channels] * 2, LONG)
+    folders = {name: tmp_path / name for name in ("TMPDIR", "HOME")}
+    for folder in folders.values():
+        folder.mkdir()
+    for host in made:
+        host.start(**{name: str(folder) for name, folder in folders.items()})
+    wait_for_checkpoints(made)
+    heard = [listening(host.process) for host in made]
+    assert {address for address, _ in heard[0]} == {"127.0.0.2"}
+    assert len(heard[0]) == 2
+    assert 8786 in {port for _, port in heard[0]}
+    assert [address for address, _ in heard[1]] == ["127.0.0.3"]
+    for host in made:
+        host.process.send_signal(signal.SIGTERM)
+    for host in made:
+        host.ended()
+    assert [path for folder in folders.values() for path in folder.rglob("*")] == []

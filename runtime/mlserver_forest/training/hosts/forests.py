@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
 
-from mlserver_forest.training.growing.checkpoints import Checkpoint
-from mlserver_forest.training.growing.forests import content_of, trees_of
 from mlserver_forest.training.growing.rows import Rows
 from mlserver_forest.training.growing.task import Curve, Grown
 from mlserver_forest.training.growing.votes import Votes
-from mlserver_forest.training.hosts.all_classes import votes_on_all, with_all_classes
 from mlserver_forest.training.hosts.member import Member, Selection
 from mlserver_forest.training.hosts.spread_rows import SpreadRows
+from mlserver_forest.training.hosts.tree_arrays import TreeArrays, packed, unpacked
 from mlserver_forest.training.ordering import Order, balanced_class_weight
 
 if TYPE_CHECKING:
@@ -26,14 +26,12 @@ class Harvest:
     """What one host grew.
 
     Attributes:
-        n_trees: how many; their outputs are all classes'.
-        content: the trees as a checkpoint holds them; None on the first host, which has them.
+        trees: their outputs are all classes'.
         curve: of the validation rows that the host watched.
         votes: on the host's rows, where they are wanted and known.
     """
 
-    n_trees: int
-    content: bytes | None
+    trees: TreeArrays
     curve: Curve
     votes: Votes | None
 
@@ -64,10 +62,9 @@ def grow_forest(
     ]
     found = hosts.each(grow_share, wanted)
     harvests = [harvest for harvest in found if harvest is not None]
-    trees = [tree for harvest in harvests for tree in _trees(hosts, harvest)]
-    forest = _forest_of(order, trees, hosts.n_features)
+    forest = _forest_of(order, [harvest.trees for harvest in harvests], hosts.n_features)
     curve = harvests[0].curve if found[0] is not None else []
-    return Grown(forest, len(trees), curve, _votes(training, found))
+    return Grown(forest, len(forest.estimators_), curve, _votes(training, found))
 
 
 def _warn_of_lacking_classes(hosts: "ManyHosts", order: Order, training: SpreadRows) -> None:
@@ -115,16 +112,21 @@ def grow_share(
     kept = None if kept_as is None else _kept_share(kept_as, rows, order.first)
     validation = None if watched is None else member.select(watched)
     grown = member.here.grow(_known_here(order, rows), rows, validation, kept)
-    trees = grown.estimator.estimators_
-    votes = grown.out_of_bag
-    if order.target.classes:
-        classes, n_classes = grown.estimator.classes_, len(order.target.classes)
-        trees = [with_all_classes(tree, classes, n_classes) for tree in trees]
-        votes = votes and votes_on_all(votes, classes, n_classes)
-    if member.here.config.is_first:
-        member.trees = trees
-        return Harvest(len(trees), None, grown.curve, votes)
-    return Harvest(len(trees), content_of(trees), grown.curve, votes)
+    forest, n_classes = grown.estimator, len(order.target.classes)
+    classes = forest.classes_ if n_classes else None
+    trees = packed(forest.estimators_, classes, n_classes)
+    return Harvest(trees, grown.curve, _on_all_classes(grown.out_of_bag, classes, n_classes))
+
+
+def _on_all_classes(
+    votes: Votes | None, classes: NDArray[Any] | None, n_classes: int
+) -> Votes | None:
+    """Votes with a column for each class."""
+    if votes is None or classes is None or len(classes) == n_classes:
+        return votes
+    total = np.zeros((len(votes.total), n_classes))
+    total[:, classes.astype(np.intp)] = votes.total
+    return Votes(total, votes.count)
 
 
 def _kept_share(kept_as: str, rows: Rows, first: int) -> str:
@@ -143,21 +145,16 @@ def _known_here(order: Order, rows: Rows) -> Order:
     return replace(order, class_weight=weights)
 
 
-def _trees(hosts: "ManyHosts", harvest: Harvest) -> list[Any]:
-    if harvest.content is None:
-        return hosts.member.trees
-    trees = trees_of(Checkpoint(0, harvest.n_trees, harvest.content))
-    if trees is None:
-        raise ValueError("what a host grew arrived damaged")
-    return trees
-
-
-def _forest_of(order: Order, trees: Sequence[Any], n_features: int) -> Any:
+def _forest_of(order: Order, shares: Sequence[TreeArrays], n_features: int) -> Any:
     """scikit-learn's estimator, as if it had grown the trees (1.9, ``BaseForest.fit``)."""
     forest = order.estimator()
-    forest.set_params(n_estimators=len(trees))
+    forest.set_params(n_estimators=sum(map(len, shares)))
     forest.estimator_ = forest.estimator
-    forest.estimators_ = list(trees)
+    template = clone(forest.estimator)
+    template.set_params(**{name: getattr(forest, name) for name in forest.estimator_params})
+    forest.estimators_ = [
+        tree for share in shares for tree in unpacked(share, template, n_features)
+    ]
     forest.n_outputs_, forest.n_features_in_ = 1, n_features
     if order.target.classes:
         forest.n_classes_ = len(order.target.classes)
