@@ -299,7 +299,6 @@ def test_a_host_that_does_not_come_is_named():
 LONG = {
     "algorithm": "extra_trees",
     "n_estimators": "20000",
-    "max_depth": "6",
     "validation_fraction": "0",
 }
 
@@ -315,7 +314,7 @@ def wait_for_checkpoints(made):
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
-    channels = {"train": {"a.csv": text(table())}}
+    channels = {"train": {"a.csv": text(table(6000))}}
     made = [host.start() for host in hosts([channels] * 3, LONG)]
     wait_for_checkpoints(made)
     dead = made.pop(victim)
@@ -328,7 +327,7 @@ def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
 
 def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
     """The first host loses another one, and the other one the first; nothing is sent any more."""
-    channels = {"train": {"a.csv": text(table())}}
+    channels = {"train": {"a.csv": text(table(6000))}}
     made = hosts([channels] * 2, LONG, names=list(machines)[:2])
     for host in made:
         host.start(*network.inside(machines[host.name]))
@@ -344,22 +343,22 @@ def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
 @pytest.mark.parametrize("asked", [0, 1])
 def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, algorithm, asked):
     """Hosts that boost together stop after the same round."""
-    channels = {"train": {"a.csv": text(table())}}
-    chosen = LONG | {"algorithm": algorithm, "n_estimators": "100000"}
+    channels = {"train": {"a.csv": text(table(6000))}}
+    chosen = LONG | {"algorithm": algorithm}
     made = [host.start() for host in hosts([channels] * 2, chosen)]
     wait_for_checkpoints(made if algorithm == "extra_trees" else made[:1])
     made[asked].process.send_signal(signal.SIGTERM)
     outs = [host.ended(0, seconds=25) for host in made]
     assert "stopped by SIGTERM" in outs[0]
-    assert 2 <= made[0].forest.n_trees < 100000
+    assert 2 <= made[0].forest.n_trees < 20000
     assert not made[1].wrote
     assert not (made[1].base / "output" / "failure").exists()
 
 
 def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
     """Each from its own, and the forest is the one that would have grown without."""
-    channels = {"train": {"a.csv": text(table())}}
-    chosen = LONG | {"n_estimators": "3000"}
+    channels = {"train": {"a.csv": text(table(6000))}}
+    chosen = LONG | {"n_estimators": "900"}
     (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
     alone.start().ended()
     made = [host.start() for host in hosts([channels] * 2, chosen)]
@@ -392,7 +391,7 @@ def listening(process):
 
 def test_hosts_listen_where_others_call_and_leave_no_files(hosts, tmp_path):
     """On their own address; not for a dashboard, nor in a home folder."""
-    channels = {"train": {"a.csv": text(table())}}
+    channels = {"train": {"a.csv": text(table(6000))}}
     made = hosts([channels] * 2, LONG)
     folders = {name: tmp_path / name for name in ("TMPDIR", "HOME")}
     for folder in folders.values():
