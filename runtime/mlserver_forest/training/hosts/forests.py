@@ -1,5 +1,6 @@
 """A forest of which each host grows some of the trees."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,7 @@ def grow_share(
 ) -> Harvest:
     """Grow some of a forest's trees on this host's rows."""
     rows = member.select(selection)
-    kept = None if kept_as is None else f"{rows.digest()[:8]}{order.first:x}-{kept_as}"
+    kept = None if kept_as is None else _kept_share(kept_as, rows, order.first)
     validation = None if watched is None else member.select(watched)
     grown = member.here.grow(_known_here(order, rows), rows, validation, kept)
     trees = grown.estimator.estimators_
@@ -120,6 +121,13 @@ def grow_share(
         votes = votes and votes_on_all(votes, classes, n_classes)
     content = content_of(trees)
     return Harvest(Checkpoint(order.first, order.first + len(trees), content), grown.curve, votes)
+
+
+def _kept_share(kept_as: str, rows: Rows, first: int) -> str:
+    """The fingerprint of a share's checkpoints, which depend on its rows and its first tree."""
+    purpose, dash, fingerprint = kept_as.rpartition("-")
+    facts = f"{fingerprint} {rows.digest()} {first}"
+    return f"{purpose}{dash}{hashlib.sha256(facts.encode()).hexdigest()}"
 
 
 def _known_here(order: Order, rows: Rows) -> Order:

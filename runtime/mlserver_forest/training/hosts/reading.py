@@ -53,11 +53,7 @@ def read(hosts: "ManyHosts") -> Data:
     kept = hosts.everywhere(settle, like, target)
     found = {role: _spread(hosts, role, [host[role] for host in kept]) for role in kept[0]}
     training = found[_TRAINING]
-    if target.kind == "regression":
-        extremes = np.array([training.y.min(), training.y.max()])
-        hosts.everywhere(check, extremes)
-    else:
-        hosts.everywhere(check, training.y[:1])
+    require_suitable_labels(hosts.here.chosen, training.y)
     return Data(table, target, training, found.get(VALIDATION_CHANNEL), found.get(TEST_CHANNEL))
 
 
@@ -144,13 +140,3 @@ def settle(member: Member, like: Table, target: Target) -> Mapping[str, Kept]:
 def _kept(member: Member, role: str, *, is_sharded: bool) -> Kept:
     rows = member.rows[role]
     return Kept(rows.digest(), rows.y, rows.weight) if is_sharded else Kept(rows.digest())
-
-
-def check(member: Member, y: NDArray[Any]) -> None:
-    """Check that this host's rows are such as the algorithm takes.
-
-    Args:
-        member: of this host.
-        y: labels that stand for those of all hosts.
-    """
-    require_suitable_labels(member.here.chosen, y)
