@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
-_WIDTH = 80
+_WIDTH, _HEIGHT = 80, 24
 
 Say = Callable[[str], None]
 
@@ -62,6 +62,7 @@ class Progress:
 
 
 def _bar(unit: str, total: int) -> Any:
-    """A bar as wide as the terminal, of which Docker's have no width at first."""
-    width = os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH
-    return tqdm(total=total, unit=unit, leave=False, ncols=width)
+    """A bar as wide as the terminal, of which Docker's have no size at first."""
+    size = os.get_terminal_size(sys.stderr.fileno())
+    width, height = size.columns or _WIDTH, size.lines or _HEIGHT
+    return tqdm(total=total, unit=unit, leave=False, ncols=width, nrows=height)
