@@ -119,6 +119,7 @@ def grow(
     validation: Rows | None,
     checkpoints: Checkpoints | None,
     say: Say,
+    say_once: Say,
     stop: Stop,
 ) -> Grown:
     """Grow what was ordered on rows that this machine has.
@@ -129,6 +130,7 @@ def grow(
         validation: rows to watch, and to stop early by.
         checkpoints: where to keep what has grown.
         say: takes each line of the log.
+        say_once: takes what need not be said for each fit.
         stop: asked between steps.
 
     Raises:
@@ -150,14 +152,14 @@ def grow(
         wants_out_of_bag=order.wants_out_of_bag,
     )
     try:
-        return _grower(order, task, say)(task)
+        return _grower(order, task, say_once)(task)
     finally:
         task.progress.close()
 
 
-def _grower(order: Order, task: Task, say: Say) -> Callable[[Task], Grown]:
+def _grower(order: Order, task: Task, say_once: Say) -> Callable[[Task], Grown]:
     if order.is_forest:
-        return partial(grow_forest, steps=order.steps(task.estimator, task.training, say))
+        return partial(grow_forest, steps=order.steps(task.estimator, task.training, say_once))
     if order.algorithm in BOOSTERS:
         from mlserver_forest.training.growing import boosting  # It imports both libraries.
 

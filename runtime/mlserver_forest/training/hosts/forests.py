@@ -26,12 +26,14 @@ class Harvest:
     """What one host grew.
 
     Attributes:
-        trees: as a checkpoint holds them; their outputs are all classes'.
+        n_trees: how many; their outputs are all classes'.
+        content: the trees as a checkpoint holds them; None on the first host, which has them.
         curve: of the validation rows that the host watched.
         votes: on the host's rows, where they are wanted and known.
     """
 
-    trees: Checkpoint
+    n_trees: int
+    content: bytes | None
     curve: Curve
     votes: Votes | None
 
@@ -62,7 +64,7 @@ def grow_forest(
     ]
     found = hosts.each(grow_share, wanted)
     harvests = [harvest for harvest in found if harvest is not None]
-    trees = [tree for harvest in harvests for tree in _trees(harvest)]
+    trees = [tree for harvest in harvests for tree in _trees(hosts, harvest)]
     forest = _forest_of(order, trees, hosts.n_features)
     curve = harvests[0].curve if found[0] is not None else []
     return Grown(forest, len(trees), curve, _votes(training, found))
@@ -119,8 +121,10 @@ def grow_share(
         classes, n_classes = grown.estimator.classes_, len(order.target.classes)
         trees = [with_all_classes(tree, classes, n_classes) for tree in trees]
         votes = votes and votes_on_all(votes, classes, n_classes)
-    content = content_of(trees)
-    return Harvest(Checkpoint(order.first, order.first + len(trees), content), grown.curve, votes)
+    if member.here.config.is_first:
+        member.trees = trees
+        return Harvest(len(trees), None, grown.curve, votes)
+    return Harvest(len(trees), content_of(trees), grown.curve, votes)
 
 
 def _kept_share(kept_as: str, rows: Rows, first: int) -> str:
@@ -139,8 +143,10 @@ def _known_here(order: Order, rows: Rows) -> Order:
     return replace(order, class_weight=weights)
 
 
-def _trees(harvest: Harvest) -> list[Any]:
-    trees = trees_of(harvest.trees)
+def _trees(hosts: "ManyHosts", harvest: Harvest) -> list[Any]:
+    if harvest.content is None:
+        return hosts.member.trees
+    trees = trees_of(Checkpoint(0, harvest.n_trees, harvest.content))
     if trees is None:
         raise ValueError("what a host grew arrived damaged")
     return trees

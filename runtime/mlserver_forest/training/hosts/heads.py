@@ -61,18 +61,20 @@ class Heads:
         """For each host what it has to know, where it read its part otherwise than others."""
         if not self._used:
             return [None] * len(self.heads)
-        # The most features there are: in sparse rows, the last ones may be left out.
-        widest = max(self._used, key=lambda head: len(head.names))
+        # The first, as the first file decides on one host; but in sparse rows the last features
+        # may be left out.
+        named = self._used[0].has_names
+        model = max(self._used, key=lambda head: (head.has_names == named, len(head.names)))
         words = {
-            feature
+            model.names.index(name) if name in model.names else feature
             for head in self._used
             for feature, name in enumerate(head.names)
             if name in head.categories
         }
         index_base = min(head.index_base for head in self._used)
         return [
-            Known(head.x.dtype, widest.layout, set(words), index_base=index_base)
-            if head.layout != UNKNOWN and _differs(head, widest, words, index_base)
+            Known(head.x.dtype, model.layout, set(words), index_base=index_base)
+            if head.layout != UNKNOWN and _differs(head, model, words, index_base)
             else None
             for head in self.heads
         ]
@@ -163,9 +165,9 @@ class Heads:
         return Summary(files, sum(summary.n_bytes for summary in used), columns)
 
 
-def _differs(head: Table, widest: Table, words: set[int], index_base: int) -> bool:
+def _differs(head: Table, model: Table, words: set[int], index_base: int) -> bool:
     """Whether a host has to read its part again."""
-    if head.layout != widest.layout or head.index_base != index_base:
+    if head.layout != model.layout or head.index_base != index_base:
         return True
     return any(
         head.summary.columns[name].kind == "numbers"

@@ -25,7 +25,7 @@ def lead(here: OneHost, train: Callable[[Hosts], None]) -> None:
         InvalidEnvironment: naming a host that did not come.
     """
     with _node(here) as (member, node, attendance):
-        client = Client(node.url, name="job")
+        client = Client(node.url, name="job", direct_to_workers=True)
         hosts = ManyHosts(here, member, client, attendance)
         try:
             _await_others(here, attendance)

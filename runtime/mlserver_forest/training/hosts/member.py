@@ -59,6 +59,7 @@ class Member(WorkerPlugin):
     Attributes:
         table: of the training channel, until its rows are settled.
         rows: by the role of their channel.
+        trees: that the first host grew itself.
         last_round: after which all hosts stop boosting, once that was decided.
         curve: of the boosting that this host watched.
         best_round: of the same, or None.
@@ -70,6 +71,7 @@ class Member(WorkerPlugin):
         self.here = here
         self.table: Table | None = None
         self.rows: dict[str, Rows] = {}
+        self.trees: list[Any] = []
         self.last_round: int | None = None
         self.curve: Curve = []
         self.best_round: int | None = None

@@ -84,14 +84,14 @@ class Node:
     def __init__(
         self, member: Member, address: str, scheduler: str, attendance: Attendance | None = None
     ) -> None:
-        dask.config.set(_SETTINGS)
+        self._folder = tempfile.mkdtemp(prefix="hosts-")
+        dask.config.set(_SETTINGS | {"temporary-directory": self._folder})
         # What goes wrong is told by the job, once, and in its own words.
         logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
         self.url = f"tcp://{scheduler}:{PORT}"
         self._member = member
         self._address = address
         self._attendance = attendance
-        self._folder = tempfile.mkdtemp(prefix="hosts-")
         self._scheduler: Scheduler | None = None
         self._worker: Worker | None = None
         self._fault = ""
@@ -159,7 +159,6 @@ class Node:
             name=self._member.here.config.host,
             nthreads=n_cpus(),
             memory_limit=0,
-            local_directory=self._folder,
             plugins=(self._member,),
             **options,
         )

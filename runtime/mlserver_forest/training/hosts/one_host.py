@@ -1,6 +1,6 @@
 """A machine that has all rows itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlserver_forest.training.config import TrainingConfig
@@ -61,6 +61,7 @@ class OneHost:
     chosen: Hyperparameters
     say: Say
     stop: Stop
+    _said: set[str] = field(default_factory=set)
 
     def read(self) -> Data:
         return read_data(self.config, self.chosen)
@@ -73,8 +74,15 @@ class OneHost:
         kept_as: str | None,
     ) -> Grown:
         watched = None if validation is None else validation.shown()
-        checkpoints = self.checkpoints(kept_as)
-        return grow(order, training.shown(), watched, checkpoints, self.say, self.stop)
+        return grow(
+            order,
+            training.shown(),
+            watched,
+            self.checkpoints(kept_as),
+            self.say,
+            self._say_once,
+            self.stop,
+        )
 
     def checkpoints(self, kept_as: str | None) -> Checkpoints | None:
         """This host's checkpoints of a fingerprint."""
@@ -82,3 +90,8 @@ class OneHost:
         if kept_as is None:
             return None
         return Checkpoints(config.checkpoints, config.host, kept_as, self.say)
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.say(line)
