@@ -280,7 +280,7 @@ def test_intelex_forests_in_steps_do_not_depend_on_interruptions(tmp_path):
     assert np.nanmean(whole.out_of_bag.answers().argmax(1) == rows.y) > 0.6
     kept = [Checkpoints(tmp_path, "algo-1", "f" * 64, print) for _ in range(2)]
     stopped = grow_forest(
-        task_of(estimator, 10, rows, stop=StopAfter(2), checkpoints=kept[0]), steps()
+        task_of(estimator, 10, rows, stop=StopAfter(1), checkpoints=kept[0]), steps()
     )
     assert stopped.n_steps in {4, 8}
     grown = grow_forest(task_of(estimator, 10, rows, checkpoints=kept[1]), steps())
