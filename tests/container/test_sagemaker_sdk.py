@@ -15,10 +15,12 @@ import venv
 from ast import literal_eval
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from containers import docker
-from support import IRIS, PAYLOAD, ROOT, clean_environ, free_port
+from mlserver_forest.forest_file import load_forest
+from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
 
 pytestmark = pytest.mark.container
 
@@ -109,8 +111,11 @@ def run(version, script, folder):
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert re.search(r"validation:accuracy=0\.9\d+;", done.stdout)
     return done.stdout.splitlines()
+
+
+def has_trained(lines):
+    return any(re.search(r"validation:accuracy=0\.9\d+;", line) for line in lines)
 
 
 def test_the_sdk_trains_deploys_predicts_and_transforms(image, folder):
@@ -123,6 +128,7 @@ def test_the_sdk_trains_deploys_predicts_and_transforms(image, folder):
         port=('"local_code": True', f'"local_code": True, "serving_port": {free_port()}'),
     )
     lines = run(2, script, folder)
+    assert has_trained(lines)
     assert any(line.endswith("[['virginica'], ['setosa']]") for line in lines)
     (answer,) = [line for line in lines if "'predicted_label'" in line]
     (prediction,) = literal_eval(answer[answer.index("[") :])
@@ -139,8 +145,52 @@ def test_the_third_versions_trainer_starts_the_image_without_a_command(image, fo
     shutil.copy(IRIS, folder / "sdk" / "training")
     block = readmes_block("sagemaker-sdk-3")
     image_line = ('training_image="mlserver-forest"', f"training_image={image!r}")
-    run(3, replaced(block, image=image_line), folder)
+    assert has_trained(run(3, replaced(block, image=image_line), folder))
     names = {path.name for path in (folder / "sdk" / "model").iterdir()}
     assert names == {"model-settings.json", "forest.safetensors"}
     with tarfile.open(folder / "sdk" / "compressed_artifacts" / "model.tar.gz") as archive:
         assert names <= {Path(name).name for name in archive.getnames()}
+
+
+WRITERS = """
+import csv, sys
+import numpy, scipy.sparse
+from sagemaker.amazon.common import write_numpy_to_dense_tensor, write_spmatrix_to_sparse_tensor
+
+rows = list(csv.reader(open("iris.csv")))
+labels = numpy.unique([row[0] for row in rows], return_inverse=True)[1].astype("float32")
+values = numpy.array([row[1:] for row in rows], "float32")
+with open("dense.rec", "wb") as file:
+    write_numpy_to_dense_tensor(file, values, labels)
+with open("sparse.rec", "wb") as file:
+    write_spmatrix_to_sparse_tensor(file, scipy.sparse.csr_matrix(values), labels)
+"""
+
+
+def test_records_of_the_sdks_own_writers_train_the_forest_that_csv_trains(folder):
+    """``sagemaker.amazon.common``, dense and sparse, beside the same rows in CSV."""
+    shutil.copy(IRIS, folder / "iris.csv")
+    run(2, WRITERS, folder)
+    classes = {"setosa": "0", "versicolor": "1", "virginica": "2"}
+    text = IRIS.read_text()
+    for name, code in classes.items():
+        text = text.replace(name, code)
+    channels = {"text/csv": text.encode()}
+    for kind in ("dense", "sparse"):
+        media_type = f"application/x-recordio-protobuf; kind={kind}"
+        channels[media_type] = (folder / f"{kind}.rec").read_bytes()
+    forests = []
+    for number, (media_type, content) in enumerate(channels.items()):
+        chosen = {"random_state": "3", "n_estimators": "10", "report": "false"}
+        base = lay_out(
+            folder / str(number), {"train": {"part": content}}, chosen, media_type.partition(";")[0]
+        )
+        done = subprocess.run(
+            [BIN / "train", "--base-dir", base], env=clean_environ(), capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        forests.append(load_forest(base / "model" / "forest.safetensors"))
+    first, *others = forests
+    for other in others:
+        assert all(np.array_equal(other.arrays[name], first.arrays[name]) for name in first.arrays)

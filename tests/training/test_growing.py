@@ -195,7 +195,7 @@ def test_out_of_bag_answers_are_those_of_scikit_learn():
         (RandomForestRegressor(30, random_state=3, oob_score=True), NUMBERS, "prediction"),
     ):
         expected = getattr(estimator.fit(rows.x, rows.y), f"oob_{attribute}_")
-        found = grow(task_of(estimator, 30, rows, wants_out_of_bag=True)).out_of_bag
+        found = grow(task_of(estimator, 30, rows, wants_out_of_bag=True)).out_of_bag.answers()
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-12)
 
 
@@ -277,10 +277,10 @@ def test_intelex_forests_in_steps_do_not_depend_on_interruptions(tmp_path):
         return made
 
     whole = grow_forest(task_of(estimator, 10, rows, wants_out_of_bag=True), steps())
-    assert np.nanmean(whole.out_of_bag.argmax(1) == rows.y) > 0.6
+    assert np.nanmean(whole.out_of_bag.answers().argmax(1) == rows.y) > 0.6
     kept = [Checkpoints(tmp_path, "algo-1", "f" * 64, print) for _ in range(2)]
     stopped = grow_forest(
-        task_of(estimator, 10, rows, stop=StopAfter(2), checkpoints=kept[0]), steps()
+        task_of(estimator, 10, rows, stop=StopAfter(1), checkpoints=kept[0]), steps()
     )
     assert stopped.n_steps in {4, 8}
     grown = grow_forest(task_of(estimator, 10, rows, checkpoints=kept[1]), steps())

@@ -157,13 +157,3 @@ def test_without_a_report_nothing_is_left_beside_the_model(tmp_path):
     lay_out(tmp_path, CHANNELS, {"n_estimators": "5", "report": "false"})
     told(tmp_path)
     assert not (tmp_path / "output" / "data").exists()
-
-
-def test_our_own_faults_have_exit_code_2_and_a_traceback(tmp_path):
-    """A folder in the place of the checkpoint's file system breaks no rule that is checked."""
-    lay_out(tmp_path, CHANNELS, {"n_estimators": "5"}, checkpointconfig={"LocalPath": "\0"})
-    done = train(tmp_path)
-    assert done.returncode == 2
-    reason, *details = (tmp_path / "output" / "failure").read_text().splitlines()
-    assert reason.startswith("AlgorithmError: ValueError")
-    assert "Traceback" in "\n".join(details)

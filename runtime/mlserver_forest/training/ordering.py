@@ -92,9 +92,9 @@ class Order:
     def steps(self, estimator: Any, rows: Rows, say: Say) -> Steps:
         """In what steps a forest grows on some rows."""
         chosen, target = self.chosen, self.target
-        why_not = "the table is small" if len(rows) < _SMALL else None
-        why_not = why_not or intelex.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
-        if why_not is None:
+        is_small = len(rows) < _SMALL
+        why_not = intelex.why_not_intelex(chosen, target.kind, rows.x, rows.weight)
+        if why_not is None and not is_small:
             say("scikit-learn-intelex grows the trees; intelex=false turns it off")
             fast = intelex.make_intelex_estimator(
                 chosen, target.kind, target.classes, self.names, self.categories, self.seed
@@ -102,7 +102,8 @@ class Order:
             fast.set_params(oob_score=self.wants_out_of_bag)
             steps: Steps = IntelexSteps(fast, rows.x.shape, n_cpus())
         else:
-            say(f"scikit-learn grows the trees, not scikit-learn-intelex: {why_not}")
+            if not is_small:
+                say(f"scikit-learn grows the trees, not scikit-learn-intelex: {why_not}")
             steps = ScikitLearnSteps(estimator, n_cpus())
         return LaterSteps(steps, self.first) if self.first else steps
 

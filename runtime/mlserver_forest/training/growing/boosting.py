@@ -10,7 +10,7 @@ import xgboost
 from mlserver_forest.training.growing.checkpoints import Checkpoints
 from mlserver_forest.training.growing.progress import Progress
 from mlserver_forest.training.growing.stopping import Stop
-from mlserver_forest.training.growing.task import Curve, Grown, Task
+from mlserver_forest.training.growing.task import SMALL, Curve, Grown, Task
 from mlserver_forest.training.growing.trees import fitting
 
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
@@ -24,7 +24,7 @@ def grow_xgboost(task: Task) -> Grown:
     """
     rounds = Rounds(task.progress, task.stop, task.checkpoints)
     start, n_before = xgboost_start(newest(task.checkpoints), task.n_steps)
-    estimator = task.estimator.set_params(
+    estimator = _with_threads(task).set_params(
         n_estimators=task.n_steps - n_before,
         early_stopping_rounds=task.patience,
         callbacks=[_XgboostCallback(rounds)],
@@ -57,7 +57,7 @@ def grow_lightgbm(task: Task) -> Grown:
     rounds = Rounds(task.progress, task.stop, task.checkpoints)
     start, n_before = lightgbm_start(newest(task.checkpoints), task.n_steps)
     watched, rows = task.validation, task.training
-    estimator = task.estimator.set_params(
+    estimator = _with_threads(task).set_params(
         n_estimators=task.n_steps - n_before, early_stopping_round=task.patience
     )
     with fitting():
@@ -73,6 +73,15 @@ def grow_lightgbm(task: Task) -> Grown:
         )
     n_rounds = estimator.best_iteration_ or estimator.booster_.current_iteration()
     return Grown(estimator, n_rounds, rounds.curve)
+
+
+def _with_threads(task: Task) -> Any:
+    """The estimator, with one thread for a small table where no number was chosen: waking the
+    others takes longer than the work.
+    """
+    if task.training.x.size < SMALL and task.estimator.n_jobs in {None, -1}:
+        return task.estimator.set_params(n_jobs=1)
+    return task.estimator
 
 
 def newest_metrics(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from mlserver_forest.training.growing.checkpoints import Checkpoint
-from mlserver_forest.training.growing.task import Curve, Grown, Task
+from mlserver_forest.training.growing.task import SMALL, Curve, Grown, Task
 from mlserver_forest.training.growing.trees import fitting
 
 # Each step sorts the values into bins anew.
@@ -14,7 +14,6 @@ _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
 _FASTER = 4
 _SECONDS_KEPT = 1.0
-_SMALL = 50_000
 # skops loads nothing else than this and scikit-learn's own estimators.
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -62,7 +61,7 @@ def _boost(estimator: Any, task: Task, n_rounds: int) -> None:
 
 def _threads(n_values: int) -> Any:
     """One thread for a small table: waking the others takes longer than the work."""
-    return threadpool_limits(1 if n_values < _SMALL else None, "openmp")
+    return threadpool_limits(1 if n_values < SMALL else None, "openmp")
 
 
 def _restored(task: Task) -> tuple[Any, int]:

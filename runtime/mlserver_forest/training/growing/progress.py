@@ -1,12 +1,15 @@
 """How far growing is: a bar on a terminal, a plain line every few seconds elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
+_WIDTH, _HEIGHT = 80, 24
 
 Say = Callable[[str], None]
 
@@ -26,7 +29,7 @@ class Progress:
         self._say = say
         self._began = self._told = time.monotonic()
         self._first: int | None = None
-        self._bar = tqdm(total=total, unit=unit, leave=False) if sys.stderr.isatty() else None
+        self._bar = _bar(unit, total) if sys.stderr.isatty() else None
 
     def at(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
         """So many are done.
@@ -56,3 +59,10 @@ class Progress:
         left = f", about {passed / here * (self._total - done):.0f} s left" if here > 0 else ""
         known = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
         return f"{done} of {self._total} {self._unit}{known}, {passed:.0f} s{left}"
+
+
+def _bar(unit: str, total: int) -> Any:
+    """A bar as wide as the terminal, of which Docker's have no size at first."""
+    size = os.get_terminal_size(sys.stderr.fileno())
+    width, height = size.columns or _WIDTH, size.lines or _HEIGHT
+    return tqdm(total=total, unit=unit, leave=False, ncols=width, nrows=height)

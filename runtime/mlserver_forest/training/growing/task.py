@@ -12,6 +12,9 @@ from mlserver_forest.training.growing.rows import Rows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.growing.votes import Votes
 
+# Values of a table that one thread boosts as fast as several.
+SMALL = 50_000
+
 Score = Callable[[NDArray[Any], Rows], Mapping[str, float]]
 Curve = list[tuple[int, Mapping[str, float]]]
 

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlserver_forest.errors import InvalidEnvironment
@@ -25,9 +27,10 @@ def write_report(directory: Path, facts: Facts) -> None:
         InvalidEnvironment: if the folder cannot be written.
     """
     results = results_of(facts)
-    texts = {METRICS_FILE: document(facts, results), PAGE_FILE: page(facts, results)}
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        with _temporary_files(directory):
+            texts = {METRICS_FILE: document(facts, results), PAGE_FILE: page(facts, results)}
         for name, text in texts.items():
             _replace(directory / name, text.encode())
     except OSError as error:
@@ -40,6 +43,22 @@ def write_report(directory: Path, facts: Facts) -> None:
 def warnings_of(facts: Facts) -> tuple[str, ...]:
     """What to know about the data, a line each, the gravest first."""
     return tuple(f"{found.title}: {found.text}" for found in facts.inspection.findings)
+
+
+@contextmanager
+def _temporary_files(directory: Path) -> Iterator[None]:
+    """Room for matplotlib's, which it does not do without, where no other folder has any."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        with tempfile.TemporaryDirectory(prefix=".matplotlib-", dir=directory) as folder:
+            tempfile.tempdir = folder
+            try:
+                yield
+            finally:
+                tempfile.tempdir = None
+    else:
+        yield
 
 
 def _replace(path: Path, content: bytes) -> None:
