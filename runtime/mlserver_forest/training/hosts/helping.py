@@ -20,8 +20,14 @@ def help_first(here: OneHost) -> None:
     scheduler = await_host(
         lambda: _open_address(first), lambda: f"host {first!r}, the first", here.say, here.stop
     )
+    address = await_host(
+        lambda: own_address(here.config, scheduler),
+        lambda: f"the address of this host, {here.config.host!r}",
+        here.say,
+        here.stop,
+    )
     member = Member(here)
-    node = Node(member, own_address(here.config, scheduler) or "", scheduler)
+    node = Node(member, address, scheduler)
     node.start()
     here.say(f"helps host {first!r}, which tells how far the job is")
     # Whether there is a model is for the first host to say.

@@ -28,7 +28,7 @@ def lead(here: OneHost, train: Callable[[Hosts], None]) -> None:
         client = Client(node.url, name="job", direct_to_workers=True)
         hosts = ManyHosts(here, member, client, attendance)
         try:
-            _await_others(here, attendance)
+            _await_others(hosts, attendance)
             _require_replicated_data(here)
             train(hosts)
         finally:
@@ -63,15 +63,16 @@ def _node(here: OneHost) -> Iterator[tuple[Member, Node, Attendance]]:
         node.close()
 
 
-def _await_others(here: OneHost, attendance: Attendance) -> None:
+def _await_others(hosts: ManyHosts, attendance: Attendance) -> None:
     def missing() -> list[str]:
-        return [name for name in here.config.hosts if name not in attendance.workers]
+        hosts.attend()
+        return [name for name in hosts.names if name not in attendance.workers]
 
     await_host(
         lambda: None if missing() else True,
         lambda: f"hosts {', '.join(map(repr, missing()))} to join",
-        here.say,
-        here.stop,
+        hosts.here.say,
+        hosts.here.stop,
     )
 
 

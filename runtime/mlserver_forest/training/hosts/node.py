@@ -123,10 +123,11 @@ class Node:
             self._loop.call_soon_threadsafe(self._worker.log_event, topic, {})
 
     def close(self) -> None:
-        """Leave the cluster."""
+        """Leave the cluster; a worker that lost it waits for its tasks, and nobody for it."""
+        seconds = 0.0 if self.is_closed else _SECONDS_TO_LEAVE
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._leaving.set)
-            self._thread.join(_SECONDS_TO_LEAVE)
+            self._thread.join(seconds)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self) -> None:

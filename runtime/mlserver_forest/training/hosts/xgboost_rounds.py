@@ -60,7 +60,22 @@ def _estimator(order: Order) -> Any:
     parameters = alone.get_params()
     if (parameters["n_jobs"] or 0) <= 0:
         parameters["n_jobs"] = None  # As many as the worker has CPUs.
-    return getattr(dask, f"Dask{type(alone).__name__}")(**parameters)
+    return (_Classifier if order.target.classes else _Regressor)(**parameters)
+
+
+def _for_boosting(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Without what is for the network, of which XGBoost 3.2 says that it is not used."""
+    return {name: value for name, value in parameters.items() if name != "coll_cfg"}
+
+
+class _Classifier(dask.DaskXGBClassifier):
+    def get_xgb_params(self) -> dict[str, Any]:
+        return _for_boosting(super().get_xgb_params())
+
+
+class _Regressor(dask.DaskXGBRegressor):
+    def get_xgb_params(self) -> dict[str, Any]:
+        return _for_boosting(super().get_xgb_params())
 
 
 class _AfterRound(TrainingCallback):
