@@ -53,7 +53,7 @@ class Host:
 
     def start(self, *wrapper, **variables):
         cpus = sorted(os.sched_getaffinity(0))
-        cpu = cpus[int(self.name.rpartition(".")[2]) % len(cpus)]
+        cpu = cpus[int(re.findall(r"\d+", self.name)[-1]) % len(cpus)]
         self.process = subprocess.Popen(
             [*wrapper, "taskset", "-c", str(cpu), BIN / "train"],
             env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables),
@@ -292,6 +292,22 @@ def test_a_host_that_starts_late_is_awaited(hosts):
     time.sleep(5)
     first.start().ended()
     second.ended()
+
+
+def test_names_may_resolve_late_and_a_host_call_itself_by_a_loopback_address(hosts, machines):
+    """SageMaker's names; the first host's own is of use to no other."""
+    channels = {"train": {"a.csv": text(table(200))}}
+    names, inside = ["algo-1", "algo-2"], list(machines.values())[:2]
+    network.know(inside[0], {"127.0.0.1": "algo-1"})
+    made = hosts([channels] * 2, {"n_estimators": "4"}, names=names, network_interface_name="eth0")
+    for host, machine in zip(made, inside, strict=True):
+        host.start(*network.inside(machine))
+    time.sleep(3)
+    addresses = dict(zip(machines, names, strict=False))
+    network.know(inside[1], addresses)
+    out = made[0].ended()
+    made[1].ended()
+    assert f"this one leads, at tcp://{next(iter(machines))}:8786" in out
 
 
 def test_a_host_that_does_not_come_is_named():
