@@ -2,9 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 ADDRESSES = ("10.231.0.1", "10.231.0.2", "10.231.0.3")
+# What ip puts over /etc inside of a namespace.
+FILES = Path("/etc/netns")
 
 
 def ip(*words):
@@ -26,6 +30,7 @@ def machines():
         ip("-n", switch, "link", "set", "bridge", "up")
         for i, (address, machine) in enumerate(made.items()):
             ip("netns", "add", machine)
+            know(machine, {"127.0.0.1": "localhost"})
             ip(
                 *("-n", switch, "link", "add", f"port{i}", "type", "veth"),
                 *("peer", "name", "eth0", "netns", machine),
@@ -39,6 +44,14 @@ def machines():
         for name in (switch, *made.values()):
             with contextlib.suppress(subprocess.CalledProcessError):
                 ip("netns", "delete", name)
+            shutil.rmtree(FILES / name, ignore_errors=True)
+
+
+def know(machine, names):
+    """Let names resolve there; also while it is in use."""
+    path = FILES / machine / "hosts"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{address} {name}\n" for address, name in names.items()))
 
 
 @contextlib.contextmanager

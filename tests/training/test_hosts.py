@@ -23,6 +23,10 @@ from mlserver_forest.training.hosts.addresses import await_host
 from support import BIN, clean_environ, lay_out
 
 SECONDS = 90
+# Other tests may run beside these: loopback addresses by the process.
+NETWORK = f"127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}"
+ADDRESSES = tuple(f"{NETWORK}.{number}" for number in (2, 3, 4))
+ALONE = f"{NETWORK}.9"
 N_ROWS = 1500
 
 
@@ -49,7 +53,7 @@ class Host:
 
     def start(self, *wrapper, **variables):
         cpus = sorted(os.sched_getaffinity(0))
-        cpu = cpus[int(self.name.rpartition(".")[2]) % len(cpus)]
+        cpu = cpus[int(re.findall(r"\d+", self.name)[-1]) % len(cpus)]
         self.process = subprocess.Popen(
             [*wrapper, "taskset", "-c", str(cpu), BIN / "train"],
             env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables),
@@ -85,7 +89,7 @@ def hosts(tmp_path):
     made = []
 
     def lay(channels_of_hosts, hyperparameters, *, sharded=(), names=None, **more):
-        names = names or [f"127.0.0.{i + 2}" for i in range(len(channels_of_hosts))]
+        names = names or list(ADDRESSES[: len(channels_of_hosts)])
         for name, channels in zip(names, channels_of_hosts, strict=True):
             described = {
                 channel: {
@@ -143,7 +147,7 @@ FORESTS = {
 def test_a_forest_on_replicated_data_is_the_one_that_one_host_grows(hosts, chosen):
     """Tree for tree, and with the same metrics; only the first host writes."""
     channels = {"train": {"a.csv": text(table())}, "test": {"b.csv": text(table(300, 8))}}
-    (alone,) = hosts([channels], FORESTS[chosen], names=["127.0.0.9"])
+    (alone,) = hosts([channels], FORESTS[chosen], names=[ALONE])
     expected = alone.start().ended()
     first, second = (host.start() for host in hosts([channels] * 2, FORESTS[chosen]))
     out = first.ended()
@@ -159,7 +163,7 @@ def test_a_forest_of_intelex_on_three_hosts_is_the_one_that_one_host_grows(hosts
     pytest.importorskip("sklearnex", reason="scikit-learn-intelex is not installed")
     channels = {"train": {"a.csv": text(table(10_500))}}
     chosen = {"n_estimators": "75", "max_depth": "8", "validation_fraction": "0"}
-    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    (alone,) = hosts([channels], chosen, names=[ALONE])
     assert "scikit-learn-intelex grows" in alone.start().ended()
     made = [host.start() for host in hosts([channels] * 3, chosen)]
     for host in made:
@@ -182,14 +186,14 @@ def test_shards_make_one_forest_that_knows_all_classes_and_words(hosts):
     chosen = {"algorithm": "random_forest", "n_estimators": "40"}
     made = [host.start() for host in hosts(parts, chosen, sharded=("train", "validation"))]
     outs = [host.ended() for host in made]
-    assert "host '127.0.0.2' has rows of 2 of the 3 classes" in outs[0]
+    assert f"host '{ADDRESSES[0]}' has rows of 2 of the 3 classes" in outs[0]
     assert metric(outs[0], "train:accuracy") > 0.75
     assert metric(outs[0], "validation:accuracy") > 0.45
     assert not made[1].wrote
     assert not made[2].wrote
     assert made[0].forest.n_trees == 40
     whole = {"train": {"a.csv": text(ours), "b.csv": text(theirs)}, "validation": valid}
-    (alone,) = hosts([whole], chosen, names=["127.0.0.9"])
+    (alone,) = hosts([whole], chosen, names=[ALONE])
     alone.start().ended()
     settings, expected = (
         read_settings(h.base / "model", trust_pickle=False) for h in (made[0], alone)
@@ -207,7 +211,7 @@ def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, 
     lines, valid = table(n_classes=3), {"v.csv": text(table(400, 8, n_classes=3))}
     channels = {"train": {"a.csv": text(lines)}, "validation": valid}
     chosen = {"algorithm": algorithm, "n_estimators": "300", "early_stopping_rounds": "5"}
-    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    (alone,) = hosts([channels], chosen, names=[ALONE])
     expected = alone.start().ended()
     parts, sharded = [channels] * 2, ()
     if data == "by class":
@@ -231,7 +235,7 @@ def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, 
 def test_an_algorithm_of_one_host_trains_on_the_first(hosts):
     channels = {"train": {"a.csv": text(table(300))}}
     chosen = {"algorithm": "hist_gradient_boosting", "max_iter": "5"}
-    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    (alone,) = hosts([channels], chosen, names=[ALONE])
     alone.start().ended()
     first, second = (host.start() for host in hosts([channels] * 2, chosen))
     first.ended()
@@ -251,13 +255,13 @@ FAULTS = {
         {},
         (),
         [text(table(60)), text(table(60, 4))],
-        "is FullyReplicated, but host '127.0.0.3' read other rows",
+        f"is FullyReplicated, but host '{ADDRESSES[1]}' read other rows",
     ),
     "a bad line in a shard": (
         {},
         ("train",),
         [text(table(60)), text([*table(10), "1,2,3", *table(10)])],
-        r"host '127.0.0.3': \S+/b.csv, line 11",
+        rf"host '{ADDRESSES[1]}': \S+/b.csv, line 11",
     ),
     "hyperparameters that the labels do not suit": (
         {"criterion": "poisson"},
@@ -288,6 +292,22 @@ def test_a_host_that_starts_late_is_awaited(hosts):
     time.sleep(5)
     first.start().ended()
     second.ended()
+
+
+def test_names_may_resolve_late_and_a_host_call_itself_by_a_loopback_address(hosts, machines):
+    """SageMaker's names; the first host's own is of use to no other."""
+    channels = {"train": {"a.csv": text(table(200))}}
+    names, inside = ["algo-1", "algo-2"], list(machines.values())[:2]
+    network.know(inside[0], {"127.0.0.1": "algo-1"})
+    made = hosts([channels] * 2, {"n_estimators": "4"}, names=names, network_interface_name="eth0")
+    for host, machine in zip(made, inside, strict=True):
+        host.start(*network.inside(machine))
+    time.sleep(3)
+    addresses = dict(zip(machines, names, strict=False))
+    network.know(inside[1], addresses)
+    out = made[0].ended()
+    made[1].ended()
+    assert f"this one leads, at tcp://{next(iter(machines))}:8786" in out
 
 
 def test_a_host_that_does_not_come_is_named():
@@ -359,7 +379,7 @@ def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
     """Each from its own, and the forest is the one that would have grown without."""
     channels = {"train": {"a.csv": text(table(6000))}}
     chosen = LONG | {"n_estimators": "900"}
-    (alone,) = hosts([channels], chosen, names=["127.0.0.9"])
+    (alone,) = hosts([channels], chosen, names=[ALONE])
     alone.start().ended()
     made = [host.start() for host in hosts([channels] * 2, chosen)]
     wait_for_checkpoints(made)
@@ -400,10 +420,10 @@ def test_hosts_listen_where_others_call_and_leave_no_files(hosts, tmp_path):
         host.start(**{name: str(folder) for name, folder in folders.items()})
     wait_for_checkpoints(made)
     heard = [listening(host.process) for host in made]
-    assert {address for address, _ in heard[0]} == {"127.0.0.2"}
+    assert {address for address, _ in heard[0]} == {ADDRESSES[0]}
     assert len(heard[0]) == 2
     assert 8786 in {port for _, port in heard[0]}
-    assert [address for address, _ in heard[1]] == ["127.0.0.3"]
+    assert [address for address, _ in heard[1]] == [ADDRESSES[1]]
     for host in made:
         host.process.send_signal(signal.SIGTERM)
     for host in made:
