@@ -1,10 +1,8 @@
 """The real ``train`` command on /opt/ml trees laid out as SageMaker does."""
 
 import os
-import signal
 import subprocess
 import threading
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +13,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from mlserver_forest.artifact import read_settings
 from mlserver_forest.forest_file import load_forest
 from mlserver_forest.schema_metadata import from_metadata
-from mlserver_forest.training import job
+from mlserver_forest.training import fitting
 from mlserver_forest.training.cli import train_in
 from mlserver_forest.training.evaluation import METRICS
 from support import BIN, IRIS, clean_environ, lay_out
@@ -371,10 +369,6 @@ def test_a_long_reason_is_cut_in_its_first_line_and_whole_below(tmp_path):
     ("files", "fault"),
     [
         (
-            {"resourceconfig": {"hosts": ["algo-1", "algo-2"]}},
-            "the job has 2 machines (algo-1, algo-2)",
-        ),
-        (
             {"inputdataconfig": {"train": {"TrainingInputMode": "Tape"}}},
             "channel 'train' has Training",
         ),
@@ -401,7 +395,7 @@ def test_a_fault_of_ours_exits_with_2_and_its_traceback(tmp_path, monkeypatch, c
     def failing(estimator):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(job, "import_estimator", failing)
+    monkeypatch.setattr(fitting, "import_estimator", failing)
     assert train_in(tmp_path) == 2
     failure = (tmp_path / "output" / "failure").read_text()
     assert failure.startswith("AlgorithmError: RuntimeError: a bug\n")
@@ -495,20 +489,3 @@ def test_configuration_files_may_start_with_a_byte_order_mark(tmp_path):
     path = tmp_path / "input" / "config" / "hyperparameters.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     trained(tmp_path)
-
-
-def test_sigterm_ends_the_job_without_a_model(tmp_path):
-    rows = "".join(f"{i % 50},{i * 7919 % 10007},{i * 104729 % 9973}\n" for i in range(40_000))
-    lay_out(tmp_path, {"train": {"a.csv": rows}}, {"n_estimators": "2000"})
-    process = subprocess.Popen(
-        [BIN / "train", "--base-dir", tmp_path],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert "read 40000 rows" in process.stdout.readline()
-    time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert list(tmp_path.glob("model/*")) == []

@@ -100,7 +100,7 @@ class Order:
                 chosen, target.kind, target.classes, self.names, self.categories, self.seed
             )
             fast.set_params(oob_score=self.wants_out_of_bag)
-            steps: Steps = IntelexSteps(fast, rows.x.shape, n_cpus())
+            steps: Steps = IntelexSteps(fast, rows.x.shape, n_cpus(), len(target.classes))
         else:
             if not is_small:
                 say(f"scikit-learn grows the trees, not scikit-learn-intelex: {why_not}")

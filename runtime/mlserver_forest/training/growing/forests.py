@@ -18,6 +18,8 @@ from mlserver_forest.training.growing.trees import fitting, with_trees
 
 _POLL_SECONDS = 0.05
 _SECONDS_KEPT = 1.0
+# Of a job that is to stop before it has any.
+_LAST_TREES = 2
 # skops loads nothing else than this and scikit-learn's own estimators.
 _TRUSTED = ["sklearn.tree._tree.Tree"]
 
@@ -99,7 +101,10 @@ class _Growing:
     def step(self) -> None:
         """Grow some more trees, unless the job is to stop and they take too long."""
         start = len(self._trees)
-        stop = min(start + self._steps.size, self._task.n_steps)
+        size = (
+            min(self._steps.size, _LAST_TREES) if self._task.stop.is_requested else self._steps.size
+        )
+        stop = min(start + size, self._task.n_steps)
         began = time.monotonic()
         part = self._grown(start, stop)
         if part is None:

@@ -76,15 +76,19 @@ class IntelexSteps:
         shape: of the rows, on which the size of a step depends, and nothing else does: so
             a job that was interrupted goes on with the same trees.
         n_threads: that grow trees side by side.
+        n_classes: of the labels; 0 for a regression.
     """
 
-    def __init__(self, estimator: Any, shape: tuple[int, int], n_threads: int = 1) -> None:
+    def __init__(
+        self, estimator: Any, shape: tuple[int, int], n_threads: int = 1, n_classes: int = 0
+    ) -> None:
         # Its own n_jobs counts in a process's main thread alone (daal4py 2026.2).
         from daal4py import daalinit
 
         daalinit(n_threads)
         self._estimator = estimator
-        self.size = max(1, min(_MOST_INTELEX_TREES, _INTELEX_STEP // (shape[0] * shape[1])))
+        cost = shape[0] * shape[1] * max(n_classes // 2, 1)
+        self.size = max(1, min(_MOST_INTELEX_TREES, _INTELEX_STEP // cost))
         self._seed = estimator.random_state
         self._total: NDArray[Any] = np.zeros((1, 1))
         self._count: NDArray[Any] = np.zeros((1, 1))

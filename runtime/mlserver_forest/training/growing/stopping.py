@@ -5,7 +5,7 @@ import time
 
 # SageMaker kills a job 120 s after SIGTERM (StopTrainingJob); `docker stop` after 10 s,
 # unless it is told otherwise.
-SECONDS_TO_STOP = 15.0
+SECONDS_TO_STOP = 18.0
 _STEP_SECONDS = 5.0
 
 
