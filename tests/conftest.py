@@ -6,15 +6,6 @@ import pytest
 from support import IRIS, launch, save_model
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """The tests of a file run one after the other, and so do all that share the image."""
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "container" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def iris():
     """The features, float32 (150, 4), and the species, strings (150,)."""

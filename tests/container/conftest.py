@@ -1,8 +1,11 @@
 """The image, built from this working tree, and what it has trained."""
 
+import fcntl
 import os
 import re
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -23,10 +26,13 @@ def image():
     base = os.environ.get("BASE_IMAGE")
     arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
     tag = "mlserver-forest:under-test"
-    built = docker(
-        "build", "--network=host", *arguments, "-f", "container/Dockerfile", "-t", tag, ".",
-        cwd=ROOT, check=False, env={**os.environ, "DOCKER_BUILDKIT": "0"},
-    )  # fmt: skip
+    # Of two processes that run tests, the second finds all layers built.
+    with Path(tempfile.gettempdir(), "mlserver-forest-build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = docker(
+            "build", "--network=host", *arguments, "-f", "container/Dockerfile", "-t", tag, ".",
+            cwd=ROOT, check=False, env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        )  # fmt: skip
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     return tag
 
