@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import pytest
+
 from support import ROOT
 
 
 def test_every_contender_is_fitted_packed_and_asked():
+    pytest.importorskip("sklearnex", reason="scikit-learn-intelex is for x86-64 alone")
     command = [sys.executable, "-m", "tests.benchmarks", "training"]
     done = subprocess.run(
         [*command, "--rows", "2000", "--trees", "5", "--rounds", "1"],
