@@ -73,7 +73,7 @@ def test_a_missing_word_is_missing_in_every_kind_of_column(tmp_path, missing):
         "\ufeffl,x,y\na,1,p\n\n\nb,2,q\n\n",
         '"l","x","y"\n"a","1","p"\n"b","2","q"\n',
         "\n\nl,x,y\r\n\r\na, 1 ,p \r\nb,2, q\r\n",
-        gzip.compress(b"l,x,y\na,1,p\n") + gzip.compress(b"b,2,q\n"),
+        gzip.compress(b"l,x,y\na,1,p\n", mtime=0) + gzip.compress(b"b,2,q\n", mtime=0),
         "l,x,y\ra,1,p\rb,2,q\r",
     ],
 )
@@ -193,7 +193,11 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ("\n \n", {}, "a.csv holds only empty lines"),
         ("l,x\n", {}, "a.csv has a header and no row"),
         (b"PAR1\x15\x00", {}, "a.csv is a Parquet file; set the channel's ContentType"),
-        (gzip.compress(b"l,x\na,1\n" * 99)[:-9], {}, "a.csv is damaged: its gzip stream fails"),
+        (
+            gzip.compress(b"l,x\na,1\n" * 99, mtime=0)[:-9],
+            {},
+            "a.csv is damaged: its gzip stream fails",
+        ),
         ("l,x,d\na,1,2024-01-05\nb,2,2024-01-06T10:00:00Z\n", {}, "column 'd' holds dates or tim"),
         ("l,d\na,10:30\nb,23:59:59.5\n", {}, "column 'd' holds dates or times, such as '10:30' at"),
     ],

@@ -17,7 +17,7 @@ from training.test_reading_tables import MIXED, json_lines, parquet
 
 CSV = b'l,n,w,b\na,1.5,red,true\n"b, c",NA,"blue ""x""",FALSE\r\n\na,-2e3,,\n' * 3
 SAMPLES = {
-    "csv": ["a.csv", CSV, gzip.compress(CSV), b"\xef\xbb\xbf" + CSV],
+    "csv": ["a.csv", CSV, gzip.compress(CSV, mtime=0), b"\xef\xbb\xbf" + CSV],
     "parquet": ["a.parquet", parquet(MIXED), parquet(MIXED, compression="none")],
     "json": ["a.json", json_lines(MIXED).encode(), b"[[1, 2], [3, null]]", b'["a", 1]\n["b", 2]\n'],
     "libsvm": ["a.svm", b"1 1:0.5 3:2\n-1 2:1e3 # x\n\n0 qid:1 1:5\n" * 3],
