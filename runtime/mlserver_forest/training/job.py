@@ -180,8 +180,10 @@ def _versions(chosen: Hyperparameters) -> Mapping[str, str]:
 
 def _summary(data: Data) -> str:
     table, target = data.table, data.target
+    names = "a header" if table.has_names else "no header"
+    n_files = len(table.summary.files)
     rows, columns = table.x.shape
-    text = f"read {rows} rows with {columns} features from {len(table.summary.files)} file(s): "
+    text = f"read {rows} rows with {columns} features from {n_files} file(s), {names}: "
     if target.kind == "regression":
         return text + "a regression"
     hint = ""
