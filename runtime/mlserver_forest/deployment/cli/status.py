@@ -50,8 +50,8 @@ def logs(session: Session, name: str, follow: bool, lines: int, poll: float) -> 
     kind, found = following.find_any(session.aws, kinds, name)
     prefix = "" if "{}" in kind.log_group else name
     tail = LogTail(session.aws, kind.log_group.format(name), prefix)
-    _print(session, tail.new_lines()[-lines:])
     try:
+        _print(session, tail.new_lines()[-lines:])
         while follow and not _has_ended(kind, found):
             time.sleep(poll)
             found = session.aws.do(kind.look_up(name))

@@ -38,7 +38,7 @@ class Container:
         return f"/opt/ml/models/{MODEL_NAME}/model"
 
     def start(self) -> None:
-        """Start it, and learn on which port of loopback it can be asked.
+        """Start it.
 
         Raises:
             FileNotFoundError: if ``env`` was to take HOME away, and there is none.
@@ -49,6 +49,13 @@ class Container:
             if _NO_ENV in done.stderr:
                 raise FileNotFoundError("the image has no command `env` to take HOME away with")
             raise ChildProcessError(f"did not start: {last_line(done.stderr)}")
+
+    def find_port(self) -> None:
+        """Learn on which port of loopback it can be asked.
+
+        Raises:
+            ChildProcessError: if it has ended.
+        """
         published = docker("port", self.identity).stdout
         self.port = int(found[1]) if (found := re.search(r":(\d+)\s*$", published)) else 0
         if not self.port and (code := self.exit_code()) is not None:
@@ -150,6 +157,7 @@ class Image:
             if not (setting.read_only_model or setting.models):
                 server.copy_in(root)
             server.start()
+            server.find_port()
             yield server
 
     def _arguments(self, setting: Setting, root: Path, inner_port: int) -> list[str]:

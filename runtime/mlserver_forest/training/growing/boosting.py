@@ -1,6 +1,5 @@
 """Boosting round by round with XGBoost and LightGBM, which call back after each round."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,8 +11,6 @@ from mlserver_forest.training.growing.progress import Progress
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.growing.task import SMALL, Curve, Grown, Task
 from mlserver_forest.training.growing.trees import fitting
-
-_SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def grow_xgboost(task: Task) -> Grown:
@@ -128,7 +125,6 @@ class Rounds:
         self._progress = progress
         self._stop = stop
         self._checkpoints = checkpoints
-        self._kept_at = time.monotonic()
         self.curve: Curve = []
 
     def is_enough(
@@ -147,11 +143,8 @@ class Rounds:
         if metrics:
             self.curve.append((n_rounds, dict(metrics)))
         self._progress.at(n_rounds, metrics)
-        is_due = time.monotonic() - self._kept_at > _SECONDS_BETWEEN_CHECKPOINTS
-        if self._checkpoints and is_due:
-            self._checkpoints.keep(0, n_rounds, booster())
-            self._checkpoints.only(n_rounds)
-            self._kept_at = time.monotonic()
+        if self._checkpoints:
+            self._checkpoints.keep_all(n_rounds, booster)
         return self._stop.is_requested
 
 

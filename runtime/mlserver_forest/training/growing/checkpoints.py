@@ -10,6 +10,7 @@ import glob
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ Say = Callable[[str], None]
 
 _DRAFT = ".sagemaker-ignore"
 _DIGEST_BYTES = 32
+_LEAST_SECONDS = 0.25
+# Keeping takes at most about a tenth of the time.
+_SECONDS_PER_SECOND_OF_KEEPING = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Checkpoints:
         self._fit, _, digest = fingerprint.rpartition("-")
         self._prefix = f"{host}.{self._fit}{'-' if self._fit else ''}{digest[:16]}."
         self._say = say
+        self._due_at = time.monotonic() + _LEAST_SECONDS
 
     def keep(self, start: int, stop: int, content: bytes) -> None:
         """Write a checkpoint whole, or say that this cannot be done and go on without."""
@@ -61,11 +66,18 @@ class Checkpoints:
         except OSError as error:
             self._say(f"no checkpoint of {stop}: {self._directory}: {error.strerror}")
 
-    def only(self, stop: int) -> None:
-        """Remove the checkpoints before one that holds all that they held."""
+    def keep_all(self, stop: int, content: Callable[[], bytes]) -> None:
+        """Keep what has grown up to ``stop`` instead of what was kept before, if that is due."""
+        began = time.monotonic()
+        if began < self._due_at:
+            return
+        self.keep(0, stop, content())
         for path in self._paths():
             if self._bounds(path)[1] < stop:
                 path.unlink(missing_ok=True)
+        ended = time.monotonic()
+        pause = max(_LEAST_SECONDS, _SECONDS_PER_SECOND_OF_KEEPING * (ended - began))
+        self._due_at = ended + pause
 
     def restored(self) -> list[Checkpoint]:
         """What was kept, in order, from the first tree or round on without a gap.

@@ -1,6 +1,7 @@
 """scikit-learn's HistGradientBoosting, some rounds at a time by its ``warm_start``."""
 
 import time
+from functools import partial
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -13,7 +14,6 @@ from mlserver_forest.training.growing.trees import fitting
 _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
 _FASTER = 4
-_SECONDS_KEPT = 1.0
 # skops loads nothing else than this and scikit-learn's own estimators.
 _TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
@@ -27,7 +27,7 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
     estimator, done = _restored(task)
     if not task.stops_early:
         estimator.set_params(early_stopping=False)
-    size, kept_at = _FIRST_ROUNDS, time.monotonic()
+    size = _FIRST_ROUNDS
     while done < task.n_steps and not (done and task.stop.is_requested):
         wanted = min(done + size, task.n_steps)
         began = time.monotonic()
@@ -37,11 +37,8 @@ def grow_hist_gradient_boosting(task: Task) -> Grown:
         if done < wanted:  # Stopped early.
             break
         size = max(1, min(int(grew * _STEP_SECONDS / seconds), _FASTER * grew))
-        is_due = time.monotonic() - kept_at > _SECONDS_KEPT
-        if task.checkpoints and is_due and done < task.n_steps:
-            kept_at = time.monotonic()
-            task.checkpoints.keep(0, done, _content_of(estimator))
-            task.checkpoints.only(done)
+        if task.checkpoints and done < task.n_steps:
+            task.checkpoints.keep_all(done, partial(_content_of, estimator))
         task.progress.at(done, _metrics(estimator))
     scores = list(enumerate(estimator.validation_score_))[1:]
     curve: Curve = [(n, {"loss": -float(score)}) for n, score in scores]
