@@ -26,7 +26,9 @@ def test_the_directory_holds_two_files_that_anyone_can_read(model_dir):
 
 def test_settings_hold_the_schema(model_dir):
     settings = json.loads((model_dir / "model-settings.json").read_text())
-    schema = Schema(IRIS_NAMES, "classification", ("setosa", "versicolor", "virginica"))
+    insights = {"contributions": (4, 3), "expected_value": (3,)}
+    classes = ("setosa", "versicolor", "virginica")
+    schema = Schema(IRIS_NAMES, "classification", classes, insights=insights)
     assert from_metadata(settings.pop("inputs"), settings.pop("outputs")) == schema
     assert settings == {
         "name": "forest",

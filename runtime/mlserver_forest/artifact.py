@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest_file import encode_forest, read_description
+from mlserver_forest.insight.insights import Insights
 from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import to_metadata
 
@@ -35,6 +37,7 @@ def save(
     name: str,
     versions: Sequence[str],
     self_test: tuple[NDArray[Any], NDArray[np.float64]],
+    insights: Insights | None = None,
 ) -> None:
     """Write a model directory.
 
@@ -50,10 +53,13 @@ def save(
         versions: the libraries that trained it, such as ``scikit-learn/1.9.1``.
         self_test: rows, (n, n_features) of the dtype of the features, and what the
             training library answers to them, float64 (n, n_columns).
+        insights: what the model can tell beside its predictions and their contributions.
 
     Raises:
         InvalidArtifact: if the forest does not reproduce the self-test.
     """
+    insights = insights or Insights()
+    schema = replace(schema, insights=insights.outputs(forest, schema))
     settings = {
         "name": name,
         "platform": "mlserver-forest",
@@ -61,7 +67,7 @@ def save(
         "versions": list(versions),
         **_described(schema),
     }
-    parts = encode_forest(forest, *self_test, settings)
+    parts = encode_forest(forest, *self_test, insights.arrays, settings)
     settings["parameters"] = {"uri": f"./{FOREST_FILE}"}
     _write(directory, FOREST_FILE, parts, _text(settings))
 

@@ -13,6 +13,7 @@ import json
 import math
 import mmap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.forest import Forest, forest_from_arrays
+from mlserver_forest.forest.forest import ARRAYS, Forest
+from mlserver_forest.forest.from_arrays import forest_from_arrays
 from mlserver_forest.forest.postprocessors import Postprocessor
+from mlserver_forest.forest.self_test import FAILED, check_sums
 
 _FORMAT = "mlserver-forest"
 _FORMAT_VERSION = 2
@@ -29,20 +32,37 @@ _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, 
 _NO_DIGEST = "0" * 64
 # Of exp and what follows it, by other libraries than ours.
 _ROUNDING = 1e-6
-_FAILED = (
-    "failed its self-test: it does not answer as it did in training; "
-    "train or pack the model again with this version"
-)
 _MAX_HEADER_BYTES = 1 << 26
 # The names that the safetensors format gives to dtypes, little-endian.
 _DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
 _DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
+_SELF_TEST = ("self_test_rows", "self_test_sums")
+
+
+@dataclass(frozen=True, eq=False)
+class ForestFile:
+    """What a forest file holds.
+
+    Attributes:
+        forest: the trees.
+        rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
+        insights: other arrays by name, which ``Insights`` reads.
+        description: of the model, as ``encode_forest`` was given it.
+    """
+
+    forest: Forest
+    rows: NDArray[Any]
+    insights: Mapping[str, NDArray[Any]]
+    description: Mapping[str, Any]
+
+
 def encode_forest(
     forest: Forest,
     rows: NDArray[Any],
     answers: NDArray[np.float64],
+    insights: Mapping[str, NDArray[Any]],
     description: Mapping[str, Any],
 ) -> list[bytes]:
     """The parts of a forest file.
@@ -51,6 +71,7 @@ def encode_forest(
         forest: the trees.
         rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
         answers: what the training library answers to it, float64 (n, n_columns).
+        insights: arrays of uint32, uint64, float32 or float64, kept beside the trees.
         description: what model-settings.json says of the model, for where that is lost.
 
     Raises:
@@ -61,10 +82,10 @@ def encode_forest(
     values = forest.predict(rows).values
     same = values.shape == answers.shape
     if not same or not np.allclose(values, answers, rtol=tolerance, atol=tolerance):
-        raise InvalidArtifact(f"the forest {_FAILED}")
+        raise InvalidArtifact(FAILED)
     sums = forest.sums(rows)
     check_sums(forest, rows, sums)
-    arrays = {**forest.arrays, "self_test_rows": rows, "self_test_sums": sums}
+    arrays = {**forest.arrays, **dict(zip(_SELF_TEST, (rows, sums), strict=True)), **insights}
     arrays = {name: array for name, array in arrays.items() if array.size}
     metadata = {
         "format": _FORMAT,
@@ -100,6 +121,11 @@ def encode_forest(
 
 
 def load_forest(path: Path) -> Forest:
+    """The forest of a file alone; errors as in ``load_forest_file``."""
+    return load_forest_file(path).forest
+
+
+def load_forest_file(path: Path) -> ForestFile:
     """Map a forest file into memory and prove that it answers as it did in training.
 
     Raises:
@@ -114,13 +140,16 @@ def load_forest(path: Path) -> Forest:
     try:
         metadata, arrays = _decode(content)
         forest = _forest(metadata, arrays)
-        rows, expected = arrays["self_test_rows"], arrays["self_test_sums"]
+        rows, expected = (arrays[name] for name in _SELF_TEST)
+        description = dict(json.loads(metadata["model"]))
     except _UNREADABLE as error:
         raise _damaged(path, f"its header cannot be understood ({error!r})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
     check_sums(forest, rows, expected)
-    return forest
+    known = {*ARRAYS, *_SELF_TEST}
+    insights = {name: array for name, array in arrays.items() if name not in known}
+    return ForestFile(forest, rows, insights, description)
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -140,30 +169,6 @@ def read_description(path: Path) -> dict[str, Any]:
             f"{path} does not describe its model, and there is no model-settings.json beside it; "
             "copy that too, or train or pack the model again"
         ) from error
-
-
-def check_sums(forest: Forest, rows: NDArray[Any], expected: NDArray[Any]) -> None:
-    """Compare the forest's sums with those of training, all rows together and one by one.
-
-    Sums, and not what is made of them, because additions give the same bits everywhere.
-
-    Raises:
-        InvalidArtifact: if any bit differs.
-    """
-    if rows.ndim != 2 or rows.shape[1] != forest.n_features:
-        raise InvalidArtifact(
-            f"the forest's self-test has shape {list(rows.shape)}; "
-            f"the forest reads [n, {forest.n_features}]"
-        )
-    forest.warm_up()
-    try:
-        together = forest.sums(rows)
-        alone = [forest.sums(rows[i : i + 1]) for i in range(len(rows))]
-    except ValueError as error:
-        raise InvalidArtifact(f"the forest's self-test cannot be run: {error}") from error
-    same = len(rows) > 0 and np.array_equal(together, expected)
-    if not same or not np.array_equal(np.concatenate(alone), expected):
-        raise InvalidArtifact(f"the forest {_FAILED}")
 
 
 def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Forest:

@@ -1,8 +1,7 @@
 """The MLServer runtimes that answer V2 requests with a packed forest."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,31 @@ from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
 from mlserver_forest import giving_up, messages
+from mlserver_forest.answers import Answers
 from mlserver_forest.artifact import FOREST_FILE
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.forest.forest import Prediction
 from mlserver_forest.forest.threads import KernelThreads
-from mlserver_forest.forest_file import load_forest
+from mlserver_forest.forest_file import load_forest_file
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.input_tensors import matrix_of
+from mlserver_forest.insight.insights import insights_from_arrays
+from mlserver_forest.output_names import CONTRIBUTIONS, PREDICT
 from mlserver_forest.output_tensors import OutputTensor, output_tensors
-from mlserver_forest.schema import PREDICT, Schema
+from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import from_metadata
 
 # Rows times trees that take about a millisecond; more work leaves the event loop,
 # so that health checks are answered meanwhile.
 _LARGE = 10_000
 _LARGE_SECONDS = 0.001
-# Rows that are predicted at a time, so that only what was asked for is kept of them all.
+# Rows that are predicted at a time, so that only what was asked for is kept of them all,
+# and fewer where an answer takes longer.
 _BLOCK_ROWS = 16_384
-
-_Predict = Callable[[NDArray[Any]], Prediction]
+_BLOCK_WORK = 4_000_000
+_ON_THE_SPOT = KernelThreads()
 
 
 class ForestModel(MLModel):
@@ -66,10 +69,12 @@ class ForestModel(MLModel):
         """
         path = await get_model_uri(self.settings, wellknown_filenames=[FOREST_FILE])
         self._schema = schema_of(self.settings)
-        self._forest = await asyncio.to_thread(load_forest, Path(path))
+        file = await asyncio.to_thread(load_forest_file, Path(path))
+        self._forest = file.forest
         if self._schema.kind == "unknown":
             raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
         self._check_schema(path)
+        self._insights = insights_from_arrays(file.insights, self._forest, self._schema)
         self._outputs = output_tensors(self._schema)
         self._work_per_row = self._forest.n_trees + self._forest.n_features
         return True
@@ -93,10 +98,9 @@ class ForestModel(MLModel):
             InferenceError: (status 400) naming what came and what was expected.
         """
         if self.is_large(payload):
-            predict = partial(self.kernel.predict, self._forest)
-            outputs = await asyncio.to_thread(self._answer, payload, predict)
+            outputs = await asyncio.to_thread(self._answer, payload, self.kernel)
         else:
-            outputs = self._answer(payload, self._forest.predict)
+            outputs = self._answer(payload, _ON_THE_SPOT)
         return messages.inference_response(self.name, self.version, outputs)
 
     def is_large(self, payload: InferenceRequest) -> bool:
@@ -108,9 +112,16 @@ class ForestModel(MLModel):
         return self._work_of(payload) / _LARGE * _LARGE_SECONDS
 
     def _work_of(self, payload: InferenceRequest) -> int:
-        """Rows times trees and features."""
+        """Rows times trees and features, and what the outputs take beside them."""
         shape = payload.inputs[0].shape if payload.inputs else []
-        return int(shape[0] if shape else 1) * self._work_per_row
+        n_rows = int(shape[0] if shape else 1)
+        if not payload.outputs:
+            return n_rows * self._work_per_row
+        return n_rows * self._work_for({output.name for output in payload.outputs})
+
+    def _work_for(self, names: Collection[str]) -> int:
+        explains = CONTRIBUTIONS in names and CONTRIBUTIONS in self._outputs
+        return self._work_per_row + (self._forest.contribution_work if explains else 0)
 
     def is_quick(self, x: NDArray[Any]) -> bool:
         """Whether rows are of this model's width and dtype, and few enough for an event loop."""
@@ -131,21 +142,40 @@ class ForestModel(MLModel):
     def respond(self, prediction: Prediction) -> InferenceResponse:
         """The response that holds ``predict`` alone."""
         tensor = self._outputs[PREDICT]
-        array = tensor.finished(tensor.raw(prediction))
+        raw = prediction.positions if self._schema.classes else prediction.values
+        array = tensor.finished(raw)
         outputs = [tensor.message(array, self._data(array))]
         return messages.inference_response(self.name, self.version, outputs)
 
-    def _answer(self, payload: InferenceRequest, predict: _Predict) -> list[ResponseOutput]:
+    def _answer(self, payload: InferenceRequest, kernel: KernelThreads) -> list[ResponseOutput]:
         try:
             tensors = self._requested(payload)
             x = self._schema.conform(matrix_of(payload.inputs, self._schema))
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
-        arrays = _arrays(tensors, x, predict)
+        arrays = self._arrays(tensors, x, kernel)
         return [
             tensor.message(array, self._data(array))
             for tensor, array in zip(tensors, arrays, strict=True)
         ]
+
+    def _arrays(
+        self, tensors: Sequence[OutputTensor], x: NDArray[Any], kernel: KernelThreads
+    ) -> list[Column]:
+        """Each output's answer, worked out block by block where there are many rows."""
+        n_at_once = _BLOCK_WORK // self._work_for({tensor.name for tensor in tensors})
+        n_at_once = max(1, min(_BLOCK_ROWS, n_at_once))
+        if len(x) <= n_at_once:
+            answers = Answers(x, self._forest, self._insights, kernel)
+            return [tensor.finished(tensor.answer(answers)) for tensor in tensors]
+        raw = [tensor.empty(len(x)) for tensor in tensors]
+        for start in range(0, len(x), n_at_once):
+            giving_up.check()
+            rows = slice(start, start + n_at_once)
+            answers = Answers(x[rows], self._forest, self._insights, kernel)
+            for array, tensor in zip(raw, tensors, strict=True):
+                array[rows] = tensor.answer(answers)
+        return [tensor.finished(array) for tensor, array in zip(tensors, raw, strict=True)]
 
     def _requested(self, payload: InferenceRequest) -> list[OutputTensor]:
         if not payload.outputs:
@@ -185,18 +215,3 @@ def schema_of(settings: ModelSettings) -> Schema:
         [tensor.model_dump(mode="json") for tensor in settings.inputs],
         [tensor.model_dump(mode="json") for tensor in settings.outputs],
     )
-
-
-def _arrays(tensors: Sequence[OutputTensor], x: NDArray[Any], predict: _Predict) -> list[Column]:
-    """Each output's answer, predicted block by block where there are many rows."""
-    if len(x) <= _BLOCK_ROWS:
-        prediction = predict(x)
-        return [tensor.finished(tensor.raw(prediction)) for tensor in tensors]
-    raw = [tensor.empty(len(x)) for tensor in tensors]
-    for start in range(0, len(x), _BLOCK_ROWS):
-        giving_up.check()
-        rows = slice(start, start + _BLOCK_ROWS)
-        prediction = predict(x[rows])
-        for array, tensor in zip(raw, tensors, strict=True):
-            array[rows] = tensor.raw(prediction)
-    return [tensor.finished(array) for tensor, array in zip(tensors, raw, strict=True)]

@@ -1,5 +1,6 @@
-"""The V2 outputs of a forest: what of its predictions each one holds."""
+"""The V2 outputs of a forest: what of its answers each one holds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,12 @@ from mlserver.types import Parameters, ResponseOutput
 from numpy.typing import NDArray
 
 from mlserver_forest import messages
-from mlserver_forest.forest.forest import Prediction
+from mlserver_forest.answers import Answer, Answers
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
-from mlserver_forest.schema import PREDICT, Schema
+from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, INSIGHT_DATATYPES, PREDICT
+from mlserver_forest.schema import Schema
 
 _NO_CLASSES = np.empty(0)
 
@@ -25,28 +27,26 @@ class OutputTensor:
         name: such as ``predict_proba``.
         datatype: a V2 name.
         parameters: for MLServer's codecs.
-        columns: of a prediction's values; unused where there are classes.
+        shape: of a row's numbers.
+        answer: each row's numbers, (n, *shape), or the position of its class, (n,).
         classes: where the output is the class of each row, the labels, (n_classes,).
     """
 
     name: str
     datatype: str
     parameters: Parameters
-    columns: slice
+    shape: tuple[int, ...]
+    answer: Answer
     classes: NDArray[Any]
 
     def empty(self, n_rows: int) -> NDArray[Any]:
-        """Room for what ``raw`` gives for so many rows."""
+        """Room for what ``answer`` gives for so many rows."""
         if self.classes.size:
             return np.empty(n_rows, np.min_scalar_type(self.classes.size))
-        return np.empty((n_rows, self.columns.stop - self.columns.start))
-
-    def raw(self, prediction: Prediction) -> NDArray[Any]:
-        """Each row's numbers, (n, width), or the position of its class, (n,)."""
-        return prediction.positions if self.classes.size else prediction.values[:, self.columns]
+        return np.empty((n_rows, *self.shape), v2_tensor.DTYPES[self.datatype])
 
     def finished(self, raw: NDArray[Any]) -> Column:
-        """Numbers (n, width), or labels in place of positions: text (n,), others (n, 1)."""
+        """Numbers (n, *shape), or labels in place of positions: text (n,), others (n, 1)."""
         if not self.classes.size:
             return raw
         if self.classes.dtype.kind == "O":
@@ -61,19 +61,58 @@ class OutputTensor:
 
 def output_tensors(schema: Schema) -> dict[str, OutputTensor]:
     """A model's outputs by name."""
+    numbers = messages.content_type("np")
+    scores = {
+        name: OutputTensor(name, "FP64", numbers, (_width(columns),), _values(columns), _NO_CLASSES)
+        for name, columns in schema.score_columns.items()
+    }
+    insights = {
+        name: OutputTensor(
+            name, INSIGHT_DATATYPES[name], numbers, shape, _INSIGHTS[name], _NO_CLASSES
+        )
+        for name, shape in schema.insights.items()
+    }
+    return {PREDICT: _predict(schema), **scores, **insights}
+
+
+def _predict(schema: Schema) -> OutputTensor:
+    """The class of each row, or the numbers of a regression."""
     dtype = v2_tensor.DTYPES.get(schema.label_datatype, np.dtype(object))
-    classes = np.array(schema.classes, dtype)
     codec = "str" if schema.label_datatype == v2_tensor.BYTES else "np"
-    predict = OutputTensor(
+    return OutputTensor(
         PREDICT,
         schema.label_datatype,
         messages.content_type(codec),
-        slice(0, schema.n_targets),
-        classes,
+        (schema.n_targets,),
+        _positions if schema.classes else _values(slice(0, schema.n_targets)),
+        np.array(schema.classes, dtype),
     )
-    numbers = messages.content_type("np")
-    scores = {
-        name: OutputTensor(name, "FP64", numbers, columns, _NO_CLASSES)
-        for name, columns in schema.score_columns.items()
-    }
-    return {PREDICT: predict, **scores}
+
+
+def _width(columns: slice) -> int:
+    width: int = columns.stop - columns.start
+    return width
+
+
+def _values(columns: slice) -> Answer:
+    return lambda answers: answers.prediction.values[:, columns]
+
+
+def _positions(answers: Answers) -> NDArray[Any]:
+    return answers.prediction.positions
+
+
+def _contributions(answers: Answers) -> NDArray[Any]:
+    contributions = answers.contributions
+    return contributions[:, :, 0] if contributions.shape[2] == 1 else contributions
+
+
+def _expected_value(answers: Answers) -> NDArray[Any]:
+    expected = answers.forest.expected_value
+    return np.broadcast_to(expected, (len(answers.x), expected.size))
+
+
+_INSIGHTS: Mapping[str, Answer] = {
+    CONTRIBUTIONS: _contributions,
+    EXPECTED_VALUE: _expected_value,
+}

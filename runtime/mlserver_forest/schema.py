@@ -14,11 +14,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.categories import Categories, shown
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
-
-PREDICT = "predict"
-PREDICT_PROBA = "predict_proba"
-SCORE_SAMPLES = "score_samples"
-DECISION_FUNCTION = "decision_function"
+from mlserver_forest.output_names import DECISION_FUNCTION, PREDICT, PREDICT_PROBA, SCORE_SAMPLES
 
 Label = str | int | bool
 FeatureDatatype = Literal["FP32", "FP64"]
@@ -53,6 +49,8 @@ class Schema:
         index_base: the index of the first feature in text/libsvm, 0 or 1.
         categories: by name, the features whose values are words; ``X`` holds the
             words' positions.
+        insights: by name, the outputs of ``INSIGHT_DATATYPES`` that the artifact can answer,
+            and the shape of a row's.
     """
 
     feature_names: tuple[str, ...]
@@ -64,6 +62,7 @@ class Schema:
     absent_is_missing: bool = False
     index_base: int = 0
     categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
+    insights: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if strange := set(self.categories) - set(self.feature_names):
@@ -98,7 +97,7 @@ class Schema:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        return (PREDICT, *self.score_columns)
+        return (PREDICT, *self.score_columns, *self.insights)
 
     @property
     def score_columns(self) -> Mapping[str, slice]:

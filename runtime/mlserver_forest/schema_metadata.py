@@ -2,9 +2,10 @@
 
 There is one input tensor per feature, and the outputs: ``predict``, with ``predict_proba``
 for a classifier, and with ``score_samples`` and ``decision_function`` for an anomaly
-detector. The classes stand, in the order of the probability columns, in the parameters of
-``predict``; the words of a feature, in the order of their positions, in those of its input,
-whose datatype is BYTES, or BOOL for a feature that is true or false.
+detector, and what else the artifact can tell. The classes stand, in the order of the
+probability columns, in the parameters of ``predict``; the words of a feature, in the order
+of their positions, in those of its input, whose datatype is BYTES, or BOOL for a feature
+that is true or false.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from typing import Any
 
 from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.schema import DTYPES, PREDICT, SCORE_SAMPLES, Schema, TargetKind
+from mlserver_forest.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
+from mlserver_forest.schema import DTYPES, Schema, TargetKind
 
 MetadataTensors = list[dict[str, Any]]
 
@@ -50,6 +52,11 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         predict = described[PREDICT]
         classes = tuple((predict.get("parameters") or {}).get("classes") or ())
         n_targets = int(predict["shape"][1])
+        insights = {
+            name: tuple(map(int, described[name]["shape"][1:]))
+            for name in INSIGHT_DATATYPES
+            if name in described
+        }
     except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
         raise InvalidArtifact(
             "model-settings.json has no usable `inputs` and `outputs`; "
@@ -65,7 +72,16 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
     if SCORE_SAMPLES in described:
         kind = "anomaly_detection"
     return Schema(
-        names, kind, classes, datatype, n_targets, all(missing), all(absent), index_base, categories
+        feature_names=names,
+        kind=kind,
+        classes=classes,
+        datatype=datatype,
+        n_targets=n_targets,
+        takes_missing=all(missing),
+        absent_is_missing=all(absent),
+        index_base=index_base,
+        categories=categories,
+        insights=insights,
     )
 
 
@@ -112,7 +128,11 @@ def _outputs(schema: Schema) -> MetadataTensors:
         {"name": name, "datatype": "FP64", "shape": [-1, columns.stop - columns.start]}
         for name, columns in schema.score_columns.items()
     ]
-    return [predict, *scores]
+    insights = [
+        {"name": name, "datatype": INSIGHT_DATATYPES[name], "shape": [-1, *shape]}
+        for name, shape in schema.insights.items()
+    ]
+    return [predict, *scores, *insights]
 
 
 def _categories(parameters: Mapping[str, Any]) -> Categories:

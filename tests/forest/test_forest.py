@@ -14,7 +14,7 @@ from sklearn.ensemble import (
 
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest import packing
-from mlserver_forest.forest.forest import forest_from_arrays
+from mlserver_forest.forest.from_arrays import forest_from_arrays
 from mlserver_forest.forest.importer import import_estimator
 from mlserver_forest.forest.nodes import NARROW, WIDE
 from mlserver_forest.forest.packing import round_down

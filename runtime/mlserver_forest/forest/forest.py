@@ -1,31 +1,26 @@
 """The packed forest: arrays that can lie in a memory-mapped file, and predictions."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.forest.explainer import Explainer
 from mlserver_forest.forest.kernel import add_leaf_values
 from mlserver_forest.forest.nodes import WIDTHS, shift_for
 from mlserver_forest.forest.postprocessors import Postprocessor
 from mlserver_forest.forest.quick_scorer import count_splits, fill_splits
 from mlserver_forest.forest.soundness import check_forest
+from mlserver_forest.forest.threads import share_rows
 
 # Fewer rows than this do not pay for a thread.
 _ROWS_PER_THREAD = 512
 
 _NO_CUTS = np.empty(0, np.uint32)
-# Not np.dtype(text), which parses what it is given.
-_FEATURE_DTYPES: Mapping[str, np.dtype[Any]] = {
-    "float32": np.dtype(np.float32),
-    "float64": np.dtype(np.float64),
-}
+_NO_COVERS = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +62,8 @@ class Forest:
         cut_starts: (n_features + 1,) uint32, where each feature's cuts begin; empty if
             no feature has any.
         category_bits: uint32, for each set of categories which codes go right.
+        covers: (n_nodes,) float32 or float64, the weight of the training rows that came
+            through each node, for contributions; empty if it is not known.
     """
 
     nodes: NDArray[Any]
@@ -81,6 +78,7 @@ class Forest:
     cuts: NDArray[Any]
     cut_starts: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
     category_bits: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
+    covers: NDArray[Any] = field(default_factory=_NO_COVERS.copy)
     _arguments: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,23 +115,9 @@ class Forest:
         Raises:
             ValueError: if ``x`` is of another dtype or width.
         """
-        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ValueError(
-                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
-            )
-        x = _read_only(np.ascontiguousarray(x))
+        x = self._checked(x)
         total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
-        parts = min(n_threads, len(x) // _ROWS_PER_THREAD)
-        if parts > 1:
-            bounds = [len(x) * i // parts for i in range(parts + 1)]
-            rows = [slice(*pair) for pair in pairwise(bounds)]
-            with ThreadPoolExecutor(parts - 1) as pool:
-                others = [pool.submit(self._add, x[part], total[part]) for part in rows[1:]]
-                self._add(x[rows[0]], total[rows[0]])
-            for other in others:
-                other.result()
-        else:
-            self._add(x, total)
+        share_rows(self._add, x, total, min(n_threads, len(x) // _ROWS_PER_THREAD))
         if self.divisor != 1:
             total /= self.divisor
         return total
@@ -145,12 +129,58 @@ class Forest:
         positions = self.postprocessor.positions(sums, values)
         return Prediction(values.astype(np.float64, copy=False), positions)
 
+    def contributions(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
+        """How much each feature adds to the sums: exact path-dependent TreeSHAP.
+
+        A row's contributions and ``expected_value`` add up to what ``sums`` gives, as those
+        of ``shap.TreeExplainer`` (feature_perturbation="tree_path_dependent") and of
+        XGBoost's and LightGBM's ``pred_contribs`` do, which they equal.
+
+        Args:
+            x: as in ``sums``.
+            n_threads: as in ``sums``.
+
+        Returns:
+            (n_samples, n_features, n_outputs).
+
+        Raises:
+            ValueError: as in ``sums``, or if ``covers`` are not known.
+        """
+        x = self._checked(x)
+        total = np.zeros((len(x), self.n_features, self.n_outputs))
+        share_rows(self._explainer.add, x, total, min(n_threads, len(x)))
+        total /= self.divisor
+        return total
+
+    @cached_property
+    def expected_value(self) -> NDArray[np.float64]:
+        """(n_outputs,) the mean of the sums over the training rows, as ``covers`` count them."""
+        return self.initial + self._explainer.expected / self.divisor
+
+    @property
+    def contribution_work(self) -> int:
+        """What ``contributions`` takes for a row, in walks of a row down a tree."""
+        return len(self.nodes) * (1 + self.leaf_values.shape[1] // 2)
+
     def warm_up(self) -> None:
         """Have the kernel compiled, or read from Numba's cache, for this forest."""
         with suppress(OSError):
             # Numba 0.68 keeps the compiled kernel before it writes its cache, so
             # a full or read-only disk costs this call and nothing else.
             self.predict(np.zeros((1, self.n_features), self.feature_dtype))
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        if not self.covers.size:
+            raise ValueError("contributions need covers, which this forest has not")
+        return Explainer(self._arguments, self.covers, self.n_features, self.n_outputs)
+
+    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
+        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ValueError(
+                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
+            )
+        return _read_only(np.ascontiguousarray(x))
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         add_leaf_values(x, *self._arguments, total)
@@ -190,44 +220,8 @@ ARRAYS = (
     "cuts",
     "cut_starts",
     "category_bits",
+    "covers",
 )
-
-
-def forest_from_arrays(
-    arrays: Mapping[str, NDArray[Any]],
-    *,
-    n_features: int,
-    feature_dtype: str,
-    divisor: float,
-    postprocessor: Postprocessor,
-) -> Forest:
-    """Rebuild a forest from what ``Forest.arrays`` gave; empty arrays may be missing.
-
-    Raises:
-        InvalidArtifact: if an index could lead the kernel out of its arrays or
-            into an endless walk.
-    """
-    try:
-        return Forest(
-            nodes=arrays["nodes"],
-            roots=arrays["roots"],
-            outputs=_exactly(arrays["outputs"], np.uint32),
-            leaf_values=arrays["leaf_values"],
-            initial=arrays["initial"],
-            cuts=arrays.get("cuts", np.empty(0, f"f{arrays['nodes'].itemsize}")),
-            cut_starts=_exactly(arrays.get("cut_starts", _NO_CUTS), np.uint32),
-            category_bits=_exactly(arrays.get("category_bits", _NO_CUTS), np.uint32),
-            n_features=n_features,
-            feature_dtype=_FEATURE_DTYPES[feature_dtype],
-            divisor=divisor,
-            postprocessor=postprocessor,
-        )
-    except (KeyError, TypeError) as error:
-        raise InvalidArtifact(f"the forest file lacks what a forest needs: {error}") from error
-
-
-def _exactly(array: NDArray[Any], dtype: type) -> NDArray[Any]:
-    return array.astype(dtype, casting="no", copy=False)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

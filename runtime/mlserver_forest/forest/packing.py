@@ -30,6 +30,7 @@ class Tree:
         threshold: (n_nodes,) a value that is greater goes right.
         missing_right: (n_nodes,) whether a missing value goes right.
         values: (n_nodes, width) what a leaf adds to the sums.
+        covers: (n_nodes,) the weight of the training rows that came through each node.
         output: the first column of the sums that it adds to.
         categorical: for each node that splits by category, (n_codes,) whether each
             code of its feature goes right (see ``blocks.py``).
@@ -41,6 +42,7 @@ class Tree:
     threshold: NDArray[np.float64]
     missing_right: NDArray[Any]
     values: NDArray[Any]
+    covers: NDArray[Any]
     output: int = 0
     categorical: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -89,6 +91,7 @@ def pack(
         cuts=np.concatenate([np.empty(0, width.floats), *ordered]),
         cut_starts=np.cumsum([0, *lengths]).astype(np.uint32) if cuts else np.empty(0, np.uint32),
         category_bits=category_bits,
+        covers=_covers(packed),
         feature_dtype=np.dtype(feature_dtype),
         divisor=float(divisor),
         postprocessor=postprocessor,
@@ -110,6 +113,10 @@ class _PackedTree:
     def leaf_values(self) -> NDArray[Any]:
         values: NDArray[Any] = self._tree.values[self._order[self.leaf]]
         return values
+
+    @property
+    def covers(self) -> NDArray[np.float64]:
+        return np.asarray(self._tree.covers, np.float64)[self._order]
 
     @property
     def category_bits(self) -> list[NDArray[np.uint32]]:
@@ -140,6 +147,14 @@ class _PackedTree:
             nodes[at, 0] = np.array(places, word)
             nodes[at, 1] |= word(CATEGORICAL)
         return nodes
+
+
+def _covers(trees: Sequence[_PackedTree]) -> NDArray[Any]:
+    """In float32 where that loses nothing, as with counts."""
+    covers = np.concatenate([tree.covers for tree in trees])
+    with np.errstate(over="ignore"):
+        narrow = covers.astype(np.float32)
+    return narrow if np.array_equal(narrow, covers) else covers
 
 
 def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]:

@@ -50,6 +50,7 @@ def check_forest(forest: "Forest") -> None:
     _require((rows < len(forest.leaf_values)).all(), "a leaf value out of range")
     _require((flags <= MISSING_RIGHT | CATEGORICAL).all(), "a node of an unknown kind")
     _check_categories(forest, flags & word(CATEGORICAL) != 0, leaf, feature)
+    _check_covers(forest)
 
 
 def _check_shapes(forest: "Forest") -> None:
@@ -135,6 +136,13 @@ def _check_categories(
     _require((place <= size).all(), "categories out of range")
     ends = place.astype(np.int64) + words[feature[categorical]]
     _require((ends <= size).all(), "categories out of range")
+
+
+def _check_covers(forest: "Forest") -> None:
+    covers = forest.covers
+    if covers.size:
+        fit = covers.shape == (len(forest.nodes),) and covers.dtype in _FLOATS
+        _require(fit and np.isfinite(covers).all() and (covers >= 0).all(), "covers that are none")
 
 
 def _require(holds: Any, fault: str) -> None:

@@ -1,11 +1,14 @@
 """The threads that walk trees."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from mlserver_forest.forest.forest import Forest, Prediction
+T = TypeVar("T")
 
 
 class KernelThreads:
@@ -22,7 +25,26 @@ class KernelThreads:
         self._n_threads = n_threads
         self._turn = Lock()
 
-    def predict(self, forest: Forest, x: NDArray[Any]) -> Prediction:
-        """``Forest.predict``, when it is this caller's turn."""
+    def run(self, work: Callable[[NDArray[Any], int], T], x: NDArray[Any]) -> T:
+        """``work(x, n_threads)``, such as ``Forest.predict``, when it is this caller's turn."""
         with self._turn:
-            return forest.predict(x, self._n_threads)
+            return work(x, self._n_threads)
+
+
+def share_rows(
+    add: Callable[[NDArray[Any], NDArray[Any]], None],
+    x: NDArray[Any],
+    total: NDArray[Any],
+    n_threads: int,
+) -> None:
+    """Have ``add`` change the rows of ``total`` in place, in so many threads."""
+    if n_threads <= 1:
+        add(x, total)
+        return
+    bounds = [len(x) * i // n_threads for i in range(n_threads + 1)]
+    rows = [slice(*pair) for pair in pairwise(bounds)]
+    with ThreadPoolExecutor(n_threads - 1) as pool:
+        others = [pool.submit(add, x[part], total[part]) for part in rows[1:]]
+        add(x[rows[0]], total[rows[0]])
+    for other in others:
+        other.result()

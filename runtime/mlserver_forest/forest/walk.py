@@ -13,7 +13,7 @@ from mlserver_forest.forest.nodes import CATEGORICAL, FEATURE_SHIFT, MISSING_RIG
 
 
 @njit(nogil=True)
-def _goes_right(value, word, node, thresholds, words, category_bits, missing):
+def goes_right(value, word, node, thresholds, words, category_bits, missing):
     """Whether a value goes right at a node."""
     one = np.uint64(1)
     right = value > thresholds[np.uint64(2) * node]
@@ -33,7 +33,7 @@ def _step(block, lane, node, forest, missing):
     thresholds, words, shift, feature_mask, category_bits = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     value = block[np.uint64(word & feature_mask) + np.uint64(lane)]
-    right = _goes_right(value, word, node, thresholds, words, category_bits, missing)
+    right = goes_right(value, word, node, thresholds, words, category_bits, missing)
     return np.uint64(word >> shift) + right
 
 
@@ -67,7 +67,7 @@ def _step_in(values, root, node, forest):
     thresholds, words, shift, feature_mask, category_bits = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     value = values[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
-    right = _goes_right(value, word, node, thresholds, words, category_bits, True)
+    right = goes_right(value, word, node, thresholds, words, category_bits, True)
     return root + np.uint64(word >> shift) + right
 
 

@@ -4,6 +4,7 @@ A feature of numbers is read from numbers and booleans, one of words as ``arrow_
 A lone column of lists holds the rows of a matrix of numbers, positions for words.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -238,7 +239,7 @@ def _rows(column: Any, schema: Schema, first_row: int) -> NDArray[Any]:
 
 def _type(column: Column) -> Any:
     kind = _TYPES.get(column.dtype.kind, pa.float64())
-    return pa.list_(kind, column.shape[1]) if column.ndim == 2 else kind
+    return pa.list_(kind, math.prod(column.shape[1:])) if column.ndim > 1 else kind
 
 
 def _column(values: NDArray[Any]) -> Any:
@@ -246,4 +247,4 @@ def _column(values: NDArray[Any]) -> Any:
     if values.ndim == 1:
         return pa.array(values, kind)
     flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind.value_type)
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    return pa.FixedSizeListArray.from_arrays(flat, kind.list_size)

@@ -1,15 +1,18 @@
 """What the encoders write."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import giving_up
 from mlserver_forest.formats.labels import Labels
 
 Column = NDArray[Any] | Labels
+# By output, what the entries of a row are called: strings, integers or booleans.
+Names = Mapping[str, Sequence[Any]]
 
 # Values that are written at a time, so that no other request waits for a large answer.
 _BLOCK_VALUES = 16_384
@@ -23,13 +26,23 @@ class Block:
     Attributes:
         columns: as those of ``Predictions``, all of them arrays.
         are_selected: as there.
+        names: as there.
     """
 
     columns: Mapping[str, NDArray[Any]]
     are_selected: bool
+    names: Names
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
+
+    def sets(self, name: str) -> list[list[Any]] | None:
+        """Of an output whose rows are sets, each row's; else None."""
+        column = self.columns[name]
+        if name not in self.names or column.dtype.kind != "b":
+            return None
+        names = np.asarray(self.names[name], object)
+        return [names[row].tolist() for row in column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +52,15 @@ class Predictions:
     Attributes:
         columns: by the name of the output, in the order in which they are written:
             (n,) labels (strings, as ``Labels`` or an object array, integers or booleans)
-            or numbers, or (n, k) rows of them.
+            or numbers, or (n, k) rows of them, or (n, k, m) rows of rows.
         are_selected: whether the request or the operator chose the outputs by name.
+        names: of outputs whose k entries have names; where they are booleans, a row is the
+            set of those that are true.
     """
 
     columns: Mapping[str, Column]
     are_selected: bool = False
+    names: Names = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -52,7 +68,8 @@ class Predictions:
     def blocks(self) -> Iterator[Block]:
         """The rows, some thousands of values at a time."""
         if 0 < len(self) <= _FEWEST_ROWS:
-            yield Block({name: c[:] for name, c in self.columns.items()}, self.are_selected)
+            columns = {name: column[:] for name, column in self.columns.items()}
+            yield Block(columns, self.are_selected, self.names)
             return
         width = sum(column.size for column in self.columns.values()) // max(len(self), 1)
         step = max(_BLOCK_VALUES // max(width, 1), _FEWEST_ROWS)
@@ -60,4 +77,4 @@ class Predictions:
             giving_up.check()
             rows = slice(start, start + step)
             columns = {name: column[rows] for name, column in self.columns.items()}
-            yield Block(columns, self.are_selected)
+            yield Block(columns, self.are_selected, self.names)

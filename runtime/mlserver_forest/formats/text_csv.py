@@ -108,11 +108,21 @@ def _cell(text: str) -> str:
 
 def _lines(block: Block, cells: _Cells) -> Iterator[str]:
     columns = list(block.columns.values())
-    if len(columns) > 1:
-        return map(",".join, zip(*(_texts(column, cells) for column in columns), strict=True))
-    if columns[0].ndim == 1 or block.are_selected:
+    if len(columns) > 1 or block.are_selected:
+        return map(
+            ",".join, zip(*(_chosen(block, name, cells) for name in block.columns), strict=True)
+        )
+    if columns[0].ndim == 1:
         return _texts(columns[0], cells)
     return (",".join(_texts(row, cells)) for row in columns[0])
+
+
+def _chosen(block: Block, name: str, cells: _Cells) -> Iterator[str]:
+    """The cells of an output that was chosen by name."""
+    sets = block.sets(name)
+    if sets is not None:
+        return (_cell(str(row)) for row in sets)
+    return _texts(block.columns[name], cells)
 
 
 def _texts(column: NDArray[Any], cells: _Cells) -> Iterator[str]:

@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.formats.quoting import quoted
-from mlserver_forest.schema import (
+from mlserver_forest.output_names import (
+    CONTRIBUTIONS,
     DECISION_FUNCTION,
+    INSIGHT_DATATYPES,
+    OUT_OF_RANGE_FEATURES,
     PREDICT,
     PREDICT_PROBA,
+    PREDICTION_SET,
     SCORE_SAMPLES,
-    Schema,
-    TargetKind,
 )
+from mlserver_forest.schema import Schema, TargetKind
 
 Arrays = Mapping[str, Any]
 Maker = Callable[[Arrays, Schema], Column]
@@ -62,18 +65,19 @@ def check_names(names: Sequence[str], schema: Schema) -> None:
     Raises:
         InvalidInput: naming those that it has.
     """
-    known = _COLUMNS[schema.kind]
+    known = _columns(schema)
     for name in names:
         if name not in known:
+            hint = "; train or pack it again for that" if name in INSIGHT_DATATYPES else ""
             raise InvalidInput(
                 f"output {quoted(name)} was chosen; this model, a {_KINDS[schema.kind]}, has "
-                f"{', '.join(known)}"
+                f"{', '.join(known)}{hint}"
             )
 
 
 def v2_names(names: Sequence[str], schema: Schema) -> tuple[str, ...]:
     """The V2 outputs that the chosen ones are made from."""
-    known = _COLUMNS[schema.kind]
+    known = _columns(schema)
     return tuple(dict.fromkeys(known[name][0] for name in names))
 
 
@@ -88,11 +92,16 @@ def predictions(
         schema: the classes.
         selected: whether the names were chosen, or are the default.
     """
-    known = _COLUMNS[schema.kind]
+    known = _columns(schema)
     if schema.kind == "unknown" and not selected and arrays[PREDICT].dtype.kind == "f":
         names = ("score",)
     columns = {name: known[name][1](arrays, schema) for name in names}
-    return Predictions(columns, selected)
+    return Predictions(columns, selected, {n: _NAMED[n](schema) for n in names if n in _NAMED})
+
+
+def _columns(schema: Schema) -> Mapping[str, tuple[str, Maker]]:
+    """The outputs of a model, the V2 output that each is made from, and how."""
+    return {**_COLUMNS[schema.kind], **{name: (name, _value(name)) for name in schema.insights}}
 
 
 def _value(output: str) -> Maker:
@@ -159,4 +168,11 @@ _KINDS: Mapping[TargetKind, str] = {
     "anomaly_detection": "anomaly detector",
     "unknown": "model of a foreign runtime",
 }
-ALL_NAMES = tuple(dict.fromkeys(name for known in _COLUMNS.values() for name in known))
+_NAMED: Mapping[str, Callable[[Schema], Sequence[Any]]] = {
+    CONTRIBUTIONS: lambda schema: schema.feature_names,
+    OUT_OF_RANGE_FEATURES: lambda schema: schema.feature_names,
+    PREDICTION_SET: lambda schema: schema.classes,
+}
+ALL_NAMES = tuple(
+    dict.fromkeys([*(name for known in _COLUMNS.values() for name in known), *INSIGHT_DATATYPES])
+)

@@ -218,6 +218,12 @@ def _tree(
         threshold=of_nodes(splits.threshold),
         missing_right=of_nodes(splits.missing_right),
         values=np.concatenate([np.zeros(n_splits), leaf_values]).reshape(-1, 1),
+        covers=np.concatenate(
+            [
+                _numbers(section, "internal_count", np.float64),
+                _numbers(section, "leaf_count", np.float64),
+            ]
+        ),
         output=output,
         categorical={
             split: _goes_right(splits, split, cuts[int(splits.feature[split])])

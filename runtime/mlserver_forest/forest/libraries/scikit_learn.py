@@ -62,6 +62,7 @@ def _tree(tree: Any, values: NDArray[np.float64], output: int = 0, features: Any
         threshold=tree.threshold,
         missing_right=tree.missing_go_to_left == 0,
         values=values,
+        covers=tree.weighted_n_node_samples,
         output=output,
     )
 
@@ -179,6 +180,7 @@ class _Encoding:
             threshold=nodes["num_threshold"],
             missing_right=missing_right,
             values=nodes["value"].reshape(-1, 1),
+            covers=nodes["count"],
             output=output,
             categorical={
                 int(node): self._goes_right(

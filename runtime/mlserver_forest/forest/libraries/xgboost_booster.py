@@ -180,6 +180,7 @@ def _tree(
         threshold=below.astype(np.float64),
         missing_right=missing_right,
         values=(np.float32(weight) * condition).reshape(-1, 1),
+        covers=np.array(tree["sum_hessian"], np.float32),
         output=output,
         categorical=categorical,
     )

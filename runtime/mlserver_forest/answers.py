@@ -1,0 +1,40 @@
+"""What a model knows of some rows, worked out when an output asks for it."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mlserver_forest.forest.forest import Forest, Prediction
+from mlserver_forest.forest.threads import KernelThreads
+from mlserver_forest.insight.insights import Insights
+
+Answer = Callable[["Answers"], NDArray[Any]]
+
+
+class Answers:
+    """A block of rows and what is asked about them.
+
+    Attributes:
+        x: (n, n_features) in the dtype of the forest's features.
+        forest: the trees.
+        insights: what was learned beside them.
+    """
+
+    def __init__(
+        self, x: NDArray[Any], forest: Forest, insights: Insights, kernel: KernelThreads
+    ) -> None:
+        self.x = x
+        self.forest = forest
+        self.insights = insights
+        self._kernel = kernel
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        return self._kernel.run(self.forest.predict, self.x)
+
+    @cached_property
+    def contributions(self) -> NDArray[Any]:
+        """As ``Forest.contributions``."""
+        return self._kernel.run(self.forest.contributions, self.x)

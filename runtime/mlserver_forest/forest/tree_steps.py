@@ -1,0 +1,113 @@
+"""Trees in depth-first order, as contributions are worked out."""
+
+import numpy as np
+from numba import njit
+
+from mlserver_forest.compilation import compiled
+from mlserver_forest.forest.nodes import FEATURE_SHIFT
+
+
+@njit(nogil=True)
+def mask_of(words, shift):
+    """A mask of a word's feature."""
+    word = words.dtype.type
+    return ((word(1) << shift) - word(1)) & ~word((1 << FEATURE_SHIFT) - 1)
+
+
+@compiled
+def lay_out(
+    words,
+    roots,
+    shift,
+    payload,
+    covers,
+    outputs,
+    leaf_values,
+    n_features,
+    steps,
+    shares,
+    expected,
+):
+    """Write what a walk over the trees meets, node after node, in depth-first order.
+
+    Args:
+        words: (2 * n_nodes,) see ``nodes.py``.
+        roots: (n_trees + 1,) where each tree starts, and the end.
+        shift: bits below the child's index.
+        payload: a mask of a leaf's row in its first word.
+        covers: (n_nodes,) float64, the weight of the training rows at each node.
+        outputs: (n_trees,) the first column of the sums that a tree adds to.
+        leaf_values: (n_leaf_values, width) floats.
+        n_features: the width of ``X``.
+        steps: (n_nodes, 6) int32, written: the node within its tree; its depth; the depth at
+            which the feature of the edge to it came last on its path, or 0; that feature;
+            whether it is a right child; and a leaf's row, or -1.
+        shares: (n_nodes,) float64, written: of the training rows those that all splits by
+            that feature down to here let pass.
+        expected: (n_outputs,) float64, to which the mean of the leaves is added.
+
+    Returns:
+        (n_trees, 2) int64: the depth of each tree, and the most different features on a path.
+    """
+    one, two = np.uint64(1), np.uint64(2)
+    feature_mask = mask_of(words, shift)
+    n_trees = roots.size - 1
+    found = np.zeros((n_trees, 2), np.int64)
+    last = np.zeros(n_features, np.int64)
+    size = 1
+    node, stage = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+    step_at, reach = np.zeros(size, np.int64), np.ones(size)
+    for tree in range(n_trees):
+        root = np.uint64(roots[tree])
+        step = np.int64(root)
+        steps[step] = 0
+        shares[step] = 1.0
+        node[0], stage[0], step_at[0] = 0, 0, step
+        depth, unique = 0, 0
+        while True:
+            here = root + node[depth]
+            word = words[two * here + one]
+            left = np.uint64(word >> shift)
+            is_leaf = left == node[depth]
+            if is_leaf or stage[depth] == 2:
+                at = step_at[depth]
+                leaf = np.int64(words[two * here] & payload) if is_leaf else -1
+                steps[at, 5] = leaf
+                if is_leaf:
+                    for output in range(leaf_values.shape[1]):
+                        value = np.float64(leaf_values[leaf, output])
+                        expected[outputs[tree] + output] += reach[depth] * value
+                    found[tree, 0] = max(found[tree, 0], depth)
+                    found[tree, 1] = max(found[tree, 1], unique)
+                if depth == 0:
+                    break
+                last[steps[at, 3]] = steps[at, 2]
+                unique -= steps[at, 2] == 0
+                depth -= 1
+                continue
+            feature = np.int64(np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT))
+            weights = covers[root + left], covers[root + left + one]
+            both = weights[0] + weights[1]
+            side = stage[depth]
+            share = weights[side] / both if both > 0 else 0.5
+            above = last[feature]
+            step += 1
+            stage[depth] += 1
+            depth += 1
+            if depth == size:
+                node = np.concatenate((node, np.zeros(size, np.uint64)))
+                stage = np.concatenate((stage, np.zeros(size, np.int64)))
+                step_at = np.concatenate((step_at, np.zeros(size, np.int64)))
+                reach = np.concatenate((reach, np.ones(size)))
+                size *= 2
+            reach[depth] = reach[depth - 1] * share
+            node[depth], stage[depth], step_at[depth] = left + np.uint64(side), 0, step
+            steps[step, 0] = node[depth]
+            steps[step, 1] = depth
+            steps[step, 2] = above
+            steps[step, 3] = feature
+            steps[step, 4] = side
+            shares[step] = share * (shares[step_at[above]] if above else 1.0)
+            last[feature] = depth
+            unique += above == 0
+    return found

@@ -1,0 +1,1 @@
+"""What a model tells beside its predictions: how sure it is, and whether the world has moved."""
