@@ -24,7 +24,7 @@ from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.input_tensors import matrix_of
 from mlserver_forest.insight.insights import insights_from_arrays
-from mlserver_forest.output_names import CONTRIBUTIONS, PREDICT
+from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, PREDICT
 from mlserver_forest.output_tensors import OutputTensor, output_tensors
 from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import from_metadata
@@ -120,7 +120,8 @@ class ForestModel(MLModel):
         return n_rows * self._work_for({output.name for output in payload.outputs})
 
     def _work_for(self, names: Collection[str]) -> int:
-        explains = CONTRIBUTIONS in names and CONTRIBUTIONS in self._outputs
+        explains = CONTRIBUTIONS in names or EXPECTED_VALUE in names
+        explains &= CONTRIBUTIONS in self._outputs
         return self._work_per_row + (self._forest.contribution_work if explains else 0)
 
     def is_quick(self, x: NDArray[Any]) -> bool:

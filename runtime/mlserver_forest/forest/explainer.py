@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.forest.tree_shap import POINTS, add_contributions
-from mlserver_forest.forest.tree_steps import lay_out
+from mlserver_forest.forest.tree_shap import POINTS, add_contributions, prepare_all
+from mlserver_forest.forest.tree_steps import N_COLUMNS, lay_out
+
+# Nodes times points of a forest whose tables are kept: some 12 MB.
+_MOST_KEPT = 1 << 18
 
 
 class Explainer:
@@ -25,32 +28,31 @@ class Explainer:
     def __init__(
         self, arguments: tuple[Any, ...], covers: NDArray[Any], n_features: int, n_outputs: int
     ) -> None:
-        self._arguments = arguments[:10]
-        *_, words, roots, shift, payload, _, outputs, leaf_values = self._arguments
-        weights = np.asarray(covers, np.float64)
-        self._steps = np.empty((len(covers), 6), np.int32)
+        cuts, cut_starts, floats, words, roots, shift, payload, bits, outputs, leaf_values = (
+            arguments[:10]
+        )
+        self._steps = np.empty((len(covers), N_COLUMNS), np.uint32)
         self._shares = np.empty(len(covers))
         self.expected = np.zeros(n_outputs)
-        self._sizes = lay_out(
-            words,
-            roots,
-            shift,
-            payload,
-            weights,
-            outputs,
-            leaf_values,
-            n_features,
-            self._steps,
-            self._shares,
-            self.expected,
+        weights = np.asarray(covers, np.float64)
+        what = (words, roots, shift, payload, weights, outputs, leaf_values, n_features)
+        sizes = lay_out(*what, self._steps, self._shares, self.expected)
+        rules = _quadrature(int(sizes[:, 1].max()))
+        trees = (self._steps, self._shares, sizes, rules)
+        n_kept = len(covers) if len(covers) * rules.shape[2] <= _MOST_KEPT else 0
+        tables = (
+            np.empty(n_kept * 3 * rules.shape[2]),
+            np.empty(n_kept * 3 * rules.shape[2]),
+            np.zeros((n_kept, leaf_values.shape[1])),
         )
-        self._rules = _quadrature(int(self._sizes[:, 1].max()))
+        if n_kept:
+            prepare_all(*trees, leaf_values, *tables)
+        forest = (cuts, cut_starts, floats, words, roots, bits, outputs, leaf_values)
+        self._arguments = (*forest, *trees, *tables)
 
     def add(self, x: NDArray[Any], total: NDArray[np.float64]) -> None:
         """Add rows' contributions to ``total``, (n, n_features, n_outputs)."""
-        add_contributions(
-            x, *self._arguments, self._steps, self._shares, self._sizes, self._rules, total
-        )
+        add_contributions(x, *self._arguments, total.reshape(len(x), -1))
 
 
 def _quadrature(n_unique: int) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ from mlserver_forest.forest.threads import share_rows
 # Fewer rows than this do not pay for a thread.
 _ROWS_PER_THREAD = 512
 
+_MUCH_WORK = 1 << 20
+
 _NO_CUTS = np.empty(0, np.uint32)
 _NO_COVERS = np.empty(0, np.float32)
 
@@ -132,9 +134,10 @@ class Forest:
     def contributions(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
         """How much each feature adds to the sums: exact path-dependent TreeSHAP.
 
-        A row's contributions and ``expected_value`` add up to what ``sums`` gives, as those
-        of ``shap.TreeExplainer`` (feature_perturbation="tree_path_dependent") and of
-        XGBoost's and LightGBM's ``pred_contribs`` do, which they equal.
+        A row's contributions and ``expected_value`` add up to what ``sums`` gives, or for an
+        isolation forest to the mean length of its paths, as those of ``shap.TreeExplainer``
+        (feature_perturbation="tree_path_dependent") and of XGBoost's and LightGBM's
+        ``pred_contribs`` do, which they equal.
 
         Args:
             x: as in ``sums``.
@@ -149,17 +152,22 @@ class Forest:
         x = self._checked(x)
         total = np.zeros((len(x), self.n_features, self.n_outputs))
         share_rows(self._explainer.add, x, total, min(n_threads, len(x)))
-        total /= self.divisor
+        total /= self._mean_of
         return total
 
     @cached_property
     def expected_value(self) -> NDArray[np.float64]:
         """(n_outputs,) the mean of the sums over the training rows, as ``covers`` count them."""
-        return self.initial + self._explainer.expected / self.divisor
+        return self.initial + self._explainer.expected / self._mean_of
 
     @property
     def contribution_work(self) -> int:
-        """What ``contributions`` takes for a row, in walks of a row down a tree."""
+        """What ``contributions`` takes for a row, in walks of a row down a tree.
+
+        The first time it takes long, for much is made, or even compiled, that later is there.
+        """
+        if "_explainer" not in self.__dict__:
+            return _MUCH_WORK
         return len(self.nodes) * (1 + self.leaf_values.shape[1] // 2)
 
     def warm_up(self) -> None:
@@ -168,6 +176,11 @@ class Forest:
             # Numba 0.68 keeps the compiled kernel before it writes its cache, so
             # a full or read-only disk costs this call and nothing else.
             self.predict(np.zeros((1, self.n_features), self.feature_dtype))
+
+    @property
+    def _mean_of(self) -> float:
+        """By what contributions are divided: those of an isolation forest by its trees."""
+        return self.n_trees if self.postprocessor.name == "isolation" else self.divisor
 
     @cached_property
     def _explainer(self) -> Explainer:

@@ -46,7 +46,9 @@ def compile_ahead() -> None:
     for features, sums, width in _KINDS:
         for category_bits in (np.empty(0, np.uint32), np.zeros(1, np.uint32)):
             for postprocessor in ("sigmoid", "softmax", "exponential"):
-                _leaf(features, sums, width, category_bits, postprocessor).warm_up()
+                leaf = _leaf(features, sums, width, category_bits, postprocessor)
+                leaf.warm_up()
+            leaf.contributions(np.zeros((1, 1), features))
 
 
 def _leaf(
@@ -69,6 +71,7 @@ def _leaf(
         cuts=np.empty(0, width.floats),
         cut_starts=np.zeros(2, np.uint32),
         category_bits=category_bits,
+        covers=np.ones(1, np.float32),
     )
 
 

@@ -24,138 +24,50 @@ import numpy as np
 from numba import njit
 
 from mlserver_forest.compilation import compiled
-from mlserver_forest.forest.blocks import fill_row
-from mlserver_forest.forest.nodes import FEATURE_SHIFT
-from mlserver_forest.forest.tree_steps import mask_of
-from mlserver_forest.forest.walk import goes_right
+from mlserver_forest.forest.blocks import fill_block, fill_row
+from mlserver_forest.forest.nodes import LANES
+from mlserver_forest.forest.tree_shap_block import add_to_block
+from mlserver_forest.forest.tree_shap_row import add_to_row
+from mlserver_forest.forest.tree_steps import LEAF, SPLIT, prepare
 
 # Points that are worked out at once; rules are padded to a multiple with weights of 0.
 POINTS = 4
-# What the feature of an edge did to a row before the edge, and does at it: it let it pass
-# both times, stops it here, or had stopped it before.
-_PASSES, _STOPS, _STOPPED = 0, 1, 2
+# Fewer rows than this walk one by one.
+_FEW_ROWS = 5
+
+
+@njit(nogil=True)
+def _tables(begin, end, trees, leaf_values, n_unique, room):
+    """What walks over the steps from ``begin`` to before ``end`` read, written into ``room``."""
+    steps, shares, rules = trees
+    factors, terms, leaves = room
+    rule = max((n_unique + 2 * POINTS - 1) // (2 * POINTS), 1)
+    n_points = rule * POINTS
+    points, weights = rules[0, rule - 1, :n_points], rules[1, rule - 1, :n_points]
+    n_steps = end - begin
+    shape = (n_steps, 3, n_points)
+    size = n_steps * 3 * n_points
+    here = steps[begin:end]
+    prepare(
+        here,
+        shares[begin:end],
+        points,
+        factors[:size].reshape(shape),
+        terms[:size].reshape(shape),
+    )
+    for step in range(n_steps):
+        leaf = here[step, LEAF]
+        if leaf != SPLIT:
+            for output in range(leaf_values.shape[1]):
+                leaves[step, output] = leaf_values[np.uint64(leaf), output]
+    return weights, factors[:size], terms[:size], leaves[:n_steps]
 
 
 @compiled
-def decide(values, thresholds, words, feature_mask, category_bits, steps, goes):
-    """Write to ``goes`` whether a row goes right at each split of a tree, in the steps' order."""
-    for step in range(steps.shape[0]):
-        if steps[step, 5] < 0:
-            node = np.uint64(steps[step, 0])
-            word = words[np.uint64(2) * node + np.uint64(1)]
-            feature = np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)
-            goes[step] = goes_right(
-                values[feature], word, node, thresholds, words, category_bits, True
-            )
-
-
-@compiled
-def prepare(steps, shares, points, factors, terms):
-    """What an edge does to the product and to its feature's contribution, at each point.
-
-    Args:
-        steps: (n, 6) those of a tree.
-        shares: (n,) as well.
-        points: (n_points,) of the rule.
-        factors: (n, 3, n_points) written: by what the product is multiplied.
-        terms: (n, 3, n_points) written: (o - p) / (p (1 - t) + o t) at the edge, less the
-            same at the edge above with its feature.
-    """
-    n_points = points.size
-    above_at = np.zeros(steps.shape[0] + 1, np.int64)
-    for step in range(1, steps.shape[0]):
-        depth, above = steps[step, 1], steps[step, 2]
-        above_at[depth] = step
-        p = shares[step]
-        rest = 1.0 - p
-        if above == 0:
-            for k in range(n_points):
-                t = points[k]
-                passing = p + rest * t
-                factors[step, _PASSES, k] = passing
-                factors[step, _STOPS, k] = p * (1.0 - t)
-                terms[step, _PASSES, k] = rest / passing
-                terms[step, _STOPS, k] = -1.0 / (1.0 - t)
-        else:
-            q = shares[above_at[above]]
-            ratio = p / q if q > 0 else 0.0
-            for k in range(n_points):
-                t = points[k]
-                passing = p + rest * t
-                inverse = 1.0 / (q + (1.0 - q) * t)
-                before = (1.0 - q) * inverse
-                factors[step, _PASSES, k] = passing * inverse
-                factors[step, _STOPS, k] = p * (1.0 - t) * inverse
-                factors[step, _STOPPED, k] = ratio
-                terms[step, _PASSES, k] = rest / passing - before
-                terms[step, _STOPS, k] = -1.0 / (1.0 - t) - before
-                terms[step, _STOPPED, k] = 0.0
-
-
-@njit(nogil=True, fastmath={"reassoc", "contract"})
-def _finish(depth, feature, state_terms, gathered, first, phi):
-    """Count what lies below an edge, and hand it up."""
-    for output in range(gathered.shape[1]):
-        inner = 0.0
-        for chunk in range(0, gathered.shape[2], POINTS):
-            for k in range(chunk, chunk + POINTS):
-                value = gathered[depth, output, k]
-                inner += value * state_terms[k]
-                gathered[depth - 1, output, k] += value
-        phi[feature, first + output] += inner
-
-
-@compiled
-def add_row(goes, steps, factors, terms, leaf_values, weights, memory, first, phi):
-    """Add one tree's contributions to one row.
-
-    Args:
-        goes: (n,) see ``decide``.
-        steps: (n, 6) those of the tree.
-        factors: (n, 3, n_points) see ``prepare``.
-        terms: (n, 3, n_points) see ``prepare``.
-        leaf_values: (n, width) float64, of the steps that are leaves.
-        weights: (n_points,) of the rule.
-        memory: of the walk, by depth: whether the feature of an edge lets the row pass;
-            which of the three things it does; the step; where the row goes; the product; and
-            what has been gathered below.
-        first: the first column of the sums that the tree adds to.
-        phi: (n_features, n_outputs), changed in place.
-    """
-    passes, states, step_at, right, product, gathered = memory
-    n_steps, width, n_points = steps.shape[0], leaf_values.shape[1], weights.size
-    product[0, :n_points] = weights
-    gathered[0] = 0.0
-    passes[0] = True
-    right[0] = goes[0]
-    for step in range(1, n_steps):
-        depth = np.int64(steps[step, 1])
-        before = passes[steps[step, 2]]
-        here = before and right[depth - 1] == (steps[step, 4] != 0)
-        state = _PASSES if here else (_STOPS if before else _STOPPED)
-        for chunk in range(0, n_points, POINTS):
-            for k in range(chunk, chunk + POINTS):
-                product[depth, k] = product[depth - 1, k] * factors[step, state, k]
-        if steps[step, 5] < 0:
-            passes[depth], states[depth], step_at[depth] = here, state, step
-            right[depth] = goes[step]
-            gathered[depth] = 0.0
-            continue
-        inner = 0.0
-        for chunk in range(0, n_points, POINTS):
-            for k in range(chunk, chunk + POINTS):
-                inner += product[depth, k] * terms[step, state, k]
-        feature = steps[step, 3]
-        for output in range(width):
-            value = leaf_values[step, output]
-            phi[feature, first + output] += inner * value
-            for chunk in range(0, n_points, POINTS):
-                for k in range(chunk, chunk + POINTS):
-                    gathered[depth - 1, output, k] += product[depth, k] * value
-        next_depth = np.int64(steps[step + 1, 1]) if step + 1 < n_steps else 0
-        for done in range(depth - 1, max(next_depth, 1) - 1, -1):
-            at = step_at[done]
-            _finish(done, steps[at, 3], terms[at, states[done]], gathered, first, phi)
+def prepare_all(steps, shares, sizes, rules, leaf_values, factors, terms, leaves):
+    """Write once what ``add_contributions`` reads of a small forest; see there."""
+    trees, room = (steps, shares, rules), (factors, terms, leaves)
+    return _tables(0, steps.shape[0], trees, leaf_values, sizes[:, 1].max(), room)[0].size
 
 
 @compiled
@@ -166,8 +78,6 @@ def add_contributions(
     thresholds,
     words,
     roots,
-    shift,
-    payload,
     category_bits,
     outputs,
     leaf_values,
@@ -175,6 +85,9 @@ def add_contributions(
     shares,
     sizes,
     rules,
+    factors,
+    terms,
+    leaves,
     total,
 ):
     """Add each tree's contributions to ``total``.
@@ -186,8 +99,6 @@ def add_contributions(
         thresholds: as there.
         words: as there.
         roots: as there.
-        shift: as there.
-        payload: as there.
         category_bits: as there.
         outputs: as there.
         leaf_values: as there.
@@ -196,48 +107,76 @@ def add_contributions(
         sizes: what it returns.
         rules: (2, n_rules, n_points) the points and the weights of the rule with POINTS,
             2 * POINTS, ... points.
-        total: (n_samples, n_features, n_outputs) float64, changed in place.
+        factors: float64, what ``prepare_all`` has written; empty if a tree after the other is
+            to be prepared.
+        terms: as well.
+        leaves: (n_nodes, width) float64, as well; or (0, width).
+        total: (n_samples, n_features * n_outputs) float64, changed in place.
     """
     n_samples, n_features = x.shape
-    feature_mask = mask_of(words, shift)
-    most_points, width = rules.shape[2], leaf_values.shape[1]
-    n_deep, n_most = sizes[:, 0].max() + 1, np.diff(roots.astype(np.int64)).max()
-    factors = np.empty((n_most, 3, most_points))
-    terms = np.empty((n_most, 3, most_points))
-    values = np.empty((n_samples, n_features), thresholds.dtype)
-    for row in range(n_samples):
-        fill_row(x, row, cuts, cut_starts, values[row])
-    goes = np.empty(n_most, np.bool_)
-    leaves = np.empty((n_most, width))
+    width, n_outputs = leaf_values.shape[1], total.shape[1] // n_features
+    nodes, trees = (thresholds, words, category_bits), (steps, shares, rules)
+    n_trees, n_points, n_deep = roots.size - 1, rules.shape[2], sizes[:, 0].max() + 1
+    is_kept = leaves.shape[0] > 0
+    at_once, room = n_trees, (factors, terms, leaves)
+    if not is_kept:
+        at_once = 1
+        most = np.diff(roots.astype(np.int64)).max()
+        size = most * 3 * n_points
+        room = (np.empty(size), np.empty(size), np.empty((most, width)))
+    for begin in range(0, n_trees, at_once):
+        start, end = np.int64(roots[begin]), np.int64(roots[begin + at_once])
+        columns = outputs[begin : begin + at_once]
+        if is_kept:
+            tables = (rules[1, rules.shape[1] - 1], factors, terms, leaves)
+        else:
+            tables = _tables(start, end, trees, leaf_values, sizes[begin, 1], room)
+        here = steps[start:end]
+        if n_samples < _FEW_ROWS:
+            _add_one_by_one(
+                x, cuts, cut_starts, nodes, here, tables, n_deep, columns, n_outputs, total
+            )
+        else:
+            _add_blocks(x, cuts, cut_starts, nodes, here, tables, n_deep, columns, n_outputs, total)
+
+
+@njit(nogil=True)
+def _add_one_by_one(x, cuts, cut_starts, nodes, steps, tables, n_deep, columns, n_outputs, total):
+    width, n_points = tables[3].shape[1], tables[0].size
+    values = np.empty(x.shape[1], nodes[0].dtype)
     memory = (
         np.empty(n_deep, np.bool_),
-        np.empty(n_deep, np.int64),
-        np.empty(n_deep, np.int64),
+        np.empty(n_deep, np.uint64),
+        np.empty(n_deep, np.uint64),
         np.empty(n_deep, np.bool_),
-        np.empty((n_deep, most_points)),
-        np.empty((n_deep, width, most_points)),
+        np.empty(n_deep * n_points),
+        np.empty(n_deep * width * n_points),
     )
-    for tree in range(roots.size - 1):
-        start, end = np.int64(roots[tree]), np.int64(roots[tree + 1])
-        here = steps[start:end]
-        rule = (sizes[tree, 1] + 2 * POINTS - 1) // (2 * POINTS)
-        rule = max(rule, 1)
-        points, weights = rules[0, rule - 1, : rule * POINTS], rules[1, rule - 1, : rule * POINTS]
-        prepare(here, shares[start:end], points, factors, terms)
-        for step in range(end - start):
-            leaf = here[step, 5]
-            if leaf >= 0:
-                for output in range(width):
-                    leaves[step, output] = leaf_values[leaf, output]
-        nodes = slice(2 * start, 2 * end)
-        for row in range(n_samples):
-            decide(
-                values[row],
-                thresholds[nodes],
-                words[nodes],
-                feature_mask,
-                category_bits,
-                here,
-                goes,
-            )
-            add_row(goes, here, factors, terms, leaves, weights, memory, outputs[tree], total[row])
+    for row in range(x.shape[0]):
+        fill_row(x, row, cuts, cut_starts, values)
+        add_to_row(values, nodes, steps, tables, memory, columns, n_outputs, total[row])
+
+
+@njit(nogil=True)
+def _add_blocks(x, cuts, cut_starts, nodes, steps, tables, n_deep, columns, n_outputs, total):
+    weights, factors, terms, leaves = tables
+    width, n_points = leaves.shape[1], weights.size
+    shape = (leaves.shape[0], 3, n_points)
+    shaped = (weights, factors.reshape(shape), terms.reshape(shape), leaves)
+    memory = (
+        np.empty((n_deep, LANES)),
+        np.empty((n_deep, LANES)),
+        np.empty((n_deep, n_points, LANES)),
+        np.empty((n_deep, width, n_points, LANES)),
+        np.empty(n_deep, np.int64),
+    )
+    block = np.empty(x.shape[1] * LANES, nodes[0].dtype)
+    phi = np.empty((total.shape[1], LANES))
+    for start in range(0, x.shape[0], LANES):
+        n_rows = min(LANES, x.shape[0] - start)
+        fill_block(x, start, n_rows, cuts, cut_starts, block)
+        phi[:] = 0.0
+        add_to_block(block, n_rows, nodes, steps, shaped, memory, columns, n_outputs, phi)
+        for row in range(n_rows):
+            for place in range(total.shape[1]):
+                total[start + row, place] += phi[place, row]

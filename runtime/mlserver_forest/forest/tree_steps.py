@@ -6,6 +6,14 @@ from numba import njit
 from mlserver_forest.compilation import compiled
 from mlserver_forest.forest.nodes import FEATURE_SHIFT
 
+# The columns of a step.
+NODE, DEPTH, ABOVE, FEATURE, SIDE, LEAF, N_COLUMNS = range(7)
+# In place of a leaf's row.
+SPLIT = 0xFFFF_FFFF
+# Whether the feature of an edge lets a row pass it, stops the row there, or had stopped it
+# further up.
+PASSES, STOPS, STOPPED = 0, 1, 2
+
 
 @njit(nogil=True)
 def mask_of(words, shift):
@@ -39,9 +47,9 @@ def lay_out(
         outputs: (n_trees,) the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         n_features: the width of ``X``.
-        steps: (n_nodes, 6) int32, written: the node within its tree; its depth; the depth at
-            which the feature of the edge to it came last on its path, or 0; that feature;
-            whether it is a right child; and a leaf's row, or -1.
+        steps: (n_nodes, N_COLUMNS) uint32, written: the node among all; its depth; the depth
+            at which the feature of the edge to it came last on its path, or 0; that feature;
+            whether it is a right child; and a leaf's row, or SPLIT.
         shares: (n_nodes,) float64, written: of the training rows those that all splits by
             that feature down to here let pass.
         expected: (n_outputs,) float64, to which the mean of the leaves is added.
@@ -60,7 +68,8 @@ def lay_out(
     for tree in range(n_trees):
         root = np.uint64(roots[tree])
         step = np.int64(root)
-        steps[step] = 0
+        steps[step, :] = 0
+        steps[step, NODE] = root
         shares[step] = 1.0
         node[0], stage[0], step_at[0] = 0, 0, step
         depth, unique = 0, 0
@@ -71,9 +80,10 @@ def lay_out(
             is_leaf = left == node[depth]
             if is_leaf or stage[depth] == 2:
                 at = step_at[depth]
-                leaf = np.int64(words[two * here] & payload) if is_leaf else -1
-                steps[at, 5] = leaf
+                steps[at, LEAF] = SPLIT
                 if is_leaf:
+                    leaf = np.uint64(words[two * here] & payload)
+                    steps[at, LEAF] = leaf
                     for output in range(leaf_values.shape[1]):
                         value = np.float64(leaf_values[leaf, output])
                         expected[outputs[tree] + output] += reach[depth] * value
@@ -81,8 +91,8 @@ def lay_out(
                     found[tree, 1] = max(found[tree, 1], unique)
                 if depth == 0:
                     break
-                last[steps[at, 3]] = steps[at, 2]
-                unique -= steps[at, 2] == 0
+                last[steps[at, FEATURE]] = steps[at, ABOVE]
+                unique -= steps[at, ABOVE] == 0
                 depth -= 1
                 continue
             feature = np.int64(np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT))
@@ -102,12 +112,58 @@ def lay_out(
                 size *= 2
             reach[depth] = reach[depth - 1] * share
             node[depth], stage[depth], step_at[depth] = left + np.uint64(side), 0, step
-            steps[step, 0] = node[depth]
-            steps[step, 1] = depth
-            steps[step, 2] = above
-            steps[step, 3] = feature
-            steps[step, 4] = side
+            steps[step, NODE] = root + node[depth]
+            steps[step, DEPTH] = depth
+            steps[step, ABOVE] = above
+            steps[step, FEATURE] = feature
+            steps[step, SIDE] = side
             shares[step] = share * (shares[step_at[above]] if above else 1.0)
             last[feature] = depth
             unique += above == 0
     return found
+
+
+@compiled
+def prepare(steps, shares, points, factors, terms):
+    """What an edge does to the product and to its feature's contribution, at each point.
+
+    Args:
+        steps: (n, N_COLUMNS) of whole trees.
+        shares: (n,) as well.
+        points: (n_points,) of the rule.
+        factors: (n, 3, n_points) float64, written: by what the product is multiplied, where
+            the edge's feature lets a row pass, stops it, or had stopped it before.
+        terms: (n, 3, n_points) float64, written: (o - p) / (p (1 - t) + o t) at the edge,
+            less the same at the edge above with its feature.
+    """
+    n_points = points.size
+    above_at = np.zeros(steps.shape[0] + 1, np.int64)
+    for step in range(steps.shape[0]):
+        depth, above = np.uint64(steps[step, DEPTH]), np.uint64(steps[step, ABOVE])
+        above_at[depth] = step
+        p = shares[step]
+        rest = 1.0 - p
+        if above == 0:
+            for k in range(n_points):
+                t = points[k]
+                passing = p + rest * t
+                factors[step, PASSES, k] = passing
+                factors[step, STOPS, k] = p * (1.0 - t)
+                terms[step, PASSES, k] = rest / passing
+                terms[step, STOPS, k] = -1.0 / (1.0 - t)
+                factors[step, STOPPED, k] = 0.0
+                terms[step, STOPPED, k] = 0.0
+        else:
+            q = shares[above_at[above]]
+            ratio = p / q if q > 0 else 0.0
+            for k in range(n_points):
+                t = points[k]
+                passing = p + rest * t
+                inverse = 1.0 / (q + (1.0 - q) * t)
+                before = (1.0 - q) * inverse
+                factors[step, PASSES, k] = passing * inverse
+                factors[step, STOPS, k] = p * (1.0 - t) * inverse
+                factors[step, STOPPED, k] = ratio
+                terms[step, PASSES, k] = rest / passing - before
+                terms[step, STOPS, k] = -1.0 / (1.0 - t) - before
+                terms[step, STOPPED, k] = 0.0
