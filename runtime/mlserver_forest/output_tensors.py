@@ -109,7 +109,7 @@ def _contributions(answers: Answers) -> NDArray[Any]:
 
 def _expected_value(answers: Answers) -> NDArray[Any]:
     expected = answers.forest.expected_value
-    return np.broadcast_to(expected, (len(answers.x), expected.size))
+    return np.tile(expected, (len(answers.x), 1))
 
 
 _INSIGHTS: Mapping[str, Answer] = {

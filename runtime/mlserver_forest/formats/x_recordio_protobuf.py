@@ -195,7 +195,7 @@ def _label_entries(name: str, column: NDArray[Any]) -> list[bytes]:
         made = {label: _text_entry(name, label) for label in set(labels)}
         return [made[label] for label in labels]
     with np.errstate(over="ignore"):
-        values = column.reshape(len(column), -1).astype("<f4")
+        values = column.reshape(len(column), -1).astype("<f4", order="C")
     record = _Record()
     record.label[name].float32_tensor.values.extend([0.0] * values.shape[1])
     template = np.frombuffer(record.SerializeToString(), np.uint8)
