@@ -312,3 +312,25 @@ def test_a_lone_feature_of_words_has_one_meaning_in_both_shapes(
     request = InferenceRequest(inputs=[tensor], outputs=[RequestOutput(name="predict_proba")])
     found = probabilities_of(asyncio.run(loaded(directory).predict(request)))
     assert np.array_equal(found, forest.predict_proba(np.array(codes)[:, None]))
+
+
+def test_contributions_stand_beside_predictions_however_many_rows(model_dir, iris, iris_forest):
+    """Block by block they are those of all rows, and add up to the probabilities."""
+    x = np.resize(iris[0], (9_000, 4))
+    model = loaded(model_dir, ArrayForestModel)
+    probabilities, contributions, expected = ask(
+        model, x, "predict_proba", "contributions", "expected_value"
+    )
+    assert contributions.shape == [9_000, 4, 3]
+    total = contributions.data.root.sum(axis=1) + expected.data.root
+    np.testing.assert_allclose(total, probabilities.data.root, atol=1e-12)
+    few = ask(model, x[:150], "contributions")[0].data.root
+    np.testing.assert_allclose(np.resize(few, (9_000, 4, 3)), contributions.data.root, atol=1e-12)
+
+
+def test_more_numbers_than_memory_is_there_for_are_refused(model_dir, iris, monkeypatch):
+    monkeypatch.setattr("mlserver_forest.model._MOST_ANSWER_VALUES", 100)
+    model = loaded(model_dir)
+    assert len(ask(model, iris[0][:8], "contributions")) == 1
+    with pytest.raises(InferenceError, match=r"12 values a row, and 9 rows .* at most 8 rows"):
+        ask(model, iris[0][:9], "contributions")

@@ -1,6 +1,7 @@
 """The MLServer runtimes that answer V2 requests with a packed forest."""
 
 import asyncio
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ _LARGE_SECONDS = 0.001
 # and fewer where an answer takes longer.
 _BLOCK_ROWS = 16_384
 _BLOCK_WORK = 4_000_000
+_FEWEST_BLOCK_ROWS = 64
+# Of the numbers in an answer, which may be many for each that was sent.
+_MOST_ANSWER_VALUES = 1 << 27
 _ON_THE_SPOT = KernelThreads()
 
 
@@ -152,6 +156,7 @@ class ForestModel(MLModel):
         try:
             tensors = self._requested(payload)
             x = self._schema.conform(matrix_of(payload.inputs, self._schema))
+            _check_size(tensors, len(x))
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
         arrays = self._arrays(tensors, x, kernel)
@@ -165,7 +170,7 @@ class ForestModel(MLModel):
     ) -> list[Column]:
         """Each output's answer, worked out block by block where there are many rows."""
         n_at_once = _BLOCK_WORK // self._work_for({tensor.name for tensor in tensors})
-        n_at_once = max(1, min(_BLOCK_ROWS, n_at_once))
+        n_at_once = max(_FEWEST_BLOCK_ROWS, min(_BLOCK_ROWS, n_at_once))
         if len(x) <= n_at_once:
             answers = Answers(x, self._forest, self._insights, kernel)
             return [tensor.finished(tensor.answer(answers)) for tensor in tensors]
@@ -194,6 +199,16 @@ class ForestModel(MLModel):
         if isinstance(array, Labels):
             return [label.encode() for label in array]
         return array.ravel().tolist()
+
+
+def _check_size(tensors: Sequence[OutputTensor], n_rows: int) -> None:
+    width = sum(math.prod(tensor.shape) for tensor in tensors)
+    if n_rows * width > _MOST_ANSWER_VALUES:
+        raise InvalidInput(
+            f"the outputs {', '.join(tensor.name for tensor in tensors)} have {width} values a "
+            f"row, and {n_rows} rows were sent; send at most {_MOST_ANSWER_VALUES // width} rows "
+            "at a time"
+        )
 
 
 class ArrayForestModel(ForestModel):

@@ -7,6 +7,7 @@ NAMES = (
     "bodies",
     "decoders",
     "engine",
+    "explanations",
     "faults",
     "fuzz",
     "hosts",
@@ -14,7 +15,7 @@ NAMES = (
     "serving",
     "training",
 )
-WITH_OPTIONS = ("bodies", "decoders", "faults", "reading", "serving", "training")
+WITH_OPTIONS = ("bodies", "decoders", "explanations", "faults", "reading", "serving", "training")
 
 if __name__ == "__main__":
     name, options = sys.argv[1:2], sys.argv[2:]

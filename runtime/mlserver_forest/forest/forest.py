@@ -168,7 +168,7 @@ class Forest:
         """
         if "_explainer" not in self.__dict__:
             return _MUCH_WORK
-        return len(self.nodes) * (1 + self.leaf_values.shape[1] // 2)
+        return 1 + len(self.nodes) * (1 + self.leaf_values.shape[1]) // 8
 
     def warm_up(self) -> None:
         """Have the kernel compiled, or read from Numba's cache, for this forest."""
