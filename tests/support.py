@@ -16,6 +16,8 @@ import numpy as np
 
 from mlserver_forest import artifact
 from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.insight.baseline import Baseline
+from mlserver_forest.insight.insights import Insights
 
 ROOT = Path(__file__).parent.parent
 IRIS = ROOT / "data" / "iris.csv"
@@ -33,17 +35,29 @@ def answers_of(estimator, x):
     return estimator.predict(x).reshape(len(x), -1)
 
 
-def save_model(directory, estimator, x, *, names=IRIS_NAMES, name="forest", categories=None):
+def save_model(
+    directory,
+    estimator,
+    x,
+    *,
+    names=IRIS_NAMES,
+    name="forest",
+    categories=None,
+    has_baseline=False,
+):
     """Write the artifact of a fitted estimator, as training does."""
     imported = import_estimator(estimator)
-    x = x[:17].astype(imported.forest.feature_dtype)
+    schema = replace(imported.schema, feature_names=names, categories=categories or {})
+    x = x.astype(imported.forest.feature_dtype)
+    rows = x[:17]
     artifact.save(
         directory,
         imported.forest,
-        replace(imported.schema, feature_names=names, categories=categories or {}),
+        schema,
         name=name,
         versions=["test/1"],
-        self_test=(x, answers_of(estimator, x)),
+        self_test=(rows, answers_of(estimator, rows)),
+        insights=Insights(Baseline.from_rows(x, imported.forest, schema) if has_baseline else None),
     )
     return directory
 

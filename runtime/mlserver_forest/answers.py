@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.forest.forest import Forest, Prediction
@@ -38,3 +39,14 @@ class Answers:
     def contributions(self) -> NDArray[Any]:
         """As ``Forest.contributions``."""
         return self._kernel.run(self.forest.contributions, self.x)
+
+    @cached_property
+    def out_of_range(self) -> NDArray[np.bool_]:
+        """As ``Baseline.out_of_range``.
+
+        Raises:
+            ValueError: if the artifact has no baseline.
+        """
+        if self.insights.baseline is None:
+            raise ValueError("what is out of range needs a baseline")
+        return self.insights.baseline.out_of_range(self.x)

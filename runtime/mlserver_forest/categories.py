@@ -1,6 +1,6 @@
 """The words of a feature, each of which stands for a number in the matrix that a model reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 MISSING_WORDS = frozenset(
     {"", "nan", "NaN", "NAN", "Nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
 )
+
+# A NaN with a payload, which float32 keeps: of two values that a model reads as missing it
+# tells the word that training did not see.
+UNSEEN = float(np.array(0x7FFC_0000_0000_0000, np.uint64).view(np.float64))
+# By dtype, the integers that have its bits, and those of UNSEEN.
+UNSEEN_BITS: Mapping[np.dtype[Any], tuple[type, Any]] = {
+    np.dtype(np.float32): (np.uint32, np.uint32(0x7FE0_0000)),
+    np.dtype(np.float64): (np.uint64, np.uint64(0x7FFC_0000_0000_0000)),
+}
 
 _WORDS_SHOWN = 8
 _LONGEST_SHOWN = 100
@@ -36,7 +45,8 @@ def shown(text: str) -> str:
 class Categories:
     """What the words of one feature stand for.
 
-    A word's number is its position in ``words``; a missing value is NaN.
+    A word's number is its position in ``words``; a missing value is NaN, and an unseen word
+    is the NaN ``UNSEEN``.
 
     Attributes:
         words: sorted, without white space around them; ``("false", "true")`` for a boolean
@@ -57,13 +67,16 @@ class Categories:
         return {word: code for code, word in enumerate(self.words)}
 
     def code(self, text: str) -> float | None:
-        """The number of a word; NaN for a missing value; None for a word that is refused."""
+        """The number of a word; a NaN for a missing value or an unseen word; None for a word
+        that is refused.
+        """
         word = text.strip()
         found = self._codes.get(word)
         if found is not None:
             return float(found)
-        is_refused = (self.refuses_unseen or self.is_boolean) and not is_missing(word)
-        return None if is_refused else float("nan")
+        if is_missing(word):
+            return float("nan")
+        return None if self.refuses_unseen or self.is_boolean else UNSEEN
 
     def codes(self, words: Sequence[str]) -> NDArray[np.float64] | None:
         """The numbers of some words; None if one of them is refused."""

@@ -13,7 +13,14 @@ from mlserver_forest.answers import Answer, Answers
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
-from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, INSIGHT_DATATYPES, PREDICT
+from mlserver_forest.output_names import (
+    CONTRIBUTIONS,
+    EXPECTED_VALUE,
+    INSIGHT_DATATYPES,
+    OUT_OF_RANGE,
+    OUT_OF_RANGE_FEATURES,
+    PREDICT,
+)
 from mlserver_forest.schema import Schema
 
 _NO_CLASSES = np.empty(0)
@@ -112,7 +119,13 @@ def _expected_value(answers: Answers) -> NDArray[Any]:
     return np.tile(expected, (len(answers.x), 1))
 
 
+def _out_of_range(answers: Answers) -> NDArray[Any]:
+    return np.asarray(answers.out_of_range.any(axis=1, keepdims=True))
+
+
 _INSIGHTS: Mapping[str, Answer] = {
     CONTRIBUTIONS: _contributions,
     EXPECTED_VALUE: _expected_value,
+    OUT_OF_RANGE: _out_of_range,
+    OUT_OF_RANGE_FEATURES: lambda answers: answers.out_of_range,
 }

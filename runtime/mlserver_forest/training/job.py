@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.insight.baseline import Baseline
+from mlserver_forest.insight.insights import Insights
 from mlserver_forest.training.checking import Checking, Checks
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.data import Data
@@ -89,13 +91,16 @@ def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: F
         categories=data.table.categories,
         index_base=data.table.index_base,
     )
+    forest = fitted.imported.forest
+    baseline = Baseline.from_rows(data.training.shown().x, forest, schema)
     artifact.save(
         config.model_dir,
-        fitted.imported.forest,
+        forest,
         schema,
         name=MODEL_NAME,
         versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
         self_test=_self_test(fitted.grown.estimator, data),
+        insights=Insights(baseline),
     )
 
 

@@ -1,0 +1,134 @@
+"""What the rows of training looked like, against which others are held."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.categories import UNSEEN_BITS
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.forest.forest import Forest, Prediction
+from mlserver_forest.insight import histograms
+from mlserver_forest.insight.histograms import MOST_WORD_BINS, Histograms
+from mlserver_forest.resources import n_cpus
+from mlserver_forest.schema import Schema
+
+# Rows that tell the shares of ten bins to a tenth of a percent, and values that take a second.
+_MOST_ROWS = 200_000
+_MOST_VALUES = 20_000_000
+_FEWEST_ROWS = 1_000
+_BLOCK_VALUES = 1 << 20
+_FEATURES, _PREDICTIONS = "baseline_features", "baseline_predictions"
+_RANGES, _N_ROWS = "baseline_ranges", "baseline_n_rows"
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The training rows, feature by feature, and what the model predicts for them.
+
+    Attributes:
+        features: their histograms, of a sample where there are many rows; the shares of
+            missing values are those of all.
+        predictions: of the classes, by their positions, or of each target's numbers.
+        ranges: (n_features, 2) float64, the least and the greatest value of all rows, or of
+            a feature of words, position; NaN where there is none.
+        n_rows: how many there were.
+    """
+
+    features: Histograms
+    predictions: Histograms
+    ranges: NDArray[np.float64]
+    n_rows: int
+
+    @classmethod
+    def from_rows(cls, x: NDArray[Any], forest: Forest, schema: Schema) -> "Baseline":
+        """Of training rows, (n, n_features) of the dtype of the features, n at least 1."""
+        ranges, n_missing = _totals(x)
+        n_most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_VALUES // max(x.shape[1], 1)))
+        sample = x
+        if len(x) > n_most:
+            sample = x[np.linspace(0, len(x) - 1, n_most).astype(np.int64)]
+        n_words = {column: len(found.words) for column, found in schema.words.items()}
+        n_classes = len(schema.classes)
+        predicted = answer_columns(forest.predict(sample, n_cpus()), schema)
+        return cls(
+            histograms.learn(sample, n_words, MOST_WORD_BINS, n_missing / len(x)),
+            histograms.learn(predicted, {0: n_classes} if n_classes else {}, n_classes),
+            ranges,
+            len(x),
+        )
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """For the forest file."""
+        return {
+            **self.features.arrays(_FEATURES),
+            **self.predictions.arrays(_PREDICTIONS),
+            _RANGES: self.ranges,
+            _N_ROWS: np.array([self.n_rows], np.uint64),
+        }
+
+    def out_of_range(self, x: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which values are none that training saw the like of.
+
+        Those are numbers below its least or above its greatest, words that it did not see,
+        and missing values of a feature that always had one.
+
+        Args:
+            x: (n, n_features) of the dtype of the features.
+        """
+        low, high = self.ranges.T
+        with np.errstate(invalid="ignore"):
+            is_outside = ~((x >= low) & (x <= high))
+        may_miss = self.features.missing(self.features.shares) > 0
+        bits, unseen = UNSEEN_BITS[x.dtype]
+        is_outside &= ~(np.isnan(x) & may_miss)
+        is_outside |= x.view(bits) == unseen
+        return np.asarray(is_outside)
+
+
+def answer_columns(prediction: Prediction, schema: Schema) -> NDArray[np.float64]:
+    """What is predicted as a matrix: the class's position, or the numbers of a regression."""
+    if schema.classes:
+        return prediction.positions.astype(np.float64)[:, None]
+    return np.ascontiguousarray(prediction.values[:, : schema.n_targets])
+
+
+def baseline_from_arrays(arrays: Mapping[str, NDArray[Any]], schema: Schema) -> Baseline | None:
+    """Read back what ``Baseline.arrays`` gave; None if there is none.
+
+    Raises:
+        InvalidArtifact: if the arrays do not fit the schema.
+    """
+    if _RANGES not in arrays:
+        return None
+    ranges, n_rows = arrays[_RANGES], arrays.get(_N_ROWS, np.empty(0))
+    low, high = ranges.T if ranges.shape == (schema.n_features, 2) else (np.inf, -np.inf)
+    is_empty = np.isnan(low) & np.isnan(high)
+    is_sound = np.all(is_empty | (np.isfinite(low) & np.isfinite(high) & (low <= high)))
+    if ranges.dtype != np.float64 or not is_sound:
+        raise InvalidArtifact("the forest file's ranges of features are not what training writes")
+    if n_rows.shape != (1,) or n_rows.dtype != np.uint64 or not n_rows[0]:
+        raise InvalidArtifact("the forest file does not say from how many rows it was trained")
+    n_predicted = 1 if schema.classes else schema.n_targets
+    return Baseline(
+        histograms.from_arrays(arrays, _FEATURES, schema.n_features),
+        histograms.from_arrays(arrays, _PREDICTIONS, n_predicted),
+        ranges,
+        int(n_rows[0]),
+    )
+
+
+def _totals(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The ranges and the numbers of missing values, in one pass over all rows."""
+    n_features = x.shape[1]
+    low, high = np.full(n_features, np.nan), np.full(n_features, np.nan)
+    n_missing = np.zeros(n_features, np.int64)
+    step = max(1, _BLOCK_VALUES // max(n_features, 1))
+    for first in range(0, len(x), step):
+        block = x[first : first + step]
+        n_missing += np.isnan(block).sum(axis=0)
+        low, high = np.fmin(low, np.fmin.reduce(block)), np.fmax(high, np.fmax.reduce(block))
+    return np.column_stack([low, high]), n_missing

@@ -1,0 +1,174 @@
+"""Histograms of columns: what came in training, and how far from it something else lies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.insight.bin_counts import N_BEFORE_BINS, count_bins
+
+# Tenths of the rows, the usual bins of the population stability index.
+_N_BINS = 10
+# Up to here each word of a feature has its own bin; of more, neighbours share one.
+MOST_WORD_BINS = 30
+# In the index, of a bin where nothing came: else it would be infinite.
+_LEAST_SHARE = 1e-4
+_ROUNDING = 1e-6
+_NAMES = ("edges", "edge_starts", "shares")
+_NO_EDGES = np.empty(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Histograms:
+    """Histograms of the columns of a matrix.
+
+    A column's counts and shares are those of missing values, of unseen words, and of its
+    bins, one after the other. A value belongs to the first bin whose upper edge is not below
+    it; the last bin has none.
+
+    Attributes:
+        edges: (n_edges,) float64, each column's inner edges, ascending.
+        edge_starts: (n_columns + 1,) int64, where each column's edges begin.
+        shares: (n_counts,) float64, of training; of a column they add up to 1.
+    """
+
+    edges: NDArray[np.float64]
+    edge_starts: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+    @property
+    def n_columns(self) -> int:
+        return self.edge_starts.size - 1
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """(n_columns + 1,) where each column's counts and shares begin."""
+        columns = np.arange(self.edge_starts.size)
+        return self.edge_starts + (N_BEFORE_BINS + 1) * columns
+
+    def count(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """The rows of ``x``, float32 or float64 (n, n_columns), by missing, unseen and bin."""
+        counts = np.zeros(int(self.starts[-1]))
+        count_bins(np.ascontiguousarray(x), self.edges, self.edge_starts, counts)
+        return counts
+
+    def missing(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_columns,) those of counts or shares that are missing."""
+        return np.asarray(counts[self.starts[:-1]])
+
+    def unseen(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_columns,) those of counts or shares that are words unknown to training."""
+        return counts[self.starts[:-1] + 1]
+
+    def bins(self, counts: NDArray[np.float64], column: int) -> NDArray[np.float64]:
+        """Those of one column that have a value."""
+        return counts[self.starts[column] + N_BEFORE_BINS : self.starts[column + 1]]
+
+    def stability_index(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_columns,) the population stability index of counts, not all 0, against training.
+
+        The sum over bins of (q - p) ln(q / p) for the shares p of training and q of the
+        counts, neither below 0.0001: Siddiqi, Credit Risk Scorecards (2006), where less than
+        0.1 is no change, and more than 0.25 a large one.
+        """
+        n_rows = np.add.reduceat(counts, self.starts[:-1])
+        sizes = np.diff(self.starts)
+        found = np.maximum(counts / np.repeat(n_rows, sizes), _LEAST_SHARE)
+        known = np.maximum(self.shares, _LEAST_SHARE)
+        terms = (found - known) * np.log(found / known)
+        return np.asarray(np.add.reduceat(terms, self.starts[:-1]))
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """For the forest file, which ``from_arrays`` reads."""
+        found = {name: getattr(self, name) for name in _NAMES}
+        found["edge_starts"] = found["edge_starts"].astype(np.uint32)
+        return {f"{prefix}_{name}": array for name, array in found.items()}
+
+
+def learn(
+    x: NDArray[Any],
+    n_words: Mapping[int, int],
+    most_word_bins: int,
+    missing: NDArray[np.float64] | None = None,
+) -> Histograms:
+    """The histograms of rows.
+
+    Args:
+        x: float32 or float64 (n, n_columns), n at least 1; NaN is missing.
+        n_words: by column, of those that hold positions of words how many there are.
+        most_word_bins: up to so many words, each has its own bin.
+        missing: (n_columns,) which share is missing, if it is known of more rows than these.
+    """
+    edges = [_edges(x[:, i], n_words.get(i), most_word_bins) for i in range(x.shape[1])]
+    starts = np.cumsum([0, *map(len, edges)])
+    blank = Histograms(np.concatenate([_NO_EDGES, *edges]), starts, _NO_EDGES)
+    shares = blank.count(x) / len(x)
+    if missing is not None:
+        _correct(shares, blank.starts, missing)
+    return replace(blank, shares=shares)
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]], prefix: str, n_columns: int) -> Histograms:
+    """Read back what ``Histograms.arrays`` gave.
+
+    Raises:
+        InvalidArtifact: if it is none of so many columns.
+    """
+    edges, starts, shares = (arrays.get(f"{prefix}_{name}", _NO_EDGES) for name in _NAMES)
+    _require(starts.shape == (n_columns + 1,) and starts.dtype == np.uint32, "edge_starts")
+    found = Histograms(edges, starts.astype(np.int64), shares)
+    steps = np.diff(found.edge_starts)
+    is_whole = starts[0] == 0 and starts[-1] == edges.size and bool((steps >= 0).all())
+    _require(is_whole, "edge_starts")
+    _require(edges.dtype == np.float64 and edges.ndim == 1, "edges")
+    _require(bool(np.isfinite(edges).all()), "edges")
+    # Between the last edge of a column and the first of the next anything goes.
+    inner = np.delete(np.diff(edges), _lasts(found.edge_starts, edges.size))
+    _require(bool((inner > 0).all()), "edges")
+    _require(shares.dtype == np.float64 and shares.shape == (found.starts[-1],), "shares")
+    _require(bool(((shares >= 0) & (shares <= 1)).all()), "shares")
+    sums = np.add.reduceat(shares, found.starts[:-1])
+    _require(bool((np.abs(sums - 1) < _ROUNDING).all()), "shares")
+    return found
+
+
+def _edges(values: NDArray[Any], n_words: int | None, most_word_bins: int) -> NDArray[np.float64]:
+    """The inner edges of a column."""
+    if n_words is not None and n_words <= most_word_bins:
+        return np.arange(n_words - 1, dtype=np.float64)
+    known = np.sort(values[np.isfinite(values)])
+    if not known.size:
+        return _NO_EDGES
+    n_bins = _N_BINS if n_words is None else most_word_bins
+    places = (np.arange(1, n_bins) * known.size - 1) // n_bins
+    edges = np.unique(known[places]).astype(np.float64)
+    return np.asarray(edges[edges < known[-1]])
+
+
+def _correct(
+    shares: NDArray[np.float64], starts: NDArray[np.int64], missing: NDArray[np.float64]
+) -> None:
+    """Give columns their true share of missing values."""
+    for (start, end), share in zip(pairwise(starts), missing, strict=True):
+        present = shares[start + 1 : end]
+        present *= (1 - share) / max(present.sum(), np.finfo(float).tiny)
+        shares[start] = share
+
+
+def _lasts(starts: NDArray[np.int64], n_edges: int) -> NDArray[np.int64]:
+    """Of the differences between neighbouring edges, those that lead from column to column."""
+    lasts = np.unique(starts[1:-1]) - 1
+    return np.asarray(lasts[(lasts >= 0) & (lasts < n_edges - 1)])
+
+
+def _require(is_met: bool, name: str) -> None:
+    if not is_met:
+        raise InvalidArtifact(
+            f"the {name} of the forest file's histograms are not what training writes; "
+            "copy the file or train the model again"
+        )
