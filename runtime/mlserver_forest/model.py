@@ -24,7 +24,7 @@ from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.input_tensors import matrix_of
 from mlserver_forest.insight.insights import insights_from_arrays
-from mlserver_forest.output_names import CONTRIBUTIONS, PREDICT
+from mlserver_forest.output_names import CONTRIBUTIONS, INTERVAL, PREDICT
 from mlserver_forest.output_tensors import OutputTensor, output_tensors
 from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import from_metadata
@@ -77,6 +77,7 @@ class ForestModel(MLModel):
         self._insights = insights_from_arrays(file.insights, self._forest, self._schema)
         self._outputs = output_tensors(self._schema)
         self._work_per_row = self._forest.n_trees + self._forest.n_features
+        self._more_work = self._work_by_output()
         return True
 
     def _check_schema(self, path: str) -> None:
@@ -120,8 +121,17 @@ class ForestModel(MLModel):
         return n_rows * self._work_for({output.name for output in payload.outputs})
 
     def _work_for(self, names: Collection[str]) -> int:
-        explains = CONTRIBUTIONS in names and CONTRIBUTIONS in self._outputs
-        return self._work_per_row + (self._forest.contribution_work if explains else 0)
+        return self._work_per_row + sum(self._more_work.get(name, 0) for name in names)
+
+    def _work_by_output(self) -> dict[str, int]:
+        """What an output takes for a row beside the prediction."""
+        found = {}
+        if CONTRIBUTIONS in self._outputs:
+            found[CONTRIBUTIONS] = self._forest.contribution_work
+        intervals = self._insights.intervals
+        if intervals is not None and intervals.samples is not None:
+            found[INTERVAL] = self._forest.n_trees + intervals.samples.work(self._forest)
+        return found
 
     def is_quick(self, x: NDArray[Any]) -> bool:
         """Whether rows are of this model's width and dtype, and few enough for an event loop."""

@@ -13,7 +13,14 @@ from mlserver_forest.answers import Answer, Answers
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
-from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, INSIGHT_DATATYPES, PREDICT
+from mlserver_forest.output_names import (
+    CONTRIBUTIONS,
+    EXPECTED_VALUE,
+    INSIGHT_DATATYPES,
+    INTERVAL,
+    PREDICT,
+    PREDICTION_SET,
+)
 from mlserver_forest.schema import Schema
 
 _NO_CLASSES = np.empty(0)
@@ -115,4 +122,6 @@ def _expected_value(answers: Answers) -> NDArray[Any]:
 _INSIGHTS: Mapping[str, Answer] = {
     CONTRIBUTIONS: _contributions,
     EXPECTED_VALUE: _expected_value,
+    INTERVAL: lambda answers: answers.interval,
+    PREDICTION_SET: lambda answers: answers.prediction_set,
 }

@@ -46,7 +46,19 @@ def compile_ahead() -> None:
     for features, sums, width in _KINDS:
         for category_bits in (np.empty(0, np.uint32), np.zeros(1, np.uint32)):
             for postprocessor in ("sigmoid", "softmax", "exponential"):
-                _leaf(features, sums, width, category_bits, postprocessor).warm_up()
+                forest = _leaf(features, sums, width, category_bits, postprocessor)
+                forest.warm_up()
+            _warm_up_samples(forest)
+
+
+def _warm_up_samples(forest: "Forest") -> None:
+    """Have the kernels of a leaf's samples compiled for a forest of one leaf."""
+    from mlserver_forest.forest.leaf_samples import learn_leaf_samples
+
+    x = np.zeros((1, 1), forest.feature_dtype)
+    samples = learn_leaf_samples(forest, x, np.zeros(1), None)
+    if samples is not None:
+        samples.quantiles(forest, (0.05, 0.95), x)
 
 
 def _leaf(

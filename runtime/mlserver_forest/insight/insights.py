@@ -6,7 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.forest import Forest
+from mlserver_forest.insight.intervals import Intervals, intervals_from_arrays
 from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE
 from mlserver_forest.schema import Schema
 
@@ -15,12 +17,18 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Insights:
-    """What was learned in training beside the trees."""
+    """What was learned in training beside the trees.
+
+    Attributes:
+        intervals: how sure the model is, or None.
+    """
+
+    intervals: Intervals | None = None
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, for the forest file."""
-        return {}
+        return {} if self.intervals is None else self.intervals.arrays
 
     def outputs(self, forest: Forest, schema: Schema) -> dict[str, tuple[int, ...]]:
         """The outputs that can be answered, by name, and the shape of a row's."""
@@ -29,6 +37,8 @@ class Insights:
             n_outputs = (forest.n_outputs,) if forest.n_outputs > 1 else ()
             found[CONTRIBUTIONS] = (forest.n_features, *n_outputs)
             found[EXPECTED_VALUE] = (forest.n_outputs,)
+        if self.intervals is not None:
+            found |= self.intervals.outputs(schema)
         return found
 
 
@@ -38,4 +48,12 @@ def insights_from_arrays(arrays: Arrays, forest: Forest, schema: Schema) -> Insi
     Raises:
         InvalidArtifact: if the arrays do not fit the forest and the schema.
     """
-    return Insights()
+    insights = Insights(intervals_from_arrays(arrays, forest, schema))
+    known = insights.outputs(forest, schema)
+    for name, shape in schema.insights.items():
+        if known.get(name) != shape:
+            raise InvalidArtifact(
+                f"model-settings.json has an output {name} of the shape {[-1, *shape]}, which the "
+                "forest file cannot answer; copy both files again, or train the model again"
+            )
+    return insights

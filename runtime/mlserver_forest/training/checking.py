@@ -14,11 +14,21 @@ from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hyperparameters import Hyperparameters
 
-_FRACTION = 0.2
+# Of the rows, where nothing else was chosen.
+HELD_OUT_FRACTION = 0.2
 # Up to so many rows a second fit costs little; with more, out-of-bag answers tell as much.
 _FEW_ROWS = 50_000
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A model, the rows that it learned from, and rows that it did not."""
+
+    fitted: Fitted
+    learned: AnyRows
+    held_out: AnyRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +39,13 @@ class Checks:
         metrics: their values.
         sets: the labels, (n,) as the estimator takes them, and the answers to their rows.
         n_steps: the rounds after which boosting stopped on the held-out rows, or None.
+        trial: what was fitted to a part of the training rows, where intervals are to be learned.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     sets: dict[str, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
     n_steps: int | None = None
+    trial: Trial | None = None
 
 
 class Checking:
@@ -82,7 +94,11 @@ class Checking:
         if chosen is not None:
             return chosen
         is_told = _has_out_of_bag(self._chosen) and len(self._data.training) > _FEW_ROWS
-        return 0.0 if is_told else _FRACTION
+        return 0.0 if is_told and not self._calibrates else HELD_OUT_FRACTION
+
+    @property
+    def _calibrates(self) -> bool:
+        return self._chosen.job.prediction_interval is not None
 
     def _cross_validate(self, checks: Checks) -> None:
         rows, target = self._data.training, self._data.target
@@ -117,7 +133,9 @@ class Checking:
         checks.metrics["validation"] = self._evaluate(fitted, held_out)
         checks.sets["validation"] = (held_out.y, fitted.answers_to(held_out))
         stops = self._chosen.early_stopping_rounds is not None
-        return Checks(checks.metrics, checks.sets, fitted.grown.n_steps if stops else None)
+        n_steps = fitted.grown.n_steps if stops else None
+        trial = Trial(fitted, learn, held_out) if self._calibrates else None
+        return Checks(checks.metrics, checks.sets, n_steps, trial)
 
     def _evaluate(self, fitted: Fitted, rows: AnyRows) -> dict[str, float]:
         target = self._data.target

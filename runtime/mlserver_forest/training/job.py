@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidEnvironment
-from mlserver_forest.training.checking import Checking, Checks
-from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.insight.insights import Insights
+from mlserver_forest.training.checking import Checking, Checks, Trial
+from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, metric_lines
 from mlserver_forest.training.fitting import Fitted, Fitting
@@ -21,7 +22,9 @@ from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hosts.joining import on_all_hosts
 from mlserver_forest.training.hosts.one_host import Hosts
 from mlserver_forest.training.hyperparameters import Hyperparameters, parse
+from mlserver_forest.training.intervals import Learning, Sureness, require_rows_to_calibrate
 from mlserver_forest.training.report import Facts, warnings_of, write_report
+from mlserver_forest.training.suitability import require_held_out_rows
 
 MODEL_NAME = "forest"
 
@@ -46,6 +49,8 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
         InvalidEnvironment: if the model's folder cannot be written.
     """
     chosen = parse(config.hyperparameters)
+    has_validation = config.channel(VALIDATION_CHANNEL) is not None
+    require_held_out_rows(chosen, has_validation=has_validation)
     on_all_hosts(config, chosen, say, stop, partial(_train, config, chosen, say, stop))
 
 
@@ -55,6 +60,7 @@ def _train(
     """What one host does, or the first of several, to whom the others lend their hands."""
     artifact.make_writable(config.model_dir)
     data = hosts.read()
+    require_rows_to_calibrate(chosen, data)
     say(_summary(data))
     fitting = Fitting(chosen, data, hosts)
     fingerprint = fitting.fingerprint(data.training)
@@ -69,7 +75,11 @@ def _train(
         wants_out_of_bag=data.validation is None,
     )
     stop.has_a_model = True
-    _save(config, chosen, data, fitted)
+    sureness = None
+    if chosen.job.prediction_interval is not None and not stop.is_requested:
+        trial = data.validation and Trial(fitted, data.training, data.validation)
+        sureness = Learning(chosen, data, seed, say, stop).run(fitted, trial or checks.trial)
+    _save(config, chosen, data, fitted, sureness)
     if stop.is_requested:
         say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}")
         return
@@ -77,12 +87,20 @@ def _train(
     for prefix, found in checks.metrics.items():
         for line in metric_lines(prefix, found):
             say(line)
+    for line in sureness.lines() if sureness else ():
+        say(line)
     if chosen.job.report:
-        _report(config, chosen, data, fitted, checks, say)
+        _report(config, chosen, data, fitted, checks, sureness, say)
     say(f"wrote the model to {config.model_dir}")
 
 
-def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: Fitted) -> None:
+def _save(
+    config: TrainingConfig,
+    chosen: Hyperparameters,
+    data: Data,
+    fitted: Fitted,
+    sureness: Sureness | None,
+) -> None:
     schema = replace(
         fitted.imported.schema,
         feature_names=data.table.names,
@@ -96,6 +114,7 @@ def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: F
         name=MODEL_NAME,
         versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
         self_test=_self_test(fitted.grown.estimator, data),
+        insights=Insights(sureness.intervals if sureness else None),
     )
 
 
@@ -136,6 +155,7 @@ def _report(
     data: Data,
     fitted: Fitted,
     checks: Checks,
+    sureness: Sureness | None,
     say: Say,
 ) -> None:
     training = data.training.shown()
@@ -164,6 +184,7 @@ def _report(
             for n_steps, found in fitted.grown.curve
         ],
         files=data.table.summary.files,
+        sureness=sureness,
     )
     for warning in warnings_of(facts):
         say(f"warning: {warning}")

@@ -51,6 +51,23 @@ def require_suitable_labels(chosen: Hyperparameters, y: NDArray[Any]) -> None:
         raise InvalidHyperparameters(faults)
 
 
+def require_held_out_rows(chosen: Hyperparameters, *, has_validation: bool) -> None:
+    """Check that a model that shall tell how sure it is will be tried on rows.
+
+    Raises:
+        InvalidHyperparameters: naming what to change.
+    """
+    job = chosen.job
+    if job.prediction_interval is None or has_validation or job.validation_fraction != 0:
+        return
+    fault = (
+        f"prediction_interval={job.prediction_interval:g} needs rows that the model does not learn "
+        "from, but validation_fraction is 0 and there is no validation channel: leave "
+        "validation_fraction out, or give a validation channel"
+    )
+    raise InvalidHyperparameters([fault])
+
+
 def _of_labels(chosen: Hyperparameters, y: NDArray[Any]) -> list[str]:
     faults = []
     for name in ("criterion", "loss", "objective"):
