@@ -9,6 +9,8 @@ from mlserver_forest.forest.walk import roots_of_eight, walk_eight_trees
 
 # Room for a row's values to begin with; it grows.
 _ROOM = 256
+# Of sums of weights: 400 times 1/400 may be less than 1.
+_ROUNDING = 1e-9
 
 
 @compiled
@@ -98,7 +100,7 @@ def pool_quantiles(
         ordered = np.sort(pooled[:size])
         at, weight = -1, 0.0
         for level in range(levels.size):
-            while weight < levels[level] * n_trees and at + 1 < size:
+            while weight < levels[level] * n_trees - _ROUNDING and at + 1 < size:
                 at += 1
                 weight += 1.0 / (ordered[at] & np.uint64(0xFFFFFFFF))
             found[row, level] = targets[ordered[max(at, 0)] >> np.uint64(32)]

@@ -8,27 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.training.data import Data
-from mlserver_forest.training.evaluation import evaluate, folds, hold_out
+from mlserver_forest.training.evaluation import HELD_OUT_FRACTION, evaluate, folds, hold_out
 from mlserver_forest.training.fitting import Fitted, Fitting
 from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hyperparameters import Hyperparameters
+from mlserver_forest.training.intervals import Learning, Trial
 
-# Of the rows, where nothing else was chosen.
-HELD_OUT_FRACTION = 0.2
 # Up to so many rows a second fit costs little; with more, out-of-bag answers tell as much.
 _FEW_ROWS = 50_000
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A model, the rows that it learned from, and rows that it did not."""
-
-    fitted: Fitted
-    learned: AnyRows
-    held_out: AnyRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +29,7 @@ class Checks:
         metrics: their values.
         sets: the labels, (n,) as the estimator takes them, and the answers to their rows.
         n_steps: the rounds after which boosting stopped on the held-out rows, or None.
-        trial: what was fitted to a part of the training rows, where intervals are to be learned.
+        trial: answers to the held-out rows, for intervals; or None.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -58,6 +48,7 @@ class Checking:
         seed: of all that is random.
         say: takes each line of the log.
         stop: asked between fits.
+        learning: of intervals, or None.
     """
 
     def __init__(
@@ -68,6 +59,7 @@ class Checking:
         seed: int,
         say: Say,
         stop: Stop,
+        learning: Learning | None,
     ) -> None:
         self._fitting = fitting
         self._chosen = chosen
@@ -75,6 +67,7 @@ class Checking:
         self._seed = seed
         self._say = say
         self._stop = stop
+        self._learning = learning
 
     def run(self) -> Checks:
         """Validate on folds if asked for, and on a part where nothing else tells."""
@@ -94,11 +87,7 @@ class Checking:
         if chosen is not None:
             return chosen
         is_told = _has_out_of_bag(self._chosen) and len(self._data.training) > _FEW_ROWS
-        return 0.0 if is_told and not self._calibrates else HELD_OUT_FRACTION
-
-    @property
-    def _calibrates(self) -> bool:
-        return self._chosen.job.prediction_interval is not None
+        return 0.0 if is_told and self._learning is None else HELD_OUT_FRACTION
 
     def _cross_validate(self, checks: Checks) -> None:
         rows, target = self._data.training, self._data.target
@@ -134,7 +123,7 @@ class Checking:
         checks.sets["validation"] = (held_out.y, fitted.answers_to(held_out))
         stops = self._chosen.early_stopping_rounds is not None
         n_steps = fitted.grown.n_steps if stops else None
-        trial = Trial(fitted, learn, held_out) if self._calibrates else None
+        trial = self._learning.try_out(fitted, learn, held_out) if self._learning else None
         return Checks(checks.metrics, checks.sets, n_steps, trial)
 
     def _evaluate(self, fitted: Fitted, rows: AnyRows) -> dict[str, float]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mlserver_forest import artifact
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.insights import Insights
-from mlserver_forest.training.checking import Checking, Checks, Trial
+from mlserver_forest.training.checking import Checking, Checks
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
+from mlserver_forest.training.coverage import Sureness
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, metric_lines
 from mlserver_forest.training.fitting import Fitted, Fitting
@@ -22,9 +23,9 @@ from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hosts.joining import on_all_hosts
 from mlserver_forest.training.hosts.one_host import Hosts
 from mlserver_forest.training.hyperparameters import Hyperparameters, parse
-from mlserver_forest.training.intervals import Learning, Sureness, require_rows_to_calibrate
+from mlserver_forest.training.intervals import Learning
 from mlserver_forest.training.report import Facts, warnings_of, write_report
-from mlserver_forest.training.suitability import require_held_out_rows
+from mlserver_forest.training.suitability import require_held_out_rows, require_rows_to_calibrate
 
 MODEL_NAME = "forest"
 
@@ -60,12 +61,15 @@ def _train(
     """What one host does, or the first of several, to whom the others lend their hands."""
     artifact.make_writable(config.model_dir)
     data = hosts.read()
-    require_rows_to_calibrate(chosen, data)
+    n_validation = None if data.validation is None else len(data.validation)
+    require_rows_to_calibrate(chosen, len(data.training), n_validation)
     say(_summary(data))
     fitting = Fitting(chosen, data, hosts)
     fingerprint = fitting.fingerprint(data.training)
     seed = fitting.seed(fingerprint)
-    checks = Checking(fitting, chosen, data, seed, say, stop).run()
+    level = chosen.job.prediction_interval
+    learning = Learning(level, chosen, data, seed, say, stop) if level else None
+    checks = Checking(fitting, chosen, data, seed, say, stop, learning).run()
     fitted = fitting.fit(
         data.training,
         data.validation,
@@ -75,13 +79,11 @@ def _train(
         wants_out_of_bag=data.validation is None,
     )
     stop.has_a_model = True
-    sureness = None
-    if chosen.job.prediction_interval is not None and not stop.is_requested:
-        trial = data.validation and Trial(fitted, data.training, data.validation)
-        sureness = Learning(chosen, data, seed, say, stop).run(fitted, trial or checks.trial)
+    sureness = learning.run(fitted, checks.trial) if learning else None
     _save(config, chosen, data, fitted, sureness)
     if stop.is_requested:
-        say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}")
+        without = ", without intervals" if learning and not sureness else ""
+        say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}{without}")
         return
     _evaluate(data, fitted, checks)
     for prefix, found in checks.metrics.items():

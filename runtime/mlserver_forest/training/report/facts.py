@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.categories import Categories
 from mlserver_forest.schema import Label, TargetKind
+from mlserver_forest.training.coverage import Sureness
 from mlserver_forest.training.evaluation import Answers
-from mlserver_forest.training.intervals import Sureness
 from mlserver_forest.training.report.inspection import Inspection, inspect
 
 # The first of them that was evaluated is the one that is drawn: what the model knows least of.

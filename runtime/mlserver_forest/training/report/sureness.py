@@ -1,7 +1,7 @@
 """How often the target lay within intervals or sets, beside how often it should."""
 
 from mlserver_forest.output_names import INTERVAL
-from mlserver_forest.training.intervals import Sureness
+from mlserver_forest.training.coverage import Sureness
 from mlserver_forest.training.report.markup import Html, element, join, number, percent, table, text
 from mlserver_forest.training.report.overview import SETS
 
@@ -31,7 +31,7 @@ def coverage(sureness: Sureness) -> Html:
     rows = [
         [
             text(SETS[prefix].capitalize()),
-            percent(found.level),
+            level,
             percent(found.coverage),
             number(found.size),
             text(found.n_rows),
