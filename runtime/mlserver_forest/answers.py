@@ -1,7 +1,7 @@
 """What a model knows of some rows, worked out when an output asks for it."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -50,3 +50,22 @@ class Answers:
         if self.insights.baseline is None:
             raise ValueError("what is out of range needs a baseline")
         return self.insights.baseline.out_of_range(self.x)
+
+    @cached_property
+    def interval(self) -> NDArray[Any]:
+        """(n, 2) low and high."""
+        intervals = self.insights.intervals
+        if intervals is None:
+            raise ValueError("this model has no intervals")
+        if intervals.samples is None:
+            return intervals.widened(self.prediction.values.repeat(2, axis=1))
+        between = partial(intervals.samples.quantiles, self.forest, intervals.levels)
+        return intervals.widened(self._kernel.run(between, self.x))
+
+    @cached_property
+    def prediction_set(self) -> NDArray[Any]:
+        """(n, n_classes) whether each class belongs to the set."""
+        intervals = self.insights.intervals
+        if intervals is None:
+            raise ValueError("this model has no prediction sets")
+        return intervals.sets(self.prediction.values)

@@ -25,7 +25,7 @@ from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.input_tensors import matrix_of
 from mlserver_forest.insight.insights import insights_from_arrays
-from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, PREDICT
+from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, INTERVAL, PREDICT
 from mlserver_forest.output_tensors import OutputTensor, output_tensors
 from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import from_metadata
@@ -42,6 +42,7 @@ _FEWEST_BLOCK_ROWS = 64
 # Of the numbers in an answer, which may be many for each that was sent.
 _MOST_ANSWER_VALUES = 1 << 27
 _ON_THE_SPOT = KernelThreads()
+_EXPLAINED = frozenset({CONTRIBUTIONS, EXPECTED_VALUE})
 
 
 class ForestModel(MLModel):
@@ -81,6 +82,10 @@ class ForestModel(MLModel):
         self._insights = insights_from_arrays(file.insights, self._forest, self._schema)
         self._outputs = output_tensors(self._schema)
         self._work_per_row = self._forest.n_trees + self._forest.n_features
+        self._explained = _EXPLAINED.intersection(self._outputs)
+        intervals = self._insights.intervals
+        samples = None if intervals is None else intervals.samples
+        self._interval_work = samples.work(self._forest) + self._forest.n_trees if samples else 0
         return True
 
     def _check_schema(self, path: str) -> None:
@@ -124,9 +129,11 @@ class ForestModel(MLModel):
         return n_rows * self._work_for({output.name for output in payload.outputs})
 
     def _work_for(self, names: Collection[str]) -> int:
-        explains = CONTRIBUTIONS in names or EXPECTED_VALUE in names
-        explains &= CONTRIBUTIONS in self._outputs
-        return self._work_per_row + (self._forest.contribution_work if explains else 0)
+        """What outputs take for a row."""
+        work = self._work_per_row
+        if self._explained.intersection(names):
+            work += self._forest.contribution_work
+        return work + (self._interval_work if INTERVAL in names else 0)
 
     def is_quick(self, x: NDArray[Any]) -> bool:
         """Whether rows are of this model's width and dtype, and few enough for an event loop."""

@@ -17,9 +17,11 @@ from mlserver_forest.output_names import (
     CONTRIBUTIONS,
     EXPECTED_VALUE,
     INSIGHT_DATATYPES,
+    INTERVAL,
     OUT_OF_RANGE,
     OUT_OF_RANGE_FEATURES,
     PREDICT,
+    PREDICTION_SET,
 )
 from mlserver_forest.schema import Schema
 
@@ -128,4 +130,6 @@ _INSIGHTS: Mapping[str, Answer] = {
     EXPECTED_VALUE: _expected_value,
     OUT_OF_RANGE: _out_of_range,
     OUT_OF_RANGE_FEATURES: lambda answers: answers.out_of_range,
+    INTERVAL: lambda answers: answers.interval,
+    PREDICTION_SET: lambda answers: answers.prediction_set,
 }

@@ -117,7 +117,7 @@ class Forest:
         Raises:
             ValueError: if ``x`` is of another dtype or width.
         """
-        x = self._checked(x)
+        x = self.checked(x)
         total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
         share_rows(self._add, x, total, min(n_threads, len(x) // _ROWS_PER_THREAD))
         if self.divisor != 1:
@@ -139,17 +139,11 @@ class Forest:
         (feature_perturbation="tree_path_dependent") and of XGBoost's and LightGBM's
         ``pred_contribs`` do, which they equal.
 
-        Args:
-            x: as in ``sums``.
-            n_threads: as in ``sums``.
-
         Returns:
-            (n_samples, n_features, n_outputs).
-
-        Raises:
-            ValueError: as in ``sums``, or if ``covers`` are not known.
+            (n_samples, n_features, n_outputs); arguments and errors as in ``sums``, and
+            ValueError if ``covers`` are not known.
         """
-        x = self._checked(x)
+        x = self.checked(x)
         total = np.zeros((len(x), self.n_features, self.n_outputs))
         share_rows(self._explainer.add, x, total, min(n_threads, len(x)))
         total /= self._mean_of
@@ -170,6 +164,23 @@ class Forest:
             return _MUCH_WORK
         return 1 + len(self.nodes) * (1 + self.leaf_values.shape[1]) // 8
 
+    @property
+    def walk_arguments(self) -> tuple[Any, ...]:
+        """What kernels need to walk down the trees: ``cuts`` to ``category_bits``."""
+        return self._arguments[:8]
+
+    def checked(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Rows as the kernels take them.
+
+        Raises:
+            ValueError: if they are of another dtype or width.
+        """
+        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ValueError(
+                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
+            )
+        return _read_only(np.ascontiguousarray(x))
+
     def warm_up(self) -> None:
         """Have the kernel compiled, or read from Numba's cache, for this forest."""
         with suppress(OSError):
@@ -187,13 +198,6 @@ class Forest:
         if not self.covers.size:
             raise ValueError("contributions need covers, which this forest has not")
         return Explainer(self._arguments, self.covers, self.n_features, self.n_outputs)
-
-    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
-        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ValueError(
-                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
-            )
-        return _read_only(np.ascontiguousarray(x))
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         add_leaf_values(x, *self._arguments, total)

@@ -7,7 +7,7 @@ from mlserver_forest.compilation import compiled
 from mlserver_forest.forest.blocks import fill_block, fill_row
 from mlserver_forest.forest.nodes import LANES
 from mlserver_forest.forest.quick_scorer import find_leaves, rule_out
-from mlserver_forest.forest.walk import walk_block, walk_eight_trees
+from mlserver_forest.forest.walk import roots_of_eight, walk_block, walk_eight_trees
 
 # Fewer rows than this are walked down eight trees at a time, one by one.
 _FEW_ROWS = 6
@@ -64,21 +64,7 @@ def _add_row(values, row, forest, roots, payload, outputs, sums):
     words = forest[1]
     n_trees = roots.size - 1
     for tree in range(0, n_trees, 8):
-        last = n_trees - 1
-        leaves = walk_eight_trees(
-            values,
-            (
-                np.uint64(roots[tree]),
-                np.uint64(roots[min(tree + 1, last)]),
-                np.uint64(roots[min(tree + 2, last)]),
-                np.uint64(roots[min(tree + 3, last)]),
-                np.uint64(roots[min(tree + 4, last)]),
-                np.uint64(roots[min(tree + 5, last)]),
-                np.uint64(roots[min(tree + 6, last)]),
-                np.uint64(roots[min(tree + 7, last)]),
-            ),
-            forest,
-        )
+        leaves = walk_eight_trees(values, roots_of_eight(roots, tree), forest)
         for lane in range(min(8, n_trees - tree)):
             leaf = words[np.uint64(2) * leaves[lane]] & payload
             _add_leaves((leaf,), 1, row, np.uint64(outputs[tree + lane]), sums)

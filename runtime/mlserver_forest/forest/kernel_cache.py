@@ -49,6 +49,17 @@ def compile_ahead() -> None:
                 leaf = _leaf(features, sums, width, category_bits, postprocessor)
                 leaf.warm_up()
             leaf.contributions(np.zeros((1, 1), features))
+            _warm_up_samples(leaf)
+
+
+def _warm_up_samples(forest: "Forest") -> None:
+    """Have the kernels of a leaf's samples compiled for a forest of one leaf."""
+    from mlserver_forest.forest.leaf_samples import learn_leaf_samples
+
+    x = np.zeros((1, 1), forest.feature_dtype)
+    samples = learn_leaf_samples(forest, x, np.zeros(1), None)
+    if samples is not None:
+        samples.quantiles(forest, (0.05, 0.95), x)
 
 
 def _leaf(

@@ -93,6 +93,22 @@ def walk_eight_trees(values, roots, forest):
 
 
 @njit(nogil=True)
+def roots_of_eight(roots, first):
+    """The roots of the eight trees from ``first`` on; behind the last tree, it comes again."""
+    last = roots.size - 2
+    return (
+        np.uint64(roots[first]),
+        np.uint64(roots[min(first + 1, last)]),
+        np.uint64(roots[min(first + 2, last)]),
+        np.uint64(roots[min(first + 3, last)]),
+        np.uint64(roots[min(first + 4, last)]),
+        np.uint64(roots[min(first + 5, last)]),
+        np.uint64(roots[min(first + 6, last)]),
+        np.uint64(roots[min(first + 7, last)]),
+    )
+
+
+@njit(nogil=True)
 def walk_block(block, n_rows, forest, payload, missing, leaves):
     """Write the leaf rows of a block's rows in one tree to ``leaves``."""
     words = forest[1]

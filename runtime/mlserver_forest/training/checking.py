@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.training.data import Data
-from mlserver_forest.training.evaluation import evaluate, folds, hold_out
+from mlserver_forest.training.evaluation import HELD_OUT_FRACTION, evaluate, folds, hold_out
 from mlserver_forest.training.fitting import Fitted, Fitting
 from mlserver_forest.training.growing.rows import AnyRows
 from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hyperparameters import Hyperparameters
+from mlserver_forest.training.intervals import Learning, Trial
 
-_FRACTION = 0.2
 # Up to so many rows a second fit costs little; with more, out-of-bag answers tell as much.
 _FEW_ROWS = 50_000
 
@@ -29,11 +29,13 @@ class Checks:
         metrics: their values.
         sets: the labels, (n,) as the estimator takes them, and the answers to their rows.
         n_steps: the rounds after which boosting stopped on the held-out rows, or None.
+        trial: answers to the held-out rows, for intervals; or None.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     sets: dict[str, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
     n_steps: int | None = None
+    trial: Trial | None = None
 
 
 class Checking:
@@ -46,6 +48,7 @@ class Checking:
         seed: of all that is random.
         say: takes each line of the log.
         stop: asked between fits.
+        learning: of intervals, or None.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Checking:
         seed: int,
         say: Say,
         stop: Stop,
+        learning: Learning | None,
     ) -> None:
         self._fitting = fitting
         self._chosen = chosen
@@ -63,6 +67,7 @@ class Checking:
         self._seed = seed
         self._say = say
         self._stop = stop
+        self._learning = learning
 
     def run(self) -> Checks:
         """Validate on folds if asked for, and on a part where nothing else tells."""
@@ -82,7 +87,7 @@ class Checking:
         if chosen is not None:
             return chosen
         is_told = _has_out_of_bag(self._chosen) and len(self._data.training) > _FEW_ROWS
-        return 0.0 if is_told else _FRACTION
+        return 0.0 if is_told and self._learning is None else HELD_OUT_FRACTION
 
     def _cross_validate(self, checks: Checks) -> None:
         rows, target = self._data.training, self._data.target
@@ -117,7 +122,9 @@ class Checking:
         checks.metrics["validation"] = self._evaluate(fitted, held_out)
         checks.sets["validation"] = (held_out.y, fitted.answers_to(held_out))
         stops = self._chosen.early_stopping_rounds is not None
-        return Checks(checks.metrics, checks.sets, fitted.grown.n_steps if stops else None)
+        n_steps = fitted.grown.n_steps if stops else None
+        trial = self._learning.try_out(fitted, learn, held_out) if self._learning else None
+        return Checks(checks.metrics, checks.sets, n_steps, trial)
 
     def _evaluate(self, fitted: Fitted, rows: AnyRows) -> dict[str, float]:
         target = self._data.target

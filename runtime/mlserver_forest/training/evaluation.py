@@ -18,6 +18,9 @@ METRICS: Mapping[TargetKind, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "r2"),
 }
 
+# The share of rows that is held out where nothing else was chosen.
+HELD_OUT_FRACTION = 0.2
+
 # (n_samples, n_classes) probabilities, or (n_samples,) numbers.
 Answers = NDArray[np.float64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]

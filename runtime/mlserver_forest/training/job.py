@@ -14,7 +14,8 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.insights import Insights
 from mlserver_forest.training.checking import Checking, Checks
-from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
+from mlserver_forest.training.coverage import Sureness
 from mlserver_forest.training.data import Data
 from mlserver_forest.training.evaluation import evaluate, metric_lines
 from mlserver_forest.training.fitting import Fitted, Fitting
@@ -23,7 +24,9 @@ from mlserver_forest.training.growing.stopping import Stop
 from mlserver_forest.training.hosts.joining import on_all_hosts
 from mlserver_forest.training.hosts.one_host import Hosts
 from mlserver_forest.training.hyperparameters import Hyperparameters, parse
+from mlserver_forest.training.intervals import Learning
 from mlserver_forest.training.report import Facts, warnings_of, write_report
+from mlserver_forest.training.suitability import require_held_out_rows, require_rows_to_calibrate
 
 MODEL_NAME = "forest"
 
@@ -48,6 +51,8 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
         InvalidEnvironment: if the model's folder cannot be written.
     """
     chosen = parse(config.hyperparameters)
+    has_validation = config.channel(VALIDATION_CHANNEL) is not None
+    require_held_out_rows(chosen, has_validation=has_validation)
     on_all_hosts(config, chosen, say, stop, partial(_train, config, chosen, say, stop))
 
 
@@ -57,11 +62,15 @@ def _train(
     """What one host does, or the first of several, to whom the others lend their hands."""
     artifact.make_writable(config.model_dir)
     data = hosts.read()
+    n_validation = None if data.validation is None else len(data.validation)
+    require_rows_to_calibrate(chosen, len(data.training), n_validation)
     say(_summary(data))
     fitting = Fitting(chosen, data, hosts)
     fingerprint = fitting.fingerprint(data.training)
     seed = fitting.seed(fingerprint)
-    checks = Checking(fitting, chosen, data, seed, say, stop).run()
+    level = chosen.job.prediction_interval
+    learning = Learning(level, chosen, data, seed, say, stop) if level else None
+    checks = Checking(fitting, chosen, data, seed, say, stop, learning).run()
     fitted = fitting.fit(
         data.training,
         data.validation,
@@ -71,20 +80,30 @@ def _train(
         wants_out_of_bag=data.validation is None,
     )
     stop.has_a_model = True
-    _save(config, chosen, data, fitted)
+    sureness = learning.run(fitted, checks.trial) if learning else None
+    _save(config, chosen, data, fitted, sureness)
     if stop.is_requested:
-        say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}")
+        without = ", without intervals" if learning and not sureness else ""
+        say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}{without}")
         return
     _evaluate(data, fitted, checks)
     for prefix, found in checks.metrics.items():
         for line in metric_lines(prefix, found):
             say(line)
+    for line in sureness.lines() if sureness else ():
+        say(line)
     if chosen.job.report:
-        _report(config, chosen, data, fitted, checks, say)
+        _report(config, chosen, data, fitted, checks, sureness, say)
     say(f"wrote the model to {config.model_dir}")
 
 
-def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: Fitted) -> None:
+def _save(
+    config: TrainingConfig,
+    chosen: Hyperparameters,
+    data: Data,
+    fitted: Fitted,
+    sureness: Sureness | None,
+) -> None:
     schema = replace(
         fitted.imported.schema,
         feature_names=data.table.names,
@@ -100,7 +119,7 @@ def _save(config: TrainingConfig, chosen: Hyperparameters, data: Data, fitted: F
         name=MODEL_NAME,
         versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
         self_test=_self_test(fitted.grown.estimator, data),
-        insights=Insights(baseline),
+        insights=Insights(baseline, sureness.intervals if sureness else None),
     )
 
 
@@ -141,6 +160,7 @@ def _report(
     data: Data,
     fitted: Fitted,
     checks: Checks,
+    sureness: Sureness | None,
     say: Say,
 ) -> None:
     training = data.training.shown()
@@ -169,6 +189,7 @@ def _report(
             for n_steps, found in fitted.grown.curve
         ],
         files=data.table.summary.files,
+        sureness=sureness,
     )
     for warning in warnings_of(facts):
         say(f"warning: {warning}")

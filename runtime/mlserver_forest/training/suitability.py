@@ -1,5 +1,6 @@
 """What an algorithm cannot be fitted on, said before it is."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidHyperparameters
+from mlserver_forest.insight.conformal import least_rows
+from mlserver_forest.training.evaluation import HELD_OUT_FRACTION
 from mlserver_forest.training.hyperparameters import Hyperparameters
 
 _Check = Callable[[NDArray[np.float64]], bool]
@@ -49,6 +52,51 @@ def require_suitable_labels(chosen: Hyperparameters, y: NDArray[Any]) -> None:
     faults = _of_labels(chosen, y)
     if faults:
         raise InvalidHyperparameters(faults)
+
+
+def require_held_out_rows(chosen: Hyperparameters, *, has_validation: bool) -> None:
+    """Check that a model that shall tell how sure it is will be tried on rows.
+
+    Raises:
+        InvalidHyperparameters: naming what to change.
+    """
+    job = chosen.job
+    if job.prediction_interval is None or has_validation or job.validation_fraction != 0:
+        return
+    fault = (
+        f"prediction_interval={job.prediction_interval:g} needs rows that the model does not learn "
+        "from, but validation_fraction is 0 and there is no validation channel: leave "
+        "validation_fraction out, or give a validation channel"
+    )
+    raise InvalidHyperparameters([fault])
+
+
+def require_rows_to_calibrate(
+    chosen: Hyperparameters, n_training: int, n_validation: int | None
+) -> None:
+    """Check that enough rows will be held out to learn ``prediction_interval`` from.
+
+    Args:
+        chosen: the hyperparameters.
+        n_training: rows of the training channel.
+        n_validation: rows of the validation channel, or None without one.
+
+    Raises:
+        InvalidHyperparameters: naming how many there are, and how many it takes.
+    """
+    level = chosen.job.prediction_interval
+    if level is None:
+        return
+    fraction = chosen.job.validation_fraction or HELD_OUT_FRACTION
+    where, found = f"validation_fraction={fraction:g} holds out", math.ceil(n_training * fraction)
+    if n_validation is not None:
+        where, found = "the validation channel has", n_validation
+    if found < least_rows(level):
+        fault = (
+            f"prediction_interval={level:g} needs {least_rows(level)} rows that the model does not "
+            f"learn from; {where} {found}: give more, or choose a smaller prediction_interval"
+        )
+        raise InvalidHyperparameters([fault])
 
 
 def _of_labels(chosen: Hyperparameters, y: NDArray[Any]) -> list[str]:

@@ -6,7 +6,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mlserver_forest.training.hyperparameters.expectations import Default, Expected
-from mlserver_forest.training.hyperparameters.types import BelowOne, Column, Columns, Whole
+from mlserver_forest.training.hyperparameters.types import (
+    BelowOne,
+    Between,
+    Column,
+    Columns,
+    Whole,
+)
 
 AlgorithmName = Literal[
     "random_forest",
@@ -58,7 +64,10 @@ class JobHyperparameters(BaseModel):
     )
     validation_fraction: Annotated[
         BelowOne | None,
-        Default("0.2 without a validation channel; 0 for more than 50,000 rows with out-of-bag"),
+        Default(
+            "0.2 without a validation channel; 0 for more than 50,000 rows with out-of-bag, "
+            "where no prediction_interval is set"
+        ),
     ] = Field(None, description="The share of rows held out to validate on.")
     k_fold: Annotated[
         Whole,
@@ -66,6 +75,11 @@ class JobHyperparameters(BaseModel):
         Field(ge=0, lt=2**31),
         Expected("a whole number of 2 or more, or 0"),
     ] = Field(0, description="Folds of a cross-validation; 0 for none.")
+    prediction_interval: Annotated[Between | None, Default("none")] = Field(
+        None,
+        description="The share of new rows whose target an `interval` (regression) or a "
+        "`prediction_set` (classification) shall hold, such as 0.9.",
+    )
     report: bool = Field(True, description="Whether a report is written to output/data.")
     intelex: bool = Field(
         True,

@@ -20,7 +20,8 @@ def document(facts: Facts, results: Results) -> str:
     """Strict JSON: what is no finite number is null.
 
     Keys: ``format`` (1), ``model``, ``task``, ``classes``, ``hyperparameters``, ``versions``;
-    ``metrics``, by set and name; ``warnings``, each with ``title`` and ``text``;
+    ``metrics``, by set and name; ``intervals``, with ``coverage`` by set, or null;
+    ``warnings``, each with ``title`` and ``text``;
     ``importances``, with ``features`` by name; ``data``, with ``columns`` by name;
     ``learning_curve``, a list by ``n_trees``; ``plots``, the numbers behind the plots of the
     set that they name, or null.
@@ -33,6 +34,7 @@ def document(facts: Facts, results: Results) -> str:
         "hyperparameters": dict(facts.hyperparameters),
         "versions": dict(facts.versions),
         "metrics": {prefix: dict(found) for prefix, found in facts.metrics.items()},
+        "intervals": _intervals(facts),
         "warnings": [asdict(finding) for finding in facts.inspection.findings],
         "importances": _importances(results.importances, facts),
         "data": _data(facts),
@@ -40,6 +42,18 @@ def document(facts: Facts, results: Results) -> str:
         "plots": _plots(facts, results.outcome),
     }
     return json.dumps(_plain(whole), allow_nan=False, indent=1) + "\n"
+
+
+def _intervals(facts: Facts) -> dict[str, Any] | None:
+    sureness = facts.sureness
+    if sureness is None:
+        return None
+    return {
+        "output": sureness.output,
+        "level": sureness.intervals.level,
+        "margin": sureness.intervals.margin,
+        "coverage": {prefix: asdict(found) for prefix, found in sureness.coverages.items()},
+    }
 
 
 def _importances(found: Importances, facts: Facts) -> dict[str, Any]:

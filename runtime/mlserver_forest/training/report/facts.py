@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.categories import Categories
 from mlserver_forest.schema import Label, TargetKind
+from mlserver_forest.training.coverage import Sureness
 from mlserver_forest.training.evaluation import Answers
 from mlserver_forest.training.report.inspection import Inspection, inspect
 
@@ -40,6 +41,7 @@ class Facts:
         curve: numbers of trees or rounds, and the metrics with so many, named like
             "validation:log_loss".
         files: the training channel's.
+        sureness: what was learned of intervals or sets, or None.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Facts:
     impurity_importances: NDArray[np.float64] | None = None
     curve: Sequence[tuple[int, Mapping[str, float]]] = ()
     files: Sequence[str] = ()
+    sureness: Sureness | None = None
 
     @cached_property
     def inspection(self) -> Inspection:

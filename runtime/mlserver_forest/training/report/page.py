@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from importlib.resources import files
 
-from mlserver_forest.training.report import features, outcomes, overview
+from mlserver_forest.training.report import features, outcomes, overview, sureness
 from mlserver_forest.training.report.drawn import OfClasses, OfNumbers
 from mlserver_forest.training.report.facts import Facts
 from mlserver_forest.training.report.learning import learning
@@ -47,6 +47,8 @@ def _all(facts: Facts, results: Results) -> Iterator[tuple[str, Html] | tuple[st
     """Titles, and what stands under them."""
     yield "Warnings", overview.warnings(facts)
     yield "Metrics", overview.metrics(facts)
+    if facts.sureness is not None:
+        yield sureness.title(facts.sureness), sureness.coverage(facts.sureness)
     found = results.outcome
     if isinstance(found, OfClasses):
         where = overview.SETS[facts.drawn or ""]
