@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import artifact
+from mlserver_forest.drafts import make_writable
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.insights import Insights
@@ -24,6 +25,8 @@ from mlserver_forest.training.hosts.joining import on_all_hosts
 from mlserver_forest.training.hosts.one_host import Hosts
 from mlserver_forest.training.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.report import Facts, warnings_of, write_report
+from mlserver_forest.training.report.results import Results, results_of
+from mlserver_forest.training.telling import card_of
 
 MODEL_NAME = "forest"
 
@@ -55,7 +58,7 @@ def _train(
     config: TrainingConfig, chosen: Hyperparameters, say: Say, stop: Stop, hosts: Hosts
 ) -> None:
     """What one host does, or the first of several, to whom the others lend their hands."""
-    artifact.make_writable(config.model_dir)
+    make_writable(config.model_dir)
     data = hosts.read()
     say(_summary(data))
     fitting = Fitting(chosen, data, hosts)
@@ -72,6 +75,7 @@ def _train(
     )
     stop.has_a_model = True
     _save(config, chosen, data, fitted)
+    artifact.add_card(config.model_dir, card_of(chosen, data, fitted, checks.metrics, None))
     if stop.is_requested:
         say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}")
         return
@@ -79,8 +83,13 @@ def _train(
     for prefix, found in checks.metrics.items():
         for line in metric_lines(prefix, found):
             say(line)
-    if chosen.job.report:
-        _report(config, chosen, data, fitted, checks, say)
+    facts = _facts(chosen, data, fitted, checks)
+    results = results_of(facts) if chosen.job.report else None
+    importances = results.importances if results else None
+    card = card_of(chosen, data, fitted, checks.metrics, importances)
+    artifact.add_card(config.model_dir, card)
+    if results:
+        _report(config, facts, results, say)
     say(f"wrote the model to {config.model_dir}")
 
 
@@ -135,16 +144,9 @@ def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
 
 
-def _report(
-    config: TrainingConfig,
-    chosen: Hyperparameters,
-    data: Data,
-    fitted: Fitted,
-    checks: Checks,
-    say: Say,
-) -> None:
+def _facts(chosen: Hyperparameters, data: Data, fitted: Fitted, checks: Checks) -> Facts:
     training = data.training.shown()
-    facts = Facts(
+    return Facts(
         model=chosen.job.algorithm,
         kind=data.target.kind,
         classes=data.target.classes,
@@ -170,10 +172,13 @@ def _report(
         ],
         files=data.table.summary.files,
     )
+
+
+def _report(config: TrainingConfig, facts: Facts, results: Results, say: Say) -> None:
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
     try:
-        write_report(config.output_data_dir, facts)
+        write_report(config.output_data_dir, facts, results)
     except InvalidEnvironment as error:  # The model is saved; it is worth more than its report.
         say(f"no report: {error}")
 
