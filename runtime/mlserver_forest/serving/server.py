@@ -122,6 +122,11 @@ class Server:
             self._n_workers,
         )
 
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it."""
+        return f"http://{self._environment.host}:{self._socket.getsockname()[1]}/"
+
     def open(self) -> None:
         """Let clients connect, and load the model; they are answered when ``run`` is called.
 
