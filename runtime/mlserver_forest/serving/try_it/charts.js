@@ -105,7 +105,7 @@ function isInProbability(answer, output, sum) {
 }
 
 function featureLabel(name, value) {
-  const shown = value === undefined ? "" : value === null ? "missing" : typeof value === "number" ? number(value) : String(value);
+  const shown = value === undefined ? "" : value === null ? "missing" : typeof value === "number" ? plain(value) : String(value);
   return element("span", {}, outside(name, 40), element("small", {}, outside(shown, 40)));
 }
 

@@ -56,6 +56,9 @@ function number(value) {
   return text.replaceAll("-", "−");
 }
 
+// A feature's value; whole numbers may be years, so they have no separators.
+const plain = (value) => (Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value).replace("-", "−") : number(value));
+
 // Numbers with their signs and as many decimals as the greatest needs for four figures.
 function signed(value, greatest = Math.abs(value)) {
   const size = greatest > 0 ? Math.floor(Math.log10(greatest)) : 0;

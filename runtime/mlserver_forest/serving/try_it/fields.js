@@ -73,7 +73,7 @@ class Field {
   hintText() {
     const { range, words, n_words: count } = this.feature;
     if (this.isNumber && range) {
-      const span = range[0] === range[1] ? number(range[0]) : `${number(range[0])} to ${number(range[1])}`;
+      const span = range[0] === range[1] ? plain(range[0]) : `${plain(range[0])} to ${plain(range[1])}`;
       return this.rangesAreWhole ? `${span} in training` : `such as ${span}`;
     }
     if (this.isNumber) return "a number";
