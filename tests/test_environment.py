@@ -9,6 +9,8 @@ from mlserver_forest.errors import InvalidEnvironment
 
 DEFAULT = Environment(
     base_dir=Path("/opt/ml"),
+    model_dir=Path("/opt/ml/model"),
+    host="0.0.0.0",
     http_port=8080,
     grpc_port=8081,
     default_accept=None,
@@ -24,6 +26,7 @@ DEFAULT = Environment(
     emf=False,
     multi_model=False,
     trust_pickle=False,
+    try_it=True,
 )
 
 
@@ -31,7 +34,10 @@ DEFAULT = Environment(
     ("variables", "expected"),
     [
         ({}, {}),
-        ({"SAGEMAKER_BASE_DIR": "/tmp/ml"}, {"base_dir": Path("/tmp/ml")}),
+        (
+            {"SAGEMAKER_BASE_DIR": "/tmp/ml"},
+            {"base_dir": Path("/tmp/ml"), "model_dir": Path("/tmp/ml/model")},
+        ),
         ({"SAGEMAKER_BIND_TO_PORT": "9000"}, {"http_port": 9000, "grpc_port": None}),
         (
             {"SAGEMAKER_BIND_TO_PORT": "9000", "FOREST_GRPC_PORT": "9001"},
@@ -53,7 +59,7 @@ DEFAULT = Environment(
         ),
         (
             {"SAGEMAKER_MULTI_MODEL": "true", "MODEL_SERVER_WORKERS": "3"},
-            {"multi_model": True, "workers": 1},
+            {"multi_model": True, "workers": 1, "try_it": False},
         ),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"}, {"timeout_seconds": 30}),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "30"}, {"timeout_seconds": 30}),
@@ -61,8 +67,8 @@ DEFAULT = Environment(
             {"MODEL_SERVER_TIMEOUT": "10", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"},
             {"timeout_seconds": 10, "worker_timeout_seconds": 10},
         ),
-        ({"SAGEMAKER_BATCH": "True"}, {"is_batch": True}),
-        ({"SAGEMAKER_BATCH": "true"}, {"is_batch": True}),
+        ({"SAGEMAKER_BATCH": "True"}, {"is_batch": True, "try_it": False}),
+        ({"SAGEMAKER_BATCH": "true"}, {"is_batch": True, "try_it": False}),
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"}, {"payload_mb": 100}),
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, {"payload_mb": 0}),
         (
@@ -71,14 +77,20 @@ DEFAULT = Environment(
         ),
         ({"FOREST_LOG_FORMAT": "json"}, {"json_logs": True}),
         ({"FOREST_EMF": "true"}, {"emf": True}),
-        ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, {"grpc_port": None}),
+        ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, {"grpc_port": None, "try_it": False}),
         (
             {"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999", "FOREST_GRPC_PORT": "9999"},
-            {"grpc_port": 9999},
+            {"grpc_port": 9999, "try_it": False},
         ),
-        ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True, "workers": 1}),
+        ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True, "workers": 1, "try_it": False}),
         ({"FOREST_TRUST_PICKLE": "TRUE"}, {"trust_pickle": True}),
         ({"FOREST_TRUST_PICKLE": "no"}, {"trust_pickle": False}),
+        ({"FOREST_TRY_IT": "false"}, {"try_it": False}),
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}, {"try_it": False}),
+        (
+            {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1", "FOREST_TRY_IT": "on"},
+            {"try_it": True},
+        ),
     ],
 )
 def test_variables_are_read(variables, expected):
@@ -94,6 +106,7 @@ def test_variables_are_read(variables, expected):
         ("FOREST_GRPC_PORT", "-1"),
         ("MAX_CONTENT_LENGTH", "6MB"),
         ("FOREST_TRUST_PICKLE", "maybe"),
+        ("FOREST_TRY_IT", "maybe"),
         ("MODEL_SERVER_TIMEOUT", "0"),
         ("MODEL_SERVER_TIMEOUT", "nan"),
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon"),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
+from mlserver_forest.card import KEY as CARD_KEY
+from mlserver_forest.card import Card
+from mlserver_forest.drafts import cannot_be_written, make_writable, remove_drafts, write_draft
+from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest_file import encode_forest, read_description
 from mlserver_forest.insight.insights import Insights
@@ -26,7 +28,6 @@ FOREST_RUNTIME = "mlserver_forest.ForestModel"
 PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
 
 _MAX_SETTINGS_BYTES = 1 << 28
-_DRAFT = ".draft-"
 
 
 def save(
@@ -94,6 +95,23 @@ def save_pickle(
     _write(directory, PICKLE_FILE, _chunks(source), _text(settings))
 
 
+def add_card(directory: Path, card: Card) -> None:
+    """Tell in a saved model's settings how it was trained; its file stays as it is.
+
+    Raises:
+        InvalidEnvironment: if the directory cannot be written.
+    """
+    path = directory / SETTINGS_FILE
+    try:
+        settings = json.loads(path.read_bytes())
+        settings["parameters"]["extra"] = {CARD_KEY: card.to_json()}
+        os.replace(write_draft(directory, [_text(settings)]), path)
+    except OSError as error:
+        raise cannot_be_written(directory, error) from error
+    finally:
+        remove_drafts(directory)
+
+
 def copy(source: Path, directory: Path) -> int:
     """Write a model directory from another one, as ``save`` does.
 
@@ -126,36 +144,13 @@ def _write(directory: Path, name: str, parts: Iterable[bytes], settings: bytes) 
     """Both files complete under temporary names, then renamed, settings last."""
     make_writable(directory)
     try:
-        model_draft = _write_draft(directory, parts)
-        settings_draft = _write_draft(directory, [settings])
+        model_draft = write_draft(directory, parts)
+        settings_draft = write_draft(directory, [settings])
         (directory / SETTINGS_FILE).unlink(missing_ok=True)
         os.replace(model_draft, directory / name)
         os.replace(settings_draft, directory / SETTINGS_FILE)
     finally:
-        _remove_drafts(directory)
-
-
-def make_writable(directory: Path) -> None:
-    """Make the directory if it is missing, prove that it can be written, and tidy it.
-
-    Raises:
-        InvalidEnvironment: if it cannot be written.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_draft(directory, [])
-        _remove_drafts(directory)
-    except OSError as error:
-        raise InvalidEnvironment(
-            f"the model's folder {directory} cannot be written: {error.strerror}; "
-            "give the user who trains the right to write it"
-        ) from error
-
-
-def _remove_drafts(directory: Path) -> None:
-    """What an interrupted save left, this one or an earlier one."""
-    for draft in directory.glob(f"{_DRAFT}*"):
-        draft.unlink(missing_ok=True)
+        remove_drafts(directory)
 
 
 def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
@@ -218,14 +213,3 @@ def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
             f"{path}: {runtime} loads a pickle, and a pickle can run any code; "
             "if you trust this file, set FOREST_TRUST_PICKLE=true"
         )
-
-
-def _write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
-    """A complete, synced file under a temporary name that starts with a dot."""
-    descriptor, name = tempfile.mkstemp(prefix=_DRAFT, dir=directory)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
-        file.writelines(parts)
-        file.flush()
-        os.fsync(descriptor)
-    return Path(name)

@@ -15,6 +15,7 @@ _COMMANDS = {
     "invoke": "mlserver_forest.deployment.cli.invoke:invoke",
     "list": "mlserver_forest.deployment.cli.listing:list_",
     "logs": "mlserver_forest.deployment.cli.status:logs",
+    "open": "mlserver_forest.serving.opening:open_",
     "pack": "mlserver_forest.packing.cli:pack",
     "push": "mlserver_forest.deployment.cli.push:push",
     "quickstart": "mlserver_forest.quickstart:quickstart",

@@ -1,12 +1,12 @@
 """The only reader of ``os.environ``: variables become frozen values here."""
 
-import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlserver_forest import variables
 from mlserver_forest.errors import InvalidEnvironment
 
 DEFAULT_HTTP_PORT = 8080
@@ -30,11 +30,20 @@ _TIMEOUTS = (
 )
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
-_MOST_SECONDS = 86_400
 # Where the timeout of answers decides when a worker counts as hung, within these bounds.
 _WORKER_TIMEOUT_BOUNDS = (5, 30)
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"", "0", "false", "no", "off"})
+# Some of these are set wherever SageMaker hosts a container: always, for a multi-model
+# endpoint, a pipeline or batch transform; by its SDK; or with the credentials of its role.
+_SIGNS_OF_SAGEMAKER = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_EXECUTION_ENV",
+    "ECS_CONTAINER_METADATA_URI",
+    "ECS_CONTAINER_METADATA_URI_V4",
+    "SAGEMAKER_BATCH",
+    "SAGEMAKER_MULTI_MODEL",
+    "SAGEMAKER_REGION",
+    "SAGEMAKER_SAFE_PORT_RANGE",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Environment:
 
     Attributes:
         base_dir: the root of SageMaker's file contract (``SAGEMAKER_BASE_DIR``).
+        model_dir: where the model lies: ``model`` in there.
+        host: the address that the ports are opened on: all addresses of a container.
         http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``).
         grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``), or None for
             no gRPC. In an inference pipeline, where SageMaker sets
@@ -70,9 +81,13 @@ class Environment:
             (``SAGEMAKER_MULTI_MODEL``).
         trust_pickle: whether runtimes that unpickle may be loaded
             (``FOREST_TRUST_PICKLE``).
+        try_it: whether ``/`` is a page to try the model on (``FOREST_TRY_IT``); off where
+            SageMaker seems to host the container, unless the variable is given.
     """
 
     base_dir: Path
+    model_dir: Path
+    host: str
     http_port: int
     grpc_port: int | None
     default_accept: str | None
@@ -88,10 +103,7 @@ class Environment:
     emf: bool
     multi_model: bool
     trust_pickle: bool
-
-    @property
-    def model_dir(self) -> Path:
-        return self.base_dir / "model"
+    try_it: bool
 
     @property
     def models_dir(self) -> Path:
@@ -109,33 +121,36 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     in_pipeline = bound or environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
     grpc = environ.get("FOREST_GRPC_PORT", "") or default_grpc
-    grpc_port = None if grpc.lower() == "off" else _port("FOREST_GRPC_PORT", grpc)
+    grpc_port = None if grpc.lower() == "off" else variables.port("FOREST_GRPC_PORT", grpc)
     _check_safe_range(environ.get("SAGEMAKER_SAFE_PORT_RANGE", ""), grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
-    multi_model = _flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
+    multi_model = variables.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
         base_dir=base_dir_from(environ),
-        http_port=_port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
+        model_dir=base_dir_from(environ) / "model",
+        host="0.0.0.0",
+        http_port=variables.port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
         grpc_port=grpc_port,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
-        max_body_bytes=_positive(
+        max_body_bytes=variables.positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
         timeout_seconds=timeout,
         workers=1 if multi_model else _workers(environ),
         worker_timeout_seconds=_worker_timeout(environ, timeout),
-        shutdown_delay_seconds=_seconds(
+        shutdown_delay_seconds=variables.seconds(
             "FOREST_SHUTDOWN_DELAY",
             environ.get("FOREST_SHUTDOWN_DELAY") or str(DEFAULT_SHUTDOWN_DELAY_SECONDS),
             least=0,
         ),
-        is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
+        is_batch=variables.flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
-        outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        outputs=variables.names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
-        emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
+        emf=variables.flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
-        trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
+        trust_pickle=variables.flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
+        try_it=_try_it(environ),
     )
 
 
@@ -144,31 +159,10 @@ def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
-def _port(name: str, text: str) -> int:
-    port = _positive(name, text)
-    if port > 65535:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a port from 1 to 65535")
-    return port
-
-
-def _positive(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a whole number above 0")
-    return int(text)
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.strip().lower() in _TRUE:
-        return True
-    if text.strip().lower() in _FALSE:
-        return False
-    raise InvalidEnvironment(f"{name} is {text!r}; expected true or false")
-
-
 def _workers(environ: Mapping[str, str]) -> int | None:
     for name in _WORKERS:
         if text := environ.get(name, ""):
-            count = _positive(name, text)
+            count = variables.positive(name, text)
             if count > _MOST_WORKERS:
                 raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
             return count
@@ -187,21 +181,14 @@ def _first_seconds(
     """The first that is set counts."""
     for name in names:
         if text := environ.get(name, ""):
-            return _seconds(name, text, least)
+            return variables.seconds(name, text, least)
     return default
 
 
-def _seconds(name: str, text: str, least: float | None) -> float:
-    """Seconds, ``least`` or more, or else above 0."""
-    try:
-        seconds = float(text) if text.isascii() else math.nan
-    except ValueError:
-        seconds = math.nan
-    is_enough = seconds > 0 if least is None else seconds >= least
-    if not (is_enough and seconds <= _MOST_SECONDS):
-        bound = "above 0" if least is None else f"{least:g} or more"
-        raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, {bound}")
-    return seconds
+def _try_it(environ: Mapping[str, str]) -> bool:
+    if text := environ.get("FOREST_TRY_IT", ""):
+        return variables.flag("FOREST_TRY_IT", text)
+    return not any(environ.get(name) for name in _SIGNS_OF_SAGEMAKER)
 
 
 def _payload_mb(environ: Mapping[str, str]) -> int:
@@ -213,10 +200,6 @@ def _payload_mb(environ: Mapping[str, str]) -> int:
             f"{name} is {text!r}; expected a whole number from 0 to {MAX_PAYLOAD_MB}"
         )
     return int(text)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
 def _log_format(text: str) -> str:

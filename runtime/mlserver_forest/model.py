@@ -60,7 +60,10 @@ class ForestModel(MLModel):
 
     Attributes:
         kernel: the threads for large requests; one, unless whoever makes the model has more.
+        samples: rows that the model is tested with, (n, n_features), once it is loaded.
     """
+
+    samples: NDArray[Any]
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
@@ -76,6 +79,7 @@ class ForestModel(MLModel):
         self._schema = schema_of(self.settings)
         file = await asyncio.to_thread(load_forest_file, Path(path))
         self._forest = file.forest
+        self.samples = file.rows
         if self._schema.kind == "unknown":
             raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
         self._check_schema(path)
@@ -145,6 +149,10 @@ class ForestModel(MLModel):
     def predict_rows(self, x: NDArray[Any]) -> Prediction:
         """The forest's own answer to rows that are as ``is_quick`` and the schema want them."""
         return self._forest.predict(x)
+
+    @property
+    def n_trees(self) -> int:
+        return self._forest.n_trees
 
     @property
     def predicts_classes(self) -> bool:

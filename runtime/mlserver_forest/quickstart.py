@@ -107,7 +107,7 @@ def _serve(base_dir: Path) -> None:
     from mlserver_forest.serving.logs import configure_logging
     from mlserver_forest.serving.server import Server
 
-    environment = replace(from_environ(), base_dir=base_dir)
+    environment = replace(from_environ(), base_dir=base_dir, model_dir=base_dir / "model")
     configure_logging(as_json=environment.json_logs)
     server = Server(environment)
     settings = read_settings(environment.model_dir, trust_pickle=False)

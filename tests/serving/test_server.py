@@ -302,7 +302,12 @@ def test_an_unknown_model_is_a_404(iris_server):
 @pytest.mark.parametrize(
     ("method", "path", "status", "fault"),
     [
-        ("GET", "/", 404, "there is no '/'; the routes are /ping, /execution-parameters"),
+        (
+            "GET",
+            "/nothing",
+            404,
+            "there is no '/nothing'; the routes are /ping, /execution-parameters",
+        ),
         ("GET", "/v2/nothing", 404, "GET /v2/nothing: Not Found"),
         ("GET", "/invocations", 405, "GET is not allowed on /invocations; use POST"),
         ("DELETE", "/ping", 405, "DELETE is not allowed on /ping; use GET, HEAD, POST"),

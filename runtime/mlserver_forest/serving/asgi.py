@@ -25,6 +25,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 _MOST_HEADER_BYTES = 1 << 16
+# Its length would be that of the answer that is not sent (RFC 9110, 8.6).
+NOT_MODIFIED = 304
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
 # A client that sends nothing for so long has gone, or wants to keep the server busy.
@@ -218,7 +220,8 @@ class Reply:
         headers = [*response.headers]
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         if isinstance(response.body, bytes):
-            headers.append((b"content-length", str(len(response.body)).encode()))
+            if response.status != NOT_MODIFIED:
+                headers.append((b"content-length", str(len(response.body)).encode()))
             await self(start)
             await self({"type": "http.response.body", "body": response.body})
             return

@@ -19,11 +19,12 @@ def serve() -> None:
     SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"),
     SAGEMAKER_MULTI_MODEL (false), SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT,
     SAGEMAKER_INFERENCE_OUTPUT, MODEL_SERVER_TIMEOUT (60 seconds),
-    MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_PICKLE (false); the README has them all.
+    MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_PICKLE (false), FOREST_TRY_IT (a page at /;
+    true, but off on SageMaker); the README has them all.
     """
     # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+        signal.signal(number, leave)
     from mlserver_forest.environment import from_environ
 
     try:
@@ -40,6 +41,6 @@ def serve() -> None:
         sys.exit(error.exit_code)
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
+def leave(number: int, frame: FrameType | None) -> NoReturn:
     """End at once: nothing was begun, and an exception can be lost in a C module's import."""
     os._exit(0)

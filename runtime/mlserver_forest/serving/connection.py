@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.app import Application
-from mlserver_forest.serving.asgi import Receive, Request, Response, Scope, Send
+from mlserver_forest.serving.asgi import NOT_MODIFIED, Receive, Request, Response, Scope, Send
 from mlserver_forest.serving.connection_state import ConnectionState
 from mlserver_forest.serving.cycles import make_cycle, target_of, while_there
 from mlserver_forest.serving.rest_of_body import RestOfBody
@@ -216,7 +216,9 @@ class Connection(HttpToolsProtocol):
             head += (name, b": ", value, b"\r\n")
         if not keeps_alive:
             head.append(b"connection: close\r\n")
-        head.append(b"content-length: %d\r\n\r\n" % len(body))
+        if response.status != NOT_MODIFIED:
+            head.append(b"content-length: %d\r\n" % len(body))
+        head.append(b"\r\n")
         if method != "HEAD":
             head.append(body)
         self.transport.write(b"".join(head))

@@ -1,6 +1,8 @@
 """MLServer's settings, of the server and of a model, from what was checked and nothing else."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
 from mlserver_forest.artifact import FOREST_RUNTIME, read_settings
+from mlserver_forest.card import KEY as CARD_KEY
+from mlserver_forest.card import read_card
 from mlserver_forest.errors import InvalidArtifact
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -69,10 +73,17 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
             implementation=_IN_PROCESS.get(found["implementation"], found["implementation"]),
             **{key: found[key] for key in _PASSED_ON if key in found},
             parameters=_FixedModelParameters(
-                uri=parameters["uri"], version=None if version is None else str(version)
+                uri=parameters["uri"],
+                version=None if version is None else str(version),
+                extra={CARD_KEY: asdict(read_card(_extra(parameters).get(CARD_KEY)))},
             ),
         )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
+
+
+def _extra(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = parameters.get("extra")
+    return found if isinstance(found, dict) else {}

@@ -39,8 +39,9 @@ from mlserver_forest.serving.sagemaker import (
     OneModelRoutes,
     execution_parameters,
 )
-from mlserver_forest.serving.sockets import HOST, listen, open_port, reserve
+from mlserver_forest.serving.sockets import listen, open_port, reserve
 from mlserver_forest.serving.supervisor import Supervisor
+from mlserver_forest.serving.try_it.routes import TryItRoutes
 from mlserver_forest.serving.v2 import V2Routes
 from mlserver_forest.serving.v2_application import v2_application
 from mlserver_forest.serving.v2_grpc import GRPCServer
@@ -87,9 +88,11 @@ class Server:
         container = ContainerRoutes(
             data_plane, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
         )
+        page = TryItRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,
+            **(page.table() if environment.try_it else {}),
             **V2Routes(data_plane, work).table(),
             **V2ServerRoutes(data_plane, handlers).table(),
         }
@@ -102,11 +105,11 @@ class Server:
         )
         grpc = None
         if environment.grpc_port is not None:
-            self._grpc_keeper = reserve(environment.grpc_port, "FOREST_GRPC_PORT")
-            address = f"{HOST}:{environment.grpc_port}"
+            self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
+            address = f"{environment.host}:{environment.grpc_port}"
             limit = settings.grpc_max_message_length
             grpc = GRPCServer(data_plane, handlers, work, metrics, address, limit)
-        self._socket = open_port(environment.http_port, _HTTP_PORT)
+        self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._models = models
         self._service = Service(
             application,
@@ -118,6 +121,11 @@ class Server:
             environment.shutdown_delay_seconds,
             self._n_workers,
         )
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it."""
+        return f"http://{self._environment.host}:{self._socket.getsockname()[1]}/"
 
     def open(self) -> None:
         """Let clients connect, and load the model; they are answered when ``run`` is called.
@@ -183,7 +191,7 @@ def _settings(environment: Environment) -> FixedSettings:
     return FixedSettings(
         **packaged,
         server_version=__version__,
-        host=HOST,
+        host=environment.host,
         http_port=environment.http_port,
         grpc_port=grpc_port,
     )

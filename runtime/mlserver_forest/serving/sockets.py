@@ -8,22 +8,21 @@ from contextlib import suppress
 
 from mlserver_forest.errors import InvalidEnvironment
 
-HOST = "0.0.0.0"
 _BACKLOG = 2048
 # From linux/filter.h and asm-generic/socket.h: a program of one instruction that gives back 0.
 _SO_ATTACH_FILTER = 26
 _DROP = struct.pack("=HBBI", 0x06, 0, 0, 0)
 
 
-def open_port(port: int, variable: str) -> socket.socket:
-    """A socket bound to a port, on which nobody listens yet.
+def open_port(host: str, port: int, variable: str) -> socket.socket:
+    """A socket bound to a port of an address, on which nobody listens yet.
 
     Raises:
         InvalidEnvironment: if the port is taken, naming the variable that chooses it.
     """
     opened = socket.socket()
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _or_taken(opened, lambda: opened.bind((HOST, port)), port, variable)
+    _or_taken(opened, lambda: opened.bind((host, port)), port, variable)
     return opened
 
 
@@ -38,7 +37,7 @@ def listen(opened: socket.socket, variable: str) -> None:
     opened.setblocking(False)
 
 
-def reserve(port: int, variable: str) -> socket.socket:
+def reserve(host: str, port: int, variable: str) -> socket.socket:
     """A socket that keeps a port for this process and its workers, which open it themselves.
 
     Workers share the port by SO_REUSEPORT; without this socket another process of the same
@@ -47,11 +46,11 @@ def reserve(port: int, variable: str) -> socket.socket:
     Raises:
         InvalidEnvironment: as ``open_port``.
     """
-    open_port(port, variable).close()  # Refused where another process shares it already.
+    open_port(host, port, variable).close()  # Refused where another process shares it already.
     keeper = socket.socket()
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    _or_taken(keeper, lambda: keeper.bind((HOST, port)), port, variable)
+    _or_taken(keeper, lambda: keeper.bind((host, port)), port, variable)
     return keeper
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import artifact
+from mlserver_forest.drafts import make_writable
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.insights import Insights
@@ -26,7 +27,9 @@ from mlserver_forest.training.hosts.one_host import Hosts
 from mlserver_forest.training.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.intervals import Learning
 from mlserver_forest.training.report import Facts, warnings_of, write_report
+from mlserver_forest.training.report.results import Results, results_of
 from mlserver_forest.training.suitability import require_held_out_rows, require_rows_to_calibrate
+from mlserver_forest.training.telling import card_of
 
 MODEL_NAME = "forest"
 
@@ -60,7 +63,7 @@ def _train(
     config: TrainingConfig, chosen: Hyperparameters, say: Say, stop: Stop, hosts: Hosts
 ) -> None:
     """What one host does, or the first of several, to whom the others lend their hands."""
-    artifact.make_writable(config.model_dir)
+    make_writable(config.model_dir)
     data = hosts.read()
     n_validation = None if data.validation is None else len(data.validation)
     require_rows_to_calibrate(chosen, len(data.training), n_validation)
@@ -82,6 +85,7 @@ def _train(
     stop.has_a_model = True
     sureness = learning.run(fitted, checks.trial) if learning else None
     _save(config, chosen, data, fitted, sureness)
+    artifact.add_card(config.model_dir, card_of(chosen, data, fitted, checks.metrics, None))
     if stop.is_requested:
         without = ", without intervals" if learning and not sureness else ""
         say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}{without}")
@@ -92,8 +96,13 @@ def _train(
             say(line)
     for line in sureness.lines() if sureness else ():
         say(line)
-    if chosen.job.report:
-        _report(config, chosen, data, fitted, checks, sureness, say)
+    facts = _facts(chosen, data, fitted, checks, sureness)
+    results = results_of(facts) if chosen.job.report else None
+    importances = results.importances if results else None
+    card = card_of(chosen, data, fitted, checks.metrics, importances)
+    artifact.add_card(config.model_dir, card)
+    if results:
+        _report(config, facts, results, say)
     say(f"wrote the model to {config.model_dir}")
 
 
@@ -154,17 +163,15 @@ def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
 
 
-def _report(
-    config: TrainingConfig,
+def _facts(
     chosen: Hyperparameters,
     data: Data,
     fitted: Fitted,
     checks: Checks,
     sureness: Sureness | None,
-    say: Say,
-) -> None:
+) -> Facts:
     training = data.training.shown()
-    facts = Facts(
+    return Facts(
         model=chosen.job.algorithm,
         kind=data.target.kind,
         classes=data.target.classes,
@@ -191,10 +198,13 @@ def _report(
         files=data.table.summary.files,
         sureness=sureness,
     )
+
+
+def _report(config: TrainingConfig, facts: Facts, results: Results, say: Say) -> None:
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
     try:
-        write_report(config.output_data_dir, facts)
+        write_report(config.output_data_dir, facts, results)
     except InvalidEnvironment as error:  # The model is saved; it is worth more than its report.
         say(f"no report: {error}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from importlib.resources import files
 
+from mlserver_forest.look import base_style
 from mlserver_forest.training.report import features, outcomes, overview, sureness
 from mlserver_forest.training.report.drawn import OfClasses, OfNumbers
 from mlserver_forest.training.report.facts import Facts
@@ -28,7 +29,7 @@ def page(facts: Facts, results: Results) -> str:
         (title.lower().replace(" ", "-"), title, *body) for title, *body in _all(facts, results)
     ]
     links = {anchor: title for anchor, title, *_ in sections}
-    style = files(__package__).joinpath("page.css").read_text("utf-8")
+    style = base_style() + files(__package__).joinpath("page.css").read_text("utf-8")
     main = [
         element("section", element("h2", title, id=anchor), *body)
         for anchor, title, *body in sections

@@ -10,23 +10,24 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.report.document import document
 from mlserver_forest.training.report.facts import Facts
 from mlserver_forest.training.report.page import page
-from mlserver_forest.training.report.results import results_of
+from mlserver_forest.training.report.results import Results, results_of
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "report.html"
 
 
-def write_report(directory: Path, facts: Facts) -> None:
+def write_report(directory: Path, facts: Facts, results: Results | None = None) -> None:
     """Write metrics.json and report.html; the same facts give the same bytes.
 
     Args:
         directory: output/data; made if missing. Earlier files are replaced.
         facts: of the job.
+        results: what was computed of them, if it was.
 
     Raises:
         InvalidEnvironment: if the folder cannot be written.
     """
-    results = results_of(facts)
+    results = results or results_of(facts)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with _temporary_files(directory):

@@ -1,0 +1,48 @@
+"""Files that are complete before they take their names: drafts, of which none is left."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlserver_forest.errors import InvalidEnvironment
+
+_PREFIX = ".draft-"
+
+
+def make_writable(directory: Path) -> None:
+    """Make the directory if it is missing, prove that it can be written, and tidy it.
+
+    Raises:
+        InvalidEnvironment: if it cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_draft(directory, [])
+        remove_drafts(directory)
+    except OSError as error:
+        raise cannot_be_written(directory, error) from error
+
+
+def cannot_be_written(directory: Path, error: OSError) -> InvalidEnvironment:
+    return InvalidEnvironment(
+        f"the model's folder {directory} cannot be written: {error.strerror}; "
+        "give the user who trains the right to write it"
+    )
+
+
+def remove_drafts(directory: Path) -> None:
+    """What an interrupted save left, this one or an earlier one."""
+    for draft in directory.glob(f"{_PREFIX}*"):
+        draft.unlink(missing_ok=True)
+
+
+def write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
+    """A complete, synced file under a temporary name that starts with a dot."""
+    descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
+        file.writelines(parts)
+        file.flush()
+        os.fsync(descriptor)
+    return Path(name)

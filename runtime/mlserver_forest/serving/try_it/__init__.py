@@ -1,0 +1,1 @@
+"""``GET /``: a page to try the model on."""

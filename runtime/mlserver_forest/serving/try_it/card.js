@@ -1,0 +1,132 @@
+// The model's card: what it is, when it was trained and with what, and how good it is.
+
+const ALGORITHMS = {
+  random_forest: "Random forest",
+  extra_trees: "Extra trees",
+  decision_tree: "Decision tree",
+  hist_gradient_boosting: "Histogram gradient boosting",
+  xgboost: "XGBoost",
+  lightgbm: "LightGBM",
+};
+const KINDS = {
+  classification: "classification",
+  regression: "regression",
+  anomaly_detection: "anomaly detector",
+  unknown: "model of another runtime",
+};
+const SETS = {
+  train: "training",
+  validation: "validation",
+  test: "test",
+  oob: "out-of-bag",
+  cross_validation: "cross-validation",
+};
+const METRICS = {
+  accuracy: ["Accuracy", "share of rows predicted right"],
+  balanced_accuracy: ["Balanced accuracy", "the same within each class, averaged"],
+  log_loss: ["Log loss", "cost of the probabilities; lower is better"],
+  roc_auc: ["ROC AUC", "how well rows are ranked; 0.5 is by chance"],
+  f1: ["F1", "precision and recall in one, averaged over classes"],
+  rmse: ["RMSE", "typical error, large ones weighing more"],
+  mae: ["MAE", "average size of an error"],
+  r2: ["R²", "share of the variance explained"],
+};
+const LOST = { accuracy: "accuracy", r2: "R²" };
+const IN_THE_TARGETS_UNIT = ["rmse", "mae"];
+// What the model knows least of tells most.
+const MOST_HONEST = ["test", "validation", "cross_validation", "oob", "train"];
+const HEADLINE = ["accuracy", "roc_auc", "r2", "rmse"];
+const MOST_NAMED = 5;
+
+const setName = (name) => SETS[name] ?? name;
+const metricName = (name) => METRICS[name]?.[0] ?? name;
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function measure(name, value) {
+  if (value === undefined) return "–";
+  return IN_THE_TARGETS_UNIT.includes(name) ? number(value) : value.toFixed(4).replace("-", "−");
+}
+
+function cardHeader(model) {
+  const card = model.card ?? {};
+  const algorithm = ALGORITHMS[card.algorithm] ?? (card.algorithm || null);
+  const made = [algorithm, date(card.trained), ...model.versions].filter(Boolean);
+  return [
+    element("h1", {}, outside(model.name)),
+    element("p", { class: "lead" }, ...lead(model)),
+    made.length ? element("p", { class: "made" }, ...made.map((text) => element("span", {}, outside(text)))) : null,
+    figures(model, card),
+  ];
+}
+
+function lead(model) {
+  if (model.kind === "unknown") return ["A model of another runtime, which describes neither features nor classes."];
+  const features = `from ${plural(model.n_features, "feature")}.`;
+  if (model.kind === "regression") {
+    const targets = model.n_targets > 1 ? plural(model.n_targets, "number") : "a number";
+    return [`Predicts ${targets} ${features}`];
+  }
+  if (model.kind === "anomaly_detection") return [`Tells outliers ${features}`];
+  if (model.classes.length > MOST_NAMED) return [`Predicts one of ${model.classes.length.toLocaleString("en")} classes ${features}`];
+  const names = model.classes.flatMap((name, i, all) => [
+    i === 0 ? "" : i === all.length - 1 ? " or " : ", ",
+    outside(name),
+  ]);
+  return ["Predicts ", ...names, ` ${features}`];
+}
+
+function date(text) {
+  const when = new Date(text ?? "");
+  if (Number.isNaN(when.getTime())) return null;
+  const day = when.toLocaleDateString("en-GB", { dateStyle: "long", timeZone: "UTC" });
+  return `${day}, ${when.toISOString().slice(11, 16)} UTC`;
+}
+
+function figures(model, card) {
+  const metrics = card.metrics ?? {};
+  const set = MOST_HONEST.find((name) => Object.keys(metrics[name] ?? {}).length);
+  const found = metrics[set] ?? {};
+  const pairs = HEADLINE.filter((name) => name in found)
+    .slice(0, 2)
+    .map((name) => [measure(name, found[name]), `${metricName(name)}, ${setName(set)}`]);
+  const isMeasured = pairs.length > 0;
+  if (card.n_rows) pairs.push([card.n_rows.toLocaleString("en"), "training rows"]);
+  if (model.n_trees) pairs.push([model.n_trees.toLocaleString("en"), "trees"]);
+  if (model.n_features) pairs.push([model.n_features.toLocaleString("en"), model.n_features === 1 ? "feature" : "features"]);
+  const shown = pairs.map(([value, label], i) =>
+    element("div", { class: i === 0 && isMeasured ? "first" : null }, element("dt", {}, label), element("dd", {}, value)),
+  );
+  return shown.length ? element("dl", { class: "figures" }, ...shown) : null;
+}
+
+function cardSection(model) {
+  const card = model.card ?? {};
+  const parts = [metricsTable(card.metrics ?? {}), importancesTable(card)].filter(Boolean);
+  if (!parts.length) return null;
+  return section("about", "How good it is", element("div", { class: "beside" }, ...parts));
+}
+
+function metricsTable(metrics) {
+  const sets = Object.keys(metrics).filter((name) => Object.keys(metrics[name]).length);
+  const names = [...new Set(sets.flatMap((set) => Object.keys(metrics[set])))];
+  if (!names.length) return null;
+  const rows = names.map((name) => {
+    const meaning = METRICS[name] ? element("small", {}, METRICS[name][1]) : null;
+    return [element("span", {}, metricName(name), meaning), ...sets.map((set) => measure(name, metrics[set][name]))];
+  });
+  const columns = [{ head: "Metric" }, ...sets.map((set) => ({ head: capital(setName(set)), number: true }))];
+  return element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Metrics" }, table("Metrics by set of rows", columns, rows, { class: "fill" }));
+}
+
+function importancesTable(card) {
+  const entries = Object.entries(card.importances ?? {}).slice(0, 12);
+  if (!entries.length) return null;
+  const most = Math.max(...entries.map(([, value]) => value), 1e-12);
+  const rows = entries.map(([name, value]) => [outside(name, 40), measured(value / most, measure("", value))]);
+  return table(`Features by importance: ${importanceMeaning(card)}`, [{ head: "Feature" }, { head: "Importance", number: true }], rows, { class: "fill importances" });
+}
+
+function importanceMeaning(card) {
+  if (card.measure === "impurity") return "what the trees gained by each";
+  return `the ${LOST[card.measure] ?? card.measure} lost when it is shuffled (${setName(card.measured_on)} rows)`;
+}

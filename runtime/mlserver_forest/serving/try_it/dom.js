@@ -1,0 +1,78 @@
+// Elements from values. Text is set as text: no name or word is ever read as HTML.
+
+function element(tag, attributes, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name.startsWith("--")) made.style.setProperty(name, value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+// A name or word from the data, which may be written from right to left, cut if it is long.
+function outside(text, longest = 80) {
+  const whole = String(text);
+  return element("bdi", {}, whole.length > longest ? `${whole.slice(0, longest - 1)}…` : whole);
+}
+
+function section(id, title, ...children) {
+  const heading = element("h2", { id: `${id}-title` }, title);
+  return element("section", { id, "aria-labelledby": `${id}-title` }, heading, ...children);
+}
+
+// A table whose columns are { head, number }, and whose rows begin with their header.
+function table(caption, columns, rows, attributes) {
+  const side = (i) => (columns[i].number ? "n" : null);
+  const cell = (value, i) =>
+    i === 0
+      ? element("th", { scope: "row", class: side(i) }, value)
+      : element("td", { class: side(i) }, value);
+  return element(
+    "table",
+    attributes,
+    element("caption", {}, caption),
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...columns.map(({ head }, i) => element("th", { scope: "col", class: side(i) }, head))),
+    ),
+    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))),
+  );
+}
+
+// Four figures, with separators; as a power of ten only where it is very large or small.
+function number(value) {
+  if (value === null || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const text =
+    size !== 0 && (size >= 1e9 || size < 1e-4)
+      ? value.toExponential(3)
+      : Number.isInteger(value)
+        ? value.toLocaleString("en")
+        : value.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? Math.ceil(Math.log10(size)) : 4 });
+  return text.replaceAll("-", "−");
+}
+
+// A feature's value; whole numbers may be years, so they have no separators.
+const plain = (value) => (Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value).replace("-", "−") : number(value));
+
+// Numbers with their signs and as many decimals as the greatest needs for four figures.
+function signed(value, greatest = Math.abs(value)) {
+  const size = greatest > 0 ? Math.floor(Math.log10(greatest)) : 0;
+  if (size >= 9 || size < -4) return value > 0 ? `+${number(value)}` : number(value);
+  const digits = Math.max(0, 3 - size);
+  const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "exceptZero" });
+  return text.replaceAll("-", "−");
+}
+
+// A share with one digit, and never 0 for something, nor 100 for not all.
+function percent(share) {
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  if (share < 1 && share > 0.999) return "> 99.9 %";
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,0 +1,99 @@
+// The form: a field for each feature, in the features' order.
+
+const FEW_FIELDS = 24;
+const MISSING = "(missing)";
+
+class Fields {
+  constructor(model) {
+    this.model = model;
+    this.shown = FEW_FIELDS;
+    this.all = model.features.map((feature, i) => new Field(feature, i, model));
+    this.sampleIndex = 0;
+  }
+
+  // The values as a row: numbers, words, booleans, null for what is missing.
+  row() {
+    return this.all.map((field) => field.value());
+  }
+
+  fill(row) {
+    this.all.forEach((field, i) => field.set(row[i]));
+  }
+
+  nextSample() {
+    const { samples } = this.model;
+    if (samples.length) this.fill(samples[this.sampleIndex++ % samples.length]);
+  }
+
+  markStrange(names) {
+    const strange = new Set(names);
+    for (const field of this.all) field.markStrange(strange.has(field.feature.name));
+  }
+
+  elements() {
+    const grid = element("div", { class: "fields" }, ...this.all.map((field) => field.box));
+    if (this.all.length <= FEW_FIELDS) return [grid];
+    const filter = element("input", { type: "search", id: "filter", autocomplete: "off", oninput: () => update() });
+    const more = element("button", { type: "button", class: "plain", onclick: () => { this.shown = this.all.length; update(); } });
+    const update = () => {
+      const wanted = filter.value.trim().toLowerCase();
+      const fitting = this.all.filter(({ feature }) => feature.name.toLowerCase().includes(wanted));
+      const visible = new Set(wanted ? fitting : this.all.slice(0, this.shown));
+      for (const field of this.all) field.box.hidden = !visible.has(field);
+      more.textContent = `Show all ${plural(this.all.length, "field")}`;
+      more.hidden = Boolean(wanted) || this.shown >= this.all.length;
+    };
+    update();
+    const label = element("label", { for: "filter" }, `Find a feature among ${this.all.length.toLocaleString("en")}`);
+    return [element("div", { class: "field filter" }, label, filter), grid, more];
+  }
+}
+
+class Field {
+  constructor(feature, index, model) {
+    this.feature = feature;
+    this.takesMissing = model.takes_missing;
+    this.isNumber = !("words" in feature);
+    this.rangesAreWhole = model.ranges === "training";
+    const id = `field-${index}`;
+    this.hint = element("p", { class: "hint", id: `${id}-hint` }, this.hintText());
+    this.control = this.makeControl({ id, "aria-describedby": `${id}-hint`, autocomplete: "off" });
+    this.box = element("div", { class: "field" }, element("label", { for: id }, outside(feature.name)), this.control, this.hint);
+  }
+
+  makeControl(attributes) {
+    const required = !this.takesMissing;
+    if (this.isNumber) return element("input", { ...attributes, type: "number", step: "any", required });
+    if (!this.feature.words) return element("input", { ...attributes, type: "text", required });
+    const options = this.feature.words.map((word) => element("option", { value: word }, word));
+    if (this.takesMissing) options.unshift(element("option", { value: "" }, MISSING));
+    return element("select", attributes, ...options);
+  }
+
+  hintText() {
+    const { range, words, n_words: count } = this.feature;
+    if (this.isNumber && range) {
+      const span = range[0] === range[1] ? plain(range[0]) : `${plain(range[0])} to ${plain(range[1])}`;
+      return this.rangesAreWhole ? `${span} in training` : `such as ${span}`;
+    }
+    if (this.isNumber) return "a number";
+    if (!words) return `one of ${plural(count, "word")}`;
+    return count === undefined ? "true or false" : plural(count, "word");
+  }
+
+  value() {
+    const text = this.control.value.trim();
+    if (text === "") return null;
+    if (this.isNumber) return Number(text);
+    return "n_words" in this.feature ? text : text === "true";
+  }
+
+  set(value) {
+    this.control.value = value === null ? "" : String(value);
+  }
+
+  markStrange(isStrange) {
+    this.box.classList.toggle("strange", isStrange);
+    this.hint.textContent = isStrange ? `outside the training range: ${this.hintText()}` : this.hintText();
+  }
+}

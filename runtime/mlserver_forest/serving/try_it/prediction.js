@@ -1,0 +1,89 @@
+// Asking the model, and showing what it answers.
+
+const RETRIES = 5;
+const LABEL = "predicted_label";
+const PROBABILITIES = "probabilities";
+// What the answers of each kind of model hold, by the names of /invocations.
+const OUTPUTS = {
+  classification: [LABEL, PROBABILITIES],
+  regression: ["score"],
+  anomaly_detection: [LABEL, "score_samples", "decision_function"],
+  unknown: [],
+};
+const EXPLAINED = ["contributions", "expected_value", "interval", "prediction_set", "out_of_range", "out_of_range_features"];
+const outputsOf = (model) => [...OUTPUTS[model.kind], ...EXPLAINED.filter((name) => model.insights.includes(name))];
+
+// POST a body, and again where the server is busy; the answer's text, or the server's own error.
+async function post(path, body, contentType, accept, outputs, signal) {
+  const headers = { "content-type": contentType, accept };
+  if (outputs.length) headers["x-amzn-sagemaker-custom-attributes"] = `outputs=${outputs.join(",")}`;
+  for (let turn = 0; ; turn++) {
+    const response = await fetch(path, { method: "POST", body, headers, signal });
+    const text = await response.text();
+    if (response.ok) return text;
+    if (response.status === 503 && turn < RETRIES) {
+      const seconds = Number(response.headers.get("retry-after")) || 1;
+      await new Promise((resume) => setTimeout(resume, 1000 * seconds));
+      continue;
+    }
+    throw new Error(errorOf(text) ?? `the server answered ${response.status}`);
+  }
+}
+
+function errorOf(text) {
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return null;
+  }
+}
+
+async function predictRow(model, row, signal) {
+  const body = JSON.stringify({ instances: [row] });
+  const text = await post(model.routes.invocations, body, "application/json", "application/json", outputsOf(model), signal);
+  return JSON.parse(text).predictions[0];
+}
+
+// What was answered, in one line.
+function summary(model, answer) {
+  if (model.kind === "classification") {
+    const share = Math.max(...answer[PROBABILITIES]);
+    return `Predicted ${answer[LABEL]}, ${percent(share)}`;
+  }
+  if (model.kind === "anomaly_detection") return answer[LABEL] < 0 ? "Predicted an outlier" : "Predicted an inlier";
+  return `Predicted ${[answer.score].flat().map(number).join(", ")}`;
+}
+
+function answerElements(model, answer, row) {
+  const shown = {
+    classification: () => [headline(outside(answer[LABEL])), probabilityBars(model, answer)],
+    regression: () => [headline([answer.score].flat().map(number).join(", ")), intervalRange(answer)],
+    anomaly_detection: () => [headline(answer[LABEL] < 0 ? "Outlier" : "Inlier"), anomalyScores(answer)],
+  };
+  return [...shown[model.kind](), predictionSet(answer), strangeNote(answer), explanation(model, answer, row)].filter(Boolean);
+}
+
+const headline = (content) => element("p", { class: "answer" }, content);
+
+function predictionSet(answer) {
+  const set = answer.prediction_set;
+  if (!set) return null;
+  const names = set.length ? set.map((name) => element("li", {}, outside(name))) : [element("li", { class: "none" }, "no class")];
+  return element("div", { class: "set" }, element("h3", {}, "Prediction set"), element("ul", { class: "chips" }, ...names));
+}
+
+function strangeNote(answer) {
+  const names = answer.out_of_range_features ?? [];
+  if (!names.length) return null;
+  const list = names.slice(0, MOST_NAMED).flatMap((name, i) => [i ? ", " : "", outside(name)]);
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
+  return element("p", { class: "warning" }, "Outside what training saw: ", ...list, `${more}. The model was never tested there.`);
+}
+
+function anomalyScores(answer) {
+  const rows = [
+    ["Score of the row", number(answer.score_samples)],
+    ["Distance to the threshold", signed(answer.decision_function)],
+  ];
+  return table("Below 0 it is an outlier", [{ head: "Measure" }, { head: "Value", number: true }], rows, { class: "fill" });
+}

@@ -1,0 +1,183 @@
+// A CSV file, scored in pieces, and given back with the predictions at the end of its lines.
+
+const PIECE_CHARS = 1 << 19;
+const PIECE_ROWS = 5_000;
+const MOST_PROBABILITIES = 20;
+const PREVIEW_LINES = 6;
+
+class Scoring {
+  constructor(model) {
+    this.model = model;
+    this.input = element("input", { type: "file", id: "file", accept: ".csv,text/csv,text/plain", "aria-describedby": "file-hint", onchange: () => this.start(this.input.files[0]) });
+    this.progress = element("progress", { max: "1", value: "0", "aria-label": "Share of the file that is scored" });
+    this.cancel = element("button", { type: "button", class: "plain", onclick: () => this.abort?.abort() }, "Cancel");
+    this.running = element("div", { class: "running", hidden: true }, this.progress, this.cancel);
+    this.outcome = element("div", { role: "status" });
+    this.zone = element(
+      "div",
+      { class: "drop" },
+      element("label", { for: "file" }, "Drop a CSV file here, or choose one"),
+      this.input,
+      element("p", { class: "hint", id: "file-hint" }, this.hint()),
+    );
+    for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+      this.zone.addEventListener(name, (event) => this.drag(event));
+    }
+    this.section = section("score", "Score a file", this.zone, this.running, this.outcome);
+  }
+
+  hint() {
+    const { features } = this.model;
+    if (!features || this.model.kind === "unknown") return "Without a header, a row in each line.";
+    return `With a header that names the features, in any order and among other columns, or without one and with the ${plural(features.length, "feature")} in order.`;
+  }
+
+  drag(event) {
+    event.preventDefault();
+    this.zone.classList.toggle("over", event.type === "dragenter" || event.type === "dragover");
+    if (event.type === "drop" && event.dataTransfer.files.length) this.start(event.dataTransfer.files[0]);
+  }
+
+  async start(file) {
+    if (!file) return;
+    this.abort?.abort();
+    const abort = new AbortController();
+    this.abort = abort;
+    this.running.hidden = false;
+    this.progress.value = 0;
+    this.outcome.replaceChildren(element("p", { class: "note" }, "Scoring ", outside(file.name), " …"));
+    try {
+      const scored = await new ScoredFile(this.model, file, abort.signal, (share) => { this.progress.value = share; }).run();
+      this.finish(file, scored);
+    } catch (error) {
+      if (this.abort !== abort) return;
+      const text = abort.signal.aborted ? "Cancelled; nothing was written." : error.message;
+      this.outcome.replaceChildren(element("p", { class: "error", role: "alert" }, text));
+    }
+    if (this.abort === abort) this.running.hidden = true;
+    this.input.value = "";
+  }
+
+  finish(file, { parts, count, ignored }) {
+    const name = `${file.name.replace(/\.[^.]*$/, "")}-predictions.csv`;
+    URL.revokeObjectURL(this.url);
+    this.url = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
+    const others = ignored.length ? element("p", { class: "note" }, "Columns that are no features were kept and not asked about: ", outside(ignored.join(", "), 200), ".") : null;
+    const preview = parts.slice(0, 2).join("").split("\n").slice(0, PREVIEW_LINES).join("\n");
+    this.outcome.replaceChildren(
+      element("p", {}, `${plural(count, "row")} scored. `, element("a", { href: this.url, download: name, id: "download" }, `Download ${name}`)),
+      ...[others].filter(Boolean),
+      element("pre", { tabindex: "0", "aria-label": "The first lines" }, element("code", {}, preview)),
+    );
+  }
+}
+
+class ScoredFile {
+  constructor(model, file, signal, onProgress) {
+    Object.assign(this, { model, file, signal, onProgress });
+    this.parts = [];
+    this.count = 0;
+    this.ignored = [];
+    this.piece = [];
+    this.size = 0;
+    this.columns = columnsOf(model);
+  }
+
+  async run() {
+    const records = new Records();
+    const reader = this.file.stream().pipeThrough(new TextDecoderStream("utf-8", { fatal: true })).getReader();
+    try {
+      for (let isLast = false; !isLast; ) {
+        const { done, value } = await reader.read();
+        isLast = done;
+        for (const record of records.take(value ?? "", isLast)) await this.add(record);
+      }
+      await this.send();
+    } catch (error) {
+      throw error instanceof TypeError && /decod|encod/i.test(error.message) ? new Error("The file is not text in UTF-8.") : error;
+    } finally {
+      reader.cancel().catch(() => {});
+    }
+    if (!this.count) throw new Error("The file has no rows.");
+    return this;
+  }
+
+  async add(record) {
+    if (!this.width) {
+      this.width = record.fields.length;
+      if (this.readHeader(record)) return;
+    }
+    if (record.fields.length !== this.width) {
+      throw new Error(`Line ${record.line} has ${plural(record.fields.length, "field")}; the first line has ${this.width}.`);
+    }
+    this.piece.push(record);
+    this.size += record.text.length;
+    if (this.size >= PIECE_CHARS || this.piece.length >= PIECE_ROWS) await this.send();
+  }
+
+  // Whether the first line names the columns; if so, where the features stand among them.
+  readHeader({ fields, text }) {
+    const names = this.model.features?.map(({ name }) => name);
+    if (!names) return false;
+    const found = fields.map((field) => field.trim());
+    const places = names.map((name) => found.indexOf(name));
+    const isNamed = places.some((place) => place >= 0);
+    if (isNamed) {
+      const missing = names.filter((_, i) => places[i] < 0);
+      if (missing.length) throw new Error(`The header lacks ${missing.slice(0, MOST_NAMED).join(", ")}${missing.length > MOST_NAMED ? ", ..." : ""}; the model reads ${plural(names.length, "feature")}.`);
+      this.places = places;
+      this.ignored = found.filter((name) => !names.includes(name));
+    } else if (fields.length !== names.length) {
+      throw new Error(`The first line has ${plural(fields.length, "field")}; the model reads ${names.length}: ${names.slice(0, MOST_NAMED).join(", ")}${names.length > MOST_NAMED ? ", ..." : ""}. Give the file a header that names them, or these columns alone.`);
+    }
+    const looksLikeNames = found.every((field) => field && Number.isNaN(Number(field))) && this.model.features.some((feature) => !("words" in feature));
+    if (!isNamed && !looksLikeNames) return false;
+    this.parts.push(`${[text, ...this.columns.map(({ head }) => csvField(head))].join(",")}\n`);
+    return true;
+  }
+
+  async send() {
+    const { piece } = this;
+    if (!piece.length) return;
+    this.piece = [];
+    this.size = 0;
+    const line = ({ text, fields }) => (this.places ? this.places.map((place) => csvField(fields[place].trim())).join(",") : text);
+    const body = piece.map(line).join("\n");
+    const isKnown = this.columns.length > 0;
+    const accept = isKnown ? "application/jsonlines" : "text/csv";
+    const outputs = [...new Set(this.columns.map(({ output }) => output))];
+    let text;
+    try {
+      text = await post(this.model.routes.invocations, body, "text/csv", accept, outputs, this.signal);
+    } catch (error) {
+      const row = /^row (\d+)/.exec(error.message);
+      const record = row && piece[Number(row[1]) - 1];
+      throw record ? new Error(`Line ${record.line}${error.message.slice(row[0].length)}`) : error;
+    }
+    const answers = text.trimEnd().split("\n");
+    const appended = (answer) => (isKnown ? this.columns.map(({ of }) => csvField(of(JSON.parse(answer)))).join(",") : answer);
+    this.parts.push(piece.map((record, i) => `${record.text},${appended(answers[i])}\n`).join(""));
+    this.count += piece.length;
+    this.taken = (this.taken ?? 0) + body.length;
+    this.onProgress(Math.min(this.taken / Math.max(this.file.size, 1), 1));
+  }
+}
+
+// The columns that are appended: their names, the output that each is from, and how.
+function columnsOf(model) {
+  const column = (head, output, of) => ({ head, output, of });
+  const numbered = (head, output, count) =>
+    count > 1 ? Array.from({ length: count }, (_, i) => column(`${head}_${i + 1}`, output, (answer) => answer[output][i])) : [column(head, output, (answer) => answer[output])];
+  const interval = model.insights.includes("interval")
+    ? ["low", "high"].map((end, i) => column(`interval_${end}`, "interval", (answer) => answer.interval[i]))
+    : [];
+  const classes = model.classes.length <= MOST_PROBABILITIES ? model.classes : [];
+  const label = column("prediction", LABEL, (answer) => answer[LABEL]);
+  const columns = {
+    classification: () => [label, ...classes.map((name, i) => column(`probability_${name}`, PROBABILITIES, (answer) => answer[PROBABILITIES][i]))],
+    regression: () => [...numbered("prediction", "score", model.n_targets), ...interval],
+    anomaly_detection: () => [label, ...["score_samples", "decision_function"].map((name) => column(name, name, (answer) => answer[name]))],
+    unknown: () => [],
+  };
+  return columns[model.kind]();
+}
