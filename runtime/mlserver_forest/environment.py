@@ -1,14 +1,16 @@
 """The only reader of ``os.environ``: variables become frozen values here."""
 
-import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlserver_forest import environment_values as values
 from mlserver_forest.errors import InvalidEnvironment
 
+# KServe's storage initializer puts the model there (its pkg/constants/constants.go).
+KSERVE_MODEL_DIR = Path("/mnt/models")
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_GRPC_PORT = 8081
 # SageMaker's asynchronous endpoints hand over objects of up to 1 GB
@@ -22,6 +24,10 @@ DEFAULT_SHUTDOWN_DELAY_SECONDS = 1
 DEFAULT_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
 
+# SageMaker's or this project's name, and the one that KServe sets for MLServer
+# (kserve, config/runtimes/kserve-mlserver.yaml).
+_HTTP_PORTS = ("SAGEMAKER_BIND_TO_PORT", "MLSERVER_HTTP_PORT")
+_GRPC_PORTS = ("FOREST_GRPC_PORT", "MLSERVER_GRPC_PORT")
 # The name of this project, and those that SageMaker's toolkits read.
 _TIMEOUTS = (
     "MODEL_SERVER_TIMEOUT",
@@ -30,11 +36,8 @@ _TIMEOUTS = (
 )
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
-_MOST_SECONDS = 86_400
 # Where the timeout of answers decides when a worker counts as hung, within these bounds.
 _WORKER_TIMEOUT_BOUNDS = (5, 30)
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,16 @@ class Environment:
 
     Attributes:
         base_dir: the root of SageMaker's file contract (``SAGEMAKER_BASE_DIR``).
-        http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``).
-        grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``), or None for
-            no gRPC. In an inference pipeline, where SageMaker sets
-            ``SAGEMAKER_BIND_TO_PORT``, other containers share the host's ports,
-            so gRPC is off unless ``FOREST_GRPC_PORT`` is given.
+        model_uri: the folder of the model (``MLSERVER_MODEL_URI``, as KServe sets it for
+            MLServer), or None for the usual places.
+        model_name: what V2 calls the model (``MLSERVER_MODEL_NAME``), or None for the
+            name in its settings.
+        http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``, else
+            ``MLSERVER_HTTP_PORT``).
+        grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``, else
+            ``MLSERVER_GRPC_PORT``), or None for no gRPC. In an inference pipeline,
+            where SageMaker sets ``SAGEMAKER_BIND_TO_PORT``, other containers share
+            the host's ports, so gRPC is off unless its port is given.
         default_accept: what to answer when a request names no preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the largest request body (``MAX_CONTENT_LENGTH``).
@@ -73,6 +81,8 @@ class Environment:
     """
 
     base_dir: Path
+    model_uri: Path | None
+    model_name: str | None
     http_port: int
     grpc_port: int | None
     default_accept: str | None
@@ -90,8 +100,11 @@ class Environment:
     trust_pickle: bool
 
     @property
-    def model_dir(self) -> Path:
-        return self.base_dir / "model"
+    def model_dirs(self) -> tuple[Path, ...]:
+        """Where the model may lie, the likeliest place first."""
+        if self.model_uri is not None:
+            return (self.model_uri,)
+        return (self.base_dir / "model", KSERVE_MODEL_DIR)
 
     @property
     def models_dir(self) -> Path:
@@ -105,37 +118,40 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     Raises:
         InvalidEnvironment: naming the variable, its value and what was expected.
     """
-    bound = environ.get("SAGEMAKER_BIND_TO_PORT", "")
-    in_pipeline = bound or environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
+    safe_range = environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
+    in_pipeline = environ.get("SAGEMAKER_BIND_TO_PORT", "") or safe_range
+    http_name, http = _first(environ, _HTTP_PORTS, str(DEFAULT_HTTP_PORT))
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
-    grpc = environ.get("FOREST_GRPC_PORT", "") or default_grpc
-    grpc_port = None if grpc.lower() == "off" else _port("FOREST_GRPC_PORT", grpc)
-    _check_safe_range(environ.get("SAGEMAKER_SAFE_PORT_RANGE", ""), grpc_port)
+    grpc_name, grpc = _first(environ, _GRPC_PORTS, default_grpc)
+    grpc_port = None if grpc.lower() == "off" else values.port(grpc_name, grpc)
+    _check_safe_range(safe_range, grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
-    multi_model = _flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
+    multi_model = values.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
         base_dir=base_dir_from(environ),
-        http_port=_port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
+        model_uri=Path(uri) if (uri := environ.get("MLSERVER_MODEL_URI", "")) else None,
+        model_name=environ.get("MLSERVER_MODEL_NAME") or None,
+        http_port=values.port(http_name, http),
         grpc_port=grpc_port,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
-        max_body_bytes=_positive(
+        max_body_bytes=values.positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
         timeout_seconds=timeout,
         workers=1 if multi_model else _workers(environ),
         worker_timeout_seconds=_worker_timeout(environ, timeout),
-        shutdown_delay_seconds=_seconds(
+        shutdown_delay_seconds=values.seconds(
             "FOREST_SHUTDOWN_DELAY",
             environ.get("FOREST_SHUTDOWN_DELAY") or str(DEFAULT_SHUTDOWN_DELAY_SECONDS),
             least=0,
         ),
-        is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
+        is_batch=values.flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
         outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
-        emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
+        emf=values.flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
-        trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
+        trust_pickle=values.flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
     )
 
 
@@ -144,35 +160,19 @@ def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
-def _port(name: str, text: str) -> int:
-    port = _positive(name, text)
-    if port > 65535:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a port from 1 to 65535")
-    return port
-
-
-def _positive(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a whole number above 0")
-    return int(text)
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.strip().lower() in _TRUE:
-        return True
-    if text.strip().lower() in _FALSE:
-        return False
-    raise InvalidEnvironment(f"{name} is {text!r}; expected true or false")
+def _first(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:
+    """The first name that is set, and its value."""
+    return next(((name, environ[name]) for name in names if environ.get(name)), (names[0], default))
 
 
 def _workers(environ: Mapping[str, str]) -> int | None:
-    for name in _WORKERS:
-        if text := environ.get(name, ""):
-            count = _positive(name, text)
-            if count > _MOST_WORKERS:
-                raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
-            return count
-    return None
+    name, text = _first(environ, _WORKERS, "")
+    if not text:
+        return None
+    count = values.positive(name, text)
+    if count > _MOST_WORKERS:
+        raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
+    return count
 
 
 def _worker_timeout(environ: Mapping[str, str], timeout: float) -> float:
@@ -184,24 +184,8 @@ def _worker_timeout(environ: Mapping[str, str], timeout: float) -> float:
 def _first_seconds(
     environ: Mapping[str, str], names: tuple[str, ...], default: float, least: float | None = None
 ) -> float:
-    """The first that is set counts."""
-    for name in names:
-        if text := environ.get(name, ""):
-            return _seconds(name, text, least)
-    return default
-
-
-def _seconds(name: str, text: str, least: float | None) -> float:
-    """Seconds, ``least`` or more, or else above 0."""
-    try:
-        seconds = float(text) if text.isascii() else math.nan
-    except ValueError:
-        seconds = math.nan
-    is_enough = seconds > 0 if least is None else seconds >= least
-    if not (is_enough and seconds <= _MOST_SECONDS):
-        bound = "above 0" if least is None else f"{least:g} or more"
-        raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, {bound}")
-    return seconds
+    name, text = _first(environ, names, "")
+    return values.seconds(name, text, least) if text else default
 
 
 def _payload_mb(environ: Mapping[str, str]) -> int:
