@@ -23,11 +23,11 @@ class Container:
         self.name = f"forest-test-{uuid.uuid4().hex[:12]}"
         docker("run", "-d", "--name", self.name, *arguments)
 
-    def wait_until_ready(self, url):
+    def wait_until_ready(self, url, path="/ping"):
         for _ in range(600):
             assert self.state("Running") == "true", self.logs()
             try:
-                if httpx.get(url + "/ping", timeout=2).status_code == 200:
+                if httpx.get(url + path, timeout=2).status_code == 200:
                     return
             except httpx.TransportError:
                 pass

@@ -9,7 +9,8 @@ from mlserver_forest.errors import InvalidEnvironment
 
 DEFAULT = Environment(
     base_dir=Path("/opt/ml"),
-    model_dir=Path("/opt/ml/model"),
+    model_uri=None,
+    model_name=None,
     host="0.0.0.0",
     http_port=8080,
     grpc_port=8081,
@@ -44,6 +45,29 @@ DEFAULT = Environment(
             {"http_port": 9000, "grpc_port": 9001},
         ),
         ({"FOREST_GRPC_PORT": "off"}, {"grpc_port": None}),
+        (
+            {
+                "MLSERVER_MODEL_NAME": "iris",
+                "MLSERVER_MODEL_URI": "/mnt/models",
+                "MLSERVER_HTTP_PORT": "8085",
+                "MLSERVER_GRPC_PORT": "9000",
+            },
+            {
+                "model_name": "iris",
+                "model_uri": Path("/mnt/models"),
+                "http_port": 8085,
+                "grpc_port": 9000,
+            },
+        ),
+        (
+            {
+                "SAGEMAKER_BIND_TO_PORT": "8443",
+                "MLSERVER_HTTP_PORT": "8085",
+                "FOREST_GRPC_PORT": "8444",
+                "MLSERVER_GRPC_PORT": "9000",
+            },
+            {"http_port": 8443, "grpc_port": 8444},
+        ),
         ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"}, {"default_accept": "text/csv"}),
         ({"MAX_CONTENT_LENGTH": "6291456"}, {"max_body_bytes": 6291456}),
         ({"MODEL_SERVER_TIMEOUT": "2.5"}, {"timeout_seconds": 2.5, "worker_timeout_seconds": 5}),

@@ -9,6 +9,8 @@ from pathlib import Path
 from mlserver_forest import variables
 from mlserver_forest.errors import InvalidEnvironment
 
+# KServe's storage initializer puts the model there (its pkg/constants/constants.go).
+KSERVE_MODEL_DIR = Path("/mnt/models")
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_GRPC_PORT = 8081
 # SageMaker's asynchronous endpoints hand over objects of up to 1 GB
@@ -22,6 +24,10 @@ DEFAULT_SHUTDOWN_DELAY_SECONDS = 1
 DEFAULT_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
 
+# SageMaker's or this project's name, and the one that KServe sets for MLServer
+# (kserve, config/runtimes/kserve-mlserver.yaml).
+_HTTP_PORTS = ("SAGEMAKER_BIND_TO_PORT", "MLSERVER_HTTP_PORT")
+_GRPC_PORTS = ("FOREST_GRPC_PORT", "MLSERVER_GRPC_PORT")
 # The name of this project, and those that SageMaker's toolkits read.
 _TIMEOUTS = (
     "MODEL_SERVER_TIMEOUT",
@@ -52,13 +58,17 @@ class Environment:
 
     Attributes:
         base_dir: the root of SageMaker's file contract (``SAGEMAKER_BASE_DIR``).
-        model_dir: where the model lies: ``model`` in there.
+        model_uri: the folder of the model (``MLSERVER_MODEL_URI``, as KServe sets it for
+            MLServer), or None for the usual places.
+        model_name: what V2 calls the model (``MLSERVER_MODEL_NAME``), or None for the
+            name in its settings.
         host: the address that the ports are opened on: all addresses of a container.
-        http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``).
-        grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``), or None for
-            no gRPC. In an inference pipeline, where SageMaker sets
-            ``SAGEMAKER_BIND_TO_PORT``, other containers share the host's ports,
-            so gRPC is off unless ``FOREST_GRPC_PORT`` is given.
+        http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``, else
+            ``MLSERVER_HTTP_PORT``).
+        grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``, else
+            ``MLSERVER_GRPC_PORT``), or None for no gRPC. In an inference pipeline,
+            where SageMaker sets ``SAGEMAKER_BIND_TO_PORT``, other containers share
+            the host's ports, so gRPC is off unless its port is given.
         default_accept: what to answer when a request names no preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the largest request body (``MAX_CONTENT_LENGTH``).
@@ -86,7 +96,8 @@ class Environment:
     """
 
     base_dir: Path
-    model_dir: Path
+    model_uri: Path | None
+    model_name: str | None
     host: str
     http_port: int
     grpc_port: int | None
@@ -106,6 +117,13 @@ class Environment:
     try_it: bool
 
     @property
+    def model_dirs(self) -> tuple[Path, ...]:
+        """Where the model may lie, the likeliest place first."""
+        if self.model_uri is not None:
+            return (self.model_uri,)
+        return (self.base_dir / "model", KSERVE_MODEL_DIR)
+
+    @property
     def models_dir(self) -> Path:
         """Where SageMaker puts the models of a multi-model endpoint."""
         return self.base_dir / "models"
@@ -117,19 +135,21 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     Raises:
         InvalidEnvironment: naming the variable, its value and what was expected.
     """
-    bound = environ.get("SAGEMAKER_BIND_TO_PORT", "")
-    in_pipeline = bound or environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
+    safe_range = environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
+    in_pipeline = environ.get("SAGEMAKER_BIND_TO_PORT", "") or safe_range
+    http_name, http = _first(environ, _HTTP_PORTS, str(DEFAULT_HTTP_PORT))
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
-    grpc = environ.get("FOREST_GRPC_PORT", "") or default_grpc
-    grpc_port = None if grpc.lower() == "off" else variables.port("FOREST_GRPC_PORT", grpc)
-    _check_safe_range(environ.get("SAGEMAKER_SAFE_PORT_RANGE", ""), grpc_port)
+    grpc_name, grpc = _first(environ, _GRPC_PORTS, default_grpc)
+    grpc_port = None if grpc.lower() == "off" else variables.port(grpc_name, grpc)
+    _check_safe_range(safe_range, grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
     multi_model = variables.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
         base_dir=base_dir_from(environ),
-        model_dir=base_dir_from(environ) / "model",
+        model_uri=Path(uri) if (uri := environ.get("MLSERVER_MODEL_URI", "")) else None,
+        model_name=environ.get("MLSERVER_MODEL_NAME") or None,
         host="0.0.0.0",
-        http_port=variables.port("SAGEMAKER_BIND_TO_PORT", bound or str(DEFAULT_HTTP_PORT)),
+        http_port=variables.port(http_name, http),
         grpc_port=grpc_port,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
         max_body_bytes=variables.positive(
@@ -159,14 +179,19 @@ def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
+def _first(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:
+    """The first name that is set, and its value."""
+    return next(((name, environ[name]) for name in names if environ.get(name)), (names[0], default))
+
+
 def _workers(environ: Mapping[str, str]) -> int | None:
-    for name in _WORKERS:
-        if text := environ.get(name, ""):
-            count = variables.positive(name, text)
-            if count > _MOST_WORKERS:
-                raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
-            return count
-    return None
+    name, text = _first(environ, _WORKERS, "")
+    if not text:
+        return None
+    count = variables.positive(name, text)
+    if count > _MOST_WORKERS:
+        raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
+    return count
 
 
 def _worker_timeout(environ: Mapping[str, str], timeout: float) -> float:
@@ -178,11 +203,8 @@ def _worker_timeout(environ: Mapping[str, str], timeout: float) -> float:
 def _first_seconds(
     environ: Mapping[str, str], names: tuple[str, ...], default: float, least: float | None = None
 ) -> float:
-    """The first that is set counts."""
-    for name in names:
-        if text := environ.get(name, ""):
-            return variables.seconds(name, text, least)
-    return default
+    name, text = _first(environ, names, "")
+    return variables.seconds(name, text, least) if text else default
 
 
 def _try_it(environ: Mapping[str, str]) -> bool:

@@ -107,10 +107,10 @@ def _serve(base_dir: Path) -> None:
     from mlserver_forest.serving.logs import configure_logging
     from mlserver_forest.serving.server import Server
 
-    environment = replace(from_environ(), base_dir=base_dir, model_dir=base_dir / "model")
+    environment = replace(from_environ(), model_uri=base_dir / "model", model_name=None)
     configure_logging(as_json=environment.json_logs)
     server = Server(environment)
-    settings = read_settings(environment.model_dir, trust_pickle=False)
+    settings = read_settings(base_dir / "model", trust_pickle=False)
     row = _sample_row(base_dir)
     call = {
         "http_port": environment.http_port,

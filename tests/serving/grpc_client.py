@@ -18,18 +18,19 @@ from tritonclient.utils import (
 
 def call(question):
     client = v2.InferenceServerClient(question["address"])
+    model = question.get("model", "forest")
     named = question.get("tensors", [["X", "FP32", question["x"]]])
     tensors = [tensor_of(*tensor) for tensor in named]
     outputs = [v2.InferRequestedOutput(name) for name in question.get("outputs", ["predict"])]
     try:
-        result = client.infer("forest", tensors, outputs=outputs)
+        result = client.infer(model, tensors, outputs=outputs)
     except InferenceServerException as error:
         return {"status": error.status(), "error": error.message()}
-    metadata = client.get_model_metadata("forest")
+    metadata = client.get_model_metadata(model)
     index = client.get_model_repository_index().models
     answer = {
         "live": client.is_server_live(),
-        "ready": client.is_server_ready() and client.is_model_ready("forest"),
+        "ready": client.is_server_ready() and client.is_model_ready(model),
         "server": client.get_server_metadata().name,
         "inputs": [tensor.name for tensor in metadata.inputs],
         "datatypes": sorted({tensor.datatype for tensor in metadata.inputs}),

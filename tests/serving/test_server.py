@@ -575,7 +575,7 @@ def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
     assert "unknown implementation 'os.system'" in line
 
 
-def test_variables_and_files_for_mlserver_change_nothing(
+def test_other_variables_and_files_for_mlserver_change_nothing(
     start_serve, model_dir, tmp_path, monkeypatch
 ):
     """MLServer alone would take these, and import what the last one names."""
@@ -584,12 +584,33 @@ def test_variables_and_files_for_mlserver_change_nothing(
     server = start_serve(
         model_dir,
         MLSERVER_METRICS_PORT="abc",
-        MLSERVER_MODEL_URI="/nonexistent",
-        MLSERVER_MODEL_NAME="other",
+        MLSERVER_MODEL_IMPLEMENTATION="this.d",
+        MLSERVER_MODELS_DIR="/nonexistent",
         MLSERVER_DEBUG="true",
         MLSERVER_PARALLEL_WORKERS="3",
     ).wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+
+
+def test_kserve_says_where_the_model_is_and_what_it_is_called(start_serve, model_dir, tmp_path):
+    """By the variables that its own runtime for MLServer sets."""
+    server = start_serve(
+        tmp_path / "model",
+        MLSERVER_MODEL_NAME="iris",
+        MLSERVER_MODEL_URI=str(model_dir),
+        MLSERVER_MODEL_IMPLEMENTATION="mlserver_sklearn.SKLearnModel",
+    ).wait_until_ready("/v2/models/iris/ready")
+    tensor = {"name": "X", "shape": [1, 4], "datatype": "FP32", "data": [5.9, 3.0, 5.1, 1.8]}
+    answer = httpx.post(server.url + "/v2/models/iris/infer", json={"inputs": [tensor]}).json()
+    assert (answer["model_name"], answer["outputs"][0]["data"]) == ("iris", ["virginica"])
+    assert httpx.get(server.url + "/v2/models/forest").status_code == 404
+    assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
+
+
+def test_a_model_is_not_called_what_no_path_can_hold(start_serve, model_dir):
+    code, line = refused(start_serve(model_dir, MLSERVER_MODEL_NAME="a/b"))
+    assert code == 1
+    assert "MLSERVER_MODEL_NAME is 'a/b'; expected letters, digits" in line
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from mlserver_forest.errors import ForestError
 
 @click.command()
 def serve() -> None:
-    """Serve the model in /opt/ml/model on port 8080, and V2 gRPC on 8081.
+    """Serve the model in /opt/ml/model, or in KServe's /mnt/models: HTTP on 8080, gRPC on 8081.
 
     Everything is set by environment variables: SAGEMAKER_BASE_DIR (/opt/ml),
     SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"),
     SAGEMAKER_MULTI_MODEL (false), SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT,
     SAGEMAKER_INFERENCE_OUTPUT, MODEL_SERVER_TIMEOUT (60 seconds),
     MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_PICKLE (false), FOREST_TRY_IT (a page at /;
-    true, but off on SageMaker); the README has them all.
+    true, but off on SageMaker); docs/configuration.md has all.
     """
     # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
 """MLServer's settings, of the server and of a model, from what was checked and nothing else."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from mlserver import ModelSettings
 from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
-from mlserver_forest.artifact import FOREST_RUNTIME, read_settings
+from mlserver_forest.artifact import FOREST_RUNTIME, SETTINGS_FILE, read_settings
 from mlserver_forest.card import KEY as CARD_KEY
 from mlserver_forest.card import read_card
 from mlserver_forest.errors import InvalidArtifact
@@ -25,7 +25,7 @@ class _Fixed:
     """Settings that come from what is passed and from nowhere else.
 
     MLServer's also read ``MLSERVER_*`` variables and a ``.env`` file in the working
-    directory, where some name code to import.
+    directory, where some name code to import; environment.py reads four of them.
     """
 
     @classmethod
@@ -45,6 +45,31 @@ class _FixedModelSettings(_Fixed, ModelSettings):
 
 class _FixedModelParameters(_Fixed, ModelParameters):
     pass
+
+
+def find_model(places: Sequence[Path]) -> Path:
+    """The model directory: the first place that holds a model, itself or in a folder of its own.
+
+    What packs or copies a model may keep the folder that it lay in.
+
+    Returns:
+        The directory; the first place if there is no model in any.
+
+    Raises:
+        InvalidArtifact: if several folders of a place hold one each.
+    """
+    for place in places:
+        if (place / SETTINGS_FILE).exists() or any(place.glob("*.safetensors")):
+            return place
+        found = sorted(path.parent for path in place.glob(f"*/{SETTINGS_FILE}"))
+        if len(found) > 1:
+            raise InvalidArtifact(
+                f"{place} has several models, in {', '.join(path.name for path in found)}; "
+                "name the folder of one in MLSERVER_MODEL_URI"
+            )
+        if found:
+            return found[0]
+    return places[0]
 
 
 def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) -> ModelSettings:

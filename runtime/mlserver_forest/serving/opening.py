@@ -39,7 +39,7 @@ def open_(model_dir: Path | None, port: int | None, browser: bool) -> None:
         server = Server(
             replace(
                 environment,
-                model_dir=model_dir or environment.model_dir,
+                model_uri=model_dir or environment.model_uri,
                 host=_LOOPBACK,
                 http_port=port or _ANY_PORT,
                 grpc_port=None,

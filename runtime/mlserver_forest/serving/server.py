@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
@@ -27,7 +28,7 @@ from mlserver_forest.serving.data_plane import GuardedDataPlane
 from mlserver_forest.serving.invocations import Invocations
 from mlserver_forest.serving.ledger import Ledger
 from mlserver_forest.serving.metrics import Metrics
-from mlserver_forest.serving.model_settings import FixedSettings, settings_of
+from mlserver_forest.serving.model_settings import NAME, FixedSettings, find_model, settings_of
 from mlserver_forest.serving.models import Models, Served
 from mlserver_forest.serving.multi_model import MultiModelRoutes
 from mlserver_forest.serving.packaged import read_packaged
@@ -84,7 +85,8 @@ class Server:
             available_memory=available_memory,
             remembered=RememberedModels(),
         )
-        handlers, routes = _model_routes(environment, models, data_plane, work)
+        self._model_dir = find_model(environment.model_dirs)
+        handlers, routes = _model_routes(environment, self._model_dir, models, data_plane, work)
         container = ContainerRoutes(
             data_plane, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
         )
@@ -137,7 +139,7 @@ class Server:
         listen(self._socket, _HTTP_PORT)
         csv_kernel.warm_up()
         if not self._environment.multi_model:
-            asyncio.run(self._models.load(self._environment.model_dir))
+            asyncio.run(self._models.load(self._model_dir, self._environment.model_name))
         # What is here now stays: the collector is done in milliseconds, and the workers
         # share it as long as nobody writes to it.
         gc.collect()
@@ -164,7 +166,11 @@ def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
 
 
 def _model_routes(
-    environment: Environment, models: Models, data_plane: GuardedDataPlane, work: Work
+    environment: Environment,
+    model_dir: Path,
+    models: Models,
+    data_plane: GuardedDataPlane,
+    work: Work,
 ) -> tuple[RepositoryHandlers, Mapping[str, Methods]]:
     """The routes and the V2 repository of one model, or of those that come and go."""
     invocations = Invocations(
@@ -178,8 +184,8 @@ def _model_routes(
         folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
         handlers = RepositoryHandlers(folder, models, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    settings = settings_of(environment.model_dir, environment.trust_pickle)
-    model = Served(settings.name, environment.model_dir, schema_of(settings))
+    settings = settings_of(model_dir, environment.trust_pickle, environment.model_name)
+    model = Served(settings.name, model_dir, schema_of(settings))
     handlers = RepositoryHandlers(OneModel(settings), models, None)
     return handlers, OneModelRoutes(model, invocations).table()
 
@@ -213,7 +219,12 @@ def _check(environment: Environment) -> None:
             f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {media_type!r}; "
             f"expected one of {', '.join(media_types.WRITTEN)}"
         )
-    unknown = [name for name in environment.outputs if name not in outputs.ALL_NAMES]
+    name = environment.model_name
+    if name is not None and not NAME.fullmatch(name):
+        raise InvalidEnvironment(
+            f"MLSERVER_MODEL_NAME is {name!r}; expected letters, digits, . _ - (255 at most)"
+        )
+    unknown = [output for output in environment.outputs if output not in outputs.ALL_NAMES]
     if unknown:
         raise InvalidEnvironment(
             f"SAGEMAKER_INFERENCE_OUTPUT names {unknown[0]!r}; "
