@@ -44,12 +44,14 @@ def save_model(
     name="forest",
     categories=None,
     has_baseline=False,
+    intervals=None,
 ):
     """Write the artifact of a fitted estimator, as training does."""
     imported = import_estimator(estimator)
     schema = replace(imported.schema, feature_names=names, categories=categories or {})
     x = x.astype(imported.forest.feature_dtype)
     rows = x[:17]
+    baseline = Baseline.from_rows(x, imported.forest, schema) if has_baseline else None
     artifact.save(
         directory,
         imported.forest,
@@ -57,7 +59,7 @@ def save_model(
         name=name,
         versions=["test/1"],
         self_test=(rows, answers_of(estimator, rows)),
-        insights=Insights(Baseline.from_rows(x, imported.forest, schema) if has_baseline else None),
+        insights=Insights(baseline, intervals),
     )
     return directory
 

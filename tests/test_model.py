@@ -15,12 +15,19 @@ from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput, TensorData
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 
 import mixed_rows
 from mlserver_forest import ForestModel
 from mlserver_forest.categories import Categories
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.forest.leaf_samples import learn_leaf_samples
+from mlserver_forest.insight.intervals import Intervals
 from mlserver_forest.model import ArrayForestModel
 from support import BIN, Running, clean_environ, free_port, save_model
 
@@ -92,6 +99,21 @@ def test_several_targets_stand_side_by_side(tmp_path, iris):
 def test_an_output_may_be_asked_for_twice(model_dir, iris):
     first, second = ask(loaded(model_dir), iris[0], "predict", "predict")
     assert list(first.data) == list(second.data)
+
+
+def test_intervals_are_arrays_and_count_as_the_work_that_they_are(tmp_path, iris):
+    x = iris[0]
+    forest = RandomForestRegressor(20, min_samples_leaf=20, random_state=0).fit(x, x[:, 0])
+    samples = learn_leaf_samples(import_estimator(forest).forest, x, x[:, 0].astype(float), None)
+    intervals = Intervals(0.9, 0.5, samples)
+    model = loaded(save_model(tmp_path / "model", forest, x, intervals=intervals), ArrayForestModel)
+    interval, predicted = ask(model, x, "interval", "predict")
+    assert interval.shape == [150, 2]
+    low, high = interval.data.root.T
+    assert ((low < predicted.data.root[:, 0]) & (predicted.data.root[:, 0] < high)).all()
+    assert model._work_for({"interval"}) > 5 * model._work_for({"predict"})
+    (plain,) = ask(loaded(tmp_path / "model"), x, "interval")
+    assert np.array_equal(np.reshape(list(plain.data), (150, 2)), interval.data.root)
 
 
 def test_without_outputs_the_answer_is_predict(model_dir, iris):

@@ -232,6 +232,25 @@ def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, 
     assert not made[1].wrote
 
 
+@pytest.mark.parametrize("sharded", [(), ("train",)], ids=["replicated", "sharded"])
+def test_intervals_are_learned_from_the_rows_of_all_hosts(hosts, sharded):
+    """Those that the first host has or is shown."""
+    random_state = np.random.RandomState(1)
+    x = random_state.uniform(-1, 1, (3000, 3)).round(4)
+    y = (2 * x[:, 0] + random_state.normal(size=3000)).round(4)
+    lines = [f"{number},{','.join(map(str, row))}" for number, row in zip(y, x, strict=True)]
+    parts = [{"train": {"a.csv": text(part)}} for part in (lines[::2], lines[1::2])]
+    channels = parts if sharded else [{"train": {"a.csv": text(lines)}}] * 2
+    chosen = {"algorithm": "extra_trees", "n_estimators": "20", "prediction_interval": "0.9"}
+    first, second = (host.start() for host in hosts(channels, chosen, sharded=sharded))
+    out = first.ended()
+    second.ended()
+    assert metric(out, "validation:interval_coverage") == pytest.approx(0.9, abs=0.03)
+    assert 3 < metric(out, "validation:interval_width") < 4.5
+    outputs = read_settings(first.base / "model", trust_pickle=False)["outputs"]
+    assert {"name": "interval", "datatype": "FP64", "shape": [-1, 2]} in outputs
+
+
 def test_an_algorithm_of_one_host_trains_on_the_first(hosts):
     channels = {"train": {"a.csv": text(table(300))}}
     chosen = {"algorithm": "hist_gradient_boosting", "max_iter": "5"}

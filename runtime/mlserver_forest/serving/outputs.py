@@ -18,6 +18,7 @@ from mlserver_forest.output_names import (
     CONTRIBUTIONS,
     DECISION_FUNCTION,
     INSIGHT_DATATYPES,
+    INTERVAL,
     OUT_OF_RANGE_FEATURES,
     PREDICT,
     PREDICT_PROBA,
@@ -68,7 +69,8 @@ def check_names(names: Sequence[str], schema: Schema) -> None:
     known = _columns(schema)
     for name in names:
         if name not in known:
-            hint = "; train or pack it again for that" if name in INSIGHT_DATATYPES else ""
+            again = _AGAIN.get(name, "train or pack it again for that")
+            hint = f"; {again}" if name in INSIGHT_DATATYPES else ""
             raise InvalidInput(
                 f"output {quoted(name)} was chosen; this model, a {_KINDS[schema.kind]}, has "
                 f"{', '.join(known)}{hint}"
@@ -168,6 +170,9 @@ _KINDS: Mapping[TargetKind, str] = {
     "anomaly_detection": "anomaly detector",
     "unknown": "model of a foreign runtime",
 }
+_AGAIN = dict.fromkeys(
+    (INTERVAL, PREDICTION_SET), "train it again with prediction_interval=0.9 for that"
+)
 _NAMED: Mapping[str, Callable[[Schema], Sequence[Any]]] = {
     CONTRIBUTIONS: lambda schema: schema.feature_names,
     OUT_OF_RANGE_FEATURES: lambda schema: schema.feature_names,
