@@ -63,7 +63,11 @@ def _is_fault(said):
 def iris_ml(tmp_path_factory):
     """An /opt/ml tree in which `train` has trained on iris, with names."""
     header = ",".join(("species", *IRIS_NAMES))
-    return _trained(tmp_path_factory, f"{header}\n{IRIS.read_text()}", {"random_state": "1"})
+    return _trained(
+        tmp_path_factory,
+        f"{header}\n{IRIS.read_text()}",
+        {"random_state": "1", "prediction_interval": "0.9"},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +83,7 @@ def flats_ml(tmp_path_factory):
         lines.append(f'{price},{size},"{word}",{("false", "true", "")[balcony]}')
     lines.append("300,,north,")
     chosen = {"algorithm": "xgboost", "n_estimators": "20", "target": "price"}
-    chosen["task"] = "regression"
+    chosen |= {"task": "regression", "prediction_interval": "0.8"}
     return _trained(tmp_path_factory, "\n".join(lines) + "\n", chosen)
 
 
