@@ -24,7 +24,7 @@ from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.input_tensors import matrix_of
-from mlserver_forest.insight.insights import insights_from_arrays
+from mlserver_forest.insight.insights import Insights, insights_from_arrays
 from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, INTERVAL, PREDICT
 from mlserver_forest.output_tensors import OutputTensor, output_tensors
 from mlserver_forest.schema import Schema
@@ -60,9 +60,11 @@ class ForestModel(MLModel):
 
     Attributes:
         kernel: the threads for large requests; one, unless whoever makes the model has more.
-        samples: rows that the model is tested with, (n, n_features), once it is loaded.
+        insights: what was learned beside the trees, once the model is loaded.
+        samples: rows that it is tested with, (n, n_features).
     """
 
+    insights: Insights
     samples: NDArray[Any]
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -83,11 +85,11 @@ class ForestModel(MLModel):
         if self._schema.kind == "unknown":
             raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
         self._check_schema(path)
-        self._insights = insights_from_arrays(file.insights, self._forest, self._schema)
+        self.insights = insights_from_arrays(file.insights, self._forest, self._schema)
         self._outputs = output_tensors(self._schema)
         self._work_per_row = self._forest.n_trees + self._forest.n_features
         self._explained = _EXPLAINED.intersection(self._outputs)
-        intervals = self._insights.intervals
+        intervals = self.insights.intervals
         samples = None if intervals is None else intervals.samples
         self._interval_work = samples.work(self._forest) + self._forest.n_trees if samples else 0
         return True
@@ -187,13 +189,13 @@ class ForestModel(MLModel):
         n_at_once = _BLOCK_WORK // self._work_for({tensor.name for tensor in tensors})
         n_at_once = max(_FEWEST_BLOCK_ROWS, min(_BLOCK_ROWS, n_at_once))
         if len(x) <= n_at_once:
-            answers = Answers(x, self._forest, self._insights, kernel)
+            answers = Answers(x, self._forest, self.insights, kernel)
             return [tensor.finished(tensor.answer(answers)) for tensor in tensors]
         raw = [tensor.empty(len(x)) for tensor in tensors]
         for start in range(0, len(x), n_at_once):
             giving_up.check()
             rows = slice(start, start + n_at_once)
-            answers = Answers(x[rows], self._forest, self._insights, kernel)
+            answers = Answers(x[rows], self._forest, self.insights, kernel)
             for array, tensor in zip(raw, tensors, strict=True):
                 array[rows] = tensor.answer(answers)
         return [tensor.finished(array) for tensor, array in zip(tensors, raw, strict=True)]

@@ -208,7 +208,11 @@ def _openapi(environment: Environment) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(read_packaged("openapi.json"))
     hidden = ("/invocations",) if environment.multi_model else ("/models",)
     paths = document["paths"].items()
-    document["paths"] = {path: item for path, item in paths if not path.startswith(hidden)}
+    document["paths"] = {
+        path: item
+        for path, item in paths
+        if not path.startswith(hidden) and (path != "/" or environment.try_it)
+    }
     return document
 
 

@@ -24,7 +24,7 @@ function probabilityBars(model, answer) {
 }
 
 // The interval as a band, with the prediction as a mark in it.
-function intervalRange(answer) {
+function intervalRange(model, answer) {
   if (!answer.interval) return null;
   const [low, high] = answer.interval;
   const width = high - low || Math.abs(high) || 1;
@@ -41,9 +41,12 @@ function intervalRange(answer) {
       element("span", { class: "band", "--from": at(low), "--to": at(high) }),
       element("span", { class: "mark", "--from": at(answer.score) }),
     ),
-    element("p", {}, `between ${number(low)} and ${number(high)}`),
+    element("p", {}, `Between ${number(low)} and ${number(high)}${levelOf(model)}.`),
   );
 }
+
+// How often the truth lies within, as training was asked for.
+const levelOf = (model) => (model.level === null ? "" : `, as ${percent(model.level)} of such rows are`);
 
 // The contributions of the features to one output, the largest first.
 function explanation(model, answer, row) {

@@ -8,6 +8,7 @@ from mlserver import MLModel
 from numpy.typing import NDArray
 
 from mlserver_forest.card import KEY as CARD_KEY
+from mlserver_forest.insight.insights import Insights
 from mlserver_forest.model import ForestModel
 from mlserver_forest.schema import Schema
 from mlserver_forest.serving.models import Served
@@ -29,7 +30,11 @@ def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[
         routes: by purpose, the paths of ``routes_of``.
     """
     schema = served.schema
-    rows = model.samples if isinstance(model, ForestModel) else np.empty((0, schema.n_features))
+    rows, insights = np.empty((0, schema.n_features)), Insights()
+    if isinstance(model, ForestModel):
+        rows, insights = model.samples, model.insights
+    baseline, intervals = insights.baseline, insights.intervals
+    ranges = rows if baseline is None else baseline.ranges.T.astype(schema.dtype)
     n_shown = _MOST_CELLS // max(schema.n_features, 1)
     parameters = model.settings.parameters
     return {
@@ -41,23 +46,25 @@ def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[
         "n_targets": schema.n_targets,
         "n_features": schema.n_features,
         "takes_missing": schema.takes_missing,
-        "features": _features(schema, rows) if schema.n_features <= _MOST_FEATURES else None,
-        "ranges": "samples",
+        "features": _features(schema, ranges) if schema.n_features <= _MOST_FEATURES else None,
+        "ranges": "samples" if baseline is None else "training",
         "samples": [_sample(row, schema) for row in rows[: min(n_shown, _MOST_SAMPLES)]],
         "insights": list(schema.insights),
+        "level": None if intervals is None else intervals.level,
         "n_trees": model.n_trees if isinstance(model, ForestModel) else None,
         "versions": [str(version) for version in model.settings.versions or ()],
         "card": ((parameters and parameters.extra) or {}).get(CARD_KEY),
     }
 
 
-def _features(schema: Schema, rows: NDArray[Any]) -> list[dict[str, Any]]:
+def _features(schema: Schema, ranges: NDArray[Any]) -> list[dict[str, Any]]:
+    """Each feature's name and what to expect of it, by rows with its extreme values."""
     found: list[dict[str, Any]] = []
     n_words = 0
     for column, name in enumerate(schema.feature_names):
         categories = schema.words.get(column)
         if categories is None:
-            found.append({"name": name, "range": _range(rows[:, column])})
+            found.append({"name": name, "range": _range(ranges[:, column])})
         elif categories.is_boolean:
             found.append({"name": name, "words": list(categories.words)})
         else:

@@ -57,20 +57,23 @@ function summary(model, answer) {
 function answerElements(model, answer, row) {
   const shown = {
     classification: () => [headline(outside(answer[LABEL])), probabilityBars(model, answer)],
-    regression: () => [headline([answer.score].flat().map(number).join(", ")), intervalRange(answer)],
+    regression: () => [headline([answer.score].flat().map(number).join(", ")), intervalRange(model, answer)],
     anomaly_detection: () => [headline(answer[LABEL] < 0 ? "Outlier" : "Inlier"), anomalyScores(answer)],
   };
-  return [...shown[model.kind](), predictionSet(answer), strangeNote(answer), explanation(model, answer, row)].filter(Boolean);
+  return [...shown[model.kind](), predictionSet(model, answer), strangeNote(answer), explanation(model, answer, row)].filter(Boolean);
 }
 
 const headline = (content) => element("p", { class: "answer" }, content);
 
-function predictionSet(answer) {
+function predictionSet(model, answer) {
   const set = answer.prediction_set;
   if (!set) return null;
   const names = set.length ? set.map((name) => element("li", {}, outside(name))) : [element("li", { class: "none" }, "no class")];
-  return element("div", { class: "set" }, element("h3", {}, "Prediction set"), element("ul", { class: "chips" }, ...names));
+  return element("div", { class: "set" }, element("h3", {}, "Prediction set"), element("ul", { class: "chips" }, ...names), setNote(model));
 }
+
+const setNote = ({ level }) =>
+  level === null ? null : element("p", { class: "note" }, `The true class is one of the set in ${percent(level)} of cases.`);
 
 function strangeNote(answer) {
   const names = answer.out_of_range_features ?? [];
