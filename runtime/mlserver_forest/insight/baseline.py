@@ -1,7 +1,7 @@
 """What the rows of training looked like, against which others are held."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,17 @@ class Baseline:
             _N_ROWS: np.array([self.n_rows], np.uint64),
         }
 
+    @property
+    def may_miss(self) -> NDArray[np.bool_]:
+        """(n_features,) whether training saw missing values."""
+        return self.features.missing(self.features.shares) > 0
+
+    def first(self, n_features: int) -> "Baseline":
+        """That of the first features."""
+        return replace(
+            self, features=self.features.first(n_features), ranges=self.ranges[:n_features]
+        )
+
     def out_of_range(self, x: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values are none that training saw the like of.
 
@@ -82,9 +93,8 @@ class Baseline:
         low, high = self.ranges.T
         with np.errstate(invalid="ignore"):
             is_outside = ~((x >= low) & (x <= high))
-        may_miss = self.features.missing(self.features.shares) > 0
         bits, unseen = UNSEEN_BITS[x.dtype]
-        is_outside &= ~(np.isnan(x) & may_miss)
+        is_outside &= ~(np.isnan(x) & self.may_miss)
         is_outside |= x.view(bits) == unseen
         return np.asarray(is_outside)
 
