@@ -41,7 +41,7 @@ def n_numbers(baseline: Baseline) -> int:
 
 
 def counted(
-    baseline: Baseline, schema: Schema, x: NDArray[Any], prediction: Prediction
+    baseline: Baseline, schema: Schema, x: NDArray[Any], prediction: Prediction | None
 ) -> NDArray[np.float64]:
     """Rows as numbers that may be added up.
 
@@ -49,14 +49,14 @@ def counted(
         baseline: of the model, or of its first features.
         schema: of the model.
         x: (n, n_features) of the dtype of the features.
-        prediction: for them.
+        prediction: for them, or None where the baseline has none.
 
     Returns:
         The number of rows; by feature, of values beyond its range; and the counts of the
         histograms, of features and of predictions.
     """
     counts, beyond = baseline.features.count_within(x, baseline.ranges)
-    predicted = baseline.predictions.count(answer_columns(prediction, schema))
+    predicted = baseline.predictions.count(answer_columns(prediction, len(x), schema))
     return np.concatenate([[len(x)], beyond, counts, predicted])
 
 

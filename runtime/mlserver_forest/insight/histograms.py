@@ -89,6 +89,8 @@ class Histograms:
         counts, neither below 0.0001: Siddiqi, Credit Risk Scorecards (2006), where less than
         0.1 is no change, and more than 0.25 a large one.
         """
+        if not self.n_columns:
+            return np.empty(0)
         n_rows = np.add.reduceat(counts, self.starts[:-1])
         sizes = np.diff(self.starts)
         found = np.maximum(counts / np.repeat(n_rows, sizes), _LEAST_SHARE)
