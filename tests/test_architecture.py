@@ -37,6 +37,7 @@ LAYERS = {
     "serving": 9,
     "training": 9,
     "deployment": 9,
+    "drift": 10,
     "quickstart": 10,
     "cli": 11,
 }
@@ -47,6 +48,7 @@ FORBIDDEN = {
     "formats": {"mlserver", "starlette", "fastapi", "uvicorn"},
     "forest": {"mlserver", "starlette", "fastapi", "uvicorn"},
     "insight": {"mlserver", "starlette", "fastapi", "uvicorn"},
+    "drift": {"mlserver"},
     "training": {"mlserver"},
     "packing": {"mlserver"},
     "deployment": {"numpy"},

@@ -24,6 +24,7 @@ DEFAULT = Environment(
     payload_mb=6,
     outputs=(),
     json_logs=False,
+    drift=True,
     emf=False,
     multi_model=False,
     trust_pickle=False,
@@ -100,6 +101,7 @@ DEFAULT = Environment(
             {"outputs": ("predicted_label", "probability")},
         ),
         ({"FOREST_LOG_FORMAT": "json"}, {"json_logs": True}),
+        ({"FOREST_DRIFT": "false"}, {"drift": False}),
         ({"FOREST_EMF": "true"}, {"emf": True}),
         ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, {"grpc_port": None, "try_it": False}),
         (

@@ -351,7 +351,7 @@ def test_contributions_stand_beside_predictions_however_many_rows(model_dir, iri
 
 
 def test_more_numbers_than_memory_is_there_for_are_refused(model_dir, iris, monkeypatch):
-    monkeypatch.setattr("mlserver_forest.model._MOST_ANSWER_VALUES", 100)
+    monkeypatch.setattr("mlserver_forest.output_tensors._MOST_ANSWER_VALUES", 100)
     model = loaded(model_dir)
     assert len(ask(model, iris[0][:8], "contributions")) == 1
     with pytest.raises(InferenceError, match=r"12 values a row, and 9 rows .* at most 8 rows"):

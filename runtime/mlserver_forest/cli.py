@@ -10,6 +10,7 @@ _COMMANDS = {
     "delete": "mlserver_forest.deployment.cli.delete:delete",
     "deploy": "mlserver_forest.deployment.cli.deploy:deploy",
     "doctor": "mlserver_forest.deployment.doctor.cli:doctor",
+    "drift": "mlserver_forest.drift.cli:drift",
     "fit": "mlserver_forest.deployment.cli.fit:fit",
     "hyperparameters": "mlserver_forest.training.hyperparameters.cli:hyperparameters",
     "invoke": "mlserver_forest.deployment.cli.invoke:invoke",

@@ -86,6 +86,7 @@ class Environment:
         outputs: what to answer where a request does not choose
             (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's own.
         json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
+        drift: whether what arrives is held against what training saw (``FOREST_DRIFT``).
         emf: whether metrics are logged for CloudWatch too (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
             (``SAGEMAKER_MULTI_MODEL``).
@@ -111,6 +112,7 @@ class Environment:
     payload_mb: int
     outputs: tuple[str, ...]
     json_logs: bool
+    drift: bool
     emf: bool
     multi_model: bool
     trust_pickle: bool
@@ -167,6 +169,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         payload_mb=_payload_mb(environ),
         outputs=variables.names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
+        drift=variables.flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=variables.flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
         trust_pickle=variables.flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),

@@ -1,7 +1,6 @@
 """The MLServer runtimes that answer V2 requests with a packed forest."""
 
 import asyncio
-import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,10 @@ from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.quoting import quoted
 from mlserver_forest.input_tensors import matrix_of
+from mlserver_forest.insight.arrivals import Arrivals
 from mlserver_forest.insight.insights import Insights, insights_from_arrays
 from mlserver_forest.output_names import CONTRIBUTIONS, EXPECTED_VALUE, INTERVAL, PREDICT
-from mlserver_forest.output_tensors import OutputTensor, output_tensors
+from mlserver_forest.output_tensors import OutputTensor, check_size, output_tensors
 from mlserver_forest.schema import Schema
 from mlserver_forest.schema_metadata import from_metadata
 
@@ -39,8 +39,6 @@ _LARGE_SECONDS = 0.001
 _BLOCK_ROWS = 16_384
 _BLOCK_WORK = 4_000_000
 _FEWEST_BLOCK_ROWS = 64
-# Of the numbers in an answer, which may be many for each that was sent.
-_MOST_ANSWER_VALUES = 1 << 27
 _ON_THE_SPOT = KernelThreads()
 _EXPLAINED = frozenset({CONTRIBUTIONS, EXPECTED_VALUE})
 
@@ -60,16 +58,20 @@ class ForestModel(MLModel):
 
     Attributes:
         kernel: the threads for large requests; one, unless whoever makes the model has more.
-        insights: what was learned beside the trees, once the model is loaded.
-        samples: rows that it is tested with, (n, n_features).
+        arrivals: counts what is asked and answered, if anybody wants to know.
+        schema: of its inputs and outputs, when it is loaded.
+        insights: what was learned beside the trees, when it is loaded.
+        samples: rows that it is tested with, (n, n_features), when it is loaded.
     """
 
+    schema: Schema
     insights: Insights
     samples: NDArray[Any]
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
         self.kernel = KernelThreads()
+        self.arrivals: Arrivals | None = None
 
     async def load(self) -> bool:
         """Map the forest file and run its self-test.
@@ -78,15 +80,15 @@ class ForestModel(MLModel):
             InvalidArtifact: if the directory must not be served.
         """
         path = await get_model_uri(self.settings, wellknown_filenames=[FOREST_FILE])
-        self._schema = schema_of(self.settings)
+        self.schema = schema_of(self.settings)
         file = await asyncio.to_thread(load_forest_file, Path(path))
         self._forest = file.forest
         self.samples = file.rows
-        if self._schema.kind == "unknown":
+        if self.schema.kind == "unknown":
             raise InvalidArtifact("model-settings.json describes no inputs and their outputs")
         self._check_schema(path)
-        self.insights = insights_from_arrays(file.insights, self._forest, self._schema)
-        self._outputs = output_tensors(self._schema)
+        self.insights = insights_from_arrays(file.insights, self._forest, self.schema)
+        self._outputs = output_tensors(self.schema)
         self._work_per_row = self._forest.n_trees + self._forest.n_features
         self._explained = _EXPLAINED.intersection(self._outputs)
         intervals = self.insights.intervals
@@ -95,7 +97,7 @@ class ForestModel(MLModel):
         return True
 
     def _check_schema(self, path: str) -> None:
-        forest, schema = self._forest, self._schema
+        forest, schema = self._forest, self.schema
         row = np.zeros((1, forest.n_features), forest.feature_dtype)
         found = (forest.n_features, forest.feature_dtype, forest.predict(row).values.shape[1])
         expected = (schema.n_features, schema.dtype, schema.n_columns)
@@ -145,12 +147,15 @@ class ForestModel(MLModel):
         """Whether rows are of this model's width and dtype, and few enough for an event loop."""
         forest = self._forest
         is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
-        is_fit = is_fit and not self._schema.categories
+        is_fit = is_fit and not self.schema.categories
         return is_fit and bool(len(x) * self._work_per_row <= _LARGE)
 
     def predict_rows(self, x: NDArray[Any]) -> Prediction:
         """The forest's own answer to rows that are as ``is_quick`` and the schema want them."""
-        return self._forest.predict(x)
+        prediction = self._forest.predict(x)
+        if self.arrivals is not None:
+            self.arrivals.add(x, prediction)
+        return prediction
 
     @property
     def n_trees(self) -> int:
@@ -159,12 +164,12 @@ class ForestModel(MLModel):
     @property
     def predicts_classes(self) -> bool:
         """Whether ``predict`` is one of a few labels."""
-        return bool(self._schema.classes)
+        return bool(self.schema.classes)
 
     def respond(self, prediction: Prediction) -> InferenceResponse:
         """The response that holds ``predict`` alone."""
         tensor = self._outputs[PREDICT]
-        raw = prediction.positions if self._schema.classes else prediction.values
+        raw = prediction.positions if self.schema.classes else prediction.values
         array = tensor.finished(raw)
         outputs = [tensor.message(array, self._data(array))]
         return messages.inference_response(self.name, self.version, outputs)
@@ -172,8 +177,8 @@ class ForestModel(MLModel):
     def _answer(self, payload: InferenceRequest, kernel: KernelThreads) -> list[ResponseOutput]:
         try:
             tensors = self._requested(payload)
-            x = self._schema.conform(matrix_of(payload.inputs, self._schema))
-            _check_size(tensors, len(x))
+            x = self.schema.conform(matrix_of(payload.inputs, self.schema))
+            check_size(tensors, len(x))
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
         arrays = self._arrays(tensors, x, kernel)
@@ -190,6 +195,7 @@ class ForestModel(MLModel):
         n_at_once = max(_FEWEST_BLOCK_ROWS, min(_BLOCK_ROWS, n_at_once))
         if len(x) <= n_at_once:
             answers = Answers(x, self._forest, self.insights, kernel)
+            self._count(answers)
             return [tensor.finished(tensor.answer(answers)) for tensor in tensors]
         raw = [tensor.empty(len(x)) for tensor in tensors]
         for start in range(0, len(x), n_at_once):
@@ -198,7 +204,12 @@ class ForestModel(MLModel):
             answers = Answers(x[rows], self._forest, self.insights, kernel)
             for array, tensor in zip(raw, tensors, strict=True):
                 array[rows] = tensor.answer(answers)
+            self._count(answers)
         return [tensor.finished(array) for tensor, array in zip(tensors, raw, strict=True)]
+
+    def _count(self, answers: Answers) -> None:
+        if self.arrivals is not None:
+            self.arrivals.add(answers.x, answers.prediction)
 
     def _requested(self, payload: InferenceRequest) -> list[OutputTensor]:
         if not payload.outputs:
@@ -216,16 +227,6 @@ class ForestModel(MLModel):
         if isinstance(array, Labels):
             return [label.encode() for label in array]
         return array.ravel().tolist()
-
-
-def _check_size(tensors: Sequence[OutputTensor], n_rows: int) -> None:
-    width = sum(math.prod(tensor.shape) for tensor in tensors)
-    if n_rows * width > _MOST_ANSWER_VALUES:
-        raise InvalidInput(
-            f"the outputs {', '.join(tensor.name for tensor in tensors)} have {width} values a "
-            f"row, and {n_rows} rows were sent; send at most {_MOST_ANSWER_VALUES // width} rows "
-            "at a time"
-        )
 
 
 class ArrayForestModel(ForestModel):

@@ -1,6 +1,7 @@
 """The V2 outputs of a forest: what of its answers each one holds."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest import messages
 from mlserver_forest.answers import Answer, Answers
+from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats import v2_tensor
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
@@ -26,6 +28,8 @@ from mlserver_forest.output_names import (
 from mlserver_forest.schema import Schema
 
 _NO_CLASSES = np.empty(0)
+# Of the numbers in an answer, which may be many for each that was sent.
+_MOST_ANSWER_VALUES = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,21 @@ def output_tensors(schema: Schema) -> dict[str, OutputTensor]:
         for name, shape in schema.insights.items()
     }
     return {PREDICT: _predict(schema), **scores, **insights}
+
+
+def check_size(tensors: Sequence[OutputTensor], n_rows: int) -> None:
+    """See that an answer fits into memory.
+
+    Raises:
+        InvalidInput: with the rows that may be sent at a time.
+    """
+    width = sum(math.prod(tensor.shape) for tensor in tensors)
+    if n_rows * width > _MOST_ANSWER_VALUES:
+        raise InvalidInput(
+            f"the outputs {', '.join(tensor.name for tensor in tensors)} have {width} values a "
+            f"row, and {n_rows} rows were sent; send at most {_MOST_ANSWER_VALUES // width} rows "
+            "at a time"
+        )
 
 
 def _predict(schema: Schema) -> OutputTensor:

@@ -1,7 +1,7 @@
 """What the rows of training looked like, against which others are held."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,11 @@ class Baseline:
     n_rows: int
 
     @classmethod
-    def from_rows(cls, x: NDArray[Any], forest: Forest, schema: Schema) -> "Baseline":
-        """Of training rows, (n, n_features) of the dtype of the features, n at least 1."""
+    def from_rows(cls, x: NDArray[Any], forest: Forest | None, schema: Schema) -> "Baseline":
+        """Of training rows, (n, n_features) of the dtype of the features, n at least 1.
+
+        Without a forest nothing is predicted.
+        """
         ranges, n_missing = _totals(x)
         n_most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_VALUES // max(x.shape[1], 1)))
         sample = x
@@ -52,7 +55,8 @@ class Baseline:
             sample = x[np.linspace(0, len(x) - 1, n_most).astype(np.int64)]
         n_words = {column: len(found.words) for column, found in schema.words.items()}
         n_classes = len(schema.classes)
-        predicted = answer_columns(forest.predict(sample, n_cpus()), schema)
+        prediction = forest.predict(sample, n_cpus()) if forest else None
+        predicted = answer_columns(prediction, len(sample), schema)
         return cls(
             histograms.learn(sample, n_words, MOST_WORD_BINS, n_missing / len(x)),
             histograms.learn(predicted, {0: n_classes} if n_classes else {}, n_classes),
@@ -70,6 +74,17 @@ class Baseline:
             _N_ROWS: np.array([self.n_rows], np.uint64),
         }
 
+    @property
+    def may_miss(self) -> NDArray[np.bool_]:
+        """(n_features,) whether training saw missing values."""
+        return self.features.missing(self.features.shares) > 0
+
+    def first(self, n_features: int) -> "Baseline":
+        """That of the first features."""
+        return replace(
+            self, features=self.features.first(n_features), ranges=self.ranges[:n_features]
+        )
+
     def out_of_range(self, x: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values are none that training saw the like of.
 
@@ -82,15 +97,21 @@ class Baseline:
         low, high = self.ranges.T
         with np.errstate(invalid="ignore"):
             is_outside = ~((x >= low) & (x <= high))
-        may_miss = self.features.missing(self.features.shares) > 0
         bits, unseen = UNSEEN_BITS[x.dtype]
-        is_outside &= ~(np.isnan(x) & may_miss)
+        is_outside &= ~(np.isnan(x) & self.may_miss)
         is_outside |= x.view(bits) == unseen
         return np.asarray(is_outside)
 
 
-def answer_columns(prediction: Prediction, schema: Schema) -> NDArray[np.float64]:
-    """What is predicted as a matrix: the class's position, or the numbers of a regression."""
+def answer_columns(
+    prediction: Prediction | None, n_rows: int, schema: Schema
+) -> NDArray[np.float64]:
+    """What is predicted as a matrix: the class's position, or the numbers of a regression.
+
+    Where nothing is, it has no column.
+    """
+    if prediction is None:
+        return np.empty((n_rows, 0))
     if schema.classes:
         return prediction.positions.astype(np.float64)[:, None]
     return np.ascontiguousarray(prediction.values[:, : schema.n_targets])

@@ -20,20 +20,30 @@ def count_bins(
     x: NDArray[Any],
     edges: NDArray[np.float64],
     edge_starts: NDArray[np.int64],
+    ranges: NDArray[np.float64],
     counts: NDArray[np.float64],
+    beyond: NDArray[np.float64],
 ) -> None:
     """Add rows to counts.
 
     Args:
-        x: float32 or float64 (n, n_columns), C-contiguous.
+        x: float32 or float64 (n, n_columns) or wider, C-contiguous.
         edges: of all columns, as ``Histograms`` has them.
         edge_starts: (n_columns + 1,).
+        ranges: (n_columns, 2) the least and the greatest value.
         counts: added to: for each column the missing, the unseen, then its bins.
+        beyond: (n_columns,) added to: values that are not within the range.
     """
-    rows = x.view()
-    rows.flags.writeable = False  # Numba compiles once for it and once for writable arrays.
     bits, unseen = UNSEEN_BITS[x.dtype]
-    _count(rows, rows.view(bits), unseen, edges, edge_starts, counts)
+    rows, edges, edge_starts, ranges = map(_read_only, (x, edges, edge_starts, ranges))
+    _count(rows, rows.view(bits), unseen, edges, edge_starts, ranges, counts, beyond)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view: Numba compiles once for it and once for writable arrays."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @compiled
@@ -43,10 +53,12 @@ def _count(
     unseen: Any,
     edges: NDArray[np.float64],
     edge_starts: NDArray[np.int64],
+    ranges: NDArray[np.float64],
     counts: NDArray[np.float64],
+    beyond: NDArray[np.float64],
 ) -> None:
     for row in range(x.shape[0]):
-        for column in range(x.shape[1]):
+        for column in range(beyond.size):
             first = edge_starts[column]
             place = first + (N_BEFORE_BINS + 1) * column
             value = x[row, column]
@@ -54,23 +66,20 @@ def _count(
                 if bits[row, column] == unseen:
                     place += 1
             else:
+                if not ranges[column, 0] <= value <= ranges[column, 1]:
+                    beyond[column] += 1.0
                 place += N_BEFORE_BINS
-                n_left = edge_starts[column + 1] - first
-                while n_left > 0:
-                    half = n_left >> 1
-                    if edges[first + half] < value:
-                        first += half + 1
-                        place += half + 1
-                        n_left -= half + 1
-                    else:
-                        n_left = half
+                # Of ten bins and in a processor of today, three times as fast as bisection.
+                for edge in range(first, edge_starts[column + 1]):
+                    place += edges[edge] < value
             counts[place] += 1.0
 
 
 def warm_up() -> None:
     """Have the loop compiled, or read from Numba's cache."""
+    edges, starts, ranges = np.zeros(1), np.array([0, 1]), np.zeros((1, 2))
     for dtype in UNSEEN_BITS:
-        count_bins(np.zeros((1, 1), dtype), np.zeros(1), np.array([0, 1]), np.zeros(4))
+        count_bins(np.zeros((1, 1), dtype), edges, starts, ranges, np.zeros(4), np.zeros(1))
 
 
 if __name__ == "__main__":

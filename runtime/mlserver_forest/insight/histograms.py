@@ -52,10 +52,23 @@ class Histograms:
         return self.edge_starts + (N_BEFORE_BINS + 1) * columns
 
     def count(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """The rows of ``x``, float32 or float64 (n, n_columns), by missing, unseen and bin."""
-        counts = np.zeros(int(self.starts[-1]))
-        count_bins(np.ascontiguousarray(x), self.edges, self.edge_starts, counts)
-        return counts
+        """Rows, float32 or float64 (n, n_columns), by missing, unseen and bin."""
+        return self.count_within(x, np.zeros((self.n_columns, 2)))[0]
+
+    def count_within(
+        self, x: NDArray[Any], ranges: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same, and by column how many values are not within (n_columns, 2) ranges."""
+        counts, beyond = np.zeros(int(self.starts[-1])), np.zeros(self.n_columns)
+        rows = np.ascontiguousarray(x)
+        count_bins(rows, self.edges, self.edge_starts, ranges, counts, beyond)
+        return counts, beyond
+
+    def first(self, n_columns: int) -> "Histograms":
+        """Those of the first columns, which count wider rows too."""
+        edge_starts = self.edge_starts[: n_columns + 1]
+        n_counts = self.starts[: n_columns + 1][-1]
+        return Histograms(self.edges[: edge_starts[-1]], edge_starts, self.shares[:n_counts])
 
     def missing(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_columns,) those of counts or shares that are missing."""
@@ -76,6 +89,8 @@ class Histograms:
         counts, neither below 0.0001: Siddiqi, Credit Risk Scorecards (2006), where less than
         0.1 is no change, and more than 0.25 a large one.
         """
+        if not self.n_columns:
+            return np.empty(0)
         n_rows = np.add.reduceat(counts, self.starts[:-1])
         sizes = np.diff(self.starts)
         found = np.maximum(counts / np.repeat(n_rows, sizes), _LEAST_SHARE)

@@ -11,6 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from mlserver_forest.serving.cloudwatch import CloudWatchMetrics
+from mlserver_forest.serving.drift import Drift
 from mlserver_forest.serving.exposition import (
     BEFORE_ROWS,
     CALL,
@@ -39,6 +40,7 @@ class Metrics:
         ledger: shared by the workers.
         pids: each worker's number and process.
         cloudwatch: is told of each answer too, if given.
+        drift: has metrics of its own, if given.
     """
 
     def __init__(
@@ -46,13 +48,17 @@ class Metrics:
         ledger: Ledger,
         pids: Callable[[], Sequence[tuple[int, int]]],
         cloudwatch: CloudWatchMetrics | None = None,
+        drift: Drift | None = None,
     ) -> None:
         self._ledger = ledger
+        self._drift = drift
         self._cloudwatch = cloudwatch
         self._models: set[str] = set()
         self._registry = CollectorRegistry()
         self._registry.register(Sums(ledger))
         self._registry.register(Processes(pids))
+        if drift:
+            self._registry.register(drift)
         self.write_to(0)
 
     def write_to(self, region: int) -> None:
@@ -60,6 +66,13 @@ class Metrics:
         self._region = self._ledger.region(region)
         self._numbers = self._region.numbers
         self._places: dict[Labels, int | None] = {}
+        if self._drift:
+            self._drift.write_to(region)
+
+    def flush(self) -> None:
+        """Count what was put off, so that the other workers can tell of it."""
+        if self._drift:
+            self._drift.flush()
 
     def answered(self, method: str, path: str, status: int, model: str, seconds: float) -> None:
         """Count an answer; ``path`` is the route's pattern, or else series have no end."""

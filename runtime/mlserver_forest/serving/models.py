@@ -16,6 +16,7 @@ from mlserver_forest.artifact import PICKLE_RUNTIMES
 from mlserver_forest.errors import ForestError, InvalidArtifact
 from mlserver_forest.model import schema_of
 from mlserver_forest.schema import Schema
+from mlserver_forest.serving.drift import Drift
 from mlserver_forest.serving.memory import give_memory_back
 from mlserver_forest.serving.metrics import Metrics
 from mlserver_forest.serving.model_settings import settings_of
@@ -67,12 +68,14 @@ class Models:
         trust_pickle: bool,
         available_memory: Callable[[], int],
         remembered: RememberedModels,
+        drift: Drift | None = None,
     ) -> None:
         self.registry = registry
         self._metrics = metrics
         self._trust_pickle = trust_pickle
         self._available_memory = available_memory
         self._remembered = remembered
+        self._drift = drift
         self._served: dict[str, Served] = {}
         self._loading: dict[str, int] = {}
 
@@ -121,6 +124,8 @@ class Models:
                 await self._load(settings)
                 self._served[served.name] = served
                 self._metrics.know(served.name)
+                if self._drift:
+                    self._drift.watch(served.name, await self.registry.get_model(served.name))
                 self._remember()
             finally:
                 del self._loading[served.name]
@@ -146,6 +151,8 @@ class Models:
         self._served.pop(name, None)
         self._remember()
         self._metrics.forget(name)
+        if self._drift:
+            self._drift.forget(name)
         # What was there before the first model is frozen, so that this takes milliseconds.
         gc.collect()
         give_memory_back()

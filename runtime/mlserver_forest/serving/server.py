@@ -25,6 +25,7 @@ from mlserver_forest.serving.app import Application
 from mlserver_forest.serving.board import Board
 from mlserver_forest.serving.cloudwatch import CloudWatchMetrics
 from mlserver_forest.serving.data_plane import GuardedDataPlane
+from mlserver_forest.serving.drift import Drift
 from mlserver_forest.serving.invocations import Invocations
 from mlserver_forest.serving.ledger import Ledger
 from mlserver_forest.serving.metrics import Metrics
@@ -70,7 +71,8 @@ class Server:
         n_seats = 2 * self._n_workers
         self._board = Board(n_seats)
         cloudwatch = CloudWatchMetrics(_print) if environment.emf else None
-        metrics = Metrics(Ledger(n_seats), self._board.pids, cloudwatch)
+        drift = Drift(Ledger(n_seats)) if environment.drift else None
+        metrics = Metrics(Ledger(n_seats), self._board.pids, cloudwatch, drift)
         settings = _settings(environment)
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
         registry = MultiModelRegistry(model_initialiser=partial(_make_model, kernel))
@@ -84,6 +86,7 @@ class Server:
             trust_pickle=environment.trust_pickle,
             available_memory=available_memory,
             remembered=RememberedModels(),
+            drift=drift,
         )
         self._model_dir = find_model(environment.model_dirs)
         handlers, routes = _model_routes(environment, self._model_dir, models, data_plane, work)

@@ -176,6 +176,7 @@ class Worker:
     def _sweep(self, listener: Listener) -> None:
         """What is done now and then."""
         listener.end_idle()
+        self._service.metrics.flush()
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
             self._flushed = monotonic()
             self._service.cloudwatch.flush()

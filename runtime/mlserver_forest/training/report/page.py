@@ -1,26 +1,14 @@
-"""The page: sections in a row, with the style and all plots in it, and nothing from outside."""
+"""The report's page: its sections, with all plots in them."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 
-from mlserver_forest.look import base_style
 from mlserver_forest.training.report import features, outcomes, overview, sureness
 from mlserver_forest.training.report.drawn import OfClasses, OfNumbers
 from mlserver_forest.training.report.facts import Facts
+from mlserver_forest.training.report.frame import frame
 from mlserver_forest.training.report.learning import learning
-from mlserver_forest.training.report.markup import Html, element, join, outside
+from mlserver_forest.training.report.markup import Html
 from mlserver_forest.training.report.results import Results
-
-# An empty icon, for which browsers would else ask the server.
-_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
-"""
 
 
 def page(facts: Facts, results: Results) -> str:
@@ -29,19 +17,8 @@ def page(facts: Facts, results: Results) -> str:
         (title.lower().replace(" ", "-"), title, *body) for title, *body in _all(facts, results)
     ]
     links = {anchor: title for anchor, title, *_ in sections}
-    style = base_style() + files(__package__).joinpath("page.css").read_text("utf-8")
-    main = [
-        element("section", element("h2", title, id=anchor), *body)
-        for anchor, title, *body in sections
-    ]
     version = facts.versions.get("mlserver-forest")
-    made = join(["Made by mlserver-forest", Html(" "), outside(version) if version else ""])
-    return (
-        f"{_HEAD}{element('title', overview.title(facts))}\n<style>\n{style}</style>\n"
-        "</head>\n<body>\n"
-        f"{overview.header(facts, links)}\n{element('main', join(main))}\n"
-        f"{element('footer', element('p', made))}\n</body>\n</html>\n"
-    )
+    return frame(overview.title(facts), overview.header(facts, links), sections, version)
 
 
 def _all(facts: Facts, results: Results) -> Iterator[tuple[str, Html] | tuple[str, Html, Html]]:

@@ -1,0 +1,1 @@
+"""``forest drift``: recent rows against those of training."""
