@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from docs_blocks import block
 from support import ROOT, clean_environ, free_port
 
-README = (ROOT / "README.md").read_text()
+BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
 def command(name):
     """The shell block that follows ``<!-- command: name -->``."""
-    return re.search(rf"<!-- command: {name} -->\n```sh\n(.+?)\n```", README, re.DOTALL)[1]
+    return block("README.md", f"command: {name}").rstrip("\n")
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_ci_runs_the_readmes_test_command():
 
 def test_the_benchmark_prints_its_table():
     """On fewer rows; it compares the answers of all engines before it times them."""
-    assert "`python -m tests.benchmarks engine`" in README
+    assert "`python -m tests.benchmarks engine`" in BENCHMARKS
     command = "from tests.benchmarks import engine; engine.main(n_rows=3_000)"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", command],
@@ -110,16 +112,9 @@ def test_the_benchmark_prints_its_table():
     assert "loaded in" in done.stdout
 
 
-def test_every_variable_is_in_the_readme():
-    source = (ROOT / "runtime" / "mlserver_forest" / "environment.py").read_text()
-    names = set(re.findall(r"\"((?:SAGEMAKER|FOREST|MODEL_SERVER|MAX_CONTENT)_\w+)\"", source))
-    assert names >= {"SAGEMAKER_BASE_DIR", "FOREST_TRUST_PICKLE"}
-    assert [name for name in names if f"`{name}`" not in README] == []
-
-
 def test_the_benchmark_of_large_bodies_prints_its_table():
     """On a small body; every answer is read to its end, and /ping asked all the while."""
-    assert "`python -m tests.benchmarks bodies`" in README
+    assert "`python -m tests.benchmarks bodies`" in OPERATIONS
     command = [sys.executable, "-m", "tests.benchmarks", "bodies"]
     done = subprocess.run(
         [*command, "--megabytes", "1", "--only", "text/csv"],

@@ -91,8 +91,7 @@ class ForestModel(MLModel):
         self._outputs = output_tensors(self.schema)
         self._work_per_row = self._forest.n_trees + self._forest.n_features
         self._explained = _EXPLAINED.intersection(self._outputs)
-        intervals = self.insights.intervals
-        samples = None if intervals is None else intervals.samples
+        samples = self.insights.intervals and self.insights.intervals.samples
         self._interval_work = samples.work(self._forest) + self._forest.n_trees if samples else 0
         return True
 

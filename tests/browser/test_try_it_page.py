@@ -122,7 +122,7 @@ def test_words_booleans_and_missing_values_have_their_fields(flats_page_server, 
     answered(page, f"{expected:.4g}")
     low, high = ask(flats_page_server, [100, 'the "east", <b>', None], "interval")["interval"]
     said = page.locator(".interval").inner_text().replace("\N{MINUS SIGN}", "-")
-    assert f"Between {low:.4g} and {high:.4g}, as 80.0 % of such rows are." in said
+    assert f"between {low:.4g} and {high:.4g} in 80 % of cases" in said
     assert "missing" in page.locator("table.contributions").inner_text()
 
 

@@ -51,7 +51,7 @@ def test_it_trains_with_a_read_only_root_and_without_a_network(image, tmp_path, 
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {"model-settings.json", "forest.safetensors"}
     written = {path.name for path in (tmp_path / "output" / "data").iterdir()}
-    assert written == {"metrics.json", "report.html"}
+    assert written == {"metrics.json", "report.html", "statistics.json", "constraints.json"}
 
 
 def test_a_failed_job_says_why(image, tmp_path):

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 from containers import docker
+from docs_blocks import block
 from mlserver_forest.forest_file import load_forest
-from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
+from support import BIN, IRIS, PAYLOAD, clean_environ, free_port, lay_out
 
 pytestmark = pytest.mark.container
 
@@ -76,10 +77,9 @@ def folder(tmp_path):
         docker("network", "rm", identity)
 
 
-def readmes_block(name):
+def sdk_block(name):
     """The Python block that follows ``<!-- python: name -->``."""
-    pattern = rf"<!-- python: {name} -->\n```python\n(.+?)\n```"
-    return re.search(pattern, (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    return block("docs/sagemaker.md", f"python: {name}")
 
 
 def replaced(text, **values):
@@ -123,7 +123,7 @@ def test_the_sdk_trains_deploys_predicts_and_transforms(image, folder):
         (folder / "sdk" / channel).mkdir(parents=True)
         shutil.copy(source, folder / "sdk" / channel)
     script = replaced(
-        readmes_block("sagemaker-sdk"),
+        sdk_block("sagemaker-sdk"),
         image=('image = "mlserver-forest"', f"image = {image!r}"),
         port=('"local_code": True', f'"local_code": True, "serving_port": {free_port()}'),
     )
@@ -143,9 +143,9 @@ def test_the_sdk_trains_deploys_predicts_and_transforms(image, folder):
 def test_the_third_versions_trainer_starts_the_image_without_a_command(image, folder):
     (folder / "sdk" / "training").mkdir(parents=True)
     shutil.copy(IRIS, folder / "sdk" / "training")
-    block = readmes_block("sagemaker-sdk-3")
+    script = sdk_block("sagemaker-sdk-3")
     image_line = ('training_image="mlserver-forest"', f"training_image={image!r}")
-    assert has_trained(run(3, replaced(block, image=image_line), folder))
+    assert has_trained(run(3, replaced(script, image=image_line), folder))
     names = {path.name for path in (folder / "sdk" / "model").iterdir()}
     assert names == {"model-settings.json", "forest.safetensors"}
     with tarfile.open(folder / "sdk" / "compressed_artifacts" / "model.tar.gz") as archive:

@@ -42,7 +42,9 @@ def test_the_page_lets_nothing_run_but_its_own_script(iris_server):
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
-    outside = re.findall(r"""(?:src|href)=["'](?!data:,)|https?://|@import|url\(""", response.text)
+    outside = re.findall(
+        r"""(?:src|href)=["'](?!data:,)|https?://|@import|\burl\(""", response.text
+    )
     assert outside == []
 
 

@@ -82,6 +82,9 @@ def answering(kind, n_classes):
     return lambda x: shares(x, 2)[:, 0] * 3
 
 
+FILES = ["constraints.json", "metrics.json", "report.html", "statistics.json"]
+
+
 def facts_of(x, y, kind="classification", classes=("no", "yes"), **more):
     predict = more.pop("predict", answering(kind, len(classes)))
     answers = predict(x)
@@ -132,7 +135,7 @@ def fitted(iris, n_classes=3, kind="classification"):
 
 def written(directory, facts):
     write_report(directory, facts)
-    assert sorted(path.name for path in directory.iterdir()) == ["metrics.json", "report.html"]
+    assert sorted(path.name for path in directory.iterdir()) == FILES
 
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
@@ -512,7 +515,7 @@ def test_any_table_is_reported(tmp_path_factory, data):
 
 
 def test_earlier_files_are_replaced_and_readable(tmp_path, iris):
-    for name in ("metrics.json", "report.html"):
+    for name in FILES:
         (tmp_path / name).write_text("old")
     written(tmp_path, fitted(iris)[0])
     for path in tmp_path.iterdir():

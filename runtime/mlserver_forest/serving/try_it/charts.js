@@ -41,12 +41,12 @@ function intervalRange(model, answer) {
       element("span", { class: "band", "--from": at(low), "--to": at(high) }),
       element("span", { class: "mark", "--from": at(answer.score) }),
     ),
-    element("p", {}, `Between ${number(low)} and ${number(high)}${levelOf(model)}.`),
+    element("p", {}, `The truth lies between ${number(low)} and ${number(high)}${levelOf(model)}.`),
   );
 }
 
-// How often the truth lies within, as training was asked for.
-const levelOf = (model) => (model.level === null ? "" : `, as ${percent(model.level)} of such rows are`);
+// How often that is so, as training was asked for.
+const levelOf = ({ level }) => (level === null ? "" : ` in ${number(100 * level)} % of cases`);
 
 // The contributions of the features to one output, the largest first.
 function explanation(model, answer, row) {

@@ -72,8 +72,7 @@ function predictionSet(model, answer) {
   return element("div", { class: "set" }, element("h3", {}, "Prediction set"), element("ul", { class: "chips" }, ...names), setNote(model));
 }
 
-const setNote = ({ level }) =>
-  level === null ? null : element("p", { class: "note" }, `The true class is one of the set in ${percent(level)} of cases.`);
+const setNote = (model) => element("p", { class: "note" }, `The true class is one of these${levelOf(model)}.`);
 
 function strangeNote(answer) {
   const names = answer.out_of_range_features ?? [];

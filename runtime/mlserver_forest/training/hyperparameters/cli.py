@@ -8,7 +8,9 @@ from mlserver_forest.training.hyperparameters.table import NAMES, as_json, as_ma
 @click.command()
 @click.argument("algorithm", type=click.Choice(NAMES), required=False)
 @click.option("--json", "form", flag_value="json", help="As a JSON object.")
-@click.option("--markdown", "form", flag_value="markdown", help="As the tables of the README.")
+@click.option(
+    "--markdown", "form", flag_value="markdown", help="As the tables of docs/hyperparameters.md."
+)
 def hyperparameters(algorithm: str | None, form: str | None) -> None:
     """List the hyperparameters of one algorithm, or of all: values, default, meaning.
 

@@ -1,4 +1,4 @@
-"""The hyperparameters as a table: for ``forest hyperparameters`` and the README."""
+"""The hyperparameters as a table: for ``forest hyperparameters`` and docs/."""
 
 import json
 import textwrap

@@ -1,4 +1,4 @@
-"""The report's two files, each whole or not there."""
+"""The report's files, each whole or not there."""
 
 import os
 import tempfile
@@ -9,15 +9,20 @@ from pathlib import Path
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.report.document import document
 from mlserver_forest.training.report.facts import Facts
+from mlserver_forest.training.report.monitoring import constraints, statistics
 from mlserver_forest.training.report.page import page
 from mlserver_forest.training.report.results import Results, results_of
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "report.html"
+STATISTICS_FILE = "statistics.json"
+CONSTRAINTS_FILE = "constraints.json"
 
 
 def write_report(directory: Path, facts: Facts, results: Results | None = None) -> None:
-    """Write metrics.json and report.html; the same facts give the same bytes.
+    """Write metrics.json, report.html and Model Monitor's statistics.json and constraints.json.
+
+    The same facts give the same bytes.
 
     Args:
         directory: output/data; made if missing. Earlier files are replaced.
@@ -31,7 +36,12 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with _temporary_files(directory):
-            texts = {METRICS_FILE: document(facts, results), PAGE_FILE: page(facts, results)}
+            texts = {
+                METRICS_FILE: document(facts, results),
+                PAGE_FILE: page(facts, results),
+                STATISTICS_FILE: statistics(facts),
+                CONSTRAINTS_FILE: constraints(facts),
+            }
         for name, text in texts.items():
             _replace(directory / name, text.encode())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The README's tables of hyperparameters are what ``forest hyperparameters`` prints."""
+"""The tables of docs/hyperparameters.md are what ``forest hyperparameters`` prints."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ import pytest
 
 from support import BIN, ROOT
 
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "hyperparameters.md").read_text()
 NAMES = (
     "common",
     "random_forest",
@@ -21,7 +21,7 @@ BLOCK = r"<!-- hyperparameters (\w+) -->\n<details>.*?</details>"
 
 
 def test_there_is_a_block_for_each_algorithm():
-    assert [match[1] for match in re.finditer(BLOCK, README, re.DOTALL)] == list(NAMES)
+    assert [match[1] for match in re.finditer(BLOCK, PAGE, re.DOTALL)] == list(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,5 +33,5 @@ def test_a_block_is_what_the_command_prints(name):
         text=True,
         check=True,
     )
-    blocks = {match[1]: match[0] for match in re.finditer(BLOCK, README, re.DOTALL)}
+    blocks = {match[1]: match[0] for match in re.finditer(BLOCK, PAGE, re.DOTALL)}
     assert blocks.get(name) == done.stdout.rstrip("\n")
