@@ -38,7 +38,7 @@ DEFAULT = Environment(
         ({}, {}),
         (
             {"SAGEMAKER_BASE_DIR": "/tmp/ml"},
-            {"base_dir": Path("/tmp/ml"), "model_dir": Path("/tmp/ml/model")},
+            {"base_dir": Path("/tmp/ml")},
         ),
         ({"SAGEMAKER_BIND_TO_PORT": "9000"}, {"http_port": 9000, "grpc_port": None}),
         (

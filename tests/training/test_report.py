@@ -266,6 +266,7 @@ def test_metrics_json_holds_what_the_page_shows(tmp_path, iris):
         "hyperparameters",
         "versions",
         "metrics",
+        "intervals",
         "warnings",
         "importances",
         "data",
