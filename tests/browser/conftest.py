@@ -10,9 +10,12 @@ import pytest
 from support import BIN, IRIS, IRIS_NAMES, clean_environ, launch, lay_out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A headless browser; needs Debian's, or REQUIRE_CONTAINERS says that it must be there."""
+    """A headless browser; needs Debian's, or REQUIRE_CONTAINERS says that it must be there.
+
+    While it is there its event loop is, and no other can run in this thread.
+    """
     missing = pytest.fail if os.environ.get("REQUIRE_CONTAINERS") else pytest.skip
     path = shutil.which("chromium")
     if path is None:

@@ -130,7 +130,7 @@ def test_what_a_model_cannot_tell_is_refused_with_what_to_do(iris_server):
     }
     response = httpx.post(iris_server.url + "/invocations", content=b"1,2,3,4", headers=headers)
     assert response.status_code == 400
-    assert "train or pack it again" in response.json()["error"]
+    assert "train it again with prediction_interval" in response.json()["error"]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

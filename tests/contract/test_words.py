@@ -480,5 +480,5 @@ def test_the_metadata_tell_the_words(server, stub):
     assert color.parameters["unseen"].string_param == "missing"
     assert code.parameters["unseen"].string_param == "error"
     assert [size.datatype, is_new.datatype] == ["FP32", "BOOL"]
-    (predict, _) = message.outputs
+    predict = message.outputs[0]
     assert json.loads(predict.parameters["classes"].string_param) == ["no", "perhaps", "yes"]

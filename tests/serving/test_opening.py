@@ -18,8 +18,9 @@ def test_a_model_is_opened_and_closed(model_dir):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        line = process.stdout.readline()
-        url = re.match(r"(http://(?:127\.0\.0\.1|localhost):\d+\S*) has the model's page", line)[1]
+        # The server's log comes between.
+        said = r"(http://127\.0\.0\.1:\d+/) has the model's page"
+        url = next(found[1] for line in process.stdout if (found := re.match(said, line)))
         httpx.get(url, timeout=60, follow_redirects=True).raise_for_status()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

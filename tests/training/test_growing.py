@@ -38,9 +38,10 @@ NUMBERS = rows_of(*make_regression(400, 6, noise=1.0, random_state=1))
 
 @pytest.fixture(autouse=True)
 def every_step_is_kept(monkeypatch):
-    for module in ("forests", "hist_gradient_boosting"):
-        name = f"mlserver_forest.training.growing.{module}._SECONDS_KEPT"
-        monkeypatch.setattr(name, -1.0)
+    growing = "mlserver_forest.training.growing"
+    monkeypatch.setattr(f"{growing}.forests._SECONDS_KEPT", -1.0)
+    monkeypatch.setattr(f"{growing}.checkpoints._LEAST_SECONDS", -1.0)
+    monkeypatch.setattr(f"{growing}.checkpoints._SECONDS_PER_SECOND_OF_KEEPING", 0.0)
 
 
 class StopAfter(Stop):
@@ -231,11 +232,8 @@ def boosted(name, n_steps, **more):
 
 
 @pytest.mark.parametrize("name", BOOSTERS)
-def test_boosting_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch, name):
+def test_boosting_goes_on_from_its_last_checkpoint(tmp_path, name):
     """So the answers are those of rounds that were never interrupted."""
-    monkeypatch.setattr(
-        "mlserver_forest.training.growing.boosting._SECONDS_BETWEEN_CHECKPOINTS", 0.0
-    )
     x = BOOSTERS[name][2].x
     whole = boosted(name, 24)
     kept = [Checkpoints(tmp_path, "algo-1", "f" * 64, print) for _ in range(2)]
