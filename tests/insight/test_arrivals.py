@@ -53,7 +53,8 @@ def test_the_first_features_alone_may_be_counted(baseline, forest, iris):
 
 
 @pytest.mark.parametrize("n_at_once", [1, 7, 300])
-def test_rows_are_counted_however_they_come(baseline, forest, iris, n_at_once):
+def test_rows_are_counted_however_they_come(baseline, forest, iris, monkeypatch, n_at_once):
+    monkeypatch.setattr("mlserver_forest.insight.arrivals._MOST_A_SECOND", np.inf)
     x = np.tile(iris[0], (4, 1))
     arrivals = Arrivals(baseline, SCHEMA)
     for start in range(0, len(x), n_at_once):
@@ -62,6 +63,16 @@ def test_rows_are_counted_however_they_come(baseline, forest, iris, n_at_once):
     arrivals.flush()
     expected = counted(baseline, SCHEMA, x, forest.predict(x))
     assert arrivals.numbers.tolist() == [600, *expected.tolist()]
+
+
+def test_of_rows_that_come_too_fast_one_in_seven_is_counted(baseline, forest, iris, monkeypatch):
+    monkeypatch.setattr("mlserver_forest.insight.arrivals._MOST_A_SECOND", 0)
+    arrivals = Arrivals(baseline, SCHEMA)
+    answer = forest.predict(iris[0][:1])
+    for _ in range(256 + 7 * 300):
+        arrivals.add(iris[0][:1], answer)
+    arrivals.flush()
+    assert arrivals.numbers[0] == 256 + 300
 
 
 def test_threads_lose_nothing(baseline, forest, iris):

@@ -1,6 +1,7 @@
 """What arrives, counted beside the predictions."""
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from mlserver_forest.schema import Schema
 
 # Rows that wait until they are counted together, which takes 0.1 ms at 28 features.
 _WAITING_ROWS = 256
+# More small requests than this, in rows a second, are not all counted, but one in so many.
+_MOST_A_SECOND = 5_000
+_ONE_IN = 7
 # Of a larger block of rows, so many at most are counted, spread over it.
 _MOST_COUNTED = 2048
 # When the window holds so many rows, what it holds weighs half from then on.
@@ -37,8 +41,11 @@ class Arrivals:
         self.n_numbers = 1 + n_numbers(baseline)
         self.numbers = np.zeros(self.n_numbers)
         self._lock = threading.Lock()
-        self._waiting: list[tuple[NDArray[Any], Prediction]] = []
-        self._n_waiting = 0
+        # Three arrays of each request: the rows, what is predicted and which classes.
+        self._waiting: list[NDArray[Any]] = []
+        self._n_waiting = self._n_passed = 0
+        self._one_in = 1
+        self._flushed_at = time.monotonic()
 
     def add(self, x: NDArray[Any], prediction: Prediction) -> None:
         """Count rows, now or a little later; from any thread.
@@ -51,8 +58,13 @@ class Arrivals:
         if n_rows >= _WAITING_ROWS:
             self._count(x, prediction)
             return
+        self._n_passed += n_rows
+        if self._n_passed < self._one_in:
+            return
+        self._n_passed = 0
         with self._lock:
-            self._waiting.append((x, prediction))
+            # No tuple, which Python's garbage collector would visit.
+            self._waiting.extend((x, prediction.values, prediction.positions))
             self._n_waiting += n_rows
         if self._n_waiting >= _WAITING_ROWS:
             self.flush()
@@ -60,11 +72,13 @@ class Arrivals:
     def flush(self) -> None:
         """Count the rows that wait."""
         with self._lock:
-            waiting, self._waiting, self._n_waiting = self._waiting, [], 0
+            waiting, self._waiting = self._waiting, []
+            n_waiting, self._n_waiting = self._n_waiting, 0
+            now = time.monotonic()
+            is_busy = n_waiting * self._one_in > _MOST_A_SECOND * (now - self._flushed_at)
+            self._flushed_at, self._one_in = now, _ONE_IN if is_busy else 1
         if waiting:
-            rows = np.concatenate([x for x, _ in waiting])
-            values = np.concatenate([prediction.values for _, prediction in waiting])
-            positions = np.concatenate([prediction.positions for _, prediction in waiting])
+            rows, values, positions = (np.concatenate(waiting[part::3]) for part in range(3))
             self._count(rows, Prediction(values, positions))
 
     def _count(self, x: NDArray[Any], prediction: Prediction) -> None:
