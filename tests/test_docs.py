@@ -17,6 +17,7 @@ import pytest
 from docs_blocks import PAGES, RUN, blocks_of
 from mlserver_forest.output_names import INSIGHT_DATATYPES
 from mlserver_forest.serving import media_types, outputs
+from mlserver_forest.serving.drift import Drift
 from mlserver_forest.serving.exposition import Processes, Sums
 from mlserver_forest.serving.ledger import Ledger
 from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
@@ -210,9 +211,13 @@ def test_every_output_is_in_the_table():
 
 def test_every_metric_is_in_the_table():
     sums, processes = Sums(Ledger(1)), Processes(lambda: [(0, os.getpid())])
-    names = set()
-    for metric in [*sums.collect(), *processes.collect()]:
-        names.add(metric.name + ("_total" if metric.type == "counter" else ""))
-    assert len(names) > 10
-    table = TEXTS["docs/operations.md"]
-    assert [name for name in sorted(names) if f"`{name}`" not in table] == []
+    of_the_server = names_of([*sums.collect(), *processes.collect()])
+    of_drift = names_of(Drift(Ledger(1)).collect())
+    assert len(of_the_server) > 10
+    assert len(of_drift) > 5
+    for names, page in ((of_the_server, "docs/operations.md"), (of_drift, "docs/drift.md")):
+        assert [name for name in sorted(names) if f"`{name}`" not in TEXTS[page]] == []
+
+
+def names_of(metrics):
+    return {metric.name + ("_total" if metric.type == "counter" else "") for metric in metrics}

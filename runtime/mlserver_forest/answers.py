@@ -1,7 +1,7 @@
 """What a model knows of some rows, worked out when an output asks for it."""
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,17 +30,20 @@ class Answers:
         self.forest = forest
         self.insights = insights
         self._kernel = kernel
+        self._prediction: Prediction | None = None
 
-    @cached_property
+    # functools.cached_property has one lock for all rows of all models (Python 3.11).
+    @property
     def prediction(self) -> Prediction:
-        return self._kernel.run(self.forest.predict, self.x)
+        """Worked out once, for several outputs are made of it."""
+        if self._prediction is None:
+            self._prediction = self._kernel.run(self.forest.predict, self.x)
+        return self._prediction
 
-    @cached_property
     def contributions(self) -> NDArray[Any]:
         """As ``Forest.contributions``."""
         return self._kernel.run(self.forest.contributions, self.x)
 
-    @cached_property
     def out_of_range(self) -> NDArray[np.bool_]:
         """As ``Baseline.out_of_range``.
 
@@ -51,9 +54,12 @@ class Answers:
             raise ValueError("what is out of range needs a baseline")
         return self.insights.baseline.out_of_range(self.x)
 
-    @cached_property
     def interval(self) -> NDArray[Any]:
-        """(n, 2) low and high."""
+        """(n, 2) low and high.
+
+        Raises:
+            ValueError: if the artifact has no intervals.
+        """
         intervals = self.insights.intervals
         if intervals is None:
             raise ValueError("this model has no intervals")
@@ -62,9 +68,12 @@ class Answers:
         between = partial(intervals.samples.quantiles, self.forest, intervals.levels)
         return intervals.widened(self._kernel.run(between, self.x))
 
-    @cached_property
     def prediction_set(self) -> NDArray[Any]:
-        """(n, n_classes) whether each class belongs to the set."""
+        """(n, n_classes) whether each class belongs to the set.
+
+        Raises:
+            ValueError: if the artifact has no prediction sets.
+        """
         intervals = self.insights.intervals
         if intervals is None:
             raise ValueError("this model has no prediction sets")

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from mlserver_forest.card import KEY as CARD_KEY
 from mlserver_forest.card import Card
-from mlserver_forest.drafts import cannot_be_written, make_writable, remove_drafts, write_draft
+from mlserver_forest.drafts import (
+    cannot_be_written,
+    make_writable,
+    remove_drafts,
+    write_draft,
+    write_whole,
+)
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.forest.forest import Forest
 from mlserver_forest.forest_file import encode_forest, read_description
@@ -39,6 +45,7 @@ def save(
     versions: Sequence[str],
     self_test: tuple[NDArray[Any], NDArray[np.float64]],
     insights: Insights | None = None,
+    card: Card | None = None,
 ) -> None:
     """Write a model directory.
 
@@ -55,6 +62,7 @@ def save(
         self_test: rows, (n, n_features) of the dtype of the features, and what the
             training library answers to them, float64 (n, n_columns).
         insights: what the model can tell beside its predictions and their contributions.
+        card: how it was trained, as far as that is known yet.
 
     Raises:
         InvalidArtifact: if the forest does not reproduce the self-test.
@@ -69,7 +77,7 @@ def save(
         **_described(schema),
     }
     parts = encode_forest(forest, *self_test, insights.arrays, settings)
-    settings["parameters"] = {"uri": f"./{FOREST_FILE}"}
+    settings["parameters"] = {"uri": f"./{FOREST_FILE}"} | (_extra(card) if card else {})
     _write(directory, FOREST_FILE, parts, _text(settings))
 
 
@@ -95,7 +103,7 @@ def save_pickle(
     _write(directory, PICKLE_FILE, _chunks(source), _text(settings))
 
 
-def add_card(directory: Path, card: Card) -> None:
+def replace_card(directory: Path, card: Card) -> None:
     """Tell in a saved model's settings how it was trained; its file stays as it is.
 
     Raises:
@@ -104,12 +112,10 @@ def add_card(directory: Path, card: Card) -> None:
     path = directory / SETTINGS_FILE
     try:
         settings = json.loads(path.read_bytes())
-        settings["parameters"]["extra"] = {CARD_KEY: card.to_json()}
-        os.replace(write_draft(directory, [_text(settings)]), path)
+        settings["parameters"] |= _extra(card)
+        write_whole(path, _text(settings))
     except OSError as error:
         raise cannot_be_written(directory, error) from error
-    finally:
-        remove_drafts(directory)
 
 
 def copy(source: Path, directory: Path) -> int:
@@ -122,6 +128,11 @@ def copy(source: Path, directory: Path) -> int:
     model = Path(json.loads(settings)["parameters"]["uri"]).name
     _write(directory, model, _chunks(source / model), settings)
     return (directory / model).stat().st_size
+
+
+def _extra(card: Card) -> dict[str, Any]:
+    """Parameters of a model that MLServer keeps and takes no notice of."""
+    return {"extra": {CARD_KEY: card.to_json()}}
 
 
 def _described(schema: Schema) -> dict[str, Any]:

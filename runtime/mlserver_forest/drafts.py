@@ -40,9 +40,28 @@ def remove_drafts(directory: Path) -> None:
 def write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
     """A complete, synced file under a temporary name that starts with a dot."""
     descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
-        file.writelines(parts)
-        file.flush()
-        os.fsync(descriptor)
-    return Path(name)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
+            file.writelines(parts)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file by a complete one, or leave all as it was.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    draft = write_draft(path.parent, [content])
+    try:
+        os.replace(draft, path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -143,7 +143,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
     grpc_name, grpc = _first(environ, _GRPC_PORTS, default_grpc)
     grpc_port = None if grpc.lower() == "off" else variables.port(grpc_name, grpc)
-    _check_safe_range(safe_range, grpc_port)
+    _check_safe_range(safe_range, grpc_name, grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
     multi_model = variables.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
@@ -233,7 +233,7 @@ def _log_format(text: str) -> str:
     return text.lower()
 
 
-def _check_safe_range(text: str, grpc_port: int | None) -> None:
+def _check_safe_range(text: str, grpc_name: str, grpc_port: int | None) -> None:
     """In an inference pipeline, no port may be opened outside the range."""
     if not text:
         return
@@ -245,6 +245,6 @@ def _check_safe_range(text: str, grpc_port: int | None) -> None:
     low, high = int(found[1]), int(found[2])
     if grpc_port is not None and not low <= grpc_port <= high:
         raise InvalidEnvironment(
-            f"FOREST_GRPC_PORT is {grpc_port}, outside SAGEMAKER_SAFE_PORT_RANGE {text}; "
+            f"{grpc_name} is {grpc_port}, outside SAGEMAKER_SAFE_PORT_RANGE {text}; "
             "set it to a port of the range, or to off"
         )

@@ -131,7 +131,7 @@ def _positions(answers: Answers) -> NDArray[Any]:
 
 
 def _contributions(answers: Answers) -> NDArray[Any]:
-    contributions = answers.contributions
+    contributions = answers.contributions()
     return contributions[:, :, 0] if contributions.shape[2] == 1 else contributions
 
 
@@ -141,14 +141,14 @@ def _expected_value(answers: Answers) -> NDArray[Any]:
 
 
 def _out_of_range(answers: Answers) -> NDArray[Any]:
-    return np.asarray(answers.out_of_range.any(axis=1, keepdims=True))
+    return np.asarray(answers.out_of_range().any(axis=1, keepdims=True))
 
 
 _INSIGHTS: Mapping[str, Answer] = {
     CONTRIBUTIONS: _contributions,
     EXPECTED_VALUE: _expected_value,
     OUT_OF_RANGE: _out_of_range,
-    OUT_OF_RANGE_FEATURES: lambda answers: answers.out_of_range,
-    INTERVAL: lambda answers: answers.interval,
-    PREDICTION_SET: lambda answers: answers.prediction_set,
+    OUT_OF_RANGE_FEATURES: Answers.out_of_range,
+    INTERVAL: Answers.interval,
+    PREDICTION_SET: Answers.prediction_set,
 }

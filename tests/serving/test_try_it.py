@@ -110,7 +110,7 @@ def test_no_text_of_a_model_is_read_as_html(tmp_path, start_serve, iris):
     tree = DecisionTreeClassifier(random_state=0)
     tree.fit(x, [classes[("setosa", "versicolor", "virginica").index(label)] for label in y])
     directory = save_model(tmp_path / "model", tree, x, names=(WICKED, "<!--", "b", "c"))
-    artifact.add_card(directory, Card(WICKED, "<b>", 3, {"<i>": {"<u>": 1.0}}, {WICKED: 1.0}))
+    artifact.replace_card(directory, Card(WICKED, "<b>", 3, {"<i>": {"<u>": 1.0}}, {WICKED: 1.0}))
     server = start_serve(directory, MODEL_SERVER_WORKERS="1").wait_until_ready()
     text = httpx.get(server.url + "/").text
     assert "alert(" not in re.sub(r'id="document">.*?</script>', "", text, flags=re.DOTALL)

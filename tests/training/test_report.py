@@ -20,10 +20,10 @@ from sklearn.inspection import permutation_importance
 
 from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.look.markup import number, percent
 from mlserver_forest.training.evaluation import evaluate
 from mlserver_forest.training.report import Facts, warnings_of, write_report
 from mlserver_forest.training.report.importances import importances
-from mlserver_forest.training.report.markup import number, percent
 
 NAN = np.nan
 VOID = {"meta", "link", "br", "path", "use", "rect"}

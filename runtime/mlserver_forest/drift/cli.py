@@ -1,14 +1,13 @@
 """The command ``forest drift``."""
 
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlserver_forest.drafts import write_whole
 from mlserver_forest.errors import ForestError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def drift(
         if html:
             from mlserver_forest.drift.page import page
 
-            _write(html, page(findings))
+            write_whole(html, page(findings).encode())
     except (ForestError, OSError) as error:
         click.echo(f"forest drift: {error}", err=True)
         sys.exit(_FAILED)
@@ -114,16 +113,3 @@ def _document(findings: "Findings") -> str:
 def _printable(name: str) -> str:
     cut = name if len(name) <= _WIDEST else name[: _WIDEST - 1] + "…"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cut)
-
-
-def _write(path: Path, content: str) -> None:
-    """The whole file, or none."""
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o644)
-            file.write(content)
-        os.replace(draft, path)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise

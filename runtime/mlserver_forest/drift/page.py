@@ -2,8 +2,8 @@
 
 from mlserver_forest import __version__
 from mlserver_forest.drift.findings import LARGE, Finding, Findings
-from mlserver_forest.training.report.frame import frame
-from mlserver_forest.training.report.markup import (
+from mlserver_forest.look.frame import frame
+from mlserver_forest.look.markup import (
     Html,
     element,
     join,

@@ -16,7 +16,9 @@ class Explainer:
     """Contributions of a forest's features.
 
     Args:
-        arguments: of the forest's kernel.
+        walk: ``Forest.walk_arguments``.
+        outputs: (n_trees,) int64, the first column of the sums that a tree adds to.
+        leaf_values: (n_leaf_values, width) floats.
         covers: (n_nodes,) the weight of the training rows at each node.
         n_features: the width of ``X``.
         n_outputs: the columns of the sums.
@@ -26,29 +28,28 @@ class Explainer:
     """
 
     def __init__(
-        self, arguments: tuple[Any, ...], covers: NDArray[Any], n_features: int, n_outputs: int
+        self,
+        walk: tuple[Any, ...],
+        outputs: NDArray[np.int64],
+        leaf_values: NDArray[Any],
+        covers: NDArray[Any],
+        n_features: int,
+        n_outputs: int,
     ) -> None:
-        cuts, cut_starts, floats, words, roots, shift, payload, bits, outputs, leaf_values = (
-            arguments[:10]
-        )
-        self._steps = np.empty((len(covers), N_COLUMNS), np.uint32)
-        self._shares = np.empty(len(covers))
+        steps, shares = np.empty((len(covers), N_COLUMNS), np.uint32), np.empty(len(covers))
         self.expected = np.zeros(n_outputs)
         weights = np.asarray(covers, np.float64)
-        what = (words, roots, shift, payload, weights, outputs, leaf_values, n_features)
-        sizes = lay_out(*what, self._steps, self._shares, self.expected)
-        rules = _quadrature(int(sizes[:, 1].max()))
-        trees = (self._steps, self._shares, sizes, rules)
-        n_kept = len(covers) if len(covers) * rules.shape[2] <= _MOST_KEPT else 0
-        tables = (
-            np.empty(n_kept * 3 * rules.shape[2]),
-            np.empty(n_kept * 3 * rules.shape[2]),
-            np.zeros((n_kept, leaf_values.shape[1])),
+        sizes = lay_out(
+            walk, outputs, leaf_values, weights, n_features, steps, shares, self.expected
         )
+        rules = _quadrature(int(sizes[:, 1].max()))
+        trees = (steps, shares, sizes, rules)
+        n_kept = len(covers) if len(covers) * rules.shape[2] <= _MOST_KEPT else 0
+        size = n_kept * 3 * rules.shape[2]
+        tables = (np.empty(size), np.empty(size), np.zeros((n_kept, leaf_values.shape[1])))
         if n_kept:
-            prepare_all(*trees, leaf_values, *tables)
-        forest = (cuts, cut_starts, floats, words, roots, bits, outputs, leaf_values)
-        self._arguments = (*forest, *trees, *tables)
+            prepare_all(trees, leaf_values, tables)
+        self._arguments = (walk, outputs, leaf_values, trees, tables)
 
     def add(self, x: NDArray[Any], total: NDArray[np.float64]) -> None:
         """Add rows' contributions to ``total``, (n, n_features, n_outputs)."""

@@ -197,7 +197,9 @@ class Forest:
     def _explainer(self) -> Explainer:
         if not self.covers.size:
             raise ValueError("contributions need covers, which this forest has not")
-        return Explainer(self._arguments, self.covers, self.n_features, self.n_outputs)
+        outputs, leaf_values = self._arguments[8:10]
+        sizes = self.n_features, self.n_outputs
+        return Explainer(self.walk_arguments, outputs, leaf_values, self.covers, *sizes)
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         add_leaf_values(x, *self._arguments, total)

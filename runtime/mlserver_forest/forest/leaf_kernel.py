@@ -14,24 +14,16 @@ _ROUNDING = 1e-9
 
 
 @compiled
-def find_leaves(
-    x, cuts, cut_starts, thresholds, words, roots, shift, payload, category_bits, first, nodes
-):
+def find_leaves(x, walk, first, nodes):
     """Write the node where each row ends, in some trees that follow one another.
 
     Args:
         x: (n_samples, n_features) floats.
-        cuts: this and what follows as in ``kernel.add_leaf_values``.
-        cut_starts: as there.
-        thresholds: as there.
-        words: as there.
-        roots: as there.
-        shift: as there.
-        payload: as there; unused.
-        category_bits: as there.
+        walk: ``Forest.walk_arguments``.
         first: the first tree.
         nodes: (n_samples, n) of eight trees at most, changed in place.
     """
+    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
     forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
     values = np.empty(x.shape[1], thresholds.dtype)
     for row in range(x.shape[0]):
@@ -42,42 +34,21 @@ def find_leaves(
 
 
 @compiled
-def pool_quantiles(
-    x,
-    cuts,
-    cut_starts,
-    thresholds,
-    words,
-    roots,
-    shift,
-    payload,
-    category_bits,
-    starts,
-    codes,
-    targets,
-    levels,
-    found,
-):
+def pool_quantiles(x, walk, starts, codes, targets, levels, found):
     """Quantiles of the values in each row's leaves, where each tree has the same weight.
 
     A quantile is the least value up to which the weights add up to the level.
 
     Args:
-        x: this and what follows as in ``find_leaves``.
-        cuts: as there.
-        cut_starts: as there.
-        thresholds: as there.
-        words: as there.
-        roots: as there.
-        shift: as there.
-        payload: as there; unused.
-        category_bits: as there.
+        x: (n_samples, n_features) floats.
+        walk: ``Forest.walk_arguments``.
         starts: (n_nodes + 1,) where each node's codes begin; a leaf has one or more.
         codes: uint32 positions in ``targets``.
         targets: ascending.
         levels: (n_levels,) ascending, between 0 and 1.
         found: (n_samples, n_levels) floats, changed in place.
     """
+    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
     n_trees = roots.size - 1
     forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
     values = np.empty(x.shape[1], thresholds.dtype)

@@ -80,17 +80,11 @@ class LeafSamples:
             ValueError: as there.
         """
         x = forest.checked(x)
-        found = np.empty((len(x), len(levels)))
+        walk, found = forest.walk_arguments, np.empty((len(x), len(levels)))
 
         def pool(rows: NDArray[Any], part: NDArray[np.float64]) -> None:
             pool_quantiles(
-                rows,
-                *forest.walk_arguments,
-                self.starts,
-                self.codes,
-                self.targets,
-                np.array(levels),
-                part,
+                rows, walk, self.starts, self.codes, self.targets, np.array(levels), part
             )
 
         share_rows(pool, x, found, min(n_threads, len(x) // _ROWS_PER_THREAD))
@@ -172,7 +166,7 @@ def learn_leaf_samples(
 
 
 def _find(forest: Forest, first: int, x: NDArray[Any], nodes: NDArray[np.int64]) -> None:
-    find_leaves(x, *forest.walk_arguments, first, nodes)
+    find_leaves(x, forest.walk_arguments, first, nodes)
 
 
 def _leaves(forest: Forest) -> NDArray[np.bool_]:

@@ -64,61 +64,39 @@ def _tables(begin, end, trees, leaf_values, n_unique, room):
 
 
 @compiled
-def prepare_all(steps, shares, sizes, rules, leaf_values, factors, terms, leaves):
+def prepare_all(trees, leaf_values, tables):
     """Write once what ``add_contributions`` reads of a small forest; see there."""
-    trees, room = (steps, shares, rules), (factors, terms, leaves)
-    return _tables(0, steps.shape[0], trees, leaf_values, sizes[:, 1].max(), room)[0].size
+    steps, shares, sizes, rules = trees
+    n_unique = sizes[:, 1].max()
+    return _tables(0, steps.shape[0], (steps, shares, rules), leaf_values, n_unique, tables)[0].size
 
 
 @compiled
-def add_contributions(
-    x,
-    cuts,
-    cut_starts,
-    thresholds,
-    words,
-    roots,
-    category_bits,
-    outputs,
-    leaf_values,
-    steps,
-    shares,
-    sizes,
-    rules,
-    factors,
-    terms,
-    leaves,
-    total,
-):
+def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
     """Add each tree's contributions to ``total``.
 
     Args:
         x: (n_samples, n_features) floats.
-        cuts: this and what follows as in ``kernel.add_leaf_values``.
-        cut_starts: as there.
-        thresholds: as there.
-        words: as there.
-        roots: as there.
-        category_bits: as there.
-        outputs: as there.
-        leaf_values: as there.
-        steps: see ``tree_steps.lay_out``.
-        shares: see there.
-        sizes: what it returns.
-        rules: (2, n_rules, n_points) the points and the weights of the rule with POINTS,
-            2 * POINTS, ... points.
-        factors: float64, what ``prepare_all`` has written; empty if a tree after the other is
-            to be prepared.
-        terms: as well.
-        leaves: (n_nodes, width) float64, as well; or (0, width).
+        walk: ``Forest.walk_arguments``.
+        outputs: (n_trees,) the first column of the sums that a tree adds to.
+        leaf_values: (n_leaf_values, width) floats.
+        trees: the steps and shares that ``tree_steps.lay_out`` writes, the sizes that it
+            returns, and the rules: (2, n_rules, n_points) the points and the weights of the
+            rule with POINTS, 2 * POINTS, ... points.
+        tables: float64, the factors, the terms, and (n_nodes, width) the leaf values by step
+            that ``prepare_all`` has written; empty, with (0, width), if a tree after the other
+            is to be prepared.
         total: (n_samples, n_features * n_outputs) float64, changed in place.
     """
+    cuts, cut_starts, thresholds, words, roots, _, _, category_bits = walk
+    steps, shares, sizes, rules = trees
+    factors, terms, leaves = tables
     n_samples, n_features = x.shape
     width, n_outputs = leaf_values.shape[1], total.shape[1] // n_features
-    nodes, trees = (thresholds, words, category_bits), (steps, shares, rules)
+    nodes = (thresholds, words, category_bits)
     n_trees, n_points, n_deep = roots.size - 1, rules.shape[2], sizes[:, 0].max() + 1
     is_kept = leaves.shape[0] > 0
-    at_once, room = n_trees, (factors, terms, leaves)
+    at_once, room = n_trees, tables
     if not is_kept:
         at_once = 1
         most = np.diff(roots.astype(np.int64)).max()
@@ -128,20 +106,20 @@ def add_contributions(
         start, end = np.int64(roots[begin]), np.int64(roots[begin + at_once])
         columns = outputs[begin : begin + at_once]
         if is_kept:
-            tables = (rules[1, rules.shape[1] - 1], factors, terms, leaves)
+            here = (rules[1, rules.shape[1] - 1], factors, terms, leaves)
         else:
-            tables = _tables(start, end, trees, leaf_values, sizes[begin, 1], room)
-        here = steps[start:end]
+            of_trees = (steps, shares, rules)
+            here = _tables(start, end, of_trees, leaf_values, sizes[begin, 1], room)
+        known = (nodes, steps[start:end], here, n_deep, columns, n_outputs)
         if n_samples < _FEW_ROWS:
-            _add_one_by_one(
-                x, cuts, cut_starts, nodes, here, tables, n_deep, columns, n_outputs, total
-            )
+            _add_one_by_one(x, cuts, cut_starts, known, total)
         else:
-            _add_blocks(x, cuts, cut_starts, nodes, here, tables, n_deep, columns, n_outputs, total)
+            _add_blocks(x, cuts, cut_starts, known, total)
 
 
 @njit(nogil=True)
-def _add_one_by_one(x, cuts, cut_starts, nodes, steps, tables, n_deep, columns, n_outputs, total):
+def _add_one_by_one(x, cuts, cut_starts, known, total):
+    nodes, steps, tables, n_deep, columns, n_outputs = known
     width, n_points = tables[3].shape[1], tables[0].size
     values = np.empty(x.shape[1], nodes[0].dtype)
     memory = (
@@ -158,8 +136,8 @@ def _add_one_by_one(x, cuts, cut_starts, nodes, steps, tables, n_deep, columns, 
 
 
 @njit(nogil=True)
-def _add_blocks(x, cuts, cut_starts, nodes, steps, tables, n_deep, columns, n_outputs, total):
-    weights, factors, terms, leaves = tables
+def _add_blocks(x, cuts, cut_starts, known, total):
+    nodes, steps, (weights, factors, terms, leaves), n_deep, columns, n_outputs = known
     width, n_points = leaves.shape[1], weights.size
     shape = (leaves.shape[0], 3, n_points)
     shaped = (weights, factors.reshape(shape), terms.reshape(shape), leaves)

@@ -23,29 +23,14 @@ def mask_of(words, shift):
 
 
 @compiled
-def lay_out(
-    words,
-    roots,
-    shift,
-    payload,
-    covers,
-    outputs,
-    leaf_values,
-    n_features,
-    steps,
-    shares,
-    expected,
-):
+def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expected):
     """Write what a walk over the trees meets, node after node, in depth-first order.
 
     Args:
-        words: (2 * n_nodes,) see ``nodes.py``.
-        roots: (n_trees + 1,) where each tree starts, and the end.
-        shift: bits below the child's index.
-        payload: a mask of a leaf's row in its first word.
-        covers: (n_nodes,) float64, the weight of the training rows at each node.
+        walk: ``Forest.walk_arguments``.
         outputs: (n_trees,) the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
+        covers: (n_nodes,) float64, the weight of the training rows at each node.
         n_features: the width of ``X``.
         steps: (n_nodes, N_COLUMNS) uint32, written: the node among all; its depth; the depth
             at which the feature of the edge to it came last on its path, or 0; that feature;
@@ -57,6 +42,7 @@ def lay_out(
     Returns:
         (n_trees, 2) int64: the depth of each tree, and the most different features on a path.
     """
+    _, _, _, words, roots, shift, payload, _ = walk
     one, two = np.uint64(1), np.uint64(2)
     feature_mask = mask_of(words, shift)
     n_trees = roots.size - 1

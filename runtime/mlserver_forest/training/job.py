@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import artifact
+from mlserver_forest.card import Card
 from mlserver_forest.drafts import make_writable
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
@@ -84,8 +85,8 @@ def _train(
     )
     stop.has_a_model = True
     sureness = learning.run(fitted, checks.trial) if learning else None
-    _save(config, chosen, data, fitted, sureness)
-    artifact.add_card(config.model_dir, card_of(chosen, data, fitted, checks.metrics, None))
+    card = card_of(chosen, data, fitted, checks.metrics)
+    _save(config, chosen, data, fitted, sureness, card)
     if stop.is_requested:
         without = ", without intervals" if learning and not sureness else ""
         say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}{without}")
@@ -96,13 +97,14 @@ def _train(
             say(line)
     for line in sureness.lines() if sureness else ():
         say(line)
-    facts = _facts(chosen, data, fitted, checks, sureness)
-    results = results_of(facts) if chosen.job.report else None
-    importances = results.importances if results else None
-    card = card_of(chosen, data, fitted, checks.metrics, importances)
-    artifact.add_card(config.model_dir, card)
-    if results:
+    importances = None
+    if chosen.job.report:
+        facts = _facts(chosen, data, fitted, checks, sureness)
+        results = results_of(facts)
+        importances = results.importances
         _report(config, facts, results, say)
+    card = card_of(chosen, data, fitted, checks.metrics, importances)
+    artifact.replace_card(config.model_dir, card)
     say(f"wrote the model to {config.model_dir}")
 
 
@@ -112,6 +114,7 @@ def _save(
     data: Data,
     fitted: Fitted,
     sureness: Sureness | None,
+    card: Card,
 ) -> None:
     schema = replace(
         fitted.imported.schema,
@@ -129,6 +132,7 @@ def _save(
         versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
         self_test=_self_test(fitted.grown.estimator, data),
         insights=Insights(baseline, sureness.intervals if sureness else None),
+        card=card,
     )
 
 

@@ -18,7 +18,7 @@ def card_of(
     data: Data,
     fitted: Fitted,
     metrics: Mapping[str, Mapping[str, float]],
-    importances: Importances | None,
+    importances: Importances | None = None,
 ) -> Card:
     """What was trained just now.
 
@@ -27,7 +27,7 @@ def card_of(
         data: what it learned from.
         fitted: the model.
         metrics: by set of rows, as far as they are known.
-        importances: if a report was asked for; else those of the algorithm are told.
+        importances: of the report, if there is one; else those of the algorithm are told.
     """
     told: dict[str, Any] = {}
     impurity = getattr(fitted.grown.estimator, "feature_importances_", None)
@@ -46,7 +46,7 @@ def card_of(
     return Card(
         algorithm=chosen.job.algorithm,
         trained=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        n_rows=len(data.training.shown().y),
+        n_rows=len(data.training),
         metrics=metrics,
         **told,
     )

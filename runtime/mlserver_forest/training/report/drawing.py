@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mlserver_forest.training.report.markup import Html, attribute
+from mlserver_forest.look.markup import Html, attribute
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

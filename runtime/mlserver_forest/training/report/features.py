@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlserver_forest.training.report.columns import Column
-from mlserver_forest.training.report.facts import Facts
-from mlserver_forest.training.report.importances import MOST_FEATURES, Importances
-from mlserver_forest.training.report.markup import (
+from mlserver_forest.look.markup import (
     Html,
     element,
     join,
@@ -17,6 +14,9 @@ from mlserver_forest.training.report.markup import (
     percent,
     table,
 )
+from mlserver_forest.training.report.columns import Column
+from mlserver_forest.training.report.facts import Facts
+from mlserver_forest.training.report.importances import MOST_FEATURES, Importances
 from mlserver_forest.training.report.overview import SETS
 from mlserver_forest.training.report.samples import bin_counts
 

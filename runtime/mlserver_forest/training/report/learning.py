@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlserver_forest.look.markup import Html, element, figure, join, outside
 from mlserver_forest.training.report import plots
 from mlserver_forest.training.report.facts import Facts
-from mlserver_forest.training.report.markup import Html, element, figure, join, outside
 from mlserver_forest.training.report.overview import SETS, called
 
 _BOOSTERS = {"hist_gradient_boosting", "xgboost", "lightgbm"}

@@ -4,6 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlserver_forest.look.markup import (
+    Html,
+    element,
+    figure,
+    join,
+    number,
+    outside,
+    percent,
+)
 from mlserver_forest.training.report import plots
 from mlserver_forest.training.report.drawn import (
     MOST_CURVES,
@@ -13,15 +22,6 @@ from mlserver_forest.training.report.drawn import (
     OfNumbers,
 )
 from mlserver_forest.training.report.facts import Facts
-from mlserver_forest.training.report.markup import (
-    Html,
-    element,
-    figure,
-    join,
-    number,
-    outside,
-    percent,
-)
 from mlserver_forest.training.report.overview import SETS
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlserver_forest.look.markup import Html, element, join, number, outside, table, text
 from mlserver_forest.training.report.facts import Facts
-from mlserver_forest.training.report.markup import Html, element, join, number, outside, table, text
 
 _MODELS = {
     "random_forest": "Random forest",

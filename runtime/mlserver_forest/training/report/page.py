@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from mlserver_forest.look.frame import frame
+from mlserver_forest.look.markup import Html
 from mlserver_forest.training.report import features, outcomes, overview, sureness
 from mlserver_forest.training.report.drawn import OfClasses, OfNumbers
 from mlserver_forest.training.report.facts import Facts
-from mlserver_forest.training.report.frame import frame
 from mlserver_forest.training.report.learning import learning
-from mlserver_forest.training.report.markup import Html
 from mlserver_forest.training.report.results import Results
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.look.markup import Html, number, percent
 from mlserver_forest.training.report.drawing import ACCENT, MUTED, plot
 from mlserver_forest.training.report.drawn import Curve, Reliability
-from mlserver_forest.training.report.markup import Html, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

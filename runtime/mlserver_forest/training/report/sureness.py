@@ -1,8 +1,8 @@
 """How often the target lay within intervals or sets, beside how often it should."""
 
+from mlserver_forest.look.markup import Html, element, join, number, percent, table, text
 from mlserver_forest.output_names import INTERVAL
 from mlserver_forest.training.coverage import Sureness
-from mlserver_forest.training.report.markup import Html, element, join, number, percent, table, text
 from mlserver_forest.training.report.overview import SETS
 
 _CROSS_FITTED = (

@@ -1,11 +1,11 @@
 """The report's files, each whole or not there."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlserver_forest.drafts import write_whole
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.report.document import document
 from mlserver_forest.training.report.facts import Facts
@@ -43,7 +43,7 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
                 CONSTRAINTS_FILE: constraints(facts),
             }
         for name, text in texts.items():
-            _replace(directory / name, text.encode())
+            write_whole(directory / name, text.encode())
     except OSError as error:
         raise InvalidEnvironment(
             f"the report's folder {directory} cannot be written: {error.strerror}; "
@@ -70,15 +70,3 @@ def _temporary_files(directory: Path) -> Iterator[None]:
                 tempfile.tempdir = None
     else:
         yield
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # Readable by whoever uploads it.
-            file.write(content)
-        os.replace(draft, path)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise

@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from mlserver_forest.look import base_style
-from mlserver_forest.training.report.markup import Html, element, join, outside
+from mlserver_forest.look.markup import Html, element, join, outside
 
 # An empty icon, for which browsers would else ask the server.
 _HEAD = """<!DOCTYPE html>
@@ -28,7 +28,7 @@ def frame(title: str, header: Html, sections: Sequence[Any], version: str | None
         sections: of each its anchor, its title, and what stands under it.
         version: of mlserver-forest, for the last line.
     """
-    style = base_style() + files(__package__).joinpath("page.css").read_text("utf-8")
+    style = base_style() + files(__package__).joinpath("frame.css").read_text("utf-8")
     main = [
         element("section", element("h2", heading, id=anchor), *body)
         for anchor, heading, *body in sections
