@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from mlserver_forest.categories import BOOLEAN, Categories
+from mlserver_forest.schema.categories import BOOLEAN, Categories
 
 NAMES = ("color", "size", "is_new", "code")
 COLORS = tuple(sorted(['a "quoted", word', "blue", "été", "red", "true", "two\nlines"]))

@@ -15,11 +15,12 @@ import httpx
 import pytest
 
 from docs_blocks import PAGES, RUN, blocks_of
-from mlserver_forest.output_names import INSIGHT_DATATYPES
-from mlserver_forest.serving import media_types, outputs
-from mlserver_forest.serving.drift import Drift
-from mlserver_forest.serving.exposition import Processes, Sums
-from mlserver_forest.serving.ledger import Ledger
+from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.metrics.drift_metrics import Drift
+from mlserver_forest.serving.metrics.prometheus import Processes, Sums
+from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.sagemaker import outputs
 from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}

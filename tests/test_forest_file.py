@@ -9,10 +9,10 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest import forest_file
+from mlserver_forest.artifact import forest_file
+from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest_file import load_forest
+from mlserver_forest.importers.importer import import_estimator
 
 
 def test_a_saved_forest_answers_as_the_estimator(model_dir, iris, iris_forest):

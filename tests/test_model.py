@@ -23,12 +23,12 @@ from sklearn.ensemble import (
 
 import mixed_rows
 from mlserver_forest import ForestModel
-from mlserver_forest.categories import Categories
+from mlserver_forest.engine.leaf_samples import learn_leaf_samples
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest.leaf_samples import learn_leaf_samples
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.intervals import Intervals
-from mlserver_forest.model import ArrayForestModel
+from mlserver_forest.schema.categories import Categories
+from mlserver_forest.serving.models.runtime import ArrayForestModel
 from support import BIN, Running, clean_environ, free_port, save_model
 
 
@@ -351,7 +351,7 @@ def test_contributions_stand_beside_predictions_however_many_rows(model_dir, iri
 
 
 def test_more_numbers_than_memory_is_there_for_are_refused(model_dir, iris, monkeypatch):
-    monkeypatch.setattr("mlserver_forest.output_tensors._MOST_ANSWER_VALUES", 100)
+    monkeypatch.setattr("mlserver_forest.serving.v2.output_tensors._MOST_ANSWER_VALUES", 100)
     model = loaded(model_dir)
     assert len(ask(model, iris[0][:8], "contributions")) == 1
     with pytest.raises(InferenceError, match=r"12 values a row, and 9 rows .* at most 8 rows"):

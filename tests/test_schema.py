@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
-from mlserver_forest.schema import Schema
-from mlserver_forest.schema_metadata import from_metadata, to_metadata
+from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.schema.v2_metadata import from_metadata, to_metadata
 
 SCHEMAS = [
     Schema(("a", "b"), "classification", ("x", "y")),

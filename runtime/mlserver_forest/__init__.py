@@ -10,7 +10,7 @@ harmless where re-executing the runtime's own module would make a second class.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlserver_forest.model import ForestModel
+    from mlserver_forest.serving.models.runtime import ForestModel
 
 __version__ = "0.1.0"
 __all__ = ["ForestModel", "__version__"]
@@ -18,7 +18,7 @@ __all__ = ["ForestModel", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "ForestModel":
-        from mlserver_forest.model import ForestModel
+        from mlserver_forest.serving.models.runtime import ForestModel
 
         return ForestModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,26 +7,26 @@ from typing import Any
 import click
 
 _COMMANDS = {
-    "delete": "mlserver_forest.deployment.cli.delete:delete",
-    "deploy": "mlserver_forest.deployment.cli.deploy:deploy",
-    "doctor": "mlserver_forest.deployment.doctor.cli:doctor",
-    "drift": "mlserver_forest.drift.cli:drift",
-    "fit": "mlserver_forest.deployment.cli.fit:fit",
-    "hyperparameters": "mlserver_forest.training.hyperparameters.cli:hyperparameters",
-    "invoke": "mlserver_forest.deployment.cli.invoke:invoke",
-    "list": "mlserver_forest.deployment.cli.listing:list_",
-    "logs": "mlserver_forest.deployment.cli.status:logs",
-    "open": "mlserver_forest.serving.opening:open_",
-    "pack": "mlserver_forest.packing.cli:pack",
-    "push": "mlserver_forest.deployment.cli.push:push",
+    "delete": "mlserver_forest.aws.delete.cli:delete",
+    "deploy": "mlserver_forest.aws.deploy.cli:deploy",
+    "doctor": "mlserver_forest.doctor.cli:doctor",
+    "drift": "mlserver_forest.reports.drift.cli:drift",
+    "fit": "mlserver_forest.aws.fit.cli:fit",
+    "hyperparameters": "mlserver_forest.training.algorithms.cli:hyperparameters",
+    "invoke": "mlserver_forest.aws.invoke.cli:invoke",
+    "list": "mlserver_forest.aws.status.list_cli:list_",
+    "logs": "mlserver_forest.aws.status.cli:logs",
+    "open": "mlserver_forest.serving.playground.open:open_",
+    "pack": "mlserver_forest.importers.pack.cli:pack",
+    "push": "mlserver_forest.aws.push.cli:push",
     "quickstart": "mlserver_forest.quickstart:quickstart",
-    "rollback": "mlserver_forest.deployment.cli.rollback:rollback",
+    "rollback": "mlserver_forest.aws.rollback.cli:rollback",
     "serve": "mlserver_forest.serving.cli:serve",
-    "status": "mlserver_forest.deployment.cli.status:status",
-    "stop": "mlserver_forest.deployment.cli.rollback:stop",
+    "status": "mlserver_forest.aws.status.cli:status",
+    "stop": "mlserver_forest.aws.rollback.cli:stop",
     "train": "mlserver_forest.training.cli:train",
-    "transform": "mlserver_forest.deployment.cli.transform:transform",
-    "tune": "mlserver_forest.deployment.cli.tune:tune",
+    "transform": "mlserver_forest.aws.transform.cli:transform",
+    "tune": "mlserver_forest.aws.tune.cli:tune",
 }
 
 
@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 
 def _check_hyperparameters(raw: Mapping[str, str]) -> None:
     """What ``fit`` and ``tune`` ask before they ask AWS: deployment knows no training."""
-    from mlserver_forest.training.hyperparameters import parse
+    from mlserver_forest.training.algorithms import parse
 
     parse(raw)
 

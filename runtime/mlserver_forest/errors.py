@@ -1,7 +1,7 @@
 """The one exception tree.
 
 Each message says what came, what was expected, where, and what to do. How an
-error travels is decided elsewhere: ``serving/app.py`` maps classes to status
+error travels is decided elsewhere: ``serving/http/app.py`` maps classes to status
 codes; the command lines use ``exit_code``.
 
 ::
@@ -21,7 +21,13 @@ codes; the command lines use ``exit_code``.
     └── DeploymentError           what AWS or Docker refused, or was asked wrongly
 """
 
+import reprlib
 from collections.abc import Sequence
+from typing import Any
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxstring = _SHORT.maxother = 120
 
 
 class ForestError(Exception):
@@ -81,3 +87,16 @@ class InvalidEnvironment(ForestError):
 
 class DeploymentError(ForestError):
     """Something that was to be done in AWS was not, or not to the end."""
+
+
+def format_value(value: Any, longest: int = 40) -> str:
+    """A value from outside as an error message shows it: Python's ``repr``, on one short line.
+
+    Args:
+        value: anything; a list or a dict may be nested arbitrarily deep.
+        longest: the characters that are shown, beside an ellipsis.
+    """
+    # ``repr`` of deep nesting would exhaust the stack.
+    is_text = isinstance(value, str | bytes)
+    text = repr(value[: longest + 1]) if is_text else _SHORT.repr(value)
+    return text if len(text) <= longest + 2 else f"{text[:longest]}..."

@@ -103,8 +103,8 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
 
 
 def _serve(base_dir: Path) -> None:
-    from mlserver_forest.artifact import read_settings
-    from mlserver_forest.serving.logs import configure_logging
+    from mlserver_forest.artifact.directory import read_settings
+    from mlserver_forest.serving.process.logs import configure_logging
     from mlserver_forest.serving.server import Server
 
     environment = replace(from_environ(), model_uri=base_dir / "model", model_name=None)
@@ -130,8 +130,8 @@ def _sample_row(base_dir: Path) -> list[str]:
     """The last row of the training data without missing values, to ask the model about."""
     import numpy as np
 
-    from mlserver_forest.training.channels import Columns, read_channel
     from mlserver_forest.training.config import Channel
+    from mlserver_forest.training.data.channels import Columns, read_channel
 
     channel = Channel("training", base_dir / "input" / "data" / "training")
     table = read_channel(channel, Columns(), np.dtype(np.float32))

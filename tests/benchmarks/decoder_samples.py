@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse
 
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 NAMES = ("a", "b", "c", "d")
 SCHEMAS = (

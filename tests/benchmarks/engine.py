@@ -26,8 +26,8 @@ import xgboost
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
 
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest_file import encode_forest, load_forest
+from mlserver_forest.artifact.forest_file import encode_forest, load_forest
+from mlserver_forest.importers.importer import import_estimator
 
 # Rows per call -> calls per round, rounds.
 SIZES = {1: (20, 15), 1_000: (1, 9), 10_000: (1, 7)}

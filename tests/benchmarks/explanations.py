@@ -19,7 +19,7 @@ import xgboost
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 N_FEATURES = 28
 TIMES = {1: 200, 1_000: 1}

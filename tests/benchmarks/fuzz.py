@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-from mlserver_forest import forest_file
+from mlserver_forest.artifact import forest_file
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 FILES = 100_000
 

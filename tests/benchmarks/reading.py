@@ -50,8 +50,8 @@ def lines(x, labels, kind):
 
 
 def ours(folder):
-    from mlserver_forest.training.channels import Columns, read_channel
     from mlserver_forest.training.config import Channel
+    from mlserver_forest.training.data.channels import Columns, read_channel
 
     return read_channel(Channel("train", folder), Columns(), np.dtype(np.float32)).x
 

@@ -20,10 +20,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import make_classification
 
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.training import intelex
-from mlserver_forest.training.estimators import DTYPES, make_estimator
-from mlserver_forest.training.hyperparameters import parse
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.training.algorithms import intelex, parse
+from mlserver_forest.training.algorithms.estimators import DTYPES, make_estimator
 
 N_FEATURES = 28
 N_UNSEEN = 20_000

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from containers import docker
-from mlserver_forest.deployment.doctor.rules import RULES
+from mlserver_forest.doctor.rules import RULES
 from support import BIN, ROOT, clean_environ
 
 pytestmark = pytest.mark.container

@@ -20,7 +20,7 @@ import pytest
 
 from containers import docker
 from docs_blocks import block
-from mlserver_forest.forest_file import load_forest
+from mlserver_forest.artifact.forest_file import load_forest
 from support import BIN, IRIS, PAYLOAD, clean_environ, free_port, lay_out
 
 pytestmark = pytest.mark.container

@@ -12,7 +12,7 @@ import shap
 import xgboost
 from sklearn.ensemble import RandomForestRegressor
 
-from mlserver_forest.formats.record_message import record_class
+from mlserver_forest.formats.recordio.record_message import record_class
 from support import IRIS_NAMES, ask_over_grpc, launch, save_model
 
 CHOSEN = "outputs=predicted_label,contributions,expected_value"

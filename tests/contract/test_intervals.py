@@ -12,12 +12,12 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from contract.test_content_types import ARROW, RECORDIO, records_of
-from mlserver_forest.answers import Answers
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest.leaf_samples import learn_leaf_samples
-from mlserver_forest.forest.threads import KernelThreads
+from mlserver_forest.engine.leaf_samples import learn_leaf_samples
+from mlserver_forest.engine.threads import KernelThreads
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.insights import Insights
 from mlserver_forest.insight.intervals import Intervals
+from mlserver_forest.model.answers import Answers
 from support import ask_over_grpc, launch, save_model
 
 N_ROWS = 12

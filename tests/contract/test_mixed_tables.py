@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlserver_forest.training.channels import read_channel
+from mlserver_forest.training.algorithms import parse
+from mlserver_forest.training.algorithms.estimators import DTYPES, make_estimator
 from mlserver_forest.training.config import read_config
-from mlserver_forest.training.data import columns_of
-from mlserver_forest.training.estimators import DTYPES, make_estimator
-from mlserver_forest.training.hyperparameters import parse
-from mlserver_forest.training.targets import learn_target
+from mlserver_forest.training.data.channels import read_channel
+from mlserver_forest.training.data.job_data import columns_of
+from mlserver_forest.training.data.targets import learn_target
 from support import launch, lay_out
 
 N_ROWS = 600

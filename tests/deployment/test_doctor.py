@@ -8,14 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlserver_forest.deployment.doctor.rules import RULES
-from mlserver_forest.deployment.doctor.sample import (
-    Sample,
-    from_file,
-    from_settings,
-    from_training_data,
-)
-from mlserver_forest.deployment.doctor.sockets import listening_in
+from mlserver_forest.doctor.listening_ports import listening_in
+from mlserver_forest.doctor.rules import RULES
+from mlserver_forest.doctor.sample import Sample, from_file, from_settings, from_training_data
 from mlserver_forest.errors import InvalidEnvironment
 from support import BIN, IRIS, children_of, clean_environ
 

@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from mlserver_forest.deployment.planning import deploy, fit, push, transform, tune
-from mlserver_forest.deployment.planning.hosting import Async, Capture, Serverless, Traffic, Variant
-from mlserver_forest.deployment.planning.place import Place, Shared, name_from
-from mlserver_forest.deployment.planning.uploads import LocalFile
+from mlserver_forest.aws.deploy import plan as deploy
+from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
+from mlserver_forest.aws.fit import plan as fit
+from mlserver_forest.aws.place import Place, Shared, name_from
+from mlserver_forest.aws.push import plan as push
+from mlserver_forest.aws.transform import plan as transform
+from mlserver_forest.aws.tune import plan as tune
+from mlserver_forest.aws.upload_plan import LocalFile
 from mlserver_forest.errors import DeploymentError
 
 PLACE = Place("eu-west-1", "my-bucket", is_own_bucket=False, prefix="p")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 LABELS = {
     "strings": lambda codes: np.array([f"class {code:02}" for code in codes]),

@@ -21,10 +21,10 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from forest.generated import tables
+from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.from_arrays import forest_from_arrays
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.forest import Forest
-from mlserver_forest.forest.from_arrays import forest_from_arrays
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 

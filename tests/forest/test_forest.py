@@ -12,12 +12,12 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
+from mlserver_forest.engine import tree_packing
+from mlserver_forest.engine.from_arrays import forest_from_arrays
+from mlserver_forest.engine.nodes import NARROW, WIDE
+from mlserver_forest.engine.tree_packing import round_down
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest import packing
-from mlserver_forest.forest.from_arrays import forest_from_arrays
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest.nodes import NARROW, WIDE
-from mlserver_forest.forest.packing import round_down
+from mlserver_forest.importers.importer import import_estimator
 
 CLASSIFIERS = (RandomForestClassifier, ExtraTreesClassifier)
 REGRESSORS = (RandomForestRegressor, ExtraTreesRegressor)
@@ -124,7 +124,7 @@ def test_threads_share_the_rows(iris, iris_forest):
 
 def test_wide_words_are_used_where_narrow_ones_do_not_suffice(monkeypatch, iris, iris_forest):
     """The same forest in 16-byte nodes answers the same."""
-    monkeypatch.setattr(packing, "_width", lambda *_: WIDE)
+    monkeypatch.setattr(tree_packing, "_width", lambda *_: WIDE)
     forest = import_estimator(iris_forest).forest
     assert forest.nodes.dtype == np.uint64
     assert np.array_equal(forest.predict(iris[0]).values, iris_forest.predict_proba(iris[0]))
@@ -142,7 +142,7 @@ def test_wide_words_are_used_where_narrow_ones_do_not_suffice(monkeypatch, iris,
     ],
 )
 def test_the_narrowest_nodes_that_hold_everything_are_used(dtype, shift, sizes, places, width):
-    assert packing._width(dtype, shift, sizes, places) is width
+    assert tree_packing._width(dtype, shift, sizes, places) is width
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
@@ -182,7 +182,7 @@ def rebuilt(forest, **changed):
 
 def test_tree_bounds_that_wrap_around_are_refused(iris_forest, monkeypatch):
     """Beyond 63 bits the bounds look well ordered as signed numbers, and are not."""
-    monkeypatch.setattr(packing, "_width", lambda *_: WIDE)
+    monkeypatch.setattr(tree_packing, "_width", lambda *_: WIDE)
     forest = import_estimator(iris_forest).forest
     roots = np.array([0, 2**63 - 1, 2**63, 2**64 - 1, len(forest.nodes)], np.uint64)
     with pytest.raises(InvalidArtifact, match="starts behind the nodes"):

@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 
 @pytest.mark.parametrize("kind", [LogisticRegression, BaggingClassifier])

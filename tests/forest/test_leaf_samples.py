@@ -5,8 +5,8 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest.leaf_samples import learn_leaf_samples
+from mlserver_forest.engine.leaf_samples import learn_leaf_samples
+from mlserver_forest.importers.importer import import_estimator
 
 LEVELS = (0.05, 0.5, 0.95)
 

@@ -24,8 +24,8 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.packing.proof import ask, compare, hard_rows
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
 
 # scikit-learn on classes with few rows, LightGBM on arrays without names.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")

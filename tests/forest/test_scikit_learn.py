@@ -23,7 +23,7 @@ from forest.generated import (
     labels,
     tables,
 )
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 pytestmark = [
     # scikit-learn adds up all of X to see whether it is finite; generated numbers are large.

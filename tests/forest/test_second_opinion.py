@@ -8,7 +8,7 @@ import xgboost
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestRegressor
 
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import application_json, json_blocks
-from mlserver_forest.formats.json_scan import Sizes
+from mlserver_forest.formats.json import application_json, json_blocks
+from mlserver_forest.formats.json.json_scan import Sizes
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
 FOUR = Schema(("a", "b", "c", "d"), "regression")

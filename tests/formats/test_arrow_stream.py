@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import arrow_stream
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.arrow import arrow_stream
+from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression")
 ROWS = np.arange(200, dtype=np.float32).reshape(100, 2) % 7

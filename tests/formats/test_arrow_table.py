@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import arrow_stream, x_parquet
+from mlserver_forest.formats.arrow import arrow_stream
+from mlserver_forest.formats.parquet import x_parquet
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import arrow_stream, x_parquet
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.arrow import arrow_stream
+from mlserver_forest.formats.parquet import x_parquet
+from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.schema import Schema
 
 WORDS = ("1", "2", "blue", "red", "true")
 SCHEMA = Schema(

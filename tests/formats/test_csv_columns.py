@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.categories import MISSING_WORDS, is_missing
-from mlserver_forest.formats.csv_columns import distinct, parse_columns
+from mlserver_forest.formats.csv.csv_columns import distinct, parse_columns
+from mlserver_forest.schema.categories import MISSING_WORDS, is_missing
 
 NAN = float("nan")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.formats import csv_kernel
+from mlserver_forest.formats.csv import csv_kernel
 
 DIGITS = st.text("0123456789", min_size=1, max_size=20)
 SIGN = st.sampled_from(["", "-", "+", "--"])

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.categories import BOOLEAN, MISSING_WORDS, Categories
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import csv_blocks, csv_words, text_csv
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.csv import csv_blocks, csv_words, text_csv
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, Categories
+from mlserver_forest.schema.schema import Schema
 
 WORDS = ("1", "a b", "blue", "red", "true", "é")
 CATEGORIES = {"color": Categories(WORDS), "ok": BOOLEAN}

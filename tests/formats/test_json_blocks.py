@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import json_blocks
-from mlserver_forest.formats.json_blocks import LargeArray
-from mlserver_forest.formats.json_scan import Sizes
+from mlserver_forest.formats.json import json_blocks
+from mlserver_forest.formats.json.json_blocks import LargeArray
+from mlserver_forest.formats.json.json_scan import Sizes
 
 LONGEST = 10**6
 tiny_sizes = st.builds(

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import csv_blocks, csv_numbers, text_csv
+from mlserver_forest.formats.csv import csv_blocks, csv_numbers, text_csv
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
 ONE = Schema(("a",), "regression", datatype="FP64")

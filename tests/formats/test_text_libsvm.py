@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import text_libsvm
-from mlserver_forest.formats.libsvm_lines import LineReader, plain_entries
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.libsvm import text_libsvm
+from mlserver_forest.formats.libsvm.libsvm_lines import LineReader, plain_entries
+from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression")
 FROM_ONE = Schema(("a", "b"), "regression", index_base=1)

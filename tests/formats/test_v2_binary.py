@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import v2_binary, v2_tensor
+from mlserver_forest.formats.v2 import v2_binary, v2_tensor
 
 
 @pytest.mark.parametrize("datatype", v2_tensor.DTYPES)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import json_blocks, v2_tensor
-from mlserver_forest.formats.json_scan import Sizes
+from mlserver_forest.formats.json import json_blocks
+from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.v2 import v2_tensor
 
 NAN = float("nan")
 # Every array of more than a few bytes is large, and comes some numbers at a time.

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlserver_forest.categories import BOOLEAN, MISSING_WORDS, Categories
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats import application_json, application_jsonlines
-from mlserver_forest.formats.json_scan import Sizes
-from mlserver_forest.formats.words import codes_of, text_of
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.category_values import codes_of, text_of
+from mlserver_forest.formats.json import application_json, application_jsonlines
+from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, Categories
+from mlserver_forest.schema.schema import Schema
 
 WORDS = ("-3", "1", "18446744073709551615", "blue", "false", "red", "true")
 SCHEMA = Schema(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import x_npy
+from mlserver_forest.formats.npy import x_npy
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")

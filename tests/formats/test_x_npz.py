@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import x_npz
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.npy import x_npz
+from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression")
 FOUR = Schema(tuple("abcd"), "regression")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import x_parquet
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.parquet import x_parquet
+from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression")
 ROWS = np.arange(200, dtype=np.float32).reshape(100, 2) % 7

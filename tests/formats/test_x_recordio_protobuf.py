@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats import x_recordio_protobuf
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.formats.record_frames import framed
-from mlserver_forest.formats.record_message import record_class
-from mlserver_forest.schema import Schema
+from mlserver_forest.formats.recordio import x_recordio_protobuf
+from mlserver_forest.formats.recordio.record_frames import framed
+from mlserver_forest.formats.recordio.record_message import record_class
+from mlserver_forest.schema.schema import Schema
 
 ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.insight.arrivals import Arrivals
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.comparison import compared, counted
-from mlserver_forest.schema import Schema
+from mlserver_forest.insight.traffic_window import Arrivals
+from mlserver_forest.schema.schema import Schema
 from support import IRIS_NAMES
 
 SCHEMA = Schema(IRIS_NAMES, "classification", ("setosa", "versicolor", "virginica"))
@@ -54,7 +54,7 @@ def test_the_first_features_alone_may_be_counted(baseline, forest, iris):
 
 @pytest.mark.parametrize("n_at_once", [1, 7, 300])
 def test_rows_are_counted_however_they_come(baseline, forest, iris, monkeypatch, n_at_once):
-    monkeypatch.setattr("mlserver_forest.insight.arrivals._MOST_A_SECOND", np.inf)
+    monkeypatch.setattr("mlserver_forest.insight.traffic_window._MOST_A_SECOND", np.inf)
     x = np.tile(iris[0], (4, 1))
     arrivals = Arrivals(baseline, SCHEMA)
     for start in range(0, len(x), n_at_once):
@@ -66,7 +66,7 @@ def test_rows_are_counted_however_they_come(baseline, forest, iris, monkeypatch,
 
 
 def test_of_rows_that_come_too_fast_one_in_seven_is_counted(baseline, forest, iris, monkeypatch):
-    monkeypatch.setattr("mlserver_forest.insight.arrivals._MOST_A_SECOND", 0)
+    monkeypatch.setattr("mlserver_forest.insight.traffic_window._MOST_A_SECOND", 0)
     arrivals = Arrivals(baseline, SCHEMA)
     answer = forest.predict(iris[0][:1])
     for _ in range(256 + 7 * 300):

@@ -13,23 +13,20 @@ import pytest
 from mlserver import ModelSettings
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput
 
-from mlserver_forest.categories import BOOLEAN, UNSEEN, Categories
+from mlserver_forest.artifact.forest_file import load_forest_file
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest_file import load_forest_file
-from mlserver_forest.formats import (
-    application_json,
-    application_jsonlines,
-    arrow_stream,
-    text_csv,
-    x_parquet,
-)
-from mlserver_forest.input_tensors import matrix_of
+from mlserver_forest.formats.arrow import arrow_stream
+from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats.json import application_json, application_jsonlines
+from mlserver_forest.formats.parquet import x_parquet
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
 from mlserver_forest.insight.insights import Insights, insights_from_arrays
-from mlserver_forest.model import ForestModel
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.categories import BOOLEAN, UNSEEN, Categories
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.v2.input_tensors import matrix_of
 from support import IRIS_NAMES, launch, save_model
 
 NAN = float("nan")

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
-from mlserver_forest.answers import Answers
+from mlserver_forest.engine.leaf_samples import learn_leaf_samples
+from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.forest.leaf_samples import learn_leaf_samples
-from mlserver_forest.forest.threads import KernelThreads
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.insights import Insights, insights_from_arrays
 from mlserver_forest.insight.intervals import Intervals, intervals_from_arrays
+from mlserver_forest.model.answers import Answers
 
 ROWS = np.random.default_rng(5).normal(size=(200, 3)).astype(np.float32)
 MOVED = np.array([-0.25, 0.25])

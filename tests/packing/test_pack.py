@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlserver_forest.artifact import read_settings
-from mlserver_forest.forest_file import load_forest
-from mlserver_forest.packing import proof
+from mlserver_forest.artifact.directory import read_settings
+from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.importers.pack import proof
 from support import BIN, clean_environ
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -219,7 +219,7 @@ def test_a_sample_of_another_width_is_refused(files, tmp_path):
 
 def test_a_difference_is_found(iris, iris_forest):
     """The comparison can fail: one probability off by one bit."""
-    from mlserver_forest.forest.importer import import_estimator
+    from mlserver_forest.importers.importer import import_estimator
 
     imported = import_estimator(iris_forest)
     answers = proof.ask(iris_forest, iris[0], imported.schema, exact=True)

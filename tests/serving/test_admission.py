@@ -5,8 +5,8 @@ from contextlib import ExitStack
 import pytest
 from mlserver.errors import MLServerError
 
-from mlserver_forest.serving import admission
-from mlserver_forest.serving.admission import PLACES, Admission
+from mlserver_forest.serving.process import admission
+from mlserver_forest.serving.process.admission import PLACES, Admission
 
 LONG, SHORT = 1.0, 0.001
 

@@ -8,16 +8,16 @@ import pytest
 from mlserver import MLModel, ModelSettings, Settings
 from mlserver.registry import MultiModelRegistry
 
-from mlserver_forest.schema import Schema
-from mlserver_forest.serving.admission import Admission
-from mlserver_forest.serving.app import Application
-from mlserver_forest.serving.data_plane import GuardedDataPlane
-from mlserver_forest.serving.invocations import Invocations
-from mlserver_forest.serving.ledger import Ledger
-from mlserver_forest.serving.metrics import Metrics
-from mlserver_forest.serving.models import Served
-from mlserver_forest.serving.sagemaker import ContainerRoutes, OneModelRoutes
-from mlserver_forest.serving.work import Work
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.http.app import Application
+from mlserver_forest.serving.metrics.metrics import Metrics
+from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.models.loaded_models import Served
+from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.offload import Work
+from mlserver_forest.serving.sagemaker.container_routes import ContainerRoutes, OneModelRoutes
+from mlserver_forest.serving.sagemaker.invocations import Invocations
+from mlserver_forest.serving.v2.data_plane import GuardedDataPlane
 
 CSV = {"content-type": "text/csv"}
 

@@ -11,13 +11,13 @@ from mlserver import ModelSettings
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
-from mlserver_forest.forest.importer import import_estimator
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.insights import Insights
-from mlserver_forest.model import ForestModel
-from mlserver_forest.schema import Schema
-from mlserver_forest.serving.drift import Drift
-from mlserver_forest.serving.ledger import Ledger
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.metrics.drift_metrics import Drift
+from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.models.runtime import ForestModel
 from support import IRIS_NAMES, save_model
 
 SCHEMA = Schema(IRIS_NAMES, "classification", ("setosa", "versicolor", "virginica"))

@@ -6,7 +6,7 @@ import signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlserver_forest.serving.ledger import Ledger
+from mlserver_forest.serving.metrics.shared_counters import Ledger
 
 
 def test_the_sums_are_over_all_regions():

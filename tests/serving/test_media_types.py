@@ -3,8 +3,8 @@
 import pytest
 
 from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType
-from mlserver_forest.serving import media_types
-from mlserver_forest.serving.media_types import CSV, JSON
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.http.media_types import CSV, JSON
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.schema import Schema
-from mlserver_forest.serving import outputs
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.sagemaker import outputs
 
 THREE = Schema(("a",), "classification", ("x", "y", "z"))
 TWO = Schema(("a",), "classification", (0, 1))

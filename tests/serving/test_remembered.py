@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mlserver_forest.serving.remembered import RememberedModels
+from mlserver_forest.serving.models.loaded_model_snapshot import RememberedModels
 
 
 def test_nothing_is_remembered_at_first():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlserver_forest.serving.routes import Routes
+from mlserver_forest.serving.http.routes import Routes
 
 ROUTES = Routes({"/ping": {}, "/models": {}, "/models/{name}": {}, "/models/{name}/invoke": {}})
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
-from mlserver_forest import forest_file
+from mlserver_forest.artifact import forest_file
 from support import IRIS_NAMES, PAYLOAD, ask_over_grpc, error_of, free_port, save_model
 
 CSV = {"content-type": "text/csv"}

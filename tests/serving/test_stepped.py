@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from mlserver_forest.serving.stepped import Stepped
+from mlserver_forest.serving.http.eager_task import Stepped
 
 WORD: ContextVar[str] = ContextVar("word", default="none")
 

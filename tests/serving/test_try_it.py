@@ -9,8 +9,8 @@ import shutil
 import httpx
 import pytest
 
-from mlserver_forest import artifact
-from mlserver_forest.card import Card
+from mlserver_forest.artifact import directory
+from mlserver_forest.artifact.card import Card
 from support import error_of, save_model
 
 WICKED = "</script><script>alert('&amp;')</script>"
@@ -110,7 +110,7 @@ def test_no_text_of_a_model_is_read_as_html(tmp_path, start_serve, iris):
     tree = DecisionTreeClassifier(random_state=0)
     tree.fit(x, [classes[("setosa", "versicolor", "virginica").index(label)] for label in y])
     directory = save_model(tmp_path / "model", tree, x, names=(WICKED, "<!--", "b", "c"))
-    artifact.replace_card(directory, Card(WICKED, "<b>", 3, {"<i>": {"<u>": 1.0}}, {WICKED: 1.0}))
+    directory.replace_card(directory, Card(WICKED, "<b>", 3, {"<i>": {"<u>": 1.0}}, {WICKED: 1.0}))
     server = start_serve(directory, MODEL_SERVER_WORKERS="1").wait_until_ready()
     text = httpx.get(server.url + "/").text
     assert "alert(" not in re.sub(r'id="document">.*?</script>', "", text, flags=re.DOTALL)
@@ -174,12 +174,12 @@ def test_a_model_of_another_runtime_has_a_page(tmp_path, start_serve, iris):
     import joblib
     from sklearn.linear_model import LogisticRegression
 
-    from mlserver_forest.schema import Schema
+    from mlserver_forest.schema.schema import Schema
 
     source = tmp_path / "model.joblib"
     joblib.dump(LogisticRegression(max_iter=1000).fit(*iris), source)
     unknown = Schema((), "unknown", datatype="FP64")
-    artifact.save_pickle(tmp_path / "model", source, unknown, name="foreign", versions=[])
+    directory.save_pickle(tmp_path / "model", source, unknown, name="foreign", versions=[])
     server = start_serve(
         tmp_path / "model", MODEL_SERVER_WORKERS="1", FOREST_TRUST_PICKLE="true"
     ).wait_until_ready()

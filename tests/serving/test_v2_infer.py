@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlserver.types import InferenceResponse, Parameters, ResponseOutput, TensorData
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
-from mlserver_forest.serving.v2_infer import decode_infer, encode_infer, encode_json
+from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, encode_json
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"

@@ -10,7 +10,7 @@ from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.types import InferenceResponse, Parameters, ResponseOutput, TensorData
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.serving.v2_messages import message_from, request_from
+from mlserver_forest.serving.v2.grpc_codec import message_from, request_from
 
 ROW = [5.5, 3.0, 5.0, 1.75]
 RAW = struct.pack("<4f", *ROW)

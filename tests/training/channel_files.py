@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mlserver_forest.training.channels import read_channel
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.reading.layout import Columns
+from mlserver_forest.training.data.channels import read_channel
+from mlserver_forest.training.data.layout import Columns
 
 NAN = float("nan")
 

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 import pytest
 
-from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidHyperparameters
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.training.estimators import DTYPES, make_estimator
-from mlserver_forest.training.hyperparameters import parse
-from mlserver_forest.training.suitability import require_suitable_labels
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.training.algorithms import parse
+from mlserver_forest.training.algorithms.estimators import DTYPES, make_estimator
+from mlserver_forest.training.validation.label_checks import require_suitable_labels
 
 NAMES = ("size", "colour", "flag", "city", "age")
 # The boosters take the first two as categories; 300 are too many for hist_gradient_boosting.
@@ -321,6 +321,6 @@ def test_a_model_of_early_stopping_is_packed_up_to_its_best_round():
 
 
 def test_dtypes_are_known_for_every_algorithm():
-    from mlserver_forest.training.hyperparameters.algorithms import ALGORITHMS
+    from mlserver_forest.training.algorithms.registry import ALGORITHMS
 
     assert set(DTYPES) == set(ALGORITHMS)

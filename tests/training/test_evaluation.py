@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from mlserver_forest.training.evaluation import (
+from mlserver_forest.training.validation.evaluation import (
     METRICS,
     PREFIXES,
     evaluate,

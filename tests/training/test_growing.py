@@ -16,16 +16,16 @@ from sklearn.ensemble import (
 )
 from xgboost import XGBClassifier, XGBRegressor
 
-from mlserver_forest.training.growing.boosting import grow_lightgbm, grow_xgboost
-from mlserver_forest.training.growing.checkpoints import Checkpoints
-from mlserver_forest.training.growing.forests import grow_forest
-from mlserver_forest.training.growing.hist_gradient_boosting import grow_hist_gradient_boosting
-from mlserver_forest.training.growing.progress import Progress
-from mlserver_forest.training.growing.rows import Rows
-from mlserver_forest.training.growing.steps import IntelexSteps, ScikitLearnSteps
-from mlserver_forest.training.growing.stopping import Stop
-from mlserver_forest.training.growing.task import Task
-from mlserver_forest.training.growing.trees import grow_trees
+from mlserver_forest.training.fitting.boosting import grow_lightgbm, grow_xgboost
+from mlserver_forest.training.fitting.checkpoints import Checkpoints
+from mlserver_forest.training.fitting.fit_context import Task
+from mlserver_forest.training.fitting.fit_rows import Rows
+from mlserver_forest.training.fitting.forest_fitting import grow_forest
+from mlserver_forest.training.fitting.hist_fitting import grow_hist_gradient_boosting
+from mlserver_forest.training.fitting.progress import Progress
+from mlserver_forest.training.fitting.steps import IntelexSteps, ScikitLearnSteps
+from mlserver_forest.training.fitting.stopping import Stop
+from mlserver_forest.training.fitting.trees import grow_trees
 
 
 def rows_of(x, y):
@@ -38,7 +38,7 @@ NUMBERS = rows_of(*make_regression(400, 6, noise=1.0, random_state=1))
 
 @pytest.fixture(autouse=True)
 def every_step_is_kept(monkeypatch):
-    growing = "mlserver_forest.training.growing"
+    growing = "mlserver_forest.training.fitting"
     monkeypatch.setattr(f"{growing}.forests._SECONDS_KEPT", -1.0)
     monkeypatch.setattr(f"{growing}.checkpoints._LEAST_SECONDS", -1.0)
     monkeypatch.setattr(f"{growing}.checkpoints._SECONDS_PER_SECOND_OF_KEEPING", 0.0)
@@ -180,7 +180,7 @@ def test_a_step_that_takes_too_long_is_given_up_when_the_job_is_to_stop(monkeypa
                 time.sleep(8)
             return super().grow(rows, start, stop)
 
-    monkeypatch.setattr("mlserver_forest.training.growing.stopping._STEP_SECONDS", 0.1)
+    monkeypatch.setattr("mlserver_forest.training.fitting.stopping._STEP_SECONDS", 0.1)
     estimator, rows = FORESTS["random forest"]
     stop = Stop()
     threading.Timer(1.0, stop.request).start()

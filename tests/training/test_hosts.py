@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import network
-from mlserver_forest.artifact import read_settings
+from mlserver_forest.artifact.directory import read_settings
+from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.errors import InvalidEnvironment
-from mlserver_forest.forest_file import load_forest
+from mlserver_forest.training.cluster.addresses import await_host
 from mlserver_forest.training.config import SHARDED
-from mlserver_forest.training.growing.stopping import Stop
-from mlserver_forest.training.hosts.addresses import await_host
+from mlserver_forest.training.fitting.stopping import Stop
 from support import BIN, clean_environ, lay_out
 
 SECONDS = 90

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.channels import Columns, read_channel
+from mlserver_forest.training.cluster.table_merge import Heads, head_of, recoded
 from mlserver_forest.training.config import SHARDED, Channel
-from mlserver_forest.training.hosts.heads import Heads, head_of, recoded
-from mlserver_forest.training.targets import learn_target
+from mlserver_forest.training.data.channels import Columns, read_channel
+from mlserver_forest.training.data.targets import learn_target
 
 FLOAT32 = np.dtype(np.float32)
 

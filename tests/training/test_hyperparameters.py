@@ -15,16 +15,16 @@ from sklearn.utils._param_validation import (
 )
 
 from mlserver_forest.errors import InvalidHyperparameters
-from mlserver_forest.training.estimators import make_estimator
-from mlserver_forest.training.hyperparameters import (
+from mlserver_forest.training.algorithms import (
     Hyperparameters,
     JobHyperparameters,
     decode,
     parse,
     table_of,
 )
-from mlserver_forest.training.hyperparameters.algorithms import ALGORITHMS
-from mlserver_forest.training.hyperparameters.expectations import default_of, expected_of
+from mlserver_forest.training.algorithms.estimators import make_estimator
+from mlserver_forest.training.algorithms.expectations import default_of, expected_of
+from mlserver_forest.training.algorithms.registry import ALGORITHMS
 
 MODELS = {"common": JobHyperparameters, **ALGORITHMS}
 SCIKIT_LEARN = {

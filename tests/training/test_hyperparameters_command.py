@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from mlserver_forest.training.hyperparameters import parse, table_of
-from mlserver_forest.training.hyperparameters.algorithms import ALGORITHMS
-from mlserver_forest.training.hyperparameters.table import NAMES
+from mlserver_forest.training.algorithms import parse, table_of
+from mlserver_forest.training.algorithms.hyperparameter_table import NAMES
+from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from support import BIN
 
 HEAVY = ("mlserver", "sklearn", "numba", "boto3", "numpy", "pandas", "xgboost", "lightgbm")

@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mlserver_forest.categories import BOOLEAN, Categories
-from mlserver_forest.training.report.columns import Column, summarize
-from mlserver_forest.training.report.inspection import inspect
-from mlserver_forest.training.report.repetitions import (
+from mlserver_forest.reports.training.columns import Column, summarize
+from mlserver_forest.reports.training.duplicate_rows import (
     Overlap,
     Repetitions,
     fingerprints,
     overlap,
     repetitions,
 )
-from mlserver_forest.training.report.samples import bin_counts, rows_of
-from mlserver_forest.training.report.single_features import scores_alone
+from mlserver_forest.reports.training.inspection import inspect
+from mlserver_forest.reports.training.samples import bin_counts, rows_of
+from mlserver_forest.reports.training.single_features import scores_alone
+from mlserver_forest.schema.categories import BOOLEAN, Categories
 
 NAN = np.nan
 COLOURS = Categories(("blue", "green", "red"))

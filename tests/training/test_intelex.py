@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import make_classification, make_friedman1
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
 
-from mlserver_forest.forest.importer import import_estimator
-from mlserver_forest.training.estimators import make_estimator
-from mlserver_forest.training.hyperparameters import parse
-from mlserver_forest.training.intelex import (
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.training.algorithms import parse
+from mlserver_forest.training.algorithms.estimators import make_estimator
+from mlserver_forest.training.algorithms.intelex import (
     fit_with_intelex,
     make_intelex_estimator,
     why_not_intelex,

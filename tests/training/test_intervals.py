@@ -6,12 +6,12 @@ import signal
 import numpy as np
 import pytest
 
-from mlserver_forest.answers import Answers
-from mlserver_forest.artifact import read_settings
-from mlserver_forest.forest.threads import KernelThreads
-from mlserver_forest.forest_file import load_forest_file
+from mlserver_forest.artifact.directory import read_settings
+from mlserver_forest.artifact.forest_file import load_forest_file
+from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.insight.insights import insights_from_arrays
-from mlserver_forest.schema_metadata import from_metadata
+from mlserver_forest.model.answers import Answers
+from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.training.cli import train_in
 from support import lay_out
 from training.test_interruptions import start, wait_for_checkpoint

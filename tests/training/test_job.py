@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from mlserver_forest.forest_file import load_forest
+from mlserver_forest.artifact.forest_file import load_forest
 from support import BIN, IRIS, ROOT, clean_environ, lay_out
 from training.test_train import train
 

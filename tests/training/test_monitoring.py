@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlserver_forest.categories import BOOLEAN, Categories
-from mlserver_forest.training.report.facts import Facts
-from mlserver_forest.training.report.monitoring import constraints, statistics
+from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.monitor_baseline import constraints, statistics
+from mlserver_forest.schema.categories import BOOLEAN, Categories
 
 WORDS = ("Bern", "Rom", "Wien")
 NUMBER, COUNT = {"type": "number"}, {"type": "integer", "minimum": 0}

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.categories import BOOLEAN, MISSING_WORDS, is_missing
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.formats.text_csv import parse_number
-from mlserver_forest.training.reading import csv_block, csv_parts, records
-from mlserver_forest.training.reading.csv_plain import Wanted, parse_plain
-from mlserver_forest.training.reading.words import LearnedWords
+from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, is_missing
+from mlserver_forest.training.data import csv_block, csv_parts, csv_records
+from mlserver_forest.training.data.csv_fast import Wanted, parse_plain
+from mlserver_forest.training.data.learned_categories import LearnedWords
 from training.channel_files import NAN, label_texts, read, same, words_of
 
 
@@ -246,7 +246,7 @@ def test_many_labels_that_are_words_are_refused(tmp_path):
 def small_blocks(monkeypatch):
     """Blocks of a few rows, so that files of some kilobytes have many."""
     monkeypatch.setattr(
-        csv_parts, "blocks", lambda *arguments: records.blocks(*arguments, block_bytes=64)
+        csv_parts, "blocks", lambda *arguments: csv_records.blocks(*arguments, block_bytes=64)
     )
     monkeypatch.setattr(csv_block, "_FEW_BYTES", 0)
 
@@ -254,7 +254,7 @@ def small_blocks(monkeypatch):
 @pytest.mark.usefixtures("small_blocks")
 def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path, monkeypatch):
     """What was read as 1 was spelt 1.0 or 01, so the file is read again, once."""
-    monkeypatch.setattr("mlserver_forest.training.reading.csv_top._MOST_RECORDS", 2)
+    monkeypatch.setattr("mlserver_forest.training.data.csv_header._MOST_RECORDS", 2)
     rows = "".join(f"a,{i},01,{i % 2}\n" for i in range(200))
     table = read(tmp_path, {"a.csv": rows + "b,7,x,true\nb,z,x,1\n"})
     assert words_of(table)["feature_1"] == ("01", "x")
@@ -267,7 +267,7 @@ def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path, monk
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_column_that_is_missing_at_first_may_turn_out_to_be_words(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlserver_forest.training.reading.csv_top._MOST_RECORDS", 2)
+    monkeypatch.setattr("mlserver_forest.training.data.csv_header._MOST_RECORDS", 2)
     table = read(tmp_path, {"a.csv": "a,1,\n" * 100 + "b,2,x\nb,2,y\n"})
     assert words_of(table) == {"feature_1": ("x", "y")}
     assert np.isnan(table.x[:100, 1]).all()
@@ -319,7 +319,7 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
     writer = csv.writer(text, lineterminator=line_end, quoting=quoting)
     writer.writerows([("l", "n", "w"), *table, ("end", "1", "word")])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_parts, "blocks", lambda *a: records.blocks(*a, block_bytes=size))
+        patch.setattr(csv_parts, "blocks", lambda *a: csv_records.blocks(*a, block_bytes=size))
         patch.setattr(csv_block, "_FEW_BYTES", few)
         found = read(tmp_path_factory.mktemp("c"), {"a.csv": text.getvalue()}, header="present")
     table = [*table, ("end", "1", "word")]
@@ -345,7 +345,7 @@ def test_what_the_compiled_loop_takes_is_what_a_careful_look_finds(table):
     if found is None:
         return
     x, texts = found
-    careful = [record for _, record in records.Lines("a.csv", lines, 1).records()]
+    careful = [record for _, record in csv_records.Lines("a.csv", lines, 1).records()]
     assert texts[0].to_pylist() == [record[0] for record in careful]
     assert texts[2].to_pylist() == [record[2] for record in careful]
     assert np.array_equal(x[:, 1], [parse_number(record[1]) for record in careful], equal_nan=True)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.channels import read_channel
-from mlserver_forest.training.reading import csv_block
-from mlserver_forest.training.reading.layout import Columns
-from mlserver_forest.training.targets import learn_target
+from mlserver_forest.training.data import csv_block
+from mlserver_forest.training.data.channels import read_channel
+from mlserver_forest.training.data.layout import Columns
+from mlserver_forest.training.data.targets import learn_target
 from training.channel_files import channel
 from training.test_reading_sparse import SDK_FLOAT32, SDK_FLOAT64, SDK_SPARSE, record
 from training.test_reading_tables import MIXED, json_lines, parquet

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.channels import read_channel
-from mlserver_forest.training.reading.layout import Columns
-from mlserver_forest.training.targets import learn_target
+from mlserver_forest.training.data.channels import read_channel
+from mlserver_forest.training.data.layout import Columns
+from mlserver_forest.training.data.targets import learn_target
 from training.channel_files import channel, read, same
 
 STRAYS = {

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.formats.record_frames import framed
-from mlserver_forest.training.channels import read_channel
+from mlserver_forest.formats.recordio.record_frames import framed
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.reading.layout import Columns
-from mlserver_forest.training.reading.pipes import Pipe
+from mlserver_forest.training.data.channels import read_channel
+from mlserver_forest.training.data.layout import Columns
+from mlserver_forest.training.data.pipes import Pipe
 from training.channel_files import NAN, label_texts, same, words_of
 from training.test_reading_sparse import SDK_FLOAT32, SDK_SPARSE
 

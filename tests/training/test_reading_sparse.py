@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.formats.record_frames import framed
-from mlserver_forest.formats.record_message import record_class
+from mlserver_forest.formats.recordio.record_frames import framed
+from mlserver_forest.formats.recordio.record_message import record_class
 from training.channel_files import NAN, label_texts, read, same
 
 Record = record_class()

@@ -18,12 +18,12 @@ from sklearn.calibration import calibration_curve
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from mlserver_forest.categories import BOOLEAN, Categories
 from mlserver_forest.errors import InvalidEnvironment
-from mlserver_forest.look.markup import number, percent
-from mlserver_forest.training.evaluation import evaluate
-from mlserver_forest.training.report import Facts, warnings_of, write_report
-from mlserver_forest.training.report.importances import importances
+from mlserver_forest.reports.html.markup import number, percent
+from mlserver_forest.reports.training import Facts, warnings_of, write_report
+from mlserver_forest.reports.training.importances import importances
+from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.training.validation.evaluation import evaluate
 
 NAN = np.nan
 VOID = {"meta", "link", "br", "path", "use", "rect"}
@@ -535,7 +535,7 @@ def test_matplotlib_is_loaded_by_writing_alone_and_pyplot_never(tmp_path):
 import sys
 from pathlib import Path
 import numpy as np
-from mlserver_forest.training.report import Facts, write_report
+from mlserver_forest.reports.training import Facts, write_report
 print([name for name in sys.modules if name.startswith("matplotlib")])
 x = np.arange(60.0)[:, None]
 facts = Facts("random_forest", "regression", (), {{}}, {{}}, ["a"], {{}}, x, x[:, 0] ** 2,

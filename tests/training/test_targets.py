@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.targets import Target, learn_target
+from mlserver_forest.training.data.targets import Target, learn_target
 from training.channel_files import read
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_number_is_refused_in_a_regression(tmp_path):
 
 
 def test_an_empty_shard_has_no_labels(tmp_path):
-    from mlserver_forest.training.channels import Columns, read_channel
+    from mlserver_forest.training.data.channels import Columns, read_channel
     from training.channel_files import channel
 
     sharded = channel(tmp_path, {}, distribution="ShardedByS3Key")

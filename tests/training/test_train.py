@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
-from mlserver_forest.artifact import read_settings
-from mlserver_forest.forest_file import load_forest
-from mlserver_forest.schema_metadata import from_metadata
-from mlserver_forest.training import fitting
+from mlserver_forest.artifact.directory import read_settings
+from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.training.cli import train_in
-from mlserver_forest.training.evaluation import METRICS
+from mlserver_forest.training.fitting import job_fitting
+from mlserver_forest.training.validation.evaluation import METRICS
 from support import BIN, IRIS, clean_environ, lay_out
 
 IRIS_TEXT = IRIS.read_text()
@@ -395,7 +395,7 @@ def test_a_fault_of_ours_exits_with_2_and_its_traceback(tmp_path, monkeypatch, c
     def failing(estimator):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(fitting, "import_estimator", failing)
+    monkeypatch.setattr(job_fitting, "import_estimator", failing)
     assert train_in(tmp_path) == 2
     failure = (tmp_path / "output" / "failure").read_text()
     assert failure.startswith("AlgorithmError: RuntimeError: a bug\n")

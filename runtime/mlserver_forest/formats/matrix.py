@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest import giving_up
+from mlserver_forest import cancellation
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 Body = bytes | bytearray
 
@@ -82,7 +82,7 @@ class Matrix:
         Raises:
             InvalidInput: as ``Schema.conform``.
         """
-        giving_up.check()
+        cancellation.check()
         if self._blocks is None:
             self._schema = self._schema.of_width(values.shape[1])
             n_rows = max(len(values), self._expected)

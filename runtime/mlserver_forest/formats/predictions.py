@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest import giving_up
+from mlserver_forest import cancellation
 from mlserver_forest.formats.labels import Labels
 
 Column = NDArray[Any] | Labels
@@ -74,7 +74,7 @@ class Predictions:
         width = sum(column.size for column in self.columns.values()) // max(len(self), 1)
         step = max(_BLOCK_VALUES // max(width, 1), _FEWEST_ROWS)
         for start in range(0, len(self), step):
-            giving_up.check()
+            cancellation.check()
             rows = slice(start, start + step)
             columns = {name: column[rows] for name, column in self.columns.items()}
             yield Block(columns, self.are_selected, self.names)

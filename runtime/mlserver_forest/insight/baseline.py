@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.categories import UNSEEN_BITS
+from mlserver_forest.engine.forest import Forest, Prediction
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.forest import Forest, Prediction
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.histograms import MOST_WORD_BINS, Histograms
 from mlserver_forest.resources import n_cpus
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.categories import UNSEEN_BITS
+from mlserver_forest.schema.schema import Schema
 
 # Rows that tell the shares of ten bins to a tenth of a percent, and values that take a second.
 _MOST_ROWS = 200_000

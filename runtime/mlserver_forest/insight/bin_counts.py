@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.categories import UNSEEN_BITS
 from mlserver_forest.compilation import compiled
+from mlserver_forest.schema.categories import UNSEEN_BITS
 
 # What a column is counted as beside its bins, before them: missing and unseen.
 N_BEFORE_BINS = 2

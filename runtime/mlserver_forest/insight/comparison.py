@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.forest.forest import Prediction
+from mlserver_forest.engine.forest import Prediction
 from mlserver_forest.insight.baseline import Baseline, answer_columns
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,17 +6,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.forest import Forest
 from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
 from mlserver_forest.insight.intervals import Intervals, intervals_from_arrays
-from mlserver_forest.output_names import (
+from mlserver_forest.schema.output_names import (
     CONTRIBUTIONS,
     EXPECTED_VALUE,
     OUT_OF_RANGE,
     OUT_OF_RANGE_FEATURES,
 )
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.schema import Schema
 
 Arrays = Mapping[str, NDArray[Any]]
 

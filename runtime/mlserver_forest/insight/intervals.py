@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.leaf_samples import LeafSamples
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.forest.forest import Forest
-from mlserver_forest.forest.leaf_samples import LeafSamples
-from mlserver_forest.output_names import INTERVAL, PREDICTION_SET
-from mlserver_forest.schema import Schema
+from mlserver_forest.schema.output_names import INTERVAL, PREDICTION_SET
+from mlserver_forest.schema.schema import Schema
 
 _LEVEL, _MARGIN = "interval.level", "interval.margin"
 _SAMPLES = ("interval.starts", "interval.codes", "interval.targets")

@@ -28,7 +28,7 @@ def serve() -> None:
     from mlserver_forest.environment import from_environ
 
     try:
-        from mlserver_forest.serving.logs import configure_logging
+        from mlserver_forest.serving.process.logs import configure_logging
         from mlserver_forest.serving.server import Server
 
         environment = from_environ()

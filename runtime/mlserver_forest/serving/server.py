@@ -13,43 +13,49 @@ from mlserver import MLModel, ModelSettings
 from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest import __version__
+from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
-from mlserver_forest.forest.threads import KernelThreads
-from mlserver_forest.formats import csv_kernel
-from mlserver_forest.model import ForestModel, schema_of
+from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.resources import available_memory, n_cpus
-from mlserver_forest.serving import media_types, outputs
-from mlserver_forest.serving.admission import Admission
-from mlserver_forest.serving.app import Application
-from mlserver_forest.serving.board import Board
-from mlserver_forest.serving.cloudwatch import CloudWatchMetrics
-from mlserver_forest.serving.data_plane import GuardedDataPlane
-from mlserver_forest.serving.drift import Drift
-from mlserver_forest.serving.invocations import Invocations
-from mlserver_forest.serving.ledger import Ledger
-from mlserver_forest.serving.metrics import Metrics
-from mlserver_forest.serving.model_settings import NAME, FixedSettings, find_model, settings_of
-from mlserver_forest.serving.models import Models, Served
-from mlserver_forest.serving.multi_model import MultiModelRoutes
-from mlserver_forest.serving.packaged import read_packaged
-from mlserver_forest.serving.remembered import RememberedModels
-from mlserver_forest.serving.repository import ModelsFolder, OneModel, RepositoryHandlers
-from mlserver_forest.serving.routes import Methods
-from mlserver_forest.serving.sagemaker import (
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.http.app import Application
+from mlserver_forest.serving.http.routes import Methods
+from mlserver_forest.serving.http.sockets import listen, open_port, reserve
+from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
+from mlserver_forest.serving.metrics.drift_metrics import Drift
+from mlserver_forest.serving.metrics.metrics import Metrics
+from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.models.loaded_model_snapshot import RememberedModels
+from mlserver_forest.serving.models.loaded_models import Models, Served
+from mlserver_forest.serving.models.model_settings import (
+    NAME,
+    FixedSettings,
+    find_model,
+    settings_of,
+)
+from mlserver_forest.serving.models.repository import ModelsFolder, OneModel, RepositoryHandlers
+from mlserver_forest.serving.models.runtime import ForestModel, schema_of
+from mlserver_forest.serving.packaged_settings import read_packaged
+from mlserver_forest.serving.playground.playground_routes import TryItRoutes
+from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.offload import Work
+from mlserver_forest.serving.process.supervisor import Supervisor
+from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
+from mlserver_forest.serving.process.worker_table import Board
+from mlserver_forest.serving.sagemaker import outputs
+from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
     OneModelRoutes,
     execution_parameters,
 )
-from mlserver_forest.serving.sockets import listen, open_port, reserve
-from mlserver_forest.serving.supervisor import Supervisor
-from mlserver_forest.serving.try_it.routes import TryItRoutes
-from mlserver_forest.serving.v2 import V2Routes
-from mlserver_forest.serving.v2_application import v2_application
-from mlserver_forest.serving.v2_grpc import GRPCServer
-from mlserver_forest.serving.v2_server import V2ServerRoutes
-from mlserver_forest.serving.work import Work
-from mlserver_forest.serving.worker import DRAIN_SECONDS, Service, Worker
+from mlserver_forest.serving.sagemaker.invocations import Invocations
+from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.v2.data_plane import GuardedDataPlane
+from mlserver_forest.serving.v2.grpc_service import GRPCServer
+from mlserver_forest.serving.v2.mlserver_application import v2_application
+from mlserver_forest.serving.v2.rest_routes import V2Routes
+from mlserver_forest.serving.v2.server_routes import V2ServerRoutes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
 

@@ -13,7 +13,7 @@ import click
 
 from mlserver_forest.environment import base_dir_from
 from mlserver_forest.errors import InvalidEnvironment, JobError
-from mlserver_forest.training.growing.stopping import SECONDS_TO_STOP, Stop
+from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024

@@ -9,28 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest import artifact
-from mlserver_forest.card import Card
-from mlserver_forest.drafts import make_writable
+from mlserver_forest.artifact import directory
+from mlserver_forest.artifact.atomic_write import make_writable
+from mlserver_forest.artifact.card import Card
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
+from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.insight.insights import Insights
-from mlserver_forest.training.checking import Checking, Checks
+from mlserver_forest.reports.training import Facts, warnings_of, write_report
+from mlserver_forest.reports.training.results import Results, results_of
+from mlserver_forest.training.algorithms import Hyperparameters, parse
+from mlserver_forest.training.cluster.join import on_all_hosts
+from mlserver_forest.training.cluster.one_host import Hosts
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
-from mlserver_forest.training.coverage import Sureness
-from mlserver_forest.training.data import Data
-from mlserver_forest.training.evaluation import evaluate, metric_lines
-from mlserver_forest.training.fitting import Fitted, Fitting
-from mlserver_forest.training.growing.rows import AnyRows
-from mlserver_forest.training.growing.stopping import Stop
-from mlserver_forest.training.hosts.joining import on_all_hosts
-from mlserver_forest.training.hosts.one_host import Hosts
-from mlserver_forest.training.hyperparameters import Hyperparameters, parse
-from mlserver_forest.training.intervals import Learning
-from mlserver_forest.training.report import Facts, warnings_of, write_report
-from mlserver_forest.training.report.results import Results, results_of
-from mlserver_forest.training.suitability import require_held_out_rows, require_rows_to_calibrate
-from mlserver_forest.training.telling import card_of
+from mlserver_forest.training.data.job_data import Data
+from mlserver_forest.training.fitting.fit_rows import AnyRows
+from mlserver_forest.training.fitting.job_fitting import Fitted, Fitting
+from mlserver_forest.training.fitting.stopping import Stop
+from mlserver_forest.training.model_card import card_of
+from mlserver_forest.training.validation.evaluation import coverage_lines, evaluate, metric_lines
+from mlserver_forest.training.validation.holdout import Checking, Checks
+from mlserver_forest.training.validation.interval_learning import Learning
+from mlserver_forest.training.validation.label_checks import (
+    require_held_out_rows,
+    require_rows_to_calibrate,
+)
 
 MODEL_NAME = "forest"
 
@@ -95,7 +98,7 @@ def _train(
     for prefix, found in checks.metrics.items():
         for line in metric_lines(prefix, found):
             say(line)
-    for line in sureness.lines() if sureness else ():
+    for line in coverage_lines(sureness) if sureness else ():
         say(line)
     importances = None
     if chosen.job.report:
@@ -104,7 +107,7 @@ def _train(
         importances = results.importances
         _report(config, facts, results, say)
     card = card_of(chosen, data, fitted, checks.metrics, importances)
-    artifact.replace_card(config.model_dir, card)
+    directory.replace_card(config.model_dir, card)
     say(f"wrote the model to {config.model_dir}")
 
 
@@ -113,7 +116,7 @@ def _save(
     chosen: Hyperparameters,
     data: Data,
     fitted: Fitted,
-    sureness: Sureness | None,
+    sureness: CoverageResult | None,
     card: Card,
 ) -> None:
     schema = replace(
@@ -124,7 +127,7 @@ def _save(
     )
     forest = fitted.imported.forest
     baseline = Baseline.from_rows(data.training.shown().x, forest, schema)
-    artifact.save(
+    directory.save(
         config.model_dir,
         forest,
         schema,
@@ -172,7 +175,7 @@ def _facts(
     data: Data,
     fitted: Fitted,
     checks: Checks,
-    sureness: Sureness | None,
+    sureness: CoverageResult | None,
 ) -> Facts:
     training = data.training.shown()
     return Facts(

@@ -1,0 +1,229 @@
+"""The forest file: packed trees and their self-test, mapped into memory as they lie.
+
+It is a safetensors file: eight bytes that give the length of a JSON header, the
+header, and the arrays. Nothing in it is code, and it is mapped, not read, so that all
+processes that serve it share one copy. The header's ``__metadata__`` holds the format
+version and the SHA-256 of the whole file, taken with the digest's own 64 characters
+set to ``0``. Self-test rows lie beside the trees with the answers that the training
+library gave; a file whose answers differ is refused.
+"""
+
+import hashlib
+import json
+import math
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.engine.forest import ARRAYS, Forest
+from mlserver_forest.engine.from_arrays import forest_from_arrays
+from mlserver_forest.engine.postprocessors import Postprocessor
+from mlserver_forest.engine.self_test import FAILED, check_sums
+from mlserver_forest.errors import InvalidArtifact
+
+_FORMAT = "mlserver-forest"
+_FORMAT_VERSION = 2
+_UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
+_NO_DIGEST = "0" * 64
+# Of exp and what follows it, by other libraries than ours.
+_ROUNDING = 1e-6
+_MAX_HEADER_BYTES = 1 << 26
+# The names that the safetensors format gives to dtypes, little-endian.
+_DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
+_DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+
+
+_SELF_TEST = ("self_test_rows", "self_test_sums")
+
+
+@dataclass(frozen=True, eq=False)
+class ForestFile:
+    """What a forest file holds.
+
+    Attributes:
+        forest: the trees.
+        rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
+        insights: other arrays by name, which ``Insights`` reads.
+        description: of the model, as ``encode_forest`` was given it.
+    """
+
+    forest: Forest
+    rows: NDArray[Any]
+    insights: Mapping[str, NDArray[Any]]
+    description: Mapping[str, Any]
+
+
+def encode_forest(
+    forest: Forest,
+    rows: NDArray[Any],
+    answers: NDArray[np.float64],
+    insights: Mapping[str, NDArray[Any]],
+    description: Mapping[str, Any],
+) -> list[bytes]:
+    """The parts of a forest file.
+
+    Args:
+        forest: the trees.
+        rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
+        answers: what the training library answers to it, float64 (n, n_columns).
+        insights: arrays of uint32, uint64, float32 or float64, kept beside the trees.
+        description: what model-settings.json says of the model, for where that is lost.
+
+    Raises:
+        InvalidArtifact: if the forest does not answer so: to the last bit where the
+            answers are sums, else but for the rounding of ``exp``.
+    """
+    tolerance = 0.0 if forest.postprocessor.name == "identity" else _ROUNDING
+    values = forest.predict(rows).values
+    same = values.shape == answers.shape
+    if not same or not np.allclose(values, answers, rtol=tolerance, atol=tolerance):
+        raise InvalidArtifact(FAILED)
+    sums = forest.sums(rows)
+    check_sums(forest, rows, sums)
+    arrays = {**forest.arrays, **dict(zip(_SELF_TEST, (rows, sums), strict=True)), **insights}
+    arrays = {name: array for name, array in arrays.items() if array.size}
+    metadata = {
+        "format": _FORMAT,
+        "format_version": str(_FORMAT_VERSION),
+        "sha256": _NO_DIGEST,
+        "n_features": str(forest.n_features),
+        "feature_dtype": str(forest.feature_dtype),
+        "divisor": repr(forest.divisor),
+        "postprocessor": forest.postprocessor.name,
+        "postprocessor_scale": repr(forest.postprocessor.scale),
+        "postprocessor_offset": repr(forest.postprocessor.offset),
+        "model": json.dumps(description),
+    }
+    header: dict[str, Any] = {"__metadata__": metadata}
+    data = []
+    offset = 0
+    # Wide dtypes come first, so that each array is aligned.
+    for name, array in sorted(arrays.items(), key=lambda item: -item[1].itemsize):
+        end = offset + array.nbytes
+        header[name] = {
+            "dtype": _DTYPE_NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, end],
+        }
+        data.append(np.ascontiguousarray(array).tobytes())
+        offset = end
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    parts = [len(text).to_bytes(8, "little"), text, *data]
+    digest = _digest(parts)
+    parts[1] = text.replace(_NO_DIGEST.encode(), digest.encode(), 1)
+    return parts
+
+
+def load_forest(path: Path) -> Forest:
+    """The forest of a file alone; errors as in ``load_forest_file``."""
+    return load_forest_file(path).forest
+
+
+def load_forest_file(path: Path) -> ForestFile:
+    """Map a forest file into memory and prove that it answers as it did in training.
+
+    Raises:
+        InvalidArtifact: if the file is missing, damaged, of a later format, or
+            fails its self-test.
+    """
+    try:
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped.
+        raise InvalidArtifact(f"the forest file {path} cannot be read: {error}") from error
+    try:
+        metadata, arrays = _decode(content)
+        forest = _forest(metadata, arrays)
+        rows, expected = (arrays[name] for name in _SELF_TEST)
+        description = dict(json.loads(metadata["model"]))
+    except _UNREADABLE as error:
+        raise _damaged(path, f"its header cannot be understood ({error!r})") from error
+    except InvalidArtifact as error:
+        raise InvalidArtifact(f"{path}: {error}") from error
+    check_sums(forest, rows, expected)
+    known = {*ARRAYS, *_SELF_TEST}
+    insights = {name: array for name, array in arrays.items() if name not in known}
+    return ForestFile(forest, rows, insights, description)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What a forest file says of its model, as far as that can be said without loading it.
+
+    Raises:
+        InvalidArtifact: if it is no forest file, or one that says nothing.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
+        description = json.loads(header["__metadata__"]["model"])
+        return dict(description)
+    except (OSError, *_UNREADABLE) as error:
+        raise InvalidArtifact(
+            f"{path} does not describe its model, and there is no model-settings.json beside it; "
+            "copy that too, or train or pack the model again"
+        ) from error
+
+
+def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Forest:
+    return forest_from_arrays(
+        arrays,
+        n_features=int(metadata["n_features"]),
+        feature_dtype=metadata["feature_dtype"],
+        divisor=float(metadata["divisor"]),
+        postprocessor=Postprocessor(
+            metadata["postprocessor"],
+            float(metadata["postprocessor_scale"]),
+            float(metadata["postprocessor_offset"]),
+        ),
+    )
+
+
+def _decode(content: mmap.mmap) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The metadata and the arrays, as read-only views of the mapped file."""
+    length = int.from_bytes(content[:8], "little")
+    if length > min(_MAX_HEADER_BYTES, len(content) - 8):
+        raise InvalidArtifact("not a forest file, or a truncated one; copy it again")
+    text = content[8 : 8 + length]
+    header = json.loads(text)
+    metadata = header.pop("__metadata__")
+    if metadata["format"] != _FORMAT:
+        raise InvalidArtifact("a safetensors file, but not one that holds a forest")
+    if int(metadata["format_version"]) != _FORMAT_VERSION:
+        raise InvalidArtifact(
+            f"format version {metadata['format_version']}; this version of mlserver-forest reads "
+            f"format {_FORMAT_VERSION}; upgrade it or train the model again"
+        )
+    blank = text.replace(metadata["sha256"].encode(), _NO_DIGEST.encode(), 1)
+    view = memoryview(content)
+    if _digest([view[:8], blank, view[8 + length :]]) != metadata["sha256"]:
+        raise InvalidArtifact("the checksum does not match, so the file is damaged; copy it again")
+    start = 8 + length
+    return metadata, {name: _array(view, start, entry) for name, entry in header.items()}
+
+
+def _array(view: memoryview, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+    begin, end = entry["data_offsets"]
+    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    shape = tuple(entry["shape"])
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != end - begin or begin < 0:
+        raise ValueError(f"shape {shape} does not fit {end - begin} bytes")
+    count = math.prod(shape)
+    return np.frombuffer(view, dtype, count, start + begin).reshape(shape)
+
+
+def _digest(parts: Sequence[bytes | memoryview]) -> str:
+    sha256 = hashlib.sha256()
+    for part in parts:
+        sha256.update(part)
+    return sha256.hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> InvalidArtifact:
+    return InvalidArtifact(f"the forest file {path} is damaged: {reason}; copy or train it again")

@@ -1,0 +1,1 @@
+"""``forest delete``: an endpoint and what was made for it."""

@@ -1,0 +1,1 @@
+"""``forest deploy``: a model, an endpoint configuration and an endpoint."""

@@ -1,0 +1,194 @@
+"""``forest deploy``."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
+from mlserver_forest.aws.deploy.plan import Deploy
+from mlserver_forest.aws.job_options import POLL
+from mlserver_forest.aws.place import Place, checked_name
+from mlserver_forest.aws.resource_options import infrastructure, place_of, shared_of
+from mlserver_forest.aws.session import Session, command
+from mlserver_forest.errors import DeploymentError
+
+_VARIANT = (
+    click.option("--instance-type", default="ml.m5.large", show_default=True),
+    click.option("--instance-count", default=1, show_default=True, type=click.IntRange(1)),
+    click.option("--volume-gb", type=click.IntRange(1, 512)),
+    click.option("--startup-timeout", type=click.IntRange(60, 3600), help="Seconds to healthy."),
+    click.option("--download-timeout", type=click.IntRange(60, 3600), help="Seconds."),
+    click.option("--autoscale", default="", metavar="LEAST:MOST", help="Instances."),
+    click.option(
+        "--autoscale-target",
+        default=1000.0,
+        show_default=True,
+        help="Calls per instance and minute; with --async, waiting calls per instance.",
+    ),
+)
+_KINDS = (
+    click.option("--serverless", is_flag=True, help="No instances of its own."),
+    click.option(
+        "--memory-mb", default="2048", type=click.Choice([str(n * 1024) for n in range(1, 7)])
+    ),
+    click.option(
+        "--concurrency", type=click.IntRange(1, 1000), help="Calls at a time; serverless: 5."
+    ),
+    click.option("--provisioned", type=click.IntRange(1, 200), help="Always warm (serverless)."),
+    click.option("--async", "asynchronous", is_flag=True, help="Answers go to S3."),
+    click.option("--async-output", default="", help="S3 prefix."),
+    click.option("--success-topic", default="", help="ARN of an SNS topic (async)."),
+    click.option("--error-topic", default="", help="ARN of an SNS topic (async)."),
+    click.option("--multi-model", is_flag=True, help="MODEL is a folder or prefix of many."),
+    click.option("--no-model-cache", is_flag=True, help="Unload after each call (multi-model)."),
+)
+_UPDATES = (
+    click.option("--capture", is_flag=True, help="Keep requests and answers in S3."),
+    click.option("--capture-uri", default="", help="S3 prefix."),
+    click.option("--capture-percent", default=100, type=click.IntRange(0, 100)),
+    click.option(
+        "--traffic",
+        default="all-at-once",
+        show_default=True,
+        type=click.Choice(["all-at-once", "canary", "linear"]),
+        help="How an update moves the calls.",
+    ),
+    click.option("--traffic-percent", default=10, show_default=True, type=click.IntRange(1, 50)),
+    click.option("--traffic-wait", default=0, type=click.IntRange(0, 3600), help="Seconds."),
+    click.option("--alarm", "alarms", multiple=True, help="CloudWatch alarm that rolls back."),
+)
+
+
+def _endpoint_options(run: Any) -> Any:
+    for option in reversed((*_VARIANT, *_KINDS, *_UPDATES)):
+        run = option(run)
+    return run
+
+
+@command
+@click.argument("model")
+@click.option("--name", "endpoint", default="forest", show_default=True, help="Of the endpoint.")
+@_endpoint_options
+@infrastructure
+@click.option("--wait/--no-wait", default=True, help="Until it answers.")
+@POLL
+def deploy(
+    session: Session, model: str, endpoint: str, wait: bool, poll: float, **options: Any
+) -> None:
+    """Serve MODEL: a training job, s3://.../model.tar.gz, a model directory or a .tar.gz.
+
+    Where the endpoint is there it is updated in place, and forest rollback goes back.
+    """
+    checked_name(endpoint, 52)
+    place = place_of(session, options.pop("bucket"))
+    shared = shared_of(session, place, options)
+    scaling = _autoscaling(options.pop("autoscale"), options.pop("autoscale_target"))
+    if scaling and not wait:
+        raise DeploymentError("--autoscale needs an endpoint that is there; leave out --no-wait")
+    with tempfile.TemporaryDirectory(prefix="forest-deploy-") as folder:
+        several = options["multi_model"]
+        artifact = _artifact(session, place, model, endpoint if several else "", Path(folder))
+        wanted = Deploy(
+            place=place,
+            shared=shared,
+            endpoint=endpoint,
+            artifact=artifact,
+            autoscaling=scaling,
+            **_parts(place, endpoint, options),
+        )
+        _deploy(session, wanted, wait, poll)
+
+
+def _deploy(session: Session, wanted: Deploy, wait: bool, poll: float) -> None:
+    from mlserver_forest.aws.deploy.plan import plan
+
+    steps = plan(wanted)
+    if session.dry_run:
+        session.show(steps)
+        return
+    from mlserver_forest.aws.deploy import run
+    from mlserver_forest.aws.executor import Executor
+    from mlserver_forest.aws.waiter import ENDPOINT, goes_on
+
+    session.say(_cost(wanted))
+    executor = Executor(session.aws, session.say, session.bar)
+    run.deploy(executor, wanted, session.say, session.confirm)
+    name = wanted.endpoint
+    if not wait:
+        session.result({"EndpointName": name}, [goes_on(ENDPOINT, name)])
+        return
+    found = run.finish(executor, wanted, session.say, poll)
+    document = {key: found[key] for key in ("EndpointName", "EndpointArn", "EndpointConfigName")}
+    ask = f"forest invoke {name} FILE"
+    session.result(document, [f"ask it: {ask}", f"end it: forest delete {name}"])
+
+
+def _cost(wanted: Deploy) -> str:
+    from mlserver_forest.aws.prices import prices
+
+    if wanted.serverless:
+        return "serverless: paid by the call; nothing while it is idle, unless --provisioned"
+    return prices().in_words(wanted.variant.instance_type, wanted.variant.instance_count)
+
+
+def _artifact(session: Session, place: Place, model: str, several: str, folder: Path) -> Any:
+    from mlserver_forest.aws.find_artifact import find_artifact, find_artifacts
+
+    if several:
+        return find_artifacts(place, several, model, folder)
+    return find_artifact(None if session.dry_run else session.aws, place, model, folder)
+
+
+def _parts(place: Place, endpoint: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The endpoint's options as the values that the plan is made of."""
+    capture = options["capture_uri"] or place.uri("captured", endpoint)
+    return {
+        "variant": Variant(
+            options["instance_type"],
+            options["instance_count"],
+            options["volume_gb"],
+            options["startup_timeout"],
+            options["download_timeout"],
+        ),
+        "serverless": _serverless(options) if options["serverless"] else None,
+        "asynchronous": _asynchronous(place, endpoint, options),
+        "capture": Capture(capture, options["capture_percent"]) if options["capture"] else None,
+        "traffic": Traffic(
+            options["traffic"],
+            options["traffic_percent"],
+            options["traffic_wait"],
+            options["alarms"],
+        ),
+        "multi_model": options["multi_model"],
+        "cache_models": not options["no_model_cache"],
+    }
+
+
+def _serverless(options: dict[str, Any]) -> Serverless:
+    return Serverless(
+        int(options["memory_mb"]), options["concurrency"] or 5, options["provisioned"]
+    )
+
+
+def _asynchronous(place: Place, endpoint: str, options: dict[str, Any]) -> Async | None:
+    if not options["asynchronous"]:
+        return None
+    output = options["async_output"] or place.uri("answers", endpoint)
+    return Async(
+        output,
+        f"{output.rstrip('/')}-failed",
+        options["concurrency"],
+        options["success_topic"],
+        options["error_topic"],
+    )
+
+
+def _autoscaling(text: str, target: float) -> tuple[int, int, float] | None:
+    if not text:
+        return None
+    least, colon, most = text.partition(":")
+    if not colon or not least.isdigit() or not most.isdigit() or int(least) > int(most):
+        raise DeploymentError(f"--autoscale {text!r}: expected LEAST:MOST instances, such as 1:4")
+    return int(least), int(most), target

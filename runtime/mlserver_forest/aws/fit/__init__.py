@@ -1,0 +1,1 @@
+"""``forest fit``: a training job."""

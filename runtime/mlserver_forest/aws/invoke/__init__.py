@@ -1,0 +1,1 @@
+"""``forest invoke``: one request to an endpoint."""

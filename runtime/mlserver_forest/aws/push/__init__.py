@@ -1,0 +1,1 @@
+"""``forest push``: the image to ECR."""

@@ -1,0 +1,49 @@
+"""``forest push``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlserver_forest.aws.push.plan import Push, plan, shown_commands
+from mlserver_forest.aws.resource_options import pairs
+from mlserver_forest.aws.session import Session, command
+from mlserver_forest.errors import DeploymentError
+
+
+@command
+@click.option("--repository", default="mlserver-forest", show_default=True, help="Its name in ECR.")
+@click.option("--tag", default="", help="By default one that tells the image's id.")
+@click.option("--image", default="", help="A local image; by default one is built.")
+@click.option("--dockerfile", default="container/Dockerfile", show_default=True)
+@click.option("--context", default=".", show_default=True, help="The folder that is built.")
+@click.option("--build-arg", "build_arguments", multiple=True, metavar="NAME=VALUE")
+@click.option("--build-network", default="", help="Docker's network while it builds.")
+@click.option(
+    "--resource-tag", "tags", multiple=True, metavar="KEY=VALUE", help="Of the repository."
+)
+@click.option("--kms-key", default="", help="For the repository.")
+def push(session: Session, **options: Any) -> None:
+    """Build the image, push it to ECR and print its digest, which later commands use.
+
+    The repository is made if it is missing: scanned on push, its tags never moved.
+    """
+    wanted = Push(**options | {"tags": pairs("--resource-tag", options["tags"])})
+    if session.dry_run:
+        session.show(plan(wanted), commands=list(shown_commands(wanted)))
+        return
+    if not wanted.image and not Path(wanted.dockerfile).is_file():
+        raise DeploymentError(
+            f"{wanted.dockerfile} is not here; run it in a clone of the project, or give --image"
+        )
+    from mlserver_forest.aws.executor import Executor
+    from mlserver_forest.aws.push.run import push as do
+
+    pushed = do(Executor(session.aws, session.say, session.bar), wanted, session.say)
+    document = {
+        "RepositoryUri": pushed.uri,
+        "Tag": pushed.tag,
+        "Digest": pushed.digest,
+        "Image": pushed.pinned,
+    }
+    session.result(document, [pushed.pinned])

@@ -1,0 +1,1 @@
+"""``forest rollback`` and ``forest stop``."""

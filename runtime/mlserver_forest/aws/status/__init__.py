@@ -1,0 +1,1 @@
+"""``forest status``, ``forest logs`` and ``forest list``: what exists."""

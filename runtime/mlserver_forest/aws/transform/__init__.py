@@ -1,0 +1,1 @@
+"""``forest transform``: a batch transform job."""

@@ -1,0 +1,1 @@
+"""``forest tune``: a hyperparameter tuning job."""

@@ -1,1 +1,0 @@
-"""From frozen options to the calls of AWS: no network, no files, no clock."""

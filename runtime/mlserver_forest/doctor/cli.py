@@ -1,0 +1,152 @@
+"""The command ``forest doctor``."""
+
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from mlserver_forest.errors import ForestError
+
+_COULD_NOT_LOOK = 2
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _pairs(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """``name=value`` each."""
+    for value in values:
+        if not value.partition("=")[0] or "=" not in value:
+            raise click.BadParameter(f"{value!r}; expected name=value")
+    return {name: text for name, _, text in (value.partition("=") for value in values)}
+
+
+def _rules(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> frozenset[str]:
+    from mlserver_forest.doctor.rules import RULES
+
+    for value in values:
+        if value not in RULES:
+            raise click.BadParameter(f"{value!r}; expected one of {', '.join(RULES)}")
+    return frozenset(values)
+
+
+@click.command()
+@click.argument("target", metavar="IMAGE_OR_MODEL_DIR")
+@click.option("--body", type=_FILE, help="A request for /invocations; one record if it is CSV.")
+@click.option("--content-type", help="The media type of --body, where its name does not tell.")
+@click.option("--data", type=_FILE, help="Training data: CSV, label first; by default iris.csv.")
+@click.option("--channel", default="train", show_default=True, help="The channel of --data.")
+@click.option(
+    "-p",
+    "--hyperparameter",
+    "hyperparameters",
+    multiple=True,
+    callback=_pairs,
+    metavar="NAME=VALUE",
+    help="A hyperparameter of the training job; repeatable.",
+)
+@click.option(
+    "-e",
+    "--env",
+    "variables",
+    multiple=True,
+    callback=_pairs,
+    metavar="NAME=VALUE",
+    help="A variable that the job and the model are given; repeatable.",
+)
+@click.option(
+    "--model", type=_FOLDER, help="Serve this model directory in the image; train nothing."
+)
+@click.option(
+    "--skip",
+    "left_out",
+    multiple=True,
+    callback=_rules,
+    metavar="CHECK",
+    help="A check to leave out, by its name in the table; repeatable.",
+)
+@click.option(
+    "--start-seconds",
+    type=click.FloatRange(1),
+    default=480.0,
+    show_default=True,
+    help="How long the first start may take.",
+)
+@click.option(
+    "--train-seconds",
+    type=click.FloatRange(1),
+    default=600.0,
+    show_default=True,
+    help="How long training may take.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print a JSON document.")
+@click.option("--serve-command", hidden=True, help="Serves a model directory in place of `serve`.")
+def doctor(
+    target: str,
+    body: Path | None,
+    content_type: str | None,
+    data: Path | None,
+    channel: str,
+    hyperparameters: dict[str, str],
+    variables: dict[str, str],
+    model: Path | None,
+    left_out: frozenset[str],
+    start_seconds: float,
+    train_seconds: float,
+    is_json: bool,
+    serve_command: str | None,
+) -> None:
+    """Replay SageMaker on this machine, and say which of its rules are kept.
+
+    An image, ours or another, is trained, served, called, stopped and confined by Docker; a
+    model directory is served by the installed command `serve`. Exit code 0: every check
+    passed or was not applicable; 1: one failed; 2: it could not be looked at.
+    """  # fmt: skip
+    from mlserver_forest.doctor.diagnosis import Wishes, consult
+    from mlserver_forest.doctor.output import as_json, as_table
+
+    signal.signal(signal.SIGTERM, _leave)
+    carried = resources.files("mlserver_forest") / "data" / "iris.csv"
+    try:
+        with (
+            resources.as_file(carried) as iris,
+            tempfile.TemporaryDirectory(prefix="forest-doctor-") as folder,
+        ):
+            Path(folder).chmod(0o755)  # Another user reads it in a container.
+            wishes = Wishes(
+                target=target,
+                body=body,
+                content_type=content_type,
+                data=data or iris,
+                channel=channel,
+                hyperparameters=hyperparameters,
+                variables=variables,
+                model=model,
+                left_out=left_out,
+                start_seconds=start_seconds,
+                train_seconds=train_seconds,
+                command=tuple(shlex.split(serve_command)) if serve_command else None,
+                workspace=Path(folder),
+            )
+            findings = consult(wishes, lambda text: click.echo(f"looking at {text}", err=True))
+    except (ForestError, OSError) as error:
+        click.echo(f"forest doctor: could not look: {error}", err=True)
+        sys.exit(_COULD_NOT_LOOK)
+    width = shutil.get_terminal_size((140, 24)).columns
+    click.echo(as_json(target, findings) if is_json else as_table(target, findings, width))
+    sys.exit(any(found.outcome.verdict == "FAIL" for found in findings))
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind, so that what was started is ended and removed."""
+    sys.exit(128 + number)

@@ -1,0 +1,203 @@
+"""A real-time endpoint: /ping and /invocations."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+
+from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed
+from mlserver_forest.doctor.http_client import Answer, ask, ask_on
+from mlserver_forest.doctor.rules import ANSWER_SECONDS, CONNECT_SECONDS, LARGE_BYTES, PING_SECONDS
+from mlserver_forest.doctor.sample import CSV, JSON, Sample
+from mlserver_forest.doctor.target import Server
+
+Check = Callable[[Server, Sample], Outcome]
+
+_CONNECTIONS = 8
+_GARBAGE = b'\x00\xff{"[,doctor' * 7
+# What no answer of a model is: frameworks set it where a handler sets nothing.
+_NOT_AN_ANSWER = frozenset({"", "text/html"})
+
+
+def invoke(
+    server: Server, sample: Sample, body: bytes | None = None, accept: str = "*/*"
+) -> Answer:
+    """Send a sample, or another body of its type, to /invocations.
+
+    Raises:
+        OSError: if no answer came.
+    """
+    headers = {"Content-Type": sample.content_type, "Accept": accept}
+    return ask(server.port, "POST", "/invocations", body or sample.body, headers)
+
+
+def ping(server: Server, sample: Sample) -> Outcome:
+    """The slowest of three."""
+    answers = [ask(server.port, "GET", "/ping", seconds=5 * PING_SECONDS) for _ in range(3)]
+    slowest = max(answers, key=lambda answer: (answer.status != 200, answer.seconds))
+    is_kept = slowest.status == 200 and slowest.seconds <= PING_SECONDS
+    return judged(is_kept, f"{slowest.status} after {slowest.seconds:.3f} s")
+
+
+def ping_by_post(server: Server, sample: Sample) -> Outcome:
+    answer = ask(server.port, "POST", "/ping", b"")
+    return judged(answer.status == 200, str(answer.status))
+
+
+def invocations(server: Server, sample: Sample) -> Outcome:
+    answer = invoke(server, sample)
+    return judged(answer.is_success, f"{answer} ({answer.seconds:.3f} s)")
+
+
+def content_type(server: Server, sample: Sample) -> Outcome:
+    """Whatever is asked for: what comes must be what it is called."""
+    answers = [(accept, invoke(server, sample, accept=accept)) for accept in ("*/*", CSV, JSON)]
+    wrong = [f"Accept {accept}: {answer}" for accept, answer in answers if not _is_honest(answer)]
+    if wrong:
+        return failed("; ".join(wrong))
+    return passed(", ".join(f"{accept}: {_type_of(answer)}" for accept, answer in answers))
+
+
+def _type_of(answer: Answer) -> str:
+    return answer.content_type if answer.is_success else str(answer.status)
+
+
+def _is_honest(answer: Answer) -> bool:
+    """Whether the body is what its Content-Type says; refusals say nothing of a model."""
+    if not answer.is_success:
+        return True
+    is_json = _is_json_container(answer.body)
+    if answer.media_type == JSON:
+        return is_json or _is_json(answer.body)
+    return answer.media_type not in _NOT_AN_ANSWER and not (answer.media_type == CSV and is_json)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_json_container(body: bytes) -> bool:
+    """An array or object, which CSV is not, where a number alone could be either."""
+    return body.lstrip()[:1] in {b"[", b"{"} and _is_json(body)
+
+
+def keep_alive(server: Server, sample: Sample) -> Outcome:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
+    headers = {"Content-Type": sample.content_type}
+    closed = 0
+    try:
+        for _ in range(3):
+            answer = ask_on(connection, "POST", "/invocations", sample.body, headers)
+            closed += answer.is_last
+            if not answer.is_success:
+                return failed(str(answer))
+    finally:
+        connection.close()
+    how = f"{closed} closed, as announced" if closed else "on one connection"
+    return passed(f"3 requests, {how}")
+
+
+def chunked(server: Server, sample: Sample) -> Outcome:
+    """A server that does not know chunks may answer an empty body."""
+    half = len(sample.body) // 2
+    parts = iter([sample.body[:half], sample.body[half:]])
+    headers = {"Content-Type": sample.content_type}
+    answer = ask(server.port, "POST", "/invocations", parts, headers)
+    is_empty = not answer.body and bool(invoke(server, sample).body)
+    return judged(answer.is_success and not is_empty, str(answer))
+
+
+def concurrent(server: Server, sample: Sample) -> Outcome:
+    """All connections are open before the first request is sent; /ping comes last."""
+    connections = [
+        HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
+        for _ in range(_CONNECTIONS)
+    ]
+    try:
+        slowest = max(map(_seconds_to_connect, connections))
+        answers, pinged = _asked_at_once(server, sample, connections)
+    finally:
+        for connection in connections:
+            connection.close()
+    bad = [answer for answer in [*answers, pinged] if not answer.is_success]
+    if bad:
+        return failed(f"{len(bad)} of {_CONNECTIONS} and /ping: {bad[0]}")
+    came = (
+        f"{_CONNECTIONS} answers; connected within {slowest * 1000:.0f} ms, "
+        f"/ping after {pinged.seconds:.3f} s"
+    )
+    return judged(slowest <= CONNECT_SECONDS, came)
+
+
+def _asked_at_once(
+    server: Server, sample: Sample, connections: list[HTTPConnection]
+) -> tuple[list[Answer], Answer]:
+    headers = {"Content-Type": sample.content_type}
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        asked = [
+            pool.submit(ask_on, one, "POST", "/invocations", sample.body, headers)
+            for one in connections
+        ]
+        pinged = ask(server.port, "GET", "/ping")
+        return [one.result() for one in asked], pinged
+
+
+def _seconds_to_connect(connection: HTTPConnection) -> float:
+    began = time.monotonic()
+    connection.connect()
+    return time.monotonic() - began
+
+
+def unknown_route(server: Server, sample: Sample) -> Outcome:
+    answer = ask(server.port, "GET", "/no-such-route-of-the-doctor")
+    return judged(not answer.is_success, str(answer.status))
+
+
+def unknown_type(server: Server, sample: Sample) -> Outcome:
+    return _refused(server, "application/x-doctors-garbage")
+
+
+def garbage(server: Server, sample: Sample) -> Outcome:
+    return _refused(server, sample.content_type)
+
+
+def _refused(server: Server, content_type: str) -> Outcome:
+    headers = {"Content-Type": content_type}
+    answer = ask(server.port, "POST", "/invocations", _GARBAGE, headers)
+    return judged(answer.is_refusal, str(answer))
+
+
+def survival(server: Server, sample: Sample) -> Outcome:
+    answer = invoke(server, sample)
+    is_well = ask(server.port, "GET", "/ping").status == 200
+    return judged(answer.is_success and is_well, str(answer))
+
+
+def large_body(server: Server, sample: Sample) -> Outcome:
+    body = sample.large(LARGE_BYTES)
+    answer = invoke(server, sample, body)
+    came = f"{len(body) / 1e6:.0f} MB: {answer.status} after {answer.seconds:.1f} s"
+    if not (answer.is_success or answer.is_refusal):
+        return failed(came)
+    return judged(ask(server.port, "GET", "/ping").status == 200, came)
+
+
+CHECKS: Mapping[str, Check] = {
+    "ping": ping,
+    "ping-post": ping_by_post,
+    "invocations": invocations,
+    "content-type": content_type,
+    "keep-alive": keep_alive,
+    "chunked": chunked,
+    "concurrent": concurrent,
+    "unknown-route": unknown_route,
+    "unknown-type": unknown_type,
+    "garbage": garbage,
+    "survival": survival,
+    "large-body": large_body,
+}

@@ -1,0 +1,120 @@
+"""HTTP as SageMaker speaks it: every failure to get an answer is an ``OSError`` that says why."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+
+from mlserver_forest.doctor.rules import ANSWER_SECONDS
+
+Body = bytes | Iterable[bytes]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response that came to its end.
+
+    Attributes:
+        content_type: the header as it came, or "".
+        seconds: from the first byte of the request to the last of the response.
+        is_last: whether the server said that it closes the connection.
+    """
+
+    status: int
+    content_type: str
+    body: bytes
+    seconds: float
+    is_last: bool
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def is_refusal(self) -> bool:
+        return 400 <= self.status < 500
+
+    @property
+    def media_type(self) -> str:
+        """Without parameters, in lower case."""
+        return self.content_type.partition(";")[0].strip().lower()
+
+    def __str__(self) -> str:
+        start = self.body[:60].decode("utf-8", "replace").strip()
+        start = start if start.isprintable() else repr(start)
+        return f"{self.status} {self.content_type or 'without Content-Type'}: {start}"
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: Body | None = None,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = ANSWER_SECONDS,
+) -> Answer:
+    """One request on a connection of its own.
+
+    Raises:
+        OSError: if no answer came: refused, cut, no HTTP, or not within ``seconds``.
+    """
+    connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        return ask_on(connection, method, path, body, headers)
+    finally:
+        connection.close()
+
+
+def ask_on(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    body: Body | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request on a connection; a body that is no bytes is sent in chunks.
+
+    Raises:
+        OSError: see ``ask``.
+    """
+    began = time.monotonic()
+    try:
+        _send(connection, method, path, body, headers or {})
+        return finish(connection.getresponse(), began)
+    except TimeoutError as error:
+        raise TimeoutError(
+            f"{method} {path}: no answer within {time.monotonic() - began:.0f} s"
+        ) from error
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(
+            f"{method} {path}: {str(error) or 'connection closed'} ({type(error).__name__})"
+        ) from error
+
+
+def _send(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    body: Body | None,
+    headers: Mapping[str, str],
+) -> None:
+    """A server may refuse a body before it has come to its end: its answer is read then."""
+    is_chunked = body is not None and not isinstance(body, bytes)
+    chunked = {"Transfer-Encoding": "chunked"} if is_chunked else {}
+    try:
+        connection.request(method, path, body, {**headers, **chunked}, encode_chunked=is_chunked)
+    except (BrokenPipeError, ConnectionResetError):
+        if connection.sock is None:
+            raise
+
+
+def finish(response: HTTPResponse, began: float) -> Answer:
+    """Read a response to its end."""
+    body = response.read()
+    return Answer(
+        response.status,
+        response.getheader("Content-Type", ""),
+        body,
+        time.monotonic() - began,
+        response.will_close,
+    )

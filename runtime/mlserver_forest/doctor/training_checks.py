@@ -1,0 +1,129 @@
+"""``docker run IMAGE train``, as SageMaker starts a training job."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed, skipped
+from mlserver_forest.doctor.image import Container, container
+from mlserver_forest.doctor.rules import FAILURE_LETTERS
+
+NONSENSE = "doctors_hyperparameter"
+_CSV_CHANNEL = {
+    "TrainingInputMode": "File",
+    "S3DistributionType": "FullyReplicated",
+    "RecordWrapperType": "None",
+    "ContentType": "text/csv",
+}
+# The names that a job on the platform has been seen with.
+_RESOURCES = {
+    "current_host": "algo-1",
+    "hosts": ["algo-1"],
+    "network_interface_name": "eth0",
+    "current_instance_type": "ml.m5.large",
+    "current_group_name": "homogeneousCluster",
+    "instance_groups": [
+        {
+            "instance_group_name": "homogeneousCluster",
+            "instance_type": "ml.m5.large",
+            "hosts": ["algo-1"],
+        }
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training job is given.
+
+    Attributes:
+        data: a CSV file, label first.
+        channel: the name under which the image expects it.
+        seconds: how long it may take.
+        workspace: where what it leaves is kept.
+    """
+
+    image: str
+    data: Path
+    channel: str
+    hyperparameters: Mapping[str, str]
+    variables: Mapping[str, str]
+    seconds: float
+    workspace: Path
+
+
+def train(job: Job) -> tuple[Outcome, Path | None]:
+    """Train; also where the model lies, or None without one."""
+    with _finished(job, job.hyperparameters) as (ended, code):
+        if code is None:
+            return failed(f"still running after {job.seconds:.0f} s"), None
+        model = job.workspace / "model"
+        ended.copy_out("/opt/ml/model", model)
+        if code:
+            return failed(f"exit code {code}: {ended.last_words()}"), None
+    files = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
+    if not files:
+        return failed("exit code 0, but nothing in model/"), None
+    return passed(f"exit code 0; model/ holds {', '.join(files[:3])}"), model
+
+
+def train_wrongly(job: Job) -> Outcome:
+    """A hyperparameter that no algorithm has, and words where numbers are expected."""
+    wrong = {**dict.fromkeys(job.hyperparameters, NONSENSE), NONSENSE: "nonsense"}
+    with _finished(job, wrong) as (ended, code):
+        if code is None:
+            return skipped(f"still running after {job.seconds:.0f} s")
+        if code == 0:
+            return skipped(f"the image takes no notice of a hyperparameter {NONSENSE!r}")
+        failure = job.workspace / "failure"
+        if not ended.copy_out("/opt/ml/output/failure", failure):
+            return failed(f"exit code {code}, but no output/failure: {ended.last_words()}")
+    reason = failure.read_text(errors="replace")[:FAILURE_LETTERS].strip()
+    return judged(NONSENSE in reason, f"exit code {code}; failure: {reason[:80] or 'empty'}")
+
+
+@contextmanager
+def _finished(
+    job: Job, hyperparameters: Mapping[str, str]
+) -> Iterator[tuple[Container, int | None]]:
+    """The container after ``train`` has ended, and its exit code; None if it has not ended."""
+    root = job.workspace / "job"
+    shutil.rmtree(root, ignore_errors=True)
+    _lay_out(root / "opt" / "ml", job, hyperparameters)
+    inputs = f"{root}/opt/ml/input:/opt/ml/input:ro"
+    variables = {"TRAINING_JOB_NAME": "forest-doctor", **job.variables}
+    told = [part for item in variables.items() for part in ("--env", "=".join(item))]
+    with container("--network=none", "--volume", inputs, *told, job.image, "train") as started:
+        started.copy_in(_without_input(root, job.workspace / "outputs"))
+        started.start()
+        yield started, started.wait(job.seconds)
+
+
+def _without_input(root: Path, target: Path) -> Path:
+    """The same tree without what is mounted read-only."""
+    shutil.rmtree(target, ignore_errors=True)
+    return Path(shutil.copytree(root, target, ignore=shutil.ignore_patterns("input")))
+
+
+def _lay_out(ml: Path, job: Job, hyperparameters: Mapping[str, str]) -> None:
+    """/opt/ml, with the files beside the channel and the configuration that the platform adds."""
+    data, config = ml / "input" / "data", ml / "input" / "config"
+    for folder in (data / job.channel, config, ml / "model", ml / "output" / "data"):
+        folder.mkdir(parents=True)
+    shutil.copyfile(job.data, data / job.channel / job.data.name)
+    (data / f"{job.channel}-manifest").write_text('[{"prefix": "s3://bucket/"}]')
+    documents = {
+        "hyperparameters": dict(hyperparameters),
+        "inputdataconfig": {job.channel: _CSV_CHANNEL},
+        "resourceconfig": _RESOURCES,
+        "init-config": {"inputMode": "FILE", "channels": {}},
+        "metric-definition-regex": [],
+        "profilerconfig": {},
+    }
+    for name, document in documents.items():
+        (config / f"{name}.json").write_text(json.dumps(document))
+    for path in ml.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o444)

@@ -1,0 +1,76 @@
+"""Rows of X -> blocks of 64 rows, feature by feature, as the kernels read them.
+
+A feature that is split by category has cuts: ascending numbers that divide its values
+into intervals. A value is replaced by its code, the number of cuts that are not above it;
+a missing value has the code after the last one. So every rule by which a library
+tells categories apart (truncation, exact match, unknown values) is a matter of where
+the cuts lie and which codes go right, and the kernel looks up one bit.
+"""
+
+from numba import njit
+
+from mlserver_forest.engine.nodes import LANES
+
+
+@njit(nogil=True)
+def code_of(value, cuts, start, end):
+    """The code of a value of a feature whose cuts are ``cuts[start:end]``."""
+    if value != value:
+        return end - start + 1
+    low, high = start, end
+    while low < high:
+        middle = (low + high) // 2
+        if cuts[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low - start
+
+
+@njit(nogil=True)
+def fill_block(x, first, n_rows, cuts, cut_starts, block):
+    """Copy ``n_rows`` rows of ``x``, from ``first`` on, into ``block``; the rest is zeros.
+
+    Args:
+        x: (n_samples, n_features) floats.
+        first: the first row.
+        n_rows: at most 64.
+        cuts: of all features, one after the other.
+        cut_starts: (n_features + 1,) where each feature's cuts begin; empty if no
+            feature has any.
+        block: (n_features * 64,) floats, written.
+
+    Returns:
+        Whether a value is missing that was not replaced by a code.
+    """
+    n_features = x.shape[1]
+    if n_rows < LANES:
+        block[:] = 0
+    for row in range(n_rows):
+        for feature in range(n_features):
+            block[feature * LANES + row] = x[first + row, feature]
+    for feature in range(cut_starts.size - 1):
+        start, end = cut_starts[feature], cut_starts[feature + 1]
+        if end > start:
+            for at in range(feature * LANES, feature * LANES + n_rows):
+                block[at] = code_of(block[at], cuts, start, end)
+    missing = 0
+    for at in range(block.size):
+        missing |= block[at] != block[at]
+    return missing != 0
+
+
+@njit(nogil=True)
+def fill_row(x, row, cuts, cut_starts, values):
+    """Copy one row of ``x`` into ``values``, with codes where a feature has cuts."""
+    for feature in range(x.shape[1]):
+        values[feature] = x[row, feature]
+    for feature in range(cut_starts.size - 1):
+        start, end = cut_starts[feature], cut_starts[feature + 1]
+        if end > start:
+            values[feature] = code_of(values[feature], cuts, start, end)
+
+
+def n_codes(n_cuts: int) -> int:
+    """How many codes a feature with so many cuts has, the missing value's included."""
+    return n_cuts + 2

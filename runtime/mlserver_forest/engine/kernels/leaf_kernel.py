@@ -1,0 +1,77 @@
+"""Compiled: in which leaves rows end, and quantiles of what those leaves hold."""
+
+import numpy as np
+
+from mlserver_forest.compilation import compiled
+from mlserver_forest.engine.kernels.blocks import fill_row
+from mlserver_forest.engine.kernels.walk import roots_of_eight, walk_eight_trees
+from mlserver_forest.engine.shap.tree_steps import mask_of
+
+# Room for a row's values to begin with; it grows.
+_ROOM = 256
+# Of sums of weights: 400 times 1/400 may be less than 1.
+_ROUNDING = 1e-9
+
+
+@compiled
+def find_leaves(x, walk, first, nodes):
+    """Write the node where each row ends, in some trees that follow one another.
+
+    Args:
+        x: (n_samples, n_features) floats.
+        walk: ``Forest.walk_arguments``.
+        first: the first tree.
+        nodes: (n_samples, n) of eight trees at most, changed in place.
+    """
+    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
+    forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
+    values = np.empty(x.shape[1], thresholds.dtype)
+    for row in range(x.shape[0]):
+        fill_row(x, row, cuts, cut_starts, values)
+        found = walk_eight_trees(values, roots_of_eight(roots, first), forest)
+        for lane in range(nodes.shape[1]):
+            nodes[row, lane] = found[lane]
+
+
+@compiled
+def pool_quantiles(x, walk, starts, codes, targets, levels, found):
+    """Quantiles of the values in each row's leaves, where each tree has the same weight.
+
+    A quantile is the least value up to which the weights add up to the level.
+
+    Args:
+        x: (n_samples, n_features) floats.
+        walk: ``Forest.walk_arguments``.
+        starts: (n_nodes + 1,) where each node's codes begin; a leaf has one or more.
+        codes: uint32 positions in ``targets``.
+        targets: ascending.
+        levels: (n_levels,) ascending, between 0 and 1.
+        found: (n_samples, n_levels) floats, changed in place.
+    """
+    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
+    n_trees = roots.size - 1
+    forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
+    values = np.empty(x.shape[1], thresholds.dtype)
+    pooled = np.empty(_ROOM, np.uint64)
+    for row in range(x.shape[0]):
+        fill_row(x, row, cuts, cut_starts, values)
+        size = 0
+        for tree in range(0, n_trees, 8):
+            leaves = walk_eight_trees(values, roots_of_eight(roots, tree), forest)
+            for lane in range(min(8, n_trees - tree)):
+                start, end = np.int64(starts[leaves[lane]]), np.int64(starts[leaves[lane] + 1])
+                if size + end - start > pooled.size:
+                    larger = np.empty(2 * (size + end - start), np.uint64)
+                    larger[:size] = pooled[:size]
+                    pooled = larger
+                for at in range(start, end):
+                    # Sorted as their codes are, and their weights go with them.
+                    pooled[size] = np.uint64(codes[at]) << np.uint64(32) | np.uint64(end - start)
+                    size += 1
+        ordered = np.sort(pooled[:size])
+        at, weight = -1, 0.0
+        for level in range(levels.size):
+            while weight < levels[level] * n_trees - _ROUNDING and at + 1 < size:
+                at += 1
+                weight += 1.0 / (ordered[at] & np.uint64(0xFFFFFFFF))
+            found[row, level] = targets[ordered[max(at, 0)] >> np.uint64(32)]

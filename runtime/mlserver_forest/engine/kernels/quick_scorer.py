@@ -1,0 +1,126 @@
+"""Small trees without walking them: the QuickScorer algorithm on blocks of 64 rows.
+
+A tree's leaves are numbered from left to right, one bit each. Each split that sends a
+row right rules out the leaves below its left child, and the lowest bit that is left is
+the row's leaf (Lucchese et al., QuickScorer, SIGIR 2015). All splits of a tree are
+evaluated for 64 rows at once in loops without branches, which the compiler turns into
+vector instructions. A larger tree is walked instead: with 64 leaves each, 500 trees and
+10,000 rows took as long either way (48 to 58 ms), with 31 leaves less than half.
+"""
+
+import numpy as np
+from numba import njit
+from numba.cpython.unsafe.numbers import trailing_zeros
+
+from mlserver_forest.compilation import compiled
+from mlserver_forest.engine.nodes import CATEGORICAL, LANES, MISSING_RIGHT
+
+_MOST_LEAVES = 32
+
+
+@compiled
+def count_splits(words, roots):
+    """How many splits each tree has, if the algorithm suits it.
+
+    Args:
+        words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
+        roots: (n_trees + 1,) where each tree starts, and the end.
+
+    Returns:
+        (n_trees,) int64; 0 for a tree that has too many leaves, a split by category,
+        or no split.
+    """
+    counts = np.zeros(roots.size - 1, np.int64)
+    for tree in range(counts.size):
+        n_nodes = np.int64(roots[tree + 1]) - np.int64(roots[tree])
+        # Each split has two children: one leaf more than splits.
+        if n_nodes > 2 * _MOST_LEAVES - 1:
+            continue
+        counts[tree] = n_nodes // 2
+        for node in range(np.int64(roots[tree]), np.int64(roots[tree + 1])):
+            if words[2 * node + 1] & np.uint64(CATEGORICAL):
+                counts[tree] = 0
+    return counts
+
+
+@compiled
+def fill_splits(words, roots, shift, payload, starts, splits, masks, leaf_rows):
+    """Read the splits of the trees that the algorithm suits.
+
+    Args:
+        words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
+        roots: (n_trees + 1,) where each tree starts, and the end.
+        shift: bits below the child's index.
+        payload: a mask of a leaf's row in its first word.
+        starts: (n_trees + 1,) where each tree's splits start.
+        splits: (n_splits,) written: each split's node.
+        masks: (n_splits,) written: the leaves that are left when a row goes right.
+        leaf_rows: (n_splits + n_trees,) written: a tree's leaves from left to right,
+            from ``starts[tree] + tree`` on.
+    """
+    one = masks.dtype.type(1)
+    for tree in range(roots.size - 1):
+        n_splits = starts[tree + 1] - starts[tree]
+        if n_splits == 0:
+            continue
+        root = np.int64(roots[tree])
+        n_nodes = 2 * n_splits + 1
+        n_leaves = np.ones(n_nodes, np.int64)
+        for node in range(n_nodes - 1, -1, -1):  # Children lie behind their parent.
+            left = np.int64(words[2 * (root + node) + 1] >> shift)
+            if left != node:
+                n_leaves[node] = n_leaves[left] + n_leaves[left + 1]
+        first_leaf = np.zeros(n_nodes, np.int64)
+        split = starts[tree]
+        for node in range(n_nodes):
+            left = np.int64(words[2 * (root + node) + 1] >> shift)
+            if left == node:
+                row = words[2 * (root + node)] & payload
+                leaf_rows[starts[tree] + tree + first_leaf[node]] = row
+                continue
+            first_leaf[left] = first_leaf[node]
+            first_leaf[left + 1] = first_leaf[node] + n_leaves[left]
+            mask = masks.dtype.type(0)
+            for leaf in range(first_leaf[left], first_leaf[left + 1]):
+                mask |= one << masks.dtype.type(leaf)
+            splits[split] = root + node
+            masks[split] = ~mask
+            split += 1
+
+
+@njit(nogil=True)
+def rule_out(block, first, last, splits, masks, thresholds, words, feature_mask, alive):
+    """Rule out leaves for the 64 rows of a block.
+
+    Args:
+        block: the rows, feature by feature.
+        first: the tree's first split.
+        last: the one after its last.
+        splits: each split's node.
+        masks: the leaves that are left when a row goes right.
+        thresholds: (2 * n_nodes,) floats; see ``nodes.py``.
+        words: (2 * n_nodes,) unsigned integers.
+        feature_mask: of the feature in a word.
+        alive: (64,) written: the leaves that are left; the lowest bit is the row's leaf.
+    """
+    every = masks.dtype.type(~masks.dtype.type(0))
+    alive[:] = every
+    for split in range(first, last):
+        node = np.uint64(splits[split])
+        threshold = thresholds[np.uint64(2) * node]
+        word = words[np.uint64(2) * node + np.uint64(1)]
+        mask = masks[split]
+        values = block[np.uint64(word & feature_mask) :]
+        if word & np.uint64(MISSING_RIGHT):
+            for lane in range(LANES):
+                alive[lane] &= every if values[lane] <= threshold else mask
+        else:
+            for lane in range(LANES):
+                alive[lane] &= mask if values[lane] > threshold else every
+
+
+@njit(nogil=True)
+def find_leaves(alive, leaf_rows, leaves):
+    """The leaf rows of 64 rows of a block: of the lowest bits that are left."""
+    for lane in range(LANES):
+        leaves[lane] = leaf_rows[np.uint64(trailing_zeros(alive[lane]))]  # type: ignore[call-arg]

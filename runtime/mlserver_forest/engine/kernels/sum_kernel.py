@@ -1,0 +1,191 @@
+"""The compiled loop over rows and trees, which adds up what leaves hold."""
+
+import numpy as np
+from numba import njit
+
+from mlserver_forest.compilation import compiled
+from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
+from mlserver_forest.engine.kernels.quick_scorer import find_leaves, rule_out
+from mlserver_forest.engine.kernels.walk import roots_of_eight, walk_block, walk_eight_trees
+from mlserver_forest.engine.nodes import LANES
+
+# Fewer rows than this are walked down eight trees at a time, one by one.
+_FEW_ROWS = 6
+# A block with fewer rows than this is walked, however small the tree.
+_FEW_LANES = 24
+# Words of a forest that stays in a core's cache while blocks pass through all of it, one
+# by one; many blocks pass through each tree of a larger one.
+_SMALL_FOREST = 32_768
+_BLOCKS_PER_TREE = 256
+# Words in a cache line of 64 bytes, at least.
+_CACHE_LINE = 8
+
+
+def _adder(width):
+    """Adds up leaf values of a width that the compiler knows: five times as fast."""
+
+    @njit(nogil=True)
+    def add(leaves, n_rows, row, first, n_outputs, leaf_values, total):
+        for lane in range(n_rows):
+            at = (row + np.uint64(lane)) * n_outputs + first
+            leaf = np.uint64(leaves[lane]) * np.uint64(width)
+            for output in range(width):
+                total[at + np.uint64(output)] += leaf_values[leaf + np.uint64(output)]
+
+    return add
+
+
+_add_1, _add_2, _add_3, _add_4 = map(_adder, (1, 2, 3, 4))
+
+
+@njit(nogil=True)
+def _add_leaves(leaves, n_rows, row, first, sums):
+    """Add the leaf values of rows that follow one another to the columns from ``first`` on."""
+    leaf_values, total, n_outputs, width = sums
+    if width == 1:
+        _add_1(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    elif width == 2:
+        _add_2(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    elif width == 3:
+        _add_3(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    elif width == 4:
+        _add_4(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+    else:
+        for lane in range(n_rows):
+            at = (row + np.uint64(lane)) * n_outputs + first
+            leaf = np.uint64(leaves[lane]) * width
+            for output in range(width):
+                total[at + output] += leaf_values[leaf + output]
+
+
+@njit(nogil=True)
+def _add_row(values, row, forest, roots, payload, outputs, sums):
+    """One row down all trees, eight at a time; the last eight repeat a tree."""
+    words = forest[1]
+    n_trees = roots.size - 1
+    for tree in range(0, n_trees, 8):
+        leaves = walk_eight_trees(values, roots_of_eight(roots, tree), forest)
+        for lane in range(min(8, n_trees - tree)):
+            leaf = words[np.uint64(2) * leaves[lane]] & payload
+            _add_leaves((leaf,), 1, row, np.uint64(outputs[tree + lane]), sums)
+
+
+@njit(nogil=True)
+def _touch(words):
+    """Read a tree from end to end.
+
+    A walk jumps about, and waits for each cache line that it is the first to need; read in
+    order, they come many at a time. Measured with 1,000 rows and a tree of 7,000 nodes:
+    7.9 ms without, 3.8 ms with.
+    """
+    read = words.dtype.type(0)
+    for at in range(0, words.size, _CACHE_LINE):
+        read ^= words[at]
+    return read
+
+
+@compiled
+def add_leaf_values(
+    x,
+    cuts,
+    cut_starts,
+    thresholds,
+    words,
+    roots,
+    shift,
+    payload,
+    category_bits,
+    outputs,
+    leaf_values,
+    split_starts,
+    splits,
+    masks,
+    leaf_rows,
+    total,
+):
+    """Add each tree's leaf value to ``total``, tree after tree.
+
+    The order of the additions is the training library's; it makes the sums equal to the
+    last bit.
+
+    Args:
+        x: (n_samples, n_features) floats.
+        cuts: see ``blocks.py``.
+        cut_starts: see ``blocks.py``.
+        thresholds: (2 * n_nodes,) floats; see ``nodes.py``.
+        words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
+        roots: (n_trees + 1,) where each tree starts, and the end.
+        shift: bits below the child's index.
+        payload: a mask of a leaf's row in its first word.
+        category_bits: uint32, or None if no split is by category.
+        outputs: (n_trees,) the first column of ``total`` that a tree adds to.
+        leaf_values: (n_leaf_values, width) floats.
+        split_starts: (n_trees + 1,) see ``quick_scorer.py``.
+        splits: see ``quick_scorer.py``.
+        masks: see ``quick_scorer.py``.
+        leaf_rows: see ``quick_scorer.py``.
+        total: (n_samples, n_outputs) of the dtype of ``leaf_values``, changed in place.
+
+    Returns:
+        A number without meaning, so that no reading is optimised away.
+    """
+    n_samples, n_features = x.shape
+    n_trees = roots.size - 1
+    word = words.dtype.type
+    feature_mask = ((word(1) << shift) - word(1)) & ~word(LANES - 1)
+    sums = (
+        leaf_values.ravel(),
+        total.ravel(),
+        np.uint64(total.shape[1]),
+        np.uint64(leaf_values.shape[1]),
+    )
+    read = word(0)
+    if n_samples < _FEW_ROWS:
+        values = np.empty(n_features, thresholds.dtype)
+        forest = (thresholds, words, shift, feature_mask, category_bits)
+        for row in range(n_samples):
+            fill_row(x, row, cuts, cut_starts, values)
+            _add_row(values, np.uint64(row), forest, roots, payload, outputs, sums)
+        return read
+    n_blocks = (n_samples + LANES - 1) // LANES
+    per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
+    blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
+    missing = np.empty(per_tree, np.bool_)
+    alive = np.empty(LANES, masks.dtype)
+    leaves = np.empty(LANES, words.dtype)
+    for first in range(0, n_blocks, per_tree):
+        here = min(per_tree, n_blocks - first)
+        for i in range(here):
+            row = (first + i) * LANES
+            n_rows = min(LANES, n_samples - row)
+            missing[i] = fill_block(x, row, n_rows, cuts, cut_starts, blocks[i])
+        for tree in range(n_trees):
+            start = np.uint64(2) * np.uint64(roots[tree])
+            end = np.uint64(2) * np.uint64(roots[tree + 1])
+            forest = (thresholds[start:end], words[start:end], shift, feature_mask, category_bits)
+            if per_tree > 1:
+                read ^= _touch(words[start:end])
+            output = np.uint64(outputs[tree])
+            first_split, last_split = split_starts[tree], split_starts[tree + 1]
+            for i in range(here):
+                row = (first + i) * LANES
+                n_rows = min(LANES, n_samples - row)
+                if last_split > first_split and n_rows > _FEW_LANES:
+                    rule_out(
+                        blocks[i],
+                        first_split,
+                        last_split,
+                        splits,
+                        masks,
+                        thresholds,
+                        words,
+                        feature_mask,
+                        alive,
+                    )
+                    find_leaves(alive, leaf_rows[first_split + tree :], leaves)
+                elif missing[i]:
+                    walk_block(blocks[i], n_rows, forest, payload, True, leaves)
+                else:
+                    walk_block(blocks[i], n_rows, forest, payload, False, leaves)
+                _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
+    return read

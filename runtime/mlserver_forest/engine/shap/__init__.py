@@ -1,0 +1,4 @@
+"""Exact path-dependent Shapley values (TreeSHAP).
+
+Start with ``explainer.py``.
+"""

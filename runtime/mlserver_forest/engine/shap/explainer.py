@@ -1,0 +1,72 @@
+"""What a forest needs to tell contributions, made when it is first asked for them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.engine.shap.tree_shap import POINTS, add_contributions, prepare_all
+from mlserver_forest.engine.shap.tree_steps import N_COLUMNS, lay_out
+
+# Nodes times points of a forest whose tables are kept: some 12 MB.
+_MOST_KEPT = 1 << 18
+
+
+class Explainer:
+    """Contributions of a forest's features.
+
+    Args:
+        walk: ``Forest.walk_arguments``.
+        outputs: (n_trees,) int64, the first column of the sums that a tree adds to.
+        leaf_values: (n_leaf_values, width) floats.
+        covers: (n_nodes,) the weight of the training rows at each node.
+        n_features: the width of ``X``.
+        n_outputs: the columns of the sums.
+
+    Attributes:
+        expected: (n_outputs,) what the training rows' shares of all leaves add up to.
+    """
+
+    def __init__(
+        self,
+        walk: tuple[Any, ...],
+        outputs: NDArray[np.int64],
+        leaf_values: NDArray[Any],
+        covers: NDArray[Any],
+        n_features: int,
+        n_outputs: int,
+    ) -> None:
+        steps, shares = np.empty((len(covers), N_COLUMNS), np.uint32), np.empty(len(covers))
+        self.expected = np.zeros(n_outputs)
+        weights = np.asarray(covers, np.float64)
+        sizes = lay_out(
+            walk, outputs, leaf_values, weights, n_features, steps, shares, self.expected
+        )
+        rules = _quadrature(int(sizes[:, 1].max()))
+        trees = (steps, shares, sizes, rules)
+        n_kept = len(covers) if len(covers) * rules.shape[2] <= _MOST_KEPT else 0
+        size = n_kept * 3 * rules.shape[2]
+        tables = (np.empty(size), np.empty(size), np.zeros((n_kept, leaf_values.shape[1])))
+        if n_kept:
+            prepare_all(trees, leaf_values, tables)
+        self._arguments = (walk, outputs, leaf_values, trees, tables)
+
+    def add(self, x: NDArray[Any], total: NDArray[np.float64]) -> None:
+        """Add rows' contributions to ``total``, (n, n_features, n_outputs)."""
+        add_contributions(x, *self._arguments, total.reshape(len(x), -1))
+
+
+def _quadrature(n_unique: int) -> NDArray[np.float64]:
+    """Gauss and Legendre's rules on [0, 1] with POINTS, 2 * POINTS, ... points.
+
+    One with n points is exact for polynomials of a degree below 2 n: for paths with up to
+    2 n different features.
+    """
+    n_rules = max(1, -(-n_unique // (2 * POINTS)))
+    rules = np.zeros((2, n_rules, n_rules * POINTS))
+    for rule in range(n_rules):
+        n_points = (rule + 1) * POINTS
+        points, weights = np.polynomial.legendre.leggauss(n_points)
+        rules[0, rule, :n_points] = (points + 1) / 2
+        rules[1, rule, :n_points] = weights / 2
+    return rules

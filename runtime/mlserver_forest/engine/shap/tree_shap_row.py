@@ -1,0 +1,148 @@
+"""The walk for contributions, one row after the other.
+
+Indices are unsigned, because Numba adds wrap-around checks to signed ones, and four points
+are read before any is written, so that LLVM works on them at once.
+"""
+
+import numpy as np
+from numba import njit
+
+from mlserver_forest.engine.kernels.walk import goes_right
+from mlserver_forest.engine.shap.tree_steps import (
+    ABOVE,
+    DEPTH,
+    FEATURE,
+    LEAF,
+    NODE,
+    PASSES,
+    SIDE,
+    SPLIT,
+    STOPPED,
+    STOPS,
+)
+
+_ZERO, _ONE, _TWO, _THREE, _FOUR = map(np.uint64, range(5))
+
+
+@njit(nogil=True)
+def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
+    """Add some trees' contributions to one row.
+
+    Args:
+        values: (n_features,) the row, with codes.
+        nodes: the thresholds, words and bits of categories, as in ``walk.py``.
+        steps: (n, N_COLUMNS) of the trees; see ``tree_steps.py``.
+        tables: the rule's weights, (n_points,); the factors and terms that
+            ``tree_steps.prepare`` writes, flat; and (n, width) the leaf values of the steps.
+        memory: of the walk, by depth, flat: whether the feature of an edge lets the row pass;
+            which of the three things it does; the step; where the row goes; the product; and
+            what has been gathered from the leaves below.
+        outputs: the first column of the sums that each of the trees adds to.
+        n_outputs: the columns of the sums.
+        phi: (n_features * n_outputs,), changed in place.
+    """
+    thresholds, words, category_bits = nodes
+    weights, factors, terms, leaf_values = tables
+    passes, states, step_at, right, product, gathered = memory
+    width, n_points = np.uint64(leaf_values.shape[1]), np.uint64(weights.size)
+    n_steps, n_outputs = np.uint64(steps.shape[0]), np.uint64(n_outputs)
+    tree, column = _ZERO, _ZERO
+    passes[0] = True
+    product[: weights.size] = weights
+    for position in range(steps.shape[0]):
+        step = np.uint64(position)
+        depth = np.uint64(steps[step, DEPTH])
+        step_at[depth] = step
+        at = depth * n_points
+        state = np.uint64(PASSES)
+        if depth:
+            before = passes[np.uint64(steps[step, ABOVE])]
+            passes[depth] = before & (right[depth - _ONE] == steps[step, SIDE])
+            if not passes[depth]:
+                state = np.uint64(STOPS) if before else np.uint64(STOPPED)
+            states[depth] = state
+            place = (step * _THREE + state) * n_points
+            _multiply(product, at - n_points, factors, place, at, n_points)
+        else:
+            column = np.uint64(outputs[tree])
+            tree += _ONE
+        if steps[step, LEAF] == SPLIT:
+            node = np.uint64(steps[step, NODE])
+            word = words[_TWO * node + _ONE]
+            value = values[np.uint64(steps[step + _ONE, FEATURE])]
+            right[depth] = goes_right(value, word, node, thresholds, words, category_bits, True)
+            for k in range(width * n_points):
+                gathered[at * width + np.uint64(k)] = 0.0
+            continue
+        if not depth:
+            continue
+        inner = 0.0
+        if state != STOPPED:
+            inner = _inner(product, at, terms, (step * _THREE + state) * n_points, n_points)
+        place = np.uint64(steps[step, FEATURE]) * n_outputs + column
+        for k in range(width):
+            output = np.uint64(k)
+            value = leaf_values[step, output]
+            if value != 0:
+                phi[place + output] += inner * value
+                up = ((depth - _ONE) * width + output) * n_points
+                _add_scaled(gathered, up, product, at, value, n_points)
+        next_depth = np.uint64(steps[step + _ONE, DEPTH]) if step + _ONE < n_steps else _ZERO
+        done = depth - _ONE
+        while done >= next_depth and done:
+            over, state = step_at[done], states[done]
+            place = np.uint64(steps[over, FEATURE]) * n_outputs + column
+            source = (over * _THREE + state) * n_points
+            for k in range(width):
+                output = np.uint64(k)
+                at = (done * width + output) * n_points
+                if state != STOPPED:
+                    phi[place + output] += _inner(gathered, at, terms, source, n_points)
+                _add_scaled(gathered, at - width * n_points, gathered, at, 1.0, n_points)
+            done -= _ONE
+
+
+@njit(nogil=True)
+def _multiply(a, i, b, j, to, n_points):
+    """``a[to:] = a[i:] * b[j:]``."""
+    k = _ZERO
+    while k < n_points:
+        p = a[i + k] * b[j + k]
+        q = a[i + k + _ONE] * b[j + k + _ONE]
+        r = a[i + k + _TWO] * b[j + k + _TWO]
+        s = a[i + k + _THREE] * b[j + k + _THREE]
+        a[to + k] = p
+        a[to + k + _ONE] = q
+        a[to + k + _TWO] = r
+        a[to + k + _THREE] = s
+        k += _FOUR
+
+
+@njit(nogil=True)
+def _inner(a, i, b, j, n_points):
+    """The inner product of ``a[i:]`` and ``b[j:]``."""
+    k = _ZERO
+    p, q, r, s = 0.0, 0.0, 0.0, 0.0
+    while k < n_points:
+        p += a[i + k] * b[j + k]
+        q += a[i + k + _ONE] * b[j + k + _ONE]
+        r += a[i + k + _TWO] * b[j + k + _TWO]
+        s += a[i + k + _THREE] * b[j + k + _THREE]
+        k += _FOUR
+    return (p + q) + (r + s)
+
+
+@njit(nogil=True)
+def _add_scaled(a, i, b, j, factor, n_points):
+    """``a[i:] += factor * b[j:]``."""
+    k = _ZERO
+    while k < n_points:
+        p = a[i + k] + factor * b[j + k]
+        q = a[i + k + _ONE] + factor * b[j + k + _ONE]
+        r = a[i + k + _TWO] + factor * b[j + k + _TWO]
+        s = a[i + k + _THREE] + factor * b[j + k + _THREE]
+        a[i + k] = p
+        a[i + k + _ONE] = q
+        a[i + k + _TWO] = r
+        a[i + k + _THREE] = s
+        k += _FOUR

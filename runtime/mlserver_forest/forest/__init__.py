@@ -1,5 +1,0 @@
-"""The engine: packed trees and the compiled loops that walk them."""
-
-from mlserver_forest.forest.forest import Forest
-
-__all__ = ["Forest"]

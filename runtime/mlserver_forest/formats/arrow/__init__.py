@@ -1,0 +1,1 @@
+"""Arrow streams, and record batches of any source."""

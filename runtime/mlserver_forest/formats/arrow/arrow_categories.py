@@ -1,0 +1,80 @@
+"""Columns of a table as the words of a feature.
+
+Read are strings, booleans and integers, as ``words`` reads values, and dictionaries of them
+(pandas' categories). A dictionary is never written out: a short file may repeat a long word
+without end.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import types
+
+from mlserver_forest.formats.category_values import text_of
+from mlserver_forest.schema.schema import Schema
+
+_NAN = float("nan")
+
+
+def is_text(kind: Any) -> bool:
+    """Whether a column holds strings, or a dictionary of them."""
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    elif types.is_string_view(kind):
+        return True
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def is_words(kind: Any) -> bool:
+    """Whether a column may stand for a feature of words."""
+    values = kind.value_type if types.is_dictionary(kind) else kind
+    tests = (is_text, types.is_boolean, types.is_integer, types.is_null)
+    return any(test(values) for test in tests)
+
+
+def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArray[np.float64]:
+    """The positions of words.
+
+    Args:
+        column: pyarrow's Array, valid, of a type that ``is_words``; the text of views is of
+            a length that memory bears.
+        feature: its place in the schema.
+        schema: the features.
+        first_row: the rows before these, for error messages.
+
+    Returns:
+        (n,), NaN where there is none.
+
+    Raises:
+        InvalidInput: for the first row whose word is refused.
+    """
+    if types.is_null(column.type):
+        return np.full(len(column), _NAN)
+    if types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    encoded = column if types.is_dictionary(column.type) else column.dictionary_encode()
+    used, positions = _used(encoded)
+    texts = [text_of(value) or "" for value in encoded.dictionary.take(pa.array(used)).to_pylist()]
+    codes = schema.words[feature].codes(texts)
+    if codes is None:
+        for row, position in enumerate(positions.tolist(), first_row):
+            schema.code(row, feature, texts[position] if position >= 0 else "")
+    # What is missing has the position -1.
+    return np.append(codes, _NAN)[positions]  # type: ignore[arg-type]  # refused above if None
+
+
+def _used(encoded: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places in a dictionary that occur, and for each row the position of its own, or -1."""
+    places = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    n_words = len(encoded.dictionary)
+    if n_words <= len(places):
+        is_used = np.zeros(n_words + 1, np.bool_)
+        is_used[places] = True  # What is missing marks the last.
+        positions = np.append(np.cumsum(is_used[:-1]) - 1, -1)
+        return np.flatnonzero(is_used[:-1]), positions[places]
+    # A batch of a few rows may come with a dictionary of millions.
+    used, positions = np.unique(places, return_inverse=True)
+    n_missing = int(used[:1].sum() < 0)
+    return used[n_missing:], positions - n_missing

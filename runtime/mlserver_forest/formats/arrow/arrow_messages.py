@@ -1,0 +1,151 @@
+"""The messages of an Arrow stream, looked at before anything is inflated.
+
+https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.matrix import most_expanded
+from mlserver_forest.schema.schema import Schema
+
+_CONTINUATION = -1
+_FILE_MAGIC = b"ARROW1"
+# Names, types and pandas' metadata; nodes and buffers of a batch.
+_METADATA_BYTES = 2**20
+_METADATA_COLUMN_BYTES = 2048
+_UNNAMED_FEATURES = 10_000
+
+# Message.fbs: the fields of Message, RecordBatch and DictionaryBatch.
+_HEADER_TYPE, _HEADER, _BODY_LENGTH = 1, 2, 3
+_LENGTH, _BUFFERS, _COMPRESSION = 0, 2, 3
+_DATA, _IS_DELTA = 1, 2
+_SCHEMA, _DICTIONARY_BATCH, _RECORD_BATCH = 1, 2, 3
+
+
+def count_rows(body: memoryview, schema: Schema) -> int:
+    """The rows that the batches of a stream declare, all together.
+
+    Raises:
+        InvalidInput: if the stream is cut off or damaged, or has deltas of dictionaries.
+        PayloadTooLarge: if its compressed buffers inflate out of proportion.
+    """
+    n_rows = 0
+    inflated = 0
+    try:
+        for metadata, message_body in _messages(body, schema):
+            message = _Table.root(metadata)
+            kind, header = message.number(_HEADER_TYPE, "<B"), message.table(_HEADER)
+            if kind == _DICTIONARY_BATCH and header:
+                _refuse_delta(header)
+                header = header.table(_DATA)
+            if kind in {_DICTIONARY_BATCH, _RECORD_BATCH} and header:
+                inflated += _inflated(header, message_body)
+            if kind == _RECORD_BATCH and header:
+                n_rows += header.number(_LENGTH, "<q")
+            if inflated > most_expanded(len(body)):
+                raise PayloadTooLarge(
+                    f"the stream of {len(body)} bytes inflates to more than "
+                    f"{most_expanded(len(body))}; send fewer rows at a time"
+                )
+    except struct.error as error:
+        raise InvalidInput("the Arrow stream is damaged: a message is cut off") from error
+    return n_rows
+
+
+class _Table:
+    """A table of a flatbuffer: https://flatbuffers.dev/internals."""
+
+    def __init__(self, data: memoryview, position: int) -> None:
+        self._data = data
+        self._position = position
+        self._fields = position - _unpack("<i", data, position)
+        self._fields_bytes = _unpack("<H", data, self._fields)
+
+    @classmethod
+    def root(cls, data: memoryview) -> "_Table":
+        return cls(data, _unpack("<I", data, 0))
+
+    def number(self, field: int, layout: str) -> int:
+        place = self._place(field)
+        return _unpack(layout, self._data, place) if place else 0
+
+    def table(self, field: int) -> "_Table | None":
+        place = self._place(field)
+        return _Table(self._data, place + _unpack("<I", self._data, place)) if place else None
+
+    def buffers(self, field: int) -> Iterator[tuple[int, int]]:
+        """The offsets and lengths of a vector of Buffer."""
+        place = self._place(field)
+        if place:
+            place += _unpack("<I", self._data, place)
+            for number in range(_unpack("<I", self._data, place)):
+                start = place + 4 + 16 * number
+                yield _unpack("<q", self._data, start), _unpack("<q", self._data, start + 8)
+
+    def _place(self, field: int) -> int:
+        slot = 4 + 2 * field
+        if slot + 2 > self._fields_bytes:
+            return 0
+        offset = _unpack("<H", self._data, self._fields + slot)
+        return self._position + offset if offset else 0
+
+
+def _messages(body: memoryview, schema: Schema) -> Iterator[tuple[memoryview, memoryview]]:
+    """The metadata and the body of each message, up to the end of the stream."""
+    n_features = schema.n_features or _UNNAMED_FEATURES
+    most = _METADATA_BYTES + _METADATA_COLUMN_BYTES * n_features
+    position = 0
+    while position < len(body):
+        length = _unpack("<i", body, position)
+        position += 4
+        if length == _CONTINUATION:
+            length = _unpack("<i", body, position)
+            position += 4
+        if length == 0:
+            return
+        if length < 0 or length > len(body) - position:
+            is_file = bytes(body[: len(_FILE_MAGIC)]) == _FILE_MAGIC
+            hint = "send an Arrow IPC stream, not a file" if is_file else "the stream is cut off"
+            raise InvalidInput(
+                f"byte {position} of the body: a message of {length} bytes where "
+                f"{len(body) - position} are left; {hint}"
+            )
+        if length > most:
+            raise PayloadTooLarge(f"a message has {length} bytes of metadata; at most {most}")
+        metadata = body[position : position + length]
+        position += length
+        n_bytes = _Table.root(metadata).number(_BODY_LENGTH, "<q")
+        if n_bytes < 0 or n_bytes > len(body) - position:
+            raise InvalidInput(
+                f"byte {position} of the body: a message's body of {n_bytes} bytes where "
+                f"{len(body) - position} are left; the stream is cut off"
+            )
+        yield metadata, body[position : position + n_bytes]
+        position += n_bytes
+
+
+def _inflated(batch: _Table, body: memoryview) -> int:
+    """The bytes that the compressed buffers of a batch declare to hold."""
+    if batch.table(_COMPRESSION) is None:
+        return 0
+    lengths = (
+        _unpack("<q", body, offset) for offset, length in batch.buffers(_BUFFERS) if length > 0
+    )
+    return sum(length for length in lengths if length > 0)
+
+
+def _refuse_delta(batch: _Table) -> None:
+    # pyarrow copies a dictionary whenever it grows, which takes time without bound.
+    if batch.number(_IS_DELTA, "<B"):
+        raise InvalidInput(
+            "the stream has deltas of dictionaries; write it with emit_dictionary_deltas=False"
+        )
+
+
+def _unpack(layout: str, data: memoryview, position: int) -> Any:
+    if position < 0:
+        raise struct.error("before the start")
+    return struct.unpack_from(layout, data, position)[0]

@@ -1,0 +1,40 @@
+"""Values of JSON, Parquet and Arrow as the words of a feature.
+
+A string is a word; true and false are "true" and "false"; a whole number is its decimal
+text; null is a missing value. Anything else is none.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.schema.categories import Categories
+
+_MISSING = ""
+_BOOLEANS = {True: "true", False: "false"}
+
+
+def text_of(value: Any) -> str | None:
+    """The word that a value is, or None."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if value is None:
+        return _MISSING
+    if kind is bool:
+        return _BOOLEANS[value]
+    return str(value) if kind is int else None
+
+
+def codes_of(values: Sequence[Any], categories: Categories) -> NDArray[np.float64] | None:
+    """The positions of words, NaN for missing values; None if a closer look finds a fault."""
+    texts = [value if type(value) is str else text_of(value) for value in values]
+    codes = {}
+    for text in set(texts):
+        code = None if text is None else categories.code(text)
+        if code is None:
+            return None
+        codes[text] = code
+    return np.array([codes[text] for text in texts], np.float64)

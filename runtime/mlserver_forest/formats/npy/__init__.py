@@ -1,0 +1,1 @@
+"""NumPy arrays: application/x-npy, and application/x-npz for sparse matrices."""

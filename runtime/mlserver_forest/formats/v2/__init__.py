@@ -1,0 +1,1 @@
+"""Tensors of the V2 (Open Inference) protocol."""

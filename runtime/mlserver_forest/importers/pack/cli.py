@@ -1,0 +1,141 @@
+"""The command ``forest pack``."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mlserver_forest.errors import ForestError, InvalidArtifact, UnsupportedEstimator
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The model directory to write, such as ml/model.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file with rows to compare the answers on: the features, without the label.",
+)
+@click.option("--feature-names", default="", help="The features' names, separated by commas.")
+@click.option("--class-names", default="", help="The classes' names in the model's order.")
+@click.option("--name", default="forest", show_default=True, help="The model's name in V2.")
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Load a pickle, which can run any code; only for files whose origin you trust.",
+)
+def pack(
+    model: Path,
+    out: Path,
+    data: Path | None,
+    feature_names: str,
+    class_names: str,
+    name: str,
+    trust_pickle: bool,
+) -> None:
+    """Turn a model that you have into a model directory, and prove that it answers the same.
+
+    MODEL is a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text
+    file, or a SageMaker model.tar.gz that holds one of them.
+    """
+    from mlserver_forest.importers.pack.child_process import Request
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="forest-pack-") as folder:
+            _refuse_pickle_early(model, Path(folder), trust_pickle)
+            request = Request(
+                path=str(model.resolve()),
+                folder=folder,
+                name=name,
+                sample=str(data.resolve()) if data else None,
+                feature_names=_split(feature_names),
+                class_names=_split(class_names),
+                trust_pickle=trust_pickle,
+            )
+            _run_child(json.dumps(asdict(request)))
+            _finish(Path(folder), out)
+    except (ForestError, OSError) as error:
+        click.echo(f"forest pack: {error}", err=True)
+        sys.exit(1)
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",")) if names else ()
+
+
+def _refuse_pickle_early(model: Path, folder: Path, trust_pickle: bool) -> None:
+    """Before any library is imported that could load it."""
+    from mlserver_forest.importers.pack.model_file import find_model
+    from mlserver_forest.importers.pack.read_estimator import refuse_pickle
+
+    if find_model(model, folder).kind == "pickle" and not trust_pickle:
+        raise refuse_pickle(model)
+
+
+def _run_child(request: str) -> None:
+    """Read and import in a process of its own, which may run foreign code or crash."""
+    # -P: nothing in the current folder takes the place of a module.
+    command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
+    done = subprocess.run(  # noqa: S603  # our own module
+        command, input=request, text=True, capture_output=True, check=False
+    )
+    if done.returncode:
+        how = (
+            f"signal {signal.Signals(-done.returncode).name}"
+            if done.returncode < 0
+            else f"exit code {done.returncode}"
+        )
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise UnsupportedEstimator(
+            f"the process that read the model ended with {how} ({last[0]}); "
+            "the file is damaged or needs other versions of its libraries"
+        )
+
+
+def _finish(folder: Path, out: Path) -> None:
+    """Load the draft as a server would, compare, and only then write the directory."""
+    from mlserver_forest.artifact import directory
+    from mlserver_forest.importers.pack.child_process import REPORT_FILE, Report
+
+    report = Report(**json.loads((folder / REPORT_FILE).read_text()))
+    if report.error:
+        raise UnsupportedEstimator(report.error)
+    click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
+    if report.tolerance is not None:
+        _prove(folder, report.tolerance)
+    size = directory.copy(folder / "draft", out)
+    click.echo(f"wrote {out} ({size:,} bytes)")
+    if report.tolerance is None:
+        click.echo(
+            "it is no tree ensemble: MLServer's scikit-learn runtime serves it from a pickle, "
+            "and serving it needs FOREST_TRUST_PICKLE=true"
+        )
+
+
+def _prove(folder: Path, tolerance: float) -> None:
+    import numpy as np
+
+    from mlserver_forest.artifact.forest_file import load_forest
+    from mlserver_forest.importers.pack.child_process import ANSWERS_FILE
+    from mlserver_forest.importers.pack.proof import Answers, compare
+
+    forest = load_forest(folder / "draft" / "forest.safetensors")
+    with np.load(folder / ANSWERS_FILE, allow_pickle=False) as file:
+        answers = Answers(file["x"], file["values"], file["positions"], tolerance)
+    comparison = compare(forest, answers)
+    click.echo(str(comparison))
+    if comparison.n_different:
+        raise InvalidArtifact(
+            "the packed forest does not answer as the source library does, so nothing was "
+            "written; please report the model's library and parameters"
+        )

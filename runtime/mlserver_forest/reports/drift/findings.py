@@ -1,0 +1,150 @@
+"""What the comparison tells, feature by feature, the most drifted first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.insight.comparison import Comparison, compared, counted
+from mlserver_forest.insight.histograms import Histograms
+from mlserver_forest.reports.drift.reading import Reference
+from mlserver_forest.resources import n_cpus
+from mlserver_forest.schema.schema import Schema
+
+MODERATE, LARGE = 0.1, 0.25
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Some values of a feature, and the shares of rows that have them."""
+
+    values: str
+    training: float
+    recent: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One feature, or what is predicted.
+
+    Attributes:
+        name: the feature's.
+        psi: the population stability index.
+        missing_in_training, missing, unseen, out_of_range: shares of rows; the last three are
+            those of the recent rows.
+        bins: the first are missing values and unseen words.
+    """
+
+    name: str
+    psi: float
+    missing_in_training: float
+    missing: float
+    unseen: float
+    out_of_range: float
+    bins: tuple[Bin, ...]
+
+    @property
+    def reading(self) -> str:
+        """What is usually made of the index."""
+        if self.psi < MODERATE:
+            return "stable"
+        return "moderate" if self.psi <= LARGE else "large"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of them.
+
+    Attributes:
+        n_training: the rows of training.
+        n_recent: the recent rows.
+        features: sorted by their index, the largest first.
+        prediction: of the model, where there is one with a single output.
+    """
+
+    n_training: int
+    n_recent: int
+    features: tuple[Finding, ...]
+    prediction: Finding | None
+
+    @property
+    def worst(self) -> float:
+        """The largest index of all."""
+        return max(found.psi for found in [*self.features, *self._predictions()])
+
+    def count(self, reading: str) -> int:
+        """How many features have a reading."""
+        return sum(found.reading == reading for found in self.features)
+
+    def _predictions(self) -> Sequence[Finding]:
+        return [self.prediction] if self.prediction else []
+
+
+def find(reference: Reference, x: NDArray[Any]) -> Findings:
+    """Compare recent rows, (n, n_features) of the dtype of the features, n at least 1."""
+    baseline, schema, forest = reference.baseline, reference.schema, reference.forest
+    prediction = None if forest is None else forest.predict(x, n_cpus())
+    numbers = counted(baseline, schema, x, prediction)
+    found = compared(baseline, numbers)
+    shares = numbers[1 + len(baseline.ranges) :] / len(x)
+    before = baseline.features.missing(baseline.features.shares)
+    features = [
+        Finding(
+            name,
+            float(found.stability_index[column]),
+            float(before[column]),
+            float(found.missing[column]),
+            float(found.unseen[column]),
+            float(found.out_of_range[column]),
+            _bins(baseline.features, shares, column, _words(schema, name)),
+        )
+        for column, name in enumerate(schema.feature_names)
+    ]
+    return Findings(
+        baseline.n_rows,
+        len(x),
+        tuple(sorted(features, key=lambda feature: -feature.psi)),
+        _prediction(reference, found),
+    )
+
+
+def _prediction(reference: Reference, found: Comparison) -> Finding | None:
+    predictions = reference.baseline.predictions
+    if predictions.n_columns != 1:
+        return None
+    words = [str(label) for label in reference.schema.classes]
+    bins = _bins(predictions, found.predictions, 0, words)
+    return Finding("prediction", float(found.prediction_index[0]), 0, 0, 0, 0, bins)
+
+
+def _words(schema: Schema, name: str) -> Sequence[str]:
+    return schema.categories[name].words if name in schema.categories else ()
+
+
+def _bins(
+    histograms: Histograms, shares: NDArray[np.float64], column: int, words: Sequence[str]
+) -> tuple[Bin, ...]:
+    place = slice(*histograms.starts[column : column + 2])
+    edges = histograms.edges[slice(*histograms.edge_starts[column : column + 2])].tolist()
+    names = ["missing", "unseen", *(_of_words(edges, words) if words else _of_numbers(edges))]
+    pairs = zip(names, histograms.shares[place].tolist(), shares[place].tolist(), strict=True)
+    return tuple(Bin(*found) for found in pairs)
+
+
+def _of_numbers(edges: Sequence[float]) -> list[str]:
+    if not edges:
+        return ["any number"]
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"up to {edges[0]:g}", *inner, f"above {edges[-1]:g}"]
+
+
+def _of_words(edges: Sequence[float], words: Sequence[str]) -> list[str]:
+    ends = [*(int(edge) for edge in edges), len(words) - 1]
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    return [
+        words[start] if start == end else f"{words[start]} to {words[end]}"
+        for start, end in zip(starts, ends, strict=True)
+    ]

@@ -1,0 +1,117 @@
+"""metrics.json: what the page shows, for a program."""
+
+import json
+import math
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from mlserver_forest.reports.training.columns import Column
+from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.importances import Importances
+from mlserver_forest.reports.training.plot_data import OfClasses, OfNumbers
+from mlserver_forest.reports.training.results import Results
+
+_FORMAT = 1
+
+
+def document(facts: Facts, results: Results) -> str:
+    """Strict JSON: what is no finite number is null.
+
+    Keys: ``format`` (1), ``model``, ``task``, ``classes``, ``hyperparameters``, ``versions``;
+    ``metrics``, by set and name; ``intervals``, with ``coverage`` by set, or null;
+    ``warnings``, each with ``title`` and ``text``;
+    ``importances``, with ``features`` by name; ``data``, with ``columns`` by name;
+    ``learning_curve``, a list by ``n_trees``; ``plots``, the numbers behind the plots of the
+    set that they name, or null.
+    """
+    whole = {
+        "format": _FORMAT,
+        "model": facts.model,
+        "task": facts.kind,
+        "classes": list(facts.classes),
+        "hyperparameters": dict(facts.hyperparameters),
+        "versions": dict(facts.versions),
+        "metrics": {prefix: dict(found) for prefix, found in facts.metrics.items()},
+        "intervals": _intervals(facts),
+        "warnings": [asdict(finding) for finding in facts.inspection.findings],
+        "importances": _importances(results.importances, facts),
+        "data": _data(facts),
+        "learning_curve": [{"n_trees": n, **found} for n, found in facts.curve],
+        "plots": _plots(facts, results.outcome),
+    }
+    return json.dumps(_plain(whole), allow_nan=False, indent=1) + "\n"
+
+
+def _intervals(facts: Facts) -> dict[str, Any] | None:
+    sureness = facts.sureness
+    if sureness is None:
+        return None
+    return {
+        "output": sureness.output,
+        "level": sureness.intervals.level,
+        "margin": sureness.intervals.margin,
+        "coverage": {prefix: asdict(found) for prefix, found in sureness.coverages.items()},
+    }
+
+
+def _importances(found: Importances, facts: Facts) -> dict[str, Any]:
+    impurity = [None] * len(facts.names) if found.impurity is None else found.impurity
+    return {
+        "rows": found.prefix,
+        "n_rows": found.n_rows,
+        "measure": found.measure,
+        "features": {
+            name: {
+                "permutation": found.permutation[i],
+                "permutation_deviation": found.deviation[i],
+                "impurity": impurity[i],
+            }
+            for i, name in enumerate(facts.names)
+        },
+    }
+
+
+def _data(facts: Facts) -> dict[str, Any]:
+    seen = facts.inspection
+    return {
+        "files": list(facts.files),
+        "n_rows": facts.n_rows,
+        "n_features": len(facts.names),
+        "is_weighted": facts.weight is not None,
+        "target": _target(facts),
+        "repetitions": asdict(seen.repetitions),
+        "overlaps": {prefix: asdict(found) for prefix, found in seen.overlaps.items()},
+        "columns": {column.name: _column(column) for column in seen.columns},
+    }
+
+
+def _target(facts: Facts) -> dict[str, Any]:
+    if facts.kind == "regression":
+        return {"low": facts.y.min(), "mean": (facts.y / 4).mean() * 4, "high": facts.y.max()}
+    counts = np.bincount(facts.y, minlength=len(facts.classes))
+    return {"counts": {str(label): n for label, n in zip(facts.classes, counts, strict=True)}}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    of_numbers, of_words = {"low", "mean", "high", "histogram"}, {"top"}
+    left_out = {"name", "n_rows"} | (of_numbers if column.kind != "number" else of_words)
+    return {f.name: getattr(column, f.name) for f in fields(column) if f.name not in left_out}
+
+
+def _plots(facts: Facts, outcome: OfClasses | OfNumbers | None) -> dict[str, Any] | None:
+    return None if outcome is None else {"rows": facts.drawn, **asdict(outcome)}
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them."""
+    if isinstance(value, dict):
+        return {str(key): _plain(found) for key, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(found) for found in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -1,0 +1,148 @@
+"""What the owner of the data should know before trusting the model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import format_value
+from mlserver_forest.reports.training.columns import Column
+from mlserver_forest.reports.training.duplicate_rows import Overlap, Repetitions
+from mlserver_forest.schema.schema import Label, TargetKind
+
+_SHOWN = 5
+_REPEATED = 0.01
+_OVERLAPPING = 0.01
+_FEWEST_SHARED = 3
+# Accuracy can be ten elevenths without a look at the features.
+_IMBALANCED = 10
+_ALMOST_ALL = 0.99
+_ALMOST_ALL_R2 = 0.998
+_IDENTIFYING = 0.9
+_FEW_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A warning: a short title that is the same for all of its kind, and the whole of it."""
+
+    title: str
+    text: str
+
+
+def of_columns(columns: Sequence[Column]) -> Iterator[Finding]:
+    """Columns without a value, with one value only, and those that name the row."""
+    empty = [column.name for column in columns if column.is_missing]
+    if empty:
+        yield Finding(
+            "Empty columns",
+            f"{_columns(empty)} no value in any row, so nothing is learned from "
+            f"{_them(empty)}; look whether the export is whole, or leave {_them(empty)} out with "
+            "the hyperparameter ignore",
+        )
+    constant = [c.name for c in columns if c.is_constant and c.n_rows > 1]
+    if constant:
+        yield Finding(
+            "Constant columns",
+            f"{_columns(constant)} the same value in every row, so nothing is learned from "
+            f"{_them(constant)}; leave {_them(constant)} out with the hyperparameter ignore",
+        )
+    naming = [column.name for column in columns if _is_identifier(column)]
+    if naming:
+        yield Finding(
+            "Identifiers",
+            f"{_columns(naming)} a word of its own in nearly every row, as an identifier has; "
+            f"from which a model learns rows by heart; leave {_them(naming)} out with the "
+            "hyperparameter ignore",
+        )
+
+
+def of_leakage(
+    columns: Sequence[Column], scores: NDArray[np.float64], kind: TargetKind
+) -> Iterator[Finding]:
+    """Features that tell the target alone."""
+    least, measure = (
+        (_ALMOST_ALL, "balanced accuracy") if kind == "classification" else (_ALMOST_ALL_R2, "R²")
+    )
+    suspects = [i for i in np.argsort(-scores, kind="stable") if scores[i] > least]
+    if suspects:
+        shown = ", ".join(
+            f"{format_value(columns[i].name)} ({measure} {scores[i]:.4f})"
+            for i in suspects[:_SHOWN]
+        )
+        yield Finding(
+            "Leakage suspects",
+            f"{shown}{_more(suspects)}: alone, {'it tells' if len(suspects) == 1 else 'each tells'}"
+            " the target almost perfectly; make sure that the value is known before the target is",
+        )
+
+
+def of_repetitions(found: Repetitions) -> Iterator[Finding]:
+    """Rows that repeat others, and rows that contradict others."""
+    if found.n_repeated >= _REPEATED * found.n_rows:
+        yield Finding(
+            "Duplicate rows",
+            f"{_share(found.n_repeated, found.n_rows)} have the features of an earlier row; "
+            "where they fall on both sides of a split, its metrics flatter the model",
+        )
+    if found.n_conflicting >= max(1, _REPEATED * found.n_rows):
+        yield Finding(
+            "Conflicting rows",
+            f"{_share(found.n_conflicting, found.n_rows)} have the features of a row with "
+            "another target; no model can be right on all of them",
+        )
+
+
+def of_classes(y: NDArray[Any], classes: Sequence[Label]) -> Iterator[Finding]:
+    """Classes that have few rows beside the most frequent one."""
+    counts = np.bincount(y, minlength=len(classes))
+    most = int(counts.argmax())
+    rare = [i for i in np.argsort(counts, kind="stable") if counts[i] * _IMBALANCED <= counts[most]]
+    if rare:
+        shown = ", ".join(f"{format_value(classes[i])} {counts[i]:,}" for i in rare[:_SHOWN])
+        yield Finding(
+            "Class imbalance",
+            f"{format_value(classes[most])} has {_share(int(counts[most]), len(y))}, while "
+            "there are few "
+            f"of {shown}{_more(rare)}; judge by balanced_accuracy or f1 rather than by accuracy, "
+            "and consider class weights",
+        )
+
+
+def of_overlap(overlaps: Mapping[str, Overlap]) -> Iterator[Finding]:
+    """Rows of another set that also stand among the training rows."""
+    for prefix, found in overlaps.items():
+        if found.n_shared >= max(_FEWEST_SHARED, _OVERLAPPING * found.n_rows):
+            yield Finding(
+                f"Overlap of {prefix} and training rows",
+                f"{_share(found.n_shared, found.n_rows, prefix)} have the features of a "
+                f"training row; those that are the same flatter the {prefix} metrics",
+            )
+
+
+def _is_identifier(column: Column) -> bool:
+    present = column.n_rows - column.n_missing
+    return (
+        column.kind == "words"
+        and present >= _FEW_ROWS
+        and column.n_distinct >= _IDENTIFYING * present
+    )
+
+
+def _columns(names: Sequence[str]) -> str:
+    shown = ", ".join(map(format_value, names[:_SHOWN])) + _more(names)
+    return f"column {shown} has" if len(names) == 1 else f"{len(names):,} columns ({shown}) have"
+
+
+def _them(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _more(found: Sequence[Any]) -> str:
+    return f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+
+
+def _share(count: int, n_rows: int, which: str = "training") -> str:
+    return f"{count:,} of {n_rows:,} {which} rows ({count / n_rows:.1%})"

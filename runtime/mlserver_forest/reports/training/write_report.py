@@ -1,0 +1,72 @@
+"""The report's files, each whole or not there."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlserver_forest.artifact.atomic_write import write_whole
+from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.reports.training.document import document
+from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.monitor_baseline import constraints, statistics
+from mlserver_forest.reports.training.report_page import page
+from mlserver_forest.reports.training.results import Results, results_of
+
+METRICS_FILE = "metrics.json"
+PAGE_FILE = "report.html"
+STATISTICS_FILE = "statistics.json"
+CONSTRAINTS_FILE = "constraints.json"
+
+
+def write_report(directory: Path, facts: Facts, results: Results | None = None) -> None:
+    """Write metrics.json, report.html and Model Monitor's statistics.json and constraints.json.
+
+    The same facts give the same bytes.
+
+    Args:
+        directory: output/data; made if missing. Earlier files are replaced.
+        facts: of the job.
+        results: what was computed of them, if it was.
+
+    Raises:
+        InvalidEnvironment: if the folder cannot be written.
+    """
+    results = results or results_of(facts)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _temporary_files(directory):
+            texts = {
+                METRICS_FILE: document(facts, results),
+                PAGE_FILE: page(facts, results),
+                STATISTICS_FILE: statistics(facts),
+                CONSTRAINTS_FILE: constraints(facts),
+            }
+        for name, text in texts.items():
+            write_whole(directory / name, text.encode())
+    except OSError as error:
+        raise InvalidEnvironment(
+            f"the report's folder {directory} cannot be written: {error.strerror}; "
+            "make it writable, or set the hyperparameter report=false"
+        ) from error
+
+
+def warnings_of(facts: Facts) -> tuple[str, ...]:
+    """What to know about the data, a line each, the gravest first."""
+    return tuple(f"{found.title}: {found.text}" for found in facts.inspection.findings)
+
+
+@contextmanager
+def _temporary_files(directory: Path) -> Iterator[None]:
+    """Room for matplotlib's, which it does not do without, where no other folder has any."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        with tempfile.TemporaryDirectory(prefix=".matplotlib-", dir=directory) as folder:
+            tempfile.tempdir = folder
+            try:
+                yield
+            finally:
+                tempfile.tempdir = None
+    else:
+        yield

@@ -1,0 +1,145 @@
+"""A schema as the V2 metadata of a model-settings.json, and back.
+
+There is one input tensor per feature, and the outputs: ``predict``, with ``predict_proba``
+for a classifier, and with ``score_samples`` and ``decision_function`` for an anomaly
+detector, and what else the artifact can tell. The classes stand, in the order of the
+probability columns, in the parameters of ``predict``; the words of a feature, in the order
+of their positions, in those of its input, whose datatype is BYTES, or BOOL for a feature
+that is true or false.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
+from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
+
+MetadataTensors = list[dict[str, Any]]
+
+
+def to_metadata(schema: Schema) -> dict[str, MetadataTensors]:
+    """The ``inputs`` and ``outputs`` of a model-settings.json."""
+    return {"inputs": _inputs(schema), "outputs": _outputs(schema)}
+
+
+def from_metadata(inputs: Any, outputs: Any) -> Schema:
+    """Read a schema back from the V2 metadata of a model-settings.json.
+
+    Args:
+        inputs: the input tensors as dictionaries.
+        outputs: the output tensors; both are empty where a foreign runtime
+            describes nothing.
+
+    Raises:
+        InvalidArtifact: if the metadata is not what ``Schema`` writes.
+    """
+    if not inputs and not outputs:
+        return Schema((), "unknown", datatype="FP64")
+    try:
+        names = tuple(str(tensor["name"]) for tensor in inputs)
+        parameters = [tensor.get("parameters") or {} for tensor in inputs]
+        pairs = list(zip(inputs, parameters, strict=True))
+        (datatype,) = {found.get("codes", tensor["datatype"]) for tensor, found in pairs}
+        categories = {
+            str(tensor["name"]): _categories(found) for tensor, found in pairs if "codes" in found
+        }
+        missing = [bool(found.get("missing", True)) for found in parameters]
+        absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
+        index_base = int(parameters[0].get("index_base", 0))
+        described = {tensor["name"]: tensor for tensor in outputs}
+        predict = described[PREDICT]
+        classes = tuple((predict.get("parameters") or {}).get("classes") or ())
+        n_targets = int(predict["shape"][1])
+        insights = {
+            name: tuple(map(int, described[name]["shape"][1:]))
+            for name in INSIGHT_DATATYPES
+            if name in described
+        }
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
+        raise InvalidArtifact(
+            "model-settings.json has no usable `inputs` and `outputs`; "
+            "they describe the model's features and classes, so train or pack the model again"
+        ) from error
+    if datatype not in DTYPES:
+        raise InvalidArtifact(f"the features are {datatype}; expected one of {', '.join(DTYPES)}")
+    if {type(label) for label in classes} not in ({str}, {int}, {bool}, set()):
+        raise InvalidArtifact(
+            "the classes in model-settings.json are not all strings, integers or booleans"
+        )
+    kind: TargetKind = "classification" if classes else "regression"
+    if SCORE_SAMPLES in described:
+        kind = "anomaly_detection"
+    return Schema(
+        feature_names=names,
+        kind=kind,
+        classes=classes,
+        datatype=datatype,
+        n_targets=n_targets,
+        takes_missing=all(missing),
+        absent_is_missing=all(absent),
+        index_base=index_base,
+        categories=categories,
+        insights=insights,
+    )
+
+
+def _inputs(schema: Schema) -> MetadataTensors:
+    tensor: dict[str, Any] = {"datatype": schema.datatype, "shape": [-1, 1]}
+    parameters = {
+        name: value
+        for name, value, default in (
+            ("missing", schema.takes_missing, True),
+            ("absent_is_missing", schema.absent_is_missing, False),
+            ("index_base", schema.index_base, 0),
+        )
+        if value != default
+    }
+    if parameters:
+        tensor["parameters"] = parameters
+    return [
+        _word_tensor(name, tensor, schema.categories[name])
+        if name in schema.categories
+        else {"name": name, **tensor}
+        for name in schema.feature_names
+    ]
+
+
+def _word_tensor(name: str, tensor: dict[str, Any], categories: Categories) -> dict[str, Any]:
+    """Metadata of a feature of words; its parameters tell the dtype of the matrix, too."""
+    parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
+    if not categories.is_boolean:
+        parameters["categories"] = list(categories.words)
+        parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
+    datatype = "BOOL" if categories.is_boolean else "BYTES"
+    return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
+
+
+def _outputs(schema: Schema) -> MetadataTensors:
+    predict: dict[str, Any] = {
+        "name": PREDICT,
+        "datatype": schema.label_datatype,
+        "shape": [-1, schema.n_targets],
+    }
+    if schema.classes:
+        predict["parameters"] = {"classes": list(schema.classes)}
+    scores = [
+        {"name": name, "datatype": "FP64", "shape": [-1, columns.stop - columns.start]}
+        for name, columns in schema.score_columns.items()
+    ]
+    insights = [
+        {"name": name, "datatype": INSIGHT_DATATYPES[name], "shape": [-1, *shape]}
+        for name, shape in schema.insights.items()
+    ]
+    return [predict, *scores, *insights]
+
+
+def _categories(parameters: Mapping[str, Any]) -> Categories:
+    """Of a feature of words, which is a boolean one where none are listed."""
+    if "categories" not in parameters:
+        return BOOLEAN
+    words = tuple(parameters["categories"])
+    if not words or len(set(words)) != len(words) or not all(isinstance(w, str) for w in words):
+        raise ValueError("categories are different words, one or more")
+    return Categories(words, refuses_unseen=parameters.get("unseen") == "error")

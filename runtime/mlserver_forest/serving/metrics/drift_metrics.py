@@ -1,0 +1,151 @@
+"""How far what arrives lies from what training saw, as Prometheus' metrics."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mlserver import MLModel
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mlserver_forest.insight.bin_counts import warm_up
+from mlserver_forest.insight.comparison import Comparison, compared
+from mlserver_forest.insight.traffic_window import Arrivals
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.models.runtime import ForestModel
+
+logger = logging.getLogger(__name__)
+
+# Each has a handful of time series, for which Prometheus pays.
+_MOST_FEATURES = 200
+_MOST_CLASSES = 100
+_MOST_FEATURES_OF_ALL = 2_000
+# With fewer rows the index is noise: of ten bins and 500 rows it is 0.02 without any drift.
+_FEWEST_ROWS = 500
+_WINDOW = "of the latest 10,000 to 20,000 rows of each worker"
+_RATIOS = {
+    "missing": "Share of rows in which the feature has no value",
+    "unseen": "Share of rows in which the feature has a word that training did not see",
+    "out_of_range": "Share of rows in which the feature is out of the range of training",
+}
+
+
+class Drift(Collector):
+    """Watches the models that have a baseline.
+
+    Args:
+        ledger: shared by the workers, and used by nobody else.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._watched: dict[str, tuple[bytes, Arrivals, Schema]] = {}
+        warm_up()
+        self.write_to(0)
+
+    def write_to(self, region: int) -> None:
+        """From now on this process counts in a region of its own."""
+        self._region = self._ledger.region(region)
+        for key, arrivals, _ in self._watched.values():
+            self._make_room(key, arrivals)
+
+    def watch(self, name: str, model: MLModel) -> None:
+        """Count what a model is asked, if it knows what training saw."""
+        self.forget(name)
+        if not isinstance(model, ForestModel) or model.insights.baseline is None:
+            return
+        baseline = model.insights.baseline.first(_MOST_FEATURES)
+        n_watched = sum(len(other.baseline.ranges) for _, other, _ in self._watched.values())
+        arrivals = Arrivals(baseline, model.schema)
+        # A model that comes in another's place has other bins.
+        digest = hashlib.sha256(b"".join(a.tobytes() for a in baseline.arrays.values()))
+        key = f"{name}\n{digest.hexdigest()}".encode()
+        has_place = n_watched + len(baseline.ranges) <= _MOST_FEATURES_OF_ALL
+        if not has_place or not self._make_room(key, arrivals):
+            logger.info("model %r is not watched for drift: too many models are", name)
+            return
+        self._watched[name] = (key, arrivals, model.schema)
+        model.arrivals = arrivals
+
+    def forget(self, name: str) -> None:
+        """Drop what is known of a model that is gone."""
+        if name in self._watched:
+            gone, arrivals, _ = self._watched.pop(name)
+            arrivals.numbers = np.zeros(arrivals.n_numbers)  # For requests under way.
+            self._region.forget(lambda key: key == gone)
+
+    def flush(self) -> None:
+        """Count the rows that wait, so that every worker can tell of them."""
+        for _, arrivals, _ in self._watched.values():
+            arrivals.flush()
+
+    def collect(self) -> Iterator[Metric]:
+        self.flush()
+        totals = self._ledger.totals()
+        families = _Families()
+        for name, (key, arrivals, schema) in sorted(self._watched.items()):
+            numbers = np.array(totals.get(key) or [0.0] * arrivals.n_numbers)
+            families.rows.add_metric([name], numbers[0])
+            if numbers[1] >= _FEWEST_ROWS:
+                families.add(name, schema, compared(arrivals.baseline, numbers[1:]))
+        yield from families.all()
+
+    def _make_room(self, key: bytes, arrivals: Arrivals) -> bool:
+        place = self._region.place(key, arrivals.n_numbers)
+        if place is not None:
+            room: Any = self._region.numbers[place : place + arrivals.n_numbers]
+            arrivals.numbers = np.asarray(room)
+        return place is not None
+
+
+class _Families:
+    """The metrics, to which models are added."""
+
+    def __init__(self) -> None:
+        of_features = ["model", "feature"]
+        self.rows = CounterMetricFamily(
+            "forest_drift_rows", "Rows that were counted for drift", labels=["model"]
+        )
+        self._index = GaugeMetricFamily(
+            "forest_drift_psi",
+            f"Population stability index of a feature against training, {_WINDOW}",
+            labels=of_features,
+        )
+        self._ratios = {
+            kind: GaugeMetricFamily(
+                f"forest_feature_{kind}_ratio", f"{text}, {_WINDOW}", labels=of_features
+            )
+            for kind, text in _RATIOS.items()
+        }
+        self._prediction = GaugeMetricFamily(
+            "forest_prediction_psi",
+            f"Population stability index of what is predicted against training, {_WINDOW}",
+            labels=["model", "target"],
+        )
+        self._classes = GaugeMetricFamily(
+            "forest_predicted_class_ratio",
+            f"Share of rows for which the class was predicted, {_WINDOW}",
+            labels=["model", "class"],
+        )
+
+    def add(self, model: str, schema: Schema, found: Comparison) -> None:
+        names = schema.feature_names
+        for name, value in zip(names, found.stability_index, strict=False):
+            self._index.add_metric([model, name], value)
+        for kind, family in self._ratios.items():
+            for column, value in enumerate(getattr(found, kind)):
+                if kind != "unseen" or names[column] in schema.categories:
+                    family.add_metric([model, names[column]], value)
+        for target, value in enumerate(found.prediction_index):
+            self._prediction.add_metric([model, str(target)], value)
+        # Before the classes come what is missing and unseen, which a prediction never is.
+        shares = found.predictions[2:]
+        for label, value in list(zip(schema.classes, shares, strict=False))[:_MOST_CLASSES]:
+            self._classes.add_metric([model, str(label)], value)
+
+    def all(self) -> Iterator[Metric]:
+        yield from (self.rows, self._index, *self._ratios.values())
+        yield from (self._prediction, self._classes)

@@ -1,0 +1,74 @@
+"""The page as one document: its style, its script and what it shows, and nothing from outside."""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from mlserver_forest.reports.html import base_style
+
+_SCRIPTS = ("dom", "card", "fields", "prediction", "charts", "calls", "csv", "scoring", "main")
+# So that no text of a model can end the element that it stands in.
+_HARMLESS = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page for a browser, with the headers that keep anything else from running in it."""
+
+    body: bytes
+    etag: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class Template:
+    """The parts of the page that are the same for every model."""
+
+    def __init__(self) -> None:
+        self._style = base_style() + _text("page.css")
+        scripts = "\n".join(_text(f"{name}.js") for name in _SCRIPTS)
+        self._script = f'"use strict";\n(() => {{\n{scripts}\n}})();\n'
+        self._html = _text("page.html")
+        policy = (
+            f"default-src 'none'; style-src '{_hash(self._style)}'; "
+            f"script-src '{_hash(self._script)}'; connect-src 'self'; img-src data:; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        self._headers = (
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cache-control", b"no-cache"),
+        )
+
+    def page(self, title: str, document: Mapping[str, Any]) -> Page:
+        """A page that shows a document."""
+        data = json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        parts = {
+            "title": html.escape(title),
+            "style": self._style,
+            "document": data.translate(_HARMLESS),
+            "script": self._script,
+        }
+        whole = "".join(
+            parts.get(piece, piece) if i % 2 else piece
+            for i, piece in enumerate(self._html.split("%%"))
+        )
+        # A name or a word may hold half of a surrogate pair, which UTF-8 has not.
+        body = whole.encode("utf-8", "replace")
+        etag = b'"%b"' % hashlib.sha256(body).hexdigest()[:32].encode()
+        return Page(body, etag, (*self._headers, (b"etag", etag)))
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names what may run (CSP Level 3, 2.3.1)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

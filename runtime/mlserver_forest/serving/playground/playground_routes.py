@@ -1,0 +1,70 @@
+"""The route of the page."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from mlserver.errors import ModelNotFound
+
+from mlserver_forest.serving.http.asgi import NOT_MODIFIED, Request, Response
+from mlserver_forest.serving.http.routes import Methods
+from mlserver_forest.serving.models.loaded_models import Models, Served
+from mlserver_forest.serving.playground.document import describe
+from mlserver_forest.serving.playground.playground_page import Page, Template
+
+_MOST_LISTED = 1_000
+_MOST_KEPT = 8
+
+
+class TryItRoutes:
+    """``/``: a page of the loaded model, or a list of those that there are.
+
+    Args:
+        models: those that are loaded.
+        has_many: whether models come and go, and have a route each.
+    """
+
+    def __init__(self, models: Models, *, has_many: bool) -> None:
+        self._models = models
+        self._has_many = has_many
+        self._template = Template()
+        self._kept: dict[str, tuple[Served, Page]] = {}
+
+    def table(self) -> Mapping[str, Methods]:
+        return {"/": {"GET": self._show, "HEAD": self._show}}
+
+    async def _show(self, request: Request) -> Response:
+        status, page = await self._page(request.parameters().get("model"))
+        if request.headers.get(b"if-none-match") == page.etag:
+            return Response(NOT_MODIFIED, headers=page.headers)
+        return Response(status, page.body, page.headers)
+
+    async def _page(self, name: str | None) -> tuple[int, Page]:
+        """The page of a model, the only one if none is named; else the list."""
+        models, more = self._models.page("", _MOST_LISTED)
+        if name is None and len(models) == 1:
+            return 200, await self._of(models[0])
+        try:
+            if name is not None:
+                return 200, await self._of(self._models.get(name))
+        except ModelNotFound:
+            pass
+        names = [model.name for model in models]
+        document = {"models": names, "has_more": more is not None, "unknown": name}
+        return 200 if name is None else 404, self._template.page("Models", document)
+
+    async def _of(self, served: Served) -> Page:
+        kept = self._kept.get(served.name)
+        if kept is not None and kept[0] is served:
+            return kept[1]
+        model = await self._models.registry.get_model(served.name)
+        document = {"model": describe(served, model, self._routes_of(served.name))}
+        page = self._template.page(served.name, document)
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[served.name] = (served, page)
+        return page
+
+    def _routes_of(self, name: str) -> Mapping[str, str]:
+        path = quote(name, safe="")
+        invocations = f"/models/{path}/invoke" if self._has_many else "/invocations"
+        return {"invocations": invocations, "infer": f"/v2/models/{path}/infer"}

@@ -1,0 +1,188 @@
+"""A worker: one event loop that answers HTTP and gRPC until it is told to end."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import formatdate
+from time import monotonic
+from typing import NoReturn
+
+import uvicorn
+import uvloop
+
+from mlserver_forest.serving.http.app import Application
+from mlserver_forest.serving.http.connection import Connection
+from mlserver_forest.serving.http.connection_state import ConnectionState
+from mlserver_forest.serving.http.listener import Listener
+from mlserver_forest.serving.http.sockets import refuse_newcomers
+from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
+from mlserver_forest.serving.metrics.metrics import Metrics
+from mlserver_forest.serving.models.loaded_models import Models
+from mlserver_forest.serving.process.admission import PLACES
+from mlserver_forest.serving.process.memory import keep_memory
+from mlserver_forest.serving.process.worker_table import Seat
+from mlserver_forest.serving.v2.data_plane import GuardedDataPlane
+from mlserver_forest.serving.v2.grpc_service import GRPCServer
+
+# SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
+DRAIN_SECONDS = 20
+_QUICK_SECONDS = 4
+_TICK_SECONDS = 0.25
+_SWEEP_SECONDS = 1
+_OTHERS_SECONDS = 1.0
+# Threads for large requests, and for what is done beside them.
+_N_THREADS = PLACES + 2
+# Of threads beside the event loop, so that the system runs the loop first.
+_NICENESS = 5
+# A thread that works in Python gives way to the event loop after this, not after 5 ms.
+_SWITCH_SECONDS = 0.001
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a worker runs, made before it was forked.
+
+    Attributes:
+        application: answers HTTP.
+        grpc: answers gRPC, where there is a port for it.
+        data_plane: is told when the worker is about to leave.
+        metrics: counts, from now on in the worker's own region.
+        cloudwatch: is flushed once a minute, if given.
+        models: has what is loaded, and restores what an earlier worker had loaded.
+        shutdown_delay_seconds: between SIGTERM and the end of accepting.
+        n_workers: how many there should be.
+    """
+
+    application: Application
+    grpc: GRPCServer | None
+    data_plane: GuardedDataPlane
+    metrics: Metrics
+    cloudwatch: CloudWatchMetrics | None
+    models: Models
+    shutdown_delay_seconds: float
+    n_workers: int
+
+
+class Worker:
+    """Runs a service on the socket that all workers share.
+
+    Args:
+        service: what to run.
+        listener: the socket.
+        seat: this worker's.
+    """
+
+    def __init__(self, service: Service, listener: socket.socket, seat: Seat) -> None:
+        self._service = service
+        self._socket = listener
+        self._seat = seat
+        self._supervisor = os.getppid()
+        self._state = ConnectionState()
+        self._is_told = asyncio.Event()
+        self._delay_seconds = service.shutdown_delay_seconds
+        self._drain_seconds = DRAIN_SECONDS
+        self._flushed = monotonic()
+
+    def run(self) -> NoReturn:
+        """Work until SIGTERM, SIGINT or SIGQUIT, or until the supervisor is gone."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        keep_memory()
+        self._service.metrics.write_to(self._seat.number)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+            # Without waiting for threads that work on answers nobody waits for.
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._leave, number)
+        # From now on until the end: loading what an earlier worker had may take a while.
+        ticking = loop.create_task(self._tick())
+        await self._service.models.restore()
+        if self._service.grpc:
+            await self._service.grpc.start()
+        await self._wait_for_the_others()
+        listener = Listener(self._socket, self._connection_factory(), self._state, self._seat)
+        listener.start()
+        while not self._is_told.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_told.wait(), _SWEEP_SECONDS)
+            self._sweep(listener)
+        await self._end(listener)
+        ticking.cancel()
+
+    async def _wait_for_the_others(self) -> None:
+        """Accept when all can, for a connection stays where it was accepted."""
+        self._seat.sit_down(os.getpid())
+        deadline = monotonic() + _OTHERS_SECONDS
+        board, n_workers = self._seat.board, self._service.n_workers
+        while board.n_ready() < n_workers and monotonic() < deadline:  # noqa: ASYNC110  # no event
+            await asyncio.sleep(_OTHERS_SECONDS / 200)
+
+    def _connection_factory(self) -> Callable[[Listener], Connection]:
+        config = uvicorn.Config(
+            self._service.application,
+            interface="asgi3",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+        )
+        config.load()
+        return lambda listener: Connection(config, self._state, listener.connection_ended)
+
+    def _leave(self, number: int) -> None:
+        if number != signal.SIGTERM:
+            self._delay_seconds, self._drain_seconds = 0.0, _QUICK_SECONDS
+        self._is_told.set()
+
+    async def _end(self, listener: Listener) -> None:
+        """Say that no more should come, answer what still does, then what has begun."""
+        self._service.data_plane.is_leaving = True
+        self._state.is_leaving = True
+        await asyncio.sleep(self._delay_seconds)
+        if self._seat.board.is_goodbye():
+            refuse_newcomers(self._socket)
+        listener.stop()
+        stops = [self._service.grpc.stop()] if self._service.grpc else []
+        await asyncio.gather(listener.drain(self._drain_seconds), *stops)
+        if self._service.cloudwatch:
+            self._service.cloudwatch.flush()
+
+    async def _tick(self) -> None:
+        """Show that the event loop runs, and see that the supervisor is there."""
+        while True:
+            self._seat.notify()
+            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            if os.getppid() != self._supervisor:  # It was killed; nobody will come after us.
+                self._leave(signal.SIGQUIT)
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def _sweep(self, listener: Listener) -> None:
+        """What is done now and then."""
+        listener.end_idle()
+        self._service.metrics.flush()
+        if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
+            self._flushed = monotonic()
+            self._service.cloudwatch.flush()
+
+
+def _step_back() -> None:
+    """Let the event loops, of this worker and of the others, go before this thread."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

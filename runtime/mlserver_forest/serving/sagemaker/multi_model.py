@@ -1,0 +1,116 @@
+"""SageMaker's multi-model API: /models, on which models come and go at run time.
+
+The paths, fields and statuses are those of the developer guide ("Build your own container
+for multi-model endpoints") and of multi-model-server.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.serving.http.asgi import Request, Response, json_response
+from mlserver_forest.serving.http.routes import Methods
+from mlserver_forest.serving.models.loaded_models import Models, Served
+from mlserver_forest.serving.sagemaker.invocations import Invocations
+
+_PAGE = 100
+_LONGEST_NAME = 1024
+# Folders in which nothing lies that is a model (as Triton refuses them).
+_NO_MODELS = ("/dev", "/proc", "/sys")
+
+
+class MultiModelRoutes:
+    """The routes of a multi-model endpoint: models come and go at SageMaker's word."""
+
+    def __init__(self, models: Models, invocations: Invocations) -> None:
+        self._models = models
+        self._invocations = invocations
+
+    def table(self) -> Mapping[str, Methods]:
+        return {
+            "/invocations": {"POST": self._invoke_target},
+            "/models": {"GET": self._list, "POST": self._load},
+            "/models/{name}": {"GET": self._describe, "DELETE": self._unload},
+            "/models/{name}/invoke": {"POST": self._invoke},
+        }
+
+    async def _load(self, request: Request) -> Response:
+        name, directory = _load_request(request.take_body())
+        served = await self._models.load(directory, name)
+        return json_response(orjson.dumps({"status": f"model {served.name!r} is loaded"}))
+
+    async def _list(self, request: Request) -> Response:
+        parameters = request.parameters()
+        limit = _limit(parameters.get("limit", str(_PAGE)))
+        models, token = self._models.page(parameters.get("next_page_token", ""), limit)
+        page: dict[str, Any] = {"models": [_described(model) for model in models]}
+        if token is not None:
+            page["nextPageToken"] = token
+        return json_response(orjson.dumps(page))
+
+    async def _describe(self, request: Request, name: str) -> Response:
+        return json_response(orjson.dumps(_described(self._models.get(name))))
+
+    async def _unload(self, request: Request, name: str) -> Response:
+        await self._models.unload(name)
+        return json_response(orjson.dumps({"status": f"model {name!r} is unloaded"}))
+
+    async def _invoke(self, request: Request, name: str) -> Response:
+        return await self._invocations.invoke(request, self._models.get(name))
+
+    async def _invoke_target(self, request: Request) -> Response:
+        """SageMaker does not call this one, but the SDK's local mode does."""
+        name = request.header(b"x-amzn-sagemaker-target-model")
+        if not name:
+            raise InvalidInput(
+                "this server has several models (SAGEMAKER_MULTI_MODEL); POST to "
+                "/models/{name}/invoke, or name one in X-Amzn-SageMaker-Target-Model"
+            )
+        return await self._invoke(request, name)
+
+
+def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
+    """The name and directory of ``{"model_name": ..., "url": ...}``."""
+    expected = '{"model_name": "NAME", "url": "/opt/ml/models/NAME/model"}'
+    try:
+        document = orjson.loads(body)
+        name, url = document["model_name"], document["url"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise InvalidInput(f"the body is not {expected}") from error
+    is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+    # Clients resolve . and .. in paths.
+    if not is_name or name in {".", ".."}:
+        raise InvalidInput(
+            f"model_name is {format_value(name)}; expected 1 to {_LONGEST_NAME} letters"
+        )
+    if not isinstance(url, str) or not url.startswith("/") or "\0" in url:
+        raise InvalidInput(f"url is {format_value(url)}; expected the absolute path of a directory")
+    return name, _directory(url)
+
+
+def _directory(url: str) -> Path:
+    try:
+        directory = Path(url)
+        is_model = directory.is_dir() and not any(
+            map(directory.resolve().is_relative_to, _NO_MODELS)
+        )
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle.
+        raise InvalidInput(f"url is {format_value(url)}, which cannot be read: {error}") from error
+    if not is_model:
+        raise InvalidInput(f"url is {format_value(url)}, which is no model's directory")
+    return directory
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise InvalidInput(
+            f"limit is {format_value(text)}; expected a whole number from 1 to {_PAGE}"
+        )
+    return min(int(text[:9]), _PAGE)
+
+
+def _described(model: Served) -> dict[str, str]:
+    return {"modelName": model.name, "modelUrl": str(model.directory)}

@@ -1,0 +1,210 @@
+"""V2's inference requests and responses over gRPC: messages to MLServer's types, and back.
+
+Where a request has ``raw_input_contents``, its tensors stand there, and the answer's in
+``raw_output_contents``; else each has its elements in the field of its datatype.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc.converters import ModelMetadataResponseConverter
+from mlserver.types import (
+    InferenceRequest,
+    InferenceResponse,
+    MetadataModelResponse,
+    ResponseOutput,
+)
+
+from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.formats.v2 import v2_binary, v2_tensor
+from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES
+from mlserver_forest.serving.v2.request_parser import Fields, checked_parameters, request_of
+
+# https://github.com/kserve/open-inference-protocol, "InferTensorContents".
+_FIELDS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    BYTES: "bytes_contents",
+}
+
+
+def request_from(message: Any) -> InferenceRequest:
+    """Read a ``ModelInferRequest``; numbers become arrays.
+
+    Raises:
+        InvalidInput: naming the tensor, what came and what was expected.
+    """
+    n_raw, n_inputs = len(message.raw_input_contents), len(message.inputs)
+    if n_raw not in {0, n_inputs}:
+        raise InvalidInput(
+            f"the request has {n_inputs} inputs but {n_raw} raw contents; send one each"
+        )
+    raw = message.raw_input_contents
+    tensors = [
+        _input(tensor, f"inputs.{n}", raw[n] if n_raw else None)
+        for n, tensor in enumerate(message.inputs)
+    ]
+    outputs = [
+        {
+            "name": output.name,
+            "parameters": _parameters(output.parameters, f"outputs.{n}.parameters"),
+        }
+        for n, output in enumerate(message.outputs)
+    ]
+    fields = {
+        "id": message.id,
+        "parameters": _parameters(message.parameters, "parameters"),
+        "outputs": outputs or None,
+    }
+    return request_of(fields, tensors)
+
+
+def message_from(response: InferenceResponse, raw: bool) -> Any:
+    """Write a ``ModelInferResponse``.
+
+    Args:
+        response: its outputs are arrays, or a foreign runtime's lists.
+        raw: whether tensors are written as bytes.
+    """
+    # FP16 has no field of its own.
+    raw = raw or any(output.datatype not in _FIELDS for output in response.outputs)
+    message = pb.ModelInferResponse(model_name=response.model_name)
+    if response.model_version is not None:
+        message.model_version = response.model_version
+    if response.id is not None:
+        message.id = response.id
+    _set_parameters(message.parameters, response)
+    for output in response.outputs:
+        tensor = message.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
+        _set_parameters(tensor.parameters, output)
+        if raw:
+            message.raw_output_contents.append(b"".join(v2_binary.from_data(_data(output))))
+        else:
+            _fill(tensor.contents, output)
+    return message
+
+
+def metadata_message(metadata: MetadataModelResponse) -> Any:
+    """Write a ``ModelMetadataResponse``; a parameter that is a list as JSON text.
+
+    The protocol's parameters are no lists, and MLServer 1.7.1 leaves those out.
+    """
+    message = ModelMetadataResponseConverter.from_types(metadata)
+    for found, written in (
+        (metadata.inputs, message.inputs),
+        (metadata.outputs, message.outputs),
+    ):
+        for tensor, field in zip(found or [], written, strict=True):
+            extra = tensor.parameters.model_extra or {} if tensor.parameters else {}
+            for name, value in extra.items():
+                if isinstance(value, list):
+                    field.parameters[name].string_param = orjson.dumps(value).decode()
+    return message
+
+
+def _input(tensor: Any, place: str, raw: bytes | None) -> tuple[Fields, Any]:
+    shape = list(tensor.shape)
+    fields = {
+        "name": tensor.name,
+        "shape": shape,
+        "datatype": tensor.datatype,
+        "parameters": _parameters(tensor.parameters, f"{place}.parameters"),
+    }
+    has_contents = tensor.HasField("contents")
+    found = [field.name for field, _ in tensor.contents.ListFields()] if has_contents else []
+    if raw is None:
+        return fields, _typed(tensor, shape, found)
+    if found:
+        raise InvalidInput(
+            f"input {format_value(tensor.name)} has {found[0]} and raw contents; send one of them"
+        )
+    if tensor.datatype == BYTES:
+        return fields, v2_binary.to_elements(tensor.name, shape, raw)
+    array = v2_binary.to_array(tensor.name, tensor.datatype, shape, raw)
+    if tensor.datatype == v2_binary.BF16:
+        fields["datatype"] = "FP32"
+    return fields, array
+
+
+def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
+    name, datatype = tensor.name, tensor.datatype
+    if datatype in {"FP16", v2_binary.BF16}:
+        raise InvalidInput(
+            f"input {format_value(name)} is {datatype}, which has no contents of its own; "
+            "send raw_input_contents"
+        )
+    field = _FIELDS.get(datatype)
+    if field is None:
+        raise InvalidInput(
+            f"input {format_value(name)} has datatype {format_value(datatype)}; expected one of "
+            f"{', '.join((*DTYPES, BYTES))}"
+        )
+    if found not in ([], [field]):
+        raise InvalidInput(
+            f"input {format_value(name)} is {datatype} but has {', '.join(found)}; send its "
+            "values in "
+            f"{field}, or in raw_input_contents"
+        )
+    data = getattr(tensor.contents, field)
+    if datatype == BYTES:
+        v2_binary.check_elements(name, shape, len(data))
+        return list(data)
+    return v2_tensor.to_array(name, datatype, shape, data)
+
+
+def _parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
+    if not parameters:
+        return None
+    values = {name: _value(parameter) for name, parameter in parameters.items()}
+    return checked_parameters(values, place)
+
+
+def _value(parameter: Any) -> Any:
+    """A parameter's value; None of a kind that MLServer's protocol has not."""
+    kind = parameter.WhichOneof("parameter_choice")
+    return getattr(parameter, kind) if kind else None
+
+
+def _set_parameters(field: Any, message: InferenceResponse | ResponseOutput) -> None:
+    if message.parameters is None:
+        return
+    found = {"content_type": message.parameters.content_type}
+    found |= message.parameters.model_extra or {}
+    for name, value in found.items():
+        if isinstance(value, bool):
+            field[name].bool_param = value
+        elif isinstance(value, str):
+            field[name].string_param = value
+        elif isinstance(value, int):
+            field[name].int64_param = value
+
+
+def _fill(contents: Any, output: ResponseOutput) -> None:
+    """Put a tensor's elements into the field of its datatype."""
+    field = getattr(contents, _FIELDS[output.datatype])
+    data = _data(output)
+    flat = data.reshape(-1) if isinstance(data, np.ndarray) else data
+    for start in range(0, len(flat), BLOCK):
+        block = flat[start : start + BLOCK]
+        values = block.tolist() if isinstance(block, np.ndarray) else block
+        if output.datatype == BYTES:
+            values = [v.encode() if isinstance(v, str) else v for v in values]
+        field.extend(values)
+
+
+def _data(output: ResponseOutput) -> Any:
+    """Numbers as an array; text as an array of objects, or as a foreign runtime's list."""
+    data = output.data.root
+    return data if output.datatype == BYTES else np.asarray(data, DTYPES[output.datatype])

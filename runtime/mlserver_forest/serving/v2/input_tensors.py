@@ -1,0 +1,96 @@
+"""The V2 inputs of a forest: what comes to the matrix that it reads.
+
+A feature of numbers comes as numbers of any datatype. A feature of words comes as BYTES, its
+words in UTF-8, or as BOOL, the words "true" and "false"; as numbers it comes in positions,
+which for a feature that is true or false are 0 and 1. A matrix of numbers holds the positions
+of words; one of BYTES, which only a model with words reads, holds what the fields of CSV hold.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mlserver.types import RequestInput, TensorData
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.formats.category_values import codes_of
+from mlserver_forest.formats.csv.csv_fields import read_records
+from mlserver_forest.formats.v2 import v2_tensor
+from mlserver_forest.formats.v2.v2_categories import texts_of
+from mlserver_forest.schema.schema import Schema
+
+
+def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
+    """The one matrix, or the features' columns side by side in the schema's order.
+
+    Raises:
+        InvalidInput: naming the input, what came and what was expected.
+    """
+    if not inputs:
+        raise InvalidInput(f"the request has no inputs; the model expects {schema.describe()}")
+    if len(inputs) == 1:
+        (only,) = inputs
+        # A matrix may have any name, a feature's too; a column must have its feature's.
+        is_wide = schema.n_features > 1 and tuple(only.shape[1:]) == (schema.n_features,)
+        if is_wide or only.name not in schema.feature_names:
+            return _matrix(only, schema)
+    positions = schema.positions([tensor.name for tensor in inputs], "the request")
+    columns = [_column(inputs[place], column, schema) for column, place in enumerate(positions)]
+    lengths = {len(column) for column in columns}
+    if len(lengths) != 1:
+        raise InvalidInput(f"the features have different numbers of rows: {sorted(lengths)}")
+    return np.column_stack(columns)
+
+
+def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
+    if not schema.words or _datatype(tensor) != v2_tensor.BYTES:
+        return _array(tensor)
+    texts, width = texts_of(tensor.name, tensor.shape, _data(tensor)), schema.n_features
+    if list(tensor.shape[1:]) != [width]:
+        raise InvalidInput(
+            f"input {format_value(tensor.name)} has shape {list(tensor.shape)}; "
+            f"the model expects [n, {width}] ({schema.describe()})"
+        )
+    records = (texts[start : start + width] for start in range(0, len(texts), width))
+    return read_records(records, schema, schema, 0)
+
+
+def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
+    categories, datatype = schema.words.get(column), _datatype(tensor)
+    values: Any = None
+    if categories is not None and datatype == v2_tensor.BYTES:
+        values = texts_of(tensor.name, tensor.shape, _data(tensor))
+    else:
+        array = _array(tensor)
+        if categories is None or array.dtype.kind != "b":
+            return _flat(tensor, array)
+        values = ["true" if value else "false" for value in array.ravel().tolist()]
+    codes = codes_of(values, categories)
+    if codes is None:
+        codes = np.array([schema.code(row, column, text) for row, text in enumerate(values)])
+    return _flat(tensor, v2_tensor.reshaped(tensor.name, codes, tensor.shape))
+
+
+def _flat(tensor: RequestInput, array: NDArray[Any]) -> NDArray[Any]:
+    if array.ndim == 0 or array.size != len(array):
+        raise InvalidInput(
+            f"input {format_value(tensor.name)} has shape {list(array.shape)}; "
+            "the tensor of one feature has [n] or [n, 1]"
+        )
+    return array.ravel()
+
+
+def _array(tensor: RequestInput) -> NDArray[Any]:
+    data, datatype = _data(tensor), _datatype(tensor)
+    if isinstance(data, np.ndarray) and v2_tensor.is_array_of(data, datatype, tensor.shape):
+        return data
+    return v2_tensor.to_array(tensor.name, datatype, tensor.shape, data)
+
+
+def _data(tensor: RequestInput) -> Any:
+    return tensor.data.root if isinstance(tensor.data, TensorData) else tensor.data
+
+
+def _datatype(tensor: RequestInput) -> str:
+    return str(getattr(tensor.datatype, "value", tensor.datatype))

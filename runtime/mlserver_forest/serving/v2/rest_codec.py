@@ -1,0 +1,189 @@
+"""V2's inference requests and responses over REST: JSON, and tensors as bytes behind it.
+
+The bytes are the binary tensor data extension (triton-inference-server/server,
+``docs/protocol/extension_binary_data.md``), with which ``tritonclient.http`` begins.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
+
+from mlserver_forest.errors import InvalidInput, UnsupportedMediaType, format_value
+from mlserver_forest.formats.json import json_blocks
+from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.v2 import v2_binary, v2_json
+from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.v2.request_parser import AttachedBytes, binary_outputs, request_from
+
+__all__ = ["Inference", "decode_infer", "encode_infer", "encode_json", "new_id", "request_from"]
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_OCTETS = "application/octet-stream"
+_LENGTH_HEADER = "Inference-Header-Content-Length"
+_CONTENT_TYPE = b"content-type"
+_MOST_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A decoded request.
+
+    Attributes:
+        request: for the data plane; numbers are arrays.
+        binary: by the name of an output, whether its data are wanted as bytes.
+        binary_by_default: the same for outputs that are not named.
+    """
+
+    request: InferenceRequest
+    binary: Mapping[str, bool]
+    binary_by_default: bool
+
+    def is_binary(self, output: str) -> bool:
+        return self.binary.get(output, self.binary_by_default)
+
+
+def decode_infer(body: Body, header_length: str | None, content_type: str | None) -> Inference:
+    """Decode the body of ``POST /v2/models/{name}/infer``.
+
+    Args:
+        body: JSON, and the bytes of tensors where there is a ``header_length``.
+        header_length: the header Inference-Header-Content-Length, the length of the JSON.
+        content_type: the header Content-Type; JSON where it is absent, as
+            ``tritonclient.http`` leaves it.
+
+    Raises:
+        InvalidInput: naming the place, what came and what was expected.
+        PayloadTooLarge: if what is no tensor takes megabytes.
+        UnsupportedMediaType: if the body is something else.
+    """
+    _check_media_type(content_type, has_bytes=header_length is not None)
+    text, attached = body, None
+    if header_length is not None:
+        end = _length(header_length, len(body))
+        text = body if end == len(body) else body[:end]
+        attached = AttachedBytes(memoryview(body)[end:])
+    document = _parse(text)
+    request = request_from(document, attached)
+    binary, by_default = binary_outputs(document)
+    return Inference(request, binary, by_default)
+
+
+def new_id() -> str:
+    """For an answer to a request that has none; MLServer gives one, too."""
+    return str(uuid.uuid4())
+
+
+def encode_infer(
+    response: InferenceResponse, inference: Inference
+) -> tuple[Headers, Iterator[bytes]]:
+    """The headers and the body of an answer, in blocks, with bytes for whom wants them."""
+    attached = {
+        position: _as_bytes(output)
+        for position, output in enumerate(response.outputs)
+        if inference.is_binary(output.name)
+    }
+    if not attached:
+        return ((_CONTENT_TYPE, media_types.JSON.encode()),), encode_json(response)
+    text = list(_json(response, {position: size for position, (size, _) in attached.items()}))
+    headers = (
+        (_CONTENT_TYPE, _OCTETS.encode()),
+        (_LENGTH_HEADER.lower().encode(), str(sum(map(len, text))).encode()),
+    )
+    return headers, chain(text, *(blocks for _, blocks in attached.values()))
+
+
+def encode_json(response: InferenceResponse) -> Iterator[bytes]:
+    """The body of an answer in JSON alone."""
+    return _json(response, {})
+
+
+def _check_media_type(header: str | None, *, has_bytes: bool) -> None:
+    if header is None or header == media_types.JSON:
+        return
+    media_type = media_types.parse(header)
+    allowed = (media_types.JSON, _OCTETS) if has_bytes else (media_types.JSON,)
+    if media_type.essence not in allowed:
+        raise UnsupportedMediaType(
+            f"Content-Type {format_value(media_type.essence)}; expected {media_types.JSON}, or "
+            f"{_OCTETS} with the header {_LENGTH_HEADER}"
+        )
+    if media_type.essence == media_types.JSON:
+        media_types.content_type(header)
+
+
+def _length(header: str, body_length: int) -> int:
+    """Where the JSON ends."""
+    is_number = header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS
+    if not is_number or not 0 < int(header) <= body_length:
+        raise InvalidInput(
+            f"{_LENGTH_HEADER} is {format_value(header)}; expected the length of the JSON part "
+            "of a "
+            f"body of {body_length} bytes, from 1 to {body_length}"
+        )
+    return int(header)
+
+
+def _parse(text: Body) -> Any:
+    try:
+        return json_blocks.loads(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"not a V2 request: {error}") from error
+
+
+def _json(response: InferenceResponse, sizes: Mapping[int, int]) -> Iterator[bytes]:
+    """The answer's JSON; in place of an output's data the size of its bytes, where it has one."""
+    fields = {
+        "model_name": response.model_name,
+        "model_version": response.model_version,
+        "id": response.id,
+        "parameters": _parameters(response) or None,
+    }
+    block = v2_json.dumps({key: value for key, value in fields.items() if value is not None})[:-1]
+    block += b',"outputs":['
+    for position, output in enumerate(response.outputs):
+        block += b"," if position else b""
+        size = sizes.get(position)
+        block += _head(output, size)
+        if size is None:
+            block += b',"data":'
+            for data in v2_json.from_data(output.data.root):
+                yield block + data
+                block = b""
+        block += b"}"
+    yield block + b"]}"
+
+
+def _head(output: ResponseOutput, size: int | None) -> bytes:
+    """An output's JSON up to its data."""
+    fields = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
+    parameters = _parameters(output)
+    if size is not None:
+        parameters["binary_data_size"] = size
+    if parameters:
+        fields["parameters"] = parameters
+    return v2_json.dumps(fields)[:-1]
+
+
+def _parameters(message: InferenceResponse | ResponseOutput) -> dict[str, Any]:
+    if message.parameters is None:
+        return {}
+    found = {"content_type": message.parameters.content_type}
+    found |= message.parameters.model_extra or {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _as_bytes(output: ResponseOutput) -> tuple[int, Iterator[bytes]]:
+    """The number of an output's bytes, and the bytes in blocks."""
+    data = output.data.root
+    if output.datatype == BYTES:
+        blocks = list(v2_binary.from_data(data))
+        return sum(map(len, blocks)), iter(blocks)
+    array = np.asarray(data, DTYPES[output.datatype])
+    return array.nbytes, v2_binary.from_array(array)

@@ -1,0 +1,112 @@
+"""The types of hyperparameters: what a decoded value may be, and how an error message puts it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from mlserver_forest.training.algorithms.expectations import Expected
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError  # noqa: TRY004  # pydantic turns ValueError into a fault
+    return value
+
+
+def _with_a_point(value: Any) -> Any:
+    if not isinstance(value, float):
+        raise ValueError  # noqa: TRY004  # 1 is one row, 1.0 all of them, as in scikit-learn
+    return value
+
+
+def _keys_as_text(value: Any) -> Any:
+    """Python's ``{0: 1}``, as the SDK's Estimator sends it, is JSON's ``{"0": 1}``."""
+    if isinstance(value, dict):
+        return {str(key): number for key, number in value.items()}
+    return value
+
+
+def _signs(value: Any) -> Any:
+    """XGBoost's own spelling of the list is text: ``(1,0,-1)``, which decodes to a tuple."""
+    return _keys_as_text(list(value) if isinstance(value, tuple) else value)
+
+
+def _listed(value: Any) -> Any:
+    """``a, 3`` is the list ``["a", 3]``; one name or position is a list, None an empty one."""
+    if isinstance(value, str):
+        words = [word.strip() for word in value.split(",")]
+        return [int(word) if word.isascii() and word.isdigit() else word for word in words if word]
+    if value is None:
+        return []
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def words(value: Any) -> Any:
+    """``a, b`` is the list ``["a", "b"]``."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+class Synonyms(BeforeValidator):
+    """Stands in an ``Annotated`` type: other words for some of its values."""
+
+    def __init__(self, same: Mapping[str, str]) -> None:
+        super().__init__(lambda value: same.get(value, value) if isinstance(value, str) else value)
+
+
+Whole = Annotated[int, BeforeValidator(_not_bool)]
+Number = Annotated[float, BeforeValidator(_not_bool), Expected("a number")]
+
+# Libraries count in 32 bits.
+Count = Annotated[Whole, Field(ge=1, lt=2**31), Expected("a whole number of 1 or more")]
+AtLeastTwo = Annotated[Whole, Field(ge=2, lt=2**31), Expected("a whole number of 2 or more")]
+CountOrZero = Annotated[Whole, Field(ge=0, lt=2**31), Expected("a whole number of 0 or more")]
+Seed = Annotated[Whole, Field(ge=0, lt=2**32), Expected("a whole number from 0 to 4294967295")]
+Threads = Annotated[
+    Annotated[Whole, Field(ge=1, lt=2**31)] | Annotated[Whole, Field(ge=-(2**31), le=-1)],
+    Expected("a whole number of threads, not 0, -1 for all CPUs"),
+]
+
+NotNegative = Annotated[Number, Field(ge=0), Expected("a number of 0 or more")]
+Positive = Annotated[Number, Field(gt=0), Expected("a number above 0")]
+UpToOne = Annotated[Number, Field(gt=0, le=1), Expected("a number above 0 and up to 1")]
+FromZeroToOne = Annotated[Number, Field(ge=0, le=1), Expected("a number from 0 to 1")]
+Between = Annotated[Number, Field(gt=0, lt=1), Expected("a number between 0 and 1")]
+BelowOne = Annotated[Number, Field(ge=0, lt=1), Expected("a number from 0 to below 1; 0 for none")]
+UpToHalf = Annotated[Number, Field(ge=0, le=0.5), Expected("a number from 0 to 0.5")]
+TweediePower = Annotated[Number, Field(ge=1, lt=2), Expected("a number from 1 to below 2")]
+# With a point: a share of the rows or features; without: how many of them.
+Share = Annotated[
+    float,
+    BeforeValidator(_with_a_point),
+    Field(gt=0, le=1),
+    Expected("a share above 0 and up to 1.0"),
+]
+ShareBelowOne = Annotated[
+    float, BeforeValidator(_with_a_point), Field(gt=0, lt=1), Expected("a share between 0 and 1")
+]
+
+Column = (
+    Annotated[str, Field(min_length=1), Expected("a column's name")]
+    | Annotated[Whole, Field(ge=0, lt=2**31), Expected("a column's position from 0")]
+)
+Columns = Annotated[
+    list[Column],
+    BeforeValidator(_listed),
+    Expected('names or positions of columns, separated by commas or as JSON: ["a", 3]'),
+]
+ClassWeights = Annotated[
+    dict[str, Annotated[float, BeforeValidator(_not_bool), Field(ge=0)]],
+    BeforeValidator(_keys_as_text),
+    Expected('{"label": weight, ...}'),
+]
+Sign = Literal[-1, 0, 1]
+Signs = Annotated[
+    list[Sign] | dict[str, Sign],
+    BeforeValidator(_signs),
+    Expected('{"feature": 1 or -1, ...} or [1, 0, -1, ...] with a number for each feature'),
+]
+FeatureSets = Annotated[
+    Annotated[list[list[Column]], Field(min_length=1)],
+    Expected('[["feature", "feature"], ...] with names or positions of features'),
+]

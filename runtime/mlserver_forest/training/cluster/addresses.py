@@ -1,0 +1,120 @@
+"""Where the hosts of a job find each other."""
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from distributed.utils import get_ip_interface
+
+from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.fitting.progress import Say
+from mlserver_forest.training.fitting.stopping import Stop
+
+T = TypeVar("T")
+
+PORT = 8786
+SECONDS_TO_JOIN = 1200.0
+_SECONDS_BETWEEN_LINES = 30.0
+_POLL_SECONDS = 0.2
+_CONNECT_SECONDS = 3.0
+
+
+def await_host(
+    attempt: Callable[[], T | None],
+    what: Callable[[], str],
+    say: Say,
+    stop: Stop,
+    seconds: float = SECONDS_TO_JOIN,
+) -> T:
+    """Try until something is there.
+
+    Args:
+        attempt: gives what is waited for, or None.
+        what: is waited for, such as "host 'algo-1', which ...".
+        say: takes a line every now and then.
+        stop: ends the waiting.
+        seconds: the longest time.
+
+    Raises:
+        InvalidEnvironment: naming what did not come.
+    """
+    began = told = time.monotonic()
+    while (found := attempt()) is None:
+        now = time.monotonic()
+        if stop.is_requested:
+            raise InvalidEnvironment(f"stopped by SIGTERM while waiting for {what()}")
+        if now - began > seconds:
+            raise InvalidEnvironment(
+                f"waited {now - began:.0f} s for {what()}; all hosts of resourceconfig.json have "
+                f"to run this job and to reach each other, port {PORT} of the first one too"
+            )
+        if now - told > _SECONDS_BETWEEN_LINES:
+            say(f"waiting for {what()}, {now - began:.0f} s so far")
+            told = now
+        time.sleep(_POLL_SECONDS)
+    return found
+
+
+def answers(address: str) -> bool:
+    """Whether the scheduler's port is open at an address."""
+    try:
+        socket.create_connection((address, PORT), _CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def resolved(name: str) -> str | None:
+    """The IPv4 address of a host, or None where its name does not resolve (yet)."""
+    try:
+        found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        return None
+    return str(found[0][4][0]) if found else None
+
+
+def own_address(config: TrainingConfig, first: str | None) -> str | None:
+    """The address under which the other hosts reach this one, or None if there is none yet.
+
+    It is the one of this host's name, if the machine has it; but a machine may call itself by a
+    loopback address that means another machine on another. Then it is the one of the network
+    interface that SageMaker named, or from which the first host is reached.
+
+    Args:
+        config: with the names of the hosts.
+        first: the first host's address; None on that host itself.
+    """
+    named = resolved(config.host)
+    if named and _is_own(named) and (not _is_loopback(named) or named == config.host):
+        return named
+    return _of_interface(config.network_interface) or (_towards(first) if first else named)
+
+
+def _is_own(address: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _of_interface(name: str | None) -> str | None:
+    try:
+        return str(get_ip_interface(name)) if name else None
+    except ValueError:  # There is no such interface, or it has no IPv4 address.
+        return None
+
+
+def _towards(address: str) -> str:
+    """The address of this machine from which another one is reached."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, PORT))
+        return str(probe.getsockname()[0])

@@ -1,0 +1,89 @@
+"""The job's channels -> rows that estimators take."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlserver_forest.training.algorithms import Hyperparameters
+from mlserver_forest.training.algorithms.estimators import DTYPES
+from mlserver_forest.training.config import (
+    TEST_CHANNEL,
+    VALIDATION_CHANNEL,
+    Channel,
+    TrainingConfig,
+)
+from mlserver_forest.training.data.channels import Columns, read_channel
+from mlserver_forest.training.data.table import Table
+from mlserver_forest.training.data.targets import Target, learn_target
+from mlserver_forest.training.fitting.fit_rows import AnyRows, Rows
+from mlserver_forest.training.validation.label_checks import require_suitable_labels
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What the job's channels hold.
+
+    Attributes:
+        table: of the training channel.
+        target: what its labels turned out to be.
+        training: its rows.
+        validation: of that channel, or None.
+        test: of that channel, or None.
+    """
+
+    table: Table
+    target: Target
+    training: AnyRows
+    validation: AnyRows | None
+    test: AnyRows | None
+
+
+def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
+    """Read all channels.
+
+    Raises:
+        InvalidData: naming file and line, what came and what was expected.
+        InvalidHyperparameters: if one does not suit the labels.
+    """
+    columns = columns_of(chosen)
+    dtype = np.dtype(DTYPES[chosen.job.algorithm])
+    table = read_channel(config.training_channel(), columns, dtype)
+    target = learn_target(table, chosen.job.task)
+
+    def rows_like(channel: Channel | None) -> Rows | None:
+        if channel is None:
+            return None
+        return rows_of(read_channel(channel, columns, dtype, like=table), target)
+
+    training = rows_of(table, target)
+    require_suitable_labels(chosen, training.y)
+    return Data(
+        table,
+        target,
+        training,
+        rows_like(config.channel(VALIDATION_CHANNEL)),
+        rows_like(config.channel(TEST_CHANNEL)),
+    )
+
+
+def columns_of(chosen: Hyperparameters) -> Columns:
+    """What the hyperparameters say of the columns."""
+    job = chosen.job
+    return Columns(
+        target=job.target,
+        weight=job.weight,
+        ignore=tuple(job.ignore),
+        header=job.header,
+        refuse_unseen=job.unseen_categories == "error",
+        # As its own DMatrix has it; the others take what a sparse row leaves out as 0.
+        absent_is_missing=job.algorithm == "xgboost",
+    )
+
+
+def rows_of(table: Table, target: Target) -> Rows:
+    """A table's rows with their labels as estimators take them.
+
+    Raises:
+        InvalidData: naming file and line of a label that does not fit.
+    """
+    return Rows(table.x, target.encode(table), table.weight)

@@ -1,0 +1,200 @@
+"""What each column of the data is: the target, a weight, a feature, or nothing that counts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from mlserver_forest.errors import InvalidData, format_value
+
+_NAMES_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the hyperparameters say about the columns.
+
+    Attributes:
+        target: the name of the column to predict, or its position, counted from 0.
+        weight: of the column of the rows' weights, if there is one.
+        ignore: the columns that are left out.
+        header: whether CSV files start with names; "auto": as their first rows look.
+        refuse_unseen: whether words that training did not see are refused; else they are
+            missing values.
+        absent_is_missing: what a sparse row leaves out: a missing value, or else 0.
+    """
+
+    target: str | int = 0
+    weight: str | int | None = None
+    ignore: tuple[str | int, ...] = ()
+    header: Literal["auto", "present", "absent"] = "auto"
+    refuse_unseen: bool = False
+    absent_is_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """The columns that a file has.
+
+    Attributes:
+        names: of all columns, if the file names them.
+        width: how many there are.
+        place: of the names, or of the first row, for error messages.
+    """
+
+    names: tuple[str, ...] | None
+    width: int
+    place: str
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns of a file are read.
+
+    Attributes:
+        target: the target's position.
+        weight: the weight's, or None.
+        features: of each feature its column, in the order of the table's features.
+    """
+
+    target: int
+    weight: int | None
+    features: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of the training data.
+
+    Attributes:
+        columns: the names of all of them, if the data named them.
+        width: how many there are.
+        roles: of a file that has the columns in this order.
+        names: of the features.
+    """
+
+    columns: tuple[str, ...] | None
+    width: int
+    roles: Roles
+    names: tuple[str, ...]
+
+    def roles_of(self, found: Found) -> Roles:
+        """The columns of another file: by name where both have names, else by position.
+
+        Raises:
+            InvalidData: naming the columns that are missing or unknown.
+        """
+        if found.names is not None and self.columns is not None:
+            return self._by_name(found, found.names, self.columns)
+        if found.width != self.width:
+            raise InvalidData(
+                f"{found.place}: {found.width} columns{_listed(found.names)}; the training data "
+                f"have {self.width}{_listed(self.columns)}"
+            )
+        return self.roles
+
+    def _by_name(self, found: Found, names: Sequence[str], columns: Sequence[str]) -> Roles:
+        position = {name: place for place, name in enumerate(names)}
+        target, weight = self.roles.target, self.roles.weight
+        needed = [*self.names, columns[target]]
+        missing = [name for name in needed if name not in position]
+        unknown = [name for name in names if name not in columns]
+        repeated = [name for place, name in enumerate(names) if position[name] != place]
+        found_faults = (("missing", missing), ("unknown", unknown), ("repeated", repeated))
+        faults = [f"{what} {_joined(which)}" for what, which in found_faults if which]
+        if faults:
+            raise InvalidData(
+                f"{found.place}: columns {_joined(names)} differ from those of the training data, "
+                f"{_joined(columns)}: {' and '.join(faults)}"
+            )
+        return Roles(
+            position[columns[target]],
+            None if weight is None else position.get(columns[weight]),
+            tuple(position[name] for name in self.names),
+        )
+
+
+def learn(found: Found, columns: Columns) -> Layout:
+    """What the columns of the training data are.
+
+    Raises:
+        InvalidData: for a column that is not there, and names that are empty or repeated.
+    """
+    target = _position(found, columns.target, "target")
+    weight = None if columns.weight is None else _position(found, columns.weight, "weight")
+    ignored = {_position(found, column, "ignore") for column in columns.ignore}
+    for column, what in ((target, "target"), (weight, "weight")):
+        if column in ignored or (what == "weight" and column == target):
+            raise InvalidData(
+                f"{found.place}: column {column + 1 if column is not None else ''} is both "
+                f"{what} and {'ignored' if column in ignored else 'target'}; choose one of them"
+            )
+    features = [place for place in range(found.width) if place not in {target, weight, *ignored}]
+    if not features:
+        raise InvalidData(
+            f"{found.place}: {found.width} columns{_listed(found.names)} leave no feature beside "
+            "the target; expected a label and one value or more, separated by commas in CSV"
+        )
+    return Layout(
+        found.names, found.width, Roles(target, weight, tuple(features)), _named(found, features)
+    )
+
+
+# Before anything was looked at.
+UNKNOWN = Layout(None, 0, Roles(0, None, ()), ())
+
+
+def nameless(n_features: int) -> Layout:
+    """The layout of rows that have a label, then features without names."""
+    roles = Roles(0, None, tuple(range(1, n_features + 1)))
+    return Layout(None, n_features + 1, roles, _numbered(n_features))
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"feature_{i}" for i in range(count))
+
+
+def _named(found: Found, features: Sequence[int]) -> tuple[str, ...]:
+    if found.names is None:
+        return _numbered(len(features))
+    names = tuple(found.names[place] for place in features)
+    if "" in names or len(set(found.names)) != len(found.names):
+        raise InvalidData(
+            f"{found.place}: the names {format_value(list(found.names))} have an empty or "
+            "repeated one; "
+            "give each column its own"
+        )
+    return names
+
+
+def _position(found: Found, column: str | int, what: str) -> int:
+    if isinstance(column, int):
+        if not 0 <= column < found.width:
+            raise InvalidData(
+                f"{what} is column {column}, counted from 0, but {found.place} has "
+                f"{found.width} columns{_listed(found.names)}"
+            )
+        return column
+    if found.names is None:
+        raise InvalidData(
+            f"{what} is {column!r}, but the columns have no names at {found.place}; give a "
+            "position counted from 0, or for CSV with names in its first line header=present"
+        )
+    if column not in found.names:
+        close = get_close_matches(column, found.names, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InvalidData(
+            f"{what} is {column!r}, which is no column of {found.place}; {hint}"
+            f"the columns are {_joined(found.names)}"
+        )
+    return found.names.index(column)
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    return "" if names is None else f" ({_joined(names)})"
+
+
+def _joined(names: Iterable[str]) -> str:
+    shown = [format_value(name) for name in names]
+    more = f", ... {len(shown)} in all" if len(shown) > _NAMES_SHOWN else ""
+    return ", ".join(shown[:_NAMES_SHOWN]) + more

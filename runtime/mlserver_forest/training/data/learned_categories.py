@@ -1,0 +1,150 @@
+"""The words of a feature, which get provisional numbers while they are read."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.csv.csv_columns import distinct
+from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
+
+_TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
+_DATE = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+_DATES = re.compile(rf"({_DATE}([T ]{_TIME} ?(Z|UTC|[+-]\d{{2}}:?(\d{{2}})?)?)?|{_TIME})")
+
+# Gives the place of a row of the block, for error messages.
+At = Callable[[int], str]
+
+
+class LearnedWords:
+    """The words of a feature of the training channel.
+
+    Args:
+        name: of the feature.
+        most: the different words that there may be.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._codes: dict[str, int] = {}
+        self._sample = ""
+        self._sample_place = ""
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
+        """The provisional numbers of some words, NaN where one is missing.
+
+        Raises:
+            InvalidData: if there are too many different words.
+        """
+        words, rows = distinct(texts.fill_null(""))
+        codes = np.array([self._code(word.strip()) for word in words] or [0.0], np.float64)
+        if not self._sample or parse_number(self._sample) is not None:
+            self._take_sample(texts, at)
+        if len(self._codes) > self._most:
+            raise self._too_many()
+        found: NDArray[np.float64] = codes[rows]
+        return found
+
+    def finish(self, *, refuses_unseen: bool) -> tuple[Categories, NDArray[np.float64]]:
+        """What the words stand for, and for each provisional number the final one.
+
+        Raises:
+            InvalidData: if all words are dates or times.
+        """
+        if all(BOOLEAN.code(word) is not None for word in self._codes):
+            return BOOLEAN, np.array([BOOLEAN.code(word) for word in self._codes], np.float64)
+        if all(map(_DATES.fullmatch, self._codes)):
+            raise self._dates()
+        words = tuple(sorted(self._codes))
+        categories = Categories(words, refuses_unseen=refuses_unseen)
+        final = np.empty(len(words))
+        final[[self._codes[word] for word in words]] = np.arange(len(words))
+        return categories, final
+
+    def _code(self, word: str) -> float:
+        if is_missing(word):
+            return float("nan")
+        return float(self._codes.setdefault(word, len(self._codes)))
+
+    def _take_sample(self, texts: Any, at: At) -> None:
+        """Keep a word for messages, if there is one that is no number."""
+        row = first_word(texts)
+        if row is not None:
+            self._sample, self._sample_place = texts[row].as_py().strip(), at(row)
+
+    def _dates(self) -> InvalidData:
+        return refused_dates(self._name, format_value(self._sample), self._sample_place)
+
+    def _too_many(self) -> InvalidData:
+        if all(map(_DATES.fullmatch, self._codes)):
+            return self._dates()
+        return InvalidData(
+            f"column {format_value(self._name)} has more than {self._most} different words, "
+            "such as "
+            f"{format_value(self._sample)} at {self._sample_place}; if these are identifiers "
+            "or free text, add the column to ignore; if they should be numbers, mend that value"
+        )
+
+
+class KnownWords:
+    """The words that the training channel has.
+
+    Args:
+        name: of the feature.
+        categories: of the training channel.
+    """
+
+    def __init__(self, name: str, categories: Categories) -> None:
+        self._name = name
+        self._categories = categories
+
+    def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
+        """The numbers of some words, NaN where one is missing.
+
+        Raises:
+            InvalidData: naming file and line of a word that is refused.
+        """
+        words, rows = distinct(texts.fill_null(""))
+        codes = [self._categories.code(word) for word in words]
+        if None in codes:
+            refused = codes.index(None)
+            row = int((rows == refused).argmax())
+            raise InvalidData(
+                f"{at(row)}: {format_value(words[refused].strip())} in column "
+                f"{format_value(self._name)} does "
+                f"not occur in the training data; expected one of {self._categories.describe()}"
+            )
+        found: NDArray[np.float64] = np.array(codes or [0.0], np.float64)[rows]
+        return found
+
+
+def first_word(texts: Any) -> int | None:
+    """The first row with a word that is no number, else with any; None if all are missing."""
+    words, rows = distinct(texts.fill_null(""))
+    numbers = map(parse_number, words)
+    ranks = np.array([_rank(number) for number in numbers] or [2])[rows]
+    return int(ranks.argmin()) if len(ranks) and ranks.min() < 2 else None
+
+
+def _rank(number: float | None) -> int:
+    if number is None:
+        return 0
+    return 2 if math.isnan(number) else 1
+
+
+def refused_dates(name: str, shown: str, place: str) -> InvalidData:
+    """What is said of a column of dates or times."""
+    return InvalidData(
+        f"column {format_value(name)} holds dates or times, such as {shown}"
+        f"{f' at {place}' if place else ''}; derive numbers from them (a year, a weekday, days "
+        f"since a day), or add the column to ignore"
+    )

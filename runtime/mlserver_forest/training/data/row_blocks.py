@@ -1,0 +1,161 @@
+"""Some rows of a part, as the formats hand them over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.csv.csv_columns import distinct
+from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.schema.categories import is_missing
+from mlserver_forest.training.data.layout import UNKNOWN, Layout, Roles
+from mlserver_forest.training.data.row_locations import Where
+
+# (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
+Column = Any
+
+
+@dataclass
+class Known:
+    """What is known of the columns; it grows while the training channel is read.
+
+    Attributes:
+        dtype: of the matrix.
+        layout: what the columns are; UNKNOWN until the first part was looked at.
+        words: the features whose values are words.
+        are_fixed: whether another table decided which features are words.
+        index_base: of text/libsvm; None until it was learned.
+    """
+
+    dtype: np.dtype[Any]
+    layout: Layout = UNKNOWN
+    words: set[int] = field(default_factory=set)
+    are_fixed: bool = False
+    index_base: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part was looked at."""
+        return self.layout is UNKNOWN
+
+    def takes_booleans(self, feature: int) -> bool:
+        """Whether true and false are 1 and 0, as in serving, in a feature of numbers."""
+        return self.are_fixed and feature not in self.words
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows.
+
+    Attributes:
+        where: they stand.
+        x: (n, n_features) in the dtype of the matrix, without infinite values; NaN in the
+            columns of ``texts``.
+        texts: by feature, the columns that hold words: pyarrow.StringArray, null or one of
+            MISSING_WORDS where a value is missing.
+        labels: text, or numbers that have no spelling.
+        weight: float64, or None.
+    """
+
+    where: Where
+    x: NDArray[Any]
+    texts: Mapping[int, Any]
+    labels: Column
+    weight: NDArray[np.float64] | None = None
+
+
+def arrange(columns: Sequence[Column], roles: Roles, where: Where, known: Known) -> Block:
+    """A part's columns as a block.
+
+    Args:
+        columns: of the part, in its order; those that no role names may be anything.
+        roles: which of them are read.
+        where: the rows stand.
+        known: the names of the features, for error messages, and the dtype.
+
+    Raises:
+        InvalidData: naming file and line of a number that is infinite, or too large for
+            the dtype, and of a weight that is no number.
+    """
+    labels, n_features = columns[roles.target], len(roles.features)
+    x = np.empty((len(labels), n_features), known.dtype)
+    texts: dict[int, Any] = {}
+    for feature, place in enumerate(roles.features):
+        column = columns[place]
+        if isinstance(column, np.ndarray):
+            with np.errstate(over="ignore", invalid="ignore"):
+                x[:, feature] = column
+        else:
+            x[:, feature] = np.nan
+            texts[feature] = column
+    _refuse_infinite(x, columns, roles, where, known)
+    weight = None if roles.weight is None else _weight(columns[roles.weight], where, roles.weight)
+    return Block(where, x, texts, labels, weight)
+
+
+def of_matrix(x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: Where) -> Block:
+    """A matrix of numbers that is in order, and columns of text, as a block.
+
+    Args:
+        x: (n, n_features), without infinite values; overwritten in the columns of text.
+        columns: by their place in the part: the target's, the weight's, and features of words.
+        roles: what they are.
+        where: the rows stand.
+
+    Raises:
+        InvalidData: naming the line of a weight that is no number.
+    """
+    features = enumerate(roles.features)
+    texts = {feature: columns[place] for feature, place in features if place in columns}
+    x[:, list(texts)] = np.nan
+    weight = None if roles.weight is None else _weight(columns[roles.weight], where, roles.weight)
+    return Block(where, x, texts, columns[roles.target], weight)
+
+
+def _refuse_infinite(
+    x: NDArray[Any], columns: Sequence[Column], roles: Roles, where: Where, known: Known
+) -> None:
+    is_infinite = np.isinf(x)
+    if is_infinite.any():
+        row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
+        value = float(columns[roles.features[feature]][row])
+        raise infinite(where.at(row), roles.features[feature], value, known, feature)
+
+
+def infinite(place: str, column: int, value: float, known: Known, feature: int) -> InvalidData:
+    """What is said of a number that the matrix cannot hold."""
+    return InvalidData(
+        f"{place}, column {column + 1} ({known.layout.names[feature]}): {value!r} is not a finite "
+        f"{8 * known.dtype.itemsize}-bit number; leave the field empty where a value is missing"
+    )
+
+
+def _weight(column: Column, where: Where, place: int) -> NDArray[np.float64]:
+    if not isinstance(column, np.ndarray):
+        column = _parsed(column, where, place)
+    weight = np.asarray(column, np.float64)
+    is_faulty = ~((weight >= 0) & (weight < np.inf))
+    if is_faulty.any():
+        row = int(is_faulty.argmax())
+        raise _no_weight(where.at(row), place, repr(float(weight[row])))
+    return weight
+
+
+def _parsed(column: Any, where: Where, place: int) -> NDArray[np.float64]:
+    words, codes = distinct(column.fill_null(""))
+    numbers = [float("nan") if is_missing(word.strip()) else parse_number(word) for word in words]
+    for code, number in enumerate(numbers):
+        if number is None:
+            row = int((codes == code).argmax())
+            raise _no_weight(where.at(row), place, format_value(words[code]))
+    return np.array(numbers, np.float64)[codes]
+
+
+def _no_weight(place: str, column: int, shown: str) -> InvalidData:
+    return InvalidData(
+        f"{place}, column {column + 1}: the weight {shown} is not a number from 0 on; give each "
+        "row one"
+    )

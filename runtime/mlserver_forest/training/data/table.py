@@ -1,0 +1,111 @@
+"""The rows of a channel, whatever they were read from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.schema.categories import Categories
+from mlserver_forest.training.data.layout import Layout
+from mlserver_forest.training.data.row_locations import Places
+
+# A column with more different words than that holds identifiers or free text.
+MOST_WORDS = 65_536
+
+Kind = Literal["numbers", "words", "boolean", "missing"]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The target's column, without missing values.
+
+    Attributes:
+        words: the different values as text without white space around it, sorted; None where
+            there are more than ``MOST_WORDS``, and all are numbers.
+        codes: (n,) int32 positions in ``words``, or None with it.
+        numbers: (n,) float64 where all values are numbers, else None.
+    """
+
+    words: tuple[str, ...] | None
+    codes: NDArray[np.int32] | None
+    numbers: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        column: NDArray[Any] | None = self.numbers if self.codes is None else self.codes
+        return 0 if column is None else len(column)
+
+    def text(self, row: int) -> str:
+        """The value of a row, for error messages."""
+        if self.words is not None and self.codes is not None:
+            return self.words[int(self.codes[row])]
+        return "" if self.numbers is None else repr(float(self.numbers[row]))
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """What a feature's column holds.
+
+    Attributes:
+        kind: "numbers", "words", "boolean", or "missing" where no row has a value; the
+            feature is one of numbers then.
+        n_missing: the rows without a value.
+        n_distinct: the different words; None for numbers.
+    """
+
+    kind: Kind
+    n_missing: int
+    n_distinct: int | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was read.
+
+    Attributes:
+        files: the files or streams, in the order of their rows.
+        n_bytes: their sizes together, as they are stored or sent.
+        columns: by feature name.
+    """
+
+    files: tuple[str, ...]
+    n_bytes: int
+    columns: Mapping[str, ColumnSummary]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The rows of a channel.
+
+    Attributes:
+        names: of the features, from the header or the data, else ``feature_0`` and so on.
+        has_names: whether the data named them.
+        categories: by feature name, the features whose values are words.
+        x: C-contiguous (n_samples, n_features), float32 or float64 as asked for; NaN where
+            a value is missing; in a feature of words their positions.
+        labels: the target.
+        weight: (n_samples,) float64, none below 0 and not all 0; or None.
+        summary: what was read, for the log and the report.
+        places: where the rows stand.
+        layout: what each column of the data is.
+        index_base: the index of the first feature in text/libsvm, 0 or 1.
+    """
+
+    names: tuple[str, ...]
+    has_names: bool
+    categories: Mapping[str, Categories]
+    x: NDArray[Any]
+    labels: Labels
+    weight: NDArray[np.float64] | None
+    summary: Summary
+    places: Places = field(repr=False)
+    layout: Layout = field(repr=False)
+    index_base: int = 0
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def place(self, row: int) -> str:
+        """File and line (or row, or record) of a row, for error messages."""
+        return self.places.at(row)

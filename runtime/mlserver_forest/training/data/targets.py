@@ -1,0 +1,140 @@
+"""Labels -> what is to be predicted."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.schema.schema import Label, TargetKind
+from mlserver_forest.training.data.table import MOST_WORDS, Table
+
+# Spelt as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")
+# Squared errors of larger numbers overflow.
+_LARGEST = 1e150
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the labels turned out to be.
+
+    Attributes:
+        kind: "classification" or "regression".
+        classes: sorted, as scikit-learn's ``classes_``; empty for a regression.
+    """
+
+    kind: TargetKind
+    classes: tuple[Label, ...]
+
+    def encode(self, table: Table) -> NDArray[Any]:
+        """The labels as the estimator takes them.
+
+        Returns:
+            (n_samples,) int64 positions in ``classes``, or float64 numbers.
+
+        Raises:
+            InvalidData: naming file and line of a label that does not fit.
+        """
+        return _numbers(table) if self.kind == "regression" else self._positions(table)
+
+    def _positions(self, table: Table) -> NDArray[np.int64]:
+        words, codes = table.labels.words, table.labels.codes
+        if words is None or codes is None:
+            raise InvalidData(
+                f"the labels from {table.place(0)} on have more than {MOST_WORDS} different "
+                f"values, but the training data have {len(self.classes)} classes"
+            )
+        of_integers = isinstance(self.classes[0], int)
+        position = {str(label): i for i, label in enumerate(self.classes)}
+        texts = (_integer_text(word) if of_integers else word for word in words)
+        positions = np.array([position.get(text, -1) for text in texts] or [0], np.int64)[codes]
+        if (positions < 0).any():
+            row = int((positions < 0).argmax())
+            raise InvalidData(
+                f"{table.place(row)}: label {format_value(table.labels.text(row))} does not "
+                "occur in the "
+                f"training data; expected one of {format_value(list(self.classes))}"
+            )
+        return positions
+
+
+def learn_target(table: Table, task: str | None) -> Target:
+    """Find out what the labels are.
+
+    Strings and integers are classes, other numbers a regression, and so are numbers of which
+    there are more than ``MOST_WORDS``; ``task`` overrides.
+
+    Raises:
+        InvalidData: naming file and line of an impossible label, or where all labels are the
+            same class, or there is none.
+    """
+    words = table.labels.words
+    if not len(table):
+        raise InvalidData("there is no row to learn from; give the training channel data")
+    are_numbers = table.labels.numbers is not None
+    are_identifiers = words is not None and all(map(_DIGITS.fullmatch, words))
+    if task == "regression" or (task is None and are_numbers and not are_identifiers):
+        return Target("regression", ())
+    if words is None:
+        raise InvalidData(
+            f"the labels have more than {MOST_WORDS} different values, too many for a "
+            "classification; for quantities set task=regression"
+        )
+    classes = _classes(table, words, are_numbers=are_numbers and not are_identifiers)
+    if len(classes) == 1:
+        raise InvalidData(
+            f"all {len(table)} labels, from {table.place(0)} to {table.place(len(table) - 1)}, are "
+            f"{format_value(classes[0])}; a classification needs two classes or more"
+        )
+    return Target("classification", classes)
+
+
+def _classes(table: Table, words: tuple[str, ...], *, are_numbers: bool) -> tuple[Label, ...]:
+    """Integers where all labels are, or numbers that are whole; else the labels as they stand."""
+    if all(map(_INTEGER.fullmatch, words)):
+        return tuple(sorted(map(int, words)))
+    if not are_numbers:
+        return words
+    for code, word in enumerate(words):
+        if not _WHOLE.fullmatch(word):
+            raise InvalidData(
+                f"{_place_of(table, code)}: label {format_value(word)} is neither a whole "
+                "number nor a "
+                "word, and task is classification; write classes as integers or words"
+            )
+    return tuple(sorted({int(_integer_text(word)) for word in words}))
+
+
+def _place_of(table: Table, code: int) -> str:
+    """Where a label stands first."""
+    return table.place(int(np.flatnonzero(table.labels.codes == code)[0]))
+
+
+def _integer_text(label: str) -> str:
+    """``1.0``, as pandas writes integers beside missing values, is ``1``."""
+    match = _WHOLE.fullmatch(label)
+    return match[1] if match else label
+
+
+def _numbers(table: Table) -> NDArray[np.float64]:
+    numbers = table.labels.numbers
+    faulty = np.flatnonzero(_are_words(table) if numbers is None else np.abs(numbers) > _LARGEST)
+    if numbers is None or len(faulty):
+        row = int(faulty[0])
+        raise InvalidData(
+            f"{table.place(row)}: label {format_value(table.labels.text(row))} is not a number "
+            "from "
+            "-1e150 to 1e150, which a regression needs; for classes set task=classification"
+        )
+    return numbers
+
+
+def _are_words(table: Table) -> NDArray[np.bool_]:
+    values = map(parse_number, table.labels.words or ())
+    return np.asarray(np.array([value is None for value in values])[table.labels.codes])

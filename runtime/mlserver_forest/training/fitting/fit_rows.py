@@ -1,0 +1,76 @@
+"""Rows as an estimator takes them."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.engine.forest import Forest
+from mlserver_forest.resources import n_cpus
+
+
+class AnyRows(Protocol):
+    """Rows of one channel or of a part of it, on this machine or spread over several."""
+
+    @property
+    def y(self) -> NDArray[Any]:
+        """(n_samples,) int64 positions of classes, or float64 numbers."""
+
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """(n_samples,), or None where all weigh the same."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, positions: NDArray[np.int64]) -> "AnyRows":
+        """Some of the rows."""
+
+    def digest(self) -> str:
+        """What tells these rows from others."""
+
+    def answers(self, forest: Forest) -> NDArray[Any]:
+        """(n_samples, n_outputs), by a packed forest."""
+
+    def shown(self) -> "Rows":
+        """Rows to look at: all of them, or a part that one machine can hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of one channel, or of a part of it.
+
+    Attributes:
+        x: float32 or float64, C-contiguous (n_samples, n_features); NaN is missing.
+        y: (n_samples,) int64 positions of classes, or float64 numbers.
+        weight: (n_samples,) float64, or None where all weigh the same.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    weight: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, positions: NDArray[np.int64]) -> "Rows":
+        """Some of the rows."""
+        weight = None if self.weight is None else self.weight[positions]
+        return Rows(self.x[positions], self.y[positions], weight)
+
+    def answers(self, forest: Forest) -> NDArray[Any]:
+        """(n_samples, n_outputs), by a packed forest."""
+        return forest.predict(self.x, n_cpus()).values
+
+    def shown(self) -> "Rows":
+        return self
+
+    def digest(self) -> str:
+        """What tells these rows from others."""
+        digest = hashlib.sha256()
+        for array in (self.x, self.y, self.weight):
+            if array is not None:
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
