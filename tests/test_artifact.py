@@ -10,7 +10,7 @@ from pathlib import Path
 import joblib
 import pytest
 
-from mlserver_forest.artifact import directory
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.importers.importer import import_estimator
@@ -42,7 +42,7 @@ def test_settings_hold_the_schema(model_dir):
 def test_a_forest_that_fails_its_self_test_is_not_written(tmp_path, iris, iris_forest):
     rows = iris[0][:5]
     with pytest.raises(InvalidArtifact, match="failed its self-test"):
-        directory.save(
+        model_directory.save(
             tmp_path / "model",
             import_estimator(iris_forest).forest,
             Schema(IRIS_NAMES, "classification", ("a", "b", "c")),
@@ -56,7 +56,7 @@ def test_a_forest_that_fails_its_self_test_is_not_written(tmp_path, iris, iris_f
 def test_a_second_model_takes_the_place_of_the_first(tmp_path, iris, iris_forest):
     directory = save_model(tmp_path / "model", iris_forest, iris[0], name="first")
     save_model(directory, iris_forest, iris[0], name="second")
-    assert directory.read_settings(directory, trust_pickle=False)["name"] == "second"
+    assert model_directory.read_settings(directory, trust_pickle=False)["name"] == "second"
     assert len(list(directory.iterdir())) == 2
 
 
@@ -87,7 +87,7 @@ save_model(__import__("pathlib").Path({str(tmp_path / "model")!r}), estimator, x
         done = subprocess.run([sys.executable, "-c", script, str(len(codes))], check=False)
         codes.append(done.returncode)
         try:
-            found = directory.read_settings(tmp_path / "model", trust_pickle=False)
+            found = model_directory.read_settings(tmp_path / "model", trust_pickle=False)
         except InvalidArtifact:
             continue
         assert load_forest(Path(found["parameters"]["uri"])).n_trees == 25
@@ -122,7 +122,7 @@ save_model(__import__("pathlib").Path({str(tmp_path / "model")!r}), estimator, x
 def test_unusable_settings_are_refused(tmp_path, text, fault):
     (tmp_path / "model-settings.json").write_text(text)
     with pytest.raises(InvalidArtifact, match=fault):
-        directory.read_settings(tmp_path, trust_pickle=True)
+        model_directory.read_settings(tmp_path, trust_pickle=True)
 
 
 @pytest.mark.parametrize("runtime", ["os.system", None, ["x"], "mlserver_forest.forestmodel"])
@@ -130,7 +130,7 @@ def test_an_unknown_runtime_is_refused_even_with_trust(tmp_path, runtime):
     document = {"implementation": runtime, "parameters": {"uri": "./x"}}
     (tmp_path / "model-settings.json").write_text(json.dumps(document))
     with pytest.raises(InvalidArtifact, match="unknown implementation"):
-        directory.read_settings(tmp_path, trust_pickle=True)
+        model_directory.read_settings(tmp_path, trust_pickle=True)
 
 
 def test_a_pickle_runtime_needs_trust(tmp_path):
@@ -140,6 +140,6 @@ def test_a_pickle_runtime_needs_trust(tmp_path):
     }
     (tmp_path / "model-settings.json").write_text(json.dumps(document))
     with pytest.raises(InvalidArtifact, match="FOREST_TRUST_PICKLE=true"):
-        directory.read_settings(tmp_path, trust_pickle=False)
-    found = directory.read_settings(tmp_path, trust_pickle=True)
+        model_directory.read_settings(tmp_path, trust_pickle=False)
+    found = model_directory.read_settings(tmp_path, trust_pickle=True)
     assert found["parameters"]["uri"] == os.path.realpath(tmp_path / "m.joblib")

@@ -103,7 +103,7 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
 
 
 def _serve(base_dir: Path) -> None:
-    from mlserver_forest.artifact.directory import read_settings
+    from mlserver_forest.artifact.model_directory import read_settings
     from mlserver_forest.serving.process.logs import configure_logging
     from mlserver_forest.serving.server import Server
 

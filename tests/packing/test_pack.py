@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlserver_forest.artifact.directory import read_settings
 from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.importers.pack import proof
 from support import BIN, clean_environ
 

@@ -9,7 +9,7 @@ import shutil
 import httpx
 import pytest
 
-from mlserver_forest.artifact import directory
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.card import Card
 from support import error_of, save_model
 
@@ -110,7 +110,9 @@ def test_no_text_of_a_model_is_read_as_html(tmp_path, start_serve, iris):
     tree = DecisionTreeClassifier(random_state=0)
     tree.fit(x, [classes[("setosa", "versicolor", "virginica").index(label)] for label in y])
     directory = save_model(tmp_path / "model", tree, x, names=(WICKED, "<!--", "b", "c"))
-    directory.replace_card(directory, Card(WICKED, "<b>", 3, {"<i>": {"<u>": 1.0}}, {WICKED: 1.0}))
+    model_directory.replace_card(
+        directory, Card(WICKED, "<b>", 3, {"<i>": {"<u>": 1.0}}, {WICKED: 1.0})
+    )
     server = start_serve(directory, MODEL_SERVER_WORKERS="1").wait_until_ready()
     text = httpx.get(server.url + "/").text
     assert "alert(" not in re.sub(r'id="document">.*?</script>', "", text, flags=re.DOTALL)
@@ -179,7 +181,7 @@ def test_a_model_of_another_runtime_has_a_page(tmp_path, start_serve, iris):
     source = tmp_path / "model.joblib"
     joblib.dump(LogisticRegression(max_iter=1000).fit(*iris), source)
     unknown = Schema((), "unknown", datatype="FP64")
-    directory.save_pickle(tmp_path / "model", source, unknown, name="foreign", versions=[])
+    model_directory.save_pickle(tmp_path / "model", source, unknown, name="foreign", versions=[])
     server = start_serve(
         tmp_path / "model", MODEL_SERVER_WORKERS="1", FOREST_TRUST_PICKLE="true"
     ).wait_until_ready()

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import network
-from mlserver_forest.artifact.directory import read_settings
 from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.cluster.addresses import await_host
 from mlserver_forest.training.config import SHARDED

@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from mlserver_forest.artifact.directory import read_settings
 from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.artifact.model_directory import read_settings
 from support import BIN, clean_environ, lay_out
 
 N_ROWS = 20_000

@@ -6,8 +6,8 @@ import signal
 import numpy as np
 import pytest
 
-from mlserver_forest.artifact.directory import read_settings
 from mlserver_forest.artifact.forest_file import load_forest_file
+from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.insight.insights import insights_from_arrays
 from mlserver_forest.model.answers import Answers

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
-from mlserver_forest.artifact.directory import read_settings
 from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.training.cli import train_in
 from mlserver_forest.training.fitting import job_fitting

@@ -10,7 +10,7 @@ from mlserver_forest.doctor.check_results import Finding, Outcome, skipped
 from mlserver_forest.doctor.docker_engine import inspect_image
 from mlserver_forest.doctor.examination import Examination
 from mlserver_forest.doctor.image import Image
-from mlserver_forest.doctor.model_directory import ModelDirectory, find_serve
+from mlserver_forest.doctor.local_server import ModelDirectory, find_serve
 from mlserver_forest.doctor.rules import RULES
 from mlserver_forest.doctor.sample import Sample, from_file, from_settings, from_training_data
 from mlserver_forest.doctor.target import Patient

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlserver_forest.doctor.docker_engine import Done, docker, last_line, need
 from mlserver_forest.doctor.listening_ports import listening_in
-from mlserver_forest.doctor.model_directory import MODEL_NAME, lay_out
+from mlserver_forest.doctor.local_server import MODEL_NAME, lay_out
 from mlserver_forest.doctor.target import Setting
 
 PREFIX = "forest-doctor-"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact import directory
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_writable
 from mlserver_forest.artifact.card import Card
 from mlserver_forest.errors import InvalidEnvironment
@@ -107,7 +107,7 @@ def _train(
         importances = results.importances
         _report(config, facts, results, say)
     card = card_of(chosen, data, fitted, checks.metrics, importances)
-    directory.replace_card(config.model_dir, card)
+    model_directory.replace_card(config.model_dir, card)
     say(f"wrote the model to {config.model_dir}")
 
 
@@ -127,7 +127,7 @@ def _save(
     )
     forest = fitted.imported.forest
     baseline = Baseline.from_rows(data.training.shown().x, forest, schema)
-    directory.save(
+    model_directory.save(
         config.model_dir,
         forest,
         schema,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact import directory
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import ForestError, InvalidInput, UnsupportedEstimator, format_value
 from mlserver_forest.formats.csv import text_csv
 from mlserver_forest.importers.importer import ImportedModel, can_import, import_estimator
@@ -141,7 +141,7 @@ def _write_draft(
     request: Request, imported: ImportedModel, answers: Answers, folder: Path, library: str
 ) -> None:
     recorded = {"sklearn": "scikit-learn"}.get(library, library)
-    directory.save(
+    model_directory.save(
         folder / "draft",
         imported.forest,
         imported.schema,
@@ -171,7 +171,7 @@ def _pack_pickle(request: Request, estimator: Any, folder: Path) -> None:
         )
     path = folder / "estimator.joblib"
     write_pickle(estimator, path)
-    directory.save_pickle(
+    model_directory.save_pickle(
         folder / "draft",
         path,
         _schema_of(estimator, request),

@@ -104,7 +104,7 @@ def _run_child(request: str) -> None:
 
 def _finish(folder: Path, out: Path) -> None:
     """Load the draft as a server would, compare, and only then write the directory."""
-    from mlserver_forest.artifact import directory
+    from mlserver_forest.artifact import model_directory
     from mlserver_forest.importers.pack.child_process import REPORT_FILE, Report
 
     report = Report(**json.loads((folder / REPORT_FILE).read_text()))
@@ -113,7 +113,7 @@ def _finish(folder: Path, out: Path) -> None:
     click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
     if report.tolerance is not None:
         _prove(folder, report.tolerance)
-    size = directory.copy(folder / "draft", out)
+    size = model_directory.copy(folder / "draft", out)
     click.echo(f"wrote {out} ({size:,} bytes)")
     if report.tolerance is None:
         click.echo(

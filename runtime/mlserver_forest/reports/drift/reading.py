@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact.directory import FOREST_RUNTIME, read_settings
 from mlserver_forest.artifact.forest_file import load_forest_file
+from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, read_settings
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import InvalidArtifact, InvalidData, InvalidInput, format_value
 from mlserver_forest.formats.csv import text_csv

@@ -12,7 +12,7 @@ from mlserver import ModelSettings
 from mlserver.errors import MLServerError, ModelNotFound
 from mlserver.registry import MultiModelRegistry
 
-from mlserver_forest.artifact.directory import PICKLE_RUNTIMES
+from mlserver_forest.artifact.model_directory import PICKLE_RUNTIMES
 from mlserver_forest.errors import ForestError, InvalidArtifact
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import Drift

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mlserver_forest.artifact.card import KEY as CARD_KEY
 from mlserver_forest.artifact.card import read_card
-from mlserver_forest.artifact.directory import FOREST_RUNTIME, SETTINGS_FILE, read_settings
+from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FILE, read_settings
 from mlserver_forest.errors import InvalidArtifact
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")

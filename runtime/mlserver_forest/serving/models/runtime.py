@@ -13,8 +13,8 @@ from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
 from mlserver_forest import cancellation
-from mlserver_forest.artifact.directory import FOREST_FILE
 from mlserver_forest.artifact.forest_file import load_forest_file
+from mlserver_forest.artifact.model_directory import FOREST_FILE
 from mlserver_forest.engine.forest import Prediction
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
