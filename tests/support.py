@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.insights import Insights
@@ -51,7 +52,7 @@ def save_model(
     x = x.astype(imported.forest.feature_dtype)
     rows = x[:17]
     baseline = Baseline.from_rows(x, imported.forest, schema) if has_baseline else None
-    directory.save(
+    model_directory.save(
         directory,
         imported.forest,
         schema,
