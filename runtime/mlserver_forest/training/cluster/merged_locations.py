@@ -1,13 +1,13 @@
-"""Where the rows of all hosts stand."""
+"""RowLocations the rows of all hosts stand."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from mlserver_forest.training.data.row_locations import Places
+from mlserver_forest.formats.row_locations import TableLocations
 
 
-class MergedPlaces(Places):
+class MergedPlaces(TableLocations):
     """The places of several hosts' rows.
 
     Args:
@@ -16,7 +16,9 @@ class MergedPlaces(Places):
         n_rows: of each host.
     """
 
-    def __init__(self, names: Sequence[str], places: Sequence[Places], n_rows: list[int]) -> None:
+    def __init__(
+        self, names: Sequence[str], places: Sequence[TableLocations], n_rows: list[int]
+    ) -> None:
         super().__init__()
         self._names = names
         self._places = places

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.training.cluster.merged_locations import MergedPlaces
 from mlserver_forest.training.data.layout import UNKNOWN
 from mlserver_forest.training.data.row_blocks import Known
-from mlserver_forest.training.data.row_locations import Places
 from mlserver_forest.training.data.table import MOST_WORDS, ColumnSummary, Labels, Summary, Table
 
 _NO_LABELS = Labels((), np.empty(0, np.int32), None)
@@ -22,7 +22,7 @@ def head_of(table: Table, *, with_labels: bool = True) -> Table:
     x = np.empty((0, len(table.names)), table.x.dtype)
     if with_labels:
         return replace(table, x=x)
-    return replace(table, x=x, labels=_NO_LABELS, weight=None, places=Places())
+    return replace(table, x=x, labels=_NO_LABELS, weight=None, places=TableLocations())
 
 
 def recoded(table: Table, like: Table) -> Table:

@@ -10,12 +10,12 @@ import pyarrow as pa
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.csv.csv_columns import parse_columns
 from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.csv_fast import Wanted, parse_plain
 from mlserver_forest.training.data.csv_records import Lines
 from mlserver_forest.training.data.layout import Found, Roles
 from mlserver_forest.training.data.row_blocks import Block, Column, Known, arrange, of_matrix
-from mlserver_forest.training.data.row_locations import Where
 
 # To compile the loop takes seconds where that was not done before.
 _FEW_BYTES = 2**20
@@ -67,7 +67,7 @@ def parse(lines: Lines, sheet: Sheet, words: Collection[int]) -> Block:
     """
     texts = sheet.texts(words)
     text = lines.text.rstrip(b"\r\n") + b"\n"
-    where = Where(lines.name, "line", lines.first_line)
+    where = RowLocations(lines.name, "line", lines.first_line)
     if len(text) > _FEW_BYTES:
         plain = parse_plain(text, sheet.wanted(words), sheet.known.dtype)
         if plain is not None:
@@ -86,7 +86,7 @@ def _parse_carefully(lines: Lines, sheet: Sheet, texts: Collection[int]) -> Bloc
         if not _is_header(record, sheet):
             numbers.append(line)
             records.append(record)
-    where = Where.of_lines(lines.name, numbers)
+    where = RowLocations.of_lines(lines.name, numbers)
     columns: list[Column] = []
     for place in range(sheet.found.width):
         fields = [record[place] for record in records]

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.category_values import text_of
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.training.data.csv_records import Lines, blocks, lines_end
 from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Column, Known, arrange
-from mlserver_forest.training.data.row_locations import Where
 
 _BLOCK_BYTES = 2**21
 _BLOCK_ROWS = 2**14
@@ -48,7 +48,7 @@ def read(
 class _RowReader:
     """Turns rows that are all lists, or all objects, into blocks."""
 
-    def __init__(self, first: Any, where: Where, known: Known, columns: Columns) -> None:
+    def __init__(self, first: Any, where: RowLocations, known: Known, columns: Columns) -> None:
         if not isinstance(first, list | dict):
             raise InvalidData(f"{where.at(0)} is {format_value(first)}; {_EXPECTED}")
         self._names = tuple(first) if isinstance(first, dict) else None
@@ -59,7 +59,7 @@ class _RowReader:
             known.layout = learn(found, columns)
         self._roles: Roles = known.layout.roles_of(found)
 
-    def block(self, rows: Sequence[Any], where: Where) -> Block:
+    def block(self, rows: Sequence[Any], where: RowLocations) -> Block:
         if self._names is None:
             values = self._of_lists(rows, where)
         else:
@@ -72,7 +72,7 @@ class _RowReader:
             columns[place] = self._column(values[place], feature, where)
         return arrange(columns, self._roles, where, self._known)
 
-    def _column(self, values: tuple[Any, ...], feature: int, where: Where) -> Column:
+    def _column(self, values: tuple[Any, ...], feature: int, where: RowLocations) -> Column:
         kinds = set(map(type, values))
         if self._known.takes_booleans(feature) and kinds <= _NUMBERS | {bool}:
             return np.array(values, np.float64)
@@ -89,7 +89,7 @@ class _RowReader:
             )
         return pa.array(texts, pa.string())
 
-    def _of_lists(self, rows: Sequence[Any], where: Where) -> list[tuple[Any, ...]]:
+    def _of_lists(self, rows: Sequence[Any], where: RowLocations) -> list[tuple[Any, ...]]:
         for row, values in enumerate(rows):
             if not isinstance(values, list) or len(values) != self._width:
                 came = (
@@ -103,7 +103,7 @@ class _RowReader:
         return list(zip(*rows, strict=True))
 
     def _of_objects(
-        self, rows: Sequence[Any], where: Where, names: tuple[str, ...]
+        self, rows: Sequence[Any], where: RowLocations, names: tuple[str, ...]
     ) -> list[tuple[Any, ...]]:
         for row, values in enumerate(rows):
             if not isinstance(values, dict):
@@ -137,14 +137,14 @@ def _spelt(values: tuple[Any, ...]) -> Column:
     return pa.array([text_of(v) if type(v) is not float else repr(v) for v in values], pa.string())
 
 
-def _numbers(values: tuple[Any, ...], where: Where) -> Column:
+def _numbers(values: tuple[Any, ...], where: RowLocations) -> Column:
     if set(map(type, values)) <= _NUMBERS:
         return np.array(values, np.float64)
     row = next(row for row, value in enumerate(values) if type(value) not in _NUMBERS)
     raise InvalidData(f"{where.at(row)}: the weight {format_value(values[row])} is not a number")
 
 
-def _rows(part: Part) -> Iterator[tuple[Where, list[Any]]]:
+def _rows(part: Part) -> Iterator[tuple[RowLocations, list[Any]]]:
     """Some rows at a time, and where they stand."""
     with part.inflated() as stream:
         lines = blocks(stream, part.name, lines_end, _BLOCK_BYTES)
@@ -158,7 +158,7 @@ def _rows(part: Part) -> Iterator[tuple[Where, list[Any]]]:
         for block in chain([first], lines):
             numbers, rows = _parsed(block)
             if rows:
-                yield Where.of_lines(part.name, numbers), rows
+                yield RowLocations.of_lines(part.name, numbers), rows
 
 
 def _is_document(text: bytes) -> bool:
@@ -173,14 +173,14 @@ def _is_document(text: bytes) -> bool:
     return isinstance(first, list) and bool(first) and isinstance(first[0], list | dict)
 
 
-def _of_document(text: bytes, name: str) -> Iterator[tuple[Where, list[Any]]]:
+def _of_document(text: bytes, name: str) -> Iterator[tuple[RowLocations, list[Any]]]:
     rows = _loaded(text, name)
     if isinstance(rows, dict):
         rows = rows.get("instances", rows)
     if not isinstance(rows, list):
         raise InvalidData(f"{name} is {format_value(rows)}; {_EXPECTED}")
     for start in range(0, len(rows), _BLOCK_ROWS):
-        yield Where(name, "row", start + 1), rows[start : start + _BLOCK_ROWS]
+        yield RowLocations(name, "row", start + 1), rows[start : start + _BLOCK_ROWS]
 
 
 def _parsed(block: Lines) -> tuple[list[int], list[Any]]:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.csv.text_csv import parse_number
 from mlserver_forest.formats.libsvm.libsvm_lines import Entries, plain_entries
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.training.data.csv_records import Lines, blocks, lines_end
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Known
-from mlserver_forest.training.data.row_locations import Where
 from mlserver_forest.training.data.sparse_rows import dense
 
 _BLOCK_BYTES = 2**20
@@ -43,14 +43,14 @@ def read(
         with part.inflated() as stream:
             for lines in blocks(stream, part.name, lines_end, _BLOCK_BYTES):
                 numbers, labels, entries = _parse(lines)
-                where = Where.of_lines(part.name, numbers)
+                where = RowLocations.of_lines(part.name, numbers)
                 _learn_base(entries.columns, known, where, entries, is_open=base_is_open)
                 if numbers:
                     yield dense(entries, labels, where, known, columns)
 
 
 def _learn_base(
-    indices: NDArray[Any], known: Known, where: Where, entries: Entries, *, is_open: bool
+    indices: NDArray[Any], known: Known, where: RowLocations, entries: Entries, *, is_open: bool
 ) -> None:
     smallest = int(indices.min()) if len(indices) else 1
     if known.index_base is None or (is_open and smallest == 0):

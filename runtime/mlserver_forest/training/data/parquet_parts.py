@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
 from mlserver_forest.training.data.learned_categories import refused_dates
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Column, Known, arrange
-from mlserver_forest.training.data.row_locations import Where
 
 _BATCH_ROWS = 2**16
 _BATCH_VALUES = 2**21
@@ -64,11 +64,13 @@ def _read(part: Part, known: Known, columns: Columns) -> Iterator[Block]:
         size = max(_FEWEST_BATCH_ROWS, min(_BATCH_ROWS, _BATCH_VALUES // len(used)))
         row = 1
         for batch in file.iter_batches(size, columns=[names[place] for place in used]):
-            yield _block(batch, names, Where(part.name, "row", row), roles, known)
+            yield _block(batch, names, RowLocations(part.name, "row", row), roles, known)
             row += batch.num_rows
 
 
-def _block(batch: Any, names: Sequence[str], where: Where, roles: Roles, known: Known) -> Block:
+def _block(
+    batch: Any, names: Sequence[str], where: RowLocations, roles: Roles, known: Known
+) -> Block:
     columns: list[Column] = [np.empty(0)] * len(names)
     columns[roles.target] = _spelt(batch.column(names[roles.target]))
     if roles.weight is not None:
@@ -121,7 +123,7 @@ _READ: tuple[Callable[[Any], bool], ...] = (
 )
 
 
-def _column(column: Any, feature: int, where: Where, known: Known) -> Column:
+def _column(column: Any, feature: int, where: RowLocations, known: Known) -> Column:
     """A feature's values: text where they are words or booleans, or where words are wanted."""
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
     is_number = not _is_text(kind) and not types.is_boolean(kind)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.libsvm.libsvm_lines import Entries
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.record_rows import Row, read_row
 from mlserver_forest.training.data.record_stream import MAGIC, Frames
 from mlserver_forest.training.data.row_blocks import Block, Known
-from mlserver_forest.training.data.row_locations import Where
 from mlserver_forest.training.data.sparse_rows import dense, of_matrix
 
 _BLOCK_ROWS = 2**13
@@ -42,7 +42,7 @@ def read(
         with part.inflated() as stream:
             messages, first = _messages(stream, part.name), 1
             while some := _take(messages):
-                where = Where(part.name, "record", first)
+                where = RowLocations(part.name, "record", first)
                 yield _block(some, where, known, columns)
                 first += len(some)
 
@@ -61,7 +61,7 @@ def _take(messages: Iterator[bytes]) -> list[bytes]:
     return some + list(islice(messages, n_more))
 
 
-def _block(messages: Sequence[bytes], where: Where, known: Known, columns: Columns) -> Block:
+def _block(messages: Sequence[bytes], where: RowLocations, known: Known, columns: Columns) -> Block:
     first = read_row(messages[0], where.at(0))
     alike = _read_alike(messages, first)
     if alike is not None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.csv.csv_columns import distinct
 from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.layout import UNKNOWN, Layout, Roles
-from mlserver_forest.training.data.row_locations import Where
 
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
 Column = Any
@@ -60,14 +60,14 @@ class Block:
         weight: float64, or None.
     """
 
-    where: Where
+    where: RowLocations
     x: NDArray[Any]
     texts: Mapping[int, Any]
     labels: Column
     weight: NDArray[np.float64] | None = None
 
 
-def arrange(columns: Sequence[Column], roles: Roles, where: Where, known: Known) -> Block:
+def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known: Known) -> Block:
     """A part's columns as a block.
 
     Args:
@@ -96,7 +96,9 @@ def arrange(columns: Sequence[Column], roles: Roles, where: Where, known: Known)
     return Block(where, x, texts, labels, weight)
 
 
-def of_matrix(x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: Where) -> Block:
+def of_matrix(
+    x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: RowLocations
+) -> Block:
     """A matrix of numbers that is in order, and columns of text, as a block.
 
     Args:
@@ -116,7 +118,7 @@ def of_matrix(x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: 
 
 
 def _refuse_infinite(
-    x: NDArray[Any], columns: Sequence[Column], roles: Roles, where: Where, known: Known
+    x: NDArray[Any], columns: Sequence[Column], roles: Roles, where: RowLocations, known: Known
 ) -> None:
     is_infinite = np.isinf(x)
     if is_infinite.any():
@@ -133,7 +135,7 @@ def infinite(place: str, column: int, value: float, known: Known, feature: int) 
     )
 
 
-def _weight(column: Column, where: Where, place: int) -> NDArray[np.float64]:
+def _weight(column: Column, where: RowLocations, place: int) -> NDArray[np.float64]:
     if not isinstance(column, np.ndarray):
         column = _parsed(column, where, place)
     weight = np.asarray(column, np.float64)
@@ -144,7 +146,7 @@ def _weight(column: Column, where: Where, place: int) -> NDArray[np.float64]:
     return weight
 
 
-def _parsed(column: Any, where: Where, place: int) -> NDArray[np.float64]:
+def _parsed(column: Any, where: RowLocations, place: int) -> NDArray[np.float64]:
     words, codes = distinct(column.fill_null(""))
     numbers = [float("nan") if is_missing(word.strip()) else parse_number(word) for word in words]
     for code, number in enumerate(numbers):

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.libsvm.libsvm_lines import Entries
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.training.data.layout import Columns, nameless
 from mlserver_forest.training.data.row_blocks import Block, Known, infinite
-from mlserver_forest.training.data.row_locations import Where
 
 # 2 GB of float32 for a megabyte of text: no dense matrix can hold that.
 _MOST_BLOCK_VALUES = 2**29
@@ -18,7 +18,7 @@ _MOST_BLOCK_VALUES = 2**29
 def dense(
     entries: Entries,
     labels: NDArray[np.float64],
-    where: Where,
+    where: RowLocations,
     known: Known,
     columns: Columns,
     declared: int = 0,
@@ -55,7 +55,7 @@ def dense(
 
 
 def of_matrix(
-    values: NDArray[Any], labels: NDArray[np.float64], where: Where, known: Known
+    values: NDArray[Any], labels: NDArray[np.float64], where: RowLocations, known: Known
 ) -> Block:
     """A block of rows that hold all their values.
 
@@ -79,7 +79,7 @@ def of_matrix(
     return Block(where, x, {}, labels)
 
 
-def _widened(entries: Entries, where: Where, known: Known, declared: int) -> int:
+def _widened(entries: Entries, where: RowLocations, known: Known, declared: int) -> int:
     """The number of features, after these rows."""
     n_known = len(known.layout.names)
     needed = max(int(entries.columns.max(initial=-1)) + 1, declared)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.data.layout import Layout
-from mlserver_forest.training.data.row_locations import Places
 
 # A column with more different words than that holds identifiers or free text.
 MOST_WORDS = 65_536
@@ -99,7 +99,7 @@ class Table:
     labels: Labels
     weight: NDArray[np.float64] | None
     summary: Summary
-    places: Places = field(repr=False)
+    places: TableLocations = field(repr=False)
     layout: Layout = field(repr=False)
     index_base: int = 0
 

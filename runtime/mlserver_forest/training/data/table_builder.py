@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.data.label_column import LabelColumn
 from mlserver_forest.training.data.layout import Columns, Layout
 from mlserver_forest.training.data.learned_categories import KnownWords, LearnedWords, first_word
 from mlserver_forest.training.data.row_array import Rows
 from mlserver_forest.training.data.row_blocks import Block, Known
-from mlserver_forest.training.data.row_locations import Places
 from mlserver_forest.training.data.table import MOST_WORDS, ColumnSummary, Kind, Summary, Table
 
 _BLOCK_ROWS = 2**16
@@ -38,7 +38,7 @@ class Gathering:
         self._known = known
         self._columns = columns
         self._like = like
-        self._places = Places()
+        self._places = TableLocations()
         self._rows: Rows | None = None
         self._n_rows = 0
         self._labels = LabelColumn("")
