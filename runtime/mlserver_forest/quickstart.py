@@ -75,7 +75,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _lay_out(base_dir: Path, data: Path | None) -> None:
-    """Write the input that SageMaker would give the container; see contract 1.2 to 1.5.
+    """Write the input that SageMaker gives a container; see docs/sagemaker-contract.md, 1.2 to 1.5.
 
     Raises:
         InvalidEnvironment: if the folder holds somebody else's files.
