@@ -138,6 +138,6 @@ def _sample_row(base_dir: Path) -> list[str]:
     whole = table.x[~np.isnan(table.x).any(axis=1)]
     row = whole[-1] if len(whole) else np.zeros(table.x.shape[1], np.float32)
     return [
-        table.categories[name].words[int(value)] if name in table.categories else str(value)
+        table.categories[name].names[int(value)] if name in table.categories else str(value)
         for name, value in zip(table.names, row, strict=True)
     ]

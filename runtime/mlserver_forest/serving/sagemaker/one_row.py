@@ -66,7 +66,7 @@ def one_row(sent: MediaType, answer: str, schema: Schema, ends_with_newline: boo
     read = _READERS.get(media_types.format_of(sent.essence))
     if read is None or set(sent.parameters) - {"charset"} or not schema.n_features:
         return None
-    if schema.words:
+    if schema.categories_by_column:
         return None
     kind = media_types.format_of(answer)
     write = None

@@ -184,5 +184,5 @@ def _summary(
 def _column_summary(categories: Categories | None, n_missing: int, n_rows: int) -> ColumnSummary:
     if categories is not None:
         kind: Kind = "boolean" if categories.is_boolean else "words"
-        return ColumnSummary(kind, n_missing, len(categories.words))
+        return ColumnSummary(kind, n_missing, len(categories.names))
     return ColumnSummary("missing" if n_missing == n_rows else "numbers", n_missing)
