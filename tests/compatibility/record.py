@@ -1,8 +1,8 @@
-"""Record what the installed version trains, packs and answers, for later versions to be held to.
+"""Record what the installed version trains, packs and answers; later versions must agree with it.
 
-``python tests/compatibility/record.py FOLDER`` writes a folder per model: the model directory that
-``train`` or ``forest pack`` wrote, and requests.json with the requests and the answers that ``serve``
-gave. Only commands and HTTP are used, so that the recorder runs with any version.
+``python tests/compatibility/record.py FOLDER`` writes a folder per model: the model directory
+that ``train`` or ``forest pack`` wrote, and requests.json with the requests and the answers that
+``serve`` gave. It uses only commands and HTTP, so that it runs with any version.
 """
 
 import json
@@ -131,9 +131,7 @@ def estimators():
     light = {
         "classes": lightgbm.LGBMClassifier(**quiet).fit(with_missing, labels),
         "numbers": lightgbm.LGBMRegressor(**quiet).fit(with_missing, y),
-        "categories": lightgbm.LGBMRegressor(**quiet).fit(
-            coloured, y, categorical_feature=[2]
-        ),
+        "categories": lightgbm.LGBMRegressor(**quiet).fit(coloured, y, categorical_feature=[2]),
     }
     for name, model in light.items():
         yield f"lightgbm-{name}", _lightgbm(model), ()
