@@ -297,10 +297,11 @@ def main(out):
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "FOREST_GRPC_PORT": "off",
         "MODEL_SERVER_WORKERS": "1",
+        "MODEL_SERVER_TIMEOUT": "600",  # The first explanation may compile its kernel.
     }
     server = subprocess.Popen([BIN / "serve"], env=environ)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
             _wait(client)
             for name, make in recipes():
                 if not (out / name).exists():
