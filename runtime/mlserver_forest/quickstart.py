@@ -76,7 +76,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _lay_out(base_dir: Path, data: Path | None) -> None:
-    """Write the input that SageMaker would give the container; see contract 1.2 to 1.5.
+    """Write the input that SageMaker gives a container; see docs/sagemaker-contract.md, 1.2 to 1.5.
 
     Raises:
         InvalidEnvironment: if the folder holds somebody else's files.
@@ -142,6 +142,6 @@ def _sample_row(base_dir: Path) -> list[str]:
     whole = table.x[~np.isnan(table.x).any(axis=1)]
     row = whole[-1] if len(whole) else np.zeros(table.x.shape[1], np.float32)
     return [
-        table.categories[name].words[int(value)] if name in table.categories else str(value)
+        table.categories[name].names[int(value)] if name in table.categories else str(value)
         for name, value in zip(table.names, row, strict=True)
     ]

@@ -67,9 +67,13 @@ class _Rows:
                 f"{found.location} has {found.width} values; the model expects {schema.describe()}"
             )
         check_expansion(1, found.width, schema, self._n_bytes)
-        self._schema = schema = schema.of_width(found.width)
+        self._schema = schema = schema.with_width(found.width)
         self._features = {place: feature for feature, place in enumerate(places)}
-        texts = tuple(place for place, feature in self._features.items() if feature in schema.words)
+        texts = tuple(
+            place
+            for place, feature in self._features.items()
+            if feature in schema.categories_by_column
+        )
         numbers = {p: feature for p, feature in self._features.items() if p not in texts}
         return ColumnPlan(found.width, numbers, found.width, texts, np.dtype(np.float64))
 
@@ -86,11 +90,12 @@ class _Rows:
 
     def _codes(self, texts: list[str | None], feature: int) -> NDArray[np.float64]:
         first = len(self.matrix)
-        if feature not in self._schema.words:
+        if feature not in self._schema.categories_by_column:
             row, text = next((row, text) for row, text in enumerate(texts) if text is not None)
             place = self._schema.locate(first + row, feature)
             raise InvalidInput(f"{place}: {format_value(text)} is not a number")
         codes = [
-            self._schema.code(row, feature, text or "") for row, text in enumerate(texts, first)
+            self._schema.category_code(row, feature, text or "")
+            for row, text in enumerate(texts, first)
         ]
         return np.array(codes, np.float64)

@@ -59,7 +59,7 @@ def one_row(sent: MediaType, answer: str, schema: Schema, ends_with_newline: boo
     read, writer = format_of(sent.essence).read_row, format_of(answer).row_writer
     if not read or not writer or set(sent.parameters) - {"charset"} or not schema.n_features:
         return None
-    if schema.words:
+    if schema.categories_by_column:
         return None
     write = load(writer)(schema, ends_with_newline)
     return None if write is None else OneRow(load(read), write, schema)
