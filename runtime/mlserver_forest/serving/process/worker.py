@@ -19,7 +19,7 @@ import uvloop
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.listener import Listener
 from mlserver_forest.serving.http.shared_state import SharedState
-from mlserver_forest.serving.http.sockets import refuse_newcomers
+from mlserver_forest.serving.http.sockets import drop_new_connections
 from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import Models
@@ -139,7 +139,7 @@ class Worker:
         self._state.is_draining = True
         await asyncio.sleep(self._delay_seconds)
         if self._seat.board.is_goodbye():
-            refuse_newcomers(self._socket)
+            drop_new_connections(self._socket)
         listener.stop()
         stops = [self._service.grpc.stop()] if self._service.grpc else []
         await asyncio.gather(listener.drain(self._drain_seconds), *stops)
