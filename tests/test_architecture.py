@@ -20,8 +20,8 @@ LAYERS = {
     "formats": 2,
     "engine": 3,
     "insight": 4,
-    "artifact": 5,
-    "model": 6,
+    "model": 5,
+    "artifact": 6,
     "importers": 7,
     "reports": 7,
     "training": 8,
@@ -125,7 +125,7 @@ def test_only_environment_reads_the_environment(path):
 
 
 # Where --trust-pickle leads, in a process of its own.
-PICKLES = "importers/pack/read_estimator.py"
+PICKLES = "importers/pickle_file.py"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
