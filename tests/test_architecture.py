@@ -14,8 +14,7 @@ LAYERS = {
     "cancellation": 0,
     "compilation": 0,
     "resources": 0,
-    "variables": 1,
-    "environment": 2,
+    "environment": 1,
     "schema": 1,
     "formats": 2,
     "engine": 3,
@@ -30,6 +29,7 @@ LAYERS = {
     "doctor": 8,
     "reports/drift": 9,
     "quickstart": 9,
+    "api": 9,
     "cli": 10,
 }
 SERVERS = {"mlserver", "starlette", "fastapi", "uvicorn"}

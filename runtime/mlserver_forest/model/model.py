@@ -206,7 +206,7 @@ class Model:
 
         Args:
             x: (n_samples, n_features), as ``Schema.conform`` returns it.
-            names: the outputs; ``requested`` checks them.
+            names: the outputs; ``check_names`` checks them.
             threads: the threads that may walk trees; None for the caller's own.
             observe: called with each block of rows and its prediction.
 
@@ -216,10 +216,10 @@ class Model:
 
         Raises:
             InvalidInput: if the answer would be too large.
-            GivenUp: if the request is cancelled meanwhile.
+            Cancelled: if the request is cancelled meanwhile.
         """
         outputs = [self.outputs[name] for name in dict.fromkeys(names)]
-        _check_size(outputs, len(x))
+        self._check_size(outputs, len(x))
         n_at_once = self._block_rows(names)
         if len(x) <= n_at_once:
             block = self._block(x, threads)
@@ -244,12 +244,12 @@ class Model:
         Raises:
             InvalidInput: naming the outputs that the model has.
         """
-        for name in names:
-            if name not in self.outputs:
-                raise InvalidInput(
-                    f"output {format_value(name)} was requested; "
-                    f"this model's outputs are {', '.join(self.outputs)}"
-                )
+        unknown = [name for name in names if name not in self.outputs]
+        if unknown:
+            raise InvalidInput(
+                f"output {format_value(unknown[0])} was requested; "
+                f"this model's outputs are {', '.join(self.outputs)}"
+            )
 
     @cached_property
     def work_per_row(self) -> int:
@@ -259,7 +259,7 @@ class Model:
     def work_for(self, names: Collection[str]) -> int:
         """The work of these outputs for one row, in walks down a tree."""
         work = self.work_per_row
-        if self.forest.covers.size and not _EXPLAINED.isdisjoint(names):
+        if not _EXPLAINED.isdisjoint(names) and self.forest.covers.size:
             work += self.forest.contribution_work
         return work + (self._interval_work if INTERVAL in names else 0)
 
@@ -267,6 +267,19 @@ class Model:
     def _interval_work(self) -> int:
         samples = self.calibration and self.calibration.samples
         return samples.work(self.forest) + self.forest.n_trees if samples else 0
+
+    @cached_property
+    def _widths(self) -> Mapping[str, int]:
+        return {name: math.prod(output.shape) for name, output in self.outputs.items()}
+
+    def _check_size(self, outputs: Collection[Output], n_rows: int) -> None:
+        width = sum([self._widths[output.name] for output in outputs])
+        if n_rows * width > _MOST_ANSWER_VALUES:
+            raise InvalidInput(
+                f"the outputs {', '.join(output.name for output in outputs)} have {width} values "
+                f"a row, and {n_rows} rows were sent; send at most "
+                f"{_MOST_ANSWER_VALUES // width} rows at a time"
+            )
 
     def _block_rows(self, names: Collection[str]) -> int:
         return max(_FEWEST_BLOCK_ROWS, min(_BLOCK_ROWS, _BLOCK_WORK // self.work_for(names)))
@@ -281,13 +294,3 @@ class Model:
         step = self._block_rows(work)
         starts = range(0, max(len(x), 1), step)
         return np.concatenate([compute(self._block(x[start : start + step])) for start in starts])
-
-
-def _check_size(outputs: Collection[Output], n_rows: int) -> None:
-    width = sum(math.prod(output.shape) for output in outputs)
-    if n_rows * width > _MOST_ANSWER_VALUES:
-        raise InvalidInput(
-            f"the outputs {', '.join(output.name for output in outputs)} have {width} values a "
-            f"row, and {n_rows} rows were sent; send at most {_MOST_ANSWER_VALUES // width} rows "
-            "at a time"
-        )

@@ -127,8 +127,9 @@ class ForestModel(MLModel):
             columns = model.answer(x, names, threads, observe)
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
+        outputs = model.outputs
         return [
-            output_tensor(model.outputs[name], columns[name], self._data(columns[name]))
+            output_tensor(outputs[name], column := columns[name], self._data(column))
             for name in names
         ]
 
