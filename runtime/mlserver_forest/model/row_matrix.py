@@ -1,8 +1,9 @@
 """Rows as a Python caller has them -> ``X``, the matrix that a model reads.
 
-A matrix of numbers holds the codes of categories, as everywhere. In rows and columns of Python
-values a category is text, true or false, or a whole number, and None or NaN is a missing value:
-the rules of JSON (``formats/category_values.py``).
+A matrix of numbers holds the codes of categories, as everywhere. Rows and columns of Python values
+hold the categories themselves: text, true or false, or a whole number, as in JSON
+(``formats/category_values.py``); also a float that is whole, because pandas turns a column of
+integers with missing values into one. None and NaN are missing values.
 """
 
 import math
@@ -66,7 +67,8 @@ def _array(rows: Any, schema: Schema) -> NDArray[Any]:
 
 
 def _has_text(rows: Any) -> bool:
-    return any(isinstance(value, str) for row in rows for value in row)
+    lists = (row for row in rows if isinstance(row, list | tuple))
+    return any(isinstance(value, str) for row in lists for value in row)
 
 
 def _side_by_side(columns: Sequence[Any], schema: Schema) -> NDArray[np.float64]:
@@ -94,7 +96,7 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
 
 
 def _codes(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
-    present = [None if _is_nan(value) else value for value in _listed(values)]
+    present = [_category(value) for value in _listed(values)]
     codes = codes_of(present, schema.categories_by_column[column])
     if codes is not None:
         return codes
@@ -119,5 +121,9 @@ def _listed(values: Any) -> list[Any]:
     return list(values)
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _category(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return None
+    return int(value) if value.is_integer() else value
