@@ -7,12 +7,14 @@ that ``train`` or ``forest pack`` wrote, and requests.json with the requests and
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -77,7 +79,7 @@ def train(folder, algorithm, target, **more):
     return base / "model"
 
 
-def pack(folder, write, *options):
+def pack(folder, write, options):
     """Pack what ``write`` writes to a path, and return the model directory."""
     file = write(folder)
     out = folder / "model"
@@ -122,7 +124,7 @@ def estimators():
         "dart.ubj": xgboost.XGBRegressor(booster="dart", rate_drop=0.3, seed=1, **few).fit(x, y),
         "forest.json": xgboost.XGBRFRegressor(**few).fit(x, y),
         "categories.ubj": xgboost.XGBRegressor(enable_categorical=True, **few).fit(
-            pd.DataFrame({"size": table["size"], "colour": table["colour"].astype("category")}), y
+            pd.DataFrame({"size": table["size"], "colour": codes_of(table["colour"])}), y
         ),
     }
     for name, booster in boosters.items():
@@ -135,6 +137,11 @@ def estimators():
     }
     for name, model in light.items():
         yield f"lightgbm-{name}", _lightgbm(model), ()
+
+
+def codes_of(colours):
+    """The positions of colours, as pandas' categories."""
+    return colours.map(COLOURS.index).astype("category")
 
 
 def _joblib(estimator):
@@ -250,12 +257,12 @@ def record_answers(client, name, directory):
     return recorded
 
 
-def models(folder):
-    """Train and pack every model, as (name, model directory)."""
+def recipes():
+    """Every model by name, and what makes its model directory in a folder."""
     for algorithm in TREES:
         for target, task in (("grade", "classifier"), ("price", "regressor")):
             name = f"trained-{algorithm.replace('_', '-')}-{task}"
-            yield name, train(folder / name, algorithm, target)
+            yield name, partial(train, algorithm=algorithm, target=target)
     for algorithm, target in (
         ("extra_trees", "price"),
         ("xgboost", "price"),
@@ -263,42 +270,46 @@ def models(folder):
         ("lightgbm", "grade"),
     ):
         name = f"trained-{algorithm.replace('_', '-')}-interval-{target}"
-        yield name, train(folder / name, algorithm, target, prediction_interval="0.9")
+        yield name, partial(train, algorithm=algorithm, target=target, prediction_interval="0.9")
     for name, write, options in estimators():
-        (folder / name).mkdir()
-        yield name, pack(folder / name, write, *options)
+        yield name, partial(pack, write=write, options=options)
+
+
+def record(client, name, make, out):
+    """Make a model in a folder of its own, and write it and its answers below ``out``."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = make(Path(folder))
+        recorded = record_answers(client, name, directory)
+        faulty = [request for request in recorded if request["status"] != 200]
+        assert not faulty, (name, faulty)
+        shutil.copytree(directory, out / name / "model")
+    text = json.dumps(recorded, indent=1, ensure_ascii=False)
+    (out / name / "requests.json").write_text(text + "\n")
 
 
 def main(out):
-    with tempfile.TemporaryDirectory() as temporary:
-        built = list(models(Path(temporary)))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environ = os.environ | {
-            "SAGEMAKER_MULTI_MODEL": "true",
-            "SAGEMAKER_BASE_DIR": temporary,
-            "SAGEMAKER_BIND_TO_PORT": str(port),
-            "FOREST_GRPC_PORT": "off",
-            "MODEL_SERVER_WORKERS": "1",
-        }
-        server = subprocess.Popen([BIN / "serve"], env=environ)
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                _wait(client)
-                for name, directory in built:
-                    case = out / name
-                    (case / "model").mkdir(parents=True)
-                    for file in sorted(directory.iterdir()):
-                        (case / "model" / file.name).write_bytes(file.read_bytes())
-                    recorded = record_answers(client, name, directory)
-                    faulty = [r for r in recorded if r["status"] != 200]
-                    assert not faulty, (name, faulty)
-                    text = json.dumps(recorded, indent=1, ensure_ascii=False)
-                    (case / "requests.json").write_text(text + "\n")
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
+    """Record every model that is not below ``out`` yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = os.environ | {
+        "SAGEMAKER_MULTI_MODEL": "true",
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "FOREST_GRPC_PORT": "off",
+        "MODEL_SERVER_WORKERS": "1",
+        "MODEL_SERVER_TIMEOUT": "600",  # The first explanation may compile its kernel.
+    }
+    server = subprocess.Popen([BIN / "serve"], env=environ)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
+            _wait(client)
+            for name, make in recipes():
+                if not (out / name).exists():
+                    print(name, flush=True)
+                    record(client, name, make, out)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
 
 
 def _wait(client):
