@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import types
 
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.arrow.arrow_categories import codes_of
@@ -117,7 +120,19 @@ class _Rows:
 
     def _refuse_texts(self, texts: Any, feature: int) -> None:
         """Refuse a text in a column of numbers, unless it stands for a missing value."""
-        for row, text in enumerate(texts.to_pylist(), len(self._matrix)):
-            if text is not None and not is_missing(text.strip()):
-                place = self._schema.locate(row, feature)
-                raise InvalidInput(f"{place}: {format_value(text)} is not a number")
+        encoded = texts if types.is_dictionary(texts.type) else texts.dictionary_encode()
+        values = encoded.dictionary.to_pylist()
+        # A short body may repeat a long text without end, so that each is looked at once.
+        wrong = [
+            code
+            for code, text in enumerate(values)
+            if text is not None and not is_missing(text.strip())
+        ]
+        codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        is_wrong = np.isin(codes, wrong)
+        if is_wrong.any():
+            row = int(is_wrong.argmax())
+            place = self._schema.locate(len(self._matrix) + row, feature)
+            raise InvalidInput(
+                f"{place}: {format_value(values[codes[row]])} is not a number but text"
+            )

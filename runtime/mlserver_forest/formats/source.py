@@ -20,7 +20,7 @@ class Source:
     Attributes:
         name: of the file or stream, for error messages; empty for a request body.
         content: all bytes, or a stream of them.
-        path: of a file that can be mapped into memory.
+        path: of a file whose bytes these are, and which may be mapped into memory.
         width: the number of columns that are expected; 0 if it is not known.
     """
 
@@ -39,9 +39,9 @@ class Source:
         if isinstance(self.content, bytes | bytearray):
             return memoryview(self.content)
         if self.path is not None:
+            # Some network file systems cannot be mapped.
             with suppress(OSError), pa.memory_map(str(self.path)) as file:
-                # Some network file systems cannot be mapped.
-                return memoryview(file.read_buffer())
+                return memoryview(file.read_buffer()).cast("B")  # Arrow's bytes are signed.
         return memoryview(self.content.read())
 
     def stream(self) -> BinaryIO:

@@ -1,7 +1,9 @@
 """Parts of a channel -> blocks of rows, by any format's parser."""
 
+import gzip
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -37,9 +39,14 @@ def read(
         with part.inflated() as stream:
             rows = _Rows(known, columns)
             width = 0 if known.is_empty else known.layout.width
-            source = Source(part.name, stream, part.path, width)
+            source = Source(part.name, stream, _path(part, stream), width)
             for parsed in parse(source, rows.plan, TRAINING, parameters):
                 yield rows.block(parsed)
+
+
+def _path(part: Part, stream: BinaryIO) -> Path | None:
+    """The part's file, if its bytes are not inflated."""
+    return None if isinstance(stream, gzip.GzipFile) else part.path
 
 
 class _Rows:
