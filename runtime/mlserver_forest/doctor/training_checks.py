@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlserver_forest.doctor.container import Container, container
 from mlserver_forest.doctor.rules import FAILURE_LETTERS
+from mlserver_forest.doctor.sample import CSV
 from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed, skipped
 
 NONSENSE = "doctors_hyperparameter"
@@ -16,7 +17,7 @@ _CSV_CHANNEL = {
     "TrainingInputMode": "File",
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
-    "ContentType": "text/csv",
+    "ContentType": CSV,
 }
 # resourceconfig.json with the values that a job on SageMaker has.
 _RESOURCES = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.aws.step import members
+from mlserver_forest.formats.registry import FORMATS
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class Capture:
         """The member DataCaptureConfig; ``kms_key`` encrypts the captured data, or is empty."""
         # SageMaker captures all other media types as Base64.
         text = {
-            "CsvContentTypes": ["text/csv"],
-            "JsonContentTypes": ["application/json", "application/jsonlines"],
+            f"{kind}ContentTypes": [f.media_type for f in FORMATS if f.captured_as == kind]
+            for kind in ("Csv", "Json")
         }
         return members(
             EnableCapture=True,

@@ -15,6 +15,7 @@ from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.session import Session
 from mlserver_forest.aws.storage import find_storage, split_uri
 from mlserver_forest.errors import DeploymentError
+from mlserver_forest.formats.registry import default
 
 # Checks hyperparameters and raises ForestError; `forest` hands it in, since this layer does not
 # import training.
@@ -44,7 +45,9 @@ _OPTIONS = (
     click.option("--max-wait", type=int, help="Seconds, with --spot; twice --max-run."),
     click.option("--checkpoints", default="", help="S3 prefix; --spot has one by itself."),
     click.option("--input-mode", default="File", type=click.Choice(["File", "FastFile", "Pipe"])),
-    click.option("--content-type", default="", help="Of the data, such as text/csv."),
+    click.option(
+        "--content-type", default="", help=f"Of the data, such as {default().media_type}."
+    ),
     click.option("--sharded", is_flag=True, help="Each instance gets a share of the files."),
     click.option("--compression", default="", type=click.Choice(["", "Gzip"])),
     click.option("--record-wrapper", default="", type=click.Choice(["", "RecordIO"])),

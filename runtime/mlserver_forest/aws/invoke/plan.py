@@ -10,23 +10,7 @@ from mlserver_forest.aws.local_files import LocalFile
 from mlserver_forest.aws.step import Answer, Call, Plan, Send, Step, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.errors import DeploymentError
-
-# Media types by the extension of a file's name.
-_MEDIA_TYPES = {
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".jsonl": "application/jsonlines",
-    ".ndjson": "application/jsonlines",
-    ".npy": "application/x-npy",
-    ".npz": "application/x-npz",
-    ".parquet": "application/x-parquet",
-    ".arrow": "application/vnd.apache.arrow.stream",
-    ".arrows": "application/vnd.apache.arrow.stream",
-    ".libsvm": "text/libsvm",
-    ".svm": "text/libsvm",
-    ".recordio": "application/x-recordio-protobuf",
-    ".pbr": "application/x-recordio-protobuf",
-}
+from mlserver_forest.formats import registry
 
 
 @dataclass(frozen=True)
@@ -55,13 +39,14 @@ def media_type_of(name: str) -> str:
     Raises:
         DeploymentError: if it stands for none.
     """
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in _MEDIA_TYPES:
+    found = registry.find_by_file(name)
+    if found is None:
+        suffix = PurePosixPath(name).suffix.lower()
         raise DeploymentError(
             f"{name}: its media type cannot be told from {suffix or 'its name'!r}; "
-            "give --content-type, such as text/csv"
+            f"give --content-type, such as {registry.default().media_type}"
         )
-    return _MEDIA_TYPES[suffix]
+    return found.media_type
 
 
 def plan(invoke: Invoke, file: str) -> Plan:

@@ -25,8 +25,8 @@ from mlserver_forest.aws.transform.plan import (
 )
 
 _BATCH = (
-    click.option("--content-type", default="text/csv", show_default=True),
-    click.option("--accept", default="text/csv", show_default=True),
+    click.option("--content-type", default=Batch.content_type, show_default=True),
+    click.option("--accept", default=Batch.accept, show_default=True),
     click.option(
         "--strategy", default="MultiRecord", type=click.Choice(["MultiRecord", "SingleRecord"])
     ),

@@ -17,6 +17,7 @@ from mlserver_forest.aws.sagemaker_model import SageMakerModel, model_look_up
 from mlserver_forest.aws.step import Call, Plan, Step, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.errors import DeploymentError
+from mlserver_forest.formats.registry import default
 
 _MOST_MB = 100
 
@@ -35,8 +36,8 @@ class Batch:
         timeout, retries: of one request, in seconds and in number, or None for SageMaker's own.
     """
 
-    content_type: str = "text/csv"
-    accept: str = "text/csv"
+    content_type: str = default().media_type
+    accept: str = default().media_type
     strategy: str = "MultiRecord"
     split: str = "Line"
     assemble: str = ""

@@ -6,7 +6,7 @@ Read: a list of instances (see ``json_rows``), bare or as ``{"instances": [...]}
 ``null`` is a missing value. Written: ``{"predictions": [{...}]}``.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -66,6 +66,11 @@ def decode(document: Any, schema: Schema) -> NDArray[Any]:
             rows.append(instances)
     json_blocks.read_rest(document)
     return rows.finish()
+
+
+def decode_body(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
+    """``decode`` what ``parse`` gives; no parameter of the media type counts."""
+    return decode(parse(body), schema)
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:

@@ -73,7 +73,7 @@ class JsonRows:
         if not self._schema.feature_names:
             width = len(rows[0]) if isinstance(rows[0], list | np.ndarray) else 1
             check_expansion(1, width, self._schema, self._body_bytes)
-            self._schema = self._schema.of_width(max(width, 1))
+            self._schema = self._schema.with_width(max(width, 1))
         matrix = _numbers(rows, first, self._schema)
         self._matrix.append(matrix if self._order is None else matrix[:, self._order])
 
@@ -114,9 +114,9 @@ class JsonRows:
             )
         _check_keys(row, keys, width)
         check_expansion(row + 1, width, self._schema, self._body_bytes)
-        schema = self._schema.of_width(width)
-        dense = np.full(width, schema.absent)
-        dense[list(schema.words)] = np.nan
+        schema = self._schema.with_width(width)
+        dense = np.full(width, schema.absent_value)
+        dense[list(schema.categories_by_column)] = np.nan
         dense[keys] = [
             _value(row, key, value, schema) for key, value in zip(keys, values, strict=True)
         ]
@@ -159,7 +159,7 @@ def _numbers(rows: Sequence[Any], first_row: int, schema: Schema) -> NDArray[np.
     """Rows of one width as a matrix; fast where each value is plain."""
     kinds = set(map(type, rows))
     is_even = kinds == {list} and set(map(len, rows)) == {schema.n_features}
-    if is_even and schema.words:
+    if is_even and schema.categories_by_column:
         found = _by_columns(rows, schema)
         if found is not None:
             return found
@@ -176,7 +176,7 @@ def _by_columns(rows: Sequence[list[Any]], schema: Schema) -> NDArray[np.float64
     """Rows with words as a matrix, or None where a closer look is needed."""
     matrix = np.empty((len(rows), schema.n_features))
     for place, values in enumerate(zip(*rows, strict=True)):
-        categories = schema.words.get(place)
+        categories = schema.categories_by_column.get(place)
         if categories is not None:
             codes = codes_of(values, categories)
             if codes is None:
@@ -191,7 +191,7 @@ def _by_columns(rows: Sequence[list[Any]], schema: Schema) -> NDArray[np.float64
 
 def _row(row: int, values: Any, schema: Schema) -> list[float] | NDArray[np.float64]:
     if not isinstance(values, list | np.ndarray):
-        expected = "values" if schema.words else "numbers"
+        expected = "values" if schema.categories_by_column else "numbers"
         raise InvalidInput(
             f"row {row + 1} is {format_value(values)}; expected a list of {expected}"
         )
@@ -205,7 +205,7 @@ def _row(row: int, values: Any, schema: Schema) -> list[float] | NDArray[np.floa
 
 
 def _value(row: int, column: int, value: Any, schema: Schema) -> float:
-    if column in schema.words:
+    if column in schema.categories_by_column:
         return _code(row, column, value, schema)
     if value is None:
         return float("nan")
@@ -220,6 +220,6 @@ def _code(row: int, column: int, value: Any, schema: Schema) -> float:
         raise InvalidInput(
             f"{schema.locate(row, column)}: {format_value(value)} is no word; expected a "
             "string, such as "
-            f"one of {schema.words[column].describe()}"
+            f"one of {schema.categories_by_column[column].describe()}"
         )
-    return schema.code(row, column, text)
+    return schema.category_code(row, column, text)
