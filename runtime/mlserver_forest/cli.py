@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 
 def _check_hyperparameters(raw: Mapping[str, str]) -> None:
     """What ``fit`` and ``tune`` ask before they ask AWS: deployment knows no training."""
-    from mlserver_forest.training.algorithms import parse
+    from mlserver_forest.training.algorithms.hyperparameters import parse
 
     parse(raw)
 

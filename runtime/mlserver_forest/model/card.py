@@ -23,7 +23,7 @@ class Card:
     """What was trained, when, on which data, and how good it is.
 
     Attributes:
-        algorithm: such as "random_forest".
+        algorithm: its name among the hyperparameters.
         trained: the time in UTC, such as "2026-01-31T12:00:00Z".
         n_rows: the number of training rows.
         metrics: by set of rows ("train", "validation", ...), then by metric.

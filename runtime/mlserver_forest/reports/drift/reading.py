@@ -18,7 +18,7 @@ from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
-from mlserver_forest.training.algorithms import parse
+from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.channels import Columns, read_channel
 
