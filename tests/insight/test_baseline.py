@@ -15,10 +15,10 @@ from mlserver.types import InferenceRequest, RequestInput, RequestOutput
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.formats.arrow import arrow_stream
 from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats.decoding import decoder
 from mlserver_forest.formats.json import application_json, application_jsonlines
-from mlserver_forest.formats.parquet import x_parquet
+from mlserver_forest.formats.registry import find
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
@@ -28,6 +28,10 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from support import IRIS_NAMES, launch, save_model
+
+decode_parquet = decoder(find("application/x-parquet"))
+decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
+
 
 NAN = float("nan")
 
@@ -351,8 +355,8 @@ BODIES = {
         application_jsonlines.decode,
         lambda n: b'["blue", 0.5]\n["mauve", 0.5]\n[null, 0.5]\n' * n,
     ),
-    "parquet": (x_parquet.decode, written_as_parquet),
-    "arrow": (arrow_stream.decode, written_as_arrow),
+    "parquet": (decode_parquet, written_as_parquet),
+    "arrow": (decode_arrow, written_as_arrow),
 }
 
 

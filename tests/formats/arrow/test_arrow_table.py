@@ -13,9 +13,14 @@ from pyarrow import parquet
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.arrow import arrow_stream
+from mlserver_forest.formats.decoding import decoder
 from mlserver_forest.formats.parquet import x_parquet
 from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
+
+decode_parquet = decoder(find("application/x-parquet"))
+decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
 
 ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")
@@ -46,7 +51,7 @@ def stream_table(body):
 
 BOTH = pytest.mark.parametrize(
     ("write", "read"),
-    [(parquet_file, x_parquet.decode), (stream, arrow_stream.decode)],
+    [(parquet_file, decode_parquet), (stream, decode_arrow)],
     ids=["parquet", "arrow"],
 )
 
@@ -118,12 +123,16 @@ def test_a_model_that_names_no_features_takes_any_width(write, read):
         ({"a": [1], "c": [2]}, "the table has missing 'b' and unknown 'c'"),
         ({"x": [1], "y": [2], "z": [3]}, "missing 'a', 'b' and unknown 'x', 'y', 'z'"),
         ({}, "the table has no columns"),
-        ({"a": ["x"], "b": [1]}, "column 'a' is of type string; expected numbers or booleans"),
+        ({"a": ["x"], "b": [1]}, "row 1, column 1 (a): 'x' is not a number"),
         ({"a": pa.array([1], pa.date32()), "b": [1]}, "column 'a' is of type date32[day]"),
-        ({"a": pa.array(["x"]).dictionary_encode(), "b": [1]}, "column 'a' is of type dictionary"),
+        (
+            {"a": pa.array(["x"]).dictionary_encode(), "b": [1]},
+            "row 1, column 1 (a): 'x' is not a number",
+        ),
         ({"a": [{"x": 1}], "b": [1]}, "column 'a' is of type struct"),
         ({"a": [[1.0]], "b": [1]}, "column 'a' is of type list"),
-        ({"a": [[["x"]]]}, "column 'a' is of type list"),
+        ({"a": [[["x"]]]}, "the table has missing 'b'"),
+        ({"a": [[["x"]]], "b": [1]}, "column 'a' is of type list"),
         ({"a": [1.0, 2.0, float("inf")], "b": [1, 2, 3]}, "row 3, column 1 (a): inf is not a"),
         ({"f": [[1.0, 2.0], [1.0, 2.0], [3.0]]}, "row 3 has 1 values; the model expects 2 (a, b)"),
         ({"f": [[1.0, 2.0], [1.0, 2.0], None]}, "row 3 is null"),

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.parquet import x_parquet
+from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
+
+decode_parquet = decoder(find("application/x-parquet"))
 
 TWO = Schema(("a", "b"), "regression")
 ROWS = np.arange(200, dtype=np.float32).reshape(100, 2) % 7
@@ -52,14 +55,14 @@ def table_of(rows):
 )
 def test_every_way_to_write_a_file_is_read(options):
     body = written(table_of(ROWS), **options)
-    assert np.array_equal(x_parquet.decode(body, TWO, {}), ROWS)
-    assert np.array_equal(x_parquet.decode(bytearray(body), TWO, {}), ROWS)
+    assert np.array_equal(decode_parquet(body, TWO, {}), ROWS)
+    assert np.array_equal(decode_parquet(bytearray(body), TWO, {}), ROWS)
 
 
 def test_delta_encoded_integers_are_read():
     table = table_of(ROWS.astype(np.int64))
     body = written(table, use_dictionary=False, column_encoding="DELTA_BINARY_PACKED")
-    assert np.array_equal(x_parquet.decode(body, TWO, {}), ROWS)
+    assert np.array_equal(decode_parquet(body, TWO, {}), ROWS)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +73,14 @@ def test_delta_encoded_integers_are_read():
         (b"PAR1", "damaged"),
         (b"PAR1PAR1", "damaged"),
         (b"PAR1\xff\xff\xff\xffPAR1", "it declares a footer of 4294967295 bytes"),
-        (b"PAR1\x00\x01\x00\x00\x00PAR1", "no readable Parquet file"),
+        (b"PAR1\x00\x01\x00\x00\x00PAR1", "not a readable Parquet file"),
         (b"PAR1\x15\x01\x00\x00\x00PAR1", "it ends within a header"),
         (written(table_of(ROWS))[:-9] + b"PAR1", "damaged"),
     ],
 )
 def test_what_is_no_file_is_refused(body, fault):
     with pytest.raises(InvalidInput) as caught:
-        x_parquet.decode(body, TWO, {})
+        decode_parquet(body, TWO, {})
     assert fault in str(caught.value)
 
 
@@ -94,7 +97,7 @@ def test_a_bomb_is_refused(column, options):
     body = written(pa.table({"a": column, "b": column}), row_group_size=2**25, **options)
     assert len(body) < 1_000_000
     with pytest.raises(PayloadTooLarge):
-        x_parquet.decode(body, TWO, {})
+        decode_parquet(body, TWO, {})
 
 
 def test_a_row_of_too_many_values_is_refused():
@@ -103,7 +106,7 @@ def test_a_row_of_too_many_values_is_refused():
     body = written(pa.table({"features": column}), compression="zstd")
     assert len(body) < 1_000_000
     with pytest.raises(PayloadTooLarge, match="inflates to more than"):
-        x_parquet.decode(body, TWO, {})
+        decode_parquet(body, TWO, {})
 
 
 def test_a_footer_of_many_empty_chunks_is_refused():
@@ -112,7 +115,7 @@ def test_a_footer_of_many_empty_chunks_is_refused():
     footer = b"\x39\xfc\xe8\x07" + group * 1000
     body = b"PAR1\x15\x02" + footer + b"\x00" + struct.pack("<I", len(footer) + 3) + b"PAR1"
     with pytest.raises(PayloadTooLarge, match="write fewer and larger row groups"):
-        x_parquet.decode(body, TWO, {})
+        decode_parquet(body, TWO, {})
 
 
 def test_damaged_size_statistics_end_no_process():
@@ -123,7 +126,7 @@ def test_damaged_size_statistics_end_no_process():
         for value in (0x19, 0x1C, 0x15, 0x29, 0x00):
             mutated = body[:place] + bytes([value]) + body[place + 1 :]
             try:
-                x_parquet.decode(mutated, TWO, {})
+                decode_parquet(mutated, TWO, {})
             except (InvalidInput, PayloadTooLarge):
                 continue
 
@@ -136,7 +139,7 @@ def test_a_mutated_file_is_read_or_refused(seed, compression):
     for _ in range(chance.randrange(1, 4)):
         body[chance.randrange(len(body))] = chance.randrange(256)
     try:
-        decoded = x_parquet.decode(body, TWO, {})
+        decoded = decode_parquet(body, TWO, {})
     except (InvalidInput, PayloadTooLarge):
         return
     assert decoded.shape[1] == 2

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.labeled_rows import FeaturePlan
 from mlserver_forest.formats.libsvm import text_libsvm
-from mlserver_forest.formats.libsvm.libsvm_lines import LineReader, plain_entries
+from mlserver_forest.formats.libsvm.libsvm_lines import read_lines, read_plain_lines
+from mlserver_forest.formats.parsing import SERVING
 from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression")
@@ -28,6 +30,8 @@ NAN = float("nan")
         (b"1 0:1 # a comment: 1:5\n# another\n0 1:2\n", [[1, 0], [0, 2]]),
         (b"1\n0 1:2\n", [[0, 0], [0, 2]]),
         (b"0:1\n\n \n", [[1, 0]]),
+        (b"0:1\n\n \r\n1:2\n", [[1, 0], [0, 2]]),
+        (b"\xef\xbb\xbf0:1\n", [[1, 0]]),
         (b"0:nan 1:-3e-2\n", [[NAN, -0.03]]),
         (b"00:1 01:+2\n", [[1, 2]]),
         (b"1 0:1 1:2\n" * 1000, [[1, 2]] * 1000),
@@ -64,10 +68,9 @@ def test_the_first_index_is_declared(schema, parameters, body):
         (TWO, b"", "there is no row; expected rows of 2 (a, b) values"),
         (TWO, b"\n\n", "there is no row"),
         (TWO, b"# nothing\n", "there is no row"),
-        (TWO, b"0:1\n\n1:2\n", "an empty line stands before row 2"),
         (TWO, b"0:1 2:3", "index '2' is out of range; the model expects 0 to 1; if the first"),
-        (TWO, b"0:1 2:3", "has index 1, send the Content-Type text/libsvm; index_base=1"),
-        (FROM_ONE, b"0:1", "expects 1 to 2; if the first feature has index 0, send"),
+        (TWO, b"0:1 2:3", "has index 1, declare the Content-Type text/libsvm; index_base=1"),
+        (FROM_ONE, b"0:1", "expects 1 to 2; if the first feature has index 0, declare"),
         (TWO, b"9:1", "row 1: index '9' is out of range; the model expects 0 to 1"),
         (TWO, b"%d:1" % 10**30, "is out of range"),
         (TWO, b"0:1\n1:2 0:1", "row 2: index 0 stands after 1; expected ascending indices"),
@@ -83,7 +86,7 @@ def test_the_first_index_is_declared(schema, parameters, body):
         (TWO, b"5.1,3.5", "row 1 starts with '5.1,3.5'; expected a number as the label"),
         (TWO, b"\xff 0:1", "row 1 starts with '\N{REPLACEMENT CHARACTER}'"),
         (TWO, b"0:1e999", "row 1, column 1 (a): inf is not a finite FP32 number"),
-        (TWO, b"1 " * 200_000, "a line of more than"),
+        (TWO, b"1 " * 200_000, "has more than 262272 bytes, more than a row needs"),
         (OPEN, b"0:1", "this model names none; send text/csv"),
     ],
 )
@@ -122,16 +125,18 @@ lines = st.lists(tokens, max_size=4).map(" ".join)
 @given(st.lists(lines, min_size=1, max_size=6), st.booleans(), st.sampled_from([0, 1]))
 def test_the_fast_parser_reads_what_the_careful_one_reads(some, ends, base):
     """It may leave to the other what it will, but never reads anything else."""
+    plan = FeaturePlan(("a", "b"), 2, base, needs_label=False, subject="the model expects")
     plain = ["0:1 1:2"] if base == 0 else ["1:1 2:2"]
     block = "\n".join(plain * 300 + some).encode() + b"\n" * ends
-    fast = plain_entries(block, 2, base)
+    fast = read_plain_lines(block, plan)
     if fast is None:
         return
-    slow = LineReader(TWO, base).read(block)
-    assert fast.n_rows == slow.n_rows
-    assert np.array_equal(fast.rows, slow.rows)
-    assert np.array_equal(fast.columns, slow.columns)
-    assert np.array_equal(fast.values, slow.values)
+    slow = read_lines(block, plan, SERVING, lambda line, row: f"line {line}")
+    assert np.array_equal(fast.labels, slow.labels, equal_nan=True)
+    assert fast.entries.n_rows == slow.entries.n_rows
+    assert np.array_equal(fast.entries.rows, slow.entries.rows)
+    assert np.array_equal(fast.entries.columns, slow.entries.columns)
+    assert np.array_equal(fast.entries.values, slow.entries.values)
 
 
 @given(

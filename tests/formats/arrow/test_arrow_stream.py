@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.arrow import arrow_stream
+from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
+
+decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
 
 TWO = Schema(("a", "b"), "regression")
 ROWS = np.arange(200, dtype=np.float32).reshape(100, 2) % 7
@@ -38,12 +41,12 @@ def written(table, chunk=30, **options):
 )
 def test_every_way_to_write_a_stream_is_read(options):
     body = written(TABLE, **options)
-    assert np.array_equal(arrow_stream.decode(body, TWO, {}), ROWS)
-    assert np.array_equal(arrow_stream.decode(bytearray(body), TWO, {}), ROWS)
+    assert np.array_equal(decode_arrow(body, TWO, {}), ROWS)
+    assert np.array_equal(decode_arrow(bytearray(body), TWO, {}), ROWS)
 
 
 def test_a_stream_without_its_end_is_read():
-    assert np.array_equal(arrow_stream.decode(written(TABLE)[:-8], TWO, {}), ROWS)
+    assert np.array_equal(decode_arrow(written(TABLE)[:-8], TWO, {}), ROWS)
 
 
 def test_a_dictionary_may_be_replaced():
@@ -53,7 +56,7 @@ def test_a_dictionary_may_be_replaced():
     ]
     body = written(pa.concat_tables(parts), chunk=50)
     expected = np.concatenate([ROWS[:50], ROWS[50:] + 1])
-    assert np.array_equal(arrow_stream.decode(body, TWO, {}), expected)
+    assert np.array_equal(decode_arrow(body, TWO, {}), expected)
 
 
 def test_dictionary_deltas_are_refused():
@@ -64,23 +67,23 @@ def test_dictionary_deltas_are_refused():
     ]
     body = written(pa.Table.from_batches(batches), emit_dictionary_deltas=True)
     with pytest.raises(InvalidInput, match="deltas of dictionaries"):
-        arrow_stream.decode(body, TWO, {})
+        decode_arrow(body, TWO, {})
 
 
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"", "the body is empty; send an Arrow IPC stream"),
+        (b"", "the body is empty; expected an Arrow IPC stream"),
         (b"ARROW1\x00\x00" + written(TABLE), "send an Arrow IPC stream, not a file"),
         (b"1", "a message is cut off"),
-        (b"\xff\xff\xff\xff\x00\x00\x00\x00", "the body is no readable Arrow stream"),
+        (b"\xff\xff\xff\xff\x00\x00\x00\x00", "the body is not a readable Arrow stream"),
         (written(TABLE)[:300], "the body"),
         (written(TABLE)[:-100], "cut off"),
     ],
 )
 def test_what_is_no_stream_is_refused(body, fault):
     with pytest.raises(InvalidInput) as caught:
-        arrow_stream.decode(body, TWO, {})
+        decode_arrow(body, TWO, {})
     assert fault in str(caught.value)
 
 
@@ -90,19 +93,19 @@ def test_compressed_buffers_that_inflate_to_much_are_refused(compression):
     body = written(pa.table({"a": zeros, "b": zeros}), chunk=None, compression=compression)
     assert len(body) < 1_000_000
     with pytest.raises(PayloadTooLarge, match="inflates to more than"):
-        arrow_stream.decode(body, TWO, {})
+        decode_arrow(body, TWO, {})
 
 
 def test_rows_that_take_no_bytes_are_refused():
     body = written(pa.table({"a": pa.nulls(10**9), "b": pa.nulls(10**9)}), chunk=None)
     with pytest.raises(PayloadTooLarge, match="1000000000 rows of 2 values"):
-        arrow_stream.decode(body, TWO, {})
+        decode_arrow(body, TWO, {})
 
 
 def test_a_schema_of_many_columns_is_refused():
     body = written(pa.table({str(number): [1.0] for number in range(50_000)}))
     with pytest.raises(PayloadTooLarge, match="bytes of metadata"):
-        arrow_stream.decode(body, TWO, {})
+        decode_arrow(body, TWO, {})
 
 
 @pytest.mark.parametrize("scale", [16_711_683, 39, -1])
@@ -112,13 +115,13 @@ def test_a_decimal_of_another_scale_is_refused(scale):
     values = pa.py_buffer((2**64).to_bytes(16, "little"))
     column = pa.Array.from_buffers(kind, 1, [None, values])
     with pytest.raises(InvalidInput, match=r"column 'a' is of type decimal128\(20, "):
-        arrow_stream.decode(written(pa.table({"a": column, "b": [1.0]})), TWO, {})
+        decode_arrow(written(pa.table({"a": column, "b": [1.0]})), TWO, {})
 
 
 def test_an_index_beyond_its_dictionary_is_refused():
     column = pa.DictionaryArray.from_arrays([5], [1.0], safe=False)
-    with pytest.raises(InvalidInput, match="no readable Arrow stream"):
-        arrow_stream.decode(written(pa.table({"a": column, "b": [1.0]})), TWO, {})
+    with pytest.raises(InvalidInput, match="not a readable Arrow stream"):
+        decode_arrow(written(pa.table({"a": column, "b": [1.0]})), TWO, {})
 
 
 @settings(deadline=None)
@@ -129,7 +132,7 @@ def test_a_mutated_stream_is_read_or_refused(seed, compression):
     for _ in range(chance.randrange(1, 4)):
         body[chance.randrange(len(body))] = chance.randrange(256)
     try:
-        decoded = arrow_stream.decode(body, TWO, {})
+        decoded = decode_arrow(body, TWO, {})
     except (InvalidInput, PayloadTooLarge):
         return
     assert decoded.shape[1] == 2
