@@ -56,11 +56,11 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
     text = bytes(members.pop("format")[-_LONGEST_DIRECTORY:])
     kind = text.rpartition(b"\n")[2].replace(b"\0", b"").decode("latin1")
     arrays = {name: _array(name, data, schema) for name, data in members.items()}
-    entries, shape = sparse_matrix.read(kind, arrays, schema, len(body))
+    matrix = sparse_matrix.read(kind, arrays, schema, len(body))
     # Entries that were put in order stand in memory of their own.
     arrays.clear()
     members.clear()
-    return sparse_matrix.to_matrix(entries, shape, schema)
+    return sparse_matrix.to_matrix(matrix, schema)
 
 
 def _array(name: str, data: memoryview, schema: Schema) -> NDArray[Any]:
