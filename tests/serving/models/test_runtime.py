@@ -111,7 +111,7 @@ def test_intervals_are_arrays_and_count_as_the_work_that_they_are(tmp_path, iris
     assert interval.shape == [150, 2]
     low, high = interval.data.root.T
     assert ((low < predicted.data.root[:, 0]) & (predicted.data.root[:, 0] < high)).all()
-    assert model._work_for({"interval"}) > 5 * model._work_for({"predict"})
+    assert model.model.work_for({"interval"}) > 5 * model.model.work_for({"predict"})
     (plain,) = ask(loaded(tmp_path / "model"), x, "interval")
     assert np.array_equal(np.reshape(list(plain.data), (150, 2)), interval.data.root)
 
@@ -161,7 +161,7 @@ def test_a_forest_with_another_models_settings_is_refused(model_dir):
 
 def test_settings_without_metadata_are_refused(model_dir):
     model = ForestModel(settings_of(model_dir, inputs=[], outputs=[]))
-    with pytest.raises(InvalidArtifact, match="describes no inputs and their outputs"):
+    with pytest.raises(InvalidArtifact, match="does not describe the model's inputs and outputs"):
         asyncio.run(model.load())
 
 
@@ -351,7 +351,7 @@ def test_contributions_stand_beside_predictions_however_many_rows(model_dir, iri
 
 
 def test_more_numbers_than_memory_is_there_for_are_refused(model_dir, iris, monkeypatch):
-    monkeypatch.setattr("mlserver_forest.serving.v2.output_tensors._MOST_ANSWER_VALUES", 100)
+    monkeypatch.setattr("mlserver_forest.model.model._MOST_ANSWER_VALUES", 100)
     model = loaded(model_dir)
     assert len(ask(model, iris[0][:8], "contributions")) == 1
     with pytest.raises(InferenceError, match=r"12 values a row, and 9 rows .* at most 8 rows"):

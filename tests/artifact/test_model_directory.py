@@ -44,8 +44,7 @@ def test_a_forest_that_fails_its_self_test_is_not_written(tmp_path, iris, iris_f
     with pytest.raises(InvalidArtifact, match="failed its self-test"):
         model_directory.save(
             tmp_path / "model",
-            import_estimator(iris_forest).forest,
-            Schema(IRIS_NAMES, "classification", ("a", "b", "c")),
+            import_estimator(iris_forest),
             name="forest",
             versions=[],
             self_test=(rows, iris_forest.predict_proba(rows) + 1e-16),
@@ -64,10 +63,9 @@ def test_a_killed_save_leaves_a_whole_model_or_none(tmp_path, iris, iris_forest)
     """Killed at each of its system calls that touch the directory."""
     script = f"""
 import os, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 import joblib, numpy as np
 from support import save_model
-from mlserver_forest import artifact, forest_file
 count = int(sys.argv[1])
 def dying(function):
     def call(*arguments, **named):

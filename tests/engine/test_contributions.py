@@ -20,9 +20,8 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from forest.generated import tables
+from importers.generated import tables
 from mlserver_forest.engine.forest import Forest
-from mlserver_forest.engine.from_arrays import forest_from_arrays
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.importers.importer import import_estimator
 
@@ -194,7 +193,7 @@ def test_a_part_of_the_tree_that_no_row_reached_has_a_share():
 
 
 def rebuilt(forest: Forest, arrays):
-    return forest_from_arrays(
+    return Forest.from_arrays(
         arrays,
         n_features=forest.n_features,
         feature_dtype=str(forest.feature_dtype),

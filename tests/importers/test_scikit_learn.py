@@ -13,7 +13,7 @@ from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier
 from threadpoolctl import threadpool_limits
 
-from forest.generated import (
+from importers.generated import (
     LABELS,
     answers,
     assert_classifier,

@@ -1,7 +1,7 @@
-"""A model's card: what training knows of a model and predictions do not need.
+"""A model card: what training knows about a model that predictions do not need.
 
-It stands in model-settings.json, in MLServer's ``parameters.extra``, and nothing depends on
-it: of a card that is not as it should be, what cannot be shown is left out.
+It stands in model-settings.json, in MLServer's ``parameters.extra``. Nothing depends on it, so a
+field that cannot be shown is left out rather than refused.
 """
 
 import math
@@ -15,21 +15,21 @@ _MOST_SETS = 8
 _MOST_METRICS = 16
 _MOST_IMPORTANCES = 30
 _LONGEST = 200
-_MOST_ROWS = 1 << 53
+_MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
 
 
 @dataclass(frozen=True)
 class Card:
-    """What was trained, when, on what, and how good it is.
+    """What was trained, when, on which data, and how good it is.
 
     Attributes:
         algorithm: such as "random_forest".
-        trained: when, in UTC, such as "2026-01-31T12:00:00Z".
-        n_rows: the training rows.
-        metrics: by set of rows ("train", "validation", ...) and by name.
+        trained: the time in UTC, such as "2026-01-31T12:00:00Z".
+        n_rows: the number of training rows.
+        metrics: by set of rows ("train", "validation", ...), then by metric.
         importances: by feature, the most important first.
-        measure: of the importances: "impurity", or what permuting a feature costs, "accuracy"
-            or "r2".
+        measure: what the importances measure: "impurity", or the loss of "accuracy" or "r2"
+            when the feature is permuted.
         measured_on: the set of rows that was permuted.
     """
 
@@ -42,12 +42,12 @@ class Card:
     measured_on: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """For model-settings.json; no more than is read back."""
+        """The card for model-settings.json, cut to what ``read_card`` accepts."""
         return asdict(read_card(asdict(self)))
 
 
 def read_card(document: Any) -> Card:
-    """A card from a file that anybody may have written."""
+    """Read a card from an untrusted document; fields that are not usable become empty."""
     found = document if isinstance(document, dict) else {}
     n_rows = found.get("n_rows")
     sets = _entries(found.get("metrics"), _MOST_SETS)

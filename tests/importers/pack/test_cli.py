@@ -19,7 +19,9 @@ from sklearn.preprocessing import StandardScaler
 
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import proof
+from mlserver_forest.importers.registry import importer_of
 from support import BIN, clean_environ
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -185,11 +187,12 @@ def test_a_crash_of_the_reading_process_is_reported(tmp_path):
     ("content", "fault"),
     [
         (b"", "is empty"),
-        (b"hello world", "is no model file: it starts with 'hello wo'"),
+        (b"hello world", "is not a model file: it starts with 'hello wo'"),
         (b"CBM1....", "CatBoost"),
         (b"binf....", "XGBoost's old binary format"),
         (b"PK\x03\x04....", "cannot be read"),
-        (b"{}", "cannot be read by XGBoost"),
+        (b"{}", "is not a model file: it starts with '{}'"),
+        (b'{"learner": {}}', "cannot be read by XGBoost"),
         (b"tree\nversion=v4\n", "cannot be read by LightGBM"),
     ],
 )
@@ -219,10 +222,8 @@ def test_a_sample_of_another_width_is_refused(files, tmp_path):
 
 def test_a_difference_is_found(iris, iris_forest):
     """The comparison can fail: one probability off by one bit."""
-    from mlserver_forest.importers.importer import import_estimator
-
-    imported = import_estimator(iris_forest)
-    answers = proof.ask(iris_forest, iris[0], imported.schema, exact=True)
-    assert proof.compare(imported.forest, answers).n_different == 0
+    model = import_estimator(iris_forest)
+    answers = proof.ask(importer_of(iris_forest), iris_forest, model, iris[0])
+    assert proof.compare(model, answers).n_different == 0
     answers.values[7, 0] = np.nextafter(answers.values[7, 0], 2)
-    assert proof.compare(imported.forest, answers).n_different == 1
+    assert proof.compare(model, answers).n_different == 1

@@ -26,6 +26,7 @@ from sklearn.tree import (
 
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
+from mlserver_forest.importers.registry import importer_of
 
 # scikit-learn on classes with few rows, LightGBM on arrays without names.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -35,14 +36,11 @@ TREES = (DecisionTreeClassifier, ExtraTreeClassifier, DecisionTreeRegressor, Ext
 
 def assert_equal_answers(estimator, x):
     """On the rows given, and on rows whose values lie on thresholds and just beside them."""
-    imported = import_estimator(estimator)
-    rows = hard_rows(imported, x.astype(imported.schema.dtype))
-    exact = type(estimator).__module__.startswith("sklearn") and not imported.schema.classes
-    exact &= imported.forest.postprocessor.name == "identity"
-    answers = ask(estimator, rows, imported.schema, exact=exact)
-    comparison = compare(imported.forest, answers)
-    assert comparison.n_different == 0, comparison
-    return imported
+    model = import_estimator(estimator)
+    rows = hard_rows(model, x.astype(model.schema.dtype))
+    proof = compare(model, ask(importer_of(estimator), estimator, model, rows))
+    assert proof.n_different == 0, proof
+    return model
 
 
 @st.composite

@@ -1,12 +1,13 @@
-"""LightGBM's boosters -> Forest, read from the text that LightGBM itself writes.
+"""LightGBM: its boosters -> ``Model``, read from the text that LightGBM itself writes.
 
-How a node decides is told in LightGBM 4, include/LightGBM/tree.h: NumericalDecision and
-CategoricalDecision.
+NumericalDecision and CategoricalDecision in LightGBM 4, include/LightGBM/tree.h, define how a
+node decides.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,16 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.fitted_estimator import (
+    Answers,
+    boosted_model,
+    booster_answers,
+    estimator_answers,
+)
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.schema import Schema
 
+CLASS_NAMES = ("Booster", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
 _OBJECTIVES: Mapping[str, str] = {
     "binary": "binary",
     "multiclass": "softmax",
@@ -37,23 +47,62 @@ _OBJECTIVES: Mapping[str, str] = {
     "custom": "identity",
 }
 _CLASSIFIERS = frozenset({"binary", "multiclass", "multiclassova"})
-# Bits of decision_type, and the values of its missing type.
+# The bits of decision_type, and values of the missing type in it.
 _IS_CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_NONE, _MISSING_ZERO = 0, 1
-# kZeroThreshold: numbers up to here are zero where zero is missing.
+# kZeroThreshold: if zero means missing, numbers up to here are zero.
 _ZERO = float(np.float32(1e-35))
+_UNREADABLE = (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError)
 
 
-def import_booster(booster: Any) -> tuple[Forest, int]:
-    """Pack a ``lightgbm.Booster``, up to its best iteration.
+def is_model(head: bytes) -> bool:
+    """Whether a file that begins so is a model that LightGBM saved as text."""
+    return head.startswith((b"tree\n", b"tree\r\n"))
 
-    LightGBM compares and adds up in float64, and so does the forest.
 
-    Returns:
-        The forest, and its number of classes: 0 if it does not classify.
+def read(path: Path) -> Any:
+    """Read a booster.
+
+    Raises:
+        UnsupportedEstimator: if LightGBM cannot read it.
+    """
+    import lightgbm
+
+    try:
+        return lightgbm.Booster(model_str=path.read_text("utf-8", "replace"))
+    except (lightgbm.basic.LightGBMError, *_UNREADABLE) as error:
+        raise UnsupportedEstimator(
+            f"{path} cannot be read by LightGBM {lightgbm.__version__}: {error}"
+        ) from error
+
+
+def to_model(estimator: Any) -> Model:
+    """Read a fitted estimator, or a booster, whose classes are 0, 1, ..., up to its best round.
 
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
+    """
+    if type(estimator).__name__ == "Booster":
+        booster, estimator = estimator, None
+    else:
+        booster = estimator.booster_
+    forest, n_classes = _forest(booster)
+    names = booster.feature_name()
+    is_unnamed = names == [f"Column_{column}" for column in range(len(names))]
+    return boosted_model(forest, None if is_unnamed else names, n_classes, estimator)
+
+
+def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
+    """What the estimator or booster itself answers; see ``estimator_answers``."""
+    if type(estimator).__name__ != "Booster":
+        return estimator_answers(estimator, x, schema)
+    return booster_answers(estimator.predict(x), schema)
+
+
+def _forest(booster: Any) -> tuple[Forest, int]:
+    """The trees, and the number of classes: 0 if the booster does not classify.
+
+    LightGBM compares and adds up in float64, and so does the forest.
     """
     text = booster.model_to_string(num_iteration=booster.best_iteration or -1)
     header, *sections = _sections(text)
@@ -91,13 +140,13 @@ def _postprocessor(objective: str, parameters: str) -> Postprocessor:
 
 
 def _sections(text: str) -> Iterator[dict[str, str]]:
-    """The header and the trees as ``key=value``."""
+    """The header and then the trees, each as ``key=value``."""
     for section in text.partition("\nend of trees")[0].split("\nTree="):
         yield dict(line.partition("=")[::2] for line in section.splitlines())
 
 
 def _refuse_named_categories(text: str) -> None:
-    """Categories other than the codes 0, 1, ... itself, which a DataFrame brought along."""
+    """Refuse the categories of a data frame, unless they are the codes 0, 1, ... themselves."""
     last = text.rpartition("\npandas_categorical:")[2].strip()
     for categories in json.loads(last or "null") or ():
         if categories != list(range(len(categories))):
@@ -109,7 +158,7 @@ def _refuse_named_categories(text: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Splits:
-    """The splits of a tree, (n_splits,) each."""
+    """The splits of a tree: arrays of the shape (n_splits,), and the categories that go left."""
 
     feature: NDArray[np.int64]
     threshold: NDArray[np.float64]
@@ -151,7 +200,7 @@ class _Splits:
 
     @property
     def missing_right(self) -> NDArray[np.bool_]:
-        """A missing value is zero where training saw none, and no category is a category."""
+        """(n_splits,) where missing values go. If training saw none, they are read as zero."""
         numbers = np.where(
             self.missing == _MISSING_NONE, self.threshold < 0, self.decision & _DEFAULT_LEFT == 0
         )
@@ -159,7 +208,7 @@ class _Splits:
 
 
 def _beside_zero(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
-    """LightGBM's predictor reads numbers up to 1e-35 as zero: all go where zero goes."""
+    """LightGBM's predictor reads numbers up to 1e-35 as zero, so all go where zero goes."""
     near = np.abs(threshold) <= _ZERO
     moved = np.where(threshold < 0, np.nextafter(-_ZERO, -1), _ZERO)
     return np.where(near, moved, threshold)
@@ -175,7 +224,7 @@ def _bits(words: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 
 def _cuts(trees: list[_Splits]) -> dict[int, NDArray[np.float64]]:
-    """Of features with categories, which are truncated to integers, and with zero as missing."""
+    """Edges for categorical features, which are truncated to integers, and zero as missing."""
     edges: dict[int, set[float]] = {}
     for splits in trees:
         for split, categories in splits.categories.items():
@@ -199,7 +248,7 @@ def _tree(
     output: int,
     cuts: Mapping[int, NDArray[np.float64]],
 ) -> Tree:
-    """Splits come first; LightGBM gives leaf k the number -k - 1."""
+    """Splits come first, then leaves; LightGBM refers to leaf k as -k - 1."""
     leaf_values = _numbers(section, "leaf_value", np.float64)
     n_splits, n_leaves = len(splits.feature), len(leaf_values)
     no_child = np.full(n_leaves, -1)
@@ -234,8 +283,8 @@ def _tree(
 
 
 def _goes_right(splits: _Splits, split: int, cuts: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """For each code of a feature, where a value of its interval goes; the last is missing."""
-    # Each interval's lowest value stands for all.
+    """(n_codes,) where a value with each code of a feature goes; the last code is missing."""
+    # The lowest value of each interval represents it.
     values = np.concatenate([[-np.inf], cuts])
     missing = bool(splits.missing_right[split])
     if split in splits.categories:

@@ -13,7 +13,7 @@ from sklearn.ensemble import (
 )
 
 from mlserver_forest.engine import tree_packing
-from mlserver_forest.engine.from_arrays import forest_from_arrays
+from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NARROW, WIDE
 from mlserver_forest.engine.tree_packing import round_down
 from mlserver_forest.errors import InvalidArtifact
@@ -171,7 +171,7 @@ def test_x_of_another_shape_is_refused(iris_forest, x, fault):
 
 def rebuilt(forest, **changed):
     """The forest again from its arrays, some of them changed."""
-    return forest_from_arrays(
+    return Forest.from_arrays(
         {**forest.arrays, **changed},
         n_features=forest.n_features,
         feature_dtype=str(forest.feature_dtype),

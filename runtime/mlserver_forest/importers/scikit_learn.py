@@ -1,7 +1,9 @@
-"""scikit-learn's tree ensembles -> Forest, read from the fitted estimators' own arrays."""
+"""scikit-learn: its tree ensembles -> ``Model``, read from the fitted estimators' own arrays."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from warnings import WarningMessage
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +12,89 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.fitted_estimator import (
+    Answers,
+    estimator_answers,
+    labels_of,
+    model_of,
+)
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.schema import Label, Schema, TargetKind
+
+# Types that skops 0.16 asks about and that scikit-learn's tree ensembles are made of.
+SKOPS_TYPES = (
+    r"sklearn\.tree\._tree\.Tree"
+    r"|sklearn\.ensemble\._hist_gradient_boosting\.predictor\.TreePredictor"
+    r"|sklearn\.utils\.validation\.check_array"
+)
+HINTS: Mapping[str, str] = dict.fromkeys(
+    ("Pipeline", "GridSearchCV", "RandomizedSearchCV", "CalibratedClassifierCV"),
+    "pack the fitted tree ensemble inside it, and prepare its features beforehand",
+)
+# What a pickle of protocol 4 or 2 holds between the name of the version and its text.
+_VERSION_IN_PICKLE = re.compile(
+    rb"_sklearn_version(?:\x94|q.|r....)?(?:\x8c.|X....)(\d+\.\d+[\w.]*)", re.DOTALL
+)
+
+
+def to_model(estimator: Any) -> Model:
+    """Read a fitted estimator of one of the classes in ``FORESTS``.
+
+    Raises:
+        UnsupportedEstimator: if it is not fitted, or has something that cannot be packed.
+    """
+    name = type(estimator).__name__
+    if not hasattr(estimator, "n_features_in_"):
+        raise UnsupportedEstimator(f"this {name} is not fitted; fit it first")
+    kind: TargetKind = "regression"
+    classes: tuple[Label, ...] = ()
+    forest = FORESTS[name](estimator)
+    if name == "IsolationForest":
+        kind, classes = "anomaly_detection", (-1, 1)
+    elif hasattr(estimator, "classes_"):
+        kind, classes = "classification", labels_of(estimator)
+    names = getattr(estimator, "feature_names_in_", None)
+    return model_of(forest, names, kind, classes, takes_missing=_takes_missing(estimator))
+
+
+def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
+    """What the estimator itself answers; see ``estimator_answers``."""
+    if hasattr(estimator, "n_jobs"):
+        estimator.n_jobs = 1  # So that the trees are summed in their order.
+    if schema.kind == "anomaly_detection":
+        scores = [estimator.score_samples(x), estimator.decision_function(x)]
+        return np.column_stack(scores), (estimator.predict(x) == 1).astype(np.intp)
+    return estimator_answers(estimator, x, schema)
+
+
+def version_in_pickle(content: bytes) -> str | None:
+    """The version of scikit-learn that a pickle names, found without loading it."""
+    match = _VERSION_IN_PICKLE.search(content)
+    return match[1].decode() if match else None
+
+
+def note(recorded: Sequence[WarningMessage]) -> str:
+    """The version that wrote a file, if scikit-learn warned that it is not this one."""
+    for warning in recorded:
+        written = getattr(warning.message, "original_sklearn_version", None)
+        if written:
+            return f"it was written with scikit-learn {written}"
+    return ""
+
+
+def _takes_missing(estimator: Any) -> bool:
+    """Whether NaN is accepted; since scikit-learn 1.9 with monotonic constraints, too."""
+    if type(estimator).__name__.startswith("HistGradientBoosting"):
+        return True
+    takes: bool = estimator.__sklearn_tags__().input_tags.allow_nan
+    if takes and getattr(estimator, "monotonic_cst", None) is not None:
+        tree = getattr(estimator, "estimators_", [estimator])[0]
+        takes = tree._support_missing_values(np.empty((1, 1)))  # noqa: SLF001  # no public way
+    return takes
 
 
 def _forest(estimator: Any) -> Forest:
-    """Random forests and extra trees: the mean of the leaf values."""
+    """Random forests and extra trees predict the mean of the leaf values."""
     return _average(estimator, estimator.estimators_)
 
 
@@ -38,19 +119,19 @@ def _average(estimator: Any, trees: list[Any]) -> Forest:
 
 
 def _leaf_values(tree: Any) -> NDArray[np.float64]:
-    """Class probabilities, or a number for each target: (n_nodes, n_outputs)."""
+    """(n_nodes, n_outputs) class probabilities, or a number for each target."""
     values: NDArray[np.float64] = tree.value
     return values[:, 0, :] if values.shape[1] == 1 else values[:, :, 0]
 
 
 def _tree(tree: Any, values: NDArray[np.float64], output: int = 0, features: Any = None) -> Tree:
-    """A ``sklearn.tree._tree.Tree``.
+    """Read a ``sklearn.tree._tree.Tree``.
 
     Args:
         tree: the tree.
         values: (n_nodes, width) what its leaves add.
         output: the column of the sums that it adds to.
-        features: the columns of ``X`` that it was fitted on, if not all.
+        features: the columns of ``X`` that it was fitted on; None for all.
     """
     feature = np.maximum(tree.feature, 0)  # A leaf's is negative.
     if features is not None:
@@ -86,7 +167,7 @@ def _gradient_boosting(estimator: Any) -> Forest:
 
 
 def _initial(estimator: Any, n_outputs: int) -> NDArray[np.float64]:
-    """What boosting starts from, which must be the same for all rows."""
+    """(n_outputs,) what boosting starts from, which must be the same for all rows."""
     if estimator.init_ == "zero":
         return np.zeros(n_outputs)
     if type(estimator.init_).__name__ not in {"DummyClassifier", "DummyRegressor"}:
@@ -100,7 +181,7 @@ def _initial(estimator: Any, n_outputs: int) -> NDArray[np.float64]:
 
 
 def _exponential_scale(estimator: Any) -> float:
-    """The exponential loss halves the log odds: its sigmoid is that of twice the sum."""
+    """The exponential loss halves the log odds, so its sigmoid is that of twice the sum."""
     return 2.0 if estimator.loss == "exponential" else 1.0
 
 
@@ -137,8 +218,8 @@ def _hist_gradient_boosting(estimator: Any) -> Forest:
 class _Encoding:
     """How HistGradientBoosting reads a row: its categories, and its order of features.
 
-    scikit-learn 1.9 puts the features with categories first and numbers the categories
-    that it found; a value that it did not find is treated as missing.
+    scikit-learn 1.9 puts categorical features first and numbers the categories that it found;
+    a value that it did not find is treated as missing.
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -158,7 +239,7 @@ class _Encoding:
     def _learn(self, feature: int, categories: NDArray[Any]) -> None:
         if np.asarray(categories).dtype.kind not in "biuf":
             raise UnsupportedEstimator(
-                f"this {self._name} has categories that are no numbers in column {feature + 1} "
+                f"this {self._name} has categories that are not numbers in column {feature + 1} "
                 f"({categories[0]!r}, ...); fit it on the numbers of an OrdinalEncoder"
             )
         values = np.asarray(categories, np.float64)
@@ -195,7 +276,7 @@ class _Encoding:
     def _goes_right(
         self, feature: int, left: NDArray[np.uint32], *, missing: bool
     ) -> NDArray[np.bool_]:
-        """For each code of a feature; what is no category is missing."""
+        """(n_codes,) where each code of a feature goes; an unknown category is missing."""
         cuts, categories = self.cuts[feature], self._categories[feature]
         goes_right = np.full(len(cuts) + 2, missing)
         bits = np.unpackbits(left.astype("<u4").view(np.uint8), bitorder="little")
@@ -230,7 +311,7 @@ def _isolation_forest(estimator: Any) -> Forest:
     )
 
 
-IMPORTERS: Mapping[str, Callable[[Any], Forest]] = {
+FORESTS: Mapping[str, Callable[[Any], Forest]] = {
     "RandomForestClassifier": _forest,
     "RandomForestRegressor": _forest,
     "ExtraTreesClassifier": _forest,

@@ -1,10 +1,12 @@
-"""XGBoost's boosters -> Forest, read from the JSON that XGBoost itself writes.
+"""XGBoost: its boosters -> ``Model``, read from the JSON that XGBoost itself writes.
 
 https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html describes it.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,23 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.fitted_estimator import (
+    Answers,
+    boosted_model,
+    booster_answers,
+    estimator_answers,
+)
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.schema import Schema
 
+CLASS_NAMES = (
+    "Booster",
+    "XGBClassifier",
+    "XGBRegressor",
+    "XGBRanker",
+    "XGBRFClassifier",
+    "XGBRFRegressor",
+)
 _Margin = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -28,11 +46,11 @@ def _logit(base_score: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _log(base_score: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded as the C library's logf rounds it; NumPy's float32 log is not."""
+    """The logarithm, rounded as by the C library's logf; NumPy's float32 log differs."""
     return np.log(base_score.astype(np.float64)).astype(np.float32)
 
 
-# Objective -> postprocessor, and what turns base_score into a raw score.
+# By objective, the postprocessor, and what turns base_score into a raw score.
 _OBJECTIVES: Mapping[str, tuple[str, _Margin]] = {
     "binary:logistic": ("binary", _logit),
     "binary:hinge": ("hinge", _same),
@@ -58,17 +76,83 @@ _CLASSIFIERS = frozenset({"binary:logistic", "binary:hinge", "multi:softprob", "
 _CATEGORICAL = 1
 
 
-def import_booster(booster: Any) -> tuple[Forest, int]:
-    """Pack an ``xgboost.Booster``.
+def is_model(head: bytes) -> bool:
+    """Whether a file that begins so is a model in JSON or UBJ, which starts with its learner."""
+    return head.lstrip().startswith(b"{") and b"learner" in head
 
-    XGBoost compares and adds up in float32, and so does the forest; a value goes left
-    if it is less than the threshold.
 
-    Returns:
-        The forest, and its number of classes: 0 if it does not classify.
+def read(path: Path) -> Any:
+    """Read a booster.
+
+    Raises:
+        UnsupportedEstimator: if XGBoost cannot read it.
+    """
+    import xgboost
+
+    try:
+        return xgboost.Booster(model_file=bytearray(path.read_bytes()))
+    except xgboost.core.XGBoostError as error:
+        raise UnsupportedEstimator(
+            f"{path} cannot be read by XGBoost {xgboost.__version__}: "
+            f"{str(error).partition('Stack trace')[0].strip()}"
+        ) from error
+
+
+def to_model(estimator: Any) -> Model:
+    """Read a fitted estimator, or a booster, whose classes are 0, 1, ...
+
+    XGBoost reads what a sparse matrix leaves out as missing (DMatrix); no other library does.
 
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
+    """
+    if type(estimator).__name__ == "Booster":
+        booster, estimator = estimator, None
+    else:
+        _refuse_other_missing(estimator)
+        booster = estimator.get_booster()
+    forest, n_classes = _forest(booster)
+    names = booster.feature_names
+    return boosted_model(forest, names, n_classes, estimator, absent_is_missing=True)
+
+
+def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
+    """What the estimator or booster itself answers; see ``estimator_answers``."""
+    if type(estimator).__name__ != "Booster":
+        return estimator_answers(estimator, x, schema, validate_features=False)
+    import xgboost
+
+    # The booster, rather than the array, says which columns hold categories.
+    data = xgboost.DMatrix(
+        x,
+        feature_names=estimator.feature_names,
+        feature_types=estimator.feature_types,
+        enable_categorical=True,
+    )
+    best = estimator.attr("best_iteration")
+    rounds = (0, 0) if best is None else (0, int(best) + 1)
+    values = estimator.predict(data, iteration_range=rounds).reshape(len(x), -1)
+    if values.shape[1] == 1 and schema.n_value_columns > 2:  # multi:softmax gives classes.
+        margins = estimator.predict(data, iteration_range=rounds, output_margin=True)
+        powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True), values[:, 0].astype(np.intp)
+    return booster_answers(values, schema)
+
+
+def _refuse_other_missing(estimator: Any) -> None:
+    missing = estimator.missing
+    if missing is not None and not math.isnan(missing):
+        raise UnsupportedEstimator(
+            f"this {type(estimator).__name__} reads {missing:g} as missing, which cannot be "
+            "packed; replace it by NaN in the data and train with missing=nan"
+        )
+
+
+def _forest(booster: Any) -> tuple[Forest, int]:
+    """The trees, and the number of classes: 0 if the booster does not classify.
+
+    XGBoost compares and adds up in float32, and so does the forest; a value goes left if it is
+    less than the threshold.
     """
     learner = json.loads(_of_best_iteration(booster).save_raw("json"))["learner"]
     objective = learner["objective"]["name"]
@@ -100,7 +184,7 @@ def import_booster(booster: Any) -> tuple[Forest, int]:
 
 
 def _of_best_iteration(booster: Any) -> Any:
-    """Early stopping keeps the rounds after the best one; predictions leave them out."""
+    """Without the rounds after the best one: early stopping keeps them, predictions do not."""
     best = booster.attr("best_iteration")
     return booster if best is None else booster[: int(best) + 1]
 
@@ -120,7 +204,7 @@ def _gradient_booster(booster: Mapping[str, Any]) -> tuple[Any, list[float]]:
 
 
 def _refuse_named_categories(cats: Mapping[str, Any]) -> None:
-    """Categories other than the codes 0, 1, ... itself, which a DataFrame brought along."""
+    """Refuse the categories of a data frame, unless they are the codes 0, 1, ... themselves."""
     for column, encoding in enumerate(cats.get("enc") or ()):
         values = encoding["values"]
         if values and ("offsets" in encoding or values != list(range(len(values)))):
@@ -131,7 +215,7 @@ def _refuse_named_categories(cats: Mapping[str, Any]) -> None:
 
 
 def _cuts(trees: Any) -> dict[int, NDArray[np.float64]]:
-    """Around each category that any split of a feature names: from c to below c + 1."""
+    """Edges around each category c that a split of a feature names: c and c + 1."""
     named: dict[int, set[int]] = {}
     for tree in trees:
         for node, categories in _categories(tree).items():
@@ -143,7 +227,7 @@ def _cuts(trees: Any) -> dict[int, NDArray[np.float64]]:
 
 
 def _categories(tree: Mapping[str, Any]) -> dict[int, list[int]]:
-    """For each split by category, the categories that go right."""
+    """For each categorical split, the categories that go right."""
     segments = zip(
         tree["categories_nodes"],
         tree["categories_segments"],
@@ -189,7 +273,7 @@ def _tree(
 def _goes_right(
     cuts: NDArray[np.float64], categories: list[int], *, missing: bool
 ) -> NDArray[np.bool_]:
-    """For each code of a feature: only the named categories go right."""
+    """(n_codes,) where each code of a feature goes: only the named categories go right."""
     goes_right = np.zeros(len(cuts) + 2, bool)
     goes_right[1:-1] = np.isin(cuts, categories)
     goes_right[-1] = missing
