@@ -28,7 +28,7 @@ def read(kind: str, arrays: Arrays, schema: Schema, body_bytes: int) -> Any:
         kind: csr, csc, coo, bsr or dia.
         arrays: the parts by the names under which scipy.sparse.save_npz writes them.
         schema: the features.
-        body_bytes: the size of what the parts came in.
+        body_bytes: the size of the body that held the parts.
 
     Returns:
         A scipy.sparse.csr_array whose entries are in order.
@@ -131,7 +131,7 @@ def _compressed(arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any
 
 
 def _checked(matrix: Any) -> Any:
-    """A matrix whose indices are all in range, which its constructor does not see to."""
+    """A matrix whose indices are all in range; its constructor does not check them."""
     matrix.check_format(full_check=True)
     return matrix
 
@@ -146,7 +146,7 @@ def _in_order(matrix: Any) -> Any:
     """Rows with their entries in order.
 
     Raises:
-        InvalidInput: if an entry occurs twice; SciPy adds them up, a model's features are no sums.
+        InvalidInput: if an entry occurs twice; SciPy would add the values up.
     """
     n_entries = matrix.nnz
     ordered = matrix.tocsr()
