@@ -128,6 +128,8 @@ CONSTRAINTS = closed(
 def facts_of(x, y, names, classes=(), categories=None, **hyperparameters):
     return Facts(
         model="random_forest",
+        title="Random forest",
+        unit="trees",
         kind="classification" if classes else "regression",
         classes=classes,
         hyperparameters=hyperparameters,

@@ -90,6 +90,8 @@ def facts_of(x, y, kind="classification", classes=("no", "yes"), **more):
     answers = predict(x)
     facts = Facts(
         model="random_forest",
+        title="Random forest",
+        unit="trees",
         kind=kind,
         classes=classes,
         hyperparameters={"n_estimators": 5, "max_depth": None, "max_features": "sqrt"},

@@ -9,19 +9,17 @@ from mlserver_forest.reports.training import plots
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.overview_section import SETS, called
 
-_BOOSTERS = {"hist_gradient_boosting", "xgboost", "lightgbm"}
 _MOST_PLOTS = 4
 
 
 def learning(facts: Facts) -> Html:
     """A plot for each metric, the training set muted and the others in front."""
-    unit = "rounds" if facts.model in _BOOSTERS else "trees"
     metrics = dict.fromkeys(_metric(name) for _, found in facts.curve for name in found)
     drawn = [(called(metric), lines) for metric in metrics if (lines := _lines(facts, metric))]
     if not drawn or len(facts.curve) < 2:
-        return element("p", f"Nothing was measured by the number of {unit}.")
+        return element("p", f"Nothing was measured by the number of {facts.unit}.")
     figures = [
-        figure(name, _key(list(lines)), plots.learning(f"learning-{i}", name, unit, lines))
+        figure(name, _key(list(lines)), plots.learning(f"learning-{i}", name, facts.unit, lines))
         for i, (name, lines) in enumerate(drawn[:_MOST_PLOTS])
     ]
     return element("div", *figures, class_="plots")

@@ -7,14 +7,6 @@ from typing import Any
 from mlserver_forest.reports.html.markup import Html, element, join, number, outside, table, text
 from mlserver_forest.reports.training.facts import Facts
 
-_MODELS = {
-    "random_forest": "Random forest",
-    "extra_trees": "Extra trees",
-    "decision_tree": "Decision tree",
-    "hist_gradient_boosting": "Histogram gradient boosting",
-    "xgboost": "XGBoost",
-    "lightgbm": "LightGBM",
-}
 _MEANINGS = {
     "accuracy": ("Accuracy", "share of rows predicted right"),
     "balanced_accuracy": ("Balanced accuracy", "the same within each class, averaged"),
@@ -43,7 +35,7 @@ def called(metric: str) -> str:
 
 
 def title(facts: Facts) -> str:
-    return f"{_MODELS.get(facts.model, facts.model)}: {facts.kind}"
+    return f"{facts.title}: {facts.kind}"
 
 
 def header(facts: Facts, links: Mapping[str, str]) -> Html:

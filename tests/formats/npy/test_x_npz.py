@@ -1,0 +1,163 @@
+"""application/x-npz: SciPy's sparse matrices in every layout, and no bomb."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.npy import x_npz
+from mlserver_forest.schema.schema import Schema
+
+TWO = Schema(("a", "b"), "regression")
+FOUR = Schema(tuple("abcd"), "regression")
+OPEN = Schema((), "unknown", datatype="FP64")
+LAYOUTS = ["csr", "csc", "coo", "bsr", "dia"]
+ROWS = np.array([[0, 1.5, 0, 0], [0, 0, 0, 0], [2, 0, 0, -3], [0, 4, 5, 0]])
+
+
+def packed(matrix, *, compressed=True):
+    file = io.BytesIO()
+    scipy.sparse.save_npz(file, matrix, compressed)
+    return file.getvalue()
+
+
+def archive(**arrays):
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def csr(**changed):
+    parts = {
+        "format": b"csr",
+        "shape": np.array([2, 2]),
+        "data": np.array([1.0, 2.0]),
+        "indices": np.array([0, 1]),
+        "indptr": np.array([0, 1, 2]),
+    }
+    return archive(**{name: part for name, part in (parts | changed).items() if part is not None})
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csr_array])
+def test_every_layout_is_read(kind, layout, compressed):
+    body = packed(kind(ROWS).asformat(layout), compressed=compressed)
+    decoded = x_npz.decode(body, FOUR, {})
+    assert decoded.dtype == np.float32
+    assert np.array_equal(decoded, ROWS)
+    assert np.array_equal(x_npz.decode(bytearray(body), OPEN, {}), ROWS)
+
+
+def test_what_is_left_out_is_what_the_schema_says():
+    schema = Schema(tuple("abcd"), "regression", absent_is_missing=True)
+    expected = np.where(ROWS == 0, np.nan, ROWS)
+    decoded = x_npz.decode(packed(scipy.sparse.csc_matrix(ROWS)), schema, {})
+    assert np.array_equal(decoded, expected, equal_nan=True)
+
+
+def test_a_zero_that_is_there_is_kept():
+    schema = Schema(("a", "b"), "regression", absent_is_missing=True)
+    decoded = x_npz.decode(csr(data=np.array([0.0, 2.0])), schema, {})
+    assert np.array_equal(decoded, [[0, np.nan], [np.nan, 2]], equal_nan=True)
+
+
+def test_one_dense_array_is_read():
+    assert np.array_equal(x_npz.decode(archive(rows=ROWS), FOUR, {}), ROWS)
+
+
+@given(
+    st.sampled_from(LAYOUTS),
+    st.lists(st.lists(st.sampled_from([0, 0, 1, 2.5]), min_size=4, max_size=4), min_size=1),
+)
+def test_every_matrix_is_what_scipy_reads(layout, rows):
+    matrix = scipy.sparse.csr_matrix(np.array(rows, np.float64)).asformat(layout)
+    assert np.array_equal(x_npz.decode(packed(matrix), FOUR, {}), matrix.toarray())
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", "does not end as an archive does"),
+        (b"PK\x03\x04 no archive", "does not end as an archive does"),
+        (csr()[:-1], "does not end as an archive does"),
+        (archive(), "the archive holds []"),
+        (archive(a=ROWS, b=ROWS), "the archive holds ['a', 'b']; expected one array"),
+        (csr(format=b"lil"), "format 'lil'; expected one of csr, csc, coo, bsr, dia"),
+        (csr(indptr=None), "the csr matrix lacks indptr"),
+        (csr(shape=np.array([2, 3])), "shape [2, 3]; the model expects [n, 2] (2 (a, b))"),
+        (csr(shape=np.array([2, -2])), "shape [2, -2]"),
+        (csr(shape=np.array(2)), "an array of [] lengths"),
+        (csr(shape=np.array([2.0, 2.0])), "shape of the csr matrix does not hold integers"),
+        (csr(indices=np.array([0, 2])), "the csr matrix is damaged: indices must be < 2"),
+        (csr(indices=np.array([-1, 0])), "the csr matrix is damaged: indices must be >= 0"),
+        (
+            csr(indptr=np.array([0, 2])),
+            "damaged: index pointer size 2 should be 3",
+        ),
+        (
+            csr(indptr=np.array([0, 2, 1])),
+            "damaged: indptr must be a non-decreasing sequence",
+        ),
+        (
+            csr(indptr=np.array([0, 1, 3])),
+            "damaged: Last value of index pointer should be less",
+        ),
+        (
+            csr(data=np.array([1.0])),
+            "damaged: indices and data should have the same size",
+        ),
+        (csr(data=np.array([1.0, np.inf])), "row 2, column 2 (b): inf is not a finite FP32"),
+        (csr(data=np.array(["1", "2"])), "dtype '<U1'; expected booleans, integers or floats"),
+        (csr(indices=np.array([0, 0]), indptr=np.array([0, 2, 2])), "a value occurs twice"),
+        (csr(shape=np.array([0, 2]), indptr=np.array([0])), "there is no row"),
+    ],
+)
+def test_a_fault_is_named(body, fault):
+    with pytest.raises(InvalidInput) as caught:
+        x_npz.decode(body, TWO, {})
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"shape": np.array([2**40, 2]), "indptr": np.array([0])},
+        {"indices": np.zeros(2**23, np.int8)},
+        {"data": np.zeros(2**25)},
+    ],
+)
+def test_a_bomb_is_refused(parts):
+    with pytest.raises(PayloadTooLarge):
+        x_npz.decode(csr(**parts), TWO, {})
+
+
+def test_a_member_that_inflates_to_more_than_it_declares_is_refused():
+    body = bytearray(archive(rows=np.zeros((10_000, 2))))
+    directory = body.rindex(b"PK\x01\x02")
+    body[directory + 24 : directory + 28] = (1000).to_bytes(4, "little")
+    with pytest.raises(InvalidInput, match="a damaged archive"):
+        x_npz.decode(bytes(body), TWO, {})
+
+
+def test_a_directory_of_many_members_is_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as many:
+        for number in range(100):
+            many.writestr(f"{number}.npy", b"")
+    with pytest.raises(PayloadTooLarge, match="100 members"):
+        x_npz.decode(file.getvalue(), TWO, {})
+
+
+def test_pickled_objects_are_refused():
+    body = archive(rows=np.array([[1, 2]]))
+    file = io.BytesIO()
+    np.savez(file, rows=np.array([[object(), 2]]), allow_pickle=True)
+    with pytest.raises(InvalidInput):
+        x_npz.decode(file.getvalue(), TWO, {})
+    assert np.array_equal(x_npz.decode(body, TWO, {}), [[1, 2]])
