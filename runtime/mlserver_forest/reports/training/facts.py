@@ -24,7 +24,9 @@ class Facts:
     """All that the report needs.
 
     Attributes:
-        model: the algorithm, such as "random_forest".
+        model: the algorithm's name in hyperparameters.
+        title: its name for a reader.
+        unit: "trees" or "rounds", of which the algorithm fits some after others.
         kind: "classification" or "regression".
         classes: in the order of the columns of answers; empty for a regression.
         hyperparameters: by name, the values that the estimator got.
@@ -46,6 +48,8 @@ class Facts:
     """
 
     model: str
+    title: str
+    unit: str
     kind: TargetKind
     classes: tuple[Label, ...]
     hyperparameters: Mapping[str, Any]

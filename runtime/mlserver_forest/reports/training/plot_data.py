@@ -60,18 +60,18 @@ class Reliability:
     """Whether the predicted probabilities come true, in bins of a tenth that hold rows.
 
     Attributes:
-        told: mean probability in each bin.
+        predicted: mean probability in each bin.
         found: share of rows for which it came true.
         counts: (10,) rows in every bin, empty ones too.
     """
 
-    told: NDArray[np.float64]
+    predicted: NDArray[np.float64]
     found: NDArray[np.float64]
     counts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class OfClasses:
+class ClassificationPlots:
     """A classifier's answers: what the plots show, and of how many rows the curves are."""
 
     confusion: Confusion
@@ -82,11 +82,11 @@ class OfClasses:
 
 
 @dataclass(frozen=True, eq=False)
-class OfNumbers:
+class RegressionPlots:
     """A regression's answers.
 
     Attributes:
-        y, told: targets and answers of at most 1,000 rows.
+        y, predicted: targets and answers of at most 1,000 rows.
         residuals: (31,) rows by target - answer, in bins of one width from low to high.
         low, high: the least and the greatest residual.
         middle: the residual that half of the rows do not exceed.
@@ -94,7 +94,7 @@ class OfNumbers:
     """
 
     y: NDArray[np.float64]
-    told: NDArray[np.float64]
+    predicted: NDArray[np.float64]
     residuals: NDArray[np.int64]
     low: float
     high: float
@@ -103,24 +103,26 @@ class OfNumbers:
     errors: NDArray[np.float64]
 
 
-def of_classes(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> OfClasses:
+def classification_plots(
+    y: NDArray[Any], answers: Answers, classes: Sequence[Label]
+) -> ClassificationPlots:
     """Confusion of all rows; curves of at most 100,000."""
     rows = rows_of(len(y), _SAMPLE)
     some = y[rows], answers[rows]
-    return OfClasses(
+    return ClassificationPlots(
         confusion(y, answers, classes), *curves(*some, classes), reliability(*some), len(rows)
     )
 
 
-def of_numbers(y: NDArray[Any], told: Answers) -> OfNumbers:
+def regression_plots(y: NDArray[Any], predicted: Answers) -> RegressionPlots:
     """Residuals of all rows; dots of at most 1,000."""
-    told = told.reshape(-1)
-    left = y - told
+    predicted = predicted.reshape(-1)
+    left = y - predicted
     shares = np.linspace(0, 1, 101)
     rows = rows_of(len(y), _MOST_DOTS)
-    return OfNumbers(
+    return RegressionPlots(
         y[rows],
-        told[rows],
+        predicted[rows],
         bin_counts(left, _RESIDUAL_BINS),
         float(left.min()),
         float(left.max()),
@@ -133,8 +135,10 @@ def of_numbers(y: NDArray[Any], told: Answers) -> OfNumbers:
 def confusion(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> Confusion:
     """Count true and predicted classes."""
     n_classes, most = len(classes), _MOST_LABELS
-    told = answers.argmax(axis=1)
-    whole = np.bincount(y * n_classes + told, minlength=n_classes**2).reshape(n_classes, n_classes)
+    predicted = answers.argmax(axis=1)
+    whole = np.bincount(y * n_classes + predicted, minlength=n_classes**2).reshape(
+        n_classes, n_classes
+    )
     if n_classes <= most:
         return Confusion(tuple(map(str, classes)), whole, 0)
     ranked = np.argsort(-np.bincount(y, minlength=n_classes), kind="stable")
@@ -173,12 +177,12 @@ def curves(
 def reliability(y: NDArray[Any], answers: Answers) -> Reliability:
     """Of two classes the second's probability; of more, that of the predicted class."""
     if answers.shape[1] == 2:
-        told, came_true = answers[:, 1], y == 1
+        predicted, came_true = answers[:, 1], y == 1
     else:
-        told, came_true = answers.max(axis=1), y == answers.argmax(axis=1)
-    places = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], told)  # As scikit-learn.
+        predicted, came_true = answers.max(axis=1), y == answers.argmax(axis=1)
+    places = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], predicted)  # As scikit-learn.
     counts = np.bincount(places, minlength=_BINS)
-    sums = np.bincount(places, told, _BINS), np.bincount(places, came_true, _BINS)
+    sums = np.bincount(places, predicted, _BINS), np.bincount(places, came_true, _BINS)
     filled = counts > 0
     return Reliability(sums[0][filled] / counts[filled], sums[1][filled] / counts[filled], counts)
 

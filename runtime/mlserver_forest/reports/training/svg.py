@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mlserver_forest.reports.html.markup import Html, attribute
+from markupsafe import Markup, escape
+
+from mlserver_forest.reports.html.number_format import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +61,7 @@ def plot(
     draw: Callable[["Axes"], None],
     width: int = WIDTH,
     height: int = HEIGHT,
-) -> Html:
+) -> Markup:
     """Draw on one pair of axes.
 
     Args:
@@ -80,7 +82,8 @@ def plot(
         draw(figure.add_subplot())
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-    return Html(_of_the_page(file.getvalue(), name, description))
+    # Matplotlib drew it from numbers; the description is escaped.
+    return Markup(_of_the_page(file.getvalue(), name, description))  # noqa: S704
 
 
 @contextmanager
@@ -108,7 +111,8 @@ def _of_the_page(svg: str, name: str, description: str) -> str:
     svg = re.sub(r">\s+<", "><", re.sub(r' (d|x|y|transform)="[^"]*"', _shorter, svg))
     svg = re.sub(r'(<use [^>]*style="([^"]*)"/>)(?:<use [^>]*style="\2"/>)+', _gathered, svg)
     box = re.search(r'viewBox="[^"]+"', svg)
-    head = f'<svg class="plot" role="img" aria-label="{attribute(description)}" {box and box[0]}>'
+    label = escape(printable(description, 400))
+    head = f'<svg class="plot" role="img" aria-label="{label}" {box and box[0]}>'
     body = svg[svg.index(">") + 1 :]
     return head + body.strip()
 
