@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 
 from mlserver_forest import __version__
-from mlserver_forest.reports.drift.findings import LARGE, Finding, Findings
+from mlserver_forest.reports.drift.feature_drift import LARGE, DriftResult, FeatureDrift
 from mlserver_forest.reports.html.templates import outside, render
 
 _MOST_FEATURES = 500
@@ -14,41 +14,41 @@ _MOST_DISTRIBUTIONS = 12
 _LONGEST = 2 * LARGE
 
 
-def page(findings: Findings) -> str:
-    """The whole page; equal findings give equal bytes."""
-    features = findings.features[:_MOST_FEATURES]
+def page(result: DriftResult) -> str:
+    """The whole page; equal results give equal bytes."""
+    features = result.features[:_MOST_FEATURES]
     caption = "Features, the most drifted first"
-    if len(features) < len(findings.features):
-        caption = f"The {len(features)} most drifted of {len(findings.features):,} features"
-    drifted = [found for found in findings.features if found.reading != "stable"]
+    if len(features) < len(result.features):
+        caption = f"The {len(features)} most drifted of {len(result.features):,} features"
+    drifted = [found for found in result.features if found.reading != "stable"]
     return render(
         "drift/templates/drift.html",
         title="Drift: recent rows against training",
         version=__version__,
-        lead=_lead(findings),
+        lead=_lead(result),
         key_figures=[
-            (findings.count("large"), "features with large drift"),
-            (findings.count("moderate"), "with moderate drift"),
-            (findings.count("stable"), "stable"),
-            (findings.n_recent, "recent rows"),
+            (result.count("large"), "features with large drift"),
+            (result.count("moderate"), "with moderate drift"),
+            (result.count("stable"), "stable"),
+            (result.n_recent, "recent rows"),
         ],
         caption=caption,
         features=features,
         longest=_LONGEST,
-        prediction=_shares(findings.prediction) if findings.prediction else None,
+        prediction=_shares(result.prediction) if result.prediction else None,
         drifted=[_shares(found) for found in drifted[:_MOST_DISTRIBUTIONS]],
     )
 
 
-def _lead(findings: Findings) -> Markup:
-    worst = findings.features[0]
+def _lead(result: DriftResult) -> Markup:
+    worst = result.features[0]
     return Markup(
         "{:,} recent rows are compared with {:,} training rows. The largest index is {:.3f} "
         "({}), that of {}."
-    ).format(findings.n_recent, findings.n_training, worst.psi, worst.reading, outside(worst.name))
+    ).format(result.n_recent, result.n_training, worst.psi, worst.reading, outside(worst.name))
 
 
-def _shares(found: Finding) -> dict[str, Any]:
+def _shares(found: FeatureDrift) -> dict[str, Any]:
     """The shares of a feature's bins side by side; bins that are empty in both are left out."""
     bins = [entry for entry in found.bins if entry.training or entry.recent]
     return {

@@ -1,4 +1,4 @@
-"""metrics.json: what the page shows, for a program."""
+"""metrics.json: what the page shows, for programs."""
 
 import json
 import math
@@ -17,7 +17,7 @@ _FORMAT = 1
 
 
 def document(facts: Facts, results: Results) -> str:
-    """Strict JSON: what is no finite number is null.
+    """Strict JSON, in which a number that is not finite is null.
 
     Keys: ``format`` (1), ``model``, ``task``, ``classes``, ``hyperparameters``, ``versions``;
     ``metrics``, by set and name; ``intervals``, with ``coverage`` by set, or null;
@@ -114,7 +114,7 @@ def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Values as JSON has them."""
+    """Convert values to those of JSON."""
     if isinstance(value, dict):
         return {str(key): _plain(found) for key, found in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What the plots of answers show, as numbers: made once for the page and for metrics.json."""
+"""The numbers behind the plots of predictions, for the page and for metrics.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ _BINS = 10
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How often each class was taken for which.
+    """A confusion matrix.
 
     Attributes:
-        labels: of rows and columns; the most frequent ones where there are many, and
-            the others under one.
-        counts: (n_labels, n_labels), rows the true and columns the predicted class.
-        n_merged: the classes that stand under the last label, or 0.
+        labels: the labels of rows and columns; if there are many classes, the most frequent
+            ones, and one label for all others.
+        counts: (n_labels, n_labels), the true class in rows and the predicted one in columns.
+        n_merged: the number of classes under the last label, or 0.
     """
 
     labels: tuple[str, ...]
@@ -39,13 +39,13 @@ class Confusion:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A class against the rest.
+    """The curve of a class against the rest.
 
     Attributes:
-        label: of the class.
+        label: the label of the class.
         x, y: at most 150 points.
-        area: under the ROC curve, or the average precision.
-        share: of the rows that are of the class.
+        area: the area under the ROC curve, or the average precision.
+        share: the share of the class among the rows.
     """
 
     label: str
@@ -57,12 +57,12 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Whether the predicted probabilities come true, in bins of a tenth that hold rows.
+    """Whether predicted probabilities come true, in bins with a width of a tenth.
 
     Attributes:
-        predicted: mean probability in each bin.
-        found: share of rows for which it came true.
-        counts: (10,) rows in every bin, empty ones too.
+        predicted: the mean probability in each bin that has rows.
+        found: the share of its rows for which the prediction came true.
+        counts: (10,) the number of rows in every bin, including empty ones.
     """
 
     predicted: NDArray[np.float64]
@@ -72,7 +72,7 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class ClassificationPlots:
-    """A classifier's answers: what the plots show, and of how many rows the curves are."""
+    """What the plots show of a classifier, whose curves use ``n_sampled`` rows."""
 
     confusion: Confusion
     roc: list[Curve]
@@ -83,13 +83,13 @@ class ClassificationPlots:
 
 @dataclass(frozen=True, eq=False)
 class RegressionPlots:
-    """A regression's answers.
+    """What the plots show of a regression.
 
     Attributes:
-        y, predicted: targets and answers of at most 1,000 rows.
-        residuals: (31,) rows by target - answer, in bins of one width from low to high.
-        low, high: the least and the greatest residual.
-        middle: the residual that half of the rows do not exceed.
+        y, predicted: targets and predictions of at most 1,000 rows.
+        residuals: (31,) the number of rows by target - prediction, in bins of equal width.
+        low, high: the smallest and the largest residual.
+        middle: the median residual.
         shares, errors: (101,) shares of the rows, and the size that their errors do not exceed.
     """
 
@@ -106,7 +106,7 @@ class RegressionPlots:
 def classification_plots(
     y: NDArray[Any], answers: Answers, classes: Sequence[Label]
 ) -> ClassificationPlots:
-    """Confusion of all rows; curves of at most 100,000."""
+    """The confusion matrix of all rows, and curves of at most 100,000 rows."""
     rows = rows_of(len(y), _SAMPLE)
     some = y[rows], answers[rows]
     return ClassificationPlots(
@@ -115,7 +115,7 @@ def classification_plots(
 
 
 def regression_plots(y: NDArray[Any], predicted: Answers) -> RegressionPlots:
-    """Residuals of all rows; dots of at most 1,000."""
+    """The residuals of all rows, and dots for at most 1,000 rows."""
     predicted = predicted.reshape(-1)
     left = y - predicted
     shares = np.linspace(0, 1, 101)
@@ -154,7 +154,7 @@ def confusion(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> Co
 def curves(
     y: NDArray[Any], answers: Answers, classes: Sequence[Label]
 ) -> tuple[list[Curve], list[Curve]]:
-    """ROC and precision-recall curves of the second of two classes, or of the most frequent ones.
+    """ROC and precision-recall curves of the second of two classes, or of frequent classes.
 
     Classes of none of the rows, or of all of them, have no curve.
     """
@@ -175,7 +175,7 @@ def curves(
 
 
 def reliability(y: NDArray[Any], answers: Answers) -> Reliability:
-    """Of two classes the second's probability; of more, that of the predicted class."""
+    """The probability of the second of two classes, or that of the predicted class."""
     if answers.shape[1] == 2:
         predicted, came_true = answers[:, 1], y == 1
     else:
@@ -190,7 +190,7 @@ def reliability(y: NDArray[Any], answers: Answers) -> Reliability:
 def _thinned(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points at even distances along the curve, the ends among them."""
+    """Points at even distances along the curve, including its ends."""
     if len(x) <= _MOST_POINTS:
         return x, y
     along = np.concatenate([[0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])

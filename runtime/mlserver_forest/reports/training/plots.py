@@ -1,4 +1,4 @@
-"""The plots, each of one thing, small enough to be read on a phone."""
+"""The plots of the report, each small enough to be read on a phone."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ _DOTS: Mapping[str, Any] = {
 
 
 def roc(name: str, curves: Sequence[Curve], shown: int) -> Markup:
-    """A class's ROC curve, those of the other classes behind it."""
+    """The ROC curve of a class, with the curves of the other classes behind it."""
     curve = curves[shown]
     description = f"ROC curve of {curve.label} against the rest; area {curve.area:.3f}"
     return _of_class(
@@ -39,7 +39,7 @@ def roc(name: str, curves: Sequence[Curve], shown: int) -> Markup:
 
 
 def precision_recall(name: str, curves: Sequence[Curve], shown: int) -> Markup:
-    """A class's precision-recall curve, those of the other classes behind it."""
+    """The precision-recall curve of a class, with those of the other classes behind it."""
     curve = curves[shown]
     description = (
         f"Precision-recall curve of {curve.label} against the rest; "
@@ -71,7 +71,7 @@ def _of_class(
 
 
 def reliability(name: str, found: Reliability) -> Markup:
-    """Probabilities beside how often they came true."""
+    """Predicted probabilities and how often they came true."""
     pairs = ", ".join(
         f"{percent(predicted)} given, {percent(came)} came true"
         for predicted, came in zip(found.predicted, found.found, strict=True)
@@ -94,7 +94,7 @@ def reliability(name: str, found: Reliability) -> Markup:
 
 
 def confidence(name: str, found: Reliability) -> Markup:
-    """How many rows got which probability, and for how many of them it came true."""
+    """The number of rows by predicted probability, and for how many the prediction came true."""
     n_bins = len(found.counts)
     lefts, came_true = np.arange(n_bins) / n_bins, np.zeros(n_bins)
     came_true[found.counts > 0] = found.found * found.counts[found.counts > 0]
@@ -136,7 +136,7 @@ def residuals(name: str, predicted: NDArray[Any], left: NDArray[Any]) -> Markup:
 
 
 def residual_histogram(name: str, counts: NDArray[Any], low: float, high: float) -> Markup:
-    """How many rows have which residual."""
+    """The number of rows by residual."""
 
     def draw(axes: "Axes") -> None:
         edges = np.linspace(low, high, len(counts) + 1) if high > low else low + np.array([-1, 1])
@@ -151,7 +151,7 @@ def residual_histogram(name: str, counts: NDArray[Any], low: float, high: float)
 
 
 def errors(name: str, shares: NDArray[Any], sizes: NDArray[Any]) -> Markup:
-    """For how many rows the error is at most so large."""
+    """The share of the rows whose error is at most as large as a value."""
 
     def draw(axes: "Axes") -> None:
         axes.plot(sizes, shares, color=ACCENT, clip_on=False)
@@ -166,7 +166,7 @@ def errors(name: str, shares: NDArray[Any], sizes: NDArray[Any]) -> Markup:
 def learning(
     name: str, metric: str, unit: str, lines: Mapping[str, tuple[list[int], list[float]]]
 ) -> Markup:
-    """A metric by the number of trees or rounds: the last set in the accent, others behind."""
+    """A metric by the number of trees or rounds; the last set is in the accent colour, in front."""
     ends = "; ".join(
         f"{prefix} {number(values[-1])} with {counts[-1]:,}"
         for prefix, (counts, values) in lines.items()
@@ -189,7 +189,7 @@ def learning(
 
 
 def line_styles(n_lines: int) -> list[Mapping[str, Any]]:
-    """Muted and dashed in turn, the last one in the accent."""
+    """Muted lines with different dashes, and the last one in the accent colour."""
     dashes = ["solid", (0, (4, 2)), (0, (1, 2)), (0, (5, 2, 1, 2))]
     others = [dashes[i % len(dashes)] for i in range(n_lines - 1)]
     return [

@@ -1,4 +1,4 @@
-"""What the report computes with the model's answers, once for the page and for metrics.json."""
+"""What the report computes from predictions, once for the page and for metrics.json."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,19 @@ from mlserver_forest.reports.training.plot_data import (
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Of the set that is drawn: answers as plots show them, or None; and the importances."""
+    """The computed parts of the report.
+
+    Attributes:
+        outcome: predictions as the plots show them, or None without evaluated rows.
+        importances: the importances of the features.
+    """
 
     outcome: ClassificationPlots | RegressionPlots | None
     importances: Importances
 
 
 def results_of(facts: Facts) -> Results:
+    """Compute the results of a job's facts."""
     return Results(_outcome(facts), importances(facts))
 
 

@@ -1,7 +1,7 @@
-"""A Matplotlib figure -> SVG that stands in the page and takes the page's colours and font.
+"""A Matplotlib figure as inline SVG, which takes the colours and the font of the page.
 
 No text from outside is drawn: Matplotlib would measure it in its own font, and read ``$``
-as mathematics. Names of features and classes stand in the HTML around the plots.
+as mathematics. The names of features and classes are in the HTML around the plots.
 """
 
 import io
@@ -17,7 +17,7 @@ from mlserver_forest.reports.html.number_format import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Colours that stand for the page's, which differ between light and dark.
+# Placeholders for the colours of the page, which differ between light and dark.
 INK, MUTED, RULE, ACCENT = "#010001", "#010002", "#010003", "#010004"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent"}
 
@@ -65,11 +65,11 @@ def plot(
     """Draw on one pair of axes.
 
     Args:
-        name: of its own on the page; the identifiers in the SVG begin with it.
-        description: what one sees, for those who do not.
-        draw: draws, with the four colours above.
-        width: in points.
-        height: in points.
+        name: unique on the page; the identifiers in the SVG begin with it.
+        description: an alternative text for screen readers.
+        draw: draws on the axes with the four colours above.
+        width: the width in points.
+        height: the height in points.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def plot(
 
 @contextmanager
 def _styled(salt: str) -> Iterator[None]:
-    """Our style alone, whatever matplotlibrc says, and identifiers that are always the same."""
+    """Apply only our style, whatever matplotlibrc says, and make identifiers reproducible."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -118,11 +118,11 @@ def _of_the_page(svg: str, name: str, description: str) -> str:
 
 
 def _shorter(place: re.Match[str]) -> str:
-    """Coordinates to a hundredth of a point."""
+    """Round coordinates to a hundredth of a point."""
     return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", place[0])
 
 
 def _gathered(uses: re.Match[str]) -> str:
-    """The style of many dots, said once."""
+    """Move the common style of many dots to a group."""
     style = f' style="{uses[2]}"'
     return f"<g{style}>{uses[0].replace(style, '')}</g>"
