@@ -19,7 +19,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
 from mlserver_forest.errors import InvalidEnvironment
-from mlserver_forest.reports.html.markup import number, percent
+from mlserver_forest.reports.html.number_format import number, percent
 from mlserver_forest.reports.training import Facts, warnings_of, write_report
 from mlserver_forest.reports.training.importances import importances
 from mlserver_forest.schema.categories import BOOLEAN, Categories

@@ -1,4 +1,4 @@
-"""What to hold against what: a table or a model, and a table with or without labels."""
+"""The tables of a comparison: training rows or a model's baseline, and recent rows."""
 
 import csv
 import tempfile
@@ -22,18 +22,18 @@ from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.channels import Columns, read_channel
 
-# A word that no file has: every value of a column that is left out is unseen.
+# A category that no file contains: every value of an ignored column is unseen.
 _LEFT_OUT = Categories(("\n",))
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What recent rows are held against.
+    """The baseline with which recent rows are compared.
 
     Attributes:
-        baseline: of the training rows.
-        schema: their features.
-        forest: the model, where there is one.
+        baseline: the baseline of the training rows.
+        schema: the features.
+        forest: the model, or None.
     """
 
     baseline: Baseline
@@ -45,14 +45,14 @@ def read_reference(path: Path, target: str) -> Reference:
     """Read a model directory, or the CSV file that a model learns from.
 
     Raises:
-        InvalidArtifact: if there is no model, or one that does not know its training rows.
+        InvalidArtifact: if there is no model, or if it has no baseline.
         InvalidData: naming file and line, what came and what was expected.
     """
     return _model(path) if path.is_dir() else _table(path, target)
 
 
 def read_recent(path: Path, schema: Schema, target: str) -> NDArray[Any]:
-    """Read a CSV file of recent rows, whose labels are left out if it has them.
+    """Read a CSV file of recent rows; labels are ignored.
 
     Returns:
         (n, n_features) in the dtype of the schema.
@@ -70,7 +70,7 @@ def read_recent(path: Path, schema: Schema, target: str) -> NDArray[Any]:
         sent = replace(
             schema,
             feature_names=tuple(names),
-            categories={**_forgiving(schema), **others},
+            categories={**_accepting_unseen(schema), **others},
             takes_missing=True,
         )
         x = text_csv.decode(body, sent, {"header": "present" if has_header else "absent"})
@@ -83,12 +83,14 @@ def read_recent(path: Path, schema: Schema, target: str) -> NDArray[Any]:
 def _model(path: Path) -> Reference:
     settings = read_settings(path, trust_pickle=True)
     if settings["implementation"] != FOREST_RUNTIME:
-        raise InvalidArtifact(f"{path} holds no forest; give the CSV file of its training rows")
+        raise InvalidArtifact(
+            f"{path} does not contain a forest; give the CSV file of its training rows"
+        )
     schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
     model = load_model(Path(settings["parameters"]["uri"]), schema)
     if model.baseline is None:
         raise InvalidArtifact(
-            f"the model in {path} does not know its training rows; train it again, or give "
+            f"the model in {path} has no baseline of its training rows; train it again, or give "
             "the CSV file of its training rows"
         )
     return Reference(model.baseline, schema, model.forest)
@@ -104,7 +106,7 @@ def _table(path: Path, target: str) -> Reference:
 
 
 def _names(first: Sequence[str], schema: Schema, target: str) -> list[str]:
-    """The columns of a file without a header, which has the features or those and a label."""
+    """The columns of a file without a header: the features, with or without a label."""
     names = list(schema.feature_names)
     if len(first) == len(names) + 1 and target.isdigit() and int(target) <= len(names):
         names.insert(int(target), "the label")
@@ -118,7 +120,7 @@ def _names(first: Sequence[str], schema: Schema, target: str) -> list[str]:
     return names
 
 
-def _forgiving(schema: Schema) -> dict[str, Categories]:
-    """Words that training did not see are what drift is about."""
+def _accepting_unseen(schema: Schema) -> dict[str, Categories]:
+    """Categories that training did not see are counted, not refused."""
     found = schema.categories.items()
     return {name: replace(categories, refuses_unseen=False) for name, categories in found}
