@@ -5,8 +5,9 @@ and batch scoring share it: they differ by the policy and by the plan that they 
 columns that the parser found.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,13 @@ class ColumnPlan:
         n_numbers: the width of ``ParsedRows.x``, including columns that hold categories.
         texts: the columns whose text is wanted, such as categories and labels.
         dtype: of ``ParsedRows.x``.
+        spelled: those of ``texts`` in which a number with decimals has a text, such as labels;
+            a category is never such a number.
+        learns: whether a column of numbers may turn out to hold text or booleans, and then comes
+            as text; else text there is refused, and booleans are 0 and 1.
+        absent: what a sparse row leaves out, in a column of numbers.
+        names: of all columns, for error messages.
+        expected: what every row has, for error messages: ``the model expects 2 (a, b)``.
     """
 
     width: int
@@ -65,6 +73,21 @@ class ColumnPlan:
     n_numbers: int
     texts: tuple[int, ...]
     dtype: np.dtype[Any]
+    spelled: tuple[int, ...] = ()
+    learns: bool = False
+    absent: float = 0.0
+    names: Sequence[str] = ()
+    expected: str = ""
+
+    @cached_property
+    def order(self) -> list[int]:
+        """By column of ``ParsedRows.x`` that holds numbers, the column of the bytes."""
+        return sorted(self.numbers, key=self.numbers.__getitem__)
+
+    @cached_property
+    def is_matrix(self) -> bool:
+        """Whether the columns are those of ``ParsedRows.x``, all of numbers and in its order."""
+        return not self.texts and self.order == list(range(self.width))
 
 
 # Called once, when the columns are known; raises the policy's error if they do not fit.

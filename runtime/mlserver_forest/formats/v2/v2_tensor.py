@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.json.json_blocks import LargeArray
+from mlserver_forest.formats.json.json_document import LargeArray
 
 # https://github.com/kserve/open-inference-protocol, "Tensor Data Types".
 DTYPES: Mapping[str, np.dtype[Any]] = {

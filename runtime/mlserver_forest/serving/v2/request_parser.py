@@ -7,7 +7,7 @@ from typing import Any
 from mlserver.types import InferenceRequest
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.json.json_blocks import LargeArray, read_rest, whole
+from mlserver_forest.formats.json.json_document import LargeArray, read_rest, whole
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.serving.v2 import v2_types
@@ -41,7 +41,7 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
     Keys that the protocol does not know are left out.
 
     Args:
-        document: from ``json_blocks.loads``.
+        document: from ``json_document.loads``.
         attached: what follows the JSON.
 
     Raises:

@@ -65,14 +65,19 @@ FORMATS = (
     Format(
         "JSON",
         json_parts.read,
+        ("application/json",),
+        (".jsonl", ".ndjson", ".jsonlines", ".json"),
+    ),
+    Format(
+        "JSON lines",
+        json_parts.read_lines,
         (
             "application/jsonlines",
             "application/x-jsonlines",
             "application/jsonl",
             "application/x-ndjson",
-            "application/json",
         ),
-        (".jsonl", ".ndjson", ".jsonlines", ".json"),
+        (),
     ),
     Format(
         "libsvm",
@@ -129,7 +134,7 @@ def _by_content_type(channel: Channel, content_type: str) -> tuple[Format, Param
     raise InvalidData(
         f"channel {channel.name!r} has ContentType {format_value(media_type.strip())}; expected "
         "one of "
-        f"{known}, application/json, or none, where the names of the files tell"
+        f"{known}, or none, where the names of the files tell"
     )
 
 

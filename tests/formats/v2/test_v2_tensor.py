@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.json import json_blocks
-from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.json import json_document
+from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.formats.v2 import v2_tensor
 
 NAN = float("nan")
 # Every array of more than a few bytes is large, and comes some numbers at a time.
-SMALL = Sizes(whole=1, small_array=8, block=16, longest=64)
+SMALL = JsonSource(sizes=Sizes(whole=1, small_array=8, block=16, longest=64))
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_long_list_is_read_whole(rows):
     ],
 )
 def test_a_large_array_is_read_as_the_same_list_is(datatype, data):
-    large = json_blocks.loads(json.dumps({"data": data}).encode(), SMALL)["data"]
-    assert isinstance(large, json_blocks.LargeArray)
+    large = json_document.loads(json.dumps({"data": data}).encode(), SMALL)["data"]
+    assert isinstance(large, json_document.LargeArray)
     array = v2_tensor.to_array("x", datatype, [30], large)
     expected = v2_tensor.to_array("x", datatype, [30], data)
     assert np.array_equal(array, expected, equal_nan=datatype[0] == "F")
@@ -115,7 +115,7 @@ def test_a_large_array_is_read_as_the_same_list_is(datatype, data):
     ],
 )
 def test_rows_of_two_kinds_are_no_tensor(rows, fault):
-    large = json_blocks.loads(json.dumps({"data": rows}).encode(), SMALL)["data"]
+    large = json_document.loads(json.dumps({"data": rows}).encode(), SMALL)["data"]
     with pytest.raises(InvalidInput, match=fault):
         v2_tensor.to_array("x", "FP32", [26], large)
 
