@@ -183,8 +183,8 @@ class Running:
         self.process.communicate()
 
 
-def launch(model_dir, **variables):
-    """Start the real ``serve`` on a model directory, on free ports."""
+def launch(model_dir, command=(BIN / "serve",), **variables):
+    """Start the real ``serve``, or another command, on a model directory, on free ports."""
     http_port, grpc_port = free_port(), free_port()
     environ = clean_environ(
         **{
@@ -195,6 +195,6 @@ def launch(model_dir, **variables):
         }
     )
     process = subprocess.Popen(
-        [BIN / "serve"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     return Running(process, http_port, grpc_port)

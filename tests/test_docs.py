@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from docs_blocks import PAGES, RUN, blocks_of
+from mlserver_forest.formats.registry import FORMATS
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
-from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.metrics.drift_metrics import Drift
 from mlserver_forest.serving.metrics.prometheus import Processes, Sums
 from mlserver_forest.serving.metrics.shared_counters import Ledger
@@ -199,7 +199,7 @@ def test_every_variable_is_in_the_table():
 
 
 def test_every_media_type_is_in_the_table():
-    names = {*media_types.READ, *media_types.WRITTEN, *media_types.ALIASES}
+    names = {name for found in FORMATS for name in found.media_types}
     table = TEXTS["docs/media-types-and-outputs.md"]
     assert [name for name in sorted(names) if f"`{name}`" not in table] == []
 

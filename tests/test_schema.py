@@ -154,7 +154,7 @@ def test_other_metadata_of_words_are_refused(change):
 
 
 def test_categories_of_no_feature_are_refused():
-    with pytest.raises(InvalidArtifact, match=r"categories of \['c'\], which no feature is"):
+    with pytest.raises(InvalidArtifact, match=r"categories for \['c'\], which are not features"):
         Schema(("a", "b"), "regression", categories={"c": BOOLEAN})
 
 
@@ -167,12 +167,12 @@ def test_a_matrix_holds_the_positions_of_words():
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ([3, 0, 0], (r"row 2, column 1 \(a\): 3.0 stands for no category; in a matrix of numbers "
+        ([3, 0, 0], (r"row 2, column 1 \(a\): 3.0 is not a category code; in a matrix of numbers "
          "expected 0 to 2, the positions of 'x', 'y, z', 'é'")),
-        ([0.5, 0, 0], "0.5 stands for no category"),
-        ([-1, 0, 0], "-1.0 stands for no category"),
-        ([0, 2, 0], r"column 2 \(b\): 2.0 stands for no category; .* of 'false', 'true'"),
-        ([np.inf, 0, 0], "inf stands for no category"),
+        ([0.5, 0, 0], "0.5 is not a category code"),
+        ([-1, 0, 0], "-1.0 is not a category code"),
+        ([0, 2, 0], r"column 2 \(b\): 2.0 is not a category code; .* of 'false', 'true'"),
+        ([np.inf, 0, 0], "inf is not a category code"),
         ([np.nan, 0, 0], r"row 2, column 1 \(a\) is missing; .*; send one of 'x', 'y, z', 'é'"),
     ],
 )  # fmt: skip
@@ -183,26 +183,28 @@ def test_a_matrix_with_other_numbers_is_refused(row, fault):
 
 def test_a_word_is_refused_or_missing_as_training_said():
     schema = replace(WORDS, takes_missing=True)
-    assert schema.code(0, 0, " é ") == 2
-    assert np.isnan(schema.code(0, 0, "w"))
-    assert np.isnan(schema.code(0, 2, "NA"))
+    assert schema.category_code(0, 0, " é ") == 2
+    assert np.isnan(schema.category_code(0, 0, "w"))
+    assert np.isnan(schema.category_code(0, 2, "NA"))
     with pytest.raises(InvalidInput) as caught:
-        schema.code(6, 2, "w")
+        schema.category_code(6, 2, "w")
     assert str(caught.value) == (
-        "row 7, column 3 (c): 'w' is none of the words that this model knows: '1'; send one of "
+        "row 7, column 3 (c): 'w' is not one of this model's categories: '1'; send one of "
         "them, or an empty field (null in JSON) for a missing value"
     )
 
 
 def test_an_unseen_word_is_refused_where_nothing_may_be_missing():
-    with pytest.raises(InvalidInput, match=r"'w' is none of the words .*; send one of them$"):
-        WORDS.code(0, 0, "w")
+    with pytest.raises(
+        InvalidInput, match=r"'w' is not one of this model's categories: .*; send one of them$"
+    ):
+        WORDS.category_code(0, 0, "w")
 
 
 def test_many_and_long_words_are_described_briefly():
     words = tuple("w" * 500 + str(n) for n in range(50))
     schema = Schema(("a",), "regression", categories={"a": Categories(words, refuses_unseen=True)})
     with pytest.raises(InvalidInput) as caught:
-        schema.code(0, 0, "v" * 10_000)
+        schema.category_code(0, 0, "v" * 10_000)
     assert len(str(caught.value)) < 1200
     assert ", ...; send one of them" in str(caught.value)

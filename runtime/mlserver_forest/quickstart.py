@@ -16,6 +16,7 @@ import click
 
 from mlserver_forest.environment import from_environ
 from mlserver_forest.errors import ForestError, InvalidEnvironment
+from mlserver_forest.formats.registry import default
 from mlserver_forest.training.cli import train_in
 
 _MADE_BY_US = ".forest-quickstart"
@@ -24,7 +25,7 @@ _HTTP_CALLS = """
 Serving on port {http_port}; Ctrl-C ends it. Calls to paste into another terminal:
 
   1. as SageMaker calls it
-curl -s http://localhost:{http_port}/invocations -H 'Content-Type: text/csv' -d '{row}'
+curl -s http://localhost:{http_port}/invocations -H 'Content-Type: {media_type}' -d '{row}'
 
   2. V2 over REST
 curl -s http://localhost:{http_port}/v2/models/{name}/infer -H 'Content-Type: application/json' \\
@@ -75,7 +76,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _lay_out(base_dir: Path, data: Path | None) -> None:
-    """Write the input that SageMaker would give the container; see contract 1.2 to 1.5.
+    """Write the input that SageMaker gives a container; see docs/sagemaker-contract.md, 1.2 to 1.5.
 
     Raises:
         InvalidEnvironment: if the folder holds somebody else's files.
@@ -95,7 +96,9 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
     (channel / "data.csv").write_bytes(rows)
     files = {
         "hyperparameters": {"random_state": "0"},
-        "inputdataconfig": {"training": {"TrainingInputMode": "File", "ContentType": "text/csv"}},
+        "inputdataconfig": {
+            "training": {"TrainingInputMode": "File", "ContentType": default().media_type}
+        },
         "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
     }
     for name, content in files.items():
@@ -116,6 +119,7 @@ def _serve(base_dir: Path) -> None:
         "http_port": environment.http_port,
         "grpc_port": environment.grpc_port,
         "name": settings["name"],
+        "media_type": default().media_type,
         "row": ",".join(row),
         "width": len(row),
         "python": shlex.quote(sys.executable),
@@ -138,6 +142,6 @@ def _sample_row(base_dir: Path) -> list[str]:
     whole = table.x[~np.isnan(table.x).any(axis=1)]
     row = whole[-1] if len(whole) else np.zeros(table.x.shape[1], np.float32)
     return [
-        table.categories[name].words[int(value)] if name in table.categories else str(value)
+        table.categories[name].names[int(value)] if name in table.categories else str(value)
         for name, value in zip(table.names, row, strict=True)
     ]

@@ -6,7 +6,6 @@ one again. The suite does the same with fewer.
 """
 
 import argparse
-import importlib
 import os
 import random
 import resource
@@ -23,10 +22,17 @@ from pathlib import Path
 import numpy as np
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.registry import FORMATS, load
 
 from .decoder_samples import SAMPLES, SCHEMAS, mutated
 
 ROOT = Path(__file__).parents[2]
+# By module, the decoding function.
+DECODERS = {
+    found.decode.partition(":")[0].rpartition(".")[2]: found.decode
+    for found in FORMATS
+    if found.decode
+}
 INPUTS = 500_000
 LONGEST_SECONDS = 2.0
 START_SECONDS = 120.0
@@ -55,10 +61,7 @@ class Report:
 
 
 def decode(name, body, schema, parameters):
-    module = importlib.import_module(f"mlserver_forest.formats.{name}")
-    if name == "application_json":
-        return module.decode(module.parse(body), schema)
-    return module.decode(body, schema, parameters)
+    return load(DECODERS[name])(body, schema, parameters)
 
 
 def make(name, number, samples):

@@ -218,23 +218,27 @@ FAULTS = [
         "text/csv",
         "red,1,true,7",
         (
-            "row 1, column 4 (code): '7' is none of the words that this "
-            "model knows: '-3', '1', '10', '2'; send one of them, or an empty field (null in JSON)"
+            "row 1, column 4 (code): '7' is not one of this model's "
+            "categories: '-3', '1', '10', '2'; send one of them, or an empty field (null in JSON)"
         ),
     ),
     (
         "text/csv",
         "red,1,true,1\nred,1,maybe,1",
         (
-            "row 2, column 3 (is_new): 'maybe' is none of "
-            "the words that this model knows: 'false', 'true'"
+            "row 2, column 3 (is_new): 'maybe' is not one of "
+            "this model's categories: 'false', 'true'"
         ),
     ),
     ("text/csv", "red,big,true,1", "row 1, column 2 (size): 'big' is not a number"),
     ("text/csv", "red,1,true", "row 1 has 3 values; the model expects 4 (color, size, is_new"),
     ("text/csv", "color,size,is_new,code\nred,1,1,1", "for a header line send Content-Type: text"),
     ("text/csv", "red,1,true,1\n" * 5000 + "red,1,true,7\n", "row 5001, column 4 (code): '7'"),
-    ("text/csv", "red,1,true," + "9" * 5000, "'" + "9" * 100 + "...' is none of the words"),
+    (
+        "text/csv",
+        "red,1,true," + "9" * 5000,
+        "'" + "9" * 39 + "... is not one of this model's categories",
+    ),
     ("application/json", '[["red", "1", true, 1]]', "row 1, column 2 (size): '1' is not a number"),
     (
         "application/json",
@@ -245,14 +249,14 @@ FAULTS = [
         ),
     ),
     ("application/json", '[["red", 1, 1.0, 1]]', "row 1, column 3 (is_new): 1.0 is no word"),
-    ("application/json", '[["red", 1, 2, 1]]', "row 1, column 3 (is_new): '2' is none of the"),
+    ("application/json", '[["red", 1, 2, 1]]', "row 1, column 3 (is_new): '2' is not one of this"),
     ("application/json", '[[["red"], 1, true, 1]]', "row 1, column 1 (color): ['red'] is no word"),
     ("application/jsonlines", '{"color": {}, "size": 1, "is_new": 0, "code": 1}', "{} is no word"),
     (
         "application/json",
         ('{"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 4], "data": [6, 1, 0, 0]}]}'),
         (
-            "row 1, column 1 (color): 6.0 stands for no category; "
+            "row 1, column 1 (color): 6.0 is not a category code; "
             "in a matrix of numbers expected 0 to 5, the positions of 'a \"quoted\", word'"
         ),
     ),
@@ -261,10 +265,10 @@ FAULTS = [
         saved(np.save, np.array([[0, 1, 0.5, 0]])),
         (
             "row 1, column 3 (is_new): "
-            "0.5 stands for no category; in a matrix of numbers expected 0 to 1, the"
+            "0.5 is not a category code; in a matrix of numbers expected 0 to 1, the"
         ),
     ),
-    ("text/libsvm", "0 0:-1 1:1 2:0 3:0", "-1.0 stands for no category"),
+    ("text/libsvm", "0 0:-1 1:1 2:0 3:0", "-1.0 is not a category code"),
     (
         "application/x-parquet",
         parquet(pa.table({**COLUMNS, "color": [1.5] * 60})),
@@ -351,9 +355,9 @@ def test_a_feature_of_words_may_come_in_several_datatypes(server, estimator, col
     [
         (row_of_tensors(color=("BYTES", [1])), "input 'color' is declared BYTES but holds 1"),
         (row_of_tensors(color=("BYTES", [{}])), "input 'color' is declared BYTES but holds {}"),
-        (row_of_tensors(color=("INT8", [99])), "99.0 stands for no category"),
-        (row_of_tensors(is_new=("BYTES", ["so"])), "row 1, column 3 (is_new): 'so' is none of the"),
-        (row_of_tensors(is_new=("BYTES", ["a" * 999])), "'" + "a" * 100 + "...' is none of the"),
+        (row_of_tensors(color=("INT8", [99])), "99.0 is not a category code"),
+        (row_of_tensors(is_new=("BYTES", ["so"])), "row 1, column 3 (is_new): 'so' is not one of"),
+        (row_of_tensors(is_new=("BYTES", ["a" * 999])), "'" + "a" * 39 + "... is not one of"),
         ([*row_of_tensors()[:1], tensor("size", "BYTES", ["1"]), *row_of_tensors()[2:]],
          "input 'size' has datatype BYTES, which is text; the model reads numbers: BOOL, UINT8"),
         ([{**MATRIX[0], "shape": [1, 3], "data": ["a", "1", "1"]}],
@@ -458,7 +462,7 @@ def test_grpc_names_a_fault(stub):
             ("color", "BYTES", "bytes_contents", [b"\xff"]),
             "element 1 is b'\\xff', which is not UTF",
         ),
-        (("color", "FP32", "fp32_contents", [0.5]), "0.5 stands for no category"),
+        (("color", "FP32", "fp32_contents", [0.5]), "0.5 is not a category code"),
     ):
         with pytest.raises(grpc.RpcError) as caught:
             stub.ModelInfer(grpc_request(color, *others))

@@ -120,8 +120,14 @@ def test_a_boolean_has_many_spellings(read, values, codes):
             table_of(["red"], size=[dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]),
             "expected numbers or booleans",
         ),
-        (table_of(["red"], ok=["maybe"]), "row 1, column 3 (ok): 'maybe' is none of the words"),
-        (table_of(["red"], ok=[2]), "row 1, column 3 (ok): '2' is none of the words"),
+        (
+            table_of(["red"], ok=["maybe"]),
+            "row 1, column 3 (ok): 'maybe' is not one of this model's categories",
+        ),
+        (
+            table_of(["red"], ok=[2]),
+            "row 1, column 3 (ok): '2' is not one of this model's categories",
+        ),
         (table_of(["red"], more=["x"]), "the table has unknown 'more'"),
         (table_of([["red"]]), "column 'color' is of type list<"),
     ],
@@ -138,7 +144,7 @@ def test_an_unseen_word_is_refused_only_where_a_row_holds_it(read):
     seen = pa.DictionaryArray.from_arrays(pa.array([1, 2, 1] * 1000), words)
     assert read(pa.table({"color": seen}), STRICT)[:, 0].tolist() == [3, 2, 3] * 1000
     unseen = pa.DictionaryArray.from_arrays(pa.array([1, 2, 1] * 1000 + [0]), words)
-    with pytest.raises(InvalidInput, match=r"row 3001, column 1 \(color\): 'mauve' is none of"):
+    with pytest.raises(InvalidInput, match=r"row 3001, column 1 \(color\): 'mauve' is not one of"):
         read(pa.table({"color": unseen}), STRICT)
 
 

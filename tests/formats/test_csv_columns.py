@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.formats.csv.csv_columns import distinct, parse_columns
-from mlserver_forest.schema.categories import MISSING_WORDS, is_missing
+from mlserver_forest.schema.categories import MISSING_TEXTS, is_missing
 
 NAN = float("nan")
 
@@ -65,7 +65,7 @@ def test_numbers_are_contiguous_float64_and_words_have_no_nulls():
     assert words.to_pylist() == ["NA", "null"]
 
 
-@pytest.mark.parametrize("missing", sorted(MISSING_WORDS))
+@pytest.mark.parametrize("missing", sorted(MISSING_TEXTS))
 def test_every_spelling_of_a_missing_value_is_one_in_a_column_of_numbers(missing):
     assert same(read(f"{missing},a\n1,b".encode(), 2, {1}), [[NAN, 1], ["a", "b"]])
 
@@ -119,12 +119,12 @@ numbers = st.one_of(
     st.integers().map(str),
     st.text("0123456789+-.eE_nNaAiIfFtyx( \t)", max_size=7),
     st.sampled_from(
-        [*sorted(MISSING_WORDS), " 1", "1 ", "+1", " NA", "-nan", "infinity", "1e-400"]
+        [*sorted(MISSING_TEXTS), " 1", "1 ", "+1", " NA", "-nan", "infinity", "1e-400"]
     ),
 )
 texts = st.one_of(
     st.text(st.characters(exclude_characters=',"\r\n', exclude_categories=["Cs"]), max_size=5),
-    st.sampled_from([*sorted(MISSING_WORDS), "1", "true", "é", " red ", "\0", "\ufeff"]),
+    st.sampled_from([*sorted(MISSING_TEXTS), "1", "true", "é", " red ", "\0", "\ufeff"]),
 )
 
 

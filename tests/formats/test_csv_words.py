@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.csv import csv_blocks, csv_words, text_csv
-from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, Categories
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 
 WORDS = ("1", "a b", "blue", "red", "true", "é")
@@ -57,7 +57,7 @@ def test_words_become_their_positions(body, expected, repeats):
     assert np.array_equal(decoded, expected * repeats, equal_nan=True)
 
 
-@pytest.mark.parametrize("missing", sorted(MISSING_WORDS))
+@pytest.mark.parametrize("missing", sorted(MISSING_TEXTS))
 @pytest.mark.parametrize("repeats", [1, 10, 5000])
 def test_a_missing_value_is_spelt_alike_everywhere(missing, repeats):
     rows = f" {missing} ,1\n2,{missing}\n" * repeats
@@ -89,13 +89,13 @@ def test_an_empty_line_is_a_missing_word_where_there_is_one_feature():
             STRICT,
             "mauve,1,1",
             (
-                "column 1 (color): 'mauve' is none of the words that this model knows: '1', 'a b', "
+                "column 1 (color): 'mauve' is not one of this model's categories: '1', 'a b', "
                 "'blue', 'red', 'true', 'é'; send one of them, or an empty field (null in JSON) for"
             ),
         ),
-        (MIXED, "red,1,yes", "column 3 (ok): 'yes' is none of the words that this model knows"),
-        (NO_GAPS, "mauve,1,1", "column 1 (color): 'mauve' is none of the words"),
-        (NO_GAPS, ",1,1", "column 1 (color) is missing; this model was trained by an algorithm"),
+        (MIXED, "red,1,yes", "column 3 (ok): 'yes' is not one of this model's categories"),
+        (NO_GAPS, "mauve,1,1", "column 1 (color): 'mauve' is not one of this model's categories"),
+        (NO_GAPS, ",1,1", "column 1 (color) is missing; this model's algorithm does not"),
         (MIXED, "red,one,1", "column 2 (size): 'one' is not a number"),
         (MIXED, "red,1e999,1", "column 2 (size): inf is not a finite FP64 number"),
         (MIXED, "red,1", "row {row} has 2 values; the model expects 3 (color, size, ok)"),
@@ -126,14 +126,14 @@ def outcome(body, schema, parameters, few_bytes=None, block=None):
 
 
 words = st.one_of(
-    st.sampled_from([*WORDS, *sorted(MISSING_WORDS), " red ", "mauve", "RED", "1.0", "\ufeff"]),
+    st.sampled_from([*WORDS, *sorted(MISSING_TEXTS), " red ", "mauve", "RED", "1.0", "\ufeff"]),
     st.text(st.characters(exclude_characters=',"\r\n', exclude_categories=["Cs"]), max_size=4),
 )
 numbers = st.one_of(
     st.floats().map(repr),
     st.integers().map(str),
     st.sampled_from(
-        [*sorted(MISSING_WORDS), " 1 ", "+2", ".5", "1_0", "nan(1)", "é", "x", "\x0b3"]
+        [*sorted(MISSING_TEXTS), " 1 ", "+2", ".5", "1_0", "nan(1)", "é", "x", "\x0b3"]
     ),
     st.text("0123456789+-.eE_ naN", max_size=6),
 )

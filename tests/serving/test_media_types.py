@@ -4,7 +4,9 @@ import pytest
 
 from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType
 from mlserver_forest.serving.http import media_types
-from mlserver_forest.serving.http.media_types import CSV, JSON
+
+CSV = "text/csv"
+JSON = "application/json"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def read(base, files, content_type=None, like=None, dtype=np.float32, name="trai
 
 
 def words_of(table):
-    return {name: found.words for name, found in table.categories.items()}
+    return {name: found.names for name, found in table.categories.items()}
 
 
 def label_texts(table):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.csv.text_csv import parse_number
-from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, is_missing
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, is_missing
 from mlserver_forest.training.data import csv_block, csv_parts, csv_records
 from mlserver_forest.training.data.csv_fast import Wanted, parse_plain
 from mlserver_forest.training.data.learned_categories import LearnedWords
@@ -58,7 +58,7 @@ def test_zeros_and_ones_are_numbers_and_beside_true_they_are_booleans(tmp_path):
     assert same(table.x, [[0, 0], [1, 1]])
 
 
-@pytest.mark.parametrize("missing", sorted(MISSING_WORDS))
+@pytest.mark.parametrize("missing", sorted(MISSING_TEXTS))
 def test_a_missing_word_is_missing_in_every_kind_of_column(tmp_path, missing):
     text = f'l,n,w,b\na,1,x,true\nb,{missing},"{missing}", {missing}\n'
     assert same(read(tmp_path, {"a.csv": text}).x, [[1, 0, 1], [NAN, NAN, NAN]])
@@ -259,7 +259,7 @@ def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path, monk
     table = read(tmp_path, {"a.csv": rows + "b,7,x,true\nb,z,x,1\n"})
     assert words_of(table)["feature_1"] == ("01", "x")
     assert table.categories["feature_2"] == BOOLEAN
-    assert len(table.categories["feature_0"].words) == 201
+    assert len(table.categories["feature_0"].names) == 201
     assert table.x[200, 1:].tolist() == [1, 1]
     assert table.x[:200, 1:].tolist() == [[0, i % 2] for i in range(200)]
     assert table.place(201).endswith("line 202")
@@ -326,7 +326,7 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
     assert label_texts(found) == [label for label, _, _ in table]
     expected = np.array([parse_number(number) for _, number, _ in table]).astype(np.float32)
     assert np.array_equal(found.x[:, 0], expected, equal_nan=True)
-    known = found.categories["w"].words
+    known = found.categories["w"].names
     assert list(known) == sorted({w.strip() for _, _, w in table if not is_missing(w.strip())})
     for (_, _, word), code in zip(table, found.x[:, 1], strict=True):
         assert np.isnan(code) if is_missing(word.strip()) else known[int(code)] == word.strip()
@@ -386,6 +386,6 @@ def test_codes_follow_the_sorted_words_whatever_came_first():
     words = LearnedWords("w", 10)
     codes = words.encode(pa.array(["z", "a", None, "m"]), str)
     categories, final = words.finish(refuses_unseen=True)
-    assert categories.words == ("a", "m", "z")
+    assert categories.names == ("a", "m", "z")
     assert categories.refuses_unseen
     assert final[codes[[0, 1, 3]].astype(int)].tolist() == [2, 0, 1]

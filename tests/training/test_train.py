@@ -176,7 +176,7 @@ def test_words_are_learned_from_and_stand_in_the_schema(tmp_path):
     lay_out(tmp_path, {"train": {"a.csv": "label,n,colour\n" + WORDS_TEXT}}, FAST)
     schema, forest, _ = trained(tmp_path)
     assert schema.feature_names == ("n", "colour")
-    assert {name: found.words for name, found in schema.categories.items()} == {
+    assert {name: found.names for name, found in schema.categories.items()} == {
         "colour": ("blue", "red")
     }
     x = np.array([[0, 1], [1, 0]], np.float32)

@@ -13,6 +13,7 @@ from mlserver_forest.aws.place import checked_name, split_uri
 from mlserver_forest.aws.resource_options import pairs, place_of, shared_of
 from mlserver_forest.aws.session import Session
 from mlserver_forest.errors import DeploymentError
+from mlserver_forest.formats.registry import default
 
 # Raises ForestError; the top layer hands it in, since training is none of our business.
 Check = Callable[[Mapping[str, str]], object]
@@ -47,7 +48,9 @@ _OPTIONS = (
     click.option("--max-wait", type=int, help="Seconds, with --spot; twice --max-run."),
     click.option("--checkpoints", default="", help="S3 prefix; --spot has one by itself."),
     click.option("--input-mode", default="File", type=click.Choice(["File", "FastFile", "Pipe"])),
-    click.option("--content-type", default="", help="Of the data, such as text/csv."),
+    click.option(
+        "--content-type", default="", help=f"Of the data, such as {default().media_type}."
+    ),
     click.option("--sharded", is_flag=True, help="Each instance gets its share of the files."),
     click.option("--compression", default="", type=click.Choice(["", "Gzip"])),
     click.option("--record-wrapper", default="", type=click.Choice(["", "RecordIO"])),

@@ -9,19 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.formats.registry import FORMATS, default, find, find_by_file
 
-CSV = "text/csv"
+# What the doctor writes itself.
+CSV = default().media_type
 JSON = "application/json"
-LINES = frozenset({CSV, "application/jsonlines", "text/libsvm", "text/x-libsvm"})
-TYPES = {
-    ".csv": CSV,
-    ".json": JSON,
-    ".jsonl": "application/jsonlines",
-    ".jsonlines": "application/jsonlines",
-    ".libsvm": "text/libsvm",
-    ".npy": "application/x-npy",
-    ".parquet": "application/x-parquet",
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,8 @@ class Sample:
     @property
     def has_lines(self) -> bool:
         """Whether each line is a record, so that records can be put together."""
-        return self.media_type in LINES
+        found = find(self.media_type)
+        return found is not None and found.has_lines
 
     @property
     def record(self) -> bytes:
@@ -63,9 +56,10 @@ def from_file(path: Path, content_type: str | None) -> Sample:
     Raises:
         InvalidEnvironment: if neither tells, or the file is empty.
     """
-    content_type = content_type or TYPES.get(path.suffix.lower())
+    found = find_by_file(path.name)
+    content_type = content_type or (found.media_type if found else None)
     if content_type is None:
-        known = ", ".join(TYPES)
+        known = ", ".join(extension for found in FORMATS for extension in found.extensions)
         raise InvalidEnvironment(
             f"--body {path}: its name ends with none of {known}; give --content-type"
         )

@@ -10,13 +10,14 @@ from pathlib import Path
 from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed, skipped
 from mlserver_forest.doctor.image import Container, container
 from mlserver_forest.doctor.rules import FAILURE_LETTERS
+from mlserver_forest.doctor.sample import CSV
 
 NONSENSE = "doctors_hyperparameter"
 _CSV_CHANNEL = {
     "TrainingInputMode": "File",
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
-    "ContentType": "text/csv",
+    "ContentType": CSV,
 }
 # The names that a job on the platform has been seen with.
 _RESOURCES = {

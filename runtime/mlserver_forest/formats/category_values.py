@@ -1,4 +1,4 @@
-"""Values of JSON, Parquet and Arrow as the words of a feature.
+"""Values of JSON, Parquet and Arrow as the categories of a feature.
 
 A string is a word; true and false are "true" and "false"; a whole number is its decimal
 text; null is a missing value. Anything else is none.

@@ -84,7 +84,7 @@ class Matrix:
         """
         cancellation.check()
         if self._blocks is None:
-            self._schema = self._schema.of_width(values.shape[1])
+            self._schema = self._schema.with_width(values.shape[1])
             n_rows = max(len(values), self._expected)
             self._blocks = np.empty((n_rows, values.shape[1]), self._schema.dtype)
         x = self._schema.conform(values, self._n_rows)

@@ -1,8 +1,8 @@
 """What the encoders write."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,21 @@ from mlserver_forest.formats.labels import Labels
 Column = NDArray[Any] | Labels
 # By output, what the entries of a row are called: strings, integers or booleans.
 Names = Mapping[str, Sequence[Any]]
+
+
+class RowAnswer(Protocol):
+    """A model's answer to one row."""
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Scores or probabilities, (1, n_columns)."""
+
+    @property
+    def positions(self) -> NDArray[np.intp]:
+        """The position of the row's class among the classes, (1,)."""
+
+
+RowWriter = Callable[[RowAnswer], bytes]
 
 # Values that are written at a time, so that no other request waits for a large answer.
 _BLOCK_VALUES = 16_384

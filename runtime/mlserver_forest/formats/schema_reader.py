@@ -30,7 +30,7 @@ class SchemaReader:
     def __init__(self, schema: Schema, n_bytes: int) -> None:
         self._schema = schema
         self._n_bytes = n_bytes
-        # The column of each category, in the order of ``Schema.words``.
+        # The column of each category, in the order of ``Schema.categories_by_column``.
         self._text_columns: Sequence[int] = ()
 
     def plan(self, found: FoundColumns) -> ColumnPlan:
@@ -46,7 +46,7 @@ class SchemaReader:
             return plan
         if not self._schema.feature_names:
             check_expansion(1, found.width, self._schema, self._n_bytes)
-            self._schema = self._schema.of_width(max(found.width, 1))
+            self._schema = self._schema.with_width(max(found.width, 1))
         plan = _plan_by_position(self._schema)
         self._text_columns = plan.texts
         if found.width != plan.width:
@@ -65,7 +65,8 @@ class SchemaReader:
                 is no row.
             PayloadTooLarge: if the rows are out of proportion to the body.
         """
-        blocks = self._with_codes(parsed) if self._schema.words else map(_NUMBERS_OF, parsed)
+        has_categories = bool(self._schema.categories_by_column)
+        blocks = self._with_codes(parsed) if has_categories else map(_NUMBERS_OF, parsed)
         first, second = next(blocks, None), next(blocks, None)
         if first is not None and second is None:
             return self._schema.conform(first)
@@ -78,20 +79,20 @@ class SchemaReader:
 
     def _with_codes(self, parsed: Iterable[ParsedRows]) -> Iterator[NDArray[Any]]:
         """The numbers of each block, with the positions of categories in their columns."""
-        n_rows = 0
+        n_rows, features = 0, self._schema.categories_by_column
         for rows in parsed:
-            for feature, column in zip(self._schema.words, self._text_columns, strict=True):
+            for feature, column in zip(features, self._text_columns, strict=True):
                 texts = rows.texts[column].to_pylist()
                 rows.x[:, feature] = self._codes(texts, feature, n_rows)
             yield rows.x
             n_rows += len(rows.x)
 
     def _codes(self, texts: list[str | None], feature: int, first_row: int) -> NDArray[np.float64]:
-        codes = codes_of(texts, self._schema.words[feature])
+        codes = codes_of(texts, self._schema.categories_by_column[feature])
         if codes is not None:
             return codes
-        rows = enumerate(texts, first_row)
-        return np.array([self._schema.code(row, feature, text or "") for row, text in rows])
+        code = self._schema.category_code
+        return np.array([code(row, feature, t or "") for row, t in enumerate(texts, first_row)])
 
 
 # Planning takes longer than reading one row (measured).
@@ -107,14 +108,14 @@ def _plan_by_name(schema: Schema, names: tuple[str, ...], location: str) -> Colu
 
 def _plan(schema: Schema, columns: Sequence[int], names: Sequence[str]) -> ColumnPlan:
     """The plan for features that stand in these columns."""
-    words = schema.words
+    categories = schema.categories_by_column
     return ColumnPlan(
         width=len(columns),
-        numbers={c: feature for feature, c in enumerate(columns) if feature not in words},
+        numbers={c: feature for feature, c in enumerate(columns) if feature not in categories},
         n_numbers=len(columns),
-        texts=tuple(columns[feature] for feature in words),
+        texts=tuple(columns[feature] for feature in categories),
         dtype=_DTYPE,
-        absent=schema.absent,
+        absent=schema.absent_value,
         names=names,
         expected=f"the model expects {schema.describe()}",
     )

@@ -53,7 +53,9 @@ class Baseline:
         sample = x
         if len(x) > n_most:
             sample = x[np.linspace(0, len(x) - 1, n_most).astype(np.int64)]
-        n_words = {column: len(found.words) for column, found in schema.words.items()}
+        n_words = {
+            column: len(found.names) for column, found in schema.categories_by_column.items()
+        }
         n_classes = len(schema.classes)
         prediction = forest.predict(sample, n_cpus()) if forest else None
         predicted = answer_columns(prediction, len(sample), schema)

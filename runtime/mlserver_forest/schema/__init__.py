@@ -1,5 +1,5 @@
-"""What a row is: columns by name, numbers and categories, missing values, classes.
+"""What a row is: columns by name, numeric or categorical, missing values, and the classes.
 
-Learned once by training or read from a foreign model, and enforced by every reader. Start with
-``schema.py``. Nothing here reads bytes.
+Training learns a schema or an importer reads it from a foreign model, and every reader of rows
+enforces it. Nothing here reads bytes. Start with ``schema.py``.
 """

@@ -1,4 +1,4 @@
-"""The words of a feature, each of which stands for a number in the matrix that a model reads."""
+"""The categories of a feature, and the number that stands for each of them in ``X``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,85 +10,83 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import format_value
 
-# Texts that stand for no value, in a column of numbers and in one of words: those of pandas'
-# read_csv (na_values) that are spelt like words, and every spelling of nan that float() reads.
-MISSING_WORDS = frozenset(
+# Texts that mean a missing value, in numeric and in categorical columns: those of pandas'
+# read_csv (na_values) that are spelled like words, and every spelling of nan that float() reads.
+MISSING_TEXTS = frozenset(
     {"", "nan", "NaN", "NAN", "Nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
 )
 
-# A NaN with a payload, which float32 keeps: of two values that a model reads as missing it
-# tells the word that training did not see.
+# A NaN with a payload, which float32 preserves. Models read it as a missing value; the payload
+# tells a category that training did not see from a value that is absent.
 UNSEEN = float(np.array(0x7FFC_0000_0000_0000, np.uint64).view(np.float64))
-# By dtype, the integers that have its bits, and those of UNSEEN.
+# By dtype: the unsigned integer type of the same width, and the bits of UNSEEN.
 UNSEEN_BITS: Mapping[np.dtype[Any], tuple[type, Any]] = {
     np.dtype(np.float32): (np.uint32, np.uint32(0x7FE0_0000)),
     np.dtype(np.float64): (np.uint64, np.uint64(0x7FFC_0000_0000_0000)),
 }
 
-_WORDS_SHOWN = 8
-_BOOLEAN_WORDS = {
+_NAMES_SHOWN = 8
+_BOOLEAN_CODES = {
     **dict.fromkeys(("false", "False", "FALSE", "0"), 0),
     **dict.fromkeys(("true", "True", "TRUE", "1"), 1),
 }
 
 
 def is_missing(text: str) -> bool:
-    """Whether a field, stripped of white space around it, stands for no value."""
-    return text in MISSING_WORDS
+    """Whether a field, stripped of surrounding white space, means a missing value."""
+    return text in MISSING_TEXTS
 
 
 @dataclass(frozen=True)
 class Categories:
-    """What the words of one feature stand for.
+    """The categories of one feature.
 
-    A word's number is its position in ``words``; a missing value is NaN, and an unseen word
-    is the NaN ``UNSEEN``.
+    A category's code is its position in ``names``. A missing value has the code NaN, and a
+    category that training did not see has ``UNSEEN``, which is a NaN too.
 
     Attributes:
-        words: sorted, without white space around them; ``("false", "true")`` for a boolean
-            feature, of which any usual spelling of the two, and 0 and 1, are read.
+        names: sorted, without surrounding white space; ``("false", "true")`` for a boolean
+            feature, which accepts any usual spelling of the two, and 0 and 1.
         is_boolean: whether the feature is true or false.
-        refuses_unseen: whether a word that training did not see is refused; else it is
+        refuses_unseen: whether a category that training did not see is an error. If not, it is
             read as a missing value.
     """
 
-    words: tuple[str, ...]
+    names: tuple[str, ...]
     is_boolean: bool = False
     refuses_unseen: bool = False
 
     @cached_property
     def _codes(self) -> dict[str, int]:
         if self.is_boolean:
-            return _BOOLEAN_WORDS
-        return {word: code for code, word in enumerate(self.words)}
+            return _BOOLEAN_CODES
+        return {name: code for code, name in enumerate(self.names)}
 
     def code(self, text: str) -> float | None:
-        """The number of a word; a NaN for a missing value or an unseen word; None for a word
-        that is refused.
-        """
-        word = text.strip()
-        found = self._codes.get(word)
+        """The code of one field: NaN if it is missing or unseen, None if it must be refused."""
+        name = text.strip()
+        found = self._codes.get(name)
         if found is not None:
             return float(found)
-        if is_missing(word):
+        if is_missing(name):
             return float("nan")
         return None if self.refuses_unseen or self.is_boolean else UNSEEN
 
-    def codes(self, words: Sequence[str]) -> NDArray[np.float64] | None:
-        """The numbers of some words; None if one of them is refused."""
-        found = [self.code(word) for word in words]
+    def codes(self, texts: Sequence[str]) -> NDArray[np.float64] | None:
+        """The codes of some fields, float64 (n,); None if one of them must be refused."""
+        found = [self.code(text) for text in texts]
         return None if None in found else np.array(found, np.float64)
 
     def are_codes(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which numbers are positions in ``words``, or missing."""
+        """Which numbers are positions in ``names`` or NaN; same shape as ``values``."""
         with np.errstate(invalid="ignore"):
-            in_range = (values >= 0) & (values < len(self.words)) & (values == np.floor(values))
+            in_range = (values >= 0) & (values < len(self.names)) & (values == np.floor(values))
         return np.asarray(in_range | np.isnan(values))
 
     def describe(self) -> str:
-        """Some of the words, cut where they are long, for error messages."""
-        some = ", ".join(map(format_value, self.words[:_WORDS_SHOWN]))
-        return some + (", ..." if len(self.words) > _WORDS_SHOWN else "")
+        """The first few names, each cut if it is long, for error messages."""
+        some = ", ".join(map(format_value, self.names[:_NAMES_SHOWN]))
+        return some + (", ..." if len(self.names) > _NAMES_SHOWN else "")
 
 
 BOOLEAN = Categories(("false", "true"), is_boolean=True)

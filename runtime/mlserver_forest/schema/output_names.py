@@ -1,4 +1,4 @@
-"""The V2 outputs of a model."""
+"""The names of a model's outputs, as the V2 protocol and SageMaker's routes call them."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ INTERVAL = "interval"
 PREDICTION_SET = "prediction_set"
 OUT_OF_RANGE = "out_of_range"
 OUT_OF_RANGE_FEATURES = "out_of_range_features"
-# What an artifact may tell beside its predictions, and the V2 datatypes.
+# The outputs beside predictions that a model may have, with their V2 datatypes.
 INSIGHT_DATATYPES: Mapping[str, str] = {
     CONTRIBUTIONS: "FP64",
     EXPECTED_VALUE: "FP64",

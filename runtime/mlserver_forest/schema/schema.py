@@ -1,7 +1,7 @@
-"""What was learned about the data in training and is enforced in serving.
+"""What training learned about a row, enforced wherever rows are read.
 
-A feature's values are numbers, or words, each of which stands for its position among the
-words that training saw; a matrix that comes as numbers holds the positions themselves.
+A feature is numeric or categorical. In ``X``, a categorical feature holds the codes of its
+categories; see ``categories.py``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,26 +36,25 @@ _OR_MISSING = ", or an empty field (null in JSON) for a missing value"
 
 @dataclass(frozen=True)
 class Schema:
-    """The features a model reads and the answers it gives.
+    """The features that a model reads and the outputs that it gives.
 
     Attributes:
-        feature_names: in the order of the columns of ``X``; NaN stands for a missing
-            value. Empty for a runtime that describes no inputs: any width will do.
-        kind: "classification", "regression", "anomaly_detection", or "unknown"
-            for such a runtime.
-        classes: the labels, all strings, all integers or all booleans, in the order
-            of the columns of ``predict_proba``; -1 (an outlier) and 1 for an anomaly
+        feature_names: in the order of the columns of ``X``. Empty for a runtime that does not
+            describe its inputs, which accepts any number of columns.
+        kind: "classification", "regression", "anomaly_detection", or "unknown" for such a
+            runtime.
+        classes: the labels, all strings, all integers or all booleans, in the order of the
+            columns of ``predict_proba``; -1 (an outlier) and 1 (an inlier) for an anomaly
             detector; empty for a regression.
-        datatype: the V2 datatype of the features, hence the dtype of ``X``.
-        n_targets: the numbers that a regression predicts.
-        takes_missing: whether a value may be missing.
-        absent_is_missing: what a sparse matrix leaves out: a missing value, as in
-            XGBoost's DMatrix, or else 0, as in scikit-learn and LightGBM.
+        datatype: the V2 datatype of the features, which gives the dtype of ``X``.
+        n_targets: how many numbers a regression predicts for a row.
+        takes_missing: whether values may be missing. A missing value is NaN in ``X``.
+        absent_is_missing: whether a value that a sparse matrix leaves out is missing, as in
+            XGBoost's DMatrix, rather than 0, as in scikit-learn and LightGBM.
         index_base: the index of the first feature in text/libsvm, 0 or 1.
-        categories: by name, the features whose values are words; ``X`` holds the
-            words' positions.
-        insights: by name, the outputs of ``INSIGHT_DATATYPES`` that the artifact can answer,
-            and the shape of a row's.
+        categories: the categorical features, by name.
+        insights: the outputs of ``INSIGHT_DATATYPES`` that the model has, and the shape that
+            each has for one row.
     """
 
     feature_names: tuple[str, ...]
@@ -71,7 +70,9 @@ class Schema:
 
     def __post_init__(self) -> None:
         if strange := set(self.categories) - set(self.feature_names):
-            raise InvalidArtifact(f"there are categories of {sorted(strange)}, which no feature is")
+            raise InvalidArtifact(
+                f"there are categories for {sorted(strange)}, which are not features of the model"
+            )
         if len(set(self.feature_names)) != len(self.feature_names):
             raise InvalidArtifact("two features have the same name; each needs its own")
         if len(set(self.classes)) != len(self.classes):
@@ -84,10 +85,10 @@ class Schema:
         return len(self.feature_names)
 
     @cached_property
-    def words(self) -> Mapping[int, Categories]:
-        """The features whose values are words, by their column, ascending.
+    def categories_by_column(self) -> Mapping[int, Categories]:
+        """The categorical features by their column in ``X``, ascending.
 
-        Where no value may be missing, a word that training did not see is refused.
+        If values may not be missing, a category that training did not see is refused.
         """
         return {
             column: replace(found, refuses_unseen=found.refuses_unseen or not self.takes_missing)
@@ -106,7 +107,7 @@ class Schema:
 
     @property
     def score_columns(self) -> Mapping[str, slice]:
-        """The outputs beside ``predict``, and their columns of a prediction's values."""
+        """The score outputs beside ``predict``, and their columns of ``Prediction.values``."""
         if self.kind == "classification":
             return {PREDICT_PROBA: slice(0, len(self.classes))}
         if self.kind == "anomaly_detection":
@@ -114,20 +115,25 @@ class Schema:
         return {}
 
     @property
-    def n_columns(self) -> int:
-        """The columns of a prediction's values."""
+    def n_value_columns(self) -> int:
+        """The number of columns of ``Prediction.values``."""
         ends = [columns.stop for columns in self.score_columns.values()]
         return max(ends, default=self.n_targets)
 
     @property
     def label_datatype(self) -> str:
-        """V2 datatype of ``predict``: BYTES, INT64, BOOL or FP64."""
+        """The V2 datatype of ``predict``: BYTES, INT64, BOOL or FP64."""
         if not self.classes:
             return "FP64"
         return {str: "BYTES", bool: "BOOL", int: "INT64"}[type(self.classes[0])]
 
-    def of_width(self, width: int) -> "Schema":
-        """This schema, or where it names no feature one that names ``width`` of them."""
+    @property
+    def absent_value(self) -> float:
+        """The value that a sparse row leaves out: NaN or 0."""
+        return float("nan") if self.absent_is_missing else 0.0
+
+    def with_width(self, width: int) -> "Schema":
+        """This schema; if it does not name its features, one that names ``width`` features."""
         if self.feature_names:
             return self
         names = tuple(f"feature_{position}" for position in range(width))
@@ -139,26 +145,25 @@ class Schema:
         more = ", ..." if self.n_features > _NAMES_SHOWN else ""
         return f"{self.n_features} ({shown}{more})"
 
-    @property
-    def absent(self) -> float:
-        """The value that a sparse row leaves out."""
-        return float("nan") if self.absent_is_missing else 0.0
+    def locate(self, row: int, column: int) -> str:
+        """The place of a value, counted from 1, for error messages."""
+        return f"row {row + 1}, column {column + 1} ({self.feature_names[column]})"
 
     def conform(self, values: NDArray[Any], first_row: int = 0) -> NDArray[Any]:
         """Turn numbers into the matrix that the model reads.
 
         Args:
             values: numbers of any dtype, shape (n_samples, n_features).
-            first_row: the rows before these, for error messages.
+            first_row: how many rows came before these, for error messages.
 
         Returns:
-            C-contiguous array of the same shape in the dtype of ``datatype``,
-            rounded as scikit-learn rounds ``X``.
+            C-contiguous array of the same shape in the dtype of ``datatype``, rounded as
+            scikit-learn rounds ``X``.
 
         Raises:
-            InvalidInput: for another width, a value that is infinite or does not
-                fit the dtype (scikit-learn refuses those too), or one that is missing
-                and must not be.
+            InvalidInput: if the width is wrong, a value is infinite or does not fit the dtype
+                (scikit-learn refuses those too), a number is not a category's code, or a value
+                is missing although the model needs it.
         """
         if values.ndim != 2 or (self.feature_names and values.shape[1] != self.n_features):
             raise InvalidInput(
@@ -177,61 +182,37 @@ class Schema:
         faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
         if faulty.any():
             row, column = (int(place[0]) for place in np.nonzero(faulty))
-            place = self.of_width(values.shape[1]).locate(first_row + row, column)
+            place = self.with_width(values.shape[1]).locate(first_row + row, column)
             raise InvalidInput(place + self._fault(values[row, column], column))
         return x
 
-    def code(self, row: int, column: int, text: str) -> float:
-        """The position of a word, NaN where it is missing or, if that is allowed, unseen.
+    def category_code(self, row: int, column: int, text: str) -> float:
+        """The code of a category; NaN if it is missing or, where that is allowed, unseen.
 
         Args:
             row: counted from 0.
-            column: counted from 0; one of ``words``.
-            text: the word, with or without white space around it.
+            column: counted from 0; one of ``categories_by_column``.
+            text: the category, with or without surrounding white space.
 
         Raises:
-            InvalidInput: naming the place, the word, and the words that are known.
+            InvalidInput: with the place, the value, and the categories that the model knows.
         """
-        categories = self.words[column]
+        categories = self.categories_by_column[column]
         code = categories.code(text)
         if code is not None:
             return code
         or_missing = _OR_MISSING if self.takes_missing else ""
         raise InvalidInput(
-            f"{self.locate(row, column)}: {format_value(text.strip())} is none of the words "
-            "that this "
-            f"model knows: {categories.describe()}; send one of them{or_missing}"
+            f"{self.locate(row, column)}: {format_value(text.strip())} is not one of this "
+            f"model's categories: {categories.describe()}; send one of them{or_missing}"
         )
-
-    def _check_codes(self, x: NDArray[Any], first_row: int) -> None:
-        for column, categories in self.words.items():
-            fits = categories.are_codes(x[:, column])
-            if not fits.all():
-                row = int(np.flatnonzero(~fits)[0])
-                raise InvalidInput(
-                    f"{self.locate(first_row + row, column)}: {x[row, column]} stands for no "
-                    f"category; in a matrix of numbers expected 0 to {len(categories.words) - 1}, "
-                    f"the positions of {categories.describe()}"
-                )
-
-    def _fault(self, value: Any, column: int) -> str:
-        if np.isnan(value):
-            words = self.words.get(column)
-            expected = f"one of {words.describe()}" if words else "a number"
-            return (
-                " is missing; this model was trained by an algorithm that takes no missing "
-                f"values; send {expected}"
-            )
-        return (
-            f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
-        )
-
-    def locate(self, row: int, column: int) -> str:
-        """The place of a value, counted from 1, for error messages."""
-        return f"row {row + 1}, column {column + 1} ({self.feature_names[column]})"
 
     def positions(self, names: Sequence[str], where: str) -> list[int]:
-        """Where each feature of the model stands among ``names``.
+        """For each feature of the model, its position in ``names``.
+
+        Args:
+            names: the columns that came.
+            where: how an error message calls the place that they came from.
 
         Raises:
             InvalidInput: naming features that are missing, unknown or repeated.
@@ -253,3 +234,26 @@ class Schema:
                 f"{where} has {' and '.join(faults)}; the model's features are {self.describe()}"
             )
         return [index[name] for name in self.feature_names]
+
+    def _check_codes(self, x: NDArray[Any], first_row: int) -> None:
+        for column, categories in self.categories_by_column.items():
+            fits = categories.are_codes(x[:, column])
+            if not fits.all():
+                row = int(np.flatnonzero(~fits)[0])
+                raise InvalidInput(
+                    f"{self.locate(first_row + row, column)}: {x[row, column]} is not a category "
+                    f"code; in a matrix of numbers expected 0 to {len(categories.names) - 1}, "
+                    f"the positions of {categories.describe()}"
+                )
+
+    def _fault(self, value: Any, column: int) -> str:
+        if np.isnan(value):
+            categories = self.categories_by_column.get(column)
+            expected = f"one of {categories.describe()}" if categories else "a number"
+            return (
+                " is missing; this model's algorithm does not accept missing values; "
+                f"send {expected}"
+            )
+        return (
+            f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
+        )

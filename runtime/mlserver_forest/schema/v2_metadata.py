@@ -1,11 +1,10 @@
 """A schema as the V2 metadata of a model-settings.json, and back.
 
-There is one input tensor per feature, and the outputs: ``predict``, with ``predict_proba``
-for a classifier, and with ``score_samples`` and ``decision_function`` for an anomaly
-detector, and what else the artifact can tell. The classes stand, in the order of the
-probability columns, in the parameters of ``predict``; the words of a feature, in the order
-of their positions, in those of its input, whose datatype is BYTES, or BOOL for a feature
-that is true or false.
+There is one input tensor per feature. The outputs are ``predict``, ``predict_proba`` for a
+classifier, ``score_samples`` and ``decision_function`` for an anomaly detector, and the model's
+insights. The parameters of ``predict`` list the classes in the order of the probability columns.
+A categorical feature has the datatype BYTES, and the parameters of its input list the categories
+in the order of their codes; a boolean feature has the datatype BOOL.
 """
 
 from collections.abc import Mapping
@@ -29,11 +28,11 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
 
     Args:
         inputs: the input tensors as dictionaries.
-        outputs: the output tensors; both are empty where a foreign runtime
-            describes nothing.
+        outputs: the output tensors as dictionaries. Both are empty if a foreign runtime does
+            not describe itself.
 
     Raises:
-        InvalidArtifact: if the metadata is not what ``Schema`` writes.
+        InvalidArtifact: if ``to_metadata`` cannot have written the metadata.
     """
     if not inputs and not outputs:
         return Schema((), "unknown", datatype="FP64")
@@ -99,18 +98,20 @@ def _inputs(schema: Schema) -> MetadataTensors:
     if parameters:
         tensor["parameters"] = parameters
     return [
-        _word_tensor(name, tensor, schema.categories[name])
+        _categorical_tensor(name, tensor, schema.categories[name])
         if name in schema.categories
         else {"name": name, **tensor}
         for name in schema.feature_names
     ]
 
 
-def _word_tensor(name: str, tensor: dict[str, Any], categories: Categories) -> dict[str, Any]:
-    """Metadata of a feature of words; its parameters tell the dtype of the matrix, too."""
+def _categorical_tensor(
+    name: str, tensor: dict[str, Any], categories: Categories
+) -> dict[str, Any]:
+    """The input of a categorical feature; ``codes`` is the datatype of the matrix."""
     parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
     if not categories.is_boolean:
-        parameters["categories"] = list(categories.words)
+        parameters["categories"] = list(categories.names)
         parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
     datatype = "BOOL" if categories.is_boolean else "BYTES"
     return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
@@ -136,10 +137,10 @@ def _outputs(schema: Schema) -> MetadataTensors:
 
 
 def _categories(parameters: Mapping[str, Any]) -> Categories:
-    """Of a feature of words, which is a boolean one where none are listed."""
+    """The categories of an input tensor; it is boolean if it does not list any."""
     if "categories" not in parameters:
         return BOOLEAN
-    words = tuple(parameters["categories"])
-    if not words or len(set(words)) != len(words) or not all(isinstance(w, str) for w in words):
-        raise ValueError("categories are different words, one or more")
-    return Categories(words, refuses_unseen=parameters.get("unseen") == "error")
+    names = tuple(parameters["categories"])
+    if not names or len(set(names)) != len(names) or not all(isinstance(n, str) for n in names):
+        raise ValueError("categories are one or more distinct strings")
+    return Categories(names, refuses_unseen=parameters.get("unseen") == "error")

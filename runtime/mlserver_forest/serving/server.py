@@ -16,9 +16,9 @@ from mlserver_forest import __version__
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.resources import available_memory, n_cpus
-from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.http.sockets import listen, open_port, reserve
@@ -147,6 +147,7 @@ class Server:
         """
         listen(self._socket, _HTTP_PORT)
         csv_kernel.warm_up()
+        formats_registry.load_for_serving()
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._model_dir, self._environment.model_name))
         # What is here now stays: the collector is done in milliseconds, and the workers
@@ -227,10 +228,11 @@ def _openapi(environment: Environment) -> dict[str, Any]:
 
 def _check(environment: Environment) -> None:
     media_type = environment.default_accept
-    if media_type is not None and media_types.format_of(media_type) not in media_types.WRITTEN:
+    answers = formats_registry.answer_formats()
+    if media_type is not None and formats_registry.find(media_type) not in answers:
         raise InvalidEnvironment(
             f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {media_type!r}; "
-            f"expected one of {', '.join(media_types.WRITTEN)}"
+            f"expected one of {', '.join(found.media_type for found in answers)}"
         )
     name = environment.model_name
     if name is not None and not NAME.fullmatch(name):

@@ -11,7 +11,7 @@ from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.category_values import codes_of, text_of
 from mlserver_forest.formats.json import application_json, application_jsonlines
 from mlserver_forest.formats.json.json_source import JsonSource, Sizes
-from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, Categories
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 
 WORDS = ("-3", "1", "18446744073709551615", "blue", "false", "red", "true")
@@ -53,7 +53,7 @@ VALUES = [
     ("mauve", NAN),
     ("Red", NAN),
     (2, NAN),
-    *((missing, NAN) for missing in sorted(MISSING_WORDS)),
+    *((missing, NAN) for missing in sorted(MISSING_TEXTS)),
 ]
 
 
@@ -95,8 +95,8 @@ def test_a_boolean_has_many_spellings(value, code):
         ([{}, 1, True], "row 1, column 1 (color): {} is not a category"),
         (["red", "1", True], "row 1, column 2 (size): '1' is not a number"),
         (["red", 1, 0.0], "row 1, column 3 (ok): 0.0 is not a category; expected a string"),
-        (["red", 1, "yes"], "row 1, column 3 (ok): 'yes' is none of the words"),
-        (["red", 1, 2], "row 1, column 3 (ok): '2' is none of the words"),
+        (["red", 1, "yes"], "row 1, column 3 (ok): 'yes' is not one of this model's categories"),
+        (["red", 1, 2], "row 1, column 3 (ok): '2' is not one of this model's categories"),
         (["red", 1], "row 1 has 2 values; the model expects 3 (color, size, ok)"),
         ([2**64, 1, True], "row 1, column 1 (color): 1.8446744073709552e+19 is not a category"),
     ],
@@ -108,7 +108,7 @@ def test_a_fault_is_named_with_its_place(row, fault, n_before):
         with pytest.raises(InvalidInput) as caught:
             read(rows)
         expected = fault.replace("row 1", f"{unit} {n_before + 1}")
-        if "none of the" in fault:  # The schema counts rows.
+        if "not one of" in fault:  # The schema counts rows.
             expected = expected.replace("line", "row")
         assert expected in str(caught.value)
 
@@ -117,7 +117,7 @@ def test_an_unseen_word_is_refused_where_training_said_so():
     with pytest.raises(InvalidInput) as caught:
         decode([["red", 1], ["m" * 500, 1]], STRICT)
     assert str(caught.value) == (
-        f"row 2, column 1 (color): '{'m' * 39}... is none of the words that this model knows: "
+        f"row 2, column 1 (color): '{'m' * 39}... is not one of this model's categories: "
         "'-3', '1', '18446744073709551615', 'blue', 'false', 'red', 'true'; send one of them, or "
         "an empty field (null in JSON) for a missing value"
     )
@@ -158,7 +158,7 @@ values = st.one_of(
     st.integers(-(2**63), 2**64 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
-    st.sampled_from([*WORDS, *sorted(MISSING_WORDS)]),
+    st.sampled_from([*WORDS, *sorted(MISSING_TEXTS)]),
     st.just([]),
 )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.aws.steps import given
+from mlserver_forest.formats.registry import FORMATS
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ class Capture:
     def request(self, kms_key: str) -> dict[str, Any]:
         # Anything else is captured as Base64.
         text = {
-            "CsvContentTypes": ["text/csv"],
-            "JsonContentTypes": ["application/json", "application/jsonlines"],
+            f"{kind}ContentTypes": [f.media_type for f in FORMATS if f.captured_as == kind]
+            for kind in ("Csv", "Json")
         }
         return given(
             EnableCapture=True,

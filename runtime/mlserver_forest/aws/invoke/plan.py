@@ -5,23 +5,7 @@ from pathlib import PurePosixPath
 
 from mlserver_forest.aws.steps import Call, given
 from mlserver_forest.errors import DeploymentError
-
-# What the names of files say about what is in them.
-_MEDIA_TYPES = {
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".jsonl": "application/jsonlines",
-    ".ndjson": "application/jsonlines",
-    ".npy": "application/x-npy",
-    ".npz": "application/x-npz",
-    ".parquet": "application/x-parquet",
-    ".arrow": "application/vnd.apache.arrow.stream",
-    ".arrows": "application/vnd.apache.arrow.stream",
-    ".libsvm": "text/libsvm",
-    ".svm": "text/libsvm",
-    ".recordio": "application/x-recordio-protobuf",
-    ".pbr": "application/x-recordio-protobuf",
-}
+from mlserver_forest.formats import registry
 
 
 @dataclass(frozen=True)
@@ -43,13 +27,14 @@ def media_type_of(name: str) -> str:
     Raises:
         DeploymentError: if it tells nothing.
     """
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in _MEDIA_TYPES:
+    found = registry.find_by_file(name)
+    if found is None:
+        suffix = PurePosixPath(name).suffix.lower()
         raise DeploymentError(
             f"{name}: what is in it cannot be told from {suffix or 'its name'!r}; "
-            "give --content-type, such as text/csv"
+            f"give --content-type, such as {registry.default().media_type}"
         )
-    return _MEDIA_TYPES[suffix]
+    return found.media_type
 
 
 def plan(invoke: Invoke) -> Call:

@@ -16,8 +16,8 @@ from mlserver_forest.aws.steps import Call
 from mlserver_forest.aws.transform.plan import Batch, Transform, model_name, plan
 
 _BATCH = (
-    click.option("--content-type", default="text/csv", show_default=True),
-    click.option("--accept", default="text/csv", show_default=True),
+    click.option("--content-type", default=Batch.content_type, show_default=True),
+    click.option("--accept", default=Batch.accept, show_default=True),
     click.option(
         "--strategy", default="MultiRecord", type=click.Choice(["MultiRecord", "SingleRecord"])
     ),

@@ -16,6 +16,7 @@ from mlserver_forest.aws.place import (
 from mlserver_forest.aws.steps import Call, Plan, Step, given
 from mlserver_forest.aws.upload_plan import LocalFile, together, upload_step, upload_steps
 from mlserver_forest.errors import DeploymentError
+from mlserver_forest.formats.registry import default
 
 _MOST_MB = 100
 
@@ -33,8 +34,8 @@ class Batch:
         payload_mb, concurrency: or None for what the container says.
     """
 
-    content_type: str = "text/csv"
-    accept: str = "text/csv"
+    content_type: str = default().media_type
+    accept: str = default().media_type
     strategy: str = "MultiRecord"
     split: str = "Line"
     assemble: str = ""

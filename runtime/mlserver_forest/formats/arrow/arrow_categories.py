@@ -57,10 +57,10 @@ def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArr
     encoded = column if types.is_dictionary(column.type) else column.dictionary_encode()
     used, positions = _used(encoded)
     texts = [text_of(value) or "" for value in encoded.dictionary.take(pa.array(used)).to_pylist()]
-    codes = schema.words[feature].codes(texts)
+    codes = schema.categories_by_column[feature].codes(texts)
     if codes is None:
         for row, position in enumerate(positions.tolist(), first_row):
-            schema.code(row, feature, texts[position] if position >= 0 else "")
+            schema.category_code(row, feature, texts[position] if position >= 0 else "")
     # What is missing has the position -1.
     return np.append(codes, _NAN)[positions]  # type: ignore[arg-type]  # refused above if None
 

@@ -77,7 +77,11 @@ def layout(table: Any, schema: Schema) -> Layout:
     names = [fields[place][0] for place in columns]
     for name, kind in fields:
         is_skipped = name in index and not types.is_nested(kind)
-        is_read = _is_number(kind) or _is_row(kind) or (schema.words and not types.is_nested(kind))
+        is_read = (
+            _is_number(kind)
+            or _is_row(kind)
+            or (schema.categories_by_column and not types.is_nested(kind))
+        )
         if not is_read and not is_skipped:
             raise _no_number(name, kind)
     if len(columns) == 1 and _is_row(fields[columns[0]][1]):
@@ -131,7 +135,7 @@ def append(batch: Any, found: Layout, schema: Schema, rows: Matrix) -> None:
             continue
         values = np.empty((block.num_rows, len(found.order)), np.float64)
         for feature, place in enumerate(found.order):
-            column, is_word = block.column(place), feature in schema.words
+            column, is_word = block.column(place), feature in schema.categories_by_column
             values[:, feature] = (
                 codes_of(column, feature, schema, len(rows)) if is_word else _numbers(column)
             )
@@ -172,7 +176,7 @@ def _index_columns(table: Any, schema: Schema) -> set[str]:
 
 def _check_type(field: tuple[str, Any], feature: int, schema: Schema) -> None:
     name, kind = field
-    words = schema.words.get(feature)
+    words = schema.categories_by_column.get(feature)
     if words is None and not _is_number(kind):
         raise _no_number(name, kind)
     if words is not None and not is_words(kind):

@@ -63,7 +63,7 @@ class CsvBlocks:
             (n_lines, n_features) in the dtype of the schema, or None.
         """
         width, stop = self._schema.n_features, self._lines_end()
-        if self._schema.words or width < _FEWEST_COLUMNS or stop <= self._position:
+        if self._schema.categories_by_column or width < _FEWEST_COLUMNS or stop <= self._position:
             return None
         numbers = csv_kernel.parse(self._body, self._position, stop, width, self._schema.dtype)
         if numbers is not None:

@@ -1,7 +1,7 @@
 """Lines of CSV as columns, numbers and words, parsed by Arrow; for serving and for training.
 
 A field is a number where Python's ``float()`` reads one (white space around it counts for
-nothing), a missing value where it is one of ``categories.MISSING_WORDS``. A column of words
+nothing), a missing value where it is one of ``categories.MISSING_TEXTS``. A column of words
 keeps its fields as they stand, "1" and "NA" too, with the white space around them.
 What is refused here may be right all the same: it needs a closer look by ``csv.reader``.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.formats.csv.csv_numbers import has_empty_line, lacks
 from mlserver_forest.formats.csv.csv_quotes import is_well_quoted
-from mlserver_forest.schema.categories import MISSING_WORDS
+from mlserver_forest.schema.categories import MISSING_TEXTS
 
 Columns = list[Any]
 
@@ -25,7 +25,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # csv.reader takes fields of up to 131,072 characters; a longer one fills such a window.
 _FIELD_WINDOW = 2**16
 _FIELD_ENDS = (b",", b"\n", b"\r")
-_MISSING = sorted(MISSING_WORDS)
+_MISSING = sorted(MISSING_TEXTS)
 
 
 def parse_columns(lines: bytes | bytearray, width: int, words: Collection[int]) -> Columns | None:

@@ -57,7 +57,7 @@ def _read_record(row: int, fields: list[str], schema: Schema, sent: Schema) -> l
         raise InvalidInput(
             f"row {row + 1} has {len(record)} values; the model expects {schema.describe()}"
         )
-    if not sent.words:
+    if not sent.categories_by_column:
         text = "".join(record)
         if text.isascii() and "_" not in text:
             with suppress(ValueError):
@@ -66,10 +66,10 @@ def _read_record(row: int, fields: list[str], schema: Schema, sent: Schema) -> l
 
 
 def _look_closely(row: int, record: list[str], sent: Schema) -> list[float]:
-    words = sent.words
+    words = sent.categories_by_column
     values = []
     for column, field in enumerate(record):
-        value = sent.code(row, column, field) if column in words else parse_number(field)
+        value = sent.category_code(row, column, field) if column in words else parse_number(field)
         if value is None:
             hint = ""
             if {field.strip() for field in record} == set(sent.feature_names):

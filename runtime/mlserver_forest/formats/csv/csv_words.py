@@ -27,7 +27,7 @@ class WordColumns:
     """
 
     def __init__(self, sent: Schema) -> None:
-        self._words = sent.words
+        self._words = sent.categories_by_column
         self._width = sent.n_features
 
     def parse(self, lines: Body) -> NDArray[np.float64] | None:

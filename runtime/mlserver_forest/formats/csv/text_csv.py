@@ -2,7 +2,7 @@
 
 Fields are separated by commas; lines end with LF or CRLF; fields may be quoted; a
 byte order mark is skipped; white space around a field counts for nothing. An empty field,
-or another of ``categories.MISSING_WORDS``, is a missing value. In the column of a feature
+or another of ``categories.MISSING_TEXTS``, is a missing value. In the column of a feature
 of words "1" is a word as any other. With the parameter ``header=present`` the first line
 names the columns, in any order.
 """
@@ -51,7 +51,7 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
         InvalidInput: naming row and column, what came and what was expected.
     """
     has_header = bool(parameters) and _has_header(parameters)
-    is_plain = not (has_header or schema.words) and len(body) <= BLOCK_BYTES
+    is_plain = not (has_header or schema.categories_by_column) and len(body) <= BLOCK_BYTES
     if is_plain and len(body) >= _MANY_BYTES and schema.n_features > 1:
         plain = csv_kernel.parse(body, 0, len(body), schema.n_features, schema.dtype)
         if plain is not None:
@@ -69,7 +69,7 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
         names = [name.strip() for name in next(blocks.records())]
         return _gather(blocks, schema, _named_values(blocks, schema, names))
     if not schema.feature_names:
-        schema = schema.of_width(_width(body, schema))
+        schema = schema.with_width(_width(body, schema))
         blocks = CsvBlocks(body, schema)
     return _gather(blocks, schema, _values(blocks, schema, schema, n_before=0))
 
@@ -204,7 +204,7 @@ def _values(
         values = blocks.plain()
         if values is None:
             lines = blocks.lines()
-            values = None if sent.words else numbers.parse(lines)
+            values = None if sent.categories_by_column else numbers.parse(lines)
             if values is None:
                 values = columns.parse(lines)
             if values is None:

@@ -140,6 +140,11 @@ def decode(document: Any, schema: Schema, n_bytes: int = 0) -> NDArray[Any]:
     return reader.matrix(parse(document, reader.plan))
 
 
+def decode_body(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
+    """``decode`` what ``load`` returns; no parameter of the media type counts."""
+    return decode(load(body), schema, len(body))
+
+
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """``{"predictions": [...]}`` with one object per row, keyed by output."""
     opening = b'{"predictions":['

@@ -35,7 +35,7 @@ class JsonColumns:
     """Converts rows as a plan says.
 
     A value is a number, ``null`` if it is missing, or in a column of text what
-    ``category_values`` reads. A string that stands for a missing value (``MISSING_WORDS``) is
+    ``category_values`` reads. A string that stands for a missing value (``MISSING_TEXTS``) is
     a missing value in every column.
 
     Args:

@@ -94,7 +94,7 @@ def _append(matrix: Matrix, entries: Entries, schema: Schema) -> None:
     for start in range(0, entries.n_rows, step):
         end = min(start + step, entries.n_rows)
         first, last = np.searchsorted(entries.rows, (start, end))
-        block = np.full((end - start, schema.n_features), schema.absent)
+        block = np.full((end - start, schema.n_features), schema.absent_value)
         block[entries.rows[first:last] - start, entries.columns[first:last]] = entries.values[
             first:last
         ]

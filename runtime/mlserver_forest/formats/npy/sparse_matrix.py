@@ -62,7 +62,7 @@ def read(kind: str, arrays: Arrays, schema: Schema, body_bytes: int) -> tuple[En
 
 
 def to_matrix(entries: Entries, shape: Shape, schema: Schema) -> NDArray[Any]:
-    """Set the entries block by block; ``Schema.absent`` stands where there is none.
+    """Set the entries block by block; ``Schema.absent_value`` stands where there is none.
 
     Returns:
         ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
@@ -77,7 +77,7 @@ def to_matrix(entries: Entries, shape: Shape, schema: Schema) -> NDArray[Any]:
     bounds = np.searchsorted(rows, np.array([*starts, shape[0]], rows.dtype)).tolist()
     for start, first, last in zip(starts, bounds[:-1], bounds[1:], strict=True):
         end = min(start + step, shape[0])
-        block = np.full((end - start, shape[1]), schema.absent)
+        block = np.full((end - start, shape[1]), schema.absent_value)
         is_set = np.zeros(block.shape, np.bool_)
         for entry in range(first, last, _BLOCK_ENTRIES):
             some = slice(entry, min(entry + _BLOCK_ENTRIES, last))

@@ -1,7 +1,7 @@
 """application/x-npz: what scipy.sparse.save_npz writes, or an archive of one array.
 
 The SageMaker SDK's SparseMatrixSerializer sends the first. What a sparse matrix leaves
-out is ``Schema.absent``; what it holds, zeros too, is kept.
+out is ``Schema.absent_value``; what it holds, zeros too, is kept.
 """
 
 import zipfile

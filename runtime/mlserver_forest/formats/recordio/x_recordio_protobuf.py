@@ -89,7 +89,7 @@ class _RowReader:
         )
         values = self._named(row, features) if is_named else self._row(row, features)
         # The first row gives the width to a model that names no features.
-        self._schema = self._schema.of_width(len(values))
+        self._schema = self._schema.with_width(len(values))
         return values
 
     def read_some(self, frames: RecordFrames, most: int) -> NDArray[np.float64]:
@@ -139,7 +139,7 @@ class _RowReader:
             )
         if len(set(keys)) != len(keys):
             raise InvalidInput(f"row {row + 1} has a key that occurs twice")
-        dense = np.full(n_features, self._schema.absent)
+        dense = np.full(n_features, self._schema.absent_value)
         dense[keys] = values
         return dense
 

@@ -168,7 +168,7 @@ def _ask_booster(
     values = values.reshape(len(x), -1)
     if schema.kind != "classification":
         return values, ()
-    if values.shape[1] == 1 and schema.n_columns > 2:  # multi:softmax answers with classes.
+    if values.shape[1] == 1 and schema.n_value_columns > 2:  # multi:softmax answers with classes.
         margins = booster.predict(data, iteration_range=rounds, output_margin=True)
         powers = np.exp(margins - margins.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True), values[:, 0]

@@ -121,7 +121,7 @@ def _prediction(reference: Reference, found: Comparison) -> Finding | None:
 
 
 def _words(schema: Schema, name: str) -> Sequence[str]:
-    return schema.categories[name].words if name in schema.categories else ()
+    return schema.categories[name].names if name in schema.categories else ()
 
 
 def _bins(

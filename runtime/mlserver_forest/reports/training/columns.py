@@ -148,9 +148,9 @@ def _of_words(
     kind: ColumnKind = "boolean" if categories.is_boolean else "words"
     is_sampled = len(values) < n_rows
     if is_sampled and n_distinct > 1:  # The sample has not seen every word, but training has.
-        n_distinct = min(len(categories.words), n_rows - n_missing)
+        n_distinct = min(len(categories.names), n_rows - n_missing)
     codes = values[~np.isnan(values)].astype(np.int64)
-    counts = np.bincount(codes, minlength=len(categories.words))
+    counts = np.bincount(codes, minlength=len(categories.names))
     order = np.argsort(-counts, kind="stable")[:_TOP_WORDS]
-    top = [(categories.words[i], counts[i] / len(codes)) for i in order if counts[i]]
+    top = [(categories.names[i], counts[i] / len(codes)) for i in order if counts[i]]
     return Column(name, kind, n_rows, n_missing, n_distinct, top=tuple(top), is_sampled=is_sampled)

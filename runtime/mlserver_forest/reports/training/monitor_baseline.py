@@ -66,7 +66,7 @@ def _columns(facts: Facts) -> Iterator[tuple[str, NDArray[Any], Sequence[str] | 
         yield _target(facts), facts.y, [str(label) for label in facts.classes]
     for place, name in enumerate(facts.names):
         found = facts.categories.get(name)
-        yield name, facts.x[:, place], found.words if found else None
+        yield name, facts.x[:, place], found.names if found else None
 
 
 def _target(facts: Facts) -> str:

@@ -4,29 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType, format_value
+from mlserver_forest.formats import registry
+from mlserver_forest.formats.registry import Format
 
-CSV = "text/csv"
+# The type of our own documents and errors, and of the messages of the V2 protocol.
 JSON = "application/json"
-JSONLINES = "application/jsonlines"
-LIBSVM = "text/libsvm"
-NPY = "application/x-npy"
-NPZ = "application/x-npz"
-PARQUET = "application/x-parquet"
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
-RECORDIO = "application/x-recordio-protobuf"
-
-READ = (CSV, JSON, JSONLINES, NPY, NPZ, PARQUET, ARROW_STREAM, LIBSVM, RECORDIO)
-WRITTEN = (CSV, JSON, JSONLINES, NPY, PARQUET, ARROW_STREAM, RECORDIO)
-# Other names that clients use; an answer bears the name that was asked for.
-ALIASES: Mapping[str, str] = {
-    "application/x-jsonlines": JSONLINES,
-    "application/x-ndjson": JSONLINES,
-    "application/vnd.apache.parquet": PARQUET,
-    "text/x-libsvm": LIBSVM,
-}
-# What answers a type that is only read.
-_FAMILY: Mapping[str, str] = {NPZ: NPY, LIBSVM: CSV}
-_EXPANDING = (NPZ, PARQUET, ARROW_STREAM, LIBSVM)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
@@ -48,36 +30,36 @@ def parse(text: str) -> MediaType:
     return MediaType(essence.strip().lower(), parameters)
 
 
-def format_of(essence: str) -> str:
-    """The format that a media type names, itself or by an alias."""
-    return ALIASES.get(essence, essence)
+def format_of(essence: str) -> Format:
+    """The format of a media type that ``content_type`` or ``negotiate`` returned."""
+    found = registry.find(essence)
+    if found is None:
+        raise UnsupportedMediaType(f"the media type {format_value(essence)} is unknown")
+    return found
 
 
 def content_type(header: str | None) -> MediaType:
     """The body's media type.
 
     Raises:
-        UnsupportedMediaType: if it is absent, not one of ``READ`` or in another
+        UnsupportedMediaType: if it is absent, not one that requests may have, or in another
             character set than UTF-8.
     """
     media_type = parse(header or "")
-    if format_of(media_type.essence) not in READ:
+    found = registry.find(media_type.essence)
+    if found is None or not found.is_request:
         came = f"Content-Type {format_value(media_type.essence)}" if header else "no Content-Type"
-        raise UnsupportedMediaType(f"{came}; expected one of {', '.join(READ)}")
+        known = ", ".join(known.media_type for known in registry.request_formats())
+        raise UnsupportedMediaType(f"{came}; expected one of {known}")
     charset = media_type.parameters.get("charset", "utf-8")
     if charset.lower() not in _CHARSETS:
         raise UnsupportedMediaType(f"charset {format_value(charset)} is not read; send UTF-8")
     return media_type
 
 
-def may_expand(sent: MediaType) -> bool:
-    """Whether a small body may hold many rows."""
-    return format_of(sent.essence) in _EXPANDING
-
-
 def answer_to(sent: MediaType) -> str:
     """The media type of an answer in the request's own family."""
-    return _FAMILY.get(format_of(sent.essence), sent.essence)
+    return format_of(sent.essence).answered_by or sent.essence
 
 
 def negotiate(header: str | None, default: str) -> str:
@@ -88,20 +70,22 @@ def negotiate(header: str | None, default: str) -> str:
         default: what to answer where the header is absent or leaves it open.
 
     Raises:
-        NotAcceptable: if the header rules out all of ``WRITTEN``.
+        NotAcceptable: if the header rules out all that answers may have.
     """
     if header is None or header == "*/*":
         return default
     ranges = [parse(item) for item in _split(header, ",") if item.strip(" \t;")]
     if not ranges:
         return default
-    named = [name for name, known in ALIASES.items() if known in WRITTEN]
-    candidates = tuple(dict.fromkeys((default, *WRITTEN, *named)))
+    written = [found.media_types for found in registry.answer_formats()]
+    known = [names[0] for names in written]
+    aliases = [name for names in written for name in names[1:]]
+    candidates = tuple(dict.fromkeys((default, *known, *aliases)))
     qualities = [_quality(candidate, ranges) for candidate in candidates]
     best = max(qualities)
     if best <= 0:
         raise NotAcceptable(
-            f"Accept {format_value(header)} allows none of the answers: {', '.join(WRITTEN)}"
+            f"Accept {format_value(header)} allows none of the answers: {', '.join(known)}"
         )
     return candidates[qualities.index(best)]
 

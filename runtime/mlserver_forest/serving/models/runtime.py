@@ -99,7 +99,7 @@ class ForestModel(MLModel):
         forest, schema = self._forest, self.schema
         row = np.zeros((1, forest.n_features), forest.feature_dtype)
         found = (forest.n_features, forest.feature_dtype, forest.predict(row).values.shape[1])
-        expected = (schema.n_features, schema.dtype, schema.n_columns)
+        expected = (schema.n_features, schema.dtype, schema.n_value_columns)
         if found != expected:
             raise InvalidArtifact(
                 f"{path} and its model-settings.json do not belong together: {found[0]} "

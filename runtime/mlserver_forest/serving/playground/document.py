@@ -62,16 +62,16 @@ def _features(schema: Schema, ranges: NDArray[Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     n_words = 0
     for column, name in enumerate(schema.feature_names):
-        categories = schema.words.get(column)
+        categories = schema.categories_by_column.get(column)
         if categories is None:
             found.append({"name": name, "range": _range(ranges[:, column])})
         elif categories.is_boolean:
-            found.append({"name": name, "words": list(categories.words)})
+            found.append({"name": name, "words": list(categories.names)})
         else:
-            n_words += len(categories.words)
-            is_short = len(categories.words) <= _MOST_WORDS and n_words <= _MOST_WORDS_IN_ALL
-            words = list(categories.words) if is_short else None
-            found.append({"name": name, "words": words, "n_words": len(categories.words)})
+            n_words += len(categories.names)
+            is_short = len(categories.names) <= _MOST_WORDS and n_words <= _MOST_WORDS_IN_ALL
+            words = list(categories.names) if is_short else None
+            found.append({"name": name, "words": words, "n_words": len(categories.names)})
     return found
 
 
@@ -86,8 +86,8 @@ def _sample(row: NDArray[Any], schema: Schema) -> Sequence[float | str | None]:
     return [
         None
         if not np.isfinite(value)
-        else schema.words[column].words[int(value)]
-        if column in schema.words
+        else schema.categories_by_column[column].names[int(value)]
+        if column in schema.categories_by_column
         else _number(value)
         for column, value in enumerate(row)
     ]

@@ -117,7 +117,7 @@ class Invocations:
         wanted = Wanted(media_type, names, chosen, self._ends_with_newline)
         plan = plan_of(wanted, model.schema)
         short = None if names else one_row(sent, media_type, model.schema, self._ends_with_newline)
-        return Terms(sent, wanted, plan, short, media_types.may_expand(sent))
+        return Terms(sent, wanted, plan, short, media_types.format_of(sent.essence).may_expand)
 
 
 def _text(header: bytes | None) -> str | None:

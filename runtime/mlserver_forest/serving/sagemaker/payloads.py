@@ -1,6 +1,6 @@
 """Bodies to V2 requests, V2 responses to bodies."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,47 +8,18 @@ import numpy as np
 from mlserver.types import InferenceRequest, InferenceResponse, RequestOutput, ResponseOutput
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.arrow import arrow_stream
-from mlserver_forest.formats.csv import text_csv
-from mlserver_forest.formats.json import application_json, application_jsonlines
+from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.labels import Labels
-from mlserver_forest.formats.libsvm import text_libsvm
 from mlserver_forest.formats.matrix import Body
-from mlserver_forest.formats.npy import x_npy, x_npz
-from mlserver_forest.formats.parquet import x_parquet
-from mlserver_forest.formats.predictions import Column, Predictions
-from mlserver_forest.formats.recordio import x_recordio_protobuf
+from mlserver_forest.formats.predictions import Column
+from mlserver_forest.formats.registry import load
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.media_types import MediaType
 from mlserver_forest.serving.sagemaker import outputs
 from mlserver_forest.serving.v2 import rest_codec, v2_types
 
-Decoder = Callable[[Body, Schema, Mapping[str, str]], NDArray[Any]]
-Encoder = Callable[[Predictions], Iterator[bytes]]
-
-_DECODERS: Mapping[str, Decoder] = {
-    media_types.CSV: text_csv.decode,
-    media_types.JSONLINES: application_jsonlines.decode,
-    media_types.NPY: x_npy.decode,
-    media_types.NPZ: x_npz.decode,
-    media_types.PARQUET: x_parquet.decode,
-    media_types.ARROW_STREAM: arrow_stream.decode,
-    media_types.LIBSVM: text_libsvm.decode,
-    media_types.RECORDIO: x_recordio_protobuf.decode,
-}
-_ENCODERS: Mapping[str, Encoder] = {
-    media_types.CSV: text_csv.encode,
-    media_types.JSON: application_json.encode,
-    media_types.JSONLINES: application_jsonlines.encode,
-    media_types.NPY: x_npy.encode,
-    media_types.PARQUET: x_parquet.encode,
-    media_types.ARROW_STREAM: arrow_stream.encode,
-    media_types.RECORDIO: x_recordio_protobuf.encode,
-}
-# Where a row is one value unless outputs are chosen.
-_ONE_VALUE = (media_types.CSV, media_types.NPY)
-_LINES = (media_types.CSV, media_types.JSONLINES)
 # The runtimes take one matrix of any name.
 _MATRIX = "X"
 
@@ -94,7 +65,7 @@ def plan_of(wanted: Wanted, schema: Schema) -> Plan:
         InvalidInput: if an output is chosen that the model has not.
     """
     outputs.check_names(wanted.outputs, schema)
-    only_first = media_types.format_of(wanted.media_type) in _ONE_VALUE
+    only_first = media_types.format_of(wanted.media_type).has_one_value
     return _plan(
         wanted.outputs or outputs.default_names(schema, only_first=only_first), wanted, schema
     )
@@ -108,9 +79,9 @@ def decode_request(
     Raises:
         InvalidInput: if the body is not what the schema expects.
     """
-    kind = media_types.format_of(sent.essence)
-    if kind != media_types.JSON:
-        return _request(_DECODERS[kind](body, schema, sent.parameters), plan, schema), plan
+    found = media_types.format_of(sent.essence)
+    if not found.has_messages:
+        return _request(decoder(found)(body, schema, sent.parameters), plan, schema), plan
     document = application_json.load(body)
     if isinstance(document, dict) and "inputs" in document:
         request = rest_codec.request_from(document)
@@ -147,10 +118,10 @@ def _content_type(media_type: str) -> tuple[tuple[bytes, bytes], ...]:
 def _encoder(
     names: Sequence[str], wanted: Wanted, schema: Schema
 ) -> Callable[[InferenceResponse], Iterator[bytes]]:
-    kind = media_types.format_of(wanted.media_type)
-    write = _ENCODERS[kind]
+    found = media_types.format_of(wanted.media_type)
+    write = load(found.write)
     are_selected = bool(wanted.outputs)
-    cut = kind in _LINES and not wanted.ends_with_newline
+    cut = found.has_lines and not wanted.ends_with_newline
 
     def encode(response: InferenceResponse) -> Iterator[bytes]:
         arrays = {output.name: _array(output) for output in response.outputs}

@@ -44,7 +44,7 @@ def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
 
 
 def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
-    if not schema.words or _datatype(tensor) != v2_tensor.BYTES:
+    if not schema.categories_by_column or _datatype(tensor) != v2_tensor.BYTES:
         return _array(tensor)
     texts, width = texts_of(tensor.name, tensor.shape, _data(tensor)), schema.n_features
     if list(tensor.shape[1:]) != [width]:
@@ -57,7 +57,7 @@ def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
 
 
 def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
-    categories, datatype = schema.words.get(column), _datatype(tensor)
+    categories, datatype = schema.categories_by_column.get(column), _datatype(tensor)
     values: Any = None
     if categories is not None and datatype == v2_tensor.BYTES:
         values = texts_of(tensor.name, tensor.shape, _data(tensor))
@@ -68,7 +68,9 @@ def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
         values = ["true" if value else "false" for value in array.ravel().tolist()]
     codes = codes_of(values, categories)
     if codes is None:
-        codes = np.array([schema.code(row, column, text) for row, text in enumerate(values)])
+        codes = np.array(
+            [schema.category_code(row, column, text) for row, text in enumerate(values)]
+        )
     return _flat(tensor, v2_tensor.reshaped(tensor.name, codes, tensor.shape))
 
 

@@ -78,7 +78,7 @@ def make_estimator(
     if chosen.job.algorithm == "hist_gradient_boosting" and chosen.job.validation_fraction:
         parameters["validation_fraction"] = chosen.job.validation_fraction
     columns = {
-        column: len(categories[name].words)
+        column: len(categories[name].names)
         for column, name in enumerate(names)
         if name in categories
     }

@@ -29,9 +29,9 @@ def recoded(table: Table, like: Table) -> Table:
     """A host's own table with the words' numbers that all hosts use; its rows are changed."""
     for feature, name in enumerate(like.names):
         own = table.categories.get(table.names[feature]) if len(table.names) else None
-        if own is not None and own.words != like.categories[name].words:
-            position = {word: code for code, word in enumerate(like.categories[name].words)}
-            final = np.array([position[word] for word in own.words], table.x.dtype)
+        if own is not None and own.names != like.categories[name].names:
+            position = {word: code for code, word in enumerate(like.categories[name].names)}
+            final = np.array([position[word] for word in own.names], table.x.dtype)
             column = table.x[:, feature]
             is_there = ~np.isnan(column)
             column[is_there] = final[column[is_there].astype(np.intp)]
@@ -120,7 +120,7 @@ class Heads:
         are_boolean = [part.is_boolean for part in parts]
         if all(are_boolean):
             return BOOLEAN
-        words = sorted({word for part in parts if not part.is_boolean for word in part.words})
+        words = sorted({word for part in parts if not part.is_boolean for word in part.names})
         if any(are_boolean):
             host = next(
                 host
@@ -140,7 +140,7 @@ class Heads:
                 "text, add "
                 "the column to ignore"
             )
-        return replace(parts[are_boolean.index(False)], words=tuple(words))
+        return replace(parts[are_boolean.index(False)], names=tuple(words))
 
     def _weight(self) -> NDArray[np.float64] | None:
         weights = [head.weight for head in self._used if head.weight is not None]
@@ -157,7 +157,7 @@ class Heads:
         for name in names:
             parts = [summary.columns[name] for summary in used]
             kinds = [part.kind for part in parts if part.kind != "missing"]
-            words = categories[name].words if name in categories else None
+            words = categories[name].names if name in categories else None
             columns[name] = ColumnSummary(
                 kinds[0] if kinds else "missing",
                 sum(part.n_missing for part in parts),

@@ -1,18 +1,14 @@
 """Which reader reads a channel: by its ContentType, else by the names of its files."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats import registry
+from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.data import (
-    csv_parts,
-    json_parts,
-    libsvm_parts,
-    parquet_parts,
-    recordio_parts,
-)
+from mlserver_forest.training.data import parsed_parts
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Known
@@ -23,78 +19,9 @@ Read = Callable[[Iterator[Part], Known, Columns, Parameters], Generator[Block]]
 _COMPRESSED = (".gz", ".gzip")
 
 
-@dataclass(frozen=True)
-class Format:
-    """How the parts of a channel are read.
-
-    Attributes:
-        name: for messages.
-        read: the parts -> blocks of rows.
-        media_types: that mean this format, in lower case.
-        extensions: that mean this format.
-        splits: whether records of a framed stream are files of this format; else the
-            reader knows such records.
-        is_streamed: whether a stream of files one after the other can be read.
-        has_columns: whether the target stands in one of the columns.
-    """
-
-    name: str
-    read: Read
-    media_types: tuple[str, ...]
-    extensions: tuple[str, ...]
-    splits: bool = True
-    is_streamed: bool = True
-    has_columns: bool = True
-
-
-CSV = Format("CSV", csv_parts.read, ("text/csv", "application/csv", "csv"), (".csv",))
-FORMATS = (
-    CSV,
-    Format(
-        "Parquet",
-        parquet_parts.read,
-        (
-            "application/x-parquet",
-            "application/parquet",
-            "application/vnd.apache.parquet",
-            "parquet",
-        ),
-        (".parquet", ".pq"),
-        is_streamed=False,
-    ),
-    Format(
-        "JSON",
-        json_parts.read,
-        ("application/json",),
-        (".jsonl", ".ndjson", ".jsonlines", ".json"),
-    ),
-    Format(
-        "JSON lines",
-        json_parts.read_lines,
-        (
-            "application/jsonlines",
-            "application/x-jsonlines",
-            "application/jsonl",
-            "application/x-ndjson",
-        ),
-        (),
-    ),
-    Format(
-        "libsvm",
-        libsvm_parts.read,
-        ("text/libsvm", "text/x-libsvm", "libsvm"),
-        (".libsvm", ".svmlight", ".svm"),
-        has_columns=False,
-    ),
-    Format(
-        "RecordIO-protobuf",
-        recordio_parts.read,
-        ("application/x-recordio-protobuf", "application/x-recordio", "recordio-protobuf"),
-        (".recordio", ".rec", ".pbr", ".protobuf"),
-        splits=False,
-        has_columns=False,
-    ),
-)
+def reader(found: Format) -> Read:
+    """What reads the parts of a channel that has a format."""
+    return load(found.read) if found.read else partial(parsed_parts.read, load(found.parse))
 
 
 def format_of(
@@ -126,15 +53,15 @@ def _by_content_type(channel: Channel, content_type: str) -> tuple[Format, Param
     parameters = {
         name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs
     }
-    for found in FORMATS:
-        if media_type.strip().lower() in found.media_types:
+    name = media_type.strip().lower()
+    for found in registry.channel_formats():
+        if name in found.media_types or name in found.short_names:
             _check(channel, parameters)
             return found, parameters
-    known = ", ".join(found.media_types[0] for found in FORMATS)
+    known = ", ".join(found.media_type for found in registry.channel_formats())
     raise InvalidData(
         f"channel {channel.name!r} has ContentType {format_value(media_type.strip())}; expected "
-        "one of "
-        f"{known}, or none, where the names of the files tell"
+        f"one of {known}, or none: then the names of the files decide"
     )
 
 
@@ -153,23 +80,26 @@ def _check(channel: Channel, parameters: Parameters) -> None:
 
 
 def _by_extension(channel: Channel, paths: Sequence[Path]) -> Format:
-    examples: dict[str, Path] = {}
+    # Two media types that one function reads, as JSON's, are one format here.
+    examples: dict[str, tuple[Format, Path]] = {}
     for path in paths:
-        examples.setdefault(_named_format(path.name).name, path)
+        found = _named_format(path.name)
+        examples.setdefault(found.read or found.parse, (found, path))
     if len(examples) > 1:
-        listed = ", ".join(f"{name} ({path})" for name, path in examples.items())
+        listed = ", ".join(f"{found.name} ({path})" for found, path in examples.values())
         raise InvalidData(
             f"channel {channel.name!r} has files of several formats: {listed}; give each format a "
             "channel of its own, or set the channel's ContentType"
         )
-    return next((form for form in FORMATS if form.name in examples), CSV)
+    return next((found for found, _ in examples.values()), registry.default())
 
 
 def _named_format(name: str) -> Format:
     name = name.lower()
     for extension in _COMPRESSED:
         name = name.removesuffix(extension)
-    return next((form for form in FORMATS if name.endswith(form.extensions)), CSV)
+    found = registry.find_by_file(name)
+    return found if found is not None and found.is_channel else registry.default()
 
 
 def _refuse_columns(channel: Channel, found: Format, columns: Columns) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.data.channel_format import format_of
+from mlserver_forest.training.data.channel_format import format_of, reader
 from mlserver_forest.training.data.folders import Folder
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.pipes import Pipe
@@ -55,7 +55,7 @@ def read_channel(
     known = known or _known(dtype, like)
     while True:
         gathering = Gathering(known, columns, like)
-        with closing(form.read(source.parts(), known, columns, parameters)) as blocks:
+        with closing(reader(form)(source.parts(), known, columns, parameters)) as blocks:
             for block in blocks:
                 gathering.append(block)
         if not gathering.is_void:

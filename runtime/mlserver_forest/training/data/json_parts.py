@@ -1,22 +1,13 @@
 """JSON in a channel: the parsers of ``formats/json`` with the roles of the columns."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
-from mlserver_forest.formats.json import application_json, application_jsonlines
+from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.json.json_source import JsonSource, Sizes
-from mlserver_forest.formats.parsing import (
-    TRAINING,
-    ColumnPlan,
-    FoundColumns,
-    ParsedRows,
-    PlanColumns,
-)
+from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns
 from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Known, of_matrix
-
-ParseStream = Callable[[BinaryIO, PlanColumns, JsonSource], Iterator[ParsedRows]]
 
 _NAMES_SHOWN = 8
 # Larger blocks than in serving, because no other request waits.
@@ -37,36 +28,11 @@ def read(
     Raises:
         InvalidData: naming file and line, the value and what was expected.
     """
-    yield from _read(parts, known, columns, application_json.parse_stream)
-
-
-def read_lines(
-    parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
-) -> Generator[Block]:
-    """The same for parts that are declared to hold a row on each line.
-
-    Args:
-        parts: as of ``read``.
-        known: as of ``read``.
-        columns: as of ``read``.
-        parameters: as of ``read``.
-
-    Raises:
-        InvalidData: as ``read``.
-    """
-    yield from _read(
-        parts, known, columns, lambda stream, *rest: application_jsonlines.parse(stream.read, *rest)
-    )
-
-
-def _read(
-    parts: Iterator[Part], known: Known, columns: Columns, parse: ParseStream
-) -> Generator[Block]:
     for part in parts:
         plan = _TrainingPlan(known, columns)
         source = JsonSource(part.name, TRAINING, _SIZES)
         with part.inflated() as stream:
-            for rows in parse(stream, plan.plan, source):
+            for rows in application_json.parse_stream(stream, plan.plan, source):
                 yield of_matrix(rows.x, rows.texts, plan.roles, rows.locations)
 
 

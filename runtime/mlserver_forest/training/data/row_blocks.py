@@ -55,7 +55,7 @@ class Block:
         x: (n, n_features) in the dtype of the matrix, without infinite values; NaN in the
             columns of ``texts``.
         texts: by feature, the columns that hold words: pyarrow.StringArray, null or one of
-            MISSING_WORDS where a value is missing.
+            MISSING_TEXTS where a value is missing.
         labels: text, or numbers that have no spelling.
         weight: float64, or None.
     """

@@ -73,7 +73,9 @@ class Gathering:
         """
         layout, rows = self._known.layout, self._rows
         x = np.empty((0, len(layout.names)), self._known.dtype) if rows is None else rows.finish()
-        categories = self._like.categories if self._like else self._categories(layout, x)
+        categories = (
+            self._like.categories if self._like is not None else self._categories(layout, x)
+        )
         return Table(
             names=layout.names,
             has_names=layout.columns is not None,
@@ -117,7 +119,7 @@ class Gathering:
     def _words_of(self, feature: int) -> LearnedWords | KnownWords:
         if feature not in self._words:
             name = self._known.layout.names[feature]
-            if self._like and name in self._like.categories:
+            if self._like is not None and name in self._like.categories:
                 self._words[feature] = KnownWords(name, self._like.categories[name])
             else:
                 self._words[feature] = LearnedWords(name, MOST_WORDS)
@@ -184,5 +186,5 @@ def _summary(
 def _column_summary(categories: Categories | None, n_missing: int, n_rows: int) -> ColumnSummary:
     if categories is not None:
         kind: Kind = "boolean" if categories.is_boolean else "words"
-        return ColumnSummary(kind, n_missing, len(categories.words))
+        return ColumnSummary(kind, n_missing, len(categories.names))
     return ColumnSummary("missing" if n_missing == n_rows else "numbers", n_missing)

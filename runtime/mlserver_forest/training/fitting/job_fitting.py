@@ -67,7 +67,7 @@ class Fitting:
             self._chosen.job.algorithm,
             self._target.kind,
             self._names,
-            {name: found.words for name, found in self._categories.items()},
+            {name: found.names for name, found in self._categories.items()},
             [version(name) for name in ("scikit-learn", "xgboost-cpu", "lightgbm")],
             rows.digest(),
         ]

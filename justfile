@@ -1,0 +1,46 @@
+# The commands of a contributor: `just` lists them. `just setup` comes first.
+
+python := ".venv/bin/python"
+
+# List the commands.
+default:
+    @just --list --unsorted
+
+# Make .venv with the pinned dependencies, the package as links, and the commit hook.
+setup:
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
+    .venv/bin/pre-commit install
+
+# Format and lint, as CI does.
+lint:
+    .venv/bin/ruff format --check .
+    .venv/bin/ruff check .
+
+# Check types, as CI does.
+types:
+    .venv/bin/mypy
+
+# Run the tests of what differs from the main branch, or all fast ones: `just quick`, `just quick all`.
+quick scope="changed":
+    {{ python }} tests/quick.py {{ scope }}
+
+# Run tests by path or name: `just test tests/formats -k header`.
+test *arguments:
+    .venv/bin/pytest {{ arguments }}
+
+# Run a benchmark: `just bench serving`.
+bench name *options:
+    {{ python }} -m tests.benchmarks {{ name }} {{ options }}
+
+# Build the image.
+image tag="mlserver-forest":
+    docker build -f container/Dockerfile -t {{ tag }} ${BASE_IMAGE:+--build-arg BASE_IMAGE=$BASE_IMAGE} .
+
+# Follow every command and request of README and docs.
+docs:
+    .venv/bin/pytest tests/test_docs.py tests/test_readme.py tests/test_docs_hyperparameters.py
+
+# Lint, types and the whole suite, as CI runs them.
+ci:
+    bash .ci/run

@@ -1,0 +1,52 @@
+"""One row of plain numbers as JSON, and its answer: the short way of most requests."""
+
+from typing import Any
+
+import orjson
+
+from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.predictions import RowWriter
+from mlserver_forest.schema.schema import Schema
+
+# Whole numbers up to here are floats exactly.
+_MOST_EXACT = 2**53
+
+
+def read_row(body: Body) -> list[float] | None:
+    """The numbers of a lone row, bare or as ``instances``; None for anything else."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(document, dict):
+        if len(document) != 1:
+            return None
+        document = document.get("instances")
+    if not isinstance(document, list) or not document:
+        return None
+    row = document
+    if isinstance(row[0], list):
+        if len(row) != 1:
+            return None
+        row = row[0]
+    return [float(value) for value in row] if all(map(_is_exact, row)) else None
+
+
+def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
+    """What writes the document with one prediction; None for models with other outputs."""
+    if schema.kind == "classification":
+        heads = [
+            b'{"predictions":[{"predicted_label":%b,"probabilities":' % orjson.dumps(label)
+            for label in schema.classes
+        ]
+        return lambda answer: (
+            b"%b%b}]}" % (heads[answer.positions[0]], orjson.dumps(answer.values[0].tolist()))
+        )
+    if schema.kind == "regression" and schema.n_targets == 1:
+        return lambda answer: b'{"predictions":[{"score":%b}]}' % orjson.dumps(answer.values.item())
+    return None
+
+
+def _is_exact(value: Any) -> bool:
+    kind = type(value)
+    return kind is float or (kind is int and -_MOST_EXACT <= value <= _MOST_EXACT)

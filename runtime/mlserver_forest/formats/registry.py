@@ -1,0 +1,238 @@
+"""Media types: one row for each, with all that differs between them.
+
+Everything else asks this table and names no media type itself. Functions are named by text and
+imported when they are asked for, so that the table can be read without NumPy and pyarrow.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal
+
+_FORMATS = "mlserver_forest.formats"
+_TRAINING = "mlserver_forest.training.data"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A media type.
+
+    Attributes:
+        name: for messages.
+        media_types: the canonical name first, then aliases; an answer bears the name that the
+            request asked for.
+        extensions: of files that hold it, in lower case.
+        parse: "module:function", which turns bytes into rows, for training and serving alike:
+            a ``parsing.Parse``.
+        decode: "module:function" of (body, schema, parameters of the media type), which returns
+            ``X``; the matrix is made from what ``parse`` gives if it is empty.
+        read: "module:function" of (parts, known columns, hyperparameters on columns, parameters),
+            which yields the blocks of a training channel; they are made from what ``parse``
+            gives if it is empty.
+        write: "module:function", which turns predictions into blocks of bytes.
+        read_row: "module:function", which turns a body that is plainly one row of numbers into a
+            list of floats, and anything else into None.
+        row_writer: "module:function" of (schema, whether the line is ended), which returns what
+            writes the answer to one row, or None.
+        is_request: whether requests are read.
+        is_channel: whether training channels are read.
+        short_names: names without a slash that a channel's ContentType may have, as those of
+            SageMaker's built-in algorithms.
+        answered_by: the media type of answers, for one that is only read.
+        may_expand: whether a small body may hold many rows.
+        has_one_value: whether a row of an answer is one value unless outputs are chosen by name.
+        has_lines: whether each line is a record.
+        has_messages: whether a request may be a message of the V2 protocol.
+        is_streamed: whether a stream of several files, one after the other, can be read.
+        splits: whether each record of a stream with RecordIO framing is a file of this format;
+            if not, the parser reads such records itself.
+        has_columns: whether the label stands in one of the columns; if not, it stands apart.
+        captured_as: the kind of text that SageMaker's data capture keeps readable; all else is
+            captured as Base64.
+    """
+
+    name: str
+    media_types: tuple[str, ...]
+    extensions: tuple[str, ...]
+    parse: str = ""
+    decode: str = ""
+    read: str = ""
+    write: str = ""
+    read_row: str = ""
+    row_writer: str = ""
+    is_request: bool = True
+    is_channel: bool = True
+    short_names: tuple[str, ...] = ()
+    answered_by: str = ""
+    may_expand: bool = False
+    has_one_value: bool = False
+    has_lines: bool = False
+    has_messages: bool = False
+    is_streamed: bool = True
+    splits: bool = True
+    has_columns: bool = True
+    captured_as: Literal["Csv", "Json", ""] = ""
+
+    @property
+    def media_type(self) -> str:
+        """The canonical name."""
+        return self.media_types[0]
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "CSV",
+        ("text/csv", "application/csv"),
+        (".csv",),
+        decode=f"{_FORMATS}.csv.text_csv:decode",
+        read=f"{_TRAINING}.csv_parts:read",
+        write=f"{_FORMATS}.csv.text_csv:encode",
+        read_row=f"{_FORMATS}.csv.csv_row:read_row",
+        row_writer=f"{_FORMATS}.csv.csv_row:row_writer",
+        short_names=("csv",),
+        has_one_value=True,
+        has_lines=True,
+        captured_as="Csv",
+    ),
+    Format(
+        "JSON",
+        ("application/json",),
+        (".json",),
+        decode=f"{_FORMATS}.json.application_json:decode_body",
+        read=f"{_TRAINING}.json_parts:read",
+        write=f"{_FORMATS}.json.application_json:encode",
+        read_row=f"{_FORMATS}.json.json_row:read_row",
+        row_writer=f"{_FORMATS}.json.json_row:row_writer",
+        has_messages=True,
+        captured_as="Json",
+    ),
+    Format(
+        "JSON lines",
+        (
+            "application/jsonlines",
+            "application/x-jsonlines",
+            "application/x-ndjson",
+            "application/jsonl",
+        ),
+        (".jsonl", ".ndjson", ".jsonlines"),
+        decode=f"{_FORMATS}.json.application_jsonlines:decode",
+        read=f"{_TRAINING}.json_parts:read",
+        write=f"{_FORMATS}.json.application_jsonlines:encode",
+        has_lines=True,
+        captured_as="Json",
+    ),
+    Format(
+        "NumPy",
+        ("application/x-npy",),
+        (".npy",),
+        decode=f"{_FORMATS}.npy.x_npy:decode",
+        write=f"{_FORMATS}.npy.x_npy:encode",
+        is_channel=False,
+        has_one_value=True,
+    ),
+    Format(
+        "NumPy archive",
+        ("application/x-npz",),
+        (".npz",),
+        decode=f"{_FORMATS}.npy.x_npz:decode",
+        is_channel=False,
+        answered_by="application/x-npy",
+        may_expand=True,
+    ),
+    Format(
+        "Parquet",
+        ("application/x-parquet", "application/vnd.apache.parquet", "application/parquet"),
+        (".parquet", ".pq"),
+        decode=f"{_FORMATS}.parquet.x_parquet:decode",
+        read=f"{_TRAINING}.parquet_parts:read",
+        write=f"{_FORMATS}.parquet.x_parquet:encode",
+        short_names=("parquet",),
+        may_expand=True,
+        is_streamed=False,
+    ),
+    Format(
+        "Arrow",
+        ("application/vnd.apache.arrow.stream",),
+        (".arrow", ".arrows"),
+        decode=f"{_FORMATS}.arrow.arrow_stream:decode",
+        write=f"{_FORMATS}.arrow.arrow_stream:encode",
+        is_channel=False,
+        may_expand=True,
+        is_streamed=False,
+    ),
+    Format(
+        "libsvm",
+        ("text/libsvm", "text/x-libsvm"),
+        (".libsvm", ".svmlight", ".svm"),
+        decode=f"{_FORMATS}.libsvm.text_libsvm:decode",
+        read=f"{_TRAINING}.libsvm_parts:read",
+        short_names=("libsvm",),
+        answered_by="text/csv",
+        may_expand=True,
+        has_lines=True,
+        has_columns=False,
+    ),
+    Format(
+        "RecordIO-protobuf",
+        ("application/x-recordio-protobuf", "application/x-recordio"),
+        (".recordio", ".rec", ".pbr", ".protobuf"),
+        decode=f"{_FORMATS}.recordio.x_recordio_protobuf:decode",
+        read=f"{_TRAINING}.recordio_parts:read",
+        write=f"{_FORMATS}.recordio.x_recordio_protobuf:encode",
+        short_names=("recordio-protobuf",),
+        splits=False,
+        has_columns=False,
+    ),
+)
+
+
+def default() -> Format:
+    """The format that is taken where nothing tells another."""
+    return FORMATS[0]
+
+
+def find(media_type: str) -> Format | None:
+    """The format that a media type names, itself or by an alias; None for an unknown one."""
+    return next((found for found in FORMATS if media_type in found.media_types), None)
+
+
+def find_by_file(name: str) -> Format | None:
+    """The format that a file's extension names, None if it names none."""
+    name = name.lower()
+    return next((found for found in FORMATS if name.endswith(found.extensions)), None)
+
+
+def request_formats() -> tuple[Format, ...]:
+    """Those that requests may have."""
+    return tuple(found for found in FORMATS if found.is_request)
+
+
+def answer_formats() -> tuple[Format, ...]:
+    """Those that answers may have."""
+    return tuple(found for found in FORMATS if found.write)
+
+
+def channel_formats() -> tuple[Format, ...]:
+    """Those that training channels may have."""
+    return tuple(found for found in FORMATS if found.is_channel)
+
+
+@cache
+def load(function: str) -> Callable[..., Any]:
+    """The function that a row names as "module:function"."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+def load_for_serving() -> None:
+    """Import all that requests may need, so that none of them waits for it."""
+    for function in _serving_functions():
+        load(function)
+
+
+def _serving_functions() -> Iterator[str]:
+    for found in FORMATS:
+        functions = (found.parse, found.decode, found.write, found.read_row, found.row_writer)
+        yield from filter(None, functions)
