@@ -64,8 +64,8 @@ def test_a_tensor_is_read(datatype, shape, data, expected):
         ("FP32", [0, 2**62], [], "input 'x' has an impossible shape"),
         ("FP32", [0, 2**70], [], "input 'x' has an impossible shape"),
         ("FP32", [2**62, 2**62, 2**62], [1], "but holds 1 values"),
-        ("FP32", [2], [[1], [2, 3]], "input 'x' is no tensor: its lists have different lengths"),
-        ("FP32", [2], [[1], 2], "input 'x' is no tensor: its lists have different lengths"),
+        ("FP32", [2], [[1], [2, 3]], "input 'x' is not a tensor: its lists have different lengths"),
+        ("FP32", [2], [[1], 2], "input 'x' is not a tensor: its lists have different lengths"),
         ("FP64", [1], [10**400], "which does not fit FP64"),
         ("FP16", [2], [None, 1e6], "holds 1000000.0, which does not fit FP16"),
         ("FP32", [1], "1", "declared FP32 but holds '1'"),
@@ -109,9 +109,9 @@ def test_a_large_array_is_read_as_the_same_list_is(datatype, data):
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ([[1, 2]] * 6 + [[3]] * 6, "'x' is no tensor: its lists have different lengths"),
+        ([[1, 2]] * 6 + [[3]] * 6, "'x' is not a tensor: its lists have different lengths"),
         ([1] * 20 + [[2]] * 6, r"'x' is declared FP32 but holds \[2\]"),
-        ([[1]] * 6 + [2] * 20, "'x' is no tensor: its lists have different lengths"),
+        ([[1]] * 6 + [2] * 20, "'x' is not a tensor: its lists have different lengths"),
     ],
 )
 def test_rows_of_two_kinds_are_no_tensor(rows, fault):
