@@ -26,7 +26,6 @@ EXCEPTIONS = {
     "doctor/sample.py": {JSON},  # What the doctor asks other people's containers for.
     "doctor/rules.py": {JSON, "text/csv"},  # Examples in the advice.
     "training/data/csv_parts.py": {"application/x-parquet"},  # Advice for a file named wrongly.
-    "training/data/libsvm_parts.py": {"text/libsvm"},  # Advice on index_base.
 }
 
 

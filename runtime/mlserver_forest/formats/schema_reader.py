@@ -1,6 +1,6 @@
 """Parsed rows to the matrix that a model reads, as its schema says."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
@@ -31,7 +31,7 @@ class SchemaReader:
         self._schema = schema
         self._n_bytes = n_bytes
         # The column of each category, in the order of ``Schema.categories_by_column``.
-        self._text_columns: Sequence[int] = ()
+        self._text_columns: Collection[int] = ()
 
     def plan(self, found: FoundColumns) -> ColumnPlan:
         """Every feature of the model is wanted, by name if the body names its columns.
@@ -111,8 +111,7 @@ def _plan(schema: Schema, columns: Sequence[int], names: Sequence[str]) -> Colum
     categories = schema.categories_by_column
     return ColumnPlan(
         width=len(columns),
-        numbers={c: feature for feature, c in enumerate(columns) if feature not in categories},
-        n_numbers=len(columns),
+        features=columns,
         texts=tuple(columns[feature] for feature in categories),
         dtype=_DTYPE,
         absent=schema.absent_value,

@@ -54,19 +54,19 @@ def test_rows_are_read(body, schema, expected, source):
         (b"", "the body is empty; expected one row per line"),
         (b"\n \r\n", "the body is empty"),
         (b"\xef\xbb\xbf\n", "the body is empty"),
-        (b"[1, 2]\n\n[3]", "line 3 has 1 values; the model expects 2 (a, b)"),
+        (b"[1, 2]\n\n[3]", "row 2 has 1 values; the model expects 2 (a, b)"),
         (b"[1, 2]\n[3, 4", "line 2 is not JSON: unexpected end of data: column 6"),
         (b"[1,\n2]", "line 1 is not JSON"),
         (b"[1, 2],\n[3, 4]", "line 1 is not JSON: unexpected content after document: column 7"),
         (b"[1, NaN]", "line 1 is not JSON: unexpected character, expected a JSON value: column 5"),
         (b"[1, NaN]", "send null for a missing value"),
         (b"[1, \xff]", "line 1 is not JSON"),
-        (b"[1, 2]\n[3]", "line 2 has 1 values; the model expects 2 (a, b)"),
-        (b'[1, 2]\n[3, "4"]', "line 2, column 2 (b): '4' is not a number"),
-        (b'[1, 2]\n{"a": 1, "b": 2}', "line 2 is {'a': 1, 'b': 2}; the first row is a list"),
-        (b'{"a": 1, "b": 2}\n[1, 2]', "line 2 is [1, 2]; the first row is an object"),
-        (b'{"a": 1, "b": 2}\n{"a": 1}', "line 2 has missing 'b'"),
-        (b"5", "line 1 has 1 values; the model expects 2 (a, b)"),
+        (b"[1, 2]\n[3]", "row 2 has 1 values; the model expects 2 (a, b)"),
+        (b'[1, 2]\n[3, "4"]', "row 2, column 2 (b): '4' is not a number"),
+        (b'[1, 2]\n{"a": 1, "b": 2}', "row 2 is {'a': 1, 'b': 2}; the first row is a list"),
+        (b'{"a": 1, "b": 2}\n[1, 2]', "row 2 is [1, 2]; the first row is an object"),
+        (b'{"a": 1, "b": 2}\n{"a": 1}', "row 2 has missing 'b'"),
+        (b"5", "row 1 has 1 values; the model expects 2 (a, b)"),
         (b"[1, 1e39]", "row 1, column 2 (b): 1e+39 is not a finite FP32 number"),
     ],
 )
@@ -141,5 +141,5 @@ def test_many_answers_come_in_blocks():
 def test_sparse_rows_of_two_widths_are_refused_where_no_feature_is_named():
     rows = [{"data": {"features": {"keys": [0], "shape": [n], "values": [1.5]}}} for n in (2, 3)]
     body = "\n".join(map(json.dumps, rows)).encode()
-    with pytest.raises(InvalidInput, match="line 2 has 3 values; the model expects 2"):
+    with pytest.raises(InvalidInput, match="row 2 has 3 values; the model expects 2"):
         application_jsonlines.decode(body, OPEN, {})

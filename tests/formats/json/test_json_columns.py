@@ -104,13 +104,11 @@ def test_a_boolean_has_many_spellings(value, code):
 @pytest.mark.parametrize("n_before", [0, 3000])
 def test_a_fault_is_named_with_its_place(row, fault, n_before):
     rows = [["red", 1, True]] * n_before + [row, ["red", 1, True]]
-    for read, unit in ((decode, "row"), (decode_lines, "line")):
+    fault = fault.replace("row 1", f"row {n_before + 1}")
+    for read in (decode, decode_lines):
         with pytest.raises(InvalidInput) as caught:
             read(rows)
-        expected = fault.replace("row 1", f"{unit} {n_before + 1}")
-        if "not one of" in fault:  # The schema counts rows.
-            expected = expected.replace("line", "row")
-        assert expected in str(caught.value)
+        assert fault in str(caught.value)
 
 
 def test_an_unseen_word_is_refused_where_training_said_so():

@@ -42,13 +42,16 @@ def parse(read: Read, plan_columns: PlanColumns, source: JsonSource = BODY) -> I
         policy.invalid: naming line and column, the value and what was expected.
         policy.too_large: if a line is too long.
     """
-    rows = JsonRows(plan_columns, source)
+    rows, n_rows = JsonRows(plan_columns, source), 0
     for first, text in _blocks(read, source):
         if first > 1:
             give_way()
         values, locations = _parse(text, first, source)
+        if source.policy.unit == "row":
+            locations = RowLocations(source.name, "row", n_rows + 1)
         if values:
             yield from rows.parse(values, locations)
+        n_rows += len(values)
 
 
 def reader_of(body: Body) -> Read:

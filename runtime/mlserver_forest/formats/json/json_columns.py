@@ -50,6 +50,7 @@ class JsonColumns:
         self.plan = plan
         self._policy = policy
         self._numbers = _NUMBERS if plan.learns else _NUMBERS_OR_BOOLEANS
+        self._is_matrix = plan.features == range(plan.width)
 
     def convert(self, rows: Sequence[Row], locations: RowLocations) -> ParsedRows:
         """Convert rows of the plan's width.
@@ -61,7 +62,7 @@ class JsonColumns:
             values = list(chain.from_iterable(rows))
             if set(map(type, values)) <= self._numbers:
                 x = np.array(values, np.float64).reshape(len(rows), self.plan.width)
-                x = x if self.plan.is_matrix else x[:, self.plan.order]
+                x = x if self._is_matrix else x[:, self.plan.features]
                 if self.plan.dtype != _DTYPE:
                     x = self._narrowed(x, locations)
                 return ParsedRows(locations, x, {})
@@ -69,9 +70,11 @@ class JsonColumns:
 
     def _by_columns(self, rows: Sequence[Row], locations: RowLocations) -> ParsedRows:
         columns = list(zip(*rows, strict=True))
-        x = np.full((len(rows), self.plan.n_numbers), np.nan)
+        x = np.full((len(rows), len(self.plan.features)), np.nan)
         texts = {}
-        for column, place in self.plan.numbers.items():
+        for place, column in enumerate(self.plan.features):
+            if column in self.plan.texts:
+                continue
             numbers = self._number_column(columns[column], column, locations)
             if numbers is None:
                 texts[column] = self._text_column(columns[column], column, locations)
@@ -105,7 +108,7 @@ class JsonColumns:
         if None not in texts:
             return pa.array(texts, pa.string())
         row = texts.index(None)
-        tail = ", as other rows have there" if column in self.plan.numbers else ""
+        tail = ", as other rows have there" if column not in self.plan.texts else ""
         raise self._policy.invalid(
             f"{self._locate(row, column, locations)}: {format_value(values[row])} is not "
             f"{_LABEL if is_spelled else _CATEGORY}{tail}"
@@ -121,7 +124,7 @@ class JsonColumns:
         is_infinite = np.isinf(narrow)
         if is_infinite.any():
             row, place = (int(places[0]) for places in np.nonzero(is_infinite))
-            where = self._locate(row, self.plan.order[place], locations)
+            where = self._locate(row, self.plan.features[place], locations)
             raise self._policy.invalid(
                 f"{where}: {float(x[row, place])!r} is not a finite {8 * dtype.itemsize}-bit "
                 "number; send null for a missing value"

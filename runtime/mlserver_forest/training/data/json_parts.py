@@ -54,8 +54,7 @@ class _TrainingPlan:
         spelled = [roles.target] if roles.weight is None else [roles.target, roles.weight]
         return ColumnPlan(
             width=found.width,
-            numbers={place: f for f, place in features.items() if f not in known.words},
-            n_numbers=len(features),
+            features=roles.features,
             texts=(*spelled, *(place for f, place in features.items() if f in known.words)),
             dtype=known.dtype,
             spelled=tuple(spelled),

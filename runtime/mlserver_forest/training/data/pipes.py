@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.record_stream import Frames
+from mlserver_forest.training.data.record_stream import record_streams
 
 T = TypeVar("T")
 
@@ -125,5 +125,5 @@ def _open(path: Path) -> int | None:
 
 def _records(stream: _Counted, name: str) -> Iterator[Part]:
     buffered = cast("BinaryIO", io.BufferedReader(stream, _BUFFER_BYTES))
-    for number, record in enumerate(Frames(buffered, name).streams(), 1):
+    for number, record in enumerate(record_streams(buffered, name), 1):
         yield Part(f"{name}, record {number}", cast("BinaryIO", record))
