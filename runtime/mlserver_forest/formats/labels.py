@@ -1,4 +1,4 @@
-"""The text labels of many rows."""
+"""Text labels of many rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ _BLOCK_ROWS = 16_384
 
 
 class Labels:
-    """One label per row, stored as its position among the classes.
+    """One label per row, held as its position among the classes.
 
-    Making an array of as many strings would block all other threads (0.1 s for six million
-    rows, measured).
+    Making an array of as many strings would keep all other threads waiting (0.1 s for six million,
+    measured).
 
     Args:
         positions: unsigned integers, (n,).
@@ -39,7 +39,7 @@ class Labels:
         return len(self)
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """The labels of some rows, an object array of ``str``."""
+        """The labels of some rows, an array of ``str`` objects."""
         labels: NDArray[Any] = self._classes[self._positions[rows]]
         return labels
 
