@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.json import application_json, json_blocks
-from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.json import application_json, json_document
+from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema.schema import Schema
 
@@ -19,12 +19,12 @@ ONE = Schema(("a",), "regression")
 OPEN = Schema((), "unknown", datatype="FP64")
 NAN = float("nan")
 # Every array that is not empty is a large one, and has a block for each element or two.
-TINY = Sizes(whole=0, small_array=2, block=8, longest=10**6)
+TINY = JsonSource(sizes=Sizes(whole=0, small_array=2, block=8, longest=10**6))
 
 
 def decode_in_blocks(document, schema):
     body = json.dumps(document, separators=(",", ":")).encode()
-    return application_json.decode(json_blocks.loads(body, TINY), schema)
+    return application_json.decode(json_document.loads(body, TINY), schema)
 
 
 either = pytest.mark.parametrize("decode", [application_json.decode, decode_in_blocks])
@@ -89,7 +89,10 @@ def test_rows_are_read(decode, document, expected):
         ({"rows": [[1, 2]]}, "an object with ['rows']; expected [[...], ...]"),
         ({}, "an object with []; expected [[...], ...]"),
         ({"instances": {"a": 1}}, "\"instances\" is {'a': 1}; expected [[...], ...]"),
-        ({"instances": [[1, 2]], "id": 7}, "the body has ['id'], which this server does not read"),
+        (
+            {"instances": [[1, 2]], "id": 7},
+            "the body has ['id'], which are not read; expected configuration, instances",
+        ),
         ("text", "the body is 'text'; expected"),
         (None, "the body is None; expected"),
         ([[1, 2], [3]], "row 2 has 1 values; the model expects 2 (a, b)"),
@@ -99,7 +102,7 @@ def test_rows_are_read(decode, document, expected):
         ([["1", "2"]], "row 1, column 1 (a): '1' is not a number"),
         ([[1, [2]]], "row 1, column 2 (b): [2] is not a number"),
         ([[[1, 2]]], "row 1 has 1 values"),
-        ([[1, 2], 3], "row 2 is 3; expected a list of numbers"),
+        ([[1, 2], 3], "row 2 is 3; expected a list of values"),
         ([[1, 2], [3, 4], [5, 6], [7, "x"]], "row 4, column 2 (b): 'x' is not a number"),
         ([[1, {}]], "row 1, column 2 (b): {} is not a number"),
         ({"a": 1}, "row 1 has missing 'b'"),
@@ -108,11 +111,12 @@ def test_rows_are_read(decode, document, expected):
         ({"instances": [{"a": 1, "B": 2}]}, "row 1 has missing 'b' and unknown 'B'"),
         ({"instances": [{"a": 1, "b": "2"}]}, "row 1, column 2 (b): '2' is not a number"),
         ({"instances": [{"a": 1, "b": 2}, [1, 2]]}, "row 2 is [1, 2]; the first row is an object"),
-        ({"instances": [{"features": 1}]}, "row 1 is 1; expected a list of numbers"),
+        ({"instances": [{"features": 1}]}, "row 1 has missing 'a', 'b' and unknown 'features'"),
         ({"instances": [[1, 2], {"a": 1, "b": 2}]}, "row 2 is {'a': 1, 'b': 2}"),
-        ({"instances": [{"data": 1}]}, 'row 1 has "data": 1; expected {"features": {"values"'),
+        ({"instances": [{"data": 1}]}, "row 1 has missing 'a', 'b' and unknown 'data'"),
+        ({"instances": [{"data": [1]}]}, 'row 1 has "data": [1]; expected {"features": {"values"'),
         ({"instances": [{"data": {"features": {}}}]}, "row 1 has \"data\": {'features': {}}"),
-        ({"instances": [dense(3)]}, "row 1 is 3; expected a list of numbers"),
+        ({"instances": [dense(3)]}, "row 1 is 3; expected a list of values"),
         ([sparse([2], [1], [2])], "row 1 has key 2; expected 0 to 1"),
         ([sparse([-1, 0], [1, 2], [2])], "row 1 has key -1; expected 0 to 1"),
         ([sparse([1, 0], [1, 2], [2])], "row 1 has key 0 after 1; expected ascending keys"),
@@ -122,9 +126,9 @@ def test_rows_are_read(decode, document, expected):
         ([sparse([0], ["1"], [2])], "row 1, column 1 (a): '1' is not a number"),
         ([sparse([0], [], [2])], "row 1 has keys [0] and values []; expected two lists"),
         ([sparse(0, 1, [2])], "row 1 has keys 0 and values 1; expected two lists"),
-        ([sparse([0], [1], [3])], "row 1 has shape [3]; expected [2]"),
-        ([sparse([0], [1], None)], "row 1 has shape None; expected [2]"),
-        ([sparse([0], [1], [1, 2])], "row 1 has shape [1, 2]; expected [2]"),
+        ([sparse([0], [1], [3])], "row 1 has 3 values; the model expects 2 (a, b)"),
+        ([sparse([0], [1], None)], "row 1 has shape None; expected [n], the number of columns"),
+        ([sparse([0], [1], [1, 2])], "row 1 has shape [1, 2]; expected [n]"),
         ({"dataframe_split": [[1, 2]]}, '"dataframe_split" is [[1, 2]]; expected {"columns"'),
         ({"dataframe_split": {"rows": 1}}, "\"dataframe_split\" is {'rows': 1}; expected"),
         ({"columns": ["a", "c"], "data": [[1, 2]]}, "\"columns\" has missing 'b' and unknown 'c'"),
@@ -132,9 +136,9 @@ def test_rows_are_read(decode, document, expected):
         ({"columns": [["a"], "b"], "data": [[1, 2]]}, "\"columns\" is [['a'], 'b']; expected the"),
         ({"columns": [1, 2], "data": [[1, 2]]}, '"columns" is [1, 2]; expected the names'),
         ({"columns": "ab", "data": [[1, 2]]}, "\"columns\" is 'ab'; expected the names"),
-        ({"columns": ["b", "a"], "data": [[1]]}, "row 1 has 1 values; the model expects 2 (b, a)"),
+        ({"columns": ["b", "a"], "data": [[1]]}, "row 1 has 1 values; the model expects 2 (a, b)"),
         ({"columns": ["b", "a"], "data": [[1, "x"]]}, "row 1, column 2 (a): 'x' is not a number"),
-        ({"columns": ["b", "a"], "data": [1, 2]}, "row 1 is 1; expected a list of numbers"),
+        ({"columns": ["b", "a"], "data": [1, 2]}, "row 1 is 1; expected a list of values"),
         ({"columns": ["b", "a"], "data": [{"a": 1, "b": 2}]}, "row 1 is {'a': 1, 'b': 2}"),
     ],
 )
@@ -172,6 +176,8 @@ def test_sparse_rows_out_of_proportion_to_the_body_are_refused():
     with pytest.raises(PayloadTooLarge, match="at most 134217728 are allowed"):
         application_json.decode([row] * 1000, OPEN)
     with pytest.raises(PayloadTooLarge, match="reads at most 100000"):
+        application_json.decode([sparse([], [], [100_001])], OPEN)
+    with pytest.raises(PayloadTooLarge, match="a sparse row may have at most 16777216 columns"):
         application_json.decode([sparse([], [], [10**18])], OPEN)
 
 
@@ -210,11 +216,11 @@ def test_a_model_that_names_no_features_takes_any_width_but_one_width(decode):
 )
 def test_what_is_no_json_is_refused(body, fault):
     with pytest.raises(InvalidInput, match=fault):
-        application_json.parse(body)
+        application_json.load(body)
 
 
 def test_deep_nesting_is_shown_no_further_than_it_needs():
-    document = application_json.parse(b"[[1, " + b"[" * 1000 + b"]" * 1000 + b"]]")
+    document = application_json.load(b"[[1, " + b"[" * 1000 + b"]" * 1000 + b"]]")
     with pytest.raises(InvalidInput, match=r"row 1, column 2 \(b\): \[\[\[\[\.\.\.\]\]\]\] is not"):
         application_json.decode(document, TWO)
 
@@ -222,22 +228,22 @@ def test_deep_nesting_is_shown_no_further_than_it_needs():
 def test_a_large_body_is_read_in_blocks():
     rows = np.arange(80_000.0).reshape(-1, 4) / 8
     body = json.dumps({"instances": rows.tolist()}).encode()
-    document = application_json.parse(body)
-    assert isinstance(document["instances"], json_blocks.LargeArray)
+    document = application_json.load(body)
+    assert isinstance(document["instances"], json_document.LargeArray)
     assert np.array_equal(application_json.decode(document, FOUR), rows.astype(np.float32))
 
 
 def test_a_fault_far_into_a_large_body_has_its_row():
     body = b"[" + b"[1, 2], " * 60_000 + b'[1, "2"]]'
     with pytest.raises(InvalidInput, match=r"row 60001, column 2 \(b\): '2' is not a number"):
-        application_json.decode(application_json.parse(body), TWO)
+        application_json.decode(application_json.load(body), TWO)
 
 
 def test_what_is_ignored_in_a_large_body_is_still_json():
     rows = b'"data": [' + b"[1, 2], " * 60_000 + b"[3, 4]]"
     index = b'"index": [' + b"0, " * 60_000
     for end, fault in ((b"0]}", None), (b"0,]}", "trailing comma")):
-        document = application_json.parse(b'{"columns": null, ' + rows + b"," + index + end)
+        document = application_json.load(b'{"columns": null, ' + rows + b"," + index + end)
         if fault is None:
             assert application_json.decode(document, TWO).shape == (60_001, 2)
         else:

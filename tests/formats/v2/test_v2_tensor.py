@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.json import json_blocks
-from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.json import json_document
+from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.formats.v2 import v2_tensor
 
 NAN = float("nan")
 # Every array of more than a few bytes is large, and comes some numbers at a time.
-SMALL = Sizes(whole=1, small_array=8, block=16, longest=64)
+SMALL = JsonSource(sizes=Sizes(whole=1, small_array=8, block=16, longest=64))
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_tensor_is_read(datatype, shape, data, expected):
         ("FP32", [0, 2**62], [], "input 'x' has an impossible shape"),
         ("FP32", [0, 2**70], [], "input 'x' has an impossible shape"),
         ("FP32", [2**62, 2**62, 2**62], [1], "but holds 1 values"),
-        ("FP32", [2], [[1], [2, 3]], "input 'x' is no tensor: its lists have different lengths"),
-        ("FP32", [2], [[1], 2], "input 'x' is no tensor: its lists have different lengths"),
+        ("FP32", [2], [[1], [2, 3]], "input 'x' is not a tensor: its lists have different lengths"),
+        ("FP32", [2], [[1], 2], "input 'x' is not a tensor: its lists have different lengths"),
         ("FP64", [1], [10**400], "which does not fit FP64"),
         ("FP16", [2], [None, 1e6], "holds 1000000.0, which does not fit FP16"),
         ("FP32", [1], "1", "declared FP32 but holds '1'"),
@@ -99,8 +99,8 @@ def test_a_long_list_is_read_whole(rows):
     ],
 )
 def test_a_large_array_is_read_as_the_same_list_is(datatype, data):
-    large = json_blocks.loads(json.dumps({"data": data}).encode(), SMALL)["data"]
-    assert isinstance(large, json_blocks.LargeArray)
+    large = json_document.loads(json.dumps({"data": data}).encode(), SMALL)["data"]
+    assert isinstance(large, json_document.LargeArray)
     array = v2_tensor.to_array("x", datatype, [30], large)
     expected = v2_tensor.to_array("x", datatype, [30], data)
     assert np.array_equal(array, expected, equal_nan=datatype[0] == "F")
@@ -109,13 +109,13 @@ def test_a_large_array_is_read_as_the_same_list_is(datatype, data):
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ([[1, 2]] * 6 + [[3]] * 6, "'x' is no tensor: its lists have different lengths"),
+        ([[1, 2]] * 6 + [[3]] * 6, "'x' is not a tensor: its lists have different lengths"),
         ([1] * 20 + [[2]] * 6, r"'x' is declared FP32 but holds \[2\]"),
-        ([[1]] * 6 + [2] * 20, "'x' is no tensor: its lists have different lengths"),
+        ([[1]] * 6 + [2] * 20, "'x' is not a tensor: its lists have different lengths"),
     ],
 )
 def test_rows_of_two_kinds_are_no_tensor(rows, fault):
-    large = json_blocks.loads(json.dumps({"data": rows}).encode(), SMALL)["data"]
+    large = json_document.loads(json.dumps({"data": rows}).encode(), SMALL)["data"]
     with pytest.raises(InvalidInput, match=fault):
         v2_tensor.to_array("x", "FP32", [26], large)
 

@@ -8,19 +8,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.json import json_blocks
-from mlserver_forest.formats.json.json_blocks import LargeArray
-from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.json import json_document
+from mlserver_forest.formats.json.json_document import LargeArray
+from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 
 LONGEST = 10**6
-tiny_sizes = st.builds(
+tiny_sources = st.builds(
     Sizes,
     whole=st.just(0),
     small_array=st.integers(0, 12),
     block=st.integers(2, 16),
     longest=st.just(LONGEST),
-)
-TINY = Sizes(whole=0, small_array=4, block=8, longest=LONGEST)
+).map(lambda sizes: JsonSource(sizes=sizes))
+TINY = JsonSource(sizes=Sizes(whole=0, small_array=4, block=8, longest=LONGEST))
+SHORT = JsonSource(sizes=Sizes(whole=16, small_array=4, block=8, longest=64))
 
 texts = st.text(st.sampled_from('ab\\"[]{},: é\U0001f600\n'), max_size=6)
 scalars = (
@@ -91,18 +92,18 @@ def outcome(load, body):
 
 
 @settings(max_examples=500, deadline=None)
-@given(documents(), tiny_sizes)
+@given(documents(), tiny_sources)
 @example(b'{"inputs": [{"data": [1, 2, 3, 4, 5]}, {"data": [[1, 2], [3, 4]]}]}', TINY)
 @example(b'{"a": [1, 2, 3, 4], "a": [5, 6, 7, 8]}', TINY)
 @example(b'["\\\\\\\\\\\\\\"", "\\\\\\\\\\\\\\\\", "]"]', TINY)
 @example(b"[               ]", TINY)
-def test_a_document_is_the_same_in_blocks(body, sizes):
-    assert repr(whole(json_blocks.loads(body, sizes))) == repr(orjson.loads(body))
-    assert repr(whole(json_blocks.loads(bytearray(body), sizes))) == repr(orjson.loads(body))
+def test_a_document_is_the_same_in_blocks(body, source):
+    assert repr(whole(json_document.loads(body, source))) == repr(orjson.loads(body))
+    assert repr(whole(json_document.loads(bytearray(body), source))) == repr(orjson.loads(body))
 
 
 @settings(max_examples=1500, deadline=None)
-@given(damaged_documents(), tiny_sizes)
+@given(damaged_documents(), tiny_sources)
 @example(b"[1, 2, 3, 4, 5] x", TINY)
 @example(b"[1, 2,, 3, 4, 5]", TINY)
 @example(b"[1, 2, 3, 4, 5,]", TINY)
@@ -117,8 +118,8 @@ def test_a_document_is_the_same_in_blocks(body, sizes):
 @example(b"[\\", TINY)
 @example(b'[1, 2, 3, "\\', TINY)
 @example(b"[1, 2, 3, 4], [5]", TINY)
-def test_a_damaged_document_fails_when_it_fails_as_a_whole(body, sizes):
-    assert outcome(lambda body: whole(json_blocks.loads(body, sizes)), body) == outcome(
+def test_a_damaged_document_fails_when_it_fails_as_a_whole(body, source):
+    assert outcome(lambda body: whole(json_document.loads(body, source)), body) == outcome(
         orjson.loads, body
     )
 
@@ -134,7 +135,7 @@ def test_the_depth_has_the_limit_of_the_parser(depth, opening, closing):
         return False
 
     def load_all(body):
-        json_blocks.read_rest({"all": json_blocks.loads(body, TINY)})
+        json_document.read_rest({"all": json_document.loads(body, TINY)})
 
     body = opening * (depth - 1) + b"[0, 1, 2, 3, 4]" + closing * (depth - 1)
     assert is_refused(load_all) == is_refused(orjson.loads) == (depth > 1024)
@@ -142,7 +143,7 @@ def test_the_depth_has_the_limit_of_the_parser(depth, opening, closing):
 
 def test_large_arrays_are_found_and_the_rest_is_plain():
     body = b'{"a": {"rows": [[1, 2], [3, 4], [5, 6]]}, "names": [], "n": 1}'
-    document = json_blocks.loads(body, TINY)
+    document = json_document.loads(body, TINY)
     rows = document["a"].pop("rows")
     assert document == {"a": {}, "names": [], "n": 1}
     assert isinstance(rows, LargeArray)
@@ -154,20 +155,20 @@ def test_large_arrays_are_found_and_the_rest_is_plain():
 
 def test_the_tensors_of_a_v2_request_stay_a_list():
     tensor = {"name": "x", "data": list(range(500))}
-    document = json_blocks.loads(json.dumps({"inputs": [tensor, tensor]}).encode(), TINY)
+    document = json_document.loads(json.dumps({"inputs": [tensor, tensor]}).encode(), TINY)
     assert [list(found["data"]) for found in document["inputs"]] == [list(range(500))] * 2
     assert all(isinstance(found["data"], LargeArray) for found in document["inputs"])
 
 
 def test_a_list_under_inputs_that_holds_no_objects_is_large():
-    document = json_blocks.loads(b'{"inputs": [[1, 2], [3, 4]]}', TINY)
+    document = json_document.loads(b'{"inputs": [[1, 2], [3, 4]]}', TINY)
     assert isinstance(document["inputs"], LargeArray)
 
 
 def test_what_nobody_reads_is_checked_too():
-    document = json_blocks.loads(b'{"a": {"b": [1, 2, 3, 4,, 5]}, "c": [1, 2, 3, 4]}', TINY)
+    document = json_document.loads(b'{"a": {"b": [1, 2, 3, 4,, 5]}, "c": [1, 2, 3, 4]}', TINY)
     with pytest.raises(InvalidInput, match="the body is not JSON"):
-        json_blocks.read_rest(document)
+        json_document.read_rest(document)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_what_nobody_reads_is_checked_too():
 )
 def test_a_fault_is_named_with_its_place(body, fault):
     with pytest.raises(InvalidInput) as caught:
-        json_blocks.read_rest({"all": json_blocks.loads(body, TINY)})
+        json_document.read_rest({"all": json_document.loads(body, TINY)})
     assert fault in str(caught.value)
 
 
@@ -203,14 +204,14 @@ def test_a_fault_is_named_with_its_place(body, fault):
 )
 def test_what_cannot_be_read_in_blocks_is_too_large(body, fault):
     with pytest.raises(PayloadTooLarge) as caught:
-        json_blocks.loads(body, Sizes(whole=16, small_array=4, block=8, longest=64))
+        json_document.loads(body, SHORT)
     assert fault in str(caught.value)
 
 
 def test_a_list_that_must_be_whole_is_bounded():
-    array = json_blocks.loads(b"[" + b"1, " * 50 + b"1]", Sizes(16, 4, 8, 64))
+    array = json_document.loads(b"[" + b"1, " * 50 + b"1]", SHORT)
     with pytest.raises(PayloadTooLarge, match="send a list for each row"):
-        json_blocks.whole(array)
+        json_document.whole(array)
 
 
 @pytest.mark.parametrize(
@@ -225,4 +226,6 @@ def test_a_list_that_must_be_whole_is_bounded():
     ],
 )
 def test_bodies_of_the_real_sizes_are_as_in_a_whole(body):
-    assert outcome(lambda body: whole(json_blocks.loads(body)), body) == outcome(orjson.loads, body)
+    assert outcome(lambda body: whole(json_document.loads(body)), body) == outcome(
+        orjson.loads, body
+    )

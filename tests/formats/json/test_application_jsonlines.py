@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.json import application_jsonlines
-from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema.schema import Schema
 
@@ -17,7 +17,7 @@ ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")
 OPEN = Schema((), "unknown", datatype="FP64")
 NAN = float("nan")
-TINY = Sizes(block=8, longest=64)
+TINY = JsonSource(sizes=Sizes(block=8, longest=64))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ TINY = Sizes(block=8, longest=64)
         (b"[1, 2]\r\n[3, null]\r\n", TWO, [[1, 2], [3, NAN]]),
         (b"\xef\xbb\xbf[1, 2]\n[3, 4]", TWO, [[1, 2], [3, 4]]),
         (b"[1, 2]\n\n \r\n\t\n", TWO, [[1, 2]]),
+        (b"[1, 2]\n\n[3, 4]", TWO, [[1, 2], [3, 4]]),
+        (b"\n[1, 2]\n \r\n\r\n[3, 4]", TWO, [[1, 2], [3, 4]]),
         (b'{"features": [1, 2]}\n{"features": [3, 4]}', TWO, [[1, 2], [3, 4]]),
         (b'{"data": {"features": {"values": [1, 2]}}}\n', TWO, [[1, 2]]),
         (b'{"data":{"features":{"keys":[1],"shape":[2],"values":[3]}}}', TWO, [[0, 3]]),
@@ -38,10 +40,10 @@ TINY = Sizes(block=8, longest=64)
         (b"[1, 2, 3]\n", OPEN, [[1, 2, 3]]),
     ],
 )
-@pytest.mark.parametrize("sizes", [Sizes(), TINY])
-def test_rows_are_read(body, schema, expected, sizes):
+@pytest.mark.parametrize("source", [JsonSource(), TINY])
+def test_rows_are_read(body, schema, expected, source):
     for kind in (bytes, bytearray):
-        decoded = application_jsonlines.decode(kind(body), schema, {}, sizes)
+        decoded = application_jsonlines.decode(kind(body), schema, {}, source)
         assert decoded.dtype == schema.dtype
         assert np.array_equal(decoded, expected, equal_nan=True)
 
@@ -49,12 +51,10 @@ def test_rows_are_read(body, schema, expected, sizes):
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"", "the body is empty; expected one instance per line"),
+        (b"", "the body is empty; expected one row per line"),
         (b"\n \r\n", "the body is empty"),
         (b"\xef\xbb\xbf\n", "the body is empty"),
-        (b"[1, 2]\n\n[3, 4]", "line 2 is blank; expected one instance per line"),
-        (b"\n[1, 2]", "line 1 is blank"),
-        (b"[1, 2]\n \r\n[3, 4]", "line 2 is blank"),
+        (b"[1, 2]\n\n[3]", "row 2 has 1 values; the model expects 2 (a, b)"),
         (b"[1, 2]\n[3, 4", "line 2 is not JSON: unexpected end of data: column 6"),
         (b"[1,\n2]", "line 1 is not JSON"),
         (b"[1, 2],\n[3, 4]", "line 1 is not JSON: unexpected content after document: column 7"),
@@ -63,22 +63,22 @@ def test_rows_are_read(body, schema, expected, sizes):
         (b"[1, \xff]", "line 1 is not JSON"),
         (b"[1, 2]\n[3]", "row 2 has 1 values; the model expects 2 (a, b)"),
         (b'[1, 2]\n[3, "4"]', "row 2, column 2 (b): '4' is not a number"),
-        (b'[1, 2]\n{"a": 1, "b": 2}', "row 2 is {'a': 1, 'b': 2}; expected a list of numbers"),
+        (b'[1, 2]\n{"a": 1, "b": 2}', "row 2 is {'a': 1, 'b': 2}; the first row is a list"),
         (b'{"a": 1, "b": 2}\n[1, 2]', "row 2 is [1, 2]; the first row is an object"),
         (b'{"a": 1, "b": 2}\n{"a": 1}', "row 2 has missing 'b'"),
-        (b"5", "row 1 is 5; expected a list of numbers"),
+        (b"5", "row 1 has 1 values; the model expects 2 (a, b)"),
         (b"[1, 1e39]", "row 1, column 2 (b): 1e+39 is not a finite FP32 number"),
     ],
 )
-@pytest.mark.parametrize("sizes", [Sizes(), TINY])
-def test_a_fault_is_named_with_its_place(body, fault, sizes):
+@pytest.mark.parametrize("source", [JsonSource(), TINY])
+def test_a_fault_is_named_with_its_place(body, fault, source):
     with pytest.raises(InvalidInput) as caught:
-        application_jsonlines.decode(body, TWO, {}, sizes)
+        application_jsonlines.decode(body, TWO, {}, source)
     assert fault in str(caught.value)
 
 
 def test_a_line_that_takes_megabytes_is_refused():
-    with pytest.raises(PayloadTooLarge, match="the line that begins at byte 8 takes more than 64"):
+    with pytest.raises(PayloadTooLarge, match="line 2 takes more than 64 bytes"):
         application_jsonlines.decode(b"[1, 2]\n[" + b" " * 100 + b"1, 2]\n", TWO, {}, TINY)
 
 
@@ -87,9 +87,9 @@ def test_a_line_that_takes_megabytes_is_refused():
 def test_any_body_is_read_or_refused_alike_in_blocks(text):
     body = text if isinstance(text, bytes) else text.encode()
     outcomes = []
-    for sizes in (Sizes(), Sizes(block=2)):
+    for source in (JsonSource(), JsonSource(sizes=Sizes(block=2))):
         try:
-            outcomes.append(application_jsonlines.decode(body, ONE, {}, sizes).tolist())
+            outcomes.append(application_jsonlines.decode(body, ONE, {}, source).tolist())
         except InvalidInput:  # Of two faults, a smaller block may show another first.
             outcomes.append("refused")
     assert repr(outcomes[0]) == repr(outcomes[1])
@@ -109,7 +109,7 @@ def test_any_body_is_read_or_refused_alike_in_blocks(text):
 )
 def test_rows_come_in_their_order_whatever_the_blocks(rows, block):
     body = "\n".join(map(json.dumps, rows)).encode()
-    decoded = application_jsonlines.decode(body, TWO, {}, Sizes(block=block))
+    decoded = application_jsonlines.decode(body, TWO, {}, JsonSource(sizes=Sizes(block=block)))
     assert np.array_equal(decoded, np.array(rows, np.float32), equal_nan=True)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.category_values import codes_of, text_of
 from mlserver_forest.formats.json import application_json, application_jsonlines
-from mlserver_forest.formats.json.json_scan import Sizes
+from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 
@@ -31,7 +31,7 @@ NAN = float("nan")
 
 
 def decode(document, schema=SCHEMA):
-    return application_json.decode(application_json.parse(json.dumps(document).encode()), schema)
+    return application_json.decode(application_json.load(json.dumps(document).encode()), schema)
 
 
 def decode_lines(instances, schema=SCHEMA, **options):
@@ -90,15 +90,15 @@ def test_a_boolean_has_many_spellings(value, code):
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ([1.0, 1, True], "row 1, column 1 (color): 1.0 is no word; expected a string, such as"),
-        ([["red"], 1, True], "row 1, column 1 (color): ['red'] is no word"),
-        ([{}, 1, True], "row 1, column 1 (color): {} is no word"),
+        ([1.0, 1, True], "row 1, column 1 (color): 1.0 is not a category; expected a string, an "),
+        ([["red"], 1, True], "row 1, column 1 (color): ['red'] is not a category"),
+        ([{}, 1, True], "row 1, column 1 (color): {} is not a category"),
         (["red", "1", True], "row 1, column 2 (size): '1' is not a number"),
-        (["red", 1, 0.0], "row 1, column 3 (ok): 0.0 is no word; expected a string"),
+        (["red", 1, 0.0], "row 1, column 3 (ok): 0.0 is not a category; expected a string"),
         (["red", 1, "yes"], "row 1, column 3 (ok): 'yes' is not one of this model's categories"),
         (["red", 1, 2], "row 1, column 3 (ok): '2' is not one of this model's categories"),
         (["red", 1], "row 1 has 2 values; the model expects 3 (color, size, ok)"),
-        ([2**64, 1, True], "row 1, column 1 (color): 1.8446744073709552e+19 is no word"),
+        ([2**64, 1, True], "row 1, column 1 (color): 1.8446744073709552e+19 is not a category"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("n_before", [0, 3000])
@@ -134,7 +134,7 @@ def test_a_sparse_row_leaves_words_out_as_missing():
     rows = [row((0, "red"), (1, 2)), row((2, True)), row((0, None), (2, "0"))]
     expected = [[5, 2, NAN], [NAN, 0, 1], [NAN, 0, 0]]
     assert np.array_equal(decode(rows), expected, equal_nan=True)
-    with pytest.raises(InvalidInput, match=r"row 1, column 1 \(color\): 1.5 is no word"):
+    with pytest.raises(InvalidInput, match=r"row 1, column 1 \(color\): 1.5 is not a category"):
         decode([row((0, 1.5))])
 
 
@@ -147,7 +147,7 @@ def test_large_documents_are_read_in_blocks():
     rows = [["red", n, n % 2 == 0] for n in range(40_000)]
     expected = [[5, n, 1 - n % 2] for n in range(40_000)]
     assert np.array_equal(decode({"instances": rows}), expected)
-    assert np.array_equal(decode_lines(rows, sizes=Sizes(block=1000)), expected)
+    assert np.array_equal(decode_lines(rows, source=JsonSource(sizes=Sizes(block=1000))), expected)
 
 
 values = st.one_of(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.v2.v2_categories import texts_of
+from mlserver_forest.formats.v2.v2_text import texts_of
 
 
 @pytest.mark.parametrize(
