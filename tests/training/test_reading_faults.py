@@ -12,7 +12,7 @@ from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.targets import learn_target
 from training.channel_files import channel
-from training.test_reading_sparse import SDK_FLOAT32, SDK_FLOAT64, SDK_SPARSE, record
+from training.data.test_labeled_parts import SDK_FLOAT32, SDK_FLOAT64, SDK_SPARSE, record
 from training.test_reading_tables import MIXED, json_lines, parquet
 
 CSV = b'l,n,w,b\na,1.5,red,true\n"b, c",NA,"blue ""x""",FALSE\r\n\na,-2e3,,\n' * 3

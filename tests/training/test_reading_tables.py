@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import gzip
 import json
 
 import numpy as np
@@ -18,6 +19,14 @@ from training.channel_files import NAN, label_texts, read, same, words_of
 def parquet(columns, **options):
     sink = pa.BufferOutputStream()
     pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+def arrow(columns):
+    sink = pa.BufferOutputStream()
+    table = pa.table(columns)
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
@@ -46,6 +55,8 @@ MIXED = {
     [
         ("a.parquet", parquet(MIXED)),
         ("a.PQ", parquet(MIXED, row_group_size=1)),
+        ("a.parquet.gz", gzip.compress(parquet(MIXED))),
+        ("a.arrow", arrow(MIXED)),
         ("a.jsonl", json_lines(MIXED)),
         ("a.json", json_lines(MIXED).replace("\n", "\r\n\r\n")),
         ("a.json", "[" + ",".join(json_lines(MIXED).split("\n")[:-1]) + "]"),
@@ -238,6 +249,27 @@ def test_a_weight_may_stand_in_json_and_parquet(tmp_path):
 )
 def test_formats_that_cannot_be_told_or_read_are_refused(tmp_path, files, content_type, fault):
     assert fault in refused(tmp_path, files, content_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        (
+            "a.parquet",
+            parquet(MIXED)[:-9] + b"\xff" + parquet(MIXED)[-8:],
+            "a.parquet is a damaged",
+        ),
+        (
+            "a.parquet",
+            b"PAR1" + b"\xff\xff\xff\x7fPAR1",
+            "it declares a footer of 2147483647 bytes",
+        ),
+        ("a.arrow", arrow(MIXED)[:400], "a.arrow: a message of 360 bytes where 88 are left"),
+        ("a.arrow", b"ARROW1\0\0" + arrow(MIXED), "send an Arrow IPC stream, not a file"),
+    ],
+)
+def test_a_damaged_file_is_refused_before_pyarrow_reads_it(tmp_path, name, content, fault):
+    assert fault in refused(tmp_path, {name: content})
 
 
 def test_the_content_type_counts_before_the_extension(tmp_path):
