@@ -159,3 +159,27 @@ def test_every_module_has_a_place_in_the_layers():
 def test_modules_stay_small_enough_to_hold_one_noun():
     sizes = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
     assert {name: size for name, size in sizes.items() if size > 400} == {}
+
+
+# Rooms in which modules import each other in one direction, also for types alone.
+WITHOUT_CIRCLES = {"schema", "formats", "engine", "insight", "model", "artifact", "importers"}
+
+
+def internal_imports():
+    """By module of these rooms, the modules that it imports, also in functions and for types."""
+    paths = (path.relative_to(PACKAGE).with_suffix("") for path in MODULES)
+    names = {".".join(path.parts) for path in paths if path.parts[0] in WITHOUT_CIRCLES}
+    found = {}
+    for name in names:
+        path = PACKAGE / f"{name.replace('.', '/')}.py"
+        known = {module.removeprefix("mlserver_forest.") for module in imports_of(path)}
+        found[name] = (known & names) - {name}
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """A module is taken away once all that it imports is gone; a circle never goes."""
+    left = internal_imports()
+    while free := {name for name, others in left.items() if not others & set(left)}:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert left == {}

@@ -87,7 +87,7 @@ REASONS = {
     "columns": r"missing '|unknown '|repeated '|twice",
     "not finite": r"is not a finite",
     "not a number": r"is not a number|is no number",
-    "unknown category": r"none of the words|does not occur in the training data",
+    "unknown category": r"not one of this model's categories|does not occur in the training data",
     "too large": r"more than \d+ bytes",
 }
 

@@ -20,7 +20,7 @@ _MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
 
 @dataclass(frozen=True)
 class Card:
-    """What was trained, when, on which data, and how good it is.
+    """The training of a model: the algorithm, the time, the data, and how good the model is.
 
     Attributes:
         algorithm: its name among the hyperparameters.
