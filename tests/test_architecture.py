@@ -14,6 +14,7 @@ LAYERS = {
     "errors": 0,
     "cancellation": 0,
     "compilation": 0,
+    "optional_library": 1,
     "resources": 0,
     "environment": 1,
     "schema": 1,

@@ -85,6 +85,10 @@ class InvalidEnvironment(ForestError):
     """An environment variable, a port or a configuration file has an impossible value."""
 
 
+class MissingLibrary(InvalidEnvironment):
+    """A library is not installed, because an extra of this package would install it."""
+
+
 class DeploymentError(ForestError):
     """An operation in AWS or Docker was not done, or not completely."""
 

@@ -9,6 +9,7 @@ In a format whose label stands in a column, serving reads that column as the fir
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from mlserver_forest.errors import ForestError, InvalidData, InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats.json import application_json, application_jsonlines
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
@@ -83,12 +85,15 @@ REASONS = {
     "no row": r"is empty|there is no row|holds no data|holds only empty lines|header and no row",
     "not UTF-8": r"is not UTF-8",
     "not CSV": r"is not CSV",
+    "not JSON": r"is not JSON",
+    "not a category": r"is not a category",
     "width": r"\d+ values; |has \d+ values|\d+ columns",
     "columns": r"missing '|unknown '|repeated '|twice",
     "not finite": r"is not a finite",
     "not a number": r"is not a number|is no number",
     "unknown category": r"not one of this model's categories|does not occur in the training data",
     "too large": r"more than \d+ bytes",
+    "another shape": r"has (shape|keys?|\"data\") |; the first row is|are not read|; expected ",
 }
 
 
@@ -274,8 +279,167 @@ def csv_tables(draw: Any) -> Sample:
     return Sample(MIXED, file.getvalue().encode(), HEADER if has_header else {})
 
 
+def sparse(keys: Any, values: Any, shape: Any = (3,)) -> Any:
+    return {"data": {"features": {"keys": keys, "shape": list(shape), "values": values}}}
+
+
+def dense(*values: Any) -> Any:
+    return {"data": {"features": {"values": list(values)}}}
+
+
+ROWS = [["a", 1, None], ["b", 2.5, -3e-7]]
+OBJECTS = [dict(zip(("target", "x", "y"), row, strict=True)) for row in ROWS]
+SPLIT = {"columns": ["y", "target", "x"], "index": [0, 1], "data": [[1, "a", 2], [None, "b", 3]]}
+MIXED_ROWS = [["a", 1, "blue", True], ["b", None, "1", False], ["a", 2, 1, 1], ["b", 3, None, "0"]]
+# Each is a row of three columns, or none.
+JSON_ROWS: Mapping[str, Any] = {
+    "lists": ROWS,
+    "objects": OBJECTS,
+    "objects in another order": [dict(reversed(row.items())) for row in OBJECTS],
+    "features": [{"features": row} for row in ROWS],
+    "dense tensors": [dense(*row) for row in ROWS],
+    "sparse tensors": [sparse([0, 2], ["a", 2]), sparse([0, 1], ["b", None])],
+    "lists in several envelopes": [ROWS[0], {"features": ROWS[1]}, dense("a", 1, 2)],
+    "texts that mean a missing value": [["a", "", "NA"], ["b", " nan ", 1]],
+    "booleans among numbers": [["a", True, False]],
+    "large integers": [["a", 2**53 + 1, 2**100]],
+    "a text among numbers": [["a", 1, 2], ["a", 1, "2"]],
+    "a list among numbers": [["a", 1, [2]]],
+    "too large for float32": [["a", 1, 2], ["a", 1, 1e39]],
+    "a row too short": [["a", 1, 2], ["a", 1]],
+    "a row too long": [["a", 1, 2], ["a", 1, 2, 3]],
+    "all rows too long": [["a", 1, 2, 3]],
+    "an empty row": [[]],
+    "an object that lacks a name": [OBJECTS[0], {"target": "a", "x": 1}],
+    "an object of one more name": [OBJECTS[0], {**OBJECTS[1], "z": 1}],
+    "all objects lack a name": [{"target": "a", "x": 1}],
+    "a list among objects": [OBJECTS[0], ROWS[0]],
+    "an object among lists": [ROWS[0], OBJECTS[0]],
+    "a key twice": [sparse([0, 0], ["a", "b"])],
+    "a key out of range": [sparse([3], [1])],
+    "another shape": [sparse([0], ["a"], (4,))],
+    "no shape": [sparse([0], ["a"], ())],
+    "a tensor without values": [{"data": {"features": {}}}],
+}
+JSON_MIXED_ROWS: Mapping[str, Any] = {
+    "categories": MIXED_ROWS,
+    "an unknown category": [["a", 1, "green", True]],
+    "a fraction as a category": [["a", 1, 1.0, True]],
+    "another boolean": [["a", 1, "blue", "yes"]],
+    "sparse categories": [sparse([0, 2], ["a", "blue"], (4,)), sparse([0, 3], ["b", True], (4,))],
+}
+
+
+def json_text(rows: Any) -> bytes:
+    return json.dumps(rows).encode()
+
+
+def json_lines(rows: Sequence[Any]) -> bytes:
+    return b"".join(json_text(row) + b"\n" for row in rows)
+
+
+def of_rows(write: Callable[[Any], bytes]) -> dict[str, Sample]:
+    """The same rows in one spelling."""
+    samples = {title: Sample(NUMBERS, write(rows)) for title, rows in JSON_ROWS.items()}
+    samples |= {title: Sample(MIXED, write(rows)) for title, rows in JSON_MIXED_ROWS.items()}
+    refused = [["a", 1, "blue", 1], ["a", 1, "green", 1]]
+    return samples | {"a category that is refused": Sample(STRICT, write(refused))}
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+JSON_SAMPLES = {
+    **of_rows(json_text),
+    "one row": Sample(NUMBERS, json_text(ROWS[0])),
+    "one object": Sample(NUMBERS, json_text(OBJECTS[0])),
+    "instances": Sample(NUMBERS, json_text({"instances": ROWS})),
+    "instances of one row": Sample(NUMBERS, json_text({"instances": ROWS[0]})),
+    "instances and a configuration": Sample(
+        NUMBERS, json_text({"instances": ROWS, "configuration": {"a": [1, 2]}})
+    ),
+    "instances and another member": Sample(NUMBERS, json_text({"instances": ROWS, "id": 1})),
+    "records": Sample(NUMBERS, json_text({"dataframe_records": OBJECTS})),
+    "split": Sample(NUMBERS, json_text(SPLIT)),
+    "an enveloped split": Sample(NUMBERS, json_text({"dataframe_split": SPLIT})),
+    "a split without names": Sample(NUMBERS, json_text({"columns": [0, 1, 2], "data": ROWS})),
+    "a split of other names": Sample(
+        NUMBERS, json_text({"columns": ["target", "x", "z"], "data": ROWS})
+    ),
+    "indented": Sample(NUMBERS, json.dumps({"instances": ROWS}, indent=2).encode()),
+    "many rows": Sample(NUMBERS, json_text(ROWS * 20_000)),
+    "a fault in many rows": Sample(NUMBERS, json_text([*ROWS * 20_000, ["a", 1, "x"]])),
+    "lines": Sample(NUMBERS, json_lines(ROWS)),
+    "many lines": Sample(NUMBERS, json_lines(OBJECTS * 20_000)),
+    "lines with blank ones": Sample(NUMBERS, json_lines(ROWS).replace(b"\n", b"\r\n\r\n")),
+    "a byte order mark": Sample(NUMBERS, BYTE_ORDER_MARK + json_text(ROWS)),
+    "a byte order mark before lines": Sample(NUMBERS, BYTE_ORDER_MARK + json_lines(ROWS)),
+    "nothing": Sample(NUMBERS, b""),
+    "nothing but white space": Sample(NUMBERS, b" \n"),
+    "no row": Sample(NUMBERS, b"[]"),
+    "a number alone": Sample(NUMBERS, b"1"),
+    "an unfinished list": Sample(NUMBERS, b'[["a", 1, 2]'),
+    "a NaN": Sample(NUMBERS, b'[["a", 1, NaN]]'),
+    "text behind the document": Sample(NUMBERS, json_text(ROWS) + b" x"),
+    "not UTF-8": Sample(NUMBERS, b'[["\xff", 1, 2]]'),
+}
+JSON_LINES_SAMPLES = {
+    **of_rows(json_lines),
+    "one row": Sample(NUMBERS, json_text(ROWS[0]) + b"\n"),
+    "CRLF": Sample(NUMBERS, json_lines(ROWS).replace(b"\n", b"\r\n")),
+    "no line end": Sample(NUMBERS, json_lines(ROWS).removesuffix(b"\n")),
+    "blank lines": Sample(NUMBERS, b"\n" + json_lines(ROWS).replace(b"\n", b"\n \n\n")),
+    "many rows": Sample(NUMBERS, json_lines(OBJECTS * 20_000)),
+    "a fault in many rows": Sample(NUMBERS, json_lines([*ROWS * 20_000, ["a", 1, "x"]])),
+    "a byte order mark": Sample(NUMBERS, BYTE_ORDER_MARK + json_lines(ROWS)),
+    "nothing": Sample(NUMBERS, b""),
+    "nothing but blank lines": Sample(NUMBERS, b"\n \r\n"),
+    "an unfinished line": Sample(NUMBERS, json_lines(ROWS) + b'["a", 1\n'),
+    "a comma behind a line": Sample(NUMBERS, b'["a", 1, 2]\n["a", 1, 2],\n'),
+    "a NaN": Sample(NUMBERS, b'["a", 1, 2]\n["a", 1, NaN]\n'),
+    "not UTF-8": Sample(NUMBERS, b'["a", 1, 2]\n["\xff", 1, 2]\n'),
+}
+
+_JSON_NUMBERS = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(2**70), 2**70),
+    st.sampled_from([None, True, False, 0, "", "NA", " null "]),
+)
+_JSON_FAULTS = st.sampled_from(["x", "1", [1], {}, [None]])
+
+
+@st.composite
+def json_rows(draw: Any, write: Callable[[Any], bytes]) -> Sample:
+    """Rows in any of their shapes, with at most one fault."""
+    values = st.tuples(
+        st.sampled_from(["a", "b", " a "]),
+        _JSON_NUMBERS,
+        st.sampled_from(["1", 1, "blue", " blue ", None, "", "NA", "green", "é"]),
+        st.sampled_from([True, False, 0, 1, "true", "TRUE", " 1", None, ""]),
+    )
+    rows = [list(row) for row in draw(st.lists(values, min_size=1, max_size=12))]
+    if draw(st.integers(0, 4)) == 0:
+        draw(st.sampled_from(rows))[draw(st.integers(1, 3))] = draw(_JSON_FAULTS)
+    shape = draw(st.sampled_from(["list", "object", "features", "dense", "sparse"]))
+    shapes: Mapping[str, Callable[[Any], Any]] = {
+        "list": list,
+        "object": lambda row: dict(zip(NAMES, row, strict=True)),
+        "features": lambda row: {"features": row},
+        "dense": lambda row: dense(*row),
+        "sparse": lambda row: sparse([0, 1, 2, 3], row, (4,)),
+    }
+    return Sample(MIXED, write([shapes[shape](row) for row in rows]))
+
+
 FORMATS: Mapping[str, Format] = {
     "text/csv": Format("text/csv", text_csv.decode, CSV_SAMPLES, csv_tables()),
+    "application/json": Format(
+        "application/json", application_json.decode_body, JSON_SAMPLES, json_rows(json_text)
+    ),
+    "application/jsonlines": Format(
+        "application/jsonlines",
+        application_jsonlines.decode,
+        JSON_LINES_SAMPLES,
+        json_rows(json_lines),
+    ),
 }
 
 

@@ -172,20 +172,30 @@ def test_files_whose_types_differ_have_the_words_of_both(tmp_path):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ('{"l": "a", "x": 1}\n{"l": "b"}\n', "a.jsonl, line 2 lacks ['x']; the first row has"),
-        ('{"l": "a", "x": 1}\n{"l": "b", "x": 1, "y": 2}', "a.jsonl, line 2 has unknown ['y']"),
+        (
+            '{"l": "a", "x": 1}\n{"l": "b"}\n',
+            "a.jsonl, line 2 has missing 'x'; the first row has 2 (l, x); give all rows",
+        ),
+        (
+            '{"l": "a", "x": 1}\n{"l": "b", "x": 1, "y": 2}',
+            "a.jsonl, line 2 has unknown 'y'; the first row",
+        ),
         ('{"l": "a", "x": 1}\n\n[1, 2]\n', "a.jsonl, line 3 is [1, 2]; the first row is an object"),
-        ('["a", 1]\n["b"]\n', "a.jsonl, line 2 has 1 values; the first row is a list of 2"),
-        ('["a", 1]\n{"l": 1}\n', "a.jsonl, line 2 is {'l': 1}; the first row is a list of 2"),
-        ('["a", 1]\n["b", [2]]\n', "a.jsonl, line 2, column 'feature_0': [2] is no word"),
-        ('["a", "x"]\n["b", 2.5]\n', "a.jsonl, line 2, column 'feature_0': 2.5 is no word"),
+        ('["a", 1]\n["b"]\n', "a.jsonl, line 2 has 1 values; the first row has 2"),
+        ('["a", 1]\n{"l": 1}\n', "a.jsonl, line 2 is {'l': 1}; the first row is a list"),
+        ('["a", 1]\n["b", [2]]\n', "a.jsonl, line 2, column 2 (feature_0): [2] is not a category"),
+        (
+            '["a", "x"]\n["b", 2.5]\n',
+            "a.jsonl, line 2, column 2 (feature_0): 2.5 is not a category",
+        ),
         ('["a", 1]\n["b", NaN]\n', "a.jsonl, line 2 is not JSON: unexpected character"),
         ('["a", 1]\n["b", 1e999]\n', "a.jsonl, line 2"),
         ('["a", 1]\n[null, 1]\n', "a.jsonl, line 2: the label (column 1) is missing"),
         ('{"l": {', "a.jsonl is not JSON: unexpected end of data"),
-        ("17\n", "a.jsonl, line 1 is 17; expected one row per line"),
+        ("17\n", "a.jsonl is 17; expected [[...], ...], {"),
         (" \n", "channel 'train' is empty: a.jsonl holds no data"),
-        ("[]", "target is column 0, counted from 0, but a.jsonl, line 1 has 0 columns"),
+        ("[]", "channel 'train' is empty: a.jsonl holds no data"),
+        ("[]\n", "target is column 0, counted from 0, but a.jsonl, line 1 has 0 columns"),
         (b'["a", "\xff"]\n', "a.jsonl is not JSON: str is not valid UTF-8"),
     ],
 )

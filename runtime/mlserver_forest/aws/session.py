@@ -13,6 +13,7 @@ import click
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.step import Answer, Plan, plan_as_json
 from mlserver_forest.errors import DeploymentError, ForestError
+from mlserver_forest.optional_library import require
 
 if TYPE_CHECKING:
     from mlserver_forest.aws.client import Aws
@@ -50,6 +51,7 @@ class Session:
     @cached_property
     def aws(self) -> "Aws":
         """The account; there may be no credentials."""
+        require("boto3", "aws")
         from mlserver_forest.aws.client import Aws
 
         return Aws(self.region, self.profile)

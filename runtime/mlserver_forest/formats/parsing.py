@@ -101,6 +101,10 @@ class ColumnPlan:
             "line 1 has 3; give all rows the same number of fields".
         spelled: those of ``texts`` in which a number with decimals has a text, such as labels;
             a category is never such a number.
+        learns: whether a column of numbers may turn out to hold text or booleans, and then comes
+            as text. If not, such a text is refused, and booleans are 0 and 1.
+        absent: what a sparse row leaves out, in a column of numbers.
+        names: of all columns, for error messages.
     """
 
     width: int
@@ -109,6 +113,9 @@ class ColumnPlan:
     dtype: np.dtype[Any]
     expected: str
     spelled: Collection[int] = ()
+    learns: bool = False
+    absent: float = 0.0
+    names: Sequence[str] = ()
 
 
 # Called for each block, because training learns while it reads which columns hold categories;

@@ -38,6 +38,12 @@ class RowLocations:
         where = f"{self.unit} {number}"
         return f"{self.name}, {where}" if self.name else where
 
+    def part(self, start: int, stop: int) -> "RowLocations":
+        """The locations of the rows from ``start`` up to ``stop``, counted from 0."""
+        if self.each is None:
+            return RowLocations(self.name, self.unit, self.first + start)
+        return RowLocations(self.name, self.unit, self.first, self.each[start:stop])
+
     def follows(self, before: "RowLocations", n_rows: int) -> bool:
         """Whether these rows continue where a block of ``n_rows`` rows ended."""
         are_plain = self.each is None and before.each is None

@@ -24,6 +24,7 @@ from mlserver_forest.importers.fitted_estimator import (
     estimator_answers,
 )
 from mlserver_forest.model.model import Model
+from mlserver_forest.optional_library import require
 from mlserver_forest.schema.schema import Schema
 
 CLASS_NAMES = ("Booster", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
@@ -66,6 +67,7 @@ def read(path: Path) -> Any:
     Raises:
         UnsupportedEstimator: if LightGBM cannot read it.
     """
+    require("lightgbm", "train")
     import lightgbm
 
     try:

@@ -23,6 +23,7 @@ from mlserver_forest.importers.fitted_estimator import (
     estimator_answers,
 )
 from mlserver_forest.model.model import Model
+from mlserver_forest.optional_library import require
 from mlserver_forest.schema.schema import Schema
 
 CLASS_NAMES = (
@@ -87,6 +88,7 @@ def read(path: Path) -> Any:
     Raises:
         UnsupportedEstimator: if XGBoost cannot read it.
     """
+    require("xgboost", "train")
     import xgboost
 
     try:
@@ -120,6 +122,7 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     """Ask the estimator or booster itself; see ``estimator_answers``."""
     if type(estimator).__name__ != "Booster":
         return estimator_answers(estimator, x, schema, validate_features=False)
+    require("xgboost", "train")
     import xgboost
 
     # The booster, rather than the array, says which columns hold categories.

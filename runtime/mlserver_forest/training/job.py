@@ -18,6 +18,7 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.model.card import Card
+from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training import Facts, warnings_of, write_report
 from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.reports.training.results import results_of
@@ -81,9 +82,10 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
 
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
-        InvalidEnvironment: if the model's folder cannot be written.
+        InvalidEnvironment: if the model's folder cannot be written, or a library is missing.
     """
     chosen = parse(config.hyperparameters)
+    require(chosen.algorithm.module, "train")
     has_validation = config.channel(VALIDATION_CHANNEL) is not None
     require_held_out_rows(chosen, has_validation=has_validation)
     here = OneHost(config, chosen, say, stop)
@@ -91,6 +93,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     if len(config.hosts) == 1:
         train(here)
     else:
+        require("distributed", "train")
         from mlserver_forest.training.cluster.roles import take_part  # It imports Dask.
 
         take_part(here, train)

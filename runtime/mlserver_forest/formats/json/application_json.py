@@ -1,76 +1,148 @@
 """application/json: rows in every shape that SageMaker's algorithms, pandas and MLflow take.
 
-Read: a list of instances (see ``json_rows``), bare or as ``{"instances": [...]}``; one row
-``[1, 2]`` or one instance; pandas' records, bare or as ``dataframe_records``, and its split
-``{"columns": [...], "index": [...], "data": [[...]]}``, bare or as ``dataframe_split``.
-``null`` is a missing value. Written: ``{"predictions": [{...}]}``.
+Read: a list of rows (see ``json_rows``), bare or as ``{"instances": [...]}``; one row; pandas'
+records, bare or as ``dataframe_records``, and its split
+``{"columns": [...], "index": [...], "data": [[...]]}``, bare or as ``dataframe_split``; or a row
+on each line, as in application/jsonlines. Written: ``{"predictions": [{...}]}``.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
+import orjson
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.json import json_blocks
-from mlserver_forest.formats.json.json_blocks import LargeArray, whole
+from mlserver_forest.errors import format_value
+from mlserver_forest.formats.json import application_jsonlines, json_document
+from mlserver_forest.formats.json.json_document import LargeArray, whole
 from mlserver_forest.formats.json.json_objects import object_texts
-from mlserver_forest.formats.json.json_rows import JsonRows, is_envelope
-from mlserver_forest.formats.json.json_scan import SIZES
+from mlserver_forest.formats.json.json_rows import JsonRows
+from mlserver_forest.formats.json.json_source import BODY, BYTE_ORDER_MARK, JsonSource
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.parsing import ParsedRows, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.formats.schema_reader import SchemaReader
 from mlserver_forest.schema.schema import Schema
 
 _SHAPES = (
     'expected [[...], ...], {"instances": [[...], ...]}, '
     '{"instances": [{"features": [...]}, ...]}, {"instances": [{"name": value, ...}, ...]}, '
-    '{"columns": [...], "data": [[...], ...]} or a V2 request with "inputs"'
+    '{"columns": [...], "data": [[...], ...]}'
 )
+_OR_V2 = ' or a V2 request with "inputs"'
 _LISTS = ("instances", "dataframe_records")
 _SPLIT = "dataframe_split"
-# SageMaker's algorithms, TensorFlow Serving and MLflow let these stand beside the instances.
+_ARRAYS = (list, LargeArray)
+_CONTAINERS = (list, dict, LargeArray)
+# SageMaker's algorithms, TensorFlow Serving and MLflow accept these beside the instances.
 _IGNORED = {"configuration", "signature_name", "parameters", "params"}
+_ENVELOPES = ("features", "data")
 
 
-def parse(body: Body) -> Any:
-    """Parse JSON text; in a large document, each large array is a ``LargeArray``.
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """Text that is not one document but a row on each line."""
+
+    text: Body
+
+
+def load(body: Body, source: JsonSource = BODY) -> Any:
+    """Parse a document.
+
+    Returns:
+        Its value, with ``LargeArray`` in a large document; or ``JsonLines``.
 
     Raises:
-        InvalidInput: with the parser's reason and place.
-        PayloadTooLarge: if a row, or what is no row, takes megabytes.
+        policy.invalid: with orjson's reason and the location, or if the body is empty.
+        policy.too_large: if a row, or the text outside of rows, takes megabytes.
     """
-    if not body or (len(body) <= SIZES.whole and body.isspace()):
-        raise InvalidInput(f"the body is empty; {_SHAPES}")
-    return json_blocks.loads(body)
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    if not body or (len(body) <= source.sizes.whole and body.isspace()):
+        raise source.policy.invalid(f"{source.title} is empty; {_shapes(source)}")
+    try:
+        return json_document.loads(body, source)
+    except (source.policy.invalid, source.policy.too_large):
+        if _begins_with_row(body, source):
+            return JsonLines(body)
+        raise
 
 
-def decode(document: Any, schema: Schema) -> NDArray[Any]:
-    """Read rows from a parsed document.
+def parse(
+    document: Any, plan_columns: PlanColumns, source: JsonSource = BODY
+) -> Iterator[ParsedRows]:
+    """Read the rows of a document.
+
+    Args:
+        document: from ``load``.
+        plan_columns: called with the columns that the document names, or those of its first row.
+        source: of the document.
+
+    Raises:
+        policy.invalid: naming row and column, the value and what was expected.
+        policy.too_large: if a row takes megabytes.
+    """
+    if isinstance(document, JsonLines):
+        read = application_jsonlines.reader_of(document.text)
+        yield from application_jsonlines.parse(read, plan_columns, source)
+        return
+    found, names = _find(document, source)
+    rows, n_rows = JsonRows(plan_columns, source, names), 0
+    for block in found.blocks() if isinstance(found, LargeArray) else [found]:
+        if block:
+            yield from rows.parse(block, RowLocations(source.name, "row", n_rows + 1))
+        n_rows += len(block)
+    if isinstance(document, dict):
+        json_document.read_rest(document)
+
+
+def parse_stream(
+    stream: BinaryIO, plan_columns: PlanColumns, source: JsonSource
+) -> Iterator[ParsedRows]:
+    """Read the rows of a file; lines are never in memory together, a document is.
+
+    Args:
+        stream: the text.
+        plan_columns: as of ``parse``.
+        source: of the text.
+
+    Raises:
+        policy.invalid: as ``parse``.
+    """
+    first = stream.read(source.sizes.block)
+    if not first.strip() or _begins_with_row(first, source):
+        blocks = iter([first])
+        yield from application_jsonlines.parse(
+            lambda size: next(blocks, None) or stream.read(size), plan_columns, source
+        )
+        return
+    yield from parse(load(first + stream.read(), source), plan_columns, source)
+
+
+def decode(document: Any, schema: Schema, n_bytes: int = 0) -> NDArray[Any]:
+    """Read the rows of a request.
+
+    Args:
+        document: from ``load``.
+        schema: of the model.
+        n_bytes: the size of the body; sparse rows may expand in proportion.
 
     Returns:
         C-contiguous (n_samples, n_features) in the dtype of the schema, NaN where a value
         is null.
 
     Raises:
-        InvalidInput: naming row and column, what came and what was expected.
+        InvalidInput: naming row and column, the value and what was expected.
         PayloadTooLarge: if sparse rows are out of proportion to the body.
     """
-    instances, columns = _find(document, schema)
-    if isinstance(instances, LargeArray):
-        rows = JsonRows(schema, instances.n_bytes, columns)
-        for block in instances.blocks():
-            rows.append(block)
-    else:
-        rows = JsonRows(schema, 0, columns)
-        if instances:
-            rows.append(instances)
-    json_blocks.read_rest(document)
-    return rows.finish()
+    reader = SchemaReader(schema, n_bytes)
+    return reader.matrix(parse(document, reader.plan))
 
 
 def decode_body(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """``decode`` what ``parse`` gives; no parameter of the media type counts."""
-    return decode(parse(body), schema)
+    """``decode`` what ``load`` returns; no parameter of the media type counts."""
+    return decode(load(body), schema, len(body))
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
@@ -82,68 +154,103 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
     yield b"]}"
 
 
-def _find(document: Any, schema: Schema) -> tuple[Sequence[Any] | LargeArray, list[str] | None]:
-    """The instances of a document, and their columns where it names them."""
+def _begins_with_row(text: Body, source: JsonSource) -> bool:
+    """Whether the first line that is not blank is a whole row."""
+    start = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
+    line: Body = b""
+    while not line.strip():
+        end = text.find(b"\n", start, start + source.sizes.longest)
+        if end < 0:
+            return False
+        line = text[start:end]
+        start = end + 1
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    if isinstance(row, dict):
+        return not _is_frame(row) and not any(map(row.__contains__, (*_LISTS, _SPLIT)))
+    return isinstance(row, list) and not (row and isinstance(row[0], (list, dict)))
+
+
+def _find(
+    document: Any, source: JsonSource
+) -> tuple[Sequence[Any] | LargeArray, Sequence[str] | None]:
+    """The rows of a document, and their columns if it names them."""
     if not isinstance(document, dict):
-        return _instances(document), None
+        return _rows(document, "", source), None
     for name in _LISTS:
-        if is_envelope(document, name, schema):
-            _check_beside(document, {name} | _IGNORED)
-            return _instances(document[name], name), None
-    if is_envelope(document, _SPLIT, schema):
-        _check_beside(document, {_SPLIT} | _IGNORED)
-        return _split(document[_SPLIT])
-    if "columns" in document and isinstance(document.get("data"), list | LargeArray):
-        return _split(document)
-    if _is_instance(document, schema):
+        if isinstance(document.get(name), _CONTAINERS):
+            if len(document) > 1:
+                _check_members(document, {name, *_IGNORED}, source)
+            return _rows(document[name], name, source), None
+    if isinstance(document.get(_SPLIT), _CONTAINERS):
+        _check_members(document, {_SPLIT, *_IGNORED}, source)
+        return _frame(document[_SPLIT], source)
+    if _is_frame(document):
+        return _frame(document, source)
+    if _is_row(document):
         return [document], None
-    raise InvalidInput(f"the body is an object with {format_value(list(document))}; {_SHAPES}")
+    raise source.policy.invalid(
+        f"{source.title} is an object with {format_value(list(document))}; {_shapes(source)}"
+    )
 
 
-def _instances(value: Any, name: str = "") -> Sequence[Any] | LargeArray:
-    """A list of instances; of one, where it is a row."""
-    if not isinstance(value, list | LargeArray):
-        place = f'"{name}"' if name else "the body"
-        raise InvalidInput(f"{place} is {format_value(value)}; {_SHAPES}")
-    is_row = not isinstance(next(iter(value), []), list | dict)
+def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArray:
+    """A list of rows; of one if the value is a row."""
+    if not isinstance(value, _ARRAYS):
+        place = f'"{name}"' if name else source.title
+        raise source.policy.invalid(f"{place} is {format_value(value)}; {_shapes(source)}")
+    is_row = not isinstance(next(iter(value), []), (list, dict))
     return [whole(value)] if is_row else value
 
 
-def _split(frame: Any) -> tuple[Sequence[Any] | LargeArray, list[str] | None]:
-    """A frame as pandas' ``to_json(orient="split")`` writes it."""
+def _is_frame(document: Mapping[str, Any]) -> bool:
+    return "columns" in document and isinstance(document.get("data"), _ARRAYS)
+
+
+def _frame(
+    frame: Any, source: JsonSource
+) -> tuple[Sequence[Any] | LargeArray, Sequence[str] | None]:
+    """The rows of a frame as pandas' ``to_json(orient="split")`` writes it."""
     data = frame.get("data") if isinstance(frame, dict) else None
-    if not isinstance(data, list | LargeArray):
-        raise InvalidInput(
+    if not isinstance(data, _ARRAYS):
+        raise source.policy.invalid(
             f'"{_SPLIT}" is {format_value(frame)}; '
             'expected {"columns": [...], "data": [[...], ...]}'
         )
-    _check_beside(frame, {"columns", "index", "data"})
-    return data, _names(whole(frame.get("columns")))
+    _check_members(frame, {"columns", "index", "data"}, source)
+    return data, _names(whole(frame.get("columns")), source)
 
 
-def _names(columns: Any) -> list[str] | None:
-    """Column names; none where pandas has counted the columns."""
+def _names(columns: Any, source: JsonSource) -> Sequence[str] | None:
+    """Column names; None if pandas has only numbered the columns."""
     is_list = isinstance(columns, list)
     if columns is None or (is_list and columns == list(range(len(columns)))):
         return None
     if not is_list or not all(isinstance(name, str) for name in columns):
-        raise InvalidInput(
-            f'"columns" is {format_value(columns)}; expected the names of the features, or null'
+        raise source.policy.invalid(
+            f'"columns" is {format_value(columns)}; expected the names of the columns, or null'
         )
     return list(columns)
 
 
-def _is_instance(document: dict[str, Any], schema: Schema) -> bool:
-    if is_envelope(document, "features", schema) or is_envelope(document, "data", schema):
+def _is_row(document: Mapping[str, Any]) -> bool:
+    if any(isinstance(document.get(name), _CONTAINERS) for name in _ENVELOPES):
         return True
     values = document.values()
-    return bool(values) and not any(isinstance(v, list | dict | LargeArray) for v in values)
+    return bool(values) and not any(isinstance(v, _CONTAINERS) for v in values)
 
 
-def _check_beside(document: dict[str, Any], known: Collection[str]) -> None:
+def _check_members(document: Mapping[str, Any], known: Collection[str], source: JsonSource) -> None:
     unknown = [name for name in document if name not in known]
     if unknown:
-        raise InvalidInput(
-            f"the body has {format_value(unknown)}, which this server does not read; "
+        raise source.policy.invalid(
+            f"{source.title} has {format_value(unknown)}, which are not read; "
             f"expected {', '.join(sorted(known))}"
         )
+
+
+def _shapes(source: JsonSource) -> str:
+    """The shapes that are read; only a request, which has no name, may be one of V2."""
+    return _SHAPES if source.name else _SHAPES + _OR_V2

@@ -1,225 +1,229 @@
-"""Instances in JSON to rows of numbers.
+"""Rows of JSON in every shape that clients send, for training and serving alike.
 
-An instance is a list of values, ``{"features": [...]}``,
-``{"data": {"features": {"values": [...]}}}``, the same with ``keys`` and ``shape`` for a
-sparse row, or an object of values by feature name. A feature may have the name of one of
-these envelopes: a value under it is the feature, a list or an object is the envelope.
-
-A value is a number, ``null`` where it is missing, or what ``words`` reads where the
-feature has words; a word that a sparse row leaves out is missing.
+A row is a list of values, ``{"features": [...]}``, ``{"data": {"features": {"values": [...]}}}``,
+the same with ``keys`` and ``shape`` for a sparse row, or an object of values by column name. A
+column may be called ``features`` or ``data``: if the value is a list or an object, it is the
+envelope, else it is the column.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import chain, pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.formats.json.json_columns import AbsentValue, JsonColumns, Row
+from mlserver_forest.formats.json.json_document import LargeArray, whole
+from mlserver_forest.formats.json.json_source import JsonSource
+from mlserver_forest.formats.matrix import rows_per_block
+from mlserver_forest.formats.parsing import ColumnPlan, FoundColumns, ParsedRows, PlanColumns
+from mlserver_forest.formats.row_locations import RowLocations
 
-from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.category_values import codes_of, text_of
-from mlserver_forest.formats.json.json_blocks import LargeArray, whole
-from mlserver_forest.formats.matrix import Matrix, check_expansion, rows_per_block
-from mlserver_forest.schema.schema import Schema
-
-_NUMBERS = {int, float, bool, type(None)}
-_DATA = '{"features": {"values": [...]}}'
+_CONTAINERS = (list, dict, LargeArray)
+_TENSOR = '{"features": {"values": [...]}}'
+# Memory is taken for the width that a sparse row declares.
+_MOST_SPARSE_COLUMNS = 2**24
 
 
 class JsonRows:
-    """Instances, all lists or all objects, gathered block by block.
+    """The rows of one source, block by block; all are lists, or all are objects by name.
 
     Args:
-        schema: the features.
-        body_bytes: the text that the rows come from; sparse rows may expand in proportion.
-        columns: the features in the order of the lists, if not in the schema's.
+        plan_columns: called with the columns of the first row.
+        source: of the rows.
+        names: of the columns, if the document names them apart from the rows.
     """
 
     def __init__(
-        self, schema: Schema, body_bytes: int, columns: Sequence[str] | None = None
+        self, plan_columns: PlanColumns, source: JsonSource, names: Sequence[str] | None = None
     ) -> None:
-        self._matrix = Matrix(schema)
-        self._body_bytes = body_bytes
-        self._schema = schema
-        self._order: list[int] | None = None
-        self._are_objects: bool | None = None
-        if columns is not None:
-            self._order = schema.positions(columns, '"columns"')
-            self._schema = replace(schema, feature_names=tuple(columns))
-            self._are_objects = False
+        self._plan_columns = plan_columns
+        self._policy = source.policy
+        self._columns: JsonColumns | None = None
+        # Takes the values out of an object; None if the rows are lists.
+        self._values_of: Callable[[Any], Row] | None = None
+        if names is not None:
+            where = f'{source.name}, "columns"' if source.name else '"columns"'
+            self._learn(FoundColumns(tuple(names), len(names), where))
 
-    def append(self, instances: Sequence[Any]) -> None:
-        """Read some instances.
+    def parse(self, rows: Sequence[Any], locations: RowLocations) -> Iterable[ParsedRows]:
+        """Turn some rows into columns.
+
+        Args:
+            rows: parsed JSON, one value for each row; at least one.
+            locations: of the rows.
 
         Raises:
-            InvalidInput: naming row and column, what came and what was expected.
-            PayloadTooLarge: if sparse rows are out of proportion to the body.
+            policy.invalid: naming row and column, the value and what was expected.
+            policy.too_large: if a sparse row declares too many columns.
         """
-        if self._are_objects is None:
-            self._are_objects = isinstance(instances[0], dict)
-        step = rows_per_block(self._schema.n_features)
-        for start in range(0, len(instances), step):
-            self._append(instances[start : start + step])
+        columns = self._columns or self._learn_from(rows[0], locations)
+        step = rows_per_block(columns.plan.width)
+        if len(rows) <= step:
+            return (columns.convert(self._values(rows, locations, columns.plan), locations),)
+        return self._blocks(rows, locations, columns, step)
 
-    def finish(self) -> NDArray[Any]:
-        """All rows, as ``Matrix.finish``."""
-        return self._matrix.finish()
+    def _blocks(
+        self, rows: Sequence[Any], locations: RowLocations, columns: JsonColumns, step: int
+    ) -> Iterator[ParsedRows]:
+        for start in range(0, len(rows), step):
+            some, where = rows[start : start + step], locations.part(start, start + step)
+            yield columns.convert(self._values(some, where, columns.plan), where)
 
-    def _append(self, rows: Sequence[Any]) -> None:
-        first = len(self._matrix)
-        if self._are_objects:
-            rows = [self._values(first + n, instance) for n, instance in enumerate(rows)]
-        if not self._schema.feature_names:
-            width = len(rows[0]) if isinstance(rows[0], list | np.ndarray) else 1
-            check_expansion(1, width, self._schema, self._body_bytes)
-            self._schema = self._schema.with_width(max(width, 1))
-        matrix = _numbers(rows, first, self._schema)
-        self._matrix.append(matrix if self._order is None else matrix[:, self._order])
+    def _learn_from(self, row: Any, locations: RowLocations) -> JsonColumns:
+        """Take the columns from the first row."""
+        first = self._list_or_object(row, 0, locations)
+        if self._columns is not None:  # A sparse row has declared them.
+            return self._columns
+        if type(first) is list:
+            return self._learn(FoundColumns(None, len(first), locations.at(0)))
+        names = tuple(first)
+        self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        return self._learn(FoundColumns(names, len(names), locations.at(0)))
 
-    def _values(self, row: int, instance: Any) -> Any:
-        """The values of one object in the order of the schema."""
-        if not isinstance(instance, dict):
-            raise InvalidInput(
-                f"row {row + 1} is {format_value(instance)}; the first row is an object"
-            )
-        if is_envelope(instance, "features", self._schema):
-            return whole(instance["features"])
-        if is_envelope(instance, "data", self._schema):
-            return self._tensor_values(row, instance["data"])
-        names = self._schema.feature_names
+    def _learn(self, found: FoundColumns) -> JsonColumns:
+        self._columns = JsonColumns(self._plan_columns(found), self._policy)
+        return self._columns
+
+    def _values(
+        self, rows: Sequence[Any], locations: RowLocations, plan: ColumnPlan
+    ) -> Sequence[Row]:
+        """The values of each row in the order of the columns."""
+        if self._values_of is not None or set(map(type, rows)) != {list}:
+            rows = self._lists_or_objects(rows, locations)
+        are_even = set(map(len, rows)) == {plan.width}
+        if self._values_of is None:
+            if not are_even:
+                raise self._other_width(rows, locations, plan)
+            return rows
         try:
-            values = [instance[name] for name in names]
+            values = list(map(self._values_of, rows)) if are_even else None
         except KeyError:
-            values = []
-        if not values or len(instance) != len(values):
-            self._schema.positions(tuple(instance), f"row {row + 1}")
+            values = None
+        if values is None:
+            raise self._other_names(rows, locations, plan)
         return values
 
-    def _tensor_values(self, row: int, data: Any) -> Any:
+    def _lists_or_objects(self, rows: Sequence[Any], locations: RowLocations) -> Sequence[Any]:
+        found = [
+            row
+            if type(row) is dict and "features" not in row and "data" not in row
+            else self._list_or_object(row, n, locations)
+            for n, row in enumerate(rows)
+        ]
+        expected = list if self._values_of is None else dict
+        if set(map(type, found)) != {expected}:
+            n = next(n for n, row in enumerate(found) if type(row) is not expected)
+            first = "a list" if expected is list else "an object"
+            raise self._policy.invalid(
+                f"{locations.at(n)} is {format_value(rows[n])}; the first row is {first}"
+            )
+        return found
+
+    def _list_or_object(self, row: Any, n: int, locations: RowLocations) -> Any:
+        """The list, or the object by column name, that a row holds."""
+        if type(row) is list:
+            return row
+        if type(row) is not dict:
+            raise self._policy.invalid(
+                f"{locations.at(n)} is {format_value(row)}; expected a list of values, or an "
+                "object of values by column name"
+            )
+        features = whole(row.get("features"))
+        if type(features) is list:
+            return features
+        if type(features) is dict:
+            raise self._not_a_list(features, locations.at(n))
+        if isinstance(row.get("data"), _CONTAINERS):
+            return self._tensor(row["data"], locations.at(n))
+        return row
+
+    def _not_a_list(self, value: Any, location: str) -> ForestError:
+        return self._policy.invalid(
+            f"{location} is {format_value(value)}; expected a list of values"
+        )
+
+    def _tensor(self, data: Any, location: str) -> list[Any]:
         tensor = data.get("features") if isinstance(data, dict) else None
         if not isinstance(tensor, dict) or "values" not in tensor:
-            raise InvalidInput(f'row {row + 1} has "data": {format_value(data)}; expected {_DATA}')
+            raise self._policy.invalid(
+                f'{location} has "data": {format_value(data)}; expected {_TENSOR}'
+            )
+        tensor = {name: whole(tensor[name]) for name in tensor}
         if "keys" in tensor:
-            return self._sparse_values(row, {name: whole(tensor[name]) for name in tensor})
-        return whole(tensor["values"])
+            return self._dense(tensor, location)
+        if type(tensor["values"]) is not list:
+            raise self._not_a_list(tensor["values"], location)
+        return list(tensor["values"])
 
-    def _sparse_values(self, row: int, tensor: Mapping[str, Any]) -> NDArray[np.float64]:
+    def _dense(self, tensor: Mapping[str, Any], location: str) -> list[Any]:
+        """The values of a sparse row."""
+        plan = self._sparse_plan(tensor.get("shape"), location)
         keys, values = tensor["keys"], tensor["values"]
-        width = self._sparse_width(row, tensor.get("shape"))
         if not isinstance(keys, list) or not isinstance(values, list) or len(keys) != len(values):
-            raise InvalidInput(
-                f"row {row + 1} has keys {format_value(keys)} and values {format_value(values)}; "
+            raise self._policy.invalid(
+                f"{location} has keys {format_value(keys)} and values {format_value(values)}; "
                 "expected two lists of the same length"
             )
-        _check_keys(row, keys, width)
-        check_expansion(row + 1, width, self._schema, self._body_bytes)
-        schema = self._schema.with_width(width)
-        dense = np.full(width, schema.absent_value)
-        dense[list(schema.categories_by_column)] = np.nan
-        dense[keys] = [
-            _value(row, key, value, schema) for key, value in zip(keys, values, strict=True)
-        ]
-        return dense
+        if fault := _key_fault(keys, plan.width):
+            raise self._policy.invalid(f"{location} has key {fault}")
+        row: list[Any] = [AbsentValue(plan.absent)] * plan.width
+        for key, value in zip(keys, values, strict=True):
+            row[key] = value
+        return row
 
-    def _sparse_width(self, row: int, shape: Any) -> int:
-        n_features = self._schema.n_features
+    def _sparse_plan(self, shape: Any, location: str) -> ColumnPlan:
         is_length = isinstance(shape, list) and len(shape) == 1 and type(shape[0]) is int
-        if not is_length or shape[0] < 1 or n_features not in {0, shape[0]}:
-            expected = f"[{n_features}]" if n_features else "[n] with the number of features"
-            raise InvalidInput(
-                f"row {row + 1} has shape {format_value(shape)}; expected {expected}"
+        if not is_length or shape[0] < 1:
+            raise self._policy.invalid(
+                f"{location} has shape {format_value(shape)}; expected [n], the number of columns"
             )
-        return int(shape[0])
+        width = int(shape[0])
+        if width > _MOST_SPARSE_COLUMNS:
+            raise self._policy.too_large(
+                f"{location} has shape {format_value(shape)}; a sparse row may have at most "
+                f"{_MOST_SPARSE_COLUMNS} columns"
+            )
+        columns = self._columns or self._learn(FoundColumns(None, width, location))
+        if width != columns.plan.width:
+            raise self._policy.invalid(f"{location} has {width} values; {columns.plan.expected}")
+        return columns.plan
+
+    def _other_width(
+        self, rows: Sequence[Row], locations: RowLocations, plan: ColumnPlan
+    ) -> ForestError:
+        row = next(row for row, values in enumerate(rows) if len(values) != plan.width)
+        return self._policy.invalid(
+            f"{locations.at(row)} has {len(rows[row])} values; {plan.expected}"
+        )
+
+    def _other_names(
+        self, rows: Sequence[Any], locations: RowLocations, plan: ColumnPlan
+    ) -> ForestError:
+        names = set(plan.names)
+        row = next(row for row, values in enumerate(rows) if values.keys() != names)
+        missing = [name for name in plan.names if name not in rows[row]]
+        unknown = [name for name in rows[row] if name not in names]
+        faults = [
+            f"{label} {', '.join(map(format_value, found))}"
+            for label, found in (("missing", missing), ("unknown", unknown))
+            if found
+        ]
+        return self._policy.invalid(
+            f"{locations.at(row)} has {' and '.join(faults)}; {plan.expected}; give all rows the "
+            "same names, and null where a value is missing"
+        )
 
 
-def is_envelope(document: Mapping[str, Any], name: str, schema: Schema) -> bool:
-    """Whether an object holds its rows under a name that is not also a feature's."""
-    if name not in document:
-        return False
-    value = document[name]
-    return name not in schema.feature_names or isinstance(value, list | dict | LargeArray)
-
-
-def _check_keys(row: int, keys: list[Any], width: int) -> None:
-    if not set(map(type, keys)) <= {int}:
-        fault = next(key for key in keys if type(key) is not int)
-        raise InvalidInput(f"row {row + 1} has key {format_value(fault)}; expected an integer")
-    for key in keys[:1] + keys[-1:]:
+def _key_fault(keys: Sequence[Any], width: int) -> str:
+    """What is wrong with the keys of a sparse row, or nothing."""
+    for key in keys:
+        if type(key) is not int:
+            return f"{format_value(key)}; expected an integer"
+    for key in (*keys[:1], *keys[-1:]):
         if not 0 <= key < width:
-            raise InvalidInput(f"row {row + 1} has key {key}; expected 0 to {width - 1}")
+            return f"{key}; expected 0 to {width - 1}"
     for key, following in pairwise(keys):
         if key >= following:
-            raise InvalidInput(
-                f"row {row + 1} has key {following} after {key}; expected ascending keys"
-            )
-
-
-def _numbers(rows: Sequence[Any], first_row: int, schema: Schema) -> NDArray[np.float64]:
-    """Rows of one width as a matrix; fast where each value is plain."""
-    kinds = set(map(type, rows))
-    is_even = kinds == {list} and set(map(len, rows)) == {schema.n_features}
-    if is_even and schema.categories_by_column:
-        found = _by_columns(rows, schema)
-        if found is not None:
-            return found
-    elif is_even:
-        values = list(chain.from_iterable(rows))
-        if set(map(type, values)) <= _NUMBERS:
-            return np.array(values, np.float64).reshape(len(rows), -1)
-    if kinds == {np.ndarray} and set(map(len, rows)) == {schema.n_features}:
-        return np.stack(rows)
-    return np.array([_row(row, values, schema) for row, values in enumerate(rows, first_row)])
-
-
-def _by_columns(rows: Sequence[list[Any]], schema: Schema) -> NDArray[np.float64] | None:
-    """Rows with words as a matrix, or None where a closer look is needed."""
-    matrix = np.empty((len(rows), schema.n_features))
-    for place, values in enumerate(zip(*rows, strict=True)):
-        categories = schema.categories_by_column.get(place)
-        if categories is not None:
-            codes = codes_of(values, categories)
-            if codes is None:
-                return None
-            matrix[:, place] = codes
-        elif set(map(type, values)) <= _NUMBERS:
-            matrix[:, place] = np.array(values, np.float64)
-        else:
-            return None
-    return matrix
-
-
-def _row(row: int, values: Any, schema: Schema) -> list[float] | NDArray[np.float64]:
-    if not isinstance(values, list | np.ndarray):
-        expected = "values" if schema.categories_by_column else "numbers"
-        raise InvalidInput(
-            f"row {row + 1} is {format_value(values)}; expected a list of {expected}"
-        )
-    if len(values) != schema.n_features:
-        raise InvalidInput(
-            f"row {row + 1} has {len(values)} values; the model expects {schema.describe()}"
-        )
-    if isinstance(values, np.ndarray):  # A sparse row, which is read.
-        return values
-    return [_value(row, column, value, schema) for column, value in enumerate(values)]
-
-
-def _value(row: int, column: int, value: Any, schema: Schema) -> float:
-    if column in schema.categories_by_column:
-        return _code(row, column, value, schema)
-    if value is None:
-        return float("nan")
-    if not isinstance(value, int | float):
-        raise InvalidInput(f"{schema.locate(row, column)}: {format_value(value)} is not a number")
-    return float(value)
-
-
-def _code(row: int, column: int, value: Any, schema: Schema) -> float:
-    text = text_of(value)
-    if text is None:
-        raise InvalidInput(
-            f"{schema.locate(row, column)}: {format_value(value)} is no word; expected a "
-            "string, such as "
-            f"one of {schema.categories_by_column[column].describe()}"
-        )
-    return schema.category_code(row, column, text)
+            return f"{following} after {key}; expected ascending keys"
+    return ""

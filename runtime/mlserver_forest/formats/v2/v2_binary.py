@@ -1,4 +1,4 @@
-"""The tensors of the V2 protocol as bytes: little-endian, row by row, without gaps.
+"""V2 tensors as bytes: little-endian, row by row, without gaps.
 
 Over REST this is the binary tensor data extension (triton-inference-server/server,
 ``docs/protocol/extension_binary_data.md``), over gRPC ``raw_input_contents``.
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.v2.v2_tensor import dtype_of, reshaped, size_of
+from mlserver_forest.formats.v2.v2_text import element_count
 
-# Not among V2's own: the upper half of an FP32 (Triton's "Tensor Data Types").
+# The upper half of an FP32. It is not a V2 datatype but one of Triton's ("Tensor Data Types").
 BF16 = "BF16"
-# Each element of BYTES becomes an object, many times as large as a short text.
-MOST_ELEMENTS = 2**20
-
 _BLOCK_BYTES = 2**20
 _LENGTH_BYTES = 4
 
@@ -25,19 +23,19 @@ _LENGTH_BYTES = 4
 def to_array(
     name: str, datatype: str, shape: Sequence[int], raw: bytes | memoryview
 ) -> NDArray[Any]:
-    """Read a numeric tensor; the array may be a view of the bytes.
+    """Read a numeric tensor. The array may be a view of the bytes.
 
     Args:
         name: for error messages.
         datatype: a V2 name such as FP32, or BF16, which is read as FP32.
-        shape: what the sender declared.
+        shape: as the sender declared it.
         raw: the elements.
 
     Returns:
         Array of the declared dtype and shape.
 
     Raises:
-        InvalidInput: if the bytes are not what datatype and shape declare.
+        InvalidInput: if the bytes do not match the datatype and the shape.
     """
     dtype = np.dtype(np.uint16) if datatype == BF16 else dtype_of(name, datatype)
     size = size_of(shape)
@@ -53,15 +51,15 @@ def to_array(
         array = _booleans(name, array)
     if datatype == BF16:
         array = (array.astype(np.uint32) << 16).view(np.float32)
-    # The forest's kernel reads whole words.
+    # The forest's kernel needs aligned numbers.
     return reshaped(name, array if array.flags.aligned else array.copy(), shape)
 
 
 def to_elements(name: str, shape: Sequence[int], raw: bytes | memoryview) -> list[bytes]:
-    """Read a tensor of BYTES: each element is preceded by its length in 4 bytes.
+    """Read a tensor of BYTES, in which its length in 4 bytes precedes each element.
 
     Raises:
-        InvalidInput: if the bytes are not as many elements as the shape declares.
+        InvalidInput: if the bytes do not hold as many elements as the shape declares.
     """
     size = element_count(name, shape)
     elements: list[bytes] = []
@@ -85,36 +83,8 @@ def to_elements(name: str, shape: Sequence[int], raw: bytes | memoryview) -> lis
     return elements
 
 
-def check_elements(name: str, shape: Sequence[int], n_elements: int) -> None:
-    """See that a tensor of BYTES holds as many elements as its shape declares.
-
-    Raises:
-        InvalidInput: if it does not.
-    """
-    if element_count(name, shape) != n_elements:
-        raise InvalidInput(
-            f"input {format_value(name)} declares shape {format_value(list(shape))} but holds "
-            f"{n_elements} values"
-        )
-
-
-def element_count(name: str, shape: Sequence[int]) -> int:
-    """The elements of a tensor of BYTES.
-
-    Raises:
-        InvalidInput: if they are too many.
-    """
-    size = size_of(shape)
-    if not 0 <= size <= MOST_ELEMENTS:
-        raise InvalidInput(
-            f"input {format_value(name)} declares BYTES {format_value(list(shape))}; "
-            f"at most {MOST_ELEMENTS} elements are read"
-        )
-    return size
-
-
 def from_data(data: Any) -> Iterator[bytes]:
-    """Write a tensor: an array of numbers, or text as ``Labels``, an array or a list."""
+    """Write a tensor from an array of numbers, or from text: ``Labels``, an array or a list."""
     if isinstance(data, np.ndarray) and data.dtype.kind != "O":
         return from_array(data)
     return from_elements(data.ravel().tolist() if isinstance(data, np.ndarray) else data)
@@ -141,7 +111,7 @@ def from_elements(elements: Iterable[str | bytes]) -> Iterator[bytes]:
 
 
 class _Packed(dict[str | bytes, bytes]):
-    """Elements with their lengths; of labels a few stand in many rows."""
+    """Elements with their lengths, each packed once: many rows share a few labels."""
 
     def __missing__(self, element: str | bytes) -> bytes:
         content = element.encode() if isinstance(element, str) else element

@@ -1,4 +1,4 @@
-"""The data of V2 tensors as JSON, some thousands of values at a time."""
+"""Writes the data of V2 tensors as JSON, some thousands of values at a time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +15,8 @@ def from_data(data: Any) -> Iterator[bytes]:
     """Write a tensor as one flat list; NaN is null.
 
     Args:
-        data: an array of numbers, text as ``Labels`` or an array of objects; or what a
-            foreign runtime answers, a list of any values, with text as ``str`` or ``bytes``.
+        data: an array of numbers, or text as ``Labels`` or an array of objects; or the answer
+            of a foreign runtime, a list of any values with text as ``str`` or ``bytes``.
     """
     values = data.reshape(-1) if isinstance(data, np.ndarray) else data
     if not isinstance(values, np.ndarray | list | Labels):
@@ -31,7 +31,7 @@ def from_data(data: Any) -> Iterator[bytes]:
 
 
 def dumps(values: Any) -> bytes:
-    """Write any value at once, bytes as the text that they hold."""
+    """Write any value at once; bytes are written as the text that they hold."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "O":
         values = values.tolist()
     return orjson.dumps(values, default=_text, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -40,4 +40,4 @@ def dumps(values: Any) -> bytes:
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,4 +1,4 @@
-"""The tensors of the V2 protocol: lists, nested or flat, and shapes to arrays."""
+"""V2 tensors of numbers: lists, nested or flat, to arrays of the declared datatype and shape."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.json.json_blocks import LargeArray
+from mlserver_forest.formats.json.json_document import LargeArray
 
 # https://github.com/kserve/open-inference-protocol, "Tensor Data Types".
 DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -26,12 +26,12 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP64": np.dtype(np.float64),
 }
 BYTES = "BYTES"
-# The values that are converted at a time.
+# How many values are converted at a time.
 BLOCK = 16_384
 
-# Those of one byte that memory can be addressed in.
+# The bytes of an address space, so no array has more values.
 _MOST_VALUES = 2**62
-# What the values of a tensor may be, by the kind of its dtype.
+# The types that the values of a tensor may have, by the kind of its dtype.
 _ALLOWED: Mapping[str, set[type]] = {
     "b": {bool},
     "u": {int},
@@ -46,15 +46,15 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
     Args:
         name: for error messages.
         datatype: a V2 name such as FP32.
-        shape: what the sender declared.
+        shape: as the sender declared it.
         data: an array of any layout, or a sequence, nested or flat, of numbers; in a
-            float tensor ``None`` stands for a missing value.
+            float tensor ``None`` is a missing value.
 
     Returns:
         Array of the declared dtype and shape.
 
     Raises:
-        InvalidInput: if the data are not what datatype and shape declare.
+        InvalidInput: if the data do not match the datatype and the shape.
     """
     dtype = dtype_of(name, datatype)
     if isinstance(data, np.ndarray):
@@ -77,10 +77,10 @@ def is_array_of(array: NDArray[Any], datatype: str, shape: Sequence[int]) -> boo
 
 
 def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
-    """The dtype of a datatype that holds numbers.
+    """The dtype of a numeric datatype.
 
     Raises:
-        InvalidInput: for one that does not.
+        InvalidInput: if the datatype is not numeric.
     """
     dtype = DTYPES.get(datatype)
     if dtype is None:
@@ -93,7 +93,7 @@ def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
 
 
 def size_of(shape: Sequence[int]) -> int:
-    """The values that a shape holds; -1 where none can."""
+    """The number of values in a shape; -1 if no array can have the shape."""
     if any(length < 0 for length in shape):
         return -1
     size = 0 if 0 in shape else 1
@@ -105,7 +105,7 @@ def size_of(shape: Sequence[int]) -> int:
 
 
 def reshaped(name: str, array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
-    """The array in a shape of the same size.
+    """The array in another shape of the same size.
 
     Raises:
         InvalidInput: if no array can have the shape.
@@ -119,10 +119,10 @@ def reshaped(name: str, array: NDArray[Any], shape: Sequence[int]) -> NDArray[An
 
 
 def flat(name: str, values: Sequence[Any]) -> tuple[Sequence[Any], tuple[int, ...]]:
-    """The values, and the lengths of the lists in which they were nested.
+    """The values, and the lengths of the lists that they were nested in.
 
     Raises:
-        InvalidInput: if lists of one depth have different lengths.
+        InvalidInput: if lists at the same depth have different lengths.
     """
     lengths: tuple[int, ...] = ()
     while values and isinstance(values[0], list):
@@ -158,14 +158,14 @@ def _blocks(data: Any) -> Iterator[Sequence[Any]]:
 
 def _ragged(name: str) -> InvalidInput:
     return InvalidInput(
-        f"input {format_value(name)} is no tensor: its lists have different lengths; "
+        f"input {format_value(name)} is not a tensor: its lists have different lengths; "
         "send the values in one flat list, row after row"
     )
 
 
 def _numbers(name: str, datatype: str, dtype: np.dtype[Any], values: Sequence[Any]) -> NDArray[Any]:
     allowed = _ALLOWED[dtype.kind]
-    # Types first: of a text among numbers NumPy would make an array of texts as long.
+    # Types first: with one text among the numbers, NumPy would make every element as long.
     if not set(map(type, values)) <= allowed:
         culprit = next(value for value in values if type(value) not in allowed)
         raise InvalidInput(
@@ -186,7 +186,7 @@ def _numbers(name: str, datatype: str, dtype: np.dtype[Any], values: Sequence[An
 def _rounded(
     name: str, datatype: str, dtype: np.dtype[Any], raw: NDArray[np.float64]
 ) -> NDArray[Any]:
-    """Numbers of which some are missing, or at the end of the dtype's range."""
+    """Converts numbers of which some are missing, or near the end of the dtype's range."""
     with np.errstate(over="ignore", invalid="ignore"):
         array = raw.astype(dtype)
     lost = np.isinf(array) & np.isfinite(raw)
@@ -210,7 +210,7 @@ def _does_not_fit(name: str, value: Any, datatype: str) -> InvalidInput:
 
 
 def _joined(parts: Iterator[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """All parts in one array, which grows, for what a sender declares may be a lie."""
+    """All parts in one array, which grows: the declared shape may be false."""
     first = next(parts, np.empty(0, dtype))
     second = next(parts, None)
     if second is None:

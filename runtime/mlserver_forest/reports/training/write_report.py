@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlserver_forest.artifact.atomic_write import write_whole
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.document import document
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.monitor_baseline import constraints, statistics
@@ -30,8 +31,9 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
         results: the results of these facts, if they have been computed.
 
     Raises:
-        InvalidEnvironment: if the folder cannot be written to.
+        InvalidEnvironment: if the folder cannot be written to, or matplotlib is not installed.
     """
+    require("matplotlib", "train")
     results = results or results_of(facts)
     try:
         directory.mkdir(parents=True, exist_ok=True)

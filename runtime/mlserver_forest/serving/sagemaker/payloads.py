@@ -82,11 +82,11 @@ def decode_request(
     found = media_types.format_of(sent.essence)
     if not found.has_messages:
         return _request(decoder(found)(body, schema, sent.parameters), plan, schema), plan
-    document = application_json.parse(body)
+    document = application_json.load(body)
     if isinstance(document, dict) and "inputs" in document:
         request = rest_codec.request_from(document)
         return request, _v2_plan(request, wanted, schema)
-    return _request(application_json.decode(document, schema), plan, schema), plan
+    return _request(application_json.decode(document, schema, len(body)), plan, schema), plan
 
 
 def _request(x: NDArray[Any], plan: Plan, schema: Schema) -> InferenceRequest:

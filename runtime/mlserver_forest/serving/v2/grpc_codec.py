@@ -19,7 +19,7 @@ from mlserver.types import (
 )
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.v2 import v2_binary, v2_tensor
+from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES
 from mlserver_forest.serving.v2.request_parser import Fields, checked_parameters, request_of
 
@@ -159,7 +159,7 @@ def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
         )
     data = getattr(tensor.contents, field)
     if datatype == BYTES:
-        v2_binary.check_elements(name, shape, len(data))
+        v2_text.check_elements(name, shape, len(data))
         return list(data)
     return v2_tensor.to_array(name, datatype, shape, data)
 

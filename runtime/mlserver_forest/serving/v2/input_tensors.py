@@ -17,7 +17,7 @@ from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.category_values import codes_of
 from mlserver_forest.formats.csv.csv_fields import read_records
 from mlserver_forest.formats.v2 import v2_tensor
-from mlserver_forest.formats.v2.v2_categories import texts_of
+from mlserver_forest.formats.v2.v2_text import texts_of
 from mlserver_forest.schema.schema import Schema
 
 

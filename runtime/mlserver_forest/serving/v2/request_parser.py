@@ -7,8 +7,8 @@ from typing import Any
 from mlserver.types import InferenceRequest
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.json.json_blocks import LargeArray, read_rest, whole
-from mlserver_forest.formats.v2 import v2_binary, v2_tensor
+from mlserver_forest.formats.json.json_document import LargeArray, read_rest, whole
+from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.serving.v2 import v2_types
 
@@ -41,7 +41,7 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
     Keys that the protocol does not know are left out.
 
     Args:
-        document: from ``json_blocks.loads``.
+        document: from ``json_document.loads``.
         attached: what follows the JSON.
 
     Raises:
@@ -161,9 +161,9 @@ def _from_list(tensor: Mapping[str, Any], place: str) -> Any:
         raise InvalidInput(f"not a V2 request: {place}: BF16 has no form in JSON; send bytes")
     if datatype != BYTES:
         return v2_tensor.to_array(name, datatype, shape, data)
-    size = v2_binary.element_count(name, shape)
+    size = v2_text.element_count(name, shape)
     elements, _ = v2_tensor.flat(name, list(islice(data, size + 1)))
-    v2_binary.check_elements(name, shape, len(elements))
+    v2_text.check_elements(name, shape, len(elements))
     return elements
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 
 from mlserver_forest.errors import InvalidInput, UnsupportedMediaType, format_value
-from mlserver_forest.formats.json import json_blocks
+from mlserver_forest.formats.json import json_document
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.v2 import v2_binary, v2_json
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
@@ -132,7 +132,7 @@ def _length(header: str, body_length: int) -> int:
 
 def _parse(text: Body) -> Any:
     try:
-        return json_blocks.loads(text)
+        return json_document.loads(text)
     except InvalidInput as error:
         raise InvalidInput(f"not a V2 request: {error}") from error
 

@@ -63,6 +63,11 @@ class Algorithm:
     has_leaf_intervals: bool = False
     absent_is_missing: bool = False
 
+    @property
+    def module(self) -> str:
+        """The module of the library, which the estimators are imported from."""
+        return self.classifier.partition(":")[0].partition(".")[0]
+
     def estimator_class(self, *, is_classification: bool) -> Any:
         """The library's estimator; this imports the library."""
         return resolve_name(self.classifier if is_classification else self.regressor)
