@@ -1,4 +1,4 @@
-"""Rows gathered block by block, so that a large body never exists twice as objects."""
+"""The matrix that a model reads, filled block by block, so that a large body exists only once."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from mlserver_forest.schema.schema import Schema
 
 Body = bytes | bytearray
 
-# A body may declare far more than it holds: rows without values, compressed columns.
-# What it decodes to may have this many bytes, or this many times its own.
+# A body may declare far more than it holds, in rows without values or in compressed columns. It may
+# decode to this many bytes, or to this many times its own.
 MOST_EXPANDED_BYTES = 128 * 2**20
 MOST_EXPANSION = 20
 
-# A model without names takes any width, and names each column for its messages.
+# A model that names no features takes any width, and each column is named for error messages.
 MOST_UNNAMED_COLUMNS = 100_000
 
-# What a matrix grows by at most: filling it takes some milliseconds.
+# A matrix grows by at most this much at a time: filling it takes some milliseconds.
 _MOST_MORE_BYTES = 4 << 20
 _BLOCK_VALUES = 2**17
 _FEWEST_BLOCK_ROWS = 64
@@ -59,9 +59,8 @@ class Matrix:
     """Rows in the dtype that the model reads, checked as they come.
 
     Args:
-        schema: the features; of any width where it names none.
-        n_rows: the rows that are to come, where that is known and ``check_expansion``
-            let them pass.
+        schema: the features; rows may have any width if it names none.
+        n_rows: how many rows will come, if that is known and ``check_expansion`` let it pass.
     """
 
     def __init__(self, schema: Schema, n_rows: int = 0) -> None:
@@ -103,7 +102,7 @@ class Matrix:
             C-contiguous (n_samples, n_features) in the dtype of the schema.
 
         Raises:
-            InvalidInput: if there is none.
+            InvalidInput: if there is no row.
         """
         if self._blocks is None or not self._n_rows:
             raise InvalidInput(

@@ -23,7 +23,7 @@ class Card:
     """The training of a model: the algorithm, the time, the data, and how good the model is.
 
     Attributes:
-        algorithm: such as "random_forest".
+        algorithm: its name among the hyperparameters.
         trained: the time in UTC, such as "2026-01-31T12:00:00Z".
         n_rows: the number of training rows.
         metrics: by set of rows ("train", "validation", ...), then by metric.

@@ -1,12 +1,12 @@
 """CSV: blocks of whole records, parsed in a few threads, kept in their order."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.resources import n_cpus
 from mlserver_forest.training.data import csv_block
 from mlserver_forest.training.data.csv_header import look_at
 from mlserver_forest.training.data.csv_records import Lines, blocks, records_end
@@ -34,7 +34,7 @@ def read(
         InvalidData: naming file and line, what came and what was expected.
     """
     header = parameters.get("header", columns.header)
-    n_threads = len(os.sched_getaffinity(0))
+    n_threads = n_cpus()
     with ThreadPoolExecutor(n_threads, "csv") as pool:
         waiting: deque[Future[Block]] = deque()
         for job in _jobs(parts, known, columns, header):
