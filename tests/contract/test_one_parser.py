@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from mlserver_forest.errors import ForestError, InvalidData, InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.csv import text_csv
 from mlserver_forest.formats.row_locations import TableLocations
-from mlserver_forest.schema.categories import BOOLEAN, MISSING_WORDS, Categories
+from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.training.data.layout import Layout, Roles
 from mlserver_forest.training.data.table import Labels, Summary, Table
@@ -87,7 +87,7 @@ REASONS = {
     "columns": r"missing '|unknown '|repeated '|twice",
     "not finite": r"is not a finite",
     "not a number": r"is not a number|is no number",
-    "unknown category": r"none of the words|does not occur in the training data",
+    "unknown category": r"not one of this model's categories|does not occur in the training data",
     "too large": r"more than \d+ bytes",
 }
 
@@ -182,7 +182,7 @@ CSV_SAMPLES = {
     "empty fields": Sample(MIXED, b"a,,,\nb,1,blue,true\n"),
     **{
         f"missing: {text!r}": Sample(MIXED, f"a,{text},{text}, {text} \n".encode())
-        for text in sorted(MISSING_WORDS)
+        for text in sorted(MISSING_TEXTS)
     },
     "booleans": Sample(
         MIXED, b"a,1,blue,true\na,1,blue,True\na,1,blue,TRUE\na,1,blue,1\nb,1,blue,0\n"

@@ -24,11 +24,12 @@ def parse(source, plan_columns, policy, parameters):
     plan = plan_columns(FoundColumns(None, len(rows[0]), locations.at(0)))
     for number, row in enumerate(rows):
         if len(row) != plan.width:
-            raise policy.invalid(f"{locations.at(number)} has {len(row)} values, not {plan.width}")
-    x = np.full((len(rows), plan.n_numbers), np.nan, plan.dtype)
-    for place, column in plan.numbers.items():
-        x[:, column] = [float(row[place]) for row in rows]
-    texts = {place: pa.array([row[place] for row in rows]) for place in plan.texts}
+            raise policy.invalid(f"{locations.at(number)} has {len(row)} values; {plan.expected}")
+    x = np.full((len(rows), len(plan.features)), np.nan, plan.dtype)
+    for place, column in enumerate(plan.features):
+        if column not in plan.texts:
+            x[:, place] = [float(row[column]) for row in rows]
+    texts = {column: pa.array([row[column] for row in rows]) for column in plan.texts}
     yield ParsedRows(locations, x, texts)
 
 

@@ -74,8 +74,8 @@ class _Rows:
             for place, feature in self._features.items()
             if feature in schema.categories_by_column
         )
-        numbers = {p: feature for p, feature in self._features.items() if p not in texts}
-        return ColumnPlan(found.width, numbers, found.width, texts, np.dtype(np.float64))
+        expected = f"the model expects {schema.describe()}"
+        return ColumnPlan(found.width, places, texts, np.dtype(np.float64), expected)
 
     def append(self, rows: ParsedRows) -> None:
         """Check some rows and keep them.

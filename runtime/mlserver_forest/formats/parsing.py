@@ -1,13 +1,13 @@
-"""What every parser is told and what it gives: a policy, a plan of the columns, parsed rows.
+"""What a parser is told and what it returns: a policy, a plan of the columns, parsed rows.
 
 A parser turns bytes of one media type into ``ParsedRows``, block by block. Training, serving
-and batch scoring share it: they differ by the policy and by the plan that they derive from the
+and batch scoring share it. They differ by the policy, and by the plan that they derive from the
 columns that the parser found.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,39 @@ class ParsePolicy:
     Attributes:
         invalid: the error that faults in the bytes raise.
         too_large: the error that bytes out of proportion raise.
+        unit: what error messages count: the rows of a request body, or the lines of a file.
+        row_bytes: the bytes that a row of text may have, whatever its columns.
+        field_bytes: the bytes that it may have in addition for each column.
+        sample_rows: the rows at the start that show which columns hold text.
+        compile_bytes: the length of text from which a compiled loop pays. A training process
+            may have to compile it first, which takes seconds; a server has it ready.
+        expanded_bytes, expansion: compressed bytes may inflate to so many bytes, or to so many
+            times their own.
     """
 
     invalid: type[ForestError]
     too_large: type[ForestError]
+    unit: Literal["row", "line"]
+    row_bytes: int
+    field_bytes: int
+    sample_rows: int
+    compile_bytes: int
+    expanded_bytes: int = 2**27
+    expansion: int = 20
+
+    def most_expanded(self, n_bytes: int) -> int:
+        """The bytes that ``n_bytes`` may inflate to."""
+        return max(self.expanded_bytes, self.expansion * n_bytes)
+
+    def longest_row(self, width: int) -> int:
+        """The bytes that a row of text with ``width`` columns may have."""
+        return self.row_bytes + self.field_bytes * width
 
 
-SERVING = ParsePolicy(InvalidInput, PayloadTooLarge)
-TRAINING = ParsePolicy(InvalidData, InvalidData)
+SERVING = ParsePolicy(InvalidInput, PayloadTooLarge, "row", 2**18, 64, 1, 0)
+# A longer row is most likely a quote that was left open.
+# A job reads its owner's data, which may compress well: the bound is for damaged files.
+TRAINING = ParsePolicy(InvalidData, InvalidData, "line", 2**26, 0, 500, 2**20, 2**36, 1000)
 
 
 @dataclass(frozen=True)
@@ -41,47 +66,70 @@ class FoundColumns:
         names: of all columns, if the bytes name them.
         width: how many there are.
         location: of the names, or of the first row, for error messages.
+        texts: the columns that hold text in some of the rows at the start.
+        booleans: the columns of which the bytes say that they hold booleans.
+        n_rows: the rows that the bytes declare, 0 if they do not.
+        index: the columns that hold nothing but pandas' index, unless a feature has their name.
+        are_chosen: whether whoever wrote the bytes chose the names, as those of a header; columns
+            of other names may be matched by position if not.
     """
 
     names: tuple[str, ...] | None
     width: int
     location: str
+    texts: frozenset[int] = frozenset()
+    booleans: frozenset[int] = frozenset()
+    n_rows: int = 0
+    index: frozenset[int] = frozenset()
+    are_chosen: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ColumnPlan:
     """What is wanted of each column that a parser found; other columns are skipped.
 
     Attributes:
         width: how many columns the bytes have.
-        numbers: for each column that holds numbers, its column of ``ParsedRows.x``.
-        n_numbers: the width of ``ParsedRows.x``, including columns that hold categories.
-        texts: the columns whose text is wanted, such as categories and labels.
+        features: for each column of ``ParsedRows.x``, the column of the bytes that it holds;
+            a range if it is each of them in turn.
+        texts: the columns whose text is wanted, such as categories and labels. The columns of
+            ``ParsedRows.x`` that belong to them are NaN.
         dtype: of ``ParsedRows.x``.
+        expected: what a row has to have, for error messages, as in
+            "line 1 has 3; give all rows the same number of fields".
+        spelled: those of ``texts`` in which a number with decimals has a text, such as labels;
+            a category is never such a number.
     """
 
     width: int
-    numbers: Mapping[int, int]
-    n_numbers: int
-    texts: tuple[int, ...]
+    features: Sequence[int]
+    texts: Collection[int]
     dtype: np.dtype[Any]
+    expected: str
+    spelled: Collection[int] = ()
 
 
-# Called once, when the columns are known; raises the policy's error if they do not fit.
+# Called for each block, because training learns while it reads which columns hold categories;
+# raises the policy's error if the columns do not fit.
 PlanColumns = Callable[[FoundColumns], ColumnPlan]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class ParsedRows:
     """Some consecutive rows.
 
     Attributes:
         locations: where they stand.
-        x: (n, n_numbers) in the plan's dtype, NaN where a value is missing.
-        texts: by column of the bytes, a pyarrow.StringArray (n,), null where a value is missing;
+        x: (n, n_features) in the plan's dtype, NaN where a value is missing; float64 if some
+            number is infinite or too large for that dtype, which the reader of these rows refuses.
+        texts: by column of the bytes, a pyarrow array of strings or of a dictionary of strings,
+            (n,), null where a value is missing;
             a column that was expected to hold numbers is here too if some field is not a number.
     """
 
     locations: RowLocations
     x: NDArray[Any]
     texts: Mapping[int, Any]
+
+    def __len__(self) -> int:
+        return len(self.x)

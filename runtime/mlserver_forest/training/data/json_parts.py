@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.category_values import text_of
+from mlserver_forest.formats.parsing import TRAINING, FoundColumns
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.training.data.csv_records import Lines, blocks, lines_end
-from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
+from mlserver_forest.formats.text_blocks import TextBlock, blocks_of_stream, lines_end
+from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Column, Known, arrange
 
@@ -54,7 +55,7 @@ class _RowReader:
         self._names = tuple(first) if isinstance(first, dict) else None
         self._width = len(first)
         self._known = known
-        found = Found(self._names, self._width, where.at(0))
+        found = FoundColumns(self._names, self._width, where.at(0))
         if known.is_empty:
             known.layout = learn(found, columns)
         self._roles: Roles = known.layout.roles_of(found)
@@ -147,12 +148,12 @@ def _numbers(values: tuple[Any, ...], where: RowLocations) -> Column:
 def _rows(part: Part) -> Iterator[tuple[RowLocations, list[Any]]]:
     """Some rows at a time, and where they stand."""
     with part.inflated() as stream:
-        lines = blocks(stream, part.name, lines_end, _BLOCK_BYTES)
+        lines = blocks_of_stream(stream, part.name, lines_end, TRAINING, _BLOCK_BYTES)
         first = next(lines, None)
         if first is None:
             return
-        if _is_document(first.text):
-            rest = [first.text, *(block.text for block in lines)]
+        if _is_document(first.content()):
+            rest = [first.content(), *(block.content() for block in lines)]
             yield from _of_document(b"".join(rest), part.name)
             return
         for block in chain([first], lines):
@@ -183,9 +184,9 @@ def _of_document(text: bytes, name: str) -> Iterator[tuple[RowLocations, list[An
         yield RowLocations(name, "row", start + 1), rows[start : start + _BLOCK_ROWS]
 
 
-def _parsed(block: Lines) -> tuple[list[int], list[Any]]:
+def _parsed(block: TextBlock) -> tuple[list[int], list[Any]]:
     numbers, rows = [], []
-    for number, line in enumerate(block.text.split(b"\n"), block.first_line):
+    for number, line in enumerate(block.content().split(b"\n"), block.first_line):
         if line and not line.isspace():
             numbers.append(number)
             rows.append(_loaded(line, f"{block.name}, line {number}"))

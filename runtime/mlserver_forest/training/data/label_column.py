@@ -1,15 +1,17 @@
 """The target's column, gathered block by block."""
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.csv_columns import distinct
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import (
+    distinct,
+    parse_number,
+    parse_numbers,
+    text_at,
+)
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.learned_categories import At
 from mlserver_forest.training.data.row_blocks import Column
@@ -77,23 +79,16 @@ class LabelColumn:
         self._words, self._codes = None, []
 
     def _parsed(self, labels: Column, at: At) -> NDArray[np.float64]:
-        numbers = labels if isinstance(labels, np.ndarray) else self._cast(labels, at)
+        if isinstance(labels, np.ndarray):
+            numbers = labels
+        else:
+            numbers, refused = parse_numbers(labels)
+            if refused is not None:
+                raise self._no_number(text_at(labels, refused), at(refused))
         is_missing_ = np.isnan(numbers)
         if is_missing_.any():
             self._refuse_missing(is_missing_, at)
         return np.asarray(numbers, np.float64)
-
-    def _cast(self, labels: Any, at: At) -> NDArray[np.float64]:
-        """Numbers that Python's float() reads; what Arrow reads of them, it reads alike."""
-        with suppress(pa.ArrowInvalid):
-            numbers: NDArray[np.float64] = labels.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            return numbers
-        texts = labels.fill_null("").to_pylist()
-        values = [parse_number(text) for text in texts]
-        if None in values:
-            row = values.index(None)
-            raise self._no_number(texts[row], at(row))
-        return np.array(values, np.float64)
 
     def _refuse_missing(self, is_missing_: NDArray[np.bool_], at: At) -> None:
         raise InvalidData(
@@ -114,7 +109,7 @@ def _spelt(labels: Column) -> tuple[list[str], NDArray[Any]]:
     if isinstance(labels, np.ndarray):
         numbers, rows = np.unique(labels, return_inverse=True)
         return [_spelling(number) for number in numbers.tolist()], rows
-    texts, codes = distinct(labels.fill_null(""))
+    texts, codes = distinct(labels)
     return [text.strip() for text in texts], codes
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.csv_columns import distinct
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import distinct, parse_number, text_at
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
@@ -45,7 +44,7 @@ class LearnedWords:
         Raises:
             InvalidData: if there are too many different words.
         """
-        words, rows = distinct(texts.fill_null(""))
+        words, rows = distinct(texts)
         codes = np.array([self._code(word.strip()) for word in words] or [0.0], np.float64)
         if not self._sample or parse_number(self._sample) is not None:
             self._take_sample(texts, at)
@@ -79,7 +78,7 @@ class LearnedWords:
         """Keep a word for messages, if there is one that is no number."""
         row = first_word(texts)
         if row is not None:
-            self._sample, self._sample_place = texts[row].as_py().strip(), at(row)
+            self._sample, self._sample_place = text_at(texts, row).strip(), at(row)
 
     def _dates(self) -> InvalidData:
         return refused_dates(self._name, format_value(self._sample), self._sample_place)
@@ -113,7 +112,7 @@ class KnownWords:
         Raises:
             InvalidData: naming file and line of a word that is refused.
         """
-        words, rows = distinct(texts.fill_null(""))
+        words, rows = distinct(texts)
         codes = [self._categories.code(word) for word in words]
         if None in codes:
             refused = codes.index(None)
@@ -129,7 +128,7 @@ class KnownWords:
 
 def first_word(texts: Any) -> int | None:
     """The first row with a word that is no number, else with any; None if all are missing."""
-    words, rows = distinct(texts.fill_null(""))
+    words, rows = distinct(texts)
     numbers = map(parse_number, words)
     ranks = np.array([_rank(number) for number in numbers] or [2])[rows]
     return int(ranks.argmin()) if len(ranks) and ranks.min() < 2 else None

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import parse_number
 from mlserver_forest.formats.libsvm.libsvm_lines import Entries, plain_entries
+from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.training.data.csv_records import Lines, blocks, lines_end
+from mlserver_forest.formats.text_blocks import TextBlock, blocks_of_stream, lines_end
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Known
@@ -41,7 +42,7 @@ def read(
     base_is_open = declared is None and not known.are_fixed
     for part in parts:
         with part.inflated() as stream:
-            for lines in blocks(stream, part.name, lines_end, _BLOCK_BYTES):
+            for lines in blocks_of_stream(stream, part.name, lines_end, TRAINING, _BLOCK_BYTES):
                 numbers, labels, entries = _parse(lines)
                 where = RowLocations.of_lines(part.name, numbers)
                 _learn_base(entries.columns, known, where, entries, is_open=base_is_open)
@@ -64,10 +65,10 @@ def _learn_base(
     indices -= known.index_base
 
 
-def _parse(lines: Lines) -> tuple[list[int], NDArray[np.float64], Entries]:
+def _parse(lines: TextBlock) -> tuple[list[int], NDArray[np.float64], Entries]:
     """The line numbers of the rows, their labels, and their entries by index."""
-    texts = lines.text.removesuffix(b"\n").split(b"\n")
-    entries = plain_entries(lines.text, _MOST_FEATURES, 0)
+    texts = lines.content().removesuffix(b"\n").split(b"\n")
+    entries = plain_entries(lines.content(), _MOST_FEATURES, 0)
     if entries is None:
         return _parse_carefully(lines, texts)
     first_line = lines.first_line
@@ -78,7 +79,7 @@ def _parse(lines: Lines) -> tuple[list[int], NDArray[np.float64], Entries]:
 
 
 def _parse_carefully(
-    lines: Lines, texts: list[bytes]
+    lines: TextBlock, texts: list[bytes]
 ) -> tuple[list[int], NDArray[np.float64], Entries]:
     numbers: list[int] = []
     labels: list[float] = []

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.parsing import FoundColumns
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
+from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.learned_categories import refused_dates
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Column, Known, arrange
@@ -52,7 +53,7 @@ def _read(part: Part, known: Known, columns: Columns) -> Iterator[Block]:
         schema = file.schema_arrow
         index = _index_columns(schema)
         names = tuple(name for name in schema.names if name not in index)
-        found = Found(names, len(names), part.name)
+        found = FoundColumns(names, len(names), part.name)
         if known.is_empty:
             known.layout = learn(found, columns)
         roles = known.layout.roles_of(found)

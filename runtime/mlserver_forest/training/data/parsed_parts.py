@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
-from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
+from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, Known, infinite, of_matrix
 
@@ -50,18 +50,15 @@ class _Rows:
     def plan(self, found: FoundColumns) -> ColumnPlan:
         """Find the target, the weight and the features among the columns."""
         known = self._known
-        columns = Found(found.names, found.width, found.location)
         if known.is_empty:
-            known.layout = learn(columns, self._columns)
-        self._roles = roles = known.layout.roles_of(columns)
-        numbers = {place: feature for feature, place in enumerate(roles.features)}
+            known.layout = learn(found, self._columns)
+        self._roles = roles = known.layout.roles_of(found)
+        features = [*roles.features]
         texts = [roles.target, *(roles.features[feature] for feature in sorted(known.words))]
         if roles.weight is not None:
-            numbers[roles.weight] = len(roles.features)
-        for place in texts:
-            numbers.pop(place, None)
-        n_numbers = len(roles.features) + (roles.weight is not None)
-        return ColumnPlan(found.width, numbers, n_numbers, tuple(texts), np.dtype(np.float64))
+            features.append(roles.weight)
+        expected = f"the first row has {found.width}"
+        return ColumnPlan(found.width, features, tuple(texts), np.dtype(np.float64), expected)
 
     def block(self, rows: ParsedRows) -> Block:
         """Some rows as a block.

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.csv_columns import distinct
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import parse_numbers, text_at
+from mlserver_forest.formats.parsing import ParsedRows
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.layout import UNKNOWN, Layout, Roles
 
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
@@ -96,19 +95,47 @@ def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known:
     return Block(where, x, texts, labels, weight)
 
 
+def labeled_rows(rows: ParsedRows, roles: Roles, known: Known) -> Block:
+    """Parsed rows as a block.
+
+    Args:
+        rows: with the text of the target, the weight and the features that hold categories.
+        roles: what their columns are.
+        known: the names of the features, for error messages, and the dtype.
+
+    Raises:
+        InvalidData: naming file and line of a number that is infinite, or too large for
+            the dtype, and of a weight that is not a number.
+    """
+    where = rows.locations
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.asarray(rows.x, known.dtype)
+    is_infinite = np.isinf(x)
+    if is_infinite.any():
+        row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
+        column, value = roles.features[feature], float(rows.x[row, feature])
+        raise infinite(where.at(row), column, value, known, feature)
+    features = enumerate(roles.features)
+    texts = {feature: rows.texts[column] for feature, column in features if column in rows.texts}
+    weight = (
+        None if roles.weight is None else _weight(rows.texts[roles.weight], where, roles.weight)
+    )
+    return Block(where, x, texts, rows.texts[roles.target], weight)
+
+
 def of_matrix(
     x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: RowLocations
 ) -> Block:
-    """A matrix of numbers that is in order, and columns of text, as a block.
+    """A checked matrix of numbers and columns of text as a block.
 
     Args:
         x: (n, n_features), without infinite values; overwritten in the columns of text.
-        columns: by their place in the part: the target's, the weight's, and features of words.
+        columns: by their column in the part: the target's, the weight's, and categories.
         roles: what they are.
         where: the rows stand.
 
     Raises:
-        InvalidData: naming the line of a weight that is no number.
+        InvalidData: naming the line of a weight that is not a number.
     """
     features = enumerate(roles.features)
     texts = {feature: columns[place] for feature, place in features if place in columns}
@@ -147,13 +174,10 @@ def _weight(column: Column, where: RowLocations, place: int) -> NDArray[np.float
 
 
 def _parsed(column: Any, where: RowLocations, place: int) -> NDArray[np.float64]:
-    words, codes = distinct(column.fill_null(""))
-    numbers = [float("nan") if is_missing(word.strip()) else parse_number(word) for word in words]
-    for code, number in enumerate(numbers):
-        if number is None:
-            row = int((codes == code).argmax())
-            raise _no_weight(where.at(row), place, format_value(words[code]))
-    return np.array(numbers, np.float64)[codes]
+    numbers, row = parse_numbers(column)
+    if row is not None:
+        raise _no_weight(where.at(row), place, format_value(text_at(column, row)))
+    return numbers
 
 
 def _no_weight(place: str, column: int, shown: str) -> InvalidData:

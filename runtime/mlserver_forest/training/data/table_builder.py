@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.csv.field_values import text_at
+from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.data.label_column import LabelColumn
 from mlserver_forest.training.data.layout import Columns, Layout
 from mlserver_forest.training.data.learned_categories import KnownWords, LearnedWords, first_word
-from mlserver_forest.training.data.row_array import Rows
 from mlserver_forest.training.data.row_blocks import Block, Known
 from mlserver_forest.training.data.table import MOST_WORDS, ColumnSummary, Kind, Summary, Table
 
@@ -39,7 +40,7 @@ class Gathering:
         self._columns = columns
         self._like = like
         self._places = TableLocations()
-        self._rows: Rows | None = None
+        self._rows: RowArray | None = None
         self._n_rows = 0
         self._labels = LabelColumn("")
         self._weights: list[NDArray[np.float64]] = []
@@ -89,20 +90,20 @@ class Gathering:
             index_base=self._known.index_base or 0,
         )
 
-    def _begin(self, width: int) -> Rows:
+    def _begin(self, width: int) -> RowArray:
         """Make room for the first rows, or for wider ones than any before."""
         self.is_void |= self._rows is not None
-        self._rows = Rows(width, self._known.dtype)
+        self._rows = RowArray(width, self._known.dtype)
         self._labels = LabelColumn(_target_name(self._known.layout))
         return self._rows
 
-    def _learn(self, block: Block, rows: Rows) -> None:
+    def _learn(self, block: Block, rows: RowArray) -> None:
         """Look for words where there were numbers, and for numbers that should be words."""
         for feature, texts in block.texts.items():
             row = None if feature in self._known.words else first_word(texts)
             if row is not None:
                 if self._known.are_fixed:
-                    raise self._no_number(feature, texts[row].as_py(), block.where.at(row))
+                    raise self._no_number(feature, text_at(texts, row), block.where.at(row))
                 self._known.words.add(feature)
                 self.is_void |= not np.isnan(rows.x[:, feature]).all()
         for feature in self._known.words - set(block.texts):
@@ -125,7 +126,7 @@ class Gathering:
                 self._words[feature] = LearnedWords(name, MOST_WORDS)
         return self._words[feature]
 
-    def _keep_weight(self, block: Block, rows: Rows) -> None:
+    def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
             raise InvalidData(
                 f"{block.where.at(0)}: a weight column stands in some files and not in others; "
