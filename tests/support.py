@@ -17,7 +17,7 @@ import numpy as np
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.baseline import Baseline
-from mlserver_forest.insight.insights import Insights
+from mlserver_forest.model.model import Model
 
 ROOT = Path(__file__).parent.parent
 IRIS = ROOT / "data" / "iris.csv"
@@ -54,12 +54,10 @@ def save_model(
     baseline = Baseline.from_rows(x, imported.forest, schema) if has_baseline else None
     model_directory.save(
         directory,
-        imported.forest,
-        schema,
+        Model(schema, imported.forest, baseline, intervals),
         name=name,
         versions=["test/1"],
         self_test=(rows, answers_of(estimator, rows)),
-        insights=Insights(baseline, intervals),
     )
     return directory
 

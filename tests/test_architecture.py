@@ -14,14 +14,13 @@ LAYERS = {
     "cancellation": 0,
     "compilation": 0,
     "resources": 0,
-    "variables": 1,
-    "environment": 2,
+    "environment": 1,
     "schema": 1,
     "formats": 2,
     "engine": 3,
     "insight": 4,
-    "artifact": 5,
-    "model": 6,
+    "model": 5,
+    "artifact": 6,
     "importers": 7,
     "reports": 7,
     "training": 8,
@@ -30,6 +29,7 @@ LAYERS = {
     "doctor": 8,
     "reports/drift": 9,
     "quickstart": 9,
+    "api": 9,
     "cli": 10,
 }
 SERVERS = {"mlserver", "starlette", "fastapi", "uvicorn"}
@@ -125,7 +125,7 @@ def test_only_environment_reads_the_environment(path):
 
 
 # Where --trust-pickle leads, in a process of its own.
-PICKLES = "importers/pack/read_estimator.py"
+PICKLES = "importers/pickle_file.py"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

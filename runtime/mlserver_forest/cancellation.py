@@ -1,29 +1,29 @@
-"""Work in a thread whose answer nobody waits for any more ends at its next block."""
+"""Cancellation of work in threads: it ends at its next block once nobody waits for the answer."""
 
 from contextvars import ContextVar
 from threading import Event
 
-# Threads that asyncio starts see the values of the request that started them.
-_given_up: ContextVar[Event | None] = ContextVar("given_up", default=None)
+# Threads that asyncio starts see the context of the request that started them.
+_cancelled: ContextVar[Event | None] = ContextVar("cancelled", default=None)
 
 
-class GivenUp(Exception):
+class Cancelled(Exception):
     """Nobody waits for this answer."""
 
 
 def begin() -> Event:
-    """A new request: the event is set when its answer is given up."""
+    """Begin a request. Setting the event cancels the work that this context does for it."""
     event = Event()
-    _given_up.set(event)
+    _cancelled.set(event)
     return event
 
 
 def check() -> None:
-    """Go on, or end here.
+    """Go on, or end here. Call it between blocks of work.
 
     Raises:
-        GivenUp: if the request was given up.
+        Cancelled: if the request was cancelled.
     """
-    event = _given_up.get()
+    event = _cancelled.get()
     if event is not None and event.is_set():
-        raise GivenUp
+        raise Cancelled

@@ -1,12 +1,12 @@
-"""The only reader of ``os.environ``: variables become frozen values here."""
+"""The only reader of ``os.environ``: variables become one frozen value."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlserver_forest import variables
 from mlserver_forest.errors import InvalidEnvironment
 
 # KServe's storage initializer puts the model there (its pkg/constants/constants.go).
@@ -36,10 +36,13 @@ _TIMEOUTS = (
 )
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
-# Where the timeout of answers decides when a worker counts as hung, within these bounds.
+_MOST_SECONDS = 86_400
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+# A worker counts as hung after the timeout of answers, but within these bounds (in seconds).
 _WORKER_TIMEOUT_BOUNDS = (5, 30)
-# Some of these are set wherever SageMaker hosts a container: always, for a multi-model
-# endpoint, a pipeline or batch transform; by its SDK; or with the credentials of its role.
+# At least one of these is set wherever SageMaker hosts a container: by SageMaker, by its SDK, or
+# with the credentials of the role.
 _SIGNS_OF_SAGEMAKER = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_EXECUTION_ENV",
@@ -54,46 +57,46 @@ _SIGNS_OF_SAGEMAKER = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What the process was told by its surroundings.
+    """What the environment of the process says.
 
     Attributes:
         base_dir: the root of SageMaker's file contract (``SAGEMAKER_BASE_DIR``).
         model_uri: the folder of the model (``MLSERVER_MODEL_URI``, as KServe sets it for
-            MLServer), or None for the usual places.
-        model_name: what V2 calls the model (``MLSERVER_MODEL_NAME``), or None for the
+            MLServer), or None for the usual folders.
+        model_name: the model's name in V2 (``MLSERVER_MODEL_NAME``), or None for the
             name in its settings.
-        host: the address that the ports are opened on: all addresses of a container.
+        host: the address that the ports are opened on: all addresses of the container.
         http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``, else
             ``MLSERVER_HTTP_PORT``).
         grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``, else
             ``MLSERVER_GRPC_PORT``), or None for no gRPC. In an inference pipeline,
             where SageMaker sets ``SAGEMAKER_BIND_TO_PORT``, other containers share
             the host's ports, so gRPC is off unless its port is given.
-        default_accept: what to answer when a request names no preference
+        default_accept: the media type of answers to requests without a preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
-        max_body_bytes: the largest request body (``MAX_CONTENT_LENGTH``).
+        max_body_bytes: the size of the largest request body (``MAX_CONTENT_LENGTH``).
         timeout_seconds: how long an answer may take (``MODEL_SERVER_TIMEOUT``).
-        workers: the worker processes (``MODEL_SERVER_WORKERS``), or None for as many as
-            there are CPUs; one where models come and go.
-        worker_timeout_seconds: how long a worker's event loop may stand still before the
-            worker is killed and replaced (``FOREST_WORKER_TIMEOUT``).
-        shutdown_delay_seconds: how long new connections are still answered after SIGTERM,
-            while readiness says no (``FOREST_SHUTDOWN_DELAY``).
-        is_batch: whether a batch transform job calls (``SAGEMAKER_BATCH``); SageMaker
-            then ends each answer with a newline of its own.
-        payload_mb: what a batch transform job should send at a time
-            (``SAGEMAKER_MAX_PAYLOAD_IN_MB``).
-        outputs: what to answer where a request does not choose
+        workers: the number of worker processes (``MODEL_SERVER_WORKERS``), or None for one for
+            each CPU; always 1 for a multi-model endpoint.
+        worker_timeout_seconds: how long a worker's event loop may block before the worker is
+            killed and replaced (``FOREST_WORKER_TIMEOUT``).
+        shutdown_delay_seconds: how long new connections are answered after SIGTERM, while the
+            server reports that it is not ready (``FOREST_SHUTDOWN_DELAY``).
+        is_batch: whether a batch transform job calls (``SAGEMAKER_BATCH``); SageMaker then adds
+            a newline to each answer.
+        payload_mb: how much a batch transform job should send at a time, in MB
+            (``SAGEMAKER_MAX_PAYLOAD_IN_MB``); 0 for bodies of any size, in chunks.
+        outputs: the outputs for requests that do not choose any
             (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's own.
         json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
-        drift: whether what arrives is held against what training saw (``FOREST_DRIFT``).
-        emf: whether metrics are logged for CloudWatch too (``FOREST_EMF``).
+        drift: whether requests are compared with the training rows (``FOREST_DRIFT``).
+        emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
             (``SAGEMAKER_MULTI_MODEL``).
         trust_pickle: whether runtimes that unpickle may be loaded
             (``FOREST_TRUST_PICKLE``).
-        try_it: whether ``/`` is a page to try the model on (``FOREST_TRY_IT``); off where
-            SageMaker seems to host the container, unless the variable is given.
+        try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
+            off if SageMaker seems to host the container.
     """
 
     base_dir: Path
@@ -120,14 +123,14 @@ class Environment:
 
     @property
     def model_dirs(self) -> tuple[Path, ...]:
-        """Where the model may lie, the likeliest place first."""
+        """The folders that may hold the model, the likeliest first."""
         if self.model_uri is not None:
             return (self.model_uri,)
         return (self.base_dir / "model", KSERVE_MODEL_DIR)
 
     @property
     def models_dir(self) -> Path:
-        """Where SageMaker puts the models of a multi-model endpoint."""
+        """The folder in which SageMaker puts the models of a multi-model endpoint."""
         return self.base_dir / "models"
 
 
@@ -142,48 +145,48 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     http_name, http = _first(environ, _HTTP_PORTS, str(DEFAULT_HTTP_PORT))
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
     grpc_name, grpc = _first(environ, _GRPC_PORTS, default_grpc)
-    grpc_port = None if grpc.lower() == "off" else variables.port(grpc_name, grpc)
+    grpc_port = None if grpc.lower() == "off" else _port(grpc_name, grpc)
     _check_safe_range(safe_range, grpc_name, grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
-    multi_model = variables.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
+    multi_model = _flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
         base_dir=base_dir_from(environ),
         model_uri=Path(uri) if (uri := environ.get("MLSERVER_MODEL_URI", "")) else None,
         model_name=environ.get("MLSERVER_MODEL_NAME") or None,
         host="0.0.0.0",
-        http_port=variables.port(http_name, http),
+        http_port=_port(http_name, http),
         grpc_port=grpc_port,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
-        max_body_bytes=variables.positive(
+        max_body_bytes=_positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
         timeout_seconds=timeout,
         workers=1 if multi_model else _workers(environ),
         worker_timeout_seconds=_worker_timeout(environ, timeout),
-        shutdown_delay_seconds=variables.seconds(
+        shutdown_delay_seconds=_seconds(
             "FOREST_SHUTDOWN_DELAY",
             environ.get("FOREST_SHUTDOWN_DELAY") or str(DEFAULT_SHUTDOWN_DELAY_SECONDS),
             least=0,
         ),
-        is_batch=variables.flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
+        is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
-        outputs=variables.names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
-        drift=variables.flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
-        emf=variables.flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
+        drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
+        emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
-        trust_pickle=variables.flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
+        trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
         try_it=_try_it(environ),
     )
 
 
 def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
-    """The root of SageMaker's file contract."""
+    """The root of SageMaker's file contract, without reading any other variable."""
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:
-    """The first name that is set, and its value."""
+    """The first of the names that is set, and its value."""
     return next(((name, environ[name]) for name in names if environ.get(name)), (names[0], default))
 
 
@@ -191,7 +194,7 @@ def _workers(environ: Mapping[str, str]) -> int | None:
     name, text = _first(environ, _WORKERS, "")
     if not text:
         return None
-    count = variables.positive(name, text)
+    count = _positive(name, text)
     if count > _MOST_WORKERS:
         raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
     return count
@@ -207,17 +210,16 @@ def _first_seconds(
     environ: Mapping[str, str], names: tuple[str, ...], default: float, least: float | None = None
 ) -> float:
     name, text = _first(environ, names, "")
-    return variables.seconds(name, text, least) if text else default
+    return _seconds(name, text, least) if text else default
 
 
 def _try_it(environ: Mapping[str, str]) -> bool:
     if text := environ.get("FOREST_TRY_IT", ""):
-        return variables.flag("FOREST_TRY_IT", text)
+        return _flag("FOREST_TRY_IT", text)
     return not any(environ.get(name) for name in _SIGNS_OF_SAGEMAKER)
 
 
 def _payload_mb(environ: Mapping[str, str]) -> int:
-    """0 asks for bodies of any size, in chunks; they are still one at a time."""
     name = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
     text = environ.get(name, "") or str(DEFAULT_PAYLOAD_MB)
     if not (text.isascii() and text.isdigit()) or int(text) > MAX_PAYLOAD_MB:
@@ -234,7 +236,7 @@ def _log_format(text: str) -> str:
 
 
 def _check_safe_range(text: str, grpc_name: str, grpc_port: int | None) -> None:
-    """In an inference pipeline, no port may be opened outside the range."""
+    """Require the gRPC port to be in the range; a pipeline may not open any other."""
     if not text:
         return
     found = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
@@ -248,3 +250,41 @@ def _check_safe_range(text: str, grpc_name: str, grpc_port: int | None) -> None:
             f"{grpc_name} is {grpc_port}, outside SAGEMAKER_SAFE_PORT_RANGE {text}; "
             "set it to a port of the range, or to off"
         )
+
+
+def _port(name: str, text: str) -> int:
+    number = _positive(name, text)
+    if number > 65535:
+        raise InvalidEnvironment(f"{name} is {text!r}; expected a port from 1 to 65535")
+    return number
+
+
+def _positive(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+        raise InvalidEnvironment(f"{name} is {text!r}; expected a whole number above 0")
+    return int(text)
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.strip().lower() in _TRUE:
+        return True
+    if text.strip().lower() in _FALSE:
+        return False
+    raise InvalidEnvironment(f"{name} is {text!r}; expected true or false")
+
+
+def _seconds(name: str, text: str, least: float | None) -> float:
+    """A number of seconds: at least ``least``, or above 0 if that is None."""
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    is_enough = value > 0 if least is None else value >= least
+    if not (is_enough and value <= _MOST_SECONDS):
+        bound = "above 0" if least is None else f"{least:g} or more"
+        raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, {bound}")
+    return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())

@@ -1,8 +1,8 @@
 """The one exception tree.
 
-Each message says what came, what was expected, where, and what to do. How an
-error travels is decided elsewhere: ``serving/http/app.py`` maps classes to status
-codes; the command lines use ``exit_code``.
+Each message says where, what came, what was expected, and what to do. How an error travels is
+decided elsewhere: serving maps classes to HTTP and gRPC status codes, and commands exit with
+``exit_code``.
 
 ::
 
@@ -37,15 +37,15 @@ class ForestError(Exception):
 
 
 class RequestError(ForestError):
-    """A request that its sender can mend."""
+    """A request that its sender can correct."""
 
 
 class InvalidInput(RequestError):
-    """The body does not hold what the model's schema expects."""
+    """The body does not hold the rows that the model's schema expects."""
 
 
 class PayloadTooLarge(RequestError):
-    """The body is larger than the server was told to accept."""
+    """The body is larger than the server is configured to accept."""
 
 
 class UnsupportedMediaType(RequestError):
@@ -57,11 +57,11 @@ class NotAcceptable(RequestError):
 
 
 class JobError(ForestError):
-    """A training job that its owner can mend."""
+    """A training job that its owner can correct."""
 
 
 class InvalidHyperparameters(JobError):
-    """Hyperparameters that are unknown or out of range, all of them at once."""
+    """Hyperparameters that are unknown or out of range. The message names all of them."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -82,19 +82,19 @@ class InvalidArtifact(ForestError):
 
 
 class InvalidEnvironment(ForestError):
-    """A variable or file of the process's surroundings has an impossible value."""
+    """An environment variable, a port or a configuration file has an impossible value."""
 
 
 class DeploymentError(ForestError):
-    """Something that was to be done in AWS was not, or not to the end."""
+    """An operation in AWS or Docker was not done, or not completely."""
 
 
 def format_value(value: Any, longest: int = 40) -> str:
-    """A value from outside as an error message shows it: Python's ``repr``, on one short line.
+    """Format a foreign value for an error message: Python's ``repr``, on one short line.
 
     Args:
-        value: anything; a list or a dict may be nested arbitrarily deep.
-        longest: the characters that are shown, beside an ellipsis.
+        value: anything; lists and dicts may be nested arbitrarily deep.
+        longest: the number of characters before the text is cut and an ellipsis is added.
     """
     # ``repr`` of deep nesting would exhaust the stack.
     is_text = isinstance(value, str | bytes)

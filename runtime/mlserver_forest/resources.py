@@ -1,6 +1,6 @@
-"""What the container may use: its CPUs and its memory.
+"""How many CPUs and how much memory this process may use. Nothing else in the package asks.
 
-Containers see the host's CPUs and memory; their own limits stand in the control groups
+A container sees the CPUs and the memory of its host; its own limits are in the control groups
 (https://docs.kernel.org/admin-guide/cgroup-v2.html, and version 1 beside it).
 """
 
@@ -8,19 +8,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_NO_LIMIT = 1 << 60  # Version 1 writes a number near 2**63 where there is none.
+_NO_LIMIT = 1 << 60  # Without a limit, version 1 writes a number near 2**63.
 
 
 def n_cpus(root: Path = Path("/")) -> int:
-    """The CPUs that this process may keep busy, at least 1."""
+    """The number of CPUs that this process may keep busy, at least 1: its affinity and quota."""
     allowed = len(os.sched_getaffinity(0))
     return max(1, min([allowed, *(int(cpus) for cpus in _quotas(root))]))
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """The bytes that can still be taken, of the container's limit and of the machine.
+    """How many bytes can still be allocated, by the limit of the container and on the machine.
 
-    What the kernel keeps of files can be given back, so it counts as available.
+    The kernel's cache of files can be reclaimed, so it counts as available.
     """
     found = [
         limit - (used - _files(folder, names))
@@ -43,7 +43,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _memory_groups(root: Path) -> Iterator[tuple[Path, int, int, tuple[str, str]]]:
-    """Each group with a limit: its folder, limit, use, and the names of its file pages."""
+    """Each group with a limit: its folder, limit and use in bytes, and the names of file pages."""
     versions = (
         ("", "memory.max", "memory.current", ("active_file", "inactive_file")),
         (
@@ -66,10 +66,10 @@ def _files(folder: Path, names: tuple[str, str]) -> int:
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """This process's group of a controller ("" for version 2) and those above it.
+    """The group of this process for a controller ("" for version 2), and the groups above it.
 
-    Inside a container the mount often begins at the container's own group, so that the
-    path that the kernel names is not there; the mount itself then is the group.
+    Inside a container, the mount often begins at the container's own group, so that the path
+    that the kernel names does not exist; then the mount itself is the group.
     """
     mount = root / "sys/fs/cgroup" / controller
     for line in _read(root / "proc/self/cgroup").splitlines():
@@ -83,7 +83,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _read(path: Path) -> str:
-    """The text of a file, or nothing where there is none."""
+    """The text of a file, or an empty one if it cannot be read."""
     try:
         return path.read_text("ascii", "replace")
     except OSError:

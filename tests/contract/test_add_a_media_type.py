@@ -65,7 +65,7 @@ def test_its_rows_are_refused_for_the_same_reasons(server):
     assert short.status_code == 400
     assert "row 1 has 3 values; the model expects 4" in short.json()["error"]
     second = ask(server, "5.9|3.0|5.1|1.8\n5.9|3.0")
-    assert "row 2 has 2 values, not 4" in second.json()["error"]
+    assert "row 2 has 2 values; the model expects 4" in second.json()["error"]
 
 
 def test_it_is_named_where_another_type_is_refused(server):

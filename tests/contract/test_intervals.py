@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -13,11 +14,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from contract.test_content_types import ARROW, RECORDIO, records_of
 from mlserver_forest.engine.leaf_samples import learn_leaf_samples
-from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.importers.importer import import_estimator
-from mlserver_forest.insight.insights import Insights
 from mlserver_forest.insight.intervals import Intervals
-from mlserver_forest.model.answers import Answers
 from support import ask_over_grpc, launch, save_model
 
 N_ROWS = 12
@@ -29,14 +27,14 @@ def regression(tmp_path_factory, iris):
     x = iris[0]
     y = np.asarray(x[:, 2] * 2 + x[:, 0], np.float64)
     estimator = RandomForestRegressor(12, random_state=0).fit(x, y)
-    forest = import_estimator(estimator).forest
-    intervals = Intervals(0.9, 0.125, learn_leaf_samples(forest, x, y, None))
+    model = import_estimator(estimator)
+    intervals = Intervals(0.9, 0.125, learn_leaf_samples(model.forest, x, y, None))
     directory = save_model(
         tmp_path_factory.mktemp("ml") / "model", estimator, x, intervals=intervals
     )
     server = launch(directory)
     try:
-        expected = Answers(x[::13], forest, Insights(None, intervals), KernelThreads()).interval
+        expected = replace(model, calibration=intervals).intervals(x[::13])
         yield server.wait_until_ready(), expected
     finally:
         server.end()

@@ -19,7 +19,7 @@ MEDIA_TYPE = "application/x-toy"
 def parse(source, plan_columns, policy, parameters):
     import pyarrow as pa
 
-    rows = [line.split("|") for line in source.whole().decode().splitlines()]
+    rows = [line.split("|") for line in bytes(source.buffer()).decode().splitlines()]
     locations = source.locations("line")
     plan = plan_columns(FoundColumns(None, len(rows[0]), locations.at(0)))
     for number, row in enumerate(rows):

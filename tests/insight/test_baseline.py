@@ -13,21 +13,25 @@ import pytest
 from mlserver import ModelSettings
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput
 
-from mlserver_forest.artifact.forest_file import load_forest_file
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.formats.arrow import arrow_stream
 from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats.decoding import decoder
 from mlserver_forest.formats.json import application_json, application_jsonlines
-from mlserver_forest.formats.parquet import x_parquet
+from mlserver_forest.formats.registry import find
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
-from mlserver_forest.insight.insights import Insights, insights_from_arrays
+from mlserver_forest.model.model import Model
 from mlserver_forest.schema.categories import BOOLEAN, UNSEEN, Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from support import IRIS_NAMES, launch, save_model
+
+decode_parquet = decoder(find("application/x-parquet"))
+decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
+
 
 NAN = float("nan")
 
@@ -180,17 +184,16 @@ def test_what_is_out_of_range():
     ]
 
 
-def test_the_forest_file_gives_the_baseline_back(known_model, baseline, schema):
-    file = load_forest_file(known_model / "forest.safetensors")
-    found = insights_from_arrays(file.insights, file.forest, schema).baseline
+def test_the_forest_file_gives_the_baseline_back(known_model, baseline):
+    found = model_directory.load(known_model).baseline
     assert {name: array.tolist() for name, array in found.arrays.items()} == {
         name: array.tolist() for name, array in baseline.arrays.items()
     }
 
 
 def test_without_a_baseline_there_are_no_such_outputs(forest, schema):
-    assert set(Insights().outputs(forest, schema)) == {"contributions", "expected_value"}
-    assert insights_from_arrays({}, forest, schema).baseline is None
+    assert set(Model(schema, forest).insight_shapes) == {"contributions", "expected_value"}
+    assert baseline_from_arrays({}, schema) is None
 
 
 def _changed(name, change):
@@ -352,8 +355,8 @@ BODIES = {
         application_jsonlines.decode,
         lambda n: b'["blue", 0.5]\n["mauve", 0.5]\n[null, 0.5]\n' * n,
     ),
-    "parquet": (x_parquet.decode, written_as_parquet),
-    "arrow": (arrow_stream.decode, written_as_arrow),
+    "parquet": (decode_parquet, written_as_parquet),
+    "arrow": (decode_arrow, written_as_arrow),
 }
 
 

@@ -10,12 +10,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
 from mlserver_forest.engine.leaf_samples import learn_leaf_samples
-from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.importers.importer import import_estimator
-from mlserver_forest.insight.insights import Insights, insights_from_arrays
 from mlserver_forest.insight.intervals import Intervals, intervals_from_arrays
-from mlserver_forest.model.answers import Answers
 
 ROWS = np.random.default_rng(5).normal(size=(200, 3)).astype(np.float32)
 MOVED = np.array([-0.25, 0.25])
@@ -38,36 +35,36 @@ def intervals(model):
 
 
 def answers(model, intervals, x=ROWS):
-    return Answers(x, model.forest, Insights(intervals=intervals), KernelThreads())
+    return replace(model, calibration=intervals).intervals(x)
 
 
 def test_they_come_back_from_their_arrays(model, intervals):
     found = intervals_from_arrays(intervals.arrays, model.forest, model.schema)
     assert (found.level, found.margin) == (0.8, 0.25)
-    expected = answers(model, intervals).interval
-    assert np.array_equal(answers(model, found).interval, expected)
+    expected = answers(model, intervals)
+    assert np.array_equal(answers(model, found), expected)
     assert intervals_from_arrays({}, model.forest, model.schema) is None
 
 
 def test_an_interval_lies_between_quantiles_that_are_moved_outward(model, intervals):
     ends = intervals.samples.quantiles(model.forest, intervals.levels, ROWS)
-    assert np.array_equal(answers(model, intervals).interval, ends + MOVED)
+    assert np.array_equal(answers(model, intervals), ends + MOVED)
     assert intervals.levels == pytest.approx((0.1, 0.9))
 
 
 def test_without_samples_it_lies_around_the_prediction(model):
-    interval = answers(model, Intervals(0.8, 0.25)).interval
+    interval = answers(model, Intervals(0.8, 0.25))
     prediction = model.forest.predict(ROWS).values
     assert np.array_equal(interval, prediction + MOVED)
 
 
 def test_ends_that_would_cross_meet_in_the_middle():
     ends = np.array([[1.0, 2.0], [1.0, 9.0]])
-    assert Intervals(0.5, -1.0).widened(ends).tolist() == [[1.5, 1.5], [2.0, 8.0]]
+    assert Intervals(0.5, -1.0).widen(ends).tolist() == [[1.5, 1.5], [2.0, 8.0]]
 
 
 def test_a_set_holds_the_classes_that_are_probable_enough(classifier):
-    found = answers(classifier, Intervals(0.9, 0.75)).prediction_set
+    found = answers(classifier, Intervals(0.9, 0.75))
     assert np.array_equal(found, 1 - classifier.forest.predict(ROWS).values <= 0.75)
     assert found.dtype == bool
 
@@ -79,24 +76,27 @@ def test_outputs_are_told_with_their_shapes(model, classifier, intervals):
 
 def test_an_output_that_the_forest_file_cannot_answer_is_refused(model, intervals):
     schema = replace(model.schema, insights={"interval": (2,)})
-    assert insights_from_arrays(intervals.arrays, model.forest, schema).intervals is not None
+    assert list(replace(model, schema=schema, calibration=intervals).outputs) == [
+        "predict",
+        "interval",
+    ]
     with pytest.raises(InvalidArtifact, match=r"an output interval of the shape \[-1, 2\], which"):
-        insights_from_arrays({}, model.forest, schema)
+        replace(model, schema=schema)
     wide = replace(model.schema, insights={"interval": (3,)})
     with pytest.raises(InvalidArtifact, match=r"\[-1, 3\]"):
-        insights_from_arrays(intervals.arrays, model.forest, wide)
+        replace(model, schema=wide, calibration=intervals)
 
 
 def test_several_targets_have_no_interval(intervals):
     x, y = ROWS, np.column_stack([NUMBERS, NUMBERS])
     two = import_estimator(ExtraTreesRegressor(3, random_state=0).fit(x, y))
     for arrays in (intervals.arrays, Intervals(0.9, 1.0).arrays):
-        with pytest.raises(InvalidArtifact, match="which a regression cannot use alone"):
+        with pytest.raises(InvalidArtifact, match=r"a regression cannot use interval\.level"):
             intervals_from_arrays(arrays, two.forest, two.schema)
 
 
 def test_a_classification_has_no_samples_of_leaves(classifier, intervals):
-    with pytest.raises(InvalidArtifact, match="which a classification cannot use alone"):
+    with pytest.raises(InvalidArtifact, match=r"a classification cannot use interval\.level"):
         intervals_from_arrays(intervals.arrays, classifier.forest, classifier.schema)
 
 
@@ -104,10 +104,10 @@ def test_a_classification_has_no_samples_of_leaves(classifier, intervals):
     ("name", "value", "fault"),
     [
         ("level", [1.0], "level is 1.0; expected a number between 0 and 1"),
-        ("level", [np.nan], "no numbers"),
-        ("margin", [np.inf], "no numbers"),
-        ("margin", [1.0, 2.0], "no numbers"),
-        ("margin", np.zeros(1, np.float32), "no numbers"),
+        ("level", [np.nan], "not finite numbers"),
+        ("margin", [np.inf], "not finite numbers"),
+        ("margin", [1.0, 2.0], "not finite numbers"),
+        ("margin", np.zeros(1, np.float32), "not finite numbers"),
         ("starts", np.zeros(3, np.uint32), "shapes do not fit"),
         ("codes", np.zeros(0, np.uint32), "do not cover"),
         ("targets", [3.0, 2.0], "out of range"),
@@ -122,7 +122,7 @@ def test_a_damaged_array_is_refused_with_the_reason(model, intervals, name, valu
 @pytest.mark.parametrize("name", ["level", "margin", "starts", "codes", "targets"])
 def test_a_missing_array_is_refused(model, intervals, name):
     arrays = {key: array for key, array in intervals.arrays.items() if not key.endswith(name)}
-    with pytest.raises(InvalidArtifact, match=r"interval is damaged: there are interval\."):
+    with pytest.raises(InvalidArtifact, match=r"damaged: a regression cannot use interval\."):
         intervals_from_arrays(arrays, model.forest, model.schema)
 
 
@@ -144,6 +144,6 @@ def test_damaged_arrays_are_refused_or_answered_with_numbers(model, intervals, d
         found = intervals_from_arrays(arrays, model.forest, model.schema)
     except InvalidArtifact:
         return
-    interval = answers(model, found, ROWS[:20]).interval
+    interval = answers(model, found, ROWS[:20])
     assert np.isfinite(interval).all() or abs(found.margin) > 1e300
     assert (interval[:, 0] <= interval[:, 1]).all()

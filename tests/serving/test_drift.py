@@ -13,7 +13,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.baseline import Baseline
-from mlserver_forest.insight.insights import Insights
+from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import Drift
 from mlserver_forest.serving.metrics.shared_counters import Ledger
@@ -36,7 +36,7 @@ def make_model(forest, iris):
         model = ForestModel(ModelSettings(name="iris", implementation=ForestModel))
         if baseline == "iris":
             baseline = Baseline.from_rows(iris[0], forest, SCHEMA)
-        model.insights, model.schema = Insights(baseline), SCHEMA
+        model.model = Model(SCHEMA, forest, baseline)
         return model
 
     return make
@@ -55,7 +55,7 @@ def samples(text):
 
 
 def ask(model, forest, x):
-    model.arrivals.add(x, forest.predict(x))
+    model.traffic.add(x, forest.predict(x))
 
 
 def test_the_regions_of_all_workers_are_added_up(make_model, forest, iris):
@@ -99,7 +99,7 @@ def test_models_that_know_nothing_of_training_are_not_watched(make_model):
     drift.watch("iris", model)
     drift.watch("foreign", SimpleNamespace())
     assert told(drift) == {}
-    assert model.arrivals is None
+    assert model.traffic is None
 
 
 def test_of_many_models_the_first_are_watched(make_model):
@@ -108,10 +108,10 @@ def test_of_many_models_the_first_are_watched(make_model):
     models = [make_model() for _ in range(501)]
     for number, model in enumerate(models):
         drift.watch(f"model-{number}", model)
-    assert [model.arrivals is None for model in models] == [False] * 500 + [True]
+    assert [model.traffic is None for model in models] == [False] * 500 + [True]
     drift.forget("model-7")
     drift.watch("model-500", models[500])
-    assert models[500].arrivals is not None
+    assert models[500].traffic is not None
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mlserver_forest.artifact import model_directory
-from mlserver_forest.artifact.card import Card
+from mlserver_forest.model.card import Card
 from support import error_of, save_model
 
 WICKED = "</script><script>alert('&amp;')</script>"

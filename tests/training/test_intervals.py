@@ -6,12 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from mlserver_forest.artifact.forest_file import load_forest_file
-from mlserver_forest.artifact.model_directory import read_settings
-from mlserver_forest.engine.threads import KernelThreads
-from mlserver_forest.insight.insights import insights_from_arrays
-from mlserver_forest.model.answers import Answers
-from mlserver_forest.schema.v2_metadata import from_metadata
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.training.cli import train_in
 from support import lay_out
 from training.test_interruptions import start, wait_for_checkpoint
@@ -46,26 +41,14 @@ def csv(x, y):
 
 
 def job(base, draw, algorithm, channels, **more):
-    """A job's artifact as what answers rows."""
+    """The intervals or sets of a job's model, for rows."""
     size = SIZES.get(algorithm, {"n_estimators": "40"})
     chosen = {"algorithm": algorithm, "random_state": "1", "report": "false", **size}
     chosen |= {"prediction_interval": str(LEVEL), **more}
     files = {name: {"a.csv": csv(*draw(n, seed))} for name, n, seed in channels}
     lay_out(base, files, chosen)
     assert train_in(base) == 0
-    return answering(base)
-
-
-def answering(base):
-    file = load_forest_file(base / "model" / "forest.safetensors")
-    settings = read_settings(base / "model", trust_pickle=False)
-    schema = from_metadata(settings["inputs"], settings["outputs"])
-    insights = insights_from_arrays(file.insights, file.forest, schema)
-
-    def answers(x):
-        return Answers(x.astype(schema.dtype), file.forest, insights, KernelThreads())
-
-    return answers
+    return model_directory.load(base / "model").intervals
 
 
 ALL_ROWS = [("train", 2000, 1), ("validation", 3000, 2)]
@@ -82,7 +65,7 @@ IDS = [f"{name}, {'held out' if rows is ONE_CHANNEL else 'validation'}" for name
 def test_intervals_hold_as_many_targets_as_asked_for(tmp_path, algorithm, channels):
     answers = job(tmp_path, numbers, algorithm, channels)
     x, y = numbers(N_FRESH, 99)
-    low, high = answers(x).interval.T
+    low, high = answers(x).T
     assert np.mean((low <= y) & (y <= high)) == pytest.approx(LEVEL, abs=0.03)
     assert (high - low).mean() < np.ptp(y) / 2
 
@@ -91,7 +74,7 @@ def test_intervals_hold_as_many_targets_as_asked_for(tmp_path, algorithm, channe
 def test_sets_hold_as_many_classes_as_asked_for(tmp_path, algorithm, channels):
     answers = job(tmp_path, classes, algorithm, channels)
     x, y = classes(N_FRESH, 99)
-    sets = answers(x).prediction_set
+    sets = answers(x)
     assert np.mean(sets[np.arange(len(y)), y]) == pytest.approx(LEVEL, abs=0.03)
     assert 1 < sets.sum(axis=1).mean() < 2.2
 
@@ -100,7 +83,7 @@ def test_sets_hold_as_many_classes_as_asked_for(tmp_path, algorithm, channels):
 def test_the_level_is_the_one_that_was_asked_for(tmp_path, level):
     answers = job(tmp_path, numbers, "random_forest", ALL_ROWS, prediction_interval=level)
     x, y = numbers(N_FRESH, 99)
-    low, high = answers(x).interval.T
+    low, high = answers(x).T
     assert np.mean((low <= y) & (y <= high)) == pytest.approx(float(level), abs=0.03)
 
 
@@ -111,7 +94,7 @@ def test_a_forests_intervals_are_wider_where_there_is_more_noise(tmp_path, algor
     """
     answers = job(tmp_path, numbers, algorithm, ALL_ROWS)
     x, y = numbers(N_FRESH, 99)
-    low, high = answers(x).interval.T
+    low, high = answers(x).T
     quiet, loud = np.abs(x[:, 1]) < 0.25, np.abs(x[:, 1]) > 0.75
     width = high - low
     assert width[loud].mean() > 1.4 * width[quiet].mean()
@@ -130,7 +113,7 @@ def test_missing_values_and_weights_are_taken(tmp_path):
 
     answers = job(tmp_path, draw, "random_forest", ALL_ROWS, weight="1")
     x, y = draw(N_FRESH, 99)
-    low, high = answers(x[:, 1:]).interval.T
+    low, high = answers(x[:, 1:]).T
     assert np.mean((low <= y) & (y <= high)) == pytest.approx(LEVEL, abs=0.03)
 
 
@@ -143,7 +126,7 @@ def test_a_class_that_is_nowhere_in_the_validation_rows_is_in_doubt_like_any_oth
 
     answers = job(tmp_path, draw, "random_forest", ALL_ROWS)
     x, y = classes(1000, 99)
-    assert answers(x).prediction_set[y == 2, 2].mean() > 0.5
+    assert answers(x)[y == 2, 2].mean() > 0.5
 
 
 TEST_TOO = [*ALL_ROWS, ("test", 3000, 3)]
@@ -166,10 +149,10 @@ def test_the_log_and_the_report_tell_the_measured_coverage(tmp_path, capsys, dra
     found = answers(draw(3000, 3)[0])
     y = draw(3000, 3)[1]
     if output == "interval":
-        low, high = found.interval.T
+        low, high = found.T
         within, sizes = (low <= y) & (y <= high), high - low
     else:
-        within, sizes = found.prediction_set[np.arange(3000), y], found.prediction_set.sum(axis=1)
+        within, sizes = found[np.arange(3000), y], found.sum(axis=1)
     assert float(told[f"test:{output}_coverage"]) == pytest.approx(within.mean(), abs=1e-5)
     assert float(told[f"test:{size}"]) == pytest.approx(sizes.mean(), rel=1e-5)
     assert float(told[f"validation:{output}_coverage"]) == pytest.approx(LEVEL, abs=0.03)
@@ -189,7 +172,8 @@ def test_the_log_and_the_report_tell_the_measured_coverage(tmp_path, capsys, dra
 def test_few_rows_calibrate_and_the_report_says_that_none_are_left_to_measure(tmp_path, capsys):
     job(tmp_path, numbers, "decision_tree", [("train", 60, 1)], report="true")
     assert "interval_coverage" not in capsys.readouterr().out
-    assert answering(tmp_path)(numbers(5, 2)[0]).interval.shape == (5, 2)
+    model = model_directory.load(tmp_path / "model")
+    assert model.intervals(numbers(5, 2)[0]).shape == (5, 2)
     assert "No rows were left to measure on" in (tmp_path / "output/data/report.html").read_text()
 
 

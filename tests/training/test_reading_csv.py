@@ -15,7 +15,7 @@ from mlserver_forest.formats.csv.field_values import parse_number
 from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, is_missing
 from mlserver_forest.training.data import csv_channel
-from mlserver_forest.training.data.learned_categories import LearnedWords
+from mlserver_forest.training.data.learned_categories import LearnedCategories
 from training.channel_files import NAN, label_texts, read, same, words_of
 
 
@@ -165,9 +165,9 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         (
             "l,price\na,1\n",
             {"target": "prize"},
-            "'prize', which is no column of a.csv, line 1; did",
+            "'prize', which is not a column of a.csv, line 1; did",
         ),
-        ("l,x\na,1\n", {"weight": "q"}, "weight is 'q', which is no column of a.csv, line 1; the"),
+        ("l,x\na,1\n", {"weight": "q"}, "weight is 'q', which is not a column of a.csv, line 1; the"),
         ("a,1\n", {"target": "l"}, "target is 'l', but the columns have no names at a.csv, line 1"),
         (
             "l,x\na,1\n",
@@ -215,7 +215,7 @@ def test_numbers_that_fit_only_float64_are_read_as_such(tmp_path):
 def test_too_many_words_are_refused_with_a_sample(tmp_path):
     rows = "".join(f"a,{'i' if i else ''}{i}\n" for i in range(65_538))
     fault = refused(tmp_path, {"a.csv": "l,id\n" + rows})
-    assert fault.startswith("column 'id' has more than 65536 different words, such as ")
+    assert fault.startswith("column 'id' has more than 65536 categories, such as ")
     assert "add the column to ignore" in fault
 
 
@@ -240,7 +240,7 @@ def test_many_numeric_labels_may_be_spelt_in_any_way(tmp_path):
 
 def test_many_labels_that_are_words_are_refused(tmp_path):
     rows = "".join(f"{i},{i}\n" for i in range(70_000)) + "x,1\n"
-    assert "'x' is no number" in refused(tmp_path, {"a.csv": rows})
+    assert "'x' is not a number" in refused(tmp_path, {"a.csv": rows})
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
 def test_codes_follow_the_sorted_words_whatever_came_first():
     import pyarrow as pa
 
-    words = LearnedWords("w", 10)
+    words = LearnedCategories("w", 10)
     codes = words.encode(pa.array(["z", "a", None, "m"]), str)
     categories, final = words.finish(refuses_unseen=True)
     assert categories.names == ("a", "m", "z")

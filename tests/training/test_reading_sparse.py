@@ -6,6 +6,8 @@ import pytest
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.recordio.record_frames import framed
 from mlserver_forest.formats.recordio.record_message import record_class
+from mlserver_forest.formats.recordio.x_recordio_protobuf import decode
+from mlserver_forest.schema.schema import Schema
 from training.channel_files import NAN, label_texts, read, same
 
 Record = record_class()
@@ -106,15 +108,15 @@ def test_a_wider_file_widens_all(tmp_path):
         (record([1, 2]) + record([1]), "a.rec, record 2 has 1 values; the rows before have 2"),
         (record([1, 2]) + b"\x00" * 12, "a.rec, record 2 starts with b'\\x00"),
         (record([1, 2])[:-6], "a.rec, record 1 is cut off: it declares 44 bytes, of which 38"),
-        (framed(b"\xff\xff"), "a.rec, record 1 is no aialgs.data.Record"),
+        (framed(b"\xff\xff"), "a.rec, record 1 is not an aialgs.data.Record"),
         (framed(b""), "a.rec, record 1 has nothing as its features"),
-        (record([1, 2], keys=[1, 1]), "a.rec, record 1 has 2 keys, 1 of them different"),
-        (record([1, 2], keys=[1]), "a.rec, record 1 has 1 keys, 1 of them different, and 2 values"),
-        (record([1], keys=[4], shape=[3]), "a.rec, record 1 has shape [3], which does not fit"),
-        (record([]), "a.rec, record 1 has shape [0]"),
+        (record([1, 2], keys=[1, 1]), "a.rec, record 1 has a key that occurs twice"),
+        (record([1, 2], keys=[1]), "a.rec, record 1 has 1 keys but 2 values"),
+        (record([1], keys=[4], shape=[3]), "a.rec, record 1 has the key 4; expected 0 to 2"),
+        (record([]), "a.rec, record 1 has 0 values; expected 1 or more"),
         (record([1, float("inf")]), "a.rec, record 1, column 2 (feature_1): inf is not a finite"),
         (record([1], float("nan")), "a.rec, record 1: the label (column 1) is missing"),
-        (b"a,1\n", "a.rec, record 1 starts with b'a,1\\n'; expected RecordIO"),
+        (b"a,1\n", "a.rec, record 1 starts with b'a,1\\n' at byte 0; expected RecordIO"),
     ],
 )
 def test_a_fault_in_a_record_is_named(tmp_path, body, fault):
@@ -176,10 +178,13 @@ def test_many_lines_of_libsvm_are_read_as_one_by_one(tmp_path):
     [
         ("1 1:5\nx 1:5\n", "a.libsvm, line 2 starts with 'x'; expected a number as the label"),
         ("1:5 2:5\n", "a.libsvm, line 1 starts with '1:5'; expected a number as the label"),
-        ("1 a:5\n", "a.libsvm, line 1 holds 'a:5'; expected index:value, two numbers"),
-        ("1 1:\n", "a.libsvm, line 1 holds '1:'"),
+        ("1 a:5\n", "a.libsvm, line 1 holds 'a:5'; expected index:value, with an integer"),
+        ("1 1:\n", "a.libsvm, line 1, index 1: '' is not a number"),
         ("1 2:1 1:1\n", "a.libsvm, line 1: index 1 stands after 2; expected ascending"),
-        ("1 99999999999999999999:1\n", "a.libsvm, line 1: index '99999999999999999999' is larger"),
+        (
+            "1 99999999999999999999:1\n",
+            "a.libsvm, line 1: index '99999999999999999999' is out of range",
+        ),
         ("1 1:1e39\n", "a.libsvm, line 1, column 1 (feature_0): 1e+39 is not a finite"),
         ("nan 1:1\n", "a.libsvm, line 1: the label (column 1) is missing"),
     ],
@@ -194,8 +199,8 @@ def test_another_channel_has_the_training_channels_width_and_base(tmp_path):
     assert same(table.x, [[7, 0, 0, 0]])
     assert same(read(tmp_path / "c", {"a.csv": "1,7,8,9,0\n"}, like=training).x, [[7, 8, 9, 0]])
     fault = refused(tmp_path, {"a.libsvm": "1 1:7\n1 5:1\n"}, like=training)
-    assert fault == "a.libsvm, line 2 has 5 features or more; the training data have 4"
-    assert "line 1: index 0, but the first feature has index 1" in refused(
+    assert fault == ("a.libsvm, line 2: index '5' is out of range; the training data have 1 to 4")
+    assert "line 1: index '0' is out of range; the training data have 1 to 4; if the" in refused(
         tmp_path, {"a.libsvm": "1 0:7\n"}, like=training
     )
 
@@ -207,3 +212,33 @@ def test_columns_cannot_be_chosen_where_there_are_none(tmp_path, options):
     fault = refused(tmp_path, {"a.libsvm": "1 1:5\n"}, **options)
     assert fault.startswith(f"{next(iter(options))} is ")
     assert "libsvm, whose rows have their label apart" in fault
+
+
+MAGIC = b"\x0a\x23\xd7\xce"
+
+
+def split_record(message, *parts):
+    """A record in parts, as dmlc-core's writer splits one that holds the magic number."""
+    flags = [1, *[2] * (len(parts) - 2), 3]
+    assert MAGIC.join(parts) == message
+    return b"".join(
+        MAGIC + (flag << 29 | len(part)).to_bytes(4, "little") + part + bytes(-len(part) % 4)
+        for flag, part in zip(flags, parts, strict=True)
+    )
+
+
+def test_a_record_in_parts_is_read_in_training_and_in_serving(tmp_path):
+    magic_number = np.frombuffer(MAGIC, np.float32)[0]
+    whole = record([1.0, magic_number, 2.0])
+    message = whole[8 : 8 + int.from_bytes(whole[4:8], "little")]
+    body = record([4, 5, 6]) + split_record(message, *message.split(MAGIC)) + record([7, 8, 9])
+    expected = [[4, 5, 6], [1, magic_number, 2], [7, 8, 9]]
+    assert same(read(tmp_path, {"a.rec": body}, RECORDIO).x, expected)
+    schema = Schema(("a", "b", "c"), "regression")
+    assert np.array_equal(decode(body, schema, {}), np.array(expected, np.float32))
+
+
+def test_an_index_0_in_a_later_file_moves_the_features_of_all_rows(tmp_path):
+    table = read(tmp_path, {"0.svm": "1 1:5 2:6\n", "1.svm": "0 0:7\n"})
+    assert table.index_base == 0
+    assert same(table.x, [[0, 5, 6], [7, 0, 0]])

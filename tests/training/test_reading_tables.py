@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -119,15 +120,15 @@ def test_columns_of_parquet_may_be_of_many_types(tmp_path, column, expected):
     [
         (
             [dt.date(2024, 1, 5)],
-            "column 'c' holds dates or times, such as values of type date",
+            "a.parquet: column 'c' is of type date32[day]; expected numbers, booleans or text: de",
         ),
         (
             [dt.datetime(2024, 1, 5, tzinfo=dt.UTC)],
-            "column 'c' holds dates or times, such as values of type",
+            "derive numbers from dates or times (a year, a weekday, days since a day), or leave",
         ),
         (
             [dt.timedelta(1)],
-            "column 'c' holds dates or times, such as values of type duration",
+            "a.parquet: column 'c' is of type duration",
         ),
         (
             ["2024-01-05"],
@@ -135,7 +136,7 @@ def test_columns_of_parquet_may_be_of_many_types(tmp_path, column, expected):
         ),
         ([[1, 2]], "a.parquet: column 'c' is of type list<"),
         ([{"d": 1}], "a.parquet: column 'c' is of type struct<"),
-        ([b"x"], "a.parquet: column 'c' is of type binary; expected numbers, booleans or words"),
+        ([b"x"], "a.parquet: column 'c' is of type binary; expected numbers, booleans or text"),
         ([float("inf")], "a.parquet, row 1, column 2 (c): inf is not a finite 32-bit number"),
         ([1e300], "a.parquet, row 1, column 2 (c): 1e+300 is not a finite 32-bit number"),
     ],
@@ -163,8 +164,9 @@ def test_files_whose_types_differ_have_the_words_of_both(tmp_path):
     assert words_of(table) == {"c": ("1", "x")}
     assert same(table.x, [[0], [1]])
     files["2.parquet"] = parquet({"l": ["a"], "c": [1.5]})
-    assert "2.parquet: column 'c' is of type double, but other rows have words" in refused(
-        tmp_path, files
+    assert (
+        "2.parquet: column 'c' is of type double; expected strings, booleans or integers"
+        in refused(tmp_path, files)
     )
 
 
@@ -223,8 +225,16 @@ def test_a_weight_may_stand_in_json_and_parquet(tmp_path):
             "text/csv; header=maybe",
             "has header='maybe' in its ContentType; expected pre",
         ),
-        ({"a": "x"}, "application/x-parquet", "a is no readable Parquet file: "),
-        ({"a.parquet": b"PAR1" + b"\x00" * 20 + b"PAR1"}, None, "a.parquet is no readable Parquet"),
+        (
+            {"a": "x"},
+            "application/x-parquet",
+            "a starts with b'x' and ends with b'x'; a Parquet file starts and ends with",
+        ),
+        (
+            {"a.parquet": b"PAR1" + b"\x00" * 20 + b"PAR1"},
+            None,
+            "a.parquet is a damaged Parquet file",
+        ),
     ],
 )
 def test_formats_that_cannot_be_told_or_read_are_refused(tmp_path, files, content_type, fault):
@@ -286,6 +296,14 @@ def test_another_channel_has_the_training_channels_columns_and_words(
     assert same(table.x, [[3, 0, 1], [NAN, 1, NAN], [1, NAN, 0]])
 
 
+def test_a_training_table_without_its_rows_decides_as_well(tmp_path, training):
+    """As on a cluster, where it travels without them."""
+    head = replace(training, x=training.x[:0])
+    table = read(tmp_path, {"a.csv": "l,n,w,b\na,1,red,true\n"}, like=head)
+    assert table.categories == training.categories
+    assert table.x.tolist() == [[1, training.categories["w"].names.index("red"), 1]]
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
@@ -295,7 +313,7 @@ def test_another_channel_has_the_training_channels_columns_and_words(
         ),
         ("l,n,w,b,z\na,1,red,1,2\n", "unknown 'z'"),
         ("a,1,red\n", "a.csv, line 1: 3 columns; the training data have 4 ('l', 'n', 'w', 'b')"),
-        ("a,1,red,true\na,x,red,true\n", "a.csv, line 2: 'x' in column 'n' is no number"),
+        ("a,1,red,true\na,x,red,true\n", "a.csv, line 2: 'x' in column 'n' is not a number"),
         ("a,1,red,true\na,1,red,yes\n", "a.csv, line 2: 'yes' in column 'b' does not occur in the"),
     ],
 )

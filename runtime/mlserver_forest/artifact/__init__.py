@@ -1,6 +1,6 @@
-"""The model directory: model-settings.json beside one memory-mapped file.
+"""The model directory: model-settings.json beside one memory-mapped forest file.
 
-The only thing that crosses from training or packing to serving. Start with ``model_directory.py``;
-``forest_file.py`` is the layout of the file, ``card.py`` what training knows of the model, and
-``atomic_write.py`` how files are written whole.
+It is the only thing that crosses from training or packing to serving. Start with
+``model_directory.py``, which saves and loads a ``Model``; ``forest_file.py`` is the layout of the
+file, and ``atomic_write.py`` makes files complete before they take their names.
 """

@@ -1,4 +1,8 @@
-"""Files that are complete before they take their names: drafts, of which none is left."""
+"""Files that are complete on disk before they take their names.
+
+A file is first written as a draft, under a temporary name in the same folder. No draft is left
+behind.
+"""
 
 import os
 import tempfile
@@ -11,7 +15,7 @@ _PREFIX = ".draft-"
 
 
 def make_writable(directory: Path) -> None:
-    """Make the directory if it is missing, prove that it can be written, and tidy it.
+    """Make the directory if it is missing, prove that it can be written, and remove old drafts.
 
     Raises:
         InvalidEnvironment: if it cannot be written.
@@ -25,6 +29,7 @@ def make_writable(directory: Path) -> None:
 
 
 def cannot_be_written(directory: Path, error: OSError) -> InvalidEnvironment:
+    """The error for a directory that cannot be written, for the caller to raise."""
     return InvalidEnvironment(
         f"the model's folder {directory} cannot be written: {error.strerror}; "
         "give the user who trains the right to write it"
@@ -32,18 +37,22 @@ def cannot_be_written(directory: Path, error: OSError) -> InvalidEnvironment:
 
 
 def remove_drafts(directory: Path) -> None:
-    """What an interrupted save left, this one or an earlier one."""
+    """Remove what an interrupted save left, this one or an earlier one."""
     for draft in directory.glob(f"{_PREFIX}*"):
         draft.unlink(missing_ok=True)
 
 
 def write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
-    """A complete, synced file under a temporary name that starts with a dot."""
+    """Write and sync a file under a temporary name that starts with a dot.
+
+    Raises:
+        OSError: if it cannot be written; then no draft is left.
+    """
     descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
     draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # Readable by the user who serves, whoever trained.
+            os.fchmod(descriptor, 0o644)  # The user who serves may not be the one who trained.
             file.writelines(parts)
             file.flush()
             os.fsync(descriptor)
@@ -54,7 +63,7 @@ def write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file by a complete one, or leave all as it was.
+    """Replace a file by a complete one, or leave everything as it was.
 
     Raises:
         OSError: if it cannot be written.

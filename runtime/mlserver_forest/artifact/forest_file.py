@@ -1,11 +1,10 @@
-"""The forest file: packed trees and their self-test, mapped into memory as they lie.
+"""The forest file: packed trees and their self-test, mapped into memory as they are.
 
-It is a safetensors file: eight bytes that give the length of a JSON header, the
-header, and the arrays. Nothing in it is code, and it is mapped, not read, so that all
-processes that serve it share one copy. The header's ``__metadata__`` holds the format
-version and the SHA-256 of the whole file, taken with the digest's own 64 characters
-set to ``0``. Self-test rows lie beside the trees with the answers that the training
-library gave; a file whose answers differ is refused.
+It is a safetensors file: eight bytes with the length of a JSON header, the header, and the
+arrays. Nothing in it is code. It is mapped rather than read, so that all processes that serve it
+share one copy. The header's ``__metadata__`` holds the format version and the SHA-256 of the whole
+file, computed with the digest's own 64 characters set to ``0``. Self-test rows lie beside the
+trees with the sums that the training library gave; a file that gives other sums is refused.
 """
 
 import hashlib
@@ -21,24 +20,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import ARRAYS, Forest
-from mlserver_forest.engine.from_arrays import forest_from_arrays
 from mlserver_forest.engine.postprocessors import Postprocessor
-from mlserver_forest.engine.self_test import FAILED, check_sums
 from mlserver_forest.errors import InvalidArtifact
 
 _FORMAT = "mlserver-forest"
 _FORMAT_VERSION = 2
 _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 _NO_DIGEST = "0" * 64
-# Of exp and what follows it, by other libraries than ours.
+# Tolerance for exp, which libraries round differently.
 _ROUNDING = 1e-6
 _MAX_HEADER_BYTES = 1 << 26
 # The names that the safetensors format gives to dtypes, little-endian.
 _DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
 _DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
-
-
 _SELF_TEST = ("self_test_rows", "self_test_sums")
+_FAILED = (
+    "the forest failed its self-test: it does not answer as it did in training; "
+    "train or pack the model again with this version"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +46,9 @@ class ForestFile:
 
     Attributes:
         forest: the trees.
-        rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
-        insights: other arrays by name, which ``Insights`` reads.
-        description: of the model, as ``encode_forest`` was given it.
+        rows: (n, n_features) the rows of the self-test, in the forest's ``feature_dtype``.
+        insights: the other arrays by name: the model's baseline and calibration.
+        description: what ``encode_forest`` was given.
     """
 
     forest: Forest
@@ -65,26 +64,29 @@ def encode_forest(
     insights: Mapping[str, NDArray[Any]],
     description: Mapping[str, Any],
 ) -> list[bytes]:
-    """The parts of a forest file.
+    """Encode a forest file.
 
     Args:
         forest: the trees.
-        rows: the self-test, (n, n_features) of the forest's ``feature_dtype``.
-        answers: what the training library answers to it, float64 (n, n_columns).
-        insights: arrays of uint32, uint64, float32 or float64, kept beside the trees.
-        description: what model-settings.json says of the model, for where that is lost.
+        rows: (n, n_features) the rows of the self-test, in the forest's ``feature_dtype``.
+        answers: float64 (n, n_columns), what the training library predicts for them.
+        insights: arrays of uint32, uint64, float32 or float64 that are kept beside the trees.
+        description: the content of model-settings.json, in case that file is lost.
+
+    Returns:
+        The parts of the file, in order.
 
     Raises:
-        InvalidArtifact: if the forest does not answer so: to the last bit where the
-            answers are sums, else but for the rounding of ``exp``.
+        InvalidArtifact: if the forest predicts anything else: to the last bit if predictions
+            are sums, up to the rounding of ``exp`` if they are not.
     """
     tolerance = 0.0 if forest.postprocessor.name == "identity" else _ROUNDING
     values = forest.predict(rows).values
     same = values.shape == answers.shape
     if not same or not np.allclose(values, answers, rtol=tolerance, atol=tolerance):
-        raise InvalidArtifact(FAILED)
+        raise InvalidArtifact(_FAILED)
     sums = forest.sums(rows)
-    check_sums(forest, rows, sums)
+    _check_sums(forest, rows, sums)
     arrays = {**forest.arrays, **dict(zip(_SELF_TEST, (rows, sums), strict=True)), **insights}
     arrays = {name: array for name, array in arrays.items() if array.size}
     metadata = {
@@ -121,16 +123,16 @@ def encode_forest(
 
 
 def load_forest(path: Path) -> Forest:
-    """The forest of a file alone; errors as in ``load_forest_file``."""
+    """Only the forest of a file; errors as in ``load_forest_file``."""
     return load_forest_file(path).forest
 
 
 def load_forest_file(path: Path) -> ForestFile:
-    """Map a forest file into memory and prove that it answers as it did in training.
+    """Map a forest file into memory, and prove that it answers as it did in training.
 
     Raises:
-        InvalidArtifact: if the file is missing, damaged, of a later format, or
-            fails its self-test.
+        InvalidArtifact: if the file is missing, damaged, or of a later format, or if it fails
+            its self-test.
     """
     try:
         with path.open("rb") as file:
@@ -146,17 +148,17 @@ def load_forest_file(path: Path) -> ForestFile:
         raise _damaged(path, f"its header cannot be understood ({error!r})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
-    check_sums(forest, rows, expected)
+    _check_sums(forest, rows, expected)
     known = {*ARRAYS, *_SELF_TEST}
     insights = {name: array for name, array in arrays.items() if name not in known}
     return ForestFile(forest, rows, insights, description)
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What a forest file says of its model, as far as that can be said without loading it.
+    """The description in a forest file, without loading the file.
 
     Raises:
-        InvalidArtifact: if it is no forest file, or one that says nothing.
+        InvalidArtifact: if the file is not a forest file, or has no description.
     """
     try:
         with path.open("rb") as file:
@@ -171,8 +173,29 @@ def read_description(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def _check_sums(forest: Forest, rows: NDArray[Any], expected: NDArray[Any]) -> None:
+    """Compare the forest's sums with those of training, for all rows together and one by one.
+
+    Sums are compared, rather than predictions, because additions give the same bits everywhere.
+    """
+    if rows.ndim != 2 or rows.shape[1] != forest.n_features:
+        raise InvalidArtifact(
+            f"the forest's self-test has shape {list(rows.shape)}; "
+            f"the forest reads [n, {forest.n_features}]"
+        )
+    forest.warm_up()
+    try:
+        together = forest.sums(rows)
+        alone = [forest.sums(rows[i : i + 1]) for i in range(len(rows))]
+    except ValueError as error:
+        raise InvalidArtifact(f"the forest's self-test cannot be run: {error}") from error
+    same = len(rows) > 0 and np.array_equal(together, expected)
+    if not same or not np.array_equal(np.concatenate(alone), expected):
+        raise InvalidArtifact(_FAILED)
+
+
 def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Forest:
-    return forest_from_arrays(
+    return Forest.from_arrays(
         arrays,
         n_features=int(metadata["n_features"]),
         feature_dtype=metadata["feature_dtype"],
@@ -186,7 +209,7 @@ def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> 
 
 
 def _decode(content: mmap.mmap) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """The metadata and the arrays, as read-only views of the mapped file."""
+    """The metadata, and the arrays as read-only views of the mapped file."""
     length = int.from_bytes(content[:8], "little")
     if length > min(_MAX_HEADER_BYTES, len(content) - 8):
         raise InvalidArtifact("not a forest file, or a truncated one; copy it again")

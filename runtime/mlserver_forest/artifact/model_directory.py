@@ -1,4 +1,4 @@
-"""The model directory: model-settings.json beside one forest file."""
+"""The model directory: model-settings.json beside one forest file; saved, loaded and checked."""
 
 import json
 import os
@@ -17,20 +17,21 @@ from mlserver_forest.artifact.atomic_write import (
     write_draft,
     write_whole,
 )
-from mlserver_forest.artifact.card import KEY as CARD_KEY
-from mlserver_forest.artifact.card import Card
-from mlserver_forest.artifact.forest_file import encode_forest, read_description
-from mlserver_forest.engine.forest import Forest
+from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.insight.insights import Insights
+from mlserver_forest.insight.baseline import baseline_from_arrays
+from mlserver_forest.insight.intervals import intervals_from_arrays
+from mlserver_forest.model.card import KEY as CARD_KEY
+from mlserver_forest.model.card import Card, read_card
+from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.schema.v2_metadata import to_metadata
+from mlserver_forest.schema.v2_metadata import from_metadata, to_metadata
 
 FOREST_FILE = "forest.safetensors"
 PICKLE_FILE = "model.joblib"
 SETTINGS_FILE = "model-settings.json"
 FOREST_RUNTIME = "mlserver_forest.ForestModel"
-# Runtimes that unpickle what they load, hence run whatever the file says.
+# Runtimes that unpickle what they load, so that the file can run any code.
 PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
 
 _MAX_SETTINGS_BYTES = 1 << 28
@@ -38,47 +39,88 @@ _MAX_SETTINGS_BYTES = 1 << 28
 
 def save(
     directory: Path,
-    forest: Forest,
-    schema: Schema,
+    model: Model,
     *,
     name: str,
     versions: Sequence[str],
     self_test: tuple[NDArray[Any], NDArray[np.float64]],
-    insights: Insights | None = None,
-    card: Card | None = None,
 ) -> None:
     """Write a model directory.
 
-    Both files are complete on disk before either takes its name, and
-    model-settings.json, without which nothing is served, comes last: a process
-    killed at any moment leaves a whole model or none.
+    Both files are complete on disk before either takes its name, and model-settings.json, without
+    which nothing is served, comes last. A process that is killed at any moment leaves a whole
+    model or none.
 
     Args:
-        directory: where; made if missing. An earlier model in it is replaced.
-        forest: the trees.
-        schema: the features and classes.
+        directory: the folder; made if missing. An earlier model in it is replaced.
+        model: the model. All outputs that it can give are declared.
         name: the model's name on the V2 protocol.
         versions: the libraries that trained it, such as ``scikit-learn/1.9.1``.
-        self_test: rows, (n, n_features) of the dtype of the features, and what the
-            training library answers to them, float64 (n, n_columns).
-        insights: what the model can tell beside its predictions and their contributions.
-        card: how it was trained, as far as that is known yet.
+        self_test: rows, (n, n_features) in the dtype of the features, and what the training
+            library predicts for them, float64 (n, n_columns).
 
     Raises:
         InvalidArtifact: if the forest does not reproduce the self-test.
+        InvalidEnvironment: if the directory cannot be written.
     """
-    insights = insights or Insights()
-    schema = replace(schema, insights=insights.outputs(forest, schema))
     settings = {
         "name": name,
         "platform": "mlserver-forest",
         "implementation": FOREST_RUNTIME,
         "versions": list(versions),
-        **_described(schema),
+        **_described(replace(model.schema, insights=model.insight_shapes)),
     }
-    parts = encode_forest(forest, *self_test, insights.arrays, settings)
-    settings["parameters"] = {"uri": f"./{FOREST_FILE}"} | (_extra(card) if card else {})
+    insights = {
+        name: array
+        for part in (model.baseline, model.calibration)
+        if part is not None
+        for name, array in part.arrays.items()
+    }
+    parts = encode_forest(model.forest, *self_test, insights, settings)
+    extra = _extra(model.card) if model.card else {}
+    settings["parameters"] = {"uri": f"./{FOREST_FILE}"} | extra
     _write(directory, FOREST_FILE, parts, _text(settings))
+
+
+def load(directory: Path) -> Model:
+    """Load the model of a directory; the forest is mapped, and proven by its self-test.
+
+    Raises:
+        InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
+    """
+    settings = read_settings(directory, trust_pickle=False)
+    schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
+    model = load_model(Path(settings["parameters"]["uri"]), schema)
+    extra = settings["parameters"].get("extra")
+    card = read_card(extra[CARD_KEY]) if isinstance(extra, dict) and CARD_KEY in extra else None
+    return replace(model, card=card)
+
+
+def load_model(path: Path, schema: Schema) -> Model:
+    """Load a forest file as the model that a schema describes.
+
+    Args:
+        path: the forest file.
+        schema: from its model-settings.json.
+
+    Raises:
+        InvalidArtifact: if the file is damaged, or does not fit the schema.
+    """
+    if schema.kind == "unknown":
+        raise InvalidArtifact(
+            "model-settings.json does not describe the model's inputs and outputs"
+        )
+    file = load_forest_file(path)
+    try:
+        return Model(
+            schema,
+            file.forest,
+            baseline_from_arrays(file.insights, schema),
+            intervals_from_arrays(file.insights, file.forest, schema),
+            file.rows,
+        )
+    except InvalidArtifact as error:
+        raise InvalidArtifact(f"{path}: {error}") from error
 
 
 def save_pickle(
@@ -87,11 +129,14 @@ def save_pickle(
     """Write a model directory for MLServer's scikit-learn runtime, as ``save`` does.
 
     Args:
-        directory: where; made if missing. An earlier model in it is replaced.
+        directory: the folder; made if missing. An earlier model in it is replaced.
         source: the estimator's joblib file, which is copied.
-        schema: the features and classes, or an unknown one.
+        schema: the features and classes, or a schema of an unknown kind.
         name: the model's name on the V2 protocol.
         versions: the libraries that wrote it.
+
+    Raises:
+        InvalidEnvironment: if the directory cannot be written.
     """
     settings = {
         "name": name,
@@ -104,7 +149,7 @@ def save_pickle(
 
 
 def replace_card(directory: Path, card: Card) -> None:
-    """Tell in a saved model's settings how it was trained; its file stays as it is.
+    """Replace the card in the settings of a saved model; its forest file stays as it is.
 
     Raises:
         InvalidEnvironment: if the directory cannot be written.
@@ -131,7 +176,7 @@ def copy(source: Path, directory: Path) -> int:
 
 
 def _extra(card: Card) -> dict[str, Any]:
-    """Parameters of a model that MLServer keeps and takes no notice of."""
+    """Model parameters that MLServer keeps and ignores."""
     return {"extra": {CARD_KEY: card.to_json()}}
 
 
@@ -152,7 +197,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _write(directory: Path, name: str, parts: Iterable[bytes], settings: bytes) -> None:
-    """Both files complete under temporary names, then renamed, settings last."""
+    """Write both files under temporary names, then rename them, settings last."""
     make_writable(directory)
     try:
         model_draft = write_draft(directory, parts)
@@ -165,20 +210,20 @@ def _write(directory: Path, name: str, parts: Iterable[bytes], settings: bytes) 
 
 
 def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
-    """Read model-settings.json and refuse whatever could choose code.
+    """Read model-settings.json, and refuse whatever could choose code.
 
-    Without that file, a forest file says what it would have said.
+    If that file is missing, the forest file's description is read in its place.
 
     Args:
         directory: the model directory.
         trust_pickle: whether runtimes that unpickle are allowed.
 
     Returns:
-        The settings as they stand, with ``parameters.uri`` made absolute.
+        The settings, with ``parameters.uri`` made absolute.
 
     Raises:
-        InvalidArtifact: if there is no model, its settings cannot be used, or its
-            runtime is unknown or unpickles and is not allowed.
+        InvalidArtifact: if there is no model, its settings cannot be used, or its runtime is
+            unknown, or unpickles and is not allowed.
     """
     path = directory / SETTINGS_FILE
     try:

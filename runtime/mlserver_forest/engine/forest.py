@@ -1,5 +1,6 @@
-"""The packed forest: arrays that can lie in a memory-mapped file, and predictions."""
+"""A packed forest: arrays that may lie in a memory-mapped file, and what it predicts."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,27 +16,33 @@ from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.shap.explainer import Explainer
 from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.engine.validation import check_forest
+from mlserver_forest.errors import InvalidArtifact
 
-# Fewer rows than this do not pay for a thread.
+# Starting a thread does not pay for fewer rows than this.
 _ROWS_PER_THREAD = 512
-
+# In walks down a tree: more than any request may do on an event loop.
 _MUCH_WORK = 1 << 20
 
 _NO_CUTS = np.empty(0, np.uint32)
 _NO_COVERS = np.empty(0, np.float32)
+# Not np.dtype(text), which would parse whatever an artifact says.
+_FEATURE_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "float32": np.dtype(np.float32),
+    "float64": np.dtype(np.float64),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a forest answers.
+    """What a forest predicts for some rows.
 
     Attributes:
-        values: float64 (n_samples, n_columns), the training library's own
-            ``predict_proba`` (columns in the order of the classes) for a classifier,
-            ``predict`` (a column for each target) for a regressor, and
-            ``score_samples`` and ``decision_function`` for an isolation forest.
-        positions: (n_samples,) each row's class, as its position among the classes;
-            without meaning for a regressor.
+        values: float64 (n_samples, n_columns): the training library's ``predict_proba``, with
+            columns in the order of the classes, for a classifier; its ``predict``, with one
+            column for each target, for a regressor; and its ``score_samples`` and
+            ``decision_function`` for an isolation forest.
+        positions: (n_samples,) each row's class, as its position among the classes; without
+            meaning for a regressor.
     """
 
     values: NDArray[np.float64]
@@ -44,28 +51,31 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """An ensemble of trees, packed for the kernel.
+    """An ensemble of trees, packed for the kernel. Immutable.
 
     Attributes:
-        nodes: (n_nodes, 2) uint32 or uint64, all trees one after the other;
-            what the two words hold is told in ``nodes.py``.
-        roots: (n_trees + 1,) of the dtype of ``nodes``: where each tree starts,
-            and the end of the last.
+        nodes: (n_nodes, 2) uint32 or uint64, all trees one after the other; ``nodes.py``
+            describes the two words.
+        roots: (n_trees + 1,) in the dtype of ``nodes``: where each tree starts, and the end of
+            the last one.
         outputs: (n_trees,) uint32, the first column of the sums that a tree adds to.
-        leaf_values: (n_leaf_values, width) float32 or float64: what leaves add.
-        initial: (n_outputs,) what the sums start at, in the same dtype.
-        n_features: the width of ``X``.
-        feature_dtype: float32 or float64: the dtype of ``X``, in which the training
-            library compares.
-        divisor: by which the sums are divided in the end.
-        postprocessor: what makes predictions of the sums.
-        cuts: of the features that are split by category, in the dtype of the
-            thresholds; see ``blocks.py``.
-        cut_starts: (n_features + 1,) uint32, where each feature's cuts begin; empty if
-            no feature has any.
-        category_bits: uint32, for each set of categories which codes go right.
-        covers: (n_nodes,) float32 or float64, the weight of the training rows that came
-            through each node, for contributions; empty if it is not known.
+        leaf_values: (n_leaf_values, width) float32 or float64, what leaves add to the sums.
+        initial: (n_outputs,) what the sums start from, in the same dtype.
+        n_features: the number of columns of ``X``.
+        feature_dtype: float32 or float64, the dtype of ``X``, in which the training library
+            compares.
+        divisor: what the sums are divided by at the end.
+        postprocessor: turns the sums into predictions.
+        cuts: where the values of categorical features are cut into intervals, in the dtype of
+            the thresholds; see ``kernels/blocks.py``.
+        cut_starts: (n_features + 1,) uint32, where each feature's cuts begin; empty if no
+            feature is categorical.
+        category_bits: uint32, the codes that go right, for each distinct set of categories.
+        covers: (n_nodes,) float32 or float64, the weight of the training rows that passed
+            through each node, which contributions need; empty if it is not known.
+
+    Raises:
+        InvalidArtifact: if the kernel could not walk these arrays safely.
     """
 
     nodes: NDArray[Any]
@@ -89,33 +99,68 @@ class Forest:
             object.__setattr__(self, name, _read_only(array))
         object.__setattr__(self, "_arguments", self._kernel_arguments())
 
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        n_features: int,
+        feature_dtype: str,
+        divisor: float,
+        postprocessor: Postprocessor,
+    ) -> "Forest":
+        """Rebuild a forest from its ``arrays``; empty ones may be missing.
+
+        Raises:
+            InvalidArtifact: if an array is missing, has another dtype, or holds an index that
+                could lead the kernel out of its arrays or into an endless walk.
+        """
+        try:
+            return cls(
+                nodes=arrays["nodes"],
+                roots=arrays["roots"],
+                outputs=_exactly(arrays["outputs"], np.uint32),
+                leaf_values=arrays["leaf_values"],
+                initial=arrays["initial"],
+                cuts=arrays.get("cuts", np.empty(0, f"f{arrays['nodes'].itemsize}")),
+                cut_starts=_exactly(arrays.get("cut_starts", _NO_CUTS), np.uint32),
+                category_bits=_exactly(arrays.get("category_bits", _NO_CUTS), np.uint32),
+                covers=arrays.get("covers", _NO_COVERS),
+                n_features=n_features,
+                feature_dtype=_FEATURE_DTYPES[feature_dtype],
+                divisor=divisor,
+                postprocessor=postprocessor,
+            )
+        except (KeyError, TypeError) as error:
+            raise InvalidArtifact(f"the forest file lacks what a forest needs: {error}") from error
+
     @property
     def n_trees(self) -> int:
         return self.roots.size - 1
 
     @property
     def n_outputs(self) -> int:
-        """The columns of the sums."""
+        """The number of columns of the sums."""
         return self.initial.size
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name, for an artifact."""
+        """The arrays by name, for an artifact; ``from_arrays`` reads them back."""
         return {name: getattr(self, name) for name in ARRAYS}
 
     def sums(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[Any]:
-        """Add up the trees' leaf values: the training library's raw scores.
+        """Add up the trees' leaf values, which gives the training library's raw scores.
 
         Args:
-            x: (n_samples, n_features) of ``feature_dtype``; NaN is missing.
+            x: (n_samples, n_features) of ``feature_dtype``; NaN means missing.
             n_threads: how many threads may share the rows.
 
         Returns:
-            (n_samples, n_outputs) in the dtype of ``leaf_values``. The trees are
-            summed in their order, as the training library does it.
+            (n_samples, n_outputs) in the dtype of ``leaf_values``. Trees are added in their
+            order, as the training library does it.
 
         Raises:
-            ValueError: if ``x`` is of another dtype or width.
+            ValueError: if ``x`` has another dtype or width.
         """
         x = self.checked(x)
         total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
@@ -125,7 +170,7 @@ class Forest:
         return total
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
-        """Answer as the training library does; arguments and errors as in ``sums``."""
+        """Predict as the training library does; arguments and errors as in ``sums``."""
         sums = self.sums(x, n_threads)
         values = self.postprocessor.values(sums)
         positions = self.postprocessor.positions(sums, values)
@@ -134,14 +179,20 @@ class Forest:
     def contributions(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
         """How much each feature adds to the sums: exact path-dependent TreeSHAP.
 
-        A row's contributions and ``expected_value`` add up to what ``sums`` gives, or for an
-        isolation forest to the mean length of its paths, as those of ``shap.TreeExplainer``
-        (feature_perturbation="tree_path_dependent") and of XGBoost's and LightGBM's
-        ``pred_contribs`` do, which they equal.
+        A row's contributions and ``expected_value`` add up to ``sums``, or for an isolation
+        forest to the mean length of the row's paths. They equal those of
+        ``shap.TreeExplainer`` (feature_perturbation="tree_path_dependent") and of
+        ``pred_contribs`` of XGBoost and LightGBM.
+
+        Args:
+            x: as in ``sums``.
+            n_threads: as in ``sums``.
 
         Returns:
-            (n_samples, n_features, n_outputs); arguments and errors as in ``sums``, and
-            ValueError if ``covers`` are not known.
+            float64 (n_samples, n_features, n_outputs).
+
+        Raises:
+            ValueError: as in ``sums``, and if ``covers`` are not known.
         """
         x = self.checked(x)
         total = np.zeros((len(x), self.n_features, self.n_outputs))
@@ -151,14 +202,18 @@ class Forest:
 
     @cached_property
     def expected_value(self) -> NDArray[np.float64]:
-        """(n_outputs,) the mean of the sums over the training rows, as ``covers`` count them."""
+        """float64 (n_outputs,) the mean of the sums over the training rows.
+
+        Raises:
+            ValueError: if ``covers`` are not known.
+        """
         return self.initial + self._explainer.expected / self._mean_of
 
     @property
     def contribution_work(self) -> int:
-        """What ``contributions`` takes for a row, in walks of a row down a tree.
+        """The work of ``contributions`` for one row, in walks of a row down a tree.
 
-        The first time it takes long, for much is made, or even compiled, that later is there.
+        The first call takes long, because it builds tables and may have to compile.
         """
         if "_explainer" not in self.__dict__:
             return _MUCH_WORK
@@ -166,14 +221,14 @@ class Forest:
 
     @property
     def walk_arguments(self) -> tuple[Any, ...]:
-        """What kernels need to walk down the trees: ``cuts`` to ``category_bits``."""
+        """The arguments that every kernel needs to walk down the trees."""
         return self._arguments[:8]
 
     def checked(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Rows as the kernels take them.
+        """``x`` as the kernels take it, C-contiguous and read-only.
 
         Raises:
-            ValueError: if they are of another dtype or width.
+            ValueError: if it has another dtype or width.
         """
         if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
             raise ValueError(
@@ -182,21 +237,21 @@ class Forest:
         return _read_only(np.ascontiguousarray(x))
 
     def warm_up(self) -> None:
-        """Have the kernel compiled, or read from Numba's cache, for this forest."""
+        """Compile the kernel for this forest, or read it from Numba's cache."""
         with suppress(OSError):
-            # Numba 0.68 keeps the compiled kernel before it writes its cache, so
-            # a full or read-only disk costs this call and nothing else.
+            # Numba 0.68 keeps the compiled kernel before it writes its cache, so a full or
+            # read-only disk fails this call and nothing else.
             self.predict(np.zeros((1, self.n_features), self.feature_dtype))
 
     @property
     def _mean_of(self) -> float:
-        """By what contributions are divided: those of an isolation forest by its trees."""
+        """What contributions are divided by: for an isolation forest, the number of trees."""
         return self.n_trees if self.postprocessor.name == "isolation" else self.divisor
 
     @cached_property
     def _explainer(self) -> Explainer:
         if not self.covers.size:
-            raise ValueError("contributions need covers, which this forest has not")
+            raise ValueError("contributions need covers, which this forest does not have")
         outputs, leaf_values = self._arguments[8:10]
         sizes = self.n_features, self.n_outputs
         return Explainer(self.walk_arguments, outputs, leaf_values, self.covers, *sizes)
@@ -243,8 +298,12 @@ ARRAYS = (
 )
 
 
+def _exactly(array: NDArray[Any], dtype: type) -> NDArray[Any]:
+    return array.astype(dtype, casting="no", copy=False)
+
+
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only view: Numba compiles once for it and once for writable arrays."""
+    """A read-only view, because Numba compiles separately for writable arrays."""
     view = array.view()
     view.flags.writeable = False
     return view

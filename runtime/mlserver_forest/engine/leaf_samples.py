@@ -1,11 +1,11 @@
-"""What training rows came to each leaf: a quantile regression forest (Meinshausen, 2006).
+"""The training targets in each leaf: a quantile regression forest (Meinshausen, 2006).
 
-The distribution of a row's target is that of the training rows that share its leaves, where
-each tree has the same weight, and within a tree each row of the leaf (Meinshausen, "Quantile
-Regression Forests", Journal of Machine Learning Research 7). A leaf keeps the targets of all
-its training rows, drawn by the bootstrap or not, or of many rows evenly spaced quantiles. A
-target is kept as its position among all of them: four bytes, nothing is rounded, and positions
-sort as their targets do.
+The distribution of a row's target is estimated by the training rows that share its leaves. Each
+tree has the same weight, and within a tree each row of the leaf (Meinshausen, "Quantile
+Regression Forests", Journal of Machine Learning Research 7). A leaf keeps the targets of all its
+training rows, whether the bootstrap drew them or not; if there are many, it keeps evenly spaced
+quantiles of them. A target is kept as its position among all targets: that takes four bytes,
+rounds nothing, and sorts as the targets do.
 """
 
 from collections.abc import Callable
@@ -18,30 +18,30 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.kernels.leaf_kernel import find_leaves, pool_quantiles
-from mlserver_forest.engine.nodes import WIDTHS
+from mlserver_forest.engine.nodes import NodeFields
 from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.errors import InvalidArtifact
 
-# All trees together keep about as many values for a row, and a leaf as many at least.
+# How many values all trees together keep for a row, about, and the fewest that a leaf keeps.
 _POOLED = 1024
 _FEWEST = 16
-# Values that are kept for each row of a small leaf, where rows have weights.
+# How many values a small leaf keeps for each of its rows, if rows have weights.
 _PER_WEIGHTED_ROW = 4
 _TREES_AT_ONCE = 8
 _ROWS_PER_THREAD = 128
-# Values that are sorted in the time of a walk down a tree (measured).
+# How many values are sorted in the time of one walk down a tree (measured).
 _VALUES_PER_WALK = 2
 
 
 @dataclass(frozen=True, eq=False)
 class LeafSamples:
-    """Of each leaf of a forest with one output, some training targets.
+    """Some training targets for each leaf of a forest with one output.
 
     Attributes:
-        starts: (n_nodes + 1,) uint32 or uint64, where the codes of each node begin; those of a
-            node that is no leaf are none.
+        starts: (n_nodes + 1,) uint32 or uint64, where the codes of each node begin. Only leaves
+            have codes.
         codes: uint32 positions in ``targets``, ascending within a leaf.
-        targets: (n_targets,) float64, the different targets, ascending.
+        targets: (n_targets,) float64, the distinct targets, ascending.
     """
 
     starts: NDArray[Any]
@@ -51,13 +51,13 @@ class LeafSamples:
     def __post_init__(self) -> None:
         for name in ("starts", "codes", "targets"):
             view = getattr(self, name).view()
-            view.flags.writeable = False  # As for ``Forest``: Numba compiles once.
+            view.flags.writeable = False  # Numba compiles separately for writable arrays.
             object.__setattr__(self, name, view)
 
     def work(self, forest: Forest) -> int:
-        """What ``quantiles`` takes for a row beside the walk, in walks down a tree."""
+        """The work of ``quantiles`` for one row besides the walk, in walks down a tree."""
         counts = np.diff(self.starts).astype(np.float64)
-        # Of a leaf that a row meets: the more rows it has, the likelier it is.
+        # The size of the leaf that a row meets: the larger a leaf, the likelier it is met.
         n_values = (counts**2).sum() / counts.sum() * forest.n_trees
         return int(n_values) // _VALUES_PER_WALK
 
@@ -67,17 +67,17 @@ class LeafSamples:
         """Quantiles of each row's target.
 
         Args:
-            forest: whose leaves these are.
+            forest: the forest that these leaves belong to.
             levels: ascending, between 0 and 1.
             x: as in ``Forest.sums``.
-            n_threads: as there.
+            n_threads: as in ``Forest.sums``.
 
         Returns:
-            (n_samples, n_levels); each the least target up to which the weights add up to
-            the level.
+            float64 (n_samples, n_levels), each the smallest target up to which the weights add
+            up to the level.
 
         Raises:
-            ValueError: as there.
+            ValueError: as in ``Forest.sums``.
         """
         x = forest.checked(x)
         walk, found = forest.walk_arguments, np.empty((len(x), len(levels)))
@@ -91,7 +91,7 @@ class LeafSamples:
         return found
 
     def check(self, forest: Forest) -> None:
-        """See that the kernel stays within these arrays.
+        """Prove that the kernel stays within these arrays.
 
         Raises:
             InvalidArtifact: naming the fault.
@@ -112,7 +112,10 @@ class LeafSamples:
         _require((counts[_leaves(forest)] > 0).all(), "a leaf has none")
         _require(counts.max() <= _POOLED, f"a leaf has more than {_POOLED}")
         _require(codes.size and (codes < targets.size).all(), "a position is out of range")
-        _require(np.isfinite(targets).all() and (np.diff(targets) > 0).all(), "no ascending order")
+        _require(
+            np.isfinite(targets).all() and (np.diff(targets) > 0).all(),
+            "targets that are not ascending",
+        )
 
 
 def learn_leaf_samples(
@@ -124,19 +127,19 @@ def learn_leaf_samples(
     n_threads: int = 1,
     stops: Callable[[], bool] = lambda: False,
 ) -> LeafSamples | None:
-    """Let the training rows fall down the trees.
+    """Collect the targets of the training rows in each leaf.
 
     Args:
-        forest: a regression forest with one target, whose answer is the mean of its trees'.
+        forest: a regression forest with one target that predicts the mean of its trees.
         x: (n_samples, n_features), as in ``Forest.sums``.
         y: (n_samples,) finite targets.
-        weight: (n_samples,) of the rows; those of weight 0 are left out.
-        n_threads: that find the leaves.
-        stops: asked now and then whether to give up.
+        weight: (n_samples,) weights of the rows, or None; rows of weight 0 are left out.
+        n_threads: how many threads find the leaves.
+        stops: asked after each tree whether to give up.
 
     Returns:
-        None where that was given up. A leaf to which no row comes keeps its own answer, as the
-        target next above it.
+        The samples, or None if ``stops`` said so. A leaf that no row reaches keeps the smallest
+        target that is not below its own value.
     """
     if weight is not None:
         x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
@@ -170,17 +173,16 @@ def _find(forest: Forest, first: int, x: NDArray[Any], nodes: NDArray[np.int64])
 
 
 def _leaves(forest: Forest) -> NDArray[np.bool_]:
-    """(n_nodes,) of which a leaf's threshold is a NaN."""
-    thresholds: NDArray[Any] = forest.nodes[:, 0].view(WIDTHS[forest.nodes.dtype].floats)
-    return np.isnan(thresholds)
+    """(n_nodes,) which nodes are leaves."""
+    return NodeFields(forest.nodes, forest.n_features).is_leaf
 
 
 def _own_codes(forest: Forest, targets: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(n_nodes,) of each leaf the target next to its own answer; -1 for other nodes."""
+    """(n_nodes,) the code of a leaf's own value; -1 for other nodes."""
     found = np.full(len(forest.nodes), -1)
-    leaves = _leaves(forest)
-    width = WIDTHS[forest.nodes.dtype]
-    answers = forest.leaf_values[forest.nodes[leaves, 0] & width.word(width.payload), 0]
+    fields = NodeFields(forest.nodes, forest.n_features)
+    leaves = fields.is_leaf
+    answers = forest.leaf_values[fields.leaf_rows(leaves), 0]
     found[leaves] = np.minimum(np.searchsorted(targets, answers), len(targets) - 1)
     return found
 
@@ -192,14 +194,14 @@ def _of_tree(
     own: NDArray[np.int64],
     most: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """How many codes each node of a tree keeps, and those.
+    """How many codes each node of one tree keeps, (n_nodes,), and the codes.
 
     Args:
-        nodes: (n,) where the rows end, in the order of their targets.
-        codes: (n,) of their targets, ascending.
-        weight: (n,) above 0, or None.
+        nodes: (n_samples,) the leaf of each row, in the order of the targets.
+        codes: (n_samples,) the codes of the targets, ascending.
+        weight: (n_samples,) above 0, or None.
         own: (n_nodes,) see ``_own_codes``.
-        most: codes of a leaf.
+        most: how many codes a leaf may keep.
     """
     # Sorted by node, then by target.
     keys = np.sort(
@@ -211,7 +213,7 @@ def _of_tree(
     kept = np.minimum(n_rows * (1 if weight is None else _PER_WEIGHTED_ROW), most)
     node = np.repeat(np.arange(len(own)), kept)
     rank = np.arange(len(node)) - (np.cumsum(kept) - kept)[node]
-    # The middles of as many equal shares.
+    # The middle of each of ``kept`` equal shares.
     if weight is None:
         picks = begins[node] + (2 * rank + 1) * n_rows[node] // (2 * kept[node])
     else:

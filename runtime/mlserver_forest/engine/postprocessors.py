@@ -1,9 +1,10 @@
-"""What makes predictions of the sums over the trees.
+"""Turns the sums over the trees into predictions.
 
-The names are Treelite's, where it has one. Each function does what the training library
-does, in the dtype in which it does it, so that values and labels are the library's own.
+The names are Treelite's where it has one. Each function does what the training library does, in
+the dtype in which the library does it, so that values and labels are the library's own.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.exponentials import logistic, powers, softmax
+from mlserver_forest.compilation import compiled
 from mlserver_forest.errors import InvalidArtifact
 
 Values = NDArray[Any]
@@ -20,13 +21,16 @@ Positions = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Postprocessor:
-    """A function by its name, and its numbers.
+    """A function, by its name, and its parameters.
 
     Attributes:
-        name: one of those in this module.
-        scale: of a sigmoid, the factor of the sum; of an isolation forest, the path
-            length that means a score of one half.
-        offset: of an isolation forest, the score from which on a row is an inlier.
+        name: a key of the table at the end of this module.
+        scale: for a sigmoid, the factor of the sum; for an isolation forest, the path length
+            that gives a score of one half.
+        offset: for an isolation forest, the score from which on a row is an inlier.
+
+    Raises:
+        InvalidArtifact: if there is no function of that name.
     """
 
     name: str
@@ -41,12 +45,56 @@ class Postprocessor:
             )
 
     def values(self, sums: Values) -> Values:
-        """Probabilities, scores or numbers, (n_samples, n_columns), from the sums."""
+        """Turn sums, (n_samples, n_outputs), into what the library predicts.
+
+        Returns:
+            (n_samples, n_columns) in the dtype of the sums: a classifier's probabilities in
+            the order of the classes, a regressor's numbers, or an isolation forest's scores.
+        """
         return _FUNCTIONS[self.name][0](sums, self)
 
     def positions(self, sums: Values, values: Values) -> Positions:
-        """The class that each row is given, as its position among the classes."""
+        """(n_samples,) each row's predicted class, as its position among the classes.
+
+        Args:
+            sums: as in ``values``.
+            values: what that gave for them.
+        """
         return _FUNCTIONS[self.name][1](sums, values)
+
+
+# Compiled code calls the C library's exp, as the training libraries do; NumPy's differs in the
+# last bit. (scipy.special.expit would agree too, but importing it takes 0.2 s.)
+
+
+@compiled
+def _logistic(x: Values) -> Values:
+    one = x.dtype.type(1)
+    out = np.empty_like(x)
+    for i in range(x.size):
+        out[i] = one / (one + math.exp(-x[i]))
+    return out
+
+
+@compiled
+def _powers(x: Values) -> Values:
+    out = np.empty_like(x)
+    for i in range(x.size):
+        out[i] = math.exp(x[i])
+    return out
+
+
+@compiled
+def _softmax_rows(x: Values) -> Values:
+    out = np.empty_like(x)
+    for row in range(x.shape[0]):
+        highest = x[row].max()
+        total = 0.0
+        for column in range(x.shape[1]):
+            out[row, column] = math.exp(x[row, column] - highest)
+            total += out[row, column]
+        out[row] /= x.dtype.type(total)
+    return out
 
 
 def _identity(sums: Values, _: Postprocessor) -> Values:
@@ -55,7 +103,8 @@ def _identity(sums: Values, _: Postprocessor) -> Values:
 
 def _sigmoid(sums: Values, post: Postprocessor) -> Values:
     scaled = sums.dtype.type(post.scale) * sums
-    return logistic(scaled.ravel()).reshape(sums.shape)
+    found: Values = _logistic(scaled.ravel()).reshape(sums.shape)
+    return found
 
 
 def _two_classes(sums: Values, post: Postprocessor) -> Values:
@@ -64,11 +113,13 @@ def _two_classes(sums: Values, post: Postprocessor) -> Values:
 
 
 def _softmax(sums: Values, _: Postprocessor) -> Values:
-    return softmax(sums)
+    found: Values = _softmax_rows(sums)
+    return found
 
 
 def _exponential(sums: Values, _: Postprocessor) -> Values:
-    return powers(sums.ravel()).reshape(sums.shape)
+    found: Values = _powers(sums.ravel()).reshape(sums.shape)
+    return found
 
 
 def _signed_square(sums: Values, _: Postprocessor) -> Values:
@@ -102,11 +153,11 @@ def _positive_sum(sums: Values, _: Values) -> Positions:
     return (sums[:, 0] > 0).astype(np.intp)
 
 
-def _no_negative_sum(sums: Values, _: Values) -> Positions:
+def _sum_at_least_zero(sums: Values, _: Values) -> Positions:
     return (sums[:, 0] >= 0).astype(np.intp)
 
 
-def _no_negative_decision(_: Values, values: Values) -> Positions:
+def _decision_at_least_zero(_: Values, values: Values) -> Positions:
     return (values[:, 1] >= 0).astype(np.intp)
 
 
@@ -115,10 +166,10 @@ _Functions = tuple[Callable[[Values, Postprocessor], Values], Callable[[Values, 
 _FUNCTIONS: Mapping[str, _Functions] = {
     "identity": (_identity, _largest_value),
     "sigmoid": (_sigmoid, _largest_value),
-    # scikit-learn's GradientBoosting calls a sum of 0 the second class, its
-    # HistGradientBoosting the first; LightGBM and XGBoost look at the probabilities.
+    # For a sum of 0, GradientBoosting of scikit-learn predicts the second class, and
+    # HistGradientBoosting the first; LightGBM and XGBoost compare the probabilities.
     "binary": (_two_classes, _largest_value),
-    "binary_gradient_boosting": (_two_classes, _no_negative_sum),
+    "binary_gradient_boosting": (_two_classes, _sum_at_least_zero),
     "binary_hist_gradient_boosting": (_two_classes, _positive_sum),
     "softmax": (_softmax, _largest_value),
     "softmax_of_sums": (_softmax, _largest_sum),
@@ -127,5 +178,5 @@ _FUNCTIONS: Mapping[str, _Functions] = {
     "signed_square": (_signed_square, _largest_value),
     "logarithm_one_plus_exp": (_logarithm_one_plus_exp, _largest_value),
     "hinge": (_hinge, _largest_value),
-    "isolation": (_isolation, _no_negative_decision),
+    "isolation": (_isolation, _decision_at_least_zero),
 }

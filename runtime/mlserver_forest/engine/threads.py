@@ -1,4 +1,4 @@
-"""The threads that walk trees."""
+"""The threads that walk trees, and how they share rows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +12,13 @@ T = TypeVar("T")
 
 
 class KernelThreads:
-    """Lets one block of rows after the other use a process's threads, whoever brings them.
+    """Hands a process's threads to one block of rows after another.
 
-    So a process never walks trees in more threads than it was given, and of two large
-    requests both go on.
+    A process never walks trees in more threads than it was given, and two large requests
+    take turns, block by block.
 
     Args:
-        n_threads: of this process.
+        n_threads: how many threads this process may use.
     """
 
     def __init__(self, n_threads: int = 1) -> None:
@@ -26,7 +26,7 @@ class KernelThreads:
         self._turn = Lock()
 
     def run(self, work: Callable[[NDArray[Any], int], T], x: NDArray[Any]) -> T:
-        """``work(x, n_threads)``, such as ``Forest.predict``, when it is this caller's turn."""
+        """Call ``work(x, n_threads)``, such as ``Forest.predict``, when the turn comes."""
         with self._turn:
             return work(x, self._n_threads)
 
@@ -37,7 +37,7 @@ def share_rows(
     total: NDArray[Any],
     n_threads: int,
 ) -> None:
-    """Have ``add`` change the rows of ``total`` in place, in so many threads."""
+    """Call ``add(rows of x, rows of total)``, which changes ``total``, in ``n_threads`` threads."""
     if n_threads <= 1:
         add(x, total)
         return

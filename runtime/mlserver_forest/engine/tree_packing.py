@@ -1,4 +1,4 @@
-"""Trees as a library describes them -> Forest."""
+"""Trees as a training library describes them -> Forest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,25 +8,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlserver_forest.engine.forest import Forest
-from mlserver_forest.engine.nodes import CATEGORICAL, MISSING_RIGHT, NARROW, WIDE, Width, shift_for
+from mlserver_forest.engine.nodes import (
+    CATEGORICAL,
+    FEATURE_SHIFT,
+    MISSING_RIGHT,
+    NARROW,
+    WIDE,
+    Width,
+    shift_for,
+)
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.errors import UnsupportedEstimator
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """One tree, its nodes numbered in any order from the root 0 on.
+    """One tree. Its root is node 0; the other nodes are numbered in any order.
 
     Attributes:
         left, right: (n_nodes,) the children; -1 for a leaf.
         feature: (n_nodes,) the column of ``X`` that a split reads.
-        threshold: (n_nodes,) a value that is greater goes right.
+        threshold: (n_nodes,) a greater value goes right.
         missing_right: (n_nodes,) whether a missing value goes right.
         values: (n_nodes, width) what a leaf adds to the sums.
-        covers: (n_nodes,) the weight of the training rows that came through each node.
-        output: the first column of the sums that it adds to.
-        categorical: for each node that splits by category, (n_codes,) whether each
-            code of its feature goes right (see ``blocks.py``).
+        covers: (n_nodes,) the weight of the training rows that passed through each node.
+        output: the first column of the sums that the tree adds to.
+        categorical: for each node with a categorical split, (n_codes,) whether each code of
+            its feature goes right; see ``kernels/blocks.py``.
     """
 
     left: NDArray[Any]
@@ -54,12 +62,16 @@ def pack(
 
     Args:
         trees: in the order in which the library adds them up.
-        n_features: the width of ``X``.
+        n_features: the number of columns of ``X``.
         feature_dtype: np.float32 or np.float64, in which the library compares.
-        initial: (n_outputs,) what the sums start at; its dtype is theirs.
-        divisor: by which the sums are divided in the end.
-        postprocessor: what makes predictions of the sums.
-        cuts: of each feature that is split by category (see ``blocks.py``).
+        initial: (n_outputs,) what the sums start from; the sums have its dtype.
+        divisor: what the sums are divided by at the end.
+        postprocessor: turns the sums into predictions.
+        cuts: by categorical feature, ascending, where its values are cut into intervals; see
+            ``kernels/blocks.py``.
+
+    Raises:
+        UnsupportedEstimator: if the nodes of a tree do not form a tree.
     """
     packed = [_PackedTree(tree) for tree in trees]
     start = np.atleast_1d(np.asarray(initial))
@@ -113,7 +125,7 @@ class _PackedTree:
 
     @property
     def category_bits(self) -> list[NDArray[np.uint32]]:
-        """For each split by category in breadth-first order, its bits in whole words."""
+        """For each categorical split in breadth-first order, its bits as uint32 words."""
         categorical = self._tree.categorical
         return [
             _words_of(categorical[node]) for node in self._order.tolist() if node in categorical
@@ -122,7 +134,7 @@ class _PackedTree:
     def nodes(
         self, width: Width, shift: int, leaf_rows: NDArray[Any], places: Sequence[int]
     ) -> NDArray[Any]:
-        """(size, 2) words; see ``nodes.py`` for their meaning."""
+        """(size, 2) words, laid out as ``nodes.py`` describes."""
         tree, order, word = self._tree, self._order, width.word
         feature = np.where(self.leaf, 0, np.asarray(tree.feature)[order]).astype(word)
         flags = np.asarray(tree.missing_right, bool)[order] & ~self.leaf
@@ -133,7 +145,7 @@ class _PackedTree:
         threshold = np.where(self.leaf, 0.0, np.asarray(tree.threshold, np.float64)[order])
         nodes[:, 0] = round_down(threshold, width.floats).view(word)
         nodes[self.leaf, 0] = word(width.leaf) | leaf_rows.astype(word)
-        nodes[:, 1] = (child.astype(word) << word(shift)) | (feature << word(6))
+        nodes[:, 1] = (child.astype(word) << word(shift)) | (feature << word(FEATURE_SHIFT))
         nodes[:, 1] |= flags.astype(word) * word(MISSING_RIGHT)
         if tree.categorical:
             at = np.isin(order, list(tree.categorical))
@@ -143,7 +155,7 @@ class _PackedTree:
 
 
 def _covers(trees: Sequence[_PackedTree]) -> NDArray[Any]:
-    """In float32 where that loses nothing, as with counts."""
+    """The covers of all nodes; float32 if that is exact, as it is for counts."""
     covers = np.concatenate([tree.covers for tree in trees])
     with np.errstate(over="ignore"):
         narrow = covers.astype(np.float32)
@@ -151,7 +163,7 @@ def _covers(trees: Sequence[_PackedTree]) -> NDArray[Any]:
 
 
 def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]:
-    """The nodes' numbers, level after level, siblings side by side."""
+    """The numbers of the nodes, level by level, siblings side by side."""
     levels = [np.zeros(1, np.int64)]
     while True:
         inner = levels[-1][left[levels[-1]] != -1]
@@ -159,7 +171,9 @@ def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]
             return np.concatenate(levels)
         levels.append(np.stack([left[inner], right[inner]], axis=1).ravel())
         if sum(map(len, levels)) > len(left) or not _within(levels[-1], len(left)):
-            raise UnsupportedEstimator("a tree whose nodes form no tree cannot be packed")
+            raise UnsupportedEstimator(
+                "the nodes of one of the trees do not form a tree; the model is damaged"
+            )
 
 
 def _within(children: NDArray[np.int64], n_nodes: int) -> bool:
@@ -169,9 +183,9 @@ def _within(children: NDArray[np.int64], n_nodes: int) -> bool:
 def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
     """The largest numbers of the type ``floats`` that are not above ``threshold``.
 
-    A float32 ``x`` is at most the threshold exactly if it is at most this
-    number, so comparing in float32 takes the branch that scikit-learn takes when
-    it compares the float32 ``x`` with the float64 threshold.
+    A float32 ``x`` is at most the threshold if and only if it is at most this number. So a
+    comparison in float32 takes the branch that scikit-learn takes when it compares the float32
+    ``x`` with the float64 threshold.
     """
     with np.errstate(over="ignore"):
         rounded: NDArray[Any] = threshold.astype(floats)
@@ -181,7 +195,7 @@ def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
 
 
 def _width(feature_dtype: type, shift: int, sizes: Sequence[int], places: int) -> Width:
-    """The narrowest nodes that hold the children, the leaves and all nodes' number."""
+    """The narrowest width that can number the children, the leaf values and all nodes."""
     narrow = (
         feature_dtype is np.float32
         and shift + max(sizes).bit_length() <= NARROW.bits
@@ -200,7 +214,7 @@ def _words_of(bits: NDArray[np.bool_]) -> NDArray[np.uint32]:
 def _category_bits(
     trees: Sequence[_PackedTree],
 ) -> tuple[NDArray[np.uint32], list[list[int]]]:
-    """Store equal sets of categories once: all words, and where each split's begin."""
+    """The words of all distinct sets of categories, and where those of each split begin."""
     known: dict[bytes, int] = {}
     chunks: list[NDArray[np.uint32]] = []
     end = 0
@@ -220,9 +234,10 @@ def _category_bits(
 def _distinct(
     trees: Sequence[_PackedTree], dtype: np.dtype[Any]
 ) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
-    """Store equal leaf values once: the distinct rows, and each tree's leaves' rows.
+    """The distinct rows of leaf values, and for each tree the rows of its leaves.
 
-    Tree by tree first, because all leaves at once are several times the estimator.
+    Each tree comes first by itself, because all leaves at once would take several times the
+    memory of the estimator.
     """
     own, rows = zip(*(_unique_rows(tree.leaf_values.astype(dtype)) for tree in trees), strict=True)
     distinct, new_rows = _unique_rows(np.concatenate(own))
@@ -231,7 +246,7 @@ def _distinct(
 
 
 def _unique_rows(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The distinct rows, bit by bit, and where each row stands among them."""
+    """The rows with distinct bits, and the position of each row among them."""
     values = np.ascontiguousarray(values)
     as_bytes = values.view(np.dtype((np.void, values.shape[1] * values.itemsize))).ravel()
     distinct, rows = np.unique(as_bytes, return_inverse=True)

@@ -1,6 +1,6 @@
-"""Refuses whatever the kernels could not walk safely: they check no index themselves."""
+"""Refuses forests that the kernels cannot walk safely: the kernels check no index themselves."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,49 +11,68 @@ from mlserver_forest.engine.nodes import (
     FEATURE_SHIFT,
     MISSING_RIGHT,
     WIDTHS,
-    shift_for,
+    NodeFields,
 )
 from mlserver_forest.errors import InvalidArtifact
 
-if TYPE_CHECKING:
-    from mlserver_forest.engine.forest import Forest
-
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-# Codes are held in the floats that hold the features; float32 counts up to here.
+# Codes are held in the floats that hold the features; float32 is exact up to here.
 _MOST_CUTS = 1 << 23
 
 
-def check_forest(forest: "Forest") -> None:
+class PackedTrees(Protocol):
+    """The fields of a ``Forest`` that are checked; ``Forest`` describes them."""
+
+    @property
+    def nodes(self) -> NDArray[Any]: ...
+    @property
+    def roots(self) -> NDArray[Any]: ...
+    @property
+    def outputs(self) -> NDArray[np.uint32]: ...
+    @property
+    def leaf_values(self) -> NDArray[Any]: ...
+    @property
+    def initial(self) -> NDArray[Any]: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def feature_dtype(self) -> np.dtype[Any]: ...
+    @property
+    def cuts(self) -> NDArray[Any]: ...
+    @property
+    def cut_starts(self) -> NDArray[np.uint32]: ...
+    @property
+    def category_bits(self) -> NDArray[np.uint32]: ...
+    @property
+    def covers(self) -> NDArray[Any]: ...
+
+
+def check_forest(forest: PackedTrees) -> None:
     """Prove that every walk ends and every index lies within its array.
 
-    Nodes are numbered breadth first, so that the k-th split of a tree has the children
-    2k + 1 and 2k + 2. That leaves no room for cycles, shared children or strangers.
+    Nodes are numbered breadth first, so the k-th split of a tree has the children 2k + 1 and
+    2k + 2. That leaves no room for cycles, shared children or nodes of another tree.
 
     Raises:
         InvalidArtifact: naming the fault.
     """
     _check_shapes(forest)
     bounds = _check_bounds(forest)
-    _check_sums(forest)
+    _check_outputs(forest)
     _check_cuts(forest)
-    first, second = forest.nodes[:, 0], forest.nodes[:, 1]
-    word = forest.nodes.dtype.type
-    leaf = _check_children((second >> word(shift_for(forest.n_features))).astype(np.int64), bounds)
-    flags = second & word((1 << FEATURE_SHIFT) - 1)
-    feature_bits = word((1 << shift_for(forest.n_features)) - 1)
-    feature = ((second & feature_bits) >> word(FEATURE_SHIFT)).astype(np.int64)
-    _require((feature < forest.n_features).all(), "a feature out of range")
-    width = WIDTHS[forest.nodes.dtype]
-    rows = first[leaf] & word(width.payload)
-    _require(not flags[leaf].any(), "a leaf that is no end")
-    _require(((first[leaf] & ~word(width.payload)) == word(width.leaf)).all(), "a leaf without NaN")
-    _require((rows < len(forest.leaf_values)).all(), "a leaf value out of range")
+    fields = NodeFields(forest.nodes, forest.n_features)
+    leaf = _check_children(fields.left, bounds)
+    features, flags = fields.features, fields.flags
+    _require((features < forest.n_features).all(), "a feature out of range")
+    _require(not flags[leaf].any(), "a leaf with the flags of a split")
+    _require(fields.have_leaf_bits(leaf), "a leaf without NaN")
+    _require((fields.leaf_rows(leaf) < len(forest.leaf_values)).all(), "a leaf value out of range")
     _require((flags <= MISSING_RIGHT | CATEGORICAL).all(), "a node of an unknown kind")
-    _check_categories(forest, flags & word(CATEGORICAL) != 0, leaf, feature)
+    _check_categories(forest, fields, leaf, features)
     _check_covers(forest)
 
 
-def _check_shapes(forest: "Forest") -> None:
+def _check_shapes(forest: PackedTrees) -> None:
     nodes, roots = forest.nodes, forest.roots
     fit = (
         nodes.dtype in WIDTHS
@@ -77,8 +96,8 @@ def _check_shapes(forest: "Forest") -> None:
     _require(fit, "array shapes do not fit together")
 
 
-def _check_bounds(forest: "Forest") -> NDArray[np.int64]:
-    """Where each tree starts, and the end."""
+def _check_bounds(forest: PackedTrees) -> NDArray[np.int64]:
+    """(n_trees + 1,) where each tree starts, and the end."""
     _require((forest.roots <= len(forest.nodes)).all(), "a tree that starts behind the nodes")
     bounds: NDArray[np.int64] = forest.roots.astype(np.int64)
     covered = bounds[0] == 0 and bounds[-1] == len(forest.nodes)
@@ -88,7 +107,7 @@ def _check_bounds(forest: "Forest") -> NDArray[np.int64]:
 
 
 def _check_children(left: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which nodes are leaves."""
+    """(n_nodes,) which nodes are leaves."""
     sizes = np.diff(bounds)
     starts = np.repeat(bounds[:-1], sizes)
     leaf = left == np.arange(len(left)) - starts
@@ -96,20 +115,20 @@ def _check_children(left: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArr
     rank = splits[:-1] - splits[starts]
     _require((leaf | (left == 2 * rank + 1)).all(), "a child out of its place")
     _require((2 * np.diff(splits[bounds]) + 1 == sizes).all(), "a child out of its tree")
-    # A child lies behind its parent: the walk ends.
+    # A child lies behind its parent, so the walk ends.
     _require((left >= np.arange(len(left)) - starts).all(), "a child before its parent")
     return leaf
 
 
-def _check_sums(forest: "Forest") -> None:
+def _check_outputs(forest: PackedTrees) -> None:
     last = forest.outputs.astype(np.int64) + forest.leaf_values.shape[1]
     _require((last <= forest.initial.size).all(), "an output out of range")
 
 
-def _check_cuts(forest: "Forest") -> None:
+def _check_cuts(forest: PackedTrees) -> None:
     starts = forest.cut_starts.astype(np.int64)
     if not starts.size:
-        _require(not forest.cuts.size, "cuts of no feature")
+        _require(not forest.cuts.size, "cuts that belong to no feature")
         return
     ends_fit = starts.size == forest.n_features + 1 and starts[0] == 0
     _require(ends_fit and starts[-1] == forest.cuts.size, "cuts that do not cover the features")
@@ -118,31 +137,32 @@ def _check_cuts(forest: "Forest") -> None:
 
 
 def _check_categories(
-    forest: "Forest",
-    categorical: NDArray[np.bool_],
+    forest: PackedTrees,
+    fields: NodeFields,
     leaf: NDArray[np.bool_],
-    feature: NDArray[np.int64],
+    features: NDArray[np.int64],
 ) -> None:
-    """A feature is split either by category everywhere or nowhere, and its codes have bits."""
+    """All splits of a feature are categorical or none is, and each code has its bit."""
+    categorical = fields.is_categorical
     if not forest.cut_starts.size:
-        _require(not categorical.any(), "a split by category without categories")
+        _require(not categorical.any(), "a categorical split without categories")
         return
     lengths = np.diff(forest.cut_starts.astype(np.int64))
-    coded = lengths[feature] > 0
-    _require((leaf | (coded == categorical)).all(), "a split by category of a number")
-    words = -(-(lengths + n_codes(0)) // 32)
-    place = forest.nodes[categorical, 0]
+    coded = lengths[features] > 0
+    _require((leaf | (coded == categorical)).all(), "a categorical split of a numeric feature")
+    n_words = -(-(lengths + n_codes(0)) // 32)
+    position = fields.bit_positions[categorical]
     size = forest.category_bits.size
-    _require((place <= size).all(), "categories out of range")
-    ends = place.astype(np.int64) + words[feature[categorical]]
+    _require((position <= size).all(), "categories out of range")
+    ends = position.astype(np.int64) + n_words[features[categorical]]
     _require((ends <= size).all(), "categories out of range")
 
 
-def _check_covers(forest: "Forest") -> None:
+def _check_covers(forest: PackedTrees) -> None:
     covers = forest.covers
     if covers.size:
         fit = covers.shape == (len(forest.nodes),) and covers.dtype in _FLOATS
-        _require(fit and np.isfinite(covers).all() and (covers >= 0).all(), "covers that are none")
+        _require(fit and np.isfinite(covers).all() and (covers >= 0).all(), "unusable covers")
 
 
 def _require(holds: Any, fault: str) -> None:

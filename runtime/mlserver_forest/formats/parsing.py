@@ -31,6 +31,7 @@ class ParsePolicy:
             may have to compile it first, which takes seconds; a server has it ready.
         expanded_bytes, expansion: compressed bytes may inflate to so many bytes, or to so many
             times their own.
+        bounds_texts: whether encodings are refused in which a few bytes may stand for a long text.
     """
 
     invalid: type[ForestError]
@@ -42,6 +43,7 @@ class ParsePolicy:
     compile_bytes: int
     expanded_bytes: int = 2**27
     expansion: int = 20
+    bounds_texts: bool = True
 
     def most_expanded(self, n_bytes: int) -> int:
         """The bytes that ``n_bytes`` may inflate to."""
@@ -55,7 +57,7 @@ class ParsePolicy:
 SERVING = ParsePolicy(InvalidInput, PayloadTooLarge, "row", 2**18, 64, 1, 0)
 # A longer row is most likely a quote that was left open.
 # A job reads its owner's data, which may compress well: the bound is for damaged files.
-TRAINING = ParsePolicy(InvalidData, InvalidData, "line", 2**26, 0, 500, 2**20, 2**36, 1000)
+TRAINING = ParsePolicy(InvalidData, InvalidData, "line", 2**26, 0, 500, 2**20, 2**36, 1000, False)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """What a parser reads: a request body in memory, or a file or stream of a training channel."""
 
-import io
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol, cast
+
+import pyarrow as pa
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
@@ -17,26 +20,34 @@ class Source:
     Attributes:
         name: of the file or stream, for error messages; empty for a request body.
         content: all bytes, or a stream of them.
+        path: of a file whose bytes these are, and which may be mapped into memory.
+        width: the number of columns that are expected; 0 if it is not known.
     """
 
     name: str
     content: Body | BinaryIO
+    path: Path | None = None
+    width: int = 0
 
     @property
     def subject(self) -> str:
         """What the bytes are called at the start of an error message."""
         return self.name or "the body"
 
-    def whole(self) -> Body:
-        """All bytes."""
+    def buffer(self) -> memoryview:
+        """All bytes; a file that is not compressed is mapped, and read as it is used."""
         if isinstance(self.content, bytes | bytearray):
-            return self.content
-        return self.content.read()
+            return memoryview(self.content)
+        if self.path is not None:
+            # Some network file systems cannot be mapped.
+            with suppress(OSError), pa.memory_map(str(self.path)) as file:
+                return memoryview(file.read_buffer()).cast("B")  # Arrow's bytes are signed.
+        return memoryview(self.content.read())
 
     def stream(self) -> BinaryIO:
         """The bytes as a stream."""
         if isinstance(self.content, bytes | bytearray):
-            return cast("BinaryIO", io.BytesIO(self.content))
+            return cast("BinaryIO", pa.BufferReader(self.content))
         return self.content
 
     def locations(self, unit: str, first: int = 1) -> RowLocations:

@@ -1,1 +1,6 @@
-"""What a model tells beside its predictions: how sure it is, and whether the world has moved."""
+"""What is known beside the predictions: how sure the model is, and whether the data has changed.
+
+``intervals.py`` and ``conformal.py`` are prediction intervals and their calibration;
+``baseline.py`` is what the training rows looked like, ``traffic_window.py`` counts the rows that
+are served, and ``comparison.py`` compares the two. Start with ``baseline.py``.
+"""

@@ -1,4 +1,4 @@
-"""What the rows of training looked like, against which others are held."""
+"""What the training rows looked like, for comparison with other rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.forest import Forest, Prediction
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.insight import histograms
-from mlserver_forest.insight.histograms import MOST_WORD_BINS, Histograms
+from mlserver_forest.insight.histograms import MOST_CATEGORY_BINS, Histograms
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.categories import UNSEEN_BITS
 from mlserver_forest.schema.schema import Schema
 
-# Rows that tell the shares of ten bins to a tenth of a percent, and values that take a second.
+# So many rows give the shares of ten bins to a tenth of a percent, and so many values take about
+# a second.
 _MOST_ROWS = 200_000
 _MOST_VALUES = 20_000_000
 _FEWEST_ROWS = 1_000
@@ -26,15 +27,15 @@ _RANGES, _N_ROWS = "baseline_ranges", "baseline_n_rows"
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """The training rows, feature by feature, and what the model predicts for them.
+    """The distribution of each feature in training, and of the model's predictions.
 
     Attributes:
-        features: their histograms, of a sample where there are many rows; the shares of
-            missing values are those of all.
-        predictions: of the classes, by their positions, or of each target's numbers.
-        ranges: (n_features, 2) float64, the least and the greatest value of all rows, or of
-            a feature of words, position; NaN where there is none.
-        n_rows: how many there were.
+        features: histograms of the features, of a sample if there are many rows; the shares of
+            missing values are those of all rows.
+        predictions: a histogram of the predicted classes, or of each target's predictions.
+        ranges: (n_features, 2) float64, the smallest and the largest value (for a categorical
+            feature, code) in all rows; NaN if all values are missing.
+        n_rows: the number of training rows.
     """
 
     features: Histograms
@@ -44,23 +45,26 @@ class Baseline:
 
     @classmethod
     def from_rows(cls, x: NDArray[Any], forest: Forest | None, schema: Schema) -> "Baseline":
-        """Of training rows, (n, n_features) of the dtype of the features, n at least 1.
+        """Learn the baseline of training rows.
 
-        Without a forest nothing is predicted.
+        Args:
+            x: (n_samples, n_features) in the dtype of the features, at least one row.
+            forest: predicts for the rows; without it, ``predictions`` has no columns.
+            schema: the model's.
         """
         ranges, n_missing = _totals(x)
         n_most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_VALUES // max(x.shape[1], 1)))
         sample = x
         if len(x) > n_most:
             sample = x[np.linspace(0, len(x) - 1, n_most).astype(np.int64)]
-        n_words = {
+        n_categories = {
             column: len(found.names) for column, found in schema.categories_by_column.items()
         }
         n_classes = len(schema.classes)
         prediction = forest.predict(sample, n_cpus()) if forest else None
-        predicted = answer_columns(prediction, len(sample), schema)
+        predicted = prediction_columns(prediction, len(sample), schema)
         return cls(
-            histograms.learn(sample, n_words, MOST_WORD_BINS, n_missing / len(x)),
+            histograms.learn(sample, n_categories, MOST_CATEGORY_BINS, n_missing / len(x)),
             histograms.learn(predicted, {0: n_classes} if n_classes else {}, n_classes),
             ranges,
             len(x),
@@ -68,7 +72,7 @@ class Baseline:
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """For the forest file."""
+        """The arrays by name, for the forest file; ``baseline_from_arrays`` reads them back."""
         return {
             **self.features.arrays(_FEATURES),
             **self.predictions.arrays(_PREDICTIONS),
@@ -82,19 +86,23 @@ class Baseline:
         return self.features.missing(self.features.shares) > 0
 
     def first(self, n_features: int) -> "Baseline":
-        """That of the first features."""
+        """The baseline of the first ``n_features`` features."""
         return replace(
             self, features=self.features.first(n_features), ranges=self.ranges[:n_features]
         )
 
     def out_of_range(self, x: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which values are none that training saw the like of.
+        """Which values are unlike those of training.
 
-        Those are numbers below its least or above its greatest, words that it did not see,
-        and missing values of a feature that always had one.
+        A value is out of range if it is below the training minimum or above the training
+        maximum, if it is a category that training did not see, or if it is missing although no
+        training row missed it.
 
         Args:
-            x: (n, n_features) of the dtype of the features.
+            x: (n_samples, n_features) in the dtype of the features.
+
+        Returns:
+            bool, the shape of ``x``.
         """
         low, high = self.ranges.T
         with np.errstate(invalid="ignore"):
@@ -105,12 +113,13 @@ class Baseline:
         return np.asarray(is_outside)
 
 
-def answer_columns(
+def prediction_columns(
     prediction: Prediction | None, n_rows: int, schema: Schema
 ) -> NDArray[np.float64]:
-    """What is predicted as a matrix: the class's position, or the numbers of a regression.
+    """Predictions as a matrix: the position of the class, or one column for each target.
 
-    Where nothing is, it has no column.
+    Returns:
+        float64 (n_rows, n_columns); it has no columns if ``prediction`` is None.
     """
     if prediction is None:
         return np.empty((n_rows, 0))
@@ -120,7 +129,7 @@ def answer_columns(
 
 
 def baseline_from_arrays(arrays: Mapping[str, NDArray[Any]], schema: Schema) -> Baseline | None:
-    """Read back what ``Baseline.arrays`` gave; None if there is none.
+    """Read back ``Baseline.arrays``; None if there are none.
 
     Raises:
         InvalidArtifact: if the arrays do not fit the schema.
@@ -145,7 +154,7 @@ def baseline_from_arrays(arrays: Mapping[str, NDArray[Any]], schema: Schema) -> 
 
 
 def _totals(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The ranges and the numbers of missing values, in one pass over all rows."""
+    """The ranges, (n_features, 2), and counts of missing values, in one pass over all rows."""
     n_features = x.shape[1]
     low, high = np.full(n_features, np.nan), np.full(n_features, np.nan)
     n_missing = np.zeros(n_features, np.int64)

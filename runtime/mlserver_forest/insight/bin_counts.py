@@ -1,7 +1,7 @@
-"""Counting values by bin: the compiled loop.
+"""The compiled loop that counts values by bin.
 
-``python -m mlserver_forest.insight.bin_counts`` compiles it ahead, for an image in which
-nothing can be written.
+``python -m mlserver_forest.insight.bin_counts`` compiles it ahead of time, for an image with a
+read-only file system.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlserver_forest.compilation import compiled
 from mlserver_forest.schema.categories import UNSEEN_BITS
 
-# What a column is counted as beside its bins, before them: missing and unseen.
+# The counts of a column that come before its bins: missing values and unseen categories.
 N_BEFORE_BINS = 2
 
 
@@ -27,12 +27,12 @@ def count_bins(
     """Add rows to counts.
 
     Args:
-        x: float32 or float64 (n, n_columns) or wider, C-contiguous.
-        edges: of all columns, as ``Histograms`` has them.
-        edge_starts: (n_columns + 1,).
-        ranges: (n_columns, 2) the least and the greatest value.
-        counts: added to: for each column the missing, the unseen, then its bins.
-        beyond: (n_columns,) added to: values that are not within the range.
+        x: float32 or float64 (n_samples, n_columns) or wider, C-contiguous.
+        edges: float64, the edges of all columns; see ``Histograms``.
+        edge_starts: int64 (n_columns + 1,) where each column's edges begin.
+        ranges: float64 (n_columns, 2) the smallest and the largest value.
+        counts: float64, added to: for each column its missing and unseen values, then its bins.
+        beyond: float64 (n_columns,), added to: how many values are not within the range.
     """
     bits, unseen = UNSEEN_BITS[x.dtype]
     rows, edges, edge_starts, ranges = map(_read_only, (x, edges, edge_starts, ranges))
@@ -40,7 +40,7 @@ def count_bins(
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only view: Numba compiles once for it and once for writable arrays."""
+    """A read-only view, because Numba compiles separately for writable arrays."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -69,14 +69,14 @@ def _count(
                 if not ranges[column, 0] <= value <= ranges[column, 1]:
                     beyond[column] += 1.0
                 place += N_BEFORE_BINS
-                # Of ten bins and in a processor of today, three times as fast as bisection.
+                # For ten bins, this is three times as fast as bisection (measured).
                 for edge in range(first, edge_starts[column + 1]):
                     place += edges[edge] < value
             counts[place] += 1.0
 
 
 def warm_up() -> None:
-    """Have the loop compiled, or read from Numba's cache."""
+    """Compile the loop, or read it from Numba's cache."""
     edges, starts, ranges = np.zeros(1), np.array([0, 1]), np.zeros((1, 2))
     for dtype in UNSEEN_BITS:
         count_bins(np.zeros((1, 1), dtype), edges, starts, ranges, np.zeros(4), np.zeros(1))

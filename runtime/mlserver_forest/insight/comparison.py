@@ -1,4 +1,4 @@
-"""Rows counted by a baseline's bins, and how far from the baseline they lie."""
+"""Rows counted by the bins of a baseline, and how far they drifted from it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,22 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Prediction
-from mlserver_forest.insight.baseline import Baseline, answer_columns
+from mlserver_forest.insight.baseline import Baseline, prediction_columns
 from mlserver_forest.schema.schema import Schema
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Some rows against those of training.
+    """Some rows, compared with the training rows.
 
     Attributes:
-        n_rows: how many they are.
-        stability_index: (n_features,) the population stability index.
-        missing: (n_features,) the share of rows without a value.
-        unseen: (n_features,) the share whose word training did not see.
-        out_of_range: (n_features,) the share that is out of the range of training.
+        n_rows: the number of rows.
+        stability_index: (n_features,) the population stability index (PSI) of each feature.
+        missing: (n_features,) the share of rows in which the value is missing.
+        unseen: (n_features,) the share of rows with a category that training did not see.
+        out_of_range: (n_features,) the share of rows that are out of range.
         predictions: the shares of the predicted classes, or of the bins of each target.
-        prediction_index: (n_targets,) the index of what is predicted.
+        prediction_index: (n_targets,) the PSI of the predictions.
     """
 
     n_rows: float
@@ -34,40 +34,45 @@ class Comparison:
     prediction_index: NDArray[np.float64]
 
 
-def n_numbers(baseline: Baseline) -> int:
-    """The length of what ``counted`` gives."""
-    n_counts = baseline.features.shares.size + baseline.predictions.shares.size
-    return 1 + len(baseline.ranges) + n_counts
+def n_counts(baseline: Baseline) -> int:
+    """The length of what ``count_rows`` returns."""
+    n_bins = baseline.features.shares.size + baseline.predictions.shares.size
+    return 1 + len(baseline.ranges) + n_bins
 
 
-def counted(
+def count_rows(
     baseline: Baseline, schema: Schema, x: NDArray[Any], prediction: Prediction | None
 ) -> NDArray[np.float64]:
-    """Rows as numbers that may be added up.
+    """Count rows. The counts of different rows may be added up.
 
     Args:
-        baseline: of the model, or of its first features.
-        schema: of the model.
-        x: (n, n_features) of the dtype of the features.
-        prediction: for them, or None where the baseline has none.
+        baseline: the model's, or that of its first features.
+        schema: the model's.
+        x: (n_samples, n_features) in the dtype of the features.
+        prediction: of these rows, or None if the baseline has no predictions.
 
     Returns:
-        The number of rows; by feature, of values beyond its range; and the counts of the
-        histograms, of features and of predictions.
+        float64 (n_counts,): the number of rows; for each feature, how many values are beyond
+        its range; and the counts of the histograms, of features and then of predictions.
     """
     counts, beyond = baseline.features.count_within(x, baseline.ranges)
-    predicted = baseline.predictions.count(answer_columns(prediction, len(x), schema))
+    predicted = baseline.predictions.count(prediction_columns(prediction, len(x), schema))
     return np.concatenate([[len(x)], beyond, counts, predicted])
 
 
-def compared(baseline: Baseline, numbers: NDArray[np.float64]) -> Comparison:
-    """What the sum of such numbers, of one row or more, tells."""
+def compare(baseline: Baseline, sums: NDArray[np.float64]) -> Comparison:
+    """Compare rows with the baseline.
+
+    Args:
+        baseline: as in ``count_rows``.
+        sums: (n_counts,) the sum of what that returned, for at least one row.
+    """
     features, predictions = baseline.features, baseline.predictions
     n_features = len(baseline.ranges)
-    n_rows = float(numbers[0])
-    beyond = numbers[1 : 1 + n_features]
-    counts = numbers[1 + n_features :][: features.shares.size]
-    predicted = numbers[1 + n_features + features.shares.size :]
+    n_rows = float(sums[0])
+    beyond = sums[1 : 1 + n_features]
+    counts = sums[1 + n_features :][: features.shares.size]
+    predicted = sums[1 + n_features + features.shares.size :]
     missing, unseen = features.missing(counts), features.unseen(counts)
     strange = beyond + unseen + np.where(baseline.may_miss, 0, missing)
     return Comparison(

@@ -1,4 +1,4 @@
-"""How often targets lay within intervals or sets, beside how often they should."""
+"""How often targets lie within their intervals or prediction sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ class Coverage:
     """What was measured on some rows.
 
     Attributes:
-        coverage: the share of the rows whose target lay within.
+        coverage: the share of rows whose target lies within its interval or set.
         size: the mean width of an interval, or the mean number of classes in a set.
-        n_rows: that were measured.
-        is_cross_fitted: whether the same rows calibrated, in halves: each half was measured
-            with what the other half had taught.
+        n_rows: the number of rows that were measured.
+        is_cross_fitted: whether the same rows served to calibrate, in halves: each half was
+            measured with the calibration of the other half.
     """
 
     coverage: float
@@ -26,12 +26,12 @@ class Coverage:
 
 @dataclass(frozen=True, eq=False)
 class CoverageResult:
-    """What a job learned of how sure its model is.
+    """What a training job learned about the coverage of its model.
 
     Attributes:
-        output: that tells it, ``interval`` or ``prediction_set``.
-        intervals: for the artifact.
-        coverages: by the prefix of the rows that were measured.
+        output: ``interval`` or ``prediction_set``.
+        intervals: the calibration, for the artifact.
+        coverages: by the set of rows that was measured, such as "validation".
     """
 
     output: str

@@ -1,4 +1,4 @@
-"""Histograms of columns: what came in training, and how far from it something else lies."""
+"""Histograms of columns: the distributions of training, and how far others are from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from mlserver_forest.insight.bin_counts import N_BEFORE_BINS, count_bins
 
 # Tenths of the rows, the usual bins of the population stability index.
 _N_BINS = 10
-# Up to here each word of a feature has its own bin; of more, neighbours share one.
-MOST_WORD_BINS = 30
-# In the index, of a bin where nothing came: else it would be infinite.
+# Up to so many categories of a feature each have their own bin; of more, neighbors share one.
+MOST_CATEGORY_BINS = 30
+# The share of an empty bin in the stability index, which would else be infinite.
 _LEAST_SHARE = 1e-4
 _ROUNDING = 1e-6
 _NAMES = ("edges", "edge_starts", "shares")
@@ -27,14 +27,14 @@ _NO_EDGES = np.empty(0)
 class Histograms:
     """Histograms of the columns of a matrix.
 
-    A column's counts and shares are those of missing values, of unseen words, and of its
-    bins, one after the other. A value belongs to the first bin whose upper edge is not below
-    it; the last bin has none.
+    The counts and shares of a column are those of missing values, of unseen categories, and of
+    its bins, in this order. A value belongs to the first bin whose upper edge is not below it;
+    the last bin has no upper edge.
 
     Attributes:
-        edges: (n_edges,) float64, each column's inner edges, ascending.
-        edge_starts: (n_columns + 1,) int64, where each column's edges begin.
-        shares: (n_counts,) float64, of training; of a column they add up to 1.
+        edges: float64 (n_edges,) each column's inner edges, ascending.
+        edge_starts: int64 (n_columns + 1,) where each column's edges begin.
+        shares: float64 (n_counts,) the shares in training; those of a column add up to 1.
     """
 
     edges: NDArray[np.float64]
@@ -52,30 +52,30 @@ class Histograms:
         return self.edge_starts + (N_BEFORE_BINS + 1) * columns
 
     def count(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Rows, float32 or float64 (n, n_columns), by missing, unseen and bin."""
+        """float64 (n_counts,) the counts of rows, float32 or float64 (n_samples, n_columns)."""
         return self.count_within(x, np.zeros((self.n_columns, 2)))[0]
 
     def count_within(
         self, x: NDArray[Any], ranges: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The same, and by column how many values are not within (n_columns, 2) ranges."""
+        """As ``count``, and by column how many values are not within ``ranges``, (n_columns, 2)."""
         counts, beyond = np.zeros(int(self.starts[-1])), np.zeros(self.n_columns)
         rows = np.ascontiguousarray(x)
         count_bins(rows, self.edges, self.edge_starts, ranges, counts, beyond)
         return counts, beyond
 
     def first(self, n_columns: int) -> "Histograms":
-        """Those of the first columns, which count wider rows too."""
+        """The histograms of the first ``n_columns`` columns; they count wider rows, too."""
         edge_starts = self.edge_starts[: n_columns + 1]
         n_counts = self.starts[: n_columns + 1][-1]
         return Histograms(self.edges[: edge_starts[-1]], edge_starts, self.shares[:n_counts])
 
     def missing(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) those of counts or shares that are missing."""
+        """(n_columns,) the counts or shares of missing values."""
         return np.asarray(counts[self.starts[:-1]])
 
     def unseen(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) those of counts or shares that are words unknown to training."""
+        """(n_columns,) the counts or shares of categories that training did not see."""
         return counts[self.starts[:-1] + 1]
 
     def bins(self, counts: NDArray[np.float64], column: int) -> NDArray[np.float64]:
@@ -83,11 +83,11 @@ class Histograms:
         return counts[self.starts[column] + N_BEFORE_BINS : self.starts[column + 1]]
 
     def stability_index(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) the population stability index of counts, not all 0, against training.
+        """(n_columns,) the population stability index (PSI) of counts, of at least one row.
 
-        The sum over bins of (q - p) ln(q / p) for the shares p of training and q of the
-        counts, neither below 0.0001: Siddiqi, Credit Risk Scorecards (2006), where less than
-        0.1 is no change, and more than 0.25 a large one.
+        PSI is the sum over bins of (q - p) ln(q / p), where p are the shares in training and q
+        those of the counts, neither below 0.0001. Siddiqi (Credit Risk Scorecards, 2006) calls
+        less than 0.1 no change, and more than 0.25 a large one.
         """
         if not self.n_columns:
             return np.empty(0)
@@ -99,7 +99,7 @@ class Histograms:
         return np.asarray(np.add.reduceat(terms, self.starts[:-1]))
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """For the forest file, which ``from_arrays`` reads."""
+        """The arrays by name, for the forest file; ``from_arrays`` reads them back."""
         found = {name: getattr(self, name) for name in _NAMES}
         found["edge_starts"] = found["edge_starts"].astype(np.uint32)
         return {f"{prefix}_{name}": array for name, array in found.items()}
@@ -107,19 +107,19 @@ class Histograms:
 
 def learn(
     x: NDArray[Any],
-    n_words: Mapping[int, int],
-    most_word_bins: int,
+    n_categories: Mapping[int, int],
+    most_category_bins: int,
     missing: NDArray[np.float64] | None = None,
 ) -> Histograms:
-    """The histograms of rows.
+    """Learn the histograms of rows.
 
     Args:
-        x: float32 or float64 (n, n_columns), n at least 1; NaN is missing.
-        n_words: by column, of those that hold positions of words how many there are.
-        most_word_bins: up to so many words, each has its own bin.
-        missing: (n_columns,) which share is missing, if it is known of more rows than these.
+        x: float32 or float64 (n_samples, n_columns), at least one row; NaN is missing.
+        n_categories: for each column that holds codes, the number of categories.
+        most_category_bins: up to so many categories each have their own bin.
+        missing: (n_columns,) the share of missing values, if it is known for more rows.
     """
-    edges = [_edges(x[:, i], n_words.get(i), most_word_bins) for i in range(x.shape[1])]
+    edges = [_edges(x[:, i], n_categories.get(i), most_category_bins) for i in range(x.shape[1])]
     starts = np.cumsum([0, *map(len, edges)])
     blank = Histograms(np.concatenate([_NO_EDGES, *edges]), starts, _NO_EDGES)
     shares = blank.count(x) / len(x)
@@ -129,10 +129,10 @@ def learn(
 
 
 def from_arrays(arrays: Mapping[str, NDArray[Any]], prefix: str, n_columns: int) -> Histograms:
-    """Read back what ``Histograms.arrays`` gave.
+    """Read back ``Histograms.arrays``.
 
     Raises:
-        InvalidArtifact: if it is none of so many columns.
+        InvalidArtifact: if the arrays are not those of ``n_columns`` columns.
     """
     edges, starts, shares = (arrays.get(f"{prefix}_{name}", _NO_EDGES) for name in _NAMES)
     _require(starts.shape == (n_columns + 1,) and starts.dtype == np.uint32, "edge_starts")
@@ -142,7 +142,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], prefix: str, n_columns: int)
     _require(is_whole, "edge_starts")
     _require(edges.dtype == np.float64 and edges.ndim == 1, "edges")
     _require(bool(np.isfinite(edges).all()), "edges")
-    # Between the last edge of a column and the first of the next anything goes.
+    # The last edge of a column and the first of the next need not be ascending.
     inner = np.delete(np.diff(edges), _lasts(found.edge_starts, edges.size))
     _require(bool((inner > 0).all()), "edges")
     _require(shares.dtype == np.float64 and shares.shape == (found.starts[-1],), "shares")
@@ -152,14 +152,16 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], prefix: str, n_columns: int)
     return found
 
 
-def _edges(values: NDArray[Any], n_words: int | None, most_word_bins: int) -> NDArray[np.float64]:
+def _edges(
+    values: NDArray[Any], n_categories: int | None, most_category_bins: int
+) -> NDArray[np.float64]:
     """The inner edges of a column."""
-    if n_words is not None and n_words <= most_word_bins:
-        return np.arange(n_words - 1, dtype=np.float64)
+    if n_categories is not None and n_categories <= most_category_bins:
+        return np.arange(n_categories - 1, dtype=np.float64)
     known = np.sort(values[np.isfinite(values)])
     if not known.size:
         return _NO_EDGES
-    n_bins = _N_BINS if n_words is None else most_word_bins
+    n_bins = _N_BINS if n_categories is None else most_category_bins
     places = (np.arange(1, n_bins) * known.size - 1) // n_bins
     edges = np.unique(known[places]).astype(np.float64)
     return np.asarray(edges[edges < known[-1]])
@@ -168,7 +170,7 @@ def _edges(values: NDArray[Any], n_words: int | None, most_word_bins: int) -> ND
 def _correct(
     shares: NDArray[np.float64], starts: NDArray[np.int64], missing: NDArray[np.float64]
 ) -> None:
-    """Give columns their true share of missing values."""
+    """Change ``shares`` so that each column has its true share of missing values."""
     for (start, end), share in zip(pairwise(starts), missing, strict=True):
         present = shares[start + 1 : end]
         present *= (1 - share) / max(present.sum(), np.finfo(float).tiny)
@@ -176,7 +178,7 @@ def _correct(
 
 
 def _lasts(starts: NDArray[np.int64], n_edges: int) -> NDArray[np.int64]:
-    """Of the differences between neighbouring edges, those that lead from column to column."""
+    """Which differences between neighboring edges lead from one column to the next."""
     lasts = np.unique(starts[1:-1]) - 1
     return np.asarray(lasts[(lasts >= 0) & (lasts < n_edges - 1)])
 

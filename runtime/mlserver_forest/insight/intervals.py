@@ -1,4 +1,4 @@
-"""Prediction intervals and prediction sets, which hold the target as often as was asked for."""
+"""Prediction intervals and prediction sets that contain the target at a requested rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ _SAMPLES = ("interval.starts", "interval.codes", "interval.targets")
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """How sure a model is.
+    """How the intervals or prediction sets of a model are made.
 
     Attributes:
-        level: the share of targets that shall lie within, between 0 and 1.
-        margin: of a regression, by how much ends are moved outward; of a classification, how
-            improbable a class may be to belong to the set.
-        samples: of the leaves, between whose quantiles an interval lies; None where it lies
-            around the prediction.
+        level: the share of targets that should lie within, between 0 and 1.
+        margin: for a regression, how far the ends are moved outward; for a classification, how
+            improbable a class may be and still belong to the set (1 minus its probability).
+        samples: the training targets in each leaf, whose quantiles give the interval; None if
+            the interval is centered on the prediction.
     """
 
     level: float
@@ -35,12 +35,12 @@ class Intervals:
 
     @property
     def levels(self) -> tuple[float, float]:
-        """Of the quantiles between which an interval lies."""
+        """The levels of the two quantiles between which an interval lies."""
         return (1 - self.level) / 2, (1 + self.level) / 2
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name, for the forest file."""
+        """The arrays by name, for the forest file; ``intervals_from_arrays`` reads them back."""
         found: dict[str, NDArray[Any]] = {
             _LEVEL: np.array([self.level]),
             _MARGIN: np.array([self.margin]),
@@ -52,28 +52,35 @@ class Intervals:
         return found
 
     def outputs(self, schema: Schema) -> dict[str, tuple[int, ...]]:
-        """The one output that these answer, and the shape of a row's."""
+        """The name of the output that a model of this schema has, and the shape of one row."""
         if schema.kind == "classification":
             return {PREDICTION_SET: (len(schema.classes),)}
         return {INTERVAL: (2,)}
 
-    def widened(self, ends: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 2) low and high, of the quantiles or twice the prediction, (n, 2)."""
+    def widen(self, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Move the ends of intervals outward by the margin.
+
+        Args:
+            ends: (n_samples, 2) the two quantiles, or the prediction twice.
+
+        Returns:
+            float64 (n_samples, 2) the low and the high end.
+        """
         moved = ends + np.array([-self.margin, self.margin])
         middle = moved.mean(axis=1, keepdims=True)
-        # A negative margin may be larger than half of an interval.
+        # A negative margin may be larger than half of the interval.
         crossed = moved[:, :1] > moved[:, 1:]
         return np.asarray(np.where(crossed, middle, moved))
 
     def sets(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(n, n_classes) whether each class belongs to the set, of the classes' probabilities."""
+        """bool, the shape of ``probabilities``, (n_samples, n_classes): which classes are in it."""
         return np.less_equal(1.0 - probabilities, self.margin)
 
 
 def intervals_from_arrays(
     arrays: Mapping[str, NDArray[Any]], forest: Forest, schema: Schema
 ) -> Intervals | None:
-    """Read back what ``Intervals.arrays`` gave, or None where there is nothing of it.
+    """Read back ``Intervals.arrays``; None if there are none.
 
     Raises:
         InvalidArtifact: if the arrays do not fit the forest and the schema.
@@ -81,13 +88,13 @@ def intervals_from_arrays(
     given = [name for name in (_LEVEL, _MARGIN, *_SAMPLES) if name in arrays]
     if not given:
         return None
-    of_number = schema.kind == "regression" and schema.n_targets == 1
-    complete = {2: of_number or schema.kind == "classification", 5: of_number}
+    is_single_number = schema.kind == "regression" and schema.n_targets == 1
+    complete = {2: is_single_number or schema.kind == "classification", 5: is_single_number}
     if not complete.get(len(given), False) or given[:2] != [_LEVEL, _MARGIN]:
-        raise _damaged(f"there are {', '.join(given)}, which a {schema.kind} cannot use alone")
+        raise _damaged(f"a {schema.kind} cannot use {', '.join(given)} alone")
     numbers = [arrays[name] for name in (_LEVEL, _MARGIN)]
     if any(a.shape != (1,) or a.dtype != np.float64 or not np.isfinite(a[0]) for a in numbers):
-        raise _damaged("its level and margin are no numbers")
+        raise _damaged("its level and margin are not finite numbers")
     level, margin = (float(array[0]) for array in numbers)
     if not 0 < level < 1:
         raise _damaged(f"its level is {level}; expected a number between 0 and 1")

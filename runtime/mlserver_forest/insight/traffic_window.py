@@ -1,4 +1,4 @@
-"""What arrives, counted beside the predictions."""
+"""The rows that are served, counted for drift."""
 
 import threading
 import time
@@ -9,50 +9,51 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Prediction
 from mlserver_forest.insight.baseline import Baseline
-from mlserver_forest.insight.comparison import counted, n_numbers
+from mlserver_forest.insight.comparison import count_rows, n_counts
 from mlserver_forest.schema.schema import Schema
 
-# Rows that wait until they are counted together, which takes 0.1 ms at 28 features.
+# So many rows wait until they are counted together, which takes 0.1 ms for 28 features.
 _WAITING_ROWS = 256
-# More small requests than this, in rows a second, are not all counted, but one in so many.
+# If small requests bring more rows a second than this, only one in so many is counted.
 _MOST_A_SECOND = 5_000
 _ONE_IN = 7
-# Of a larger block of rows, so many at most are counted, spread over it.
+# At most so many rows of a large block are counted, spread over it.
 _MOST_COUNTED = 2048
-# When the window holds so many rows, what it holds weighs half from then on.
+# When the window holds so many rows, all of its counts are halved.
 _WINDOW_ROWS = 20_000
 
 
-class Arrivals:
-    """Counts rows and the answers to them in a window that forgets.
+class TrafficWindow:
+    """Counts the latest rows and their predictions. Older rows weigh less and less.
 
     Args:
-        baseline: whose bins count; of all features or the first of them.
-        schema: of the model.
+        baseline: its bins are counted; may be that of the first features only.
+        schema: the model's.
 
     Attributes:
-        numbers: where they are counted, (n_numbers,) float64: the rows since the beginning,
-            and what ``comparison.counted`` gives, of the window.
+        counts: float64 (n_counts,) the number of rows since the start, then the sums of
+            ``comparison.count_rows`` in the window. May be replaced by memory that processes
+            share.
     """
 
     def __init__(self, baseline: Baseline, schema: Schema) -> None:
         self.baseline = baseline
         self._schema = schema
-        self.n_numbers = 1 + n_numbers(baseline)
-        self.numbers = np.zeros(self.n_numbers)
+        self.n_counts = 1 + n_counts(baseline)
+        self.counts = np.zeros(self.n_counts)
         self._lock = threading.Lock()
-        # Three arrays of each request: the rows, what is predicted and which classes.
+        # Three arrays for each request: its rows, their values and their positions.
         self._waiting: list[NDArray[Any]] = []
         self._n_waiting = self._n_passed = 0
         self._one_in = 1
         self._flushed_at = time.monotonic()
 
     def add(self, x: NDArray[Any], prediction: Prediction) -> None:
-        """Count rows, now or a little later; from any thread.
+        """Count rows, now or a little later. May be called from any thread.
 
         Args:
-            x: (n, n_features) of the dtype of the features; it must not change any more.
-            prediction: for them.
+            x: (n_samples, n_features) in the dtype of the features; must not change any more.
+            prediction: of these rows.
         """
         n_rows = len(x)
         if n_rows >= _WAITING_ROWS:
@@ -63,14 +64,14 @@ class Arrivals:
             return
         self._n_passed = 0
         with self._lock:
-            # No tuple, which Python's garbage collector would visit.
+            # Not a tuple, which Python's garbage collector would visit.
             self._waiting.extend((x, prediction.values, prediction.positions))
             self._n_waiting += n_rows
         if self._n_waiting >= _WAITING_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        """Count the rows that wait."""
+        """Count the rows that are still waiting."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
             n_waiting, self._n_waiting = self._n_waiting, 0
@@ -84,10 +85,10 @@ class Arrivals:
     def _count(self, x: NDArray[Any], prediction: Prediction) -> None:
         step = -(-len(x) // _MOST_COUNTED)
         some = Prediction(prediction.values[::step], prediction.positions[::step])
-        found = counted(self.baseline, self._schema, x[::step], some)
+        found = count_rows(self.baseline, self._schema, x[::step], some)
         with self._lock:
-            window = self.numbers[1:]
-            self.numbers[0] += found[0]
+            window = self.counts[1:]
+            self.counts[0] += found[0]
             window += found
             if window[0] >= _WINDOW_ROWS:
                 window *= _WINDOW_ROWS / 2 / window[0]

@@ -1,4 +1,6 @@
-"""What a model answers to rows: predictions, explanations and intervals.
+"""A model: schema, forest, and what is known besides; the one path from rows to answers.
 
-Nothing here knows HTTP, SageMaker or MLServer. Start with ``answers.py``.
+The server, the MLServer runtime, the Python API and the proof of ``forest pack`` all ask a
+``Model``. Nothing here knows HTTP, SageMaker, MLServer or files. Start with ``model.py``;
+``outputs.py`` is how each output is computed, ``row_matrix.py`` how a caller's rows become ``X``.
 """

@@ -171,7 +171,7 @@ def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
     """A model, which is given the threads that it may use if it is one of ours."""
     model = settings.implementation(settings)
     if isinstance(model, ForestModel):
-        model.kernel = kernel
+        model.threads = kernel
     return model
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_writable
-from mlserver_forest.artifact.card import Card
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
-from mlserver_forest.insight.insights import Insights
+from mlserver_forest.model.card import Card
+from mlserver_forest.model.model import Model
 from mlserver_forest.reports.training import Facts, warnings_of, write_report
 from mlserver_forest.reports.training.results import Results, results_of
 from mlserver_forest.training.algorithms import Hyperparameters, parse
@@ -129,13 +129,16 @@ def _save(
     baseline = Baseline.from_rows(data.training.shown().x, forest, schema)
     model_directory.save(
         config.model_dir,
-        forest,
-        schema,
+        Model(
+            schema,
+            forest,
+            baseline,
+            sureness.intervals if sureness else None,
+            card=card,
+        ),
         name=MODEL_NAME,
         versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
         self_test=_self_test(fitted.grown.estimator, data),
-        insights=Insights(baseline, sureness.intervals if sureness else None),
-        card=card,
     )
 
 

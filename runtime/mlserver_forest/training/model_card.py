@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlserver_forest.artifact.card import Card
+from mlserver_forest.model.card import Card
 from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.training.algorithms import Hyperparameters
 from mlserver_forest.training.data.job_data import Data

@@ -1,10 +1,10 @@
-"""Rows of X -> blocks of 64 rows, feature by feature, as the kernels read them.
+"""Rows of ``X`` -> blocks of 64 rows, feature by feature, as the kernels read them.
 
-A feature that is split by category has cuts: ascending numbers that divide its values
-into intervals. A value is replaced by its code, the number of cuts that are not above it;
-a missing value has the code after the last one. So every rule by which a library
-tells categories apart (truncation, exact match, unknown values) is a matter of where
-the cuts lie and which codes go right, and the kernel looks up one bit.
+A categorical feature has cuts: ascending numbers that divide its values into intervals. A value
+is replaced by its code, which is the number of cuts that are not above it; a missing value has
+the code after the last one. So every rule by which a library tells categories apart (truncation,
+exact match, unknown values) comes down to where the cuts lie and which codes go right, and the
+kernel looks up one bit.
 """
 
 from numba import njit
@@ -29,19 +29,19 @@ def code_of(value, cuts, start, end):
 
 @njit(nogil=True)
 def fill_block(x, first, n_rows, cuts, cut_starts, block):
-    """Copy ``n_rows`` rows of ``x``, from ``first`` on, into ``block``; the rest is zeros.
+    """Copy ``n_rows`` rows of ``x``, from ``first`` on, into ``block``; fill the rest with zeros.
 
     Args:
         x: (n_samples, n_features) floats.
         first: the first row.
         n_rows: at most 64.
-        cuts: of all features, one after the other.
-        cut_starts: (n_features + 1,) where each feature's cuts begin; empty if no
-            feature has any.
+        cuts: the cuts of all features, one feature after the other.
+        cut_starts: (n_features + 1,) where each feature's cuts begin; empty if no feature has
+            any.
         block: (n_features * 64,) floats, written.
 
     Returns:
-        Whether a value is missing that was not replaced by a code.
+        Whether a numeric feature has a missing value.
     """
     n_features = x.shape[1]
     if n_rows < LANES:
@@ -62,7 +62,7 @@ def fill_block(x, first, n_rows, cuts, cut_starts, block):
 
 @njit(nogil=True)
 def fill_row(x, row, cuts, cut_starts, values):
-    """Copy one row of ``x`` into ``values``, with codes where a feature has cuts."""
+    """Copy one row of ``x`` into ``values``, with codes for features that have cuts."""
     for feature in range(x.shape[1]):
         values[feature] = x[row, feature]
     for feature in range(cut_starts.size - 1):
@@ -72,5 +72,5 @@ def fill_row(x, row, cuts, cut_starts, values):
 
 
 def n_codes(n_cuts: int) -> int:
-    """How many codes a feature with so many cuts has, the missing value's included."""
+    """The number of codes of a feature with ``n_cuts`` cuts, with that of a missing value."""
     return n_cuts + 2

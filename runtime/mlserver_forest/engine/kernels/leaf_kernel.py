@@ -1,4 +1,4 @@
-"""Compiled: in which leaves rows end, and quantiles of what those leaves hold."""
+"""The compiled loops that find the leaves of rows, and quantiles of the values in leaves."""
 
 import numpy as np
 
@@ -7,21 +7,21 @@ from mlserver_forest.engine.kernels.blocks import fill_row
 from mlserver_forest.engine.kernels.walk import roots_of_eight, walk_eight_trees
 from mlserver_forest.engine.shap.tree_steps import mask_of
 
-# Room for a row's values to begin with; it grows.
+# Initial capacity for the values that one row meets; it grows.
 _ROOM = 256
-# Of sums of weights: 400 times 1/400 may be less than 1.
+# Tolerance for sums of weights: 400 times 1/400 may be less than 1.
 _ROUNDING = 1e-9
 
 
 @compiled
 def find_leaves(x, walk, first, nodes):
-    """Write the node where each row ends, in some trees that follow one another.
+    """Write the leaf that each row reaches, in up to eight consecutive trees.
 
     Args:
         x: (n_samples, n_features) floats.
         walk: ``Forest.walk_arguments``.
         first: the first tree.
-        nodes: (n_samples, n) of eight trees at most, changed in place.
+        nodes: (n_samples, n_trees) integers, at most eight columns, changed in place.
     """
     cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
     forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
@@ -35,14 +35,14 @@ def find_leaves(x, walk, first, nodes):
 
 @compiled
 def pool_quantiles(x, walk, starts, codes, targets, levels, found):
-    """Quantiles of the values in each row's leaves, where each tree has the same weight.
+    """Quantiles of the values in each row's leaves. Each tree has the same weight.
 
-    A quantile is the least value up to which the weights add up to the level.
+    A quantile is the smallest value up to which the weights add up to the level.
 
     Args:
         x: (n_samples, n_features) floats.
         walk: ``Forest.walk_arguments``.
-        starts: (n_nodes + 1,) where each node's codes begin; a leaf has one or more.
+        starts: (n_nodes + 1,) where each node's codes begin; a leaf has at least one.
         codes: uint32 positions in ``targets``.
         targets: ascending.
         levels: (n_levels,) ascending, between 0 and 1.
@@ -65,7 +65,7 @@ def pool_quantiles(x, walk, starts, codes, targets, levels, found):
                     larger[:size] = pooled[:size]
                     pooled = larger
                 for at in range(start, end):
-                    # Sorted as their codes are, and their weights go with them.
+                    # The code sorts the value, and the size of the leaf gives its weight.
                     pooled[size] = np.uint64(codes[at]) << np.uint64(32) | np.uint64(end - start)
                     size += 1
         ordered = np.sort(pooled[:size])

@@ -1,11 +1,11 @@
 """Small trees without walking them: the QuickScorer algorithm on blocks of 64 rows.
 
-A tree's leaves are numbered from left to right, one bit each. Each split that sends a
-row right rules out the leaves below its left child, and the lowest bit that is left is
-the row's leaf (Lucchese et al., QuickScorer, SIGIR 2015). All splits of a tree are
-evaluated for 64 rows at once in loops without branches, which the compiler turns into
-vector instructions. A larger tree is walked instead: with 64 leaves each, 500 trees and
-10,000 rows took as long either way (48 to 58 ms), with 31 leaves less than half.
+A tree's leaves are numbered from left to right, one bit each. Each split that sends a row right
+rules out the leaves below its left child, and the lowest remaining bit is the row's leaf
+(Lucchese et al., QuickScorer, SIGIR 2015). All splits of a tree are evaluated for 64 rows at once
+in loops without branches, which the compiler turns into vector instructions. Larger trees are
+walked: 500 trees of 64 leaves each and 10,000 rows took as long either way (48 to 58 ms), trees
+of 31 leaves less than half as long here.
 """
 
 import numpy as np
@@ -20,20 +20,19 @@ _MOST_LEAVES = 32
 
 @compiled
 def count_splits(words, roots):
-    """How many splits each tree has, if the algorithm suits it.
+    """The number of splits of each tree that the algorithm suits.
 
     Args:
         words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
         roots: (n_trees + 1,) where each tree starts, and the end.
 
     Returns:
-        (n_trees,) int64; 0 for a tree that has too many leaves, a split by category,
-        or no split.
+        (n_trees,) int64; 0 for a tree with too many leaves, a categorical split, or no split.
     """
     counts = np.zeros(roots.size - 1, np.int64)
     for tree in range(counts.size):
         n_nodes = np.int64(roots[tree + 1]) - np.int64(roots[tree])
-        # Each split has two children: one leaf more than splits.
+        # There is one more leaf than there are splits.
         if n_nodes > 2 * _MOST_LEAVES - 1:
             continue
         counts[tree] = n_nodes // 2
@@ -45,16 +44,16 @@ def count_splits(words, roots):
 
 @compiled
 def fill_splits(words, roots, shift, payload, starts, splits, masks, leaf_rows):
-    """Read the splits of the trees that the algorithm suits.
+    """Collect the splits of the trees that the algorithm suits.
 
     Args:
         words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
         roots: (n_trees + 1,) where each tree starts, and the end.
-        shift: bits below the child's index.
+        shift: the number of bits below the child's index.
         payload: a mask of a leaf's row in its first word.
         starts: (n_trees + 1,) where each tree's splits start.
         splits: (n_splits,) written: each split's node.
-        masks: (n_splits,) written: the leaves that are left when a row goes right.
+        masks: (n_splits,) written: the leaves that remain when a row goes right.
         leaf_rows: (n_splits + n_trees,) written: a tree's leaves from left to right,
             from ``starts[tree] + tree`` on.
     """
@@ -95,13 +94,13 @@ def rule_out(block, first, last, splits, masks, thresholds, words, feature_mask,
     Args:
         block: the rows, feature by feature.
         first: the tree's first split.
-        last: the one after its last.
+        last: the split after its last one.
         splits: each split's node.
-        masks: the leaves that are left when a row goes right.
+        masks: the leaves that remain when a row goes right.
         thresholds: (2 * n_nodes,) floats; see ``nodes.py``.
         words: (2 * n_nodes,) unsigned integers.
-        feature_mask: of the feature in a word.
-        alive: (64,) written: the leaves that are left; the lowest bit is the row's leaf.
+        feature_mask: the mask of the feature in a word.
+        alive: (64,) written: the remaining leaves; the lowest bit is the row's leaf.
     """
     every = masks.dtype.type(~masks.dtype.type(0))
     alive[:] = every
@@ -121,6 +120,6 @@ def rule_out(block, first, last, splits, masks, thresholds, words, feature_mask,
 
 @njit(nogil=True)
 def find_leaves(alive, leaf_rows, leaves):
-    """The leaf rows of 64 rows of a block: of the lowest bits that are left."""
+    """Write the rows of the leaf values of a block's 64 rows, from their lowest bits."""
     for lane in range(LANES):
         leaves[lane] = leaf_rows[np.uint64(trailing_zeros(alive[lane]))]  # type: ignore[call-arg]

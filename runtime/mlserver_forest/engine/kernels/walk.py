@@ -1,9 +1,9 @@
 """Compiled walks down a tree, eight at a time.
 
-A step waits for memory, and eight walks, each in a register, can wait at once. A forest
-is handed down as its floats and words (the same nodes twice; unsigned because Numba adds
-wrap-around checks to signed indices), ``shift``, the mask of a word's feature, and the
-bits of its categories or None.
+A step waits for memory, and eight walks, each in a register, can wait at the same time. A forest
+is passed as its floats and its words (the same memory twice), ``shift``, the mask of a word's
+feature, and the bits of its categories or None. Indices are unsigned because Numba adds
+wrap-around checks to signed ones.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def goes_right(value, word, node, thresholds, words, category_bits, missing):
     one = np.uint64(1)
     right = value > thresholds[np.uint64(2) * node]
     if category_bits is not None:
-        if word & np.uint64(CATEGORICAL):  # compiled away if None
+        if word & np.uint64(CATEGORICAL):  # Removed by the compiler if None.
             code = np.uint64(value)
             at = np.uint64(words[np.uint64(2) * node]) + (code >> np.uint64(5))
             right = (np.uint64(category_bits[at]) >> (code & np.uint64(31))) & one != 0
@@ -29,7 +29,7 @@ def goes_right(value, word, node, thresholds, words, category_bits, missing):
 
 @njit(nogil=True)
 def _step(block, lane, node, forest, missing):
-    """The next node on a row's way down a tree; a leaf's next node is itself."""
+    """The next node on a row's way down a tree; a leaf is its own next node."""
     thresholds, words, shift, feature_mask, category_bits = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     value = block[np.uint64(word & feature_mask) + np.uint64(lane)]
@@ -39,10 +39,7 @@ def _step(block, lane, node, forest, missing):
 
 @njit(inline="always")
 def _walk_eight_rows(block, forest, missing):
-    """The leaves of eight rows in one tree.
-
-    A step waits for memory, and eight walks, each in a register, can wait at once.
-    """
+    """The leaves of eight rows in one tree."""
     root = np.uint64(0)
     a, b, c, d, e, f, g, h = root, root, root, root, root, root, root, root
     while True:
@@ -63,7 +60,7 @@ def _walk_eight_rows(block, forest, missing):
 
 @njit(nogil=True)
 def _step_in(values, root, node, forest):
-    """The same for one row, whose values may be missing, in the tree that starts at ``root``."""
+    """As ``_step``, for one row in the tree that starts at ``root``; values may be missing."""
     thresholds, words, shift, feature_mask, category_bits = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     value = values[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
@@ -94,7 +91,7 @@ def walk_eight_trees(values, roots, forest):
 
 @njit(nogil=True)
 def roots_of_eight(roots, first):
-    """The roots of the eight trees from ``first`` on; behind the last tree, it comes again."""
+    """The roots of the eight trees from ``first`` on; the last tree repeats."""
     last = roots.size - 2
     return (
         np.uint64(roots[first]),

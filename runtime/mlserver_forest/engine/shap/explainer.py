@@ -1,4 +1,4 @@
-"""What a forest needs to tell contributions, made when it is first asked for them."""
+"""The tables that contributions of a forest need, built at the first request for them."""
 
 from typing import Any
 
@@ -8,23 +8,24 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.shap.tree_shap import POINTS, add_contributions, prepare_all
 from mlserver_forest.engine.shap.tree_steps import N_COLUMNS, lay_out
 
-# Nodes times points of a forest whose tables are kept: some 12 MB.
+# Tables are kept for forests with at most this many nodes times points: about 12 MB.
 _MOST_KEPT = 1 << 18
 
 
 class Explainer:
-    """Contributions of a forest's features.
+    """Computes the contributions of a forest's features.
 
     Args:
         walk: ``Forest.walk_arguments``.
         outputs: (n_trees,) int64, the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         covers: (n_nodes,) the weight of the training rows at each node.
-        n_features: the width of ``X``.
-        n_outputs: the columns of the sums.
+        n_features: the number of columns of ``X``.
+        n_outputs: the number of columns of the sums.
 
     Attributes:
-        expected: (n_outputs,) what the training rows' shares of all leaves add up to.
+        expected: float64 (n_outputs,) the sum of all leaf values, each weighted by its share of
+            the training rows.
     """
 
     def __init__(
@@ -52,15 +53,18 @@ class Explainer:
         self._arguments = (walk, outputs, leaf_values, trees, tables)
 
     def add(self, x: NDArray[Any], total: NDArray[np.float64]) -> None:
-        """Add rows' contributions to ``total``, (n, n_features, n_outputs)."""
+        """Add the rows' contributions to ``total``, float64 (n_samples, n_features, n_outputs)."""
         add_contributions(x, *self._arguments, total.reshape(len(x), -1))
 
 
 def _quadrature(n_unique: int) -> NDArray[np.float64]:
-    """Gauss and Legendre's rules on [0, 1] with POINTS, 2 * POINTS, ... points.
+    """Gauss-Legendre rules on [0, 1] with POINTS, 2 * POINTS, ... points.
 
-    One with n points is exact for polynomials of a degree below 2 n: for paths with up to
-    2 n different features.
+    A rule with n points is exact for polynomials of degree below 2 n, hence for paths with up
+    to 2 n distinct features.
+
+    Returns:
+        (2, n_rules, n_points) the points and the weights, padded with zeros.
     """
     n_rules = max(1, -(-n_unique // (2 * POINTS)))
     rules = np.zeros((2, n_rules, n_rules * POINTS))

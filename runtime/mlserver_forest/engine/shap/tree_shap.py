@@ -1,8 +1,8 @@
 """How much each feature adds to the sums: exact path-dependent Shapley values (TreeSHAP).
 
-What a leaf with the value v adds is v for a row that comes to it. With p_j the share of the
-training rows that a path's splits by feature j let pass, and o_j 1 if they let this row
-pass, else 0, the Shapley value of feature i for that leaf is
+A leaf with the value v adds v for each row that reaches it. Let p_j be the share of the training
+rows that pass the path's splits by feature j, and let o_j be 1 if this row passes them and 0 if
+not. Then the Shapley value of feature i for that leaf is
 
     v (o_i - p_i) sum over S of |S|! (d - |S| - 1)! / d! prod_{j in S} o_j prod_{j not in S} p_j
 
@@ -12,12 +12,11 @@ integrals of t^|S| (1 - t)^(d - 1 - |S|) over t from 0 to 1, so the sum is the i
 
     prod over j != i of (p_j (1 - t) + o_j t),
 
-a polynomial of degree d - 1, for which Gauss and Legendre's rule with d / 2 points is exact.
-So a walk over a tree carries the product at these points down, gathers what the leaves add
-on its way up, and divides by one factor at each edge: the time grows with nodes times depth,
-not with leaves times the square of the depth, and all terms are of one sign, so nothing
-cancels. Where a feature comes again further down, the edge above has counted it with a
-factor that the edge below takes back.
+a polynomial of degree d - 1, for which the Gauss-Legendre rule with d / 2 points is exact. So a
+walk over a tree carries the product at these points down, gathers what the leaves add on its way
+up, and divides by one factor at each edge. Its time grows with nodes times depth rather than with
+leaves times the square of the depth, and all terms have one sign, so that nothing cancels. If a
+feature occurs again further down, the edge below takes back the factor of the edge above.
 """
 
 import numpy as np
@@ -30,15 +29,15 @@ from mlserver_forest.engine.shap.tree_shap_block import add_to_block
 from mlserver_forest.engine.shap.tree_shap_row import add_to_row
 from mlserver_forest.engine.shap.tree_steps import LEAF, SPLIT, prepare
 
-# Points that are worked out at once; rules are padded to a multiple with weights of 0.
+# How many points are computed at once; rules are padded to a multiple with weights of 0.
 POINTS = 4
-# Fewer rows than this walk one by one.
+# Fewer rows than this are walked one by one.
 _FEW_ROWS = 5
 
 
 @njit(nogil=True)
 def _tables(begin, end, trees, leaf_values, n_unique, room):
-    """What walks over the steps from ``begin`` to before ``end`` read, written into ``room``."""
+    """Fill ``room`` with what walks over the steps from ``begin`` to ``end`` (exclusive) read."""
     steps, shares, rules = trees
     factors, terms, leaves = room
     rule = max((n_unique + 2 * POINTS - 1) // (2 * POINTS), 1)
@@ -65,7 +64,7 @@ def _tables(begin, end, trees, leaf_values, n_unique, room):
 
 @compiled
 def prepare_all(trees, leaf_values, tables):
-    """Write once what ``add_contributions`` reads of a small forest; see there."""
+    """Fill the tables of a small forest, which ``add_contributions`` reads, once."""
     steps, shares, sizes, rules = trees
     n_unique = sizes[:, 1].max()
     return _tables(0, steps.shape[0], (steps, shares, rules), leaf_values, n_unique, tables)[0].size
@@ -81,11 +80,10 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
         outputs: (n_trees,) the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         trees: the steps and shares that ``tree_steps.lay_out`` writes, the sizes that it
-            returns, and the rules: (2, n_rules, n_points) the points and the weights of the
-            rule with POINTS, 2 * POINTS, ... points.
+            returns, and the rules of ``explainer._quadrature``.
         tables: float64, the factors, the terms, and (n_nodes, width) the leaf values by step
-            that ``prepare_all`` has written; empty, with (0, width), if a tree after the other
-            is to be prepared.
+            that ``prepare_all`` has written; empty, with (0, width), if trees are to be
+            prepared one after the other.
         total: (n_samples, n_features * n_outputs) float64, changed in place.
     """
     cuts, cut_starts, thresholds, words, roots, _, _, category_bits = walk

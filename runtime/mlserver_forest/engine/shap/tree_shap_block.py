@@ -1,4 +1,4 @@
-"""The walk for contributions, a block of rows side by side."""
+"""The walk for contributions, with a block of rows side by side."""
 
 import numpy as np
 from numba import njit
@@ -25,14 +25,14 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
 
     Args:
         block: (n_features * LANES,) the rows, as ``blocks.fill_block`` writes them.
-        n_rows: of the block.
+        n_rows: the number of rows in the block.
         nodes: the thresholds, words and bits of categories, as in ``walk.py``.
-        steps: (n, N_COLUMNS) of the trees; see ``tree_steps.py``.
+        steps: (n_steps, N_COLUMNS) the steps of the trees; see ``tree_steps.py``.
         tables: the rule's weights, (n_points,); the factors and terms that
-            ``tree_steps.prepare`` writes; and (n, width) the leaf values of the steps.
-        memory: of the walk, by depth; see ``tree_shap.py``.
+            ``tree_steps.prepare`` writes; and (n_steps, width) the leaf values of the steps.
+        memory: the state of the walk, by depth; see ``tree_shap.py``.
         outputs: the first column of the sums that each of the trees adds to.
-        n_outputs: the columns of the sums.
+        n_outputs: the number of columns of the sums.
         phi: (n_features * n_outputs, LANES), changed in place.
     """
     thresholds, words, category_bits = nodes
@@ -109,7 +109,7 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
 
 @njit(nogil=True)
 def _reduce(values, terms, before, now, inner):
-    """The sum over the points of what each row's values are, times its term."""
+    """Write each row's sum, over the points, of its value times its term."""
     inner[:] = 0.0
     for k in range(terms.shape[1]):
         stops = terms[STOPS, k]

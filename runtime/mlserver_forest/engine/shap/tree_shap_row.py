@@ -1,7 +1,7 @@
-"""The walk for contributions, one row after the other.
+"""The walk for contributions, one row at a time.
 
-Indices are unsigned, because Numba adds wrap-around checks to signed ones, and four points
-are read before any is written, so that LLVM works on them at once.
+Indices are unsigned, because Numba adds wrap-around checks to signed ones. Four points are read
+before any is written, so that LLVM works on them at the same time.
 """
 
 import numpy as np
@@ -31,14 +31,15 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
     Args:
         values: (n_features,) the row, with codes.
         nodes: the thresholds, words and bits of categories, as in ``walk.py``.
-        steps: (n, N_COLUMNS) of the trees; see ``tree_steps.py``.
+        steps: (n_steps, N_COLUMNS) the steps of the trees; see ``tree_steps.py``.
         tables: the rule's weights, (n_points,); the factors and terms that
-            ``tree_steps.prepare`` writes, flat; and (n, width) the leaf values of the steps.
-        memory: of the walk, by depth, flat: whether the feature of an edge lets the row pass;
-            which of the three things it does; the step; where the row goes; the product; and
+            ``tree_steps.prepare`` writes, flat; and (n_steps, width) the leaf values of the
+            steps.
+        memory: the state of the walk, by depth, flat: whether the feature of an edge lets the
+            row pass; PASSES, STOPS or STOPPED; the step; where the row goes; the product; and
             what has been gathered from the leaves below.
         outputs: the first column of the sums that each of the trees adds to.
-        n_outputs: the columns of the sums.
+        n_outputs: the number of columns of the sums.
         phi: (n_features * n_outputs,), changed in place.
     """
     thresholds, words, category_bits = nodes

@@ -1,4 +1,4 @@
-"""Trees in depth-first order, as contributions are worked out."""
+"""Trees in depth-first order, as contributions are computed."""
 
 import numpy as np
 from numba import njit
@@ -8,39 +8,39 @@ from mlserver_forest.engine.nodes import FEATURE_SHIFT
 
 # The columns of a step.
 NODE, DEPTH, ABOVE, FEATURE, SIDE, LEAF, N_COLUMNS = range(7)
-# In place of a leaf's row.
+# What a split has in place of a leaf's row.
 SPLIT = 0xFFFF_FFFF
-# Whether the feature of an edge lets a row pass it, stops the row there, or had stopped it
-# further up.
+# What the feature of an edge does with a row: lets it pass, stops it there, or stopped it further
+# up.
 PASSES, STOPS, STOPPED = 0, 1, 2
 
 
 @njit(nogil=True)
 def mask_of(words, shift):
-    """A mask of a word's feature."""
+    """The mask of the feature in a node's second word."""
     word = words.dtype.type
     return ((word(1) << shift) - word(1)) & ~word((1 << FEATURE_SHIFT) - 1)
 
 
 @compiled
 def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expected):
-    """Write what a walk over the trees meets, node after node, in depth-first order.
+    """Write the nodes of the trees in depth-first order.
 
     Args:
         walk: ``Forest.walk_arguments``.
         outputs: (n_trees,) the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         covers: (n_nodes,) float64, the weight of the training rows at each node.
-        n_features: the width of ``X``.
+        n_features: the number of columns of ``X``.
         steps: (n_nodes, N_COLUMNS) uint32, written: the node among all; its depth; the depth
-            at which the feature of the edge to it came last on its path, or 0; that feature;
-            whether it is a right child; and a leaf's row, or SPLIT.
-        shares: (n_nodes,) float64, written: of the training rows those that all splits by
-            that feature down to here let pass.
+            at which the feature of the edge to it occurred last on the path, or 0; that
+            feature; whether it is a right child; and a leaf's row, or SPLIT.
+        shares: (n_nodes,) float64, written: the share of the training rows that pass all
+            splits by that feature down to here.
         expected: (n_outputs,) float64, to which the mean of the leaves is added.
 
     Returns:
-        (n_trees, 2) int64: the depth of each tree, and the most different features on a path.
+        (n_trees, 2) int64: the depth of each tree, and the most distinct features on a path.
     """
     _, _, _, words, roots, shift, payload, _ = walk
     one, two = np.uint64(1), np.uint64(2)
@@ -111,15 +111,15 @@ def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expec
 
 @compiled
 def prepare(steps, shares, points, factors, terms):
-    """What an edge does to the product and to its feature's contribution, at each point.
+    """Write what an edge does to the product and to its feature's contribution, at each point.
 
     Args:
-        steps: (n, N_COLUMNS) of whole trees.
-        shares: (n,) as well.
-        points: (n_points,) of the rule.
-        factors: (n, 3, n_points) float64, written: by what the product is multiplied, where
-            the edge's feature lets a row pass, stops it, or had stopped it before.
-        terms: (n, 3, n_points) float64, written: (o - p) / (p (1 - t) + o t) at the edge,
+        steps: (n_steps, N_COLUMNS) the steps of whole trees.
+        shares: (n_steps,) their shares.
+        points: (n_points,) the points of the rule.
+        factors: (n_steps, 3, n_points) float64, written: what the product is multiplied by if
+            the edge's feature lets a row pass, stops it, or stopped it before.
+        terms: (n_steps, 3, n_points) float64, written: (o - p) / (p (1 - t) + o t) at the edge,
             less the same at the edge above with its feature.
     """
     n_points = points.size

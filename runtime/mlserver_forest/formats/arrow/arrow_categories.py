@@ -5,10 +5,12 @@ Read are strings, booleans and integers, as ``words`` reads values, and dictiona
 without end.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import types
 
@@ -27,11 +29,39 @@ def is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def is_words(kind: Any) -> bool:
-    """Whether a column may stand for a feature of words."""
+def is_category(kind: Any) -> bool:
+    """Whether a column may hold categories."""
     values = kind.value_type if types.is_dictionary(kind) else kind
     tests = (is_text, types.is_boolean, types.is_integer, types.is_null)
     return any(test(values) for test in tests)
+
+
+def texts_of(column: Any, *, spells: bool) -> Any:
+    """A column as text.
+
+    Args:
+        column: pyarrow's Array, valid, of a type that ``is_category``.
+        spells: whether numbers with decimals are read too, and spelt as Python spells them.
+
+    Returns:
+        Strings, or a dictionary of them if the column has one.
+    """
+    values = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if spells and (types.is_floating(values) or types.is_decimal(values)):
+        return _spelt(column)
+    if types.is_dictionary(column.type):
+        if is_text(column.type):
+            return column  # Many batches may share one long dictionary.
+        column = column.dictionary_decode()
+    return column.cast(pa.string())
+
+
+def _spelt(column: Any) -> Any:
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    values = pc.cast(column, pa.float64(), safe=False).to_pylist()
+    spelt = [None if value is None or math.isnan(value) else repr(value) for value in values]
+    return pa.array(spelt, pa.string())
 
 
 def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArray[np.float64]:

@@ -7,9 +7,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.matrix import most_expanded
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.formats.parsing import ParsePolicy
+from mlserver_forest.formats.source import Source
 
 _CONTINUATION = -1
 _FILE_MAGIC = b"ARROW1"
@@ -25,33 +24,35 @@ _DATA, _IS_DELTA = 1, 2
 _SCHEMA, _DICTIONARY_BATCH, _RECORD_BATCH = 1, 2, 3
 
 
-def count_rows(body: memoryview, schema: Schema) -> int:
+def count_rows(body: memoryview, source: Source, policy: ParsePolicy) -> int:
     """The rows that the batches of a stream declare, all together.
 
     Raises:
-        InvalidInput: if the stream is cut off or damaged, or has deltas of dictionaries.
-        PayloadTooLarge: if its compressed buffers inflate out of proportion.
+        ForestError: the policy's, if the stream is cut off or damaged, has deltas of
+            dictionaries, or inflates out of proportion.
     """
     n_rows = 0
     inflated = 0
     try:
-        for metadata, message_body in _messages(body, schema):
+        for metadata, message_body in _messages(body, source, policy):
             message = _Table.root(metadata)
             kind, header = message.number(_HEADER_TYPE, "<B"), message.table(_HEADER)
             if kind == _DICTIONARY_BATCH and header:
-                _refuse_delta(header)
+                _refuse_delta(header, policy)
                 header = header.table(_DATA)
             if kind in {_DICTIONARY_BATCH, _RECORD_BATCH} and header:
                 inflated += _inflated(header, message_body)
             if kind == _RECORD_BATCH and header:
                 n_rows += header.number(_LENGTH, "<q")
-            if inflated > most_expanded(len(body)):
-                raise PayloadTooLarge(
-                    f"the stream of {len(body)} bytes inflates to more than "
-                    f"{most_expanded(len(body))}; send fewer rows at a time"
+            if inflated > policy.most_expanded(len(body)):
+                raise policy.too_large(
+                    f"{source.subject}, an Arrow stream of {len(body)} bytes, inflates to more "
+                    f"than {policy.most_expanded(len(body))}; send fewer rows at a time"
                 )
     except struct.error as error:
-        raise InvalidInput("the Arrow stream is damaged: a message is cut off") from error
+        raise policy.invalid(
+            f"{source.subject} is a damaged Arrow stream: a message is cut off"
+        ) from error
     return n_rows
 
 
@@ -93,10 +94,11 @@ class _Table:
         return self._position + offset if offset else 0
 
 
-def _messages(body: memoryview, schema: Schema) -> Iterator[tuple[memoryview, memoryview]]:
+def _messages(
+    body: memoryview, source: Source, policy: ParsePolicy
+) -> Iterator[tuple[memoryview, memoryview]]:
     """The metadata and the body of each message, up to the end of the stream."""
-    n_features = schema.n_features or _UNNAMED_FEATURES
-    most = _METADATA_BYTES + _METADATA_COLUMN_BYTES * n_features
+    most = _METADATA_BYTES + _METADATA_COLUMN_BYTES * (source.width or _UNNAMED_FEATURES)
     position = 0
     while position < len(body):
         length = _unpack("<i", body, position)
@@ -109,18 +111,20 @@ def _messages(body: memoryview, schema: Schema) -> Iterator[tuple[memoryview, me
         if length < 0 or length > len(body) - position:
             is_file = bytes(body[: len(_FILE_MAGIC)]) == _FILE_MAGIC
             hint = "send an Arrow IPC stream, not a file" if is_file else "the stream is cut off"
-            raise InvalidInput(
-                f"byte {position} of the body: a message of {length} bytes where "
+            raise policy.invalid(
+                f"byte {position} of {source.subject}: a message of {length} bytes where "
                 f"{len(body) - position} are left; {hint}"
             )
         if length > most:
-            raise PayloadTooLarge(f"a message has {length} bytes of metadata; at most {most}")
+            raise policy.too_large(
+                f"a message of {source.subject} has {length} bytes of metadata; at most {most}"
+            )
         metadata = body[position : position + length]
         position += length
         n_bytes = _Table.root(metadata).number(_BODY_LENGTH, "<q")
         if n_bytes < 0 or n_bytes > len(body) - position:
-            raise InvalidInput(
-                f"byte {position} of the body: a message's body of {n_bytes} bytes where "
+            raise policy.invalid(
+                f"byte {position} of {source.subject}: a message's body of {n_bytes} bytes where "
                 f"{len(body) - position} are left; the stream is cut off"
             )
         yield metadata, body[position : position + n_bytes]
@@ -137,10 +141,10 @@ def _inflated(batch: _Table, body: memoryview) -> int:
     return sum(length for length in lengths if length > 0)
 
 
-def _refuse_delta(batch: _Table) -> None:
+def _refuse_delta(batch: _Table, policy: ParsePolicy) -> None:
     # pyarrow copies a dictionary whenever it grows, which takes time without bound.
     if batch.number(_IS_DELTA, "<B"):
-        raise InvalidInput(
+        raise policy.invalid(
             "the stream has deltas of dictionaries; write it with emit_dictionary_deltas=False"
         )
 

@@ -1,46 +1,41 @@
 """application/vnd.apache.arrow.stream: a table in, and one column per output out."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.arrow import arrow_table
 from mlserver_forest.formats.arrow.arrow_messages import count_rows
 from mlserver_forest.formats.arrow.arrow_validity import BatchChecker
-from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.schema.schema import Schema
-
-_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError)
+from mlserver_forest.formats.source import Source
 
 
-def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """Read a table with a column per feature, or with one column of lists.
+def parse(
+    source: Source, plan_columns: PlanColumns, policy: ParsePolicy, parameters: Mapping[str, str]
+) -> Iterator[ParsedRows]:
+    """Parse an IPC stream with a column for each feature, or with one column of lists.
 
-    Args:
-        body: an Arrow IPC stream, its buffers compressed or not.
-        schema: the features; columns are matched as ``arrow_table.layout`` says.
-        parameters: of the media type; none counts.
-
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema; NaN where a
-        value is null.
-
-    Raises:
-        InvalidInput: naming the column, what came and what was expected.
-        PayloadTooLarge: if the stream inflates out of proportion.
+    Its buffers may be compressed. See ``source.Parse``; the columns are those that ``arrow_table``
+    finds.
     """
+    body = source.buffer()
     if not body:
-        raise InvalidInput("the body is empty; send an Arrow IPC stream")
-    view = memoryview(body)
-    n_rows = count_rows(view, schema)
-    try:
-        return _read(view, n_rows, schema)
-    except _UNREADABLE as error:
-        raise InvalidInput(f"the body is no readable Arrow stream: {_reason(error)}") from error
+        raise policy.invalid(f"{source.subject} is empty; expected an Arrow IPC stream")
+    n_rows = count_rows(body, source, policy)
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    with (
+        arrow_table.refusing_damage(source, policy, "Arrow stream"),
+        pa.ipc.open_stream(pa.py_buffer(body), options=options) as stream,
+    ):
+        table = arrow_table.TableReader(stream.schema, source, policy, n_rows)
+        table.plan(plan_columns)
+        checker = BatchChecker(len(body), policy)
+        for batch in stream:
+            chosen = batch.select(table.columns)
+            checker.check(chosen)
+            yield from table.parse(chosen)
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
@@ -53,22 +48,3 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
     stream = sink.getvalue()
     for start in range(0, stream.size, 2**20):
         yield stream[start : start + 2**20].to_pybytes()
-
-
-def _read(body: memoryview, n_rows: int, schema: Schema) -> NDArray[Any]:
-    options = pa.ipc.IpcReadOptions(use_threads=False)
-    with pa.ipc.open_stream(pa.py_buffer(body), options=options) as stream:
-        found = arrow_table.layout(stream.schema, schema)
-        matrix = arrow_table.matrix(found, stream.schema, n_rows, schema, len(body))
-        checker = BatchChecker(len(body))
-        for batch in stream:
-            chosen = batch.select(found.columns)
-            checker.check(chosen)
-            if len(matrix) + chosen.num_rows > n_rows:
-                raise InvalidInput("the Arrow stream holds more rows than its batches declare")
-            arrow_table.append(chosen, found, schema, matrix)
-        return matrix.finish()
-
-
-def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]

@@ -1,12 +1,13 @@
-"""What Parquet and Arrow share: the columns of a table as features, and outputs as columns.
+"""What Parquet and Arrow share: the columns of a table, and outputs as columns.
 
-A feature of numbers is read from numbers and booleans, one of words as ``arrow_words`` says.
-A lone column of lists holds the rows of a matrix of numbers, positions for words.
+A column of numbers is read from numbers and booleans, one of text as ``arrow_categories`` says.
+A lone column of lists holds the rows of a matrix of numbers, in which the positions of categories
+stand for these.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,130 +17,243 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import types
 
-from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.arrow.arrow_categories import codes_of, is_words
-from mlserver_forest.formats.matrix import (
-    MOST_UNNAMED_COLUMNS,
-    Matrix,
-    check_expansion,
-    rows_per_block,
+from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.formats.arrow.arrow_categories import is_category, is_text, texts_of
+from mlserver_forest.formats.matrix import MOST_UNNAMED_COLUMNS, rows_per_block
+from mlserver_forest.formats.parsing import (
+    ColumnPlan,
+    FoundColumns,
+    ParsedRows,
+    ParsePolicy,
+    PlanColumns,
 )
 from mlserver_forest.formats.predictions import Column, Predictions
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.formats.source import Source
 
-# Besides the index, which may have several levels, a table has no more columns than features.
+# Besides the index, which may have several levels, a table has no more columns than expected.
 _MOST_INDEX_COLUMNS = 32
 # pandas writes some 200 bytes per column.
 _METADATA_BYTES = 2**20
 _METADATA_COLUMN_BYTES = 1024
 
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError)
 _TYPES: dict[str, Any] = {"O": pa.string(), "b": pa.bool_(), "i": pa.int64(), "u": pa.int64()}
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the features stand in a table.
-
-    Attributes:
-        columns: the columns that are read, ascending.
-        order: for each feature its place among ``columns``.
-        is_rows: whether there is one column of lists, each a row.
-    """
-
-    columns: tuple[int, ...]
-    order: tuple[int, ...]
-    is_rows: bool
+@contextmanager
+def refusing_damage(source: Source, policy: ParsePolicy, kind: str) -> Iterator[None]:
+    """Translate what pyarrow raises for damaged bytes into the policy's error."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise policy.invalid(f"{source.subject} is not a readable {kind}: {reason}") from error
 
 
-def layout(table: Any, schema: Schema) -> Layout:
-    """Find the features among a table's columns.
-
-    By name, in any order; by position if no column is named as a feature is and there
-    are as many. The index that pandas writes is left out.
+class TableReader:
+    """Reads the rows of a table, some at a time.
 
     Args:
         table: pyarrow's Schema.
-        schema: the features.
+        source: of the table.
+        policy: which errors are raised.
+        n_rows: how many rows the bytes declare.
 
-    Raises:
-        InvalidInput: naming the columns that are missing, unknown or of another type.
+    Attributes:
+        columns: the columns that are read, ascending.
     """
-    most = (schema.n_features or MOST_UNNAMED_COLUMNS) + _MOST_INDEX_COLUMNS
-    if len(table) > max(most, 2 * schema.n_features):
-        raise InvalidInput(
-            f"the table has {len(table)} columns; the model expects {schema.describe()}"
-        )
-    fields = _fields(table)
-    index = _index_columns(table, schema) - set(schema.feature_names)
-    columns = [place for place, (name, _) in enumerate(fields) if name not in index]
-    if not columns:
-        raise InvalidInput(f"the table has no columns; the model expects {schema.describe()}")
-    names = [fields[place][0] for place in columns]
-    for name, kind in fields:
-        is_skipped = name in index and not types.is_nested(kind)
-        is_read = (
-            _is_number(kind)
-            or _is_row(kind)
-            or (schema.categories_by_column and not types.is_nested(kind))
-        )
-        if not is_read and not is_skipped:
-            raise _no_number(name, kind)
-    if len(columns) == 1 and _is_row(fields[columns[0]][1]):
-        return Layout(tuple(columns), (0,), True)
-    for name, kind in fields:
-        if _is_row(kind):
-            raise InvalidInput(
-                f"column {format_value(name)} is of type {kind}; rows as lists are read from a "
-                "table "
-                "of one column, numbers from a column per feature"
+
+    def __init__(self, table: Any, source: Source, policy: ParsePolicy, n_rows: int) -> None:
+        self.columns: Sequence[int] = ()
+        self._table = table
+        self._source = source
+        self._policy = policy
+        self._n_rows = n_rows
+        self._n_read = 0
+        self._plan: ColumnPlan | None = None
+        self._plan_columns: PlanColumns
+        self._is_rows = False
+
+    def plan(self, plan_columns: PlanColumns) -> None:
+        """Find the columns, and have them planned.
+
+        Raises:
+            ForestError: the policy's, naming a column of another type than expected.
+        """
+        self._plan_columns = plan_columns
+        fields = self._fields()
+        index = self._index_columns([name for name, _ in fields])
+        data = [column for column in range(len(fields)) if column not in index]
+        if not data:
+            raise self._policy.invalid(
+                f"{self._location} has no columns; expected a column for each feature"
             )
-    is_known = not set(schema.feature_names).isdisjoint(names)
-    if not schema.feature_names or (not is_known and len(names) == schema.n_features):
-        order = list(range(len(columns)))
-    else:
-        order = schema.positions(names, "the table")
-    for feature, place in enumerate(order):
-        _check_type(fields[columns[place]], feature, schema)
-    return Layout(tuple(columns), tuple(order), False)
+        self._is_rows = len(data) == 1 and _is_row(fields[data[0]][1])
+        if self._is_rows:
+            self.columns = data
+            kind = fields[data[0]][1]
+            width = kind.list_size if types.is_fixed_size_list(kind) else self._source.width
+            if width:
+                self._plan_rows(width)
+            return
+        booleans = frozenset(c for c in data if types.is_boolean(_value_type(fields[c][1])))
+        found = FoundColumns(
+            tuple(name for name, _ in fields),
+            len(fields),
+            self._location,
+            booleans=booleans,
+            n_rows=self._n_rows,
+            index=frozenset(index),
+            are_chosen=False,
+        )
+        plan = self._plan = plan_columns(found)
+        self.columns = sorted({*plan.features, *plan.texts})
+        for column in self.columns:
+            self._check_type(*fields[column], column, plan)
 
+    def parse(self, batch: Any) -> Iterator[ParsedRows]:
+        """Some rows.
 
-def matrix(found: Layout, table: Any, n_rows: int, schema: Schema, body_bytes: int) -> Matrix:
-    """What takes the rows of a table, if they are not out of proportion.
+        Args:
+            batch: pyarrow's RecordBatch, valid, of ``columns`` alone.
 
-    Raises:
-        PayloadTooLarge: as ``check_expansion``.
-    """
-    kind: Any = table.field(found.columns[0]).type
-    n_columns = len(found.order)
-    if found.is_rows:
-        n_columns = kind.list_size if types.is_fixed_size_list(kind) else schema.n_features
-    check_expansion(n_rows, n_columns or 1, schema, body_bytes)
-    return Matrix(schema, n_rows if n_columns else 0)
-
-
-def append(batch: Any, found: Layout, schema: Schema, rows: Matrix) -> None:
-    """Check some rows and keep them.
-
-    Args:
-        batch: pyarrow's RecordBatch, valid, of ``Layout.columns`` alone.
-        found: where the features stand.
-        schema: the features.
-        rows: takes them.
-    """
-    n_columns = (schema.n_features or MOST_UNNAMED_COLUMNS) if found.is_rows else len(found.order)
-    step = rows_per_block(n_columns)
-    for start in range(0, batch.num_rows, step):
-        block = batch.slice(start, step)
-        if found.is_rows:
-            rows.append(_rows(block.column(0), schema, len(rows)))
-            continue
-        values = np.empty((block.num_rows, len(found.order)), np.float64)
-        for feature, place in enumerate(found.order):
-            column, is_word = block.column(place), feature in schema.categories_by_column
-            values[:, feature] = (
-                codes_of(column, feature, schema, len(rows)) if is_word else _numbers(column)
+        Raises:
+            ForestError: the policy's, naming a row of lists that is of another width.
+        """
+        if self._n_read + batch.num_rows > self._n_rows:
+            raise self._policy.invalid(
+                f"{self._source.subject} holds more rows than the {self._n_rows} that it declares"
             )
-        rows.append(values)
+        # No other request waits while a block of a body is read.
+        n_columns = max(self._width(), 1)
+        step = batch.num_rows if self._source.name else rows_per_block(n_columns)
+        for start in range(0, batch.num_rows, max(step, 1)):
+            block = batch.slice(start, step)
+            where = self._source.locations("row", self._n_read + 1)
+            if self._is_rows:
+                x, texts = self._rows(block.column(0)), dict[int, Any]()
+            else:
+                x, texts = self._columns(block)
+            self._n_read += block.num_rows
+            yield ParsedRows(where, x, texts)
+
+    @property
+    def _location(self) -> str:
+        return self._source.name or "the table"
+
+    def _width(self) -> int:
+        if self._plan is not None:
+            return len(self._plan.features)
+        return self._source.width or MOST_UNNAMED_COLUMNS
+
+    def _plan_rows(self, width: int) -> ColumnPlan:
+        location = self._source.locations("row").at(0)
+        plan = self._plan_columns(FoundColumns(None, width, location, n_rows=self._n_rows))
+        if plan.spelled:
+            name, kind = self._fields()[self.columns[0]]
+            raise self._other_type(name, kind)
+        self._plan = plan
+        return plan
+
+    def _columns(self, block: Any) -> tuple[NDArray[Any], dict[int, Any]]:
+        """The numbers of some rows, and the columns of text."""
+        plan = self._plan
+        assert plan is not None  # noqa: S101  # for mypy
+        columns = dict(zip(self.columns, block.columns, strict=True))
+        texts = {
+            column: texts_of(values, spells=column in plan.spelled)
+            for column, values in columns.items()
+            if column in plan.texts or is_text(values.type)
+        }
+        numbers = {c: _numbers(values) for c, values in columns.items() if c not in texts}
+        x = _matrix(numbers, plan, block.num_rows, plan.dtype)
+        if plan.dtype != np.float64 and np.isinf(x).any():
+            x = _matrix(numbers, plan, block.num_rows, np.dtype(np.float64))
+        return x, texts
+
+    def _rows(self, column: Any) -> NDArray[Any]:
+        first = self._n_read
+        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+        plan = self._plan
+        if plan is None:
+            width = 0 if math.isnan(lengths[0]) else int(lengths[0])
+            if not 0 < width <= MOST_UNNAMED_COLUMNS:
+                place = self._source.locations("row").at(0)
+                raise self._policy.invalid(
+                    f"{place} has {width} values; expected 1 to {MOST_UNNAMED_COLUMNS}"
+                )
+            plan = self._plan_rows(width)
+        if column.null_count:
+            row = column.is_null().index(True).as_py()
+            place = self._source.locations("row", first + 1).at(row)
+            raise self._policy.invalid(f"{place} is null; {plan.expected}")
+        if (lengths != plan.width).any():
+            row = int(np.flatnonzero(lengths != plan.width)[0])
+            place = self._source.locations("row", first + 1).at(row)
+            raise self._policy.invalid(f"{place} has {lengths[row]} values; {plan.expected}")
+        return _numbers(column.flatten()).reshape(len(column), -1)
+
+    def _fields(self) -> list[tuple[str, Any]]:
+        most = self._source.width or MOST_UNNAMED_COLUMNS
+        if len(self._table) > max(most + _MOST_INDEX_COLUMNS, 2 * self._source.width):
+            raise self._policy.invalid(
+                f"{self._location} has {len(self._table)} columns; expected {most} at most, and "
+                "an index"
+            )
+        try:
+            return [(field.name, field.type) for field in self._table]
+        except UnicodeDecodeError as error:
+            raise self._policy.invalid(
+                f"the name of a column of {self._location} is not UTF-8"
+            ) from error
+
+    def _index_columns(self, names: Sequence[str]) -> set[int]:
+        """The columns that hold nothing but pandas' index.
+
+        https://pandas.pydata.org/docs/development/developer.html#storing-pandas-dataframe-objects-in-apache-parquet-format
+        """
+        text = (self._table.metadata or {}).get(b"pandas", b"{}")
+        if len(text) > _METADATA_BYTES + _METADATA_COLUMN_BYTES * len(names):
+            raise self._policy.invalid(
+                f"the pandas metadata of {self._location} have {len(text)} bytes; leave them out"
+            )
+        try:
+            document = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise self._policy.invalid(
+                f"the pandas metadata of {self._location} are not JSON: {error}"
+            ) from error
+        found = document.get("index_columns") if isinstance(document, dict) else None
+        index = {name for name in found if isinstance(name, str)} if isinstance(found, list) else ()
+        return {column for column, name in enumerate(names) if name in index}
+
+    def _check_type(self, name: str, kind: Any, column: int, plan: ColumnPlan) -> None:
+        if column in plan.texts and column not in plan.spelled:
+            if not is_category(kind):
+                raise self._policy.invalid(
+                    f"{self._prefix}column {format_value(name)} is of type {kind}; expected "
+                    "strings, booleans or integers, because its values are categories: convert "
+                    "it, in pandas with astype('string'), or with astype('Int64') if integers "
+                    "with gaps became floats"
+                )
+        elif not (_is_number(kind) or is_text(kind)):
+            raise self._other_type(name, kind)
+
+    def _other_type(self, name: str, kind: Any) -> ForestError:
+        advice = "convert it, or leave the column out"
+        if types.is_temporal(_value_type(kind)):
+            advice = (
+                "derive numbers from dates or times (a year, a weekday, days since a day), or "
+                "leave the column out"
+            )
+        return self._policy.invalid(
+            f"{self._prefix}column {format_value(name)} is of type {kind}; expected numbers, "
+            f"booleans or text: {advice}"
+        )
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self._source.name}: " if self._source.name else ""
 
 
 def batches(predictions: Predictions) -> tuple[Any, Iterator[Any]]:
@@ -151,48 +265,22 @@ def batches(predictions: Predictions) -> tuple[Any, Iterator[Any]]:
     )
 
 
-def _fields(table: Any) -> list[tuple[str, Any]]:
-    try:
-        return [(field.name, field.type) for field in table]
-    except UnicodeDecodeError as error:
-        raise InvalidInput("the name of a column of the table is not UTF-8") from error
+def _matrix(
+    numbers: dict[int, NDArray[Any]], plan: ColumnPlan, n_rows: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    x = np.empty((n_rows, len(plan.features)), dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
+        for place, column in enumerate(plan.features):
+            values = numbers.get(column)
+            # float64 lies between an integer and a float32, as in every other format.
+            if values is not None and values.dtype.kind in "iu":
+                values = values.astype(np.float64)
+            x[:, place] = np.nan if values is None else values
+    return x
 
 
-def _index_columns(table: Any, schema: Schema) -> set[str]:
-    """The columns that are no data but pandas' index.
-
-    https://pandas.pydata.org/docs/development/developer.html#storing-pandas-dataframe-objects-in-apache-parquet-format
-    """
-    text = (table.metadata or {}).get(b"pandas", b"{}")
-    if len(text) > _METADATA_BYTES + _METADATA_COLUMN_BYTES * schema.n_features:
-        raise InvalidInput(f"the table's pandas metadata have {len(text)} bytes; leave them out")
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"the table's pandas metadata are not JSON: {error}") from error
-    names = document.get("index_columns") if isinstance(document, dict) else None
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
-
-
-def _check_type(field: tuple[str, Any], feature: int, schema: Schema) -> None:
-    name, kind = field
-    words = schema.categories_by_column.get(feature)
-    if words is None and not _is_number(kind):
-        raise _no_number(name, kind)
-    if words is not None and not is_words(kind):
-        raise InvalidInput(
-            f"column {format_value(name)} is of type {kind}; expected strings, booleans or "
-            "integers, "
-            f"such as {words.describe()}: convert it, in pandas with astype('string'), or with "
-            "astype('Int64') where integers with gaps became floats"
-        )
-
-
-def _no_number(name: str, kind: Any) -> InvalidInput:
-    return InvalidInput(
-        f"column {format_value(name)} is of type {kind}; expected numbers or booleans: "
-        "convert it, for instance a category to the number used in training"
-    )
+def _value_type(kind: Any) -> Any:
+    return kind.value_type if types.is_dictionary(kind) else kind
 
 
 def _is_number(kind: Any) -> bool:
@@ -221,25 +309,6 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = pc.cast(column, pa.float64(), safe=False)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
-
-
-def _rows(column: Any, schema: Schema, first_row: int) -> NDArray[Any]:
-    if column.null_count:
-        row = first_row + column.is_null().index(True).as_py() + 1
-        raise InvalidInput(f"row {row} is null; send a list of {schema.describe()} values")
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    expected = schema.n_features or lengths[0]
-    if not 0 < expected <= max(schema.n_features, MOST_UNNAMED_COLUMNS):
-        raise InvalidInput(
-            f"row {first_row + 1} has {expected} values; expected 1 to {MOST_UNNAMED_COLUMNS}"
-        )
-    if (lengths != expected).any():
-        row = int(np.flatnonzero(lengths != expected)[0])
-        raise InvalidInput(
-            f"row {first_row + row + 1} has {lengths[row]} values; the model expects "
-            f"{schema.describe() if schema.feature_names else expected}"
-        )
-    return _numbers(column.flatten()).reshape(len(column), -1)
 
 
 def _type(column: Column) -> Any:

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from mlserver_forest.errors import PayloadTooLarge
 from mlserver_forest.formats.arrow.arrow_categories import is_text
-from mlserver_forest.formats.matrix import most_expanded
+from mlserver_forest.formats.parsing import ParsePolicy
 
 # The length of a text stands in the first four of a view's 16 bytes.
 _VIEW_INTS = 4
@@ -24,11 +23,13 @@ class BatchChecker:
 
     Args:
         body_bytes: the size of the stream.
+        policy: which errors are raised, and how long all strings may be together.
     """
 
-    def __init__(self, body_bytes: int) -> None:
+    def __init__(self, body_bytes: int, policy: ParsePolicy) -> None:
+        self._policy = policy
         self._body_bytes = body_bytes
-        self._text_left = most_expanded(body_bytes)
+        self._text_left = policy.most_expanded(body_bytes)
         self._known: dict[int, Any] = {}
 
     def check(self, batch: Any) -> None:
@@ -36,7 +37,7 @@ class BatchChecker:
 
         Raises:
             pyarrow.ArrowInvalid: if it is damaged.
-            PayloadTooLarge: if its strings, with those before, are out of proportion.
+            ForestError: the policy's, if its strings, with those before, are out of proportion.
         """
         batch.validate()
         for place, column in enumerate(batch.columns):
@@ -58,9 +59,9 @@ class BatchChecker:
         if is_text(column.type):
             self._text_left -= _text_bytes(column)
             if self._text_left < 0:
-                raise PayloadTooLarge(
+                raise self._policy.too_large(
                     f"the strings of the stream of {self._body_bytes} bytes take more than "
-                    f"{most_expanded(self._body_bytes)}; send fewer rows at a time"
+                    f"{self._policy.most_expanded(self._body_bytes)}; send fewer rows at a time"
                 )
         column.validate(full=True)
 

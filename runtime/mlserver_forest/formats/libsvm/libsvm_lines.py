@@ -1,5 +1,6 @@
-"""Lines of libsvm's text: parsed as a whole where they are plain, else one by one."""
+"""Lines of libsvm's text: parsed as a whole if they are plain, else one by one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,36 +9,38 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.formats.labeled_rows import Entries, FeaturePlan
+from mlserver_forest.formats.parsing import ParsePolicy
 
 _PLAIN = b"0123456789+-.eE: \t\r\n"
 _ONE_PER_LINE = bytes.maketrans(b": \t\r", b"\n\n\n\n")
 # Below this Python's float() is faster.
 _FEW_BYTES = 2048
-# Longer than any index of a feature; Python's int() of a long text takes long.
+# Longer than the index of any feature; Python's int() of a long text takes long.
 _MOST_DIGITS = 18
+
+# (line, row) of a block, both counted from 0 -> the place, for error messages.
+Place = Callable[[int, int], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
-    """What some lines hold.
+class Lines:
+    """The rows of some lines.
 
     Attributes:
-        n_rows: the rows, those without values too.
-        rows: of each entry its row, from 0, ascending.
-        columns: of each entry its feature, from 0, ascending within a row.
-        values: float64.
+        entries: of the rows; the columns are counted from the plan's index base.
+        labels: (n_rows,) float64, NaN for a row without a label.
+        numbers: the line of each row, from 0; None if each line is a row.
     """
 
-    n_rows: int
-    rows: NDArray[Any]
-    columns: NDArray[Any]
-    values: NDArray[np.float64]
+    entries: Entries
+    labels: NDArray[np.float64]
+    numbers: list[int] | None = None
 
 
-def plain_entries(block: bytes, n_features: int, base: int) -> Entries | None:
-    """Parse many lines of digits, signs and points; None where a closer look is needed."""
+def read_plain_lines(block: bytes, plan: FeaturePlan) -> Lines | None:
+    """Parse many lines of digits, signs and points; None if a closer look is needed."""
     if len(block) < _FEW_BYTES or block.translate(None, _PLAIN):
         return None
     raw = np.frombuffer(block, np.uint8)
@@ -51,10 +54,12 @@ def plain_entries(block: bytes, n_features: int, base: int) -> Entries | None:
     pairs = np.searchsorted(starts, colons, "right") - 1
     is_pair = np.zeros(len(starts), np.bool_)
     is_pair[pairs] = True
+    is_label = ~is_pair
     is_sound = (
         np.count_nonzero(is_first) == n_rows  # No line is empty.
         and (np.diff(pairs) > 0).all()  # No token has two colons.
         and (is_pair | is_first).all()  # A label stands first.
+        and (not plan.needs_label or np.count_nonzero(is_label) == n_rows)
         and _are_integers(raw, starts[is_pair], colons)
     )
     if not is_sound:
@@ -62,13 +67,16 @@ def plain_entries(block: bytes, n_features: int, base: int) -> Entries | None:
     numbers = _numbers(block)
     if numbers is None or len(numbers) != len(starts) + len(colons):
         return None
-    places = (np.cumsum(is_pair) + np.arange(len(starts)))[is_pair]
-    columns = numbers[places - 1] - base
+    places = np.cumsum(is_pair) + np.arange(len(starts))
+    values = numbers[places[is_pair]]
+    columns = numbers[places[is_pair] - 1] - (plan.index_base or 0)
+    labels = np.full(n_rows, np.nan)
+    labels[rows[is_label]] = numbers[places[is_label]]
     rows = rows[is_pair]
     is_ascending = (np.diff(columns) > 0) | (np.diff(rows) > 0)
-    if not is_ascending.all() or ((columns < 0) | (columns >= n_features)).any():
+    if not is_ascending.all() or ((columns < 0) | (columns >= plan.most)).any():
         return None
-    return Entries(n_rows, rows, columns.astype(np.intp), numbers[places])
+    return Lines(Entries(n_rows, rows, columns.astype(np.intp), values), labels)
 
 
 def _are_integers(raw: NDArray[np.uint8], starts: NDArray[Any], colons: NDArray[Any]) -> bool:
@@ -95,107 +103,108 @@ def _numbers(block: bytes) -> NDArray[np.float64] | None:
     return numbers
 
 
-class LineReader:
-    """Reads lines one by one, and knows where it is.
+def read_lines(block: bytes, plan: FeaturePlan, policy: ParsePolicy, place: Place) -> Lines:
+    """Parse lines one by one.
+
+    Raises:
+        ForestError: the policy's, naming the row, what came and what was expected.
+    """
+    reader = _LineReader(plan, policy)
+    for number, line in enumerate(block.removesuffix(b"\n").split(b"\n")):
+        fields = line.partition(b"#")[0].split()
+        if fields:
+            reader.place = place(number, len(reader.numbers))
+            reader.read(fields)
+            reader.numbers.append(number)
+    return reader.lines()
+
+
+class _LineReader:
+    """Reads one row after the other.
 
     Attributes:
-        n_rows: the rows so far.
-        is_open: whether another row may follow: there was no empty line yet.
+        place: of the row that is read, for error messages.
+        numbers: the lines of the rows that were read.
     """
 
-    def __init__(self, schema: Schema, base: int) -> None:
-        self.n_rows = 0
-        self.is_open = True
-        self._schema = schema
-        self._base = base
+    def __init__(self, plan: FeaturePlan, policy: ParsePolicy) -> None:
+        self.place = ""
+        self.numbers: list[int] = []
+        self._plan = plan
+        self._base = plan.index_base or 0
+        self._policy = policy
+        self._labels: list[float] = []
+        self._rows: list[int] = []
+        self._columns: list[int] = []
+        self._values: list[float] = []
 
-    def read(self, block: bytes) -> Entries:
-        """Read whole lines.
-
-        Raises:
-            InvalidInput: naming the row, what came and what was expected.
-        """
-        rows: list[int] = []
-        columns: list[int] = []
-        values: list[float] = []
-        before = self.n_rows
-        if block.isspace():
-            self.is_open = False
-        else:
-            for line in block.removesuffix(b"\n").split(b"\n"):
-                if self._is_row(line):
-                    n_values = len(values)
-                    self._read_row(line, columns, values)
-                    rows += [self.n_rows - before - 1] * (len(values) - n_values)
-        return Entries(
-            self.n_rows - before,
-            np.array(rows, np.intp),
-            np.array(columns, np.intp),
-            np.array(values, np.float64),
+    def lines(self) -> Lines:
+        entries = Entries(
+            len(self.numbers),
+            np.array(self._rows, np.intp),
+            np.array(self._columns, np.intp),
+            np.array(self._values, np.float64),
         )
+        return Lines(entries, np.array(self._labels, np.float64), self.numbers)
 
-    def _is_row(self, line: bytes) -> bool:
-        text = line.lstrip()
-        if not text:
-            self.is_open = False
-        if not text or text.startswith(b"#"):
-            return False
-        self.n_rows += 1
-        if not self.is_open:
-            raise InvalidInput(
-                f"an empty line stands before row {self.n_rows}; write a row without values "
-                "as its label alone"
-            )
-        return True
-
-    def _read_row(self, line: bytes, columns: list[int], values: list[float]) -> None:
-        fields = line.partition(b"#")[0].split()
-        if b":" not in fields[0] and _parse(fields[0]) is None:
-            raise InvalidInput(
-                f"row {self.n_rows} starts with {_shown(fields[0])}; expected a number as the "
-                "label, or index:value"
-            )
-        n_leading = 0 if b":" in fields[0] else 1
+    def read(self, fields: list[bytes]) -> None:
+        n_leading = self._read_label(fields[0])
         if fields[n_leading:] and fields[n_leading].startswith(b"qid:"):
             n_leading += 1
-        n_features, base, last = self._schema.n_features, self._base, -1
+        base, last = self._base, -1
         for field in fields[n_leading:]:
             index, _, text = field.partition(b":")
             column = int(index) - base if _is_index(index) else -1
-            if not last < column < n_features:
+            if not last < column < self._plan.most:
                 raise self._wrong_index(field, last)
             value = _parse(text)
             if value is None:
-                raise InvalidInput(
-                    f"row {self.n_rows}, index {column + base} "
-                    f"({self._schema.feature_names[column]}): {_shown(text)} is not a number"
+                raise self._policy.invalid(
+                    f"{self.place}, index {column + base}{self._plan.name(column)}: "
+                    f"{_shown(text)} is not a number"
                 )
-            columns.append(column)
-            values.append(value)
+            self._rows.append(len(self.numbers))
+            self._columns.append(column)
+            self._values.append(value)
             last = column
 
-    def _wrong_index(self, field: bytes, last: int) -> InvalidInput:
+    def _read_label(self, field: bytes) -> int:
+        """Keep the label; returns how many fields it takes."""
+        is_label = b":" not in field
+        value = _parse(field) if is_label else None
+        if value is None and (is_label or self._plan.needs_label):
+            then = ", then" if self._plan.needs_label else ", or"
+            raise self._policy.invalid(
+                f"{self.place} starts with {_shown(field)}; expected a number as the label{then} "
+                "index:value"
+            )
+        self._labels.append(np.nan if value is None else value)
+        return int(is_label)
+
+    def _wrong_index(self, field: bytes, last: int) -> ForestError:
         index, colon, _ = field.partition(b":")
         if not colon or not index.isdigit():
-            return InvalidInput(
-                f"row {self.n_rows} holds {_shown(field)}; expected index:value, with an integer"
+            return self._policy.invalid(
+                f"{self.place} holds {_shown(field)}; expected index:value, with an integer as "
+                "the index"
             )
-        base, n_features = self._base, self._schema.n_features
-        column = int(index) - base if _is_index(index) else n_features + 1
-        if 0 <= column < n_features:
-            return InvalidInput(
-                f"row {self.n_rows}: index {column + base} stands after {last + base}; "
+        base, most = self._base, self._plan.most
+        column = int(index) - base if _is_index(index) else most + 1
+        if 0 <= column < most:
+            return self._policy.invalid(
+                f"{self.place}: index {column + base} stands after {last + base}; "
                 "expected ascending indices"
             )
         hint = ""
-        if column == (-1 if base else n_features):
+        if self._plan.index_base is not None and column == (-1 if base else most):
             hint = (
-                f"; if the first feature has index {1 - base}, send the Content-Type "
+                f"; if the first feature has index {1 - base}, declare the Content-Type "
                 f"text/libsvm; index_base={1 - base}"
             )
-        return InvalidInput(
-            f"row {self.n_rows}: index {_shown(index)} is out of range; the model expects "
-            f"{base} to {base + n_features - 1}{hint}"
+        subject = self._plan.subject if self._plan.names else "expected"
+        return self._policy.invalid(
+            f"{self.place}: index {_shown(index)} is out of range; {subject} {base} to "
+            f"{base + most - 1}{hint}"
         )
 
 

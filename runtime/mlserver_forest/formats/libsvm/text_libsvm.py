@@ -1,26 +1,29 @@
 """text/libsvm: ``[label] [qid:n] index:value ...`` per line, in only.
 
-A line may end with a ``#`` comment, and a line of nothing else is skipped. Whether
-the first feature is 0 or 1 is declared, by the parameter ``index_base`` or by the
-schema, and never guessed.
+A line may end with a ``#`` comment; a line without anything else is skipped. Whether the first
+feature is 0 or 1 is declared, by the parameter ``index_base`` or by the model. Training, which
+has no model yet, takes the first index to be 0 if an index 0 occurs.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.libsvm.libsvm_lines import Entries, LineReader, plain_entries
-from mlserver_forest.formats.matrix import Body, Matrix, check_expansion, rows_per_block
+from mlserver_forest.formats.labeled_rows import FeaturePlan, LabeledRows, decode_labeled
+from mlserver_forest.formats.libsvm.libsvm_lines import Lines, read_lines, read_plain_lines
+from mlserver_forest.formats.matrix import Body, check_expansion
+from mlserver_forest.formats.parsing import ParsePolicy
+from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.formats.source import Source
 from mlserver_forest.schema.schema import Schema
 
 # 64 KB to 512 KB were as fast.
 _BLOCK_BYTES = 2**17
-# A pair of an index and a value is shorter, unless it is written at great length.
-_PAIR_BYTES = 64
 _BASES = {"0": 0, "1": 1}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
@@ -28,7 +31,7 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
 
     Args:
         body: the text. Labels and query ids are checked and left out.
-        schema: the features; ``absent`` is the value of those that a row leaves out.
+        schema: the features; ``absent_value`` is the value of those that a row leaves out.
         parameters: of the media type; ``index_base`` is the one that counts.
 
     Returns:
@@ -40,62 +43,89 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
     """
     if not schema.feature_names:
         raise InvalidInput(
-            "a row of text/libsvm does not tell how many features there are, and this model "
-            "names none; send text/csv"
+            "a row of text/libsvm does not say how many features there are, and this model names "
+            "none; send text/csv"
         )
-    base = _index_base(parameters.get("index_base"), schema)
     n_rows = _most_rows(body)
     check_expansion(n_rows, schema.n_features, schema, len(body))
-    matrix = Matrix(schema, n_rows)
-    reader = LineReader(schema, base)
-    for block in _blocks(body, _BLOCK_BYTES + _PAIR_BYTES * schema.n_features):
-        entries = plain_entries(block, schema.n_features, base) if reader.is_open else None
-        if entries is None:
-            entries = reader.read(block)
-        else:
-            reader.n_rows += entries.n_rows
-        _append(matrix, entries, schema)
-    return matrix.finish()
+    return decode_labeled(parse, body, schema, parameters, n_rows)
 
 
-def _index_base(declared: str | None, schema: Schema) -> int:
-    if declared is None:
-        return schema.index_base
-    if declared not in _BASES:
-        raise InvalidInput(f"index_base is {format_value(declared)}; expected 0 or 1")
-    return _BASES[declared]
+def parse(
+    source: Source, plan: FeaturePlan, policy: ParsePolicy, parameters: Mapping[str, str]
+) -> Iterator[LabeledRows]:
+    """Parse rows; see ``labeled_rows.ParseLabeled``."""
+    declared = parameters.get("index_base")
+    if declared is not None:
+        if declared not in _BASES:
+            raise policy.invalid(f"index_base is {format_value(declared)}; expected 0 or 1")
+        plan = replace(plan, index_base=_BASES[declared])
+    first_row = 1
+    for line, block in _blocks(source, plan, policy):
+        lines = read_plain_lines(block, plan)
+        if lines is None:
+            lines = read_lines(block, plan, policy, _Place(source, line, first_row))
+        where = _locations(source, lines, line, first_row)
+        if lines.entries.n_rows:
+            is_raw = plan.index_base is None
+            yield LabeledRows(where, lines.labels, lines.entries, _width(lines), is_raw)
+        first_row += lines.entries.n_rows
+
+
+class _Place:
+    """The places of the rows of a block: rows are counted in a body, lines in a file."""
+
+    def __init__(self, source: Source, first_line: int, first_row: int) -> None:
+        self._source = source
+        self._first_line = first_line
+        self._first_row = first_row
+
+    def __call__(self, line: int, row: int) -> str:
+        """The place of a row, which stands in a line of the block; both counted from 0."""
+        if not self._source.name:
+            return f"row {self._first_row + row}"
+        return f"{self._source.name}, line {self._first_line + line}"
+
+
+def _locations(source: Source, lines: Lines, line: int, first_row: int) -> RowLocations:
+    if not source.name:
+        return RowLocations("", "row", first_row)
+    if lines.numbers is None:
+        return RowLocations(source.name, "line", line)
+    return RowLocations.of_lines(source.name, [line + number for number in lines.numbers])
+
+
+def _width(lines: Lines) -> int:
+    return int(lines.entries.columns.max(initial=-1)) + 1
 
 
 def _most_rows(body: Body) -> int:
-    """The lines, counted in blocks, for a long count would keep other requests waiting."""
+    """The lines, counted in blocks, because a long count would keep other requests waiting."""
     starts = range(0, len(body), _BLOCK_BYTES)
     return 1 + sum(body.count(b"\n", start, start + _BLOCK_BYTES) for start in starts)
 
 
-def _blocks(body: Body, longest: int) -> Iterator[bytes]:
-    """Whole lines, some at a time."""
-    start = 0
-    while start < len(body):
-        end = len(body)
-        if start + _BLOCK_BYTES < end:
-            end = body.rfind(b"\n", start, start + _BLOCK_BYTES) + 1
-            end = end or body.find(b"\n", start, start + longest) + 1 or len(body)
-        if end - start > longest:
-            raise InvalidInput(
-                f"after byte {start} comes a line of more than {longest} bytes, more than a row "
-                "needs"
-            )
-        yield bytes(body[start:end])
-        start = end
+def _blocks(source: Source, plan: FeaturePlan, policy: ParsePolicy) -> Iterator[tuple[int, bytes]]:
+    """Whole lines, some at a time, with the number of the first one."""
+    stream, line = source.stream(), 1
+    longest = policy.longest_row(len(plan.names))
+    text = stream.read(_BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    while more := stream.read(_BLOCK_BYTES):
+        end = text.rfind(b"\n") + 1
+        if end:
+            yield line, text[:end]
+            line += text.count(b"\n", 0, end)
+        elif len(text) > longest:
+            raise _too_long(source, line, longest, policy)
+        text = text[end:] + more
+    if len(text) > longest and len(max(text.split(b"\n"), key=len)) > longest:
+        raise _too_long(source, line, longest, policy)
+    if text:
+        yield line, text
 
 
-def _append(matrix: Matrix, entries: Entries, schema: Schema) -> None:
-    step = rows_per_block(schema.n_features)
-    for start in range(0, entries.n_rows, step):
-        end = min(start + step, entries.n_rows)
-        first, last = np.searchsorted(entries.rows, (start, end))
-        block = np.full((end - start, schema.n_features), schema.absent_value)
-        block[entries.rows[first:last] - start, entries.columns[first:last]] = entries.values[
-            first:last
-        ]
-        matrix.append(block)
+def _too_long(source: Source, line: int, longest: int, policy: ParsePolicy) -> Exception:
+    return policy.invalid(
+        f"{source.subject}, line {line} or a later one, has more than {longest} bytes, more than "
+        "a row needs"
+    )

@@ -1,27 +1,40 @@
 """application/x-recordio-protobuf: a message per row, in and out.
 
-A record is the magic number, the length, the message and zeros up to a multiple of
-four bytes (MXNet's RecordIO, dmlc/recordio.h); the message is ``aialgs.data.Record``.
+The frames are MXNet's RecordIO; the message is ``aialgs.data.Record``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.matrix import Body, Matrix, check_expansion, rows_per_block
+from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.labeled_rows import (
+    Entries,
+    FeaturePlan,
+    LabeledRows,
+    decode_labeled,
+)
+from mlserver_forest.formats.matrix import Body, check_expansion, rows_per_block
+from mlserver_forest.formats.parsing import SERVING, ParsePolicy
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.formats.recordio.record_frames import PlainRecord, RecordFrames, framed
+from mlserver_forest.formats.recordio.record_frames import (
+    MAGIC,
+    RecordFrames,
+    framed,
+    whole_frames,
+)
 from mlserver_forest.formats.recordio.record_message import record_class
+from mlserver_forest.formats.recordio.record_rows import RecordReader, Row
+from mlserver_forest.formats.source import Source
 from mlserver_forest.schema.schema import Schema
 
 _Record = record_class()
 
-_VALUES = "values"
-_TENSORS = ("float32_tensor", "float64_tensor", "int32_tensor")
+# A record with metadata, and its features by name, is shorter.
+_RECORD_BYTES = 2**20
+_FEATURE_BYTES = 256
 
 
 def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
@@ -29,7 +42,7 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
 
     Args:
         body: the records.
-        schema: the features; ``absent`` is what a sparse record leaves out.
+        schema: the features; ``absent_value`` is what a sparse record leaves out.
         parameters: of the media type; none counts.
 
     Returns:
@@ -39,22 +52,21 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
         InvalidInput: naming the row, what came and what was expected.
         PayloadTooLarge: if the matrix is out of proportion to the body.
     """
-    view = memoryview(body)
-    counted = RecordFrames(view, schema)
-    while not counted.is_finished:
-        counted.take()
-    frames = RecordFrames(view, schema)
-    reader = _RowReader(schema)
-    first = reader.read(0, frames.take())
-    check_expansion(counted.n_taken, len(first), schema, len(body))
-    matrix = Matrix(schema, counted.n_taken)
-    matrix.append(np.array([first]))
-    plain = _plain_records(len(first))
-    step = rows_per_block(len(first))
+    if not body:
+        raise InvalidInput("the body is empty; expected RecordIO, a record for each row")
+    frames = RecordFrames(memoryview(body), "row", 1, len(body), SERVING)
     while not frames.is_finished:
-        block = frames.take_alike(plain, step)
-        matrix.append(block if len(block) else reader.read_some(frames, step // 8))
-    return matrix.finish()
+        frames.take()
+    n_rows = frames.number - 1
+    check_expansion(n_rows, schema.n_features, schema, len(body))
+    return decode_labeled(parse, body, schema, parameters, n_rows)
+
+
+def parse(
+    source: Source, plan: FeaturePlan, policy: ParsePolicy, parameters: Mapping[str, str]
+) -> Iterator[LabeledRows]:
+    """Parse rows; see ``labeled_rows.ParseLabeled``."""
+    yield from _Rows(source, plan, policy).parse()
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
@@ -68,125 +80,79 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
         yield b"".join(framed(b"".join(row)) for row in zip(*entries, strict=True))
 
 
-class _RowReader:
-    """Turns messages into rows of one width."""
+class _Rows:
+    """The rows of a body, or of a file or stream."""
 
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+    def __init__(self, source: Source, plan: FeaturePlan, policy: ParsePolicy) -> None:
+        self._source = source
+        self._reader = RecordReader(plan, policy)
+        self._policy = policy
+        self._needs_label = plan.needs_label
+        self._subject = f"{source.name}, record" if source.name else "row"
+        names = sum(map(len, plan.names))
+        self._longest = _RECORD_BYTES + _FEATURE_BYTES * plan.most + 4 * names
+        self._number = 1
 
-    def read(self, row: int, payload: memoryview) -> list[float] | NDArray[np.float64]:
-        # A message that is used again keeps all memory that it ever took (protobuf 6.33).
-        record = _Record()
-        try:
-            record.ParseFromString(payload)
-            features = dict(record.features)
-        except (DecodeError, UnicodeDecodeError) as error:
-            raise InvalidInput(
-                f"row {row + 1} is no aialgs.data.Record: its message is damaged"
-            ) from error
-        is_named = _VALUES not in features or (
-            len(features) > 1 and _VALUES in self._schema.feature_names
+    def parse(self) -> Iterator[LabeledRows]:
+        content = self._source.content
+        if isinstance(content, bytes | bytearray):
+            yield from self._parse(memoryview(content), 0)
+        else:
+            for offset, data in whole_frames(content):
+                yield from self._parse(data, offset)
+
+    def _parse(self, data: memoryview, offset: int, *, is_inner: bool = False) -> Iterator[Any]:
+        frames = RecordFrames(
+            data, self._subject, self._number, self._longest, self._policy, offset
         )
-        values = self._named(row, features) if is_named else self._row(row, features)
-        # The first row gives the width to a model that names no features.
-        self._schema = self._schema.with_width(len(values))
-        return values
+        some: list[Row] = []
+        while not frames.is_finished:
+            payload = frames.take()
+            if payload[: len(MAGIC)] == MAGIC and not is_inner:
+                # A framed file of records; no message starts so.
+                yield from self._flushed(some)
+                yield from self._parse(payload, 0, is_inner=True)
+                frames.number = self._number
+                continue
+            row = self._reader.read(payload, f"{self._subject} {frames.number - 1}")
+            some.append(row)
+            step = rows_per_block(row.width)
+            template = row.template()
+            alike = [] if template is None else frames.take_alike(template, step)
+            if alike and len(alike[0]):
+                yield from self._flushed(some)
+                yield self._plain(alike)
+            elif len(some) >= max(step // 8, 1):
+                yield from self._flushed(some)
+        yield from self._flushed(some)
 
-    def read_some(self, frames: RecordFrames, most: int) -> NDArray[np.float64]:
-        """The next rows, (n, n_features)."""
-        rows: list[Any] = []
-        while not frames.is_finished and len(rows) < most:
-            rows.append(self.read(frames.n_taken, frames.take()))
-        return np.array(rows)
+    def _plain(self, alike: Sequence[NDArray[Any]]) -> LabeledRows:
+        where = self._source.locations("record", self._number)
+        self._number += len(alike[0])
+        labels = alike[1][:, 0].astype(np.float64) if len(alike) > 1 else None
+        return LabeledRows(where, labels, alike[0], alike[0].shape[1])
 
-    def _row(self, row: int, features: Mapping[str, Any]) -> list[float] | NDArray[np.float64]:
-        if len(features) != 1:
-            raise InvalidInput(
-                f"row {row + 1} has features {format_value(list(features))}; expected "
-                f"{_VALUES!r} alone, "
-                "or one entry per feature"
-            )
-        tensor = _tensor(row, _VALUES, features[_VALUES])
-        shape = tensor.shape[:]
-        if tensor.keys or (shape and not tensor.values):
-            return self._sparse(row, tensor)
-        values: list[float] = tensor.values[:]
-        expected = self._schema.n_features or len(values)
-        if len(values) != expected or not values:
-            raise InvalidInput(
-                f"row {row + 1} has {len(values)} values; the model expects "
-                f"{self._schema.describe()}"
-            )
-        if shape and not _is_width(shape, len(values)):
-            raise InvalidInput(
-                f"row {row + 1} declares shape {format_value(shape)} but has {len(values)} values"
-            )
-        return values
-
-    def _sparse(self, row: int, tensor: Any) -> NDArray[np.float64]:
-        keys, values, shape = tensor.keys[:], tensor.values[:], tensor.shape[:]
-        n_features = self._schema.n_features
-        if not n_features or (shape and not _is_width(shape, n_features)):
-            raise InvalidInput(
-                f"row {row + 1} is sparse, of shape {format_value(shape)}; the model expects "
-                f"{self._schema.describe()}"
-            )
-        if len(keys) != len(values):
-            raise InvalidInput(f"row {row + 1} has {len(keys)} keys but {len(values)} values")
-        if keys and max(keys) >= n_features:
-            raise InvalidInput(
-                f"row {row + 1} has the key {max(keys)}; the model expects 0 to {n_features - 1}"
-            )
-        if len(set(keys)) != len(keys):
-            raise InvalidInput(f"row {row + 1} has a key that occurs twice")
-        dense = np.full(n_features, self._schema.absent_value)
-        dense[keys] = values
-        return dense
-
-    def _named(self, row: int, features: Mapping[str, Any]) -> list[float]:
-        names = list(features)
-        if not self._schema.feature_names or not names:
-            raise InvalidInput(
-                f"row {row + 1} has features {format_value(names)}; expected {_VALUES!r}, a "
-                "tensor of "
-                f"{self._schema.describe()} values"
-            )
-        positions = self._schema.positions(names, f"row {row + 1}")
-        return [self._number(row, names[place], features[names[place]]) for place in positions]
-
-    def _number(self, row: int, name: str, value: Any) -> float:
-        values = _tensor(row, name, value).values
-        if len(values) != 1:
-            raise InvalidInput(
-                f"row {row + 1}, feature {format_value(name)} has {len(values)} values; expected 1"
-            )
-        return float(values[0])
+    def _flushed(self, some: list[Row]) -> Iterator[LabeledRows]:
+        """What was read one by one, without mixing dense and sparse rows."""
+        while some:
+            is_sparse = some[0].keys is not None
+            ends = (end for end, row in enumerate(some) if (row.keys is not None) != is_sparse)
+            end = next(ends, len(some))
+            rows, some[:end] = some[:end], []
+            where = self._source.locations("record", self._number)
+            self._number += end
+            labels = np.array([row.label for row in rows]) if self._needs_label else None
+            values = _entries(rows) if is_sparse else np.array([row.values for row in rows])
+            yield LabeledRows(where, labels, values, max(row.width for row in rows))
 
 
-def _tensor(row: int, name: str, value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind not in _TENSORS:
-        raise InvalidInput(
-            f"row {row + 1}, features[{format_value(name)}] holds {kind or 'nothing'}; expected "
-            "one of "
-            f"{', '.join(_TENSORS)}"
-        )
-    return getattr(value, kind)
-
-
-def _is_width(shape: list[int], width: int) -> bool:
-    """Whether a vector, or a matrix of one row, has this shape."""
-    return shape in ([width], [1, width])
-
-
-def _plain_records(width: int) -> tuple[PlainRecord, ...]:
-    """The records that hold nothing but dense floats, as the SageMaker SDK writes them."""
-    single, double = _Record(), _Record()
-    single.features[_VALUES].float32_tensor.values.extend([0.0] * width)
-    double.features[_VALUES].float64_tensor.values.extend([0.0] * width)
-    return (
-        PlainRecord(single.SerializeToString(), width, np.dtype("<f4")),
-        PlainRecord(double.SerializeToString(), width, np.dtype("<f8")),
+def _entries(rows: Sequence[Row]) -> Entries:
+    keys = [row.keys or () for row in rows]
+    return Entries(
+        len(rows),
+        np.repeat(np.arange(len(rows)), list(map(len, keys))),
+        np.concatenate([np.asarray(some, np.intp) for some in keys]),
+        np.concatenate([np.asarray(row.values, np.float64) for row in rows]),
     )
 
 

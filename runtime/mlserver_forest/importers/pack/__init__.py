@@ -1,1 +1,6 @@
-"""``forest pack``: a model that was trained elsewhere -> a proven model directory."""
+"""``forest pack``: a model that somebody has -> a model directory, proven to answer the same.
+
+``cli.py`` starts ``child_process.py``, which reads the file (``model_file.py``) by the library that
+wrote it; then the parent, without that library, compares the packed model with the library's
+answers (``proof.py``).
+"""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mlserver_forest.errors import ForestError, InvalidArtifact, UnsupportedEstimator
+from mlserver_forest.errors import ForestError, UnsupportedEstimator
 
 
 @click.command()
@@ -48,12 +48,12 @@ def pack(
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text
     file, or a SageMaker model.tar.gz that holds one of them.
     """
-    from mlserver_forest.importers.pack.child_process import Request
+    from mlserver_forest.importers.pack.child_process import PackRequest
 
     try:
         with tempfile.TemporaryDirectory(prefix="forest-pack-") as folder:
             _refuse_pickle_early(model, Path(folder), trust_pickle)
-            request = Request(
+            request = PackRequest(
                 path=str(model.resolve()),
                 folder=folder,
                 name=name,
@@ -74,17 +74,17 @@ def _split(names: str) -> tuple[str, ...]:
 
 
 def _refuse_pickle_early(model: Path, folder: Path, trust_pickle: bool) -> None:
-    """Before any library is imported that could load it."""
+    """Refuse it before a library is imported that could load it."""
     from mlserver_forest.importers.pack.model_file import find_model
-    from mlserver_forest.importers.pack.read_estimator import refuse_pickle
+    from mlserver_forest.importers.pickle_file import refuse_pickle
 
-    if find_model(model, folder).kind == "pickle" and not trust_pickle:
+    if find_model(model, folder).form.is_pickle and not trust_pickle:
         raise refuse_pickle(model)
 
 
 def _run_child(request: str) -> None:
-    """Read and import in a process of its own, which may run foreign code or crash."""
-    # -P: nothing in the current folder takes the place of a module.
+    """Read and import in a process of its own, because that may run foreign code or crash."""
+    # -P: nothing in the current folder can take the place of a module.
     command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
     done = subprocess.run(  # noqa: S603  # our own module
         command, input=request, text=True, capture_output=True, check=False
@@ -105,37 +105,32 @@ def _run_child(request: str) -> None:
 def _finish(folder: Path, out: Path) -> None:
     """Load the draft as a server would, compare, and only then write the directory."""
     from mlserver_forest.artifact import model_directory
-    from mlserver_forest.importers.pack.child_process import REPORT_FILE, Report
+    from mlserver_forest.importers.pack.child_process import DRAFT, REPORT_FILE, PackReport
 
-    report = Report(**json.loads((folder / REPORT_FILE).read_text()))
+    report = PackReport(**json.loads((folder / REPORT_FILE).read_text()))
     if report.error:
         raise UnsupportedEstimator(report.error)
     click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
     if report.tolerance is not None:
         _prove(folder, report.tolerance)
-    size = model_directory.copy(folder / "draft", out)
+    size = model_directory.copy(folder / DRAFT, out)
     click.echo(f"wrote {out} ({size:,} bytes)")
     if report.tolerance is None:
         click.echo(
-            "it is no tree ensemble: MLServer's scikit-learn runtime serves it from a pickle, "
-            "and serving it needs FOREST_TRUST_PICKLE=true"
+            "This is not a tree ensemble, so MLServer's scikit-learn runtime will serve it from a "
+            "pickle; serving it needs FOREST_TRUST_PICKLE=true"
         )
 
 
 def _prove(folder: Path, tolerance: float) -> None:
     import numpy as np
 
-    from mlserver_forest.artifact.forest_file import load_forest
-    from mlserver_forest.importers.pack.child_process import ANSWERS_FILE
-    from mlserver_forest.importers.pack.proof import Answers, compare
+    from mlserver_forest.importers.pack import packing
+    from mlserver_forest.importers.pack.child_process import ANSWERS_FILE, DRAFT
+    from mlserver_forest.importers.pack.proof import SourceAnswers
 
-    forest = load_forest(folder / "draft" / "forest.safetensors")
     with np.load(folder / ANSWERS_FILE, allow_pickle=False) as file:
-        answers = Answers(file["x"], file["values"], file["positions"], tolerance)
-    comparison = compare(forest, answers)
-    click.echo(str(comparison))
-    if comparison.n_different:
-        raise InvalidArtifact(
-            "the packed forest does not answer as the source library does, so nothing was "
-            "written; please report the model's library and parameters"
-        )
+        answers = SourceAnswers(file["x"], file["values"], file["positions"], tolerance)
+    proof = packing.prove(folder / DRAFT, answers)
+    click.echo(str(proof))
+    packing.require_agreement(proof)

@@ -1,43 +1,46 @@
-"""What kind of model a file holds, told by its first bytes; and the model in an archive."""
+"""The one model in a file or an archive: found by first bytes, and read by its library."""
 
 import shutil
 import tarfile
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any
 
 from mlserver_forest.errors import UnsupportedEstimator, format_value
+from mlserver_forest.importers.pickle_file import refuse_pickle
+from mlserver_forest.importers.registry import (
+    HEAD_BYTES,
+    UNSUPPORTED_FILES,
+    FileFormat,
+    file_formats,
+    format_of,
+)
 
-Kind = Literal["pickle", "skops", "xgboost", "lightgbm"]
-
-_HEAD_BYTES = 512
 _MOST_MEMBERS = 10_000
 _MAX_MODEL_BYTES = 16 << 30
-_GZIP = b"\x1f\x8b"
-# Pickles since protocol 2, and the compressions that joblib wraps around them.
-_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_COMPRESSED = (_GZIP, b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"BZh", b"\xfd7zXZ")
-_JOBLIB = (*_PICKLES, *_COMPRESSED, b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
-_STRANGERS: Mapping[bytes, str] = {
-    b"CBM1": "a CatBoost model; CatBoost keeps its trees in a form of its own, so train with "
-    "LightGBM or XGBoost",
-    b"binf": "a model in XGBoost's old binary format; load it with the XGBoost that wrote it and "
-    "save it again with save_model('model.ubj')",
-}
-_KNOWN = (
-    "expected a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text file, "
-    "or a tar archive that holds one of them"
-)
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file that holds one model."""
+    """A file that holds one model.
+
+    Attributes:
+        path: the file, or the member of an archive, unpacked.
+        form: how it is read.
+    """
 
     path: Path
-    kind: Kind
+    form: FileFormat
+
+    def read(self, *, trust_pickle: bool) -> Any:
+        """Read the estimator or booster.
+
+        Raises:
+            UnsupportedEstimator: if the file is a pickle that is not trusted, or cannot be read.
+        """
+        if self.form.is_pickle and not trust_pickle:
+            raise refuse_pickle(self.path)
+        return self.form.read(self.path)
 
 
 def find_model(path: Path, folder: Path) -> ModelFile:
@@ -53,41 +56,29 @@ def find_model(path: Path, folder: Path) -> ModelFile:
     try:
         if tarfile.is_tarfile(path):
             return _from_archive(path, folder)
-        return ModelFile(path, _kind_of(path))
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except (OSError, EOFError, tarfile.TarError) as error:
         raise UnsupportedEstimator(f"{path} cannot be read: {error}") from error
-
-
-def _kind_of(path: Path) -> Kind:
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    kind = _kind(head)
-    if kind is None:
+    form = format_of(head)
+    if form is None:
         raise UnsupportedEstimator(f"{path} {_describe(head)}")
-    if kind == "skops":
-        with zipfile.ZipFile(path) as archive:
-            if "schema.json" not in archive.namelist():
-                raise UnsupportedEstimator(f"{path} is a zip archive, but no skops file; {_KNOWN}")
-    return kind
-
-
-def _kind(head: bytes) -> Kind | None:
-    if head.startswith(b"PK\x03\x04"):
-        return "skops"
-    if head.startswith((b"tree\n", b"tree\r\n")):
-        return "lightgbm"
-    if head.lstrip().startswith(b"{"):
-        return "xgboost"
-    return "pickle" if head.startswith(_JOBLIB) else None
+    return ModelFile(path, form)
 
 
 def _describe(head: bytes) -> str:
-    for magic, what in _STRANGERS.items():
+    for magic, what in UNSUPPORTED_FILES.items():
         if head.startswith(magic):
             return f"is {what}"
     if not head:
-        return f"is empty; {_KNOWN}"
-    return f"is no model file: it starts with {format_value(head[:8].decode('latin-1'))}; {_KNOWN}"
+        return f"is empty; {_expected()}"
+    start = format_value(head[:8].decode("latin-1"))
+    return f"is not a model file: it starts with {start}; {_expected()}"
+
+
+def _expected() -> str:
+    titles = ", ".join(form.title for form in file_formats())
+    return f"expected {titles}, or a tar archive that holds one of them"
 
 
 def _from_archive(path: Path, folder: Path) -> ModelFile:
@@ -105,29 +96,27 @@ def _from_archive(path: Path, folder: Path) -> ModelFile:
                 )
             stream = archive.extractfile(member)
             if stream is not None:
-                kind = _unpack(stream, folder / f"member-{count}")
-                if kind:
-                    found[member.name] = ModelFile(folder / f"member-{count}", kind)
+                form = _unpack(stream, folder / f"member-{count}")
+                if form:
+                    found[member.name] = ModelFile(folder / f"member-{count}", form)
     if len(found) != 1:
         what = f"{len(found)} models, {format_value(list(found))}" if found else "no model"
-        raise UnsupportedEstimator(f"{path} holds {what}; expected exactly one; {_KNOWN}")
+        raise UnsupportedEstimator(f"{path} holds {what}; expected exactly one; {_expected()}")
     return next(iter(found.values()))
 
 
-def _unpack(stream: IO[bytes], target: Path) -> Kind | None:
+def _unpack(stream: IO[bytes], target: Path) -> FileFormat | None:
     """Write a member under a name of our own, if it is a model."""
-    head = stream.read(_HEAD_BYTES)
-    kind = _kind(head)
-    # A file in JSON may be anything; an XGBoost model names its learner at once.
-    if kind is None or (kind == "xgboost" and b"learner" not in head):
-        return None
-    with target.open("wb") as file:
-        file.write(head)
-        shutil.copyfileobj(stream, file)
-    return kind
+    head = stream.read(HEAD_BYTES)
+    form = format_of(head)
+    if form is not None:
+        with target.open("wb") as file:
+            file.write(head)
+            shutil.copyfileobj(stream, file)
+    return form
 
 
 def _is_aside(name: str) -> bool:
-    """Hidden files, and the code that SageMaker's own containers look for in an archive."""
+    """Whether it is hidden, or code that SageMaker's own containers look for in an archive."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     return any(part.startswith(".") for part in parts) or parts[:1] == ["code"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.insight.comparison import Comparison, compared, counted
+from mlserver_forest.insight.comparison import Comparison, compare, count_rows
 from mlserver_forest.insight.histograms import Histograms
 from mlserver_forest.reports.drift.reading import Reference
 from mlserver_forest.resources import n_cpus
@@ -87,8 +87,8 @@ def find(reference: Reference, x: NDArray[Any]) -> Findings:
     """Compare recent rows, (n, n_features) of the dtype of the features, n at least 1."""
     baseline, schema, forest = reference.baseline, reference.schema, reference.forest
     prediction = None if forest is None else forest.predict(x, n_cpus())
-    numbers = counted(baseline, schema, x, prediction)
-    found = compared(baseline, numbers)
+    numbers = count_rows(baseline, schema, x, prediction)
+    found = compare(baseline, numbers)
     shares = numbers[1 + len(baseline.ranges) :] / len(x)
     before = baseline.features.missing(baseline.features.shares)
     features = [

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact.forest_file import load_forest_file
-from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, read_settings
+from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, load_model, read_settings
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import InvalidArtifact, InvalidData, InvalidInput, format_value
 from mlserver_forest.formats.csv import text_csv
 from mlserver_forest.insight.baseline import Baseline
-from mlserver_forest.insight.insights import insights_from_arrays
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
@@ -87,14 +85,13 @@ def _model(path: Path) -> Reference:
     if settings["implementation"] != FOREST_RUNTIME:
         raise InvalidArtifact(f"{path} holds no forest; give the CSV file of its training rows")
     schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
-    file = load_forest_file(Path(settings["parameters"]["uri"]))
-    baseline = insights_from_arrays(file.insights, file.forest, schema).baseline
-    if baseline is None:
+    model = load_model(Path(settings["parameters"]["uri"]), schema)
+    if model.baseline is None:
         raise InvalidArtifact(
             f"the model in {path} does not know its training rows; train it again, or give "
             "the CSV file of its training rows"
         )
-    return Reference(baseline, schema, file.forest)
+    return Reference(model.baseline, schema, model.forest)
 
 
 def _table(path: Path, target: str) -> Reference:

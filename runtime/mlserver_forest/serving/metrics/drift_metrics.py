@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mlserver_forest.insight.bin_counts import warm_up
-from mlserver_forest.insight.comparison import Comparison, compared
-from mlserver_forest.insight.traffic_window import Arrivals
+from mlserver_forest.insight.comparison import Comparison, compare
+from mlserver_forest.insight.traffic_window import TrafficWindow
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.shared_counters import Ledger
 from mlserver_forest.serving.models.runtime import ForestModel
@@ -42,62 +42,62 @@ class Drift(Collector):
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._watched: dict[str, tuple[bytes, Arrivals, Schema]] = {}
+        self._watched: dict[str, tuple[bytes, TrafficWindow, Schema]] = {}
         warm_up()
         self.write_to(0)
 
     def write_to(self, region: int) -> None:
         """From now on this process counts in a region of its own."""
         self._region = self._ledger.region(region)
-        for key, arrivals, _ in self._watched.values():
-            self._make_room(key, arrivals)
+        for key, window, _ in self._watched.values():
+            self._make_room(key, window)
 
     def watch(self, name: str, model: MLModel) -> None:
         """Count what a model is asked, if it knows what training saw."""
         self.forget(name)
-        if not isinstance(model, ForestModel) or model.insights.baseline is None:
+        if not isinstance(model, ForestModel) or model.model.baseline is None:
             return
-        baseline = model.insights.baseline.first(_MOST_FEATURES)
+        baseline = model.model.baseline.first(_MOST_FEATURES)
         n_watched = sum(len(other.baseline.ranges) for _, other, _ in self._watched.values())
-        arrivals = Arrivals(baseline, model.schema)
+        window = TrafficWindow(baseline, model.model.schema)
         # A model that comes in another's place has other bins.
         digest = hashlib.sha256(b"".join(a.tobytes() for a in baseline.arrays.values()))
         key = f"{name}\n{digest.hexdigest()}".encode()
         has_place = n_watched + len(baseline.ranges) <= _MOST_FEATURES_OF_ALL
-        if not has_place or not self._make_room(key, arrivals):
+        if not has_place or not self._make_room(key, window):
             logger.info("model %r is not watched for drift: too many models are", name)
             return
-        self._watched[name] = (key, arrivals, model.schema)
-        model.arrivals = arrivals
+        self._watched[name] = (key, window, model.model.schema)
+        model.traffic = window
 
     def forget(self, name: str) -> None:
         """Drop what is known of a model that is gone."""
         if name in self._watched:
-            gone, arrivals, _ = self._watched.pop(name)
-            arrivals.numbers = np.zeros(arrivals.n_numbers)  # For requests under way.
+            gone, window, _ = self._watched.pop(name)
+            window.counts = np.zeros(window.n_counts)  # For requests under way.
             self._region.forget(lambda key: key == gone)
 
     def flush(self) -> None:
         """Count the rows that wait, so that every worker can tell of them."""
-        for _, arrivals, _ in self._watched.values():
-            arrivals.flush()
+        for _, window, _ in self._watched.values():
+            window.flush()
 
     def collect(self) -> Iterator[Metric]:
         self.flush()
         totals = self._ledger.totals()
         families = _Families()
-        for name, (key, arrivals, schema) in sorted(self._watched.items()):
-            numbers = np.array(totals.get(key) or [0.0] * arrivals.n_numbers)
+        for name, (key, window, schema) in sorted(self._watched.items()):
+            numbers = np.array(totals.get(key) or [0.0] * window.n_counts)
             families.rows.add_metric([name], numbers[0])
             if numbers[1] >= _FEWEST_ROWS:
-                families.add(name, schema, compared(arrivals.baseline, numbers[1:]))
+                families.add(name, schema, compare(window.baseline, numbers[1:]))
         yield from families.all()
 
-    def _make_room(self, key: bytes, arrivals: Arrivals) -> bool:
-        place = self._region.place(key, arrivals.n_numbers)
+    def _make_room(self, key: bytes, window: TrafficWindow) -> bool:
+        place = self._region.place(key, window.n_counts)
         if place is not None:
-            room: Any = self._region.numbers[place : place + arrivals.n_numbers]
-            arrivals.numbers = np.asarray(room)
+            room: Any = self._region.numbers[place : place + window.n_counts]
+            window.counts = np.asarray(room)
         return place is not None
 
 

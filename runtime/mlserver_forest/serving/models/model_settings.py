@@ -10,10 +10,10 @@ from mlserver import ModelSettings
 from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
-from mlserver_forest.artifact.card import KEY as CARD_KEY
-from mlserver_forest.artifact.card import read_card
 from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FILE, read_settings
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.model.card import KEY as CARD_KEY
+from mlserver_forest.model.card import read_card
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 # Answers that this server encodes are arrays; stock MLServer encodes lists.

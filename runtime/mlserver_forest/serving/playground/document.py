@@ -7,8 +7,7 @@ import numpy as np
 from mlserver import MLModel
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact.card import KEY as CARD_KEY
-from mlserver_forest.insight.insights import Insights
+from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.loaded_models import Served
 from mlserver_forest.serving.models.runtime import ForestModel
@@ -30,10 +29,10 @@ def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[
         routes: by purpose, the paths of ``routes_of``.
     """
     schema = served.schema
-    rows, insights = np.empty((0, schema.n_features)), Insights()
-    if isinstance(model, ForestModel):
-        rows, insights = model.samples, model.insights
-    baseline, intervals = insights.baseline, insights.intervals
+    known = model.model if isinstance(model, ForestModel) else None
+    rows = known.samples if known else np.empty((0, schema.n_features))
+    baseline = known.baseline if known else None
+    calibration = known.calibration if known else None
     ranges = rows if baseline is None else baseline.ranges.T.astype(schema.dtype)
     n_shown = _MOST_CELLS // max(schema.n_features, 1)
     parameters = model.settings.parameters
@@ -50,8 +49,8 @@ def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[
         "ranges": "samples" if baseline is None else "training",
         "samples": [_sample(row, schema) for row in rows[: min(n_shown, _MOST_SAMPLES)]],
         "insights": list(schema.insights),
-        "level": None if intervals is None else intervals.level,
-        "n_trees": model.n_trees if isinstance(model, ForestModel) else None,
+        "level": None if calibration is None else calibration.level,
+        "n_trees": known.forest.n_trees if known else None,
         "versions": [str(version) for version in model.settings.versions or ()],
         "card": ((parameters and parameters.extra) or {}).get(CARD_KEY),
     }

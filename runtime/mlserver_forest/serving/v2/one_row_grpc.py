@@ -48,7 +48,7 @@ class OneRowCalls:
         return message
 
     def _message(self, model: ForestModel, prediction: Prediction) -> Any:
-        if not model.predicts_classes:
+        if not model.model.schema.classes:
             return grpc_codec.message_from(model.respond(prediction), raw=True)
         known = self._answers.setdefault(model, {})
         position = int(prediction.positions[0])

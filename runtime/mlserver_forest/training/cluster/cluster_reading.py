@@ -15,7 +15,7 @@ from mlserver_forest.training.cluster.table_merge import Heads, head_of, recoded
 from mlserver_forest.training.config import TEST_CHANNEL, VALIDATION_CHANNEL, Channel
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.job_data import Data, columns_of, rows_of
-from mlserver_forest.training.data.row_blocks import Known
+from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import Table
 from mlserver_forest.training.data.targets import Target, learn_target
 from mlserver_forest.training.validation.label_checks import require_suitable_labels
@@ -92,7 +92,7 @@ def _spread(hosts: "ManyHosts", role: str, kept: list[Kept]) -> SpreadRows:
     return SpreadRows(hosts, role, rows.y, rows.weight, digests)
 
 
-def look(member: Member, known: Known | None) -> Table | None:
+def look(member: Member, known: KnownColumns | None) -> Table | None:
     """Read the training channel.
 
     Args:

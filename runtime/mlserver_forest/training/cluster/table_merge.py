@@ -11,8 +11,14 @@ from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.training.cluster.merged_locations import MergedPlaces
 from mlserver_forest.training.data.layout import UNKNOWN
-from mlserver_forest.training.data.row_blocks import Known
-from mlserver_forest.training.data.table import MOST_WORDS, ColumnSummary, Labels, Summary, Table
+from mlserver_forest.training.data.row_blocks import KnownColumns
+from mlserver_forest.training.data.table import (
+    MOST_CATEGORIES,
+    ColumnSummary,
+    Labels,
+    Summary,
+    Table,
+)
 
 _NO_LABELS = Labels((), np.empty(0, np.int32), None)
 
@@ -56,7 +62,7 @@ class Heads:
         pairs = zip(self.heads, heads, strict=True)
         return Heads(self.names, [old if new is None else new for old, new in pairs])
 
-    def to_be_looked_at_again(self) -> list[Known | None]:
+    def to_be_looked_at_again(self) -> list[KnownColumns | None]:
         """For each host what it has to know, where it read its part otherwise than others."""
         if not self._used:
             return [None] * len(self.heads)
@@ -72,7 +78,7 @@ class Heads:
         }
         index_base = min(head.index_base for head in self._used)
         return [
-            Known(head.x.dtype, model.layout, set(words), index_base=index_base)
+            KnownColumns(head.x.dtype, model.layout, set(words), index_base=index_base)
             if head.layout != UNKNOWN and _differs(head, model, words, index_base)
             else None
             for head in self.heads
@@ -132,13 +138,11 @@ class Heads:
                 "words such "
                 f"as {format_value(words[0])} on others; write its values alike in all files"
             )
-        if len(words) > MOST_WORDS:
+        if len(words) > MOST_CATEGORIES:
             raise InvalidData(
-                f"column {format_value(name)} has more than {MOST_WORDS} different words on all "
-                "hosts "
-                f"together, such as {format_value(words[0])}; if these are identifiers or free "
-                "text, add "
-                "the column to ignore"
+                f"column {format_value(name)} has more than {MOST_CATEGORIES} categories on all "
+                f"hosts together, such as {format_value(words[0])}; if these are identifiers or "
+                "free text, add the column to ignore"
             )
         return replace(parts[are_boolean.index(False)], names=tuple(words))
 
@@ -183,11 +187,12 @@ def _merged_labels(parts: Sequence[Labels]) -> Labels:
     all_numbers = np.concatenate(numbers) if len(numbers) == len(parts) else None
     spelt = [(part.words, part.codes) for part in parts]
     words = sorted({word for found, _ in spelt for word in found or ()})
-    if len(words) > MOST_WORDS or any(found is None for found, _ in spelt):
+    if len(words) > MOST_CATEGORIES or any(found is None for found, _ in spelt):
         if all_numbers is None:
             raise InvalidData(
-                f"the target has more than {MOST_WORDS} different labels on all hosts together, "
-                f"and {format_value(words[-1])} is no number; choose another target column"
+                f"the target has more than {MOST_CATEGORIES} different labels on all hosts "
+                f"together, and {format_value(words[-1])} is not a number; choose another target "
+                "column"
             )
         return Labels(None, None, all_numbers)
     position = {word: code for code, word in enumerate(words)}

@@ -8,20 +8,23 @@ from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.data import parsed_parts
+from mlserver_forest.training.data import labeled_parts, parsed_parts
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 
 Parameters = Mapping[str, str]
-Read = Callable[[Iterator[Part], Known, Columns, Parameters], Generator[Block]]
+Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[Block]]
 
 _COMPRESSED = (".gz", ".gzip")
 
 
 def reader(found: Format) -> Read:
     """What reads the parts of a channel that has a format."""
-    return load(found.read) if found.read else partial(parsed_parts.read, load(found.parse))
+    if found.read:
+        return load(found.read)
+    read = parsed_parts.read if found.has_columns else labeled_parts.read
+    return partial(read, load(found.parse))
 
 
 def format_of(

@@ -16,7 +16,7 @@ from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns
 from mlserver_forest.formats.text_blocks import TextBlock, blocks_of_stream
 from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known, labeled_rows
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, labeled_rows
 
 BLOCK_BYTES = 2**22
 
@@ -27,7 +27,7 @@ _Outcome = tuple[Block, ForestError | None]
 
 
 def read(
-    parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
+    parts: Iterator[Part], known: KnownColumns, columns: Columns, parameters: Mapping[str, str]
 ) -> Generator[Block]:
     """Read the parts of a channel.
 
@@ -61,7 +61,7 @@ def _taken(future: "Future[_Outcome]") -> Iterator[Block]:
 
 
 def _jobs(
-    parts: Iterator[Part], known: Known, columns: Columns, header: Header
+    parts: Iterator[Part], known: KnownColumns, columns: Columns, header: Header
 ) -> Iterator[Callable[[], _Outcome]]:
     for part in parts:
         with part.inflated() as stream:
@@ -87,7 +87,7 @@ def _refuse_parquet(blocks: Iterator[TextBlock]) -> Iterator[TextBlock]:
     return chain((first,), blocks)
 
 
-def _parse(parser: BlockParser, roles: Roles, known: Known) -> _Outcome:
+def _parse(parser: BlockParser, roles: Roles, known: KnownColumns) -> _Outcome:
     rows, fault = parser.parse()
     return labeled_rows(rows, roles, known), fault
 
@@ -103,7 +103,7 @@ class _FileColumns:
         roles: which columns of the file are read, once they were found.
     """
 
-    def __init__(self, known: Known, columns: Columns) -> None:
+    def __init__(self, known: KnownColumns, columns: Columns) -> None:
         self.roles = known.layout.roles
         self._known = known
         self._columns = columns

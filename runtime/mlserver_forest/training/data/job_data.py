@@ -1,4 +1,4 @@
-"""The job's channels -> rows that estimators take."""
+"""The channels of a job, read to the rows that estimators take."""
 
 from dataclasses import dataclass
 
@@ -21,14 +21,14 @@ from mlserver_forest.training.validation.label_checks import require_suitable_la
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What the job's channels hold.
+    """The rows of all channels of a job.
 
     Attributes:
         table: of the training channel.
-        target: what its labels turned out to be.
+        target: the kind of its labels.
         training: its rows.
-        validation: of that channel, or None.
-        test: of that channel, or None.
+        validation: the rows of that channel, or None.
+        test: the rows of that channel, or None.
     """
 
     table: Table
@@ -67,7 +67,7 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
 
 
 def columns_of(chosen: Hyperparameters) -> Columns:
-    """What the hyperparameters say of the columns."""
+    """What the hyperparameters say about the columns."""
     job = chosen.job
     return Columns(
         target=job.target,
@@ -75,7 +75,7 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         ignore=tuple(job.ignore),
         header=job.header,
         refuse_unseen=job.unseen_categories == "error",
-        # As its own DMatrix has it; the others take what a sparse row leaves out as 0.
+        # XGBoost's DMatrix takes a value that a sparse row leaves out as missing, others as 0.
         absent_is_missing=job.algorithm == "xgboost",
     )
 

@@ -16,7 +16,7 @@ from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.text_blocks import TextBlock, blocks_of_stream, lines_end
 from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Column, Known, arrange
+from mlserver_forest.training.data.row_blocks import Block, Column, KnownColumns, arrange
 
 _BLOCK_BYTES = 2**21
 _BLOCK_ROWS = 2**14
@@ -26,7 +26,7 @@ _WORDS = "a string, an integer, true or false, or null for a missing value"
 
 
 def read(
-    parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
+    parts: Iterator[Part], known: KnownColumns, columns: Columns, parameters: Mapping[str, str]
 ) -> Generator[Block]:
     """Read the parts of a channel.
 
@@ -49,7 +49,9 @@ def read(
 class _RowReader:
     """Turns rows that are all lists, or all objects, into blocks."""
 
-    def __init__(self, first: Any, where: RowLocations, known: Known, columns: Columns) -> None:
+    def __init__(
+        self, first: Any, where: RowLocations, known: KnownColumns, columns: Columns
+    ) -> None:
         if not isinstance(first, list | dict):
             raise InvalidData(f"{where.at(0)} is {format_value(first)}; {_EXPECTED}")
         self._names = tuple(first) if isinstance(first, dict) else None

@@ -1,4 +1,4 @@
-"""The target's column, gathered block by block."""
+"""The column of the target, gathered block by block."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from mlserver_forest.formats.csv.field_values import (
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.learned_categories import At
 from mlserver_forest.training.data.row_blocks import Column
-from mlserver_forest.training.data.table import MOST_WORDS, Labels
+from mlserver_forest.training.data.table import MOST_CATEGORIES, Labels
 
-# Beyond it not every whole float is a number of its own.
+# Above it, not every whole number is a float.
 _LARGEST_WHOLE = 2.0**53
 
 
 class LabelColumn:
-    """Labels as words while there are few of them, else as numbers.
+    """Labels as texts while there are few of them, and then as numbers.
 
     Args:
         name: of the target's column, for error messages.
@@ -38,8 +38,8 @@ class LabelColumn:
         """Keep some labels.
 
         Raises:
-            InvalidData: naming file and line of a label that is missing; or if there are more
-                different words than may be.
+            InvalidData: naming file and line of a label that is missing; or if there are too many
+                different labels that are not numbers.
         """
         if self._words is not None:
             self._append_words(self._words, labels, at)
@@ -65,15 +65,15 @@ class LabelColumn:
                 self._refuse_missing((rows == code), at)
         codes = [known.setdefault(word, len(known)) for word in found]
         self._codes.append(np.array(codes or [0], np.int32)[rows])
-        if len(known) > MOST_WORDS:
+        if len(known) > MOST_CATEGORIES:
             self._turn_to_numbers(known, at)
 
     def _turn_to_numbers(self, words: dict[str, int], at: At) -> None:
-        """Forget how the labels are spelt."""
+        """Forget how the labels are spelled."""
         values = [parse_number(word) for word in words]
         if None in values:
             word = next(word for word, value in zip(words, values, strict=True) if value is None)
-            raise self._no_number(word, at(0))
+            raise self._not_a_number(word, at(0))
         numbers = np.array(values, np.float64)
         self._numbers = [numbers[codes] for codes in self._codes]
         self._words, self._codes = None, []
@@ -84,7 +84,7 @@ class LabelColumn:
         else:
             numbers, refused = parse_numbers(labels)
             if refused is not None:
-                raise self._no_number(text_at(labels, refused), at(refused))
+                raise self._not_a_number(text_at(labels, refused), at(refused))
         is_missing_ = np.isnan(numbers)
         if is_missing_.any():
             self._refuse_missing(is_missing_, at)
@@ -96,16 +96,16 @@ class LabelColumn:
             "remove the row"
         )
 
-    def _no_number(self, word: str, place: str) -> InvalidData:
+    def _not_a_number(self, word: str, place: str) -> InvalidData:
         return InvalidData(
-            f"the target ({self._name}) has more than {MOST_WORDS} different labels up to {place}, "
-            f"and {format_value(word)} is no number; choose another target column, or mend that "
-            "label"
+            f"the target ({self._name}) has more than {MOST_CATEGORIES} different labels up to "
+            f"{place}, and {format_value(word)} is not a number; choose another target column, "
+            "or correct that label"
         )
 
 
 def _spelt(labels: Column) -> tuple[list[str], NDArray[Any]]:
-    """The different labels without white space around them, and for each row its own."""
+    """The distinct labels without white space around them, and for each row its position."""
     if isinstance(labels, np.ndarray):
         numbers, rows = np.unique(labels, return_inverse=True)
         return [_spelling(number) for number in numbers.tolist()], rows
@@ -114,7 +114,7 @@ def _spelt(labels: Column) -> tuple[list[str], NDArray[Any]]:
 
 
 def _spelling(number: float) -> str:
-    """A number that came without one; the formats that have such labels know no integers."""
+    """The text of a number; the formats that have numbers as labels do not have integers."""
     if number == np.floor(number) and abs(number) < _LARGEST_WHOLE:
         return str(int(number))
     return repr(number)

@@ -1,4 +1,4 @@
-"""What each column of the data is: the target, a weight, a feature, or nothing that counts."""
+"""The role of each column of the data: the target, a weight, a feature, or none."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ class Columns:
 
     Attributes:
         target: the name of the column to predict, or its position, counted from 0.
-        weight: of the column of the rows' weights, if there is one.
+        weight: the column of the weights of the rows, if there is one.
         ignore: the columns that are left out.
-        header: whether CSV files start with names; "auto": as their first rows look.
-        refuse_unseen: whether words that training did not see are refused; else they are
-            missing values.
-        absent_is_missing: what a sparse row leaves out: a missing value, or else 0.
+        header: whether CSV files start with names; "auto" decides by their first rows.
+        refuse_unseen: whether categories that training did not see are refused; otherwise they
+            are missing values.
+        absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
+            is 0.
     """
 
     target: str | int = 0
@@ -40,7 +41,7 @@ class Roles:
     Attributes:
         target: the target's position.
         weight: the weight's, or None.
-        features: of each feature its column, in the order of the table's features.
+        features: the column of each feature, in the order of the table's features.
     """
 
     target: int
@@ -105,10 +106,10 @@ class Layout:
 
 
 def learn(found: FoundColumns, columns: Columns) -> Layout:
-    """What the columns of the training data are.
+    """The layout of the training data.
 
     Raises:
-        InvalidData: for a column that is not there, and names that are empty or repeated.
+        InvalidData: for a column that does not exist, and names that are empty or repeated.
     """
     target = _position(found, columns.target, "target")
     weight = None if columns.weight is None else _position(found, columns.weight, "weight")
@@ -130,7 +131,7 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
     )
 
 
-# Before anything was looked at.
+# Until the first part has been looked at.
 UNKNOWN = Layout(None, 0, Roles(0, None, ()), ())
 
 
@@ -150,9 +151,8 @@ def _named(found: FoundColumns, features: Sequence[int]) -> tuple[str, ...]:
     names = tuple(found.names[place] for place in features)
     if "" in names or len(set(found.names)) != len(found.names):
         raise InvalidData(
-            f"{found.location}: the names {format_value(list(found.names))} have an empty or "
-            "repeated one; "
-            "give each column its own"
+            f"{found.location}: one of the names {format_value(list(found.names))} is empty or "
+            "repeated; give each column its own"
         )
     return names
 
@@ -174,7 +174,7 @@ def _position(found: FoundColumns, column: str | int, what: str) -> int:
         close = get_close_matches(column, found.names, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise InvalidData(
-            f"{what} is {column!r}, which is no column of {found.location}; {hint}"
+            f"{what} is {column!r}, which is not a column of {found.location}; {hint}"
             f"the columns are {_joined(found.names)}"
         )
     return found.names.index(column)

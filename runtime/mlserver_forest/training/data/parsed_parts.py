@@ -1,22 +1,25 @@
 """Parts of a channel -> blocks of rows, by any format's parser."""
 
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+import gzip
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known, infinite, of_matrix
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, of_matrix
 
 
 def read(
     parse: Parse,
     parts: Iterator[Part],
-    known: Known,
+    known: KnownColumns,
     columns: Columns,
     parameters: Mapping[str, str],
 ) -> Generator[Block]:
@@ -35,30 +38,56 @@ def read(
     for part in parts:
         with part.inflated() as stream:
             rows = _Rows(known, columns)
-            for parsed in parse(Source(part.name, stream), rows.plan, TRAINING, parameters):
+            width = 0 if known.is_empty else known.layout.width
+            source = Source(part.name, stream, _path(part, stream), width)
+            for parsed in parse(source, rows.plan, TRAINING, parameters):
                 yield rows.block(parsed)
+
+
+def _path(part: Part, stream: BinaryIO) -> Path | None:
+    """The part's file, if its bytes are not inflated."""
+    return None if isinstance(stream, gzip.GzipFile) else part.path
 
 
 class _Rows:
     """Parsed rows of one part as blocks of the training table."""
 
-    def __init__(self, known: Known, columns: Columns) -> None:
+    def __init__(self, known: KnownColumns, columns: Columns) -> None:
         self._known = known
         self._columns = columns
+        self._kept: Sequence[int] = ()
         self._roles = Roles(0, None, ())
 
     def plan(self, found: FoundColumns) -> ColumnPlan:
-        """Find the target, the weight and the features among the columns."""
-        known = self._known
+        """Find the target, the weight and the features among the columns.
+
+        Raises:
+            InvalidData: naming the columns that are missing or unknown.
+        """
+        known, names = self._known, found.names
+        wanted = set(known.layout.columns or ())
+        self._kept = kept = [
+            column
+            for column in range(found.width)
+            if column not in found.index or (names is not None and names[column] in wanted)
+        ]
+        kept_names = None if names is None else tuple(names[column] for column in kept)
+        columns = FoundColumns(kept_names, len(kept), found.location)
         if known.is_empty:
-            known.layout = learn(found, self._columns)
-        self._roles = roles = known.layout.roles_of(found)
-        features = [*roles.features]
-        texts = [roles.target, *(roles.features[feature] for feature in sorted(known.words))]
+            known.layout = learn(columns, self._columns)
+        self._roles = roles = known.layout.roles_of(columns)
+        features = [kept[place] for place in roles.features]
+        texts = {kept[roles.target]}
+        for feature, column in enumerate(features):
+            is_boolean = column in found.booleans and not known.takes_booleans(feature)
+            if feature in known.words or is_boolean:
+                texts.add(column)
         if roles.weight is not None:
-            features.append(roles.weight)
+            features.append(kept[roles.weight])
         expected = f"the first row has {found.width}"
-        return ColumnPlan(found.width, features, tuple(texts), np.dtype(np.float64), expected)
+        return ColumnPlan(
+            found.width, features, texts, known.dtype, expected, (kept[roles.target],)
+        )
 
     def block(self, rows: ParsedRows) -> Block:
         """Some rows as a block.
@@ -70,7 +99,11 @@ class _Rows:
         with np.errstate(over="ignore", invalid="ignore"):
             x = np.ascontiguousarray(rows.x[:, :n_features], self._known.dtype)
         self._refuse_infinite(x, rows)
-        columns = dict(rows.texts)
+        columns = {
+            place: _text(rows.texts[column])
+            for place, column in enumerate(self._kept)
+            if column in rows.texts
+        }
         if roles.weight is not None and roles.weight not in columns:
             columns[roles.weight] = rows.x[:, n_features]
         return of_matrix(x, columns, roles, rows.locations)
@@ -81,3 +114,10 @@ class _Rows:
             row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
             place, value = rows.locations.at(row), float(rows.x[row, feature])
             raise infinite(place, self._roles.features[feature], value, self._known, feature)
+
+
+def _text(column: Any) -> Any:
+    """A column of text as a pyarrow.StringArray."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.record_stream import Frames
+from mlserver_forest.training.data.record_stream import record_streams
 
 T = TypeVar("T")
 
@@ -33,11 +33,11 @@ class Pipe:
         channel: in Pipe mode.
         splits: whether each record of a stream with RecordIO framing is a part of its own.
         longest_wait: for a FIFO to appear and be written to, in seconds.
-        message_every: so many seconds the log says what is waited for.
+        message_every: the seconds between messages in the log about what is awaited.
 
     Attributes:
         names: the stream of the last pass.
-        n_bytes: that were read in the last pass.
+        n_bytes: the bytes that were read in the last pass.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class Pipe:
             self.n_bytes = stream.n_bytes
 
     def _opened(self, path: Path) -> int:
-        """The FIFO, once there is one and something was written, or its writer left."""
+        """The descriptor of the FIFO, once it exists and has data, or its writer has left."""
         descriptor = self._wait(f"{path} does not exist", lambda: _open(path))
-        # Else the first read would find the end where no writer came yet.
+        # Before a writer comes, a read would find the end of the stream.
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         try:
@@ -125,5 +125,5 @@ def _open(path: Path) -> int | None:
 
 def _records(stream: _Counted, name: str) -> Iterator[Part]:
     buffered = cast("BinaryIO", io.BufferedReader(stream, _BUFFER_BYTES))
-    for number, record in enumerate(Frames(buffered, name).streams(), 1):
+    for number, record in enumerate(record_streams(buffered, name), 1):
         yield Part(f"{name}, record {number}", cast("BinaryIO", record))

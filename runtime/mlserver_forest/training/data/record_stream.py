@@ -1,7 +1,7 @@
-"""RecordIO as a stream: a magic number, a length, and so many bytes, padded to four.
+"""A stream with RecordIO framing, each record of which holds a file.
 
-All 32 bits are the length, as in SageMaker's readers; MXNet's writer, which splits records,
-makes other files (https://github.com/dmlc/dmlc-core/blob/main/include/dmlc/recordio.h).
+SageMaker frames files so in Pipe mode (RecordWrapperType RecordIO), and its readers take all 32
+bits of the length.
 """
 
 import io
@@ -10,74 +10,18 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from mlserver_forest.errors import InvalidData
-
-MAGIC = b"\x0a\x23\xd7\xce"
+from mlserver_forest.formats.recordio.record_frames import MAGIC
 
 _LENGTH = struct.Struct("<I")
 _HEAD_BYTES = len(MAGIC) + _LENGTH.size
 _SKIPPED_BYTES = 2**20
 
 
-class Frames:
-    """The records of a stream, one after the other.
-
-    Args:
-        stream: buffered; read to its end.
-        name: of the stream, for error messages.
-
-    Raises:
-        InvalidData: naming the record that is cut off or none.
-    """
-
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream = stream
-        self._name = name
-        self._n_records = 0
-
-    def payloads(self) -> Iterator[bytes]:
-        """What the records hold."""
-        while (length := self._head()) is not None:
-            payload = self._stream.read(length + -length % 4)
-            if len(payload) < length:
-                raise self._cut_off(length, len(payload))
-            yield payload[:length] if length % 4 else payload
-
-    def streams(self) -> Iterator["RecordStream"]:
-        """The records as streams, each to be read before the next one is asked for."""
-        while (length := self._head()) is not None:
-            record = RecordStream(self._stream, length)
-            yield record
-            record.skip()
-            if record.n_left:
-                raise self._cut_off(length, length - record.n_left)
-            self._stream.read(-length % 4)
-
-    def _head(self) -> int | None:
-        """The length of the next record; None at the end."""
-        head = self._stream.read(_HEAD_BYTES)
-        if not head:
-            return None
-        self._n_records += 1
-        if not head.startswith(MAGIC) or len(head) < _HEAD_BYTES:
-            raise InvalidData(
-                f"{self._name}, record {self._n_records} starts with {head!r}; expected RecordIO: "
-                f"{MAGIC!r}, a length of four bytes and the record"
-            )
-        (length,) = _LENGTH.unpack_from(head, len(MAGIC))
-        return int(length)
-
-    def _cut_off(self, length: int, n_found: int) -> InvalidData:
-        return InvalidData(
-            f"{self._name}, record {self._n_records} is cut off: it declares {length} bytes, "
-            f"of which {n_found} are there"
-        )
-
-
 class RecordStream(io.RawIOBase):
     """The bytes of one record.
 
     Attributes:
-        n_left: the bytes that were not read yet.
+        n_left: the bytes that have not been read yet.
     """
 
     def __init__(self, stream: BinaryIO, length: int) -> None:
@@ -97,3 +41,33 @@ class RecordStream(io.RawIOBase):
         """Read on to the end of the record, or of the stream."""
         while data := self._stream.read(min(self.n_left, _SKIPPED_BYTES)):
             self.n_left -= len(data)
+
+
+def record_streams(stream: BinaryIO, name: str) -> Iterator[RecordStream]:
+    """The records of a stream, each to be read before the next one is asked for.
+
+    Args:
+        stream: buffered; read to its end.
+        name: of the stream, for error messages.
+
+    Raises:
+        InvalidData: naming the record that is cut off or is not a record.
+    """
+    number = 1
+    while head := stream.read(_HEAD_BYTES):
+        if not head.startswith(MAGIC) or len(head) < _HEAD_BYTES:
+            raise InvalidData(
+                f"{name}, record {number} starts with {head!r}; expected RecordIO: {MAGIC!r}, a "
+                "length of four bytes and the record"
+            )
+        (length,) = _LENGTH.unpack_from(head, len(MAGIC))
+        record = RecordStream(stream, length)
+        yield record
+        record.skip()
+        if record.n_left:
+            raise InvalidData(
+                f"{name}, record {number} is cut off: it declares {length} bytes, of which "
+                f"{length - record.n_left} are there"
+            )
+        stream.read(-length % 4)
+        number += 1

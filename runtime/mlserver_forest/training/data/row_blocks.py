@@ -1,4 +1,4 @@
-"""Some rows of a part, as the formats hand them over."""
+"""Rows with their labels and weights, as the table takes them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +18,15 @@ Column = Any
 
 
 @dataclass
-class Known:
-    """What is known of the columns; it grows while the training channel is read.
+class KnownColumns:
+    """What is known of the columns, which grows while the training channel is read.
 
     Attributes:
         dtype: of the matrix.
-        layout: what the columns are; UNKNOWN until the first part was looked at.
-        words: the features whose values are words.
-        are_fixed: whether another table decided which features are words.
-        index_base: of text/libsvm; None until it was learned.
+        layout: what the columns are; UNKNOWN until the first part has been looked at.
+        words: the features that hold categories.
+        are_fixed: whether another table decided which features hold categories.
+        index_base: the index of the first feature in text/libsvm; None until it is known.
     """
 
     dtype: np.dtype[Any]
@@ -37,11 +37,11 @@ class Known:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no part was looked at."""
+        """Whether no part has been looked at."""
         return self.layout is UNKNOWN
 
     def takes_booleans(self, feature: int) -> bool:
-        """Whether true and false are 1 and 0, as in serving, in a feature of numbers."""
+        """Whether true and false are 1 and 0 in a feature of numbers, as in serving."""
         return self.are_fixed and feature not in self.words
 
 
@@ -50,12 +50,12 @@ class Block:
     """Some rows.
 
     Attributes:
-        where: they stand.
+        where: the locations of the rows.
         x: (n, n_features) in the dtype of the matrix, without infinite values; NaN in the
             columns of ``texts``.
-        texts: by feature, the columns that hold words: pyarrow.StringArray, null or one of
-            MISSING_TEXTS where a value is missing.
-        labels: text, or numbers that have no spelling.
+        texts: by feature, the text of those that hold categories, null or one of MISSING_TEXTS
+            where a value is missing.
+        labels: text, or float64 numbers from a format that does not spell them.
         weight: float64, or None.
     """
 
@@ -66,7 +66,9 @@ class Block:
     weight: NDArray[np.float64] | None = None
 
 
-def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known: Known) -> Block:
+def arrange(
+    columns: Sequence[Column], roles: Roles, where: RowLocations, known: KnownColumns
+) -> Block:
     """A part's columns as a block.
 
     Args:
@@ -77,7 +79,7 @@ def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known:
 
     Raises:
         InvalidData: naming file and line of a number that is infinite, or too large for
-            the dtype, and of a weight that is no number.
+            the dtype, and of a weight that is not a number.
     """
     labels, n_features = columns[roles.target], len(roles.features)
     x = np.empty((len(labels), n_features), known.dtype)
@@ -95,7 +97,7 @@ def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known:
     return Block(where, x, texts, labels, weight)
 
 
-def labeled_rows(rows: ParsedRows, roles: Roles, known: Known) -> Block:
+def labeled_rows(rows: ParsedRows, roles: Roles, known: KnownColumns) -> Block:
     """Parsed rows as a block.
 
     Args:
@@ -145,7 +147,11 @@ def of_matrix(
 
 
 def _refuse_infinite(
-    x: NDArray[Any], columns: Sequence[Column], roles: Roles, where: RowLocations, known: Known
+    x: NDArray[Any],
+    columns: Sequence[Column],
+    roles: Roles,
+    where: RowLocations,
+    known: KnownColumns,
 ) -> None:
     is_infinite = np.isinf(x)
     if is_infinite.any():
@@ -154,8 +160,10 @@ def _refuse_infinite(
         raise infinite(where.at(row), roles.features[feature], value, known, feature)
 
 
-def infinite(place: str, column: int, value: float, known: Known, feature: int) -> InvalidData:
-    """What is said of a number that the matrix cannot hold."""
+def infinite(
+    place: str, column: int, value: float, known: KnownColumns, feature: int
+) -> InvalidData:
+    """The error for a number that the matrix cannot hold."""
     return InvalidData(
         f"{place}, column {column + 1} ({known.layout.names[feature]}): {value!r} is not a finite "
         f"{8 * known.dtype.itemsize}-bit number; leave the field empty where a value is missing"

@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mlserver_forest.importers.importer import ImportedModel, import_estimator
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.model.model import Model
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.training.algorithms import Hyperparameters
 from mlserver_forest.training.cluster.one_host import Hosts
@@ -30,7 +31,7 @@ class Fitted:
     """
 
     grown: Grown
-    imported: ImportedModel
+    imported: Model
 
     def answers(self, x: NDArray[Any]) -> NDArray[Any]:
         """(n, n_classes) float64 probabilities, or (n,) numbers."""

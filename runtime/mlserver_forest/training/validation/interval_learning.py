@@ -164,7 +164,7 @@ class Learning:
         if self._is_classes:
             sets = intervals.sets(trial.answers)
             return sets[np.arange(len(trial)), trial.y], sets.sum(axis=1)
-        low, high = intervals.widened(trial.answers).T
+        low, high = intervals.widen(trial.answers).T
         return (low <= trial.y) & (trial.y <= high), high - low
 
 

@@ -1,0 +1,64 @@
+"""Compiles the engine's kernels ahead of time: ``python -m mlserver_forest.engine.compile_ahead``.
+
+The container image runs it once, because its root file system may be read-only later.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.leaf_samples import learn_leaf_samples
+from mlserver_forest.engine.nodes import NARROW, WIDE, Width
+from mlserver_forest.engine.postprocessors import Postprocessor
+
+# The dtypes of the features and of the sums, and the width of the nodes, of all forests that can
+# be packed.
+_KINDS = (
+    (np.float32, np.float64, NARROW),  # scikit-learn
+    (np.float32, np.float32, NARROW),  # XGBoost
+    (np.float64, np.float64, WIDE),  # HistGradientBoosting, LightGBM
+    (np.float32, np.float64, WIDE),  # the first two, if very large
+    (np.float32, np.float32, WIDE),
+)
+
+
+def compile_ahead() -> None:
+    """Compile the kernels for every kind of forest and keep them on disk."""
+    for features, sums, width in _KINDS:
+        for category_bits in (np.empty(0, np.uint32), np.zeros(1, np.uint32)):
+            for postprocessor in ("sigmoid", "softmax", "exponential"):
+                forest = _one_leaf(features, sums, width, category_bits, postprocessor)
+                forest.warm_up()
+            forest.contributions(np.zeros((1, 1), features))
+            _compile_leaf_samples(forest)
+
+
+def _compile_leaf_samples(forest: Forest) -> None:
+    x = np.zeros((1, 1), forest.feature_dtype)
+    samples = learn_leaf_samples(forest, x, np.zeros(1), None)
+    if samples is not None:
+        samples.quantiles(forest, (0.05, 0.95), x)
+
+
+def _one_leaf(
+    features: type, sums: type, width: Width, category_bits: NDArray[np.uint32], postprocessor: str
+) -> Forest:
+    return Forest(
+        nodes=np.array([[width.leaf, 0]], width.word),
+        roots=np.array([0, 1], width.word),
+        outputs=np.zeros(1, np.uint32),
+        leaf_values=np.ones((1, 1), sums),
+        initial=np.zeros(1, sums),
+        n_features=1,
+        feature_dtype=np.dtype(features),
+        divisor=1.0,
+        postprocessor=Postprocessor(postprocessor),
+        cuts=np.empty(0, width.floats),
+        cut_starts=np.zeros(2, np.uint32),
+        category_bits=category_bits,
+        covers=np.ones(1, np.float32),
+    )
+
+
+if __name__ == "__main__":
+    compile_ahead()

@@ -1,0 +1,162 @@
+"""Rows that have their label apart and may leave out features: those of libsvm and RecordIO."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.matrix import Body, Matrix, check_expansion, rows_per_block
+from mlserver_forest.formats.parsing import SERVING, ParsePolicy
+from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.formats.source import Source
+from mlserver_forest.schema.schema import Schema
+
+_UNNAMED_FEATURES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The values of some rows that leave out others.
+
+    Attributes:
+        n_rows: the rows, including those without values.
+        rows: (n,) the row of each entry, from 0, ascending.
+        columns: (n,) the feature of each entry, from 0.
+        values: (n,) float64.
+    """
+
+    n_rows: int
+    rows: NDArray[Any]
+    columns: NDArray[Any]
+    values: NDArray[np.float64]
+
+    def dense(self, start: int, end: int, width: int, absent: float) -> NDArray[np.float64]:
+        """Some of the rows with all their values, (end - start, width)."""
+        first, last = np.searchsorted(self.rows, (start, end))
+        x = np.full((end - start, width), absent)
+        x[self.rows[first:last] - start, self.columns[first:last]] = self.values[first:last]
+        return x
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LabeledRows:
+    """Some consecutive rows.
+
+    Attributes:
+        locations: where they stand.
+        labels: (n,) float64, NaN for a row without a label; None if nobody asked for them.
+        values: (n, width) numbers, or the entries of rows that leave out values.
+        width: the number of features that the rows have at least.
+        counts_indices: whether the columns of the entries are indices as they were written, of
+            which the first one is not known.
+    """
+
+    locations: RowLocations
+    labels: NDArray[np.float64] | None
+    values: NDArray[Any] | Entries
+    width: int
+    counts_indices: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturePlan:
+    """What is known of the features before rows are parsed.
+
+    Attributes:
+        names: of the features; empty if their number is not known yet.
+        most: the number of features that there may be.
+        index_base: the index of the first feature in text/libsvm, 0 or 1; None if it is to be
+            learned from the indices, which are then returned as they are.
+        needs_label: whether each row must have a label.
+        subject: for error messages, "the model expects" or "the training data have".
+    """
+
+    names: tuple[str, ...]
+    most: int
+    index_base: int | None
+    needs_label: bool
+    subject: str
+
+    def expected(self) -> str:
+        """The features that a row has to have, for error messages."""
+        shown = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
+        return f"{self.subject} {len(self.names)} ({shown})"
+
+    def name(self, feature: int) -> str:
+        """A feature's name in parentheses, or nothing if it has none."""
+        return f" ({self.names[feature]})" if feature < len(self.names) else ""
+
+
+class ParseLabeled(Protocol):
+    """What ``parse`` is in a format whose rows have their label apart."""
+
+    def __call__(
+        self,
+        source: Source,
+        plan: FeaturePlan,
+        policy: ParsePolicy,
+        parameters: Mapping[str, str],
+    ) -> Iterator[LabeledRows]:
+        """Parse rows.
+
+        Args:
+            source: the bytes.
+            plan: what is known of the features.
+            policy: which errors are raised.
+            parameters: of the media type.
+
+        Raises:
+            ForestError: the policy's, naming the row, what came and what was expected.
+        """
+        ...
+
+
+def decode_labeled(
+    parse: ParseLabeled, body: Body, schema: Schema, parameters: Mapping[str, str], n_rows: int
+) -> NDArray[Any]:
+    """Parse a body into the model's matrix; labels are left out.
+
+    Args:
+        parse: of the body's format.
+        body: the bytes.
+        schema: the features; ``absent_value`` is what a row leaves out.
+        parameters: of the media type.
+        n_rows: how many rows there are about, which ``check_expansion`` let pass.
+
+    Returns:
+        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
+
+    Raises:
+        InvalidInput: naming the row, what came and what was expected.
+    """
+    plan = FeaturePlan(
+        schema.feature_names,
+        schema.n_features or _UNNAMED_FEATURES,
+        schema.index_base,
+        needs_label=False,
+        subject="the model expects",
+    )
+    matrix = Matrix(schema, n_rows)
+    for rows in parse(Source("", body), plan, SERVING, parameters):
+        if not schema.feature_names and not len(matrix):
+            _check_unnamed(rows, schema, len(body), n_rows)
+        if not isinstance(rows.values, Entries):
+            matrix.append(rows.values)
+            continue
+        step = rows_per_block(schema.n_features)
+        for start in range(0, rows.values.n_rows, step):
+            end = min(start + step, rows.values.n_rows)
+            width, absent = schema.n_features, schema.absent_value
+            matrix.append(rows.values.dense(start, end, width, absent))
+    return matrix.finish()
+
+
+def _check_unnamed(rows: LabeledRows, schema: Schema, n_bytes: int, n_rows: int) -> None:
+    if isinstance(rows.values, Entries):
+        raise InvalidInput(
+            f"{rows.locations.at(0)} is sparse; a model that names no features reads dense rows"
+        )
+    check_expansion(n_rows, rows.width, schema, n_bytes)

@@ -1,0 +1,131 @@
+"""What the estimators of all libraries have in common: scikit-learn's protocol."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.engine.forest import Forest
+from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.schema import FeatureDatatype, Label, Schema, TargetKind
+
+Answers = tuple[NDArray[Any], NDArray[np.intp]]
+_NO_CLASSES = np.empty(0, np.intp)
+
+
+def model_of(
+    forest: Forest,
+    names: Any,
+    kind: TargetKind,
+    classes: tuple[Label, ...],
+    *,
+    takes_missing: bool = True,
+    absent_is_missing: bool = False,
+) -> Model:
+    """A forest with the schema that its library describes.
+
+    Args:
+        forest: the trees.
+        names: the features' names, or None for ``feature_0``, ``feature_1``, ...
+        kind: what the model predicts.
+        classes: as in ``Schema``.
+        takes_missing: as in ``Schema``.
+        absent_is_missing: as in ``Schema``.
+    """
+    if names is None:
+        names = [f"feature_{column}" for column in range(forest.n_features)]
+    datatype: FeatureDatatype = "FP64" if forest.feature_dtype.itemsize == 8 else "FP32"
+    n_targets = forest.n_outputs if kind == "regression" else 1
+    schema = Schema(
+        tuple(map(str, names)),
+        kind,
+        classes,
+        datatype,
+        n_targets,
+        takes_missing,
+        absent_is_missing,
+    )
+    return Model(schema, forest)
+
+
+def boosted_model(
+    forest: Forest, names: Any, n_classes: int, estimator: Any, *, absent_is_missing: bool = False
+) -> Model:
+    """The model of a booster.
+
+    Args:
+        forest: its trees.
+        names: as in ``model_of``.
+        n_classes: the number of classes; 0 if it does not classify.
+        estimator: the estimator around the booster, or None.
+        absent_is_missing: as in ``Schema``.
+
+    Raises:
+        UnsupportedEstimator: if a classifier has an objective without probabilities.
+    """
+    classes: tuple[Label, ...] = tuple(range(n_classes))
+    # A ranker or regressor has no classes_; older versions of XGBoost raise AttributeError.
+    if type(estimator).__name__.endswith("Classifier"):
+        classes = labels_of(estimator)
+        if not n_classes:
+            raise UnsupportedEstimator(
+                f"this {type(estimator).__name__} has an objective that gives no "
+                "probabilities; pack its booster, which answers with scores"
+            )
+    kind: TargetKind = "classification" if classes else "regression"
+    return model_of(forest, names, kind, classes, absent_is_missing=absent_is_missing)
+
+
+def labels_of(estimator: Any) -> tuple[Label, ...]:
+    """The classes as strings, integers or booleans; whole floats become integers.
+
+    Raises:
+        UnsupportedEstimator: if they are of other types, or of several.
+    """
+    labels = estimator.classes_.tolist()
+    if all(isinstance(label, float) and label.is_integer() for label in labels):
+        labels = [int(label) for label in labels]
+    if {type(label) for label in labels} not in ({str}, {int}, {bool}):
+        raise UnsupportedEstimator(
+            f"the classes of this {type(estimator).__name__} are {labels[:3]}...; "
+            "labels must be all strings, all integers or all booleans"
+        )
+    return tuple(labels)
+
+
+def estimator_answers(estimator: Any, x: NDArray[Any], schema: Schema, **options: Any) -> Answers:
+    """What an estimator itself answers, for comparison with the packed model.
+
+    Args:
+        estimator: a fitted classifier or regressor.
+        x: (n_samples, n_features).
+        schema: what the import gave.
+        options: further arguments of ``predict`` and ``predict_proba``.
+
+    Returns:
+        values: (n_samples, n_columns) as in ``Prediction``.
+        positions: (n_samples,) the classes' positions; empty if it is not a classifier.
+    """
+    labels = estimator.predict(x, **options)
+    if schema.kind != "classification":
+        return labels.reshape(len(x), -1), _NO_CLASSES
+    known = {label: position for position, label in enumerate(estimator.classes_.tolist())}
+    positions = np.array([known[label] for label in labels.tolist()], np.intp)
+    return estimator.predict_proba(x, **options), positions
+
+
+def booster_answers(values: NDArray[Any], schema: Schema) -> Answers:
+    """What a booster's ``predict`` gave, as ``estimator_answers`` returns it.
+
+    Args:
+        values: (n_samples,) or (n_samples, n_columns); the probability of the second class if
+            there are two.
+        schema: what the import gave.
+    """
+    values = values.reshape(len(values), -1)
+    if schema.kind != "classification":
+        return values, _NO_CLASSES
+    if values.shape[1] == 1:
+        values = np.column_stack([1 - values[:, 0], values[:, 0]])
+    return values, values.argmax(axis=1)

@@ -1,1 +1,0 @@
-"""How each training library describes its trees: one module a library."""

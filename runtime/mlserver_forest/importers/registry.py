@@ -1,0 +1,192 @@
+"""The model libraries, one row each, and the forms of file that hold one of their models.
+
+A row says how a library's files are told by their first bytes, how they are read without
+running code, which classes are understood, and how exactly the packed model must agree with the
+library. Nothing in a file chooses code: only what stands in these tables is ever called.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from warnings import WarningMessage
+
+from numpy.typing import NDArray
+
+from mlserver_forest.importers import (
+    lightgbm_booster,
+    pickle_file,
+    scikit_learn,
+    skops_file,
+    xgboost_booster,
+)
+from mlserver_forest.importers.fitted_estimator import Answers
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.schema import Schema
+
+# How many of a file's first bytes ``FileFormat.matches`` is given.
+HEAD_BYTES = 512
+
+
+def _no_note(_: Sequence[WarningMessage]) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A form of file that holds one model.
+
+    Attributes:
+        title: for error messages, such as "a LightGBM text file".
+        matches: tells it by the first ``HEAD_BYTES`` bytes.
+        read: reads the estimator or booster in it, or raises UnsupportedEstimator.
+        is_pickle: whether reading it can run any code, so that the operator must trust it.
+    """
+
+    title: str
+    matches: Callable[[bytes], bool]
+    read: Callable[[Path], Any]
+    is_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class Importer:
+    """A model library.
+
+    Attributes:
+        module: the name it is imported by, which is also how its estimators are recognized.
+        title: its name for people.
+        distribution: its name in a model's ``versions``.
+        class_names: the classes of estimators and boosters that ``to_model`` understands.
+        to_model: a fitted estimator -> the model, or raises UnsupportedEstimator.
+        answers: what the library answers to rows, for the proof; as ``estimator_answers``.
+        tolerance: how far the packed model's values may differ, relative to their size or to 1.
+        has_exact_sums: whether values that are sums must be equal to the last bit.
+        files: the library's own forms of file.
+        skops_types: the types of its estimators that skops asks about and that are safe.
+        hints: for classes that cannot be packed, what to do instead.
+        serves_pickles: whether MLServer has a runtime that serves its other estimators.
+        note: what the warnings of reading a file mean to the user; empty for nothing.
+    """
+
+    module: str
+    title: str
+    distribution: str
+    class_names: tuple[str, ...]
+    to_model: Callable[[Any], Model]
+    answers: Callable[[Any, NDArray[Any], Schema], Answers]
+    tolerance: float
+    has_exact_sums: bool = False
+    files: tuple[FileFormat, ...] = ()
+    skops_types: str = ""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    serves_pickles: bool = False
+    note: Callable[[Sequence[WarningMessage]], str] = _no_note
+
+    @property
+    def version(self) -> str:
+        """The installed version of the library."""
+        return str(import_module(self.module).__version__)
+
+    def tolerance_for(self, model: Model) -> float:
+        """How far the values of a packed model may differ."""
+        is_sum = model.forest.postprocessor.name == "identity"
+        return 0.0 if self.has_exact_sums and is_sum else self.tolerance
+
+
+IMPORTERS: tuple[Importer, ...] = (
+    Importer(
+        module="sklearn",
+        title="scikit-learn",
+        distribution="scikit-learn",
+        class_names=tuple(scikit_learn.FORESTS),
+        to_model=scikit_learn.to_model,
+        answers=scikit_learn.answers,
+        tolerance=1e-12,
+        has_exact_sums=True,
+        skops_types=scikit_learn.SKOPS_TYPES,
+        hints=scikit_learn.HINTS,
+        serves_pickles=True,
+        note=scikit_learn.note,
+    ),
+    Importer(
+        module="xgboost",
+        title="XGBoost",
+        distribution="xgboost",
+        class_names=xgboost_booster.CLASS_NAMES,
+        to_model=xgboost_booster.to_model,
+        answers=xgboost_booster.answers,
+        tolerance=1e-6,
+        files=(
+            FileFormat(
+                "an XGBoost UBJ or JSON file", xgboost_booster.is_model, xgboost_booster.read
+            ),
+        ),
+        skops_types=r"xgboost\.core\.Booster|xgboost\.sklearn\.XGB\w+",
+    ),
+    Importer(
+        module="lightgbm",
+        title="LightGBM",
+        distribution="lightgbm",
+        class_names=lightgbm_booster.CLASS_NAMES,
+        to_model=lightgbm_booster.to_model,
+        answers=lightgbm_booster.answers,
+        tolerance=1e-6,
+        files=(
+            FileFormat("a LightGBM text file", lightgbm_booster.is_model, lightgbm_booster.read),
+        ),
+        skops_types=r"lightgbm\.basic\.Booster|lightgbm\.sklearn\.LGBM\w+",
+    ),
+)
+
+# Libraries and files that are recognized in order to say what to do instead.
+UNSUPPORTED_LIBRARIES: Mapping[str, str] = {
+    "catboost": "CatBoost keeps its trees in a form of its own: train with LightGBM or XGBoost",
+}
+UNSUPPORTED_FILES: Mapping[bytes, str] = {
+    b"CBM1": "a CatBoost model; CatBoost keeps its trees in a form of its own, so train with "
+    "LightGBM or XGBoost",
+    b"binf": "a model in XGBoost's old binary format; load it with the XGBoost that wrote it and "
+    "save it again with save_model('model.ubj')",
+}
+
+
+def file_formats() -> tuple[FileFormat, ...]:
+    """All forms of file: those that hold any library's estimators, and each library's own."""
+    skops_types = "|".join(one.skops_types for one in IMPORTERS if one.skops_types)
+    shared = (
+        FileFormat(
+            "a joblib or pickle file",
+            pickle_file.is_pickle,
+            partial(pickle_file.read, versions=_VERSIONS_IN_PICKLES),
+            is_pickle=True,
+        ),
+        FileFormat(
+            "a skops file",
+            skops_file.is_zip,
+            partial(skops_file.read, trusted=re.compile(skops_types)),
+        ),
+    )
+    return (*shared, *(form for one in IMPORTERS for form in one.files))
+
+
+def format_of(head: bytes) -> FileFormat | None:
+    """The form of a file that begins with ``head``, or None."""
+    return next((form for form in file_formats() if form.matches(head)), None)
+
+
+def importer_of(estimator: Any) -> Importer | None:
+    """The library of an estimator, or None if it is not registered."""
+    library = library_of(estimator)
+    return next((one for one in IMPORTERS if one.module == library), None)
+
+
+def library_of(estimator: Any) -> str:
+    """The name that an estimator's library is imported by."""
+    return type(estimator).__module__.split(".")[0]
+
+
+_VERSIONS_IN_PICKLES = {"scikit-learn": scikit_learn.version_in_pickle}

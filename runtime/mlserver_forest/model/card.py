@@ -1,0 +1,80 @@
+"""A model card: what training knows about a model that predictions do not need.
+
+It stands in model-settings.json, in MLServer's ``parameters.extra``. Nothing depends on it, so a
+field that cannot be shown is left out rather than refused.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+KEY = "card"
+
+_MOST_SETS = 8
+_MOST_METRICS = 16
+_MOST_IMPORTANCES = 30
+_LONGEST = 200
+_MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
+
+
+@dataclass(frozen=True)
+class Card:
+    """What was trained, when, on which data, and how good it is.
+
+    Attributes:
+        algorithm: such as "random_forest".
+        trained: the time in UTC, such as "2026-01-31T12:00:00Z".
+        n_rows: the number of training rows.
+        metrics: by set of rows ("train", "validation", ...), then by metric.
+        importances: by feature, the most important first.
+        measure: what the importances measure: "impurity", or the loss of "accuracy" or "r2"
+            when the feature is permuted.
+        measured_on: the set of rows that was permuted.
+    """
+
+    algorithm: str
+    trained: str
+    n_rows: int
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    importances: Mapping[str, float] = field(default_factory=dict)
+    measure: str = ""
+    measured_on: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The card for model-settings.json, cut to what ``read_card`` accepts."""
+        return asdict(read_card(asdict(self)))
+
+
+def read_card(document: Any) -> Card:
+    """Read a card from an untrusted document; fields that are not usable become empty."""
+    found = document if isinstance(document, dict) else {}
+    n_rows = found.get("n_rows")
+    sets = _entries(found.get("metrics"), _MOST_SETS)
+    return Card(
+        algorithm=_text(found.get("algorithm")),
+        trained=_text(found.get("trained")),
+        n_rows=n_rows if type(n_rows) is int and 0 <= n_rows <= _MOST_ROWS else 0,
+        metrics={name: _numbers(values, _MOST_METRICS) for name, values in sets.items()},
+        importances=_numbers(found.get("importances"), _MOST_IMPORTANCES),
+        measure=_text(found.get("measure")),
+        measured_on=_text(found.get("measured_on")),
+    )
+
+
+def _numbers(found: Any, most: int) -> dict[str, float]:
+    entries = _entries(found, most)
+    return {name: float(value) for name, value in entries.items() if _is_number(value)}
+
+
+def _entries(found: Any, most: int) -> dict[str, Any]:
+    entries = list(found.items())[:most] if isinstance(found, dict) else []
+    return {_text(name): value for name, value in entries}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in {int, float} and abs(value) < 1e300 and math.isfinite(value)
+
+
+def _text(found: Any) -> str:
+    return found[:_LONGEST] if isinstance(found, str) else ""

@@ -1,0 +1,143 @@
+"""The model directory: whole or refused, and nothing in it chooses code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pytest
+
+from mlserver_forest.artifact import model_directory
+from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.schema.v2_metadata import from_metadata
+from support import IRIS_NAMES, save_model
+
+
+def test_the_directory_holds_two_files_that_anyone_can_read(model_dir):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in model_dir.iterdir()}
+    assert modes == {"forest.safetensors": 0o644, "model-settings.json": 0o644}
+
+
+def test_settings_hold_the_schema(model_dir):
+    settings = json.loads((model_dir / "model-settings.json").read_text())
+    insights = {"contributions": (4, 3), "expected_value": (3,)}
+    classes = ("setosa", "versicolor", "virginica")
+    schema = Schema(IRIS_NAMES, "classification", classes, insights=insights)
+    assert from_metadata(settings.pop("inputs"), settings.pop("outputs")) == schema
+    assert settings == {
+        "name": "forest",
+        "platform": "mlserver-forest",
+        "implementation": "mlserver_forest.ForestModel",
+        "versions": ["test/1"],
+        "parameters": {"uri": "./forest.safetensors"},
+    }
+
+
+def test_a_forest_that_fails_its_self_test_is_not_written(tmp_path, iris, iris_forest):
+    rows = iris[0][:5]
+    with pytest.raises(InvalidArtifact, match="failed its self-test"):
+        model_directory.save(
+            tmp_path / "model",
+            import_estimator(iris_forest),
+            name="forest",
+            versions=[],
+            self_test=(rows, iris_forest.predict_proba(rows) + 1e-16),
+        )
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_second_model_takes_the_place_of_the_first(tmp_path, iris, iris_forest):
+    directory = save_model(tmp_path / "model", iris_forest, iris[0], name="first")
+    save_model(directory, iris_forest, iris[0], name="second")
+    assert model_directory.read_settings(directory, trust_pickle=False)["name"] == "second"
+    assert len(list(directory.iterdir())) == 2
+
+
+def test_a_killed_save_leaves_a_whole_model_or_none(tmp_path, iris, iris_forest):
+    """Killed at each of its system calls that touch the directory."""
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+import joblib, numpy as np
+from support import save_model
+count = int(sys.argv[1])
+def dying(function):
+    def call(*arguments, **named):
+        global count
+        count -= 1
+        if count < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **named)
+    return call
+os.replace, os.fsync, os.unlink = dying(os.replace), dying(os.fsync), dying(os.unlink)
+estimator, x = joblib.load({str(tmp_path / "estimator")!r})
+save_model(__import__("pathlib").Path({str(tmp_path / "model")!r}), estimator, x)
+"""
+    joblib.dump((iris_forest, iris[0]), tmp_path / "estimator")
+    codes = []
+    while not codes or codes[-1] == -signal.SIGKILL:
+        done = subprocess.run([sys.executable, "-c", script, str(len(codes))], check=False)
+        codes.append(done.returncode)
+        try:
+            found = model_directory.read_settings(tmp_path / "model", trust_pickle=False)
+        except InvalidArtifact:
+            continue
+        assert load_forest(Path(found["parameters"]["uri"])).n_trees == 25
+    assert codes[-1] == 0
+    assert len(codes) >= 5
+    # The last run also tidied up what the killed ones had left.
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"forest.safetensors", "model-settings.json"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{", "cannot be used"),
+        ("[]", "cannot be used"),
+        ("{}", "cannot be used"),
+        ('{"implementation": "mlserver_forest.ForestModel"}', "cannot be used"),
+        (
+            '{"implementation": "mlserver_forest.ForestModel", "parameters": {"uri": 1}}',
+            "cannot be",
+        ),
+        (
+            '{"implementation": "mlserver_forest.ForestModel", "parameters": {"uri": "../x"}}',
+            "leads out of the model's folder",
+        ),
+        (
+            '{"implementation": "mlserver_forest.ForestModel", "parameters": {"uri": "/etc/x"}}',
+            "leads out of the model's folder",
+        ),
+    ],
+)
+def test_unusable_settings_are_refused(tmp_path, text, fault):
+    (tmp_path / "model-settings.json").write_text(text)
+    with pytest.raises(InvalidArtifact, match=fault):
+        model_directory.read_settings(tmp_path, trust_pickle=True)
+
+
+@pytest.mark.parametrize("runtime", ["os.system", None, ["x"], "mlserver_forest.forestmodel"])
+def test_an_unknown_runtime_is_refused_even_with_trust(tmp_path, runtime):
+    document = {"implementation": runtime, "parameters": {"uri": "./x"}}
+    (tmp_path / "model-settings.json").write_text(json.dumps(document))
+    with pytest.raises(InvalidArtifact, match="unknown implementation"):
+        model_directory.read_settings(tmp_path, trust_pickle=True)
+
+
+def test_a_pickle_runtime_needs_trust(tmp_path):
+    document = {
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": "m.joblib"},
+    }
+    (tmp_path / "model-settings.json").write_text(json.dumps(document))
+    with pytest.raises(InvalidArtifact, match="FOREST_TRUST_PICKLE=true"):
+        model_directory.read_settings(tmp_path, trust_pickle=False)
+    found = model_directory.read_settings(tmp_path, trust_pickle=True)
+    assert found["parameters"]["uri"] == os.path.realpath(tmp_path / "m.joblib")

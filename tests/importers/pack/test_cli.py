@@ -1,0 +1,229 @@
+"""``forest pack``, run as a person runs it, and what it writes."""
+
+import json
+import os
+import pickle
+import subprocess
+import tarfile
+
+import joblib
+import lightgbm
+import numpy as np
+import pytest
+import skops.io
+import xgboost
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.artifact.model_directory import read_settings
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.importers.pack import proof
+from mlserver_forest.importers.registry import importer_of
+from support import BIN, clean_environ
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def pack(*arguments, cwd=None):
+    command = [BIN / "forest", "pack", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=clean_environ(), cwd=cwd
+    )
+
+
+def packed(path, out, *options):
+    done = pack(path, "--out", out, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, iris, iris_forest):
+    """A model of each library in each form of file."""
+    folder = tmp_path_factory.mktemp("models")
+    x, y = iris
+    codes = np.unique(y, return_inverse=True)[1]
+    joblib.dump(iris_forest, folder / "rf.joblib")
+    joblib.dump(iris_forest, folder / "rf-small.joblib", compress=3)
+    (folder / "rf.pkl").write_bytes(pickle.dumps(iris_forest))
+    skops.io.dump(iris_forest, folder / "rf.skops")
+    boosted = HistGradientBoostingClassifier(max_iter=5, categorical_features=[0])
+    skops.io.dump(boosted.fit(np.round(x), y), folder / "hist.skops")
+    joblib.dump(IsolationForest(n_estimators=9).fit(x), folder / "isolation.joblib")
+    xgb = xgboost.XGBClassifier(n_estimators=5, n_jobs=1).fit(x, codes)
+    xgb.save_model(folder / "model.ubj")
+    xgb.save_model(folder / "model.json")
+    skops.io.dump(xgb, folder / "xgb.skops")
+    lgb = lightgbm.LGBMClassifier(n_estimators=5, n_jobs=1, verbosity=-1).fit(x, y)
+    lgb.booster_.save_model(folder / "model.txt")
+    joblib.dump(lgb, folder / "lgb.joblib")
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
+        archive.add(folder / "model.ubj", "./xgboost-model")
+        archive.add(folder / "rf.pkl", "code/inference.py")
+        archive.add(folder / "model.json", ".hidden")
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    joblib.dump(pipeline.fit(x, y), folder / "pipeline.joblib")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rf.joblib", "rf-small.joblib", "rf.pkl", "rf.skops", "hist.skops", "isolation.joblib"),
+        *("model.ubj", "model.json", "xgb.skops", "model.txt", "lgb.joblib", "model.tar.gz"),
+    ],
+)
+def test_every_form_of_file_is_packed_and_proven(files, tmp_path, name):
+    is_pickle = name.endswith(("joblib", "pkl"))
+    out = packed(files / name, tmp_path / "model", *(["--trust-pickle"] if is_pickle else []))
+    assert "1000 rows, 0 differences, largest |Δ|" in out
+    settings = read_settings(tmp_path / "model", trust_pickle=False)
+    assert len(settings["inputs"]) == 4
+    assert load_forest(tmp_path / "model" / "forest.safetensors").n_features == 4
+
+
+def test_a_sample_is_answered_too_and_names_are_taken(files, tmp_path, iris):
+    sample = tmp_path / "sample.csv"
+    header = "a,b,c,d\n"
+    sample.write_text(header + "\n".join(",".join(map(str, row)) for row in iris[0].tolist()))
+    names = ("--feature-names", "a,b,c,d", "--class-names", "x,y,z", "--data", sample)
+    assert "1150 rows, 0 differences" in packed(files / "model.ubj", tmp_path / "model", *names)
+    settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
+    assert [tensor["name"] for tensor in settings["inputs"]] == ["a", "b", "c", "d"]
+    assert settings["outputs"][0]["parameters"]["classes"] == ["x", "y", "z"]
+
+
+def test_the_packed_model_is_served(files, tmp_path, start_serve, iris, iris_forest):
+    import httpx
+
+    packed(files / "rf.skops", tmp_path / "model")
+    server = start_serve(tmp_path / "model").wait_until_ready()
+    body = "\n".join(",".join(map(str, row)) for row in iris[0].tolist())
+    answer = httpx.post(
+        f"{server.url}/invocations", content=body, headers={"Content-Type": "text/csv"}
+    )
+    assert answer.text.split() == iris_forest.predict(iris[0]).tolist()
+
+
+def test_an_anomaly_detector_is_served(files, tmp_path, start_serve, iris):
+    import httpx
+
+    packed(files / "isolation.joblib", tmp_path / "model", "--trust-pickle")
+    server = start_serve(tmp_path / "model").wait_until_ready()
+    answer = httpx.post(f"{server.url}/invocations", json=iris[0][:2].tolist()).json()
+    estimator = joblib.load(files / "isolation.joblib")
+    assert answer["predictions"] == [
+        {"predicted_label": label, "score_samples": score, "decision_function": decision}
+        for label, score, decision in zip(
+            estimator.predict(iris[0][:2]).tolist(),
+            estimator.score_samples(iris[0][:2]).tolist(),
+            estimator.decision_function(iris[0][:2]).tolist(),
+            strict=True,
+        )
+    ]
+
+
+class Bomb:
+    """A pickle that writes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+def test_a_pickle_is_not_read_without_trust(tmp_path):
+    joblib.dump(Bomb(tmp_path / "exploded"), tmp_path / "bomb.joblib")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "bomb.joblib", "model.joblib")
+    for name in ("bomb.joblib", "model.tar.gz"):
+        done = pack(tmp_path / name, "--out", tmp_path / "model")
+        assert done.returncode == 1
+        assert "--trust-pickle" in done.stderr
+    assert not (tmp_path / "exploded").exists()
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_pipeline_is_packed_for_mlservers_own_runtime(files, tmp_path):
+    out = packed(files / "pipeline.joblib", tmp_path / "model", "--trust-pickle")
+    assert "FOREST_TRUST_PICKLE=true" in out
+    settings = read_settings(tmp_path / "model", trust_pickle=True)
+    assert settings["implementation"] == "mlserver_sklearn.SKLearnModel"
+    assert joblib.load(settings["parameters"]["uri"]).predict([[5.1, 3.5, 1.4, 0.2]]) == ["setosa"]
+
+
+def test_a_version_that_cannot_be_read_is_named(files, tmp_path):
+    """A pickle of another scikit-learn whose inside has changed since."""
+    content = pickle.dumps(joblib.load(files / "rf.joblib"))
+    ours = __import__("sklearn").__version__
+    changed = content.replace(ours.encode(), b"0.1.9"[: len(ours)]).replace(
+        b"sklearn.tree._tree", b"sklearn.tree._gone"
+    )
+    (tmp_path / "old.pkl").write_bytes(changed)
+    done = pack(tmp_path / "old.pkl", "--out", tmp_path / "model", "--trust-pickle")
+    assert done.returncode == 1
+    assert f"was written with scikit-learn 0.1.9 and cannot be read with scikit-learn {ours}" in (
+        done.stderr
+    )
+
+
+class Crash:
+    def __reduce__(self):
+        return (os.abort, ())
+
+
+def test_a_crash_of_the_reading_process_is_reported(tmp_path):
+    joblib.dump(Crash(), tmp_path / "crash.joblib")
+    done = pack(tmp_path / "crash.joblib", "--out", tmp_path / "model", "--trust-pickle")
+    assert done.returncode == 1
+    assert "ended with signal SIGABRT" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "is empty"),
+        (b"hello world", "is not a model file: it starts with 'hello wo'"),
+        (b"CBM1....", "CatBoost"),
+        (b"binf....", "XGBoost's old binary format"),
+        (b"PK\x03\x04....", "cannot be read"),
+        (b"{}", "is not a model file: it starts with '{}'"),
+        (b'{"learner": {}}', "cannot be read by XGBoost"),
+        (b"tree\nversion=v4\n", "cannot be read by LightGBM"),
+    ],
+)
+def test_what_is_no_model_is_refused_by_name(tmp_path, content, fault):
+    (tmp_path / "file").write_bytes(content)
+    done = pack(tmp_path / "file", "--out", tmp_path / "model")
+    assert done.returncode == 1
+    assert fault in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_archive_of_two_models_is_refused(files, tmp_path):
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(files / "model.ubj", "a")
+        archive.add(files / "model.txt", "b")
+    done = pack(tmp_path / "model.tar.gz", "--out", tmp_path / "model")
+    assert "holds 2 models, ['a', 'b']; expected exactly one" in done.stderr
+
+
+def test_a_sample_of_another_width_is_refused(files, tmp_path):
+    (tmp_path / "sample.csv").write_text("1,2,3\n")
+    done = pack(files / "model.ubj", "--out", tmp_path / "model", "--data", tmp_path / "sample.csv")
+    assert done.returncode == 1
+    assert "row 1 has 3 values; the model expects 4" in done.stderr
+
+
+def test_a_difference_is_found(iris, iris_forest):
+    """The comparison can fail: one probability off by one bit."""
+    model = import_estimator(iris_forest)
+    answers = proof.ask(importer_of(iris_forest), iris_forest, model, iris[0])
+    assert proof.compare(model, answers).n_different == 0
+    answers.values[7, 0] = np.nextafter(answers.values[7, 0], 2)
+    assert proof.compare(model, answers).n_different == 1
