@@ -1,6 +1,7 @@
 """The import rules of the house: layers, and what must not know what."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def imports_of(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def module_name(path):
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
+
+
 def calls_of(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -106,6 +113,15 @@ def test_a_place_does_not_know_what_is_none_of_its_business(place):
     for path in paths:
         known = {module.split(".")[0] for module in imports_of(path)}
         assert not known & FORBIDDEN[place], path
+
+
+@pytest.mark.parametrize("room", ["training"])
+def test_the_modules_of_a_room_do_not_import_each_other_in_a_circle(room):
+    """Neither inside functions nor for type checkers alone."""
+    names = {module_name(path): path for path in MODULES}
+    inside = [path for path in MODULES if unit_of(path) == room]
+    graph = {module_name(path): names.keys() & set(imports_of(path)) for path in inside}
+    TopologicalSorter(graph).prepare()  # It raises CycleError with the circle.
 
 
 def test_one_module_speaks_to_aws():
@@ -143,3 +159,27 @@ def test_every_module_has_a_place_in_the_layers():
 def test_modules_stay_small_enough_to_hold_one_noun():
     sizes = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
     assert {name: size for name, size in sizes.items() if size > 400} == {}
+
+
+# Rooms in which modules import each other in one direction, also for types alone.
+WITHOUT_CIRCLES = {"schema", "formats", "engine", "insight", "model", "artifact", "importers"}
+
+
+def internal_imports():
+    """By module of these rooms, the modules that it imports, also in functions and for types."""
+    paths = (path.relative_to(PACKAGE).with_suffix("") for path in MODULES)
+    names = {".".join(path.parts) for path in paths if path.parts[0] in WITHOUT_CIRCLES}
+    found = {}
+    for name in names:
+        path = PACKAGE / f"{name.replace('.', '/')}.py"
+        known = {module.removeprefix("mlserver_forest.") for module in imports_of(path)}
+        found[name] = (known & names) - {name}
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """A module is taken away once all that it imports is gone; a circle never goes."""
+    left = internal_imports()
+    while free := {name for name, others in left.items() if not others & set(left)}:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert left == {}

@@ -14,8 +14,8 @@ _COMMANDS = {
     "fit": "mlserver_forest.aws.fit.cli:fit",
     "hyperparameters": "mlserver_forest.training.algorithms.cli:hyperparameters",
     "invoke": "mlserver_forest.aws.invoke.cli:invoke",
-    "list": "mlserver_forest.aws.status.list_cli:list_",
-    "logs": "mlserver_forest.aws.status.cli:logs",
+    "list": "mlserver_forest.aws.list.cli:list_",
+    "logs": "mlserver_forest.aws.logs.cli:logs",
     "open": "mlserver_forest.serving.playground.open:open_",
     "pack": "mlserver_forest.importers.pack.cli:pack",
     "push": "mlserver_forest.aws.push.cli:push",
@@ -23,7 +23,7 @@ _COMMANDS = {
     "rollback": "mlserver_forest.aws.rollback.cli:rollback",
     "serve": "mlserver_forest.serving.cli:serve",
     "status": "mlserver_forest.aws.status.cli:status",
-    "stop": "mlserver_forest.aws.rollback.cli:stop",
+    "stop": "mlserver_forest.aws.stop.cli:stop",
     "train": "mlserver_forest.training.cli:train",
     "transform": "mlserver_forest.aws.transform.cli:transform",
     "tune": "mlserver_forest.aws.tune.cli:tune",
@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 
 def _check_hyperparameters(raw: Mapping[str, str]) -> None:
     """What ``fit`` and ``tune`` ask before they ask AWS: deployment knows no training."""
-    from mlserver_forest.training.algorithms import parse
+    from mlserver_forest.training.algorithms.hyperparameters import parse
 
     parse(raw)
 

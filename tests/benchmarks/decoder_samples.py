@@ -191,19 +191,19 @@ def framed(payload):
 
 
 SAMPLES = {
-    "text_csv": lambda: [*csv_bodies()],
-    "application_json": lambda: [*json_bodies()],
-    "application_jsonlines": lambda: [*jsonlines_bodies()],
-    "x_npy": lambda: [*npy_bodies()],
-    "x_npz": lambda: [*npz_bodies()],
-    "x_parquet": lambda: [*parquet_bodies()],
-    "arrow_stream": lambda: [*arrow_bodies()],
-    "text_libsvm": lambda: [*libsvm_bodies()],
-    "x_recordio_protobuf": lambda: [*recordio_bodies()],
+    "text/csv": lambda: [*csv_bodies()],
+    "application/json": lambda: [*json_bodies()],
+    "application/jsonlines": lambda: [*jsonlines_bodies()],
+    "application/x-npy": lambda: [*npy_bodies()],
+    "application/x-npz": lambda: [*npz_bodies()],
+    "application/x-parquet": lambda: [*parquet_bodies()],
+    "application/vnd.apache.arrow.stream": lambda: [*arrow_bodies()],
+    "text/libsvm": lambda: [*libsvm_bodies()],
+    "application/x-recordio-protobuf": lambda: [*recordio_bodies()],
 }
 _PARAMETERS = {
-    "text_csv": [{}, {}, {"header": "present"}, {"header": "absent", "label_size": "0"}],
-    "text_libsvm": [{}, {"index_base": "0"}, {"index_base": "1"}],
+    "text/csv": [{}, {}, {"header": "present"}, {"header": "absent", "label_size": "0"}],
+    "text/libsvm": [{}, {"index_base": "0"}, {"index_base": "1"}],
 }
 
 
@@ -213,9 +213,9 @@ def mutated(name, samples, rng):
     if rng.random() < 0.03:
         return _noise(rng), parameters
     body = rng.choice(samples)
-    if name == "x_npz" and rng.random() < 0.6:
+    if name == "application/x-npz" and rng.random() < 0.6:
         body = _with_mutated_members(body, samples, rng)
-    elif name == "x_recordio_protobuf" and rng.random() < 0.5:
+    elif name == "application/x-recordio-protobuf" and rng.random() < 0.5:
         # The payload of the first record, its length made right again.
         length = int.from_bytes(body[4:8], "little")
         payload = _mutate(body[8 : 8 + length], samples, rng)

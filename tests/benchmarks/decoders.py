@@ -6,7 +6,6 @@ one again. The suite does the same with fewer.
 """
 
 import argparse
-import importlib
 import os
 import random
 import resource
@@ -23,6 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.registry import find
 
 from .decoder_samples import SAMPLES, SCHEMAS, mutated
 
@@ -55,10 +56,7 @@ class Report:
 
 
 def decode(name, body, schema, parameters):
-    module = importlib.import_module(f"mlserver_forest.formats.{name}")
-    if name == "application_json":
-        return module.decode(module.parse(body), schema)
-    return module.decode(body, schema, parameters)
+    return decoder(find(name))(body, schema, parameters)
 
 
 def make(name, number, samples):
@@ -223,12 +221,12 @@ def main(arguments):
     if options.input is not None:
         show(names[0], options.input)
         return
-    print(f"{'decoder':24}{'inputs':>9}{'accepted':>10}{'refused':>9}{'slowest':>10}{'kept':>8}")
+    print(f"{'decoder':37}{'inputs':>9}{'accepted':>10}{'refused':>9}{'slowest':>10}{'kept':>8}")
     faults = []
     for name in names:
         report = watch(name, -(-options.count // len(names)))
         print(
-            f"{name:24}{report.inputs:9}{report.accepted:10}{report.refused:9}"
+            f"{name:37}{report.inputs:9}{report.accepted:10}{report.refused:9}"
             f"{1000 * report.slowest:7.0f} ms{report.kept_mb:5.0f} MB",
             flush=True,
         )

@@ -21,8 +21,10 @@ import numpy as np
 from sklearn.datasets import make_classification
 
 from mlserver_forest.importers.importer import import_estimator
-from mlserver_forest.training.algorithms import intelex, parse
-from mlserver_forest.training.algorithms.estimators import DTYPES, make_estimator
+from mlserver_forest.training.algorithms.estimators import make_estimator
+from mlserver_forest.training.algorithms.forests import intelex
+from mlserver_forest.training.algorithms.hyperparameters import parse
+from mlserver_forest.training.algorithms.registry import ALGORITHMS
 
 N_FEATURES = 28
 N_UNSEEN = 20_000
@@ -109,7 +111,7 @@ def _print_targets(found):
 def fit_once(name, directory, n_trees):
     """Fit, pack and ask one contender; what came out, as JSON."""
     raw = CONTENDERS[name]
-    dtype = DTYPES[raw["algorithm"]]
+    dtype = ALGORITHMS[raw["algorithm"]].dtype
     x, y = np.load(directory / "learn_x.npy").astype(dtype), np.load(directory / "learn_y.npy")
     fit = _prepared(raw, n_trees, x.shape[1])
     fit(x[:200], y[:200])  # Libraries load, and threads start.

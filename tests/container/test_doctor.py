@@ -14,7 +14,7 @@ from support import BIN, ROOT, clean_environ
 
 pytestmark = pytest.mark.container
 
-WRONG = ROOT / "tests" / "deployment" / "wrong_server.py"
+WRONG = ROOT / "tests" / "doctor" / "wrong_server.py"
 # Where another program takes the place of ours, and no label is true.
 DOCKERFILE = """FROM {image}
 COPY wrong_server.py /

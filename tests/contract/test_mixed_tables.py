@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlserver_forest.training.algorithms import parse
-from mlserver_forest.training.algorithms.estimators import DTYPES, make_estimator
+from mlserver_forest.training.algorithms.estimators import make_estimator
+from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.config import read_config
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.job_data import columns_of
@@ -52,7 +52,7 @@ def table(kind):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, request):
     algorithm, kind = request.param
-    from training.test_train import train
+    from training.train_command import train
 
     base = tmp_path_factory.mktemp(algorithm)
     text = table(kind).to_csv(index=False)
@@ -77,7 +77,7 @@ def of_the_library(base):
     config = read_config(base)
     chosen = parse(config.hyperparameters)
     read = read_channel(
-        config.training_channel(), columns_of(chosen), np.dtype(DTYPES[chosen.job.algorithm])
+        config.training_channel(), columns_of(chosen), np.dtype(chosen.algorithm.dtype)
     )
     target = learn_target(read, chosen.job.task)
     estimator = make_estimator(chosen, target.kind, target.classes, read.names, read.categories, 3)

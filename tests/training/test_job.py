@@ -11,8 +11,9 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from mlserver_forest.artifact.forest_file import load_forest
+from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from support import BIN, IRIS, ROOT, clean_environ, lay_out
-from training.test_train import train
+from training.train_command import train
 
 LINES = IRIS.read_text().splitlines(keepends=True)
 CLASSIFICATION = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1"}
@@ -22,8 +23,6 @@ CHANNELS = {
     "validation": {"b.csv": "".join(LINES[1::3])},
     "test": {"c.csv": "".join(LINES[2::3])},
 }
-ALGORITHMS = ["random_forest", "extra_trees", "decision_tree", "hist_gradient_boosting", "xgboost",
-              "lightgbm"]  # fmt: skip
 
 
 def numbers():

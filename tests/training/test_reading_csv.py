@@ -167,7 +167,11 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
             {"target": "prize"},
             "'prize', which is not a column of a.csv, line 1; did",
         ),
-        ("l,x\na,1\n", {"weight": "q"}, "weight is 'q', which is not a column of a.csv, line 1; the"),
+        (
+            "l,x\na,1\n",
+            {"weight": "q"},
+            "'q', which is not a column of a.csv, line 1; the",
+        ),
         ("a,1\n", {"target": "l"}, "target is 'l', but the columns have no names at a.csv, line 1"),
         (
             "l,x\na,1\n",

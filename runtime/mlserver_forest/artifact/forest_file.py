@@ -42,7 +42,7 @@ _FAILED = (
 
 @dataclass(frozen=True, eq=False)
 class ForestFile:
-    """What a forest file holds.
+    """The content of a forest file.
 
     Attributes:
         forest: the trees.

@@ -1,10 +1,12 @@
-"""What AWS's refusals mean, and what to do: error codes -> one line."""
+"""AWS's refusals: what they mean and what to do, in one line."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-# What AWS's services call the same thing.
+from mlserver_forest.errors import DeploymentError
+
+# AWS's services have different codes for the same thing.
 _CODES = {
     "expired": frozenset(
         {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
@@ -79,16 +81,16 @@ _ADVICE = {
     "taken": "the name is taken or busy: choose another name, or look at it with forest status",
     "throttled": "AWS asks to call more slowly: wait a minute and run the same command again",
     "missing": ("there is no such thing in this account and region: check --region and --profile"),
-    "model": "the container said so: mend the question, or see forest logs {subject}",
+    "model": "the container said so: correct the request, or see forest logs {subject}",
     "fault": "the fault is at AWS: run the same command again",
     "other": "change what it names and run the same command again",
 }
-# SageMaker says "not found" in words (ValidationException).
+# SageMaker says "not found" in words, behind the code ValidationException.
 _MISSING_WORDS = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
 )
 _TAKEN_WORDS = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
-# Which resource a request is about: the first of these members that it has.
+# The resource that a request is about is in the first of these members that it has.
 _SUBJECTS = (
     "TrainingJobName",
     "HyperParameterTuningJobName",
@@ -120,20 +122,46 @@ _ACTIONS = {
 }
 
 
+class Refused(DeploymentError):
+    """AWS refused a call, or did not answer.
+
+    Attributes:
+        code: AWS's error code, or the class of the connection's fault.
+        is_taken: whether the name is in use already.
+        is_passing: whether the same call may work in a while: after a cut connection, a fault at
+            AWS, or too many calls.
+    """
+
+    def __init__(
+        self, message: str, code: str, *, is_taken: bool = False, is_passing: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_taken = is_taken
+        self.is_passing = is_passing
+
+
+class Missing(Refused):
+    """There is no such thing in the account and region."""
+
+
 def is_missing(code: str, message: str) -> bool:
+    """Whether there is no such thing."""
     return kind_of(code, message) == "missing"
 
 
 def is_taken(code: str, message: str) -> bool:
+    """Whether the name is in use."""
     return kind_of(code, message) == "taken"
 
 
 def is_passing(code: str, status: int) -> bool:
+    """Whether the same call may work in a while, by the error code and the HTTP status."""
     return code in _CODES["throttled"] or status >= 500
 
 
 def kind_of(code: str, message: str) -> str:
-    """One of the keys of _ADVICE, by the code or, where that says nothing, by the words."""
+    """A key of _ADVICE, by the code or, if the code says nothing, by the words."""
     for kind, codes in _CODES.items():
         if code in codes:
             return kind
@@ -154,7 +182,16 @@ def explain(
     message: str,
     tries: int = 1,
 ) -> str:
-    """One line: what was asked, what AWS said, what to do."""
+    """One line: what was asked, what AWS said, what to do.
+
+    Args:
+        service: botocore's name of the service.
+        operation: the call's operation.
+        request: the call's members.
+        code: AWS's error code.
+        message: AWS's message.
+        tries: how often the call was made.
+    """
     subject = subject_of(request)
     asked = f"{service} {operation}{f' of {subject}' if subject else ''}"
     said = " ".join(f"{code}: {message}".split())
@@ -167,6 +204,7 @@ def explain(
 
 
 def subject_of(request: Mapping[str, Any]) -> str:
+    """The resource that a request is about, or empty."""
     if "Bucket" in request:
         return f"s3://{request['Bucket']}" + (f"/{request['Key']}" if "Key" in request else "")
     for name in _SUBJECTS:

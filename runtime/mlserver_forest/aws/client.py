@@ -1,6 +1,7 @@
-"""The only importer of boto3: calls by their names in botocore's models, refusals in one line."""
+"""The only importer of boto3: calls by the names in botocore's models, refusals in one line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -21,32 +22,14 @@ from botocore.exceptions import (
 )
 
 from mlserver_forest.aws import aws_errors
-from mlserver_forest.aws.steps import Call
+from mlserver_forest.aws.aws_errors import Missing, Refused
+from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.errors import DeploymentError
 
 # An invocation may take 60 s; clients should wait a little longer.
 _READ_TIMEOUT = 70
 _CONNECT_TIMEOUT = 10
 _BLOCK = 1 << 20
-
-
-class Refused(DeploymentError):
-    """AWS's no, or silence.
-
-    Attributes:
-        code: AWS's word for it, or the class of the connection's fault.
-        is_taken: whether the name is in use already.
-        is_passing: whether the same call may work in a while: a cut connection, a fault at
-            AWS, too many calls.
-    """
-
-    def __init__(
-        self, message: str, code: str, *, is_taken: bool = False, is_passing: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.is_taken = is_taken
-        self.is_passing = is_passing
 
 
 class Aws:
@@ -56,8 +39,11 @@ class Aws:
         region: or None for the configured one.
         profile: or None for the default.
 
+    Attributes:
+        region: the region that is used.
+
     Raises:
-        DeploymentError: if there is no such profile or no region.
+        DeploymentError: if there is no such profile, or no region is configured.
     """
 
     def __init__(self, region: str | None = None, profile: str | None = None) -> None:
@@ -68,63 +54,65 @@ class Aws:
                 f"{error}; see the profiles by aws configure list-profiles"
             ) from error
         if not self._session.region_name:
-            raise DeploymentError(_no_region())
+            raise DeploymentError(_NO_REGION)
         self.region: str = self._session.region_name
         self._clients: dict[str, Any] = {}
 
-    def call(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """AWS's answer.
+    def has_credentials(self) -> bool:
+        """Whether boto3 finds any; no service is asked whether they are valid."""
+        try:
+            return self._session.get_credentials() is not None
+        except BotoCoreError:
+            return False
+
+    def call(self, call: Call) -> dict[str, Any]:
+        """AWS's answer; all pages of a listing.
 
         Raises:
-            Refused: with what to do.
+            Refused: saying what to do.
+            DeploymentError: if there are no credentials.
         """
+        client = self._client(call.service)
+        name = xform_name(call.operation)
         try:
-            return self._send(service, operation, request)
+            if call.items:
+                pages = client.get_paginator(name).paginate(**call.request)
+                items = (one for page in pages for one in page.get(call.items, []))
+                return {call.items: list(islice(items, call.most or None))}
+            answer: dict[str, Any] = getattr(client, name)(**call.request)
         except ClientError as error:
-            raise _refused(service, operation, request, error) from error
+            raise _refused(call, error) from error
         except BotoCoreError as error:
-            raise _explained(service, operation, error) from error
-
-    def do(self, call: Call) -> dict[str, Any]:
-        return self.call(call.service, call.operation, call.request)
+            raise _explained(call.service, call.operation, error) from error
+        return answer
 
     def find(self, call: Call) -> dict[str, Any] | None:
-        """A look-up's answer, or None where there is no such thing."""
+        """The same for a look-up, and None if there is no such thing."""
         try:
-            return self._send(call.service, call.operation, call.request)
-        except ClientError as error:
-            if aws_errors.is_missing(*_words(error)):
-                return None
-            raise _refused(call.service, call.operation, call.request, error) from error
-        except BotoCoreError as error:
-            raise _explained(call.service, call.operation, error) from error
+            return self.call(call)
+        except Missing:
+            return None
 
-    def pages(self, call: Call, member: str) -> Iterator[Any]:
-        """The items of all pages of a listing."""
-        paginator = self._client(call.service).get_paginator(xform_name(call.operation))
-        try:
-            for page in paginator.paginate(**call.request):
-                yield from page.get(member, [])
-        except ClientError as error:
-            raise _refused(call.service, call.operation, call.request, error) from error
-        except BotoCoreError as error:
-            raise _explained(call.service, call.operation, error) from error
+    def send(self, call: Call, body: bytes) -> dict[str, Any]:
+        """The answer to a call with a body; the answer's own Body as bytes."""
+        answer = self.call(Call(call.service, call.operation, {**call.request, "Body": body}))
+        return {**answer, "Body": b"".join(self.blocks(call, answer))}
 
-    def blocks(self, call: Call, answer: dict[str, Any]) -> Iterator[bytes]:
-        """An answer's body, which may be cut while it comes."""
+    def blocks(self, call: Call, answer: Answer) -> Iterator[bytes]:
+        """An answer's Body, as it comes; the connection may be cut in the middle.
+
+        Raises:
+            Refused: if it is.
+        """
         try:
             yield from answer["Body"].iter_chunks(_BLOCK)
         except BotoCoreError as error:
             raise _explained(call.service, call.operation, error) from error
 
     def close(self) -> None:
+        """Close all connections."""
         for client in self._clients.values():
             client.close()
-
-    def _send(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        method = getattr(self._client(service), xform_name(operation))
-        answer: dict[str, Any] = method(**request)
-        return answer
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
@@ -141,38 +129,32 @@ class Aws:
         return self._clients[service]
 
 
-def region_of(region: str | None, profile: str | None) -> str:
-    """The region that would be used; nothing is asked over the network."""
-    return Aws(region, profile).region
+_NO_REGION = "no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION"
 
 
 def _words(error: ClientError) -> tuple[str, str]:
     said = error.response.get("Error", {})
-    # InvokeEndpoint's ModelError tells what the container answered.
+    # InvokeEndpoint's ModelError has the container's answer in a separate member.
     message = error.response.get("OriginalMessage") or said.get("Message", "")
     return str(said.get("Code", "unknown")), str(message)
 
 
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _refused(
-    service: str, operation: str, request: Mapping[str, Any], error: ClientError
-) -> Refused:
+def _refused(call: Call, error: ClientError) -> Refused:
     code, message = _words(error)
-    tries = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
-    text = aws_errors.explain(service, operation, request, code, message, tries)
-    return Refused(
+    metadata = error.response.get("ResponseMetadata", {})
+    tries = metadata.get("RetryAttempts", 0) + 1
+    text = aws_errors.explain(call.service, call.operation, call.request, code, message, tries)
+    kind = Missing if aws_errors.is_missing(code, message) else Refused
+    return kind(
         text,
         code,
         is_taken=aws_errors.is_taken(code, message),
-        is_passing=aws_errors.is_passing(code, _status(error)),
+        is_passing=aws_errors.is_passing(code, int(metadata.get("HTTPStatusCode", 0))),
     )
 
 
 def _explained(service: str, operation: str, error: BotoCoreError) -> DeploymentError:
-    """What went wrong before AWS could answer."""
+    """The error for a call that AWS did not answer."""
     said = " ".join(str(error).split())
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return DeploymentError(
@@ -182,7 +164,7 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
     if isinstance(error, SSOError | TokenRetrievalError):
         return DeploymentError(f"{said}; log in again by aws sso login")
     if isinstance(error, NoRegionError):
-        return DeploymentError(_no_region())
+        return DeploymentError(_NO_REGION)
     if isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError):
         return Refused(
             f"{service} {operation}: {said}; check the network and the region, and run the "
@@ -191,7 +173,3 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
             is_passing=True,
         )
     return DeploymentError(f"{service} {operation}: {said}")
-
-
-def _no_region() -> str:
-    return "no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION"

@@ -1,100 +1,200 @@
-"""A plan, done step by step: what is there is found, what was made is said when a step fails."""
+"""Runs a plan, step by step; if one fails, the error says what exists because of the others."""
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from mlserver_forest.aws.client import Aws, Refused
-from mlserver_forest.aws.steps import Plan, Step
-from mlserver_forest.aws.upload import Progress, is_there, upload
-from mlserver_forest.aws.upload_plan import CHECKSUM
+from mlserver_forest.aws import docker
+from mlserver_forest.aws.aws_errors import Refused
+from mlserver_forest.aws.client import Aws
+from mlserver_forest.aws.download import AwaitObject, Download, await_object, download
+from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.log_tail import ReadLog, read_log
+from mlserver_forest.aws.step import Action, Answer, Call, Command, Plan, Send, Step
+from mlserver_forest.aws.upload import Upload, upload
+from mlserver_forest.aws.waiter import EndedBadly, Wait, wait
 from mlserver_forest.errors import DeploymentError
 
-Say = Callable[[str], None]
-# Opens a progress bar for one file: its name and size -> what counts bytes.
-Bar = Callable[[str, int], Any]
+
+class Console(Protocol):
+    """The person who waits."""
+
+    def say(self, line: str) -> None:
+        """Take a line about what happens."""
+
+    def show(self, line: str) -> None:
+        """Take a line of the result."""
+
+    def bar(self, name: str, size: int) -> Any:
+        """A progress bar for a file: a context whose ``update`` counts bytes."""
 
 
 class Executor:
-    """Does steps and remembers what exists because of them.
+    """Runs steps and remembers what exists because of them.
 
     Args:
         aws: the account.
-        say: takes a line for the person who waits.
-        bar: opens a progress bar.
+        console: is told what happens.
+        values: what steps are given, by name, beside the answers of earlier steps.
+
+    Attributes:
+        values: everything that was given so far.
     """
 
-    def __init__(self, aws: Aws, say: Say, bar: Bar) -> None:
-        self.aws = aws
-        self.say = say
-        self._bar = bar
+    def __init__(self, aws: Aws, console: Console, values: Mapping[str, str] | None = None) -> None:
+        self.values = dict(values or {})
+        self._aws = aws
+        self._console = console
+        self._say = console.say
         self._made: list[Step] = []
+        # A look-up that was a step is not made again as the condition of another.
+        self._existing = Existing(aws)
 
-    def run(self, plan: Plan) -> dict[str, Any]:
-        """The last step's answer, or what was found instead of doing it.
+    def run(self, plan: Plan) -> list[Answer]:
+        """Run all steps.
+
+        Returns:
+            Each step's answer, or what was found in its place; empty for a step that was left out.
 
         Raises:
-            DeploymentError: with what exists now and how to delete it.
+            DeploymentError: with what exists now and how to remove it, or what is not removed yet.
         """
-        answer: dict[str, Any] = {}
-        with self.telling():
-            for step in plan:
-                answer = self._run(step)
-        return answer
+        answers: list[Answer] = []
+        with self._telling(plan, answers):
+            answers.extend(self._run(step) for step in plan)
+        return answers
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Adds to an error what was made before it."""
+    def _telling(self, plan: Plan, answers: Sequence[Answer]) -> Iterator[None]:
         try:
             yield
         except (DeploymentError, KeyboardInterrupt) as error:
-            if not self._made:
+            rest = plan[len(answers) :]
+            if isinstance(error, EndedBadly):
+                for step in rest:
+                    if step.even_if_failed:
+                        self._run(step)
+            told = [*what_exists(self._made), *_what_is_left(rest)]
+            if not told:
                 raise
-            reason = str(error) or "interrupted"
-            raise DeploymentError(f"{reason}\n{what_exists(self._made)}") from error
+            raise DeploymentError("\n".join([str(error) or "interrupted", *told])) from error
 
-    def _run(self, step: Step) -> dict[str, Any]:
-        if step.file:
-            return self._upload(step)
-        found = self.aws.find(step.unless) if step.unless else None
-        if found is None:
-            return self._make(step)
-        if step.otherwise is not None:
-            return self.aws.do(step.otherwise)
-        self.say(f"found {step.makes}")
-        return found
+    def _run(self, template: Step) -> Answer:
+        step = template.filled(self.values)
+        if step.found is not None:
+            self._say(f"found {step.makes}")
+            answer: Answer | None = step.found
+        elif self._is_left_out(step):
+            return {}
+        else:
+            answer = self._do(step)
+        if step.gives and answer:
+            self.values |= step.gives(answer)
+        if step.says and answer is not None:
+            self._say(step.filled(self.values).says)
+        return answer or {}
 
-    def _make(self, step: Step) -> dict[str, Any]:
+    def _is_left_out(self, step: Step) -> bool:
+        if step.unless and self._existing.find(step.unless) is not None:
+            return True
+        return bool(step.only_if and self._existing.find(step.only_if) is None)
+
+    def _do(self, step: Step) -> Answer | None:
+        if isinstance(step.action, Wait) and step.action.kind.is_job:
+            # A job that was made is kept, whether it ends well or not.
+            self._made.clear()
         try:
-            answer = self.aws.do(step.call)
+            answer = self._perform(step)
         except Refused as error:
-            # A cut connection makes botocore ask twice, and the second time the name is taken.
-            found = self.aws.find(step.unless) if error.is_taken and step.unless else None
-            if found is None:
+            if not step.if_refused:
                 raise
-            answer = found
+            self._say(f"{step.if_refused}: {error}")
+            return None
         if step.makes:
             self._made.append(step)
-            self.say(f"made {step.makes}")
+            self._say(f"{'uploaded' if isinstance(step.action, Upload) else 'made'} {step.makes}")
+        if step.removes:
+            self._say(f"deleted {step.removes}")
         return answer
 
-    def _upload(self, step: Step) -> dict[str, Any]:
-        path = Path(step.file)
-        size = path.stat().st_size
-        found = self.aws.find(step.unless) if step.unless else None
-        if found and is_there(found, size, step.call.request["Metadata"][CHECKSUM]):
-            self.say(f"found {step.makes}")
+    def _perform(self, step: Step) -> Answer | None:
+        if not isinstance(step.action, Call):
+            return _ACTIONS[type(step.action)](self._aws, self._console, step.action)
+        if step.may_be_missing:
+            found = self._existing.find(step.action)
+            return None if found is UNKNOWN else found
+        try:
+            return self._aws.call(step.action)
+        except Refused as error:
+            # A lost answer makes botocore ask twice, and the second time the name is taken.
+            found = self._aws.find(step.found_by) if error.is_taken and step.found_by else None
+            if found is None:
+                raise
             return found
-        with self._bar(path.name, size) as bar:
-            count: Progress = bar.update
-            upload(self.aws, dict(step.call.request), path, count)
-        self._made.append(step)
-        self.say(f"uploaded {step.makes}")
-        return {}
 
 
-def what_exists(made: Sequence[Step]) -> str:
-    """For the end of an error: nothing is left that the user does not know of."""
+def _send(aws: Aws, console: Console, action: Send) -> Answer:
+    return aws.send(action.call, _read(action.file))
+
+
+def _upload(aws: Aws, console: Console, action: Upload) -> Answer:
+    with console.bar(Path(action.file).name, action.size) as bar:
+        upload(aws, action, bar.update)
+    return {}
+
+
+def _download(aws: Aws, console: Console, action: Download) -> Answer:
+    return {"Paths": download(aws, action, console.bar)}
+
+
+def _await_object(aws: Aws, console: Console, action: AwaitObject) -> Answer:
+    return {"Body": await_object(aws, action)}
+
+
+def _read_log(aws: Aws, console: Console, action: ReadLog) -> Answer:
+    read_log(aws, action, console.show)
+    return {}
+
+
+def _wait(aws: Aws, console: Console, action: Wait) -> Answer:
+    return wait(aws, action, console.say)
+
+
+def _command(aws: Aws, console: Console, action: Command) -> Answer:
+    if action.is_query:
+        return {"stdout": docker.query(action.words)}
+    docker.run(action.words, action.password or None)
+    return {}
+
+
+_ACTIONS: Mapping[type[Action], Callable[[Aws, Console, Any], Answer]] = {
+    Send: _send,
+    Upload: _upload,
+    Download: _download,
+    AwaitObject: _await_object,
+    ReadLog: _read_log,
+    Wait: _wait,
+    Command: _command,
+}
+
+
+def what_exists(made: Sequence[Step]) -> list[str]:
+    """Lines for the end of an error, so that nothing is left that the user does not know of."""
     lines = [f"  {step.makes} (remove it by: {step.removed_by})" for step in made]
-    return "\n".join(["what exists now because of this command:", *lines])
+    return ["what exists now because of this command:", *lines] if lines else []
+
+
+def _what_is_left(rest: Sequence[Step]) -> list[str]:
+    left = "; ".join(step.removes for step in rest if step.removes)
+    return [f"not deleted yet: {left}; run it again"] if left else []
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise DeploymentError(f"{file}: {error.strerror}") from error

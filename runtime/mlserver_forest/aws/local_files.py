@@ -1,22 +1,39 @@
-"""Local files: read once to know them, and folders as archives that are the same each time."""
+"""Local files with their digests, and model directories as archives that are always the same."""
 
 import gzip
 import hashlib
 import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mlserver_forest.aws.upload_plan import LocalFile
 from mlserver_forest.errors import DeploymentError
 
 _BLOCK = 1 << 20
 
 
+@dataclass(frozen=True)
+class LocalFile:
+    """A file that was read once.
+
+    Attributes:
+        path: where it is.
+        name: its name below a prefix in S3, with / between folders.
+        size: in bytes.
+        sha256: of its bytes, in hexadecimal digits.
+    """
+
+    path: str
+    name: str
+    size: int
+    sha256: str
+
+
 def local_files(paths: Sequence[Path]) -> tuple[LocalFile, ...]:
-    """The files themselves and those in folders, hidden ones left out; each is read once.
+    """The files themselves and those in folders, without hidden ones, sorted by name.
 
     Raises:
-        DeploymentError: if there is none, or two have the same name.
+        DeploymentError: if there are none, or two have the same name.
     """
     found: dict[str, LocalFile] = {}
     for path in paths:
@@ -27,12 +44,12 @@ def local_files(paths: Sequence[Path]) -> tuple[LocalFile, ...]:
                 )
             found[name] = local_file(file, name)
     if paths and not found:
-        raise DeploymentError(f"{', '.join(map(str, paths))}: no files in it")
+        raise DeploymentError(f"{', '.join(map(str, paths))}: there are no files in it")
     return tuple(found[name] for name in sorted(found))
 
 
 def local_file(path: Path, name: str) -> LocalFile:
-    """Size and checksum.
+    """A file with its size and checksum, which takes reading it.
 
     Raises:
         DeploymentError: if it cannot be read.
@@ -49,13 +66,22 @@ def local_file(path: Path, name: str) -> LocalFile:
     return LocalFile(str(path), name, size, digest.hexdigest())
 
 
-def pack_model(directory: Path, target: Path) -> Path:
-    """A model directory as the model.tar.gz that SageMaker unpacks into /opt/ml/model.
+def digest_of_files(files: Sequence[LocalFile]) -> str:
+    """Sixteen digits of the files' names and bytes: the same data go to the same prefix."""
+    lines = sorted(f"{file.sha256} {file.name}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
-    The same files give the same bytes: sorted, without owners and times.
+
+def pack_model(directory: Path, target: Path) -> Path:
+    """Pack a model directory into the model.tar.gz that SageMaker unpacks into /opt/ml/model.
+
+    The same files give the same bytes: members are sorted and have no owners and times.
+
+    Returns:
+        ``target``.
 
     Raises:
-        DeploymentError: if it holds no model.
+        DeploymentError: if the directory holds no model.
     """
     files = [file for file, _ in _named(directory)]
     if not {"model-settings.json", "forest.safetensors"} & {file.name for file in files}:
@@ -76,7 +102,7 @@ def pack_model(directory: Path, target: Path) -> Path:
 def _add(archive: tarfile.TarFile, file: Path, name: str) -> None:
     member = tarfile.TarInfo(name)
     member.size = file.stat().st_size
-    # Serverless endpoints run as some other user.
+    # Serverless endpoints run the container as another user.
     member.mode = 0o644
     with file.open("rb") as content:
         archive.addfile(member, content)

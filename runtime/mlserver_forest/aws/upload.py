@@ -1,124 +1,155 @@
-"""One file to S3, in parts: interrupted, it goes on where it was.
+"""One file to S3, in parts; an upload that was interrupted goes on where it was.
 
-Keys tell what is in the file, so that an unfinished upload of a key is one of the same bytes, and
-its parts are those that this one would send.
+A key contains the digest of the file's bytes, so an unfinished upload to the same key is one of the
+same bytes, and its parts are those that this upload would send. boto3's own transfers always begin
+anew (docs/decisions.md, Uploads).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlserver_forest.aws.client import Aws
-from mlserver_forest.aws.steps import Call
+from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
 
+if TYPE_CHECKING:
+    from mlserver_forest.aws.client import Aws
+
 _MB = 1 << 20
-# S3 takes parts of 5 MB to 5 GB, 10,000 at most.
+# S3 accepts parts of 5 MB to 5 GB, and at most 10,000 of them (S3, "multipart upload limits").
 _PART = 8 * _MB
 _MOST_PARTS = 9_000
 _THREADS = 4
 
-Progress = Callable[[int], None]
+# Called with the number of bytes that have arrived.
+Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Part:
-    number: int
-    start: int
+class Upload:
+    """PutObject of a local file, in parts if it is large.
+
+    Attributes:
+        call: PutObject without its Body.
+        file: path of the file.
+        size: of the file, in bytes.
+    """
+
+    call: Call
+    file: str
     size: int
 
+    @property
+    def is_in_parts(self) -> bool:
+        """Whether it is large enough for a multipart upload, which can be resumed."""
+        return self.size > 2 * _PART
 
-def is_there(found: dict[str, Any], size: int, checksum: str) -> bool:
-    """Whether HeadObject's answer is about these bytes."""
-    metadata = found.get("Metadata", {})
-    return bool(found.get("ContentLength") == size and metadata.get("sha256") == checksum)
+    def calls(self) -> list[dict[str, Any]]:
+        if not self.is_in_parts:
+            return [{**self.call.as_json(), "body_from": self.file}]
+        where = {name: self.call.request[name] for name in ("Bucket", "Key")}
+        this = {**where, "UploadId": "<the unfinished upload's, or the new one's>"}
+        unfinished = _listing(where)
+        return [
+            unfinished.as_json(),
+            {
+                **Call("s3", "CreateMultipartUpload", self.call.request).as_json(),
+                "unless_found_by": unfinished.as_json(),
+            },
+            Call("s3", "ListParts", this).as_json(),
+            {
+                **Call("s3", "UploadPart", {**this, "PartNumber": 1}).as_json(),
+                "body_from": self.file,
+                "repeated": f"for each of {len(_parts(self.size))} parts that is missing",
+            },
+            Call("s3", "CompleteMultipartUpload", this).as_json(),
+        ]
 
 
-def upload(aws: Aws, request: dict[str, Any], path: Path, progress: Progress) -> None:
-    """PutObject's request with the file as its body.
+def upload(aws: "Aws", wanted: Upload, progress: Progress) -> None:
+    """Upload a file.
 
     Raises:
-        DeploymentError: saying what of it is in S3 now.
+        DeploymentError: saying how much of it is in S3 now.
     """
-    size = path.stat().st_size
-    if size <= 2 * _PART:
-        aws.call("s3", "PutObject", {**request, "Body": path.read_bytes()})
-        progress(size)
+    if wanted.is_in_parts:
+        _upload_in_parts(aws, wanted, progress)
         return
-    _in_parts(aws, request, path, size, progress)
+    body = Path(wanted.file).read_bytes()
+    aws.call(Call("s3", "PutObject", {**wanted.call.request, "Body": body}))
+    progress(wanted.size)
 
 
-def parts_of(size: int) -> Iterator[Part]:
-    """The same cuts for the same size."""
-    length = max(_PART, -(-size // (_MOST_PARTS * _MB)) * _MB)
-    for number, start in enumerate(range(0, size, length), 1):
-        yield Part(number, start, min(length, size - start))
-
-
-def _in_parts(aws: Aws, request: dict[str, Any], path: Path, size: int, progress: Progress) -> None:
+def _upload_in_parts(aws: "Aws", wanted: Upload, progress: Progress) -> None:
+    request = wanted.call.request
     where = {"Bucket": request["Bucket"], "Key": request["Key"]}
     upload_id = _unfinished(aws, where)
     if upload_id is None:
-        upload_id = aws.call("s3", "CreateMultipartUpload", request)["UploadId"]
+        upload_id = aws.call(Call("s3", "CreateMultipartUpload", request))["UploadId"]
     this = {**where, "UploadId": upload_id}
     try:
-        tags = _send_missing(aws, this, path, size, progress)
+        tags = _send_missing(aws, this, wanted, progress)
         done = {"Parts": [{"PartNumber": n, "ETag": tags[n]} for n in sorted(tags)]}
-        aws.call("s3", "CompleteMultipartUpload", {**this, "MultipartUpload": done})
+        aws.call(Call("s3", "CompleteMultipartUpload", {**this, "MultipartUpload": done}))
     except (DeploymentError, KeyboardInterrupt) as error:
-        raise DeploymentError(f"{_reason(error)}; {_half_made(this, size)}") from error
+        reason = str(error) or "interrupted"
+        raise DeploymentError(f"{reason}; {_unfinished_words(this, wanted.size)}") from error
 
 
-def _unfinished(aws: Aws, where: dict[str, str]) -> str | None:
-    """The newest upload of this key that was begun and not ended."""
-    call = Call("s3", "ListMultipartUploads", {"Bucket": where["Bucket"], "Prefix": where["Key"]})
-    found = [one for one in aws.pages(call, "Uploads") if one["Key"] == where["Key"]]
-    found.sort(key=lambda one: one["Initiated"])
-    return str(found[-1]["UploadId"]) if found else None
+def _listing(where: dict[str, Any]) -> Call:
+    request = {"Bucket": where["Bucket"], "Prefix": where["Key"]}
+    return Call("s3", "ListMultipartUploads", request, items="Uploads")
+
+
+def _unfinished(aws: "Aws", where: dict[str, Any]) -> str | None:
+    """The newest unfinished upload of this key."""
+    found = [one for one in aws.call(_listing(where))["Uploads"] if one["Key"] == where["Key"]]
+    newest = max(found, key=lambda one: one["Initiated"], default=None)
+    return newest and str(newest["UploadId"])
+
+
+def _parts(size: int) -> list[tuple[int, int, int]]:
+    """Number, start and size of each part; always the same for the same size of file."""
+    length = max(_PART, -(-size // (_MOST_PARTS * _MB)) * _MB)
+    starts = enumerate(range(0, size, length), 1)
+    return [(number, start, min(length, size - start)) for number, start in starts]
 
 
 def _send_missing(
-    aws: Aws, this: dict[str, str], path: Path, size: int, progress: Progress
+    aws: "Aws", this: dict[str, Any], wanted: Upload, progress: Progress
 ) -> dict[int, str]:
-    """Part number -> ETag, of those that were there and those that were sent."""
-    there = {one["PartNumber"]: one for one in aws.pages(Call("s3", "ListParts", this), "Parts")}
-    tags: dict[int, str] = {}
-    missing: list[Part] = []
-    for part in parts_of(size):
-        if part.number in there and there[part.number]["Size"] == part.size:
-            tags[part.number] = there[part.number]["ETag"]
-            progress(part.size)
-        else:
-            missing.append(part)
+    """Part number -> ETag, of the parts that were there and those that were sent."""
+    listed = aws.call(Call("s3", "ListParts", this, items="Parts"))["Parts"]
+    there = {(one["PartNumber"], one["Size"]): one["ETag"] for one in listed}
+    parts = _parts(wanted.size)
+
+    def send(part: tuple[int, int, int]) -> str:
+        number, _, size = part
+        tag = there.get((number, size)) or _send(aws, this, wanted.file, part)
+        progress(size)
+        return str(tag)
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        futures = {
-            part.number: pool.submit(_send, aws, this, path, part, progress) for part in missing
-        }
+        futures = [pool.submit(send, part) for part in parts]
         try:
-            for number, future in futures.items():
-                tags[number] = future.result()
+            return {number: one.result() for (number, *_), one in zip(parts, futures, strict=True)}
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return tags
 
 
-def _send(aws: Aws, this: dict[str, str], path: Path, part: Part, progress: Progress) -> str:
-    with path.open("rb") as file:
-        file.seek(part.start)
-        body = file.read(part.size)
-    answer = aws.call("s3", "UploadPart", {**this, "PartNumber": part.number, "Body": body})
-    progress(part.size)
-    return str(answer["ETag"])
+def _send(aws: "Aws", this: dict[str, Any], path: str, part: tuple[int, int, int]) -> str:
+    number, start, size = part
+    with Path(path).open("rb") as file:
+        file.seek(start)
+        body = file.read(size)
+    request = {**this, "PartNumber": number, "Body": body}
+    return str(aws.call(Call("s3", "UploadPart", request))["ETag"])
 
 
-def _reason(error: BaseException) -> str:
-    return str(error) or "interrupted"
-
-
-def _half_made(this: dict[str, str], size: int) -> str:
+def _unfinished_words(this: dict[str, Any], size: int) -> str:
     command = (
         f"aws s3api abort-multipart-upload --bucket {this['Bucket']} --key {this['Key']} "
         f"--upload-id {this['UploadId']}"

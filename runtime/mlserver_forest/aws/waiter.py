@@ -1,187 +1,156 @@
 """Waiting for a job or an endpoint: its states, metrics and log lines as they come."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlserver_forest.aws.client import Aws, Refused
-from mlserver_forest.aws.status.log_tail import LogTail
-from mlserver_forest.aws.steps import Call
+from mlserver_forest.aws.aws_errors import Refused
+from mlserver_forest.aws.log_tail import LogTail, log_calls
+from mlserver_forest.aws.resource_kinds import Kind, metric_lines
+from mlserver_forest.aws.step import Answer
 from mlserver_forest.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from mlserver_forest.aws.client import Aws
 
 Say = Callable[[str], None]
 _LAST_LINES = 20
-# Looks in a row that may fail by the network's or AWS's fault.
+# A wait of hours outlives so many failed look-ups in a row, such as those of a sleeping laptop.
 _MOST_FAILURES = 20
 
 
+class EndedBadly(DeploymentError):
+    """What was waited for has failed, or was stopped."""
+
+
 @dataclass(frozen=True)
-class Kind:
-    """What can be waited for.
+class Wait:
+    """Look at a job or an endpoint until it has ended well.
 
     Attributes:
-        noun: in words.
-        describe: the operation, and the member that takes the name.
-        status: the member that tells the state.
-        detail: a member that tells more, or empty.
-        good, bad: the states in which it ends.
-        log_group: of CloudWatch, with {} for the name.
+        kind: what it is.
+        name: its name.
+        seconds: between two looks.
+        configuration: the configuration that an endpoint must have in the end: AWS may roll an
+            update back.
+        until_gone: wait until it does not exist any more.
     """
 
-    noun: str
-    describe: str
+    kind: Kind
     name: str
-    status: str
-    good: frozenset[str]
-    bad: frozenset[str]
-    log_group: str = ""
-    detail: str = ""
-    stop: str = ""
+    seconds: float
+    configuration: str = ""
+    until_gone: bool = False
 
-    def look_up(self, name: str) -> Call:
-        return Call("sagemaker", self.describe, {self.name: name})
+    @property
+    def has_log(self) -> bool:
+        """Whether log lines are shown: an endpoint's log has no end, and forest logs shows it."""
+        return self.kind.is_job and bool(self.kind.log_group)
 
-
-_JOB_GOOD, _JOB_BAD = frozenset({"Completed"}), frozenset({"Failed", "Stopped"})
-TRAINING = Kind(
-    "training job",
-    "DescribeTrainingJob",
-    "TrainingJobName",
-    "TrainingJobStatus",
-    _JOB_GOOD,
-    _JOB_BAD,
-    "/aws/sagemaker/TrainingJobs",
-    "SecondaryStatus",
-    "StopTrainingJob",
-)
-TUNING = Kind(
-    "tuning job",
-    "DescribeHyperParameterTuningJob",
-    "HyperParameterTuningJobName",
-    "HyperParameterTuningJobStatus",
-    _JOB_GOOD,
-    _JOB_BAD,
-    stop="StopHyperParameterTuningJob",
-)
-TRANSFORM = Kind(
-    "transform job",
-    "DescribeTransformJob",
-    "TransformJobName",
-    "TransformJobStatus",
-    _JOB_GOOD,
-    _JOB_BAD,
-    "/aws/sagemaker/TransformJobs",
-    stop="StopTransformJob",
-)
-ENDPOINT = Kind(
-    "endpoint",
-    "DescribeEndpoint",
-    "EndpointName",
-    "EndpointStatus",
-    frozenset({"InService"}),
-    frozenset({"Failed", "OutOfService", "UpdateRollbackFailed"}),
-    "/aws/sagemaker/Endpoints/{}",
-)
-KINDS = (ENDPOINT, TRAINING, TUNING, TRANSFORM)
+    def calls(self) -> list[dict[str, Any]]:
+        end = " or ".join(sorted(self.kind.good | self.kind.bad))
+        until = "it is gone" if self.until_gone else f"{self.kind.status} is {end}"
+        look = {**self.kind.look_up(self.name).as_json(), "repeated": f"until {until}"}
+        return [look, *(log_calls(self.kind, self.name) if self.has_log else [])]
 
 
-def wait(aws: Aws, kind: Kind, name: str, say: Say, seconds: float) -> dict[str, Any]:
-    """Until it ends, well or not; an interrupt leaves it running and says how to go on.
+def wait(aws: "Aws", wanted: Wait, say: Say) -> Answer:
+    """Wait until the end; an interrupt leaves the job running and says how to go on.
+
+    Returns:
+        The description in the end; empty if it is gone.
 
     Raises:
+        EndedBadly: with the failure reason in full and the last log lines.
         DeploymentError: if there is no such thing, or the wait was interrupted.
     """
+    goes_on = "" if wanted.until_gone else f"; {wanted.kind.goes_on(wanted.name)}"
     try:
-        return _wait(aws, kind, name, say, seconds)
+        found = _until_gone(aws, wanted) if wanted.until_gone else _until_end(aws, wanted, say)
     except KeyboardInterrupt:
-        raise DeploymentError(f"interrupted; {goes_on(kind, name)}") from None
+        raise DeploymentError(f"interrupted{goes_on}") from None
     except Refused as error:
-        raise DeploymentError(f"{error}; {goes_on(kind, name)}") from error
-
-
-def goes_on(kind: Kind, name: str) -> str:
-    end = f"forest stop {name}" if kind.stop else f"forest delete {name}"
-    follow = f"forest logs {name} --follow" if kind.log_group else f"forest status {name}"
-    return (
-        f"{kind.noun} {name} goes on without this command. Follow it: forest status {name}, "
-        f"{follow}; end it: {end}"
-    )
-
-
-def checked(aws: Aws, kind: Kind, name: str, found: Mapping[str, Any]) -> None:
-    """Whether it ended well.
-
-    Raises:
-        DeploymentError: with the failure reason in full and the last log lines.
-    """
-    status = found[kind.status]
-    if status in kind.good:
-        return
-    reason = found.get("FailureReason") or "no reason is given"
-    lines = LogTail(aws, kind.log_group.format(name), "" if "{}" in kind.log_group else name)
-    last = lines.last(_LAST_LINES) if kind.log_group else []
-    shown = "".join(f"\n  {line}" for line in last)
-    log = f"\nthe last log lines:{shown}" if last else ""
-    raise DeploymentError(f"{kind.noun} {name}: {status}: {reason}{log}")
-
-
-def _wait(aws: Aws, kind: Kind, name: str, say: Say, seconds: float) -> dict[str, Any]:
-    shown = ""
-    news = _News(aws, kind, name)
-    failures = 0
-    while True:
-        try:
-            found = _looked_up(aws, kind, name)
-            failures = 0
-        except Refused as error:
-            failures += 1
-            _go_on(error, failures, say)
-            time.sleep(seconds)
-            continue
-        state = state_of(kind, found)
-        if state != shown:
-            shown = state
-            say(f"{kind.noun} {name}: {state}")
-        for line in news.lines(found):
-            say(line)
-        if found[kind.status] in kind.good | kind.bad:
-            return found
-        time.sleep(seconds)
-
-
-def _looked_up(aws: Aws, kind: Kind, name: str) -> dict[str, Any]:
-    found = aws.find(kind.look_up(name))
-    if found is None:
-        raise DeploymentError(f"there is no {kind.noun} {name}")
+        raise DeploymentError(f"{error}{goes_on}") from error
+    if found:
+        _check_end(aws, wanted, found)
     return found
 
 
-def _go_on(error: Refused, failures: int, say: Say) -> None:
-    """A laptop that sleeps, or AWS's fault, does not end a wait of hours."""
-    if not error.is_passing or failures >= _MOST_FAILURES:
-        raise error
-    say(f"cannot look just now, trying again: {error}")
+def _until_gone(aws: "Aws", wanted: Wait) -> Answer:
+    kind = wanted.kind
+    while found := aws.find(kind.look_up(wanted.name)):
+        if found[kind.status] in kind.bad:
+            return found
+        time.sleep(wanted.seconds)
+    return {}
+
+
+def _until_end(aws: "Aws", wanted: Wait, say: Say) -> Answer:
+    news = _News(aws, wanted)
+    failures = 0
+    while True:
+        try:
+            found = aws.find(wanted.kind.look_up(wanted.name))
+            failures = 0
+        except Refused as error:
+            failures += 1
+            if not error.is_passing or failures >= _MOST_FAILURES:
+                raise
+            say(f"cannot look just now, trying again: {error}")
+            time.sleep(wanted.seconds)
+            continue
+        if found is None:
+            raise DeploymentError(f"there is no {wanted.kind.noun} {wanted.name}")
+        for line in news.lines(found):
+            say(line)
+        if wanted.kind.has_ended(found):
+            return found
+        time.sleep(wanted.seconds)
+
+
+def _check_end(aws: "Aws", wanted: Wait, found: Answer) -> None:
+    kind, name = wanted.kind, wanted.name
+    status = found[kind.status]
+    if status not in kind.good:
+        reason = found.get("FailureReason") or "no reason is given"
+        raise EndedBadly(f"{kind.noun} {name}: {status}: {reason}{_last_lines(aws, kind, name)}")
+    if wanted.configuration and found["EndpointConfigName"] != wanted.configuration:
+        reason = found.get("FailureReason") or "an alarm, or instances that never became healthy"
+        raise EndedBadly(
+            f"endpoint {name} was rolled back by AWS and answers with configuration "
+            f"{found['EndpointConfigName']} as before: {reason}; see forest logs {name}"
+        )
+
+
+def _last_lines(aws: "Aws", kind: Kind, name: str) -> str:
+    last = LogTail(aws, kind, name).new_lines()[-_LAST_LINES:] if kind.log_group else []
+    shown = "".join(f"\n  {line}" for line in last)
+    return f"\nthe last log lines:{shown}" if last else ""
 
 
 class _News:
-    """What is new about a job since the last look: log lines and metrics."""
+    """What is new since the last look: the state, log lines and metrics."""
 
-    def __init__(self, aws: Aws, kind: Kind, name: str) -> None:
-        # An endpoint's log has no end; forest logs shows it.
-        has_log = kind.log_group and "{}" not in kind.log_group
-        self._tail = LogTail(aws, kind.log_group, name) if has_log else None
-        self._told: set[str] = set()
+    def __init__(self, aws: "Aws", wanted: Wait) -> None:
+        self._kind, self._name = wanted.kind, wanted.name
+        self._tail = LogTail(aws, wanted.kind, wanted.name) if wanted.has_log else None
+        self._state = ""
+        self._metrics: set[str] = set()
 
     def lines(self, found: Mapping[str, Any]) -> Iterator[str]:
+        state = self._kind.state(found)
+        if state != self._state:
+            self._state = state
+            yield f"{self._kind.noun} {self._name}: {state}"
         yield from self._log_lines()
-        for line in _metrics(found):
-            if line not in self._told:
-                self._told.add(line)
+        for line in _measured(found):
+            if line not in self._metrics:
+                self._metrics.add(line)
                 yield line
 
     def _log_lines(self) -> list[str]:
-        """Who may not read the log may still follow the job."""
+        """A job can be followed without the permission to read its log."""
         try:
             return self._tail.new_lines() if self._tail else []
         except Refused as error:
@@ -190,32 +159,10 @@ class _News:
             return [f"no log lines: {error}"]
 
 
-def state_of(kind: Kind, found: Mapping[str, Any]) -> str:
-    state = str(found[kind.status])
-    detail = found.get(kind.detail) if kind.detail else None
-    return f"{state}, {detail}" if detail and detail != state else state
-
-
-def _metrics(found: Mapping[str, Any]) -> list[str]:
+def _measured(found: Mapping[str, Any]) -> list[str]:
+    lines = [f"metric {line}" for line in metric_lines(found)]
     counters = found.get("TrainingJobStatusCounters")
-    lines = [f"jobs: {_counted(counters)}"] if counters else []
-    metrics = found.get("FinalMetricDataList", [])
-    return lines + [f"metric {one['MetricName']}={one['Value']:.6g}" for one in metrics]
-
-
-def _counted(counters: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counters.items() if count) or "none yet"
-
-
-def find_any(aws: Aws, kinds: Sequence[Kind], name: str) -> tuple[Kind, dict[str, Any]]:
-    """What has that name, and its description.
-
-    Raises:
-        DeploymentError: if nothing has.
-    """
-    for kind in kinds:
-        found = aws.find(kind.look_up(name))
-        if found:
-            return kind, found
-    nouns = ", no ".join(kind.noun for kind in kinds)
-    raise DeploymentError(f"there is no {nouns} {name} in {aws.region}; forest list shows what is")
+    if not counters:
+        return lines
+    counts = ", ".join(f"{count} {name}" for name, count in counters.items() if count)
+    return [f"jobs: {counts or 'none yet'}", *lines]

@@ -1,14 +1,14 @@
-"""A batch transform job: its environment, and answers that can be put together."""
+"""A batch transform job: its environment, and answers that can be joined."""
 
 import json
 from collections.abc import Mapping
 
-from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed, skipped
 from mlserver_forest.doctor.endpoint_checks import Check, invoke
 from mlserver_forest.doctor.http_client import ask
 from mlserver_forest.doctor.rules import PAYLOAD_MB
 from mlserver_forest.doctor.sample import CSV, Sample
-from mlserver_forest.doctor.target import Server, Setting
+from mlserver_forest.doctor.target import RunningServer, Setting
+from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed, skipped
 
 SETTING = Setting(
     variables={
@@ -22,7 +22,8 @@ _STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
 _RECORDS = 5
 
 
-def execution_parameters(server: Server, sample: Sample) -> Outcome:
+def execution_parameters(server: RunningServer, sample: Sample) -> CheckResult:
+    """The parameters that the container proposes, if it does."""
     answer = ask(server.port, "GET", "/execution-parameters")
     if answer.status == 404:
         return skipped("not offered: 404, so the job's own parameters or the defaults count")
@@ -34,8 +35,8 @@ def execution_parameters(server: Server, sample: Sample) -> Outcome:
         return failed(f"{answer} ({error})")
 
 
-def _within_limits(document: dict[str, object]) -> Outcome:
-    """The defaults stand for what is not told."""
+def _within_limits(document: dict[str, object]) -> CheckResult:
+    """Members that are missing have CreateTransformJob's defaults."""
     payload = int(str(document.get("MaxPayloadInMB", 6)))
     transforms = int(str(document.get("MaxConcurrentTransforms", 1)))
     strategy = document.get("BatchStrategy", _STRATEGIES[0])
@@ -48,22 +49,25 @@ def _within_limits(document: dict[str, object]) -> Outcome:
     return judged(is_kept, json.dumps(document))
 
 
-def one_record(server: Server, sample: Sample) -> Outcome:
+def one_record(server: RunningServer, sample: Sample) -> CheckResult:
+    """One record."""
     return _lines(server, sample, sample.record, 1)
 
 
-def records(server: Server, sample: Sample) -> Outcome:
+def records(server: RunningServer, sample: Sample) -> CheckResult:
+    """A mini-batch of several records."""
     return _lines(server, sample, sample.records(_RECORDS), _RECORDS)
 
 
-def newline(server: Server, sample: Sample) -> Outcome:
+def newline(server: RunningServer, sample: Sample) -> CheckResult:
+    """A mini-batch that ends with a newline."""
     return _lines(server, sample, sample.records(_RECORDS) + b"\n", _RECORDS)
 
 
-def _lines(server: Server, sample: Sample, body: bytes, expected: int) -> Outcome:
-    """How many lines come for some records; the last may end with a newline."""
+def _lines(server: RunningServer, sample: Sample, body: bytes, expected: int) -> CheckResult:
+    """The number of lines for some records; the last may end with a newline."""
     if not sample.has_lines:
-        return skipped(f"{sample.content_type} has no lines to put together")
+        return skipped(f"{sample.content_type} has no lines to join")
     answer = invoke(server, sample, body, accept=CSV)
     if answer.status == 406:
         answer = invoke(server, sample, body)

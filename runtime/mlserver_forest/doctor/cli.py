@@ -22,7 +22,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def _pairs(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
-    """``name=value`` each."""
+    """Split NAME=VALUE words."""
     for value in values:
         if not value.partition("=")[0] or "=" not in value:
             raise click.BadParameter(f"{value!r}; expected name=value")
@@ -43,7 +43,7 @@ def _rules(
 @click.command()
 @click.argument("target", metavar="IMAGE_OR_MODEL_DIR")
 @click.option("--body", type=_FILE, help="A request for /invocations; one record if it is CSV.")
-@click.option("--content-type", help="The media type of --body, where its name does not tell.")
+@click.option("--content-type", help="The media type of --body; by default by its extension.")
 @click.option("--data", type=_FILE, help="Training data: CSV, label first; by default iris.csv.")
 @click.option("--channel", default="train", show_default=True, help="The channel of --data.")
 @click.option(
@@ -112,8 +112,8 @@ def doctor(
     model directory is served by the installed command `serve`. Exit code 0: every check
     passed or was not applicable; 1: one failed; 2: it could not be looked at.
     """  # fmt: skip
-    from mlserver_forest.doctor.diagnosis import Wishes, consult
-    from mlserver_forest.doctor.output import as_json, as_table
+    from mlserver_forest.doctor.diagnosis import DoctorOptions, diagnose
+    from mlserver_forest.doctor.verdicts import as_json, as_table
 
     signal.signal(signal.SIGTERM, _leave)
     carried = resources.files("mlserver_forest") / "data" / "iris.csv"
@@ -122,8 +122,8 @@ def doctor(
             resources.as_file(carried) as iris,
             tempfile.TemporaryDirectory(prefix="forest-doctor-") as folder,
         ):
-            Path(folder).chmod(0o755)  # Another user reads it in a container.
-            wishes = Wishes(
+            Path(folder).chmod(0o755)  # In a container it is read by another user.
+            options = DoctorOptions(
                 target=target,
                 body=body,
                 content_type=content_type,
@@ -138,15 +138,15 @@ def doctor(
                 command=tuple(shlex.split(serve_command)) if serve_command else None,
                 workspace=Path(folder),
             )
-            findings = consult(wishes, lambda text: click.echo(f"looking at {text}", err=True))
+            findings = diagnose(options, lambda text: click.echo(f"looking at {text}", err=True))
     except (ForestError, OSError) as error:
         click.echo(f"forest doctor: could not look: {error}", err=True)
         sys.exit(_COULD_NOT_LOOK)
     width = shutil.get_terminal_size((140, 24)).columns
     click.echo(as_json(target, findings) if is_json else as_table(target, findings, width))
-    sys.exit(any(found.outcome.verdict == "FAIL" for found in findings))
+    sys.exit(any(found.result.verdict == "FAIL" for found in findings))
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind, so that what was started is ended and removed."""
+    """Leave by an exception, so that what was started is ended and removed."""
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""From what the caller wishes to the findings."""
+"""From the options to the findings: an image is trained first, a model directory only served."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from mlserver_forest.doctor import training_checks
-from mlserver_forest.doctor.check_results import Finding, Outcome, skipped
-from mlserver_forest.doctor.docker_engine import inspect_image
+from mlserver_forest.doctor.container import inspect_image
 from mlserver_forest.doctor.examination import Examination
-from mlserver_forest.doctor.image import Image
-from mlserver_forest.doctor.local_server import ModelDirectory, find_serve
+from mlserver_forest.doctor.image import ImageTarget
+from mlserver_forest.doctor.local_server import DirectoryTarget, find_serve
 from mlserver_forest.doctor.rules import RULES
 from mlserver_forest.doctor.sample import Sample, from_file, from_settings, from_training_data
-from mlserver_forest.doctor.target import Patient
+from mlserver_forest.doctor.target import DoctorTarget
+from mlserver_forest.doctor.verdicts import CheckResult, DoctorFinding, skipped
 from mlserver_forest.errors import InvalidEnvironment
 
 Notice = Callable[[str], None]
@@ -22,13 +22,23 @@ _TITLE, _OURS = "org.opencontainers.image.title", "mlserver-forest"
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is to be examined, and how.
+class DoctorOptions:
+    """The options of ``forest doctor``.
 
     Attributes:
-        model: a model directory that the image serves, in place of one that it trains.
+        target: a model directory, or an image's name.
+        body: a file with a request for /invocations, or None for a row that is made.
+        content_type: the media type of ``body``, or None for the one of its name.
+        data: training data: CSV, label first.
+        channel: the channel of ``data``.
+        hyperparameters: of the training job.
+        variables: of the environment, for the training job and the servers.
+        model: a model directory that the image serves instead of training one, or None.
+        left_out: rules that are not tried.
+        start_seconds: how long the first start may take.
+        train_seconds: how long training may take.
         command: what serves a model directory, or None for the installed ``serve``.
-        workspace: an empty folder that is removed in the end.
+        workspace: an empty folder, which the caller removes in the end.
     """
 
     target: str
@@ -46,66 +56,73 @@ class Wishes:
     workspace: Path
 
 
-def consult(wishes: Wishes, notice: Notice) -> list[Finding]:
+def diagnose(options: DoctorOptions, notice: Notice) -> list[DoctorFinding]:
     """All findings, in the order of the rules.
 
+    Args:
+        options: what is examined, and how.
+        notice: is told what is looked at next.
+
     Raises:
-        InvalidEnvironment: if there is nothing to look at, or nothing to look with.
+        InvalidEnvironment: if there is nothing to examine, or nothing to examine it with.
     """
-    directory = Path(wishes.target)
+    directory = Path(options.target)
     if directory.is_dir():
-        findings = _of_directory(wishes, directory, notice)
+        findings = _of_directory(options, directory, notice)
     else:
-        findings = _of_image(wishes, notice)
+        findings = _of_image(options, notice)
     return sorted(findings, key=lambda found: list(RULES).index(found.check))
 
 
-def _of_directory(wishes: Wishes, directory: Path, notice: Notice) -> list[Finding]:
-    sample = _sample(wishes, directory)
+def _of_directory(options: DoctorOptions, directory: Path, notice: Notice) -> list[DoctorFinding]:
+    sample = _sample(options, directory)
     if sample is None:
         raise InvalidEnvironment(
             f"{directory}/model-settings.json describes no inputs, so there is nothing to send; "
             "give a request by --body"
         )
-    command = wishes.command or (find_serve(),)
-    patient = ModelDirectory(directory, command, wishes.variables, wishes.workspace)
+    command = options.command or (find_serve(),)
+    target = DirectoryTarget(directory, command, options.variables, options.workspace)
     needs_image = skipped("needs an image: a model directory was trained elsewhere")
-    return [*_training(needs_image, needs_image), *_examined(wishes, patient, sample, notice)]
+    return [*_training(needs_image, needs_image), *_examined(options, target, sample, notice)]
 
 
-def _of_image(wishes: Wishes, notice: Notice) -> list[Finding]:
-    config = inspect_image(wishes.target)
-    model, outcomes = wishes.model, [skipped("left out by --model")] * 2
+def _of_image(options: DoctorOptions, notice: Notice) -> list[DoctorFinding]:
+    config = inspect_image(options.target)
+    model, results = options.model, [skipped("left out by --model")] * 2
     if model is None:
-        model, outcomes = _trained(wishes, config, notice)
-    trained = _training(*outcomes)
+        model, results = _trained(options, config, notice)
+    trained = _training(*results)
     if model is None:
         reason = skipped("not tried: there is no model; give one by --model")
         return [
             *trained,
-            *(Finding(rule, reason) for rule in RULES if not rule.startswith("train")),
+            *(DoctorFinding(rule, reason) for rule in RULES if not rule.startswith("train")),
         ]
-    sample = _sample(wishes, model) or from_training_data(wishes.data)
-    patient = Image(wishes.target, config, model, wishes.variables, wishes.workspace)
-    return [*trained, *_examined(wishes, patient, sample, notice)]
+    sample = _sample(options, model) or from_training_data(options.data)
+    target = ImageTarget(options.target, config, model, options.variables, options.workspace)
+    return [*trained, *_examined(options, target, sample, notice)]
 
 
 def _trained(
-    wishes: Wishes, config: Mapping[str, Any], notice: Notice
-) -> tuple[Path | None, list[Outcome]]:
-    job = training_checks.Job(
-        wishes.target,
-        wishes.data,
-        wishes.channel,
-        wishes.hyperparameters,
-        wishes.variables,
-        wishes.train_seconds,
-        wishes.workspace,
+    options: DoctorOptions, config: Mapping[str, Any], notice: Notice
+) -> tuple[Path | None, list[CheckResult]]:
+    job = training_checks.TrainingRun(
+        options.target,
+        options.data,
+        options.channel,
+        options.hyperparameters,
+        options.variables,
+        options.train_seconds,
+        options.workspace,
     )
     notice("training")
     trained, model = training_checks.train(job)
     if trained.verdict == "FAIL":
-        return model, [trained, skipped("not tried: it fails with right hyperparameters, too")]
+        return model, [
+            trained,
+            skipped("not tried: training fails with correct hyperparameters, too"),
+        ]
     notice("training with a wrong hyperparameter")
     wrongly = training_checks.train_wrongly(job)
     if wrongly.verdict == "FAIL" and (config.get("Labels") or {}).get(_TITLE) != _OURS:
@@ -113,16 +130,18 @@ def _trained(
     return model, [trained, wrongly]
 
 
-def _training(trained: Outcome, trained_wrongly: Outcome) -> list[Finding]:
-    return [Finding("train", trained), Finding("train-failure", trained_wrongly)]
+def _training(trained: CheckResult, trained_wrongly: CheckResult) -> list[DoctorFinding]:
+    return [DoctorFinding("train", trained), DoctorFinding("train-failure", trained_wrongly)]
 
 
-def _sample(wishes: Wishes, model: Path) -> Sample | None:
-    if wishes.body is not None:
-        return from_file(wishes.body, wishes.content_type)
+def _sample(options: DoctorOptions, model: Path) -> Sample | None:
+    if options.body is not None:
+        return from_file(options.body, options.content_type)
     return from_settings(model)
 
 
-def _examined(wishes: Wishes, patient: Patient, sample: Sample, notice: Notice) -> list[Finding]:
-    examination = Examination(patient, sample, wishes.left_out, wishes.start_seconds, notice)
+def _examined(
+    options: DoctorOptions, target: DoctorTarget, sample: Sample, notice: Notice
+) -> list[DoctorFinding]:
+    examination = Examination(target, sample, options.left_out, options.start_seconds, notice)
     return list(examination.run())

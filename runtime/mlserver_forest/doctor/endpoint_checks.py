@@ -1,27 +1,35 @@
-"""A real-time endpoint: /ping and /invocations."""
+"""A real-time endpoint: /ping and /invocations, and SIGTERM when it is updated or deleted."""
 
 import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 
-from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed
-from mlserver_forest.doctor.http_client import Answer, ask, ask_on
-from mlserver_forest.doctor.rules import ANSWER_SECONDS, CONNECT_SECONDS, LARGE_BYTES, PING_SECONDS
+from mlserver_forest.doctor.http_client import Answer, ask, ask_on, finish
+from mlserver_forest.doctor.rules import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    LARGE_BYTES,
+    PING_SECONDS,
+    STOP_SECONDS,
+)
 from mlserver_forest.doctor.sample import CSV, JSON, Sample
-from mlserver_forest.doctor.target import Server
+from mlserver_forest.doctor.target import RunningServer
+from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed
 
-Check = Callable[[Server, Sample], Outcome]
+Check = Callable[[RunningServer, Sample], CheckResult]
 
 _CONNECTIONS = 8
+# Between the halves of a request and the signal.
+_PAUSE_SECONDS = 0.5
 _GARBAGE = b'\x00\xff{"[,doctor' * 7
-# What no answer of a model is: frameworks set it where a handler sets nothing.
+# Frameworks set text/html if a handler sets nothing; no model's answer is that.
 _NOT_AN_ANSWER = frozenset({"", "text/html"})
 
 
 def invoke(
-    server: Server, sample: Sample, body: bytes | None = None, accept: str = "*/*"
+    server: RunningServer, sample: Sample, body: bytes | None = None, accept: str = "*/*"
 ) -> Answer:
     """Send a sample, or another body of its type, to /invocations.
 
@@ -32,26 +40,28 @@ def invoke(
     return ask(server.port, "POST", "/invocations", body or sample.body, headers)
 
 
-def ping(server: Server, sample: Sample) -> Outcome:
-    """The slowest of three."""
+def ping(server: RunningServer, sample: Sample) -> CheckResult:
+    """The slowest of three answers counts."""
     answers = [ask(server.port, "GET", "/ping", seconds=5 * PING_SECONDS) for _ in range(3)]
     slowest = max(answers, key=lambda answer: (answer.status != 200, answer.seconds))
     is_kept = slowest.status == 200 and slowest.seconds <= PING_SECONDS
     return judged(is_kept, f"{slowest.status} after {slowest.seconds:.3f} s")
 
 
-def ping_by_post(server: Server, sample: Sample) -> Outcome:
+def ping_by_post(server: RunningServer, sample: Sample) -> CheckResult:
+    """POST /ping, as some load balancers send it."""
     answer = ask(server.port, "POST", "/ping", b"")
     return judged(answer.status == 200, str(answer.status))
 
 
-def invocations(server: Server, sample: Sample) -> Outcome:
+def invocations(server: RunningServer, sample: Sample) -> CheckResult:
+    """One request with a body that the model expects."""
     answer = invoke(server, sample)
     return judged(answer.is_success, f"{answer} ({answer.seconds:.3f} s)")
 
 
-def content_type(server: Server, sample: Sample) -> Outcome:
-    """Whatever is asked for: what comes must be what it is called."""
+def content_type(server: RunningServer, sample: Sample) -> CheckResult:
+    """Whatever Accept says, the body must be what Content-Type says."""
     answers = [(accept, invoke(server, sample, accept=accept)) for accept in ("*/*", CSV, JSON)]
     wrong = [f"Accept {accept}: {answer}" for accept, answer in answers if not _is_honest(answer)]
     if wrong:
@@ -64,7 +74,7 @@ def _type_of(answer: Answer) -> str:
 
 
 def _is_honest(answer: Answer) -> bool:
-    """Whether the body is what its Content-Type says; refusals say nothing of a model."""
+    """Whether the body is what its Content-Type says; a refusal may have any type."""
     if not answer.is_success:
         return True
     is_json = _is_json_container(answer.body)
@@ -82,11 +92,12 @@ def _is_json(body: bytes) -> bool:
 
 
 def _is_json_container(body: bytes) -> bool:
-    """An array or object, which CSV is not, where a number alone could be either."""
+    """An array or an object, which is not CSV; a number alone could be either."""
     return body.lstrip()[:1] in {b"[", b"{"} and _is_json(body)
 
 
-def keep_alive(server: Server, sample: Sample) -> Outcome:
+def keep_alive(server: RunningServer, sample: Sample) -> CheckResult:
+    """Three requests on one connection, which may be closed if that is announced."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
     headers = {"Content-Type": sample.content_type}
     closed = 0
@@ -102,8 +113,8 @@ def keep_alive(server: Server, sample: Sample) -> Outcome:
     return passed(f"3 requests, {how}")
 
 
-def chunked(server: Server, sample: Sample) -> Outcome:
-    """A server that does not know chunks may answer an empty body."""
+def chunked(server: RunningServer, sample: Sample) -> CheckResult:
+    """A server that does not know chunks may read the body as empty, and answer that."""
     half = len(sample.body) // 2
     parts = iter([sample.body[:half], sample.body[half:]])
     headers = {"Content-Type": sample.content_type}
@@ -112,7 +123,7 @@ def chunked(server: Server, sample: Sample) -> Outcome:
     return judged(answer.is_success and not is_empty, str(answer))
 
 
-def concurrent(server: Server, sample: Sample) -> Outcome:
+def concurrent(server: RunningServer, sample: Sample) -> CheckResult:
     """All connections are open before the first request is sent; /ping comes last."""
     connections = [
         HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
@@ -135,7 +146,7 @@ def concurrent(server: Server, sample: Sample) -> Outcome:
 
 
 def _asked_at_once(
-    server: Server, sample: Sample, connections: list[HTTPConnection]
+    server: RunningServer, sample: Sample, connections: list[HTTPConnection]
 ) -> tuple[list[Answer], Answer]:
     headers = {"Content-Type": sample.content_type}
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
@@ -153,38 +164,74 @@ def _seconds_to_connect(connection: HTTPConnection) -> float:
     return time.monotonic() - began
 
 
-def unknown_route(server: Server, sample: Sample) -> Outcome:
+def unknown_route(server: RunningServer, sample: Sample) -> CheckResult:
+    """A route that no server has."""
     answer = ask(server.port, "GET", "/no-such-route-of-the-doctor")
     return judged(not answer.is_success, str(answer.status))
 
 
-def unknown_type(server: Server, sample: Sample) -> Outcome:
+def unknown_type(server: RunningServer, sample: Sample) -> CheckResult:
+    """A media type that no server knows."""
     return _refused(server, "application/x-doctors-garbage")
 
 
-def garbage(server: Server, sample: Sample) -> Outcome:
+def garbage(server: RunningServer, sample: Sample) -> CheckResult:
+    """A body that is not of its media type."""
     return _refused(server, sample.content_type)
 
 
-def _refused(server: Server, content_type: str) -> Outcome:
+def _refused(server: RunningServer, content_type: str) -> CheckResult:
     headers = {"Content-Type": content_type}
     answer = ask(server.port, "POST", "/invocations", _GARBAGE, headers)
     return judged(answer.is_refusal, str(answer))
 
 
-def survival(server: Server, sample: Sample) -> Outcome:
+def survival(server: RunningServer, sample: Sample) -> CheckResult:
+    """The same request again, after all that was refused."""
     answer = invoke(server, sample)
     is_well = ask(server.port, "GET", "/ping").status == 200
     return judged(answer.is_success and is_well, str(answer))
 
 
-def large_body(server: Server, sample: Sample) -> Outcome:
+def large_body(server: RunningServer, sample: Sample) -> CheckResult:
+    """A body as large as an endpoint forwards, which may be refused."""
     body = sample.large(LARGE_BYTES)
     answer = invoke(server, sample, body)
     came = f"{len(body) / 1e6:.0f} MB: {answer.status} after {answer.seconds:.1f} s"
     if not (answer.is_success or answer.is_refusal):
         return failed(came)
     return judged(ask(server.port, "GET", "/ping").status == 200, came)
+
+
+def sigterm_answer(server: RunningServer, sample: Sample) -> CheckResult:
+    """Half of the body is sent before the signal, half of it after."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=STOP_SECONDS)
+    half = (len(sample.body) + 1) // 2
+    began = time.monotonic()
+    try:
+        connection.putrequest("POST", "/invocations")
+        connection.putheader("Content-Type", sample.content_type)
+        connection.putheader("Content-Length", str(len(sample.body)))
+        connection.endheaders(sample.body[:half])
+        time.sleep(_PAUSE_SECONDS)
+        server.terminate()
+        time.sleep(_PAUSE_SECONDS)
+        connection.send(sample.body[half:])
+        answer = finish(connection.getresponse(), began)
+    except (OSError, HTTPException) as error:
+        return failed(f"{str(error) or 'connection closed'} ({type(error).__name__})")
+    finally:
+        connection.close()
+    return judged(answer.is_success, str(answer))
+
+
+def sigterm_exit(server: RunningServer, sample: Sample) -> CheckResult:
+    """The signal was sent before, while a request was under way."""
+    began = server.terminate()
+    code = server.wait(began + STOP_SECONDS - time.monotonic())
+    if code is None:
+        return failed(f"still running {STOP_SECONDS:.0f} s later")
+    return passed(f"exit code {code} within {time.monotonic() - began:.0f} s")
 
 
 CHECKS: Mapping[str, Check] = {
@@ -200,4 +247,8 @@ CHECKS: Mapping[str, Check] = {
     "garbage": garbage,
     "survival": survival,
     "large-body": large_body,
+}
+SIGTERM_CHECKS: Mapping[str, Check] = {
+    "sigterm-answer": sigterm_answer,
+    "sigterm-exit": sigterm_exit,
 }

@@ -1,28 +1,64 @@
-"""All scenes in a row."""
+"""What is examined: scenes, each of which starts a server and asks it, all in a row."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from mlserver_forest.doctor import (
     batch_checks,
-    confinement,
     endpoint_checks,
     multi_model_checks,
-    pipeline,
-    shutdown,
+    restricted_checks,
 )
-from mlserver_forest.doctor.check_results import Finding, Outcome, skipped
+from mlserver_forest.doctor.endpoint_checks import Check
 from mlserver_forest.doctor.rules import START_SECONDS
 from mlserver_forest.doctor.sample import Sample
-from mlserver_forest.doctor.scenes import Scene, play
-from mlserver_forest.doctor.target import Patient, Setting
+from mlserver_forest.doctor.target import DoctorTarget, RunningServer, Setting, wait_until_ready
+from mlserver_forest.doctor.verdicts import CheckResult, DoctorFinding, failed, passed, skipped
 
-# What a start may take once the first has shown how long it takes.
+# Later starts may take so many times as long as the first, and at least so many seconds.
 _LEAST_START_SECONDS = 60.0
 _SLOWER = 4
 _NO_LABELS = "a model directory has no labels"
 _LEFT_OUT = "left out by --skip"
+
+
+def _offered(server: RunningServer) -> None:
+    """Nothing is known against it."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A server in a setting, and what it is asked.
+
+    Attributes:
+        title: in a word or two.
+        setting: what surrounds the server.
+        checks: rule -> check, in the order in which they are made.
+        start: the rule that it starts, or None if all checks are about that.
+        why_not_offered: is asked first; a reason takes the place of all verdicts.
+    """
+
+    title: str
+    setting: Setting
+    checks: Mapping[str, Check]
+    start: str | None = None
+    why_not_offered: Callable[[RunningServer], str | None] = _offered
+
+    @property
+    def rules(self) -> list[str]:
+        """The names of all rules that the scene is about."""
+        return [*([self.start] if self.start else []), *self.checks]
+
+    def without(self, rules: frozenset[str]) -> "Scene":
+        """The scene without the checks of some rules."""
+        kept = {rule: check for rule, check in self.checks.items() if rule not in rules}
+        return replace(self, checks=kept)
+
+    def all_skipped(self, reason: str) -> list[DoctorFinding]:
+        """Why none of its rules was tried."""
+        return [DoctorFinding(rule, skipped(reason)) for rule in self.rules]
+
 
 _HOSTING = Scene("real-time hosting", Setting(), endpoint_checks.CHECKS, start="start")
 _BATCH = Scene("batch transform", batch_checks.SETTING, batch_checks.CHECKS, start="batch-start")
@@ -39,37 +75,43 @@ _MEMORY = Scene(
     {"multi-model-memory": multi_model_checks.memory},
     why_not_offered=multi_model_checks.why_not_offered,
 )
-_PIPELINE = Scene("an inference pipeline", pipeline.SETTING, pipeline.CHECKS, start="pipeline-port")
-_ENDING = Scene("SIGTERM", Setting(), shutdown.CHECKS)
+_PIPELINE = Scene(
+    "an inference pipeline",
+    restricted_checks.PIPELINE,
+    restricted_checks.PIPELINE_CHECKS,
+    start="pipeline-port",
+)
+_ENDING = Scene("SIGTERM", Setting(), endpoint_checks.SIGTERM_CHECKS)
 _CONFINED = [
-    Scene(rule.replace("-", " "), setting, {rule: confinement.serves})
-    for rule, setting in confinement.SETTINGS.items()
+    Scene(rule.replace("-", " "), setting, {rule: restricted_checks.serves})
+    for rule, setting in restricted_checks.CONFINED.items()
 ]
 
 
 @dataclass
 class Examination:
-    """Of one patient.
+    """All scenes in a row, on one target.
 
     Attributes:
-        start_seconds: how long a start may take.
+        sample: what is sent to the model.
         left_out: rules that are not tried.
-        notice: told what is looked at next.
+        start_seconds: how long a start may take.
+        notice: is told what is looked at next.
     """
 
-    patient: Patient
+    target: DoctorTarget
     sample: Sample
     left_out: frozenset[str] = frozenset()
     start_seconds: float = START_SECONDS
     notice: Callable[[str], None] = lambda text: None
     _moot: str | None = None
 
-    def run(self) -> Iterator[Finding]:
-        """Where not even the first server starts, no other is tried."""
+    def run(self) -> Iterator[DoctorFinding]:
+        """All findings; if not even the first server starts, no other is tried."""
         began = time.monotonic()
         first = self._play(_HOSTING)
         yield from first
-        if first[0].outcome.verdict == "FAIL":
+        if first[0].result.verdict == "FAIL":
             self._moot = "not tried: the server does not start at all"
         slower = _SLOWER * (time.monotonic() - began)
         self.start_seconds = min(self.start_seconds, max(_LEAST_START_SECONDS, slower))
@@ -77,31 +119,78 @@ class Examination:
         yield from self._labelled(
             "multi-model-label", multi_model_checks.offered, _MULTI_MODEL, _MEMORY
         )
-        yield from self._labelled("pipeline-label", pipeline.offered, _PIPELINE)
+        yield from self._labelled("pipeline-label", restricted_checks.pipeline_offered, _PIPELINE)
         for scene in (_ENDING, *_CONFINED):
             yield from self._play(scene)
 
     def _labelled(
-        self, rule: str, offered: Callable[..., Outcome], *scenes: Scene
-    ) -> Iterator[Finding]:
-        """Scenes that an image's label announces."""
-        labels = self.patient.labels
+        self, rule: str, offered: Callable[..., CheckResult], *scenes: Scene
+    ) -> Iterator[DoctorFinding]:
+        """Scenes about something that an image offers by a label."""
+        labels = self.target.labels
         label = skipped(_NO_LABELS) if labels is None else offered(labels)
-        yield Finding(rule, label)
+        yield DoctorFinding(rule, label)
         for scene in scenes:
             if labels is not None and label.verdict == "SKIP":
                 yield from scene.all_skipped(label.came)
             else:
                 yield from self._play(scene)
 
-    def _play(self, scene: Scene) -> list[Finding]:
+    def _play(self, scene: Scene) -> list[DoctorFinding]:
         if self._moot:
             return scene.all_skipped(self._moot)
         left_out = [rule for rule in scene.rules if rule in self.left_out]
-        skips = [Finding(rule, skipped(_LEFT_OUT)) for rule in left_out]
+        skips = [DoctorFinding(rule, skipped(_LEFT_OUT)) for rule in left_out]
         if len(left_out) == len(scene.rules):
             return skips
-        if not self.patient.why_not(scene.setting):
+        if not self.target.why_not(scene.setting):
             self.notice(scene.title)
-        found = play(scene.without(self.left_out), self.patient, self.sample, self.start_seconds)
+        found = _play(scene.without(self.left_out), self.target, self.sample, self.start_seconds)
         return [one for one in found if one.check not in self.left_out] + skips
+
+
+def _play(
+    scene: Scene, target: DoctorTarget, sample: Sample, seconds: float
+) -> list[DoctorFinding]:
+    """Start a server, ask it everything, end it; that it does not start is a finding too."""
+    if reason := target.why_not(scene.setting):
+        return scene.all_skipped(reason)
+    try:
+        with target.serving(scene.setting) as server:
+            took = wait_until_ready(server, seconds)
+            if reason := scene.why_not_offered(server):
+                return scene.all_skipped(reason)
+            return _asked(scene, server, sample, took)
+    except FileNotFoundError as error:
+        return scene.all_skipped(str(error))
+    except OSError as error:
+        return _did_not_start(scene, str(error))
+
+
+def _asked(scene: Scene, server: RunningServer, sample: Sample, took: float) -> list[DoctorFinding]:
+    start = [DoctorFinding(scene.start, passed(f"200 after {took:.1f} s"))] if scene.start else []
+    return [
+        *start,
+        *(
+            DoctorFinding(rule, _tried(check, server, sample))
+            for rule, check in scene.checks.items()
+        ),
+    ]
+
+
+def _tried(check: Check, server: RunningServer, sample: Sample) -> CheckResult:
+    """No answer is a failure, and if the server has ended, that is the reason."""
+    try:
+        return check(server, sample)
+    except OSError as error:
+        code = server.exit_code()
+        if code is None:
+            return failed(str(error))
+        return failed(f"the server ended with exit code {code}: {server.last_words()}")
+
+
+def _did_not_start(scene: Scene, reason: str) -> list[DoctorFinding]:
+    if scene.start is None:
+        return [DoctorFinding(rule, failed(reason)) for rule in scene.checks]
+    rest = [DoctorFinding(rule, skipped("the server did not start")) for rule in scene.checks]
+    return [DoctorFinding(scene.start, failed(reason)), *rest]

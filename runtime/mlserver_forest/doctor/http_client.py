@@ -1,4 +1,4 @@
-"""HTTP as SageMaker speaks it: every failure to get an answer is an ``OSError`` that says why."""
+"""An HTTP client: every failure to get an answer is an ``OSError`` that says why."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -12,10 +12,10 @@ Body = bytes | Iterable[bytes]
 
 @dataclass(frozen=True)
 class Answer:
-    """A response that came to its end.
+    """A complete response.
 
     Attributes:
-        content_type: the header as it came, or "".
+        content_type: the header as it was sent, or "".
         seconds: from the first byte of the request to the last of the response.
         is_last: whether the server said that it closes the connection.
     """
@@ -28,15 +28,17 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
     def is_refusal(self) -> bool:
+        """Whether the status is 4xx."""
         return 400 <= self.status < 500
 
     @property
     def media_type(self) -> str:
-        """Without parameters, in lower case."""
+        """The content type without parameters, in lower case."""
         return self.content_type.partition(";")[0].strip().lower()
 
     def __str__(self) -> str:
@@ -53,10 +55,11 @@ def ask(
     headers: Mapping[str, str] | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> Answer:
-    """One request on a connection of its own.
+    """Make a request on a connection of its own.
 
     Raises:
-        OSError: if no answer came: refused, cut, no HTTP, or not within ``seconds``.
+        OSError: if there is no answer: the connection is refused or cut, the answer is not HTTP, or
+            it takes longer than ``seconds``.
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
@@ -72,7 +75,7 @@ def ask_on(
     body: Body | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request on a connection; a body that is no bytes is sent in chunks.
+    """Make a request on a connection; a body that is an iterable of bytes is sent in chunks.
 
     Raises:
         OSError: see ``ask``.
@@ -98,7 +101,7 @@ def _send(
     body: Body | None,
     headers: Mapping[str, str],
 ) -> None:
-    """A server may refuse a body before it has come to its end: its answer is read then."""
+    """A server may refuse a body before its end; then its answer can still be read."""
     is_chunked = body is not None and not isinstance(body, bytes)
     chunked = {"Transfer-Encoding": "chunked"} if is_chunked else {}
     try:
@@ -109,7 +112,12 @@ def _send(
 
 
 def finish(response: HTTPResponse, began: float) -> Answer:
-    """Read a response to its end."""
+    """Read a response to its end.
+
+    Args:
+        response: after its headers.
+        began: when the request was begun (``time.monotonic``).
+    """
     body = response.read()
     return Answer(
         response.status,

@@ -1,4 +1,4 @@
-"""A model directory, served by a command of this machine; no Docker is needed."""
+"""A model directory that is served by a command of this machine, without Docker."""
 
 import os
 import secrets
@@ -8,12 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlserver_forest.doctor.listening_ports import ports_of_session
 from mlserver_forest.doctor.target import Setting
 from mlserver_forest.errors import InvalidEnvironment
 
@@ -21,6 +20,10 @@ MODEL_NAME = "0123456789abcdef"
 _RANGE = 100
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Snapshot = Mapping[str, tuple[int, int]]
+# The state LISTEN in /proc/net/tcp (Linux, include/net/tcp_states.h).
+_LISTEN = "0A"
+# Docker's own name server in a container's network.
+_DOCKERS_ADDRESS = "0B00007F"
 
 
 def find_serve() -> str:
@@ -40,7 +43,14 @@ def find_serve() -> str:
 
 
 def lay_out(base: Path, model: Path, *, models: bool, read_only: bool) -> None:
-    """Copy a model to where SageMaker puts it: to be read by all, and written by the owner."""
+    """Copy a model to where SageMaker puts it: readable for all, writable for the owner.
+
+    Args:
+        base: stands for /opt/ml.
+        model: the model directory.
+        models: whether models come at run time, to models/ instead of model/.
+        read_only: whether nobody may write to it.
+    """
     target = base / "models" / MODEL_NAME / "model" if models else base / "model"
     shutil.copytree(model, target)
     for path in base.rglob("*"):
@@ -51,8 +61,20 @@ def lay_out(base: Path, model: Path, *, models: bool, read_only: bool) -> None:
             path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-def snapshot(folder: Path) -> Snapshot:
-    """Size and time of each file."""
+def listening_in(table: str) -> dict[str, int]:
+    """The listening sockets (inode -> port) in the text of /proc/net/tcp or tcp6."""
+    found = {}
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == _LISTEN:
+            address, _, port = fields[1].rpartition(":")
+            if address != _DOCKERS_ADDRESS:
+                found[fields[9]] = int(port, 16)
+    return found
+
+
+def _snapshot(folder: Path) -> Snapshot:
+    """Size and time of last change of each file."""
     return {
         str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
         for path in folder.rglob("*")
@@ -60,13 +82,20 @@ def snapshot(folder: Path) -> Snapshot:
     }
 
 
-def changed(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
+def _changed(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
     return tuple(sorted(name for name, _ in before.items() ^ after.items()))
 
 
 @dataclass
 class ServerProcess:
-    """A ``Server`` that is a session of processes."""
+    """A ``RunningServer`` that is a session of processes.
+
+    Attributes:
+        base: the root of SageMaker's file contract, instead of /opt/ml.
+        log: the file of its output.
+        before: the files below ``base`` when it was started.
+        told_at: when SIGTERM was sent (``time.monotonic``), or None.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
@@ -107,22 +136,30 @@ class ServerProcess:
         return False
 
     def listening(self) -> frozenset[int] | None:
-        return ports_of_session(self.process.pid)
+        return _ports_of_session(self.process.pid)
 
     def written(self) -> tuple[str, ...]:
-        return changed(self.before, snapshot(self.base))
+        return _changed(self.before, _snapshot(self.base))
 
     def end(self) -> None:
+        """Stop it, and everything that it has started."""
         self.terminate()
         if self.wait(10) is None:
             self.process.kill()
         self.process.wait()
-        with suppress(ProcessLookupError):  # What it may have left of its session.
+        with suppress(ProcessLookupError):  # It may have left processes of its session.
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-class ModelDirectory:
-    """A ``Patient`` of which only the serving can be seen, and no more than a process shows."""
+class DirectoryTarget:
+    """A ``DoctorTarget`` that is a model directory: it can only be served, by a process.
+
+    Args:
+        model: the directory.
+        command: what serves it.
+        variables: of the environment, beside a setting's own.
+        workspace: a folder for copies of the model and for logs.
+    """
 
     labels = None
 
@@ -152,9 +189,9 @@ class ModelDirectory:
         base = self._workspace / secrets.token_hex(4)
         lay_out(base, self._model, models=False, read_only=setting.read_only_model)
         if setting.models:
-            # The other is for a command that knows no multi-model endpoints: it says so by 404.
+            # A command without multi-model endpoints needs model/ to start, and then answers 404.
             lay_out(base, self._model, models=True, read_only=False)
-        port, log = free_port(), self._workspace / f"{base.name}.log"
+        port, log = _free_port(), self._workspace / f"{base.name}.log"
         last = min(port + _RANGE, 65535)
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603  # the caller's own command
@@ -166,14 +203,14 @@ class ModelDirectory:
                 start_new_session=True,
             )
         safe_range = (port, last) if setting.in_pipeline else None
-        server = ServerProcess(process, port, safe_range, base, log, snapshot(base))
+        server = ServerProcess(process, port, safe_range, base, log, _snapshot(base))
         try:
             yield server
         finally:
             server.end()
 
     def _variables_of(self, setting: Setting, base: Path, port: int, last: int) -> dict[str, str]:
-        """As in a container, nothing is inherited."""
+        """As in a container, nothing is inherited from this process."""
         variables = {
             "PATH": f"{Path(self._command[0]).parent}:{_PATH}",
             "LANG": "C.UTF-8",
@@ -187,7 +224,31 @@ class ModelDirectory:
         return {**variables, **self._variables, **setting.variables}
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _ports_of_session(leader: int) -> frozenset[int] | None:
+    """The ports on which a session's processes listen; None if there is no /proc."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    if not tables[0].exists():
+        return None
+    inodes = set(_inodes(leader))
+    found = listening_in("\n".join(table.read_text() for table in tables if table.exists()))
+    return frozenset(port for inode, port in found.items() if inode in inodes)
+
+
+def _inodes(leader: int) -> Iterable[str]:
+    """The inodes of the sockets that a session's processes hold."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # The process has ended, or is another user's.
+            session = (process / "stat").read_text().rpartition(")")[2].split()[3]
+            if int(session) != leader:
+                continue
+            for descriptor in (process / "fd").iterdir():
+                with suppress(OSError):
+                    target = str(descriptor.readlink())
+                    if target.startswith("socket:["):
+                        yield target[8:-1]

@@ -6,57 +6,59 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
-from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed, skipped
 from mlserver_forest.doctor.endpoint_checks import Check
 from mlserver_forest.doctor.http_client import Answer, ask
 from mlserver_forest.doctor.sample import JSON, Sample
-from mlserver_forest.doctor.target import Server, Setting
+from mlserver_forest.doctor.target import RunningServer, Setting
+from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed, skipped
 
 LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 SETTING = Setting(variables={"SAGEMAKER_MULTI_MODEL": "true"}, models=True)
-# An opaque name, as the platform's are.
+# SageMaker's names for models are opaque, too.
 _NAME = "d0c7" * 8
-# Memory to start in; then what is left is made short, so that small models fill it too.
+# Memory for the start; later it is limited, so that small models fill it too.
 SCARCE = replace(SETTING, memory_mb=2048)
 _LEFT_MB = 96
 _PROVOKING_SECONDS = 60.0
 _LOAD_SECONDS = 360.0
 
 
-def why_not_offered(server: Server) -> str | None:
-    """Whether /models exists at all, for what has no label that says so."""
+def why_not_offered(server: RunningServer) -> str | None:
+    """Why the multi-model API is not there, for a target without labels; None if it is."""
     answer = ask(server.port, "GET", "/models")
     return "not offered: GET /models answers 404" if answer.status == 404 else None
 
 
-def _load(server: Server, name: str) -> Answer:
+def _load(server: RunningServer, name: str) -> Answer:
     body = json.dumps({"model_name": name, "url": server.model_url}).encode()
     headers = {"Content-Type": JSON}
     return ask(server.port, "POST", "/models", body, headers, seconds=_LOAD_SECONDS)
 
 
-def _invoke(server: Server, sample: Sample) -> Answer:
+def _invoke(server: RunningServer, sample: Sample) -> Answer:
     headers = {
         "Content-Type": sample.content_type,
-        "X-Amzn-SageMaker-Target-Model": "doctor/model.tar.gz",
+        "X-Amzn-SageMaker-DoctorTarget-Model": "doctor/model.tar.gz",
     }
     return ask(server.port, "POST", f"/models/{quote(_NAME)}/invoke", sample.body, headers)
 
 
 def _names(answer: Answer) -> list[str] | None:
-    """Of the models in a list; None if it is no such list."""
+    """The names in a list of models; None if the answer is not such a list."""
     try:
         return [model["modelName"] for model in json.loads(answer.body)["models"]]
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def empty(server: Server, sample: Sample) -> Outcome:
+def empty(server: RunningServer, sample: Sample) -> CheckResult:
+    """The list of models before one is loaded."""
     answer = ask(server.port, "GET", "/models")
     return judged(answer.status == 200 and _names(answer) == [], str(answer))
 
 
-def load(server: Server, sample: Sample) -> Outcome:
+def load(server: RunningServer, sample: Sample) -> CheckResult:
+    """Load a model, and list it."""
     answer = _load(server, _NAME)
     if answer.status != 200:
         return failed(str(answer))
@@ -65,29 +67,33 @@ def load(server: Server, sample: Sample) -> Outcome:
     return judged(is_kept, f"200 after {answer.seconds:.1f} s; then {listed}")
 
 
-def load_twice(server: Server, sample: Sample) -> Outcome:
+def load_twice(server: RunningServer, sample: Sample) -> CheckResult:
+    """Load the same model again."""
     answer = _load(server, _NAME)
     return judged(answer.status == 409, str(answer))
 
 
-def invoke_one(server: Server, sample: Sample) -> Outcome:
+def invoke_one(server: RunningServer, sample: Sample) -> CheckResult:
+    """Ask the model that was loaded."""
     answer = _invoke(server, sample)
     return judged(answer.is_success, str(answer))
 
 
-def unload(server: Server, sample: Sample) -> Outcome:
+def unload(server: RunningServer, sample: Sample) -> CheckResult:
+    """Unload the model."""
     answer = ask(server.port, "DELETE", f"/models/{_NAME}", seconds=_LOAD_SECONDS)
     return judged(answer.status == 200, str(answer))
 
 
-def gone(server: Server, sample: Sample) -> Outcome:
+def gone(server: RunningServer, sample: Sample) -> CheckResult:
+    """Ask the model that was unloaded, and unload it again."""
     answers = [_invoke(server, sample), ask(server.port, "DELETE", f"/models/{_NAME}")]
     came = ", ".join(str(answer.status) for answer in answers)
     return judged(all(answer.status == 404 for answer in answers), f"invoke, DELETE: {came}")
 
 
-def memory(server: Server, sample: Sample) -> Outcome:
-    """Load the model under one name after another until the server has enough."""
+def memory(server: RunningServer, sample: Sample) -> CheckResult:
+    """The model is loaded under one name after another until the server refuses."""
     if not server.squeeze(_LEFT_MB):
         return skipped("could not be provoked: the engine does not limit memory")
     began, count = time.monotonic(), 0
@@ -112,7 +118,8 @@ CHECKS: Mapping[str, Check] = {
 }
 
 
-def offered(labels: Mapping[str, str]) -> Outcome:
+def offered(labels: Mapping[str, str]) -> CheckResult:
+    """Whether an image's labels say that it has the multi-model API."""
     if labels.get(LABEL) == "true":
         return passed(f"{LABEL}=true")
     return skipped("not offered: the label is missing")

@@ -1,7 +1,7 @@
-"""The contract's rules, each with where it is written and what to do where it is broken.
+"""SageMaker's rules for containers: where each is written, and what to do if it is broken.
 
 Sources: DG is the SageMaker developer guide (docs.aws.amazon.com/sagemaker/latest/dg/), with the
-page's name; API is the reference of SageMaker's API; FAQ is the one on hosting.
+name of the page; API is the reference of SageMaker's API; FAQ is its FAQ on hosting.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,13 @@ PAYLOAD_MB = 100
 
 @dataclass(frozen=True)
 class Rule:
-    """What SageMaker expects, who says so, and what mends it."""
+    """One rule.
+
+    Attributes:
+        says: what SageMaker expects.
+        source: where it is written.
+        advice: what to do if it is broken.
+    """
 
     says: str
     source: str
@@ -44,8 +50,8 @@ RULES: Mapping[str, Rule] = {
         "from a listing of input/data",
     ),
     "train-failure": Rule(
-        "a wrong hyperparameter ends the job with another exit code than 0 and the reason in "
-        "the first 1024 letters of /opt/ml/output/failure",
+        "a wrong hyperparameter ends the job with an exit code other than 0 and the reason in "
+        "the first 1024 characters of /opt/ml/output/failure",
         _OUTPUT,
         "write the reason, with the hyperparameter's name, to output/failure before exiting",
     ),
@@ -91,17 +97,17 @@ RULES: Mapping[str, Rule] = {
     "unknown-route": Rule(
         "a route that does not exist is not answered with 2xx",
         _SERVE,
-        "answer 404: a container that says yes to all seems to offer what it does not",
+        "answer 404: a server that answers 2xx to all seems to offer what it does not have",
     ),
     "unknown-type": Rule(
-        "a Content-Type that nobody knows is refused with 4xx",
+        "an unknown Content-Type is refused with 4xx",
         "DG cdf-inference",
-        "answer 415; 5xx tells clients to try again and alarms to ring",
+        "answer 415; 5xx makes clients try again and sets off alarms",
     ),
     "garbage": Rule(
         "a body that cannot be read is refused with 4xx",
         "API InvokeEndpoint (ModelError)",
-        "answer 400 with the reason; 5xx tells clients to try again and alarms to ring",
+        "answer 400 with the reason; 5xx makes clients try again and sets off alarms",
     ),
     "survival": Rule(
         "after requests that it refused the server still answers",
@@ -128,12 +134,12 @@ RULES: Mapping[str, Rule] = {
         "one record is answered with one line", _PAIRING, "write one line for each record"
     ),
     "batch-records": Rule(
-        "as many lines as records came, with none blank",
+        "a mini-batch is answered with one line for each record, and none is blank",
         _PAIRING,
         "write one line for each record, or run the job with BatchStrategy=SingleRecord",
     ),
     "batch-newline": Rule(
-        "a mini-batch may end with a newline, which is no record",
+        "a mini-batch may end with a newline, which is not a record",
         _PAIRING,
         "ignore a newline at the end of the body",
     ),
@@ -160,7 +166,7 @@ RULES: Mapping[str, Rule] = {
         "POST /models of a loaded model answers 409", _MODELS, "answer 409, not 200 or 500"
     ),
     "multi-model-invoke": Rule(
-        "POST /models/{name}/invoke with X-Amzn-SageMaker-Target-Model answers 2xx",
+        "POST /models/{name}/invoke with X-Amzn-SageMaker-DoctorTarget-Model answers 2xx",
         _MODELS,
         "answer as /invocations does, by the model of that name",
     ),
@@ -210,13 +216,13 @@ RULES: Mapping[str, Rule] = {
     ),
     "no-shared-memory": Rule(
         "it serves without /dev/shm", _SERVERLESS,
-        "no multiprocessing queues, locks or pools; gunicorn: --worker-tmp-dir /tmp",
+        "use no multiprocessing queues, locks or pools; gunicorn: --worker-tmp-dir /tmp",
     ),
     "no-home": Rule(
         "it serves with HOME unset", _SERVERLESS, "keep caches and settings out of HOME"
     ),
     "serverless": Rule(
         "it serves with all of these at once and 1024 MB of memory", _SERVERLESS,
-        "mend the checks above first; then look at memory",
+        "correct the checks above first; then look at memory",
     ),
 }  # fmt: skip

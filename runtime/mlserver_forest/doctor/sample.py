@@ -1,4 +1,4 @@
-"""What is sent to /invocations: a file of the caller's, or a row that the model would expect."""
+"""The request for /invocations: a file of the caller's, or a row that the model expects."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from typing import Any
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.registry import FORMATS, default, find, find_by_file
 
-# What the doctor writes itself.
+# The media types that the doctor writes itself.
 CSV = default().media_type
 JSON = "application/json"
 
@@ -25,6 +25,7 @@ class Sample:
 
     @property
     def media_type(self) -> str:
+        """The content type without parameters, in lower case."""
         return self.content_type.partition(";")[0].strip().lower()
 
     @property
@@ -39,22 +40,26 @@ class Sample:
         return self.body.splitlines()[0] if self.has_lines else self.body
 
     def records(self, count: int) -> bytes:
-        """The first record many times, without a newline at the end."""
+        """The first record ``count`` times, without a newline at the end."""
         return b"\n".join([self.record] * count)
 
     def large(self, size: int) -> bytes:
-        """A body of at most ``size`` bytes, and nearly as many."""
+        """A body of nearly ``size`` bytes, and not more."""
         if self.has_lines:
             return self.records(size // (len(self.record) + 1))
-        # Between JSON's last bracket and the end there may be any number of spaces.
+        # JSON may end in any number of spaces.
         return self.body.ljust(size, b" ")
 
 
 def from_file(path: Path, content_type: str | None) -> Sample:
-    """A file, whose media type its name tells unless it is given.
+    """A request from a file.
+
+    Args:
+        path: the file.
+        content_type: its media type, or None for the one of its extension.
 
     Raises:
-        InvalidEnvironment: if neither tells, or the file is empty.
+        InvalidEnvironment: if the extension is unknown, or the file is empty.
     """
     found = find_by_file(path.name)
     content_type = content_type or (found.media_type if found else None)
@@ -70,7 +75,7 @@ def from_file(path: Path, content_type: str | None) -> Sample:
 
 
 def from_settings(model_dir: Path) -> Sample | None:
-    """A CSV row of the features that model-settings.json describes, or None."""
+    """A CSV row for the inputs in model-settings.json; None if it describes none."""
     try:
         document = json.loads((model_dir / "model-settings.json").read_text())
         cells = [cell for tensor in document["inputs"] for cell in _cells(tensor)]
@@ -80,9 +85,11 @@ def from_settings(model_dir: Path) -> Sample | None:
 
 
 def _cells(tensor: dict[str, Any]) -> list[str]:
-    """A value for each column of a tensor: 0, or a word that the model knows."""
-    words = (tensor.get("parameters") or {}).get("categories")
-    value = {"BYTES": words[0] if words else "", "BOOL": "true"}.get(tensor["datatype"], "0")
+    """A value for each column of a tensor: 0, or a category that the model knows."""
+    categories = (tensor.get("parameters") or {}).get("categories")
+    value = {"BYTES": categories[0] if categories else "", "BOOL": "true"}.get(
+        tensor["datatype"], "0"
+    )
     return [value] * int(tensor["shape"][1])
 
 

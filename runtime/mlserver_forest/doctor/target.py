@@ -1,4 +1,4 @@
-"""How a server is started, and what can be asked of one that runs."""
+"""What is examined: how a server is started, and what can be asked of one that runs."""
 
 import time
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mlserver_forest.doctor.http_client import ask
 
-# Longer than a ping may take, so that a slow one is told from none.
+# Longer than a ping may take, so that a slow answer is not taken for none.
 _TRY_SECONDS = 10.0
 _PAUSE_SECONDS = 0.25
 
@@ -18,10 +18,15 @@ class Setting:
     """What surrounds a server.
 
     Attributes:
-        variables: of the environment.
+        variables: of the environment, beside the caller's.
         models: whether models come at run time, from /opt/ml/models, instead of /opt/ml/model.
         in_pipeline: whether SAGEMAKER_BIND_TO_PORT and SAGEMAKER_SAFE_PORT_RANGE are set.
-        memory_mb: how much memory there is, or None for any.
+        read_only_model: whether the model directory cannot be written to.
+        read_only_root: whether only /tmp can be written to.
+        unprivileged: whether it runs as an unknown user, without capabilities.
+        no_shared_memory: whether there is no /dev/shm.
+        no_home: whether HOME is not set.
+        memory_mb: how much memory there is, or None for no limit.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -35,14 +40,14 @@ class Setting:
     memory_mb: int | None = None
 
 
-class Server(Protocol):
+class RunningServer(Protocol):
     """A server that was started.
 
     Attributes:
         port: the port on loopback on which it can be asked.
         inner_port: the port that it was told to listen on.
-        safe_range: the first and the last of the other ports that it may use, if it was told.
-        model_url: where it finds the model that it is to load, if models come at run time.
+        safe_range: the first and the last of the other ports that it may use, or None.
+        model_url: the folder of the model to load, if models come at run time.
     """
 
     port: int
@@ -58,29 +63,29 @@ class Server(Protocol):
         """None while it runs."""
 
     def terminate(self) -> float:
-        """Send SIGTERM, once; when that was (``time.monotonic``)."""
+        """Send SIGTERM, once; the time of that (``time.monotonic``)."""
 
     def wait(self, seconds: float) -> int | None:
-        """The exit code, or None if it still runs after some seconds."""
+        """The exit code, or None if it still runs after that time."""
 
     def last_words(self) -> str:
         """The last line of its log."""
 
     def squeeze(self, megabytes: int) -> bool:
-        """Leave it so much memory more than it uses; whether that was possible."""
+        """Limit its memory to so much more than it uses; whether that was possible."""
 
     def listening(self) -> frozenset[int] | None:
-        """The TCP ports on which it listens, or None where that cannot be seen."""
+        """The TCP ports on which it listens, or None if that cannot be seen."""
 
     def written(self) -> tuple[str, ...]:
         """The files in the model's directory that have changed since it started."""
 
 
-class Patient(Protocol):
-    """What is examined.
+class DoctorTarget(Protocol):
+    """An image or a model directory.
 
     Attributes:
-        labels: an image's labels; None where there is no image.
+        labels: an image's labels; None if it is not an image.
     """
 
     @property
@@ -89,12 +94,12 @@ class Patient(Protocol):
     def why_not(self, setting: Setting) -> str | None:
         """Why it cannot be started in a setting, or None if it can."""
 
-    def serving(self, setting: Setting) -> AbstractContextManager[Server]:
-        """Start it; it is ended, and what it left removed, at the end of the block."""
+    def serving(self, setting: Setting) -> AbstractContextManager[RunningServer]:
+        """Start it; at the end of the block it is ended, and what it left is removed."""
 
 
-def wait_until_ready(server: Server, seconds: float) -> float:
-    """Ask /ping until it answers 200; the seconds that it took.
+def wait_until_ready(server: RunningServer, seconds: float) -> float:
+    """Ask /ping until it answers 200; the seconds that this took.
 
     Raises:
         ChildProcessError: if the server ended.

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlserver_forest.doctor.check_results import Outcome, failed, judged, passed, skipped
-from mlserver_forest.doctor.image import Container, container
+from mlserver_forest.doctor.container import Container, container
 from mlserver_forest.doctor.rules import FAILURE_LETTERS
 from mlserver_forest.doctor.sample import CSV
+from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed, skipped
 
 NONSENSE = "doctors_hyperparameter"
 _CSV_CHANNEL = {
@@ -19,7 +19,7 @@ _CSV_CHANNEL = {
     "RecordWrapperType": "None",
     "ContentType": CSV,
 }
-# The names that a job on the platform has been seen with.
+# resourceconfig.json with the values that a job on SageMaker has.
 _RESOURCES = {
     "current_host": "algo-1",
     "hosts": ["algo-1"],
@@ -37,14 +37,17 @@ _RESOURCES = {
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a training job is given.
+class TrainingRun:
+    """A training job in a container.
 
     Attributes:
+        image: the image's name.
         data: a CSV file, label first.
-        channel: the name under which the image expects it.
+        channel: the channel in which the image expects it.
         seconds: how long it may take.
-        workspace: where what it leaves is kept.
+        hyperparameters: in hyperparameters.json.
+        variables: of the environment.
+        workspace: a folder for its inputs and outputs.
     """
 
     image: str
@@ -56,8 +59,8 @@ class Job:
     workspace: Path
 
 
-def train(job: Job) -> tuple[Outcome, Path | None]:
-    """Train; also where the model lies, or None without one."""
+def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
+    """Train; the model directory comes with the result, or None if there is none."""
     with _finished(job, job.hyperparameters) as (ended, code):
         if code is None:
             return failed(f"still running after {job.seconds:.0f} s"), None
@@ -71,14 +74,14 @@ def train(job: Job) -> tuple[Outcome, Path | None]:
     return passed(f"exit code 0; model/ holds {', '.join(files[:3])}"), model
 
 
-def train_wrongly(job: Job) -> Outcome:
-    """A hyperparameter that no algorithm has, and words where numbers are expected."""
+def train_wrongly(job: TrainingRun) -> CheckResult:
+    """Train with a hyperparameter that no algorithm has, and with words instead of numbers."""
     wrong = {**dict.fromkeys(job.hyperparameters, NONSENSE), NONSENSE: "nonsense"}
     with _finished(job, wrong) as (ended, code):
         if code is None:
             return skipped(f"still running after {job.seconds:.0f} s")
         if code == 0:
-            return skipped(f"the image takes no notice of a hyperparameter {NONSENSE!r}")
+            return skipped(f"the image ignores a hyperparameter {NONSENSE!r}")
         failure = job.workspace / "failure"
         if not ended.copy_out("/opt/ml/output/failure", failure):
             return failed(f"exit code {code}, but no output/failure: {ended.last_words()}")
@@ -88,7 +91,7 @@ def train_wrongly(job: Job) -> Outcome:
 
 @contextmanager
 def _finished(
-    job: Job, hyperparameters: Mapping[str, str]
+    job: TrainingRun, hyperparameters: Mapping[str, str]
 ) -> Iterator[tuple[Container, int | None]]:
     """The container after ``train`` has ended, and its exit code; None if it has not ended."""
     root = job.workspace / "job"
@@ -104,13 +107,13 @@ def _finished(
 
 
 def _without_input(root: Path, target: Path) -> Path:
-    """The same tree without what is mounted read-only."""
+    """A copy of the tree without input/, which is mounted read-only."""
     shutil.rmtree(target, ignore_errors=True)
     return Path(shutil.copytree(root, target, ignore=shutil.ignore_patterns("input")))
 
 
-def _lay_out(ml: Path, job: Job, hyperparameters: Mapping[str, str]) -> None:
-    """/opt/ml, with the files beside the channel and the configuration that the platform adds."""
+def _lay_out(ml: Path, job: TrainingRun, hyperparameters: Mapping[str, str]) -> None:
+    """Write /opt/ml with the files that SageMaker adds beside the channel and the configuration."""
     data, config = ml / "input" / "data", ml / "input" / "config"
     for folder in (data / job.channel, config, ml / "model", ml / "output" / "data"):
         folder.mkdir(parents=True)

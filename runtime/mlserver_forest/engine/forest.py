@@ -34,7 +34,7 @@ _FEATURE_DTYPES: Mapping[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a forest predicts for some rows.
+    """The predictions of a forest for some rows.
 
     Attributes:
         values: float64 (n_samples, n_columns): the training library's ``predict_proba``, with
@@ -245,7 +245,7 @@ class Forest:
 
     @property
     def _mean_of(self) -> float:
-        """What contributions are divided by: for an isolation forest, the number of trees."""
+        """The divisor of contributions; for an isolation forest, the number of trees."""
         return self.n_trees if self.postprocessor.name == "isolation" else self.divisor
 
     @cached_property

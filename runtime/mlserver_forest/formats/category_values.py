@@ -1,7 +1,7 @@
-"""Values of JSON, Parquet and Arrow as the words of a feature.
+"""Values of JSON, Parquet and Arrow as the categories of a feature.
 
-A string is a word; true and false are "true" and "false"; a whole number is its decimal
-text; null is a missing value. Anything else is none.
+A string is a category; true and false are "true" and "false"; an integer is its decimal text; null
+is a missing value. Anything else is not a category.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _BOOLEANS = {True: "true", False: "false"}
 
 
 def text_of(value: Any) -> str | None:
-    """The word that a value is, or None."""
+    """The text of a value; None if the value cannot be a category."""
     kind = type(value)
     if kind is str:
         return str(value)
@@ -29,7 +29,7 @@ def text_of(value: Any) -> str | None:
 
 
 def codes_of(values: Sequence[Any], categories: Categories) -> NDArray[np.float64] | None:
-    """The positions of words, NaN for missing values; None if a closer look finds a fault."""
+    """The positions of categories, NaN for missing values; None if some value is refused."""
     texts = [value if type(value) is str else text_of(value) for value in values]
     codes = {}
     for text in set(texts):

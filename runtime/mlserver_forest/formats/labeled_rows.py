@@ -146,6 +146,9 @@ def decode_labeled(
         if not isinstance(rows.values, Entries):
             matrix.append(rows.values)
             continue
+        n_more = rows.values.n_rows
+        if len(matrix) + n_more > n_rows:  # A record may hold a whole file of records.
+            check_expansion(len(matrix) + n_more, schema.n_features, schema, len(body))
         step = rows_per_block(schema.n_features)
         for start in range(0, rows.values.n_rows, step):
             end = min(start + step, rows.values.n_rows)

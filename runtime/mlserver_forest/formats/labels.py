@@ -12,8 +12,8 @@ _BLOCK_ROWS = 16_384
 class Labels:
     """One label per row, held as its position among the classes.
 
-    An array of as many strings would keep all other threads waiting while it is made
-    (0.1 s for six million, measured).
+    Making an array of as many strings would keep all other threads waiting (0.1 s for six million,
+    measured).
 
     Args:
         positions: unsigned integers, (n,).

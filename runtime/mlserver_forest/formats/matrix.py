@@ -1,4 +1,4 @@
-"""Rows that are gathered block by block, so that a large body never exists twice as objects."""
+"""The matrix that a model reads, filled block by block, so that a large body exists only once."""
 
 from typing import Any
 
@@ -57,9 +57,8 @@ class Matrix:
     """Rows in the dtype that the model reads, checked as they come.
 
     Args:
-        schema: the features; any width is taken if it names none.
-        n_rows: the rows that are expected, if that is known and ``check_expansion`` has
-            passed them.
+        schema: the features; rows may have any width if it names none.
+        n_rows: how many rows will come, if that is known and ``check_expansion`` let it pass.
     """
 
     def __init__(self, schema: Schema, n_rows: int = 0) -> None:

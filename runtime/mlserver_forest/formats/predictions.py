@@ -1,4 +1,4 @@
-"""What the encoders write."""
+"""A model's answers, as the writers of all formats take them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from mlserver_forest import cancellation
 from mlserver_forest.formats.labels import Labels
 
 Column = NDArray[Any] | Labels
-# By output, what the entries of a row are called: strings, integers or booleans.
+# For each output, the names of the entries of a row: strings, integers or booleans.
 Names = Mapping[str, Sequence[Any]]
 
 
@@ -29,7 +29,7 @@ class RowAnswer(Protocol):
 
 RowWriter = Callable[[RowAnswer], bytes]
 
-# Values that are written at a time, so that no other request waits for a large answer.
+# A large answer is written in blocks of so many values, so that no other request waits for it.
 _BLOCK_VALUES = 16_384
 _FEWEST_ROWS = 16
 
@@ -52,7 +52,7 @@ class Block:
         return len(next(iter(self.columns.values())))
 
     def sets(self, name: str) -> list[list[Any]] | None:
-        """Of an output whose rows are sets, each row's; else None."""
+        """The set in each row of an output whose rows are sets; None for another output."""
         column = self.columns[name]
         if name not in self.names or column.dtype.kind != "b":
             return None
@@ -69,7 +69,7 @@ class Predictions:
             (n,) labels (strings, as ``Labels`` or an object array, integers or booleans)
             or numbers, or (n, k) rows of them, or (n, k, m) rows of rows.
         are_selected: whether the request or the operator chose the outputs by name.
-        names: of outputs whose k entries have names; where they are booleans, a row is the
+        names: of the k entries of an output's rows, if they have names; a row of booleans is the
             set of those that are true.
     """
 

@@ -14,7 +14,7 @@ class RowLocations:
 
     Attributes:
         name: the file or stream; empty for a request body, which needs no name.
-        unit: what is counted in it: "line", "row" or "record".
+        unit: "line", "row" or "record", whichever is counted.
         first: the number of the first row, or of its first line, counted from 1.
         each: (n_rows,) offsets from ``first``; None if they are 0, 1, 2, ...
     """

@@ -1,4 +1,4 @@
-"""What the estimators of all libraries have in common: scikit-learn's protocol."""
+"""The protocol that the estimators of all libraries share, which is scikit-learn's."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ def labels_of(estimator: Any) -> tuple[Label, ...]:
 
 
 def estimator_answers(estimator: Any, x: NDArray[Any], schema: Schema, **options: Any) -> Answers:
-    """What an estimator itself answers, for comparison with the packed model.
+    """Ask an estimator itself, for comparison with the packed model.
 
     Args:
         estimator: a fitted classifier or regressor.
@@ -116,7 +116,7 @@ def estimator_answers(estimator: Any, x: NDArray[Any], schema: Schema, **options
 
 
 def booster_answers(values: NDArray[Any], schema: Schema) -> Answers:
-    """What a booster's ``predict`` gave, as ``estimator_answers`` returns it.
+    """Turn the result of a booster's ``predict`` into what ``estimator_answers`` returns.
 
     Args:
         values: (n_samples,) or (n_samples, n_columns); the probability of the second class if

@@ -31,7 +31,7 @@ HINTS: Mapping[str, str] = dict.fromkeys(
     ("Pipeline", "GridSearchCV", "RandomizedSearchCV", "CalibratedClassifierCV"),
     "pack the fitted tree ensemble inside it, and prepare its features beforehand",
 )
-# What a pickle of protocol 4 or 2 holds between the name of the version and its text.
+# Between the name and the text of the version, a pickle of protocol 4 or 2 has a few opcodes.
 _VERSION_IN_PICKLE = re.compile(
     rb"_sklearn_version(?:\x94|q.|r....)?(?:\x8c.|X....)(\d+\.\d+[\w.]*)", re.DOTALL
 )
@@ -58,7 +58,7 @@ def to_model(estimator: Any) -> Model:
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
-    """What the estimator itself answers; see ``estimator_answers``."""
+    """Ask the estimator itself; see ``estimator_answers``."""
     if hasattr(estimator, "n_jobs"):
         estimator.n_jobs = 1  # So that the trees are summed in their order.
     if schema.kind == "anomaly_detection":

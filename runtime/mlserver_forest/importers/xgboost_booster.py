@@ -117,7 +117,7 @@ def to_model(estimator: Any) -> Model:
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
-    """What the estimator or booster itself answers; see ``estimator_answers``."""
+    """Ask the estimator or booster itself; see ``estimator_answers``."""
     if type(estimator).__name__ != "Booster":
         return estimator_answers(estimator, x, schema, validate_features=False)
     import xgboost

@@ -8,7 +8,7 @@ from mlserver_forest.insight.intervals import Intervals
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was measured on some rows.
+    """The coverage that was measured on some rows.
 
     Attributes:
         coverage: the share of rows whose target lies within its interval or set.
@@ -26,7 +26,7 @@ class Coverage:
 
 @dataclass(frozen=True, eq=False)
 class CoverageResult:
-    """What a training job learned about the coverage of its model.
+    """The intervals of a training job's model, and their measured coverage.
 
     Attributes:
         output: ``interval`` or ``prediction_set``.

@@ -20,10 +20,10 @@ _MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
 
 @dataclass(frozen=True)
 class Card:
-    """What was trained, when, on which data, and how good it is.
+    """The training of a model: the algorithm, the time, the data, and how good the model is.
 
     Attributes:
-        algorithm: such as "random_forest".
+        algorithm: its name among the hyperparameters.
         trained: the time in UTC, such as "2026-01-31T12:00:00Z".
         n_rows: the number of training rows.
         metrics: by set of rows ("train", "validation", ...), then by metric.

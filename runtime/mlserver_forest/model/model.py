@@ -17,7 +17,7 @@ from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.intervals import Intervals
 from mlserver_forest.model.card import Card
-from mlserver_forest.model.outputs import Output, RowBlock, outputs_of
+from mlserver_forest.model.outputs import Compute, Output, RowBlock, outputs_of
 from mlserver_forest.model.row_matrix import matrix_from
 from mlserver_forest.schema.output_names import (
     CONTRIBUTIONS,
@@ -125,12 +125,17 @@ class Model:
             found |= self.calibration.outputs(self.schema)
         return found
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803  # the name in scikit-learn
+    def predict(
+        self,
+        X: Any,  # noqa: N803  # the name in scikit-learn
+        threads: KernelThreads | None = None,
+    ) -> NDArray[Any]:
         """Predict the class or the target of each row.
 
         Args:
             X: (n_samples, n_features): a matrix, a list of rows, a data frame, or a mapping
                 from column names to columns; see ``row_matrix.py``.
+            threads: the threads that may walk trees; None for the caller's own.
 
         Returns:
             (n_samples,) labels, or float64 (n_samples,) numbers; (n_samples, n_targets) if the
@@ -139,17 +144,22 @@ class Model:
         Raises:
             InvalidInput: naming the row and the column, what came and what was expected.
         """
-        found = self.answer(matrix_from(X, self.schema), [PREDICT])[PREDICT]
+        found = self.answer(matrix_from(X, self.schema), [PREDICT], threads)[PREDICT]
         values = np.asarray(found[:])
         if values.dtype.kind == "O":
             return values.astype(str)
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(
+        self,
+        X: Any,  # noqa: N803
+        threads: KernelThreads | None = None,
+    ) -> NDArray[np.float64]:
         """Predict the probability of each class.
 
         Args:
             X: as in ``predict``.
+            threads: as in ``predict``.
 
         Returns:
             float64 (n_samples, n_classes), columns in the order of ``schema.classes``.
@@ -159,13 +169,19 @@ class Model:
         """
         if PREDICT_PROBA not in self.outputs:
             raise InvalidInput(f"a {self.schema.kind} model has no probabilities; call predict")
-        return np.asarray(self.answer(matrix_from(X, self.schema), [PREDICT_PROBA])[PREDICT_PROBA])
+        x = matrix_from(X, self.schema)
+        return np.asarray(self.answer(x, [PREDICT_PROBA], threads)[PREDICT_PROBA])
 
-    def explain(self, X: Any) -> Explanation:  # noqa: N803
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        threads: KernelThreads | None = None,
+    ) -> Explanation:
         """Explain each prediction by exact Shapley values (TreeSHAP).
 
         Args:
             X: as in ``predict``.
+            threads: as in ``predict``.
 
         Raises:
             InvalidInput: as in ``predict``.
@@ -174,14 +190,19 @@ class Model:
         if not self.forest.covers.size:
             raise InvalidArtifact("this model cannot explain: its forest has no covers")
         x = matrix_from(X, self.schema)
-        contributions = self._in_blocks(x, RowBlock.contributions, _EXPLAINED)
+        contributions = self._in_blocks(x, RowBlock.contributions, _EXPLAINED, threads)
         return Explanation(contributions, self.forest.expected_value)
 
-    def intervals(self, X: Any) -> NDArray[Any]:  # noqa: N803
+    def intervals(
+        self,
+        X: Any,  # noqa: N803
+        threads: KernelThreads | None = None,
+    ) -> NDArray[Any]:
         """The prediction interval of each row, or the prediction set of a classifier.
 
         Args:
             X: as in ``predict``.
+            threads: as in ``predict``.
 
         Returns:
             float64 (n_samples, 2), the low and the high end; or bool (n_samples, n_classes),
@@ -193,7 +214,7 @@ class Model:
         """
         is_class = bool(self.schema.classes)
         compute = RowBlock.prediction_set if is_class else RowBlock.interval
-        return self._in_blocks(matrix_from(X, self.schema), compute, {INTERVAL})
+        return self._in_blocks(matrix_from(X, self.schema), compute, {INTERVAL}, threads)
 
     def answer(
         self,
@@ -284,13 +305,20 @@ class Model:
     def _block_rows(self, names: Collection[str]) -> int:
         return max(_FEWEST_BLOCK_ROWS, min(_BLOCK_ROWS, _BLOCK_WORK // self.work_for(names)))
 
-    def _block(self, x: NDArray[Any], threads: KernelThreads | None = None) -> RowBlock:
+    def _block(self, x: NDArray[Any], threads: KernelThreads | None) -> RowBlock:
         return RowBlock(x, self.forest, self.baseline, self.calibration, threads)
 
     def _in_blocks(
-        self, x: NDArray[Any], compute: Callable[[RowBlock], NDArray[Any]], work: Collection[str]
+        self,
+        x: NDArray[Any],
+        compute: Compute,
+        names: Collection[str],
+        threads: KernelThreads | None,
     ) -> NDArray[Any]:
-        """An output that the schema may not declare."""
-        step = self._block_rows(work)
-        starts = range(0, max(len(x), 1), step)
-        return np.concatenate([compute(self._block(x[start : start + step])) for start in starts])
+        """Compute what the schema may not declare as an output; ``names`` gives the work."""
+        found = []
+        step = self._block_rows(names)
+        for start in range(0, max(len(x), 1), step):
+            cancellation.check()
+            found.append(compute(self._block(x[start : start + step], threads)))
+        return np.concatenate(found)

@@ -1,4 +1,4 @@
-"""What training learned about a row, enforced wherever rows are read.
+"""The description of a row that training learned, enforced wherever rows are read.
 
 A feature is numeric or categorical. In ``X``, a categorical feature holds the codes of its
 categories; see ``categories.py``.

@@ -37,7 +37,7 @@ from mlserver_forest.serving.models.model_settings import (
 from mlserver_forest.serving.models.repository import ModelsFolder, OneModel, RepositoryHandlers
 from mlserver_forest.serving.models.runtime import ForestModel, schema_of
 from mlserver_forest.serving.packaged_settings import read_packaged
-from mlserver_forest.serving.playground.playground_routes import TryItRoutes
+from mlserver_forest.serving.playground.playground_routes import PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.offload import Work
 from mlserver_forest.serving.process.supervisor import Supervisor
@@ -99,7 +99,7 @@ class Server:
         container = ContainerRoutes(
             data_plane, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
         )
-        page = TryItRoutes(models, has_many=environment.multi_model)
+        page = PlaygroundRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,

@@ -17,11 +17,11 @@ from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
-_OUR_FAULT = 2
+_INTERNAL_ERROR = 2
 _TERMINATED = 128 + signal.SIGTERM
 _NO_MODEL = (
     "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
-    "Start the job again: it goes on from its checkpoints, if it had any"
+    "Start the job again: it goes on from its checkpoints, if it has any"
 )
 
 
@@ -35,18 +35,18 @@ def train(base_dir: Path | None) -> None:
     """Train a forest on the channels in /opt/ml/input and write it to /opt/ml/model."""
     stop = Stop()
     directory = base_dir or base_dir_from()
-    _listen_for_sigterm(stop, directory)
-    # It warns where it cannot keep a cache of fonts, which no plot needs.
+    _stop_on_sigterm(stop, directory)
+    # matplotlib warns if it cannot keep a cache of fonts, which the plots do not need.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     codes: list[int] = []
-    # Signals come to this thread, which is never in the middle of a long call.
+    # Python runs signal handlers in this thread, so it must not be busy with a long call.
     job = threading.Thread(target=lambda: codes.append(train_in(directory, stop)), daemon=True)
     job.start()
     job.join()
     sys.stdout.flush()
     sys.stderr.flush()
-    # A step that was given up may still grow trees in a thread.
-    os._exit(codes[0] if codes else _OUR_FAULT)
+    # A thread may still fit the trees of a step that took too long.
+    os._exit(codes[0] if codes else _INTERNAL_ERROR)
 
 
 def train_in(base_dir: Path, stop: Stop | None = None) -> int:
@@ -54,15 +54,15 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
 
     Args:
         base_dir: the folder.
-        stop: where somebody may ask the job to stop.
+        stop: asks the job to stop.
 
     Returns:
-        The exit code: 0, or 1 if the job's owner can mend the fault, or 2 if
-        only this package's authors can. output/failure then says what happened.
+        The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
+        package. output/failure then says what happened.
     """
     failure = _failure(base_dir)
     try:
-        with suppress(OSError):  # Of an earlier run; where it stands, it can be written over.
+        with suppress(OSError):  # An earlier run's file that cannot be removed is overwritten.
             failure.unlink(missing_ok=True)
         from mlserver_forest.training.config import read_config
         from mlserver_forest.training.job import run
@@ -72,7 +72,7 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
         return _fail(failure, f"ClientError: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
-        return _fail(failure, reason, _OUR_FAULT, traceback.format_exc())
+        return _fail(failure, reason, _INTERNAL_ERROR, traceback.format_exc())
     return 0
 
 
@@ -99,8 +99,8 @@ def _fail(failure: Path, reason: str, exit_code: int, details: str = "") -> int:
     return exit_code
 
 
-def _listen_for_sigterm(stop: Stop, base_dir: Path) -> None:
-    """Stop on SIGTERM, and end the process where it cannot keep anything in time.
+def _stop_on_sigterm(stop: Stop, base_dir: Path) -> None:
+    """Stop on SIGTERM, and end the process if there is no model in time.
 
     As process 1 of a container, Python ignores SIGTERM unless a handler is set.
     """

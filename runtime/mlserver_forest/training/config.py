@@ -21,12 +21,13 @@ class Channel:
     """One entry of inputdataconfig.json, and where its files are.
 
     Attributes:
-        name: as inputdataconfig.json has it.
+        name: its key in inputdataconfig.json.
         directory: of its files; in Pipe mode the FIFOs are beside it, ``<name>_<epoch>``.
-        content_type: ContentType, or None where the job's owner gave none.
-        mode: "File", "FastFile" (newer SageMaker text says that such jobs show File) or "Pipe".
-        record_wrapper: "None", or "RecordIO" where SageMaker wraps each object in a record.
-        distribution: "FullyReplicated", or "ShardedByS3Key" where each host has a part.
+        content_type: ContentType, or None if the job's owner gave none.
+        mode: "File", "FastFile" (newer SageMaker documentation says that such jobs show File) or
+            "Pipe".
+        record_wrapper: "None", or "RecordIO" if SageMaker wraps each object in a record.
+        distribution: "FullyReplicated", or "ShardedByS3Key" if each host has a part.
     """
 
     name: str
@@ -38,21 +39,23 @@ class Channel:
 
     @property
     def is_sharded(self) -> bool:
+        """Whether each host has a part of the files, instead of all."""
         return self.distribution == SHARDED
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What SageMaker told the job.
+    """SageMaker's description of the job.
 
     Attributes:
         base_dir: /opt/ml or its stand-in.
-        hyperparameters: as they stand in hyperparameters.json, still strings.
+        hyperparameters: the object in hyperparameters.json; values are strings.
         channels: by name.
         host: this machine's name among ``hosts``.
         hosts: all machines of the job, sorted; the first one saves the model.
-        checkpoints: where checkpoints are kept.
-        network_interface: that the machines reach each other by, if that was said.
+        checkpoints: the folder of checkpoints.
+        network_interface: the interface by which the machines reach each other, if SageMaker
+            named one.
     """
 
     base_dir: Path
@@ -65,10 +68,12 @@ class TrainingConfig:
 
     @property
     def model_dir(self) -> Path:
+        """The folder that SageMaker packs as the model artifact."""
         return self.base_dir / "model"
 
     @property
     def output_data_dir(self) -> Path:
+        """The folder that SageMaker packs as the job's other output."""
         return self.base_dir / "output" / "data"
 
     @property
@@ -93,15 +98,15 @@ class TrainingConfig:
         )
 
     def channel(self, name: str) -> Channel | None:
-        """The channel ``validation`` or ``test``, where the job has it."""
+        """The channel ``validation`` or ``test``; None if the job does not have it."""
         return self.channels.get(name)
 
 
 def read_config(base_dir: Path) -> TrainingConfig:
-    """Read the files of input/config; each may be absent off the platform.
+    """Read the files of input/config; outside SageMaker each may be absent.
 
     Raises:
-        InvalidEnvironment: if a file is not the JSON that SageMaker writes.
+        InvalidEnvironment: if a file is not such JSON as SageMaker writes.
         InvalidData: if a channel has an unknown mode.
     """
     directory = base_dir / "input" / "config"
@@ -126,8 +131,8 @@ def _hosts(resources: Mapping[str, Any], directory: Path) -> tuple[str, tuple[st
     host = str(resources.get("current_host") or (hosts[0] if hosts else "algo-1"))
     if hosts and host not in hosts:
         raise InvalidEnvironment(
-            f"{directory / 'resourceconfig.json'}: current_host is {host!r}, which is none of the "
-            f"hosts {', '.join(hosts)}"
+            f"{directory / 'resourceconfig.json'}: current_host is {host!r}, which is not one of "
+            f"the hosts {', '.join(hosts)}"
         )
     return host, hosts or (host,)
 
@@ -135,14 +140,14 @@ def _hosts(resources: Mapping[str, Any], directory: Path) -> tuple[str, tuple[st
 def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Channel]:
     data = base_dir / "input" / "data"
     if not described:
-        # No description at all, as in a folder laid out by hand: take the known names.
+        # A folder that was laid out by hand has no description: take the known names.
         names = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, TEST_CHANNEL)
         return {name: Channel(name, data / name) for name in names if (data / name).is_dir()}
     return {name: _channel(name, data / name, entry) for name, entry in described.items()}
 
 
 def _channel(name: str, directory: Path, entry: Any) -> Channel:
-    """A channel as described; keys of another type than SageMaker's are as good as absent."""
+    """A channel from its description; values of another type than SageMaker's are ignored."""
     entry = entry if isinstance(entry, dict) else {}
     texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     mode = texts.get("TrainingInputMode", "File")

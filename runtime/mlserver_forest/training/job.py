@@ -1,7 +1,10 @@
-"""The training job: configuration in, model directory out."""
+"""The training job, from its configuration to the model directory.
+
+``channels -> parse -> schema -> fit -> Model -> artifact -> report``
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -15,21 +18,20 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.model.card import Card
-from mlserver_forest.model.model import Model
 from mlserver_forest.reports.training import Facts, warnings_of, write_report
-from mlserver_forest.reports.training.results import Results, results_of
-from mlserver_forest.training.algorithms import Hyperparameters, parse
-from mlserver_forest.training.cluster.join import on_all_hosts
-from mlserver_forest.training.cluster.one_host import Hosts
+from mlserver_forest.reports.training.importances import Importances
+from mlserver_forest.reports.training.results import results_of
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
+from mlserver_forest.training.cluster.hosts import Hosts, OneHost
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data.job_data import Data
 from mlserver_forest.training.fitting.fit_rows import AnyRows
-from mlserver_forest.training.fitting.job_fitting import Fitted, Fitting
+from mlserver_forest.training.fitting.job_fitter import FittedModel, JobFitter
 from mlserver_forest.training.fitting.stopping import Stop
 from mlserver_forest.training.model_card import card_of
 from mlserver_forest.training.validation.evaluation import coverage_lines, evaluate, metric_lines
-from mlserver_forest.training.validation.holdout import Checking, Checks
-from mlserver_forest.training.validation.interval_learning import Learning
+from mlserver_forest.training.validation.holdout import HoldoutValidation, ValidationResult
+from mlserver_forest.training.validation.interval_learner import IntervalLearner
 from mlserver_forest.training.validation.label_checks import (
     require_held_out_rows,
     require_rows_to_calibrate,
@@ -37,7 +39,6 @@ from mlserver_forest.training.validation.label_checks import (
 
 MODEL_NAME = "forest"
 
-_LIBRARIES = {"xgboost": "xgboost-cpu", "lightgbm": "lightgbm"}
 # Enough rows for the kernel's path of eight rows at a time, twice, and for its remainder.
 _SELF_TEST_ROWS = 17
 _MANY_CLASSES = 200
@@ -45,13 +46,38 @@ _MANY_CLASSES = 200
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """What a job has when its model is fitted.
+
+    Attributes:
+        chosen: the hyperparameters.
+        data: the rows of all channels.
+        model: the fitted model.
+        validation: metrics and predictions, by set of rows.
+        coverage: intervals or prediction sets and how often they are right, or None.
+    """
+
+    chosen: Hyperparameters
+    data: Data
+    model: FittedModel
+    validation: ValidationResult
+    coverage: CoverageResult | None
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The libraries that the model depends on, and their versions."""
+        library = self.chosen.algorithm.library
+        return {name: version(name) for name in ("mlserver-forest", library, "numpy")}
+
+
 def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     """Train a model and write it to ``config.model_dir``.
 
     Args:
-        config: what SageMaker told the job.
+        config: SageMaker's description of the job.
         say: takes each line of the log.
-        stop: asked between trees or rounds; where it says so, what has grown is saved.
+        stop: is asked between trees or rounds; if the job should stop, the model so far is saved.
 
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
@@ -60,90 +86,96 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     chosen = parse(config.hyperparameters)
     has_validation = config.channel(VALIDATION_CHANNEL) is not None
     require_held_out_rows(chosen, has_validation=has_validation)
-    on_all_hosts(config, chosen, say, stop, partial(_train, config, chosen, say, stop))
+    here = OneHost(config, chosen, say, stop)
+    train = partial(_train, here)
+    if len(config.hosts) == 1:
+        train(here)
+    else:
+        from mlserver_forest.training.cluster.roles import take_part  # It imports Dask.
+
+        take_part(here, train)
 
 
-def _train(
-    config: TrainingConfig, chosen: Hyperparameters, say: Say, stop: Stop, hosts: Hosts
-) -> None:
-    """What one host does, or the first of several, to whom the others lend their hands."""
+def _train(here: OneHost, hosts: Hosts) -> None:
+    """Train, on the one host or on the first of several, with the help of the others."""
+    config, say, stop = here.config, here.say, here.stop
     make_writable(config.model_dir)
+    data = _read(here, hosts)
+    trained = _fit(here, hosts, data)
+    _save(config, trained)
+    if stop.is_requested:
+        has_none = here.chosen.job.prediction_interval and not trained.coverage
+        without = ", without intervals" if has_none else ""
+        n_steps, unit = trained.model.result.n_steps, here.chosen.algorithm.unit
+        say(f"stopped by SIGTERM; saved the model so far, {n_steps} {unit}{without}")
+        return
+    _evaluate(trained)
+    for line in _log_lines(trained):
+        say(line)
+    importances = _report(config, trained, say) if here.chosen.job.report else None
+    model_directory.replace_card(config.model_dir, _card(trained, importances))
+    say(f"wrote the model to {config.model_dir}")
+
+
+def _read(here: OneHost, hosts: Hosts) -> Data:
     data = hosts.read()
     n_validation = None if data.validation is None else len(data.validation)
-    require_rows_to_calibrate(chosen, len(data.training), n_validation)
-    say(_summary(data))
-    fitting = Fitting(chosen, data, hosts)
-    fingerprint = fitting.fingerprint(data.training)
-    seed = fitting.seed(fingerprint)
+    require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
+    here.say(_summary(data))
+    return data
+
+
+def _fit(here: OneHost, hosts: Hosts, data: Data) -> _Trained:
+    """Estimate how good the model will be, then fit it on all training rows."""
+    chosen, say, stop = here.chosen, here.say, here.stop
+    fitter = JobFitter(chosen, data, hosts)
+    fingerprint = fitter.fingerprint(data.training)
+    seed = fitter.seed(fingerprint)
     level = chosen.job.prediction_interval
-    learning = Learning(level, chosen, data, seed, say, stop) if level else None
-    checks = Checking(fitting, chosen, data, seed, say, stop, learning).run()
-    fitted = fitting.fit(
+    learner = IntervalLearner(level, chosen, data, seed, say, stop) if level else None
+    validation = HoldoutValidation(fitter, chosen, data, seed, say, stop, learner).run()
+    model = fitter.fit(
         data.training,
         data.validation,
         seed,
         kept_as=fingerprint,
-        n_steps=checks.n_steps,
+        n_steps=validation.n_steps,
         wants_out_of_bag=data.validation is None,
     )
     stop.has_a_model = True
-    sureness = learning.run(fitted, checks.trial) if learning else None
-    card = card_of(chosen, data, fitted, checks.metrics)
-    _save(config, chosen, data, fitted, sureness, card)
-    if stop.is_requested:
-        without = ", without intervals" if learning and not sureness else ""
-        say(f"stopped by SIGTERM; saved what had grown, {fitted.grown.n_steps}{without}")
-        return
-    _evaluate(data, fitted, checks)
-    for prefix, found in checks.metrics.items():
-        for line in metric_lines(prefix, found):
-            say(line)
-    for line in coverage_lines(sureness) if sureness else ():
-        say(line)
-    importances = None
-    if chosen.job.report:
-        facts = _facts(chosen, data, fitted, checks, sureness)
-        results = results_of(facts)
-        importances = results.importances
-        _report(config, facts, results, say)
-    card = card_of(chosen, data, fitted, checks.metrics, importances)
-    model_directory.replace_card(config.model_dir, card)
-    say(f"wrote the model to {config.model_dir}")
+    coverage = learner.run(model, validation.trial) if learner else None
+    return _Trained(chosen, data, model, validation, coverage)
 
 
-def _save(
-    config: TrainingConfig,
-    chosen: Hyperparameters,
-    data: Data,
-    fitted: Fitted,
-    sureness: CoverageResult | None,
-    card: Card,
-) -> None:
-    schema = replace(
-        fitted.imported.schema,
-        feature_names=data.table.names,
-        categories=data.table.categories,
-        index_base=data.table.index_base,
-    )
-    forest = fitted.imported.forest
-    baseline = Baseline.from_rows(data.training.shown().x, forest, schema)
+def _save(config: TrainingConfig, trained: _Trained) -> None:
+    packed, coverage = trained.model.packed, trained.coverage
+    rows = trained.data.training.shown()
+    baseline = Baseline.from_rows(rows.x, packed.forest, packed.schema)
     model_directory.save(
         config.model_dir,
-        Model(
-            schema,
-            forest,
-            baseline,
-            sureness.intervals if sureness else None,
-            card=card,
+        replace(
+            packed,
+            baseline=baseline,
+            calibration=coverage.intervals if coverage else None,
+            card=_card(trained),
         ),
         name=MODEL_NAME,
-        versions=[f"{name}/{number}" for name, number in _versions(chosen).items()],
-        self_test=_self_test(fitted.grown.estimator, data),
+        versions=[f"{name}/{number}" for name, number in trained.versions.items()],
+        self_test=_self_test(trained.model.result.estimator, trained.data),
+    )
+
+
+def _card(trained: _Trained, importances: Importances | None = None) -> Card:
+    return card_of(
+        trained.chosen, trained.data, trained.model, trained.validation.metrics, importances
     )
 
 
 def _self_test(estimator: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Rows spread over the data, and the library's answers, summed in its own order."""
+    """Rows spread over the data, and the library's own predictions for them.
+
+    One thread sums the trees in their order, as the forest kernel does.
+    """
     x = data.training.shown().x
     rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
     if "n_jobs" in estimator.get_params():
@@ -153,75 +185,77 @@ def _self_test(estimator: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.flo
     return rows, np.asarray(answers, np.float64).reshape(len(rows), -1)
 
 
-def _evaluate(data: Data, fitted: Fitted, checks: Checks) -> None:
-    """Metrics of every set of rows that tells something."""
-    target = data.target
+def _evaluate(trained: _Trained) -> None:
+    """Add the metrics of each set of rows to those of validation."""
+    data, model, validation = trained.data, trained.model, trained.validation
     given = {"train": data.training, "validation": data.validation, "test": data.test}
-    known = {name: (rows, fitted.answers_to(rows)) for name, rows in given.items() if rows}
-    if fitted.grown.out_of_bag is not None:
-        known["oob"] = _out_of_bag(data.training, fitted.grown.out_of_bag.answers())
+    known = {name: (rows, model.answers_to(rows)) for name, rows in given.items() if rows}
+    if model.result.out_of_bag is not None:
+        known["oob"] = _out_of_bag(data.training, model.result.out_of_bag.average())
+    target = data.target
     for name, (rows, answers) in known.items():
         if len(rows):
             found = evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
-            checks.metrics[name] = found
-            checks.sets[name] = (rows.y, answers)
+            validation.metrics[name] = found
+            validation.sets[name] = (rows.y, answers)
 
 
 def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[Any]]:
-    """The rows that some tree did not see, and its answers."""
+    """The rows that some tree did not see, and the predictions for them."""
     known = np.flatnonzero(~np.isnan(answers).any(axis=1))
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
 
 
-def _facts(
-    chosen: Hyperparameters,
-    data: Data,
-    fitted: Fitted,
-    checks: Checks,
-    sureness: CoverageResult | None,
-) -> Facts:
-    training = data.training.shown()
-    return Facts(
-        model=chosen.job.algorithm,
-        kind=data.target.kind,
-        classes=data.target.classes,
-        hyperparameters=chosen.given(),
-        versions=_versions(chosen),
-        names=data.table.names,
-        categories=data.table.categories,
-        x=training.x,
-        y=training.y,
-        weight=training.weight,
-        metrics=checks.metrics,
-        sets=checks.sets,
-        held_out={
-            name: (rows.shown().x, rows.shown().y)
-            for name, rows in {"validation": data.validation, "test": data.test}.items()
-            if rows
-        },
-        impurity_importances=getattr(fitted.grown.estimator, "feature_importances_", None),
-        predict=fitted.answers,
-        curve=[
-            (n_steps, {f"validation:{name}": value for name, value in found.items()})
-            for n_steps, found in fitted.grown.curve
-        ],
-        files=data.table.summary.files,
-        sureness=sureness,
-    )
+def _log_lines(trained: _Trained) -> list[str]:
+    metrics = trained.validation.metrics
+    lines = [line for prefix, found in metrics.items() for line in metric_lines(prefix, found)]
+    return lines + (coverage_lines(trained.coverage) if trained.coverage else [])
 
 
-def _report(config: TrainingConfig, facts: Facts, results: Results, say: Say) -> None:
+def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:
+    facts = _facts(trained)
+    results = results_of(facts)
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
     try:
         write_report(config.output_data_dir, facts, results)
     except InvalidEnvironment as error:  # The model is saved; it is worth more than its report.
         say(f"no report: {error}")
+    return results.importances
 
 
-def _versions(chosen: Hyperparameters) -> Mapping[str, str]:
-    library = _LIBRARIES.get(chosen.job.algorithm, "scikit-learn")
-    return {name: version(name) for name in ("mlserver-forest", library, "numpy")}
+def _facts(trained: _Trained) -> Facts:
+    chosen, data, result = trained.chosen, trained.data, trained.model.result
+    training = data.training.shown()
+    return Facts(
+        model=chosen.algorithm.name,
+        title=chosen.algorithm.title,
+        unit=chosen.algorithm.unit,
+        kind=data.target.kind,
+        classes=data.target.classes,
+        hyperparameters=chosen.given(),
+        versions=trained.versions,
+        names=data.table.names,
+        categories=data.table.categories,
+        x=training.x,
+        y=training.y,
+        weight=training.weight,
+        metrics=trained.validation.metrics,
+        sets=trained.validation.sets,
+        held_out={
+            name: (rows.shown().x, rows.shown().y)
+            for name, rows in {"validation": data.validation, "test": data.test}.items()
+            if rows
+        },
+        impurity_importances=getattr(result.estimator, "feature_importances_", None),
+        predict=trained.model.answers,
+        curve=[
+            (n_steps, {f"validation:{name}": value for name, value in found.items()})
+            for n_steps, found in result.curve
+        ],
+        files=data.table.summary.files,
+        sureness=trained.coverage,
+    )
 
 
 def _summary(data: Data) -> str:

@@ -1,4 +1,4 @@
-"""The model's card, from what the job knows."""
+"""The model card of a training job."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,45 +8,45 @@ import numpy as np
 
 from mlserver_forest.model.card import Card
 from mlserver_forest.reports.training.importances import Importances
-from mlserver_forest.training.algorithms import Hyperparameters
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.data.job_data import Data
-from mlserver_forest.training.fitting.job_fitting import Fitted
+from mlserver_forest.training.fitting.job_fitter import FittedModel
 
 
 def card_of(
     chosen: Hyperparameters,
     data: Data,
-    fitted: Fitted,
+    model: FittedModel,
     metrics: Mapping[str, Mapping[str, float]],
     importances: Importances | None = None,
 ) -> Card:
-    """What was trained just now.
+    """Write the card of a model that was trained just now.
 
     Args:
-        chosen: of the job.
-        data: what it learned from.
-        fitted: the model.
-        metrics: by set of rows, as far as they are known.
-        importances: of the report, if there is one; else those of the algorithm are told.
+        chosen: the hyperparameters.
+        data: the rows that it learned from.
+        model: the model.
+        metrics: set of rows -> name of a metric -> value, as far as they are known.
+        importances: those of the report; without them the card has the library's own.
     """
-    told: dict[str, Any] = {}
-    impurity = getattr(fitted.grown.estimator, "feature_importances_", None)
+    shown: dict[str, Any] = {}
+    impurity = getattr(model.result.estimator, "feature_importances_", None)
     if importances is not None:
-        told = {"measure": importances.measure, "measured_on": importances.prefix}
+        shown = {"measure": importances.measure, "measured_on": importances.prefix}
         values = importances.permutation
         ranking = importances.ranking()
     elif impurity is not None:
-        told = {"measure": "impurity", "measured_on": "train"}
+        shown = {"measure": "impurity", "measured_on": "train"}
         values = np.nan_to_num(np.asarray(impurity, np.float64))
         ranking = np.argsort(-values, kind="stable")
-    if told:
-        told["importances"] = {
+    if shown:
+        shown["importances"] = {
             data.table.names[i]: float(values[i]) for i in ranking if np.isfinite(values[i])
         }
     return Card(
-        algorithm=chosen.job.algorithm,
+        algorithm=chosen.algorithm.name,
         trained=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         n_rows=len(data.training),
         metrics=metrics,
-        **told,
+        **shown,
     )

@@ -68,7 +68,7 @@ def test_delta_encoded_integers_are_read():
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"", "the body starts with b'' and ends with b''"),
+        (b"", "the body is empty; expected a Parquet file"),
         (b"1,2\n", "a Parquet file starts and ends with b'PAR1'"),
         (b"PAR1", "damaged"),
         (b"PAR1PAR1", "damaged"),

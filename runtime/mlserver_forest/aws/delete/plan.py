@@ -1,17 +1,31 @@
 """``forest delete``: an endpoint, what was made for it, and what stays."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlserver_forest.aws.deploy.plan import scalable_target
-from mlserver_forest.aws.steps import Call
+from mlserver_forest.aws.endpoint import (
+    configuration_look_up,
+    deregister,
+    scalable_target,
+    scaling_look_up,
+)
+from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS
+from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
+from mlserver_forest.aws.sagemaker_model import model_look_up
+from mlserver_forest.aws.step import Answer, Call, Plan, Step
+from mlserver_forest.aws.waiter import Wait
+from mlserver_forest.errors import DeploymentError
+
+_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is there.
+class Belongings:
+    """An endpoint and what was made for it; or a model alone.
 
     Attributes:
-        endpoint: its name, or empty where it is gone already.
+        endpoint: its name, or empty if it is gone already.
         configurations, models: by name.
         is_scaled: whether a scalable target is registered.
         stays: what is not deleted, in words.
@@ -23,41 +37,139 @@ class Found:
     is_scaled: bool = False
     stays: tuple[str, ...] = ()
 
-
-def plan(found: Found) -> tuple[Call, ...]:
-    """What is paid for first."""
-    scaling = [deregister(found.endpoint)] if found.is_scaled else []
-    endpoint = [
-        Call("sagemaker", "DeleteEndpoint", {"EndpointName": found.endpoint})
-        for _ in range(bool(found.endpoint))
-    ]
-    configurations = [
-        Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name})
-        for name in found.configurations
-    ]
-    models = [Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in found.models]
-    return (*scaling, *endpoint, *configurations, *models)
+    def in_words(self) -> str:
+        """All that is deleted, for a question."""
+        parts = [f"endpoint {self.endpoint}"] if self.endpoint else []
+        parts += [f"configuration {one}" for one in self.configurations]
+        parts += [f"model {one}" for one in self.models]
+        return ", ".join(parts)
 
 
-def deregister(endpoint: str) -> Call:
-    return Call("application-autoscaling", "DeregisterScalableTarget", scalable_target(endpoint))
+def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongings:
+    """The endpoint, its configurations and models; or the model of that name.
 
+    Args:
+        name: of an endpoint, which may be gone already, or of a model.
+        existing: the account.
+        foreign: whether to include what this tool did not make.
 
-def look_up_scaling(endpoint: str) -> Call:
-    target = scalable_target(endpoint)
-    request = {
-        "ServiceNamespace": target["ServiceNamespace"],
-        "ResourceIds": [target["ResourceId"]],
-        "ScalableDimension": target["ScalableDimension"],
-    }
-    return Call("application-autoscaling", "DescribeScalableTargets", request)
-
-
-def look_ups(name: str) -> tuple[Call, ...]:
-    """How it is found out what there is."""
-    return (
-        Call("sagemaker", "DescribeEndpoint", {"EndpointName": name}),
-        look_up_scaling(name),
-        Call("sagemaker", "ListEndpointConfigs", {"NameContains": name}),
-        Call("sagemaker", "ListModels", {"NameContains": name}),
+    Raises:
+        DeploymentError: if there is nothing, or nothing that may be deleted.
+    """
+    endpoint = existing.find(ENDPOINT.look_up(name))
+    if endpoint is UNKNOWN:
+        each = ("<each one tagged for it>",)
+        return Belongings(name, each, each, is_scaled=True)
+    if endpoint:
+        _check_endpoint(existing, endpoint, foreign)
+    configurations = set(_tagged(existing, "EndpointConfig", name))
+    models = set(_tagged(existing, "Model", name))
+    if endpoint and foreign:
+        configurations.add(endpoint["EndpointConfigName"])
+        models |= _models_of(existing, endpoint["EndpointConfigName"])
+    if not endpoint and not configurations and not models:
+        return _model_alone(existing, name, foreign)
+    return Belongings(
+        endpoint=name if endpoint else "",
+        configurations=tuple(sorted(configurations)),
+        models=tuple(sorted(models)),
+        is_scaled=bool(endpoint and existing.items(scaling_look_up(name))),
+        stays=(
+            *_what_stays(existing, configurations, models),
+            f"log group {ENDPOINT.log_group.format(name)}",
+        ),
     )
+
+
+def plan(found: Belongings, poll: float) -> Plan:
+    """What is paid for goes first; a configuration may go only after its endpoint.
+
+    Args:
+        found: what is deleted.
+        poll: seconds between two looks whether the endpoint is gone.
+    """
+    return (
+        *_endpoint_steps(found, poll),
+        *(
+            _deletion("EndpointConfig", name, "endpoint configuration")
+            for name in found.configurations
+        ),
+        *(_deletion("Model", name, "model") for name in found.models),
+    )
+
+
+def _endpoint_steps(found: Belongings, poll: float) -> Iterator[Step]:
+    name = found.endpoint
+    if found.is_scaled:
+        removes = f"autoscaling of {scalable_target(name)['ResourceId']}"
+        yield Step(deregister(name), may_be_missing=True, removes=removes)
+    if name:
+        call = Call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
+        yield Step(call, may_be_missing=True)
+        yield Step(Wait(ENDPOINT, name, poll, until_gone=True), removes=f"endpoint {name}")
+
+
+def _deletion(subject: str, name: str, noun: str) -> Step:
+    call = Call("sagemaker", f"Delete{subject}", {f"{subject}Name": name})
+    return Step(call, may_be_missing=True, removes=f"{noun} {name}")
+
+
+def _is_ours(existing: Existing, arn: str) -> bool:
+    return tags_of(existing, arn).get(OURS[0]) == OURS[1]
+
+
+def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
+    name, status = found["EndpointName"], found[ENDPOINT.status]
+    if not foreign and not _is_ours(existing, found[ENDPOINT.arn]):
+        raise DeploymentError(
+            f"endpoint {name} was not made by this tool (it does not have the tag "
+            f"{OURS[0]}={OURS[1]}); add --any to delete it all the same"
+        )
+    if status in _BUSY:
+        raise DeploymentError(
+            f"endpoint {name} is {status}, and AWS deletes no endpoint in that state; "
+            f"look at forest status {name} and run it again"
+        )
+
+
+def _tagged(existing: Existing, subject: str, endpoint: str) -> Iterator[str]:
+    """Names of configurations or models that were made for the endpoint."""
+    request = {"NameContains": endpoint}
+    for one in existing.items(Call("sagemaker", f"List{subject}s", request, items=f"{subject}s")):
+        if tags_of(existing, one[f"{subject}Arn"]).get(FOR_ENDPOINT) == endpoint:
+            yield one[f"{subject}Name"]
+
+
+def _models_of(existing: Existing, configuration: str) -> set[str]:
+    found = _described(existing, configuration_look_up(configuration))
+    return {one["ModelName"] for one in found.get("ProductionVariants", [])}
+
+
+def _model_alone(existing: Existing, name: str, foreign: bool) -> Belongings:
+    model = _described(existing, model_look_up(name))
+    if not model:
+        raise DeploymentError(
+            f"nothing to delete: no endpoint or model {name} is there, and nothing made for it; "
+            "jobs are not deleted but stopped: forest stop"
+        )
+    if not foreign and not _is_ours(existing, model["ModelArn"]):
+        raise DeploymentError(f"model {name} was not made by this tool; add --any to delete it")
+    return Belongings("", models=(name,), stays=tuple(_what_stays(existing, set(), {name})))
+
+
+def _what_stays(existing: Existing, configurations: set[str], models: set[str]) -> Iterator[str]:
+    for name in sorted(models):
+        found = _described(existing, model_look_up(name))
+        if uri := found.get("PrimaryContainer", {}).get("ModelDataUrl"):
+            yield f"the model in {uri}"
+    for name in sorted(configurations):
+        found = _described(existing, configuration_look_up(name))
+        if uri := found.get("DataCaptureConfig", {}).get("DestinationS3Uri"):
+            yield f"captured data in {uri}"
+        if uri := found.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("S3OutputPath"):
+            yield f"answers in {uri}"
+
+
+def _described(existing: Existing, call: Call) -> Answer:
+    found = existing.find(call)
+    return {} if found is None or found is UNKNOWN else found

@@ -7,11 +7,14 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
-from mlserver_forest.aws.deploy.plan import Deploy
-from mlserver_forest.aws.job_options import POLL
-from mlserver_forest.aws.place import Place, checked_name
-from mlserver_forest.aws.resource_options import infrastructure, place_of, shared_of
-from mlserver_forest.aws.session import Session, command
+from mlserver_forest.aws.deploy.plan import Deploy, check_options, plan, update_question
+from mlserver_forest.aws.infrastructure import find_infrastructure, infrastructure_options
+from mlserver_forest.aws.model_data import ModelData, find_many_models, find_model_data
+from mlserver_forest.aws.naming import checked_name
+from mlserver_forest.aws.prices import prices
+from mlserver_forest.aws.resource_kinds import ENDPOINT
+from mlserver_forest.aws.session import POLL, Session, command
+from mlserver_forest.aws.storage import Storage, find_storage
 from mlserver_forest.errors import DeploymentError
 
 _VARIANT = (
@@ -71,7 +74,7 @@ def _endpoint_options(run: Any) -> Any:
 @click.argument("model")
 @click.option("--name", "endpoint", default="forest", show_default=True, help="Of the endpoint.")
 @_endpoint_options
-@infrastructure
+@infrastructure_options
 @click.option("--wait/--no-wait", default=True, help="Until it answers.")
 @POLL
 def deploy(
@@ -79,71 +82,63 @@ def deploy(
 ) -> None:
     """Serve MODEL: a training job, s3://.../model.tar.gz, a model directory or a .tar.gz.
 
-    Where the endpoint is there it is updated in place, and forest rollback goes back.
+    An endpoint that is there is updated in place, and forest rollback goes back.
     """
     checked_name(endpoint, 52)
-    place = place_of(session, options.pop("bucket"))
-    shared = shared_of(session, place, options)
+    region = session.aws.region
+    storage = find_storage(session.existing, region, options.pop("bucket"))
+    infrastructure = find_infrastructure(session.existing, region, options)
     scaling = _autoscaling(options.pop("autoscale"), options.pop("autoscale_target"))
     if scaling and not wait:
         raise DeploymentError("--autoscale needs an endpoint that is there; leave out --no-wait")
     with tempfile.TemporaryDirectory(prefix="forest-deploy-") as folder:
-        several = options["multi_model"]
-        artifact = _artifact(session, place, model, endpoint if several else "", Path(folder))
+        several = endpoint if options["multi_model"] else ""
         wanted = Deploy(
-            place=place,
-            shared=shared,
+            storage=storage,
+            infrastructure=infrastructure,
             endpoint=endpoint,
-            artifact=artifact,
+            artifact=_artifact(session, storage, model, several, Path(folder)),
             autoscaling=scaling,
-            **_parts(place, endpoint, options),
+            **_parts(storage, endpoint, options),
         )
-        _deploy(session, wanted, wait, poll)
+        _deploy(session, wanted, poll if wait else None)
 
 
-def _deploy(session: Session, wanted: Deploy, wait: bool, poll: float) -> None:
-    from mlserver_forest.aws.deploy.plan import plan
-
-    steps = plan(wanted)
-    if session.dry_run:
-        session.show(steps)
-        return
-    from mlserver_forest.aws.deploy import run
-    from mlserver_forest.aws.executor import Executor
-    from mlserver_forest.aws.waiter import ENDPOINT, goes_on
-
+def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
+    check_options(wanted)
     session.say(_cost(wanted))
-    executor = Executor(session.aws, session.say, session.bar)
-    run.deploy(executor, wanted, session.say, session.confirm)
-    name = wanted.endpoint
-    if not wait:
-        session.result({"EndpointName": name}, [goes_on(ENDPOINT, name)])
+    if question := update_question(wanted, session.existing):
+        session.confirm(question)
+    answers = session.carry_out(plan(wanted, session.existing, poll))
+    if answers is None:
         return
-    found = run.finish(executor, wanted, session.say, poll)
+    name = wanted.endpoint
+    if poll is None:
+        session.result({"EndpointName": name}, [ENDPOINT.goes_on(name)])
+        return
+    found = next(one for one in reversed(answers) if "EndpointStatus" in one)
     document = {key: found[key] for key in ("EndpointName", "EndpointArn", "EndpointConfigName")}
-    ask = f"forest invoke {name} FILE"
-    session.result(document, [f"ask it: {ask}", f"end it: forest delete {name}"])
+    ask = f"ask it: forest invoke {name} FILE"
+    session.result(document, [ask, f"end it: forest delete {name}"])
 
 
 def _cost(wanted: Deploy) -> str:
-    from mlserver_forest.aws.prices import prices
-
     if wanted.serverless:
         return "serverless: paid by the call; nothing while it is idle, unless --provisioned"
     return prices().in_words(wanted.variant.instance_type, wanted.variant.instance_count)
 
 
-def _artifact(session: Session, place: Place, model: str, several: str, folder: Path) -> Any:
-    from mlserver_forest.aws.find_artifact import find_artifact, find_artifacts
-
+def _artifact(
+    session: Session, storage: Storage, model: str, several: str, folder: Path
+) -> ModelData:
     if several:
-        return find_artifacts(place, several, model, folder)
-    return find_artifact(None if session.dry_run else session.aws, place, model, folder)
+        return find_many_models(storage, several, model, folder)
+    return find_model_data(session.existing, storage, model, folder)
 
 
-def _parts(place: Place, endpoint: str, options: dict[str, Any]) -> dict[str, Any]:
+def _parts(storage: Storage, endpoint: str, options: dict[str, Any]) -> dict[str, Any]:
     """The endpoint's options as the values that the plan is made of."""
-    capture = options["capture_uri"] or place.uri("captured", endpoint)
+    capture = options["capture_uri"] or storage.uri("captured", endpoint)
     return {
         "variant": Variant(
             options["instance_type"],
@@ -153,7 +148,7 @@ def _parts(place: Place, endpoint: str, options: dict[str, Any]) -> dict[str, An
             options["download_timeout"],
         ),
         "serverless": _serverless(options) if options["serverless"] else None,
-        "asynchronous": _asynchronous(place, endpoint, options),
+        "asynchronous": _asynchronous(storage, endpoint, options),
         "capture": Capture(capture, options["capture_percent"]) if options["capture"] else None,
         "traffic": Traffic(
             options["traffic"],
@@ -172,10 +167,10 @@ def _serverless(options: dict[str, Any]) -> Serverless:
     )
 
 
-def _asynchronous(place: Place, endpoint: str, options: dict[str, Any]) -> Async | None:
+def _asynchronous(storage: Storage, endpoint: str, options: dict[str, Any]) -> Async | None:
     if not options["asynchronous"]:
         return None
-    output = options["async_output"] or place.uri("answers", endpoint)
+    output = options["async_output"] or storage.uri("answers", endpoint)
     return Async(
         output,
         f"{output.rstrip('/')}-failed",

@@ -1,15 +1,15 @@
-"""The parts of an endpoint's configuration, each with the members that SageMaker names."""
+"""The parts of an endpoint's configuration; each makes the members that SageMaker expects."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from mlserver_forest.aws.steps import given
+from mlserver_forest.aws.step import members
 from mlserver_forest.formats.registry import FORMATS
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Instances that are there all the time."""
+    """Instances that run all the time; timeouts in seconds, or None for the default."""
 
     instance_type: str = "ml.m5.large"
     instance_count: int = 1
@@ -18,7 +18,8 @@ class Variant:
     download_timeout: int | None = None
 
     def request(self) -> dict[str, Any]:
-        return given(
+        """Members of a production variant."""
+        return members(
             InstanceType=self.instance_type,
             InitialInstanceCount=self.instance_count,
             InitialVariantWeight=1.0,
@@ -30,14 +31,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Serverless:
-    """Memory in steps of 1,024 MB, and calls at a time."""
+    """No instances: memory in steps of 1,024 MB, and how many calls are answered at a time."""
 
     memory_mb: int = 2048
     concurrency: int = 5
     provisioned: int | None = None
 
     def request(self) -> dict[str, Any]:
-        config = given(
+        """Members of a production variant."""
+        config = members(
             MemorySizeInMB=self.memory_mb,
             MaxConcurrency=self.concurrency,
             ProvisionedConcurrency=self.provisioned,
@@ -47,7 +49,7 @@ class Serverless:
 
 @dataclass(frozen=True)
 class Async:
-    """Answers that are written to S3."""
+    """Answers and failures that are written to S3 prefixes, with SNS topics that are told."""
 
     output: str
     failures: str = ""
@@ -56,31 +58,33 @@ class Async:
     error_topic: str = ""
 
     def request(self, kms_key: str) -> dict[str, Any]:
-        topics = given(SuccessTopic=self.success_topic, ErrorTopic=self.error_topic)
-        where = given(
+        """The member AsyncInferenceConfig; ``kms_key`` encrypts the answers, or is empty."""
+        topics = members(SuccessTopic=self.success_topic, ErrorTopic=self.error_topic)
+        where = members(
             S3OutputPath=self.output,
             S3FailurePath=self.failures,
             KmsKeyId=kms_key,
             NotificationConfig=topics,
         )
-        client = given(MaxConcurrentInvocationsPerInstance=self.concurrency)
-        return given(OutputConfig=where, ClientConfig=client)
+        client = members(MaxConcurrentInvocationsPerInstance=self.concurrency)
+        return members(OutputConfig=where, ClientConfig=client)
 
 
 @dataclass(frozen=True)
 class Capture:
-    """Requests and answers, written to S3 for Model Monitor."""
+    """Requests and answers that are written to S3 for Model Monitor, in percent of all."""
 
     destination: str
     percent: int = 100
 
     def request(self, kms_key: str) -> dict[str, Any]:
-        # Anything else is captured as Base64.
+        """The member DataCaptureConfig; ``kms_key`` encrypts the captured data, or is empty."""
+        # SageMaker captures all other media types as Base64.
         text = {
             f"{kind}ContentTypes": [f.media_type for f in FORMATS if f.captured_as == kind]
             for kind in ("Csv", "Json")
         }
-        return given(
+        return members(
             EnableCapture=True,
             InitialSamplingPercentage=self.percent,
             DestinationS3Uri=self.destination,
@@ -96,9 +100,9 @@ class Traffic:
 
     Attributes:
         kind: all-at-once, canary or linear.
-        percent: of the capacity, in the first or in each step.
+        percent: of the capacity, in the first step (canary) or in each step (linear).
         wait: seconds between steps, and before the old instances end.
-        alarms: CloudWatch alarms that bring the old ones back.
+        alarms: CloudWatch alarms that bring the old instances back.
     """
 
     kind: str = "all-at-once"
@@ -107,6 +111,7 @@ class Traffic:
     alarms: tuple[str, ...] = ()
 
     def request(self) -> dict[str, Any]:
+        """The member DeploymentConfig."""
         size = {"Type": "CAPACITY_PERCENT", "Value": self.percent}
         sizes = {"canary": {"CanarySize": size}, "linear": {"LinearStepSize": size}}
         routing = {
@@ -115,7 +120,7 @@ class Traffic:
             **sizes.get(self.kind, {}),
         }
         alarms = {"Alarms": [{"AlarmName": name} for name in self.alarms]}
-        return given(
+        return members(
             BlueGreenUpdatePolicy={
                 "TrafficRoutingConfiguration": routing,
                 "TerminationWaitInSeconds": self.wait,

@@ -1,32 +1,31 @@
 """``forest deploy``: a model, an endpoint's configuration, an endpoint.
 
-Names of models and configurations end in a digest of what they are, so that a second run finds
-them, and a changed one makes new ones beside the old, to which ``forest rollback`` goes back.
+Names of models and configurations end in a digest of what they are. So a second run finds them, and
+a changed one makes new ones beside the old ones, to which ``forest rollback`` goes back.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
-from mlserver_forest.aws.place import Place, Shared, bucket_steps, digest_of, name_from, tags_of
-from mlserver_forest.aws.steps import Call, Plan, Step, given
-from mlserver_forest.aws.upload_plan import LocalFile, upload_step
+from mlserver_forest.aws.endpoint import (
+    VARIANT,
+    check_updatable,
+    configuration_look_up,
+    scalable_target,
+    unknown_update_steps,
+    update_steps,
+)
+from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.infrastructure import Infrastructure
+from mlserver_forest.aws.model_data import ModelData
+from mlserver_forest.aws.naming import OURS, digest_of, name_from, tag_list
+from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
+from mlserver_forest.aws.sagemaker_model import SageMakerModel
+from mlserver_forest.aws.step import Call, Plan, Step, members
+from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
+from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
-
-VARIANT = "AllTraffic"
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """Where the model's bytes are, or shall be.
-
-    Attributes:
-        uri: S3 URI of the model.tar.gz, or of the prefix of many.
-        files: what is uploaded there first, each to its key below the bucket.
-    """
-
-    uri: str
-    files: tuple[tuple[str, LocalFile], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,16 @@ class Deploy:
 
     Attributes:
         endpoint: its name.
-        variant: instances, or None where ``serverless`` is given.
-        multi_model: whether the artifact is a prefix of many.
+        variant: instances; not used if ``serverless`` is given.
+        multi_model: whether the artifact is a prefix of many models.
         cache_models: whether models stay in memory between calls (multi-model).
         autoscaling: (least, most, target value), or None.
     """
 
-    place: Place
-    shared: Shared
+    storage: Storage
+    infrastructure: Infrastructure
     endpoint: str
-    artifact: Artifact
+    artifact: ModelData
     variant: Variant = field(default_factory=Variant)
     serverless: Serverless | None = None
     asynchronous: Async | None = None
@@ -54,120 +53,160 @@ class Deploy:
     cache_models: bool = True
     autoscaling: tuple[int, int, float] | None = None
 
+    @property
+    def model(self) -> SageMakerModel:
+        """The model that the endpoint serves."""
+        cache = {"ModelCacheSetting": "Enabled" if self.cache_models else "Disabled"}
+        modes = (("Mode", "MultiModel"), ("MultiModelConfig", cache)) if self.multi_model else ()
+        uri = self.artifact.uri
+        return SageMakerModel(self.endpoint, uri, self.infrastructure, self.endpoint, modes)
 
-def plan(deploy: Deploy) -> Plan:
-    """Uploads, model, configuration, endpoint, autoscaling."""
-    _check(deploy)
+    @property
+    def configuration(self) -> str:
+        """Name of the endpoint's configuration, which ends in its digest."""
+        return name_from(self.endpoint, digest_of(_configuration(self)))
+
+    @property
+    def instance_type(self) -> str:
+        """The type of the instances, or "serverless"."""
+        return "serverless" if self.serverless else self.variant.instance_type
+
+
+def plan(deploy: Deploy, existing: Existing, poll: float | None = None) -> Plan:
+    """Uploads, model, configuration and endpoint; then waiting and autoscaling.
+
+    Args:
+        deploy: the options.
+        existing: the account.
+        poll: seconds between two looks, or None not to wait.
+
+    Raises:
+        DeploymentError: if SageMaker has no such endpoints, or this one cannot be updated.
+    """
+    check_options(deploy)
+    endpoint = _endpoint_steps(deploy, existing)
     return (
-        *upload_plan(deploy),
-        model_step(deploy),
-        configuration_step(deploy),
-        endpoint_step(deploy),
-        *autoscaling_steps(deploy),
+        *_uploads(deploy, existing),
+        deploy.model.step(existing),
+        _configuration_step(deploy, existing),
+        *endpoint,
+        *_after(deploy, poll),
     )
 
 
-def upload_plan(deploy: Deploy) -> Plan:
-    files = deploy.artifact.files
-    kms_key = deploy.shared.kms_key
-    uploads = (upload_step(deploy.place.bucket, key, file, kms_key) for key, file in files)
+def check_options(deploy: Deploy) -> None:
+    """Whether SageMaker has such endpoints (its guide on serverless endpoints).
+
+    Raises:
+        DeploymentError: if not, naming the options.
+    """
+    refused = {
+        "--async": deploy.asynchronous,
+        "--multi-model": deploy.multi_model,
+        "--capture": deploy.capture,
+        "--autoscale": deploy.autoscaling,
+        "--subnet": deploy.infrastructure.subnets,
+        "--network-isolation": deploy.infrastructure.isolated,
+    }
+    wrong = [name for name, value in refused.items() if value]
+    if deploy.serverless and wrong:
+        raise DeploymentError(f"a serverless endpoint has no {', '.join(wrong)}; leave it out")
+    if deploy.autoscaling and deploy.autoscaling[0] == 0 and not deploy.asynchronous:
+        raise DeploymentError("--autoscale 0:N is for --async alone; expected at least 1 instance")
+
+
+def update_question(deploy: Deploy, existing: Existing) -> str:
+    """What to ask before an endpoint is updated; empty if it is not there, or stays as it is."""
+    found = existing.find(ENDPOINT.look_up(deploy.endpoint))
+    if found is None or found is UNKNOWN or found["EndpointConfigName"] == deploy.configuration:
+        return ""
+    check_updatable(found)
+    is_ours = tags_of(existing, found[ENDPOINT.arn]).get(OURS[0]) == OURS[1]
+    foreign = "" if is_ours else " (which this tool did not make)"
+    return (
+        f"Endpoint {deploy.endpoint}{foreign} answers with {found['EndpointConfigName']}; "
+        f"update it to {deploy.configuration}?"
+    )
+
+
+def _uploads(deploy: Deploy, existing: Existing) -> Plan:
+    files, kms_key = deploy.artifact.files, deploy.infrastructure.kms_key
     # A model that is in S3 already, and an endpoint that writes nothing, need no bucket of ours.
     needed = files or deploy.asynchronous or deploy.capture
-    return (*(bucket_steps(deploy.place) if needed else ()), *uploads)
+    bucket = bucket_steps(deploy.storage, existing) if needed else ()
+    return (*bucket, *upload_steps(deploy.storage, files, existing, kms_key))
 
 
-def model_step(deploy: Deploy) -> Step:
-    return step_of_model(deploy.endpoint, container(deploy), deploy.shared, for_endpoint=True)
-
-
-def step_of_model(
-    name: str, one: dict[str, Any], shared: Shared, *, for_endpoint: bool = False
-) -> Step:
-    """CreateModel; also what a transform job begins with."""
-    body = given(
-        PrimaryContainer=one,
-        ExecutionRoleArn=shared.role,
-        VpcConfig=shared.vpc(),
-        EnableNetworkIsolation=shared.isolated or None,
-    )
-    model = name_from(name, digest_of(body))
-    ours = {"endpoint": name} if for_endpoint else {}
-    return Step(
-        Call(
-            "sagemaker", "CreateModel", {"ModelName": model, **body, "Tags": _tags(shared, **ours)}
-        ),
-        unless=Call("sagemaker", "DescribeModel", {"ModelName": model}),
-        makes=f"model {model}",
-        removed_by=f"forest delete {name if for_endpoint else model}",
+def _configuration(deploy: Deploy) -> dict[str, Any]:
+    """CreateEndpointConfig's request without name and tags."""
+    kms_key = deploy.infrastructure.kms_key
+    instances = deploy.serverless.request() if deploy.serverless else deploy.variant.request()
+    variant = {"VariantName": VARIANT, "ModelName": deploy.model.name, **instances}
+    capture, asynchronous = deploy.capture, deploy.asynchronous
+    return members(
+        ProductionVariants=[variant],
+        DataCaptureConfig=capture and capture.request(kms_key),
+        AsyncInferenceConfig=asynchronous and asynchronous.request(kms_key),
+        # It encrypts the disks of instances; serverless endpoints accept no key.
+        KmsKeyId="" if deploy.serverless else kms_key,
     )
 
 
-def container(deploy: Deploy) -> dict[str, Any]:
-    several: dict[str, Any] = {}
-    if deploy.multi_model:
-        cache = "Enabled" if deploy.cache_models else "Disabled"
-        several = {"Mode": "MultiModel", "MultiModelConfig": {"ModelCacheSetting": cache}}
-    return given(
-        Image=deploy.shared.image,
-        ModelDataUrl=deploy.artifact.uri,
-        Environment=dict(deploy.shared.environment),
-        **several,
+def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
+    name = deploy.configuration
+    tags = tag_list(deploy.infrastructure.tags, endpoint=deploy.endpoint)
+    request = {"EndpointConfigName": name, **_configuration(deploy), "Tags": tags}
+    return existing.settle(
+        Step(
+            Call("sagemaker", "CreateEndpointConfig", request),
+            found_by=configuration_look_up(name),
+            makes=f"endpoint configuration {name}",
+            removed_by=f"forest delete {deploy.endpoint}",
+        )
     )
 
 
-def configuration_step(deploy: Deploy) -> Step:
-    body = given(
-        ProductionVariants=[_production_variant(deploy)],
-        DataCaptureConfig=deploy.capture.request(deploy.shared.kms_key) if deploy.capture else None,
-        AsyncInferenceConfig=deploy.asynchronous.request(deploy.shared.kms_key)
-        if deploy.asynchronous
-        else None,
-        # An instance's own disk is encrypted; serverless endpoints take no key.
-        KmsKeyId="" if deploy.serverless else deploy.shared.kms_key,
+def _endpoint_steps(deploy: Deploy, existing: Existing) -> Plan:
+    """An endpoint that is there is updated in place, unless it has the configuration already."""
+    name, configuration = deploy.endpoint, deploy.configuration
+    names = {"EndpointName": name, "EndpointConfigName": configuration}
+    tags = tag_list(deploy.infrastructure.tags, endpoint=name)
+    create = Step(
+        Call("sagemaker", "CreateEndpoint", {**names, "Tags": tags}),
+        found_by=ENDPOINT.look_up(name),
+        makes=f"endpoint {name}",
+        removed_by=f"forest delete {name}",
     )
-    name = name_from(deploy.endpoint, digest_of(body))
-    request = {
-        "EndpointConfigName": name,
-        **body,
-        "Tags": _tags(deploy.shared, endpoint=deploy.endpoint),
-    }
-    return Step(
-        Call("sagemaker", "CreateEndpointConfig", request),
-        unless=Call("sagemaker", "DescribeEndpointConfig", {"EndpointConfigName": name}),
-        makes=f"endpoint configuration {name}",
-        removed_by=f"forest delete {deploy.endpoint}",
-    )
+    found = existing.find(ENDPOINT.look_up(name))
+    if found is UNKNOWN:
+        create = replace(create, unless=ENDPOINT.look_up(name))
+        return (create, *unknown_update_steps(name, _update_request(deploy)))
+    if found is None:
+        return (create,)
+    check_updatable(found)
+    if found["EndpointConfigName"] == configuration:
+        makes = f"endpoint {name}, which has configuration {configuration} already"
+        return (replace(create, found=found, makes=makes),)
+    return update_steps(existing, found, _update_request(deploy), deploy.instance_type)
 
 
-def endpoint_step(deploy: Deploy) -> Step:
-    """Where the endpoint is there, it is updated in place."""
-    names = {
-        "EndpointName": deploy.endpoint,
-        "EndpointConfigName": configuration_step(deploy).call.request["EndpointConfigName"],
-    }
-    # A scaled endpoint keeps the number of instances that it has.
+def _update_request(deploy: Deploy) -> dict[str, Any]:
+    # An endpoint that is going to be scaled keeps the number of instances that it has.
     retained = {"RetainAllVariantProperties": True} if deploy.autoscaling else {}
     guarded = {} if deploy.serverless else {"DeploymentConfig": deploy.traffic.request()}
-    update = {**names, **retained, **guarded}
-    create = {**names, "Tags": _tags(deploy.shared, endpoint=deploy.endpoint)}
-    return Step(
-        Call("sagemaker", "CreateEndpoint", create),
-        unless=Call("sagemaker", "DescribeEndpoint", {"EndpointName": deploy.endpoint}),
-        otherwise=Call("sagemaker", "UpdateEndpoint", update),
-        makes=f"endpoint {deploy.endpoint}",
-        removed_by=f"forest delete {deploy.endpoint}",
-    )
+    names = {"EndpointName": deploy.endpoint, "EndpointConfigName": deploy.configuration}
+    return {**names, **retained, **guarded}
 
 
-def scalable_target(endpoint: str) -> dict[str, str]:
-    return {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-    }
+def _after(deploy: Deploy, poll: float | None) -> Plan:
+    """Waiting, and autoscaling of what then is in service."""
+    if poll is None:
+        return ()
+    wait = Wait(ENDPOINT, deploy.endpoint, poll, configuration=deploy.configuration)
+    return (Step(wait), *_autoscaling_steps(deploy))
 
 
-def autoscaling_steps(deploy: Deploy) -> Plan:
+def _autoscaling_steps(deploy: Deploy) -> Plan:
     """Both calls replace what is there, so nothing is looked up first."""
     if deploy.autoscaling is None:
         return ()
@@ -189,7 +228,7 @@ def autoscaling_steps(deploy: Deploy) -> Plan:
 
 
 def _metric(deploy: Deploy) -> dict[str, Any]:
-    """Invocations per instance and minute, or for a queue its length per instance."""
+    """Invocations per instance and minute; for a queue, its length per instance."""
     if deploy.asynchronous is None:
         kind = "SageMakerVariantInvocationsPerInstance"
         return {"PredefinedMetricSpecification": {"PredefinedMetricType": kind}}
@@ -200,30 +239,3 @@ def _metric(deploy: Deploy) -> dict[str, Any]:
         "Statistic": "Average",
     }
     return {"CustomizedMetricSpecification": metric}
-
-
-def _production_variant(deploy: Deploy) -> dict[str, Any]:
-    model = model_step(deploy).call.request["ModelName"]
-    on = deploy.serverless.request() if deploy.serverless else deploy.variant.request()
-    return {"VariantName": VARIANT, "ModelName": model, **on}
-
-
-def _tags(shared: Shared, **ours: str) -> list[dict[str, str]]:
-    return tags_of(shared.tags, **ours)
-
-
-def _check(deploy: Deploy) -> None:
-    """What SageMaker has no such thing as (its guide on serverless endpoints)."""
-    refused = {
-        "--async": deploy.asynchronous,
-        "--multi-model": deploy.multi_model,
-        "--capture": deploy.capture,
-        "--autoscale": deploy.autoscaling,
-        "--subnet": deploy.shared.subnets,
-        "--network-isolation": deploy.shared.isolated,
-    }
-    wrong = [name for name, value in refused.items() if value]
-    if deploy.serverless and wrong:
-        raise DeploymentError(f"a serverless endpoint has no {', '.join(wrong)}; leave it out")
-    if deploy.autoscaling and deploy.autoscaling[0] == 0 and not deploy.asynchronous:
-        raise DeploymentError("--autoscale 0:N is for --async alone; expected at least 1 instance")

@@ -1,1 +1,1 @@
-"""``forest fit``: a training job."""
+"""``forest fit``: a training job. ``options`` and ``plan`` also serve ``forest tune``."""

@@ -1,35 +1,41 @@
 """``forest fit``: a training job."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from mlserver_forest.aws.place import (
-    Place,
-    Shared,
-    bucket_steps,
-    checked_name,
-    digest_of,
-    name_from,
-    tags_of,
-)
-from mlserver_forest.aws.steps import Call, Plan, Step, given
-from mlserver_forest.aws.upload_plan import LocalFile, together, upload_steps
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.infrastructure import Infrastructure
+from mlserver_forest.aws.local_files import LocalFile, digest_of_files
+from mlserver_forest.aws.naming import checked_name, digest_of, name_from, tag_list
+from mlserver_forest.aws.resource_kinds import TRAINING
+from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job, numbered
+from mlserver_forest.aws.step import Plan, members
+from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.errors import DeploymentError
 
 
 @dataclass(frozen=True)
 class Input:
-    """A channel: local files, or what is in S3 already (``uri``)."""
+    """A channel's data: local files, or what is in S3 already (``uri``)."""
 
     channel: str
     files: tuple[LocalFile, ...] = ()
     uri: str = ""
 
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """Where local files are uploaded to, by their digest."""
+        return ("data", self.channel, digest_of_files(self.files))
+
+    def uri_in(self, storage: Storage) -> str:
+        """The S3 prefix that the job reads."""
+        return self.uri or storage.uri(*self.prefix) + "/"
+
 
 @dataclass(frozen=True)
 class Machines:
-    """What a job runs on, and for how long."""
+    """The instances that a job runs on, and for how many seconds at most."""
 
     instance_type: str = "ml.m5.xlarge"
     instance_count: int = 1
@@ -44,20 +50,18 @@ class Fit:
     """The options of ``forest fit``.
 
     Attributes:
-        name: of the job, or empty for one that the request decides.
-        attempt: 1, or higher where earlier jobs of this name failed.
-        output: S3 prefix of the model, or empty for the place's own.
-        checkpoints: S3 prefix; always set with spot.
+        name: of the job, or empty for one that contains the request's digest.
+        output: S3 prefix of the model, or empty for this tool's own.
+        checkpoints: S3 prefix; with spot instances there always is one.
     """
 
-    place: Place
-    shared: Shared
+    storage: Storage
+    infrastructure: Infrastructure
     inputs: tuple[Input, ...]
     hyperparameters: tuple[tuple[str, str], ...]
     metrics: tuple[dict[str, str], ...] = ()
     machines: Machines = field(default_factory=Machines)
     name: str = ""
-    attempt: int = 1
     input_mode: str = "File"
     content_type: str = ""
     distribution: str = "FullyReplicated"
@@ -67,85 +71,89 @@ class Fit:
     checkpoints: str = ""
 
 
-def plan(fit: Fit) -> Plan:
-    """Bucket, uploads, job."""
-    request = job_request(fit)
-    name = request["TrainingJobName"]
-    step = Step(
-        Call("sagemaker", "CreateTrainingJob", request),
-        unless=Call("sagemaker", "DescribeTrainingJob", {"TrainingJobName": name}),
-        makes=f"training job {name}",
-        removed_by=f"forest stop {name}",
+def find_training_job(fit: Fit, existing: Existing, *, again: bool) -> SageMakerJob:
+    """The job that the same options made before, or the one to make.
+
+    Args:
+        fit: the options.
+        existing: the account.
+        again: whether to make a new job even if the same one runs or is done.
+    """
+    return find_job(existing, TRAINING, partial(job_request, fit), again=again)
+
+
+def plan(fit: Fit, job: SageMakerJob, existing: Existing, poll: float | None = None) -> Plan:
+    """Bucket, uploads and job, unless the job is there; then waiting.
+
+    Args:
+        fit: the options.
+        job: the training job, or a tuning job on the same inputs.
+        existing: the account.
+        poll: seconds between two looks, or None not to wait.
+    """
+    if job.found is not None:
+        return (job.step, *job.wait(poll))
+    files = [
+        (fit.storage.key(*one.prefix, file.name), file) for one in fit.inputs for file in one.files
+    ]
+    return (
+        *bucket_steps(fit.storage, existing),
+        *upload_steps(fit.storage, files, existing, fit.infrastructure.kms_key),
+        job.step,
+        *job.wait(poll),
     )
-    return (*input_steps(fit.place, fit.inputs, fit.shared.kms_key), step)
 
 
-def input_steps(place: Place, inputs: Sequence[Input], kms_key: str) -> Plan:
-    files = [one for one in inputs if one.files]
-    uploads = [upload_steps(place, _below(one), one.files, kms_key) for one in files]
-    return (*bucket_steps(place), *(step for steps in uploads for step in steps))
+def job_request(fit: Fit, attempt: int = 1) -> dict[str, Any]:
+    """CreateTrainingJob's request, whose name ends in the request's digest.
 
-
-def job_request(fit: Fit) -> dict[str, Any]:
-    """CreateTrainingJob's request; its name tells the request's digest."""
+    Args:
+        fit: the options.
+        attempt: 1, or higher if earlier jobs of this name have failed.
+    """
     body = {**definition(fit), "HyperParameters": dict(fit.hyperparameters)}
     digest = digest_of(body)
-    name = fit.name or name_from(_topic(fit), digest, longest=60)
-    if fit.attempt > 1:
-        name = f"{name}-{fit.attempt}"
-    checked_name(name)
     if fit.machines.spot or fit.checkpoints:
-        body["CheckpointConfig"] = {"S3Uri": fit.checkpoints or _checkpoints(fit, digest)}
+        uri = fit.checkpoints or fit.storage.uri("checkpoints", digest)
+        body["CheckpointConfig"] = {"S3Uri": uri}
+    algorithm = dict(fit.hyperparameters).get("algorithm", "forest").strip("\"'")
+    name = fit.name or name_from(algorithm, digest, longest=60)
     return {
-        "TrainingJobName": name,
-        **given(**body),
-        "Tags": tags_of(fit.shared.tags, request=digest),
+        "TrainingJobName": checked_name(numbered(name, attempt)),
+        **members(**body),
+        "Tags": tag_list(fit.infrastructure.tags, request=digest),
     }
 
 
 def definition(fit: Fit) -> dict[str, Any]:
-    """What a training job and a tuning job's jobs have in common."""
-    specification = given(
-        TrainingImage=fit.shared.image,
+    """The members that a training job and the jobs of a tuning job have in common."""
+    shared = fit.infrastructure
+    specification = members(
+        TrainingImage=shared.image,
         TrainingInputMode=fit.input_mode,
         MetricDefinitions=list(fit.metrics),
     )
-    output = fit.output or fit.place.uri("jobs")
-    return given(
+    output = fit.output or fit.storage.uri("jobs")
+    return members(
         AlgorithmSpecification=specification,
-        RoleArn=fit.shared.role,
-        InputDataConfig=[channel(one, fit) for one in fit.inputs],
-        OutputDataConfig=given(S3OutputPath=output, KmsKeyId=fit.shared.kms_key),
+        RoleArn=shared.role,
+        InputDataConfig=[_channel(one, fit) for one in fit.inputs],
+        OutputDataConfig=members(S3OutputPath=output, KmsKeyId=shared.kms_key),
         ResourceConfig=_resources(fit),
-        StoppingCondition=stopping(fit.machines),
+        StoppingCondition=stopping_condition(fit.machines),
         EnableManagedSpotTraining=fit.machines.spot or None,
-        EnableNetworkIsolation=fit.shared.isolated or None,
-        VpcConfig=fit.shared.vpc(),
-        Environment=dict(fit.shared.environment),
+        EnableNetworkIsolation=shared.isolated or None,
+        VpcConfig=shared.vpc(),
+        Environment=dict(shared.environment),
     )
 
 
-def channel(one: Input, fit: Fit) -> dict[str, Any]:
-    uri = one.uri or fit.place.uri(*_below(one)) + "/"
-    source = {
-        "S3DataType": "S3Prefix",
-        "S3Uri": uri,
-        "S3DataDistributionType": fit.distribution,
-    }
-    return given(
-        ChannelName=one.channel,
-        DataSource={"S3DataSource": source},
-        ContentType=fit.content_type,
-        CompressionType=fit.compression,
-        RecordWrapperType=fit.record_wrapper,
-    )
-
-
-def stopping(machines: Machines) -> dict[str, Any]:
-    """With spot, MaxWaitTimeInSeconds is needed and at least the run (CreateTrainingJob).
+def stopping_condition(machines: Machines) -> dict[str, Any]:
+    """How long a job may run, and with spot instances how long it may wait for them as well.
 
     Raises:
-        DeploymentError: if it is not.
+        DeploymentError: if it may wait without spot instances, or for less than it may run, which
+            CreateTrainingJob refuses.
     """
     if not machines.spot:
         if machines.max_wait:
@@ -155,28 +163,30 @@ def stopping(machines: Machines) -> dict[str, Any]:
     if wait < machines.max_run:
         raise DeploymentError(
             f"--max-wait is {wait} s, less than --max-run, {machines.max_run} s; "
-            "it counts waiting for spot instances and running together"
+            "it is the time to wait for spot instances and the time to run together"
         )
     return {"MaxRuntimeInSeconds": machines.max_run, "MaxWaitTimeInSeconds": wait}
 
 
-def _below(one: Input) -> tuple[str, ...]:
-    return ("data", one.channel, together(one.files))
-
-
-def _topic(fit: Fit) -> str:
-    algorithm = dict(fit.hyperparameters).get("algorithm", "forest")
-    return algorithm.strip("\"'")
-
-
-def _checkpoints(fit: Fit, digest: str) -> str:
-    return fit.place.uri("checkpoints", digest)
+def _channel(one: Input, fit: Fit) -> dict[str, Any]:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": one.uri_in(fit.storage),
+        "S3DataDistributionType": fit.distribution,
+    }
+    return members(
+        ChannelName=one.channel,
+        DataSource={"S3DataSource": source},
+        ContentType=fit.content_type,
+        CompressionType=fit.compression,
+        RecordWrapperType=fit.record_wrapper,
+    )
 
 
 def _resources(fit: Fit) -> dict[str, Any]:
-    return given(
+    return members(
         InstanceType=fit.machines.instance_type,
         InstanceCount=fit.machines.instance_count,
         VolumeSizeInGB=fit.machines.volume_gb,
-        VolumeKmsKeyId=fit.shared.kms_key,
+        VolumeKmsKeyId=fit.infrastructure.kms_key,
     )

@@ -1,16 +1,28 @@
-"""``forest invoke``: one question to an endpoint, answered at once or by way of S3."""
+"""``forest invoke``: one request to an endpoint, answered at once or by way of S3."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mlserver_forest.aws.steps import Call, given
+from mlserver_forest.aws.download import AwaitObject
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.local_files import LocalFile
+from mlserver_forest.aws.step import Answer, Call, Plan, Send, Step, members
+from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.errors import DeploymentError
 from mlserver_forest.formats import registry
 
 
 @dataclass(frozen=True)
 class Invoke:
-    """The options of ``forest invoke``, without the body."""
+    """The options of ``forest invoke``, without the body.
+
+    Attributes:
+        target_model: the archive's name, for a multi-model endpoint, or empty.
+        variant: the production variant, or empty.
+        attributes: CustomAttributes, or empty.
+        inference_id: kept beside captured data, or empty.
+    """
 
     endpoint: str
     content_type: str
@@ -22,49 +34,91 @@ class Invoke:
 
 
 def media_type_of(name: str) -> str:
-    """From a file's extension.
+    """The media type that a file's extension stands for.
 
     Raises:
-        DeploymentError: if it tells nothing.
+        DeploymentError: if it stands for none.
     """
     found = registry.find_by_file(name)
     if found is None:
         suffix = PurePosixPath(name).suffix.lower()
         raise DeploymentError(
-            f"{name}: what is in it cannot be told from {suffix or 'its name'!r}; "
+            f"{name}: its media type cannot be told from {suffix or 'its name'!r}; "
             f"give --content-type, such as {registry.default().media_type}"
         )
     return found.media_type
 
 
-def plan(invoke: Invoke) -> Call:
-    """InvokeEndpoint, whose Body is the file."""
-    request = given(
-        EndpointName=invoke.endpoint,
-        ContentType=invoke.content_type,
-        Accept=invoke.accept,
-        CustomAttributes=invoke.attributes,
-        TargetModel=invoke.target_model,
-        TargetVariant=invoke.variant,
-        InferenceId=invoke.inference_id,
-    )
-    return Call("sagemaker-runtime", "InvokeEndpoint", request)
+def plan(invoke: Invoke, file: str) -> Plan:
+    """One call with a file as its body.
+
+    Args:
+        invoke: the options.
+        file: a path, or - for standard input.
+    """
+    request = {
+        **_request(invoke),
+        **members(TargetModel=invoke.target_model, TargetVariant=invoke.variant),
+    }
+    return (Step(Send(Call("sagemaker-runtime", "InvokeEndpoint", request), file)),)
 
 
-def plan_asynchronous(invoke: Invoke, uri: str) -> Call:
-    """InvokeEndpointAsync on an input in S3.
+def check_asynchronous(invoke: Invoke) -> None:
+    """Whether InvokeEndpointAsync has the options.
 
     Raises:
-        DeploymentError: for options that it does not have.
+        DeploymentError: if not.
     """
     if invoke.target_model or invoke.variant:
         raise DeploymentError("--target-model and --variant are not for --async; leave them out")
-    request = given(
+
+
+def upload_input(file: LocalFile, storage: Storage, existing: Existing) -> tuple[str, Plan]:
+    """The S3 URI of a local file, and the steps that bring it there."""
+    key = storage.key("data", "invoke", file.sha256[:16], file.name)
+    steps = (
+        *bucket_steps(storage, existing),
+        *upload_steps(storage, [(key, file)], existing),
+    )
+    return f"s3://{storage.bucket}/{key}", steps
+
+
+def plan_asynchronous(invoke: Invoke, uri: str, poll: float, timeout: float) -> Plan:
+    """A call about an object in S3, and waiting for the answer, which comes to S3 too.
+
+    Args:
+        invoke: the options.
+        uri: the input.
+        poll: seconds between two looks.
+        timeout: seconds in all.
+    """
+    request = {**_request(invoke), "InputLocation": uri}
+    return (
+        Step(
+            Call("sagemaker-runtime", "InvokeEndpointAsync", request),
+            gives=_locations,
+            given=("OutputLocation",),
+            says="the answer will be in <OutputLocation>",
+        ),
+        Step(
+            AwaitObject("<OutputLocation>", "<FailureLocation>", poll, timeout),
+            given=("OutputLocation", "FailureLocation"),
+        ),
+    )
+
+
+def _request(invoke: Invoke) -> dict[str, str]:
+    return members(
         EndpointName=invoke.endpoint,
         ContentType=invoke.content_type,
         Accept=invoke.accept,
         CustomAttributes=invoke.attributes,
         InferenceId=invoke.inference_id,
-        InputLocation=uri,
     )
-    return Call("sagemaker-runtime", "InvokeEndpointAsync", request)
+
+
+def _locations(answer: Answer) -> Mapping[str, str]:
+    return {
+        "OutputLocation": answer["OutputLocation"],
+        "FailureLocation": answer.get("FailureLocation", ""),
+    }

@@ -5,15 +5,15 @@ from typing import Any
 
 import click
 
-from mlserver_forest.aws.push.plan import Push, plan, shown_commands
-from mlserver_forest.aws.resource_options import pairs
+from mlserver_forest.aws.infrastructure import parse_pairs
+from mlserver_forest.aws.push.plan import Push, plan
 from mlserver_forest.aws.session import Session, command
 from mlserver_forest.errors import DeploymentError
 
 
 @command
 @click.option("--repository", default="mlserver-forest", show_default=True, help="Its name in ECR.")
-@click.option("--tag", default="", help="By default one that tells the image's id.")
+@click.option("--tag", default="", help="By default one of the image's id.")
 @click.option("--image", default="", help="A local image; by default one is built.")
 @click.option("--dockerfile", default="container/Dockerfile", show_default=True)
 @click.option("--context", default=".", show_default=True, help="The folder that is built.")
@@ -28,18 +28,19 @@ def push(session: Session, **options: Any) -> None:
 
     The repository is made if it is missing: scanned on push, its tags never moved.
     """
-    wanted = Push(**options | {"tags": pairs("--resource-tag", options["tags"])})
-    if session.dry_run:
-        session.show(plan(wanted), commands=list(shown_commands(wanted)))
-        return
-    if not wanted.image and not Path(wanted.dockerfile).is_file():
+    wanted = Push(**options | {"tags": parse_pairs("--resource-tag", options["tags"])})
+    is_missing = not wanted.image and not Path(wanted.dockerfile).is_file()
+    if is_missing and not session.dry_run:
         raise DeploymentError(
             f"{wanted.dockerfile} is not here; run it in a clone of the project, or give --image"
         )
-    from mlserver_forest.aws.executor import Executor
-    from mlserver_forest.aws.push.run import push as do
+    steps = plan(wanted, session.existing)
+    if session.dry_run:
+        session.carry_out(steps)
+        return
+    from mlserver_forest.aws.push.run import run
 
-    pushed = do(Executor(session.aws, session.say, session.bar), wanted, session.say)
+    pushed = run(session, wanted, steps)
     document = {
         "RepositoryUri": pushed.uri,
         "Tag": pushed.tag,

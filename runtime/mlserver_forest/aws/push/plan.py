@@ -1,10 +1,17 @@
-"""``forest push``: an ECR repository, and what Docker is told."""
+"""``forest push``: an ECR repository, and what Docker is told.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+The image's tag and the registry are known only when the image is built and the repository is there,
+so the steps are given them by earlier answers.
+"""
 
-from mlserver_forest.aws.place import OURS
-from mlserver_forest.aws.steps import Call, Plan, Step, given
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.naming import tag_list
+from mlserver_forest.aws.step import Answer, Call, Command, Plan, Step, members
+from mlserver_forest.errors import DeploymentError
 
 
 @dataclass(frozen=True)
@@ -13,8 +20,9 @@ class Push:
 
     Attributes:
         repository: its name in ECR.
-        tag: or empty for one that tells the image's id, so that each image has its own.
-        dockerfile, context: what is built; ``image`` names one that is built already.
+        tag: or empty for one of the image's id, so that each image has its own.
+        dockerfile, context: what is built.
+        image: the local name of an image that is built already, or empty.
     """
 
     repository: str = "mlserver-forest"
@@ -29,59 +37,130 @@ class Push:
 
     @property
     def local_name(self) -> str:
+        """The image's name in Docker."""
         return self.image or f"{self.repository}:forest-push"
 
 
-def plan(push: Push) -> Plan:
-    """The repository, scanned on push, its tags never moved; then the right to push."""
+def plan(push: Push, existing: Existing) -> Plan:
+    """Build, make the repository, log in, push; an image that is in ECR is not pushed again.
+
+    Running it gives ``repository``, ``tag`` (unless it was chosen), and ``digest`` of an image that
+    was found or ``digests`` of one that was pushed.
+
+    Raises:
+        DeploymentError: if the tag is in the repository already.
+    """
+    repository = _repository_step(push, existing)
+    images = {"repositoryName": push.repository, "imageIds": [{"imageTag": push.tag or "<tag>"}]}
+    look_up = Call("ecr", "DescribeImages", images)
+    pushing = _pushing(push)
+    if push.tag:
+        _check_free(push, existing, look_up)
+        return (*_building(push), repository, *pushing)
+    found = Step(
+        look_up,
+        given=("tag", "repository"),
+        gives=_found_digest,
+        says="found <repository>:<tag>",
+        may_be_missing=True,
+    )
+    conditional = (
+        replace(one, unless=look_up, given=tuple({*one.given, "tag"})) for one in pushing
+    )
+    return (*_building(push), _tag_step(push), repository, found, *conditional)
+
+
+def build_command(push: Push) -> tuple[str, ...]:
+    """Docker's command that builds the image."""
+    network = ["--network", push.build_network] if push.build_network else []
+    arguments = [word for one in push.build_arguments for word in ("--build-arg", one)]
+    file = ["--file", push.dockerfile, "--tag", push.local_name]
+    return ("docker", "build", *network, *arguments, *file, push.context)
+
+
+def _building(push: Push) -> Plan:
+    return () if push.image else (Step(Command(build_command(push))),)
+
+
+def _tag_step(push: Push) -> Step:
+    inspect = ("docker", "image", "inspect", "--format", "{{.Id}}", push.local_name)
+    return Step(Command(inspect, is_query=True), gives=_short_id)
+
+
+def _repository_step(push: Push, existing: Existing) -> Step:
+    """The repository is scanned on push, and its tags are never moved."""
     encryption = {"encryptionType": "KMS", "kmsKey": push.kms_key} if push.kms_key else {}
-    tags = {OURS[0]: OURS[1], **dict(push.tags)}
-    request = given(
+    request = members(
         repositoryName=push.repository,
         imageTagMutability="IMMUTABLE",
         imageScanningConfiguration={"scanOnPush": True},
         encryptionConfiguration=encryption,
-        tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        tags=tag_list(push.tags),
     )
+    step = Step(
+        Call("ecr", "CreateRepository", request),
+        found_by=_repository_look_up(push),
+        gives=_repository,
+        makes=f"ECR repository {push.repository}",
+        removed_by=f"aws ecr delete-repository --repository-name {push.repository}",
+    )
+    return existing.settle(step)
+
+
+def _repository_look_up(push: Push) -> Call:
+    return Call("ecr", "DescribeRepositories", {"repositoryNames": [push.repository]})
+
+
+def _check_free(push: Push, existing: Existing, look_up: Call) -> None:
+    found = existing.find(look_up)
+    if found is not None and found is not UNKNOWN:
+        raise DeploymentError(
+            f"tag {push.tag} is in ECR repository {push.repository} already, and tags are never "
+            "moved; choose another --tag"
+        )
+
+
+def _pushing(push: Push) -> Plan:
+    """Docker's login is kept in a temporary folder, and is gone with it."""
+    target = f"<repository>:{push.tag or '<tag>'}"
+    config = ("docker", "--config", "<temporary>")
+    login = (*config, "login", "--username", "<user>", "--password-stdin", "<registry>")
+    template = "{{range .RepoDigests}}{{println .}}{{end}}"
+    inspect = ("docker", "image", "inspect", "--format", template, target)
+    names = ("repository", "tag")
     return (
+        Step(Call("ecr", "GetAuthorizationToken", {}), gives=_credentials),
+        Step(Command(("docker", "tag", push.local_name, target)), given=names),
         Step(
-            Call("ecr", "CreateRepository", request),
-            unless=Call("ecr", "DescribeRepositories", {"repositoryNames": [push.repository]}),
-            makes=f"ECR repository {push.repository}",
-            removed_by=f"aws ecr delete-repository --repository-name {push.repository}",
+            Command(login, password="<password>"),  # noqa: S106  # a placeholder
+            given=("temporary", "user", "password", "registry"),
         ),
-        Step(Call("ecr", "GetAuthorizationToken", {})),
+        Step(Command((*config, "push", target)), given=("temporary", *names)),
+        Step(Command(inspect, is_query=True), given=names, gives=_pushed_digest),
     )
 
 
-def build_command(push: Push) -> list[str]:
-    network = ["--network", push.build_network] if push.build_network else []
-    arguments = [word for one in push.build_arguments for word in ("--build-arg", one)]
-    file = ["--file", push.dockerfile, "--tag", push.local_name]
-    return ["docker", "build", *network, *arguments, *file, push.context]
+def _short_id(answer: Answer) -> Mapping[str, str]:
+    return {"tag": str(answer["stdout"]).removeprefix("sha256:")[:12]}
 
 
-def login_command(config: str, user: str, registry: str) -> list[str]:
-    """The password goes through standard input, the login into a folder of its own."""
-    login = ["login", "--username", user, "--password-stdin", registry]
-    return ["docker", "--config", config, *login]
+def _repository(answer: Answer) -> Mapping[str, str]:
+    """From CreateRepository's answer or DescribeRepositories'."""
+    described = answer.get("repository") or answer["repositories"][0]
+    uri = str(described["repositoryUri"])
+    return {"repository": uri, "registry": uri.partition("/")[0]}
 
 
-def push_command(config: str, target: str) -> list[str]:
-    return ["docker", "--config", config, "push", target]
+def _found_digest(answer: Answer) -> Mapping[str, str]:
+    return {"digest": str(answer["imageDetails"][0]["imageDigest"])}
 
 
-def tag_command(push: Push, target: str) -> list[str]:
-    return ["docker", "tag", push.local_name, target]
+def _credentials(answer: Answer) -> Mapping[str, str]:
+    (data,) = answer["authorizationData"]
+    user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    return {"user": user, "password": password}
 
 
-def shown_commands(push: Push) -> Sequence[list[str]]:
-    """For --dry-run: what is only known later stands in angle brackets."""
-    target = f"<registry>/{push.repository}:{push.tag or '<image-id>'}"
-    build = [] if push.image else [build_command(push)]
-    return [
-        *build,
-        tag_command(push, target),
-        login_command("<temporary>", "AWS", "<registry>"),
-        push_command("<temporary>", target),
-    ]
+def _pushed_digest(answer: Answer) -> Mapping[str, str]:
+    """A line REPOSITORY@DIGEST for each registry that has the image."""
+    return {"digests": str(answer["stdout"])}

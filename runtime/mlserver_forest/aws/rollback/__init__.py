@@ -1,1 +1,1 @@
-"""``forest rollback`` and ``forest stop``."""
+"""``forest rollback``: back to an endpoint's configuration before the last update."""

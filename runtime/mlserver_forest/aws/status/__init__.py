@@ -1,1 +1,1 @@
-"""``forest status``, ``forest logs`` and ``forest list``: what exists."""
+"""``forest status``: where an endpoint or a job stands; ``describe`` serves ``forest list`` too."""

@@ -1,20 +1,21 @@
 """``forest transform``: a batch transform job."""
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from mlserver_forest.aws.deploy.plan import Artifact, step_of_model
-from mlserver_forest.aws.place import (
-    Place,
-    Shared,
-    bucket_steps,
-    checked_name,
-    digest_of,
-    name_from,
-    tags_of,
-)
-from mlserver_forest.aws.steps import Call, Plan, Step, given
-from mlserver_forest.aws.upload_plan import LocalFile, together, upload_step, upload_steps
+from mlserver_forest.aws.download import Download
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.fit.plan import Input
+from mlserver_forest.aws.infrastructure import Infrastructure
+from mlserver_forest.aws.model_data import ModelData
+from mlserver_forest.aws.naming import checked_name, digest_of, name_from, tag_list
+from mlserver_forest.aws.resource_kinds import TRANSFORM
+from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job, numbered
+from mlserver_forest.aws.sagemaker_model import SageMakerModel, model_look_up
+from mlserver_forest.aws.step import Call, Plan, Step, members
+from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.errors import DeploymentError
 from mlserver_forest.formats.registry import default
 
@@ -23,15 +24,16 @@ _MOST_MB = 100
 
 @dataclass(frozen=True)
 class Batch:
-    """How input is cut and output put together.
+    """How the input is cut into requests and the answers are put together.
 
     Attributes:
         strategy: MultiRecord or SingleRecord.
         split: Line, RecordIO, TFRecord or None.
-        assemble: Line or None; empty for what ``split`` asks for.
-        join: whether each answer stands behind its input.
+        assemble: Line or None; empty for the one that fits ``split``.
+        join: whether each answer is written behind its input.
         input_filter, output_filter: JSONPaths.
-        payload_mb, concurrency: or None for what the container says.
+        payload_mb, concurrency: or None for the container's own.
+        timeout, retries: of one request, in seconds and in number, or None for SageMaker's own.
     """
 
     content_type: str = default().media_type
@@ -54,94 +56,148 @@ class Transform:
     """The options of ``forest transform``.
 
     Attributes:
+        data: the input.
         model: name of a model in SageMaker, or empty to make one from ``artifact``.
-        uri, files: the input, in S3 or to be uploaded.
-        output: S3 prefix, or empty for the place's own.
-        attempt: 1, or higher where earlier jobs of this name failed.
+        output: S3 prefix, or empty for this tool's own.
+        name: of the job, or empty for one that contains the request's digest.
     """
 
-    place: Place
-    shared: Shared
+    storage: Storage
+    infrastructure: Infrastructure
     batch: Batch
+    data: Input
     model: str = ""
-    artifact: Artifact | None = None
-    uri: str = ""
-    files: tuple[LocalFile, ...] = ()
+    artifact: ModelData | None = None
     output: str = ""
     instance_type: str = "ml.m5.large"
     instance_count: int = 1
     name: str = ""
-    attempt: int = 1
+
+    @property
+    def made_model(self) -> SageMakerModel | None:
+        """The model that is made for the job, and deleted after it."""
+        if self.artifact is None:
+            return None
+        return SageMakerModel("forest-batch", self.artifact.uri, self.infrastructure)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model that answers."""
+        return self.made_model.name if self.made_model else self.model
 
 
-def plan(transform: Transform) -> Plan:
-    """Bucket, uploads, model, job."""
-    request = job_request(transform)
-    name = request["TransformJobName"]
-    step = Step(
-        Call("sagemaker", "CreateTransformJob", request),
-        unless=Call("sagemaker", "DescribeTransformJob", {"TransformJobName": name}),
-        makes=f"transform job {name}",
-        removed_by=f"forest stop {name}",
+def find_transform_job(transform: Transform, existing: Existing, *, again: bool) -> SageMakerJob:
+    """The job that the same options made before, or the one to make.
+
+    Args:
+        transform: the options.
+        existing: the account.
+        again: whether to make a new job even if the same one runs or is done.
+    """
+    return find_job(existing, TRANSFORM, partial(job_request, transform), again=again)
+
+
+def plan(
+    transform: Transform,
+    job: SageMakerJob,
+    existing: Existing,
+    poll: float | None = None,
+    download: Path | None = None,
+) -> Plan:
+    """Bucket, uploads, model and job, unless the job is there; then waiting and what follows.
+
+    Args:
+        transform: the options.
+        job: the transform job.
+        existing: the account.
+        poll: seconds between two looks, or None not to wait.
+        download: a folder for the answers, or None not to fetch them.
+    """
+    made = () if job.found is not None else _making(transform, existing)
+    if poll is None:
+        return (*made, job.step)
+    return (
+        *made,
+        job.step,
+        *job.wait(poll),
+        *_model_deletion(transform, job, existing),
+        *((Step(Download(output_of(job), download)),) if download else ()),
     )
-    place, kms_key = transform.place, transform.shared.kms_key
-    inputs = upload_steps(place, _below(transform), transform.files, kms_key)
-    return (*bucket_steps(place), *inputs, *_model_steps(transform), step)
 
 
-def job_request(transform: Transform) -> dict[str, Any]:
+def output_of(job: SageMakerJob) -> str:
+    """The S3 prefix of the job's answers."""
+    request = job.found or job.request
+    return str(request["TransformOutput"]["S3OutputPath"])
+
+
+def job_request(transform: Transform, attempt: int = 1) -> dict[str, Any]:
+    """CreateTransformJob's request, whose name ends in the request's digest.
+
+    Args:
+        transform: the options.
+        attempt: 1, or higher if earlier jobs of this name have failed.
+    """
     batch = transform.batch
-    body = given(
-        ModelName=model_name(transform),
+    body = members(
+        ModelName=transform.model_name,
+        BatchStrategy=batch.strategy if batch.split != "None" else None,
+        # A model that is made for the job has the environment itself.
+        Environment=dict(transform.infrastructure.environment) if transform.model else None,
+        MaxPayloadInMB=batch.payload_mb,
         MaxConcurrentTransforms=batch.concurrency,
-        ModelClientConfig=given(
+        ModelClientConfig=members(
             InvocationsTimeoutInSeconds=batch.timeout, InvocationsMaxRetries=batch.retries
         ),
-        MaxPayloadInMB=batch.payload_mb,
-        BatchStrategy=batch.strategy if batch.split != "None" else None,
-        Environment=dict(transform.shared.environment) if transform.model else None,
         TransformInput=_input(transform),
         TransformResources=_resources(transform),
         DataProcessing=_processing(batch),
     )
-    name = transform.name or name_from("transform", digest_of(body), longest=60)
-    if transform.attempt > 1:
-        name = f"{name}-{transform.attempt}"
-    checked_name(name)
-    output = transform.output or transform.place.uri("transforms", name)
-    # The result's place tells the job's name, unless it was chosen.
-    where = {"TransformOutput": _output(batch, output, transform.shared.kms_key)}
-    tags = tags_of(transform.shared.tags, request=digest_of(body))
-    return {"TransformJobName": name, **body, **where, "Tags": tags}
+    digest = digest_of(body)
+    name = numbered(transform.name or name_from("transform", digest, longest=60), attempt)
+    output = transform.output or transform.storage.uri("transforms", name)
+    return {
+        "TransformJobName": checked_name(name),
+        **body,
+        "TransformOutput": _output(batch, output, transform.infrastructure.kms_key),
+        "Tags": tag_list(transform.infrastructure.tags, request=digest),
+    }
 
 
-def model_name(transform: Transform) -> str:
-    if transform.model:
-        return transform.model
-    return str(_model_steps(transform)[-1].call.request["ModelName"])
-
-
-def _model_steps(transform: Transform) -> Plan:
-    artifact = transform.artifact
-    if artifact is None:
-        return ()
-    shared = transform.shared
-    uploads = (
-        upload_step(transform.place.bucket, key, file, shared.kms_key)
-        for key, file in artifact.files
+def _making(transform: Transform, existing: Existing) -> Plan:
+    """What has to be there before the job."""
+    storage, data = transform.storage, transform.data
+    files = [(storage.key(*data.prefix, file.name), file) for file in data.files]
+    artifact = transform.artifact.files if transform.artifact else ()
+    kms_key = transform.infrastructure.kms_key
+    model = (transform.made_model.step(existing),) if transform.made_model else ()
+    return (
+        *bucket_steps(storage, existing),
+        *upload_steps(storage, (*files, *artifact), existing, kms_key),
+        *model,
     )
-    one = given(Image=shared.image, ModelDataUrl=artifact.uri, Environment=dict(shared.environment))
-    return (*uploads, step_of_model("forest-batch", one, shared))
 
 
-def _below(transform: Transform) -> tuple[str, ...]:
-    return ("data", "transform", together(transform.files))
+def _model_deletion(transform: Transform, job: SageMakerJob, existing: Existing) -> Plan:
+    """A model that was made for the job alone goes after it; the artifact in S3 stays."""
+    if not transform.made_model:
+        return ()
+    name = str(job.found["ModelName"]) if job.found else transform.model_name
+    if job.found and existing.find(model_look_up(name)) is None:
+        return ()
+    step = Step(
+        Call("sagemaker", "DeleteModel", {"ModelName": name}),
+        may_be_missing=True,
+        says=f"deleted model {name}, which was made for this job",
+        if_refused=f"model {name} stays (forest delete {name})",
+        even_if_failed=True,
+    )
+    return (step,)
 
 
 def _input(transform: Transform) -> dict[str, Any]:
-    uri = transform.uri or transform.place.uri(*_below(transform)) + "/"
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri}
-    return given(
+    source = {"S3DataType": "S3Prefix", "S3Uri": transform.data.uri_in(transform.storage)}
+    return members(
         DataSource={"S3DataSource": source},
         ContentType=transform.batch.content_type,
         CompressionType=transform.batch.compression,
@@ -151,7 +207,7 @@ def _input(transform: Transform) -> dict[str, Any]:
 
 def _output(batch: Batch, uri: str, kms_key: str) -> dict[str, Any]:
     line = "Line" if batch.split == "Line" else "None"
-    return given(
+    return members(
         S3OutputPath=uri,
         Accept=batch.accept,
         AssembleWith=batch.assemble or line,
@@ -160,15 +216,15 @@ def _output(batch: Batch, uri: str, kms_key: str) -> dict[str, Any]:
 
 
 def _resources(transform: Transform) -> dict[str, Any]:
-    return given(
+    return members(
         InstanceType=transform.instance_type,
         InstanceCount=transform.instance_count,
-        VolumeKmsKeyId=transform.shared.kms_key,
+        VolumeKmsKeyId=transform.infrastructure.kms_key,
     )
 
 
 def _processing(batch: Batch) -> dict[str, Any]:
-    """CreateTransformJob joins and filters only where both sides are of one family."""
+    """CreateTransformJob joins and filters only input and output of the same media type."""
     wanted = batch.join or batch.input_filter or batch.output_filter
     if wanted and batch.content_type.split(";")[0] != batch.accept.split(";")[0]:
         raise DeploymentError(
@@ -178,9 +234,9 @@ def _processing(batch: Batch) -> dict[str, Any]:
     if (batch.payload_mb or 0) * (batch.concurrency or 1) > _MOST_MB:
         raise DeploymentError(
             f"--payload-mb {batch.payload_mb} times --concurrency {batch.concurrency or 1} is over "
-            f"{_MOST_MB}, SageMaker's most; lower one of them"
+            f"{_MOST_MB}, SageMaker's maximum; lower one of them"
         )
-    return given(
+    return members(
         InputFilter=batch.input_filter,
         OutputFilter=batch.output_filter,
         JoinSource="Input" if batch.join else None,

@@ -1,13 +1,17 @@
 """``forest tune``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from mlserver_forest.aws.job_options import POLL, WAIT, Check, fit_of, job_options
-from mlserver_forest.aws.resource_options import infrastructure, pairs
-from mlserver_forest.aws.session import Session, command
-from mlserver_forest.aws.tune.plan import Tune, parse_range, plan, samples_of
+from mlserver_forest.aws.fit.options import Check, fit_of, training_options
+from mlserver_forest.aws.fit.plan import plan
+from mlserver_forest.aws.infrastructure import infrastructure_options, parse_pairs
+from mlserver_forest.aws.prices import prices
+from mlserver_forest.aws.resource_kinds import TUNING
+from mlserver_forest.aws.session import POLL, WAIT, Session, command
+from mlserver_forest.aws.tune.plan import Tune, find_tuning_job, parse_range, samples_of
 
 _OPTIONS = (
     click.option(
@@ -45,32 +49,25 @@ def _tuning_options(run: Any) -> Any:
 
 
 @command
-@job_options
+@training_options
 @_tuning_options
-@infrastructure
+@infrastructure_options
 @WAIT
 @POLL
 def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     """Search for hyperparameters: training jobs on DATA over the ranges given by -r."""
-    check = click.get_current_context().obj
-    wanted = _tune_of(session, options, check)
-    if session.dry_run:
-        session.show(plan(wanted))
-        return
-    from mlserver_forest.aws.executor import Executor
-    from mlserver_forest.aws.prices import prices
-    from mlserver_forest.aws.start_job import start
-    from mlserver_forest.aws.waiter import TUNING, goes_on
-
+    wanted = _tune_of(session, options, click.get_current_context().obj)
     machines = wanted.fit.machines
     count = machines.instance_count * wanted.max_parallel
     session.say(prices().in_words(machines.instance_type, count))
-    executor = Executor(session.aws, session.say, session.bar)
-    name = start(executor, TUNING, lambda _: plan(wanted))
-    if not wait:
-        session.result({"HyperParameterTuningJobName": name}, [goes_on(TUNING, name)])
+    job = find_tuning_job(wanted, session.existing)
+    answers = session.carry_out(plan(wanted.fit, job, session.existing, poll if wait else None))
+    if answers is None:
         return
-    _follow(session, name, poll)
+    if not wait:
+        session.result({TUNING.name: job.name}, [TUNING.goes_on(job.name)])
+        return
+    _tell_best(session, job.name, answers[-1].get("BestTrainingJob", {}))
 
 
 def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> Tune:
@@ -79,27 +76,23 @@ def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> 
     search = {name: options.pop(name) for name in names}
     ranges = tuple(parse_range(text) for text in options.pop("ranges"))
     if check is not None:
-        for sample in samples_of(ranges, dict(pairs("-p", options["hyperparameters"]))):
+        fixed = dict(parse_pairs("-p", options["hyperparameters"]))
+        for sample in samples_of(ranges, fixed):
             check(sample)
     return Tune(fit=fit_of(session, options, None), ranges=ranges, **search)
 
 
-def _follow(session: Session, name: str, poll: float) -> None:
-    from mlserver_forest.aws import waiter
-
-    kind = waiter.TUNING
-    found = waiter.wait(session.aws, kind, name, session.say, poll)
-    waiter.checked(session.aws, kind, name, found)
-    best = found.get("BestTrainingJob", {})
+def _tell_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
+    tuned = best.get("TunedHyperParameters", {})
     document = {
-        kind.name: name,
+        TUNING.name: name,
         "BestTrainingJob": best.get("TrainingJobName"),
-        "HyperParameters": best.get("TunedHyperParameters", {}),
+        "HyperParameters": tuned,
         "Objective": metric,
     }
-    tuned = " ".join(f"-p {key}={value}" for key, value in document["HyperParameters"].items())
-    lines = [f"best job: {best.get('TrainingJobName', 'none')} {tuned}".rstrip()]
+    words = " ".join(f"-p {key}={value}" for key, value in tuned.items())
+    lines = [f"best job: {best.get('TrainingJobName', 'none')} {words}".rstrip()]
     if metric:
         lines.append(f"{metric['MetricName']}={metric['Value']:.6g}")
     session.result(document, lines)

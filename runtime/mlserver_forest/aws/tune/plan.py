@@ -1,13 +1,20 @@
-"""``forest tune``: training jobs over declared ranges."""
+"""``forest tune``: a tuning job, which runs training jobs over declared ranges.
+
+Its steps are those of ``forest fit`` with another job at the end.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from mlserver_forest.aws.fit.plan import Fit, definition, input_steps
-from mlserver_forest.aws.place import checked_name, digest_of, name_from, tags_of
-from mlserver_forest.aws.steps import Call, Plan, Step, given
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.fit.plan import Fit, definition
+from mlserver_forest.aws.naming import checked_name, digest_of, name_from, tag_list
+from mlserver_forest.aws.resource_kinds import TUNING
+from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job, numbered
+from mlserver_forest.aws.step import members
 from mlserver_forest.errors import DeploymentError
 
 _SCALES = {
@@ -17,7 +24,7 @@ _SCALES = {
     "reverse-log": "ReverseLogarithmic",
 }
 _RANGE = re.compile(r"(-?[0-9.]+(?:e-?[0-9]+)?):(-?[0-9.]+(?:e-?[0-9]+)?)(?::([a-z-]+))?")
-# Of our metrics, those that are better when smaller; the others are better when larger.
+# Metrics whose names end so are better when smaller; all others are better when larger.
 _MINIMIZED = ("log_loss", "rmse", "mae")
 # CreateHyperParameterTuningJob takes shorter names than the other jobs.
 _LONGEST_NAME = 32
@@ -25,11 +32,13 @@ _LONGEST_NAME = 32
 
 @dataclass(frozen=True)
 class Range:
-    """One hyperparameter's: choices, or from low to high.
+    """The values that one hyperparameter may take: choices, or a range from low to high.
 
     Attributes:
+        name: the hyperparameter.
         words: the choices, or low and high, as text.
         kind: CategoricalParameterRanges, IntegerParameterRanges or ContinuousParameterRanges.
+        scale: the ScalingType of a range.
     """
 
     name: str
@@ -38,6 +47,7 @@ class Range:
     scale: str = "Auto"
 
     def request(self) -> dict[str, Any]:
+        """The members of one parameter range."""
         if self.kind == "CategoricalParameterRanges":
             return {"Name": self.name, "Values": list(self.words)}
         low, high = self.words
@@ -51,7 +61,14 @@ class Range:
 
 @dataclass(frozen=True)
 class Tune:
-    """The options of ``forest tune``; ``fit`` says what each job is."""
+    """The options of ``forest tune``.
+
+    Attributes:
+        fit: what each training job is.
+        ranges: one for each hyperparameter that varies.
+        objective: name of the metric to optimize.
+        max_jobs, max_parallel: how many training jobs run, in all and at a time.
+    """
 
     fit: Fit
     ranges: tuple[Range, ...]
@@ -87,21 +104,18 @@ def parse_range(text: str) -> Range:
     return Range(name, kind, words, _SCALES[found[3] or ""])
 
 
-def plan(tune: Tune) -> Plan:
-    """Bucket, uploads, tuning job."""
-    request = job_request(tune)
-    key = "HyperParameterTuningJobName"
-    step = Step(
-        Call("sagemaker", "CreateHyperParameterTuningJob", request),
-        unless=Call("sagemaker", "DescribeHyperParameterTuningJob", {key: request[key]}),
-        makes=f"tuning job {request[key]}",
-        removed_by=f"forest stop {request[key]}",
-    )
-    fit = tune.fit
-    return (*input_steps(fit.place, fit.inputs, fit.shared.kms_key), step)
+def find_tuning_job(tune: Tune, existing: Existing) -> SageMakerJob:
+    """The job that the same options made before, or the one to make."""
+    return find_job(existing, TUNING, partial(job_request, tune), again=False)
 
 
-def job_request(tune: Tune) -> dict[str, Any]:
+def job_request(tune: Tune, attempt: int = 1) -> dict[str, Any]:
+    """CreateHyperParameterTuningJob's request, whose name ends in the request's digest.
+
+    Args:
+        tune: the options.
+        attempt: 1, or higher if earlier jobs of this name have failed.
+    """
     body = {
         "HyperParameterTuningJobConfig": _config(tune),
         "TrainingJobDefinition": _definition(tune),
@@ -109,14 +123,14 @@ def job_request(tune: Tune) -> dict[str, Any]:
     digest = digest_of(body)
     name = tune.fit.name or name_from("forest-tune", digest, _LONGEST_NAME)
     return {
-        "HyperParameterTuningJobName": checked_name(name, _LONGEST_NAME),
+        "HyperParameterTuningJobName": checked_name(numbered(name, attempt), _LONGEST_NAME),
         **body,
-        "Tags": tags_of(tune.fit.shared.tags, request=digest),
+        "Tags": tag_list(tune.fit.infrastructure.tags, request=digest),
     }
 
 
 def samples_of(ranges: Sequence[Range], fixed: Mapping[str, str]) -> list[dict[str, str]]:
-    """Hyperparameters at the ranges' ends and at each choice: what can be checked beforehand."""
+    """Hyperparameters at both ends of all ranges and at each choice, to be checked beforehand."""
     longest = max((len(one.words) for one in ranges), default=0)
     return [
         {**fixed, **{one.name: one.words[min(i, len(one.words) - 1)] for one in ranges}}
@@ -128,10 +142,10 @@ def _config(tune: Tune) -> dict[str, Any]:
     if tune.objective not in {metric["Name"] for metric in tune.fit.metrics}:
         names = ", ".join(metric["Name"] for metric in tune.fit.metrics)
         raise DeploymentError(
-            f"--objective {tune.objective!r} is no metric; expected one of {names}"
+            f"--objective {tune.objective!r} is not a metric; expected one of {names}"
         )
     direction = "Minimize" if tune.objective.endswith(_MINIMIZED) else "Maximize"
-    return given(
+    return members(
         Strategy=tune.strategy,
         HyperParameterTuningJobObjective={"Type": direction, "MetricName": tune.objective},
         ResourceLimits=_limits(tune),
@@ -143,7 +157,7 @@ def _config(tune: Tune) -> dict[str, Any]:
 
 def _limits(tune: Tune) -> dict[str, int]:
     limits = {"MaxParallelTrainingJobs": tune.max_parallel}
-    # A grid has as many jobs as combinations.
+    # A grid has as many jobs as there are combinations.
     return (
         limits if tune.strategy == "Grid" else limits | {"MaxNumberOfTrainingJobs": tune.max_jobs}
     )
@@ -153,9 +167,9 @@ def _definition(tune: Tune) -> dict[str, Any]:
     fit = tune.fit
     body = {**definition(fit), "StaticHyperParameters": dict(fit.hyperparameters)}
     if fit.machines.spot or fit.checkpoints:
-        uri = fit.checkpoints or fit.place.uri("checkpoints", digest_of(body))
+        uri = fit.checkpoints or fit.storage.uri("checkpoints", digest_of(body))
         body["CheckpointConfig"] = {"S3Uri": uri}
-    return given(**body)
+    return members(**body)
 
 
 def _grouped(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:

@@ -8,10 +8,9 @@ from mlserver_forest.engine.nodes import FEATURE_SHIFT
 
 # The columns of a step.
 NODE, DEPTH, ABOVE, FEATURE, SIDE, LEAF, N_COLUMNS = range(7)
-# What a split has in place of a leaf's row.
+# Marks a split, in place of a leaf's row.
 SPLIT = 0xFFFF_FFFF
-# What the feature of an edge does with a row: lets it pass, stops it there, or stopped it further
-# up.
+# The feature of an edge lets a row pass, stops it there, or stopped it further up.
 PASSES, STOPS, STOPPED = 0, 1, 2
 
 

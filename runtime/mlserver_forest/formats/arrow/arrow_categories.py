@@ -1,8 +1,8 @@
-"""Columns of a table as the words of a feature.
+"""Columns of a table as the categories of a feature.
 
-Read are strings, booleans and integers, as ``words`` reads values, and dictionaries of them
-(pandas' categories). A dictionary is never written out: a short file may repeat a long word
-without end.
+Strings, booleans and integers are read, as ``category_values`` reads them, and dictionaries of
+them (pandas' categories). A dictionary of strings is never decoded, because a short file may repeat
+a long text without end.
 """
 
 import math
@@ -65,20 +65,20 @@ def _spelt(column: Any) -> Any:
 
 
 def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArray[np.float64]:
-    """The positions of words.
+    """The positions of categories.
 
     Args:
-        column: pyarrow's Array, valid, of a type that ``is_words``; the text of views is of
-            a length that memory bears.
+        column: pyarrow's Array, valid, of a type that ``is_category``; the text of views is not
+            longer than memory allows.
         feature: its place in the schema.
         schema: the features.
         first_row: the rows before these, for error messages.
 
     Returns:
-        (n,), NaN where there is none.
+        (n,), NaN where a value is missing.
 
     Raises:
-        InvalidInput: for the first row whose word is refused.
+        InvalidInput: for the first row whose category is refused.
     """
     if types.is_null(column.type):
         return np.full(len(column), _NAN)
@@ -91,20 +91,20 @@ def codes_of(column: Any, feature: int, schema: Schema, first_row: int) -> NDArr
     if codes is None:
         for row, position in enumerate(positions.tolist(), first_row):
             schema.category_code(row, feature, texts[position] if position >= 0 else "")
-    # What is missing has the position -1.
+    # A missing value has the position -1.
     return np.append(codes, _NAN)[positions]  # type: ignore[arg-type]  # refused above if None
 
 
 def _used(encoded: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places in a dictionary that occur, and for each row the position of its own, or -1."""
+    """The entries of a dictionary that occur, and for each row the position of its entry, or -1."""
     places = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    n_words = len(encoded.dictionary)
-    if n_words <= len(places):
-        is_used = np.zeros(n_words + 1, np.bool_)
-        is_used[places] = True  # What is missing marks the last.
+    n_entries = len(encoded.dictionary)
+    if n_entries <= len(places):
+        is_used = np.zeros(n_entries + 1, np.bool_)
+        is_used[places] = True  # A missing value marks the last one.
         positions = np.append(np.cumsum(is_used[:-1]) - 1, -1)
         return np.flatnonzero(is_used[:-1]), positions[places]
-    # A batch of a few rows may come with a dictionary of millions.
+    # A batch of a few rows may come with a dictionary of millions of entries.
     used, positions = np.unique(places, return_inverse=True)
     n_missing = int(used[:1].sum() < 0)
     return used[n_missing:], positions - n_missing

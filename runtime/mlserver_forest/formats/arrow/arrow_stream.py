@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from mlserver_forest.formats.arrow import arrow_table
-from mlserver_forest.formats.arrow.arrow_messages import count_rows
-from mlserver_forest.formats.arrow.arrow_validity import BatchChecker
+from mlserver_forest.formats.arrow.arrow_guard import BatchChecker, count_rows
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.source import Source

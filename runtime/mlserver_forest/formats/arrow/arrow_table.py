@@ -37,6 +37,8 @@ _METADATA_BYTES = 2**20
 _METADATA_COLUMN_BYTES = 1024
 
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError)
+_FLOAT64 = np.dtype(np.float64)
+_LONGEST = _FLOAT64.itemsize
 _TYPES: dict[str, Any] = {"O": pa.string(), "b": pa.bool_(), "i": pa.int64(), "u": pa.int64()}
 
 
@@ -73,6 +75,7 @@ class TableReader:
         self._plan: ColumnPlan | None = None
         self._plan_columns: PlanColumns
         self._is_rows = False
+        self._texts: set[int] = set()
 
     def plan(self, plan_columns: PlanColumns) -> None:
         """Find the columns, and have them planned.
@@ -110,6 +113,7 @@ class TableReader:
         self.columns = sorted({*plan.features, *plan.texts})
         for column in self.columns:
             self._check_type(*fields[column], column, plan)
+        self._texts = {c for c in self.columns if c in plan.texts or is_text(fields[c][1])}
 
     def parse(self, batch: Any) -> Iterator[ParsedRows]:
         """Some rows.
@@ -163,12 +167,15 @@ class TableReader:
         texts = {
             column: texts_of(values, spells=column in plan.spelled)
             for column, values in columns.items()
-            if column in plan.texts or is_text(values.type)
+            if column in self._texts
         }
         numbers = {c: _numbers(values) for c, values in columns.items() if c not in texts}
-        x = _matrix(numbers, plan, block.num_rows, plan.dtype)
-        if plan.dtype != np.float64 and np.isinf(x).any():
-            x = _matrix(numbers, plan, block.num_rows, np.dtype(np.float64))
+        # float64 lies between a long integer and a float32, as in every other format.
+        dtypes = {values.dtype for values in numbers.values() if values.dtype.itemsize == _LONGEST}
+        is_exact = any(dtype.kind in "iu" for dtype in dtypes)
+        x = _matrix(numbers, plan, block.num_rows, _FLOAT64 if is_exact else plan.dtype)
+        if dtypes and x.dtype != _FLOAT64 and np.isinf(x).any():
+            x = _matrix(numbers, plan, block.num_rows, _FLOAT64)
         return x, texts
 
     def _rows(self, column: Any) -> NDArray[Any]:
@@ -271,11 +278,7 @@ def _matrix(
     x = np.empty((n_rows, len(plan.features)), dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
         for place, column in enumerate(plan.features):
-            values = numbers.get(column)
-            # float64 lies between an integer and a float32, as in every other format.
-            if values is not None and values.dtype.kind in "iu":
-                values = values.astype(np.float64)
-            x[:, place] = np.nan if values is None else values
+            x[:, place] = numbers.get(column, np.nan)
     return x
 
 

@@ -29,7 +29,7 @@ _VERSIONS = {
 _KEYS = {"descr", "fortran_order", "shape"}
 # numpy.load has the same limit, against headers that take long to parse.
 _LONGEST_HEADER = 10_000
-# What a field of a structured dtype takes in a header, beside its name.
+# The bytes that a field of a structured dtype takes in a header, besides its name.
 _FIELD_BYTES = 40
 _NUMBER = re.compile(r"[<>|](b1|[iu][1248]|f[248])")
 _PADDING = re.compile(r"\|V[1-9][0-9]{0,2}")
@@ -37,12 +37,12 @@ _PADDING = re.compile(r"\|V[1-9][0-9]{0,2}")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the numbers.
+    """The header of a file.
 
     Attributes:
         descr: the dtype as it is written: text, or a list of fields.
         is_fortran: whether the first index changes fastest.
-        shape: the lengths, none negative.
+        shape: the lengths, none of them negative.
         end: where the numbers start.
     """
 
@@ -64,7 +64,7 @@ def parse(data: memoryview, schema: Schema, where: str) -> NDArray[Any]:
         Array of booleans, integers, floats, or of records of them; not a copy.
 
     Raises:
-        InvalidInput: if it is no such file, or the shape is not what the file holds.
+        InvalidInput: if it is not such a file, or does not hold as many numbers as its shape has.
     """
     header = parse_header(data, schema, where)
     dtype = _dtype(header.descr, where)
@@ -84,10 +84,10 @@ def parse(data: memoryview, schema: Schema, where: str) -> NDArray[Any]:
 
 
 def parse_header(data: memoryview, schema: Schema, where: str) -> Header:
-    """Read what stands before the numbers.
+    """Read the header of a file.
 
     Raises:
-        InvalidInput: if it is not what numpy.save writes.
+        InvalidInput: if it is not a header that numpy.save writes.
     """
     text, end = _header_text(data, schema, where)
     try:
@@ -111,7 +111,7 @@ def to_matrix(array: NDArray[Any], schema: Schema, body_bytes: int) -> NDArray[A
         array: (n, n_features), one row (n_features,), (n,) for a model of one feature, or
             (n,) records whose fields are named as the features are, in any order.
         schema: the features.
-        body_bytes: the size of what the array came in.
+        body_bytes: the size of the body that held the array.
 
     Returns:
         ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
@@ -163,13 +163,13 @@ def _header_text(data: memoryview, schema: Schema, where: str) -> tuple[str, int
         )
     layout, encoding = _VERSIONS.get(bytes(data[6:8]), ("", ""))
     if not layout:
-        raise InvalidInput(f"{where} is of version {list(data[6:8])}; 1.0, 2.0 and 3.0 are read")
+        raise InvalidInput(f"{where} is of version {list(data[6:8])}; expected 1.0, 2.0 or 3.0")
     start = 8 + struct.calcsize(layout)
     if len(data) < start:
         raise InvalidInput(f"{where} ends within its header, after {len(data)} bytes")
     end = start + struct.unpack_from(layout, data, 8)[0]
     if end - start > _LONGEST_HEADER and end - start > _LONGEST_HEADER + _field_bytes(schema):
-        raise InvalidInput(f"the header of {where} has {end - start} bytes; that is too long")
+        raise InvalidInput(f"the header of {where} has {end - start} bytes, which is too long")
     if end > len(data):
         raise InvalidInput(f"{where} ends within its header, after {len(data)} bytes")
     try:
@@ -187,7 +187,7 @@ def _field_bytes(schema: Schema) -> int:
 
 
 def _dtype(descr: Any, where: str) -> np.dtype[Any]:
-    """The dtype, built from nothing but the parts that are known to be harmless."""
+    """The dtype, made from nothing but parts that are known to be harmless."""
     fields = descr if isinstance(descr, list) else [("", descr)]
     for field in fields:
         if not isinstance(field, tuple) or len(field) != 2 or not _is_number(field, descr):

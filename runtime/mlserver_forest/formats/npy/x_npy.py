@@ -1,4 +1,4 @@
-"""application/x-npy: what numpy.save writes, in and out, without pickle."""
+"""application/x-npy: arrays as numpy.save writes them, in and out, without pickle."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -38,9 +38,9 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
-    """One array: a lone output as it is, several side by side as float64 columns.
+    """One array: a single output as it is, several outputs side by side as float64 columns.
 
-    Labels that are text are fixed-width unicode.
+    Labels that are text are fixed-width Unicode.
 
     Raises:
         InvalidInput: if labels that are text come with other outputs.

@@ -1,7 +1,7 @@
 """application/x-npz: what scipy.sparse.save_npz writes, or an archive of one array.
 
-The SageMaker SDK's SparseMatrixSerializer sends the first. What a sparse matrix leaves
-out is ``Schema.absent_value``; what it holds, zeros too, is kept.
+The SageMaker SDK's SparseMatrixSerializer sends the former. A value that a sparse matrix leaves out
+is ``Schema.absent_value``; the values that it holds, zeros too, are kept.
 """
 
 import zipfile
@@ -56,11 +56,11 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
     text = bytes(members.pop("format")[-_LONGEST_DIRECTORY:])
     kind = text.rpartition(b"\n")[2].replace(b"\0", b"").decode("latin1")
     arrays = {name: _array(name, data, schema) for name, data in members.items()}
-    entries, shape = sparse_matrix.read(kind, arrays, schema, len(body))
+    matrix = sparse_matrix.read(kind, arrays, schema, len(body))
     # Entries that were put in order stand in memory of their own.
     arrays.clear()
     members.clear()
-    return sparse_matrix.to_matrix(entries, shape, schema)
+    return sparse_matrix.to_matrix(matrix, schema)
 
 
 def _array(name: str, data: memoryview, schema: Schema) -> NDArray[Any]:
@@ -92,7 +92,7 @@ def _members(body: Body) -> dict[str, memoryview]:
 
 
 def _check_directory(body: Body) -> None:
-    """Bound what zipfile reads before it hands out anything."""
+    """Check the directory, which zipfile reads as a whole when it opens the archive."""
     end = bytes(body[-_END_BYTES:])
     if len(end) < _END_BYTES or end[:4] != _END or end[-2:] != b"\0\0":
         raise InvalidInput(
@@ -128,8 +128,8 @@ def _check_sizes(entries: list[zipfile.ZipInfo], body_bytes: int) -> None:
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> memoryview:
-    """What really inflates, never more than was declared."""
-    # A bytearray that grows is moved now and then, while all other threads wait.
+    """The content of a member, never more of it than the directory declares."""
+    # A growing bytearray is moved now and then, while all other threads wait.
     data = np.empty(entry.file_size, np.uint8).data
     n_bytes = 0
     with archive.open(entry) as member:

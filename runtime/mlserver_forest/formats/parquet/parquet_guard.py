@@ -18,8 +18,8 @@ from mlserver_forest.formats.parsing import ParsePolicy
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 
-# Values by the number and the type of the field, as a reader that knows the types looks
-# for them: integers and structs; None for all else.
+# The values of a struct by the number and the type of the field: integers and structs; None for
+# values of other types.
 _Fields = dict[tuple[int, int], Any]
 
 _DEEPEST = 16
@@ -58,19 +58,19 @@ _PAGE_ENCODING, _PAGE_V2_ENCODING = (2, _I32), (4, _I32)
 _DELTAS = {6: "DELTA_LENGTH_BYTE_ARRAY", 7: "DELTA_BYTE_ARRAY"}
 
 
-# The type of a column chunk, its values, and where it starts and ends. The garbage collector
-# lets go of plain tuples of numbers; to look through an object for each of 25,000 chunks kept all
-# other threads waiting for 80 ms, measured.
+# The type of a column chunk, the number of its values, its start and its end. The garbage collector
+# skips plain tuples of numbers; looking through an object for each of 25,000 chunks kept all other
+# threads waiting for 80 ms, measured.
 Chunk = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """What the footer says of a row group.
+    """The footer's entry for a row group.
 
     Attributes:
         n_rows: its rows.
-        chunks: its column chunks, in the order of the leaves of the schema.
+        chunks: its column chunks, in the order of the schema's leaves.
     """
 
     n_rows: int
@@ -113,6 +113,8 @@ def read_row_groups(file: GuardedFile) -> list[RowGroup]:
             parts than a file of its size needs.
     """
     body = file.body
+    if not body:
+        raise file.policy.invalid(f"{file.subject} is empty; expected a Parquet file")
     if bytes(body[:4]) != _MAGIC or bytes(body[-4:]) != _MAGIC:
         raise file.policy.invalid(
             f"{file.subject} starts with {bytes(body[:4])!r} and ends with {bytes(body[-4:])!r}; "
@@ -140,7 +142,7 @@ def read_row_groups(file: GuardedFile) -> list[RowGroup]:
 
 
 class PageBudget:
-    """What the pages of a file may inflate to, all together."""
+    """The bytes, values and pages that are left to the column chunks of a file, all together."""
 
     def __init__(self, file: GuardedFile) -> None:
         self._file = file
@@ -164,7 +166,7 @@ class PageBudget:
         if column >= len(group.chunks):
             raise self._file.damaged(f"a row group lacks column {column + 1}")
         kind, n_declared, start, end = group.chunks[column]
-        # Only decimals could stand so; a text that is not asked for is refused by its type.
+        # Only decimals are left: text that is not expected is refused by its type.
         if kind == _BYTE_ARRAY and not is_text and self._file.policy.bounds_texts:
             raise self._file.policy.invalid(
                 f"column {column + 1} holds decimals as BYTE_ARRAY; write them as DOUBLE"
@@ -283,7 +285,7 @@ class _StructReader:
         return {field: self.value(field[1]) for field in self.fields()}
 
     def fields(self) -> Iterator[tuple[int, int]]:
-        """Number and type of each field of the next struct; read its value before the next."""
+        """The number and type of each field of the next struct; read each value in turn."""
         self._count(1)
         self._enter()
         number = 0
@@ -299,7 +301,7 @@ class _StructReader:
         self._depth -= 1
 
     def value(self, kind: int) -> Any:
-        """The value of a field, or what remains of it."""
+        """The value of a field; None for a value that is skipped."""
         if _I16 <= kind <= _I64:
             return self._integer()
         if kind == _BINARY:

@@ -49,7 +49,8 @@ class Template:
         for place, _ in self.numbers:
             yield slice(start, _HEAD.size + place.start)
             start = _HEAD.size + place.stop
-        yield slice(start, _HEAD.size + len(self.payload))
+        if start < _HEAD.size + len(self.payload):
+            yield slice(start, _HEAD.size + len(self.payload))
 
 
 class RecordFrames:
@@ -171,6 +172,18 @@ class RecordFrames:
                 "length of four bytes and the record"
             )
         return self._policy.invalid(f"{place} {reason}")
+
+
+def count_frames(data: memoryview) -> int:
+    """About how many frames there are, if they are whole."""
+    position = n_frames = 0
+    last = len(data) - _HEAD.size
+    unpack = _HEAD.unpack_from
+    while position <= last:
+        n_bytes = unpack(data, position)[1] & _LENGTH_MASK
+        position += _HEAD.size + n_bytes + -n_bytes % 4
+        n_frames += 1
+    return n_frames
 
 
 def whole_frames(stream: BinaryIO) -> Iterator[tuple[int, memoryview]]:

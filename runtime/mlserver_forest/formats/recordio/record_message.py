@@ -19,7 +19,7 @@ _SCALARS = {
     "bytes": _Field.TYPE_BYTES,
     "string": _Field.TYPE_STRING,
 }
-# By message and field: number, type, whether it is repeated.
+# The fields of a message by name: number, type, whether the field is repeated.
 _Fields = Mapping[str, tuple[int, str, bool]]
 _TENSORS = {"Float32Tensor": "float", "Float64Tensor": "double", "Int32Tensor": "int32"}
 _VALUE: _Fields = {
@@ -41,7 +41,7 @@ _ENTRY: _Fields = {"key": (1, "string", False), "value": (2, "Value", False)}
 def record_class() -> Any:
     """The class of the message.
 
-    It lives in a pool of its own, for other packages define a message of this name.
+    It is made in a descriptor pool of its own: other packages define a message of this name.
     """
     file = descriptor_pb2.FileDescriptorProto(name="record.proto", package=_PACKAGE)
     for name, kind in _TENSORS.items():

@@ -17,11 +17,12 @@ from mlserver_forest.formats.labeled_rows import (
     decode_labeled,
 )
 from mlserver_forest.formats.matrix import Body, check_expansion, rows_per_block
-from mlserver_forest.formats.parsing import SERVING, ParsePolicy
+from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.recordio.record_frames import (
     MAGIC,
     RecordFrames,
+    count_frames,
     framed,
     whole_frames,
 )
@@ -54,10 +55,7 @@ def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray
     """
     if not body:
         raise InvalidInput("the body is empty; expected RecordIO, a record for each row")
-    frames = RecordFrames(memoryview(body), "row", 1, len(body), SERVING)
-    while not frames.is_finished:
-        frames.take()
-    n_rows = frames.number - 1
+    n_rows = count_frames(memoryview(body))
     check_expansion(n_rows, schema.n_features, schema, len(body))
     return decode_labeled(parse, body, schema, parameters, n_rows)
 

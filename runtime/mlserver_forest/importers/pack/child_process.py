@@ -36,7 +36,7 @@ _MAX_SAMPLE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class PackRequest:
-    """What to pack, as the parent sends it in JSON.
+    """A model to pack, as the parent sends it in JSON.
 
     Attributes:
         path: the model file.
@@ -59,7 +59,7 @@ class PackRequest:
 
 @dataclass(frozen=True)
 class PackReport:
-    """What the child found.
+    """The result, as the child writes it in JSON.
 
     Attributes:
         error: why nothing was packed; empty if all went well.
@@ -145,7 +145,7 @@ def _pack_pickle(request: PackRequest, importer: Importer, estimator: Any, folde
 
 
 def _schema_of(estimator: Any, request: PackRequest) -> Schema:
-    """What an estimator says of its features and classes; of an unknown kind if nothing."""
+    """The features and classes that an estimator names; of an unknown kind if it names none."""
     names = request.feature_names or getattr(estimator, "feature_names_in_", ())
     if not len(names) and hasattr(estimator, "n_features_in_"):
         names = [f"feature_{column}" for column in range(estimator.n_features_in_)]

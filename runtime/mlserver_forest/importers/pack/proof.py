@@ -19,7 +19,7 @@ _ROWS_ALONE = 64
 
 @dataclass(frozen=True, eq=False)
 class SourceAnswers:
-    """What the source library answers.
+    """The answers of the library that trained the model.
 
     Attributes:
         x: (n_samples, n_features) the rows, in the forest's dtype.
@@ -63,7 +63,7 @@ def compare(model: Model, answers: SourceAnswers) -> Proof:
 
 
 def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> SourceAnswers:
-    """What an estimator or booster itself answers.
+    """Ask an estimator or booster itself.
 
     Args:
         importer: its library.

@@ -1,1 +1,1 @@
-"""``forest drift``: recent rows against those of training."""
+"""``forest drift``: recent rows compared with training rows."""

@@ -9,9 +9,10 @@ import click
 
 from mlserver_forest.artifact.atomic_write import write_whole
 from mlserver_forest.errors import ForestError
+from mlserver_forest.reports.html.number_format import printable
 
 if TYPE_CHECKING:
-    from mlserver_forest.reports.drift.findings import Finding, Findings
+    from mlserver_forest.reports.drift.feature_drift import DriftResult, FeatureDrift
 
 _FEW_ROWS = 500
 _WIDEST = 40
@@ -25,18 +26,18 @@ _FAILED = 2
     "--target",
     default="0",
     show_default=True,
-    help="The label's column, by name or position, as the hyperparameter has it.",
+    help="The column of the label, by name or position, like the hyperparameter.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a page that needs nothing from outside.",
+    help="Write a page that loads nothing from elsewhere.",
 )
 @click.option(
     "--fail-above",
     type=click.FloatRange(min=0),
-    help="Exit with 1 if an index is larger, such as 0.25.",
+    help="Exit with code 1 if an index is larger, such as 0.25.",
 )
 def drift(
     training: Path,
@@ -46,37 +47,37 @@ def drift(
     html: Path | None,
     fail_above: float | None,
 ) -> None:
-    """Tell how far recent rows have drifted from those of training, feature by feature.
+    """Measure how far recent rows have drifted from the training rows, feature by feature.
 
     TRAINING is the CSV file that a model learned from, or its model directory. RECENT is a
     CSV file with the same features, in the same order or named by a header, with or without
-    the label. The exit code is 0, 1 above --fail-above, or 2 for what cannot be compared.
+    the label. The exit code is 0, 1 above --fail-above, or 2 if the tables cannot be compared.
     """
-    from mlserver_forest.reports.drift.findings import find
-    from mlserver_forest.reports.drift.reading import read_recent, read_reference
+    from mlserver_forest.reports.drift.feature_drift import find
+    from mlserver_forest.reports.drift.reference import read_recent, read_reference
 
     try:
         reference = read_reference(training, target)
-        findings = find(reference, read_recent(recent, reference.schema, target))
+        result = find(reference, read_recent(recent, reference.schema, target))
         if html:
             from mlserver_forest.reports.drift.page import page
 
-            write_whole(html, page(findings).encode())
+            write_whole(html, page(result).encode())
     except (ForestError, OSError) as error:
         click.echo(f"forest drift: {error}", err=True)
         sys.exit(_FAILED)
-    click.echo(_document(findings) if as_json else _table(findings))
-    if fail_above is not None and findings.worst > fail_above:
-        click.echo(f"forest drift: {findings.worst:.3f} is above {fail_above:g}", err=True)
+    click.echo(_document(result) if as_json else _table(result))
+    if fail_above is not None and result.worst > fail_above:
+        click.echo(f"forest drift: {result.worst:.3f} is above {fail_above:g}", err=True)
         sys.exit(1)
 
 
-def _table(findings: "Findings") -> str:
+def _table(result: "DriftResult") -> str:
     head = ("feature", "psi", "reading", "missing before", "missing", "unseen", "out of range")
-    found = [*findings.features, *([findings.prediction] if findings.prediction else [])]
+    found = [*result.features, *([result.prediction] if result.prediction else [])]
     rows = [
         (
-            _printable(row.name),
+            printable(row.name, _WIDEST),
             f"{row.psi:.3f}",
             row.reading,
             *(
@@ -88,28 +89,23 @@ def _table(findings: "Findings") -> str:
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
-    lines.append(f"{findings.n_recent:,} recent rows against {findings.n_training:,} of training")
-    fewest = min(findings.n_recent, findings.n_training)
+    lines.append(f"{result.n_recent:,} recent rows against {result.n_training:,} training rows")
+    fewest = min(result.n_recent, result.n_training)
     if fewest < _FEW_ROWS:
-        lines.append(f"{fewest} rows are few: much of the index may be chance")
+        lines.append(f"With only {fewest} rows, much of this drift may be chance.")
     return "\n".join(lines)
 
 
-def _document(findings: "Findings") -> str:
+def _document(result: "DriftResult") -> str:
     from dataclasses import asdict
 
-    def written(found: "Finding") -> dict[str, object]:
+    def written(found: "FeatureDrift") -> dict[str, object]:
         return {**asdict(found), "reading": found.reading}
 
     whole = {
-        "training": {"rows": findings.n_training},
-        "recent": {"rows": findings.n_recent},
-        "features": list(map(written, findings.features)),
-        "prediction": written(findings.prediction) if findings.prediction else None,
+        "training": {"rows": result.n_training},
+        "recent": {"rows": result.n_recent},
+        "features": list(map(written, result.features)),
+        "prediction": written(result.prediction) if result.prediction else None,
     }
     return json.dumps(whole, indent=1, allow_nan=False)
-
-
-def _printable(name: str) -> str:
-    cut = name if len(name) <= _WIDEST else name[: _WIDEST - 1] + "…"
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cut)

@@ -1,4 +1,4 @@
-"""What stands in each column of the training rows."""
+"""The columns of the training rows: kinds, missing values, ranges and histograms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ColumnKind = Literal["number", "boolean", "words"]
 _SAMPLE = 20_000
 _BLOCK = 1 << 20
 _BINS = 12
-_TOP_WORDS = 3
+_N_TOP = 3
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,16 @@ class Column:
     """One feature.
 
     Attributes:
-        name: the feature's.
-        kind: numbers, true and false, or words.
-        n_rows: all rows.
-        n_missing: rows without a value.
-        n_distinct: different values; where rows were sampled, at least so many numbers.
-        low, mean, high: of all numbers; None for words, and where there is no value.
-        top: the most frequent words with their share of the sampled values.
-        histogram: sampled numbers in bins of one width; of words none.
-        is_sampled: whether not all rows were looked at for what is said to be sampled.
+        name: the name of the feature.
+        kind: "number", "boolean" or "words" (categories; the name in metrics.json's format 1).
+        n_rows: the number of rows.
+        n_missing: the number of rows without a value.
+        n_distinct: the number of distinct values; a lower bound if numbers were sampled.
+        low, mean, high: over all numbers; None for categories and for empty columns.
+        top: the most frequent categories, with their shares of the sampled values.
+        histogram: counts of the sampled numbers in bins of equal width; empty for categories.
+        is_sampled: whether ``n_distinct`` of numbers, ``top`` and ``histogram`` are those of a
+            sample.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Column:
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no value in any row."""
+        """Whether no row has a value."""
         return self.n_missing == self.n_rows
 
     @property
@@ -63,9 +64,9 @@ def summarize(
     """Describe each column; missing values, extremes and means are those of all rows.
 
     Args:
-        x: (n_samples, n_features), NaN for missing, positions for words.
-        names: of the features.
-        categories: by name, the features of words.
+        x: (n_samples, n_features), NaN for missing values, positions for categories.
+        names: the names of the features.
+        categories: the categories of features that have them, by name.
     """
     totals = _totals(x)
     sample = x[rows_of(len(x), affordable(len(names), _SAMPLE))].T
@@ -84,7 +85,7 @@ def summarize(
 
 
 def _totals(x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Missing values, least, greatest and sum by column, in one pass over all rows."""
+    """Missing values, minimum, maximum and sum of each column, in one pass over all rows."""
     n_features = x.shape[1]
     missing, total = np.zeros(n_features, np.int64), np.zeros(n_features)
     low, high = np.full(n_features, np.nan), np.full(n_features, np.nan)
@@ -99,8 +100,8 @@ def _totals(x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
 
 
 def _distinct(sample: NDArray[Any]) -> NDArray[np.int64]:
-    """How many different values stand in each row of ``sample``; missing ones do not count."""
-    ordered = np.sort(sample, axis=1)  # NaN last.
+    """The number of distinct values in each row of ``sample``, without missing ones."""
+    ordered = np.sort(sample, axis=1)  # NaN is sorted last.
     starts = np.ones(ordered.shape, np.bool_)
     starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     return np.asarray((starts & ~np.isnan(ordered)).sum(axis=1))
@@ -116,11 +117,11 @@ def _column(
 ) -> Column:
     n_missing, low, high, total = int(totals[0]), *map(float, totals[1:])
     if low < high:
-        n_distinct = max(n_distinct, 2)  # The sample may have seen one of them.
+        n_distinct = max(n_distinct, 2)  # The sample may contain only one of them.
     elif n_missing < n_rows:
         n_distinct = 1
     if categories is not None:
-        return _of_words(name, categories, n_rows, n_missing, values, n_distinct)
+        return _categorical(name, categories, n_rows, n_missing, values, n_distinct)
     if n_missing == n_rows:
         return Column(name, "number", n_rows, n_missing, 0)
     return Column(
@@ -137,7 +138,7 @@ def _column(
     )
 
 
-def _of_words(
+def _categorical(
     name: str,
     categories: Categories,
     n_rows: int,
@@ -147,10 +148,10 @@ def _of_words(
 ) -> Column:
     kind: ColumnKind = "boolean" if categories.is_boolean else "words"
     is_sampled = len(values) < n_rows
-    if is_sampled and n_distinct > 1:  # The sample has not seen every word, but training has.
+    if is_sampled and n_distinct > 1:  # The sample may lack categories that training has seen.
         n_distinct = min(len(categories.names), n_rows - n_missing)
     codes = values[~np.isnan(values)].astype(np.int64)
     counts = np.bincount(codes, minlength=len(categories.names))
-    order = np.argsort(-counts, kind="stable")[:_TOP_WORDS]
+    order = np.argsort(-counts, kind="stable")[:_N_TOP]
     top = [(categories.names[i], counts[i] / len(codes)) for i in order if counts[i]]
     return Column(name, kind, n_rows, n_missing, n_distinct, top=tuple(top), is_sampled=is_sampled)

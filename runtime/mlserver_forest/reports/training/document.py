@@ -1,4 +1,4 @@
-"""metrics.json: what the page shows, for a program."""
+"""metrics.json: what the page shows, for programs."""
 
 import json
 import math
@@ -10,14 +10,14 @@ import numpy as np
 from mlserver_forest.reports.training.columns import Column
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
-from mlserver_forest.reports.training.plot_data import OfClasses, OfNumbers
+from mlserver_forest.reports.training.plot_data import ClassificationPlots, RegressionPlots
 from mlserver_forest.reports.training.results import Results
 
 _FORMAT = 1
 
 
 def document(facts: Facts, results: Results) -> str:
-    """Strict JSON: what is no finite number is null.
+    """Strict JSON, in which a number that is not finite is null.
 
     Keys: ``format`` (1), ``model``, ``task``, ``classes``, ``hyperparameters``, ``versions``;
     ``metrics``, by set and name; ``intervals``, with ``coverage`` by set, or null;
@@ -95,17 +95,26 @@ def _target(facts: Facts) -> dict[str, Any]:
 
 
 def _column(column: Column) -> dict[str, Any]:
-    of_numbers, of_words = {"low", "mean", "high", "histogram"}, {"top"}
-    left_out = {"name", "n_rows"} | (of_numbers if column.kind != "number" else of_words)
+    of_numbers, of_categories = {"low", "mean", "high", "histogram"}, {"top"}
+    left_out = {"name", "n_rows"} | (of_numbers if column.kind != "number" else of_categories)
     return {f.name: getattr(column, f.name) for f in fields(column) if f.name not in left_out}
 
 
-def _plots(facts: Facts, outcome: OfClasses | OfNumbers | None) -> dict[str, Any] | None:
-    return None if outcome is None else {"rows": facts.drawn, **asdict(outcome)}
+def _plots(
+    facts: Facts, outcome: ClassificationPlots | RegressionPlots | None
+) -> dict[str, Any] | None:
+    if outcome is None:
+        return None
+    return {"rows": facts.drawn, **asdict(outcome, dict_factory=_named)}
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The keys of format 1 of metrics.json, which calls predictions "told"."""
+    return {"told" if name == "predicted" else name: value for name, value in pairs}
 
 
 def _plain(value: Any) -> Any:
-    """Values as JSON has them."""
+    """Convert values to those of JSON."""
     if isinstance(value, dict):
         return {str(key): _plain(found) for key, found in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Rows that stand in the data more than once."""
+"""Rows that occur more than once, within a set or in two sets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from mlserver_forest.reports.training.samples import rows_of
 
 _BLOCK = 1 << 17
-# Half a second of work; beyond it, rows are drawn by chance.
+# Half a second of work; larger tables are sampled.
 _MOST_CELLS = 100_000_000
-# Odd numbers without a pattern, from SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+# The multipliers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
 class Repetitions:
-    """Rows whose features are those of another row.
+    """Rows that have the same features as another row.
 
     Attributes:
-        n_rows: the rows that were looked at.
-        n_repeated: rows that repeat an earlier one.
-        n_conflicting: rows that share their features with a row of another label.
+        n_rows: the number of rows that were examined.
+        n_repeated: the number of rows that repeat an earlier one.
+        n_conflicting: the number of rows with the features of a row with another label.
     """
 
     n_rows: int
@@ -32,14 +32,14 @@ class Repetitions:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Rows of another set, and how many of them are training rows, too."""
+    """The number of rows of another set, and how many of them are training rows too."""
 
     n_rows: int
     n_shared: int
 
 
 def repetitions(x: NDArray[Any], y: NDArray[Any]) -> Repetitions:
-    """Count rows with the same features, missing values being the same as one another."""
+    """Count rows with equal features; missing values are equal to each other."""
     rows = rows_of(len(x), _MOST_CELLS // max(x.shape[1], 1))
     prints = fingerprints(x[rows] if len(rows) < len(x) else x)
     order = np.argsort(prints, kind="stable")
@@ -59,14 +59,14 @@ def overlap(x: NDArray[Any], others: NDArray[Any]) -> Overlap:
 
 
 def fingerprints(x: NDArray[Any]) -> NDArray[np.uint64]:
-    """A number for each row, the same for the same values.
+    """A hash of each row; equal rows have equal hashes.
 
     Args:
-        x: (n_samples, n_features) float32 or float64; -0 is 0, and each NaN is NaN.
+        x: (n_samples, n_features) float32 or float64; -0 equals 0, and all NaNs are equal.
 
     Returns:
-        (n_samples,) uint64. Among a million rows that differ, two have the same number
-        with a chance of 3 in 100 million.
+        (n_samples,) uint64. The probability that two of a million different rows have the
+        same hash is 3 in 100 million.
     """
     seeds = np.random.default_rng(0).integers(1 << 63, dtype=np.uint64, size=x.shape[1])
     found = np.empty(len(x), np.uint64)

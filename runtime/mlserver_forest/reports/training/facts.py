@@ -1,4 +1,4 @@
-"""What a job knows about its data and its model, from which the report is made."""
+"""The facts about a training job's data and model from which its report is made."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +15,18 @@ from mlserver_forest.schema.schema import Label, TargetKind
 
 # (n_samples, n_classes) probabilities, or (n_samples,) numbers.
 Answers = NDArray[np.float64]
-# The first of them that was evaluated is the one that is drawn: what the model knows least of.
+# The plots show the first of these sets that was evaluated: the one that the model knows least.
 _MOST_HONEST = ("test", "validation", "cross_validation", "oob", "train")
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """All that the report needs.
+    """The input of the report.
 
     Attributes:
-        model: the algorithm, such as "random_forest".
+        model: the algorithm's name in hyperparameters.
+        title: its name for a reader.
+        unit: "trees" or "rounds", of which the algorithm fits some after others.
         kind: "classification" or "regression".
         classes: in the order of the columns of answers; empty for a regression.
         hyperparameters: by name, the values that the estimator got.
@@ -46,6 +48,8 @@ class Facts:
     """
 
     model: str
+    title: str
+    unit: str
     kind: TargetKind
     classes: tuple[Label, ...]
     hyperparameters: Mapping[str, Any]
@@ -66,7 +70,7 @@ class Facts:
 
     @cached_property
     def inspection(self) -> Inspection:
-        """What the rows show without a model; made once."""
+        """What the rows show without a model; computed once."""
         return inspect(
             self.x,
             self.y,
@@ -79,7 +83,7 @@ class Facts:
 
     @property
     def drawn(self) -> str | None:
-        """The prefix of the set that the plots show; None where no row was answered."""
+        """The prefix of the set that the plots show; None if no row was evaluated."""
         return next((p for p in _MOST_HONEST if p in self.sets and len(self.sets[p][0])), None)
 
     @property

@@ -1,4 +1,4 @@
-"""What the model would lose without each feature, beside what its trees gained by it."""
+"""Permutation importances, beside the impurity importances of the algorithm."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +24,12 @@ class Importances:
     """How much the features matter.
 
     Attributes:
-        prefix: whose rows were permuted: "test", "validation", or "train".
-        n_rows: how many of them.
-        measure: what permuting costs, "accuracy" or "r2", as in scikit-learn.
-        impurity: (n_features,) of the algorithm, or None.
-        permutation: (n_features,) mean loss; NaN of features that were not permuted.
-        deviation: (n_features,) its standard deviation over the repeats.
+        prefix: the set whose rows were permuted: "test", "validation", or "train".
+        n_rows: the number of these rows.
+        measure: the score that permuting costs, "accuracy" or "r2", as in scikit-learn.
+        impurity: (n_features,) the algorithm's own importances, or None.
+        permutation: (n_features,) mean loss; NaN for features that were not permuted.
+        deviation: (n_features,) its standard deviation over the repetitions.
     """
 
     prefix: str
@@ -47,10 +47,10 @@ class Importances:
 
 
 def importances(facts: Facts) -> Importances:
-    """Permute the most promising features of a sample of rows, best those held out.
+    """Permute the most promising features of a sample of rows, held-out ones if there are any.
 
-    Like sklearn.inspection.permutation_importance, but bounded: 30 features, chosen by
-    impurity or else by what each tells alone, and 2,000 rows.
+    Like sklearn.inspection.permutation_importance, but bounded: at most 30 features, chosen by
+    impurity or else by what each predicts by itself, and at most 2,000 rows.
     """
     prefix = next((p for p in _PREFERRED if len(facts.held_out.get(p, [()])[0])), "train")
     x, y = facts.held_out[prefix] if prefix != "train" else (facts.x, facts.y)
@@ -78,7 +78,7 @@ def importances(facts: Facts) -> Importances:
 
 
 def _finite(gains: NDArray[Any] | None) -> NDArray[np.float64] | None:
-    """Gains as numbers: a booster without a single split may have none to share out."""
+    """Finite gains: those of a booster without a single split are NaN."""
     return None if gains is None else np.nan_to_num(np.asarray(gains, np.float64))
 
 

@@ -1,6 +1,6 @@
-"""statistics.json and constraints.json: the training rows as SageMaker Model Monitor's baseline.
+"""statistics.json and constraints.json: a baseline of the training rows for Model Monitor.
 
-The forms are those of its developer guide, "Schema for Statistics (statistics.json file)" and
+The formats are those of the developer guide, "Schema for Statistics (statistics.json file)" and
 "Schema for Constraints (constraints.json file)": model-monitor-byoc-statistics and
 model-monitor-byoc-constraints. The label is the first column, where its prebuilt container
 looks for the predictions ("Create a Baseline": the output columns are assumed to be the first).
@@ -18,16 +18,16 @@ from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.samples import bin_counts, rows_of
 
 _VERSION = 0.0
-# What the prebuilt container writes: ten buckets, and a KLL sketch of these parameters.
+# Like the prebuilt container: ten buckets, and a KLL sketch with these parameters.
 _N_BUCKETS = 10
 _SHRINKING = 0.64
 _MOST_KEPT = 2048
 _FEWEST_KEPT = 64
-# Numbers in the sketches of all features.
+# The limit of the numbers in the sketches of all features.
 _MOST_NUMBERS = 500_000
 _SAMPLE = 200_000
-_MOST_WORDS = 1_000
-# Of more different words the domain is not held to be known.
+_MOST_CATEGORIES = 1_000
+# Above this number of distinct values, no domain constraint is written.
 _MOST_DOMAIN = 100
 _MONITORING = {
     "evaluate_constraints": "Enabled",
@@ -59,7 +59,7 @@ def constraints(facts: Facts) -> str:
 
 
 def _columns(facts: Facts) -> Iterator[tuple[str, NDArray[Any], Sequence[str] | None]]:
-    """Name, values, and of words those that the values are positions of."""
+    """The name and the values of each column, and its categories if values are positions."""
     if all(type(label) is int for label in facts.classes):
         yield _target(facts), np.array(facts.classes)[facts.y] if facts.classes else facts.y, None
     else:
@@ -70,44 +70,47 @@ def _columns(facts: Facts) -> Iterator[tuple[str, NDArray[Any], Sequence[str] | 
 
 
 def _target(facts: Facts) -> str:
-    """The label's name, if the job's owner told it."""
+    """The name of the label, if the hyperparameter ``target`` gives one."""
     name = str(facts.hyperparameters.get("target", ""))
     name = "target" if not name or name.isdigit() else name
     return name if name not in facts.names else f"{name}_label"
 
 
-def _kind(values: NDArray[Any], words: Sequence[str] | None) -> str:
+def _kind(values: NDArray[Any], categories: Sequence[str] | None) -> str:
     known = values[~np.isnan(values)]
     if not known.size:
         return "Unknown"
-    if words is not None:
+    if categories is not None:
         return "String"
     return "Integral" if bool((known == np.floor(known)).all()) else "Fractional"
 
 
 def _statistics(
-    name: str, values: NDArray[Any], words: Sequence[str] | None, n_kept: int
+    name: str, values: NDArray[Any], categories: Sequence[str] | None, n_kept: int
 ) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     common = {"num_present": len(known), "num_missing": len(values) - len(known)}
-    kind = _kind(values, words)
+    kind = _kind(values, categories)
     found: dict[str, Any] = {"name": name, "inferred_type": kind}
     if kind in {"String", "Unknown"}:
-        return {**found, "string_statistics": {"common": common, **_of_words(known, words or ())}}
-    return {**found, "numerical_statistics": {"common": common, **_of_numbers(known, n_kept)}}
+        return {
+            **found,
+            "string_statistics": {"common": common, **_categorical(known, categories or ())},
+        }
+    return {**found, "numerical_statistics": {"common": common, **_numerical(known, n_kept)}}
 
 
-def _of_words(known: NDArray[Any], words: Sequence[str]) -> dict[str, Any]:
-    counts = np.bincount(known.astype(np.int64), minlength=len(words))
-    order = np.argsort(-counts, kind="stable")[: min(_MOST_WORDS, np.count_nonzero(counts))]
-    buckets = [{"value": words[i], "count": int(counts[i])} for i in order]
+def _categorical(known: NDArray[Any], categories: Sequence[str]) -> dict[str, Any]:
+    counts = np.bincount(known.astype(np.int64), minlength=len(categories))
+    order = np.argsort(-counts, kind="stable")[: min(_MOST_CATEGORIES, np.count_nonzero(counts))]
+    buckets = [{"value": categories[i], "count": int(counts[i])} for i in order]
     return {
         "distinct_count": int(np.count_nonzero(counts)),
         "distribution": {"categorical": {"buckets": buckets}},
     }
 
 
-def _of_numbers(known: NDArray[Any], n_kept: int) -> dict[str, Any]:
+def _numerical(known: NDArray[Any], n_kept: int) -> dict[str, Any]:
     low, high = float(known.min()), float(known.max())
     with np.errstate(over="ignore", invalid="ignore"):
         total, deviation = float(known.sum(dtype=np.float64)), float(known.std(dtype=np.float64))
@@ -133,9 +136,9 @@ def _of_numbers(known: NDArray[Any], n_kept: int) -> dict[str, Any]:
 
 
 def _sketch(known: NDArray[Any], n_kept: int) -> list[list[float]]:
-    """A KLL sketch's compactors: an item of the i-th stands for 2**i values.
+    """The compactors of a KLL sketch: an item of the i-th one stands for 2**i values.
 
-    The last holds quantiles at even distances; the others the median, for what is left over.
+    The last one holds evenly spaced quantiles; the others hold the median for the remainder.
     """
     level = max(0, math.ceil(math.log2(len(known) / n_kept)))
     ordered = np.sort(known[rows_of(len(known), _SAMPLE)]).astype(np.float64)
@@ -146,9 +149,11 @@ def _sketch(known: NDArray[Any], n_kept: int) -> list[list[float]]:
     return [*below, ordered[places].tolist()]
 
 
-def _constraints(name: str, values: NDArray[Any], words: Sequence[str] | None) -> dict[str, Any]:
+def _constraints(
+    name: str, values: NDArray[Any], categories: Sequence[str] | None
+) -> dict[str, Any]:
     known = values[~np.isnan(values)]
-    kind = _kind(values, words)
+    kind = _kind(values, categories)
     found: dict[str, Any] = {
         "name": name,
         "inferred_type": kind,
@@ -156,8 +161,8 @@ def _constraints(name: str, values: NDArray[Any], words: Sequence[str] | None) -
     }
     if kind in {"Integral", "Fractional"}:
         found["num_constraints"] = {"is_non_negative": bool(known.min() >= 0)}
-    elif kind == "String" and words is not None and len(words) <= _MOST_DOMAIN:
-        found["string_constraints"] = {"domains": list(words)}
+    elif kind == "String" and categories is not None and len(categories) <= _MOST_DOMAIN:
+        found["string_constraints"] = {"domains": list(categories)}
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the plots of answers show, as numbers: made once for the page and for metrics.json."""
+"""The numbers behind the plots of predictions, for the page and for metrics.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ _BINS = 10
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How often each class was taken for which.
+    """A confusion matrix.
 
     Attributes:
-        labels: of rows and columns; the most frequent ones where there are many, and
-            the others under one.
-        counts: (n_labels, n_labels), rows the true and columns the predicted class.
-        n_merged: the classes that stand under the last label, or 0.
+        labels: the labels of rows and columns; if there are many classes, the most frequent
+            ones, and one label for all others.
+        counts: (n_labels, n_labels), the true class in rows and the predicted one in columns.
+        n_merged: the number of classes under the last label, or 0.
     """
 
     labels: tuple[str, ...]
@@ -39,13 +39,13 @@ class Confusion:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A class against the rest.
+    """The curve of a class against the rest.
 
     Attributes:
-        label: of the class.
+        label: the label of the class.
         x, y: at most 150 points.
-        area: under the ROC curve, or the average precision.
-        share: of the rows that are of the class.
+        area: the area under the ROC curve, or the average precision.
+        share: the share of the class among the rows.
     """
 
     label: str
@@ -57,22 +57,22 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Whether the predicted probabilities come true, in bins of a tenth that hold rows.
+    """Whether predicted probabilities come true, in bins with a width of a tenth.
 
     Attributes:
-        told: mean probability in each bin.
-        found: share of rows for which it came true.
-        counts: (10,) rows in every bin, empty ones too.
+        predicted: the mean probability in each bin that has rows.
+        found: the share of its rows for which the prediction came true.
+        counts: (10,) the number of rows in every bin, including empty ones.
     """
 
-    told: NDArray[np.float64]
+    predicted: NDArray[np.float64]
     found: NDArray[np.float64]
     counts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class OfClasses:
-    """A classifier's answers: what the plots show, and of how many rows the curves are."""
+class ClassificationPlots:
+    """What the plots show of a classifier, whose curves use ``n_sampled`` rows."""
 
     confusion: Confusion
     roc: list[Curve]
@@ -82,19 +82,19 @@ class OfClasses:
 
 
 @dataclass(frozen=True, eq=False)
-class OfNumbers:
-    """A regression's answers.
+class RegressionPlots:
+    """What the plots show of a regression.
 
     Attributes:
-        y, told: targets and answers of at most 1,000 rows.
-        residuals: (31,) rows by target - answer, in bins of one width from low to high.
-        low, high: the least and the greatest residual.
-        middle: the residual that half of the rows do not exceed.
+        y, predicted: targets and predictions of at most 1,000 rows.
+        residuals: (31,) the number of rows by target - prediction, in bins of equal width.
+        low, high: the smallest and the largest residual.
+        middle: the median residual.
         shares, errors: (101,) shares of the rows, and the size that their errors do not exceed.
     """
 
     y: NDArray[np.float64]
-    told: NDArray[np.float64]
+    predicted: NDArray[np.float64]
     residuals: NDArray[np.int64]
     low: float
     high: float
@@ -103,24 +103,26 @@ class OfNumbers:
     errors: NDArray[np.float64]
 
 
-def of_classes(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> OfClasses:
-    """Confusion of all rows; curves of at most 100,000."""
+def classification_plots(
+    y: NDArray[Any], answers: Answers, classes: Sequence[Label]
+) -> ClassificationPlots:
+    """The confusion matrix of all rows, and curves of at most 100,000 rows."""
     rows = rows_of(len(y), _SAMPLE)
     some = y[rows], answers[rows]
-    return OfClasses(
+    return ClassificationPlots(
         confusion(y, answers, classes), *curves(*some, classes), reliability(*some), len(rows)
     )
 
 
-def of_numbers(y: NDArray[Any], told: Answers) -> OfNumbers:
-    """Residuals of all rows; dots of at most 1,000."""
-    told = told.reshape(-1)
-    left = y - told
+def regression_plots(y: NDArray[Any], predicted: Answers) -> RegressionPlots:
+    """The residuals of all rows, and dots for at most 1,000 rows."""
+    predicted = predicted.reshape(-1)
+    left = y - predicted
     shares = np.linspace(0, 1, 101)
     rows = rows_of(len(y), _MOST_DOTS)
-    return OfNumbers(
+    return RegressionPlots(
         y[rows],
-        told[rows],
+        predicted[rows],
         bin_counts(left, _RESIDUAL_BINS),
         float(left.min()),
         float(left.max()),
@@ -133,8 +135,10 @@ def of_numbers(y: NDArray[Any], told: Answers) -> OfNumbers:
 def confusion(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> Confusion:
     """Count true and predicted classes."""
     n_classes, most = len(classes), _MOST_LABELS
-    told = answers.argmax(axis=1)
-    whole = np.bincount(y * n_classes + told, minlength=n_classes**2).reshape(n_classes, n_classes)
+    predicted = answers.argmax(axis=1)
+    whole = np.bincount(y * n_classes + predicted, minlength=n_classes**2).reshape(
+        n_classes, n_classes
+    )
     if n_classes <= most:
         return Confusion(tuple(map(str, classes)), whole, 0)
     ranked = np.argsort(-np.bincount(y, minlength=n_classes), kind="stable")
@@ -150,7 +154,7 @@ def confusion(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> Co
 def curves(
     y: NDArray[Any], answers: Answers, classes: Sequence[Label]
 ) -> tuple[list[Curve], list[Curve]]:
-    """ROC and precision-recall curves of the second of two classes, or of the most frequent ones.
+    """ROC and precision-recall curves of the second of two classes, or of frequent classes.
 
     Classes of none of the rows, or of all of them, have no curve.
     """
@@ -171,14 +175,14 @@ def curves(
 
 
 def reliability(y: NDArray[Any], answers: Answers) -> Reliability:
-    """Of two classes the second's probability; of more, that of the predicted class."""
+    """The probability of the second of two classes, or that of the predicted class."""
     if answers.shape[1] == 2:
-        told, came_true = answers[:, 1], y == 1
+        predicted, came_true = answers[:, 1], y == 1
     else:
-        told, came_true = answers.max(axis=1), y == answers.argmax(axis=1)
-    places = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], told)  # As scikit-learn.
+        predicted, came_true = answers.max(axis=1), y == answers.argmax(axis=1)
+    places = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], predicted)  # As scikit-learn.
     counts = np.bincount(places, minlength=_BINS)
-    sums = np.bincount(places, told, _BINS), np.bincount(places, came_true, _BINS)
+    sums = np.bincount(places, predicted, _BINS), np.bincount(places, came_true, _BINS)
     filled = counts > 0
     return Reliability(sums[0][filled] / counts[filled], sums[1][filled] / counts[filled], counts)
 
@@ -186,7 +190,7 @@ def reliability(y: NDArray[Any], answers: Answers) -> Reliability:
 def _thinned(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points at even distances along the curve, the ends among them."""
+    """Points at even distances along the curve, including its ends."""
     if len(x) <= _MOST_POINTS:
         return x, y
     along = np.concatenate([[0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])

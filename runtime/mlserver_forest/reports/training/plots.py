@@ -1,12 +1,13 @@
-"""The plots, each of one thing, small enough to be read on a phone."""
+"""The plots of the report, each small enough to be read on a phone."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from mlserver_forest.reports.html.markup import Html, number, percent
+from mlserver_forest.reports.html.number_format import number, percent
 from mlserver_forest.reports.training.plot_data import Curve, Reliability
 from mlserver_forest.reports.training.svg import ACCENT, MUTED, plot
 
@@ -28,8 +29,8 @@ _DOTS: Mapping[str, Any] = {
 }
 
 
-def roc(name: str, curves: Sequence[Curve], shown: int) -> Html:
-    """A class's ROC curve, those of the other classes behind it."""
+def roc(name: str, curves: Sequence[Curve], shown: int) -> Markup:
+    """The ROC curve of a class, with the curves of the other classes behind it."""
     curve = curves[shown]
     description = f"ROC curve of {curve.label} against the rest; area {curve.area:.3f}"
     return _of_class(
@@ -37,8 +38,8 @@ def roc(name: str, curves: Sequence[Curve], shown: int) -> Html:
     )
 
 
-def precision_recall(name: str, curves: Sequence[Curve], shown: int) -> Html:
-    """A class's precision-recall curve, those of the other classes behind it."""
+def precision_recall(name: str, curves: Sequence[Curve], shown: int) -> Markup:
+    """The precision-recall curve of a class, with those of the other classes behind it."""
     curve = curves[shown]
     description = (
         f"Precision-recall curve of {curve.label} against the rest; "
@@ -49,7 +50,7 @@ def precision_recall(name: str, curves: Sequence[Curve], shown: int) -> Html:
 
 def _of_class(
     name: str, description: str, curves: Sequence[Curve], shown: int, labels: tuple[str, str]
-) -> Html:
+) -> Markup:
     is_alone = len(curves) == 1
     is_roc = labels[1].startswith("true")
     own = curves[shown]
@@ -69,27 +70,31 @@ def _of_class(
     return plot(name, description, draw, _SMALL, _SMALL)
 
 
-def reliability(name: str, found: Reliability) -> Html:
-    """Probabilities beside how often they came true."""
+def reliability(name: str, found: Reliability) -> Markup:
+    """Predicted probabilities and how often they came true."""
     pairs = ", ".join(
-        f"{percent(told)} given, {percent(came)} came true"
-        for told, came in zip(found.told, found.found, strict=True)
+        f"{percent(predicted)} given, {percent(came)} came true"
+        for predicted, came in zip(found.predicted, found.found, strict=True)
     )
 
     def draw(axes: "Axes") -> None:
         axes.plot([0, 1], [0, 1], **_REFERENCE)
-        axes.plot(found.told, found.found, color=ACCENT, linewidth=1.2, alpha=0.6, clip_on=False)
+        axes.plot(
+            found.predicted, found.found, color=ACCENT, linewidth=1.2, alpha=0.6, clip_on=False
+        )
         filled = found.counts[found.counts > 0]
         sizes = 8 + 60 * filled / filled.max()
-        axes.scatter(found.told, found.found, sizes, ACCENT, linewidths=0, clip_on=False, zorder=3)
+        axes.scatter(
+            found.predicted, found.found, sizes, ACCENT, linewidths=0, clip_on=False, zorder=3
+        )
         _unit(axes, [0, 0.25, 0.5, 0.75, 1])
         axes.set(xlabel="predicted probability", ylabel="share that came true")
 
     return plot(name, f"Reliability curve: {pairs}", draw)
 
 
-def sureness(name: str, found: Reliability) -> Html:
-    """How many rows got which probability, and for how many of them it came true."""
+def confidence(name: str, found: Reliability) -> Markup:
+    """The number of rows by predicted probability, and for how many the prediction came true."""
     n_bins = len(found.counts)
     lefts, came_true = np.arange(n_bins) / n_bins, np.zeros(n_bins)
     came_true[found.counts > 0] = found.found * found.counts[found.counts > 0]
@@ -107,31 +112,31 @@ def sureness(name: str, found: Reliability) -> Html:
     return plot(name, f"Rows by predicted probability, in tenths: {counts}", draw)
 
 
-def predicted_and_actual(name: str, y: NDArray[Any], told: NDArray[Any]) -> Html:
+def predicted_and_actual(name: str, y: NDArray[Any], predicted: NDArray[Any]) -> Markup:
     """A dot for each row, on the dashed line where the prediction is right."""
 
     def draw(axes: "Axes") -> None:
-        ends = [min(y.min(), told.min()), max(y.max(), told.max())]
+        ends = [min(y.min(), predicted.min()), max(y.max(), predicted.max())]
         axes.plot(ends, ends, **_REFERENCE)
-        axes.plot(told, y, **_DOTS)
+        axes.plot(predicted, y, **_DOTS)
         axes.set(xlabel="predicted", ylabel="actual")
 
     return plot(name, f"Actual against predicted values of {len(y):,} rows", draw)
 
 
-def residuals(name: str, told: NDArray[Any], left: NDArray[Any]) -> Html:
+def residuals(name: str, predicted: NDArray[Any], left: NDArray[Any]) -> Markup:
     """A dot for each row, on the dashed line where the prediction is right."""
 
     def draw(axes: "Axes") -> None:
         axes.axhline(0, **_REFERENCE)
-        axes.plot(told, left, **_DOTS)
+        axes.plot(predicted, left, **_DOTS)
         axes.set(xlabel="predicted", ylabel="actual − predicted")  # noqa: RUF001
 
     return plot(name, f"Residuals against predicted values of {len(left):,} rows", draw)
 
 
-def residual_histogram(name: str, counts: NDArray[Any], low: float, high: float) -> Html:
-    """How many rows have which residual."""
+def residual_histogram(name: str, counts: NDArray[Any], low: float, high: float) -> Markup:
+    """The number of rows by residual."""
 
     def draw(axes: "Axes") -> None:
         edges = np.linspace(low, high, len(counts) + 1) if high > low else low + np.array([-1, 1])
@@ -145,8 +150,8 @@ def residual_histogram(name: str, counts: NDArray[Any], low: float, high: float)
     return plot(name, description, draw)
 
 
-def errors(name: str, shares: NDArray[Any], sizes: NDArray[Any]) -> Html:
-    """For how many rows the error is at most so large."""
+def errors(name: str, shares: NDArray[Any], sizes: NDArray[Any]) -> Markup:
+    """The share of the rows whose error is at most as large as a value."""
 
     def draw(axes: "Axes") -> None:
         axes.plot(sizes, shares, color=ACCENT, clip_on=False)
@@ -160,8 +165,8 @@ def errors(name: str, shares: NDArray[Any], sizes: NDArray[Any]) -> Html:
 
 def learning(
     name: str, metric: str, unit: str, lines: Mapping[str, tuple[list[int], list[float]]]
-) -> Html:
-    """A metric by the number of trees or rounds: the last set in the accent, others behind."""
+) -> Markup:
+    """A metric by the number of trees or rounds; the last set is in the accent colour, in front."""
     ends = "; ".join(
         f"{prefix} {number(values[-1])} with {counts[-1]:,}"
         for prefix, (counts, values) in lines.items()
@@ -184,7 +189,7 @@ def learning(
 
 
 def line_styles(n_lines: int) -> list[Mapping[str, Any]]:
-    """Muted and dashed in turn, the last one in the accent."""
+    """Muted lines with different dashes, and the last one in the accent colour."""
     dashes = ["solid", (0, (4, 2)), (0, (1, 2)), (0, (5, 2, 1, 2))]
     others = [dashes[i % len(dashes)] for i in range(n_lines - 1)]
     return [

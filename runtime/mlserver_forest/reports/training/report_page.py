@@ -1,61 +1,279 @@
-"""The report's page: its sections, with all plots in them."""
+"""report.html: the values that its templates show, section by section."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from mlserver_forest.reports.html.html_page import frame
-from mlserver_forest.reports.html.markup import Html
-from mlserver_forest.reports.training import (
-    answers_section,
-    coverage_section,
-    features_section,
-    overview_section,
-)
+import numpy as np
+from markupsafe import Markup
+
+from mlserver_forest.reports.html.number_format import MISSING, fixed, number, percent
+from mlserver_forest.reports.html.templates import outside, render
+from mlserver_forest.reports.training import plot_sections
+from mlserver_forest.reports.training.columns import Column
 from mlserver_forest.reports.training.facts import Facts
-from mlserver_forest.reports.training.learning_section import learning
-from mlserver_forest.reports.training.plot_data import OfClasses, OfNumbers
+from mlserver_forest.reports.training.importances import MOST_FEATURES, Importances
+from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
+from mlserver_forest.reports.training.plot_data import ClassificationPlots, RegressionPlots
 from mlserver_forest.reports.training.results import Results
+from mlserver_forest.reports.training.samples import bin_counts
+from mlserver_forest.schema.output_names import INTERVAL
+
+_MOST_NAMED_CLASSES = 5
+_MOST_FILES = 10
+_MOST_IMPORTANT = 20
+_MOST_COLUMNS = 200
+_MOST_CLASSES = 12
+_BINS = 12
+_HEADLINE = ("roc_auc", "accuracy", "r2", "rmse")
+_LOST = {"accuracy": "accuracy", "r2": "R²"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        title: its heading.
+        macro: its macro in sections.html.
+        values: what the macro shows.
+    """
+
+    title: str
+    macro: str
+    values: Mapping[str, Any]
+
+    @property
+    def anchor(self) -> str:
+        return self.title.lower().replace(" ", "-")
 
 
 def page(facts: Facts, results: Results) -> str:
-    """The whole page, the same for the same facts."""
-    sections = [
-        (title.lower().replace(" ", "-"), title, *body) for title, *body in _all(facts, results)
-    ]
-    links = {anchor: title for anchor, title, *_ in sections}
-    version = facts.versions.get("mlserver-forest")
-    return frame(
-        overview_section.title(facts), overview_section.header(facts, links), sections, version
+    """The whole page; equal facts give equal bytes."""
+    return render(
+        "training/templates/report.html",
+        title=f"{facts.title}: {facts.kind}",
+        lead=_lead(facts),
+        key_figures=_key_figures(facts),
+        body=list(_sections(facts, results)),
+        version=facts.versions.get("mlserver-forest"),
     )
 
 
-def _all(facts: Facts, results: Results) -> Iterator[tuple[str, Html] | tuple[str, Html, Html]]:
-    """Titles, and what stands under them."""
-    yield "Warnings", overview_section.warnings(facts)
-    yield "Metrics", overview_section.metrics(facts)
+def _sections(facts: Facts, results: Results) -> Iterator[Section]:
+    yield Section("Warnings", "warnings", {"findings": facts.inspection.findings})
+    yield Section("Metrics", "metrics", _metrics(facts))
     if facts.sureness is not None:
-        yield coverage_section.title(facts.sureness), coverage_section.coverage(facts.sureness)
-    found = results.outcome
-    if isinstance(found, OfClasses):
-        where = overview_section.SETS[facts.drawn or ""]
-        yield "Confusion matrix", answers_section.confusion(found.confusion, where)
-        yield (
-            "ROC and precision-recall",
-            answers_section.drawn_from(facts, found.n_sampled),
-            answers_section.curves(found, facts),
+        is_interval = facts.sureness.output == INTERVAL
+        title = "Prediction intervals" if is_interval else "Prediction sets"
+        yield Section(title, "coverage", _coverage(facts, is_interval=is_interval))
+    outcome = results.outcome
+    if isinstance(outcome, ClassificationPlots):
+        confusion = plot_sections.confusion(outcome.confusion, SETS[facts.drawn or ""])
+        yield Section("Confusion matrix", "confusion", confusion)
+        yield Section("ROC and precision-recall", "plots", plot_sections.curves(outcome, facts))
+        yield Section("Calibration", "plots", plot_sections.calibration(outcome, facts))
+    if isinstance(outcome, RegressionPlots):
+        values = plot_sections.residuals(outcome, facts)
+        yield Section("Predictions and residuals", "plots", values)
+    importances = _importances(results.importances, facts.names)
+    yield Section("Feature importances", "importances", importances)
+    yield Section("Learning curve", "plots", plot_sections.learning(facts))
+    yield Section("Data", "data", _data(facts))
+    yield Section("Settings", "settings", _settings(facts))
+
+
+def _lead(facts: Facts) -> Markup:
+    plural = "s" if len(facts.names) != 1 else ""
+    return Markup("Predicts {} from {:,} feature{}, learned from {:,} rows.").format(
+        _target(facts), len(facts.names), plural, facts.n_rows
+    )
+
+
+def _target(facts: Facts) -> str:
+    if facts.kind == "regression":
+        return "a number"
+    if len(facts.classes) > _MOST_NAMED_CLASSES:
+        return f"one of {len(facts.classes):,} classes"
+    *first, last = map(outside, facts.classes)
+    return Markup("{} or {}").format(Markup(", ").join(first), last)
+
+
+def _key_figures(facts: Facts) -> list[tuple[str, str]]:
+    """The metrics of the most reliable set, then the size of the data."""
+    found = facts.metrics.get(facts.drawn or "", {})
+    where = SETS.get(facts.drawn or "", "")
+    figures = [
+        (_metric(name, found[name]), f"{MEANINGS[name].title}, {where}")
+        for name in _HEADLINE
+        if name in found
+    ]
+    size = [(number(facts.n_rows), "training rows"), (number(len(facts.names)), "features")]
+    return figures + size
+
+
+def _metrics(facts: Facts) -> dict[str, Any]:
+    """A row for each metric, a column for each set."""
+    names = [name for name in MEANINGS if any(name in found for found in facts.metrics.values())]
+    rows = [
+        [
+            Markup("{}\n<small>{}</small>").format(MEANINGS[name].title, MEANINGS[name].meaning),
+            *(_metric(name, found.get(name)) for found in facts.metrics.values()),
+        ]
+        for name in names
+    ]
+    head = ["Metric", *(SETS.get(prefix, prefix).capitalize() for prefix in facts.metrics)]
+    return {"head": head, "rows": rows, "has_training": "train" in facts.metrics}
+
+
+def _metric(name: str, value: float | None) -> str:
+    """Four decimals, so that columns are aligned; four digits of a metric with a unit."""
+    if value is None:
+        return MISSING
+    return number(value) if MEANINGS[name].has_unit else fixed(value)
+
+
+def _coverage(facts: Facts, *, is_interval: bool) -> dict[str, Any]:
+    """Nominal and measured coverage, a row for each set."""
+    assert facts.sureness is not None  # noqa: S101  # the caller has checked
+    level = percent(facts.sureness.intervals.level)
+    found = facts.sureness.coverages
+    size = "Mean width" if is_interval else "Mean classes in a set"
+    return {
+        "level": level,
+        "noun": "interval" if is_interval else "set",
+        "head": ["Rows", "Nominal", "Measured", size, "Number of rows"],
+        "rows": [
+            [SETS[prefix].capitalize(), level, percent(c.coverage), number(c.size), c.n_rows]
+            for prefix, c in found.items()
+        ],
+        "is_cross_fitted": any(c.is_cross_fitted for c in found.values()),
+    }
+
+
+def _importances(found: Importances, names: Sequence[str]) -> dict[str, Any]:
+    """The first 20 features, in a table of bars: names may have any length and script."""
+    ranked = found.ranking()[:_MOST_IMPORTANT].tolist()
+    of = f"The first {len(ranked)} of {len(names):,}" if len(ranked) < len(names) else "All"
+    has_gains = found.impurity is not None
+    return {
+        "note": _importance_note(found, len(names)),
+        "caption": f"{of} features by importance",
+        "head": ["Feature", "Permutation", *(["Impurity"] if has_gains else [])],
+        "rows": [_importance(found, feature, names[feature]) for feature in ranked],
+    }
+
+
+def _importance_note(found: Importances, n_features: int) -> str:
+    note = (
+        f"Permutation importance is the {_LOST[found.measure]} lost when a feature is shuffled "
+        f"among {found.n_rows:,} {SETS[found.prefix]} rows, with its standard deviation over five "
+        "repetitions"
+    )
+    if n_features > MOST_FEATURES:
+        note += f", for the {MOST_FEATURES} most promising features"
+    note += ". Redundant features hide each other's loss."
+    if found.impurity is not None:
+        note += " Impurity importance is what the trees gained by the feature on the training rows."
+    return note
+
+
+def _importance(found: Importances, feature: int, name: str) -> dict[str, Any]:
+    mean, deviation = float(found.permutation[feature]), float(found.deviation[feature])
+    most = max(float(np.nanmax(found.permutation)), 1e-12)
+    loss = Markup("{} <small>± {:.4f}</small>").format(fixed(mean), deviation)
+    row = {
+        "name": name,
+        "share": float(np.nan_to_num(mean)) / most,
+        "loss": MISSING if np.isnan(mean) else loss,
+        "gain": None,
+    }
+    if found.impurity is not None:
+        gain, top = float(found.impurity[feature]), max(float(found.impurity.max()), 1e-12)
+        row |= {"gain": gain, "gain_share": gain / top}
+    return row
+
+
+def _data(facts: Facts) -> dict[str, Any]:
+    """The rows, the target and the columns."""
+    found = facts.inspection.repetitions
+    weighted = "" if facts.weight is None else ", with weights"
+    among = f" (of {found.n_rows:,} sampled rows)" if found.n_rows < facts.n_rows else ""
+    columns = facts.inspection.columns[:_MOST_COLUMNS]
+    caption = "Columns of the features"
+    if len(columns) < len(facts.inspection.columns):
+        caption = (
+            f"Columns of the first {len(columns)} of {len(facts.inspection.columns):,} features; "
+            "metrics.json has all of them"
         )
-        yield (
-            "Calibration",
-            answers_section.drawn_from(facts, found.n_sampled),
-            answers_section.calibration(found, facts),
-        )
-    if isinstance(found, OfNumbers):
-        n_rows = len(facts.sets[facts.drawn or ""][0])
-        yield (
-            "Predictions and residuals",
-            answers_section.drawn_from(facts),
-            answers_section.numbers(found, n_rows),
-        )
-    yield "Feature importances", features_section.importances(results.importances, facts.names)
-    yield "Learning curve", learning(facts)
-    yield "Data", features_section.data(facts)
-    yield "Settings", overview_section.settings(facts)
+    target = _classes(facts) if facts.kind == "classification" else _numbers(facts)
+    return target | {
+        "text": (
+            f"{facts.n_rows:,} training rows{weighted}. Rows with the features of an earlier "
+            f"row{among}: {found.n_repeated:,}; rows with the features of a row with another "
+            f"target: {found.n_conflicting:,}."
+        ),
+        "caption": caption,
+        "columns": [_column(column) for column in columns],
+    }
+
+
+def _classes(facts: Facts) -> dict[str, Any]:
+    counts = np.bincount(facts.y, minlength=len(facts.classes))
+    ranked = np.argsort(-counts, kind="stable")[:_MOST_CLASSES].tolist()
+    most = int(counts.max())
+    rows = [
+        {
+            "label": outside(facts.classes[i]),
+            "count": int(counts[i]),
+            "share_of_most": int(counts[i]) / most,
+            "share": int(counts[i]) / facts.n_rows,
+        }
+        for i in ranked
+    ]
+    if len(counts) > len(ranked):
+        rest = int(facts.n_rows - counts[ranked].sum())
+        label = f"{len(counts) - len(ranked):,} others"
+        share = rest / facts.n_rows
+        rows.append({"label": label, "count": rest, "share_of_most": 0, "share": share})
+    return {"classes": rows}
+
+
+def _numbers(facts: Facts) -> dict[str, Any]:
+    y = facts.y
+    # The squares of 1e150 do not fit float64, nor does the sum of a few times 1e308.
+    spread = float(np.std(y / 1e100) * 1e100)
+    found = [float(y.min()), float(np.mean(y / 4) * 4), float(y.max()), spread]
+    return {"classes": [], "spread": found, "histogram": bin_counts(y, _BINS).tolist()}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    is_minimum = column.is_sampled and column.kind == "number" and column.n_distinct > 1
+    ends = (column.low, column.mean, column.high)
+    return {
+        "name": column.name,
+        "top": column.top,
+        "histogram": column.histogram,
+        "kind": column.kind,
+        "missing": percent(column.n_missing / column.n_rows) if column.n_missing else MISSING,
+        "distinct": ("≥ " if is_minimum else "") + number(column.n_distinct),
+        "range": [MISSING if end is None else end for end in ends],
+    }
+
+
+def _settings(facts: Facts) -> dict[str, Any]:
+    first = f", the first {_MOST_FILES}" if len(facts.files) > _MOST_FILES else ""
+    return {
+        "hyperparameters": [
+            (name, value if isinstance(value, str) else _json(value))
+            for name, value in facts.hyperparameters.items()
+        ],
+        "versions": list(facts.versions.items()),
+        "files": facts.files[:_MOST_FILES],
+        "files_caption": f"Training files: {len(facts.files):,}{first}",
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)

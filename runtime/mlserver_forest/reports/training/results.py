@@ -1,28 +1,39 @@
-"""What the report computes with the model's answers, once for the page and for metrics.json."""
+"""What the report computes from predictions, once for the page and for metrics.json."""
 
 from dataclasses import dataclass
 
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances, importances
-from mlserver_forest.reports.training.plot_data import OfClasses, OfNumbers, of_classes, of_numbers
+from mlserver_forest.reports.training.plot_data import (
+    ClassificationPlots,
+    RegressionPlots,
+    classification_plots,
+    regression_plots,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Of the set that is drawn: answers as plots show them, or None; and the importances."""
+    """The computed parts of the report.
 
-    outcome: OfClasses | OfNumbers | None
+    Attributes:
+        outcome: predictions as the plots show them, or None without evaluated rows.
+        importances: the importances of the features.
+    """
+
+    outcome: ClassificationPlots | RegressionPlots | None
     importances: Importances
 
 
 def results_of(facts: Facts) -> Results:
+    """Compute the results of a job's facts."""
     return Results(_outcome(facts), importances(facts))
 
 
-def _outcome(facts: Facts) -> OfClasses | OfNumbers | None:
+def _outcome(facts: Facts) -> ClassificationPlots | RegressionPlots | None:
     if facts.drawn is None:
         return None
     y, answers = facts.sets[facts.drawn]
     if facts.kind == "classification":
-        return of_classes(y, answers, facts.classes)
-    return of_numbers(y, answers)
+        return classification_plots(y, answers, facts.classes)
+    return regression_plots(y, answers)

@@ -1,4 +1,4 @@
-"""Rows and bins that keep the report's work within bounds, the same ones each time."""
+"""Samples and bins that bound the report's work; they are the same in each run."""
 
 from typing import Any
 
@@ -6,28 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 20_240
-# The numbers that are looked at where each has its cost: 10,000 rows of 400 features.
+# Values to examine if each of them is costly: 10,000 rows of 400 features.
 _MOST_CELLS = 4_000_000
 _FEWEST_ROWS = 1_000
 
 
 def rows_of(n_rows: int, most: int) -> NDArray[np.int64]:
-    """Ascending positions of ``most`` rows drawn by chance, or of all where there are fewer."""
+    """Ascending positions of ``most`` random rows, or of all rows if there are fewer."""
     if n_rows <= most:
         return np.arange(n_rows)
     return np.sort(np.random.default_rng(_SEED).choice(n_rows, most, replace=False))
 
 
 def affordable(n_features: int, most: int) -> int:
-    """How many rows to look at: ``most``, or fewer where each has many features."""
+    """The number of rows to examine: ``most``, or fewer if there are many features."""
     return min(most, max(_FEWEST_ROWS, _MOST_CELLS // max(n_features, 1)))
 
 
 def bin_counts(values: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
-    """How many finite values stand in each of some bins of one width, from least to greatest.
+    """The number of finite values in each of ``n_bins`` bins of equal width.
 
-    Unlike NumPy's histogram it takes any range: no width at all, one of the last bit, or
-    one that is no float64.
+    Unlike NumPy's histogram it accepts any range: a range of width 0, of a single last bit, or
+    one whose width does not fit float64.
     """
     finite = values[np.isfinite(values)].astype(np.float64) / 4
     if len(finite) == 0:

@@ -1,4 +1,4 @@
-"""How much of the target each feature tells alone; one that tells all of it may be leaked."""
+"""How well each feature predicts the target by itself, which reveals possible leakage."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from mlserver_forest.reports.training.samples import affordable, rows_of
 from mlserver_forest.schema.schema import TargetKind
 
 _SAMPLE = 10_000
-# With fewer rows, a feature that has nothing to do with the target may seem to tell it.
+# With fewer rows, an unrelated feature may seem to predict the target.
 _FEWEST_ROWS = 50
 _MOST_BINS = 256
 
@@ -18,21 +18,21 @@ _MOST_BINS = 256
 def scores_alone(
     x: NDArray[Any], y: NDArray[Any], kind: TargetKind, skip: Collection[int] = ()
 ) -> NDArray[np.float64]:
-    """What each feature alone tells about rows that were not learned from.
+    """Score each feature by itself on rows that were not used to fit.
 
-    Half of the sampled rows are sorted into at most 256 bins, each of which answers for the
-    other half with its most frequent class (each class counting the same) or its mean. It is
-    a decision tree on one feature; 3,000 of scikit-learn's take ten times as long.
+    Half of the sampled rows are sorted into at most 256 bins. Each bin predicts for the other
+    half its most frequent class (with balanced classes) or its mean. This is a decision tree on
+    one feature; 3,000 of scikit-learn's take ten times as long.
 
     Args:
-        x: (n_samples, n_features), NaN for missing.
+        x: (n_samples, n_features), NaN for missing values.
         y: (n_samples,) int positions of classes, or float64 numbers.
         kind: "classification" or "regression".
-        skip: columns that tell nothing, being constant.
+        skip: constant columns, which predict nothing.
 
     Returns:
         (n_features,) balanced accuracy, or R² (or, if greater, the squared correlation);
-        0 for all where there are too few rows, or all have the same target.
+        all 0 if there are too few rows, or if all rows have the same target.
     """
     n_features = x.shape[1]
     found = np.zeros(n_features)
@@ -43,7 +43,7 @@ def scores_alone(
     if kind == "classification":
         target = np.unique(target, return_inverse=True)[1]
     else:
-        target = target / np.abs(target).max()  # Squares of 1e150 would be no float64.
+        target = target / np.abs(target).max()  # The squares of 1e150 do not fit float64.
     learned = np.random.default_rng(0).permutation(len(drawn)) % 2 == 0
     sample = np.ascontiguousarray(x[drawn].T)
     for column in set(range(n_features)) - set(skip):
@@ -53,9 +53,9 @@ def scores_alone(
 
 
 def _bins(values: NDArray[Any], learned: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A bin for each row: of one value each where they are few, else of as many rows each.
+    """The bin of each row: one bin per value if there are few values, else equal counts.
 
-    A value that was not learned from falls to the nearest that was; missing has its own bin.
+    A new value belongs to the bin of the nearest known value; missing values have their own bin.
     """
     known = np.sort(values[learned])
     known = known[: len(known) - int(np.isnan(known).sum())]
@@ -76,9 +76,9 @@ def _balanced_accuracy(
     counts = np.bincount(bins[learned] * n_classes + y[learned], minlength=n_bins * n_classes)
     sizes = np.maximum(np.bincount(y[learned], minlength=n_classes), 1)
     answers = (counts.reshape(n_bins, n_classes) / sizes).argmax(axis=1)
-    asked, told = y[~learned], answers[bins[~learned]]
-    n_rows = np.bincount(asked, minlength=n_classes)
-    n_right = np.bincount(asked[asked == told], minlength=n_classes)
+    actual, predicted = y[~learned], answers[bins[~learned]]
+    n_rows = np.bincount(actual, minlength=n_classes)
+    n_right = np.bincount(actual[actual == predicted], minlength=n_classes)
     return float((n_right[n_rows > 0] / n_rows[n_rows > 0]).mean())
 
 

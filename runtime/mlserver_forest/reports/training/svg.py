@@ -1,7 +1,7 @@
-"""A Matplotlib figure -> SVG that stands in the page and takes the page's colours and font.
+"""A Matplotlib figure as inline SVG, which takes the colours and the font of the page.
 
 No text from outside is drawn: Matplotlib would measure it in its own font, and read ``$``
-as mathematics. Names of features and classes stand in the HTML around the plots.
+as mathematics. The names of features and classes are in the HTML around the plots.
 """
 
 import io
@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mlserver_forest.reports.html.markup import Html, attribute
+from markupsafe import Markup, escape
+
+from mlserver_forest.reports.html.number_format import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Colours that stand for the page's, which differ between light and dark.
+# Placeholders for the colours of the page, which differ between light and dark.
 INK, MUTED, RULE, ACCENT = "#010001", "#010002", "#010003", "#010004"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent"}
 
@@ -59,15 +61,15 @@ def plot(
     draw: Callable[["Axes"], None],
     width: int = WIDTH,
     height: int = HEIGHT,
-) -> Html:
+) -> Markup:
     """Draw on one pair of axes.
 
     Args:
-        name: of its own on the page; the identifiers in the SVG begin with it.
-        description: what one sees, for those who do not.
-        draw: draws, with the four colours above.
-        width: in points.
-        height: in points.
+        name: unique on the page; the identifiers in the SVG begin with it.
+        description: an alternative text for screen readers.
+        draw: draws on the axes with the four colours above.
+        width: the width in points.
+        height: the height in points.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -80,12 +82,13 @@ def plot(
         draw(figure.add_subplot())
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-    return Html(_of_the_page(file.getvalue(), name, description))
+    # Matplotlib drew it from numbers; the description is escaped.
+    return Markup(_of_the_page(file.getvalue(), name, description))  # noqa: S704
 
 
 @contextmanager
 def _styled(salt: str) -> Iterator[None]:
-    """Our style alone, whatever matplotlibrc says, and identifiers that are always the same."""
+    """Apply only our style, whatever matplotlibrc says, and make identifiers reproducible."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -108,17 +111,18 @@ def _of_the_page(svg: str, name: str, description: str) -> str:
     svg = re.sub(r">\s+<", "><", re.sub(r' (d|x|y|transform)="[^"]*"', _shorter, svg))
     svg = re.sub(r'(<use [^>]*style="([^"]*)"/>)(?:<use [^>]*style="\2"/>)+', _gathered, svg)
     box = re.search(r'viewBox="[^"]+"', svg)
-    head = f'<svg class="plot" role="img" aria-label="{attribute(description)}" {box and box[0]}>'
+    label = escape(printable(description, 400))
+    head = f'<svg class="plot" role="img" aria-label="{label}" {box and box[0]}>'
     body = svg[svg.index(">") + 1 :]
     return head + body.strip()
 
 
 def _shorter(place: re.Match[str]) -> str:
-    """Coordinates to a hundredth of a point."""
+    """Round coordinates to a hundredth of a point."""
     return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", place[0])
 
 
 def _gathered(uses: re.Match[str]) -> str:
-    """The style of many dots, said once."""
+    """Move the common style of many dots to a group."""
     style = f' style="{uses[2]}"'
     return f"<g{style}>{uses[0].replace(style, '')}</g>"

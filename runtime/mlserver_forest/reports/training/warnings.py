@@ -1,4 +1,4 @@
-"""What the owner of the data should know before trusting the model."""
+"""Warnings about the data: what to know before you trust the model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SHOWN = 5
 _REPEATED = 0.01
 _OVERLAPPING = 0.01
 _FEWEST_SHARED = 3
-# Accuracy can be ten elevenths without a look at the features.
+# From here on, a model that ignores the features reaches an accuracy of ten elevenths.
 _IMBALANCED = 10
 _ALMOST_ALL = 0.99
 _ALMOST_ALL_R2 = 0.998
@@ -25,44 +25,49 @@ _FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A warning: a short title that is the same for all of its kind, and the whole of it."""
+class DataWarning:
+    """A warning.
+
+    Attributes:
+        title: a short title, the same for all warnings of a kind.
+        text: one sentence, which says what was found and what to do.
+    """
 
     title: str
     text: str
 
 
-def of_columns(columns: Sequence[Column]) -> Iterator[Finding]:
-    """Columns without a value, with one value only, and those that name the row."""
+def column_findings(columns: Sequence[Column]) -> Iterator[DataWarning]:
+    """Empty columns, constant columns, and identifiers."""
     empty = [column.name for column in columns if column.is_missing]
     if empty:
-        yield Finding(
+        yield DataWarning(
             "Empty columns",
             f"{_columns(empty)} no value in any row, so nothing is learned from "
-            f"{_them(empty)}; look whether the export is whole, or leave {_them(empty)} out with "
-            "the hyperparameter ignore",
+            f"{_them(empty)}; check whether the export is complete, or leave {_them(empty)} out "
+            "with the hyperparameter ignore",
         )
     constant = [c.name for c in columns if c.is_constant and c.n_rows > 1]
     if constant:
-        yield Finding(
+        yield DataWarning(
             "Constant columns",
             f"{_columns(constant)} the same value in every row, so nothing is learned from "
             f"{_them(constant)}; leave {_them(constant)} out with the hyperparameter ignore",
         )
     naming = [column.name for column in columns if _is_identifier(column)]
     if naming:
-        yield Finding(
+        yield DataWarning(
             "Identifiers",
-            f"{_columns(naming)} a word of its own in nearly every row, as an identifier has; "
-            f"from which a model learns rows by heart; leave {_them(naming)} out with the "
-            "hyperparameter ignore",
+            f"{_columns(naming)} a different category in nearly every row, like an identifier; "
+            f"a model memorizes rows by them; leave {_them(naming)} out with the hyperparameter "
+            "ignore",
         )
 
 
-def of_leakage(
+def leakage_findings(
     columns: Sequence[Column], scores: NDArray[np.float64], kind: TargetKind
-) -> Iterator[Finding]:
-    """Features that tell the target alone."""
+) -> Iterator[DataWarning]:
+    """Features that predict the target by themselves (possible leakage)."""
     least, measure = (
         (_ALMOST_ALL, "balanced accuracy") if kind == "classification" else (_ALMOST_ALL_R2, "R²")
     )
@@ -72,37 +77,38 @@ def of_leakage(
             f"{format_value(columns[i].name)} ({measure} {scores[i]:.4f})"
             for i in suspects[:_SHOWN]
         )
-        yield Finding(
+        yield DataWarning(
             "Leakage suspects",
-            f"{shown}{_more(suspects)}: alone, {'it tells' if len(suspects) == 1 else 'each tells'}"
-            " the target almost perfectly; make sure that the value is known before the target is",
+            f"{shown}{_more(suspects)}: "
+            f"{'it predicts' if len(suspects) == 1 else 'each predicts'} the target almost "
+            "perfectly by itself; make sure that the value is known before the target is",
         )
 
 
-def of_repetitions(found: Repetitions) -> Iterator[Finding]:
+def repetition_findings(found: Repetitions) -> Iterator[DataWarning]:
     """Rows that repeat others, and rows that contradict others."""
     if found.n_repeated >= _REPEATED * found.n_rows:
-        yield Finding(
+        yield DataWarning(
             "Duplicate rows",
             f"{_share(found.n_repeated, found.n_rows)} have the features of an earlier row; "
-            "where they fall on both sides of a split, its metrics flatter the model",
+            "if they fall on both sides of a split, its metrics are optimistic",
         )
     if found.n_conflicting >= max(1, _REPEATED * found.n_rows):
-        yield Finding(
+        yield DataWarning(
             "Conflicting rows",
             f"{_share(found.n_conflicting, found.n_rows)} have the features of a row with "
             "another target; no model can be right on all of them",
         )
 
 
-def of_classes(y: NDArray[Any], classes: Sequence[Label]) -> Iterator[Finding]:
-    """Classes that have few rows beside the most frequent one."""
+def class_findings(y: NDArray[Any], classes: Sequence[Label]) -> Iterator[DataWarning]:
+    """Classes that are rare compared with the most frequent one."""
     counts = np.bincount(y, minlength=len(classes))
     most = int(counts.argmax())
     rare = [i for i in np.argsort(counts, kind="stable") if counts[i] * _IMBALANCED <= counts[most]]
     if rare:
         shown = ", ".join(f"{format_value(classes[i])} {counts[i]:,}" for i in rare[:_SHOWN])
-        yield Finding(
+        yield DataWarning(
             "Class imbalance",
             f"{format_value(classes[most])} has {_share(int(counts[most]), len(y))}, while "
             "there are few "
@@ -111,14 +117,14 @@ def of_classes(y: NDArray[Any], classes: Sequence[Label]) -> Iterator[Finding]:
         )
 
 
-def of_overlap(overlaps: Mapping[str, Overlap]) -> Iterator[Finding]:
-    """Rows of another set that also stand among the training rows."""
+def overlap_findings(overlaps: Mapping[str, Overlap]) -> Iterator[DataWarning]:
+    """Rows of another set that are training rows too."""
     for prefix, found in overlaps.items():
         if found.n_shared >= max(_FEWEST_SHARED, _OVERLAPPING * found.n_rows):
-            yield Finding(
+            yield DataWarning(
                 f"Overlap of {prefix} and training rows",
                 f"{_share(found.n_shared, found.n_rows, prefix)} have the features of a "
-                f"training row; those that are the same flatter the {prefix} metrics",
+                f"training row; shared rows make the {prefix} metrics optimistic",
             )
 
 

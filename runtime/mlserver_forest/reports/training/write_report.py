@@ -1,4 +1,4 @@
-"""The report's files, each whole or not there."""
+"""The files of the report, each of which is written whole or not at all."""
 
 import tempfile
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
     The same facts give the same bytes.
 
     Args:
-        directory: output/data; made if missing. Earlier files are replaced.
-        facts: of the job.
-        results: what was computed of them, if it was.
+        directory: output/data; it is created if missing, and earlier files are replaced.
+        facts: the facts of the job.
+        results: the results of these facts, if they have been computed.
 
     Raises:
-        InvalidEnvironment: if the folder cannot be written.
+        InvalidEnvironment: if the folder cannot be written to.
     """
     results = results or results_of(facts)
     try:
@@ -52,13 +52,13 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
 
 
 def warnings_of(facts: Facts) -> tuple[str, ...]:
-    """What to know about the data, a line each, the gravest first."""
+    """The warnings about the data, a line each, the most serious first."""
     return tuple(f"{found.title}: {found.text}" for found in facts.inspection.findings)
 
 
 @contextmanager
 def _temporary_files(directory: Path) -> Iterator[None]:
-    """Room for matplotlib's, which it does not do without, where no other folder has any."""
+    """Provide a temporary folder, which matplotlib requires, if the system has none."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError:

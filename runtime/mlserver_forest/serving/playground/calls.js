@@ -1,4 +1,4 @@
-// The same call as code to copy.
+// The same request as code to copy.
 
 const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const csvField = (value) => {
@@ -6,7 +6,7 @@ const csvField = (value) => {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
-// A value as Python writes it; what JSON writes of strings is Python, too.
+// A value as Python code; JSON strings are Python strings too.
 function python(value) {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
@@ -15,14 +15,14 @@ function python(value) {
   return JSON.stringify(value);
 }
 
-// The V2 request: one matrix, of text where there are words.
+// The V2 request: one matrix, which holds text if a feature has categories.
 function v2Body(model, row) {
-  const hasWords = model.features?.some((feature) => "words" in feature);
-  const data = hasWords ? row.map((value) => (value === null ? "" : String(value))) : row;
+  const hasCategories = model.features?.some((feature) => "categories" in feature);
+  const data = hasCategories ? row.map((value) => (value === null ? "" : String(value))) : row;
   const names = { classification: ["predict", "predict_proba"], anomaly_detection: ["predict", "score_samples"] };
   const outputs = [...(names[model.kind] ?? ["predict"]), ...model.insights.filter((name) => name === "contributions")];
   return {
-    inputs: [{ name: "X", shape: [1, row.length], datatype: hasWords ? "BYTES" : model.datatype, data }],
+    inputs: [{ name: "X", shape: [1, row.length], datatype: hasCategories ? "BYTES" : model.datatype, data }],
     outputs: outputs.map((name) => ({ name })),
   };
 }
@@ -66,7 +66,7 @@ function pythonTriton(model, body) {
   ].join("\n");
 }
 
-// The calls by name, for a row of values or for a line of CSV.
+// The requests by name, for a row of values or for a line of CSV.
 function callsOf(model, row, line) {
   const url = new URL(model.routes.invocations, location.href).href;
   const csv = line ?? row.map(csvField).join(",");
@@ -83,15 +83,15 @@ function callsOf(model, row, line) {
   };
 }
 
-// Tabs, as the ARIA Authoring Practices have them: arrows choose, Tab goes on to the code.
+// Tabs as in the ARIA Authoring Practices: arrow keys choose one, Tab moves on to the code.
 class Calls {
   constructor() {
-    this.tabs = element("div", { role: "tablist", "aria-label": "Ways to call", class: "tabs", onkeydown: (event) => this.move(event) });
+    this.tabs = element("div", { role: "tablist", "aria-label": "Ways to send the request", class: "tabs", onkeydown: (event) => this.move(event) });
     this.code = element("code", {});
     this.button = element("button", { type: "button", class: "plain copy", onclick: () => this.copy() }, "Copy");
     this.panel = element("div", { role: "tabpanel", id: "call", "aria-labelledby": "tab-0" }, element("pre", { tabindex: "0" }, this.code), this.button);
     this.chosen = 0;
-    this.section = section("calls", "The same call as code", this.tabs, this.panel);
+    this.section = section("calls", "The same request as code", this.tabs, this.panel);
   }
 
   update(calls) {
@@ -131,7 +131,7 @@ class Calls {
       await navigator.clipboard.writeText(this.texts[this.chosen]);
       this.button.textContent = "Copied";
     } catch {
-      // Only a page of this machine or by HTTPS may write to the clipboard.
+      // Only pages from localhost or over HTTPS may write to the clipboard.
       getSelection().selectAllChildren(this.code);
       this.button.textContent = "Selected: copy it now";
     }

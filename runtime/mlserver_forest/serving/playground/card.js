@@ -1,55 +1,31 @@
-// The model's card: what it is, when it was trained and with what, and how good it is.
+// The model card: what the model is, when and with what it was trained, and how good it is.
 
-const ALGORITHMS = {
-  random_forest: "Random forest",
-  extra_trees: "Extra trees",
-  decision_tree: "Decision tree",
-  hist_gradient_boosting: "Histogram gradient boosting",
-  xgboost: "XGBoost",
-  lightgbm: "LightGBM",
-};
 const KINDS = {
   classification: "classification",
   regression: "regression",
   anomaly_detection: "anomaly detector",
   unknown: "model of another runtime",
 };
-const SETS = {
-  train: "training",
-  validation: "validation",
-  test: "test",
-  oob: "out-of-bag",
-  cross_validation: "cross-validation",
-};
-const METRICS = {
-  accuracy: ["Accuracy", "share of rows predicted right"],
-  balanced_accuracy: ["Balanced accuracy", "the same within each class, averaged"],
-  log_loss: ["Log loss", "cost of the probabilities; lower is better"],
-  roc_auc: ["ROC AUC", "how well rows are ranked; 0.5 is by chance"],
-  f1: ["F1", "precision and recall in one, averaged over classes"],
-  rmse: ["RMSE", "typical error, large ones weighing more"],
-  mae: ["MAE", "average size of an error"],
-  r2: ["R²", "share of the variance explained"],
-};
 const LOST = { accuracy: "accuracy", r2: "R²" };
-const IN_THE_TARGETS_UNIT = ["rmse", "mae"];
-// What the model knows least of tells most.
-const MOST_HONEST = ["test", "validation", "cross_validation", "oob", "train"];
+// The first of these sets that was evaluated is shown: the one that the model knows least.
+const PREFERRED_SETS = ["test", "validation", "cross_validation", "oob", "train"];
 const HEADLINE = ["accuracy", "roc_auc", "r2", "rmse"];
 const MOST_NAMED = 5;
 
+// The names of metrics and sets come with the document, as the training report has them.
+const { metrics: METRICS, sets: SETS } = JSON.parse(document.getElementById("document").textContent).names;
 const setName = (name) => SETS[name] ?? name;
-const metricName = (name) => METRICS[name]?.[0] ?? name;
+const metricName = (name) => METRICS[name]?.title ?? name;
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function measure(name, value) {
   if (value === undefined) return "–";
-  return IN_THE_TARGETS_UNIT.includes(name) ? number(value) : value.toFixed(4).replace("-", "−");
+  return METRICS[name]?.has_unit ? number(value) : value.toFixed(4).replace("-", "−");
 }
 
 function cardHeader(model) {
   const card = model.card ?? {};
-  const algorithm = ALGORITHMS[card.algorithm] ?? (card.algorithm || null);
+  const algorithm = card.title || capital((card.algorithm ?? "").replaceAll("_", " ")) || null;
   const made = [algorithm, date(card.trained), ...model.versions].filter(Boolean);
   return [
     element("h1", {}, outside(model.name)),
@@ -60,13 +36,13 @@ function cardHeader(model) {
 }
 
 function lead(model) {
-  if (model.kind === "unknown") return ["A model of another runtime, which describes neither features nor classes."];
+  if (model.kind === "unknown") return ["A model of another runtime, which does not describe its features and classes."];
   const features = `from ${plural(model.n_features, "feature")}.`;
   if (model.kind === "regression") {
     const targets = model.n_targets > 1 ? plural(model.n_targets, "number") : "a number";
     return [`Predicts ${targets} ${features}`];
   }
-  if (model.kind === "anomaly_detection") return [`Tells outliers ${features}`];
+  if (model.kind === "anomaly_detection") return [`Detects outliers ${features}`];
   if (model.classes.length > MOST_NAMED) return [`Predicts one of ${model.classes.length.toLocaleString("en")} classes ${features}`];
   const names = model.classes.flatMap((name, i, all) => [
     i === 0 ? "" : i === all.length - 1 ? " or " : ", ",
@@ -84,7 +60,7 @@ function date(text) {
 
 function figures(model, card) {
   const metrics = card.metrics ?? {};
-  const set = MOST_HONEST.find((name) => Object.keys(metrics[name] ?? {}).length);
+  const set = PREFERRED_SETS.find((name) => Object.keys(metrics[name] ?? {}).length);
   const found = metrics[set] ?? {};
   const pairs = HEADLINE.filter((name) => name in found)
     .slice(0, 2)
@@ -111,7 +87,7 @@ function metricsTable(metrics) {
   const names = [...new Set(sets.flatMap((set) => Object.keys(metrics[set])))];
   if (!names.length) return null;
   const rows = names.map((name) => {
-    const meaning = METRICS[name] ? element("small", {}, METRICS[name][1]) : null;
+    const meaning = METRICS[name] ? element("small", {}, METRICS[name].meaning) : null;
     return [element("span", {}, metricName(name), meaning), ...sets.map((set) => measure(name, metrics[set][name]))];
   });
   const columns = [{ head: "Metric" }, ...sets.map((set) => ({ head: capital(setName(set)), number: true }))];
@@ -127,6 +103,6 @@ function importancesTable(card) {
 }
 
 function importanceMeaning(card) {
-  if (card.measure === "impurity") return "what the trees gained by each";
-  return `the ${LOST[card.measure] ?? card.measure} lost when it is shuffled (${setName(card.measured_on)} rows)`;
+  if (card.measure === "impurity") return "what the trees gained by each feature";
+  return `the ${LOST[card.measure] ?? card.measure} lost when the feature is shuffled (${setName(card.measured_on)} rows)`;
 }

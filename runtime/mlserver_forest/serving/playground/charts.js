@@ -1,4 +1,4 @@
-// Charts made of elements: bars whose lengths are shares of the place that there is.
+// Charts made of elements: bars whose lengths are shares of the available width.
 
 const MOST_CLASSES = 12;
 const MOST_CONTRIBUTIONS = 10;
@@ -23,7 +23,7 @@ function probabilityBars(model, answer) {
   return table("Probabilities", [{ head: "Class" }, { head: "Probability", number: true }], rows, { class: "fill probabilities" });
 }
 
-// The interval as a band, with the prediction as a mark in it.
+// The interval as a band, with a mark at the prediction.
 function intervalRange(model, answer) {
   if (!answer.interval) return null;
   const [low, high] = answer.interval;
@@ -41,12 +41,12 @@ function intervalRange(model, answer) {
       element("span", { class: "band", "--from": at(low), "--to": at(high) }),
       element("span", { class: "mark", "--from": at(answer.score) }),
     ),
-    element("p", {}, `The truth lies between ${number(low)} and ${number(high)}${levelOf(model)}.`),
+    element("p", {}, `The target is between ${number(low)} and ${number(high)}${levelOf(model)}.`),
   );
 }
 
-// How often that is so, as training was asked for.
-const levelOf = ({ level }) => (level === null ? "" : ` in ${number(100 * level)} % of cases`);
+// How often that holds on average: the level that the model was trained for.
+const levelOf = ({ level }) => (level === null ? "" : ` in about ${number(100 * level)} % of cases`);
 
 // The contributions of the features to one output, the largest first.
 function explanation(model, answer, row) {
@@ -93,7 +93,7 @@ function contributionTable(model, answer, row, output) {
   const caption = element(
     "span",
     {},
-    `From ${number(output.base)}, what the model answers on average, to ${number(sum)}`,
+    `From ${number(output.base)}, the average answer, to ${number(sum)}`,
     isInProbability(answer, output, sum) || model.kind !== "classification" ? "" : ", in the model's raw score",
     `${model.classes.length && output.index === null ? " for " : ""}`,
     model.classes.length && output.index === null ? outside(output.name) : null,

@@ -1,4 +1,4 @@
-// CSV as it comes: records of fields, each with its text and its line in the file.
+// CSV in pieces: records of fields, each with its text and its line in the file.
 
 class Records {
   constructor() {
@@ -7,7 +7,7 @@ class Records {
     this.isFirst = true;
   }
 
-  // The records that end in the text so far, and with `isLast` the one that is left.
+  // The records that are complete so far, and with `isLast` the remaining one.
   *take(text, isLast = false) {
     this.text += text;
     if (this.isFirst && this.text) {

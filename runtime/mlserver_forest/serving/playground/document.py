@@ -1,4 +1,4 @@
-"""What the page shows of a model, as JSON."""
+"""The JSON document that a model's page shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,21 +12,21 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.loaded_models import Served
 from mlserver_forest.serving.models.runtime import ForestModel
 
-# A page stays a few megabytes at most, whatever the model is.
+# These limits keep a page within a few megabytes, whatever the model is.
 _MOST_FEATURES = 2_000
-_MOST_WORDS = 500
-_MOST_WORDS_IN_ALL = 20_000
+_MOST_CATEGORIES = 500
+_MOST_CATEGORIES_IN_ALL = 20_000
 _MOST_CELLS = 20_000
 _MOST_SAMPLES = 17
 
 
 def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[str, Any]:
-    """All that the page needs to know of a loaded model.
+    """Describe a loaded model for its page.
 
     Args:
         served: the model as the routes know it.
-        model: the same as MLServer knows it.
-        routes: by purpose, the paths of ``routes_of``.
+        model: the same model as MLServer knows it.
+        routes: the paths for "invocations" and "infer".
     """
     schema = served.schema
     known = model.model if isinstance(model, ForestModel) else None
@@ -57,31 +57,40 @@ def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[
 
 
 def _features(schema: Schema, ranges: NDArray[Any]) -> list[dict[str, Any]]:
-    """Each feature's name and what to expect of it, by rows with its extreme values."""
+    """The name of each feature and its range or categories.
+
+    Args:
+        schema: the features.
+        ranges: rows whose columns contain the minimum and the maximum of each feature.
+    """
     found: list[dict[str, Any]] = []
-    n_words = 0
+    n_categories = 0
     for column, name in enumerate(schema.feature_names):
         categories = schema.categories_by_column.get(column)
         if categories is None:
             found.append({"name": name, "range": _range(ranges[:, column])})
         elif categories.is_boolean:
-            found.append({"name": name, "words": list(categories.names)})
+            found.append({"name": name, "categories": list(categories.names)})
         else:
-            n_words += len(categories.names)
-            is_short = len(categories.names) <= _MOST_WORDS and n_words <= _MOST_WORDS_IN_ALL
-            words = list(categories.names) if is_short else None
-            found.append({"name": name, "words": words, "n_words": len(categories.names)})
+            n_categories += len(categories.names)
+            is_short = (
+                len(categories.names) <= _MOST_CATEGORIES
+                and n_categories <= _MOST_CATEGORIES_IN_ALL
+            )
+            names = list(categories.names) if is_short else None
+            n_names = len(categories.names)
+            found.append({"name": name, "categories": names, "n_categories": n_names})
     return found
 
 
 def _range(values: NDArray[Any]) -> list[float] | None:
-    """The least and the greatest value."""
+    """The minimum and the maximum."""
     known = values[np.isfinite(values)]
     return [_number(known.min()), _number(known.max())] if len(known) else None
 
 
 def _sample(row: NDArray[Any], schema: Schema) -> Sequence[float | str | None]:
-    """A row as a person would write it: words for positions, None for what is missing."""
+    """A row as a person would write it: categories by name, None for missing values."""
     return [
         None
         if not np.isfinite(value)
@@ -93,5 +102,5 @@ def _sample(row: NDArray[Any], schema: Schema) -> Sequence[float | str | None]:
 
 
 def _number(value: Any) -> float:
-    """The shortest number that is the same in the features' dtype: 5.1 of a float32."""
+    """The shortest number that is equal in the features' dtype, such as 5.1 for a float32."""
     return float(str(value))

@@ -1,4 +1,4 @@
-// Elements from values. Text is set as text: no name or word is ever read as HTML.
+// Elements from values. Text is set as text: no name or category is ever parsed as HTML.
 
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
@@ -12,7 +12,7 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
-// A name or word from the data, which may be written from right to left, cut if it is long.
+// A name or category from the data, which may be written from right to left; long ones are cut.
 function outside(text, longest = 80) {
   const whole = String(text);
   return element("bdi", {}, whole.length > longest ? `${whole.slice(0, longest - 1)}…` : whole);
@@ -23,7 +23,7 @@ function section(id, title, ...children) {
   return element("section", { id, "aria-labelledby": `${id}-title` }, heading, ...children);
 }
 
-// A table whose columns are { head, number }, and whose rows begin with their header.
+// A table with columns { head, number }; the first cell of a row is its header.
 function table(caption, columns, rows, attributes) {
   const side = (i) => (columns[i].number ? "n" : null);
   const cell = (value, i) =>
@@ -43,7 +43,7 @@ function table(caption, columns, rows, attributes) {
   );
 }
 
-// Four figures, with separators; as a power of ten only where it is very large or small.
+// Four significant digits with separators; a power of ten only if very large or small.
 function number(value) {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -56,10 +56,10 @@ function number(value) {
   return text.replaceAll("-", "−");
 }
 
-// A feature's value; whole numbers may be years, so they have no separators.
+// The value of a feature. Whole numbers may be years, so they have no separators.
 const plain = (value) => (Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value).replace("-", "−") : number(value));
 
-// Numbers with their signs and as many decimals as the greatest needs for four figures.
+// A signed number with as many decimals as the largest one needs for four digits.
 function signed(value, greatest = Math.abs(value)) {
   const size = greatest > 0 ? Math.floor(Math.log10(greatest)) : 0;
   if (size >= 9 || size < -4) return value > 0 ? `+${number(value)}` : number(value);
@@ -68,7 +68,7 @@ function signed(value, greatest = Math.abs(value)) {
   return text.replaceAll("-", "−");
 }
 
-// A share with one digit, and never 0 for something, nor 100 for not all.
+// A share with one decimal; never 0 for a share above 0, nor 100 for one below 1.
 function percent(share) {
   if (share > 0 && share < 0.001) return "< 0.1 %";
   if (share < 1 && share > 0.999) return "> 99.9 %";

@@ -1,4 +1,4 @@
-// The form: a field for each feature, in the features' order.
+// The form: a field for each feature, in order.
 
 const FEW_FIELDS = 24;
 const MISSING = "(missing)";
@@ -11,7 +11,7 @@ class Fields {
     this.sampleIndex = 0;
   }
 
-  // The values as a row: numbers, words, booleans, null for what is missing.
+  // The values as a row: numbers, categories, booleans, and null for a missing value.
   row() {
     return this.all.map((field) => field.value());
   }
@@ -25,9 +25,9 @@ class Fields {
     if (samples.length) this.fill(samples[this.sampleIndex++ % samples.length]);
   }
 
-  markStrange(names) {
-    const strange = new Set(names);
-    for (const field of this.all) field.markStrange(strange.has(field.feature.name));
+  markOutOfRange(names) {
+    const outside = new Set(names);
+    for (const field of this.all) field.markOutOfRange(outside.has(field.feature.name));
   }
 
   elements() {
@@ -53,7 +53,7 @@ class Field {
   constructor(feature, index, model) {
     this.feature = feature;
     this.takesMissing = model.takes_missing;
-    this.isNumber = !("words" in feature);
+    this.isNumber = !("categories" in feature);
     this.rangesAreWhole = model.ranges === "training";
     const id = `field-${index}`;
     this.hint = element("p", { class: "hint", id: `${id}-hint` }, this.hintText());
@@ -64,36 +64,36 @@ class Field {
   makeControl(attributes) {
     const required = !this.takesMissing;
     if (this.isNumber) return element("input", { ...attributes, type: "number", step: "any", required });
-    if (!this.feature.words) return element("input", { ...attributes, type: "text", required });
-    const options = this.feature.words.map((word) => element("option", { value: word }, word));
+    if (!this.feature.categories) return element("input", { ...attributes, type: "text", required });
+    const options = this.feature.categories.map((name) => element("option", { value: name }, name));
     if (this.takesMissing) options.unshift(element("option", { value: "" }, MISSING));
     return element("select", attributes, ...options);
   }
 
   hintText() {
-    const { range, words, n_words: count } = this.feature;
+    const { range, categories, n_categories: count } = this.feature;
     if (this.isNumber && range) {
       const span = range[0] === range[1] ? plain(range[0]) : `${plain(range[0])} to ${plain(range[1])}`;
       return this.rangesAreWhole ? `${span} in training` : `such as ${span}`;
     }
     if (this.isNumber) return "a number";
-    if (!words) return `one of ${plural(count, "word")}`;
-    return count === undefined ? "true or false" : plural(count, "word");
+    if (!categories) return `one of ${count.toLocaleString("en")} categories`;
+    return count === undefined ? "true or false" : count === 1 ? "1 category" : `${count.toLocaleString("en")} categories`;
   }
 
   value() {
     const text = this.control.value.trim();
     if (text === "") return null;
     if (this.isNumber) return Number(text);
-    return "n_words" in this.feature ? text : text === "true";
+    return "n_categories" in this.feature ? text : text === "true";
   }
 
   set(value) {
     this.control.value = value === null ? "" : String(value);
   }
 
-  markStrange(isStrange) {
-    this.box.classList.toggle("strange", isStrange);
-    this.hint.textContent = isStrange ? `outside the training range: ${this.hintText()}` : this.hintText();
+  markOutOfRange(isOutside) {
+    this.box.classList.toggle("strange", isOutside);
+    this.hint.textContent = isOutside ? `outside the training range: ${this.hintText()}` : this.hintText();
   }
 }

@@ -1,18 +1,18 @@
-// The page: a model, or the list of those that are loaded.
+// The page of a model, or the list of the loaded models.
 
 function listPage({ models, unknown, has_more: hasMore }) {
   const said = unknown === null ? null : element("p", { class: "error", role: "alert" }, "No model ", outside(unknown), " is loaded.");
   const links = models.map((name) => element("li", {}, element("a", { href: `/?model=${encodeURIComponent(name)}` }, outside(name))));
   const lead = models.length
-    ? hasMore ? `The first ${models.length.toLocaleString("en")} of those that are loaded.` : "Choose one to try it."
-    : "No model is loaded. Load one by POST /models, or by V2's repository API, and come back.";
+    ? hasMore ? `The first ${models.length.toLocaleString("en")} of the loaded models.` : "Choose one to try it."
+    : "No model is loaded. Load one with POST /models or with V2's repository API, and reload this page.";
   return {
     header: [element("h1", {}, "Models"), element("p", { class: "lead" }, lead)],
     main: [said, links.length ? element("ul", { class: "models" }, ...links) : null],
   };
 }
 
-// The form of a model that names its features, or a box for a line of CSV.
+// A form if the model names its features, or else a box for a line of CSV.
 function tryIt(model, calls) {
   const fields = model.features && model.kind !== "unknown" ? new Fields(model) : null;
   const line = fields ? null : element("textarea", { id: "line", rows: "4", spellcheck: "false", required: true, "aria-describedby": "line-hint" });
@@ -33,7 +33,7 @@ function tryIt(model, calls) {
       error.hidden = true;
       answer.replaceChildren(...(found.elements ?? answerElements(model, found, row)));
       status.textContent = found.summary ?? summary(model, found);
-      fields?.markStrange(found.out_of_range_features ?? []);
+      fields?.markOutOfRange(found.out_of_range_features ?? []);
     } catch (fault) {
       if (mine !== turn) return;
       error.textContent = fault.message;
@@ -77,7 +77,7 @@ function lineElements(model, line) {
   return [element("div", { class: "field" }, element("label", { for: "line" }, "A line of CSV"), line, element("p", { class: "hint", id: "line-hint" }, hint))];
 }
 
-// The answer to a line, by the features' names where the model has them.
+// The answer to a line of CSV.
 async function predictLine(model, line) {
   if (model.kind === "unknown") {
     const text = (await post(model.routes.invocations, line, "text/csv", "text/csv", [])).trim();

@@ -1,4 +1,4 @@
-"""``forest open``: a model's page in the browser, from a server on this machine alone."""
+"""``forest open``: the page of a model in the browser, served to this machine only."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ from mlserver_forest.errors import ForestError
 from mlserver_forest.serving.cli import leave
 
 _LOOPBACK = "127.0.0.1"
-# The kernel's choice of a free one.
+# The kernel chooses a free port.
 _ANY_PORT = 0
 
 
@@ -22,7 +22,7 @@ _ANY_PORT = 0
     required=False,
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="By default a free one.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port; by default a free one.")
 @click.option("--browser/--no-browser", default=True, help="Whether to open a browser.")
 def open_(model_dir: Path | None, port: int | None, browser: bool) -> None:
     """Serve the model in MODEL_DIR (/opt/ml/model) to this machine, and open its page."""

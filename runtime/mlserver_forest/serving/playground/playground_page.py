@@ -1,31 +1,33 @@
-"""The page as one document: its style, its script and what it shows, and nothing from outside."""
+"""The page as one document, with its style, its script and its data; it loads nothing else."""
 
 import base64
 import hashlib
 import html
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
 from mlserver_forest.reports.html import base_style
+from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
 
 _SCRIPTS = ("dom", "card", "fields", "prediction", "charts", "calls", "csv", "scoring", "main")
-# So that no text of a model can end the element that it stands in.
+# Escaped, so that no text of a model can end the script element that contains it.
+_NAMES = {"metrics": {name: asdict(found) for name, found in MEANINGS.items()}, "sets": dict(SETS)}
 _HARMLESS = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page for a browser, with the headers that keep anything else from running in it."""
+    """A page, with headers that prevent any other script from running in it."""
 
     body: bytes
     etag: bytes
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-class Template:
+class PageTemplate:
     """The parts of the page that are the same for every model."""
 
     def __init__(self) -> None:
@@ -48,7 +50,8 @@ class Template:
 
     def page(self, title: str, document: Mapping[str, Any]) -> Page:
         """A page that shows a document."""
-        data = json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        named = {**document, "names": _NAMES}
+        data = json.dumps(named, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         parts = {
             "title": html.escape(title),
             "style": self._style,
@@ -59,7 +62,7 @@ class Template:
             parts.get(piece, piece) if i % 2 else piece
             for i, piece in enumerate(self._html.split("%%"))
         )
-        # A name or a word may hold half of a surrogate pair, which UTF-8 has not.
+        # A name may contain half of a surrogate pair, which UTF-8 cannot encode.
         body = whole.encode("utf-8", "replace")
         etag = b'"%b"' % hashlib.sha256(body).hexdigest()[:32].encode()
         return Page(body, etag, (*self._headers, (b"etag", etag)))
@@ -70,5 +73,5 @@ def _text(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """As a Content-Security-Policy names what may run (CSP Level 3, 2.3.1)."""
+    """The source expression of a Content-Security-Policy (CSP Level 3, 2.3.1)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -9,24 +9,24 @@ from mlserver_forest.serving.http.asgi import NOT_MODIFIED, Request, Response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.models.loaded_models import Models, Served
 from mlserver_forest.serving.playground.document import describe
-from mlserver_forest.serving.playground.playground_page import Page, Template
+from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
 
 _MOST_LISTED = 1_000
 _MOST_KEPT = 8
 
 
-class TryItRoutes:
-    """``/``: a page of the loaded model, or a list of those that there are.
+class PlaygroundRoutes:
+    """``/``: the page of the loaded model, or a list of the loaded models.
 
     Args:
-        models: those that are loaded.
-        has_many: whether models come and go, and have a route each.
+        models: the loaded models.
+        has_many: whether models are loaded and unloaded at run time, and have routes of their own.
     """
 
     def __init__(self, models: Models, *, has_many: bool) -> None:
         self._models = models
         self._has_many = has_many
-        self._template = Template()
+        self._template = PageTemplate()
         self._kept: dict[str, tuple[Served, Page]] = {}
 
     def table(self) -> Mapping[str, Methods]:
@@ -39,7 +39,7 @@ class TryItRoutes:
         return Response(status, page.body, page.headers)
 
     async def _page(self, name: str | None) -> tuple[int, Page]:
-        """The page of a model, the only one if none is named; else the list."""
+        """The page of the named or the only model, or else the list of models."""
         models, more = self._models.page("", _MOST_LISTED)
         if name is None and len(models) == 1:
             return 200, await self._of(models[0])

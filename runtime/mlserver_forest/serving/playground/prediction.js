@@ -1,9 +1,9 @@
-// Asking the model, and showing what it answers.
+// Requests to the model, and how its answers are shown.
 
 const RETRIES = 5;
 const LABEL = "predicted_label";
 const PROBABILITIES = "probabilities";
-// What the answers of each kind of model hold, by the names of /invocations.
+// The outputs of each kind of model, by their names on /invocations.
 const OUTPUTS = {
   classification: [LABEL, PROBABILITIES],
   regression: ["score"],
@@ -13,7 +13,7 @@ const OUTPUTS = {
 const EXPLAINED = ["contributions", "expected_value", "interval", "prediction_set", "out_of_range", "out_of_range_features"];
 const outputsOf = (model) => [...OUTPUTS[model.kind], ...EXPLAINED.filter((name) => model.insights.includes(name))];
 
-// POST a body, and again where the server is busy; the answer's text, or the server's own error.
+// POST a body, again if the server is busy. Returns the answer's text, or throws the server's error.
 async function post(path, body, contentType, accept, outputs, signal) {
   const headers = { "content-type": contentType, accept };
   if (outputs.length) headers["x-amzn-sagemaker-custom-attributes"] = `outputs=${outputs.join(",")}`;
@@ -44,7 +44,7 @@ async function predictRow(model, row, signal) {
   return JSON.parse(text).predictions[0];
 }
 
-// What was answered, in one line.
+// The answer in one line.
 function summary(model, answer) {
   if (model.kind === "classification") {
     const share = Math.max(...answer[PROBABILITIES]);
@@ -60,7 +60,7 @@ function answerElements(model, answer, row) {
     regression: () => [headline([answer.score].flat().map(number).join(", ")), intervalRange(model, answer)],
     anomaly_detection: () => [headline(answer[LABEL] < 0 ? "Outlier" : "Inlier"), anomalyScores(answer)],
   };
-  return [...shown[model.kind](), predictionSet(model, answer), strangeNote(answer), explanation(model, answer, row)].filter(Boolean);
+  return [...shown[model.kind](), predictionSet(model, answer), outOfRangeNote(answer), explanation(model, answer, row)].filter(Boolean);
 }
 
 const headline = (content) => element("p", { class: "answer" }, content);
@@ -72,14 +72,14 @@ function predictionSet(model, answer) {
   return element("div", { class: "set" }, element("h3", {}, "Prediction set"), element("ul", { class: "chips" }, ...names), setNote(model));
 }
 
-const setNote = (model) => element("p", { class: "note" }, `The true class is one of these${levelOf(model)}.`);
+const setNote = (model) => element("p", { class: "note" }, `The set contains the true class${levelOf(model)}.`);
 
-function strangeNote(answer) {
+function outOfRangeNote(answer) {
   const names = answer.out_of_range_features ?? [];
   if (!names.length) return null;
   const list = names.slice(0, MOST_NAMED).flatMap((name, i) => [i ? ", " : "", outside(name)]);
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
-  return element("p", { class: "warning" }, "Outside what training saw: ", ...list, `${more}. The model was never tested there.`);
+  return element("p", { class: "warning" }, "Outside the training range: ", ...list, `${more}. The model has never been tested on such values.`);
 }
 
 function anomalyScores(answer) {
@@ -87,5 +87,5 @@ function anomalyScores(answer) {
     ["Score of the row", number(answer.score_samples)],
     ["Distance to the threshold", signed(answer.decision_function)],
   ];
-  return table("Below 0 it is an outlier", [{ head: "Measure" }, { head: "Value", number: true }], rows, { class: "fill" });
+  return table("A distance below 0 means an outlier", [{ head: "Measure" }, { head: "Value", number: true }], rows, { class: "fill" });
 }

@@ -1,4 +1,4 @@
-// A CSV file, scored in pieces, and given back with the predictions at the end of its lines.
+// Scores a CSV file in pieces, and returns it with the predictions at the end of its lines.
 
 const PIECE_CHARS = 1 << 19;
 const PIECE_ROWS = 5_000;
@@ -9,7 +9,7 @@ class Scoring {
   constructor(model) {
     this.model = model;
     this.input = element("input", { type: "file", id: "file", accept: ".csv,text/csv,text/plain", "aria-describedby": "file-hint", onchange: () => this.start(this.input.files[0]) });
-    this.progress = element("progress", { max: "1", value: "0", "aria-label": "Share of the file that is scored" });
+    this.progress = element("progress", { max: "1", value: "0", "aria-label": "Share of the file that has been scored" });
     this.cancel = element("button", { type: "button", class: "plain", onclick: () => this.abort?.abort() }, "Cancel");
     this.running = element("div", { class: "running", hidden: true }, this.progress, this.cancel);
     this.outcome = element("div", { role: "status" });
@@ -28,8 +28,8 @@ class Scoring {
 
   hint() {
     const { features } = this.model;
-    if (!features || this.model.kind === "unknown") return "Without a header, a row in each line.";
-    return `With a header that names the features, in any order and among other columns, or without one and with the ${plural(features.length, "feature")} in order.`;
+    if (!features || this.model.kind === "unknown") return "One row per line, without a header.";
+    return `Either with a header that names the features, in any order and among other columns, or without a header and with the ${plural(features.length, "feature")} in order.`;
   }
 
   drag(event) {
@@ -62,7 +62,7 @@ class Scoring {
     const name = `${file.name.replace(/\.[^.]*$/, "")}-predictions.csv`;
     URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
-    const others = ignored.length ? element("p", { class: "note" }, "Columns that are no features were kept and not asked about: ", outside(ignored.join(", "), 200), ".") : null;
+    const others = ignored.length ? element("p", { class: "note" }, "Columns that are not features were kept, but not sent to the model: ", outside(ignored.join(", "), 200), ".") : null;
     const preview = parts.slice(0, 2).join("").split("\n").slice(0, PREVIEW_LINES).join("\n");
     this.outcome.replaceChildren(
       element("p", {}, `${plural(count, "row")} scored. `, element("a", { href: this.url, download: name, id: "download" }, `Download ${name}`)),
@@ -94,7 +94,7 @@ class ScoredFile {
       }
       await this.send();
     } catch (error) {
-      throw error instanceof TypeError && /decod|encod/i.test(error.message) ? new Error("The file is not text in UTF-8.") : error;
+      throw error instanceof TypeError && /decod|encod/i.test(error.message) ? new Error("The file is not UTF-8 text.") : error;
     } finally {
       reader.cancel().catch(() => {});
     }
@@ -115,7 +115,7 @@ class ScoredFile {
     if (this.size >= PIECE_CHARS || this.piece.length >= PIECE_ROWS) await this.send();
   }
 
-  // Whether the first line names the columns; if so, where the features stand among them.
+  // Whether the first line is a header; if so, finds the features' columns in it.
   readHeader({ fields, text }) {
     const names = this.model.features?.map(({ name }) => name);
     if (!names) return false;
@@ -124,13 +124,13 @@ class ScoredFile {
     const isNamed = places.some((place) => place >= 0);
     if (isNamed) {
       const missing = names.filter((_, i) => places[i] < 0);
-      if (missing.length) throw new Error(`The header lacks ${missing.slice(0, MOST_NAMED).join(", ")}${missing.length > MOST_NAMED ? ", ..." : ""}; the model reads ${plural(names.length, "feature")}.`);
+      if (missing.length) throw new Error(`The header does not have ${missing.slice(0, MOST_NAMED).join(", ")}${missing.length > MOST_NAMED ? ", ..." : ""}; the model reads ${plural(names.length, "feature")}.`);
       this.places = places;
       this.ignored = found.filter((name) => !names.includes(name));
     } else if (fields.length !== names.length) {
-      throw new Error(`The first line has ${plural(fields.length, "field")}; the model reads ${names.length}: ${names.slice(0, MOST_NAMED).join(", ")}${names.length > MOST_NAMED ? ", ..." : ""}. Give the file a header that names them, or these columns alone.`);
+      throw new Error(`The first line has ${plural(fields.length, "field")}; the model reads ${names.length}: ${names.slice(0, MOST_NAMED).join(", ")}${names.length > MOST_NAMED ? ", ..." : ""}. Add a header that names the columns, or remove the other columns.`);
     }
-    const looksLikeNames = found.every((field) => field && Number.isNaN(Number(field))) && this.model.features.some((feature) => !("words" in feature));
+    const looksLikeNames = found.every((field) => field && Number.isNaN(Number(field))) && this.model.features.some((feature) => !("categories" in feature));
     if (!isNamed && !looksLikeNames) return false;
     this.parts.push(`${[text, ...this.columns.map(({ head }) => csvField(head))].join(",")}\n`);
     return true;
@@ -163,7 +163,7 @@ class ScoredFile {
   }
 }
 
-// The columns that are appended: their names, the output that each is from, and how.
+// The appended columns: the name of each, its output, and how it is read from an answer.
 function columnsOf(model) {
   const column = (head, output, of) => ({ head, output, of });
   const numbered = (head, output, count) =>

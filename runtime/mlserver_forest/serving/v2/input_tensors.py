@@ -1,9 +1,9 @@
-"""The V2 inputs of a forest: what comes to the matrix that it reads.
+"""The V2 inputs of a request -> the matrix that a model reads.
 
-A feature of numbers comes as numbers of any datatype. A feature of words comes as BYTES, its
-words in UTF-8, or as BOOL, the words "true" and "false"; as numbers it comes in positions,
-which for a feature that is true or false are 0 and 1. A matrix of numbers holds the positions
-of words; one of BYTES, which only a model with words reads, holds what the fields of CSV hold.
+A numeric feature comes as numbers of any datatype. A categorical feature comes as BYTES, its
+categories in UTF-8, or as BOOL, which means the categories "true" and "false"; numbers are the
+codes of categories (0 and 1 for a boolean feature). A matrix of numbers holds codes. A matrix of
+BYTES, which only models with categorical features read, holds what the fields of CSV hold.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from mlserver_forest.schema.schema import Schema
 
 
 def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
-    """The one matrix, or the features' columns side by side in the schema's order.
+    """The one matrix, or the columns of the features side by side, in the schema's order.
 
     Raises:
         InvalidInput: naming the input, what came and what was expected.
@@ -31,7 +31,7 @@ def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
         raise InvalidInput(f"the request has no inputs; the model expects {schema.describe()}")
     if len(inputs) == 1:
         (only,) = inputs
-        # A matrix may have any name, a feature's too; a column must have its feature's.
+        # A matrix may have any name, even that of a feature; a column must have its feature's.
         is_wide = schema.n_features > 1 and tuple(only.shape[1:]) == (schema.n_features,)
         if is_wide or only.name not in schema.feature_names:
             return _matrix(only, schema)

@@ -1,11 +1,8 @@
-"""Hyperparameters: strings in every encoding that SageMaker's clients use -> typed values.
+"""The algorithms that a job can train, and their hyperparameters.
 
-One pydantic model per algorithm, with its library's own names, meanings and defaults.
+``registry.py`` has one row for each algorithm; nothing outside this room decides anything by an
+algorithm's name. An algorithm is a module here, or a folder if it needs more than one.
+Hyperparameters come as strings in every encoding that SageMaker's clients use, and become typed
+values under the library's own names, with its meanings and defaults: start with
+``hyperparameters.py``. Nothing here may import a training library until a job needs it.
 """
-
-from mlserver_forest.training.algorithms.decoding import decode
-from mlserver_forest.training.algorithms.hyperparameter_table import table_of
-from mlserver_forest.training.algorithms.job_hyperparameters import JobHyperparameters
-from mlserver_forest.training.algorithms.parsing import Hyperparameters, parse
-
-__all__ = ["Hyperparameters", "JobHyperparameters", "decode", "parse", "table_of"]

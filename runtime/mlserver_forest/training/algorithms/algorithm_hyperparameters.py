@@ -1,55 +1,85 @@
-"""What the hyperparameters of all algorithms have in common."""
+"""The parent of every algorithm's hyperparameters."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-# What an objective, a criterion or a weight is for.
-Problem = Literal["binary", "multiclass", "regression"]
-BINARY: frozenset[Problem] = frozenset({"binary"})
-MULTICLASS: frozenset[Problem] = frozenset({"multiclass"})
-CLASSIFICATION: frozenset[Problem] = BINARY | MULTICLASS
-REGRESSION: frozenset[Problem] = frozenset({"regression"})
-ANY: frozenset[Problem] = CLASSIFICATION | REGRESSION
-_WORDS = {
-    BINARY: "a classification of two classes",
-    MULTICLASS: "a classification of more than two classes",
-    CLASSIFICATION: "a classification",
-    REGRESSION: "a regression",
-    BINARY | REGRESSION: "a regression or a classification of two classes",
-}
+from mlserver_forest.training.algorithms.problems import ANY, DESCRIPTIONS, LabelRule, Problem
 
 
 class AlgorithmHyperparameters(BaseModel):
-    """One algorithm's hyperparameters.
+    """One algorithm's hyperparameters: one field for each, under its library's name.
+
+    A child class lists the fields, and overrides what its library does differently.
 
     Attributes:
-        ALIASES: other names of a hyperparameter -> its one name here.
-        INSTEAD: names that other algorithms have for something -> what does it here.
-        OWN: fields that are not for the estimator's constructor.
-        VALUES: field -> value -> the problems that it suits.
+        ALIASES: other name of a hyperparameter -> its name here.
+        INSTEAD: name that another library uses -> what to write here, for an error message.
+        OWN: fields that are not arguments of the estimator's constructor.
+        FROM_JOB: hyperparameters of the job that the constructor takes too.
+        VALUES: field -> value -> the problems that the value is for.
         FIELDS: field -> the problems that it is for, whatever its value.
+        LABELS: field -> value -> the labels that the value takes; a value that is not listed
+            takes all.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {}
     INSTEAD: ClassVar[Mapping[str, str]] = {}
     OWN: ClassVar[frozenset[str]] = frozenset()
+    FROM_JOB: ClassVar[frozenset[str]] = frozenset()
     VALUES: ClassVar[Mapping[str, Mapping[Any, frozenset[Problem]]]] = {}
     FIELDS: ClassVar[Mapping[str, frozenset[Problem]]] = {}
+    LABELS: ClassVar[Mapping[str, Mapping[str, LabelRule]]] = {}
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @property
+    def n_steps(self) -> int:
+        """The number of trees of a forest, or of rounds of boosting."""
+        return 1
+
+    @property
+    def has_out_of_bag(self) -> bool:
+        """Whether each tree leaves out some rows, so that the forest can be evaluated on them."""
+        return False
+
     def estimator_parameters(self) -> dict[str, Any]:
-        """What was set, for the library's constructor; its own defaults do the rest."""
+        """Arguments for the library's constructor: those that were set."""
         return self.model_dump(include=self.model_fields_set - self.OWN)
 
+    def native_parameters(
+        self, parameters: Mapping[str, Any], n_features: int, n_categories: Mapping[int, int]
+    ) -> dict[str, Any]:
+        """Arguments for the library's constructor that depend on the columns.
+
+        Args:
+            parameters: the other arguments; constraints are lists by feature position.
+            n_features: the number of features.
+            n_categories: position of a categorical feature -> the number of its categories.
+
+        Returns:
+            Arguments to add or to replace.
+        """
+        return {}
+
     def contradictions(self) -> list[str]:
-        """Hyperparameters that do not go together, whatever the data are."""
+        """Faults that do not depend on the data: hyperparameters that exclude each other."""
         return []
 
+    def misfits(self, problem: frozenset[Problem], n_classes: int) -> list[str]:
+        """Faults that depend on the labels.
+
+        Args:
+            problem: the one problem that the labels turned out to be.
+            n_classes: the number of classes; 0 for a regression.
+        """
+        return self.unsuitable(problem)
+
     def unsuitable(self, possible: frozenset[Problem]) -> list[str]:
-        """What suits none of the problems that the data may be, and what does."""
+        """Faults of hyperparameters that are for none of the possible problems, or for no
+        common one.
+        """
         settings = list(self._settings())
         faults = [
             self._unsuitable(name, possible) for name, suited in settings if not suited & possible
@@ -59,12 +89,12 @@ class AlgorithmHyperparameters(BaseModel):
         for name, suited in settings:
             for other, also in settings:
                 if name < other and not suited & also:
-                    what = f"{name} is for {_WORDS[suited]}, {other} for {_WORDS[also]}"
+                    what = f"{name} is for {DESCRIPTIONS[suited]}, {other} for {DESCRIPTIONS[also]}"
                     faults.append(f"{what}: remove one")
         return faults
 
     def _settings(self) -> Iterator[tuple[str, frozenset[Problem]]]:
-        """Each field that was set to something particular, and the problems that it suits."""
+        """Each field that was set and is for some problems alone, with those problems."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             if name not in self.model_fields_set or value is None:
@@ -75,15 +105,16 @@ class AlgorithmHyperparameters(BaseModel):
                 yield name, _suited(self.VALUES[name], value)
 
     def _unsuitable(self, name: str, possible: frozenset[Problem]) -> str:
-        what = _WORDS[possible]
+        this = DESCRIPTIONS[possible]
         if name in self.FIELDS:
-            return f"{name} is for {_WORDS[self.FIELDS[name]]}, but this is {what}; remove it"
+            suited = DESCRIPTIONS[self.FIELDS[name]]
+            return f"{name} is for {suited}, but this is {this}; remove it"
         values = [value for value, suited in self.VALUES[name].items() if suited & possible]
-        return f"{name} is {getattr(self, name)!r}; {what} needs {', '.join(values)}"
+        return f"{name} is {getattr(self, name)!r}; {this} needs {', '.join(values)}"
 
 
 def _suited(values: Mapping[Any, frozenset[Problem]], value: Any) -> frozenset[Problem]:
-    """A list suits what all of its members suit."""
+    """The problems that a value is for; a list is for those that all of its members are for."""
     if not isinstance(value, list):
         return values[value]
     return ANY.intersection(*(values[member] for member in value))

@@ -1,4 +1,4 @@
-"""``forest hyperparameters``: what a training job may set."""
+"""``forest hyperparameters``: the hyperparameters that a training job may set."""
 
 import click
 
@@ -19,7 +19,7 @@ from mlserver_forest.training.algorithms.hyperparameter_table import (
 def hyperparameters(algorithm: str | None, form: str | None) -> None:
     """List the hyperparameters of one algorithm, or of all: values, default, meaning.
 
-    "common" lists those that every algorithm has.
+    "common" lists those that all algorithms share.
     """
     names = NAMES if algorithm is None else (algorithm,)
     click.echo({"json": as_json, "markdown": as_markdown}.get(form or "", as_text)(names))

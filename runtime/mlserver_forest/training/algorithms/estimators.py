@@ -1,47 +1,13 @@
-"""Algorithm -> unfitted estimator."""
+"""Hyperparameters and what the data turned out to be -> an unfitted estimator."""
 
-import importlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from mlserver_forest.errors import InvalidHyperparameters, format_value
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Label, TargetKind
-from mlserver_forest.training.algorithms import Hyperparameters
-from mlserver_forest.training.algorithms.algorithm_hyperparameters import (
-    BINARY,
-    MULTICLASS,
-    REGRESSION,
-    Problem,
-)
-from mlserver_forest.training.algorithms.booster_hyperparameters import Booster
-from mlserver_forest.training.algorithms.constraints import resolve_sets, resolve_signs
-
-# In which a library compares values with thresholds: what it is to be fitted on.
-DTYPES: Mapping[str, type[np.float32] | type[np.float64]] = {
-    "random_forest": np.float32,
-    "extra_trees": np.float32,
-    "decision_tree": np.float32,
-    "hist_gradient_boosting": np.float64,
-    "xgboost": np.float32,
-    "lightgbm": np.float64,
-}
-_ESTIMATORS = {
-    ("random_forest", "classification"): "sklearn.ensemble:RandomForestClassifier",
-    ("random_forest", "regression"): "sklearn.ensemble:RandomForestRegressor",
-    ("extra_trees", "classification"): "sklearn.ensemble:ExtraTreesClassifier",
-    ("extra_trees", "regression"): "sklearn.ensemble:ExtraTreesRegressor",
-    ("decision_tree", "classification"): "sklearn.tree:DecisionTreeClassifier",
-    ("decision_tree", "regression"): "sklearn.tree:DecisionTreeRegressor",
-    ("hist_gradient_boosting", "classification"): "sklearn.ensemble:HistGradientBoostingClassifier",
-    ("hist_gradient_boosting", "regression"): "sklearn.ensemble:HistGradientBoostingRegressor",
-    ("xgboost", "classification"): "xgboost:XGBClassifier",
-    ("xgboost", "regression"): "xgboost:XGBRegressor",
-    ("lightgbm", "classification"): "lightgbm:LGBMClassifier",
-    ("lightgbm", "regression"): "lightgbm:LGBMRegressor",
-}
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
+from mlserver_forest.training.algorithms.problems import BINARY, MULTICLASS, REGRESSION, Problem
 
 
 def make_estimator(
@@ -52,53 +18,41 @@ def make_estimator(
     categories: Mapping[str, Categories],
     random_state: int,
 ) -> Any:
-    """The estimator of an algorithm, with its library's scikit-learn API, not fitted.
-
-    XGBoost and LightGBM are told which features are categories; hist_gradient_boosting,
-    too, where they have no more words than max_bins; the others read words in their order.
+    """Make an algorithm's estimator, which has scikit-learn's interface.
 
     Args:
-        chosen: the hyperparameters. early_stopping_rounds is left to whoever fits, who
-            has the rows to watch.
+        chosen: the hyperparameters. ``early_stopping_rounds`` is left to the function that fits,
+            which has the rows to watch.
         kind: classification or regression.
-        classes: the labels that stand for 0, 1, ..., which is what it is to be fitted on.
-        names: of the features, (n_features,).
-        categories: of the features that hold codes of words, by name.
+        classes: the labels that the positions 0, 1, ... stand for; the estimator is fitted on
+            the positions.
+        names: the features, (n_features,).
+        categories: name of a categorical feature -> its categories; X holds their positions.
         random_state: the seed.
+
+    Returns:
+        The estimator, not fitted.
 
     Raises:
         InvalidHyperparameters: if some do not suit what the data turned out to be.
     """
-    faults = _misfits(chosen, kind, classes)
-    parameters = chosen.algorithm.estimator_parameters()
+    own = chosen.own
+    faults = own.misfits(_problem(kind, classes), len(classes))
+    parameters = own.estimator_parameters()
     faults += _use_class_positions(parameters, classes)
-    faults += _use_feature_positions(chosen.job.algorithm, parameters, names, categories)
+    faults += _use_feature_positions(parameters, names, categories)
     if faults:
         raise InvalidHyperparameters(faults)
-    if chosen.job.algorithm == "hist_gradient_boosting" and chosen.job.validation_fraction:
-        parameters["validation_fraction"] = chosen.job.validation_fraction
-    columns = {
-        column: len(categories[name].names)
-        for column, name in enumerate(names)
+    parameters |= {name: value for name in own.FROM_JOB if (value := getattr(chosen.job, name))}
+    n_categories = {
+        position: len(categories[name].names)
+        for position, name in enumerate(names)
         if name in categories
     }
     parameters["random_state"] = random_state
-    parameters |= _native_categories(chosen, len(names), columns)
-    module, _, attribute = _ESTIMATORS[chosen.job.algorithm, kind].partition(":")
-    estimator = getattr(importlib.import_module(module), attribute)
-    return estimator(**parameters)
-
-
-def _misfits(chosen: Hyperparameters, kind: TargetKind, classes: Sequence[Label]) -> list[str]:
-    """What the labels leave no room for."""
-    values = chosen.algorithm
-    faults = values.unsuitable(_problem(kind, classes))
-    if not faults and isinstance(values, Booster) and not values.agrees_with(len(classes)):
-        faults.append(
-            f"num_class is {values.num_class}, but the labels have {len(classes)} classes; "
-            "remove it, they are counted"
-        )
-    return faults
+    parameters |= own.native_parameters(parameters, len(names), n_categories)
+    make = chosen.algorithm.estimator_class(is_classification=kind == "classification")
+    return make(**parameters)
 
 
 def _problem(kind: TargetKind, classes: Sequence[Label]) -> frozenset[Problem]:
@@ -108,7 +62,7 @@ def _problem(kind: TargetKind, classes: Sequence[Label]) -> frozenset[Problem]:
 
 
 def _use_class_positions(parameters: dict[str, Any], classes: Sequence[Label]) -> list[str]:
-    """Class weights by label -> by the label's position."""
+    """Key class weights by the label's position instead of the label; return faults."""
     weights = parameters.get("class_weight")
     if not isinstance(weights, dict) or not classes:
         return []
@@ -117,48 +71,68 @@ def _use_class_positions(parameters: dict[str, Any], classes: Sequence[Label]) -
         position[label]: weight for label, weight in weights.items() if label in position
     }
     strange = [label for label in weights if label not in position]
-    return [f"class_weight names {format_value(label)}, which is no label" for label in strange]
+    return [f"class_weight names {format_value(label)}, which is not a label" for label in strange]
 
 
 def _use_feature_positions(
-    algorithm: str,
-    parameters: dict[str, Any],
-    names: Sequence[str],
-    words: Collection[str],
+    parameters: dict[str, Any], names: Sequence[str], categories: Collection[str]
 ) -> list[str]:
-    """Constraints by the features' names -> in each library's own form."""
+    """Write constraints as lists by feature position; return faults."""
     faults: list[str] = []
     for key in ("monotonic_cst", "monotone_constraints"):
         if parameters.get(key) is not None:
-            signs = resolve_signs(key, parameters[key], names, words, faults)
-            parameters[key] = tuple(signs) if algorithm == "xgboost" else signs
+            parameters[key] = _signs(key, parameters[key], names, categories, faults)
     for key in ("interaction_cst", "interaction_constraints"):
         if isinstance(parameters.get(key), list):
-            sets = resolve_sets(key, parameters[key], names, faults)
-            parameters[key] = str(sets) if algorithm == "xgboost" else sets
+            parameters[key] = [
+                sorted({_position(key, name, names, faults) for name in group})
+                for group in parameters[key]
+            ]
     return faults
 
 
-def _native_categories(
-    chosen: Hyperparameters, n_features: int, columns: Mapping[int, int]
-) -> dict[str, Any]:
-    """How a library is told of categories.
+def _signs(
+    key: str,
+    signs: Sequence[int] | Mapping[str, int],
+    names: Sequence[str],
+    categories: Collection[str],
+    faults: list[str],
+) -> list[int]:
+    """One of -1, 0 and 1 for each feature.
 
     Args:
-        chosen: the hyperparameters.
-        n_features: the number of features.
-        columns: position of a feature of words -> number of its words.
+        key: the hyperparameter.
+        signs: one for each feature, or by a feature's name or position.
+        names: the features.
+        categories: the categorical features, whose values have no order.
+        faults: gets what is wrong.
     """
-    if not columns:
-        return {}
-    if chosen.job.algorithm == "xgboost":
-        types = ["c" if column in columns else "q" for column in range(n_features)]
-        return {"enable_categorical": True, "feature_types": types}
-    if chosen.job.algorithm == "lightgbm":
-        # The alias under which LightGBM's own Dataset hands it down; the others warn.
-        return {"categorical_column": sorted(columns)}
-    if chosen.job.algorithm == "hist_gradient_boosting":
-        most: int = getattr(chosen.algorithm, "max_bins")  # noqa: B009  # of this algorithm alone
-        few = [column for column, n_words in sorted(columns.items()) if n_words <= most]
-        return {"categorical_features": few} if few else {}
-    return {}
+    if isinstance(signs, Mapping):
+        by_position = {_position(key, name, names, faults): sign for name, sign in signs.items()}
+        resolved = [by_position.get(column, 0) for column in range(len(names))]
+    else:
+        resolved = list(signs)
+        if len(resolved) != len(names):
+            faults.append(
+                f"{key} has {len(resolved)} numbers, but there are {len(names)} features: "
+                f"{format_value(list(names))}"
+            )
+    faults += [
+        f"{key} names {format_value(name)}, which holds categories: they have no order"
+        for name, sign in zip(names, resolved, strict=False)
+        if sign and name in categories
+    ]
+    return resolved
+
+
+def _position(key: str, name: str | int, names: Sequence[str], faults: list[str]) -> int:
+    """A feature's position, from its name or else from its position as text; -1 for neither."""
+    if name in names:
+        return names.index(str(name))
+    if str(name).isdecimal() and int(name) < len(names):
+        return int(name)
+    faults.append(
+        f"{key} names {format_value(name)}, which is not a feature; expected one of "
+        f"{format_value(list(names))}"
+    )
+    return -1

@@ -1,4 +1,4 @@
-"""The hyperparameters as a table: for ``forest hyperparameters`` and docs/."""
+"""The hyperparameters as tables, for ``forest hyperparameters`` and docs/hyperparameters.md."""
 
 import json
 import textwrap
@@ -8,25 +8,25 @@ from itertools import zip_longest
 
 from pydantic import BaseModel
 
-from mlserver_forest.training.algorithms.expectations import default_of, expected_of
+from mlserver_forest.training.algorithms.hyperparameter_types import default_of, expected_of
 from mlserver_forest.training.algorithms.job_hyperparameters import JobHyperparameters
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 
-# The name under which the hyperparameters that all algorithms share are asked for.
+# The table of the hyperparameters that all algorithms share.
 COMMON = "common"
 NAMES = (COMMON, *ALGORITHMS)
-# Of the columns after the name.
+# Characters of the columns after the name.
 _WIDTHS = (36, 20, 44)
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One hyperparameter, in words.
 
     Attributes:
-        name: as hyperparameters.json has it.
+        name: its key in hyperparameters.json.
         values: its type and range.
-        default: what holds where it is not set.
+        default: the value if it is not set.
         meaning: one or two sentences.
         aliases: other names that are understood.
     """
@@ -38,15 +38,16 @@ class Row:
     aliases: tuple[str, ...]
 
 
-def table_of(algorithm: str) -> tuple[Row, ...]:
-    """The hyperparameters of an algorithm alone, or those of all under ``common``.
+def table_of(algorithm: str) -> tuple[TableRow, ...]:
+    """The hyperparameters of one algorithm, or for ``common`` those that all share.
 
     Raises:
-        KeyError: if there is no such algorithm.
+        KeyError: if there is no algorithm of that name.
     """
     if algorithm == COMMON:
         return _rows(JobHyperparameters, JobHyperparameters.ALIASES)
-    return _rows(ALGORITHMS[algorithm], ALGORITHMS[algorithm].ALIASES)
+    model = ALGORITHMS[algorithm].hyperparameters
+    return _rows(model, model.ALIASES)
 
 
 def as_json(names: Sequence[str]) -> str:
@@ -55,24 +56,25 @@ def as_json(names: Sequence[str]) -> str:
 
 
 def as_markdown(names: Sequence[str]) -> str:
-    """A block to unfold for each algorithm."""
+    """A collapsible block for each algorithm."""
     return "\n\n".join(_details(name) for name in names)
 
 
 def as_text(names: Sequence[str]) -> str:
     """Aligned columns."""
-    return "\n\n".join(f"{title_of(name)}\n{_aligned(table_of(name))}" for name in names)
+    return "\n\n".join(f"{_title(name)}\n{_aligned(table_of(name))}" for name in names)
 
 
-def title_of(name: str) -> str:
+def _title(name: str) -> str:
     if name == COMMON:
         return "Every algorithm"
-    return f"algorithm={name}: {(ALGORITHMS[name].__doc__ or '').splitlines()[0]}"
+    documentation = ALGORITHMS[name].hyperparameters.__doc__ or ""
+    return f"algorithm={name}: {documentation.splitlines()[0]}"
 
 
-def _rows(model: type[BaseModel], aliases: Mapping[str, str]) -> tuple[Row, ...]:
+def _rows(model: type[BaseModel], aliases: Mapping[str, str]) -> tuple[TableRow, ...]:
     return tuple(
-        Row(
+        TableRow(
             name,
             expected_of(model, name),
             default_of(model, name),
@@ -93,7 +95,7 @@ def _details(name: str) -> str:
         ),
     ]
     lines = [f"| {' | '.join(line)} |" for line in cells]
-    summary = f"<details><summary>{title_of(name)}</summary>"
+    summary = f"<details><summary>{_title(name)}</summary>"
     return "\n".join([f"<!-- hyperparameters {name} -->", summary, "", *lines, "", "</details>"])
 
 
@@ -101,14 +103,14 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _meaning(row: Row, quote: str = "") -> str:
+def _meaning(row: TableRow, quote: str = "") -> str:
     if not row.aliases:
         return row.meaning
     return f"{row.meaning} Also {', '.join(quote + alias + quote for alias in row.aliases)}."
 
 
-def _aligned(rows: Sequence[Row]) -> str:
-    """Columns of words, each wrapped to its width."""
+def _aligned(rows: Sequence[TableRow]) -> str:
+    """Columns of text, each wrapped to its width."""
     indent = max(len(row.name) for row in rows)
     lines: list[tuple[str, ...]] = [("", "VALUES", "DEFAULT", "MEANING")]
     for row in rows:

@@ -1,16 +1,67 @@
-"""The types of hyperparameters: what a decoded value may be, and how an error message puts it."""
+"""The types of hyperparameters: which decoded values they take, and how messages describe that."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from mlserver_forest.training.algorithms.expectations import Expected
+
+@dataclass(frozen=True)
+class Expected:
+    """A note in an ``Annotated`` type: the values that it takes, in words."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Default:
+    """A note in an ``Annotated`` type: a default that depends on something, in words."""
+
+    words: str
+
+
+@cache
+def expected_of(model: type[BaseModel], name: str) -> str:
+    """The values that a field takes, such as ``a whole number of 1 or more, or None``."""
+    return _joined(_parts(get_type_hints(model, include_extras=True)[name]))
+
+
+def default_of(model: type[BaseModel], name: str) -> str:
+    """A field's default, as a person writes it."""
+    hint = get_type_hints(model, include_extras=True)[name]
+    for note in getattr(hint, "__metadata__", ()):
+        if isinstance(note, Default):
+            return note.words
+    default = model.model_fields[name].default
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _parts(hint: Any) -> list[str]:
+    """The values that each member of a union takes."""
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        words = [note.words for note in notes if isinstance(note, Expected)]
+        return words[-1:] or _parts(inner)
+    if get_origin(hint) in {Union, UnionType}:
+        return [part for member in get_args(hint) for part in _parts(member)]
+    if get_origin(hint) is Literal:
+        return [str(value) for value in get_args(hint)]
+    return [{bool: "true or false", NoneType: "None"}[hint]]
+
+
+def _joined(parts: list[str]) -> str:
+    if len(parts) == 1:
+        return parts[0]
+    is_long = parts[-1] == "None" or any(" or " in part or ", " in part for part in parts)
+    return (", or " if is_long else " or ").join([", ".join(parts[:-1]), parts[-1]])
 
 
 def _not_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError  # noqa: TRY004  # pydantic turns ValueError into a fault
+        raise ValueError  # noqa: TRY004  # pydantic reports a ValueError as a fault
     return value
 
 
@@ -28,27 +79,27 @@ def _keys_as_text(value: Any) -> Any:
 
 
 def _signs(value: Any) -> Any:
-    """XGBoost's own spelling of the list is text: ``(1,0,-1)``, which decodes to a tuple."""
+    """XGBoost spells the list as text, ``(1,0,-1)``, which decodes to a tuple."""
     return _keys_as_text(list(value) if isinstance(value, tuple) else value)
 
 
 def _listed(value: Any) -> Any:
-    """``a, 3`` is the list ``["a", 3]``; one name or position is a list, None an empty one."""
+    """``a, 3`` is the list ``["a", 3]``; one name or position is a list of one, None is empty."""
     if isinstance(value, str):
-        words = [word.strip() for word in value.split(",")]
-        return [int(word) if word.isascii() and word.isdigit() else word for word in words if word]
+        names = [name.strip() for name in value.split(",")]
+        return [int(name) if name.isascii() and name.isdigit() else name for name in names if name]
     if value is None:
         return []
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def words(value: Any) -> Any:
+def split_at_commas(value: Any) -> Any:
     """``a, b`` is the list ``["a", "b"]``."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 class Synonyms(BeforeValidator):
-    """Stands in an ``Annotated`` type: other words for some of its values."""
+    """A note in an ``Annotated`` type: other names of some of its values."""
 
     def __init__(self, same: Mapping[str, str]) -> None:
         super().__init__(lambda value: same.get(value, value) if isinstance(value, str) else value)
@@ -57,7 +108,7 @@ class Synonyms(BeforeValidator):
 Whole = Annotated[int, BeforeValidator(_not_bool)]
 Number = Annotated[float, BeforeValidator(_not_bool), Expected("a number")]
 
-# Libraries count in 32 bits.
+# The libraries count in 32 bits.
 Count = Annotated[Whole, Field(ge=1, lt=2**31), Expected("a whole number of 1 or more")]
 AtLeastTwo = Annotated[Whole, Field(ge=2, lt=2**31), Expected("a whole number of 2 or more")]
 CountOrZero = Annotated[Whole, Field(ge=0, lt=2**31), Expected("a whole number of 0 or more")]
@@ -75,7 +126,7 @@ Between = Annotated[Number, Field(gt=0, lt=1), Expected("a number between 0 and 
 BelowOne = Annotated[Number, Field(ge=0, lt=1), Expected("a number from 0 to below 1; 0 for none")]
 UpToHalf = Annotated[Number, Field(ge=0, le=0.5), Expected("a number from 0 to 0.5")]
 TweediePower = Annotated[Number, Field(ge=1, lt=2), Expected("a number from 1 to below 2")]
-# With a point: a share of the rows or features; without: how many of them.
+# With a decimal point it is a share of the rows or features; without, it is their number.
 Share = Annotated[
     float,
     BeforeValidator(_with_a_point),

@@ -1,27 +1,26 @@
-"""The hyperparameters that every algorithm shares: they are the job's."""
+"""The hyperparameters of the job, which all algorithms share."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from mlserver_forest.training.algorithms.expectations import Default, Expected
 from mlserver_forest.training.algorithms.hyperparameter_types import (
     BelowOne,
     Between,
     Column,
     Columns,
+    Default,
+    Expected,
     Whole,
 )
+from mlserver_forest.training.algorithms.registry import ALGORITHMS, DEFAULT
 
-AlgorithmName = Literal[
-    "random_forest",
-    "extra_trees",
-    "decision_tree",
-    "hist_gradient_boosting",
-    "xgboost",
-    "lightgbm",
-]
+
+def _algorithm(value: str) -> str:
+    if value not in ALGORITHMS:
+        raise ValueError
+    return value
 
 
 def _folds(value: object) -> object:
@@ -30,10 +29,22 @@ def _folds(value: object) -> object:
     return value
 
 
-class JobHyperparameters(BaseModel):
-    """What a training job may set, whatever its algorithm."""
+_NAMES = list(ALGORITHMS)
+_AlgorithmName = Annotated[
+    str,
+    AfterValidator(_algorithm),
+    Expected(f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"),
+]
 
-    # The names that AWS's XGBoost image has.
+
+class JobHyperparameters(BaseModel):
+    """The hyperparameters that a training job may set, whatever its algorithm.
+
+    Attributes:
+        ALIASES: name in AWS's XGBoost image -> name here.
+        INSTEAD: name in AWS's XGBoost image -> what to write here, for an error message.
+    """
+
     ALIASES: ClassVar[Mapping[str, str]] = {"_kfold": "k_fold"}
     INSTEAD: ClassVar[Mapping[str, str]] = {
         "csv_weights": "weight=1, where the weights are the column after the label",
@@ -42,33 +53,33 @@ class JobHyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    algorithm: AlgorithmName = Field("random_forest", description="What is trained.")
+    algorithm: _AlgorithmName = Field(DEFAULT, description="The algorithm to train.")
     task: Annotated[
         Literal["classification", "regression"] | None, Default("the labels decide")
-    ] = Field(None, description="Strings and integers are classes, other numbers a regression.")
+    ] = Field(
+        None, description="Strings and integers are classes; other numbers make it a regression."
+    )
     target: Column = Field(
         0, description="The column of labels; names need a header, Parquet or JSON."
     )
     weight: Column | None = Field(
-        None, description="The column of the rows' weights, which are 0 or more."
+        None, description="The column of row weights, which are 0 or more."
     )
-    ignore: Annotated[Columns, Default("none")] = Field(
-        [], description="Columns that are not read."
-    )
+    ignore: Annotated[Columns, Default("none")] = Field([], description="Columns to leave out.")
     header: Literal["auto", "present", "absent"] = Field(
         "auto", description="Whether CSV files start with the columns' names."
     )
     unseen_categories: Literal["missing", "error"] = Field(
         "missing",
-        description="A word that training did not see is a missing value, or refused.",
+        description="Whether a category that training did not see is a missing value or an error.",
     )
     validation_fraction: Annotated[
         BelowOne | None,
         Default(
-            "0.2 without a validation channel; 0 for more than 50,000 rows with out-of-bag, "
-            "where no prediction_interval is set"
+            "0.2 without a validation channel; 0 for more than 50,000 rows with out-of-bag "
+            "answers if prediction_interval is not set"
         ),
-    ] = Field(None, description="The share of rows held out to validate on.")
+    ] = Field(None, description="The share of rows to hold out for validation.")
     k_fold: Annotated[
         Whole,
         BeforeValidator(_folds),
@@ -77,12 +88,12 @@ class JobHyperparameters(BaseModel):
     ] = Field(0, description="Folds of a cross-validation; 0 for none.")
     prediction_interval: Annotated[Between | None, Default("none")] = Field(
         None,
-        description="The share of new rows whose target an `interval` (regression) or a "
-        "`prediction_set` (classification) shall hold, such as 0.9.",
+        description="The share of new rows whose target the `interval` (regression) or the "
+        "`prediction_set` (classification) should contain, such as 0.9.",
     )
     report: bool = Field(True, description="Whether a report is written to output/data.")
     intelex: bool = Field(
         True,
-        description="Whether scikit-learn-intelex may grow a random forest where it is "
-        "installed and gives what scikit-learn gives.",
+        description="Whether scikit-learn-intelex grows a random forest, if it is installed "
+        "and grows the same forests as scikit-learn.",
     )

@@ -1,6 +1,7 @@
-"""Training on one machine or on several.
+"""Training on one host or on several.
 
-With several, the first host (of the sorted names) runs Dask's scheduler and the job; every
-host, the first too, runs a worker, which reads the host's channels and grows on them what the
-first one orders. Rows stay where they were read.
+With several, the first host (of the sorted names) runs Dask's scheduler and the job. Every host,
+the first one too, runs a worker, which reads the host's channels and fits on their rows what the
+first host asks for. Rows stay where they were read. Start with ``hosts.py``, then ``roles.py``;
+how an algorithm is fitted on several hosts is in ``algorithms``.
 """

@@ -1,4 +1,4 @@
-"""Where the hosts of a job find each other."""
+"""The addresses at which the hosts of a job reach each other."""
 
 import ipaddress
 import socket
@@ -29,19 +29,19 @@ def await_host(
     stop: Stop,
     seconds: float = SECONDS_TO_JOIN,
 ) -> T:
-    """Try until something is there.
+    """Try again and again until an attempt succeeds.
 
     Args:
-        attempt: gives what is waited for, or None.
-        what: is waited for, such as "host 'algo-1', which ...".
-        say: takes a line every now and then.
+        attempt: returns what is waited for, or None if it is not there yet.
+        what: names it for messages, such as "host 'algo-1', the first".
+        say: takes a line every 30 seconds.
         stop: ends the waiting.
-        seconds: the longest time.
+        seconds: the longest time to wait.
 
     Raises:
         InvalidEnvironment: naming what did not come.
     """
-    began = told = time.monotonic()
+    began = said_at = time.monotonic()
     while (found := attempt()) is None:
         now = time.monotonic()
         if stop.is_requested:
@@ -51,9 +51,9 @@ def await_host(
                 f"waited {now - began:.0f} s for {what()}; all hosts of resourceconfig.json have "
                 f"to run this job and to reach each other, port {PORT} of the first one too"
             )
-        if now - told > _SECONDS_BETWEEN_LINES:
+        if now - said_at > _SECONDS_BETWEEN_LINES:
             say(f"waiting for {what()}, {now - began:.0f} s so far")
-            told = now
+            said_at = now
         time.sleep(_POLL_SECONDS)
     return found
 
@@ -68,7 +68,7 @@ def answers(address: str) -> bool:
 
 
 def resolved(name: str) -> str | None:
-    """The IPv4 address of a host, or None where its name does not resolve (yet)."""
+    """The IPv4 address of a host; None if its name does not resolve (yet)."""
     try:
         found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
@@ -77,14 +77,14 @@ def resolved(name: str) -> str | None:
 
 
 def own_address(config: TrainingConfig, first: str | None) -> str | None:
-    """The address under which the other hosts reach this one, or None if there is none yet.
+    """The address at which the other hosts reach this one; None if there is none yet.
 
-    It is the one of this host's name, if the machine has it; but a machine may call itself by a
-    loopback address that means another machine on another. Then it is the one of the network
-    interface that SageMaker named, or from which the first host is reached.
+    It is the address of this host's name, if this machine has that address. But the name may
+    resolve to a loopback address, which means another machine elsewhere. Then it is the address
+    of the network interface that SageMaker named, or of the one that leads to the first host.
 
     Args:
-        config: with the names of the hosts.
+        config: has the names of the hosts.
         first: the first host's address; None on that host itself.
     """
     named = resolved(config.host)
@@ -109,12 +109,12 @@ def _is_loopback(address: str) -> bool:
 def _of_interface(name: str | None) -> str | None:
     try:
         return str(get_ip_interface(name)) if name else None
-    except ValueError:  # There is no such interface, or it has no IPv4 address.
+    except ValueError:  # There is no interface of that name, or it does not have an IPv4 address.
         return None
 
 
 def _towards(address: str) -> str:
-    """The address of this machine from which another one is reached."""
+    """This machine's address on the way to another one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((address, PORT))
         return str(probe.getsockname()[0])

@@ -1,32 +1,29 @@
-"""The hosts that boost together, and their rows as Dask has them."""
+"""Boosting on several hosts: their rows as Dask has them, and how they stop together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from dask import array
+from distributed import get_client
 from numpy.typing import NDArray
 
-from mlserver_forest.training.algorithms.estimators import DTYPES
-from mlserver_forest.training.cluster.member import Member, Selection
+from mlserver_forest.training.cluster.cluster_fit import ClusterFit
+from mlserver_forest.training.cluster.member import Member, Selection, member_of, this_member
 from mlserver_forest.training.cluster.spread_rows import SpreadRows
-from mlserver_forest.training.cluster.stop_consensus import Pace, begin
-from mlserver_forest.training.fitting.boosting import newest
-from mlserver_forest.training.fitting.fit_context import Curve
+from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, newest_booster
+from mlserver_forest.training.fitting.fit_result import Curve
 from mlserver_forest.training.fitting.fit_rows import Rows
-from mlserver_forest.training.fitting.fit_spec import Order
-
-if TYPE_CHECKING:
-    from mlserver_forest.training.cluster.many_hosts import ManyHosts
-
+from mlserver_forest.training.fitting.fit_spec import FitSpec
+from mlserver_forest.training.fitting.progress import Progress
 
 _WATCHED = "watched"
 
 
 @dataclass(frozen=True, eq=False)
-class Arrays:
-    """Rows as Dask arrays of one chunk a host, which stays there.
+class DaskRows:
+    """Rows as Dask arrays with one chunk for each host, which stays there.
 
     Attributes:
         x: (n_samples, n_features).
@@ -39,77 +36,79 @@ class Arrays:
     weight: Any
 
 
-class Team:
-    """The hosts that have rows to learn from.
+class BoostingCluster:
+    """The hosts that boost together.
 
     Args:
-        hosts: of the job.
-        order: what they boost.
-        training: the rows; a host needs ``least`` of them.
-        kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
-        least: rows.
+        work: the fit.
+        least: the fewest rows with which a host can take part.
+
+    Attributes:
+        spec: what to fit, with the class weights that all rows give.
+        validation: rows to watch; None if there are none.
     """
 
-    def __init__(
-        self,
-        hosts: "ManyHosts",
-        order: Order,
-        training: SpreadRows,
-        kept_as: str | None,
-        least: int,
-    ) -> None:
-        self.hosts = hosts
-        self._order = order
-        self._training = training
-        self._kept_as = kept_as
+    def __init__(self, work: ClusterFit, least: int) -> None:
+        self._cluster = work.cluster
+        self._training = work.training
+        self._kept_as = work.kept_as
         self._least = least
-        self._takes_part = [n_rows >= least for _, n_rows in training.parts()]
-        hosts.everywhere(begin)
+        self._takes_part = [n_rows >= least for _, n_rows in work.training.parts()]
+        is_classes = bool(work.spec.target.classes)
+        self.spec: FitSpec = (
+            work.spec.with_balanced_classes(work.training.y) if is_classes else work.spec
+        )
+        self.validation = work.validation or None
+        work.cluster.everywhere(_begin)
 
-    @property
-    def _decider(self) -> int:
-        """The host that decides: the first that takes part."""
-        return self._takes_part.index(True)
-
-    def pace(self) -> Pace:
-        """What keeps them together."""
-        pairs = zip(self.hosts.addresses, self._takes_part, strict=True)
+    def consensus(self) -> "StopConsensus":
+        """How the hosts stop after the same round."""
+        pairs = zip(self._cluster.addresses, self._takes_part, strict=True)
         workers = [address for address, takes_part in pairs if takes_part]
-        decider = self.hosts.names[self._decider]
-        return Pace(decider, workers, self._order.n_steps, self._kept_as)
+        decider = self._cluster.names[self._decider]
+        return StopConsensus(decider, workers, self.spec.n_steps, self._kept_as)
 
-    def restored(self) -> bytes | None:
+    def newest_booster(self) -> bytes | None:
         """The newest checkpoint of the host that decides."""
-        found: bytes | None = self._ask(restored, self._kept_as)
+        found: bytes | None = self._ask(_newest_booster, self._kept_as)
         return found
 
     def watched(self) -> tuple[Curve, int | None]:
-        """The metrics on the validation rows, and the best round where that was found."""
-        found: tuple[Curve, int | None] = self._ask(watched)
+        """The metrics on the validation rows, and the best round if it was found."""
+        found: tuple[Curve, int | None] = self._ask(_watched)
         return found
 
     def watched_by_one(self, rows: SpreadRows) -> Selection:
-        """Rows that the host that decides has all, after this."""
+        """Bring all rows to the host that decides."""
         if not rows.is_sharded:
             return rows.selections()[self._decider]
-        self._ask(keep, rows.fetched())
+        self._ask(_keep, rows.fetched())
         return Selection(_WATCHED)
 
-    def training(self) -> Arrays:
-        """The rows to learn from, of those who take part."""
+    def training(self) -> DaskRows:
+        """The rows to learn from, of the hosts that take part."""
         return self.arrays(self._training, self._least)
 
-    def arrays(self, rows: SpreadRows, least: int = 1) -> Arrays:
-        """Rows as Dask arrays, each row once."""
-        pairs = zip(self.hosts.addresses, rows.parts(), strict=True)
+    def arrays(self, rows: SpreadRows, least: int = 1) -> DaskRows:
+        """Rows as Dask arrays, each row once.
+
+        Args:
+            rows: the rows.
+            least: the fewest rows with which a host takes part.
+        """
+        pairs = zip(self._cluster.addresses, rows.parts(), strict=True)
         parts = [(address, *part) for address, part in pairs if part[1] >= least]
-        dtype = DTYPES[self._order.algorithm]
-        width = (self.hosts.n_features,)
-        return Arrays(
-            self._array(matrix_of, parts, dtype, width),
-            self._array(labels_of, parts, rows.y.dtype),
-            None if rows.weight is None else self._array(weights_of, parts, rows.weight.dtype),
+        width = (len(self.spec.names),)
+        return DaskRows(
+            self._array(_matrix_of, parts, np.dtype(self.spec.algorithm.dtype), width),
+            self._array(_labels_of, parts, rows.y.dtype),
+            None if rows.weight is None else self._array(_weights_of, parts, rows.weight.dtype),
         )
+
+    @property
+    def _decider(self) -> int:
+        """The position of the host that decides: the first that takes part."""
+        return self._takes_part.index(True)
 
     def _array(
         self,
@@ -120,45 +119,117 @@ class Team:
     ) -> Any:
         chunks = [
             array.from_delayed(
-                self.hosts.submit(address, function, selection), (n_rows, *width), dtype
+                self._cluster.submit(address, function, selection), (n_rows, *width), dtype
             )
             for address, selection, n_rows in parts
         ]
         return array.concatenate(chunks)
 
     def _ask(self, function: Any, *arguments: Any) -> Any:
-        """Call a function of the member on the host that decides."""
-        wanted: list[Any] = [None] * len(self.hosts.names)
+        """Call a function on the host that decides."""
+        wanted: list[Any] = [None] * len(self._cluster.names)
         wanted[self._decider] = arguments
-        return self.hosts.each(function, wanted)[self._decider]
+        return self._cluster.each(function, wanted)[self._decider]
 
 
-def restored(member: Member, kept_as: str | None) -> bytes | None:
-    """A host's newest checkpoint."""
-    return newest(member.here.checkpoints(kept_as))
+class StopConsensus:
+    """Makes all hosts stop after the same round; called after each round on each host.
+
+    No host ends a round before all have. So the host that decides, in its call after a round,
+    tells all hosts that the next round is the last, and returns when they know.
+
+    Args:
+        decider: the host that decides, reports progress and keeps checkpoints.
+        workers: the addresses of all hosts that boost.
+        n_steps: the number of rounds.
+        kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
+    """
+
+    def __init__(self, decider: str, workers: list[str], n_steps: int, kept_as: str | None) -> None:
+        self._decider = decider
+        self._workers = workers
+        self._n_steps = n_steps
+        self._kept_as = kept_as
+        # These are made on each host; they do not travel.
+        self._member: Member | None = None
+        self._rounds: BoostingRounds | None = None
+
+    @property
+    def member(self) -> Member:
+        """The member of the host on which this is called."""
+        if self._member is None:
+            self._member = this_member()
+        return self._member
+
+    @property
+    def decides(self) -> bool:
+        """Whether this host decides."""
+        return self.member.here.config.host == self._decider
+
+    def end_round(
+        self,
+        n_rounds: int,
+        metrics: Mapping[str, float],
+        booster: Callable[[], bytes],
+        *,
+        is_best: bool = False,
+    ) -> bool:
+        """Record a round, and tell whether all hosts stop after it.
+
+        Args:
+            n_rounds: the rounds that are done, with those of a checkpoint.
+            metrics: of the validation rows, on the host that decides.
+            booster: makes the content of a checkpoint.
+            is_best: whether more rounds would not make the model better.
+        """
+        member = self.member
+        if self.decides:
+            rounds = self._recorder()
+            is_asked = rounds.end_round(n_rounds, metrics, booster)
+            member.curve = rounds.curve
+            if (is_asked or is_best) and member.last_round is None:
+                get_client().run(_end_after, n_rounds + 1, workers=self._workers)
+        return member.last_round is not None and n_rounds >= member.last_round
+
+    def _recorder(self) -> BoostingRounds:
+        if self._rounds is None:
+            here = self.member.here
+            progress = Progress("rounds", self._n_steps, here.say)
+            self._rounds = BoostingRounds(progress, here.stop, here.checkpoints(self._kept_as))
+        return self._rounds
 
 
-def keep(member: Member, rows: Rows) -> None:
+def _begin(member: Member) -> None:
+    """Forget what was decided when this host last boosted."""
+    member.last_round, member.best_round, member.curve = None, None, []
+
+
+def _end_after(n_rounds: int, dask_worker: Any) -> None:
+    """Tell a host its last round."""
+    member_of(dask_worker).last_round = n_rounds
+
+
+def _newest_booster(member: Member, kept_as: str | None) -> bytes | None:
+    return newest_booster(member.here.checkpoints(kept_as))
+
+
+def _keep(member: Member, rows: Rows) -> None:
     """Have a host keep rows that it watches."""
     member.rows[_WATCHED] = rows
 
 
-def watched(member: Member) -> tuple[Curve, int | None]:
-    """What a host saw while it boosted."""
+def _watched(member: Member) -> tuple[Curve, int | None]:
     return member.curve, member.best_round
 
 
-def matrix_of(member: Member, selection: Selection) -> NDArray[Any]:
-    """(n_samples, n_features), of rows of a host."""
+def _matrix_of(member: Member, selection: Selection) -> NDArray[Any]:
     return member.select(selection).x
 
 
-def labels_of(member: Member, selection: Selection) -> NDArray[Any]:
-    """(n_samples,), of the same."""
+def _labels_of(member: Member, selection: Selection) -> NDArray[Any]:
     return member.select(selection).y
 
 
-def weights_of(member: Member, selection: Selection) -> NDArray[Any]:
-    """(n_samples,), of the same, where rows have weights."""
+def _weights_of(member: Member, selection: Selection) -> NDArray[Any]:
     weight = member.select(selection).weight
     return np.empty(0) if weight is None else weight

@@ -1,38 +1,36 @@
-"""Reading on all hosts: where each has a part, what is learned is the union."""
+"""Reading the channels on all hosts; if each has a part, the table is the union of the parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.algorithms.estimators import DTYPES
+from mlserver_forest.training.cluster.job_cluster import JobCluster
 from mlserver_forest.training.cluster.member import Member
 from mlserver_forest.training.cluster.spread_rows import SpreadRows
-from mlserver_forest.training.cluster.table_merge import Heads, head_of, recoded
+from mlserver_forest.training.cluster.table_merge import TableMerge, recoded, without_rows
 from mlserver_forest.training.config import TEST_CHANNEL, VALIDATION_CHANNEL, Channel
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.job_data import Data, columns_of, rows_of
 from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import Table
 from mlserver_forest.training.data.targets import Target, learn_target
+from mlserver_forest.training.fitting.fit_rows import Rows
 from mlserver_forest.training.validation.label_checks import require_suitable_labels
-
-if TYPE_CHECKING:
-    from mlserver_forest.training.cluster.many_hosts import ManyHosts
 
 _TRAINING = "training"
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """What the first host learns of rows that a host keeps.
+class HostRows:
+    """A host's description of its rows, for the first host.
 
     Attributes:
         digest: of the rows.
-        y: (n_samples,); None where the first host has the same rows.
+        y: (n_samples,) targets; None if the first host has the same rows.
         weight: (n_samples,), or None.
     """
 
@@ -41,85 +39,85 @@ class Kept:
     weight: NDArray[np.float64] | None = None
 
 
-def read(hosts: "ManyHosts") -> Data:
+def read_on_cluster(cluster: JobCluster) -> Data:
     """Read all channels on all hosts.
 
     Raises:
         InvalidData: naming host, file and line, what came and what was expected.
         InvalidHyperparameters: if one does not suit the data.
     """
-    table, target = _learned(hosts)
-    like = head_of(table, with_labels=False)
-    kept = hosts.everywhere(settle, like, target)
-    found = {role: _spread(hosts, role, [host[role] for host in kept]) for role in kept[0]}
+    table, target = _merged_table(cluster)
+    like = without_rows(table, with_labels=False)
+    parts = cluster.everywhere(_encode_rows, like, target)
+    found = {role: _spread(cluster, role, [host[role] for host in parts]) for role in parts[0]}
     training = found[_TRAINING]
-    require_suitable_labels(hosts.here.chosen, training.y)
+    require_suitable_labels(cluster.here.chosen, training.y)
     return Data(table, target, training, found.get(VALIDATION_CHANNEL), found.get(TEST_CHANNEL))
 
 
-def _learned(hosts: "ManyHosts") -> tuple[Table, Target]:
-    """What the training channel holds, and what is to be predicted."""
-    task = hosts.here.chosen.job.task
-    if not hosts.here.config.training_channel().is_sharded:
-        hosts.everywhere(look, None)
-        own = hosts.member.table_read()
+def _merged_table(cluster: JobCluster) -> tuple[Table, Target]:
+    """The training table of all hosts, and the target."""
+    task = cluster.here.chosen.job.task
+    if not cluster.here.config.training_channel().is_sharded:
+        cluster.everywhere(_read_training, None)
+        own = cluster.member.table_read()
         return own, learn_target(own, task)
-    heads = Heads(hosts.names, hosts.everywhere(look, None))
-    while any(wanted := heads.to_be_looked_at_again()):
+    merge = TableMerge(cluster.names, cluster.everywhere(_read_training, None))
+    while any(wanted := merge.to_read_again()):
         again = [None if known is None else (known,) for known in wanted]
-        heads = heads.replaced(hosts.each(look, again))
-    table = heads.merged()
+        merge = merge.replaced(cluster.each(_read_training, again))
+    table = merge.merged()
     return table, learn_target(table, task)
 
 
-def _spread(hosts: "ManyHosts", role: str, kept: list[Kept]) -> SpreadRows:
+def _spread(cluster: JobCluster, role: str, parts: list[HostRows]) -> SpreadRows:
     """The rows of one channel on all hosts."""
-    digests = tuple(part.digest for part in kept)
-    parts = [part.y for part in kept if part.y is not None]
-    if len(parts) == len(kept):
-        starts = np.cumsum([0, *map(len, parts)])
-        weights = [part.weight for part in kept if part.weight is not None]
+    digests = tuple(part.digest for part in parts)
+    targets = [part.y for part in parts if part.y is not None]
+    if len(targets) == len(parts):
+        starts = np.cumsum([0, *map(len, targets)])
+        weights = [part.weight for part in parts if part.weight is not None]
         weight = np.concatenate(weights) if weights else None
-        return SpreadRows(hosts, role, np.concatenate(parts), weight, digests, starts)
-    for name, digest in zip(hosts.names, digests, strict=True):
+        return SpreadRows(cluster, role, np.concatenate(targets), weight, digests, starts)
+    for name, digest in zip(cluster.names, digests, strict=True):
         if digest != digests[0]:
             raise InvalidData(
                 f"the {role} channel is FullyReplicated, but host {name!r} read other rows, or in "
-                f"another order, than host {hosts.names[0]!r}; give all hosts the same files, and "
-                "no ShuffleConfig"
+                f"another order, than host {cluster.names[0]!r}; give all hosts the same files, "
+                "and no ShuffleConfig"
             )
-    rows = hosts.member.rows[role]
-    return SpreadRows(hosts, role, rows.y, rows.weight, digests)
+    rows = cluster.member.rows[role]
+    return SpreadRows(cluster, role, rows.y, rows.weight, digests)
 
 
-def look(member: Member, known: KnownColumns | None) -> Table | None:
-    """Read the training channel.
+def _read_training(member: Member, known: KnownColumns | None) -> Table | None:
+    """Read the training channel on this host.
 
     Args:
-        member: of this host.
-        known: what other hosts know of the columns.
+        member: this host.
+        known: what other hosts found out about the columns, or None.
 
     Returns:
-        What was found apart from the rows, where each host has a part of them.
+        The table without its rows; None if all hosts have the same rows.
     """
     here = member.here
     channel = here.config.training_channel()
-    member.table = None  # Before another one takes its room.
-    dtype = np.dtype(DTYPES[here.chosen.job.algorithm])
+    member.table = None  # Its memory is free before another table takes it.
+    dtype = np.dtype(here.chosen.algorithm.dtype)
     member.table = read_channel(channel, columns_of(here.chosen), dtype, known=known)
-    return head_of(member.table) if channel.is_sharded else None
+    return without_rows(member.table) if channel.is_sharded else None
 
 
-def settle(member: Member, like: Table, target: Target) -> Mapping[str, Kept]:
-    """Make rows of what was read, and read the other channels, as all hosts know them.
+def _encode_rows(member: Member, like: Table, target: Target) -> Mapping[str, HostRows]:
+    """Encode the training rows as all hosts do, and read the other channels.
 
     Args:
-        member: of this host.
+        member: this host.
         like: the training table of all hosts, without its rows.
         target: of all hosts.
 
     Returns:
-        By role, what the first host learns of the rows.
+        Role of a channel -> the description of this host's rows.
     """
     here, config = member.here, member.here.config
     table, member.table = member.table_read(), None
@@ -131,12 +129,11 @@ def settle(member: Member, like: Table, target: Target) -> Mapping[str, Kept]:
             found = read_channel(channel, columns_of(here.chosen), table.x.dtype, like=like)
             member.rows[role] = rows_of(found, target)
     return {
-        role: _kept(member, role, is_sharded=channel.is_sharded)
+        role: _host_rows(member.rows[role], is_sharded=channel.is_sharded)
         for role, channel in channels.items()
         if channel is not None
     }
 
 
-def _kept(member: Member, role: str, *, is_sharded: bool) -> Kept:
-    rows = member.rows[role]
-    return Kept(rows.digest(), rows.y, rows.weight) if is_sharded else Kept(rows.digest())
+def _host_rows(rows: Rows, *, is_sharded: bool) -> HostRows:
+    return HostRows(rows.digest(), rows.y, rows.weight) if is_sharded else HostRows(rows.digest())

@@ -1,4 +1,4 @@
-"""What one of several hosts has, while the first host leads."""
+"""One of several hosts while the first one leads: its rows, and the calls that it gets."""
 
 import threading
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidEnvironment, JobError
-from mlserver_forest.training.cluster.one_host import OneHost
+from mlserver_forest.training.cluster.hosts import OneHost
 from mlserver_forest.training.data.table import Table
-from mlserver_forest.training.fitting.fit_context import Curve
+from mlserver_forest.training.fitting.fit_result import Curve
 from mlserver_forest.training.fitting.fit_rows import Rows
 
 
@@ -23,7 +23,7 @@ class Outcome:
 
     Attributes:
         reason: why it failed; empty if it did not.
-        is_our_fault: whether the job's owner cannot mend it.
+        is_our_fault: whether the job's owner cannot correct it.
     """
 
     reason: str = ""
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a host cannot do, in words that the job's owner understands."""
+    """An error of a host that the job's owner can correct."""
 
     reason: str
 
@@ -42,8 +42,8 @@ class Selection:
     """Some of the rows that a host has.
 
     Attributes:
-        channel: their channel's role.
-        positions: in the host's own rows; None for all.
+        channel: the role of their channel: "training", "validation" or "test".
+        positions: (n_selected,) positions in the host's own rows; None for all.
     """
 
     channel: str
@@ -51,17 +51,17 @@ class Selection:
 
 
 class Member(WorkerPlugin):
-    """A host's part of the job: the functions that the first host sends find it.
+    """A host's part of the job; functions that the first host calls here get it.
 
     Args:
         here: this machine.
 
     Attributes:
-        table: of the training channel, until its rows are settled.
-        rows: by the role of their channel.
-        last_round: after which all hosts stop boosting, once that was decided.
-        curve: of the boosting that this host watched.
-        best_round: of the same, or None.
+        table: of the training channel, until its rows are encoded.
+        rows: role of a channel -> its rows.
+        last_round: the round after which all hosts stop boosting, once that is decided.
+        curve: the metrics on the validation rows, if this host watches them.
+        best_round: the best round on the validation rows, or None.
     """
 
     name = "member"
@@ -77,10 +77,10 @@ class Member(WorkerPlugin):
         self._has_ended = threading.Event()
 
     def table_read(self) -> Table:
-        """Of the training channel.
+        """The table of the training channel.
 
         Raises:
-            RuntimeError: if it was not read, or its rows were settled.
+            RuntimeError: if it was not read, or its rows are encoded already.
         """
         if self.table is None:
             raise RuntimeError("the training channel was not read")
@@ -92,13 +92,13 @@ class Member(WorkerPlugin):
         return rows if selection.positions is None else rows.take(selection.positions)
 
     def end(self, outcome: Outcome) -> None:
-        """The job has ended, or is as good as."""
+        """Learn how the job ended; the first call counts."""
         if self._outcome is None:
             self._outcome = outcome
             self._has_ended.set()
 
     def outcome(self, seconds: float) -> Outcome | None:
-        """How the job ended, waiting for it so long."""
+        """How the job ended; None if it has not ended after some seconds."""
         self._has_ended.wait(seconds)
         return self._outcome
 
@@ -114,7 +114,7 @@ def this_member() -> Member:
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a function of this host's member; what the job's owner can mend comes as a Fault."""
+    """Call a function with this host's member; return a Fault for an error of the job's owner."""
     member = this_member()
     try:
         return function(member, *arguments)

@@ -1,4 +1,4 @@
-"""This host's part of a Dask cluster: a worker, and on the first host the scheduler."""
+"""This host's part of the Dask cluster: a worker, and on the first host the scheduler."""
 
 import asyncio
 import logging
@@ -20,10 +20,10 @@ from mlserver_forest.training.cluster.member import Member
 
 STOP = "stop"
 _SETTINGS = {
-    # A host that is gone without closing its connections: the kernel keeps asking for it.
+    # After this time the kernel gives up on a host that is gone without closing connections.
     "distributed.comm.timeouts.tcp": "25s",
     "distributed.comm.timeouts.connect": "15s",
-    # One that answers no more: long, for a library may keep Python's lock for a while.
+    # After this time a silent host is lost. Libraries may hold Python's lock for a while.
     "distributed.scheduler.worker-ttl": "120s",
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
@@ -34,19 +34,19 @@ _SETTINGS = {
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_CLOSE = 3.0
 _SECONDS_TO_LEAVE = 10.0
-# Of the HTTP server, which both begin with and which is closed.
+# The scheduler and the worker begin with an HTTP server here, which is then closed.
 _ANY_PORT = "127.0.0.1:0"
 
 
 class Attendance(SchedulerPlugin):
-    """Which hosts are there, as the scheduler knows.
+    """The hosts that are there, as the scheduler knows.
 
     Args:
         asked_to_stop: called when a host was asked to stop.
 
     Attributes:
-        workers: addresses of the hosts' workers, by the host's name.
-        lost: the first host that left.
+        workers: name of a host -> address of its worker.
+        lost: the name of the first host that left, or None.
     """
 
     name = "attendance"
@@ -72,13 +72,13 @@ class Attendance(SchedulerPlugin):
 
 
 class Node:
-    """Runs in a thread of its own; closed, it leaves nothing behind.
+    """Runs Dask in a thread of its own; after ``close`` nothing of it is left.
 
     Args:
-        member: of the worker.
-        address: on which it listens.
+        member: the worker's plugin.
+        address: the address to listen on.
         scheduler: the address of the first host.
-        attendance: of the scheduler; None where another host runs it.
+        attendance: the scheduler's plugin; None if another host runs the scheduler.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Node:
     ) -> None:
         self._folder = tempfile.mkdtemp(prefix="hosts-")
         dask.config.set(_SETTINGS | {"temporary-directory": self._folder})
-        # What goes wrong is told by the job, once, and in its own words.
+        # The job reports what goes wrong, once and in its own words.
         logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
         self.url = f"tcp://{scheduler}:{PORT}"
         self._member = member
@@ -123,7 +123,7 @@ class Node:
             self._loop.call_soon_threadsafe(self._worker.log_event, topic, {})
 
     def close(self) -> None:
-        """Leave the cluster; a worker that lost it waits for its tasks, and nobody for it."""
+        """Leave the cluster; do not wait for a worker that lost its connection."""
         seconds = 0.0 if self.is_closed else _SECONDS_TO_LEAVE
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._leaving.set)
@@ -153,7 +153,7 @@ class Node:
         if self._attendance is not None:
             plugins = [self._attendance]
             self._scheduler = Scheduler(port=PORT, plugins=plugins, **options)
-            self._scheduler.http_server.stop()  # Nobody looks at its page.
+            self._scheduler.http_server.stop()
             await self._scheduler
         self._worker = Worker(
             self.url,
@@ -167,7 +167,7 @@ class Node:
         self._worker.http_server.stop()
 
     async def _leave(self) -> None:
-        """Close what is open; a task that hangs ends with the process."""
+        """Close the worker and the scheduler; a task that hangs ends with the process."""
         with suppress(TimeoutError, OSError):
             if self._worker is not None:
                 await self._worker.close(timeout=_SECONDS_TO_CLOSE, executor_wait=False)

@@ -1,40 +1,38 @@
-"""Rows of which each host has a part, or all."""
+"""Rows of several hosts, of which each has a part or all."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
+from mlserver_forest.training.cluster.job_cluster import JobCluster
 from mlserver_forest.training.cluster.member import Member, Selection
 from mlserver_forest.training.fitting.fit_rows import Rows
 
-if TYPE_CHECKING:
-    from mlserver_forest.training.cluster.many_hosts import ManyHosts
-
-# As many as the report samples, and more than the self-test needs.
+# The report samples as many rows, and the self-test needs fewer.
 _MOST_SHOWN = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class SpreadRows:
-    """Rows of one channel, or of a part of it.
+    """The rows of one channel, or some of them.
 
     Attributes:
-        hosts: that have them.
-        channel: its role: training, validation or test.
-        y: (n_samples,) of all hosts, in the hosts' order.
+        cluster: the hosts that have them.
+        channel: the role of the channel: "training", "validation" or "test".
+        y: (n_samples,) targets of all hosts, in the hosts' order.
         weight: (n_samples,) or None.
-        digests: of the channel, by host.
-        starts: (n_hosts + 1,) where each host's rows of the channel begin; None where each
-            host has all of them.
-        positions: (n_samples,) in the channel's rows; None for all.
+        digests: of each host's rows of the channel.
+        starts: (n_hosts + 1,) where each host's rows of the channel begin; None if each host has
+            all of them.
+        positions: (n_samples,) positions in the channel's rows; None for all.
     """
 
-    hosts: "ManyHosts"
+    cluster: JobCluster
     channel: str
     y: NDArray[Any]
     weight: NDArray[np.float64] | None
@@ -47,6 +45,7 @@ class SpreadRows:
 
     @property
     def is_sharded(self) -> bool:
+        """Whether each host has a part of the rows, instead of all."""
         return self.starts is not None
 
     def take(self, positions: NDArray[np.int64]) -> "SpreadRows":
@@ -66,23 +65,23 @@ class SpreadRows:
         return digest.hexdigest()
 
     def answers(self, forest: Forest) -> NDArray[Any]:
-        """By each host to its own rows, or by the first to all where it has them."""
+        """(n_samples, n_outputs) predictions, made where the rows are."""
         if self.starts is None:
             return self.here().answers(forest)
-        return self._gathered(answered, forest)
+        return self._gathered(_answered, forest)
 
     def here(self) -> Rows:
-        """The rows, which the first host has all.
+        """The rows, if this host has all of them.
 
         Raises:
             ValueError: if each host has a part.
         """
         if self.starts is not None:
             raise ValueError("each host has a part of the rows")
-        return self.hosts.member.select(Selection(self.channel, self.positions))
+        return self.cluster.member.select(Selection(self.channel, self.positions))
 
     def shown(self) -> Rows:
-        """All rows where this host has them, else some of all hosts'."""
+        """All rows if this host has them, else a sample of all hosts' rows."""
         if self.starts is None:
             return self.here()
         if len(self) <= _MOST_SHOWN:
@@ -90,13 +89,13 @@ class SpreadRows:
         return self.take(np.linspace(0, len(self) - 1, _MOST_SHOWN).astype(np.int64)).fetched()
 
     def fetched(self) -> Rows:
-        """All rows, brought to the first host."""
+        """All rows, brought to this host."""
         if self.starts is None:
             return self.here()
-        return Rows(self._gathered(looked_up), self.y, self.weight)
+        return Rows(self._gathered(_matrix_of), self.y, self.weight)
 
     def selections(self) -> list[Selection]:
-        """Of each host, what it has of the rows, in their order."""
+        """Each host's part of the rows, in their order."""
         if self.starts is None:
             return [Selection(self.channel, self.positions)] * len(self.digests)
         if self.positions is None:
@@ -107,18 +106,18 @@ class SpreadRows:
         ]
 
     def parts(self) -> list[tuple[Selection, int]]:
-        """The rows dealt to the hosts, each row once, with the number of each host's rows."""
+        """Each host's share if every row counts once: the selection and its number of rows."""
         selections = self.selections()
         if self.starts is not None:
             sizes = [len(places) for places in self.rows_by_host()]
             return list(zip(selections, sizes, strict=True))
         all_rows = np.arange(len(self)) if self.positions is None else self.positions
-        # By turns, so that sorted rows are spread.
+        # In turns, so that sorted rows are spread.
         dealt = [all_rows[host :: len(selections)] for host in range(len(selections))]
         return [(Selection(self.channel, rows), len(rows)) for rows in dealt]
 
     def rows_by_host(self) -> Sequence[NDArray[np.int64]]:
-        """For each host, which of the rows it has."""
+        """For each host the positions of its rows among these rows."""
         rows = np.arange(len(self)) if self.positions is None else self.positions
         if self.starts is None:
             return [np.arange(len(self))] * len(self.digests)
@@ -126,21 +125,21 @@ class SpreadRows:
         return [np.flatnonzero(owner == host) for host in range(len(self.starts) - 1)]
 
     def _gathered(self, function: Any, *arguments: Any) -> NDArray[Any]:
-        """A matrix with a row for each row, of which each host makes those of its own."""
+        """A matrix with one row for each of these rows; each host computes its own."""
         places, selections = self.rows_by_host(), self.selections()
         wanted = [(selection, *arguments) for selection in selections]
-        parts = self.hosts.each(function, wanted)
+        parts = self.cluster.each(function, wanted)
         gathered: NDArray[Any] = np.empty((len(self), parts[0].shape[1]), parts[0].dtype)
         for rows, part in zip(places, parts, strict=True):
             gathered[rows] = part
         return gathered
 
 
-def answered(member: Member, selection: Selection, forest: Forest) -> NDArray[Any]:
-    """A forest's answers to rows of this host."""
+def _answered(member: Member, selection: Selection, forest: Forest) -> NDArray[Any]:
+    """A forest's predictions for rows of this host."""
     return member.select(selection).answers(forest)
 
 
-def looked_up(member: Member, selection: Selection) -> NDArray[Any]:
-    """The matrix of rows of this host."""
+def _matrix_of(member: Member, selection: Selection) -> NDArray[Any]:
+    """(n_samples, n_features), rows of this host."""
     return member.select(selection).x

@@ -1,4 +1,4 @@
-"""What each host learned from its part of a table -> what all of them know."""
+"""The tables that several hosts read from their parts -> the table that all of them share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
-from mlserver_forest.training.cluster.merged_locations import MergedPlaces
 from mlserver_forest.training.data.layout import UNKNOWN
 from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import (
@@ -23,8 +22,8 @@ from mlserver_forest.training.data.table import (
 _NO_LABELS = Labels((), np.empty(0, np.int32), None)
 
 
-def head_of(table: Table, *, with_labels: bool = True) -> Table:
-    """A table without its rows, which is to travel."""
+def without_rows(table: Table, *, with_labels: bool = True) -> Table:
+    """A table without its matrix, to send to another host."""
     x = np.empty((0, len(table.names)), table.x.dtype)
     if with_labels:
         return replace(table, x=x)
@@ -32,12 +31,12 @@ def head_of(table: Table, *, with_labels: bool = True) -> Table:
 
 
 def recoded(table: Table, like: Table) -> Table:
-    """A host's own table with the words' numbers that all hosts use; its rows are changed."""
+    """A host's own table with the category codes of all hosts; its matrix is changed in place."""
     for feature, name in enumerate(like.names):
         own = table.categories.get(table.names[feature]) if len(table.names) else None
         if own is not None and own.names != like.categories[name].names:
-            position = {word: code for code, word in enumerate(like.categories[name].names)}
-            final = np.array([position[word] for word in own.names], table.x.dtype)
+            position = {text: code for code, text in enumerate(like.categories[name].names)}
+            final = np.array([position[text] for text in own.names], table.x.dtype)
             column = table.x[:, feature]
             is_there = ~np.isnan(column)
             column[is_there] = final[column[is_there].astype(np.intp)]
@@ -46,49 +45,49 @@ def recoded(table: Table, like: Table) -> Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Heads:
-    """What all hosts found in their parts.
+class TableMerge:
+    """The tables of all hosts, on their way to be one.
 
     Attributes:
         names: of the hosts.
-        heads: of their tables, without rows.
+        tables: each host's table, without its matrix.
     """
 
     names: Sequence[str]
-    heads: Sequence[Table]
+    tables: Sequence[Table]
 
-    def replaced(self, heads: Iterable[Table | None]) -> "Heads":
-        """With what some hosts found when they looked again."""
-        pairs = zip(self.heads, heads, strict=True)
-        return Heads(self.names, [old if new is None else new for old, new in pairs])
+    def replaced(self, tables: Iterable[Table | None]) -> "TableMerge":
+        """The same with the tables of hosts that read their part again; None for the others."""
+        pairs = zip(self.tables, tables, strict=True)
+        return TableMerge(self.names, [old if new is None else new for old, new in pairs])
 
-    def to_be_looked_at_again(self) -> list[KnownColumns | None]:
-        """For each host what it has to know, where it read its part otherwise than others."""
+    def to_read_again(self) -> list[KnownColumns | None]:
+        """For each host the facts with which to read again; None if it read as the others did."""
         if not self._used:
-            return [None] * len(self.heads)
-        # The first, as the first file decides on one host; but in sparse rows the last features
-        # may be left out.
+            return [None] * len(self.tables)
+        # The first host decides, as the first file does on one host. But sparse rows may leave out
+        # the last features.
         named = self._used[0].has_names
-        model = max(self._used, key=lambda head: (head.has_names == named, len(head.names)))
-        words = {
+        model = max(self._used, key=lambda table: (table.has_names == named, len(table.names)))
+        categorical = {
             model.names.index(name) if name in model.names else feature
-            for head in self._used
-            for feature, name in enumerate(head.names)
-            if name in head.categories
+            for table in self._used
+            for feature, name in enumerate(table.names)
+            if name in table.categories
         }
-        index_base = min(head.index_base for head in self._used)
+        index_base = min(table.index_base for table in self._used)
         return [
-            KnownColumns(head.x.dtype, model.layout, set(words), index_base=index_base)
-            if head.layout != UNKNOWN and _differs(head, model, words, index_base)
+            KnownColumns(table.x.dtype, model.layout, set(categorical), index_base=index_base)
+            if table.layout != UNKNOWN and _differs(table, model, categorical, index_base)
             else None
-            for head in self.heads
+            for table in self.tables
         ]
 
     def merged(self) -> Table:
-        """The table of all hosts; its matrix holds nothing but its shape.
+        """The table of all hosts; its matrix has the right shape and NaN everywhere.
 
         Raises:
-            InvalidData: where the parts do not go together.
+            InvalidData: if the parts contradict each other.
         """
         used = self._used
         if not used:
@@ -96,28 +95,28 @@ class Heads:
                 "no host has a row of the training channel; give it data files, one or more for "
                 "each host"
             )
-        first, n_rows = used[0], [len(head.labels) for head in self.heads]
+        first, n_rows = used[0], [len(table.labels) for table in self.tables]
         categories = self._categories(first.names)
         shape = (sum(n_rows), len(first.names))
         return replace(
             first,
             categories=categories,
             x=np.broadcast_to(np.asarray(np.nan, first.x.dtype), shape),
-            labels=_merged_labels([head.labels for head in self.heads if len(head.labels)]),
+            labels=_merged_labels([table.labels for table in self.tables if len(table.labels)]),
             weight=self._weight(),
             summary=self._summary(first.names, categories),
-            places=MergedPlaces(self.names, [head.places for head in self.heads], n_rows),
+            places=_MergedLocations(self.names, [table.places for table in self.tables], n_rows),
         )
 
     @property
     def _used(self) -> list[Table]:
-        """Of the hosts that have rows."""
-        return [head for head in self.heads if len(head.labels)]
+        """The tables of the hosts that have rows."""
+        return [table for table in self.tables if len(table.labels)]
 
     def _categories(self, names: Sequence[str]) -> dict[str, Categories]:
         found = {}
         for name in names:
-            parts = [head.categories[name] for head in self._used if name in head.categories]
+            parts = [table.categories[name] for table in self._used if name in table.categories]
             if parts:
                 found[name] = self._union(name, parts)
         return found
@@ -130,13 +129,13 @@ class Heads:
         if any(are_boolean):
             host = next(
                 host
-                for host, head in zip(self.names, self.heads, strict=True)
-                if name in head.categories and head.categories[name].is_boolean
+                for host, table in zip(self.names, self.tables, strict=True)
+                if name in table.categories and table.categories[name].is_boolean
             )
             raise InvalidData(
                 f"column {format_value(name)} holds only true and false on host {host!r}, and "
-                "words such "
-                f"as {format_value(words[0])} on others; write its values alike in all files"
+                f"categories such as {format_value(words[0])} on others; write its values alike "
+                "in all files"
             )
         if len(words) > MOST_CATEGORIES:
             raise InvalidData(
@@ -147,16 +146,16 @@ class Heads:
         return replace(parts[are_boolean.index(False)], names=tuple(words))
 
     def _weight(self) -> NDArray[np.float64] | None:
-        weights = [head.weight for head in self._used if head.weight is not None]
+        weights = [table.weight for table in self._used if table.weight is not None]
         if weights and len(weights) != len(self._used):
             raise InvalidData(
-                "a weight column stands in some hosts' files and not in others'; give all files "
-                "the same columns"
+                "the files of some hosts have a weight column and those of others do not; give "
+                "all files the same columns"
             )
         return np.concatenate(weights) if weights else None
 
     def _summary(self, names: Sequence[str], categories: dict[str, Categories]) -> Summary:
-        used = [head.summary for head in self._used]
+        used = [table.summary for table in self._used]
         columns = {}
         for name in names:
             parts = [summary.columns[name] for summary in used]
@@ -171,23 +170,23 @@ class Heads:
         return Summary(files, sum(summary.n_bytes for summary in used), columns)
 
 
-def _differs(head: Table, model: Table, words: set[int], index_base: int) -> bool:
+def _differs(table: Table, model: Table, categorical: set[int], index_base: int) -> bool:
     """Whether a host has to read its part again."""
-    if head.layout != model.layout or head.index_base != index_base:
+    if table.layout != model.layout or table.index_base != index_base:
         return True
     return any(
-        head.summary.columns[name].kind == "numbers"
-        for feature, name in enumerate(head.names)
-        if feature in words
+        table.summary.columns[name].kind == "numbers"
+        for feature, name in enumerate(table.names)
+        if feature in categorical
     )
 
 
 def _merged_labels(parts: Sequence[Labels]) -> Labels:
     numbers = [part.numbers for part in parts if part.numbers is not None]
     all_numbers = np.concatenate(numbers) if len(numbers) == len(parts) else None
-    spelt = [(part.words, part.codes) for part in parts]
-    words = sorted({word for found, _ in spelt for word in found or ()})
-    if len(words) > MOST_CATEGORIES or any(found is None for found, _ in spelt):
+    texts = [(part.words, part.codes) for part in parts]
+    words = sorted({text for found, _ in texts for text in found or ()})
+    if len(words) > MOST_CATEGORIES or any(found is None for found, _ in texts):
         if all_numbers is None:
             raise InvalidData(
                 f"the target has more than {MOST_CATEGORIES} different labels on all hosts "
@@ -195,10 +194,34 @@ def _merged_labels(parts: Sequence[Labels]) -> Labels:
                 "column"
             )
         return Labels(None, None, all_numbers)
-    position = {word: code for code, word in enumerate(words)}
+    position = {text: code for code, text in enumerate(words)}
     codes = [
-        np.array([position[word] for word in found or ()], np.int32)[own]
-        for found, own in spelt
+        np.array([position[text] for text in found or ()], np.int32)[own]
+        for found, own in texts
         if own is not None
     ]
     return Labels(tuple(words), np.concatenate(codes), all_numbers)
+
+
+class _MergedLocations(TableLocations):
+    """The locations of several hosts' rows.
+
+    Args:
+        names: of the hosts.
+        locations: of each host's rows.
+        n_rows: of each host.
+    """
+
+    def __init__(
+        self, names: Sequence[str], locations: Sequence[TableLocations], n_rows: list[int]
+    ) -> None:
+        super().__init__()
+        self._names = names
+        self._locations = locations
+        self._first_rows = np.cumsum([0, *n_rows])
+
+    def at(self, row: int) -> str:
+        """Host, file and line of a row."""
+        host = int(np.searchsorted(self._first_rows, row, side="right")) - 1
+        location = self._locations[host].at(row - int(self._first_rows[host]))
+        return f"host {self._names[host]!r}: {location}"

@@ -1,6 +1,5 @@
 """The CSV files of a channel, parsed by a few threads, as rows in their order."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from mlserver_forest.formats.csv.csv_parser import BlockParser, parse_blocks
 from mlserver_forest.formats.csv.csv_records import records_end
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns
 from mlserver_forest.formats.text_blocks import TextBlock, blocks_of_stream
+from mlserver_forest.resources import n_cpus
 from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns, labeled_rows
@@ -41,7 +41,7 @@ def read(
         InvalidData: naming file and line, what came and what was expected.
     """
     header = cast("Header", parameters.get("header", columns.header))
-    n_threads = len(os.sched_getaffinity(0))
+    n_threads = n_cpus()
     with ThreadPoolExecutor(n_threads, "csv") as pool:
         waiting: deque[Future[_Outcome]] = deque()
         for job in _jobs(parts, known, columns, header):

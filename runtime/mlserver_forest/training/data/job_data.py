@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlserver_forest.training.algorithms import Hyperparameters
-from mlserver_forest.training.algorithms.estimators import DTYPES
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.config import (
     TEST_CHANNEL,
     VALIDATION_CHANNEL,
@@ -46,7 +45,7 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
         InvalidHyperparameters: if one does not suit the labels.
     """
     columns = columns_of(chosen)
-    dtype = np.dtype(DTYPES[chosen.job.algorithm])
+    dtype = np.dtype(chosen.algorithm.dtype)
     table = read_channel(config.training_channel(), columns, dtype)
     target = learn_target(table, chosen.job.task)
 
@@ -75,8 +74,7 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         ignore=tuple(job.ignore),
         header=job.header,
         refuse_unseen=job.unseen_categories == "error",
-        # XGBoost's DMatrix takes a value that a sparse row leaves out as missing, others as 0.
-        absent_is_missing=job.algorithm == "xgboost",
+        absent_is_missing=chosen.algorithm.absent_is_missing,
     )
 
 

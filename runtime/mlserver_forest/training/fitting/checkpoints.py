@@ -1,9 +1,9 @@
-"""Checkpoints: what has grown so far, kept where SageMaker keeps it across a restart.
+"""Checkpoints: trees or rounds, kept in the folder that SageMaker keeps across a restart.
 
-A file's name begins with the host's, since all hosts share one place in S3, and with a
-fingerprint of rows and hyperparameters, so that a job never goes on from another job's
-trees. A file is complete under a name that SageMaker does not upload before it takes its
-own (``.sagemaker-ignore``: sagemaker-xgboost-container, ``checkpointing.py``).
+A file's name begins with the host's name, because all hosts share one place in S3, and with a
+fingerprint of rows and hyperparameters, so that a job never continues with another job's trees.
+A file is written under a name that SageMaker does not upload (``.sagemaker-ignore``:
+sagemaker-xgboost-container, ``checkpointing.py``), and renamed when it is complete.
 """
 
 import glob
@@ -20,13 +20,13 @@ Say = Callable[[str], None]
 _DRAFT = ".sagemaker-ignore"
 _DIGEST_BYTES = 32
 _LEAST_SECONDS = 0.25
-# Keeping takes at most about a tenth of the time.
+# Checkpoints take at most about a tenth of the time.
 _SECONDS_PER_SECOND_OF_KEEPING = 10.0
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A part of what has grown: the trees or rounds from ``start`` to before ``stop``."""
+    """The trees or rounds from position ``start`` to before ``stop``."""
 
     start: int
     stop: int
@@ -37,10 +37,10 @@ class Checkpoints:
     """One host's checkpoints of one job.
 
     Args:
-        directory: made when the first checkpoint is kept.
-        host: as resourceconfig.json names it.
-        fingerprint: of the rows and the hyperparameters; behind a word and ``-`` for another
-            fit of the same job, which keeps its own.
+        directory: is made when the first checkpoint is kept.
+        host: its name in resourceconfig.json.
+        fingerprint: of the rows and the hyperparameters; a word and ``-`` before it mark another
+            fit of the same job, which has its own checkpoints.
         say: takes each line of the log.
     """
 
@@ -53,7 +53,7 @@ class Checkpoints:
         self._due_at = time.monotonic() + _LEAST_SECONDS
 
     def keep(self, start: int, stop: int, content: bytes) -> None:
-        """Write a checkpoint whole, or say that this cannot be done and go on without."""
+        """Write a checkpoint; if that fails, say so and go on without it."""
         name = f"{self._prefix}{start:07d}-{stop:07d}"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class Checkpoints:
             self._say(f"no checkpoint of {stop}: {self._directory}: {error.strerror}")
 
     def keep_all(self, stop: int, content: Callable[[], bytes]) -> None:
-        """Keep what has grown up to ``stop`` instead of what was kept before, if that is due."""
+        """Replace all checkpoints by one of everything up to ``stop``, if one is due."""
         began = time.monotonic()
         if began < self._due_at:
             return
@@ -80,9 +80,9 @@ class Checkpoints:
         self._due_at = ended + pause
 
     def restored(self) -> list[Checkpoint]:
-        """What was kept, in order, from the first tree or round on without a gap.
+        """The checkpoints in order, from the first tree or round on without a gap.
 
-        Other jobs' checkpoints of this host, and what was only half written, are removed.
+        Other jobs' checkpoints of this host, and incomplete files, are removed.
         """
         self._tidy()
         found: list[Checkpoint] = []

@@ -1,76 +1,103 @@
-"""What all growers are given."""
+"""One fit on rows that this machine has: what each algorithm's fit function is given."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
 
-from numpy.typing import NDArray
-
+from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.fitting.checkpoints import Checkpoints
+from mlserver_forest.training.fitting.fit_result import FitResult
 from mlserver_forest.training.fitting.fit_rows import Rows
-from mlserver_forest.training.fitting.progress import Progress
+from mlserver_forest.training.fitting.fit_spec import FitSpec
+from mlserver_forest.training.fitting.progress import Progress, Say
 from mlserver_forest.training.fitting.stopping import Stop
-from mlserver_forest.training.fitting.votes import Votes
 
-# Values of a table that one thread boosts as fast as several.
-SMALL = 50_000
-
-Score = Callable[[NDArray[Any], Rows], Mapping[str, float]]
-Curve = list[tuple[int, Mapping[str, float]]]
+# A table of fewer values is boosted by one thread as fast as by several.
+_SMALL_TABLE = 50_000
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One estimator to be grown.
+class FitContext:
+    """One fit.
 
     Attributes:
+        spec: what to fit.
         estimator: unfitted, with scikit-learn's interface.
-        n_steps: its trees, or its rounds.
         training: the rows to learn from.
         validation: rows to watch, or None.
-        score: metrics of answers, (n, n_classes) or (n, n_targets), to rows.
-        progress: told after each step.
-        stop: asked between steps.
+        progress: is told after each step.
+        stop: is asked between steps.
         checkpoints: where steps are kept, or None.
-        early_stopping_rounds: rounds without progress on the validation rows after which
-            XGBoost and LightGBM stop, or None.
-        stops_early: whether boosting may stop early, as the estimator's parameters say.
-        wants_out_of_bag: whether out-of-bag answers are wanted, where the algorithm has any.
+        say_once: takes log lines that are not repeated for each fit of a job.
     """
 
+    spec: FitSpec
     estimator: Any
-    n_steps: int
     training: Rows
     validation: Rows | None
-    score: Score
     progress: Progress
     stop: Stop
-    checkpoints: Checkpoints | None = None
-    early_stopping_rounds: int | None = None
-    stops_early: bool = True
-    wants_out_of_bag: bool = False
+    checkpoints: Checkpoints | None
+    say_once: Say
 
     @property
-    def patience(self) -> int | None:
-        """``early_stopping_rounds``, where there are rows to tell and it is allowed."""
-        is_watched = self.validation is not None and self.stops_early
-        return self.early_stopping_rounds if is_watched else None
+    def n_steps(self) -> int:
+        """The number of trees or rounds to fit."""
+        return self.spec.n_steps
+
+    @property
+    def early_stopping_rounds(self) -> int | None:
+        """Rounds without progress before boosting stops; None without rows to watch."""
+        return None if self.validation is None else self.spec.early_stopping_rounds
+
+    @property
+    def is_small(self) -> bool:
+        """Whether one thread is fastest: to wake others takes longer than the work."""
+        return self.training.x.size < _SMALL_TABLE
 
 
-@dataclass(frozen=True, eq=False)
-class Grown:
-    """What has grown.
+def fit(context: FitContext) -> FitResult:
+    """Fit an estimator by its algorithm's function.
 
-    Attributes:
-        estimator: fitted; it may have fewer trees than were asked for, where the job was
-            stopped or stopping early paid.
-        n_steps: the trees or rounds that count: up to the best one, where it stopped early.
-        curve: metrics on the validation rows after some trees or rounds.
-        out_of_bag: answers to the training rows by the trees that did not see them; None where
-            that is not known.
+    Raises:
+        InvalidData: if the training library refuses the rows.
     """
+    try:
+        result: FitResult = resolve_name(context.spec.algorithm.fit_function)(context)
+        return result
+    finally:
+        context.progress.close()
 
-    estimator: Any
-    n_steps: int
-    curve: Curve = field(default_factory=list)
-    out_of_bag: Votes | None = None
+
+def fit_whole(context: FitContext) -> FitResult:
+    """Fit an estimator that cannot be fitted in steps: it is fitted whole or not at all.
+
+    Raises:
+        InvalidData: if the training library refuses the rows.
+    """
+    rows = context.training
+    with library_refusals():
+        estimator = context.estimator.fit(rows.x, rows.y, sample_weight=rows.weight)
+    context.progress.at(context.n_steps)
+    return FitResult(estimator, context.n_steps)
+
+
+@contextmanager
+def library_refusals() -> Iterator[None]:
+    """Translate a training library's refusal of the rows.
+
+    Raises:
+        InvalidData: with the library's reason.
+    """
+    with warnings.catch_warnings():
+        # scikit-learn warns in each step, but the rows are the same in all of them.
+        warnings.filterwarnings("ignore", "class_weight presets", UserWarning)
+        # scikit-learn-intelex sets its threads once and warns of joblib's settings.
+        warnings.filterwarnings("ignore", "'Threading' parallel backend", UserWarning)
+        try:
+            yield
+        except ValueError as error:
+            raise InvalidData(f"the training library cannot fit these rows: {error}") from error

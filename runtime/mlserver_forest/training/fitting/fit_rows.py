@@ -1,4 +1,4 @@
-"""Rows as an estimator takes them."""
+"""The rows of a channel, encoded for an estimator."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mlserver_forest.resources import n_cpus
 
 
 class AnyRows(Protocol):
-    """Rows of one channel or of a part of it, on this machine or spread over several."""
+    """The rows of one channel, or some of them, on this machine or spread over several."""
 
     @property
     def y(self) -> NDArray[Any]:
@@ -20,31 +20,31 @@ class AnyRows(Protocol):
 
     @property
     def weight(self) -> NDArray[np.float64] | None:
-        """(n_samples,), or None where all weigh the same."""
+        """(n_samples,), or None if all rows have the same weight."""
 
     def __len__(self) -> int: ...
 
     def take(self, positions: NDArray[np.int64]) -> "AnyRows":
-        """Some of the rows."""
+        """The rows at some positions."""
 
     def digest(self) -> str:
-        """What tells these rows from others."""
+        """A fingerprint of the rows."""
 
     def answers(self, forest: Forest) -> NDArray[Any]:
-        """(n_samples, n_outputs), by a packed forest."""
+        """(n_samples, n_outputs) predictions of a packed forest."""
 
     def shown(self) -> "Rows":
-        """Rows to look at: all of them, or a part that one machine can hold."""
+        """All rows, or a sample that this machine can hold."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of one channel, or of a part of it.
+    """The rows of one channel, or some of them, on this machine.
 
     Attributes:
-        x: float32 or float64, C-contiguous (n_samples, n_features); NaN is missing.
+        x: (n_samples, n_features), C-contiguous float32 or float64; NaN is missing.
         y: (n_samples,) int64 positions of classes, or float64 numbers.
-        weight: (n_samples,) float64, or None where all weigh the same.
+        weight: (n_samples,) float64, or None if all rows have the same weight.
     """
 
     x: NDArray[Any]
@@ -55,19 +55,19 @@ class Rows:
         return len(self.y)
 
     def take(self, positions: NDArray[np.int64]) -> "Rows":
-        """Some of the rows."""
+        """The rows at some positions."""
         weight = None if self.weight is None else self.weight[positions]
         return Rows(self.x[positions], self.y[positions], weight)
 
     def answers(self, forest: Forest) -> NDArray[Any]:
-        """(n_samples, n_outputs), by a packed forest."""
+        """(n_samples, n_outputs) predictions of a packed forest."""
         return forest.predict(self.x, n_cpus()).values
 
     def shown(self) -> "Rows":
         return self
 
     def digest(self) -> str:
-        """What tells these rows from others."""
+        """A fingerprint of the rows."""
         digest = hashlib.sha256()
         for array in (self.x, self.y, self.weight):
             if array is not None:

@@ -1,4 +1,4 @@
-"""How far growing is: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""The progress of a fit: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 import os
 import sys
@@ -15,11 +15,11 @@ Say = Callable[[str], None]
 
 
 class Progress:
-    """Tells of trees or rounds as they come.
+    """Reports trees or rounds as they are done.
 
     Args:
         unit: "trees" or "rounds".
-        total: of them.
+        total: their number.
         say: takes each line of the log.
     """
 
@@ -32,11 +32,11 @@ class Progress:
         self._bar = _bar(unit, total) if sys.stderr.isatty() else None
 
     def at(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
-        """So many are done.
+        """Report a number of trees or rounds.
 
         Args:
-            done: trees or rounds, with those of a checkpoint.
-            metrics: of the forest as it is.
+            done: trees or rounds that are done, with those of a checkpoint.
+            metrics: of the forest so far.
         """
         if self._first is None:
             self._first = done
@@ -62,7 +62,7 @@ class Progress:
 
 
 def _bar(unit: str, total: int) -> Any:
-    """A bar as wide as the terminal, of which Docker's have no size at first."""
+    """A bar as wide as the terminal; a terminal of Docker does not have a size at first."""
     size = os.get_terminal_size(sys.stderr.fileno())
     width, height = size.columns or _WIDTH, size.lines or _HEIGHT
     return tqdm(total=total, unit=unit, leave=False, ncols=width, nrows=height)

@@ -1,4 +1,4 @@
-"""How good a model is: rows held out, metrics, intervals and their coverage.
+"""Validation: held-out rows, metrics, prediction intervals and their coverage.
 
 Start with ``holdout.py``.
 """

@@ -1,4 +1,4 @@
-"""How good the model is: rows held out, metrics, and the lines that SageMaker's regexes match."""
+"""Held-out rows, metrics, and the log lines that SageMaker's regexes match."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,15 @@ from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.schema.output_names import INTERVAL
 from mlserver_forest.schema.schema import Label, TargetKind
 
-# Whose rows were answered. "oob" are out-of-bag: each row by the trees that did not see it.
+# The sets of rows that are evaluated. "oob" is out-of-bag: each row by the trees that did not
+# see it.
 PREFIXES = ("train", "validation", "test", "oob", "cross_validation")
 METRICS: Mapping[TargetKind, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1"),
     "regression": ("rmse", "mae", "r2"),
 }
 
-# The share of rows that is held out where nothing else was chosen.
+# The share of rows that is held out by default.
 HELD_OUT_FRACTION = 0.2
 
 # (n_samples, n_classes) probabilities, or (n_samples,) numbers.
@@ -29,14 +30,20 @@ Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def hold_out(y: NDArray[Any], kind: TargetKind, fraction: float, random_state: int) -> Split | None:
-    """Split rows in two, so that every class is learned from.
+    """Split rows in two, so that every class has a row to learn from.
 
-    Each class is split in proportion where there are rows enough for that; the only
-    row of a class is never held out.
+    Each class is split in proportion if there are enough rows for that. The only row of a class is
+    never held out.
+
+    Args:
+        y: (n_samples,) int positions of classes, or float64 numbers.
+        kind: "classification" or "regression".
+        fraction: the share of rows to hold out.
+        random_state: the seed.
 
     Returns:
-        Positions of the rows to learn from and of those to evaluate on; None
-        where no row can be held out.
+        Positions of the rows to learn from and of those to evaluate on, both ascending; None if
+        no row can be held out.
     """
     codes = y if kind == "classification" else np.zeros(len(y), np.int64)
     spare = np.flatnonzero(np.bincount(codes)[codes] > 1)
@@ -53,21 +60,21 @@ def hold_out(y: NDArray[Any], kind: TargetKind, fraction: float, random_state: i
 
 
 def folds(y: NDArray[Any], kind: TargetKind, k: int, random_state: int) -> list[Split]:
-    """Split rows k times for cross-validation, so that every class is always learned from.
+    """Split rows k times for cross-validation, so that every class always has a row to learn from.
 
-    The rows of a class are dealt to the folds like cards, the next class going on where
-    the last one ended: few rows are spread, and no fold has two rows more than another.
-    The only row of a class is never held out.
+    The rows of a class are dealt to the folds like cards, and the next class continues where the
+    last one ended. So few rows are spread, and the sizes of folds differ by one row at most. The
+    only row of a class is never held out.
 
     Args:
         y: (n_samples,) int positions of classes, or float64 numbers.
         kind: "classification" or "regression".
-        k: the folds, at least 2.
-        random_state: seed of the order in which rows are dealt.
+        k: the number of folds, at least 2.
+        random_state: the seed of the order in which rows are dealt.
 
     Returns:
-        For each fold the positions of the rows to learn from and of those to evaluate on,
-        both ascending; fewer than k where fewer rows can be held out.
+        For each fold the positions of the rows to learn from and of those to evaluate on, both
+        ascending; fewer than k folds if fewer rows can be held out.
     """
     codes = y if kind == "classification" else np.zeros(len(y), np.int64)
     shuffled = np.random.default_rng(random_state).permutation(len(codes))
@@ -92,13 +99,13 @@ def evaluate(
         y: (n_samples,) int positions in ``classes``, or float64 numbers.
         kind: "classification" or "regression".
         classes: in the order of the columns of ``answers``.
-        weight: (n_samples,) of the rows, at least 0; None for the same of each.
+        weight: (n_samples,) row weights of at least 0, or None.
 
     Returns:
-        accuracy, balanced_accuracy (mean recall of the classes that occur), log_loss,
-        roc_auc (binary, else the mean of each class against the rest; left out where a
-        class does not occur) and f1 (mean over classes); or rmse, mae and r2 (left out
-        where all of ``y`` are the same number).
+        For classes: accuracy, balanced_accuracy (the mean recall of the classes that occur),
+        log_loss, roc_auc (for more than two classes the mean of each against the rest; left out if
+        a class does not occur) and f1 (the mean over classes). For numbers: rmse, mae and r2 (left
+        out if all of ``y`` are equal).
     """
     if weight is not None:
         counted = weight > 0
@@ -106,16 +113,16 @@ def evaluate(
     if len(y) == 0:
         return {}
     if kind == "regression":
-        found = _of_numbers(answers.reshape(-1), y, weight)
+        found = _metrics_of_numbers(answers.reshape(-1), y, weight)
     else:
-        found = _of_classes(answers, y, len(classes), weight)
+        found = _metrics_of_classes(answers, y, len(classes), weight)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
-def _of_numbers(
+def _metrics_of_numbers(
     predicted: Answers, y: NDArray[Any], weight: NDArray[np.float64] | None
 ) -> dict[str, float]:
-    with np.errstate(over="ignore", invalid="ignore"):  # Many squares of numbers near 1e150.
+    with np.errstate(over="ignore", invalid="ignore"):  # Squares of numbers near 1e150 overflow.
         found = {
             "rmse": metrics.root_mean_squared_error(y, predicted, sample_weight=weight),
             "mae": metrics.mean_absolute_error(y, predicted, sample_weight=weight),
@@ -125,10 +132,10 @@ def _of_numbers(
     return found
 
 
-def _of_classes(
+def _metrics_of_classes(
     probabilities: Answers, y: NDArray[Any], n_classes: int, weight: NDArray[np.float64] | None
 ) -> dict[str, float]:
-    # Sums of 32-bit shares miss 1 by more than scikit-learn allows.
+    # Sums of 32-bit probabilities miss 1 by more than scikit-learn allows.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     predicted = probabilities.argmax(axis=1)
     labels, present = np.arange(n_classes), np.unique(y)
@@ -148,16 +155,16 @@ def _of_classes(
 
 
 def metric_lines(prefix: str, found: Mapping[str, float]) -> list[str]:
-    """One plain line per metric, such as ``validation:accuracy=0.95;``.
+    """One plain line for each metric, such as ``validation:accuracy=0.95;``.
 
-    SageMaker applies the regexes of settings/metric-definitions.json to each line
-    of the log; tabs and colours would reach them changed.
+    SageMaker applies the regexes of settings/metric-definitions.json to each line of the log;
+    tabs and colours would not match.
     """
     return [f"{prefix}:{name}={value:.6g};" for name, value in found.items()]
 
 
 def coverage_lines(result: CoverageResult) -> list[str]:
-    """The log's lines for measured coverage, as ``metric_lines`` writes them."""
+    """The log lines of measured coverage, as ``metric_lines`` writes them."""
     size = "interval_width" if result.output == INTERVAL else "prediction_set_size"
     return [
         line

@@ -1,0 +1,49 @@
+"""The docker command line, whose output goes to the person who waits."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mlserver_forest.errors import DeploymentError
+
+
+def run(command: Sequence[str], password: str | None = None) -> None:
+    """Run a command to its end; its output goes to standard error.
+
+    Args:
+        command: the words; no secret among them.
+        password: for its standard input.
+
+    Raises:
+        DeploymentError: if docker is missing, or fails.
+    """
+    done = _run(command, input=password, stdout=sys.stderr)
+    if done.returncode:
+        shown = " ".join(command)
+        raise DeploymentError(
+            f"{shown} ended with exit code {done.returncode}; see the lines above"
+        )
+
+
+def query(command: Sequence[str]) -> str:
+    """What a command prints, without white space around it.
+
+    Raises:
+        DeploymentError: if docker is missing, or fails.
+    """
+    done = _run(command, capture_output=True)
+    if done.returncode:
+        raise DeploymentError(f"{' '.join(command)}: {' '.join(done.stderr.split())}")
+    return done.stdout.strip()
+
+
+def _run(command: Sequence[str], **streams: Any) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(  # noqa: S603  # docker, by the words that the plan shows
+            command, text=True, check=False, **streams
+        )
+    except FileNotFoundError:
+        raise DeploymentError(
+            "docker was not found; install Docker, or run forest push where it is installed"
+        ) from None

@@ -1,0 +1,136 @@
+"""Objects that are fetched from S3: all below a prefix, or one that is still to come."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlserver_forest.aws.step import Call
+from mlserver_forest.aws.storage import split_uri
+from mlserver_forest.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from mlserver_forest.aws.client import Aws
+
+
+@dataclass(frozen=True)
+class Download:
+    """Fetch every object below a prefix.
+
+    Attributes:
+        uri: the prefix.
+        directory: the local folder.
+    """
+
+    uri: str
+    directory: Path
+
+    def listing(self) -> Call:
+        """The listing of the objects."""
+        bucket, prefix = split_uri(self.uri.rstrip("/") + "/")
+        return Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix}, items="Contents")
+
+    def calls(self) -> list[dict[str, Any]]:
+        bucket, prefix = split_uri(self.uri.rstrip("/") + "/")
+        each = Call("s3", "GetObject", {"Bucket": bucket, "Key": f"{prefix}<each>"})
+        return [self.listing().as_json(), {**each.as_json(), "repeated": "for each object"}]
+
+
+@dataclass(frozen=True)
+class AwaitObject:
+    """Look for an object until it is there.
+
+    Attributes:
+        uri: the object.
+        failure: the object that is written in its place if it fails, or empty.
+        poll: seconds between two looks.
+        timeout: seconds in all.
+    """
+
+    uri: str
+    failure: str
+    poll: float
+    timeout: float
+
+    def calls(self) -> list[dict[str, Any]]:
+        return [
+            {**_object(uri).as_json(), "repeated": "until one of them is found"}
+            for uri in (self.uri, self.failure)
+        ]
+
+
+def download(aws: "Aws", wanted: Download, bar: Callable[[str, int], Any]) -> list[Path]:
+    """Fetch every object below a prefix; an object that fails leaves no partial file behind.
+
+    Raises:
+        DeploymentError: if there is nothing, or it cannot be read or written.
+    """
+    listing = wanted.listing()
+    prefix = listing.request["Prefix"]
+    written = []
+    for found in aws.call(listing)["Contents"]:
+        name = found["Key"].removeprefix(prefix)
+        if not name or ".." in Path(name).parts:
+            continue
+        target = wanted.directory / name
+        with bar(name, found["Size"]) as progress:
+            where = {"Bucket": listing.request["Bucket"], "Key": found["Key"]}
+            _download_one(aws, Call("s3", "GetObject", where), target, progress)
+        written.append(target)
+    if not written:
+        raise DeploymentError(f"{wanted.uri}: there is nothing to download")
+    return written
+
+
+def await_object(aws: "Aws", wanted: AwaitObject) -> bytes:
+    """The object, once it is there.
+
+    Raises:
+        DeploymentError: with the failure that was written instead, or when it takes too long.
+    """
+    get_it = f"aws s3 cp {wanted.uri} -"
+    try:
+        deadline = time.monotonic() + wanted.timeout
+        while time.monotonic() < deadline:
+            if (found := _fetch(aws, wanted.uri)) is not None:
+                return found
+            if wanted.failure and (reason := _fetch(aws, wanted.failure)) is not None:
+                said = " ".join(reason.decode("utf-8", "replace").split())
+                raise DeploymentError(
+                    f"the endpoint could not answer: {said} (in {wanted.failure})"
+                )
+            time.sleep(wanted.poll)
+    except KeyboardInterrupt:
+        raise DeploymentError(
+            f"interrupted; the endpoint goes on and writes to {wanted.uri}: {get_it}"
+        ) from None
+    raise DeploymentError(f"no answer within {wanted.timeout:g} s; it may still come: {get_it}")
+
+
+def _object(uri: str) -> Call:
+    if not uri.startswith("s3://"):  # The location that is given by an earlier answer.
+        return Call("s3", "GetObject", {"Bucket": uri, "Key": uri})
+    bucket, key = split_uri(uri)
+    return Call("s3", "GetObject", {"Bucket": bucket, "Key": key})
+
+
+def _fetch(aws: "Aws", uri: str) -> bytes | None:
+    call = _object(uri)
+    found = aws.find(call)
+    return None if found is None else b"".join(aws.blocks(call, found))
+
+
+def _download_one(aws: "Aws", call: Call, target: Path, progress: Any) -> None:
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            for block in aws.blocks(call, aws.call(call)):
+                file.write(block)
+                progress.update(len(block))
+        part.replace(target)
+    except OSError as error:
+        raise DeploymentError(f"{target}: {error}; run the same command again") from error
+    finally:
+        part.unlink(missing_ok=True)

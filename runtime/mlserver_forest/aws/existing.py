@@ -1,0 +1,106 @@
+"""What exists in the account, as the plans ask for it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from mlserver_forest.aws.step import Answer, Call, Step
+from mlserver_forest.errors import DeploymentError
+
+
+class Unknown(Enum):
+    """The answer to a look-up that cannot be made."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+Found = Answer | Unknown | None
+
+
+class Reader(Protocol):
+    """An account that can be read."""
+
+    @property
+    def region(self) -> str: ...
+
+    def find(self, call: Call) -> Answer | None:
+        """The answer to a look-up, or None if there is no such thing."""
+
+    def call(self, call: Call) -> Answer:
+        """The answer; an error if there is no such thing."""
+
+
+class Existing:
+    """What exists in the account; each look-up is made once.
+
+    Args:
+        reader: the account, or None if it cannot be read: then every answer is UNKNOWN.
+        say: given for a dry run. A look-up that fails is then not an error: it is said, and
+            this answer and all later ones are UNKNOWN.
+
+    Attributes:
+        region: the account's region, or empty if it cannot be read.
+    """
+
+    def __init__(self, reader: Reader | None, say: Callable[[str], None] | None = None) -> None:
+        self.region = reader.region if reader else ""
+        self._reader = reader
+        self._say = say
+        self._answers: dict[str, Found] = {}
+
+    def find(self, call: Call) -> Found:
+        """The answer to a look-up, None if there is no such thing, or UNKNOWN.
+
+        Raises:
+            DeploymentError: if AWS refuses, unless this is a dry run.
+        """
+        key = json.dumps(call.as_json(), sort_keys=True, default=str)
+        if key not in self._answers:
+            self._answers[key] = self._ask(call)
+        return self._answers[key]
+
+    def need(self, call: Call) -> Answer | Unknown:
+        """The same for something that must exist.
+
+        Raises:
+            DeploymentError: if it does not, or AWS refuses.
+        """
+        found = self.find(call)
+        if found is None and self._reader is not None:
+            # A second try has AWS's own words for what is missing.
+            return self._reader.call(call)
+        return UNKNOWN if found is None else found
+
+    def items(self, call: Call) -> list[Any]:
+        """The items of a listing; none if it is unknown."""
+        found = self.find(call)
+        return [] if found is None or found is UNKNOWN else list(found[call.items])
+
+    def settle(self, step: Step, is_same: Callable[[Answer], bool] = lambda found: True) -> Step:
+        """A step that makes something, as it is after looking whether that exists.
+
+        Args:
+            step: with ``found_by``.
+            is_same: whether what was found is what the step would make.
+        """
+        if step.found_by is None:
+            return step
+        found = self.find(step.found_by)
+        if found is UNKNOWN:
+            return replace(step, unless=step.found_by)
+        return replace(step, found=found) if found and is_same(found) else step
+
+    def _ask(self, call: Call) -> Found:
+        if self._reader is None:
+            return UNKNOWN
+        try:
+            return self._reader.find(call)
+        except DeploymentError as error:
+            if self._say is None:
+                raise
+            self._say(f"what exists is unknown, since AWS could not be asked: {error}")
+            self._reader = None
+            return UNKNOWN

@@ -1,0 +1,1 @@
+"""``forest list``: what exists because of this tool."""

@@ -1,0 +1,115 @@
+"""``forest list``: endpoints, jobs, and what would stay when an endpoint goes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.naming import OURS
+from mlserver_forest.aws.resource_kinds import ENDPOINT, TRAINING, TRANSFORM, TUNING, Kind, tags_of
+from mlserver_forest.aws.status.describe import detail_steps
+from mlserver_forest.aws.step import Answer, Call, Plan, Step
+
+# The member of the answer by the operation's subject.
+_ITEMS: Mapping[str, str] = {
+    "Endpoint": "Endpoints",
+    "TrainingJob": "TrainingJobSummaries",
+    "HyperParameterTuningJob": "HyperParameterTuningJobSummaries",
+    "TransformJob": "TransformJobSummaries",
+    "EndpointConfig": "EndpointConfigs",
+    "Model": "Models",
+}
+_KINDS = {kind.subject: kind for kind in (ENDPOINT, TRAINING, TUNING, TRANSFORM)}
+# What costs nothing.
+_NOUNS = {"EndpointConfig": "endpoint configuration", "Model": "model"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One thing that a listing contains.
+
+    Attributes:
+        subject: SageMaker's word for what it is.
+        item: the item of the listing.
+        found: its description, if it may cost something now.
+    """
+
+    subject: str
+    item: Answer
+    found: Answer | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.item[f"{self.subject}Name"])
+
+    @property
+    def kind(self) -> Kind | None:
+        """Endpoints and jobs have a kind; configurations and models do not."""
+        return _KINDS.get(self.subject)
+
+    @property
+    def noun(self) -> str:
+        """What it is, in words."""
+        return self.kind.noun if self.kind else _NOUNS[self.subject]
+
+
+def listings(most_jobs: int) -> list[tuple[str, Call]]:
+    """Subject and listing of everything that is looked at.
+
+    Args:
+        most_jobs: how many jobs of each kind, newest first.
+    """
+    newest = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": most_jobs}
+    found = []
+    for subject, items in _ITEMS.items():
+        is_job = subject in _KINDS and _KINDS[subject].is_job
+        request, most = (newest, most_jobs) if is_job else ({}, 0)
+        found.append((subject, Call("sagemaker", f"List{subject}s", request, items, most)))
+    return found
+
+
+def find_all(existing: Existing, *, foreign: bool, most_jobs: int) -> list[Listed] | None:
+    """What exists, or None if it is unknown.
+
+    Args:
+        existing: the account.
+        foreign: whether to include what this tool did not make.
+        most_jobs: how many jobs of each kind are looked at, newest first.
+    """
+    found: list[Listed] = []
+    for subject, call in listings(most_jobs):
+        if existing.find(call) is UNKNOWN:
+            return None
+        found.extend(
+            _listed(existing, subject, item)
+            for item in existing.items(call)
+            if foreign or tags_of(existing, item[f"{subject}Arn"]).get(OURS[0]) == OURS[1]
+        )
+    return found
+
+
+def plan(found: list[Listed] | None, most_jobs: int) -> Plan:
+    """The calls about each endpoint; the listings if nothing is known.
+
+    Args:
+        found: what exists.
+        most_jobs: how many jobs of each kind are looked at.
+    """
+    if found is None:
+        return tuple(Step(call) for _, call in listings(most_jobs))
+    return tuple(step for one in found for step in details_of(one))
+
+
+def details_of(listed: Listed) -> Iterator[Step]:
+    """The steps about one thing."""
+    if listed.kind and listed.found:
+        yield from detail_steps(listed.kind, listed.name, listed.found)
+
+
+def _listed(existing: Existing, subject: str, item: Answer) -> Listed:
+    listed = Listed(subject, item)
+    kind = listed.kind
+    if kind is None or (kind.is_job and kind.has_ended(item)):
+        return listed
+    found = existing.need(kind.look_up(listed.name))
+    return listed if found is UNKNOWN else Listed(subject, item, found)

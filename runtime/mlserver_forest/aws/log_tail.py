@@ -1,0 +1,127 @@
+"""Log lines from CloudWatch, each once, in the order in which they were written."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlserver_forest.aws.resource_kinds import Kind
+from mlserver_forest.aws.step import Answer, Call
+from mlserver_forest.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from mlserver_forest.aws.client import Aws
+
+
+@dataclass(frozen=True)
+class ReadLog:
+    """Show the log of a job or an endpoint, perhaps as it comes.
+
+    Attributes:
+        kind: of what has logged; it has a log group.
+        name: its name.
+        lines: the number of lines at the end that are shown first, or 0 for all.
+        poll: seconds between two looks until it ends, or None to look once.
+    """
+
+    kind: Kind
+    name: str
+    lines: int = 0
+    poll: float | None = None
+
+    def calls(self) -> list[dict[str, Any]]:
+        look = {**self.kind.look_up(self.name).as_json(), "repeated": "until it has ended"}
+        return [*log_calls(self.kind, self.name), *(() if self.poll is None else (look,))]
+
+
+class LogTail:
+    """The log of a job, or of an endpoint with all its instances.
+
+    Args:
+        aws: the account.
+        kind: of what has logged; it has a log group.
+        name: its name.
+    """
+
+    def __init__(self, aws: "Aws", kind: Kind, name: str) -> None:
+        self._aws = aws
+        self._streams = streams_of(kind, name)
+        self._tokens: dict[str, str] = {}
+
+    def new_lines(self) -> list[str]:
+        """The lines that came since the last call, oldest first.
+
+        Raises:
+            Refused: if the log may not be read.
+        """
+        # There is no group before something has been written to it.
+        streams = (self._aws.find(self._streams) or {}).get("logStreams", [])
+        found = [event for one in streams for event in self._new_events(one["logStreamName"])]
+        found.sort(key=lambda event: event["timestamp"])
+        return [str(event["message"]).rstrip() for event in found]
+
+    def _new_events(self, stream: str) -> Iterator[dict[str, Any]]:
+        while True:
+            request: dict[str, Any] = {
+                "logGroupName": self._streams.request["logGroupName"],
+                "logStreamName": stream,
+                "startFromHead": True,
+            }
+            if stream in self._tokens:
+                request["nextToken"] = self._tokens[stream]
+            answer = self._aws.call(Call("logs", "GetLogEvents", request))
+            yield from answer["events"]
+            token = answer["nextForwardToken"]
+            # At the end, and only there, CloudWatch answers with the token that it was given.
+            if token == self._tokens.get(stream):
+                return
+            self._tokens[stream] = token
+
+
+def read_log(aws: "Aws", wanted: ReadLog, show: Callable[[str], None]) -> None:
+    """Show the log's lines.
+
+    Raises:
+        DeploymentError: if it is interrupted, saying how to go on.
+    """
+    tail = LogTail(aws, wanted.kind, wanted.name)
+    try:
+        for line in tail.new_lines()[-wanted.lines :]:
+            show(line)
+        while wanted.poll is not None:
+            time.sleep(wanted.poll)
+            found = aws.call(wanted.kind.look_up(wanted.name))
+            for line in tail.new_lines():
+                show(line)
+            if has_last_line(wanted.kind, found):
+                return
+    except KeyboardInterrupt:
+        raise DeploymentError(f"interrupted; {wanted.kind.goes_on(wanted.name)}") from None
+
+
+def has_last_line(kind: Kind, found: Answer) -> bool:
+    """Whether nothing more will be logged: an endpoint in service goes on logging."""
+    return found[kind.status] in (kind.good | kind.bad if kind.is_job else kind.bad)
+
+
+def streams_of(kind: Kind, name: str) -> Call:
+    """The listing of the log's streams."""
+    request = {"logGroupName": kind.log_group.format(name)}
+    if "{}" not in kind.log_group:
+        # A job's streams are NAME/algo-1-1234 and the like.
+        request["logStreamNamePrefix"] = f"{name}/"
+    return Call("logs", "DescribeLogStreams", request, items="logStreams")
+
+
+def log_calls(kind: Kind, name: str) -> list[dict[str, Any]]:
+    """What ``--dry-run`` prints about reading a log, which is repeated until its end."""
+    streams = streams_of(kind, name)
+    events = {
+        "logGroupName": streams.request["logGroupName"],
+        "logStreamName": f"<each stream of {name}>",
+        "startFromHead": True,
+    }
+    return [
+        {**call.as_json(), "repeated": "for new lines"}
+        for call in (streams, Call("logs", "GetLogEvents", events))
+    ]

@@ -1,0 +1,1 @@
+"""``forest logs``: what an endpoint or a job has logged."""

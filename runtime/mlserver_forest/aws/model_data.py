@@ -1,0 +1,110 @@
+"""What MODEL on a command line means: a training job, something in S3, or something local."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.local_files import LocalFile, local_file, pack_model
+from mlserver_forest.aws.resource_kinds import TRAINING
+from mlserver_forest.aws.storage import Storage, split_uri
+from mlserver_forest.errors import DeploymentError
+
+_ARCHIVE = ".tar.gz"
+
+
+@dataclass(frozen=True)
+class ModelData:
+    """Where a model's bytes are, or are going to be.
+
+    Attributes:
+        uri: S3 URI of the model.tar.gz, or of the prefix of many.
+        files: (key, file) pairs that are uploaded first.
+    """
+
+    uri: str
+    files: tuple[tuple[str, LocalFile], ...] = ()
+
+
+def find_model_data(existing: Existing, storage: Storage, model: str, folder: Path) -> ModelData:
+    """One model.
+
+    Args:
+        existing: the account.
+        storage: where a local model is uploaded to.
+        model: s3://..., a model directory or a .tar.gz, or a training job's name.
+        folder: where a directory's archive is written.
+
+    Raises:
+        DeploymentError: if there is no such model.
+    """
+    if model.startswith("s3://"):
+        split_uri(model)
+        return ModelData(model)
+    if Path(model).exists():
+        file = _archive(Path(model), folder)
+        key = storage.key("models", file.sha256[:16], "model.tar.gz")
+        return ModelData(f"s3://{storage.bucket}/{key}", ((key, file),))
+    found = existing.find(TRAINING.look_up(model))
+    if found is UNKNOWN:
+        return ModelData(f"s3://{storage.bucket}/<model.tar.gz of training job {model}>")
+    if found is None:
+        raise DeploymentError(
+            f"{model} is not a training job in {storage.region}, a local file or folder, or an "
+            "S3 URI"
+        )
+    if found[TRAINING.status] != "Completed":
+        raise DeploymentError(
+            f"training job {model} is {found[TRAINING.status]}: it has no model to deploy; "
+            f"see forest status {model}"
+        )
+    return ModelData(str(found["ModelArtifacts"]["S3ModelArtifacts"]))
+
+
+def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path) -> ModelData:
+    """Many models, for a multi-model endpoint.
+
+    Args:
+        storage: where local models are uploaded to.
+        endpoint: its name.
+        models: a prefix in S3, or a folder of model directories and archives.
+        folder: where the directories' archives are written.
+
+    Raises:
+        DeploymentError: if there is no such folder, or nothing in it.
+    """
+    if models.startswith("s3://"):
+        split_uri(models)
+        return ModelData(models.rstrip("/") + "/")
+    if not Path(models).is_dir():
+        raise DeploymentError(
+            f"{models} is not a folder; --multi-model expects an S3 prefix, or a folder of model "
+            "directories or .tar.gz files"
+        )
+    prefix = ("multi-model", endpoint)
+    files = tuple((storage.key(*prefix, file.name), file) for file in _archives(models, folder))
+    if not files:
+        raise DeploymentError(f"{models}: no model directories and no .tar.gz files in it")
+    return ModelData(storage.uri(*prefix) + "/", files)
+
+
+def _archives(models: str, folder: Path) -> Iterator[LocalFile]:
+    for path in sorted(Path(models).iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            name = path.name + _ARCHIVE
+            yield local_file(pack_model(path, folder / name), name)
+        elif path.name.endswith(_ARCHIVE):
+            yield local_file(path, path.name)
+
+
+def _archive(path: Path, folder: Path) -> LocalFile:
+    if path.is_dir():
+        path = pack_model(path, folder / "model.tar.gz")
+    elif not path.name.endswith(_ARCHIVE):
+        raise DeploymentError(
+            f"{path} is neither a model directory nor a .tar.gz; forest pack makes a model "
+            "directory of a model file"
+        )
+    return local_file(path, "model.tar.gz")

@@ -1,0 +1,128 @@
+"""The endpoints and jobs that SageMaker runs, with its words for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
+from mlserver_forest.aws.step import Answer, Call
+from mlserver_forest.errors import DeploymentError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of endpoint or job.
+
+    Attributes:
+        noun: its name in messages.
+        subject: SageMaker's name of it, which begins the names of operations and members.
+        good, bad: the states in which it ends.
+        log_group: CloudWatch's log group, with {} for the name if each has its own; or empty.
+        detail: the member that says more about the state, or empty.
+        is_job: whether it ends by itself and can be stopped.
+    """
+
+    noun: str
+    subject: str
+    good: frozenset[str]
+    bad: frozenset[str]
+    log_group: str = ""
+    detail: str = ""
+    is_job: bool = True
+
+    @property
+    def name(self) -> str:
+        """The member that holds the name."""
+        return f"{self.subject}Name"
+
+    @property
+    def status(self) -> str:
+        """The member that holds the state."""
+        return f"{self.subject}Status"
+
+    @property
+    def arn(self) -> str:
+        """The member that holds the ARN."""
+        return f"{self.subject}Arn"
+
+    def look_up(self, name: str) -> Call:
+        """The call that describes it."""
+        return Call("sagemaker", f"Describe{self.subject}", {self.name: name})
+
+    def stop(self, name: str) -> Call:
+        """The call that ends a job early."""
+        return Call("sagemaker", f"Stop{self.subject}", {self.name: name})
+
+    def has_ended(self, found: Answer) -> bool:
+        """Whether its description, or an item of a listing, has a last state."""
+        return found[self.status] in self.good | self.bad
+
+    def state(self, found: Answer) -> str:
+        """The state in words, with its detail."""
+        state = str(found[self.status])
+        detail = found.get(self.detail) if self.detail else None
+        return f"{state}, {detail}" if detail and detail != state else state
+
+    def goes_on(self, name: str) -> str:
+        """What to say to somebody who no longer waits for it."""
+        end = f"forest stop {name}" if self.is_job else f"forest delete {name}"
+        follow = f"forest logs {name} --follow" if self.log_group else f"forest status {name}"
+        return (
+            f"{self.noun} {name} goes on without this command. Follow it: forest status {name}, "
+            f"{follow}; end it: {end}"
+        )
+
+
+_JOB_GOOD, _JOB_BAD = frozenset({"Completed"}), frozenset({"Failed", "Stopped"})
+TRAINING = Kind(
+    "training job",
+    "TrainingJob",
+    _JOB_GOOD,
+    _JOB_BAD,
+    "/aws/sagemaker/TrainingJobs",
+    "SecondaryStatus",
+)
+TUNING = Kind("tuning job", "HyperParameterTuningJob", _JOB_GOOD, _JOB_BAD)
+TRANSFORM = Kind(
+    "transform job", "TransformJob", _JOB_GOOD, _JOB_BAD, "/aws/sagemaker/TransformJobs"
+)
+ENDPOINT = Kind(
+    "endpoint",
+    "Endpoint",
+    frozenset({"InService"}),
+    frozenset({"Failed", "OutOfService", "UpdateRollbackFailed"}),
+    "/aws/sagemaker/Endpoints/{}",
+    is_job=False,
+)
+KINDS = (ENDPOINT, TRAINING, TUNING, TRANSFORM)
+
+
+def find_any(existing: Existing, kinds: Sequence[Kind], name: str) -> tuple[Kind, Answer] | Unknown:
+    """The first kind that has something of this name, and its description.
+
+    Raises:
+        DeploymentError: if none has.
+    """
+    for kind in kinds:
+        found = existing.find(kind.look_up(name))
+        if found is UNKNOWN:
+            return UNKNOWN
+        if found:
+            return kind, found
+    nouns = ", no ".join(kind.noun for kind in kinds)
+    raise DeploymentError(
+        f"there is no {nouns} {name} in {existing.region}; forest list shows what there is"
+    )
+
+
+def tags_of(existing: Existing, arn: str) -> dict[str, str]:
+    """The tags of a resource; none if they are unknown."""
+    call = Call("sagemaker", "ListTags", {"ResourceArn": arn}, items="Tags")
+    return {tag["Key"]: tag["Value"] for tag in existing.items(call)}
+
+
+def metric_lines(found: Mapping[str, Any]) -> list[str]:
+    """A line for each final metric of a training job's description."""
+    return [
+        f"{one['MetricName']}={one['Value']:.6g}" for one in found.get("FinalMetricDataList", [])
+    ]

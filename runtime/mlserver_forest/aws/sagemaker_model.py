@@ -1,0 +1,66 @@
+"""A model in SageMaker's sense: an image, an artifact, and the role that runs them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.infrastructure import Infrastructure
+from mlserver_forest.aws.naming import digest_of, name_from, tag_list
+from mlserver_forest.aws.step import Call, Step, members
+
+
+@dataclass(frozen=True)
+class SageMakerModel:
+    """A model that an endpoint or a transform job uses.
+
+    Attributes:
+        prefix: the beginning of its name.
+        uri: S3 URI of the artifact.
+        infrastructure: image, role, network and tags.
+        endpoint: the endpoint that it is made for and deleted with, or empty.
+        modes: more members of the container.
+    """
+
+    prefix: str
+    uri: str
+    infrastructure: Infrastructure
+    endpoint: str = ""
+    modes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name, which ends in a digest of what it is."""
+        return name_from(self.prefix, digest_of(self._body()))
+
+    def step(self, existing: Existing) -> Step:
+        """Makes the model, unless it is there."""
+        ours = {"endpoint": self.endpoint} if self.endpoint else {}
+        tags = tag_list(self.infrastructure.tags, **ours)
+        request = {"ModelName": self.name, **self._body(), "Tags": tags}
+        return existing.settle(
+            Step(
+                Call("sagemaker", "CreateModel", request),
+                found_by=model_look_up(self.name),
+                makes=f"model {self.name}",
+                removed_by=f"forest delete {self.endpoint or self.name}",
+            )
+        )
+
+    def _body(self) -> dict[str, Any]:
+        container = members(
+            Image=self.infrastructure.image,
+            ModelDataUrl=self.uri,
+            Environment=dict(self.infrastructure.environment),
+            **dict(self.modes),
+        )
+        return members(
+            PrimaryContainer=container,
+            ExecutionRoleArn=self.infrastructure.role,
+            VpcConfig=self.infrastructure.vpc(),
+            EnableNetworkIsolation=self.infrastructure.isolated or None,
+        )
+
+
+def model_look_up(name: str) -> Call:
+    """Finds a model by its name."""
+    return Call("sagemaker", "DescribeModel", {"ModelName": name})

@@ -1,0 +1,29 @@
+"""``forest status``: the calls about an endpoint or a job that was found."""
+
+from mlserver_forest.aws.endpoint import configuration_look_up, scaling_look_up
+from mlserver_forest.aws.existing import UNKNOWN, Unknown
+from mlserver_forest.aws.resource_kinds import ENDPOINT, KINDS, Kind
+from mlserver_forest.aws.status.describe import detail_steps
+from mlserver_forest.aws.step import Answer, Call, Plan, Step
+
+
+def plan(name: str, found: tuple[Kind, Answer] | Unknown) -> Plan:
+    """What is read about it.
+
+    Args:
+        name: of the endpoint or job.
+        found: its kind and description; if they are unknown, the look-ups come first.
+    """
+    if found is not UNKNOWN:
+        kind, description = found
+        return detail_steps(kind, name, description)
+    there = ENDPOINT.look_up(name)
+    details = (
+        configuration_look_up(f"<configuration of {name}>"),
+        scaling_look_up(name),
+        Call("sagemaker", "ListTags", {"ResourceArn": f"<ARN of {name}>"}, items="Tags"),
+    )
+    return (
+        *(Step(kind.look_up(name), may_be_missing=True) for kind in KINDS),
+        *(Step(call, only_if=there) for call in details),
+    )

@@ -1,0 +1,1 @@
+"""``forest stop``: end a job early."""

@@ -1,0 +1,196 @@
+"""Docker: its command, every call of which is bounded in time, and containers that are removed."""
+
+import json
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlserver_forest.doctor.local_server import MODEL_NAME, listening_in
+from mlserver_forest.errors import InvalidEnvironment
+
+DEFAULT_PORT = 8080
+_PREFIX = "forest-doctor-"
+_COPY_SECONDS = 600.0
+_USED = re.compile(r"([\d.]+)(KiB|MiB|GiB)")
+_MEGABYTES = {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}
+_NO_ENV = 'exec: "env"'
+
+
+@dataclass
+class Container:
+    """A container: a ``RunningServer``, or a training job.
+
+    Attributes:
+        identity: its id.
+        port: the port on loopback that leads to ``inner_port``; 0 before it is known.
+        told_at: when SIGTERM was sent (``time.monotonic``), or None.
+    """
+
+    identity: str
+    inner_port: int = DEFAULT_PORT
+    safe_range: tuple[int, int] | None = None
+    port: int = 0
+    told_at: float | None = None
+
+    @property
+    def model_url(self) -> str:
+        return f"/opt/ml/models/{MODEL_NAME}/model"
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            FileNotFoundError: if ``env`` should unset HOME, and the image does not have it.
+            ChildProcessError: if the engine could not start the command.
+        """
+        done = docker("start", self.identity)
+        if done.returncode:
+            if _NO_ENV in done.stderr:
+                raise FileNotFoundError(
+                    "the image does not have the command `env`, which would unset HOME"
+                )
+            raise ChildProcessError(f"did not start: {last_line(done.stderr)}")
+
+    def find_port(self) -> None:
+        """Find out its port on loopback.
+
+        Raises:
+            ChildProcessError: if it has ended.
+        """
+        published = docker("port", self.identity).stdout
+        self.port = int(found[1]) if (found := re.search(r":(\d+)\s*$", published)) else 0
+        if not self.port and (code := self.exit_code()) is not None:
+            raise ChildProcessError(f"ended with exit code {code}: {self.last_words()}")
+
+    def state(self, field: str) -> str:
+        """A member of Docker's ``State``, such as ``ExitCode``."""
+        return need("inspect", "--format", f"{{{{.State.{field}}}}}", self.identity)
+
+    def exit_code(self) -> int | None:
+        return None if self.state("Running") == "true" else int(self.state("ExitCode"))
+
+    def terminate(self) -> float:
+        if self.told_at is None:
+            self.told_at = time.monotonic()
+            docker("kill", "--signal", "TERM", self.identity)
+        return self.told_at
+
+    def wait(self, seconds: float) -> int | None:
+        try:
+            done = docker("wait", self.identity, seconds=max(seconds, 1))
+        except TimeoutError:
+            return None
+        return int(done.stdout.strip())
+
+    def last_words(self) -> str:
+        done = docker("logs", "--tail", "20", self.identity)
+        return last_line(done.stderr if done.stderr.strip() else done.stdout)
+
+    def squeeze(self, megabytes: int) -> bool:
+        told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
+        found = _USED.match(told)
+        if not found:
+            return False
+        used = float(found[1]) * _MEGABYTES[found[2]]
+        limit = f"{int(used) + megabytes}m"
+        update = ("update", "--memory", limit, "--memory-swap", limit, self.identity)
+        return docker(*update).returncode == 0
+
+    def listening(self) -> frozenset[int] | None:
+        done = docker("exec", self.identity, "cat", "/proc/net/tcp", "/proc/net/tcp6")
+        return frozenset(listening_in(done.stdout).values()) if done.stdout else None
+
+    def written(self) -> tuple[str, ...]:
+        """None: the checks that ask mount the directory so that nobody can write to it."""
+        return ()
+
+    def copy_in(self, root: Path) -> None:
+        """Copy a tree over the container's root directory."""
+        need("cp", f"{root}/.", f"{self.identity}:/", seconds=_COPY_SECONDS)
+
+    def copy_out(self, path: str, target: Path) -> bool:
+        """Copy a path of the container to ``target``; whether there was such a path."""
+        source = f"{self.identity}:{path}"
+        return docker("cp", source, str(target), seconds=_COPY_SECONDS).returncode == 0
+
+
+@contextmanager
+def container(*arguments: str) -> Iterator[Container]:
+    """Create a container; it is removed by its id at the end of the block, come what may."""
+    # Until Docker has answered with the id, only the name is known.
+    identity = name = _PREFIX + secrets.token_hex(6)
+    try:
+        identity = need("create", "--name", name, "--label", "forest-doctor", *arguments)
+        yield Container(identity)
+    finally:
+        docker("rm", "--force", "--volumes", identity)
+
+
+def docker(*arguments: str, seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+    """Run ``docker``; its output is in the result, whatever the exit code.
+
+    Args:
+        arguments: behind ``docker``.
+        seconds: how long it may take.
+
+    Raises:
+        InvalidEnvironment: if there is no such command.
+        TimeoutError: if it takes longer than ``seconds``.
+    """
+    command = shutil.which("docker")
+    if command is None:
+        raise InvalidEnvironment(
+            "no command `docker` in PATH; install Docker, or give a model directory"
+        )
+    try:
+        return subprocess.run(  # noqa: S603  # Docker's own command
+            [command, *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"docker {arguments[0]}: not done within {seconds:.0f} s") from error
+
+
+def need(*arguments: str, seconds: float = 60) -> str:
+    """What ``docker`` prints, if it succeeds.
+
+    Raises:
+        InvalidEnvironment: with its last line, if it fails.
+    """
+    done = docker(*arguments, seconds=seconds)
+    if done.returncode:
+        raise InvalidEnvironment(f"docker {arguments[0]}: {last_line(done.stderr)}")
+    return done.stdout.strip()
+
+
+def inspect_image(reference: str) -> dict[str, Any]:
+    """An image's configuration.
+
+    Raises:
+        InvalidEnvironment: if no engine answers, or the image is not on this machine.
+    """
+    need("version", "--format", "{{.Server.Version}}")
+    done = docker("image", "inspect", reference)
+    if done.returncode:
+        raise InvalidEnvironment(
+            f"{reference} is neither a directory nor an image on this machine; "
+            f"`docker pull {reference}` or build it"
+        )
+    config: dict[str, Any] = json.loads(done.stdout)[0]["Config"]
+    return config
+
+
+def last_line(text: str) -> str:
+    """The last line that is not blank, or "nothing"."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing")

@@ -1,0 +1,159 @@
+"""How far each feature has drifted, the most drifted first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.insight.comparison import Comparison, compare, count_rows
+from mlserver_forest.insight.histograms import Histograms
+from mlserver_forest.reports.drift.reference import Reference
+from mlserver_forest.resources import n_cpus
+from mlserver_forest.schema.schema import Schema
+
+MODERATE, LARGE = 0.1, 0.25
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Some values of a feature, and the shares of rows that have them in both tables."""
+
+    values: str
+    training: float
+    recent: float
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """The drift of one feature, or of the predictions.
+
+    Attributes:
+        name: the name of the feature.
+        psi: the population stability index.
+        missing_in_training, missing, unseen, out_of_range: shares of rows; the last three are
+            shares of the recent rows.
+        bins: the histogram; the first two bins are missing values and unseen categories.
+    """
+
+    name: str
+    psi: float
+    missing_in_training: float
+    missing: float
+    unseen: float
+    out_of_range: float
+    bins: tuple[Bin, ...]
+
+    @property
+    def reading(self) -> str:
+        """The usual interpretation of the index: "stable", "moderate" or "large"."""
+        if self.psi < MODERATE:
+            return "stable"
+        return "moderate" if self.psi <= LARGE else "large"
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """The drift of a table.
+
+    Attributes:
+        n_training: the number of training rows.
+        n_recent: the number of recent rows.
+        features: the drift of each feature, the largest index first.
+        prediction: the drift of the predictions of a model with a single output, or None.
+    """
+
+    n_training: int
+    n_recent: int
+    features: tuple[FeatureDrift, ...]
+    prediction: FeatureDrift | None
+
+    @property
+    def worst(self) -> float:
+        """The largest index of all."""
+        return max(found.psi for found in [*self.features, *self._predictions()])
+
+    def count(self, reading: str) -> int:
+        """The number of features with a reading."""
+        return sum(found.reading == reading for found in self.features)
+
+    def _predictions(self) -> Sequence[FeatureDrift]:
+        return [self.prediction] if self.prediction else []
+
+
+def find(reference: Reference, x: NDArray[Any]) -> DriftResult:
+    """Compare recent rows with the reference.
+
+    Args:
+        reference: the baseline of the training rows.
+        x: (n, n_features) in the dtype of the features; n is at least 1.
+    """
+    baseline, schema, forest = reference.baseline, reference.schema, reference.forest
+    prediction = None if forest is None else forest.predict(x, n_cpus())
+    numbers = count_rows(baseline, schema, x, prediction)
+    found = compare(baseline, numbers)
+    shares = numbers[1 + len(baseline.ranges) :] / len(x)
+    before = baseline.features.missing(baseline.features.shares)
+    features = [
+        FeatureDrift(
+            name,
+            float(found.stability_index[column]),
+            float(before[column]),
+            float(found.missing[column]),
+            float(found.unseen[column]),
+            float(found.out_of_range[column]),
+            _bins(baseline.features, shares, column, _categories(schema, name)),
+        )
+        for column, name in enumerate(schema.feature_names)
+    ]
+    return DriftResult(
+        baseline.n_rows,
+        len(x),
+        tuple(sorted(features, key=lambda feature: -feature.psi)),
+        _prediction(reference, found),
+    )
+
+
+def _prediction(reference: Reference, found: Comparison) -> FeatureDrift | None:
+    predictions = reference.baseline.predictions
+    if predictions.n_columns != 1:
+        return None
+    labels = [str(label) for label in reference.schema.classes]
+    bins = _bins(predictions, found.predictions, 0, labels)
+    return FeatureDrift("prediction", float(found.prediction_index[0]), 0, 0, 0, 0, bins)
+
+
+def _categories(schema: Schema, name: str) -> Sequence[str]:
+    return schema.categories[name].names if name in schema.categories else ()
+
+
+def _bins(
+    histograms: Histograms, shares: NDArray[np.float64], column: int, categories: Sequence[str]
+) -> tuple[Bin, ...]:
+    place = slice(*histograms.starts[column : column + 2])
+    edges = histograms.edges[slice(*histograms.edge_starts[column : column + 2])].tolist()
+    names = [
+        "missing",
+        "unseen",
+        *(_category_bins(edges, categories) if categories else _number_bins(edges)),
+    ]
+    pairs = zip(names, histograms.shares[place].tolist(), shares[place].tolist(), strict=True)
+    return tuple(Bin(*found) for found in pairs)
+
+
+def _number_bins(edges: Sequence[float]) -> list[str]:
+    if not edges:
+        return ["any number"]
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"up to {edges[0]:g}", *inner, f"above {edges[-1]:g}"]
+
+
+def _category_bins(edges: Sequence[float], categories: Sequence[str]) -> list[str]:
+    ends = [*(int(edge) for edge in edges), len(categories) - 1]
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    return [
+        categories[start] if start == end else f"{categories[start]} to {categories[end]}"
+        for start, end in zip(starts, ends, strict=True)
+    ]

@@ -1,0 +1,85 @@
+"""scikit-learn's gradient boosting on histograms, some rounds at a time by ``warm_start``."""
+
+import time
+from functools import partial
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from mlserver_forest.training.fitting.checkpoints import Checkpoint
+from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
+from mlserver_forest.training.fitting.fit_result import Curve, FitResult
+
+# Each step sorts the values into bins anew, so steps are long.
+_STEP_SECONDS = 4.0
+_FIRST_ROUNDS = 2
+_FASTER = 4
+# skops loads nothing else than this and scikit-learn's own estimators.
+_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+
+
+def fit(context: FitContext) -> FitResult:
+    """Boost; the rounds do not depend on the steps (scikit-learn 1.9).
+
+    Raises:
+        InvalidData: if scikit-learn refuses the rows.
+    """
+    estimator, done = _restored(context)
+    if not context.spec.stops_early:
+        estimator.set_params(early_stopping=False)
+    size = _FIRST_ROUNDS
+    while done < context.n_steps and not (done and context.stop.is_requested):
+        wanted = min(done + size, context.n_steps)
+        began = time.monotonic()
+        _boost(estimator, context, wanted)
+        seconds = max(time.monotonic() - began, 1e-3)
+        n_new, done = estimator.n_iter_ - done, estimator.n_iter_
+        if done < wanted:  # It stopped early.
+            break
+        size = max(1, min(int(n_new * _STEP_SECONDS / seconds), _FASTER * n_new))
+        if context.checkpoints and done < context.n_steps:
+            context.checkpoints.keep_all(done, partial(_content_of, estimator))
+        context.progress.at(done, _metrics(estimator))
+    scores = list(enumerate(estimator.validation_score_))[1:]
+    curve: Curve = [(n, {"loss": -float(score)}) for n, score in scores]
+    return FitResult(estimator.set_params(warm_start=False), done, curve)
+
+
+def _boost(estimator: Any, context: FitContext, n_rounds: int) -> None:
+    rows, watched = context.training, context.validation
+    validation = {}
+    if watched is not None and estimator.early_stopping is not False:
+        validation = {"X_val": watched.x, "y_val": watched.y, "sample_weight_val": watched.weight}
+    threads = threadpool_limits(1 if context.is_small else None, "openmp")
+    with library_refusals(), threads:
+        estimator.set_params(max_iter=n_rounds, warm_start=True).fit(
+            rows.x, rows.y, sample_weight=rows.weight, **validation
+        )
+
+
+def _restored(context: FitContext) -> tuple[Any, int]:
+    """The estimator of the newest checkpoint and its rounds, or the unfitted one and 0."""
+    found = context.checkpoints.restored() if context.checkpoints else []
+    estimator: Any = _estimator_of(found[-1]) if found else None
+    if type(estimator) is not type(context.estimator) or estimator.n_iter_ >= context.n_steps:
+        return context.estimator, 0
+    context.progress.at(estimator.n_iter_)
+    return estimator, estimator.n_iter_
+
+
+def _content_of(estimator: Any) -> bytes:
+    import skops.io  # It imports all of scikit-learn, which takes a second.
+
+    content: bytes = skops.io.dumps(estimator)
+    return content
+
+
+def _estimator_of(checkpoint: Checkpoint) -> Any:
+    import skops.io
+
+    return skops.io.loads(checkpoint.content, trusted=_TRUSTED)
+
+
+def _metrics(estimator: Any) -> dict[str, float]:
+    scores = estimator.validation_score_
+    return {"loss": -float(scores[-1])} if len(scores) else {}

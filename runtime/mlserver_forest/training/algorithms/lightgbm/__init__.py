@@ -1,0 +1,1 @@
+"""LightGBM: its hyperparameters, and boosting on one host and on several."""

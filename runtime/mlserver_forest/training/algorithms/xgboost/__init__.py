@@ -1,0 +1,1 @@
+"""XGBoost: its hyperparameters, and boosting on one host and on several."""

@@ -1,0 +1,92 @@
+"""XGBoost on all hosts of a job, by xgboost.dask."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xgboost import dask
+from xgboost.callback import TrainingCallback
+from xgboost.collective import Config
+
+from mlserver_forest.training.algorithms.xgboost.xgboost_fit import newest_metrics, start_of
+from mlserver_forest.training.cluster.boosting_cluster import BoostingCluster, StopConsensus
+from mlserver_forest.training.cluster.cluster_fit import ClusterFit
+from mlserver_forest.training.fitting.fit_context import library_refusals
+from mlserver_forest.training.fitting.fit_result import FitResult
+from mlserver_forest.training.fitting.fit_spec import FitSpec
+
+# The fewest rows with which a host can take part.
+_LEAST_ROWS = 1
+
+
+def fit_on_cluster(work: ClusterFit) -> FitResult:
+    """Boost with XGBoost; all hosts share what they find on the validation rows, too.
+
+    Raises:
+        InvalidData: if XGBoost refuses the rows.
+    """
+    boosting = BoostingCluster(work, _LEAST_ROWS)
+    spec = boosting.spec
+    start, n_before = start_of(boosting.newest_booster(), spec.n_steps)
+    rows = boosting.training()
+    watched = None if boosting.validation is None else boosting.arrays(boosting.validation)
+    patience = None if watched is None else spec.early_stopping_rounds
+    estimator = _estimator(spec).set_params(
+        n_estimators=spec.n_steps - n_before,
+        early_stopping_rounds=patience,
+        callbacks=[_AfterRound(boosting.consensus())],
+    )
+    estimator.client = work.cluster.client
+    estimator.coll_cfg = Config(tracker_host_ip=work.cluster.own_address)
+    weights = None if watched is None or watched.weight is None else [watched.weight]
+    with library_refusals():
+        work.cluster.bounded(
+            lambda: estimator.fit(
+                rows.x,
+                rows.y,
+                sample_weight=rows.weight,
+                eval_set=watched and [(watched.x, watched.y)],
+                sample_weight_eval_set=weights,
+                xgb_model=start,
+                verbose=False,
+            )
+        )
+    booster = estimator.get_booster()
+    whole = spec.estimator()
+    whole.load_model(bytearray(booster.save_raw("ubj")))
+    n_rounds = booster.best_iteration + 1 if patience else booster.num_boosted_rounds()
+    curve, _ = boosting.watched()
+    return FitResult(whole, n_rounds, curve)
+
+
+def _estimator(spec: FitSpec) -> Any:
+    """Dask's counterpart of the estimator."""
+    parameters = spec.estimator().get_params()
+    if (parameters["n_jobs"] or 0) <= 0:
+        parameters["n_jobs"] = None  # XGBoost takes as many as the worker has CPUs.
+    return (_Classifier if spec.target.classes else _Regressor)(**parameters)
+
+
+def _boosting_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is for the network; XGBoost 3.2 warns that boosting does not use it."""
+    return {name: value for name, value in parameters.items() if name != "coll_cfg"}
+
+
+class _Classifier(dask.DaskXGBClassifier):
+    def get_xgb_params(self) -> dict[str, Any]:
+        return _boosting_parameters(super().get_xgb_params())
+
+
+class _Regressor(dask.DaskXGBRegressor):
+    def get_xgb_params(self) -> dict[str, Any]:
+        return _boosting_parameters(super().get_xgb_params())
+
+
+class _AfterRound(TrainingCallback):
+    def __init__(self, consensus: StopConsensus) -> None:
+        super().__init__()
+        self._consensus = consensus
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Any]) -> bool:
+        metrics = newest_metrics(evals_log)
+        n_rounds = model.num_boosted_rounds()
+        return self._consensus.end_round(n_rounds, metrics, lambda: bytes(model.save_raw("ubj")))

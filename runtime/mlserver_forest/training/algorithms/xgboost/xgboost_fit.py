@@ -1,0 +1,77 @@
+"""XGBoost on one host."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import xgboost
+
+from mlserver_forest.training.fitting.boosting_rounds import (
+    BoostingRounds,
+    booster_of,
+    newest_booster,
+    rounds_of,
+)
+from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
+from mlserver_forest.training.fitting.fit_result import FitResult
+
+
+def fit(context: FitContext) -> FitResult:
+    """Boost with XGBoost.
+
+    Raises:
+        InvalidData: if XGBoost refuses the rows.
+    """
+    rounds = rounds_of(context)
+    start, n_before = start_of(newest_booster(context.checkpoints), context.n_steps)
+    estimator = booster_of(context).set_params(
+        n_estimators=context.n_steps - n_before,
+        early_stopping_rounds=context.early_stopping_rounds,
+        callbacks=[_AfterRound(rounds)],
+    )
+    rows, watched = context.training, context.validation
+    weights = None if watched is None or watched.weight is None else [watched.weight]
+    with library_refusals():
+        estimator.fit(
+            rows.x,
+            rows.y,
+            sample_weight=rows.weight,
+            eval_set=watched and [(watched.x, watched.y)],
+            sample_weight_eval_set=weights,
+            xgb_model=start,
+            verbose=False,
+        )
+    n_rounds = estimator.get_booster().num_boosted_rounds()
+    if estimator.early_stopping_rounds:
+        n_rounds = estimator.best_iteration + 1
+    return FitResult(estimator.set_params(callbacks=None), n_rounds, rounds.curve)
+
+
+def start_of(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
+    """A checkpoint's booster to continue from, and its rounds; at least one is left to do.
+
+    Args:
+        raw: the content of the checkpoint, or None.
+        n_steps: the rounds to reach.
+    """
+    if raw is None:
+        return None, 0
+    booster = xgboost.Booster(model_file=bytearray(raw))
+    n_before = min(booster.num_boosted_rounds(), n_steps - 1)
+    return (booster[:n_before], n_before) if n_before else (None, 0)
+
+
+def newest_metrics(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, float]:
+    """The metrics of the last round, from XGBoost's log of all rounds."""
+    logs = (log.items() for log in evals_log.values())
+    return {name: float(values[-1]) for log in logs for name, values in log}
+
+
+class _AfterRound(xgboost.callback.TrainingCallback):
+    def __init__(self, rounds: BoostingRounds) -> None:
+        super().__init__()
+        self._rounds = rounds
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        metrics = newest_metrics(evals_log)
+        n_rounds = model.num_boosted_rounds()
+        return self._rounds.end_round(n_rounds, metrics, lambda: bytes(model.save_raw("ubj")))

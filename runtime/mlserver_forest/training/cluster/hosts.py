@@ -1,0 +1,98 @@
+"""The hosts of a job: what training asks of them, and the one host that does it by itself."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
+from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.data.job_data import Data, read_data
+from mlserver_forest.training.fitting.checkpoints import Checkpoints
+from mlserver_forest.training.fitting.fit_context import FitContext, fit
+from mlserver_forest.training.fitting.fit_result import FitResult
+from mlserver_forest.training.fitting.fit_rows import AnyRows
+from mlserver_forest.training.fitting.fit_spec import FitSpec
+from mlserver_forest.training.fitting.progress import Progress, Say
+from mlserver_forest.training.fitting.stopping import Stop
+
+
+class Hosts(Protocol):
+    """The machines of a job, one or several."""
+
+    def read(self) -> Data:
+        """Read all channels.
+
+        Raises:
+            InvalidData: naming file and line, what came and what was expected.
+            InvalidHyperparameters: if one does not suit the data.
+        """
+
+    def fit(
+        self,
+        spec: FitSpec,
+        training: AnyRows,
+        validation: AnyRows | None,
+        kept_as: str | None,
+    ) -> FitResult:
+        """Fit an estimator.
+
+        Args:
+            spec: what to fit.
+            training: the rows to learn from.
+            validation: rows to watch, and to stop early by.
+            kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
+
+        Raises:
+            InvalidData: if the training library refuses the rows.
+            InvalidHyperparameters: if one does not suit what the labels turned out to be.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class OneHost:
+    """This machine, with the rows that it read itself.
+
+    Attributes:
+        config: SageMaker's description of the job.
+        chosen: the hyperparameters.
+        say: takes each line of the log.
+        stop: is asked between steps.
+    """
+
+    config: TrainingConfig
+    chosen: Hyperparameters
+    say: Say
+    stop: Stop
+    _said: set[str] = field(default_factory=set)
+
+    def read(self) -> Data:
+        return read_data(self.config, self.chosen)
+
+    def fit(
+        self,
+        spec: FitSpec,
+        training: AnyRows,
+        validation: AnyRows | None,
+        kept_as: str | None,
+    ) -> FitResult:
+        context = FitContext(
+            spec=spec,
+            estimator=spec.estimator(),
+            training=training.shown(),
+            validation=None if validation is None else validation.shown(),
+            progress=Progress(spec.algorithm.unit, spec.n_steps, self.say),
+            stop=self.stop,
+            checkpoints=self.checkpoints(kept_as),
+            say_once=self._say_once,
+        )
+        return fit(context)
+
+    def checkpoints(self, kept_as: str | None) -> Checkpoints | None:
+        """This host's checkpoints under a fingerprint; None for no checkpoints."""
+        if kept_as is None:
+            return None
+        return Checkpoints(self.config.checkpoints, self.config.host, kept_as, self.say)
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.say(line)

@@ -1,0 +1,67 @@
+"""Boosting round by round with a library that calls back after each round."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mlserver_forest.training.fitting.checkpoints import Checkpoints
+from mlserver_forest.training.fitting.fit_context import FitContext
+from mlserver_forest.training.fitting.fit_result import Curve
+from mlserver_forest.training.fitting.progress import Progress
+from mlserver_forest.training.fitting.stopping import Stop
+
+
+class BoostingRounds:
+    """Records each round: its metrics, the progress and a checkpoint.
+
+    Args:
+        progress: is told after each round.
+        stop: is asked after each round.
+        checkpoints: where rounds are kept, or None.
+
+    Attributes:
+        curve: the metrics on the validation rows after each round.
+    """
+
+    def __init__(self, progress: Progress, stop: Stop, checkpoints: Checkpoints | None) -> None:
+        self._progress = progress
+        self._stop = stop
+        self._checkpoints = checkpoints
+        self.curve: Curve = []
+
+    def end_round(
+        self, n_rounds: int, metrics: Mapping[str, float], booster: Callable[[], bytes]
+    ) -> bool:
+        """Record a round.
+
+        Args:
+            n_rounds: the rounds that are done, with those of a checkpoint.
+            metrics: of the validation rows; empty without them.
+            booster: makes the content of a checkpoint.
+
+        Returns:
+            Whether the job was asked to stop.
+        """
+        if metrics:
+            self.curve.append((n_rounds, dict(metrics)))
+        self._progress.at(n_rounds, metrics)
+        if self._checkpoints:
+            self._checkpoints.keep_all(n_rounds, booster)
+        return self._stop.is_requested
+
+
+def rounds_of(context: FitContext) -> BoostingRounds:
+    """The recorder of a fit on this machine."""
+    return BoostingRounds(context.progress, context.stop, context.checkpoints)
+
+
+def newest_booster(checkpoints: Checkpoints | None) -> bytes | None:
+    """The content of the newest checkpoint, or None."""
+    found = checkpoints.restored() if checkpoints else []
+    return found[-1].content if found else None
+
+
+def booster_of(context: FitContext) -> Any:
+    """The unfitted estimator, with one thread for a small table if no number was chosen."""
+    if context.is_small and context.estimator.n_jobs in {None, -1}:
+        return context.estimator.set_params(n_jobs=1)
+    return context.estimator

@@ -1,0 +1,130 @@
+"""Fits the algorithm of a job, as often as the job needs."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.model.model import Model
+from mlserver_forest.resources import n_cpus
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
+from mlserver_forest.training.algorithms.registry import ALGORITHMS
+from mlserver_forest.training.cluster.hosts import Hosts
+from mlserver_forest.training.data.job_data import Data
+from mlserver_forest.training.fitting.fit_result import FitResult
+from mlserver_forest.training.fitting.fit_rows import AnyRows
+from mlserver_forest.training.fitting.fit_spec import FitSpec
+
+_MOST_SEED = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A fitted estimator and its packed form, which gives the same predictions faster.
+
+    Attributes:
+        result: the estimator, and how it was fitted.
+        packed: its schema and forest.
+    """
+
+    result: FitResult
+    packed: Model
+
+    def answers(self, x: NDArray[Any]) -> NDArray[Any]:
+        """(n_samples, n_classes) float64 probabilities, or (n_samples,) numbers."""
+        return self._as_answers(self.packed.forest.predict(x, n_cpus()).values)
+
+    def answers_to(self, rows: AnyRows) -> NDArray[Any]:
+        """The same for rows that may be on other machines."""
+        return self._as_answers(rows.answers(self.packed.forest))
+
+    def _as_answers(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values if self.packed.schema.classes else values[:, 0]
+
+
+class JobFitter:
+    """Fits the algorithm that a job chose.
+
+    Args:
+        chosen: the hyperparameters.
+        data: of the job.
+        hosts: the machines that fit.
+    """
+
+    def __init__(self, chosen: Hyperparameters, data: Data, hosts: Hosts) -> None:
+        self._chosen = chosen
+        self._target = data.target
+        self._table = data.table
+        self._hosts = hosts
+
+    def fingerprint(self, rows: AnyRows) -> str:
+        """A digest of all that the trees depend on: rows, hyperparameters and libraries.
+
+        It names checkpoints, and is the seed if none was chosen.
+        """
+        libraries = dict.fromkeys(row.library for row in ALGORITHMS.values())
+        facts = [
+            self._chosen.own.model_dump(mode="json"),
+            self._chosen.job.algorithm,
+            self._target.kind,
+            self._table.names,
+            {name: found.names for name, found in self._table.categories.items()},
+            [version(name) for name in libraries],
+            rows.digest(),
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def seed(self, fingerprint: str) -> int:
+        """``random_state``, or else a number that is the same after a restart."""
+        chosen = self._chosen.random_state
+        return int(fingerprint[:8], 16) % _MOST_SEED if chosen is None else chosen
+
+    def fit(
+        self,
+        training: AnyRows,
+        validation: AnyRows | None,
+        seed: int,
+        *,
+        kept_as: str | None = None,
+        n_steps: int | None = None,
+        wants_out_of_bag: bool = False,
+    ) -> FittedModel:
+        """Fit an estimator, and pack it.
+
+        Args:
+            training: the rows to learn from.
+            validation: rows to watch, and to stop early by.
+            seed: of all random choices.
+            kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
+            n_steps: the exact number of trees or rounds; None for the number that was chosen,
+                or fewer with early stopping.
+            wants_out_of_bag: whether out-of-bag votes are wanted.
+
+        Raises:
+            InvalidData: if the training library refuses the rows.
+            InvalidHyperparameters: if one does not suit what the labels turned out to be.
+        """
+        spec = FitSpec(
+            chosen=self._chosen,
+            target=self._target,
+            names=self._table.names,
+            categories=self._table.categories,
+            seed=seed,
+            n_steps=n_steps or self._chosen.own.n_steps,
+            stops_early=n_steps is None,
+            wants_out_of_bag=wants_out_of_bag,
+        )
+        result = self._hosts.fit(spec, training, validation, kept_as)
+        imported = import_estimator(result.estimator)
+        schema = replace(
+            imported.schema,
+            feature_names=self._table.names,
+            categories=self._table.categories,
+            index_base=self._table.index_base,
+            classes=self._target.classes,
+        )
+        return FittedModel(result, replace(imported, schema=schema))

@@ -1,0 +1,67 @@
+"""AWS on loopback, and the command ``forest`` run against it from the shell."""
+
+import contextlib
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from aws.account import Account
+from aws.stand_in import StandIn
+from support import PAYLOAD, free_port
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """moto's server, a process of its own."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"{url}/moto-api/", timeout=2)
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def account(moto, tmp_path):
+    """Nothing is there but a role and an image."""
+    httpx.post(f"{moto}/moto-api/reset", timeout=30)
+    stand_in = StandIn(moto).start()
+    account = Account(stand_in, tmp_path)
+    iam = account.client("iam")
+    iam.create_role(RoleName="forest", AssumeRolePolicyDocument="{}")
+    iam.close()
+    account.digest = account.push_image()
+    yield account
+    stand_in.stop()
+
+
+@pytest.fixture
+def sagemaker(account):
+    client = account.client("sagemaker")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def answers(iris_server):
+    """What serve says to the payload, as CSV."""
+    import httpx
+
+    headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    return httpx.post(
+        f"{iris_server.url}/invocations", content=PAYLOAD.read_bytes(), headers=headers
+    )

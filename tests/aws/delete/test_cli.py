@@ -1,0 +1,57 @@
+"""forest delete against AWS's stand-in."""
+
+from aws.account import AS_ROLE, CREATING, EMPTY, IMAGE, MODEL, POLL, ROLE, everything
+
+
+def test_a_model_becomes_an_endpoint_and_goes_again(account, sagemaker):
+    """Nothing is left; what stays is named."""
+    account.stand_in.states["DescribeEndpoint"] = [CREATING, CREATING]
+    done = account.forest("deploy", MODEL, *AS_ROLE, "--name", "iris", "--json")
+    assert done.code == 0, done.err
+    assert "endpoint iris: Creating\nendpoint iris: InService\n" in done.err
+    assert "1 x ml.m5.large: about 0.115 USD per hour" in done.err
+    there = everything(sagemaker)
+    assert done.json["EndpointConfigName"] == there["configurations"][0]
+    model = sagemaker.describe_model(ModelName=there["models"][0])
+    assert model["PrimaryContainer"]["Image"] == f"{IMAGE}@{account.digest}"
+    done = account.forest("delete", "iris", "--yes", *POLL)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        f"left: the model in {MODEL}",
+        "left: log group /aws/sagemaker/Endpoints/iris",
+    ]
+    assert everything(sagemaker) == EMPTY
+    assert account.forest("delete", "iris", "--yes").code == 1
+
+
+def test_what_others_made_is_neither_listed_nor_deleted(account, sagemaker):
+    """Unless --any says so."""
+    sagemaker.create_model(
+        ModelName="theirs", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=ROLE
+    )
+    variant = {"VariantName": "v", "ModelName": "theirs", "InstanceType": "ml.m5.large"}
+    variants = [{**variant, "InitialInstanceCount": 1}]
+    sagemaker.create_endpoint_config(EndpointConfigName="theirs", ProductionVariants=variants)
+    sagemaker.create_endpoint(EndpointName="theirs", EndpointConfigName="theirs")
+    done = account.forest("list")
+    assert done.out == "nothing made by this tool; --any shows all\n"
+    assert "endpoint  theirs  InService" in account.forest("list", "--any").out
+    for name in ("theirs",):
+        done = account.forest("delete", name, "--yes", *POLL)
+        assert done.code == 1
+        assert "endpoint theirs was not made by this tool" in done.err
+    assert account.forest("delete", "theirs", "--any", "--yes", *POLL).code == 0
+    assert everything(sagemaker) == EMPTY
+
+
+def test_a_deletion_cut_in_the_middle_goes_on(account, sagemaker):
+    """The endpoint is gone, its configuration is not: said, and found again."""
+    account.forest("deploy", MODEL, *AS_ROLE)
+    denied = {"status": 400, "code": "AccessDeniedException", "message": "no"}
+    account.stand_in.fail("DeleteEndpointConfig", **denied)
+    done = account.forest("delete", "forest", "--yes", *POLL)
+    assert done.code == 1
+    assert "ask for the permission sagemaker:DeleteEndpointConfig on forest-" in done.err
+    assert done.err.splitlines()[-1].startswith("not deleted yet: endpoint configuration forest-")
+    assert account.forest("delete", "forest", "--yes", *POLL).code == 0
+    assert everything(sagemaker) == EMPTY

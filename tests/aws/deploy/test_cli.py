@@ -1,0 +1,162 @@
+"""forest deploy against AWS's stand-in."""
+
+import io
+import signal
+import tarfile
+
+import pytest
+
+from aws.account import (
+    AS_ROLE,
+    BUCKET,
+    CREATING,
+    MODEL,
+    POLL,
+    everything,
+    write_log,
+)
+
+
+def test_a_second_run_changes_nothing(account):
+    first = account.forest("deploy", MODEL, *AS_ROLE, "--json").json
+    done = account.forest("deploy", MODEL, *AS_ROLE, "--json")
+    assert done.json == first
+    assert "has configuration" in done.err
+    counts = [account.stand_in.count(one) for one in ("CreateModel", "CreateEndpoint", "Update")]
+    assert counts == [1, 2, 0]  # CreateEndpointConfig and CreateEndpoint.
+
+
+def test_an_update_is_asked_about(account):
+    account.forest("deploy", MODEL, *AS_ROLE)
+    done = account.forest("deploy", "s3://models/other.tar.gz", *AS_ROLE)
+    assert done.code == 1
+    assert "update it to forest-" in done.err
+    assert "Nobody can answer here; add --yes" in done.err
+    assert account.stand_in.count("CreateModel") == 1
+
+
+def test_awss_own_rollback_is_a_failure(account):
+    """Update, and the old configuration answers again."""
+    old = account.forest("deploy", MODEL, *AS_ROLE, "--json").json["EndpointConfigName"]
+    back = {"EndpointConfigName": old, "FailureReason": "The alarm errors went off."}
+    account.stand_in.states["DescribeEndpoint"] = [{}, {"EndpointStatus": "Updating"}, back]
+    done = account.forest("deploy", "s3://models/other.tar.gz", *AS_ROLE, "--yes")
+    assert done.code == 1
+    assert f"was rolled back by AWS and answers with configuration {old} as before" in done.err
+    assert "The alarm errors went off." in done.err
+
+
+def test_a_failure_says_why_with_the_last_lines_and_what_exists(account, sagemaker):
+    write_log(account, "/aws/sagemaker/Endpoints/forest", "AllTraffic/i-1", "serve: no model")
+    reason = "The primary container did not pass the ping health check."
+    failed = {"EndpointStatus": "Failed", "FailureReason": reason}
+    account.stand_in.states["DescribeEndpoint"] = [CREATING, failed]
+    done = account.forest("deploy", MODEL, *AS_ROLE)
+    assert done.code == 1
+    told = done.err.split("forest deploy: ")[1].splitlines()
+    assert told[0] == f"endpoint forest: Failed: {reason}"
+    assert told[1:3] == ["the last log lines:", "  serve: no model"]
+    assert told[-4] == "what exists now because of this command:"
+    assert told[-1] == "  endpoint forest (remove it by: forest delete forest)"
+    account.stand_in.members["DescribeEndpoint"] = failed
+    done = account.forest("deploy", MODEL, *AS_ROLE)
+    assert f"endpoint forest is Failed ({reason}) and cannot be updated" in done.err
+
+
+def test_ctrl_c_says_how_to_go_on(account):
+    account.stand_in.states["DescribeEndpoint"] = [CREATING] * 100
+    process = account.start("deploy", MODEL, *AS_ROLE)
+    while b"Creating" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    said = err.decode()
+    assert "interrupted; endpoint forest goes on without this command" in said
+    assert "end it: forest delete forest" in said
+
+
+def test_a_model_directory_is_packed_the_same_each_time(account, model_dir):
+    """Two runs upload once; the archive holds the directory's files at its top."""
+    for _ in range(2):
+        done = account.forest("deploy", model_dir, *AS_ROLE)
+        assert done.code == 0, done.err
+    s3 = account.client("s3")
+    (found,) = s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert found["Key"].startswith("mlserver-forest/models/")
+    archive = s3.get_object(Bucket=BUCKET, Key=found["Key"])["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        assert sorted(members.getnames()) == sorted(path.name for path in model_dir.iterdir())
+        assert {(one.mtime, one.uid, one.mode) for one in members} == {(0, 0, 0o644)}
+
+
+def test_many_models(account, model_dir, tmp_path, sagemaker):
+    """A folder of model directories becomes a prefix of archives."""
+    for name in ("a", "b"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        for path in model_dir.iterdir():
+            (tmp_path / "models" / name / path.name).write_bytes(path.read_bytes())
+    done = account.forest(
+        "deploy", tmp_path / "models", "--multi-model", *AS_ROLE, "--name", "many"
+    )
+    assert done.code == 0, done.err
+    s3 = account.client("s3")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    prefix = "mlserver-forest/multi-model/many/"
+    assert keys == [f"{prefix}a.tar.gz", f"{prefix}b.tar.gz"]
+    (name,) = everything(sagemaker)["models"]
+    container = sagemaker.describe_model(ModelName=name)["PrimaryContainer"]
+    assert container["Mode"] == "MultiModel"
+    assert container["ModelDataUrl"] == f"s3://{BUCKET}/{prefix}"
+
+
+def test_autoscaling_comes_and_goes_with_the_endpoint(account):
+    done = account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "1:4")
+    assert done.code == 0, done.err
+    scaling = account.client("application-autoscaling")
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
+    (policy,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 1000.0
+    status = account.forest("status", "forest", "--json").json
+    assert status["autoscaling"] == "1 to 4 instances"
+    done = account.forest("delete", "forest", "--yes", *POLL)
+    assert "deleted autoscaling of endpoint/forest/variant/AllTraffic" in done.err
+    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
+
+
+def test_another_instance_type_takes_autoscaling_off(account):
+    """AWS refuses the update otherwise; with --autoscale it is put back afterwards."""
+    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "1:4")
+    words = ("deploy", MODEL, *AS_ROLE, "--instance-type", "ml.c5.large", "--yes")
+    done = account.forest(*words)
+    assert done.code == 0, done.err
+    assert "took autoscaling off forest, whose instance type changes" in done.err
+    assert account.forest("status", "forest", "--json").json["autoscaling"] == ""
+    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "2:3", "--yes")
+    assert account.forest("status", "forest", "--json").json["autoscaling"] == "2 to 3 instances"
+
+
+def test_a_bucket_of_another_account_is_not_used(account):
+    """The default bucket's name can be taken by anybody."""
+    account.stand_in.fail("HEAD /sagemaker", times=9, status=403)
+    done = account.forest("deploy", MODEL, *AS_ROLE, "--capture")
+    assert done.code == 1
+    assert "the bucket is another account's" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["deploy", "no-such-job"], "no-such-job is not a training job in eu-west-1"),
+        (["deploy", MODEL, "--serverless", "--async"], "a serverless endpoint has no --async"),
+        (["deploy", MODEL, "--autoscale", "4:1"], "expected LEAST:MOST instances, such as 1:4"),
+        (["deploy", MODEL, "--name", "-"], "'-' is not a name that SageMaker accepts"),
+        (["deploy", "/etc", "--multi-model"], "holds no model-settings.json"),
+        (["deploy", "/etc/passwd"], "neither a model directory nor a .tar.gz; forest pack makes"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(account, words, said):
+    done = account.forest(*words, "--role", "forest")
+    assert done.code == 1
+    assert said in done.err.splitlines()[-1]

@@ -1,0 +1,40 @@
+"""What docs/ say about AWS, run as it is written: from a CSV to a clean account, and an alarm."""
+
+import subprocess
+import sys
+
+from aws.account import ROLE
+from docs_blocks import block
+from support import BIN, ROOT
+
+
+def test_the_pages_commands_run(account, iris_server, tmp_path):
+    """All but the training is real: serve answers, and nothing that costs is left."""
+    account.stand_in.serve = iris_server.url
+    commands = block("docs/sagemaker.md", "command: sagemaker")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    environ = account.environ()
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        env=environ | {"PATH": f"{BIN}:{environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "setosa" in done.stdout
+    assert "setosa" in (tmp_path / "answers" / "payload.csv.out").read_text()
+    job = account.client("sagemaker").describe_training_job(TrainingJobName="iris-1")
+    assert job["RoleArn"] == ROLE
+    left = account.forest("list", "--json").json["found"]
+    assert {one["kind"] for one in left} == {"training job", "transform job"}
+
+
+def test_the_alarm_is_made(account):
+    script = block("docs/operations.md", "python: alarm")
+    subprocess.run(
+        [sys.executable, "-"], input=script, env=account.environ(), text=True, check=True
+    )
+    (alarm,) = account.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert (alarm["AlarmName"], alarm["Threshold"]) == ("iris-5xx", 0)

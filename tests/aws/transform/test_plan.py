@@ -1,0 +1,57 @@
+"""forest transform: options -> requests, whole requests asserted."""
+
+import pytest
+
+from aws.options import NOTHING, SHARED, STORAGE
+from mlserver_forest.aws.fit.plan import Input
+from mlserver_forest.aws.transform import plan as transform
+from mlserver_forest.errors import DeploymentError
+
+
+def test_a_batch_joins_its_answers_to_the_input():
+    wanted = transform.Transform(
+        STORAGE,
+        SHARED,
+        transform.Batch(join=True, input_filter="$[1:]"),
+        Input("transform", uri="s3://b/rows"),
+        model="my-model",
+        name="job",
+    )
+    job = transform.find_transform_job(wanted, NOTHING, again=False)
+    (step,) = transform.plan(wanted, job, NOTHING)
+    request = dict(step.action.request)
+    del request["Tags"]
+    assert request == {
+        "TransformJobName": "job",
+        "ModelName": "my-model",
+        "BatchStrategy": "MultiRecord",
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/rows"}},
+            "ContentType": "text/csv",
+            "SplitType": "Line",
+        },
+        "TransformOutput": {
+            "S3OutputPath": "s3://my-bucket/p/transforms/job",
+            "Accept": "text/csv",
+            "AssembleWith": "Line",
+        },
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        "DataProcessing": {"InputFilter": "$[1:]", "JoinSource": "Input"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        (
+            transform.Batch(join=True, accept="application/json"),
+            "need input and output of one kind",
+        ),
+        (transform.Batch(payload_mb=60, concurrency=2), "60 times --concurrency 2 is over 100"),
+    ],
+)
+def test_a_batch_that_sagemaker_refuses_is_refused_first(batch, said):
+    rows = Input("transform", uri="s3://b/rows")
+    wanted = transform.Transform(STORAGE, SHARED, batch, rows, model="m")
+    with pytest.raises(DeploymentError, match=said):
+        transform.job_request(wanted)
