@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-class Turn:
+class Iteration:
     def __init__(self, n_reads, seconds):
         self.n_reads = n_reads
         self._seconds = seconds
@@ -69,7 +69,7 @@ def test_after_a_refusal_there_are_few_places_for_a_while(clock):
 def test_a_burst_of_small_requests_passes(clock):
     admitted = Admission()
     for _ in range(9):
-        admitted.check_turn(Turn(1000, 0.05))
+        admitted.check_turn(Iteration(1000, 0.05))
         clock.now += 0.01
 
 
@@ -77,20 +77,20 @@ def test_small_requests_that_are_late_all_the_time_are_refused_until_none_is(clo
     admitted = Admission()
     for _ in range(9):
         clock.now += 0.01
-        admitted.check_turn(Turn(1000, 0.004))
+        admitted.check_turn(Iteration(1000, 0.004))
     clock.now += 0.03
     with pytest.raises(MLServerError, match="more requests than can be answered soon") as refused:
-        admitted.check_turn(Turn(1000, 0.004))
+        admitted.check_turn(Iteration(1000, 0.004))
     assert refused.value.status_code == 503
-    admitted.check_turn(Turn(1000, 0.0005))
+    admitted.check_turn(Iteration(1000, 0.0005))
     with pytest.raises(MLServerError):
-        admitted.check_turn(Turn(1000, 0.002))
+        admitted.check_turn(Iteration(1000, 0.002))
     clock.now += 1
-    admitted.check_turn(Turn(1000, 0.002))
+    admitted.check_turn(Iteration(1000, 0.002))
 
 
 def test_on_a_slow_machine_few_requests_are_not_refused(clock):
     admitted = Admission()
     for _ in range(100):
         clock.now += 0.05
-        admitted.check_turn(Turn(8, 0.05))
+        admitted.check_turn(Iteration(8, 0.05))

@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -337,6 +338,14 @@ def test_another_channel_has_the_training_channels_columns_and_words(
     assert same(table.x, [[3, 0, 1], [NAN, 1, NAN], [1, NAN, 0]])
 
 
+def test_a_training_table_without_its_rows_decides_as_well(tmp_path, training):
+    """As on a cluster, where it travels without them."""
+    head = replace(training, x=training.x[:0])
+    table = read(tmp_path, {"a.csv": "l,n,w,b\na,1,red,true\n"}, like=head)
+    assert table.categories == training.categories
+    assert table.x.tolist() == [[1, training.categories["w"].names.index("red"), 1]]
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
@@ -346,7 +355,7 @@ def test_another_channel_has_the_training_channels_columns_and_words(
         ),
         ("l,n,w,b,z\na,1,red,1,2\n", "unknown 'z'"),
         ("a,1,red\n", "a.csv, line 1: 3 columns; the training data have 4 ('l', 'n', 'w', 'b')"),
-        ("a,1,red,true\na,x,red,true\n", "a.csv, line 2: 'x' in column 'n' is no number"),
+        ("a,1,red,true\na,x,red,true\n", "a.csv, line 2: 'x' in column 'n' is not a number"),
         ("a,1,red,true\na,1,red,yes\n", "a.csv, line 2: 'yes' in column 'b' does not occur in the"),
     ],
 )

@@ -20,6 +20,7 @@ from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.resources import available_memory, n_cpus
 from mlserver_forest.serving.http.app import Application
+from mlserver_forest.serving.http.asgi_bridge import forward
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.http.sockets import listen, open_port, reserve
 from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
@@ -109,7 +110,7 @@ class Server:
         }
         application = Application(
             table,
-            v2_application(settings, data_plane, handlers),
+            partial(forward, v2_application(settings, data_plane, handlers)),
             metrics,
             admission,
             max_body_bytes=environment.max_body_bytes,

@@ -1,10 +1,8 @@
-"""The ASGI application: routes to small handlers, and one table from errors to statuses."""
+"""The application: routes to small handlers, and one table from errors to statuses."""
 
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Mapping
 from time import perf_counter
-from typing import TypeVar
 
 import orjson
 from mlserver.errors import MLServerError
@@ -18,26 +16,12 @@ from mlserver_forest.errors import (
     UnsupportedMediaType,
 )
 from mlserver_forest.serving.http import request_ids
-from mlserver_forest.serving.http.asgi import (
-    CUSTOM_ATTRIBUTES,
-    ASGIApp,
-    BoundedBody,
-    Disconnected,
-    Limit,
-    Receive,
-    Reply,
-    Request,
-    Response,
-    Scope,
-    Send,
-)
-from mlserver_forest.serving.http.connection_state import Turn
-from mlserver_forest.serving.http.routes import Methods, Routes
+from mlserver_forest.serving.http.asgi import CUSTOM_ATTRIBUTES, Limit, Request, Response
+from mlserver_forest.serving.http.routes import Handler, Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.process.offload import is_large, seconds_for
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +43,12 @@ _RETRY_AFTER = (b"retry-after", b"1")
 class Application:
     """Every route of the port.
 
-    A request with its body is answered by ``begin``, ``respond`` and ``end``; called as an
-    ASGI application it reads the body first, and passes on what MLServer answers.
+    A request is answered by ``begin``, ``respond`` and ``end``; ``refusal`` may come first
+    where its body is not worth reading.
 
     Args:
         table: pattern -> method -> handler.
-        v2: MLServer's own application, for the V2 routes that ``table`` has not.
+        v2: answers the V2 routes that ``table`` does not have; MLServer's application.
         metrics: counts answers.
         admission: refuses small requests that come too late.
         max_body_bytes: larger bodies are refused before they are read.
@@ -73,7 +57,7 @@ class Application:
     def __init__(
         self,
         table: Mapping[str, Methods],
-        v2: ASGIApp,
+        v2: Handler,
         metrics: Metrics,
         admission: Admission,
         *,
@@ -85,49 +69,31 @@ class Application:
         self._admission = admission
         self._rows = Limit(max_body_bytes, "send fewer rows at a time, or raise MAX_CONTENT_LENGTH")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI boundary: nothing but an answer leaves it."""
-        request = self.begin(
-            scope["method"], scope["raw_path"], scope["query_string"], scope["headers"]
-        )
-        with suppress(Disconnected):
-            if self.passes_on(request.path):
-                await self._pass_on(request, scope, receive, Reply(send))
-                return
-            response = await self._guarded(request, self._read_and_answer(request, receive))
-            await self.finish(request, response, send)
-
-    def passes_on(self, path: bytes) -> bool:
-        """Whether MLServer's application answers."""
-        return _is_v2(path) and self._routes.find(path) is None
-
     def begin(
-        self, method: str, path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]]
+        self, method: str, path: bytes, query: bytes, headers: Mapping[bytes, bytes]
     ) -> Request:
-        """A request that came, without its body."""
-        request = Request(method, path, query, headers, self._routes.find(path))
+        """A request whose headers came; it does not have its body yet."""
+        return Request(method, path, query, headers, self._routes.find(path))
+
+    def most_body_bytes(self, request: Request) -> int:
+        """The length above which a body is refused."""
+        return self._limit(request).n_bytes
+
+    async def respond(self, request: Request, iteration: LoopIteration) -> Response:
+        """Answer a request that is complete and whose turn has come."""
         request_ids.begin(request.headers.get(request_ids.HEADER))
-        return request
+        return await self._guarded(request, self._answer_soon(request, iteration))
 
-    async def respond(self, request: Request, turn: Turn) -> Response:
-        """Answer a request whose body is there, and whose turn has come."""
-        return await self._guarded(request, self._answer_soon(request, turn))
-
-    def refusal(self, request: Request, length: int) -> Response | None:
-        """Why a large body of this length is not worth reading, if it is not."""
+    def refusal(self, request: Request) -> Response | None:
+        """The response to a request whose body is not worth reading; None if it is."""
+        length = int(request.headers.get(b"content-length", b"0"))
+        request_ids.begin(request.headers.get(request_ids.HEADER))
         try:
             self._limit(request).check_head(request.headers)
             self._check_place(request, length)
         except (ForestError, MLServerError) as error:
             return _echoing(self._explain(error, request), request)
         return None
-
-    async def finish(self, request: Request, response: Response, send: Send) -> None:
-        """Send an answer, and count it; of one that breaks off, Uvicorn ends the connection."""
-        reply = Reply(send)
-        with suppress(Disconnected):
-            await self._guarded(request, reply.send(response))
-        self.end(request, reply.status)
 
     def end(self, request: Request, status: int) -> None:
         """Count a request that was answered."""
@@ -136,40 +102,16 @@ class Application:
         seconds = perf_counter() - request.started
         self._metrics.answered(request.method, pattern, status, request.model, seconds)
 
-    async def _guarded(self, request: Request, work: Awaitable[T]) -> T | Response:
+    async def _guarded(self, request: Request, work: Awaitable[Response]) -> Response:
         """What the work gives, or the explanation of why it failed."""
         try:
             return await work
-        except Disconnected:
-            raise
         except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
             return _echoing(self._explain(error, request), request)
 
-    async def _pass_on(
-        self, request: Request, scope: Scope, receive: Receive, reply: Reply
-    ) -> None:
-        failure = await self._guarded(
-            request, self._through_mlserver(request, scope, receive, reply)
-        )
-        if failure and not reply.started:
-            await reply.send(failure)
-        self.end(request, reply.status)
-
-    async def _through_mlserver(
-        self, request: Request, scope: Scope, receive: Receive, reply: Reply
-    ) -> None:
-        await self._v2(scope, BoundedBody(receive, request.headers, _SMALL), reply)
-
-    async def _read_and_answer(self, request: Request, receive: Receive) -> Response:
-        body = BoundedBody(receive, request.headers, self._limit(request))
-        self._check_place(request, body.announced)
-        if request.match is not None:
-            request.body = await body.read()
-        return await self._answer(request)
-
-    async def _answer_soon(self, request: Request, turn: Turn) -> Response:
+    async def _answer_soon(self, request: Request, iteration: LoopIteration) -> Response:
         if request.takes_rows:
-            self._admission.check_turn(turn)
+            self._admission.check_turn(iteration)
         limit = self._limit(request)
         limit.check_head(request.headers)
         limit.check(len(request.body))
@@ -181,6 +123,8 @@ class Application:
 
     async def _answer(self, request: Request) -> Response:
         match = request.match
+        if match is None and _is_v2(request.path):
+            return _echoing(await self._v2(request), request)
         if match is None:
             patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
             known = ", ".join((*patterns, "/v2"))

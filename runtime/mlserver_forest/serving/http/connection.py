@@ -1,237 +1,310 @@
-"""One HTTP connection: Uvicorn's, with small requests answered as soon as they are read."""
+"""One HTTP/1.1 connection: requests come in, and are answered in their order.
 
+The class reads in the order in which a request passes through it: its bytes, its answer, the
+bytes of the response, and the end of the connection.
+
+A small request is answered as soon as its last byte is parsed, its coroutine run as far as it
+goes without waiting. With a task for each request and messages between a server and an
+application (ASGI), moving the bytes costs as much as answering (docs/decisions.md).
+"""
+
+import asyncio
 import fcntl
+import logging
 import termios
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
-import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from mlserver_forest.serving.http import request_ids
+from mlserver_forest.serving.http.app import Application, error_response
+from mlserver_forest.serving.http.asgi import NOT_MODIFIED, Request, Response
+from mlserver_forest.serving.http.eager_task import EagerTask
+from mlserver_forest.serving.http.request_reader import ProtocolError, RequestReader
+from mlserver_forest.serving.http.shared_state import SharedState
 
-from mlserver_forest.formats.matrix import Body
-from mlserver_forest.serving.http.app import Application
-from mlserver_forest.serving.http.asgi import NOT_MODIFIED, Receive, Request, Response, Scope, Send
-from mlserver_forest.serving.http.connection_state import ConnectionState
-from mlserver_forest.serving.http.cycles import make_cycle, target_of, while_there
-from mlserver_forest.serving.http.eager_task import Stepped
-from mlserver_forest.serving.http.large_body import RestOfBody
-from mlserver_forest.serving.process.offload import is_large
+logger = logging.getLogger(__name__)
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
-_NEEDS_ASGI = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+# A connection that is closed while the client is still sending is reset, and the client may
+# never see the response; so the server reads on for a while (RFC 9112, 9.6).
+_LINGER_SECONDS = 2
 
 
-class Connection(HttpToolsProtocol):
+class Connection(asyncio.BufferedProtocol):
     """A client's connection.
 
-    Uvicorn (0.54) parses with httptools, starts a task for each request and passes messages
-    to it (ASGI), which costs as much as an answer. Here a request that was read whole is
-    answered on the spot by ``Application.respond``, where those of ASGI come too; it becomes
-    a task when it has to wait.
-
     Args:
-        config: Uvicorn's.
-        state: shared by the connections.
-        on_end: is told when the connection has ended.
+        application: answers the requests.
+        state: shared by the worker's connections.
+        on_made: called with this connection when it is made.
+        on_lost: called with this connection when it has ended.
 
     Attributes:
-        since: the loop's time of the last thing that happened here.
-        is_receiving: whether a request has begun and is not yet complete.
+        transport: the event loop's side of the connection, once it is made.
+        since: the loop's time of the last progress on this connection.
     """
 
+    transport: asyncio.Transport
+
     def __init__(
-        self, config: Config, state: ConnectionState, on_end: Callable[[], object]
+        self,
+        application: Application,
+        state: SharedState,
+        on_made: Callable[["Connection"], object],
+        on_lost: Callable[["Connection"], object],
     ) -> None:
-        super().__init__(config, state, {})
-        self._application = cast(Application, self.app)
+        self._application = application
         self._state = state
-        self._on_end = on_end
-        self.since = self.loop.time()
-        self.is_receiving = False
-        # The request that will be answered when its body is there, and what is there of it.
-        self._request: Request | None = None
-        self._body: Body = b""
-        # The bytes that are still to come of a large body.
-        self._missing = 0
+        self._on_made = on_made
+        self._on_lost = on_lost
+        self._reader = RequestReader(application, state, self._begin_body, self._answer_in_turn)
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[Request | ProtocolError] = deque()
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        self._is_reading = True
+        self._takes_no_more = False
+        self._lingers_until: float | None = None
+        self._n_unsent = 0
+        self.since = state.loop.time()
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a request has begun and is not complete."""
+        return self._reader.is_receiving
 
     @property
     def is_answering(self) -> bool:
-        """Whether a request is being answered, or another waits behind it."""
-        return self.cycle is not None and not self.cycle.response_complete
+        """Whether a response is being made or sent, so that the next one has to wait."""
+        return self._task is not None or bool(self._waiting) or not self._can_write.is_set()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._on_end()
+    # Its bytes
 
-    def data_received(self, data: bytes) -> None:
-        self.since = self.loop.time()
-        self._state.turn.count(self.loop)
-        super().data_received(data)
-        if self._missing:
-            self._read_on()
-        elif self._request is not None:  # The rest of a small request is still to come.
-            self._request, body = None, self._body
-            self._begin_cycle()
-            self.on_body(bytes(body))
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._on_made(self)
 
-    def go_on(self, body: Body) -> None:
-        """The large body is there, or dropped."""
-        self._missing = 0
-        self.is_receiving = False
-        self._body = body
-        if self._request is not None:
-            self._respond()
-        self.parser = httptools.HttpRequestParser(self)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.get_buffer()
 
-    def on_message_begin(self) -> None:
-        self.is_receiving = True
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-
-    def on_headers_complete(self) -> None:
-        headers = dict(self.headers)
-        path, query = target_of(self.url)
-        length = int(headers.get(b"content-length", b"0"))
-        self._body = b""
-        needs_asgi = not headers.keys().isdisjoint(_NEEDS_ASGI) or self.is_answering
-        if needs_asgi or (self._application.passes_on(path) and not is_large(length)):
-            self._begin_cycle()
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._takes_no_more:
             return
-        method = self.parser.get_method().decode("ascii")
-        self._request = self._application.begin(method, path, query, self.headers)
-        if is_large(length):
-            self._missing = length
-            refusal = self._application.refusal(self._request, length)
-            if refusal is not None:
-                self._finish(self._request, refusal)
-                self._request = None
+        self.since = self._state.loop.time()
+        try:
+            self._reader.receive(nbytes)
+        except ProtocolError as error:
+            self._refuse_bytes(error)
+        if self._waiting or self._reader.announced:
+            self._pause_reading()
 
-    def on_body(self, body: bytes) -> None:
-        if self._missing:
-            self._missing -= len(body)
-        if self._request is not None:
-            self._body += body
-        elif self.is_answering:
-            super().on_body(body)
+    def _begin_body(self) -> None:
+        """Refuse a body before it is read, or let the client send it, when its turn has come."""
+        request = self._reader.announced
+        if request is None or self.is_answering or self._takes_no_more:
+            return
+        self._reader.announced = None
+        refusal = self._application.refusal(request)
+        if refusal is not None:
+            self._reader.drop_body()
+            self._write(request, refusal)
+        elif request.expects_continue:
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def on_message_complete(self) -> None:
-        self.is_receiving = False
-        if self._request is not None:
-            self._respond()
-        elif self.is_answering:
-            super().on_message_complete()
+    def _refuse_bytes(self, error: ProtocolError) -> None:
+        """Refuse what cannot be read, after the responses to what came before it."""
+        if self._takes_no_more:  # It came behind the last request.
+            return
+        self._takes_no_more = True
+        self._waiting.append(error)
+        self._answer_waiting()
 
-    def _read_on(self) -> None:
-        """Read the rest of a large body without the parser."""
-        waste = self._state.waste if self._request is None else None
-        begun, self._body = self._body, b""
-        RestOfBody(self, begun, len(begun) + self._missing, waste)
+    # Its answer
 
-    def _respond(self) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            request.body, self._body = self._body, b""
-            self._answer(request, self._application.respond(request, self._state.turn))
-
-    def _answer(self, request: Request, response: Coroutine[Any, Any, Response]) -> None:
-        """On the spot, as far as that goes."""
-        answer = Stepped(response)
-        if answer.is_done and isinstance(answer.result.body, bytes):
-            self._finish(request, answer.result)
+    def _answer_in_turn(self, request: Request) -> None:
+        if self._takes_no_more:  # It came behind the last request.
+            return
+        self._takes_no_more = not request.keeps_alive
+        if self.is_answering:
+            self._waiting.append(request)
         else:
-            self._go_on(request, answer)
+            self._answer(request)
 
-    def _finish(self, request: Request, response: Response) -> None:
-        self._write(response, cast(bytes, response.body), request.method)
-        self._application.end(request, response.status)
-
-    def on_response_complete(self) -> None:
-        """As Uvicorn does it, without a timer for each answer; ``Listener`` ends idle ones."""
-        if self.transport.is_closing():
+    def _answer(self, request: Request) -> None:
+        """Answer on the spot, or in a task where that takes a while."""
+        answer = EagerTask(self._application.respond(request, self._state.iteration))
+        if answer.is_done and isinstance(answer.result.body, bytes):
+            self._write(request, answer.result)
             return
-        self.since = self.loop.time()
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        self._task = self._state.loop.create_task(
+            self._finish(request, answer), context=answer.context
+        )
+        self._state.tasks.add(self._task)
+        self._task.add_done_callback(self._state.tasks.discard)
+
+    async def _finish(self, request: Request, answer: EagerTask[Response]) -> None:
+        try:
+            response = await answer
+            if isinstance(response.body, bytes):
+                self._write(request, response)
+            else:
+                await self._stream(request, response, response.body)
+        except Exception:
+            logger.exception("%s %s failed", request.method, request.shown_path)
+            self._application.end(request, 500)
+            self.transport.close()  # The client sees that the response is not complete.
+        self._task = None
+        self._answer_waiting()
+
+    def _answer_waiting(self) -> None:
+        """Go on with the requests that came meanwhile, then with reading."""
+        self.since = self._state.loop.time()
+        while self._waiting and self._task is None and self._can_write.is_set():
+            waiting = self._waiting.popleft()
+            if isinstance(waiting, ProtocolError):
+                self._write_last(waiting)
+            else:
+                self._answer(waiting)
+        if not self.is_answering:
+            self._begin_body()
+            self._resume_reading()
+
+    # The bytes of the response
+
+    def _write(self, request: Request, response: Response) -> None:
+        """Write a whole response."""
+        body = cast(bytes, response.body)
+        parts = self._head_of(request, response)
+        if response.status != NOT_MODIFIED:
+            parts.append(b"content-length: %d\r\n" % len(body))
+        parts.append(b"\r\n")
+        if request.method != "HEAD":
+            parts.append(body)
+        self._send(b"".join(parts))
+        self._end(request, response)
+
+    def _write_last(self, error: ProtocolError) -> None:
+        """Write the response to bytes that are not a request; more of them may come."""
+        request = Request("", b"", b"", self._reader.headers, None)
+        request_ids.begin(request.headers.get(request_ids.HEADER))
+        self._reader.is_receiving = True
+        self._write(request, error_response(error.status, str(error)))
+
+    async def _stream(
+        self, request: Request, response: Response, blocks: AsyncIterator[bytes]
+    ) -> None:
+        """Write a response block by block, no faster than the client reads it."""
+        in_chunks = request.is_http_1_1
+        parts = self._head_of(request, response)
+        parts.append(b"transfer-encoding: chunked\r\n\r\n" if in_chunks else b"\r\n")
+        self._send(b"".join(parts))
+        async for block in blocks:
+            await self._can_write.wait()
+            if self.transport.is_closing():  # The client has left.
+                break
+            if block:
+                self._send(b"%x\r\n%b\r\n" % (len(block), block) if in_chunks else block)
+        if in_chunks:
+            self._send(b"0\r\n\r\n")
+        self._end(request, response)
+
+    def _head_of(self, request: Request, response: Response) -> list[bytes]:
+        """The status line and headers, without those that say where the body ends."""
+        parts = [_STATUS_LINES[response.status], self._state.date_line]
+        for name, value in response.headers:
+            parts += (name, b": ", value, b"\r\n")
+        if self._state.is_draining:
+            request.keeps_alive = False
+        if not request.keeps_alive:
+            parts.append(b"connection: close\r\n")
+        return parts
+
+    def _send(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def _end(self, request: Request, response: Response) -> None:
+        self._application.end(request, response.status)
+        if not request.keeps_alive:
+            self._close()
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+        self._pause_reading()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
-        self.since = self.loop.time()
+        self._can_write.set()
+        self._answer_waiting()
+
+    def _pause_reading(self) -> None:
+        if self._is_reading and not self.transport.is_closing():
+            self._is_reading = False
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._is_reading and not self.transport.is_closing():
+            self._is_reading = True
+            self.transport.resume_reading()
+
+    # Its end
 
     def is_idle(self, seconds: float) -> bool:
-        """Whether nothing has been asked here for so long, and nothing is about to be read."""
-        is_quiet = not (self.is_answering or self.is_receiving) and self._waits_since(seconds)
-        return is_quiet and not self._has_unread_bytes()
-
-    def is_stuck(self, seconds: float) -> bool:
-        """Whether the client has stopped for so long in its request, or in reading the answer."""
-        is_begun = self.is_receiving or self.transport.get_write_buffer_size() > 0
-        return is_begun and self._waits_since(seconds)
-
-    def leave(self) -> None:
-        """Make the answer that is being written the last."""
-        if self.is_answering:
-            self.cycle.keep_alive = False
-
-    def _begin_cycle(self) -> None:
-        """Answer the request by ASGI, after those that came before it."""
-        cycle = make_cycle(self, self._state, keep_alive=self._keeps_alive())
-        is_first = not self.is_answering
-        self.cycle = cycle
-        if is_first:
-            self._start_asgi_task(cycle, self.app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
-
-    def _go_on(self, request: Request, answer: Stepped[Response]) -> None:
-        """Wait for an answer that takes a while, or send one that is long."""
-        self.cycle = make_cycle(self, self._state, keep_alive=self._keeps_alive())
-        cycle = self.cycle
-        cycle.more_body = False
-
-        async def finish(scope: Scope, receive: Receive, send: Send) -> None:
-            response = answer.result if answer.is_done else await answer
-            await self._application.finish(request, response, while_there(cycle, send))
-
-        task = self.loop.create_task(self.cycle.run_asgi(cast(Any, finish)), context=answer.context)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    def _keeps_alive(self) -> bool:
-        if self._state.is_leaving or self.parser.get_http_version() == "1.0":
+        """Whether no request has come for so long, and none is about to be read."""
+        if self.is_answering or self.is_receiving or self._has_unsent_bytes():
             return False
-        return bool(self.parser.should_keep_alive())
+        return self._waits_since(seconds) and not self._has_unread_bytes()
 
-    def _write(self, response: Response, body: bytes, method: str) -> None:
-        """The whole answer in one piece."""
-        keeps_alive = self._keeps_alive()
-        head = [_STATUS_LINES[response.status]]
-        for name, value in (*self._state.default_headers, *response.headers):
-            head += (name, b": ", value, b"\r\n")
-        if not keeps_alive:
-            head.append(b"connection: close\r\n")
-        if response.status != NOT_MODIFIED:
-            head.append(b"content-length: %d\r\n" % len(body))
-        head.append(b"\r\n")
-        if method != "HEAD":
-            head.append(body)
-        self.transport.write(b"".join(head))
-        if not keeps_alive:
+    def end_if_idle(self, seconds: float) -> None:
+        if self.is_idle(seconds):
             self.transport.close()
 
-    def _waits_since(self, seconds: float) -> bool:
-        return self.loop.time() - self.since > seconds
+    def end_if_stalled(self, seconds: float) -> None:
+        """End the connection if its client has stopped within a request or a response."""
+        if self._lingers_until is not None and self._state.loop.time() > self._lingers_until:
+            self.transport.abort()
+        elif self._has_unsent_bytes():
+            if self._waits_since(seconds):
+                self.transport.abort()
+        elif self.is_receiving and not self.is_answering and self._waits_since(seconds):
+            message = f"the request was not complete and stopped for {seconds} s; send it again"
+            self._refuse_bytes(ProtocolError(408, message))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._waiting.clear()
+        self._can_write.set()  # A response that is being streamed ends.
+        self._reader.close()
+        self._on_lost(self)
+
+    def _close(self) -> None:
+        self._takes_no_more = True
+        self._waiting.clear()
+        if self.is_receiving and not self.transport.is_closing():
+            self._reader.is_receiving = False
+            self._lingers_until = self._state.loop.time() + _LINGER_SECONDS
+            self.transport.write_eof()
+            self._resume_reading()
+        else:
+            self.transport.close()
+
+    def _has_unsent_bytes(self) -> bool:
+        """Whether the client has not read all of its responses; reading counts as progress."""
+        n_unsent = self.transport.get_write_buffer_size()
+        if n_unsent != self._n_unsent:
+            self._n_unsent = n_unsent
+            self.since = self._state.loop.time()
+        return n_unsent > 0
 
     def _has_unread_bytes(self) -> bool:
-        """Whether a request has come that the event loop has not seen."""
+        """Whether bytes have come that the event loop has not seen."""
         if self.transport.is_closing():
             return False
         unread = bytearray(4)
         fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, unread)
         return any(unread)
+
+    def _waits_since(self, seconds: float) -> bool:
+        return self._state.loop.time() - self.since > seconds

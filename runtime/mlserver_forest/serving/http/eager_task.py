@@ -1,6 +1,6 @@
-"""Coroutines run at once, as far as they go without waiting.
+"""Coroutines that run at once, as far as they go without waiting.
 
-Python 3.12 has eager tasks for this; 3.11 has not.
+Python 3.12 has eager tasks for this purpose; Python 3.11 does not.
 """
 
 from collections.abc import Callable, Coroutine, Generator
@@ -11,15 +11,16 @@ from typing import Any, Generic, TypeVar, cast
 T = TypeVar("T")
 
 
-class Stepped(Generic[T]):
-    """A coroutine that was begun, in a context of its own.
+class EagerTask(Generic[T]):
+    """A coroutine that was started at once, in a context of its own.
 
-    Awaited in a task with that context, it goes on from where it first waited.
+    If it had to wait, await this object in an ``asyncio.Task`` with the same context; the
+    coroutine then goes on from where it first waited.
 
     Attributes:
         context: for the task.
-        is_done: whether it never had to wait, and ``result`` is there.
-        result: what it gave.
+        is_done: whether the coroutine never had to wait; ``result`` is then set.
+        result: what the coroutine returned.
     """
 
     __slots__ = ("_coroutine", "_waits_for", "context", "is_done", "result")
@@ -35,11 +36,13 @@ class Stepped(Generic[T]):
             self.result: T = end.value
 
     def __await__(self) -> Generator[Any, Any, T]:
+        if self.is_done:
+            return self.result
         waits_for = self._waits_for
         while True:
             try:
                 value = yield waits_for
-            except BaseException as error:  # noqa: BLE001  # it is the coroutine's to handle
+            except BaseException as error:  # noqa: BLE001  # The coroutine decides what to do.
                 resume: Callable[[], Any] = partial(self._coroutine.throw, error)
             else:
                 resume = partial(self._coroutine.send, value)

@@ -1,71 +1,71 @@
-"""Accepts connections: fairly among the workers, within the open files, and until the end."""
+"""Accepts connections: evenly among the workers, within the open files, until the end."""
 
 import asyncio
 import resource
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
+from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.connection import Connection
-from mlserver_forest.serving.http.connection_state import ConnectionState
+from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.process.worker_table import Seat
 
-# A connection that asks for nothing is ended after this: longer than the idle timeout of load
-# balancers (60 s on AWS), so that it is they who end it, and no request meets a closed one.
+# An idle connection is closed after this time: longer than the idle timeout of load balancers
+# (60 s on AWS), so that they close it, and no request meets a connection that was closed.
 _IDLE_SECONDS = 75
-# A request whose parts stop coming is given up; slower than this is nobody.
+# A client that stops for so long in its request, or in reading the response, is given up; no
+# legitimate client is slower.
 _STALLED_SECONDS = 60
-# At the end, a connection on which nothing has come for so long is not about to send.
+# While the server shuts down, a connection that has been quiet for so long is closed.
 _QUIET_SECONDS = 0.5
-# How long a worker leaves a connection to one that has fewer.
-_POLITE_SECONDS = 0.001
-_AT_A_TIME = 64
-_SLACK = 16
-# Open files that are not connections: the model, sockets, pipes, gRPC's own.
+# How long a worker leaves a connection to a worker that has fewer.
+_YIELD_SECONDS = 0.001
+_ACCEPTED_AT_ONCE = 64
+_TOLERATED_SHARE = 16
+# Open files that are not connections: the model, sockets, pipes, and those of gRPC.
 _OTHER_FILES = 64
 _NO_FILES_SECONDS = 0.05
 
 
 class Listener:
-    """Accepts what comes to the socket that all workers share.
+    """Accepts connections from the socket that all workers share.
 
     Args:
-        listener: the socket.
-        make: a new connection's protocol.
-        state: of the connections.
-        seat: where the number of connections is told to the other workers.
+        listener: the socket, which listens.
+        application: answers the requests.
+        state: shared by the connections.
+        seat: where the number of connections is published to the other workers.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        make: "Callable[[Listener], Connection]",
-        state: ConnectionState,
+        application: Application,
+        state: SharedState,
         seat: Seat,
     ) -> None:
         self._socket = listener
-        self._make = make
+        self._application = application
         self._state = state
         self._seat = seat
-        self._loop = asyncio.get_running_loop()
-        self._most = _most_connections()
-        self._beginning: set[asyncio.Task[object]] = set()
-        self._n_connections = 0
+        self._loop = state.loop
+        self._max_connections = _max_connections()
+        self._connections: set[Connection] = set()
+        self._starting: set[asyncio.Task[object]] = set()
+        self._n_connections = 0  # Also those that are starting.
 
     def start(self) -> None:
-        self._loop.add_reader(self._socket, self._come)
+        self._loop.add_reader(self._socket, self._accept_some)
 
     def end_idle(self) -> None:
-        """End the connections that have asked for nothing for long, or stopped half-way."""
-        for connection in self._connections():
-            if connection.is_stuck(_STALLED_SECONDS):
-                connection.transport.abort()
-            elif connection.is_idle(_IDLE_SECONDS):
-                connection.transport.close()
+        """End the connections whose clients have been idle, or have stopped half-way."""
+        for connection in list(self._connections):
+            connection.end_if_idle(_IDLE_SECONDS)
+            connection.end_if_stalled(_STALLED_SECONDS)
 
     def stop(self) -> None:
-        """Accept those that are there already, then no more."""
+        """Accept the connections that wait, then no more."""
         self._loop.remove_reader(self._socket)
         while self._accept():
             pass
@@ -79,46 +79,39 @@ class Listener:
         """
         deadline = monotonic() + seconds
         while monotonic() < deadline:
-            for connection in self._connections():
-                if connection.is_idle(_QUIET_SECONDS):
-                    connection.transport.close()
-                else:
-                    connection.leave()
+            for connection in list(self._connections):
+                connection.end_if_idle(_QUIET_SECONDS)
             if not self._n_connections and not self._state.tasks:
                 return
             await asyncio.sleep(0.01)
 
-    def connection_ended(self) -> None:
-        """One of ours."""
-        self._count(-1)
-
-    def _connections(self) -> list[Connection]:
-        return list(self._state.connections)  # type: ignore[arg-type]  # all are ours
-
-    def _come(self) -> None:
-        """Take connections, but leave them for a moment to a worker that has fewer."""
+    def _accept_some(self) -> None:
+        """Accept connections, but leave them for a moment to a worker that has fewer."""
         if self._has_more_than_its_share():
-            self._loop.remove_reader(self._socket)
-            self._loop.call_later(_POLITE_SECONDS, self._come_again)
+            self._pause(_YIELD_SECONDS)
             return
-        for _ in range(_AT_A_TIME):
+        for _ in range(_ACCEPTED_AT_ONCE):
             if self._has_more_than_its_share() or not self._accept():
                 return
 
     def _has_more_than_its_share(self) -> bool:
-        """Of a few connections each counts; of a thousand that come at once, some dozens do not."""
+        """With a few connections, each counts; of thousands, a sixteenth more is tolerated."""
         more = self._n_connections - self._seat.board.fewest_connections()
-        return more > self._n_connections // _SLACK
+        return more > self._n_connections // _TOLERATED_SHARE
 
-    def _come_again(self) -> None:
-        """The others may hang, so take one in any case."""
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._socket)
+        self._loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        """The other workers may hang, so accept one connection in any case."""
         if self._socket.fileno() >= 0:
             self._accept()
-            self._loop.add_reader(self._socket, self._come)
+            self._loop.add_reader(self._socket, self._accept_some)
 
     def _accept(self) -> bool:
-        """Take one connection, if there is one."""
-        if self._n_connections >= self._most:
+        """Accept one connection, if one waits."""
+        if self._n_connections >= self._max_connections:
             self._make_room()
         try:
             accepted, _ = self._socket.accept()
@@ -126,28 +119,35 @@ class Listener:
             return False
         except OSError:  # No more files may be opened.
             self._make_room()
-            self._loop.remove_reader(self._socket)
-            self._loop.call_later(_NO_FILES_SECONDS, self._come_again)
+            self._pause(_NO_FILES_SECONDS)
             return False
         accepted.setblocking(False)
         self._count(+1)
-        task = self._loop.create_task(self._begin(accepted))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task = self._loop.create_task(self._start_connection(accepted))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
         return True
 
-    async def _begin(self, accepted: socket.socket) -> None:
+    async def _start_connection(self, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: self._make(self), accepted)
-        except OSError:  # It has left already.
+            await self._loop.connect_accepted_socket(self._make_connection, accepted)
+        except OSError:  # The client has left already.
             accepted.close()
             self._count(-1)
 
+    def _make_connection(self) -> Connection:
+        return Connection(self._application, self._state, self._connections.add, self._forget)
+
+    def _forget(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._connections.discard(connection)
+        self._count(-1)
+
     def _make_room(self) -> None:
         """End the connection that has waited longest without a request, or within one."""
-        idle = [c for c in self._connections() if not c.is_answering]
-        if idle:
-            longest = min(idle, key=lambda c: (c.is_receiving, c.since))
+        waiting = [c for c in self._connections if not c.is_answering]
+        if waiting:
+            longest = min(waiting, key=lambda c: (c.is_receiving, c.since))
             longest.transport.abort()
 
     def _count(self, change: int) -> None:
@@ -155,8 +155,8 @@ class Listener:
         self._seat.count_connections(self._n_connections)
 
 
-def _most_connections() -> int:
-    """As many files as the worker may open, asked to be as many as the system allows."""
+def _max_connections() -> int:
+    """The number of files that the worker may open, raised to what the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

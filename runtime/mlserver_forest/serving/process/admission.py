@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from mlserver.errors import MLServerError
 
-from mlserver_forest.serving.http.connection_state import Turn
+from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
 # Large requests at a time: some clients may each wait for an answer before they send the next.
 # Of those that take a few milliseconds each there may be more, this many seconds of work.
@@ -87,18 +87,18 @@ class Admission:
             _UNAVAILABLE,
         )
 
-    def check_turn(self, turn: Turn) -> None:
+    def check_turn(self, iteration: LoopIteration) -> None:
         """Take a small request whose turn has come.
 
         Args:
-            turn: in which others were answered before.
+            iteration: in which others were answered before.
 
         Raises:
             MLServerError: 503 if it is late, and others have been for a while.
         """
-        if turn.n_reads <= _FEW_READS:
+        if iteration.n_reads <= _FEW_READS:
             return
-        now, waited = perf_counter(), turn.seconds()
+        now, waited = perf_counter(), iteration.seconds()
         if now < self._hurried_until:
             if waited < _HURRIED_SECONDS:
                 return

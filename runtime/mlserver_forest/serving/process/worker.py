@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,14 +14,12 @@ from email.utils import formatdate
 from time import monotonic
 from typing import NoReturn
 
-import uvicorn
 import uvloop
 
 from mlserver_forest.serving.http.app import Application
-from mlserver_forest.serving.http.connection import Connection
-from mlserver_forest.serving.http.connection_state import ConnectionState
 from mlserver_forest.serving.http.listener import Listener
-from mlserver_forest.serving.http.sockets import refuse_newcomers
+from mlserver_forest.serving.http.shared_state import SharedState
+from mlserver_forest.serving.http.sockets import drop_new_connections
 from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import Models
@@ -85,7 +82,6 @@ class Worker:
         self._socket = listener
         self._seat = seat
         self._supervisor = os.getppid()
-        self._state = ConnectionState()
         self._is_told = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
         self._drain_seconds = DRAIN_SECONDS
@@ -105,6 +101,7 @@ class Worker:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
+        self._state = SharedState()
         loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
@@ -114,7 +111,7 @@ class Worker:
         if self._service.grpc:
             await self._service.grpc.start()
         await self._wait_for_the_others()
-        listener = Listener(self._socket, self._connection_factory(), self._state, self._seat)
+        listener = Listener(self._socket, self._service.application, self._state, self._seat)
         listener.start()
         while not self._is_told.is_set():
             with suppress(TimeoutError):
@@ -131,21 +128,6 @@ class Worker:
         while board.n_ready() < n_workers and monotonic() < deadline:  # noqa: ASYNC110  # no event
             await asyncio.sleep(_OTHERS_SECONDS / 200)
 
-    def _connection_factory(self) -> Callable[[Listener], Connection]:
-        config = uvicorn.Config(
-            self._service.application,
-            interface="asgi3",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-        )
-        config.load()
-        return lambda listener: Connection(config, self._state, listener.connection_ended)
-
     def _leave(self, number: int) -> None:
         if number != signal.SIGTERM:
             self._delay_seconds, self._drain_seconds = 0.0, _QUICK_SECONDS
@@ -154,10 +136,10 @@ class Worker:
     async def _end(self, listener: Listener) -> None:
         """Say that no more should come, answer what still does, then what has begun."""
         self._service.data_plane.is_leaving = True
-        self._state.is_leaving = True
+        self._state.is_draining = True
         await asyncio.sleep(self._delay_seconds)
         if self._seat.board.is_goodbye():
-            refuse_newcomers(self._socket)
+            drop_new_connections(self._socket)
         listener.stop()
         stops = [self._service.grpc.stop()] if self._service.grpc else []
         await asyncio.gather(listener.drain(self._drain_seconds), *stops)
@@ -168,7 +150,7 @@ class Worker:
         """Show that the event loop runs, and see that the supervisor is there."""
         while True:
             self._seat.notify()
-            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            self._state.date_line = f"date: {formatdate(usegmt=True)}\r\n".encode()
             if os.getppid() != self._supervisor:  # It was killed; nobody will come after us.
                 self._leave(signal.SIGQUIT)
             await asyncio.sleep(_TICK_SECONDS)

@@ -1,0 +1,30 @@
+"""What the connections of a worker share."""
+
+import asyncio
+from typing import Any
+
+from mlserver_forest.serving.process.loop_iteration import LoopIteration
+
+_READ_BYTES = 1 << 18
+
+
+class SharedState:
+    """One worker's, made in its event loop.
+
+    Attributes:
+        loop: the event loop.
+        iteration: the loop's current iteration.
+        read_buffer: what every connection reads into; its bytes are consumed before the next
+            connection is read.
+        tasks: responses that take a while. The event loop itself keeps no reference to a task.
+        date_line: the ``Date`` header as it is written.
+        is_draining: whether each response should be its connection's last.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.iteration = LoopIteration(self.loop)
+        self.read_buffer = memoryview(bytearray(_READ_BYTES))
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.date_line = b""
+        self.is_draining = False
