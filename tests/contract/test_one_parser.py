@@ -44,6 +44,11 @@ STRICT = Schema(
     categories={**CATEGORIES, "color": Categories(("blue", "red"), refuses_unseen=True)},
 )
 NUMBERS = Schema(("target", "x", "y"), "regression", categories={"target": CATEGORIES["target"]})
+TEXTS = Schema(
+    ("target", "color"),
+    "regression",
+    categories={"target": CATEGORIES["target"], "color": Categories(("blue", "red"))},
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ REASONS = {
     "width": r"\d+ values; |has \d+ values|\d+ columns",
     "columns": r"missing '|unknown '|repeated '|twice",
     "not finite": r"is not a finite",
-    "not a number": r"is not a number|is no number",
+    "not a number": r"is not a number",
     "unknown category": r"not one of this model's categories|does not occur in the training data",
     "too large": r"more than \d+ bytes",
     "another shape": r"has (shape|keys?|\"data\") |; the first row is|are not read|; expected ",
@@ -210,6 +215,15 @@ CSV_SAMPLES = {
     "nothing but line ends": Sample(NUMBERS, b"\n\r\n\n"),
     "nothing but white space": Sample(NUMBERS, b"  \n \n"),
     "empty lines at the end": Sample(NUMBERS, b"a,1,2\n\n\n"),
+    "blank lines": Sample(NUMBERS, b"\n\na,1,2\n\nb,3,4\r\n \r\n\t\na,5,6\n"),
+    "blank lines among many rows": Sample(NUMBERS, b"a,1,2\nb,3,4\n\n" * 50_000),
+    "blank lines around a header": Sample(NUMBERS, b"\ntarget,x,y\n\na,1,2\n", HEADER),
+    "a line of an empty field in quotes": Sample(NUMBERS, b'a,1,2\n""\n'),
+    "a blank line within quotes": Sample(MIXED, b'a,1,"two\n\nlines",1\n'),
+    "a repeated header": Sample(NUMBERS, b"target,x,y\na,1,2\ntarget,x,y\nb,3,4\n", HEADER),
+    "a repeated header of categories": Sample(
+        TEXTS, b"target,color\n" + b"a,blue\n" * 3000 + b"target, color\nb,red\n", HEADER
+    ),
     "a row too short": Sample(NUMBERS, b"a,1,2\nb,3\n"),
     "a row too long": Sample(NUMBERS, b"a,1,2\nb,3,4,5\n"),
     "all rows too long": Sample(NUMBERS, b"a,1,2,3\n" * 2),
@@ -266,6 +280,7 @@ def csv_tables(draw: Any) -> Sample:
     if draw(st.integers(0, 4)) == 0:
         draw(st.sampled_from(rows))[1] = draw(_FAULTS)
     rows *= draw(st.sampled_from([1, 1, 1, 300]))
+    blank = draw(st.sampled_from(["", "", "\n", "\r\n", " \n", "\t\r\n"]))
     file = io.StringIO(newline="")
     writer = csv.writer(
         file,
@@ -275,7 +290,9 @@ def csv_tables(draw: Any) -> Sample:
     has_header = list(order) != [0, 1, 2, 3] or draw(st.booleans())
     if has_header:
         writer.writerow([NAMES[place] for place in order])
-    writer.writerows([row[place] for place in order] for row in rows)
+    for row in rows:
+        writer.writerow([row[place] for place in order])
+        file.write(blank)
     return Sample(MIXED, file.getvalue().encode(), HEADER if has_header else {})
 
 

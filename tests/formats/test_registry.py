@@ -25,7 +25,7 @@ EXCEPTIONS = {
     "aws/invoke/cli.py": {JSON},  # An example in the help.
     "doctor/sample.py": {JSON},  # What the doctor asks other people's containers for.
     "doctor/rules.py": {JSON, "text/csv"},  # Examples in the advice.
-    "training/data/csv_parts.py": {"application/x-parquet"},  # Advice for a file named wrongly.
+    "training/data/csv_channel.py": {"application/x-parquet"},  # Advice for a file named wrongly.
 }
 
 

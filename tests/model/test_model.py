@@ -145,3 +145,10 @@ def test_many_rows_are_answered_in_blocks_that_can_be_cancelled(model, iris):
 def test_an_unknown_output_is_refused_with_those_that_are_there(model):
     with pytest.raises(InvalidInput, match=r"output 'x' was requested; .* predict, predict_proba"):
         model.check_names(["predict", "x"])
+
+
+def test_no_rows_have_no_answers(model):
+    x = np.empty((0, 4))
+    assert model.predict(x).shape == (0,)
+    assert model.predict_proba(x).shape == (0, 3)
+    assert model.explain(x).contributions.shape == (0, 4, 3)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, is_missing
-from mlserver_forest.training.data import csv_block, csv_parts, csv_records
-from mlserver_forest.training.data.csv_fast import Wanted, parse_plain
-from mlserver_forest.training.data.learned_categories import LearnedWords
+from mlserver_forest.training.data import csv_channel
+from mlserver_forest.training.data.learned_categories import LearnedCategories
 from training.channel_files import NAN, label_texts, read, same, words_of
 
 
@@ -164,9 +165,13 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         (
             "l,price\na,1\n",
             {"target": "prize"},
-            "'prize', which is no column of a.csv, line 1; did",
+            "'prize', which is not a column of a.csv, line 1; did",
         ),
-        ("l,x\na,1\n", {"weight": "q"}, "weight is 'q', which is no column of a.csv, line 1; the"),
+        (
+            "l,x\na,1\n",
+            {"weight": "q"},
+            "'q', which is not a column of a.csv, line 1; the",
+        ),
         ("a,1\n", {"target": "l"}, "target is 'l', but the columns have no names at a.csv, line 1"),
         (
             "l,x\na,1\n",
@@ -185,7 +190,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ("l,x\na,1\nb,-Infinity\n", {}, "a.csv, line 3, column 2 (x): -inf is not a finite"),
         ("l,x\na,1\n,2\n", {}, "a.csv, line 3: the label (column 'l') is missing; fill it"),
         ("a,1\n NA ,2\n", {}, "a.csv, line 2: the label (column 1) is missing"),
-        ("l,x\na,1\nb\n", {}, "a.csv, line 3: 1 values; line 1 has 2; give all"),
+        ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 values; line 1 has 2; give all"),
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         ('l,x\na,1\n"b,1\n', {}, "a.csv, line 3 is not CSV: unexpected end of data"),
         ("l,x\na,1\nb,\u00e9\n".encode("latin-1"), {}, "a.csv, line 3, byte 3 is not UTF-8"),
@@ -214,7 +219,7 @@ def test_numbers_that_fit_only_float64_are_read_as_such(tmp_path):
 def test_too_many_words_are_refused_with_a_sample(tmp_path):
     rows = "".join(f"a,{'i' if i else ''}{i}\n" for i in range(65_538))
     fault = refused(tmp_path, {"a.csv": "l,id\n" + rows})
-    assert fault.startswith("column 'id' has more than 65536 different words, such as ")
+    assert fault.startswith("column 'id' has more than 65536 categories, such as ")
     assert "add the column to ignore" in fault
 
 
@@ -239,22 +244,19 @@ def test_many_numeric_labels_may_be_spelt_in_any_way(tmp_path):
 
 def test_many_labels_that_are_words_are_refused(tmp_path):
     rows = "".join(f"{i},{i}\n" for i in range(70_000)) + "x,1\n"
-    assert "'x' is no number" in refused(tmp_path, {"a.csv": rows})
+    assert "'x' is not a number" in refused(tmp_path, {"a.csv": rows})
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a few rows, so that files of some kilobytes have many."""
-    monkeypatch.setattr(
-        csv_parts, "blocks", lambda *arguments: csv_records.blocks(*arguments, block_bytes=64)
-    )
-    monkeypatch.setattr(csv_block, "_FEW_BYTES", 0)
+    monkeypatch.setattr(csv_channel, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_channel, "TRAINING", replace(TRAINING, compile_bytes=0, sample_rows=3))
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path, monkeypatch):
+def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path):
     """What was read as 1 was spelt 1.0 or 01, so the file is read again, once."""
-    monkeypatch.setattr("mlserver_forest.training.data.csv_header._MOST_RECORDS", 2)
     rows = "".join(f"a,{i},01,{i % 2}\n" for i in range(200))
     table = read(tmp_path, {"a.csv": rows + "b,7,x,true\nb,z,x,1\n"})
     assert words_of(table)["feature_1"] == ("01", "x")
@@ -266,8 +268,7 @@ def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path, monk
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_column_that_is_missing_at_first_may_turn_out_to_be_words(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlserver_forest.training.data.csv_header._MOST_RECORDS", 2)
+def test_a_column_that_is_missing_at_first_may_turn_out_to_be_words(tmp_path):
     table = read(tmp_path, {"a.csv": "a,1,\n" * 100 + "b,2,x\nb,2,y\n"})
     assert words_of(table) == {"feature_1": ("x", "y")}
     assert np.isnan(table.x[:100, 1]).all()
@@ -311,7 +312,7 @@ rows = st.lists(
     st.integers(16, 400),
     st.sampled_from([0, 100, 2**20]),
 )
-def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, size, few):
+def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, size, compile_bytes):
     """A field means what Python's float() and csv.reader say, in blocks of any size, and
     whichever way they are parsed.
     """
@@ -319,8 +320,8 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
     writer = csv.writer(text, lineterminator=line_end, quoting=quoting)
     writer.writerows([("l", "n", "w"), *table, ("end", "1", "word")])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_parts, "blocks", lambda *a: csv_records.blocks(*a, block_bytes=size))
-        patch.setattr(csv_block, "_FEW_BYTES", few)
+        patch.setattr(csv_channel, "BLOCK_BYTES", size)
+        patch.setattr(csv_channel, "TRAINING", replace(TRAINING, compile_bytes=compile_bytes))
         found = read(tmp_path_factory.mktemp("c"), {"a.csv": text.getvalue()}, header="present")
     table = [*table, ("end", "1", "word")]
     assert label_texts(found) == [label for label, _, _ in table]
@@ -332,58 +333,10 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
         assert np.isnan(code) if is_missing(word.strip()) else known[int(code)] == word.strip()
 
 
-NUMBER = st.from_regex(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e-?[0-9])?", fullmatch=True)
-STRANGE = ["", "NA", '"1"', '"a,b"', '"a""b"', 'a"b', "x", '"x"y', "\r", '"a']
-FIELD = NUMBER | st.sampled_from(STRANGE)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.lists(FIELD, min_size=3, max_size=3), min_size=1, max_size=5))
-def test_what_the_compiled_loop_takes_is_what_a_careful_look_finds(table):
-    lines = "".join(",".join(row) + "\n" for row in table).encode()
-    found = parse_plain(lines, Wanted(3, {1: 1}, 2, (0, 2)), np.dtype(np.float64))
-    if found is None:
-        return
-    x, texts = found
-    careful = [record for _, record in csv_records.Lines("a.csv", lines, 1).records()]
-    assert texts[0].to_pylist() == [record[0] for record in careful]
-    assert texts[2].to_pylist() == [record[2] for record in careful]
-    assert np.array_equal(x[:, 1], [parse_number(record[1]) for record in careful], equal_nan=True)
-
-
-@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_plain_lines_are_taken_by_the_compiled_loop(line_end):
-    text = line_end.join(['a,1.5,"x, y"', '"b b",NA,z', ",,", "c,1e5,-"]).encode()
-    x, texts = parse_plain(text, Wanted(3, {1: 0}, 1, (0, 2)), np.dtype(np.float32))
-    assert same(x, [[1.5], [NAN], [NAN], [1e5]])
-    assert texts[0].to_pylist() == ["a", "b b", "", "c"]
-    assert texts[2].to_pylist() == ["x, y", "z", "", "-"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"a,1,2,3\n",
-        b"a,1\n",
-        b"a,x,b\n",
-        b'a,1,"b\n',
-        b'"a""b",1,c\n',
-        b"\xff,1,c\n",
-        b'"a\nb",1,c\n',
-        b"a,1,b\n\na,1,b\n",
-        b"a,1e999,b\n",
-        b'"a"b,1,c\n',
-        b'"a",1,"c"\r',
-    ],
-)
-def test_what_needs_a_careful_look_is_left_to_it(text):
-    assert parse_plain(text, Wanted(3, {1: 0}, 1, (0, 2)), np.dtype(np.float32)) is None
-
-
 def test_codes_follow_the_sorted_words_whatever_came_first():
     import pyarrow as pa
 
-    words = LearnedWords("w", 10)
+    words = LearnedCategories("w", 10)
     codes = words.encode(pa.array(["z", "a", None, "m"]), str)
     categories, final = words.finish(refuses_unseen=True)
     assert categories.names == ("a", "m", "z")

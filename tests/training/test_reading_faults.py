@@ -2,17 +2,19 @@
 
 import gzip
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.data import csv_block
+from mlserver_forest.formats.parsing import TRAINING
+from mlserver_forest.training.data import csv_channel
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.targets import learn_target
 from training.channel_files import channel
-from training.test_reading_sparse import SDK_FLOAT32, SDK_FLOAT64, SDK_SPARSE, record
+from training.data.test_labeled_parts import SDK_FLOAT32, SDK_FLOAT64, SDK_SPARSE, record
 from training.test_reading_tables import MIXED, json_lines, parquet
 
 CSV = b'l,n,w,b\na,1.5,red,true\n"b, c",NA,"blue ""x""",FALSE\r\n\na,-2e3,,\n' * 3
@@ -70,7 +72,8 @@ def test_damaged_data_are_read_or_refused_with_the_place(tmp_path, name, monkeyp
     choices = OPTIONS if name in {"csv", "parquet", "json"} else [{}]
     n_refused = 0
     for _ in range(N_INPUTS):
-        monkeypatch.setattr(csv_block, "_FEW_BYTES", rng.choice([0, 2**20]))
+        compile_bytes = rng.choice([0, 2**20])
+        monkeypatch.setattr(csv_channel, "TRAINING", replace(TRAINING, compile_bytes=compile_bytes))
         found = channel(tmp_path, {file: damaged(rng, rng.choice(samples))})
         n_refused += is_refused(found, Columns(**rng.choice(choices)), str(tmp_path))
     assert 5 < n_refused < N_INPUTS - 5

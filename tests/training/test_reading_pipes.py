@@ -19,7 +19,7 @@ from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.pipes import Pipe
 from training.channel_files import NAN, label_texts, same, words_of
-from training.test_reading_sparse import SDK_FLOAT32, SDK_SPARSE
+from training.data.test_labeled_parts import SDK_FLOAT32, SDK_SPARSE
 
 RECORDIO = "application/x-recordio-protobuf"
 

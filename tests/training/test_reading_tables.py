@@ -2,7 +2,9 @@
 
 import datetime as dt
 import decimal
+import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,14 @@ from training.channel_files import NAN, label_texts, read, same, words_of
 def parquet(columns, **options):
     sink = pa.BufferOutputStream()
     pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+def arrow(columns):
+    sink = pa.BufferOutputStream()
+    table = pa.table(columns)
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
@@ -46,6 +56,8 @@ MIXED = {
     [
         ("a.parquet", parquet(MIXED)),
         ("a.PQ", parquet(MIXED, row_group_size=1)),
+        ("a.parquet.gz", gzip.compress(parquet(MIXED))),
+        ("a.arrow", arrow(MIXED)),
         ("a.jsonl", json_lines(MIXED)),
         ("a.json", json_lines(MIXED).replace("\n", "\r\n\r\n")),
         ("a.json", "[" + ",".join(json_lines(MIXED).split("\n")[:-1]) + "]"),
@@ -250,6 +262,27 @@ def test_formats_that_cannot_be_told_or_read_are_refused(tmp_path, files, conten
     assert fault in refused(tmp_path, files, content_type)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        (
+            "a.parquet",
+            parquet(MIXED)[:-9] + b"\xff" + parquet(MIXED)[-8:],
+            "a.parquet is a damaged",
+        ),
+        (
+            "a.parquet",
+            b"PAR1" + b"\xff\xff\xff\x7fPAR1",
+            "it declares a footer of 2147483647 bytes",
+        ),
+        ("a.arrow", arrow(MIXED)[:400], "a.arrow: a message of 360 bytes where 88 are left"),
+        ("a.arrow", b"ARROW1\0\0" + arrow(MIXED), "send an Arrow IPC stream, not a file"),
+    ],
+)
+def test_a_damaged_file_is_refused_before_pyarrow_reads_it(tmp_path, name, content, fault):
+    assert fault in refused(tmp_path, {name: content})
+
+
 def test_the_content_type_counts_before_the_extension(tmp_path):
     assert (
         len(
@@ -305,6 +338,14 @@ def test_another_channel_has_the_training_channels_columns_and_words(
     assert same(table.x, [[3, 0, 1], [NAN, 1, NAN], [1, NAN, 0]])
 
 
+def test_a_training_table_without_its_rows_decides_as_well(tmp_path, training):
+    """As on a cluster, where it travels without them."""
+    head = replace(training, x=training.x[:0])
+    table = read(tmp_path, {"a.csv": "l,n,w,b\na,1,red,true\n"}, like=head)
+    assert table.categories == training.categories
+    assert table.x.tolist() == [[1, training.categories["w"].names.index("red"), 1]]
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
@@ -314,7 +355,7 @@ def test_another_channel_has_the_training_channels_columns_and_words(
         ),
         ("l,n,w,b,z\na,1,red,1,2\n", "unknown 'z'"),
         ("a,1,red\n", "a.csv, line 1: 3 columns; the training data have 4 ('l', 'n', 'w', 'b')"),
-        ("a,1,red,true\na,x,red,true\n", "a.csv, line 2: 'x' in column 'n' is no number"),
+        ("a,1,red,true\na,x,red,true\n", "a.csv, line 2: 'x' in column 'n' is not a number"),
         ("a,1,red,true\na,1,red,yes\n", "a.csv, line 2: 'yes' in column 'b' does not occur in the"),
     ],
 )

@@ -2,25 +2,23 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import cancellation
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.schema.schema import Schema
 
 Body = bytes | bytearray
 
-# A body may declare far more than it holds, in rows without values or in compressed columns. It may
-# decode to this many bytes, or to this many times its own.
+# A body may declare far more than it holds, as with rows without values or compressed columns.
+# The decoded matrix may have this many bytes, or this many times the bytes of the body.
 MOST_EXPANDED_BYTES = 128 * 2**20
 MOST_EXPANSION = 20
 
-# A model that names no features takes any width, and each column is named for error messages.
+# A model without names takes any width, and each column gets a name for error messages.
 MOST_UNNAMED_COLUMNS = 100_000
 
-# A matrix grows by at most this much at a time: filling it takes some milliseconds.
-_MOST_MORE_BYTES = 4 << 20
 _BLOCK_VALUES = 2**17
 _FEWEST_BLOCK_ROWS = 64
 
@@ -31,7 +29,7 @@ def most_expanded(body_bytes: int) -> int:
 
 
 def check_expansion(n_rows: int, n_columns: int, schema: Schema, body_bytes: int) -> None:
-    """Refuse a matrix that is out of proportion, before memory is taken for it.
+    """Refuse a matrix that is out of proportion before memory is allocated for it.
 
     Raises:
         PayloadTooLarge: if it has more bytes than ``most_expanded``.
@@ -51,7 +49,7 @@ def check_expansion(n_rows: int, n_columns: int, schema: Schema, body_bytes: int
 
 
 def rows_per_block(n_columns: int) -> int:
-    """Rows to convert at a time: about a megabyte, so that no other request waits."""
+    """The rows to convert at a time, about a megabyte, so that other requests need not wait."""
     return max(_FEWEST_BLOCK_ROWS, _BLOCK_VALUES // max(n_columns, 1))
 
 
@@ -66,34 +64,26 @@ class Matrix:
     def __init__(self, schema: Schema, n_rows: int = 0) -> None:
         self._schema = schema
         self._expected = n_rows
-        self._blocks: NDArray[Any] | None = None
-        self._n_rows = 0
+        self._rows: RowArray | None = None
 
     def __len__(self) -> int:
-        return self._n_rows
+        return 0 if self._rows is None else len(self._rows)
 
     def append(self, values: NDArray[Any]) -> None:
         """Check rows and keep them.
 
         Args:
-            values: numbers of any dtype, (n, n_features); NaN is missing.
+            values: numbers of any dtype, (n, n_features); NaN is a missing value.
 
         Raises:
             InvalidInput: as ``Schema.conform``.
         """
         cancellation.check()
-        if self._blocks is None:
+        if self._rows is None:
             self._schema = self._schema.with_width(values.shape[1])
             n_rows = max(len(values), self._expected)
-            self._blocks = np.empty((n_rows, values.shape[1]), self._schema.dtype)
-        x = self._schema.conform(values, self._n_rows)
-        end = self._n_rows + len(x)
-        if end > len(self._blocks):
-            # The system moves pages, not bytes, when a large array grows; NumPy fills the rest.
-            more = min(len(self._blocks) // 4, _MOST_MORE_BYTES // max(x[0].nbytes, 1))
-            self._blocks.resize((max(end, len(self._blocks) + more), x.shape[1]), refcheck=False)
-        self._blocks[self._n_rows : end] = x
-        self._n_rows = end
+            self._rows = RowArray(values.shape[1], self._schema.dtype, n_rows)
+        self._rows.append(self._schema.conform(values, len(self._rows)))
 
     def finish(self) -> NDArray[Any]:
         """All rows.
@@ -102,11 +92,10 @@ class Matrix:
             C-contiguous (n_samples, n_features) in the dtype of the schema.
 
         Raises:
-            InvalidInput: if there is no row.
+            InvalidInput: if there are none.
         """
-        if self._blocks is None or not self._n_rows:
+        if self._rows is None or not len(self._rows):
             raise InvalidInput(
                 f"there is no row; expected rows of {self._schema.describe()} values"
             )
-        self._blocks.resize((self._n_rows, self._blocks.shape[1]), refcheck=False)
-        return self._blocks
+        return self._rows.finish()

@@ -54,7 +54,7 @@ class ParsePolicy:
         return self.row_bytes + self.field_bytes * width
 
 
-SERVING = ParsePolicy(InvalidInput, PayloadTooLarge, "row", 2**18, 64, 1, 256)
+SERVING = ParsePolicy(InvalidInput, PayloadTooLarge, "row", 2**18, 64, 1, 0)
 # A longer row is most likely a quote that was left open.
 # A job reads its owner's data, which may compress well: the bound is for damaged files.
 TRAINING = ParsePolicy(InvalidData, InvalidData, "line", 2**26, 0, 500, 2**20, 2**36, 1000, False)

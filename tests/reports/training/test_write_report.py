@@ -540,7 +540,8 @@ import numpy as np
 from mlserver_forest.reports.training import Facts, write_report
 print([name for name in sys.modules if name.startswith("matplotlib")])
 x = np.arange(60.0)[:, None]
-facts = Facts("random_forest", "regression", (), {{}}, {{}}, ["a"], {{}}, x, x[:, 0] ** 2,
+facts = Facts("random_forest", "Random forest", "trees", "regression", (), {{}}, {{}}, ["a"], {{}},
+              x, x[:, 0] ** 2,
               lambda rows: rows[:, 0], sets={{"test": (x[:, 0], x[:, 0])}})
 write_report(Path({str(tmp_path)!r}), facts)
 print("matplotlib.figure" in sys.modules, "matplotlib.pyplot" in sys.modules)

@@ -22,7 +22,7 @@ from mlserver_forest.training.config import SHARDED
 from mlserver_forest.training.fitting.stopping import Stop
 from support import BIN, clean_environ, lay_out
 
-SECONDS = 400
+SECONDS = 90
 # Other tests may run beside these: loopback addresses by the process.
 NETWORK = f"127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}"
 ADDRESSES = tuple(f"{NETWORK}.{number}" for number in (2, 3, 4))

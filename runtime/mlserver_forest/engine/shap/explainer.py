@@ -54,7 +54,9 @@ class Explainer:
 
     def add(self, x: NDArray[Any], total: NDArray[np.float64]) -> None:
         """Add the rows' contributions to ``total``, float64 (n_samples, n_features, n_outputs)."""
-        add_contributions(x, *self._arguments, total.reshape(len(x), -1))
+        add_contributions(
+            x, *self._arguments, total.reshape(len(x), total.shape[1] * total.shape[2])
+        )
 
 
 def _quadrature(n_unique: int) -> NDArray[np.float64]:

@@ -1,29 +1,43 @@
-"""The compiled loop over the bytes of plain CSV: digits, one point, a minus sign, nothing else;
-and, for training, fields whose text is wanted, which may stand in quotes.
+"""The compiled parser of plain CSV: numbers of digits, a point and a minus sign, and any text.
 
 A number of at most 15 digits is a whole number of at most 53 bits divided by a power of ten,
 both of them exact, so that one division rounds as Python's ``float()`` does (W. D. Clinger,
 "How to read floating point numbers accurately", 1990). Eight digits are read at a time, as
-D. Lemire's simdjson does. Whatever else stands there is left to a parser that knows it.
+D. Lemire's simdjson does. Other spellings are left to Python, and other lines to other parsers.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from mlserver_forest.compilation import compiled
+from mlserver_forest.formats.csv.csv_records import records_end
+from mlserver_forest.formats.csv.field_values import TextColumn, parse_number
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.parsing import ColumnPlan
+
+# By column of the text.
+Texts = Mapping[int, TextColumn]
+
+# ``csv.reader`` takes fields of up to 131,072 characters.
+LONGEST_FIELD = 2**16
 
 _U = np.uint64
 _TENS = np.array([10**n for n in range(19)], np.uint64)
 _POWERS = np.array([10.0**n for n in range(19)])
 _MOST_DIGITS = 15
-# More odd fields than that in a block, and a parser that knows them is faster.
+# If a block has more fields that are not plain, Arrow is faster.
 _MOST_ODD = 512
-_OF_NUMBERS = b"0123456789+-.eE"
+# Even a row of these is not too long for a server.
+_LONGEST_NUMBER = 400
+# Up to here a list of texts is made faster than Arrow's array of them.
+_FEW_ROWS = 100
+_NO_SPANS = np.empty((0, 0, 2), np.int32)
 _ZEROS = np.uint64(0x3030303030303030)
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _MINUS, _POINT, _COMMA, _NEWLINE, _RETURN, _QUOTE = 0x2D, 0x2E, 0x2C, 0x0A, 0x0D, 0x22
@@ -95,12 +109,16 @@ def _field_end(text, at):
 
 @njit
 def _text_at(text, at):
-    """Where the text that begins at a place begins and ends, and where its field ends."""
+    """Where the text that begins at a place begins and ends, and where its field ends, which is
+    beyond the text if there is a line end within quotes.
+    """
     if at >= _U(text.size) or text[at] != _QUOTE:
         end = _field_end(text, at)
         return at, end, end
     begin = end = at + _U(1)
     while end < _U(text.size) and text[end] != _QUOTE:
+        if text[end] == _NEWLINE or text[end] == _RETURN:
+            return begin, end, _U(text.size) + _U(1)
         end += _U(1)
     return begin, end, end + _U(1)
 
@@ -111,17 +129,17 @@ def parse_lines(text, roles, numbers, spans, odd):
 
     Args:
         text: (n,) uint8, read-only.
-        roles: (width,) int64: the column of ``numbers`` where a field goes; -1 if it is left
-            out; -2 and below if it is the text of which ``spans`` tell at 0 and above.
-        numbers: (n, n_numbers) float32 or float64, with room for all lines, written; NaN where
+        roles: (width,) int64: the column of ``numbers`` to which a field is written; -1 if it
+            is skipped; -2 - n if it is text number n.
+        numbers: (n, n_features) float32 or float64, with room for all lines, written; NaN where
             a field is empty.
         spans: (n_texts, n, 2) int32, written: where texts begin and end, without their quotes.
         odd: (n, 4) int64, written: row, column of ``numbers``, begin and end of each field that
             is not plain.
 
     Returns:
-        The number of lines, -1 if one has another width, or a quote within quotes; and how
-        many fields are odd, of which there is room for one less.
+        The number of lines, or -1 if a line has another width, a quote or line end within
+        quotes, or if ``odd`` is full; and the number of odd fields.
     """
     size = _U(text.size)
     at = _U(0)
@@ -183,49 +201,158 @@ def parse_lines(text, roles, numbers, spans, odd):
     return row, n_odd
 
 
-def parse(body: Body, start: int, stop: int, width: int, dtype: DTypeLike) -> NDArray[Any] | None:
-    """Parse whole lines of two fields or more, mostly without the GIL.
+def parse(text: Body | memoryview, plan: ColumnPlan) -> tuple[NDArray[Any], Texts] | None:
+    """Parse whole lines, mostly without the GIL.
 
     Args:
-        body: the text.
-        start: where the first line begins.
-        stop: where the last one ends.
+        text: lines of ``plan.width`` fields.
+        plan: what is wanted of each column.
+
+    Returns:
+        The numbers, (n_lines, n_features) in the plan's dtype, all finite or NaN; and by column
+        the texts. None if another parser has to look at the lines.
+    """
+    if text[:1] == b'"':  # If all fields stand in quotes, numbers do as well.
+        text = bytes(text)
+        text = unquoted(text) or text
+    if not plan.texts and plan.features == range(plan.width):
+        x = parse_numbers(text, plan.width, plan.dtype)
+        return None if x is None else (x, {})
+    n_most = len(text) // plan.width + 1
+    x = np.empty((n_most, len(plan.features)), plan.dtype)
+    spans = np.empty((len(plan.texts), n_most, 2), np.int32)
+    if (n_lines := _parse_lines(text, _roles(plan), x, spans)) < 0:
+        return None
+    try:
+        texts = [_texts(text, column_spans[:n_lines]) for column_spans in spans]
+    except ValueError:  # They are not UTF-8, or too long.
+        return None
+    for place, column in enumerate(plan.features):
+        if column in plan.texts:
+            x[:n_lines, place] = np.nan
+    return x[:n_lines], dict(zip(plan.texts, texts, strict=True))
+
+
+def parse_numbers(text: Body | memoryview, width: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Parse whole lines of numbers, mostly without the GIL.
+
+    Args:
+        text: lines of ``width`` fields.
         width: the fields of a line.
         dtype: float32 or float64.
 
     Returns:
-        (n_lines, width), NaN where a field is empty; None where a closer look is needed.
+        (n_lines, width) in ``dtype``, all finite or NaN; None if another parser has to look at
+        the lines.
     """
-    # A line has a byte for each field at least; pages that are never written are never taken.
-    numbers = np.empty(((stop - start) // width + 1, width), dtype)
-    text = np.frombuffer(body, np.uint8, stop - start, start)
-    text.flags.writeable = False
+    # Each line has a byte for each field; pages that are never written are never allocated.
+    x = np.empty((len(text) // width + 1, width), dtype)
+    n_lines = _parse_lines(text, np.arange(width), x, _NO_SPANS)
+    return None if n_lines < 0 else x[:n_lines]
+
+
+def _parse_lines(
+    text: Body | memoryview, roles: NDArray[np.int64], x: NDArray[Any], spans: NDArray[np.int32]
+) -> int:
+    """The number of lines, which are written to ``x`` and ``spans``; -1 if they are not plain."""
+    codes = np.frombuffer(text, np.uint8)
+    codes.flags.writeable = False
     odd = np.empty((_MOST_ODD + 1, 4), np.int64)
-    spans = np.empty((0, 0, 2), np.int32)
-    n_lines, n_odd = parse_lines(text, np.arange(width), numbers, spans, odd)
-    if n_lines < 0:
-        return None
-    for row, column, begin, end in odd[:n_odd].tolist():
-        number = _odd_number(body[start + begin : start + end])
-        with np.errstate(over="ignore"):
-            numbers[row, column] = number
-        if not np.isfinite(numbers[row, column]):
-            return None
-    return numbers[:n_lines]
+    n_lines, n_odd = parse_lines(codes, roles, x, spans, odd)
+    if n_odd and n_lines >= 0 and not _fill_in(x, text, odd[:n_odd]):
+        return -1
+    return int(n_lines)
 
 
-def _odd_number(field: Body) -> float:
-    """A number with an exponent, many digits or another sign; NaN if it is none."""
+def _roles(plan: ColumnPlan) -> NDArray[np.int64]:
+    """What ``parse_lines`` does with each column."""
+    roles = [-1] * plan.width
+    for place, column in enumerate(plan.features):
+        roles[column] = place
+    for place, column in enumerate(plan.texts):
+        roles[column] = -2 - place
+    return np.array(roles)
+
+
+def _fill_in(x: NDArray[Any], text: Body | memoryview, odd: NDArray[np.int64]) -> bool:
+    """Read the fields that are not plain: exponents, many digits, spellings of missing values.
+
+    Returns:
+        Whether all of them are numbers that the dtype of ``x`` can hold.
+    """
+    numbers = []
+    for begin, end in odd[:, 2:].tolist():
+        number = _odd_number(bytes(text[begin:end])) if end - begin < _LONGEST_NUMBER else None
+        if number is None:
+            return False
+        numbers.append(number)
+    with np.errstate(over="ignore"):
+        values = np.array(numbers).astype(x.dtype)
+    x[odd[:, 0], odd[:, 1]] = values
+    return not np.isinf(values).any()
+
+
+def _odd_number(field: bytes) -> float | None:
     try:
-        return float("nan") if field.translate(None, _OF_NUMBERS) else float(field)
+        return None if b"_" in field else float(field)
     except ValueError:
-        return float("nan")
+        return parse_number(field.decode()) if field.isascii() else None
+
+
+def _texts(text: Body | memoryview, spans: NDArray[np.int32]) -> TextColumn:
+    """The texts between places: a list if there are few.
+
+    Raises:
+        ValueError: if they are not UTF-8, or one is so long that ``csv.reader`` may refuse it.
+    """
+    lengths = spans[:, 1] - spans[:, 0]
+    if len(spans) and lengths.max() >= LONGEST_FIELD:
+        raise ValueError("a field is long")
+    if len(spans) < _FEW_ROWS:
+        return [str(text[begin:end], "utf-8") for begin, end in spans.tolist()]
+    offsets = np.zeros(len(spans) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    data = np.empty(max(int(offsets[-1]), 1), np.uint8)
+    copy_spans(np.frombuffer(text, np.uint8), spans, data)
+    strings = pa.StringArray.from_buffers(len(spans), pa.py_buffer(offsets), pa.py_buffer(data))
+    strings.validate(full=True)  # pyarrow.ArrowInvalid is a ValueError.
+    return strings
+
+
+@compiled
+def copy_spans(text: NDArray[np.uint8], spans: NDArray[np.int32], data: NDArray[np.uint8]) -> None:
+    """Write parts of a text one behind the other.
+
+    Args:
+        text: (n,).
+        spans: (n_spans, 2), where each part begins and ends.
+        data: as long as all parts together, written.
+    """
+    end = 0
+    for span in range(len(spans)):
+        for at in range(spans[span, 0], spans[span, 1]):
+            data[end] = text[at]
+            end += 1
+
+
+def unquoted(text: bytes) -> bytes:
+    """Lines without their quotes; nothing unless each field stands in quotes."""
+    lines = text.removesuffix(b"\n").removesuffix(b"\r")
+    n_fields = lines.count(b",") + lines.count(b"\n") + 1
+    if lines.count(b'"') != 2 * n_fields or not lines.endswith(b'"'):
+        return b""
+    for end in (b",", b"\n", b"\r\n"):
+        lines = lines.replace(b'"' + end + b'"', end)
+    # A line end between quotes does not end a record.
+    is_bare = lines.count(b'"') == 2 and lines.count(b"\r") == lines.count(b"\r\n")
+    return lines[1:-1] + b"\n" if is_bare else b""
 
 
 def warm_up() -> None:
-    """Have the kernel compiled, or read from Numba's cache."""
+    """Compile the loops, or read them from Numba's cache."""
     for dtype in (np.float32, np.float64):
-        parse(b"1,2\n", 0, 4, 2, dtype)
+        parse(b"1,a\n", ColumnPlan(2, (0,), (1,), np.dtype(dtype), ""))
+    records_end(b'"a"\n', 0, 4)
 
 
 if __name__ == "__main__":

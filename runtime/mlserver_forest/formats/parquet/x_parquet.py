@@ -70,7 +70,7 @@ def _parse(
         min(batch_rows, _BATCH_ROWS),
         list(range(len(groups))),
         column_indices=[leaves[column] for column in table.columns],
-        use_threads=False,
+        use_threads=bool(source.name),  # A server's threads belong to other requests.
     ):
         batch.validate(full=True)
         yield from table.parse(batch)

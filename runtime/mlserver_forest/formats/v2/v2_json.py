@@ -18,7 +18,8 @@ def from_data(data: Any) -> Iterator[bytes]:
         data: an array of numbers, or text as ``Labels`` or an array of objects; or the answer
             of a foreign runtime, a list of any values with text as ``str`` or ``bytes``.
     """
-    values = data.reshape(-1) if isinstance(data, np.ndarray) else data
+    # orjson writes contiguous arrays only; the scores of an anomaly detector are columns of one.
+    values = np.ascontiguousarray(data).reshape(-1) if isinstance(data, np.ndarray) else data
     if not isinstance(values, np.ndarray | list | Labels):
         yield dumps(values)
         return

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.json.json_document import LargeArray
+from mlserver_forest.formats.row_array import RowArray
 
 # https://github.com/kserve/open-inference-protocol, "Tensor Data Types".
 DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -210,18 +211,12 @@ def _does_not_fit(name: str, value: Any, datatype: str) -> InvalidInput:
 
 
 def _joined(parts: Iterator[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """All parts in one array, which grows: the declared shape may be false."""
+    """All parts in one array, which grows because the declared size may be wrong."""
     first = next(parts, np.empty(0, dtype))
     second = next(parts, None)
     if second is None:
         return first
-    joined, size = np.empty(4 * first.size, dtype), 0
+    joined = RowArray(1, dtype, 4 * first.size)
     for part in chain((first, second), parts):
-        end = size + part.size
-        if end > joined.size:
-            # The system moves pages, not bytes, when a large array grows.
-            joined.resize(max(end, joined.size * 5 // 4), refcheck=False)
-        joined[size:end] = part
-        size = end
-    joined.resize(size, refcheck=False)
-    return joined
+        joined.append(part.reshape(-1, 1))
+    return joined.finish()[:, 0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.category_values import codes_of
-from mlserver_forest.formats.csv.csv_fields import read_records
+from mlserver_forest.formats.csv.text_csv import matrix_of_fields
 from mlserver_forest.formats.v2 import v2_tensor
 from mlserver_forest.formats.v2.v2_text import texts_of
 from mlserver_forest.schema.schema import Schema
@@ -52,8 +52,8 @@ def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
             f"input {format_value(tensor.name)} has shape {list(tensor.shape)}; "
             f"the model expects [n, {width}] ({schema.describe()})"
         )
-    records = (texts[start : start + width] for start in range(0, len(texts), width))
-    return read_records(records, schema, schema, 0)
+    rows = [texts[start : start + width] for start in range(0, len(texts), width)]
+    return matrix_of_fields(rows, schema)
 
 
 def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:

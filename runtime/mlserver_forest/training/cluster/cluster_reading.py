@@ -15,7 +15,7 @@ from mlserver_forest.training.cluster.table_merge import TableMerge, recoded, wi
 from mlserver_forest.training.config import TEST_CHANNEL, VALIDATION_CHANNEL, Channel
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.job_data import Data, columns_of, rows_of
-from mlserver_forest.training.data.row_blocks import Known
+from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import Table
 from mlserver_forest.training.data.targets import Target, learn_target
 from mlserver_forest.training.fitting.fit_rows import Rows
@@ -90,7 +90,7 @@ def _spread(cluster: JobCluster, role: str, parts: list[HostRows]) -> SpreadRows
     return SpreadRows(cluster, role, rows.y, rows.weight, digests)
 
 
-def _read_training(member: Member, known: Known | None) -> Table | None:
+def _read_training(member: Member, known: KnownColumns | None) -> Table | None:
     """Read the training channel on this host.
 
     Args:

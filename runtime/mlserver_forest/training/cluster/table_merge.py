@@ -10,8 +10,14 @@ from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.training.data.layout import UNKNOWN
-from mlserver_forest.training.data.row_blocks import Known
-from mlserver_forest.training.data.table import MOST_WORDS, ColumnSummary, Labels, Summary, Table
+from mlserver_forest.training.data.row_blocks import KnownColumns
+from mlserver_forest.training.data.table import (
+    MOST_CATEGORIES,
+    ColumnSummary,
+    Labels,
+    Summary,
+    Table,
+)
 
 _NO_LABELS = Labels((), np.empty(0, np.int32), None)
 
@@ -55,7 +61,7 @@ class TableMerge:
         pairs = zip(self.tables, tables, strict=True)
         return TableMerge(self.names, [old if new is None else new for old, new in pairs])
 
-    def to_read_again(self) -> list[Known | None]:
+    def to_read_again(self) -> list[KnownColumns | None]:
         """For each host the facts with which to read again; None if it read as the others did."""
         if not self._used:
             return [None] * len(self.tables)
@@ -71,7 +77,7 @@ class TableMerge:
         }
         index_base = min(table.index_base for table in self._used)
         return [
-            Known(table.x.dtype, model.layout, set(categorical), index_base=index_base)
+            KnownColumns(table.x.dtype, model.layout, set(categorical), index_base=index_base)
             if table.layout != UNKNOWN and _differs(table, model, categorical, index_base)
             else None
             for table in self.tables
@@ -131,11 +137,11 @@ class TableMerge:
                 f"categories such as {format_value(words[0])} on others; write its values alike "
                 "in all files"
             )
-        if len(words) > MOST_WORDS:
+        if len(words) > MOST_CATEGORIES:
             raise InvalidData(
-                f"column {format_value(name)} has more than {MOST_WORDS} categories on all hosts "
-                f"together, such as {format_value(words[0])}; if these are identifiers or free "
-                "text, add the column to ignore"
+                f"column {format_value(name)} has more than {MOST_CATEGORIES} categories on all "
+                f"hosts together, such as {format_value(words[0])}; if these are identifiers or "
+                "free text, add the column to ignore"
             )
         return replace(parts[are_boolean.index(False)], names=tuple(words))
 
@@ -180,11 +186,12 @@ def _merged_labels(parts: Sequence[Labels]) -> Labels:
     all_numbers = np.concatenate(numbers) if len(numbers) == len(parts) else None
     texts = [(part.words, part.codes) for part in parts]
     words = sorted({text for found, _ in texts for text in found or ()})
-    if len(words) > MOST_WORDS or any(found is None for found, _ in texts):
+    if len(words) > MOST_CATEGORIES or any(found is None for found, _ in texts):
         if all_numbers is None:
             raise InvalidData(
-                f"the target has more than {MOST_WORDS} different labels on all hosts together, "
-                f"and {format_value(words[-1])} is not a number; choose another target column"
+                f"the target has more than {MOST_CATEGORIES} different labels on all hosts "
+                f"together, and {format_value(words[-1])} is not a number; choose another target "
+                "column"
             )
         return Labels(None, None, all_numbers)
     position = {text: code for code, text in enumerate(words)}

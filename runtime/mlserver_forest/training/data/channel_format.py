@@ -11,10 +11,10 @@ from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data import labeled_parts, parsed_parts
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 
 Parameters = Mapping[str, str]
-Read = Callable[[Iterator[Part], Known, Columns, Parameters], Generator[Block]]
+Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[Block]]
 
 _COMPRESSED = (".gz", ".gzip")
 

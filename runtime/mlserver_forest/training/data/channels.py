@@ -1,4 +1,4 @@
-"""A channel's files or streams -> Table."""
+"""The files or streams of a channel, read to a Table."""
 
 from contextlib import closing
 from typing import Any
@@ -11,9 +11,9 @@ from mlserver_forest.training.data.channel_format import format_of, reader
 from mlserver_forest.training.data.folders import Folder
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.pipes import Pipe
-from mlserver_forest.training.data.row_blocks import Known
+from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import Summary, Table
-from mlserver_forest.training.data.table_builder import Gathering
+from mlserver_forest.training.data.table_builder import TableBuilder
 
 _SHARDED = "ShardedByS3Key"
 
@@ -25,24 +25,23 @@ def read_channel(
     columns: Columns,
     dtype: np.dtype[Any],
     like: Table | None = None,
-    known: Known | None = None,
+    known: KnownColumns | None = None,
 ) -> Table:
     """Read all files of a channel, in the order of their paths, or its stream.
 
-    Where rows late in the data tell more about a column than those before, as where a word
-    stands in a column that looked like numbers, all is read again; in Pipe mode from the
-    next FIFO.
+    If a late row shows that a column has to be read otherwise, as a text in a column that looked
+    like numbers does, the whole channel is read again; in Pipe mode from the next FIFO.
 
     Args:
         channel: where the data are, and what they are.
         columns: what the hyperparameters say about the columns.
         dtype: of the matrix, float32 or float64.
-        like: the training channel's table, whose columns and words this channel has to
-            have; None for the training channel itself.
-        known: what other machines, each with a part of it, know of the training channel.
+        like: the table of the training channel, whose columns and categories this channel has
+            to have; None for the training channel itself.
+        known: what other hosts, each with its own part, know of the training channel.
 
     Returns:
-        The rows; none if the channel is sharded and this machine's shard is empty.
+        The rows; there are none if the channel is sharded and this host's shard is empty.
 
     Raises:
         InvalidData: naming file and line, what came and what was expected.
@@ -54,34 +53,36 @@ def read_channel(
     source = folder or Pipe(channel, splits=form.splits)
     known = known or _known(dtype, like)
     while True:
-        gathering = Gathering(known, columns, like)
+        builder = TableBuilder(known, columns, like)
         with closing(reader(form)(source.parts(), known, columns, parameters)) as blocks:
             for block in blocks:
-                gathering.append(block)
-        if not gathering.is_void:
+                builder.append(block)
+        if not builder.needs_another_pass:
             break
-    table = gathering.finish(Summary(source.names, source.n_bytes, {}))
+    table = builder.finish(Summary(source.names, source.n_bytes, {}))
     if not len(table) and channel.distribution != _SHARDED:
         raise _no_row(channel, source.names[0], known)
     return table
 
 
-def _no_row(channel: Channel, name: str, known: Known) -> InvalidData:
+def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
     if known.is_empty:
         return InvalidData(f"channel {channel.name!r} is empty: {name} holds no data")
     return InvalidData(f"{name} has a header and no row; add rows of label,value,...")
 
 
-def _known(dtype: np.dtype[Any], like: Table | None) -> Known:
+def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
-        return Known(np.dtype(dtype))
+        return KnownColumns(np.dtype(dtype))
     words = {feature for feature, name in enumerate(like.names) if name in like.categories}
-    return Known(np.dtype(dtype), like.layout, words, are_fixed=True, index_base=like.index_base)
+    return KnownColumns(
+        np.dtype(dtype), like.layout, words, are_fixed=True, index_base=like.index_base
+    )
 
 
 def _empty(channel: Channel, columns: Columns, dtype: np.dtype[Any], like: Table | None) -> Table:
-    """The table of a machine that got no object of a sharded channel."""
+    """The table of a host that got no object of a sharded channel."""
     if channel.distribution != _SHARDED:
         state = "holds no data file" if channel.directory.exists() else "does not exist"
         raise InvalidData(f"channel {channel.name!r} is empty: {channel.directory} {state}")
-    return Gathering(_known(dtype, like), columns, like).finish(Summary((), 0, {}))
+    return TableBuilder(_known(dtype, like), columns, like).finish(Summary((), 0, {}))

@@ -33,7 +33,7 @@ class Folder:
         return tuple(map(str, self.paths))
 
     def parts(self) -> Iterator[Part]:
-        """The files for another pass, each open until the next one is asked for."""
+        """The files, for another pass; each is open until the next one is asked for."""
         for path in self.paths:
             try:
                 stream = path.open("rb", buffering=0)
@@ -54,7 +54,7 @@ def _data_files(channel: Channel) -> Iterator[Path]:
     ):
         real = os.path.realpath(folder)
         folders[:] = () if real in seen else sorted(name for name in folders if _is_data(name))
-        if real in seen:  # A link led back to a folder that was read.
+        if real in seen:  # A link led back to a folder that has been read.
             continue
         seen.add(real)
         for name in sorted(filter(_is_data, names)):

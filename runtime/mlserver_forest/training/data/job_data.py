@@ -1,4 +1,4 @@
-"""The job's channels -> rows that estimators take."""
+"""The channels of a job, read to the rows that estimators take."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ from mlserver_forest.training.validation.label_checks import require_suitable_la
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What the job's channels hold.
+    """The rows of all channels of a job.
 
     Attributes:
         table: of the training channel.
-        target: what its labels turned out to be.
+        target: the kind of its labels.
         training: its rows.
-        validation: of that channel, or None.
-        test: of that channel, or None.
+        validation: the rows of that channel, or None.
+        test: the rows of that channel, or None.
     """
 
     table: Table
@@ -66,7 +66,7 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
 
 
 def columns_of(chosen: Hyperparameters) -> Columns:
-    """What the hyperparameters say of the columns."""
+    """What the hyperparameters say about the columns."""
     job = chosen.job
     return Columns(
         target=job.target,

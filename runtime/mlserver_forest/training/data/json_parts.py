@@ -5,9 +5,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns
-from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
+from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known, of_matrix
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, of_matrix
 
 _NAMES_SHOWN = 8
 # Larger blocks than in serving, because no other request waits.
@@ -15,7 +15,7 @@ _SIZES = Sizes(block=2**21, longest=2**26)
 
 
 def read(
-    parts: Iterator[Part], known: Known, columns: Columns, parameters: Mapping[str, str]
+    parts: Iterator[Part], known: KnownColumns, columns: Columns, parameters: Mapping[str, str]
 ) -> Generator[Block]:
     """Read the parts of a channel; each is a document, or holds a row on each line.
 
@@ -39,17 +39,17 @@ def read(
 class _TrainingPlan:
     """The roles of a part's columns, and what they mean for its parser."""
 
-    def __init__(self, known: Known, columns: Columns) -> None:
+    def __init__(self, known: KnownColumns, columns: Columns) -> None:
         self._known = known
         self._columns = columns
         self.roles = Roles(0, None, ())
 
     def plan(self, found: FoundColumns) -> ColumnPlan:
         """Numbers for the features that are not known as categories, text for the rest."""
-        known, here = self._known, Found(found.names, found.width, found.location)
+        known = self._known
         if known.is_empty:
-            known.layout = learn(here, self._columns)
-        roles = self.roles = known.layout.roles_of(here)
+            known.layout = learn(found, self._columns)
+        roles = self.roles = known.layout.roles_of(found)
         features = dict(enumerate(roles.features))
         spelled = [roles.target] if roles.weight is None else [roles.target, roles.weight]
         return ColumnPlan(

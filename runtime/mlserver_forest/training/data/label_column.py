@@ -1,26 +1,28 @@
-"""The target's column, gathered block by block."""
+"""The column of the target, gathered block by block."""
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.csv_columns import distinct
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import (
+    distinct,
+    parse_number,
+    parse_numbers,
+    text_at,
+)
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.learned_categories import At
 from mlserver_forest.training.data.row_blocks import Column
-from mlserver_forest.training.data.table import MOST_WORDS, Labels
+from mlserver_forest.training.data.table import MOST_CATEGORIES, Labels
 
-# Beyond it not every whole float is a number of its own.
+# Above it, not every whole number is a float.
 _LARGEST_WHOLE = 2.0**53
 
 
 class LabelColumn:
-    """Labels as words while there are few of them, else as numbers.
+    """Labels as texts while there are few of them, and then as numbers.
 
     Args:
         name: of the target's column, for error messages.
@@ -36,8 +38,8 @@ class LabelColumn:
         """Keep some labels.
 
         Raises:
-            InvalidData: naming file and line of a label that is missing; or if there are more
-                different words than may be.
+            InvalidData: naming file and line of a label that is missing; or if there are too many
+                different labels that are not numbers.
         """
         if self._words is not None:
             self._append_words(self._words, labels, at)
@@ -63,37 +65,30 @@ class LabelColumn:
                 self._refuse_missing((rows == code), at)
         codes = [known.setdefault(word, len(known)) for word in found]
         self._codes.append(np.array(codes or [0], np.int32)[rows])
-        if len(known) > MOST_WORDS:
+        if len(known) > MOST_CATEGORIES:
             self._turn_to_numbers(known, at)
 
     def _turn_to_numbers(self, words: dict[str, int], at: At) -> None:
-        """Forget how the labels are spelt."""
+        """Forget how the labels are spelled."""
         values = [parse_number(word) for word in words]
         if None in values:
             word = next(word for word, value in zip(words, values, strict=True) if value is None)
-            raise self._no_number(word, at(0))
+            raise self._not_a_number(word, at(0))
         numbers = np.array(values, np.float64)
         self._numbers = [numbers[codes] for codes in self._codes]
         self._words, self._codes = None, []
 
     def _parsed(self, labels: Column, at: At) -> NDArray[np.float64]:
-        numbers = labels if isinstance(labels, np.ndarray) else self._cast(labels, at)
+        if isinstance(labels, np.ndarray):
+            numbers = labels
+        else:
+            numbers, refused = parse_numbers(labels)
+            if refused is not None:
+                raise self._not_a_number(text_at(labels, refused), at(refused))
         is_missing_ = np.isnan(numbers)
         if is_missing_.any():
             self._refuse_missing(is_missing_, at)
         return np.asarray(numbers, np.float64)
-
-    def _cast(self, labels: Any, at: At) -> NDArray[np.float64]:
-        """Numbers that Python's float() reads; what Arrow reads of them, it reads alike."""
-        with suppress(pa.ArrowInvalid):
-            numbers: NDArray[np.float64] = labels.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            return numbers
-        texts = labels.fill_null("").to_pylist()
-        values = [parse_number(text) for text in texts]
-        if None in values:
-            row = values.index(None)
-            raise self._no_number(texts[row], at(row))
-        return np.array(values, np.float64)
 
     def _refuse_missing(self, is_missing_: NDArray[np.bool_], at: At) -> None:
         raise InvalidData(
@@ -101,25 +96,25 @@ class LabelColumn:
             "remove the row"
         )
 
-    def _no_number(self, word: str, place: str) -> InvalidData:
+    def _not_a_number(self, word: str, place: str) -> InvalidData:
         return InvalidData(
-            f"the target ({self._name}) has more than {MOST_WORDS} different labels up to {place}, "
-            f"and {format_value(word)} is no number; choose another target column, or mend that "
-            "label"
+            f"the target ({self._name}) has more than {MOST_CATEGORIES} different labels up to "
+            f"{place}, and {format_value(word)} is not a number; choose another target column, "
+            "or correct that label"
         )
 
 
 def _spelt(labels: Column) -> tuple[list[str], NDArray[Any]]:
-    """The different labels without white space around them, and for each row its own."""
+    """The distinct labels without white space around them, and for each row its position."""
     if isinstance(labels, np.ndarray):
         numbers, rows = np.unique(labels, return_inverse=True)
         return [_spelling(number) for number in numbers.tolist()], rows
-    texts, codes = distinct(labels.fill_null(""))
+    texts, codes = distinct(labels)
     return [text.strip() for text in texts], codes
 
 
 def _spelling(number: float) -> str:
-    """A number that came without one; the formats that have such labels know no integers."""
+    """The text of a number; the formats that have numbers as labels do not have integers."""
     if number == np.floor(number) and abs(number) < _LARGEST_WHOLE:
         return str(int(number))
     return repr(number)

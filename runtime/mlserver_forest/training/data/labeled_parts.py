@@ -12,7 +12,7 @@ from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.formats.source import Source
 from mlserver_forest.training.data.layout import Columns, nameless
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known, infinite
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite
 
 _MOST_FEATURES = 2**24
 # 2 GB of float32 for a megabyte of text: no dense matrix can hold that.
@@ -22,7 +22,7 @@ _MOST_BLOCK_VALUES = 2**29
 def read(
     parse: ParseLabeled,
     parts: Iterator[Part],
-    known: Known,
+    known: KnownColumns,
     columns: Columns,
     parameters: Mapping[str, str],
 ) -> Generator[Block]:
@@ -57,7 +57,7 @@ def read(
                 yield _block(rows, known, absent, learns_base=learns_base)
 
 
-def _block(rows: LabeledRows, known: Known, absent: float, *, learns_base: bool) -> Block:
+def _block(rows: LabeledRows, known: KnownColumns, absent: float, *, learns_base: bool) -> Block:
     width, values = rows.width, rows.values
     if isinstance(values, Entries):
         if learns_base and rows.counts_indices:
@@ -74,7 +74,7 @@ def _block(rows: LabeledRows, known: Known, absent: float, *, learns_base: bool)
     return Block(rows.locations, _finite(values, rows, known), {}, rows.labels)
 
 
-def _learn_base(entries: Entries, known: Known) -> int:
+def _learn_base(entries: Entries, known: KnownColumns) -> int:
     """Take the first index to be 0 if an index 0 occurs, else 1; count the entries from it."""
     smallest = int(entries.columns.min(initial=1))
     if known.index_base == 1 and smallest == 0 and not known.is_empty:
@@ -86,7 +86,7 @@ def _learn_base(entries: Entries, known: Known) -> int:
     return known.index_base
 
 
-def _widened(width: int, rows: LabeledRows, known: Known) -> int:
+def _widened(width: int, rows: LabeledRows, known: KnownColumns) -> int:
     """The number of features, after these rows."""
     n_known = len(known.layout.names)
     if width > n_known and known.are_fixed:
@@ -99,7 +99,7 @@ def _widened(width: int, rows: LabeledRows, known: Known) -> int:
     return max(width, n_known, 1)
 
 
-def _check_dense_width(width: int, rows: LabeledRows, known: Known) -> None:
+def _check_dense_width(width: int, rows: LabeledRows, known: KnownColumns) -> None:
     if known.is_empty:
         known.layout = nameless(width)
     if width != len(known.layout.names):
@@ -109,7 +109,7 @@ def _check_dense_width(width: int, rows: LabeledRows, known: Known) -> None:
         )
 
 
-def _finite(values: NDArray[Any], rows: LabeledRows, known: Known) -> NDArray[Any]:
+def _finite(values: NDArray[Any], rows: LabeledRows, known: KnownColumns) -> NDArray[Any]:
     """The values in the dtype of the matrix.
 
     Raises:

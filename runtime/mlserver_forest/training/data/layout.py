@@ -1,4 +1,4 @@
-"""What each column of the data is: the target, a weight, a feature, or nothing that counts."""
+"""The role of each column of the data: the target, a weight, a feature, or none."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.parsing import FoundColumns
 
 _NAMES_SHOWN = 12
 
@@ -16,12 +17,13 @@ class Columns:
 
     Attributes:
         target: the name of the column to predict, or its position, counted from 0.
-        weight: of the column of the rows' weights, if there is one.
+        weight: the column of the weights of the rows, if there is one.
         ignore: the columns that are left out.
-        header: whether CSV files start with names; "auto": as their first rows look.
-        refuse_unseen: whether words that training did not see are refused; else they are
-            missing values.
-        absent_is_missing: what a sparse row leaves out: a missing value, or else 0.
+        header: whether CSV files start with names; "auto" decides by their first rows.
+        refuse_unseen: whether categories that training did not see are refused; otherwise they
+            are missing values.
+        absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
+            is 0.
     """
 
     target: str | int = 0
@@ -33,28 +35,13 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The columns that a file has.
-
-    Attributes:
-        names: of all columns, if the file names them.
-        width: how many there are.
-        place: of the names, or of the first row, for error messages.
-    """
-
-    names: tuple[str, ...] | None
-    width: int
-    place: str
-
-
-@dataclass(frozen=True)
 class Roles:
     """Which columns of a file are read.
 
     Attributes:
         target: the target's position.
         weight: the weight's, or None.
-        features: of each feature its column, in the order of the table's features.
+        features: the column of each feature, in the order of the table's features.
     """
 
     target: int
@@ -78,7 +65,11 @@ class Layout:
     roles: Roles
     names: tuple[str, ...]
 
-    def roles_of(self, found: Found) -> Roles:
+    def found(self) -> FoundColumns:
+        """The columns as a file has them that holds them in this order."""
+        return FoundColumns(self.columns, self.width, "")
+
+    def roles_of(self, found: FoundColumns) -> Roles:
         """The columns of another file: by name where both have names, else by position.
 
         Raises:
@@ -88,12 +79,12 @@ class Layout:
             return self._by_name(found, found.names, self.columns)
         if found.width != self.width:
             raise InvalidData(
-                f"{found.place}: {found.width} columns{_listed(found.names)}; the training data "
+                f"{found.location}: {found.width} columns{_listed(found.names)}; the training data "
                 f"have {self.width}{_listed(self.columns)}"
             )
         return self.roles
 
-    def _by_name(self, found: Found, names: Sequence[str], columns: Sequence[str]) -> Roles:
+    def _by_name(self, found: FoundColumns, names: Sequence[str], columns: Sequence[str]) -> Roles:
         position = {name: place for place, name in enumerate(names)}
         target, weight = self.roles.target, self.roles.weight
         needed = [*self.names, columns[target]]
@@ -104,8 +95,8 @@ class Layout:
         faults = [f"{what} {_joined(which)}" for what, which in found_faults if which]
         if faults:
             raise InvalidData(
-                f"{found.place}: columns {_joined(names)} differ from those of the training data, "
-                f"{_joined(columns)}: {' and '.join(faults)}"
+                f"{found.location}: columns {_joined(names)} differ from those of the training "
+                f"data, {_joined(columns)}: {' and '.join(faults)}"
             )
         return Roles(
             position[columns[target]],
@@ -114,11 +105,11 @@ class Layout:
         )
 
 
-def learn(found: Found, columns: Columns) -> Layout:
-    """What the columns of the training data are.
+def learn(found: FoundColumns, columns: Columns) -> Layout:
+    """The layout of the training data.
 
     Raises:
-        InvalidData: for a column that is not there, and names that are empty or repeated.
+        InvalidData: for a column that does not exist, and names that are empty or repeated.
     """
     target = _position(found, columns.target, "target")
     weight = None if columns.weight is None else _position(found, columns.weight, "weight")
@@ -126,21 +117,21 @@ def learn(found: Found, columns: Columns) -> Layout:
     for column, what in ((target, "target"), (weight, "weight")):
         if column in ignored or (what == "weight" and column == target):
             raise InvalidData(
-                f"{found.place}: column {column + 1 if column is not None else ''} is both "
+                f"{found.location}: column {column + 1 if column is not None else ''} is both "
                 f"{what} and {'ignored' if column in ignored else 'target'}; choose one of them"
             )
     features = [place for place in range(found.width) if place not in {target, weight, *ignored}]
     if not features:
         raise InvalidData(
-            f"{found.place}: {found.width} columns{_listed(found.names)} leave no feature beside "
-            "the target; expected a label and one value or more, separated by commas in CSV"
+            f"{found.location}: {found.width} columns{_listed(found.names)} leave no feature "
+            "beside the target; expected a label and one value or more, separated by commas in CSV"
         )
     return Layout(
         found.names, found.width, Roles(target, weight, tuple(features)), _named(found, features)
     )
 
 
-# Before anything was looked at.
+# Until the first part has been looked at.
 UNKNOWN = Layout(None, 0, Roles(0, None, ()), ())
 
 
@@ -154,37 +145,36 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"feature_{i}" for i in range(count))
 
 
-def _named(found: Found, features: Sequence[int]) -> tuple[str, ...]:
+def _named(found: FoundColumns, features: Sequence[int]) -> tuple[str, ...]:
     if found.names is None:
         return _numbered(len(features))
     names = tuple(found.names[place] for place in features)
     if "" in names or len(set(found.names)) != len(found.names):
         raise InvalidData(
-            f"{found.place}: the names {format_value(list(found.names))} have an empty or "
-            "repeated one; "
-            "give each column its own"
+            f"{found.location}: one of the names {format_value(list(found.names))} is empty or "
+            "repeated; give each column its own"
         )
     return names
 
 
-def _position(found: Found, column: str | int, what: str) -> int:
+def _position(found: FoundColumns, column: str | int, what: str) -> int:
     if isinstance(column, int):
         if not 0 <= column < found.width:
             raise InvalidData(
-                f"{what} is column {column}, counted from 0, but {found.place} has "
+                f"{what} is column {column}, counted from 0, but {found.location} has "
                 f"{found.width} columns{_listed(found.names)}"
             )
         return column
     if found.names is None:
         raise InvalidData(
-            f"{what} is {column!r}, but the columns have no names at {found.place}; give a "
+            f"{what} is {column!r}, but the columns have no names at {found.location}; give a "
             "position counted from 0, or for CSV with names in its first line header=present"
         )
     if column not in found.names:
         close = get_close_matches(column, found.names, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise InvalidData(
-            f"{what} is {column!r}, which is no column of {found.place}; {hint}"
+            f"{what} is {column!r}, which is not a column of {found.location}; {hint}"
             f"the columns are {_joined(found.names)}"
         )
     return found.names.index(column)

@@ -1,4 +1,4 @@
-"""The words of a feature, which get provisional numbers while they are read."""
+"""The categories of a feature, learned from its texts or known from the training channel."""
 
 import math
 import re
@@ -9,24 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.csv_columns import distinct
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import distinct, parse_number, text_at
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
 _DATE = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _DATES = re.compile(rf"({_DATE}([T ]{_TIME} ?(Z|UTC|[+-]\d{{2}}:?(\d{{2}})?)?)?|{_TIME})")
 
-# Gives the place of a row of the block, for error messages.
+# Returns the location of a row of the block, for error messages.
 At = Callable[[int], str]
 
 
-class LearnedWords:
-    """The words of a feature of the training channel.
+class LearnedCategories:
+    """The categories of a feature, which have provisional positions while rows are read.
 
     Args:
         name: of the feature.
-        most: the different words that there may be.
+        most: the number of categories that there may be.
     """
 
     def __init__(self, name: str, most: int) -> None:
@@ -40,12 +39,12 @@ class LearnedWords:
         return len(self._codes)
 
     def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
-        """The provisional numbers of some words, NaN where one is missing.
+        """The provisional positions of the texts of some rows, NaN where one is missing.
 
         Raises:
-            InvalidData: if there are too many different words.
+            InvalidData: if there are too many categories.
         """
-        words, rows = distinct(texts.fill_null(""))
+        words, rows = distinct(texts)
         codes = np.array([self._code(word.strip()) for word in words] or [0.0], np.float64)
         if not self._sample or parse_number(self._sample) is not None:
             self._take_sample(texts, at)
@@ -55,10 +54,10 @@ class LearnedWords:
         return found
 
     def finish(self, *, refuses_unseen: bool) -> tuple[Categories, NDArray[np.float64]]:
-        """What the words stand for, and for each provisional number the final one.
+        """The categories, and for each provisional position the final one.
 
         Raises:
-            InvalidData: if all words are dates or times.
+            InvalidData: if all categories are dates or times.
         """
         if all(BOOLEAN.code(word) is not None for word in self._codes):
             return BOOLEAN, np.array([BOOLEAN.code(word) for word in self._codes], np.float64)
@@ -76,10 +75,10 @@ class LearnedWords:
         return float(self._codes.setdefault(word, len(self._codes)))
 
     def _take_sample(self, texts: Any, at: At) -> None:
-        """Keep a word for messages, if there is one that is no number."""
+        """Keep a text for error messages, if there is one that is not a number."""
         row = first_word(texts)
         if row is not None:
-            self._sample, self._sample_place = texts[row].as_py().strip(), at(row)
+            self._sample, self._sample_place = text_at(texts, row).strip(), at(row)
 
     def _dates(self) -> InvalidData:
         return refused_dates(self._name, format_value(self._sample), self._sample_place)
@@ -88,15 +87,14 @@ class LearnedWords:
         if all(map(_DATES.fullmatch, self._codes)):
             return self._dates()
         return InvalidData(
-            f"column {format_value(self._name)} has more than {self._most} different words, "
-            "such as "
+            f"column {format_value(self._name)} has more than {self._most} categories, such as "
             f"{format_value(self._sample)} at {self._sample_place}; if these are identifiers "
-            "or free text, add the column to ignore; if they should be numbers, mend that value"
+            "or free text, add the column to ignore; if they should be numbers, correct that value"
         )
 
 
-class KnownWords:
-    """The words that the training channel has.
+class FixedCategories:
+    """The categories of a feature as the training channel has them.
 
     Args:
         name: of the feature.
@@ -108,28 +106,28 @@ class KnownWords:
         self._categories = categories
 
     def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
-        """The numbers of some words, NaN where one is missing.
+        """The positions of the texts of some rows, NaN where one is missing.
 
         Raises:
-            InvalidData: naming file and line of a word that is refused.
+            InvalidData: naming file and line of a category that is refused.
         """
-        words, rows = distinct(texts.fill_null(""))
+        words, rows = distinct(texts)
         codes = [self._categories.code(word) for word in words]
         if None in codes:
             refused = codes.index(None)
             row = int((rows == refused).argmax())
             raise InvalidData(
                 f"{at(row)}: {format_value(words[refused].strip())} in column "
-                f"{format_value(self._name)} does "
-                f"not occur in the training data; expected one of {self._categories.describe()}"
+                f"{format_value(self._name)} does not occur in the training data; "
+                f"expected one of {self._categories.describe()}"
             )
         found: NDArray[np.float64] = np.array(codes or [0.0], np.float64)[rows]
         return found
 
 
 def first_word(texts: Any) -> int | None:
-    """The first row with a word that is no number, else with any; None if all are missing."""
-    words, rows = distinct(texts.fill_null(""))
+    """The first row whose text is not a number, or else that has a text; None if there is none."""
+    words, rows = distinct(texts)
     numbers = map(parse_number, words)
     ranks = np.array([_rank(number) for number in numbers] or [2])[rows]
     return int(ranks.argmin()) if len(ranks) and ranks.min() < 2 else None
@@ -142,7 +140,7 @@ def _rank(number: float | None) -> int:
 
 
 def refused_dates(name: str, shown: str, place: str) -> InvalidData:
-    """What is said of a column of dates or times."""
+    """The error for a column of dates or times."""
     return InvalidData(
         f"column {format_value(name)} holds dates or times, such as {shown}"
         f"{f' at {place}' if place else ''}; derive numbers from them (a year, a weekday, days "

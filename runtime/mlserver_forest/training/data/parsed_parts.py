@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
-from mlserver_forest.training.data.layout import Columns, Found, Roles, learn
+from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, Known, infinite, of_matrix
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, of_matrix
 
 
 def read(
     parse: Parse,
     parts: Iterator[Part],
-    known: Known,
+    known: KnownColumns,
     columns: Columns,
     parameters: Mapping[str, str],
 ) -> Generator[Block]:
@@ -52,7 +52,7 @@ def _path(part: Part, stream: BinaryIO) -> Path | None:
 class _Rows:
     """Parsed rows of one part as blocks of the training table."""
 
-    def __init__(self, known: Known, columns: Columns) -> None:
+    def __init__(self, known: KnownColumns, columns: Columns) -> None:
         self._known = known
         self._columns = columns
         self._kept: Sequence[int] = ()
@@ -72,7 +72,7 @@ class _Rows:
             if column not in found.index or (names is not None and names[column] in wanted)
         ]
         kept_names = None if names is None else tuple(names[column] for column in kept)
-        columns = Found(kept_names, len(kept), found.location)
+        columns = FoundColumns(kept_names, len(kept), found.location)
         if known.is_empty:
             known.layout = learn(columns, self._columns)
         self._roles = roles = known.layout.roles_of(columns)

@@ -17,12 +17,12 @@ _BUFFER_BYTES = 2**16
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What is read once, from its first byte to its last.
+    """Bytes that are read once, from the first to the last.
 
     Attributes:
         name: for error messages.
-        stream: raw, the bytes as they are stored; ``inflated`` inflates them.
-        path: of the file, if there is one that can be opened again.
+        stream: the bytes as they are stored; ``inflated`` inflates them.
+        path: of the file, if it can be opened again.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Part:
 
     @contextmanager
     def inflated(self) -> Iterator[BinaryIO]:
-        """The bytes; gzip, which is known by its first two, is inflated as it is read.
+        """The bytes; gzip, which is recognized by its first two bytes, is inflated.
 
         Raises:
-            InvalidData: where reading fails.
+            InvalidData: if reading fails.
         """
         buffered = io.BufferedReader(cast("io.RawIOBase", self.stream), _BUFFER_BYTES)
         try:

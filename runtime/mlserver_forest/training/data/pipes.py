@@ -33,11 +33,11 @@ class Pipe:
         channel: in Pipe mode.
         splits: whether each record of a stream with RecordIO framing is a part of its own.
         longest_wait: for a FIFO to appear and be written to, in seconds.
-        message_every: so many seconds the log says what is waited for.
+        message_every: the seconds between messages in the log about what is awaited.
 
     Attributes:
         names: the stream of the last pass.
-        n_bytes: that were read in the last pass.
+        n_bytes: the bytes that were read in the last pass.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class Pipe:
             self.n_bytes = stream.n_bytes
 
     def _opened(self, path: Path) -> int:
-        """The FIFO, once there is one and something was written, or its writer left."""
+        """The descriptor of the FIFO, once it exists and has data, or its writer has left."""
         descriptor = self._wait(f"{path} does not exist", lambda: _open(path))
-        # Else the first read would find the end where no writer came yet.
+        # Before a writer comes, a read would find the end of the stream.
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         try:

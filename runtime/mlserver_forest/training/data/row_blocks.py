@@ -1,4 +1,4 @@
-"""Some rows of a part, as the formats hand them over."""
+"""Rows with their labels and weights, as the table takes them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.csv_columns import distinct
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import parse_numbers, text_at
+from mlserver_forest.formats.parsing import ParsedRows
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.layout import UNKNOWN, Layout, Roles
 
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
@@ -19,15 +18,15 @@ Column = Any
 
 
 @dataclass
-class Known:
-    """What is known of the columns; it grows while the training channel is read.
+class KnownColumns:
+    """What is known of the columns, which grows while the training channel is read.
 
     Attributes:
         dtype: of the matrix.
-        layout: what the columns are; UNKNOWN until the first part was looked at.
-        words: the features whose values are words.
-        are_fixed: whether another table decided which features are words.
-        index_base: of text/libsvm; None until it was learned.
+        layout: what the columns are; UNKNOWN until the first part has been looked at.
+        words: the features that hold categories.
+        are_fixed: whether another table decided which features hold categories.
+        index_base: the index of the first feature in text/libsvm; None until it is known.
     """
 
     dtype: np.dtype[Any]
@@ -38,11 +37,11 @@ class Known:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no part was looked at."""
+        """Whether no part has been looked at."""
         return self.layout is UNKNOWN
 
     def takes_booleans(self, feature: int) -> bool:
-        """Whether true and false are 1 and 0, as in serving, in a feature of numbers."""
+        """Whether true and false are 1 and 0 in a feature of numbers, as in serving."""
         return self.are_fixed and feature not in self.words
 
 
@@ -51,12 +50,12 @@ class Block:
     """Some rows.
 
     Attributes:
-        where: they stand.
+        where: the locations of the rows.
         x: (n, n_features) in the dtype of the matrix, without infinite values; NaN in the
             columns of ``texts``.
-        texts: by feature, the columns that hold words: pyarrow.StringArray, null or one of
-            MISSING_TEXTS where a value is missing.
-        labels: text, or numbers that have no spelling.
+        texts: by feature, the text of those that hold categories, null or one of MISSING_TEXTS
+            where a value is missing.
+        labels: text, or float64 numbers from a format that does not spell them.
         weight: float64, or None.
     """
 
@@ -67,7 +66,9 @@ class Block:
     weight: NDArray[np.float64] | None = None
 
 
-def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known: Known) -> Block:
+def arrange(
+    columns: Sequence[Column], roles: Roles, where: RowLocations, known: KnownColumns
+) -> Block:
     """A part's columns as a block.
 
     Args:
@@ -78,7 +79,7 @@ def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known:
 
     Raises:
         InvalidData: naming file and line of a number that is infinite, or too large for
-            the dtype, and of a weight that is no number.
+            the dtype, and of a weight that is not a number.
     """
     labels, n_features = columns[roles.target], len(roles.features)
     x = np.empty((len(labels), n_features), known.dtype)
@@ -96,19 +97,47 @@ def arrange(columns: Sequence[Column], roles: Roles, where: RowLocations, known:
     return Block(where, x, texts, labels, weight)
 
 
+def labeled_rows(rows: ParsedRows, roles: Roles, known: KnownColumns) -> Block:
+    """Parsed rows as a block.
+
+    Args:
+        rows: with the text of the target, the weight and the features that hold categories.
+        roles: what their columns are.
+        known: the names of the features, for error messages, and the dtype.
+
+    Raises:
+        InvalidData: naming file and line of a number that is infinite, or too large for
+            the dtype, and of a weight that is not a number.
+    """
+    where = rows.locations
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.asarray(rows.x, known.dtype)
+    is_infinite = np.isinf(x)
+    if is_infinite.any():
+        row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
+        column, value = roles.features[feature], float(rows.x[row, feature])
+        raise infinite(where.at(row), column, value, known, feature)
+    features = enumerate(roles.features)
+    texts = {feature: rows.texts[column] for feature, column in features if column in rows.texts}
+    weight = (
+        None if roles.weight is None else _weight(rows.texts[roles.weight], where, roles.weight)
+    )
+    return Block(where, x, texts, rows.texts[roles.target], weight)
+
+
 def of_matrix(
     x: NDArray[Any], columns: Mapping[int, Any], roles: Roles, where: RowLocations
 ) -> Block:
-    """A matrix of numbers that is in order, and columns of text, as a block.
+    """A checked matrix of numbers and columns of text as a block.
 
     Args:
         x: (n, n_features), without infinite values; overwritten in the columns of text.
-        columns: by their place in the part: the target's, the weight's, and features of words.
+        columns: by their column in the part: the target's, the weight's, and categories.
         roles: what they are.
         where: the rows stand.
 
     Raises:
-        InvalidData: naming the line of a weight that is no number.
+        InvalidData: naming the line of a weight that is not a number.
     """
     features = enumerate(roles.features)
     texts = {feature: columns[place] for feature, place in features if place in columns}
@@ -118,7 +147,11 @@ def of_matrix(
 
 
 def _refuse_infinite(
-    x: NDArray[Any], columns: Sequence[Column], roles: Roles, where: RowLocations, known: Known
+    x: NDArray[Any],
+    columns: Sequence[Column],
+    roles: Roles,
+    where: RowLocations,
+    known: KnownColumns,
 ) -> None:
     is_infinite = np.isinf(x)
     if is_infinite.any():
@@ -127,8 +160,10 @@ def _refuse_infinite(
         raise infinite(where.at(row), roles.features[feature], value, known, feature)
 
 
-def infinite(place: str, column: int, value: float, known: Known, feature: int) -> InvalidData:
-    """What is said of a number that the matrix cannot hold."""
+def infinite(
+    place: str, column: int, value: float, known: KnownColumns, feature: int
+) -> InvalidData:
+    """The error for a number that the matrix cannot hold."""
     return InvalidData(
         f"{place}, column {column + 1} ({known.layout.names[feature]}): {value!r} is not a finite "
         f"{8 * known.dtype.itemsize}-bit number; leave the field empty where a value is missing"
@@ -147,13 +182,10 @@ def _weight(column: Column, where: RowLocations, place: int) -> NDArray[np.float
 
 
 def _parsed(column: Any, where: RowLocations, place: int) -> NDArray[np.float64]:
-    words, codes = distinct(column.fill_null(""))
-    numbers = [float("nan") if is_missing(word.strip()) else parse_number(word) for word in words]
-    for code, number in enumerate(numbers):
-        if number is None:
-            row = int((codes == code).argmax())
-            raise _no_weight(where.at(row), place, format_value(words[code]))
-    return np.array(numbers, np.float64)[codes]
+    numbers, row = parse_numbers(column)
+    if row is not None:
+        raise _no_weight(where.at(row), place, format_value(text_at(column, row)))
+    return numbers
 
 
 def _no_weight(place: str, column: int, shown: str) -> InvalidData:

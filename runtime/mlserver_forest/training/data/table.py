@@ -1,4 +1,4 @@
-"""The rows of a channel, whatever they were read from."""
+"""The rows of a channel, in whatever format they came."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.data.layout import Layout
 
-# A column with more different words than that holds identifiers or free text.
-MOST_WORDS = 65_536
+# A column with more categories holds identifiers or free text.
+MOST_CATEGORIES = 65_536
 
 Kind = Literal["numbers", "words", "boolean", "missing"]
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The target's column, without missing values.
+    """The column of the target, without missing values.
 
     Attributes:
-        words: the different values as text without white space around it, sorted; None where
-            there are more than ``MOST_WORDS``, and all are numbers.
+        words: the distinct values as text without white space around it, sorted; None if
+            there are more than ``MOST_CATEGORIES``, and all are numbers.
         codes: (n,) int32 positions in ``words``, or None with it.
-        numbers: (n,) float64 where all values are numbers, else None.
+        numbers: (n,) float64 if all values are numbers, or None.
     """
 
     words: tuple[str, ...] | None
@@ -45,13 +45,13 @@ class Labels:
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """What a feature's column holds.
+    """The content of a feature's column.
 
     Attributes:
-        kind: "numbers", "words", "boolean", or "missing" where no row has a value; the
-            feature is one of numbers then.
-        n_missing: the rows without a value.
-        n_distinct: the different words; None for numbers.
+        kind: "numbers", "words", "boolean", or "missing" if no row has a value, in which case
+            the model takes it as numbers.
+        n_missing: the number of rows without a value.
+        n_distinct: the number of categories; None for numbers.
     """
 
     kind: Kind
@@ -61,11 +61,11 @@ class ColumnSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was read.
+    """The source of a table, for the log and the report.
 
     Attributes:
         files: the files or streams, in the order of their rows.
-        n_bytes: their sizes together, as they are stored or sent.
+        n_bytes: the sum of their sizes, as they are stored or sent.
         columns: by feature name.
     """
 
@@ -79,16 +79,16 @@ class Table:
     """The rows of a channel.
 
     Attributes:
-        names: of the features, from the header or the data, else ``feature_0`` and so on.
+        names: of the features, from the header or the data, or else ``feature_0`` and so on.
         has_names: whether the data named them.
-        categories: by feature name, the features whose values are words.
+        categories: by feature name, those of the features that have them.
         x: C-contiguous (n_samples, n_features), float32 or float64 as asked for; NaN where
-            a value is missing; in a feature of words their positions.
+            a value is missing; the position of a category.
         labels: the target.
-        weight: (n_samples,) float64, none below 0 and not all 0; or None.
-        summary: what was read, for the log and the report.
-        places: where the rows stand.
-        layout: what each column of the data is.
+        weight: (n_samples,) float64, none of them below 0 and not all of them 0; or None.
+        summary: the source of the rows.
+        places: the locations of the rows.
+        layout: the role of each column of the data.
         index_base: the index of the first feature in text/libsvm, 0 or 1.
     """
 

@@ -1,4 +1,4 @@
-"""Blocks of rows -> Table."""
+"""Blocks of rows, gathered to a Table."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,54 +8,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.csv.field_values import text_at
+from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.data.label_column import LabelColumn
 from mlserver_forest.training.data.layout import Columns, Layout
-from mlserver_forest.training.data.learned_categories import KnownWords, LearnedWords, first_word
-from mlserver_forest.training.data.row_array import Rows
-from mlserver_forest.training.data.row_blocks import Block, Known
-from mlserver_forest.training.data.table import MOST_WORDS, ColumnSummary, Kind, Summary, Table
+from mlserver_forest.training.data.learned_categories import (
+    FixedCategories,
+    LearnedCategories,
+    first_word,
+)
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns
+from mlserver_forest.training.data.table import MOST_CATEGORIES, ColumnSummary, Kind, Summary, Table
 
 _BLOCK_ROWS = 2**16
 
 
-class Gathering:
+class TableBuilder:
     """One pass over a channel.
 
     Args:
-        known: what is known of the columns; what is learned is added to it.
+        known: what is known of the columns; what the rows show is added to it.
         columns: what the hyperparameters say about them.
-        like: the training table, where this is another channel.
+        like: the training table, if this is another channel.
 
     Attributes:
-        is_void: whether something was learned of which the rows before knew nothing, so that
-            another pass is needed; the rest of this one is looked through for more of that.
+        needs_another_pass: whether a row showed something that changes how rows before it have
+            to be read. The rest of this pass only looks for more of that.
     """
 
-    def __init__(self, known: Known, columns: Columns, like: Table | None) -> None:
-        self.is_void = False
+    def __init__(self, known: KnownColumns, columns: Columns, like: Table | None) -> None:
+        self.needs_another_pass = False
         self._known = known
         self._columns = columns
         self._like = like
         self._places = TableLocations()
-        self._rows: Rows | None = None
+        self._rows: RowArray | None = None
         self._n_rows = 0
         self._labels = LabelColumn("")
         self._weights: list[NDArray[np.float64]] = []
-        self._words: dict[int, LearnedWords | KnownWords] = {}
+        self._encoders: dict[int, LearnedCategories | FixedCategories] = {}
 
     def append(self, block: Block) -> None:
         """Keep some rows.
 
         Raises:
-            InvalidData: naming file and line of a label, weight or word that is refused.
+            InvalidData: naming file and line of a label, weight or category that is refused.
         """
         rows = self._rows
         if rows is None or rows.width != block.x.shape[1]:
             rows = self._begin(block.x.shape[1])
         self._learn(block, rows)
-        if self.is_void:
+        if self.needs_another_pass:
             self._begin(rows.width)
             return
         self._labels.append(block.labels, block.where.at)
@@ -63,10 +68,10 @@ class Gathering:
         self._places.add(len(rows), block.where)
         kept = rows.append(block.x)
         for feature, texts in block.texts.items():
-            kept[:, feature] = self._words_of(feature).encode(texts, block.where.at)
+            kept[:, feature] = self._categories_of(feature).encode(texts, block.where.at)
 
     def finish(self, summary: Summary) -> Table:
-        """The table, once all rows are there.
+        """The table of all rows.
 
         Args:
             summary: of the files, without columns.
@@ -89,46 +94,45 @@ class Gathering:
             index_base=self._known.index_base or 0,
         )
 
-    def _begin(self, width: int) -> Rows:
-        """Make room for the first rows, or for wider ones than any before."""
-        self.is_void |= self._rows is not None
-        self._rows = Rows(width, self._known.dtype)
+    def _begin(self, width: int) -> RowArray:
+        """Start with the first rows, or again because some rows are wider."""
+        self.needs_another_pass |= self._rows is not None
+        self._rows = RowArray(width, self._known.dtype)
         self._labels = LabelColumn(_target_name(self._known.layout))
         return self._rows
 
-    def _learn(self, block: Block, rows: Rows) -> None:
-        """Look for words where there were numbers, and for numbers that should be words."""
+    def _learn(self, block: Block, rows: RowArray) -> None:
+        """Find columns of numbers that turn out to hold categories."""
         for feature, texts in block.texts.items():
             row = None if feature in self._known.words else first_word(texts)
             if row is not None:
                 if self._known.are_fixed:
-                    raise self._no_number(feature, texts[row].as_py(), block.where.at(row))
+                    raise self._not_a_number(feature, text_at(texts, row), block.where.at(row))
                 self._known.words.add(feature)
-                self.is_void |= not np.isnan(rows.x[:, feature]).all()
+                self.needs_another_pass |= not np.isnan(rows.x[:, feature]).all()
         for feature in self._known.words - set(block.texts):
-            self.is_void |= not np.isnan(block.x[:, feature]).all()
+            self.needs_another_pass |= not np.isnan(block.x[:, feature]).all()
 
-    def _no_number(self, feature: int, word: str, place: str) -> InvalidData:
+    def _not_a_number(self, feature: int, text: str, place: str) -> InvalidData:
         name = self._known.layout.names[feature]
         return InvalidData(
-            f"{place}: {format_value(word.strip())} in column {format_value(name)} is no "
-            "number; the training "
-            "data have numbers there"
+            f"{place}: {format_value(text.strip())} in column {format_value(name)} is not a "
+            "number; the training data have numbers there"
         )
 
-    def _words_of(self, feature: int) -> LearnedWords | KnownWords:
-        if feature not in self._words:
+    def _categories_of(self, feature: int) -> LearnedCategories | FixedCategories:
+        if feature not in self._encoders:
             name = self._known.layout.names[feature]
             if self._like is not None and name in self._like.categories:
-                self._words[feature] = KnownWords(name, self._like.categories[name])
+                self._encoders[feature] = FixedCategories(name, self._like.categories[name])
             else:
-                self._words[feature] = LearnedWords(name, MOST_WORDS)
-        return self._words[feature]
+                self._encoders[feature] = LearnedCategories(name, MOST_CATEGORIES)
+        return self._encoders[feature]
 
-    def _keep_weight(self, block: Block, rows: Rows) -> None:
+    def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
             raise InvalidData(
-                f"{block.where.at(0)}: a weight column stands in some files and not in others; "
+                f"{block.where.at(0)}: some files have a weight column and others do not; "
                 "give all files the same columns"
             )
         if block.weight is not None:
@@ -145,11 +149,11 @@ class Gathering:
         return weight
 
     def _categories(self, layout: Layout, x: NDArray[Any]) -> dict[str, Categories]:
-        """Sort the words, and give each row the numbers that they have then."""
+        """Sort the categories, and give the rows their final positions."""
         refuses = self._columns.refuse_unseen
         found = {}
-        for feature, words in sorted(self._words.items()):
-            if isinstance(words, LearnedWords) and len(words):
+        for feature, words in sorted(self._encoders.items()):
+            if isinstance(words, LearnedCategories) and len(words):
                 categories, final = words.finish(refuses_unseen=refuses)
                 found[layout.names[feature]] = categories
                 _renumber(x[:, feature], final)
@@ -157,7 +161,7 @@ class Gathering:
 
 
 def _renumber(column: NDArray[Any], final: NDArray[np.float64]) -> None:
-    """Replace provisional numbers, some rows at a time."""
+    """Replace provisional positions, some rows at a time."""
     for start in range(0, len(column), _BLOCK_ROWS):
         rows = column[start : start + _BLOCK_ROWS]
         is_there = ~np.isnan(rows)

@@ -1,4 +1,4 @@
-"""Labels -> what is to be predicted."""
+"""The labels of a table: classes, or the numbers of a regression."""
 
 import re
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.text_csv import parse_number
+from mlserver_forest.formats.csv.field_values import parse_number
 from mlserver_forest.schema.schema import Label, TargetKind
-from mlserver_forest.training.data.table import MOST_WORDS, Table
+from mlserver_forest.training.data.table import MOST_CATEGORIES, Table
 
-# Spelt as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
+# Spelled as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")
@@ -22,7 +22,7 @@ _LARGEST = 1e150
 
 @dataclass(frozen=True)
 class Target:
-    """What the labels turned out to be.
+    """The kind of the labels, learned from the training channel.
 
     Attributes:
         kind: "classification" or "regression".
@@ -47,7 +47,7 @@ class Target:
         words, codes = table.labels.words, table.labels.codes
         if words is None or codes is None:
             raise InvalidData(
-                f"the labels from {table.place(0)} on have more than {MOST_WORDS} different "
+                f"the labels from {table.place(0)} on have more than {MOST_CATEGORIES} different "
                 f"values, but the training data have {len(self.classes)} classes"
             )
         of_integers = isinstance(self.classes[0], int)
@@ -58,21 +58,20 @@ class Target:
             row = int((positions < 0).argmax())
             raise InvalidData(
                 f"{table.place(row)}: label {format_value(table.labels.text(row))} does not "
-                "occur in the "
-                f"training data; expected one of {format_value(list(self.classes))}"
+                f"occur in the training data; expected one of {format_value(list(self.classes))}"
             )
         return positions
 
 
 def learn_target(table: Table, task: str | None) -> Target:
-    """Find out what the labels are.
+    """Learn whether the labels are classes or the numbers of a regression.
 
-    Strings and integers are classes, other numbers a regression, and so are numbers of which
-    there are more than ``MOST_WORDS``; ``task`` overrides.
+    Strings and integers are classes. Other numbers are a regression, and so are more than
+    ``MOST_CATEGORIES`` distinct numbers. ``task`` overrides this.
 
     Raises:
-        InvalidData: naming file and line of an impossible label, or where all labels are the
-            same class, or there is none.
+        InvalidData: naming file and line of an impossible label, or if all labels are the same
+            class, or if there is no row.
     """
     words = table.labels.words
     if not len(table):
@@ -83,7 +82,7 @@ def learn_target(table: Table, task: str | None) -> Target:
         return Target("regression", ())
     if words is None:
         raise InvalidData(
-            f"the labels have more than {MOST_WORDS} different values, too many for a "
+            f"the labels have more than {MOST_CATEGORIES} different values, too many for a "
             "classification; for quantities set task=regression"
         )
     classes = _classes(table, words, are_numbers=are_numbers and not are_identifiers)
@@ -96,7 +95,7 @@ def learn_target(table: Table, task: str | None) -> Target:
 
 
 def _classes(table: Table, words: tuple[str, ...], *, are_numbers: bool) -> tuple[Label, ...]:
-    """Integers where all labels are, or numbers that are whole; else the labels as they stand."""
+    """Integers if all labels are whole numbers; otherwise the labels as they are."""
     if all(map(_INTEGER.fullmatch, words)):
         return tuple(sorted(map(int, words)))
     if not are_numbers:
@@ -105,14 +104,13 @@ def _classes(table: Table, words: tuple[str, ...], *, are_numbers: bool) -> tupl
         if not _WHOLE.fullmatch(word):
             raise InvalidData(
                 f"{_place_of(table, code)}: label {format_value(word)} is neither a whole "
-                "number nor a "
-                "word, and task is classification; write classes as integers or words"
+                "number nor text, and task is classification; write classes as integers or text"
             )
     return tuple(sorted({int(_integer_text(word)) for word in words}))
 
 
 def _place_of(table: Table, code: int) -> str:
-    """Where a label stands first."""
+    """The location of the first row with a label."""
     return table.place(int(np.flatnonzero(table.labels.codes == code)[0]))
 
 
@@ -129,8 +127,7 @@ def _numbers(table: Table) -> NDArray[np.float64]:
         row = int(faulty[0])
         raise InvalidData(
             f"{table.place(row)}: label {format_value(table.labels.text(row))} is not a number "
-            "from "
-            "-1e150 to 1e150, which a regression needs; for classes set task=classification"
+            "from -1e150 to 1e150, which a regression needs; for classes set task=classification"
         )
     return numbers
 

@@ -8,18 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.formats.csv.csv_columns import distinct, parse_columns
+from mlserver_forest.formats.csv import csv_arrow
+from mlserver_forest.formats.csv.field_values import distinct
+from mlserver_forest.formats.parsing import ColumnPlan
 from mlserver_forest.schema.categories import MISSING_TEXTS, is_missing
 
 NAN = float("nan")
 
 
+def parse(lines, width, words):
+    plan = ColumnPlan(width, range(width), tuple(words), np.dtype(np.float64), "")
+    return csv_arrow.parse(lines, plan)
+
+
 def read(lines, width, words):
     """The columns as lists."""
-    columns = parse_columns(lines, width, words)
-    if columns is None:
+    found = parse(lines, width, words)
+    if found is None:
         return None
-    return [c.to_pylist() if i in words else c.tolist() for i, c in enumerate(columns)]
+    x, texts = found
+    return [texts[i].to_pylist() if i in words else x[:, i].tolist() for i in range(width)]
 
 
 def careful(lines, width, words):
@@ -57,12 +65,18 @@ def test_words_stay_text_and_numbers_are_numbers():
     )
 
 
-def test_numbers_are_contiguous_float64_and_words_have_no_nulls():
-    words, numbers = parse_columns(b"NA,1\nnull,\n", 2, [0])
-    assert numbers.dtype == np.float64
-    assert numbers.flags.c_contiguous
-    assert words.null_count == 0
-    assert words.to_pylist() == ["NA", "null"]
+def test_a_column_of_text_has_no_nulls_and_its_numbers_are_missing():
+    x, texts = parse(b"NA,1\nnull,\n", 2, [0])
+    assert x.dtype == np.float64
+    assert np.array_equal(x, [[NAN, 1], [NAN, NAN]], equal_nan=True)
+    assert texts[0].null_count == 0
+    assert texts[0].to_pylist() == ["NA", "null"]
+
+
+def test_a_number_that_does_not_fit_the_dtype_is_kept_for_the_message():
+    plan = ColumnPlan(2, (1,), (0,), np.dtype(np.float32), "")
+    assert csv_arrow.parse(b"a,0.1\nb,1e39\n", plan)[0].tolist() == [[0.1], [1e39]]
+    assert csv_arrow.parse(b"a,0.1\n", plan)[0].dtype == np.float32
 
 
 @pytest.mark.parametrize("missing", sorted(MISSING_TEXTS))
@@ -98,8 +112,8 @@ def test_every_spelling_of_a_missing_value_is_one_in_a_column_of_numbers(missing
         "a,\N{ARABIC-INDIC DIGIT ONE}\n".encode(),
     ],
 )
-def test_what_needs_a_closer_look_is_left_to_it(lines):
-    assert parse_columns(lines, 2, {0}) is None
+def test_lines_that_need_csv_reader_are_left_to_it(lines):
+    assert parse(lines, 2, {0}) is None
 
 
 def test_an_empty_line_is_an_empty_field_where_there_is_one_column():
@@ -108,7 +122,8 @@ def test_an_empty_line_is_an_empty_field_where_there_is_one_column():
 
 
 def test_different_fields_are_found_once():
-    (column,) = parse_columns(b"red\nblue\nred\n red\n", 1, {0})
+    column = parse(b"red\nblue\nred\n red\n", 1, {0})[1][0]
+    assert distinct(column.to_pylist())[0] == distinct(column)[0]
     words, positions = distinct(column)
     assert words == ["red", "blue", " red"]
     assert positions.tolist() == [0, 1, 0, 2]

@@ -1,4 +1,4 @@
-"""text/csv with words: a row reads the same alone, in a batch, by Arrow and by csv.reader."""
+"""text/csv with categories: a row reads the same alone, in a batch, and by each reader."""
 
 import csv
 import io
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.csv.readers import use_reader
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.csv import csv_blocks, csv_words, text_csv
+from mlserver_forest.formats.csv import text_csv
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 
@@ -33,7 +34,6 @@ NO_GAPS = Schema(
 ONLY = Schema(("color",), "regression", categories={"color": Categories(WORDS)})
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
 NAN = float("nan")
-EVERYTHING = 2**30
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,11 @@ def test_a_fault_is_named_with_its_place(schema, row, fault, n_before):
     assert f"row {n_before + 1}" in str(caught.value)
 
 
-def outcome(body, schema, parameters, few_bytes=None, block=None):
+def outcome(body, schema, parameters, reader="all", block=None):
     """The numbers to the last bit, or the refusal; with the ways and blocks that are asked for."""
     with pytest.MonkeyPatch.context() as patch:
-        if few_bytes is not None:
-            patch.setattr(csv_words, "_FEW_BYTES", few_bytes)
+        use_reader(patch, reader)
         if block is not None:
-            patch.setattr(csv_blocks, "BLOCK_BYTES", block)
             patch.setattr(text_csv, "BLOCK_BYTES", block)
         try:
             decoded = text_csv.decode(body, schema, parameters)
@@ -165,13 +163,13 @@ def test_neither_way_nor_blocks_nor_quotes_change_an_answer(
     rows = [tuple(reversed(row)) for row in rows] if has_header else rows
     header = [("ok", "size", "color")] if has_header else []
     body = text_of([*header, *rows], quoting, end)
-    expected = outcome(body, schema, parameters, EVERYTHING)
-    assert outcome(body, schema, parameters, -EVERYTHING) == expected
-    assert outcome(body, schema, parameters, -EVERYTHING, size) == expected
-    assert outcome(body, schema, parameters, EVERYTHING, size) == expected
+    expected = outcome(body, schema, parameters, "csv.reader")
+    assert outcome(body, schema, parameters, "Arrow") == expected
+    assert outcome(body, schema, parameters, "Arrow", size) == expected
+    assert outcome(body, schema, parameters, "csv.reader", size) == expected
     bare = text_of([*header, *rows], csv.QUOTE_MINIMAL, "\n")
     if not bare.startswith(b"\xef\xbb\xbf"):  # Which is no part of the first word.
-        assert outcome(bare, schema, parameters, -EVERYTHING) == expected
+        assert outcome(bare, schema, parameters, "Arrow") == expected
 
 
 @settings(deadline=None)
@@ -184,9 +182,9 @@ def test_neither_way_nor_blocks_nor_quotes_change_an_answer(
 def test_numbers_alone_are_read_alike_too(rows, quoting, end, size):
     """Where a missing value has another spelling than nan, or some fields stand in quotes."""
     body = text_of(rows, quoting, end)
-    expected = outcome(body, TWO, {}, EVERYTHING)
-    assert outcome(body, TWO, {}, -EVERYTHING) == expected
-    assert outcome(body, TWO, {}, -EVERYTHING, size) == expected
+    expected = outcome(body, TWO, {}, "csv.reader")
+    assert outcome(body, TWO, {}, "Arrow") == expected
+    assert outcome(body, TWO, {}, "Arrow", size) == expected
 
 
 @settings(deadline=None)
@@ -195,9 +193,9 @@ def test_a_row_reads_the_same_alone_and_in_a_batch(rows, with_arrow):
     lines = [text_of([row], csv.QUOTE_MINIMAL, "\n") for row in rows]
     if lines[0].startswith(b"\xef\xbb\xbf"):
         return  # At the start of a body it is no part of the first word.
-    alone = [outcome(b"1,1,1\n" + line, STRICT, {}, EVERYTHING) for line in lines]
+    alone = [outcome(b"1,1,1\n" + line, STRICT, {}, "csv.reader") for line in lines]
     together = outcome(
-        b"1,1,1\n" + b"".join(lines), STRICT, {}, -EVERYTHING if with_arrow else EVERYTHING
+        b"1,1,1\n" + b"".join(lines), STRICT, {}, "Arrow" if with_arrow else "csv.reader"
     )
     if any(isinstance(found, str) for found in alone):
         assert isinstance(together, str)
@@ -213,7 +211,7 @@ def test_large_bodies_are_read_in_blocks():
     colors, sizes = rng.choice([*WORDS, "mauve"], n), rng.normal(size=n)
     rows = list(zip(colors.tolist(), sizes.tolist(), rng.choice(["0", "1"], n), strict=True))
     body = text_of(rows, csv.QUOTE_MINIMAL, "\r\n")
-    assert len(body) > 3 * csv_blocks.BLOCK_BYTES
+    assert len(body) > 3 * text_csv.BLOCK_BYTES
     decoded = text_csv.decode(body, MIXED, {})
     places = {word: place for place, word in enumerate(WORDS)}
     expected = [[places.get(color, NAN), size, float(ok)] for color, size, ok in rows]
@@ -230,13 +228,13 @@ MANY = 8 * 2**20
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"x" * MANY, "the row that ends in line 1 has more than"),
-        (b"red,1," + b"1" * MANY, "the row that ends in line 1 has more than"),
+        (b"x" * MANY, "line 1: a row of more than 262336 bytes begins here"),
+        (b"red,1," + b"1" * MANY, "line 1: a row of more than 262336 bytes begins here"),
         (b"red,1,1\n" * 9999 + b"y" * 200_000 + b",1,1", "line 10000 is not CSV: field larger"),
         (b"red,1,1\n" * (MANY // 8) + b"red,1,maybe", "row 1048577, column 3 (ok): 'maybe'"),
         (b",,\n" * (MANY // 3) + b",", "has 2 values"),
-        (b'"\n",' * (MANY // 4), "has more than"),
-        (b"\xff,1,1\n" * (MANY // 8), "byte 1 of the body is not UTF-8"),
+        (b'"\n",' * (MANY // 4), "a row of more than"),
+        (b"\xff,1,1\n" * (MANY // 8), "line 1, byte 1 is not UTF-8"),
     ],
 )
 def test_a_large_body_of_nonsense_is_refused_in_little_memory(body, fault):

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.csv.readers import EVERYTHING, READERS, use_reader
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.csv import csv_blocks, csv_numbers, text_csv
-from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats.csv.field_values import parse_number
 from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
@@ -35,6 +36,8 @@ NAN = float("nan")
         (b"-0.0,+1e300", [[-0.0, 1e300]]),
         (b"0.1,1e-400", [[0.1, 0.0]]),
         (b"1,2\n\n\n", [[1, 2]]),
+        (b"1,2\n\n \n\t\r\n3,4", [[1, 2], [3, 4]]),
+        (b"\n\n1,2\r\n\r\n3,4", [[1, 2], [3, 4]]),
         (b"1,2\n" * 40, [[1, 2]] * 40),
         (b"1,2\r3,4\r", [[1, 2], [3, 4]]),
         (b"+1,.5\n1.,1e5", [[1, 0.5], [1, 1e5]]),
@@ -61,12 +64,11 @@ def test_rows_are_read(body, expected):
         (b"1,2,3", "row 1 has 3 values; the model expects 2 (a, b)"),
         (b"1,2\n3", "row 2 has 1 values; the model expects 2 (a, b)"),
         (b"1,2\n" * 50 + b"3\n", "row 51 has 1 values"),
-        (b"1,2\n\n3,4", "row 2 has 0 values"),
         (b"1,2\n3,red", "row 2, column 2 (b): 'red' is not a number"),
         (b"1,1_000", "row 1, column 2 (b): '1_000' is not a number"),
         (b"1,--2", "row 1, column 2 (b): '--2' is not a number"),
         (b"a,b\n1,2", "'a' is not a number; for a header line send Content-Type: text/csv; header"),
-        (b"1,\xff", "byte 3 of the body is not UTF-8"),
+        (b"1,\xff", "line 1, byte 3 is not UTF-8"),
         (b'1,"2', "line 1 is not CSV: unexpected end of data"),
         (b"1," + b"x" * 500, "'" + "x" * 39 + "... is not a number"),
         (b"1,2\n1,1e999", "row 2, column 2 (b): inf is not a finite FP64 number"),
@@ -74,7 +76,7 @@ def test_rows_are_read(body, expected):
         (b"1,2\x00", "row 1, column 2 (b): '2\\x00' is not a number"),
         (b'"1"2,3', "line 1 is not CSV: ',' expected after"),
         (b'1,"\n\n2"\n3,"', "line 4 is not CSV: unexpected end of data"),
-        (b"1,2\n" * 40 + b"\xff,1", "byte 161 of the body is not UTF-8"),
+        (b"1,2\n" * 40 + b"\xff,1", "line 41, byte 1 is not UTF-8"),
     ],
 )
 def test_a_fault_is_named_with_its_place(body, fault):
@@ -206,23 +208,14 @@ def outcome(body, schema, parameters):
     return decoded.shape, np.where(np.isnan(decoded), NAN, decoded).tobytes()
 
 
-def with_blocks(size, parser, body, schema, parameters):
-    """The outcome with blocks of ``size`` bytes, and with one parser wherever it can."""
+def with_blocks(size, reader, body, schema, parameters):
+    """The outcome with blocks of ``size`` bytes, and with one reader wherever it can."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_blocks, "BLOCK_BYTES", size)
         patch.setattr(text_csv, "BLOCK_BYTES", size)
-        for name, value in PARSERS[parser].items():
-            patch.setattr(csv_numbers, name, value)
+        use_reader(patch, reader)
         return outcome(body, schema, parameters)
 
 
-EVERYTHING = 2**20
-PARSERS = {
-    "csv.reader": {"_PLAIN": b""},
-    "Python": {"_FEW_LINES": EVERYTHING},
-    "NumPy": {"_FEW_LINES": 0, "_SHORT": EVERYTHING},
-    "Arrow": {"_FEW_LINES": 0, "_SHORT": 0},
-}
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False, width=32).map(repr),
     st.sampled_from(
@@ -260,16 +253,16 @@ def bodies(draw, width):
     ),
     st.booleans(),
     st.integers(1, 40),
-    st.sampled_from([*PARSERS]),
+    st.sampled_from(READERS),
 )
-def test_neither_blocks_nor_parsers_change_an_answer(case, has_header, size, parser):
+def test_neither_blocks_nor_readers_change_an_answer(case, has_header, size, reader):
     schema, body = case
     parameters = {"header": "present"} if has_header else {}
     if has_header:
         body = ",".join(schema.feature_names[::-1]).encode() + b"\n" + body
     expected = outcome(body, schema, parameters)
-    assert with_blocks(size, parser, body, schema, parameters) == expected
-    assert with_blocks(EVERYTHING, parser, body, schema, parameters) == expected
+    assert with_blocks(size, reader, body, schema, parameters) == expected
+    assert with_blocks(EVERYTHING, reader, body, schema, parameters) == expected
 
 
 @pytest.mark.parametrize("size", range(1, 60))
@@ -281,21 +274,21 @@ def test_a_quoted_field_may_hold_the_line_end_where_a_block_is_cut(size):
     assert numbers == np.array(expected, np.float64).tobytes()
 
 
-@pytest.mark.parametrize("few_lines", [0, EVERYTHING])
+@pytest.mark.parametrize("reader", READERS)
 @settings(deadline=None)
 @given(st.lists(st.text("01+-.eEnaN ", min_size=1, max_size=7), min_size=1, max_size=9))
-def test_a_parser_reads_what_python_reads(few_lines, texts):
+def test_a_reader_reads_what_python_reads(reader, texts):
     """Spelling by spelling: what ``float()`` refuses is refused, and all else is the same."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_numbers, "_FEW_LINES", few_lines)
-        patch.setattr(csv_numbers, "_SHORT", 0)
-        for text in texts:
-            parsed = csv_numbers.PlainNumbers(1).parse(f"{text}\n".encode())
-            number = text_csv.parse_number(text)
-            if text.strip():
-                assert (parsed is None) == (number is None)
-            if parsed is not None:
-                assert np.array_equal(parsed, [[number]], equal_nan=True)
+    for text in texts:
+        number = parse_number(text)
+        body = f"1,{text}\n".encode()
+        found = with_blocks(EVERYTHING, reader, body, TWO, {})
+        if number is None:
+            assert "is not a number" in found
+        elif np.isinf(number):
+            assert "is not a finite" in found
+        else:
+            assert found == ((1, 2), np.array([1, number]).tobytes())
 
 
 def test_large_bodies_are_read_in_blocks():
@@ -304,7 +297,7 @@ def test_large_bodies_are_read_in_blocks():
     text = io.StringIO()
     csv.writer(text).writerows(rows.tolist())
     body = text.getvalue().encode()
-    assert len(body) > 3 * csv_blocks.BLOCK_BYTES
+    assert len(body) > 3 * text_csv.BLOCK_BYTES
     assert np.array_equal(text_csv.decode(body, FOUR, {}), rows)
     named = text_csv.decode(b"d,c,b,a\r\n" + body, FOUR, {"header": "present"})
     assert np.array_equal(named, rows[:, ::-1])
@@ -318,22 +311,25 @@ MANY = 8 * 2**20
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"1" * MANY, "the row that ends in line 1 has more than 262400 bytes"),
-        (b"1,2,3,4\n" + b"5," * (MANY // 2), "the row that ends in line 2 has more than"),
-        (b"," * 1_000_000, "the row that ends in line 1 has more than"),
+        (b"1" * MANY, "line 1: a row of more than 262400 bytes begins here"),
+        (b"1,2,3,4\n" + b"5," * (MANY // 2), "line 2: a row of more than 262400 bytes begins here"),
+        (b"," * 1_000_000, "line 1: a row of more than 262400 bytes begins here"),
         (b"," * 10_000, "row 1 has 10001 values; the model expects 4 (a, b, c, d)"),
         (b"1,2,3," + b"4" * 200_000, "line 1 is not CSV: field larger than field limit (131072)"),
         (b"1,2,3,4\n" * 9999 + b"1,2,3," + b"4" * 200_000, "line 10000 is not CSV: field larger"),
-        (b'1,2,3,"' + b"4\n" * (MANY // 2), "is not CSV: field larger than field limit"),
-        (b'"\n",' * (MANY // 4), "has more than 262400 bytes"),
-        (b'"' + b'","'.join([b"7" * 100_000] * 4) + b'"', "has more than 262400 bytes"),
-        (b",".join([b"7" * 100_000] * 4), "has more than 262400 bytes"),
-        (b"\0" * MANY, "the row that ends in line 1 has more than"),
-        (b"\xff" * MANY, "the row that ends in line 1 has more than"),
+        (b'1,2,3,"' + b"4\n" * (MANY // 2), "line 1: a row of more than 262400 bytes begins here"),
+        (b'"\n",' * (MANY // 4), "a row of more than 262400 bytes begins here"),
+        (
+            b'"' + b'","'.join([b"7" * 100_000] * 4) + b'"',
+            "a row of more than 262400 bytes begins here",
+        ),
+        (b",".join([b"7" * 100_000] * 4), "a row of more than 262400 bytes begins here"),
+        (b"\0" * MANY, "line 1: a row of more than 262400 bytes begins here"),
+        (b"\xff" * MANY, "line 1: a row of more than 262400 bytes begins here"),
         (b" " * MANY, "the body is empty"),
         (b"\n" * MANY, "the body is empty"),
-        (b"\r\n" * (MANY // 2) + b"1,2,3,4", "row 1 has 0 values"),
-        (b"1,2,3,4\n" * (MANY // 8) + b"\n1,2,3,4", "row 1048577 has 0 values"),
+        (b"\r\n" * (MANY // 2) + b"1,2,3", "row 1 has 3 values"),
+        (b"1,2,3,4\n" * (MANY // 8) + b"\n1,2,3", "row 1048577 has 3 values"),
     ],
 )
 def test_a_large_body_of_nonsense_is_refused_in_little_memory(body, fault):
@@ -345,59 +341,3 @@ def test_a_large_body_of_nonsense_is_refused_in_little_memory(body, fault):
     assert fault in str(caught.value)
     assert len(str(caught.value)) < 300
     assert peak < 4 * len(body) + 2**23
-
-
-def answers(*columns, are_selected=False):
-    names = ("predict", "predict_proba", "more")
-    found = Predictions(dict(zip(names, columns, strict=False)), are_selected)
-    return b"".join(text_csv.encode(found)).decode()
-
-
-def labels(*texts):
-    return np.array(texts, dtype=object)
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (labels("setosa", "virginica"), "setosa\nvirginica\n"),
-        (np.array([1, 2]), "1\n2\n"),
-        (np.array([True, False]), "True\nFalse\n"),
-        (np.array([0.1, 1e-20, 1e16, NAN]), "0.1\n1e-20\n1e+16\nnan\n"),
-        (labels("a,b", 'c"d', "é", "e\nf", "g\rh", ""), '"a,b"\n"c""d"\né\n"e\nf"\n"g\rh"\n""\n'),
-        (np.array([[0.5, 1e-7], [2.0, 3.0]]), "0.5,1e-07\n2.0,3.0\n"),
-        (np.array([["a", "b,c"]], dtype=object), 'a,"b,c"\n'),
-    ],
-)
-def test_answers_are_one_per_line(values, expected):
-    assert answers(values) == expected
-
-
-def test_chosen_outputs_stand_side_by_side_and_lists_as_python_writes_them():
-    probabilities = np.array([[0.1, 0.9], [1.0, NAN]])
-    assert answers(labels("x", "y,z"), probabilities, np.array([1, 0]), are_selected=True) == (
-        'x,"[0.1, 0.9]",1\n"y,z","[1.0, nan]",0\n'
-    )
-    assert answers(probabilities, are_selected=True) == '"[0.1, 0.9]"\n"[1.0, nan]"\n'
-    assert answers(probabilities[:, :1], are_selected=True) == "[0.1]\n[1.0]\n"
-    assert answers(np.array([["a", "b"]], dtype=object), are_selected=True) == "\"['a', 'b']\"\n"
-
-
-@given(st.lists(st.tuples(st.text(max_size=4), st.floats()), min_size=1, max_size=9))
-def test_any_csv_reader_reads_the_answers_back(rows):
-    written = answers(labels(*(text for text, _ in rows)), np.array([number for _, number in rows]))
-    read = list(csv.reader(io.StringIO(written, newline=""), strict=True))
-    assert read == [[text, repr(number)] for text, number in rows]
-
-
-def test_many_answers_are_written_in_blocks():
-    blocks = list(text_csv.encode(Predictions({"predict": np.arange(40_000)})))
-    assert len(blocks) == 3
-    assert b"".join(blocks) == b"".join(b"%d\n" % value for value in range(40_000))
-
-
-def test_wide_answers_are_written_in_smaller_blocks():
-    rows = np.random.default_rng(0).random((300, 1000))
-    blocks = list(text_csv.encode(Predictions({"predict_proba": rows})))
-    assert max(map(len, blocks)) < 2**19
-    assert np.array_equal(np.loadtxt(io.BytesIO(b"".join(blocks)), delimiter=","), rows)

@@ -1,0 +1,247 @@
+"""The parser of CSV: blocks of text to rows, for training, serving and batch scoring.
+
+Three readers share the work, each of which leaves what it does not know to the next one:
+``csv_kernel`` reads plain numbers and text, Arrow reads any spelling of a number, and
+``csv.reader`` reads all CSV, finds each fault, and is the fastest for some rows.
+docs/decisions.md has the figures.
+
+Fields are separated by commas; lines end with LF, CRLF or CR; fields may be quoted. White space
+around a field is ignored. An empty field, or another one of ``categories.MISSING_TEXTS``, is a
+missing value. In a column of text "1" is a text like any other. A blank line between rows is
+skipped, as pandas does, unless there is only one column: there it is a row whose value is
+missing. Where the first record holds names, records that repeat them are skipped.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import ForestError
+from mlserver_forest.formats.csv import csv_arrow, csv_kernel
+from mlserver_forest.formats.csv.csv_header import Header, find_columns
+from mlserver_forest.formats.csv.csv_kernel import Texts
+from mlserver_forest.formats.csv.csv_records import Records
+from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.parsing import (
+    ColumnPlan,
+    FoundColumns,
+    ParsedRows,
+    ParsePolicy,
+    PlanColumns,
+)
+from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.formats.text_blocks import TextBlock
+
+# Arrow starts in 0.2 ms, and needs 13 us more for each column.
+_FEW_BYTES = 5000
+_FEW_COLUMN_BYTES = 360
+
+# Rows, and the fault that ends them: it is raised when the rows were taken.
+Outcome = tuple[ParsedRows, ForestError | None]
+
+
+def parse_blocks(
+    blocks: Iterator[TextBlock],
+    header: Header,
+    plan_columns: PlanColumns,
+    policy: ParsePolicy,
+    *,
+    width: int = 0,
+    earlier: FoundColumns | None = None,
+) -> Iterator["BlockParser"]:
+    """The blocks of a text, each ready to be parsed, in any thread.
+
+    Args:
+        blocks: whole records each.
+        header: whether the first record holds names.
+        plan_columns: called for each block with the columns that were found.
+        policy: for whom the text is parsed.
+        width: the columns that the text is expected to have; 0 if any.
+        earlier: the columns of the text before this one, if there is one.
+
+    Raises:
+        ForestError: the policy's error, if the text holds no record, or its first ones are not
+            CSV; or as ``plan_columns``.
+    """
+    if header == "absent" and width and policy.sample_rows == 1:
+        found = FoundColumns(None, width, "")
+    else:
+        blank, first = _first_with_record(blocks)
+        if first is None:
+            if blank:
+                raise policy.invalid(
+                    f"{blank[0].name or 'the body'} holds only empty lines; expected rows of CSV"
+                )
+            return
+        found, first = find_columns(first, header, policy, width, earlier)
+        are_rows = found.names is None and found.width == 1
+        blocks = chain(blank if are_rows else (), (first,), blocks)
+    for block in blocks:
+        yield BlockParser(block, plan_columns(found), found.names, policy)
+
+
+def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], TextBlock | None]:
+    """The blank blocks at the start, and the block behind them."""
+    blank: list[TextBlock] = []
+    for block in blocks:
+        if not (bytes(block.text[:64]).isspace() and block.content().isspace()):
+            return blank, block
+        blank.append(block)
+    return blank, None
+
+
+@dataclass(slots=True)
+class BlockParser:
+    """A block of CSV, and what is wanted of it.
+
+    Attributes:
+        block: whole records.
+        plan: what is wanted of each column.
+        names: of the columns, if the text begins with names.
+        policy: for whom it is parsed.
+    """
+
+    block: TextBlock
+    plan: ColumnPlan
+    names: tuple[str, ...] | None
+    policy: ParsePolicy
+
+    def parse(self, n_before: int = 0) -> Outcome:
+        """The rows of the block.
+
+        Args:
+            n_before: the rows before the block, if the policy counts rows.
+        """
+        found = self._parse_fast()
+        if found is None:
+            return self._parse_carefully(n_before)
+        return ParsedRows(self._locations(n_before, None), *found), None
+
+    def _parse_fast(self) -> tuple[NDArray[Any], Texts] | None:
+        """Numbers and texts; None if ``csv.reader`` has to look at the block."""
+        plan, compile_bytes = self.plan, self.policy.compile_bytes
+        few_bytes = _FEW_BYTES + _FEW_COLUMN_BYTES * plan.width
+        n_bytes = len(self.block.text)
+        if not n_bytes or (n_bytes < compile_bytes and n_bytes < few_bytes):
+            return None
+        text = self.block.content() if plan.texts else self.block.text
+        text = _without_blank_end(text) if plan.width > 1 else text
+        found = None
+        if n_bytes >= compile_bytes and not self._may_be_too_long(text):
+            found = csv_kernel.parse(text, plan)
+        if found is None and n_bytes >= few_bytes:
+            text = bytes(text)
+            found = None if self._may_be_too_long(text) else csv_arrow.parse(text, plan)
+        return None if found is None or self._may_repeat_names(found[1]) else found
+
+    def _may_be_too_long(self, text: Body | memoryview) -> bool:
+        """Whether a field or a row may be longer than is allowed.
+
+        The kernel reads only short numbers, so that rows of these need no look.
+        """
+        if len(text) <= csv_kernel.LONGEST_FIELD or isinstance(text, memoryview):
+            return False
+        window = self.policy.longest_row(self.plan.width) // 2
+        return csv_arrow.lacks(text, (b"\n",), window)
+
+    def _may_repeat_names(self, texts: Texts) -> bool:
+        """Whether the names may occur again, in columns of text that were all read."""
+        if self.names is None:
+            return False
+        for column in self.plan.features:
+            if column not in texts and parse_number(self.names[column]) is None:
+                return False  # A name in a column of numbers is not a number.
+        trimmed = ((column, pc.utf8_trim_whitespace(found)) for column, found in texts.items())
+        return all(pc.any(pc.equal(found, self.names[column])).as_py() for column, found in trimmed)
+
+    def _parse_carefully(self, n_before: int) -> Outcome:
+        """All rows up to the first fault."""
+        plan, records, lines = self.plan, list[list[str]](), list[int]()
+        fault: ForestError | None = None
+        try:
+            for line, fields in Records(self.block, self.policy, plan.width):
+                if len(fields) != plan.width:
+                    raise self._other_width(fields, line, n_before + len(records))
+                if self.names is None or not self._are_names(fields):
+                    records.append(fields)
+                    lines.append(line)
+        except ForestError as error:
+            fault = error
+        x, texts = columns_of(records, plan)
+        return ParsedRows(self._locations(n_before, lines), x, texts), fault
+
+    def _are_names(self, fields: Sequence[str]) -> bool:
+        return tuple(map(str.strip, fields)) == self.names
+
+    def _locations(self, n_before: int, lines: Sequence[int] | None) -> RowLocations:
+        """The locations of the rows.
+
+        Args:
+            n_before: the rows before them.
+            lines: in which they begin; None if there is one row in each line.
+        """
+        if self.policy.unit == "row":
+            return RowLocations(self.block.name, "row", n_before + 1)
+        if lines is None:
+            return RowLocations(self.block.name, "line", self.block.first_line)
+        return RowLocations.of_lines(self.block.name, lines)
+
+    def _other_width(self, fields: Sequence[str], line: int, row: int) -> ForestError:
+        is_row = self.policy.unit == "row"
+        place = f"row {row + 1}" if is_row else self.block.at_line(line)
+        return self.policy.invalid(f"{place} has {len(fields)} values; {self.plan.expected}")
+
+
+def _without_blank_end(text: Body | memoryview) -> Body | memoryview:
+    """Lines without the empty ones behind them."""
+    end = bytes(text[-3:])
+    if end.endswith((b"\n\n", b"\r\r", b"\n\r")) or end == b"\n\r\n":
+        return bytes(text).rstrip(b"\r\n") + b"\n"
+    return text
+
+
+def columns_of(
+    records: Sequence[Sequence[str]], plan: ColumnPlan
+) -> tuple[NDArray[np.float64], Texts]:
+    """The numbers and texts of records.
+
+    Args:
+        records: fields, as many in each as the plan has columns.
+        plan: what is wanted of each column.
+
+    Returns:
+        As ``ParsedRows.x`` and ``ParsedRows.texts``, which are lists.
+    """
+    if not plan.texts and plan.features == range(plan.width) and records:
+        numbers = _plain_numbers(records)
+        if numbers is not None:
+            return numbers, {}
+    columns = list(zip(*records, strict=True)) or [()] * plan.width
+    texts = {column: list(columns[column]) for column in plan.texts}
+    x = np.full((len(records), len(plan.features)), np.nan)
+    for place, column in enumerate(plan.features):
+        if column not in texts:
+            values = [parse_number(field) for field in columns[column]]
+            if None in values:
+                texts[column] = list(columns[column])
+            else:
+                x[:, place] = values
+    return x, texts
+
+
+def _plain_numbers(records: Sequence[Sequence[str]]) -> NDArray[np.float64] | None:
+    """Records of numbers and empty fields; None if they hold another spelling."""
+    for fields in records:
+        text = "".join(fields)
+        if "_" in text or not text.isascii():
+            return None
+    try:
+        return np.array([[float(field or "nan") for field in fields] for fields in records])
+    except ValueError:
+        return None

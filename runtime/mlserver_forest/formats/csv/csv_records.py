@@ -1,0 +1,129 @@
+"""Records of CSV: where they end, and how ``csv.reader`` reads them."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.compilation import compiled
+from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.parsing import ParsePolicy
+from mlserver_forest.formats.text_blocks import TextBlock, too_long
+
+_QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
+
+# The number of a record's first line, and its fields.
+Record = tuple[int, list[str]]
+
+
+class Records:
+    """The records of a block, read one by one by ``csv.reader``.
+
+    A blank line, which holds nothing but white space, is not a record. Only in a text of one
+    column it is a record, whose field is missing, because such a field cannot be spelled in
+    another way without quotes.
+
+    Args:
+        block: whole records.
+        policy: how long a row may be, and the error to raise.
+        width: the columns of a row.
+
+    Attributes:
+        line: the number of the line where the next record begins.
+        position: the byte of the block where it begins.
+    """
+
+    def __init__(self, block: TextBlock, policy: ParsePolicy, width: int) -> None:
+        self.line = block.first_line
+        self.position = 0
+        self._block = block
+        self._policy = policy
+        self._limit = policy.longest_row(width)
+        self._skips_blank_lines = width != 1
+        self._next_line = self.line
+        self._next_position = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records in their order.
+
+        Raises:
+            ForestError: the policy's error, naming the line that is not UTF-8 or not CSV, or is
+                too long.
+        """
+        try:
+            for fields in csv.reader(self._lines(), strict=True):
+                line, self.line, self.position = self.line, self._next_line, self._next_position
+                yield line, fields or [""]
+        except csv.Error as error:
+            place = self._block.at_line(self.line)
+            raise self._policy.invalid(f"{place} is not CSV: {error}") from error
+
+    def _lines(self) -> Iterator[str]:
+        """The lines, each with its end."""
+        for chunk in io.BytesIO(self._block.content()):
+            for line in chunk.splitlines(keepends=True) if b"\r" in chunk else (chunk,):
+                begins_record = self._next_position == self.position
+                self._next_line += 1
+                self._next_position += len(line)
+                if begins_record and self._skips_blank_lines and line.isspace():
+                    self.line, self.position = self._next_line, self._next_position
+                    continue
+                if self._next_position - self.position > self._limit:
+                    raise too_long(self._block.name, self.line, self._policy, self._limit)
+                yield self._decoded(line)
+
+    def _decoded(self, line: bytes) -> str:
+        try:
+            return line.decode()
+        except UnicodeDecodeError as error:
+            place = self._block.at_line(self._next_line - 1)
+            raise self._policy.invalid(
+                f"{place}, byte {error.start + 1} is not UTF-8; write the text in UTF-8"
+            ) from error
+
+
+def records_end(text: Body, start: int, stop: int) -> int:
+    """Where the last whole record between two places ends; 0 if none does.
+
+    Args:
+        text: CSV.
+        start: where a record begins.
+        stop: the end of what is looked at.
+    """
+    if text.find(b'"', start, stop) >= 0:
+        end = int(last_end(np.frombuffer(text, np.uint8, stop - start, start)))
+        return start + end if end else 0
+    # A newline may follow a carriage return at the very end.
+    return (text.rfind(b"\n", start, stop) + 1) or (text.rfind(b"\r", start, stop - 1) + 1)
+
+
+@compiled
+def last_end(text: NDArray[np.uint8]) -> int:
+    """Where the last line end outside of quotes ends, in a text that begins with a record.
+
+    Args:
+        text: (n,) uint8.
+    """
+    at = end = 0
+    is_quoted = False
+    begins_field = True
+    while at < len(text):
+        byte = text[at]
+        if is_quoted:
+            if byte == _QUOTE and at + 1 < len(text) and text[at + 1] == _QUOTE:
+                at += 1
+            elif byte == _QUOTE:
+                is_quoted = False
+        elif byte == _QUOTE and begins_field:
+            is_quoted, begins_field = True, False
+        elif byte == _NEWLINE or (
+            byte == _RETURN and at + 1 < len(text) and text[at + 1] != _NEWLINE
+        ):
+            end = at + 1
+            begins_field = True
+        else:
+            begins_field = byte == _COMMA
+        at += 1
+    return end

@@ -1,0 +1,90 @@
+"""text/csv in an answer: one label or number per line, or a field for each chosen output."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.formats.predictions import Block, Predictions, RowWriter
+from mlserver_forest.schema.schema import Schema
+
+_QUOTED = ',"\r\n'
+# About 300 KB of probabilities.
+_BLOCK_CELLS = 2**14
+
+
+def encode(predictions: Predictions) -> Iterator[bytes]:
+    """One row per line, each line ended, as AWS's sample answers.
+
+    A lone output that was not asked for by name is written as it is, several numbers of
+    a row side by side; outputs chosen by name follow AWS's XGBoost image: in the
+    order in which they were chosen, a list as quoted text, ``"[0.1, 0.9]"``.
+    """
+    cells = _Cells()
+    for block in predictions.blocks():
+        n_columns = sum(
+            column[0].size if column.ndim > 1 else 1 for column in block.columns.values()
+        )
+        lines = _lines(block, cells)
+        while text := "\n".join(islice(lines, _BLOCK_CELLS // n_columns + 1)):
+            yield (text + "\n").encode()
+
+
+def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
+    """What writes the label, of which there are a few, or the number; None for other models."""
+    end = b"\n" if ends_with_newline else b""
+    if schema.kind == "classification":
+        lines = [_line(label).removesuffix(b"\n") + end for label in schema.classes]
+        return lambda answer: lines[answer.positions[0]]
+    if schema.kind == "regression" and schema.n_targets == 1:
+        return lambda answer: repr(answer.values.item()).encode() + end
+    return None
+
+
+class _Cells(dict[str, str]):
+    """Labels as cells hold them; a few stand in many rows."""
+
+    def __missing__(self, label: str) -> str:
+        cell = self[label] = _cell(label)
+        return cell
+
+
+def _cell(text: str) -> str:
+    if text and not any(character in text for character in _QUOTED):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _lines(block: Block, cells: _Cells) -> Iterator[str]:
+    columns = list(block.columns.values())
+    if len(columns) > 1 or block.are_selected:
+        return map(
+            ",".join, zip(*(_chosen(block, name, cells) for name in block.columns), strict=True)
+        )
+    if columns[0].ndim == 1:
+        return _texts(columns[0], cells)
+    return (",".join(_texts(row, cells)) for row in columns[0])
+
+
+def _chosen(block: Block, name: str, cells: _Cells) -> Iterator[str]:
+    """The cells of an output that was chosen by name."""
+    sets = block.sets(name)
+    if sets is not None:
+        return (_cell(str(row)) for row in sets)
+    return _texts(block.columns[name], cells)
+
+
+def _texts(column: NDArray[Any], cells: _Cells) -> Iterator[str]:
+    """The cells of a column, numbers as Python writes them."""
+    if column.ndim > 1:
+        return (_cell(str(row.tolist())) for row in column)
+    if column.dtype.kind in "OU":
+        return map(cells.__getitem__, column.tolist())
+    return map(repr, column.tolist())
+
+
+def _line(label: Any) -> bytes:
+    dtype = object if isinstance(label, str) else None
+    return b"".join(encode(Predictions({"predicted_label": np.array([label], dtype)})))
