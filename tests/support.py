@@ -88,7 +88,7 @@ def lay_out(base, channels, hyperparameters=None, content_type="text/csv", **fil
     return base
 
 
-GRPC_CLIENT = Path(__file__).parent / "serving" / "grpc_client.py"
+GRPC_CLIENT = Path(__file__).parent / "contract" / "clients" / "grpc_client.py"
 
 
 def ask_over_grpc(port, x, **wanted):

@@ -17,9 +17,9 @@ import pytest
 from docs_blocks import PAGES, RUN, blocks_of
 from mlserver_forest.formats.registry import FORMATS
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
-from mlserver_forest.serving.metrics.drift_metrics import Drift
-from mlserver_forest.serving.metrics.prometheus import Processes, Sums
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
+from mlserver_forest.serving.metrics.prometheus import ProcessMetrics, RequestMetrics
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.sagemaker import outputs
 from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
 
@@ -211,9 +211,9 @@ def test_every_output_is_in_the_table():
 
 
 def test_every_metric_is_in_the_table():
-    sums, processes = Sums(Ledger(1)), Processes(lambda: [(0, os.getpid())])
+    sums, processes = RequestMetrics(SharedCounters(1)), ProcessMetrics(lambda: [(0, os.getpid())])
     of_the_server = names_of([*sums.collect(), *processes.collect()])
-    of_drift = names_of(Drift(Ledger(1)).collect())
+    of_drift = names_of(DriftMetrics(SharedCounters(1)).collect())
     assert len(of_the_server) > 10
     assert len(of_drift) > 5
     for names, page in ((of_the_server, "docs/operations.md"), (of_drift, "docs/drift.md")):

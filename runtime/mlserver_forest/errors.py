@@ -1,8 +1,8 @@
 """The one exception tree.
 
 Each message says where, what came, what was expected, and what to do. How an error travels is
-decided elsewhere: serving maps classes to HTTP and gRPC status codes, and commands exit with
-``exit_code``.
+decided elsewhere: ``serving/errors_table.py`` maps classes to HTTP
+statuses and gRPC codes, and commands exit with ``exit_code``.
 
 ::
 
@@ -11,7 +11,16 @@ decided elsewhere: serving maps classes to HTTP and gRPC status codes, and comma
     │   ├── InvalidInput
     │   ├── PayloadTooLarge
     │   ├── UnsupportedMediaType
-    │   └── NotAcceptable
+    │   ├── NotAcceptable
+    │   ├── UnsupportedOperation
+    │   └── NotFound
+    │       └── ModelNotFound
+    ├── ServerError               a request that this server cannot answer now
+    │   ├── NotReady
+    │   ├── Overloaded
+    │   ├── TimedOut
+    │   ├── ModelConflict
+    │   └── OutOfMemory
     ├── JobError                  a training job was asked for something impossible
     │   ├── InvalidHyperparameters
     │   └── InvalidData
@@ -54,6 +63,46 @@ class UnsupportedMediaType(RequestError):
 
 class NotAcceptable(RequestError):
     """None of the media types in Accept is one that the server writes."""
+
+
+class UnsupportedOperation(RequestError):
+    """This server does not do what was asked, as it was started."""
+
+
+class NotFound(RequestError):
+    """There is nothing at this path or under this name."""
+
+
+class ModelNotFound(NotFound):
+    """No model of this name, or not in this version, is loaded or can be loaded."""
+
+    def __init__(self, name: str, version: str | None = None) -> None:
+        which = name if version is None else f"{name} with version {version}"
+        super().__init__(f"Model {which} not found")
+
+
+class ServerError(ForestError):
+    """The request may be right, but the server cannot answer it in its present state."""
+
+
+class NotReady(ServerError):
+    """The model is not loaded yet."""
+
+
+class Overloaded(ServerError):
+    """The server has more work than it can do soon."""
+
+
+class TimedOut(ServerError):
+    """The answer took longer than it may."""
+
+
+class ModelConflict(ServerError):
+    """The model is already loaded, or is being loaded."""
+
+
+class OutOfMemory(ServerError):
+    """There is not enough memory left to load the model."""
 
 
 class JobError(ForestError):

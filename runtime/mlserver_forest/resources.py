@@ -1,14 +1,21 @@
-"""How many CPUs and how much memory this process may use. Nothing else in the package asks.
+"""How many CPUs and how much memory this process may use, and how it uses memory.
+
+Nothing else in the package asks.
 
 A container sees the CPUs and the memory of its host; its own limits are in the control groups
 (https://docs.kernel.org/admin-guide/cgroup-v2.html, and version 1 beside it).
 """
 
+import ctypes
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _NO_LIMIT = 1 << 60  # Without a limit, version 1 writes a number near 2**63.
+# Parameters of glibc's mallopt(3).
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGEST_KEPT_BYTES = 16 << 20
 
 
 def n_cpus(root: Path = Path("/")) -> int:
@@ -29,6 +36,26 @@ def available_memory(root: Path = Path("/")) -> int:
     lines = _read(root / "proc/meminfo").splitlines()
     found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
     return min(found, default=_NO_LIMIT)
+
+
+def keep_freed_memory() -> None:
+    """Let all threads of this process share two arenas, which keep some of the freed memory.
+
+    By default each thread has an arena of its own, as large as its largest need, and the pages
+    of each request body are returned to the system and taken again: 1,300 page faults, 2 ms,
+    for a body of 6 MB (measured). Another C library than glibc is left as it is.
+    """
+    with suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES)
+
+
+def return_freed_memory() -> None:
+    """Return the process's freed memory to the system (glibc's malloc_trim(3))."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _quotas(root: Path) -> Iterator[float]:

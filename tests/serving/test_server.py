@@ -308,7 +308,7 @@ def test_an_unknown_model_is_a_404(iris_server):
             404,
             "there is no '/nothing'; the routes are /ping, /execution-parameters",
         ),
-        ("GET", "/v2/nothing", 404, "GET /v2/nothing: Not Found"),
+        ("GET", "/v2/nothing", 404, "there is no '/v2/nothing'; the routes are /ping, "),
         ("GET", "/invocations", 405, "GET is not allowed on /invocations; use POST"),
         ("DELETE", "/ping", 405, "DELETE is not allowed on /ping; use GET, HEAD, POST"),
     ],

@@ -1,1 +1,7 @@
-"""The request's way: media types, payloads, the data plane, and back."""
+"""The server: one pipeline behind SageMaker's routes, V2 over REST and V2 over gRPC.
+
+Start with ``pipeline.py``; ``server.py`` puts everything together. The folders hold HTTP
+(``http/``), SageMaker's and V2's protocols (``sagemaker/``, ``v2/``), the loaded models
+(``models/``), the processes (``process/``), what is counted (``metrics/``), and a page to try a
+model on (``playground/``). Formats and models are elsewhere: nothing here parses a table.
+"""

@@ -15,12 +15,12 @@ from mlserver_forest.errors import ForestError
 def serve() -> None:
     """Serve the model in /opt/ml/model, or in KServe's /mnt/models: HTTP on 8080, gRPC on 8081.
 
-    Everything is set by environment variables: SAGEMAKER_BASE_DIR (/opt/ml),
+    Environment variables set everything: SAGEMAKER_BASE_DIR (/opt/ml),
     SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"),
     SAGEMAKER_MULTI_MODEL (false), SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT,
     SAGEMAKER_INFERENCE_OUTPUT, MODEL_SERVER_TIMEOUT (60 seconds),
     MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_PICKLE (false), FOREST_TRY_IT (a page at /;
-    true, but off on SageMaker); docs/configuration.md has all.
+    true, but off on SageMaker); docs/configuration.md lists all of them.
     """
     # As process 1 of a container, Python ignores SIGTERM unless a handler is set.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,5 +42,5 @@ def serve() -> None:
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: nothing was begun, and an exception can be lost in a C module's import."""
+    """End at once: nothing has begun, and an exception can be lost in the import of a C module."""
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The composition root: environment -> MLServer's pieces -> app -> workers under a supervisor."""
+"""The composition root: environment -> models, pipeline and routes -> workers, supervised."""
 
 import asyncio
 import gc
@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +21,28 @@ from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.resources import available_memory, n_cpus
 from mlserver_forest.serving.http.app import Application
-from mlserver_forest.serving.http.asgi_bridge import forward
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.http.sockets import listen, open_port, reserve
 from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
-from mlserver_forest.serving.metrics.drift_metrics import Drift
+from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.metrics.shared_counters import Ledger
-from mlserver_forest.serving.models.loaded_model_snapshot import RememberedModels
-from mlserver_forest.serving.models.loaded_models import Models, Served
-from mlserver_forest.serving.models.model_settings import (
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
+from mlserver_forest.serving.models.loaded_models import LoadedModels, LoadedModelSnapshot
+from mlserver_forest.serving.models.repository import (
     NAME,
     FixedSettings,
+    ModelsFolder,
+    OneModel,
     find_model,
     settings_of,
 )
-from mlserver_forest.serving.models.repository import ModelsFolder, OneModel, RepositoryHandlers
-from mlserver_forest.serving.models.runtime import ForestModel, schema_of
-from mlserver_forest.serving.packaged_settings import read_packaged
+from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
-from mlserver_forest.serving.process.offload import Work
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
-from mlserver_forest.serving.process.worker_table import Board
+from mlserver_forest.serving.process.worker_table import WorkerTable
 from mlserver_forest.serving.sagemaker import outputs
 from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
@@ -52,17 +51,18 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
-from mlserver_forest.serving.v2.data_plane import GuardedDataPlane
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
-from mlserver_forest.serving.v2.mlserver_application import v2_application
+from mlserver_forest.serving.v2.handlers import RepositoryHandlers, ServerDataPlane
 from mlserver_forest.serving.v2.rest_routes import V2Routes
-from mlserver_forest.serving.v2.server_routes import V2ServerRoutes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
 
 
 class Server:
-    """MLServer's pieces, put together.
+    """Everything that ``serve`` runs, put together.
+
+    Args:
+        environment: decides all of it.
 
     Raises:
         InvalidArtifact: if the model must not be served.
@@ -74,29 +74,28 @@ class Server:
         self._environment = environment
         cpus = n_cpus()
         self._n_workers = environment.workers or cpus
-        # A worker that replaces another may come before the other is gone.
-        n_seats = 2 * self._n_workers
-        self._board = Board(n_seats)
+        # A worker may start before the one that it replaces has ended.
+        n_slots = 2 * self._n_workers
+        self._table = WorkerTable(n_slots)
         cloudwatch = CloudWatchMetrics(_print) if environment.emf else None
-        drift = Drift(Ledger(n_seats)) if environment.drift else None
-        metrics = Metrics(Ledger(n_seats), self._board.pids, cloudwatch, drift)
+        drift = DriftMetrics(SharedCounters(n_slots)) if environment.drift else None
+        metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
         settings = _settings(environment)
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
         registry = MultiModelRegistry(model_initialiser=partial(_make_model, kernel))
-        admission = Admission()
-        work = Work(admission, environment.timeout_seconds)
-        needs_model = not environment.multi_model
-        data_plane = GuardedDataPlane(settings, registry, metrics, work, needs_model=needs_model)
-        models = Models(
+        pipeline = Pipeline(Admission(), metrics, environment.timeout_seconds)
+        self._models = models = LoadedModels(
             registry,
             metrics,
             trust_pickle=environment.trust_pickle,
             available_memory=available_memory,
-            remembered=RememberedModels(),
+            snapshot=LoadedModelSnapshot(),
             drift=drift,
         )
         self._model_dir = find_model(environment.model_dirs)
-        handlers, routes = _model_routes(environment, self._model_dir, models, data_plane, work)
+        needs_model = not environment.multi_model
+        data_plane = ServerDataPlane(settings, registry, needs_model=needs_model)
+        handlers, routes = _model_routes(environment, self._model_dir, models, pipeline)
         container = ContainerRoutes(
             data_plane, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
         )
@@ -105,24 +104,18 @@ class Server:
             **container.table(),
             **routes,
             **(page.table() if environment.try_it else {}),
-            **V2Routes(data_plane, work).table(),
-            **V2ServerRoutes(data_plane, handlers).table(),
+            **V2Routes(pipeline, models, data_plane, handlers).table(),
         }
         application = Application(
-            table,
-            partial(forward, v2_application(settings, data_plane, handlers)),
-            metrics,
-            admission,
-            max_body_bytes=environment.max_body_bytes,
+            table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
         )
         grpc = None
         if environment.grpc_port is not None:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
             address = f"{environment.host}:{environment.grpc_port}"
             limit = settings.grpc_max_message_length
-            grpc = GRPCServer(data_plane, handlers, work, metrics, address, limit)
+            grpc = GRPCServer(pipeline, models, data_plane, handlers, metrics, address, limit)
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
-        self._models = models
         self._service = Service(
             application,
             grpc,
@@ -136,11 +129,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where this machine reaches it."""
+        """The address at which this machine reaches the server."""
         return f"http://{self._environment.host}:{self._socket.getsockname()[1]}/"
 
     def open(self) -> None:
-        """Let clients connect, and load the model; they are answered when ``run`` is called.
+        """Let clients connect, and load the model; requests are answered when ``run`` is called.
 
         Raises:
             InvalidArtifact: if the model fails to load.
@@ -151,16 +144,16 @@ class Server:
         formats_registry.load_for_serving()
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._model_dir, self._environment.model_name))
-        # What is here now stays: the collector is done in milliseconds, and the workers
-        # share it as long as nobody writes to it.
+        # Objects that exist now are never collected: the collector then takes milliseconds, and
+        # the workers share their memory.
         gc.collect()
         gc.freeze()
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; does not come back."""
+        """Serve until SIGTERM or SIGINT, which end the process."""
         Supervisor(
-            lambda seat: Worker(self._service, self._socket, seat).run(),
-            self._board,
+            lambda slot: Worker(self._service, self._socket, slot).run(),
+            self._table,
             self._socket,
             n_workers=self._n_workers,
             timeout_seconds=self._environment.worker_timeout_seconds,
@@ -169,7 +162,7 @@ class Server:
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
-    """A model, which is given the threads that it may use if it is one of ours."""
+    """Make a model; one of this package is given the threads that it may use."""
     model = settings.implementation(settings)
     if isinstance(model, ForestModel):
         model.threads = kernel
@@ -177,16 +170,11 @@ def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
 
 
 def _model_routes(
-    environment: Environment,
-    model_dir: Path,
-    models: Models,
-    data_plane: GuardedDataPlane,
-    work: Work,
+    environment: Environment, model_dir: Path, models: LoadedModels, pipeline: Pipeline
 ) -> tuple[RepositoryHandlers, Mapping[str, Methods]]:
-    """The routes and the V2 repository of one model, or of those that come and go."""
+    """The V2 repository and SageMaker's routes, for one model or for many."""
     invocations = Invocations(
-        data_plane,
-        work,
+        pipeline,
         default_accept=environment.default_accept,
         default_outputs=environment.outputs,
         is_batch=environment.is_batch,
@@ -196,14 +184,13 @@ def _model_routes(
         handlers = RepositoryHandlers(folder, models, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
     settings = settings_of(model_dir, environment.trust_pickle, environment.model_name)
-    model = Served(settings.name, model_dir, schema_of(settings))
     handlers = RepositoryHandlers(OneModel(settings), models, None)
-    return handlers, OneModelRoutes(model, invocations).table()
+    return handlers, OneModelRoutes(models, settings.name, invocations).table()
 
 
 def _settings(environment: Environment) -> FixedSettings:
-    """MLServer's settings: settings.json, and what the environment decides."""
-    packaged = json.loads(read_packaged("settings.json"))
+    """MLServer's settings: those of settings.json, and those that the environment decides."""
+    packaged = json.loads(_packaged("settings.json"))
     grpc_port = environment.grpc_port or DEFAULT_GRPC_PORT
     return FixedSettings(
         **packaged,
@@ -214,9 +201,14 @@ def _settings(environment: Environment) -> FixedSettings:
     )
 
 
+def _packaged(name: str) -> str:
+    """The text of a file of the folder ``settings``, which the wheel contains."""
+    return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
+
+
 def _openapi(environment: Environment) -> dict[str, Any]:
     """The description of the routes that this server has."""
-    document: dict[str, Any] = json.loads(read_packaged("openapi.json"))
+    document: dict[str, Any] = json.loads(_packaged("openapi.json"))
     hidden = ("/invocations",) if environment.multi_model else ("/models",)
     paths = document["paths"].items()
     document["paths"] = {
@@ -249,6 +241,6 @@ def _check(environment: Environment) -> None:
 
 
 def _print(line: str) -> None:
-    """One whole line to the log, whatever else writes there."""
+    """Write a whole line to the log at once, whatever else is written there."""
     sys.stdout.write(line)
     sys.stdout.flush()

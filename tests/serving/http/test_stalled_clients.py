@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mlserver_forest.serving.http.app import Application
-from mlserver_forest.serving.http.asgi import Response
 from mlserver_forest.serving.http.connection import Connection
+from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import Ledger

@@ -1,4 +1,4 @@
-"""HTTP: connections, routes, content negotiation, and one table from errors to statuses.
+"""HTTP: connections, requests and responses, routes, and content negotiation.
 
-Start with ``app.py``. Nothing here knows a model.
+Start with ``app.py``. Nothing here knows a model or what a body holds.
 """

@@ -17,11 +17,13 @@ from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import cast
 
-from mlserver_forest.serving.http import request_ids
-from mlserver_forest.serving.http.app import Application, error_response
-from mlserver_forest.serving.http.asgi import NOT_MODIFIED, Request, Response
+from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.eager_task import EagerTask
+from mlserver_forest.serving.http.request import Request
+from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
+from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.request_reader import ProtocolError, RequestReader
+from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
 from mlserver_forest.serving.http.shared_state import SharedState
 
 logger = logging.getLogger(__name__)
@@ -190,7 +192,7 @@ class Connection(asyncio.BufferedProtocol):
     def _write_last(self, error: ProtocolError) -> None:
         """Write the response to bytes that are not a request; more of them may come."""
         request = Request("", b"", b"", self._reader.headers, None)
-        request_ids.begin(request.headers.get(request_ids.HEADER))
+        begin_request(request.headers.get(REQUEST_ID))
         self._reader.is_receiving = True
         self._write(request, error_response(error.status, str(error)))
 

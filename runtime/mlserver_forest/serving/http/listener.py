@@ -9,7 +9,7 @@ from time import monotonic
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.connection import Connection
 from mlserver_forest.serving.http.shared_state import SharedState
-from mlserver_forest.serving.process.worker_table import Seat
+from mlserver_forest.serving.process.worker_table import WorkerSlot
 
 # An idle connection is closed after this time: longer than the idle timeout of load balancers
 # (60 s on AWS), so that they close it, and no request meets a connection that was closed.
@@ -35,7 +35,7 @@ class Listener:
         listener: the socket, which listens.
         application: answers the requests.
         state: shared by the connections.
-        seat: where the number of connections is published to the other workers.
+        slot: where the number of connections is published to the other workers.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Listener:
         listener: socket.socket,
         application: Application,
         state: SharedState,
-        seat: Seat,
+        slot: WorkerSlot,
     ) -> None:
         self._socket = listener
         self._application = application
         self._state = state
-        self._seat = seat
+        self._slot = slot
         self._loop = state.loop
         self._max_connections = _max_connections()
         self._connections: set[Connection] = set()
@@ -96,7 +96,7 @@ class Listener:
 
     def _has_more_than_its_share(self) -> bool:
         """With a few connections, each counts; of thousands, a sixteenth more is tolerated."""
-        more = self._n_connections - self._seat.board.fewest_connections()
+        more = self._n_connections - self._slot.table.fewest_connections()
         return more > self._n_connections // _TOLERATED_SHARE
 
     def _pause(self, seconds: float) -> None:
@@ -152,7 +152,7 @@ class Listener:
 
     def _count(self, change: int) -> None:
         self._n_connections += change
-        self._seat.count_connections(self._n_connections)
+        self._slot.count_connections(self._n_connections)
 
 
 def _max_connections() -> int:

@@ -10,10 +10,10 @@ import httptools
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.app import Application
-from mlserver_forest.serving.http.asgi import Request
 from mlserver_forest.serving.http.large_body import LargeBody
+from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.shared_state import SharedState
-from mlserver_forest.serving.process.offload import is_large
+from mlserver_forest.serving.pipeline import is_large
 
 _MOST_HEAD_BYTES = 1 << 16
 _SPECIAL_HEADERS = frozenset({b"expect", b"transfer-encoding", b"upgrade"})

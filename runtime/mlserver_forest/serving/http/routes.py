@@ -1,16 +1,17 @@
-"""Paths to handlers: SageMaker's routes as patterns with one name in them."""
+"""Paths to handlers: SageMaker's and V2's routes as patterns with names in them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from mlserver_forest.serving.http.asgi import Response
+from mlserver_forest.serving.http.response import Response
 
+# Called with the request and the path's names.
 Handler = Callable[..., Awaitable[Response]]
 Methods = Mapping[str, Handler]
 _WITH_ROWS = ("/invocations", "/invoke", "/infer")
-_MOST_KEPT = 1024
-_LONGEST_KEPT = 256
+_MOST_CACHED = 1024
+_LONGEST_CACHED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Match:
     Attributes:
         pattern: such as ``/models/{name}/invoke``.
         methods: its handlers.
-        names: what stands in the path for the pattern's names.
+        names: the parts of the path that stand for the pattern's names, decoded.
     """
 
     pattern: str
@@ -29,14 +30,18 @@ class Match:
 
     @property
     def takes_rows(self) -> bool:
+        """Whether the bodies of requests hold rows."""
         return self.pattern.endswith(_WITH_ROWS)
 
 
 class Routes:
-    """Handlers by path; a handler is called with the request and the path's names.
+    """Finds handlers by path.
 
     Args:
         table: pattern -> method -> handler, where ``{...}`` stands for one part of a path.
+
+    Attributes:
+        patterns: of all routes.
     """
 
     def __init__(self, table: Mapping[str, Methods]) -> None:
@@ -51,28 +56,28 @@ class Routes:
             for pattern, methods in table.items()
             if "{" in pattern
         ]
-        self._found: dict[bytes, Match] = {}
+        self._cache: dict[bytes, Match] = {}
 
     def find(self, raw_path: bytes) -> Match | None:
-        """The route of a path as it came, in percent-encoding.
+        """The route of a path, which is given percent-encoded, as it came.
 
-        A name is one part of the path, and a slash in it comes encoded.
+        A name is one part of the path; a slash in it comes encoded.
         """
-        if found := self._fixed.get(raw_path) or self._found.get(raw_path):
+        if found := self._fixed.get(raw_path) or self._cache.get(raw_path):
             return found
         parts = raw_path.split(b"/")
         for pattern, text, methods in self._named:
             names = _names(pattern, parts)
             if names is not None:
-                return self._keep(raw_path, Match(text, methods, names))
+                return self._remember(raw_path, Match(text, methods, names))
         return None
 
-    def _keep(self, raw_path: bytes, match: Match) -> Match:
-        """Looking through the patterns takes longer than a small forest."""
-        if len(raw_path) <= _LONGEST_KEPT:
-            if len(self._found) >= _MOST_KEPT:
-                self._found.clear()
-            self._found[raw_path] = match
+    def _remember(self, raw_path: bytes, match: Match) -> Match:
+        """Matching against the patterns takes longer than a small forest."""
+        if len(raw_path) <= _LONGEST_CACHED:
+            if len(self._cache) >= _MOST_CACHED:
+                self._cache.clear()
+            self._cache[raw_path] = match
         return match
 
 

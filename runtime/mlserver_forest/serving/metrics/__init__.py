@@ -1,4 +1,4 @@
-"""What is counted, in memory that the workers share, and how it is published.
+"""Counters in memory that the workers share, and how they are published.
 
 Start with ``metrics.py``.
 """

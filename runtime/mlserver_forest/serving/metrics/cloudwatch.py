@@ -1,8 +1,8 @@
 """Metrics as lines of CloudWatch's embedded metric format (EMF), once a minute.
 
-CloudWatch makes metrics of such lines in a container's log
+CloudWatch reads metrics from such lines in a container's log
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
-a metric's value is a number, or an array of at most 100 of them.
+a metric's value is a number, or an array of at most 100 numbers.
 """
 
 import json
@@ -41,10 +41,10 @@ class _Series:
 
 
 class CloudWatchMetrics:
-    """Counts answers by route and model, and writes them as EMF.
+    """Counts responses by route and model, and writes the counts as EMF.
 
     Args:
-        write: takes a line.
+        write: is called with each line.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
@@ -52,11 +52,11 @@ class CloudWatchMetrics:
         self._series: dict[tuple[str, str], _Series] = {}
 
     def answered(self, route: str, model: str, status: int, seconds: float) -> None:
-        """Count an answer; of its time a fair sample is kept."""
+        """Count a response; the latencies that are kept are a random sample."""
         self._series.setdefault((route, model), _Series()).add(status, 1000 * seconds)
 
     def flush(self) -> None:
-        """Write a line for each route and model that was asked, and begin anew."""
+        """Write a line for each route and model that had requests, and start again at zero."""
         series, self._series = self._series, {}
         for (route, model), counted in series.items():
             self._write(json.dumps(_line(route, model, counted)) + "\n")

@@ -1,4 +1,4 @@
-"""How far what arrives lies from what training saw, as Prometheus' metrics."""
+"""Drift, the distance between the data in requests and the training data, as metrics."""
 
 import hashlib
 import logging
@@ -14,16 +14,16 @@ from mlserver_forest.insight.bin_counts import warm_up
 from mlserver_forest.insight.comparison import Comparison, compare
 from mlserver_forest.insight.traffic_window import TrafficWindow
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.models.runtime import ForestModel
 
 logger = logging.getLogger(__name__)
 
-# Each has a handful of time series, for which Prometheus pays.
+# Each has a handful of time series, which take memory in Prometheus.
 _MOST_FEATURES = 200
 _MOST_CLASSES = 100
 _MOST_FEATURES_OF_ALL = 2_000
-# With fewer rows the index is noise: of ten bins and 500 rows it is 0.02 without any drift.
+# With fewer rows the index is noise: with ten bins and 500 rows it is 0.02 without any drift.
 _FEWEST_ROWS = 500
 _WINDOW = "of the latest 10,000 to 20,000 rows of each worker"
 _RATIOS = {
@@ -33,58 +33,59 @@ _RATIOS = {
 }
 
 
-class Drift(Collector):
+class DriftMetrics(Collector):
     """Watches the models that have a baseline.
 
     Args:
-        ledger: shared by the workers, and used by nobody else.
+        counters: shared by the workers, for drift alone.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, counters: SharedCounters) -> None:
+        self._counters = counters
         self._watched: dict[str, tuple[bytes, TrafficWindow, Schema]] = {}
         warm_up()
-        self.write_to(0)
+        self.count_as(0)
 
-    def write_to(self, region: int) -> None:
-        """From now on this process counts in a region of its own."""
-        self._region = self._ledger.region(region)
+    def count_as(self, worker: int) -> None:
+        """Count in the region of a worker from now on."""
+        self._own = self._counters.of_worker(worker)
         for key, window, _ in self._watched.values():
             self._make_room(key, window)
 
     def watch(self, name: str, model: MLModel) -> None:
-        """Count what a model is asked, if it knows what training saw."""
+        """Count the rows that a model is asked about, if it has a baseline."""
         self.forget(name)
         if not isinstance(model, ForestModel) or model.model.baseline is None:
             return
         baseline = model.model.baseline.first(_MOST_FEATURES)
         n_watched = sum(len(other.baseline.ranges) for _, other, _ in self._watched.values())
         window = TrafficWindow(baseline, model.model.schema)
-        # A model that comes in another's place has other bins.
+        # A model that replaces another one has other bins.
         digest = hashlib.sha256(b"".join(a.tobytes() for a in baseline.arrays.values()))
         key = f"{name}\n{digest.hexdigest()}".encode()
         has_place = n_watched + len(baseline.ranges) <= _MOST_FEATURES_OF_ALL
         if not has_place or not self._make_room(key, window):
-            logger.info("model %r is not watched for drift: too many models are", name)
+            logger.info("model %r is not watched for drift, because too many others are", name)
             return
         self._watched[name] = (key, window, model.model.schema)
         model.traffic = window
 
     def forget(self, name: str) -> None:
-        """Drop what is known of a model that is gone."""
+        """Drop the counts of a model that is unloaded."""
         if name in self._watched:
             gone, window, _ = self._watched.pop(name)
-            window.counts = np.zeros(window.n_counts)  # For requests under way.
-            self._region.forget(lambda key: key == gone)
+            window.counts = np.zeros(window.n_counts)  # For requests in flight.
+            self._own.forget(lambda key: key == gone)
 
     def flush(self) -> None:
-        """Count the rows that wait, so that every worker can tell of them."""
+        """Count the rows that are still buffered, so that the other workers see them."""
         for _, window, _ in self._watched.values():
             window.flush()
 
     def collect(self) -> Iterator[Metric]:
+        """The metrics, for Prometheus' registry."""
         self.flush()
-        totals = self._ledger.totals()
+        totals = self._counters.totals()
         families = _Families()
         for name, (key, window, schema) in sorted(self._watched.items()):
             numbers = np.array(totals.get(key) or [0.0] * window.n_counts)
@@ -94,15 +95,15 @@ class Drift(Collector):
         yield from families.all()
 
     def _make_room(self, key: bytes, window: TrafficWindow) -> bool:
-        place = self._region.place(key, window.n_counts)
+        place = self._own.place(key, window.n_counts)
         if place is not None:
-            room: Any = self._region.numbers[place : place + window.n_counts]
+            room: Any = self._own.numbers[place : place + window.n_counts]
             window.counts = np.asarray(room)
         return place is not None
 
 
 class _Families:
-    """The metrics, to which models are added."""
+    """The metric families, to which models are added."""
 
     def __init__(self) -> None:
         of_features = ["model", "feature"]
@@ -141,7 +142,7 @@ class _Families:
                     family.add_metric([model, names[column]], value)
         for target, value in enumerate(found.prediction_index):
             self._prediction.add_metric([model, str(target)], value)
-        # Before the classes come what is missing and unseen, which a prediction never is.
+        # The first two shares, of missing and unseen values, do not occur in predictions.
         shares = found.predictions[2:]
         for label, value in list(zip(schema.classes, shares, strict=False))[:_MOST_CLASSES]:
             self._classes.add_metric([model, str(label)], value)

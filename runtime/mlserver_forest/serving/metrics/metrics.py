@@ -1,7 +1,6 @@
-"""What is counted: by route, status and model, by inference and by gRPC call.
+"""Counts responses by route, status and model, inferences, loads of models, and gRPC calls.
 
-The numbers lie in the ledger that all workers share; whichever worker is asked for
-/metrics tells the sums.
+The counters are shared by all workers, so that any of them can answer /metrics with the sums.
 """
 
 from bisect import bisect_left
@@ -11,7 +10,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
-from mlserver_forest.serving.metrics.drift_metrics import Drift
+from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.prometheus import (
     BEFORE_ROWS,
     CALL,
@@ -23,59 +22,67 @@ from mlserver_forest.serving.metrics.prometheus import (
     ROWS,
     SECONDS,
     Labels,
-    Processes,
-    Sums,
+    ProcessMetrics,
+    RequestMetrics,
     key_of,
     labels_of,
 )
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
 class Metrics:
-    """The counts of this process, and the sums of all.
+    """Counts in this process, and sums over all workers.
 
     Args:
-        ledger: shared by the workers.
-        pids: each worker's number and process.
-        cloudwatch: is told of each answer too, if given.
+        counters: shared by the workers.
+        pids: returns each worker's number and process.
+        cloudwatch: counts responses too, if given.
         drift: has metrics of its own, if given.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        counters: SharedCounters,
         pids: Callable[[], Sequence[tuple[int, int]]],
         cloudwatch: CloudWatchMetrics | None = None,
-        drift: Drift | None = None,
+        drift: DriftMetrics | None = None,
     ) -> None:
-        self._ledger = ledger
+        self._counters = counters
         self._drift = drift
         self._cloudwatch = cloudwatch
         self._models: set[str] = set()
         self._registry = CollectorRegistry()
-        self._registry.register(Sums(ledger))
-        self._registry.register(Processes(pids))
+        self._registry.register(RequestMetrics(counters))
+        self._registry.register(ProcessMetrics(pids))
         if drift:
             self._registry.register(drift)
-        self.write_to(0)
+        self.count_as(0)
 
-    def write_to(self, region: int) -> None:
-        """From now on this process counts in a region of its own."""
-        self._region = self._ledger.region(region)
-        self._numbers = self._region.numbers
+    def count_as(self, worker: int) -> None:
+        """Count in the region of a worker from now on."""
+        self._own = self._counters.of_worker(worker)
+        self._numbers = self._own.numbers
         self._places: dict[Labels, int | None] = {}
         if self._drift:
-            self._drift.write_to(region)
+            self._drift.count_as(worker)
 
     def flush(self) -> None:
-        """Count what was put off, so that the other workers can tell of it."""
+        """Count what is still buffered, so that the other workers see it."""
         if self._drift:
             self._drift.flush()
 
     def answered(self, method: str, path: str, status: int, model: str, seconds: float) -> None:
-        """Count an answer; ``path`` is the route's pattern, or else series have no end."""
+        """Count a response.
+
+        Args:
+            method: of the request.
+            path: the route's pattern; there are only so many, unlike paths.
+            status: of the response.
+            model: that answered, or an empty string.
+            seconds: since the request came.
+        """
         if model not in self._models:
             model = ""
         method = method if method in _METHODS else "OTHER"
@@ -113,21 +120,21 @@ class Metrics:
             self._numbers[place] += 1
 
     def know(self, model: str) -> None:
-        """Count what is asked of a model under its name, until it is forgotten."""
+        """Count the requests of a model under its name, until it is forgotten."""
         self._models.add(model)
 
     def forget(self, model: str) -> None:
         """Drop a model's records."""
         self._models.discard(model)
         self._places.clear()
-        self._region.forget(lambda key: _model_of(key) == model)
+        self._own.forget(lambda key: _model_of(key) == model)
 
     def text(self) -> bytes:
-        """All of them in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def _inference(self, model: str, version: str | None) -> int | None:
-        if model not in self._models:  # A name that a client made up, or one just unloaded.
+        if model not in self._models:  # A client made the name up, or the model was just unloaded.
             return None
         labels = (INFERENCE, model, str(version))
         return self._place(labels, N_INFERENCE)
@@ -136,7 +143,7 @@ class Metrics:
         try:
             return self._places[labels]
         except KeyError:
-            place = self._region.place(key_of(labels), n_numbers)
+            place = self._own.place(key_of(labels), n_numbers)
             self._places[labels] = place
             return place
 

@@ -1,4 +1,4 @@
-"""The ledger's records as Prometheus' metrics, under MLServer's names where it has one."""
+"""The shared counters as Prometheus metrics, under MLServer's names where it has one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 
 TEXT_MEDIA_TYPE = CONTENT_TYPE_LATEST
 
@@ -23,9 +23,9 @@ SECONDS = (
 )  # fmt: skip
 ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 
-# The kinds of records. A histogram's numbers are its buckets, one for what is beyond them,
-# and the sum; an inference's are successes, failures and seconds before the histogram of
-# its rows.
+# The kinds of records. The numbers of a histogram are its buckets, one for larger values, and
+# the sum. The numbers of an inference are successes, failures and seconds, then the histogram
+# of its rows.
 ROUTE, INFERENCE, LOAD, CALL = "route", "inference", "load", "call"
 N_TIMES = len(SECONDS) + 2
 BEFORE_ROWS = 3
@@ -36,23 +36,29 @@ Records = dict[Labels, list[float]]
 
 
 def key_of(labels: Labels) -> bytes:
-    """A record's key: its kind and labels, of which none holds a line end."""
+    """A record's key: its kind and labels, none of which contains a line feed."""
     return "\n".join(labels).encode()
 
 
 def labels_of(key: bytes) -> Labels:
+    """The kind and labels of a record."""
     return tuple(key.decode().split("\n"))
 
 
-class Sums(Collector):
-    """The ledger's records as Prometheus' families."""
+class RequestMetrics(Collector):
+    """Requests, inferences, loads and calls, summed over all workers.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    Args:
+        counters: of the workers.
+    """
+
+    def __init__(self, counters: SharedCounters) -> None:
+        self._counters = counters
 
     def collect(self) -> Iterator[Metric]:
+        """The metrics, for Prometheus' registry."""
         kinds: dict[str, Records] = {ROUTE: {}, INFERENCE: {}, LOAD: {}, CALL: {}}
-        for key, numbers in self._ledger.totals().items():
+        for key, numbers in self._counters.totals().items():
             kind, *rest = labels_of(key)
             kinds[kind][tuple(rest)] = numbers
         yield from _routes(kinds[ROUTE])
@@ -130,13 +136,18 @@ def _add_histogram(
     family.add_metric(labels, buckets, sum_value=numbers[-1])
 
 
-class Processes(Collector):
-    """What the system tells of each worker: its memory, CPU time and open files."""
+class ProcessMetrics(Collector):
+    """The memory, CPU time and open files of each worker.
+
+    Args:
+        pids: returns each worker's number and process.
+    """
 
     def __init__(self, pids: Callable[[], Sequence[tuple[int, int]]]) -> None:
         self._pids = pids
 
     def collect(self) -> Iterator[Metric]:
+        """The metrics, for Prometheus' registry."""
         families: dict[str, Metric] = {}
         for number, pid in self._pids():
             for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():

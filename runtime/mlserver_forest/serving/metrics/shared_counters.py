@@ -1,51 +1,53 @@
-"""Counts that all workers share: records of numbers under a key, a region for each worker.
+"""Counters that all workers share: records of numbers under a key, in a region for each worker.
 
-Only its own worker writes to a region, so nothing is locked; what a worker counted stays
-when it is killed, and the next worker on its seat goes on counting there. Whoever is asked
-adds the regions up.
+Only its own worker writes to a region, so nothing is locked. When a worker is killed, its counts
+stay, and the worker that takes its slot continues them. Any worker can add the regions up.
 """
 
 import mmap
 import struct
 from collections.abc import Callable
 
-_HEAD = struct.Struct("=II")  # A record's size in bytes, and its key's; no key: it is free.
+_HEAD = struct.Struct("=II")  # The sizes in bytes of a record and of its key; 0 if it is free.
 _USED = struct.Struct("=Q")
 _BYTES = 8
-# Memory is taken when it is written to; this is room for some 20,000 records.
+# The system provides memory when it is written to; this is room for some 20,000 records.
 _REGION_BYTES = 1 << 22
 
 
-class Ledger:
-    """The regions of all workers.
+class SharedCounters:
+    """The counters of all workers.
 
     Args:
-        n_regions: one for each worker that there may be.
+        n_workers: the most workers that there may be at once.
     """
 
-    def __init__(self, n_regions: int) -> None:
-        self._memory = mmap.mmap(-1, n_regions * _REGION_BYTES)
-        self._n_regions = n_regions
+    def __init__(self, n_workers: int) -> None:
+        self._memory = mmap.mmap(-1, n_workers * _REGION_BYTES)
+        self._n_workers = n_workers
 
-    def region(self, number: int) -> "Region":
-        """A worker's own region."""
-        return Region(memoryview(self._memory)[number * _REGION_BYTES :][:_REGION_BYTES])
+    def of_worker(self, number: int) -> "WorkerCounters":
+        """A worker's own counters."""
+        return WorkerCounters(memoryview(self._memory)[number * _REGION_BYTES :][:_REGION_BYTES])
 
     def totals(self) -> dict[bytes, list[float]]:
         """The sums over all workers, by key."""
         totals: dict[bytes, list[float]] = {}
-        for number in range(self._n_regions):
-            for key, numbers in self.region(number).records():
+        for number in range(self._n_workers):
+            for key, numbers in self.of_worker(number).records():
                 before = totals.get(key, [0.0] * len(numbers))
                 totals[key] = [a + b for a, b in zip(before, numbers, strict=True)]
         return totals
 
 
-class Region:
-    """One worker's records.
+class WorkerCounters:
+    """The records of one worker.
+
+    Args:
+        memory: shared by the workers.
 
     Attributes:
-        numbers: those of all records, as float64; ``place`` says where.
+        numbers: of all records, as float64; ``place`` returns where a record's begin.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -60,7 +62,7 @@ class Region:
                 self._free.setdefault(size, []).append(start)
 
     def place(self, key: bytes, n_numbers: int) -> int | None:
-        """Where a key's numbers begin in ``numbers``; None where there is no more room."""
+        """The index in ``numbers`` at which a key's begin; None if there is no more room."""
         if key not in self._places:
             start = self._allocate(_size(key, n_numbers))
             if start is None:
@@ -75,7 +77,7 @@ class Region:
         return self._places[key]
 
     def forget(self, is_gone: Callable[[bytes], bool]) -> None:
-        """Free the records of some keys."""
+        """Free the records whose key is gone."""
         for start, size, key in list(self._walk()):
             if key and is_gone(key):
                 _HEAD.pack_into(self._memory, start, size, 0)
@@ -91,7 +93,7 @@ class Region:
         ]
 
     def _walk(self) -> list[tuple[int, int, bytes]]:
-        """Where each record starts, its size and its key."""
+        """The start, size and key of each record."""
         (used,) = _USED.unpack_from(self._memory, 0)
         found, start = [], _USED.size
         while start < used:

@@ -2,62 +2,123 @@
 
 import asyncio
 import gc
+import json
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from mlserver import ModelSettings
-from mlserver.errors import MLServerError, ModelNotFound
+from mlserver import MLModel, ModelSettings
+from mlserver.errors import MLServerError
 from mlserver.registry import MultiModelRegistry
+from mlserver.types import InferenceRequest, InferenceResponse
+from numpy.typing import NDArray
 
 from mlserver_forest.artifact.model_directory import PICKLE_RUNTIMES
-from mlserver_forest.errors import ForestError, InvalidArtifact
+from mlserver_forest.errors import (
+    ForestError,
+    InvalidArtifact,
+    ModelConflict,
+    ModelNotFound,
+    OutOfMemory,
+)
+from mlserver_forest.formats.predictions import Column
+from mlserver_forest.resources import return_freed_memory
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.metrics.drift_metrics import Drift
+from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.models.loaded_model_snapshot import RememberedModels
-from mlserver_forest.serving.models.model_settings import settings_of
-from mlserver_forest.serving.models.runtime import schema_of
-from mlserver_forest.serving.process.memory import give_memory_back
+from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.repository import settings_of
+from mlserver_forest.serving.models.runtime import ForestModel, schema_of
 
 logger = logging.getLogger(__name__)
 
-# An unpickled estimator is as large as its pickle, and for a moment there are both.
+# An unpickled estimator is as large as its pickle, and for a moment both are in memory.
 _PICKLE_FACTOR = 2.5
-# What requests need, and what must never be missing to answer /ping.
+# Memory for requests, which must never be missing when /ping is to be answered.
 _RESERVE = 64 << 20
-_OUT_OF_MEMORY = 507
+_LENGTH_BYTES = 8
+
+
+class Runtime(Protocol):
+    """What the pipeline needs of a model.
+
+    Attributes:
+        is_immediate: whether a short answer may be worked out in the event loop.
+    """
+
+    is_immediate: bool
+
+    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
+        """How long an answer with these outputs may take, to the order of magnitude."""
+
+    def infer(self, request: InferenceRequest) -> InferenceResponse:
+        """Answer a V2 request; raises InvalidInput."""
+
+    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
+        """The outputs for rows, by name; raises InvalidInput."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
-    """A model that answers.
+class LoadedModel:
+    """A model that answers requests.
 
     Attributes:
-        name: as the routes call it.
-        directory: where it was loaded from.
+        name: under which the routes find it.
+        version: of the model, if its settings name one.
+        directory: from which it was loaded.
         schema: what it expects.
-        mapped_bytes: of its file, which should stay in memory, though the kernel calls
-            them available.
+        runtime: answers.
+        mapped_bytes: the size of its file if that is memory-mapped: the pages should stay in
+            memory, though the kernel counts them as available.
     """
 
     name: str
+    version: str | None
     directory: Path
     schema: Schema
+    runtime: Runtime
     mapped_bytes: int = 0
 
 
-class Models:
-    """What is loaded in MLServer's registry, and from where.
+class LoadedModelSnapshot:
+    """The names and directories of loaded models, for a worker that replaces a dead one.
+
+    They are in memory that forked processes share: it has a file descriptor but no path.
+    """
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("models")
+
+    def write(self, directories: Mapping[str, Path]) -> None:
+        """Replace the snapshot; a process that is killed meanwhile leaves an empty one."""
+        text = json.dumps({name: str(path) for name, path in directories.items()}).encode()
+        os.pwrite(self._file, bytes(_LENGTH_BYTES), 0)
+        os.pwrite(self._file, text, _LENGTH_BYTES)
+        os.pwrite(self._file, len(text).to_bytes(_LENGTH_BYTES, "little"), 0)
+
+    def read(self) -> dict[str, Path]:
+        """The directories by name; none at first."""
+        length = int.from_bytes(os.pread(self._file, _LENGTH_BYTES, 0), "little")
+        if not length:
+            return {}
+        text = os.pread(self._file, length, _LENGTH_BYTES)
+        return {name: Path(path) for name, path in json.loads(text).items()}
+
+
+class LoadedModels:
+    """Loads models into MLServer's registry and finds them.
 
     Args:
         registry: MLServer's.
         metrics: counts loads.
         trust_pickle: whether runtimes that unpickle are allowed.
-        available_memory: the bytes that can still be taken.
-        remembered: told what is loaded, for a worker that comes after this one.
+        available_memory: returns the bytes that can still be taken.
+        snapshot: is told which models are loaded.
+        drift: watches the models, if given.
     """
 
     def __init__(
@@ -67,156 +128,172 @@ class Models:
         *,
         trust_pickle: bool,
         available_memory: Callable[[], int],
-        remembered: RememberedModels,
-        drift: Drift | None = None,
+        snapshot: LoadedModelSnapshot,
+        drift: DriftMetrics | None = None,
     ) -> None:
         self.registry = registry
         self._metrics = metrics
         self._trust_pickle = trust_pickle
         self._available_memory = available_memory
-        self._remembered = remembered
+        self._snapshot = snapshot
         self._drift = drift
-        self._served: dict[str, Served] = {}
-        self._loading: dict[str, int] = {}
+        self._loaded: dict[str, LoadedModel] = {}
+        self._bytes_being_loaded: dict[str, int] = {}
 
-    def get(self, name: str) -> Served:
+    def get(self, name: str, version: str | None = None) -> LoadedModel:
         """A loaded model.
+
+        Args:
+            name: of the model.
+            version: that the model must have, if given.
 
         Raises:
             ModelNotFound: if it is not loaded.
         """
-        try:
-            return self._served[name]
-        except KeyError:
-            raise ModelNotFound(name) from None
+        model = self._loaded.get(name)
+        if model is None or (version is not None and version != model.version):
+            raise ModelNotFound(name, version)
+        return model
 
-    def page(self, after: str, limit: int) -> tuple[Sequence[Served], str | None]:
+    def page(self, after: str, limit: int) -> tuple[Sequence[LoadedModel], str | None]:
         """Loaded models in the order of their names.
 
         Returns:
-            At most ``limit`` models whose names come after ``after``, and the name to
-            go on after, or None at the end.
+            At most ``limit`` models whose names come after ``after``, and the name after which
+            the next page begins, or None on the last one.
         """
-        names = sorted(name for name in self._served if name > after)
+        names = sorted(name for name in self._loaded if name > after)
         shown = names[:limit]
-        return [self._served[name] for name in shown], shown[-1] if len(names) > limit else None
+        return [self._loaded[name] for name in shown], shown[-1] if len(names) > limit else None
 
     async def load(
         self, directory: Path, name: str | None = None, *, replace: bool = False
-    ) -> Served:
-        """Load the model of a directory; a load that fails leaves all as it was.
+    ) -> LoadedModel:
+        """Load the model of a directory; a load that fails changes nothing.
 
         Args:
             directory: the model directory.
-            name: what it is called here; by default its own name.
-            replace: whether a model of that name may be loaded, and gives way.
+            name: of the model on this server; by default its own name.
+            replace: whether a loaded model of that name may be replaced.
 
         Raises:
-            InvalidArtifact: if it must not be served.
-            MLServerError: 409 if the name is loaded or being loaded, 507 if memory
-                would not do.
+            InvalidArtifact: if the model must not be served.
+            ModelConflict: if a model of that name is loaded or being loaded.
+            OutOfMemory: if there is not enough memory left.
         """
         outcome = "failure"
         try:
-            settings, served = await asyncio.to_thread(self._read, directory, name)
-            self._reserve(served, _size(settings), replace=replace)
+            settings, schema = await asyncio.to_thread(self._read, directory, name)
+            self._reserve(settings.name, _memory_for(settings), replace=replace)
             try:
-                await self._load(settings)
-                self._served[served.name] = served
-                self._metrics.know(served.name)
-                if self._drift:
-                    self._drift.watch(served.name, await self.registry.get_model(served.name))
-                self._remember()
+                runtime = await self._load(settings)
+                self._add(_loaded_model(settings, schema, directory, runtime), runtime)
             finally:
-                del self._loading[served.name]
+                del self._bytes_being_loaded[settings.name]
             outcome = "success"
-        except MLServerError as error:
-            outcome = "out_of_memory" if error.status_code == _OUT_OF_MEMORY else outcome
+        except OutOfMemory:
+            outcome = "out_of_memory"
             raise
         finally:
             self._metrics.loaded(outcome)
-        return served
+        return self._loaded[settings.name]
 
     async def unload(self, name: str) -> None:
-        """Let go of a model and of its memory.
+        """Unload a model and free its memory.
 
         Raises:
             ModelNotFound: if it is not loaded.
-            MLServerError: 409 if it is being loaded.
+            ModelConflict: if it is being loaded.
         """
         self.get(name)
-        if name in self._loading:
-            raise MLServerError(f"model {name!r} is being loaded; try again", 409)
+        if name in self._bytes_being_loaded:
+            raise ModelConflict(f"model {name!r} is being loaded; try again")
+        del self._loaded[name]
         await self.registry.unload(name)
-        self._served.pop(name, None)
-        self._remember()
+        self._write_snapshot()
         self._metrics.forget(name)
         if self._drift:
             self._drift.forget(name)
-        # What was there before the first model is frozen, so that this takes milliseconds.
+        # The objects from before the first model are frozen, so this takes milliseconds.
         gc.collect()
-        give_memory_back()
+        return_freed_memory()
 
     async def restore(self) -> None:
-        """Load what is remembered and not here: the worker that had it has died."""
-        for name, directory in self._remembered.read().items():
-            if name not in self._served:
+        """Load the models of the snapshot that are not loaded: the worker that had them died."""
+        for name, directory in self._snapshot.read().items():
+            if name not in self._loaded:
                 try:
                     await self.load(directory, name)
-                except (ForestError, MLServerError) as error:
+                except ForestError as error:
                     logger.warning("model %r could not be loaded again: %s", name, error)
 
-    def _remember(self) -> None:
-        self._remembered.write({name: model.directory for name, model in self._served.items()})
+    def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
+        settings = settings_of(directory, self._trust_pickle, name)
+        return settings, schema_of(settings)
 
-    def _reserve(self, served: Served, needed: int, *, replace: bool) -> None:
-        """Refuse what is there already or would not fit, and take the place otherwise."""
-        is_taken = served.name in self._served and not replace
-        if is_taken or served.name in self._loading:
-            raise MLServerError(f"model {served.name!r} is already loaded; unload it first", 409)
-        # The kernel calls mapped pages available, and of what is being loaded knows little.
-        mapped = sum(other.mapped_bytes for other in self._served.values())
-        taken = mapped + sum(self._loading.values()) + _RESERVE
+    def _add(self, model: LoadedModel, runtime: MLModel) -> None:
+        self._loaded[model.name] = model
+        self._metrics.know(model.name)
+        if self._drift:
+            self._drift.watch(model.name, runtime)
+        self._write_snapshot()
+
+    def _write_snapshot(self) -> None:
+        self._snapshot.write({name: model.directory for name, model in self._loaded.items()})
+
+    def _reserve(self, name: str, needed: int, *, replace: bool) -> None:
+        """Reserve memory for a model, unless it is loaded already or would not fit."""
+        is_taken = name in self._loaded and not replace
+        if is_taken or name in self._bytes_being_loaded:
+            raise ModelConflict(f"model {name!r} is already loaded; unload it first")
+        # The kernel counts mapped pages as available, and knows little of what is being loaded.
+        mapped = sum(other.mapped_bytes for other in self._loaded.values())
+        taken = mapped + sum(self._bytes_being_loaded.values()) + _RESERVE
         free = self._available_memory() - taken
         if needed > free:
-            raise MLServerError(
-                f"model {served.name!r} needs {needed} bytes of memory and {max(free, 0)} are "
-                "left; unload a model, or give the container more memory",
-                _OUT_OF_MEMORY,
+            raise OutOfMemory(
+                f"model {name!r} needs {needed} bytes of memory and {max(free, 0)} are left; "
+                "unload a model, or give the container more memory"
             )
-        self._loading[served.name] = needed
+        self._bytes_being_loaded[name] = needed
 
-    def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Served]:
-        settings = settings_of(directory, self._trust_pickle, name)
-        served = Served(settings.name, directory, schema_of(settings), _mapped(settings))
-        return settings, served
-
-    async def _load(self, settings: ModelSettings) -> None:
+    async def _load(self, settings: ModelSettings) -> MLModel:
         try:
-            await self.registry.load(settings)
+            runtime = await self.registry.load(settings)
         except BaseException as error:
-            if settings.name not in self._served:
-                with suppress(ModelNotFound):  # MLServer keeps an empty entry.
+            if settings.name not in self._loaded:
+                with suppress(MLServerError):  # MLServer keeps an empty entry.
                     await self.registry.unload(settings.name)
             if isinstance(error, ForestError) or not isinstance(error, Exception):
                 raise
-            # What a foreign file raises when it is unpickled is its own.
+            # A foreign file raises errors of its own when it is unpickled.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
         logger.info("model %r is ready", settings.name)
+        return runtime
 
 
-def _size(settings: ModelSettings) -> int:
-    """The memory that a model's file will take."""
+def _loaded_model(
+    settings: ModelSettings, schema: Schema, directory: Path, model: MLModel
+) -> LoadedModel:
+    is_ours = isinstance(model, ForestModel)
+    return LoadedModel(
+        settings.name,
+        model.version,
+        directory,
+        schema,
+        model if is_ours else ForeignRuntime(model, schema),
+        0 if _is_pickle(settings) else _memory_for(settings),
+    )
+
+
+def _memory_for(settings: ModelSettings) -> int:
+    """The bytes of memory that a model will take."""
     try:
         size = Path(settings.parameters.uri).stat().st_size
     except OSError:  # Loading it will say why.
         return 0
     return int(size * _PICKLE_FACTOR) if _is_pickle(settings) else size
-
-
-def _mapped(settings: ModelSettings) -> int:
-    return 0 if _is_pickle(settings) else _size(settings)
 
 
 def _is_pickle(settings: ModelSettings) -> bool:

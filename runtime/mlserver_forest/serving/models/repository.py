@@ -1,27 +1,136 @@
-"""Model directories as MLServer's repositories, and V2's repository API on them."""
+"""Model directories: where they lie, their settings, and V2's repository of them."""
 
 import asyncio
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 from mlserver import ModelSettings
-from mlserver.errors import MLServerError, ModelNotFound
-from mlserver.handlers import ModelRepositoryHandlers
 from mlserver.repository import ModelRepository
+from mlserver.settings import ModelParameters, Settings
+from pydantic import ValidationError
 
-from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.serving.models.loaded_models import Models
-from mlserver_forest.serving.models.model_settings import NAME, settings_of
+from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FILE, read_settings
+from mlserver_forest.errors import InvalidArtifact, ModelNotFound
+from mlserver_forest.model.card import KEY as CARD_KEY
+from mlserver_forest.model.card import read_card
 
-_Found = list[ModelSettings]  # The class below has a method of the name ``list``.
+NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+# This server writes arrays; stock MLServer writes lists.
+_IN_PROCESS = {FOREST_RUNTIME: "mlserver_forest.serving.models.runtime.ArrayForestModel"}
+_PASSED_ON = ("platform", "versions", "inputs", "outputs")
+# The class below has a method of the name ``list``.
+_Found = list[ModelSettings]
+
+
+class _Fixed:
+    """Settings that come from the arguments alone.
+
+    MLServer's also read ``MLSERVER_*`` variables and a ``.env`` file in the working directory,
+    some of which name code to import; environment.py reads four of them.
+    """
+
+    @classmethod
+    def settings_customise_sources(
+        cls, _: type[Any], init_settings: Any, *others: Any, **named: Any
+    ) -> tuple[Any, ...]:
+        return (init_settings,)
+
+
+class FixedSettings(_Fixed, Settings):
+    """MLServer's settings of the server."""
+
+
+class _FixedModelSettings(_Fixed, ModelSettings):
+    pass
+
+
+class _FixedModelParameters(_Fixed, ModelParameters):
+    pass
+
+
+def find_model(places: Sequence[Path]) -> Path:
+    """The model directory: the first place that contains a model, perhaps in a folder.
+
+    A tool that packs or copies a model may keep the folder that contained it.
+
+    Args:
+        places: folders, the likeliest first.
+
+    Returns:
+        The directory; the first place if none contains a model.
+
+    Raises:
+        InvalidArtifact: if several folders of a place contain one each.
+    """
+    for place in places:
+        if (place / SETTINGS_FILE).exists() or any(place.glob("*.safetensors")):
+            return place
+        found = sorted(path.parent for path in place.glob(f"*/{SETTINGS_FILE}"))
+        if len(found) > 1:
+            raise InvalidArtifact(
+                f"{place} has several models, in {', '.join(path.name for path in found)}; "
+                "name the folder of one in MLSERVER_MODEL_URI"
+            )
+        if found:
+            return found[0]
+    return places[0]
+
+
+def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) -> ModelSettings:
+    """The settings of the model in a directory.
+
+    Args:
+        directory: the model directory.
+        trust_pickle: whether runtimes that unpickle are allowed.
+        name: of the model on this server; by default its own name.
+
+    Raises:
+        InvalidArtifact: if there is no model, or it must not be served.
+    """
+    found = read_settings(directory, trust_pickle=trust_pickle)
+    parameters = found["parameters"]
+    version = parameters.get("version")
+    if name is None:
+        name = str(found.get("name") or directory.name)
+        if not NAME.fullmatch(name):
+            raise InvalidArtifact(
+                f"the model's name {name!r} is not made of letters, digits, . _ -"
+            )
+    try:
+        return _FixedModelSettings(
+            name=name,
+            implementation=_IN_PROCESS.get(found["implementation"], found["implementation"]),
+            **{key: found[key] for key in _PASSED_ON if key in found},
+            parameters=_FixedModelParameters(
+                uri=parameters["uri"],
+                version=None if version is None else str(version),
+                extra={CARD_KEY: asdict(read_card(_extra(parameters).get(CARD_KEY)))},
+            ),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
+
+
+def _extra(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = parameters.get("extra")
+    return found if isinstance(found, dict) else {}
 
 
 class ModelsFolder(ModelRepository):
-    """V2's repository: the model directories that lie in one folder.
+    """V2's repository: the model directories in one folder.
 
     MLServer's own repository would put a directory on ``sys.path`` and run whatever
     ``implementation`` names (1.7.1, ``settings.py``); here the artifact is checked first.
+
+    Args:
+        folder: contains the model directories.
+        trust_pickle: whether runtimes that unpickle are allowed.
     """
 
     def __init__(self, folder: Path, *, trust_pickle: bool) -> None:
@@ -29,12 +138,13 @@ class ModelsFolder(ModelRepository):
         self._trust_pickle = trust_pickle
 
     async def list(self) -> _Found:
+        """The settings of all models that may be served."""
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> _Found:
         try:
             names = sorted(path.name for path in self._folder.iterdir())
-        except OSError:  # There is no such folder, or it is not ours to read.
+        except OSError:  # There is no such folder, or it may not be read.
             return []
         found = []
         for name in names:
@@ -43,14 +153,15 @@ class ModelsFolder(ModelRepository):
         return found
 
     async def find(self, name: str) -> _Found:
+        """The settings of one model; raises ModelNotFound or InvalidArtifact."""
         directory = self.directory(name)
         return [await asyncio.to_thread(settings_of, directory, self._trust_pickle, name)]
 
     def directory(self, name: str) -> Path:
-        """Where a model of that name lies: SageMaker unpacks into ``<name>/model``.
+        """The directory of a model; SageMaker unpacks models into ``<name>/model``.
 
         Raises:
-            ModelNotFound: if there is none.
+            ModelNotFound: if it does not exist.
         """
         if not NAME.fullmatch(name) or name.startswith("."):
             raise ModelNotFound(name)
@@ -62,50 +173,21 @@ class ModelsFolder(ModelRepository):
 
 
 class OneModel(ModelRepository):
-    """V2's repository of a server that was started with its model."""
+    """V2's repository of a server that was started with its model.
+
+    Args:
+        settings: of the model.
+    """
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
 
     async def list(self) -> _Found:
+        """The settings of the model."""
         return [self._settings]
 
     async def find(self, name: str) -> _Found:
+        """The settings of the model; raises ModelNotFound for another name."""
         if name != self._settings.name:
             raise ModelNotFound(name)
         return await self.list()
-
-
-class RepositoryHandlers(ModelRepositoryHandlers):
-    """V2's repository API on the server's models.
-
-    Args:
-        folder: where models are loaded from at run time, or None where the server
-            serves the one that it was started with.
-    """
-
-    def __init__(
-        self, repository: ModelRepository, models: Models, folder: ModelsFolder | None
-    ) -> None:
-        super().__init__(repository, models.registry)
-        self._models = models
-        self._folder = folder
-
-    async def load(self, name: str) -> bool:
-        if self._folder is None:
-            _refuse(f"load {name!r}")
-        await self._models.load(self._folder.directory(name), name, replace=True)
-        return True
-
-    async def unload(self, name: str) -> bool:
-        if self._folder is None:
-            _refuse(f"unload {name!r}")
-        await self._models.unload(name)
-        return True
-
-
-def _refuse(action: str) -> NoReturn:
-    raise MLServerError(
-        f"cannot {action}: this server serves the one model it was started with; "
-        "start it with SAGEMAKER_MULTI_MODEL=true, or replace the model and restart"
-    )

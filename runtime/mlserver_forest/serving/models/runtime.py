@@ -1,13 +1,13 @@
 """The MLServer runtimes: a V2 request -> the matrix -> a ``Model`` -> a V2 response."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.errors import InferenceError
-from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
+from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
@@ -26,10 +26,9 @@ from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from mlserver_forest.serving.v2.output_tensors import output_tensor
 
-# Walks down a tree that take about a millisecond. More work leaves the event loop, so that
-# health checks are answered meanwhile.
-_LARGE = 10_000
-_LARGE_SECONDS = 0.001
+_SECONDS_PER_WALK = 1e-7  # down a tree
+# An answer that takes longer leaves an event loop and uses several threads.
+LONG_SECONDS = 0.001
 
 
 class ForestModel(MLModel):
@@ -47,9 +46,11 @@ class ForestModel(MLModel):
         threads: the threads for large requests; one, unless the owner of the model has more.
         traffic: counts rows and predictions for drift, if it is set.
         model: what answers, once it is loaded.
+        is_immediate: as ``loaded_models.Runtime`` has it.
     """
 
     model: Model
+    is_immediate = True
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
@@ -67,34 +68,63 @@ class ForestModel(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Answer one request.
+        """Answer a request of stock MLServer, in a thread if it takes long.
 
         Raises:
             InferenceError: (status 400) naming what came and what was expected.
         """
-        if self.is_large(payload):
-            outputs = await asyncio.to_thread(self._answer, payload, self.threads)
-        else:
-            outputs = self._answer(payload, None)
+        shape = payload.inputs[0].shape if payload.inputs else []
+        names = [output.name for output in payload.outputs or ()]
+        try:
+            if self.seconds(shape[0] if shape else 1, names) > LONG_SECONDS:
+                return await asyncio.to_thread(self.infer, payload)
+            return self.infer(payload)
+        except InvalidInput as error:
+            raise InferenceError(str(error)) from error
+
+    def infer(self, payload: InferenceRequest) -> InferenceResponse:
+        """Answer a V2 request in the calling thread.
+
+        Raises:
+            InvalidInput: naming what came and what was expected.
+        """
+        model = self.model
+        names = [output.name for output in payload.outputs or ()] or [PREDICT]
+        model.check_names(names)
+        x = model.schema.conform(matrix_of(payload.inputs, model.schema))
+        columns = self.answer(x, names)
+        outputs = [
+            output_tensor(model.outputs[name], columns[name], self._data(columns[name]))
+            for name in names
+        ]
         return v2_types.inference_response(self.name, self.version, outputs)
 
-    def is_large(self, payload: InferenceRequest) -> bool:
-        """Whether a request would keep an event loop busy for a millisecond or more."""
-        return self._work_of(payload) > _LARGE
+    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
+        """Outputs for rows, as ``Model.answer`` returns them; counts the rows for drift.
 
-    def seconds_for(self, payload: InferenceRequest) -> float:
-        """How long a request may take, to the order of magnitude."""
-        return self._work_of(payload) / _LARGE * _LARGE_SECONDS
+        Args:
+            x: (n_samples, n_features), as ``Schema.conform`` returns it.
+            names: of outputs that the model has.
 
-    def is_quick(self, x: NDArray[Any]) -> bool:
-        """Whether rows need no conversion, and are few enough for an event loop."""
+        Raises:
+            InvalidInput: if the answer would be too large.
+        """
+        threads = self.threads if self.seconds(len(x), names) > LONG_SECONDS else None
+        observe = None if self.traffic is None else self.traffic.add
+        return self.model.answer(x, names, threads, observe)
+
+    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
+        """How long an answer may take, to the order of magnitude."""
+        return n_rows * self.model.work_for(names) * _SECONDS_PER_WALK
+
+    def reads(self, x: NDArray[Any]) -> bool:
+        """Whether the forest reads rows as they are, without a conversion."""
         forest = self.model.forest
         is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
-        is_fit = is_fit and not self.model.schema.categories
-        return is_fit and bool(len(x) * self.model.work_per_row <= _LARGE)
+        return is_fit and not self.model.schema.categories
 
     def predict_rows(self, x: NDArray[Any]) -> Prediction:
-        """The forest's prediction for rows that ``is_quick`` accepts and the schema allows."""
+        """The forest's prediction for rows that it ``reads`` and the schema allows."""
         prediction = self.model.forest.predict(x)
         if self.traffic is not None:
             self.traffic.add(x, prediction)
@@ -107,31 +137,6 @@ class ForestModel(MLModel):
         column = output.finish(prediction.positions if is_class else prediction.values)
         outputs = [output_tensor(output, column, self._data(column))]
         return v2_types.inference_response(self.name, self.version, outputs)
-
-    def _work_of(self, payload: InferenceRequest) -> int:
-        """The work of a request, in walks down a tree."""
-        shape = payload.inputs[0].shape if payload.inputs else []
-        n_rows = int(shape[0] if shape else 1)
-        if not payload.outputs:
-            return n_rows * self.model.work_per_row
-        return n_rows * self.model.work_for({output.name for output in payload.outputs})
-
-    def _answer(
-        self, payload: InferenceRequest, threads: KernelThreads | None
-    ) -> list[ResponseOutput]:
-        model = self.model
-        try:
-            names = _requested(payload, model)
-            x = model.schema.conform(matrix_of(payload.inputs, model.schema))
-            observe = self.traffic.add if self.traffic is not None else None
-            columns = model.answer(x, names, threads, observe)
-        except InvalidInput as error:
-            raise InferenceError(str(error)) from error
-        outputs = model.outputs
-        return [
-            output_tensor(outputs[name], column := columns[name], self._data(column))
-            for name in names
-        ]
 
     def _data(self, column: Column) -> Any:
         """A flat list, text as bytes, because MLServer's encoders cannot write arrays."""
@@ -160,11 +165,3 @@ def schema_of(settings: ModelSettings) -> Schema:
         [tensor.model_dump(mode="json") for tensor in settings.inputs],
         [tensor.model_dump(mode="json") for tensor in settings.outputs],
     )
-
-
-def _requested(payload: InferenceRequest, model: Model) -> Sequence[str]:
-    if not payload.outputs:
-        return (PREDICT,)
-    names = [output.name for output in payload.outputs]
-    model.check_names(names)
-    return names

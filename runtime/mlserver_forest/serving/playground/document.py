@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.models.loaded_models import Served
+from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
 
 # These limits keep a page within a few megabytes, whatever the model is.
@@ -20,7 +20,7 @@ _MOST_CELLS = 20_000
 _MOST_SAMPLES = 17
 
 
-def describe(served: Served, model: MLModel, routes: Mapping[str, str]) -> dict[str, Any]:
+def describe(served: LoadedModel, model: MLModel, routes: Mapping[str, str]) -> dict[str, Any]:
     """Describe a loaded model for its page.
 
     Args:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from mlserver.errors import ModelNotFound
-
-from mlserver_forest.serving.http.asgi import NOT_MODIFIED, Request, Response
+from mlserver_forest.errors import ModelNotFound
+from mlserver_forest.serving.http.request import Request
+from mlserver_forest.serving.http.response import NOT_MODIFIED, Response
 from mlserver_forest.serving.http.routes import Methods
-from mlserver_forest.serving.models.loaded_models import Models, Served
+from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedModels
 from mlserver_forest.serving.playground.document import describe
 from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
 
@@ -23,11 +23,11 @@ class PlaygroundRoutes:
         has_many: whether models are loaded and unloaded at run time, and have routes of their own.
     """
 
-    def __init__(self, models: Models, *, has_many: bool) -> None:
+    def __init__(self, models: LoadedModels, *, has_many: bool) -> None:
         self._models = models
         self._has_many = has_many
         self._template = PageTemplate()
-        self._kept: dict[str, tuple[Served, Page]] = {}
+        self._kept: dict[str, tuple[LoadedModel, Page]] = {}
 
     def table(self) -> Mapping[str, Methods]:
         return {"/": {"GET": self._show, "HEAD": self._show}}
@@ -52,7 +52,7 @@ class PlaygroundRoutes:
         document = {"models": names, "has_more": more is not None, "unknown": name}
         return 200 if name is None else 404, self._template.page("Models", document)
 
-    async def _of(self, served: Served) -> Page:
+    async def _of(self, served: LoadedModel) -> Page:
         kept = self._kept.get(served.name)
         if kept is not None and kept[0] is served:
             return kept[1]

@@ -1,4 +1,4 @@
-"""The server's processes: a supervisor, its workers, and what each of them takes on.
+"""The server's processes: a supervisor, its workers, and the requests that each of them admits.
 
 Start with ``supervisor.py`` and ``worker.py``.
 """

@@ -1,42 +1,39 @@
-"""How much work a worker takes on, so that what it takes is answered soon.
+"""How much work a worker admits, so that everything it admits is answered soon.
 
-What is more is refused at once, 503 with Retry-After, while it costs little. Two things
-pile up: large requests, whose work is done in threads, and small ones, which the event loop
-answers one after the other.
+Work beyond that is refused at once, while a refusal costs little. Two kinds of requests pile
+up: large ones, which are worked on in threads, and small ones, which the event loop answers
+one after the other.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import NoReturn
 
-from mlserver.errors import MLServerError
-
+from mlserver_forest.errors import Overloaded
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
 # Large requests at a time: some clients may each wait for an answer before they send the next.
-# Of those that take a few milliseconds each there may be more, this many seconds of work.
+# There may be more of them if each takes a few milliseconds: this many seconds of work.
 PLACES = 6
 _SECONDS_OF_WORK = 0.05
-# When there are more, they come whatever is answered, and few wait, so that an answer takes
-# few times longer than on an idle server.
+# After a refusal, requests evidently arrive faster than they are answered. Fewer places then
+# keep the time that an answer takes within a few times that of an idle server.
 _CROWDED_PLACES = 1
 _CROWDED_SECONDS_OF_WORK = 0.01
 _CROWDED_SECONDS = 1.0
-# A request that waits longer in the event loop is late, and when one was late at every moment
-# of the interval, there is more to do than can be done (as CoDel judges queues, RFC 8289): a
-# burst passes. From then on none waits long.
+# A request that waits longer than this in the event loop is late. If requests were late
+# throughout an interval, there is more work than can be done; a burst is shorter (CoDel judges
+# queues this way, RFC 8289). From then on no request waits long.
 _LATE_SECONDS = 0.003
 _INTERVAL_SECONDS = 0.1
 _HURRIED_SECONDS = 0.001
 _HURRY_LASTS_SECONDS = 0.5
-# With fewer before it, it is the machine that is slow, and refusing would not help.
+# If fewer requests than this came before, the machine is slow, and refusing would not help.
 _FEW_READS = 16
-_UNAVAILABLE = 503
 
 
 class Admission:
-    """One worker's."""
+    """Admits or refuses the requests of one worker."""
 
     def __init__(self) -> None:
         self._n_taken = 0
@@ -48,16 +45,15 @@ class Admission:
 
     @contextmanager
     def place(self, seconds: float) -> Iterator[None]:
-        """A place for a large request, held while it is worked on.
+        """Hold a place for a large request while it is worked on.
 
         Args:
-            seconds: that its work may take.
+            seconds: how long the work may take, to the order of magnitude.
 
         Raises:
-            MLServerError: 503 if there is none.
+            Overloaded: if no place is free.
         """
-        if self.is_full(seconds):
-            self.refuse()
+        self.check(seconds)
         self._n_taken += 1
         self._seconds += seconds
         try:
@@ -66,35 +62,38 @@ class Admission:
             self._n_taken -= 1
             self._seconds -= seconds
 
+    def check(self, seconds: float) -> None:
+        """Refuse a large request if no place is free, and offer fewer places for a while.
+
+        Args:
+            seconds: how long the work may take, to the order of magnitude.
+
+        Raises:
+            Overloaded: if no place is free.
+        """
+        if self.is_full(seconds):
+            self._crowded_until = perf_counter() + _CROWDED_SECONDS
+            raise Overloaded(
+                f"{self._n_taken} large requests are being answered here already; try again in "
+                "a second, or send fewer at a time"
+            )
+
     def is_full(self, seconds: float) -> bool:
-        """Whether a large request that takes so long would find no place."""
+        """Whether a large request that takes this long would find no place."""
         is_crowded = perf_counter() < self._crowded_until
         if self._n_taken < (_CROWDED_PLACES if is_crowded else PLACES):
             return False
         most = _CROWDED_SECONDS_OF_WORK if is_crowded else _SECONDS_OF_WORK
         return self._seconds + seconds > most
 
-    def refuse(self) -> NoReturn:
-        """Refuse a large request, and have fewer places for a while.
-
-        Raises:
-            MLServerError: 503.
-        """
-        self._crowded_until = perf_counter() + _CROWDED_SECONDS
-        raise MLServerError(
-            f"{self._n_taken} large requests are being answered here already; try again in a "
-            "second, or send fewer at a time",
-            _UNAVAILABLE,
-        )
-
     def check_turn(self, iteration: LoopIteration) -> None:
-        """Take a small request whose turn has come.
+        """Refuse a small request that has waited too long in the event loop.
 
         Args:
-            iteration: in which others were answered before.
+            iteration: of the event loop, in which others were answered before.
 
         Raises:
-            MLServerError: 503 if it is late, and others have been for a while.
+            Overloaded: if the request is late, and others have been for a while.
         """
         if iteration.n_reads <= _FEW_READS:
             return
@@ -102,16 +101,13 @@ class Admission:
         if now < self._hurried_until:
             if waited < _HURRIED_SECONDS:
                 return
-        elif waited < _LATE_SECONDS or not self._is_standing(now):
+        elif waited < _LATE_SECONDS or not self._has_been_late(now):
             return
         self._hurried_until = now + _HURRY_LASTS_SECONDS
-        raise MLServerError(
-            "there are more requests than can be answered soon; try again in a second",
-            _UNAVAILABLE,
-        )
+        raise Overloaded("there are more requests than can be answered soon; try again in a second")
 
-    def _is_standing(self, now: float) -> bool:
-        """A request is late; whether that has gone on for an interval."""
+    def _has_been_late(self, now: float) -> bool:
+        """Note that a request is late, and tell whether this has gone on for an interval."""
         if now - self._last_late > _INTERVAL_SECONDS / 2:
             self._late_since = now
         self._last_late = now

@@ -3,14 +3,17 @@
 import json
 import logging.config
 from datetime import UTC, datetime
+from importlib import resources
 
-from mlserver_forest.serving.http import request_ids
-from mlserver_forest.serving.packaged_settings import read_packaged
+from mlserver_forest.serving.http.request_id import current_request_id
 
 
 def configure_logging(*, as_json: bool) -> None:
     """Log to standard output as settings/logging.json says, as lines or as JSON."""
-    config = json.loads(read_packaged("logging.json"))
+    text = (
+        resources.files("mlserver_forest").joinpath("settings", "logging.json").read_text("utf-8")
+    )
+    config = json.loads(text)
     config["handlers"]["stdout"]["formatter"] = "json" if as_json else "line"
     logging.config.dictConfig(config)
 
@@ -24,7 +27,7 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": request_ids.current(),
+            "request_id": current_request_id(),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -32,8 +35,8 @@ class JSONFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """The line for people, with the id of the request that it is about."""
+    """A line for people, with the id of the request that it is about."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.request_id = request_ids.current()
+        record.request_id = current_request_id()
         return super().format(record)

@@ -1,7 +1,7 @@
 """The supervisor: gunicorn's, with workers of our own.
 
-It forks the workers from a process that has the model already, so that they share its
-memory; replaces one that dies; kills and replaces one whose event loop stands still.
+It forks the workers from a process that has loaded the model, so that they share its memory;
+it replaces a worker that dies, and kills and replaces one whose event loop stands still.
 """
 
 import random
@@ -17,11 +17,11 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from mlserver_forest.errors import ForestError
-from mlserver_forest.serving.process.worker_table import Board, Seat
+from mlserver_forest.serving.process.worker_table import WorkerSlot, WorkerTable
 
 # Gunicorn's protocol with its workers.
 _INHERITED_SIGNALS = ("ABRT", "HUP", "QUIT", "INT", "TERM", "CHLD")
-# Beyond what a worker takes to end by itself, before it is killed.
+# How much longer a worker may take to end before it is killed.
 _PATIENCE_SECONDS = 3
 
 
@@ -29,9 +29,9 @@ class Supervisor(BaseApplication):
     """Runs workers until SIGTERM or SIGINT.
 
     Args:
-        work: a worker's life, given its seat; called in a process of its own.
-        board: with at least two seats for each worker.
-        listener: the socket that they share, which listens.
+        run_worker: runs a worker, given its slot; called in a process of its own.
+        table: with at least two slots for each worker.
+        listener: the socket that they share, which is listening.
         n_workers: how many there should be.
         timeout_seconds: how long a worker may be silent.
         end_seconds: how long a worker may take to end.
@@ -39,16 +39,16 @@ class Supervisor(BaseApplication):
 
     def __init__(
         self,
-        work: Callable[[Seat], None],
-        board: Board,
+        run_worker: Callable[[WorkerSlot], None],
+        table: WorkerTable,
         listener: socket.socket,
         *,
         n_workers: int,
         timeout_seconds: float,
         end_seconds: float,
     ) -> None:
-        self.work = work
-        self.board = board
+        self.run_worker = run_worker
+        self.table = table
         self._listener = listener
         self._settings = {
             "workers": n_workers,
@@ -62,15 +62,16 @@ class Supervisor(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        """Gunicorn asks for its settings here; no file or variable has a say."""
+        """Set gunicorn's settings; files and variables are not read."""
         for name, value in self._settings.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Callable[[Seat], None]:
-        return self.work
+    def load(self) -> Callable[[WorkerSlot], None]:
+        """What gunicorn calls the application."""
+        return self.run_worker
 
     def run(self) -> None:
-        """Does not come back: ends the process, with exit code 0 unless no worker can start."""
+        """Run until the end of the process, whose exit code is 0 unless no worker can start."""
         arbiter = _Arbiter(self)
         arbiter.LISTENERS = [self._listener]
         arbiter.run()
@@ -82,18 +83,18 @@ class _Arbiter(Arbiter):
     SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
     def spawn_workers(self) -> None:
-        """All at once: gunicorn waits between them, and the first would get all connections."""
+        """Start all at once; gunicorn waits in between, and the first would get all connections."""
         for _ in range(self.num_workers - len(self.WORKERS)):
             self.spawn_worker()
 
     def stop(self, graceful: bool = True) -> None:
-        self.app.board.say_goodbye()
+        self.app.table.begin_shutdown()
         super().stop(graceful)
 
 
 class _Worker:
-    """What gunicorn's arbiter (27.0) asks of a worker; its own base class needs a folder that
-    can be written, for the file by which it shows that it is alive.
+    """What gunicorn's arbiter (27.0) needs of a worker. Its own base class needs a folder that
+    can be written, for the file that shows that the worker is alive.
     """
 
     def __init__(
@@ -103,32 +104,32 @@ class _Worker:
         self.pid = 0
         self.booted = False
         self.aborted = False
-        self.tmp = app.board.take()
-        self._work = app.work
+        self.tmp = app.table.take()
+        self._run = app.run_worker
 
     def init_process(self) -> None:
-        """The worker's whole life, in its own process."""
+        """Run the worker, in its own process, until it ends."""
         for name in _INHERITED_SIGNALS:
             signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
         random.seed()
         try:
-            self._work(self.tmp)
+            self._run(self.tmp)
         except ForestError as error:
             sys.stderr.write(f"serve: {error}\n")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 class _Log(Logger):
-    """Gunicorn's log as a part of ours."""
+    """Gunicorn's log as a part of this package's."""
 
     def setup(self, cfg: Any) -> None:
         self.cfg = cfg
         self.error_log.propagate = True
 
     def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """What it tells of each start and signal is for debugging."""
+        """Log starts and signals, which gunicorn logs as INFO, as DEBUG."""
         self.debug(msg, *args, **kwargs)
 
 
 def _release(arbiter: Arbiter, worker: _Worker) -> None:
-    arbiter.app.board.release(worker.tmp)
+    arbiter.app.table.release(worker.tmp)

@@ -16,18 +16,18 @@ from typing import NoReturn
 
 import uvloop
 
+from mlserver_forest.resources import keep_freed_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.listener import Listener
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.http.sockets import drop_new_connections
 from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.models.loaded_models import Models
+from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.process.admission import PLACES
-from mlserver_forest.serving.process.memory import keep_memory
-from mlserver_forest.serving.process.worker_table import Seat
-from mlserver_forest.serving.v2.data_plane import GuardedDataPlane
+from mlserver_forest.serving.process.worker_table import WorkerSlot
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
+from mlserver_forest.serving.v2.handlers import ServerDataPlane
 
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 DRAIN_SECONDS = 20
@@ -35,9 +35,9 @@ _QUICK_SECONDS = 4
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 1
 _OTHERS_SECONDS = 1.0
-# Threads for large requests, and for what is done beside them.
+# Threads for large requests, and for other work meanwhile.
 _N_THREADS = PLACES + 2
-# Of threads beside the event loop, so that the system runs the loop first.
+# The niceness of threads other than the event loop, so that the system runs the loop first.
 _NICENESS = 5
 # A thread that works in Python gives way to the event loop after this, not after 5 ms.
 _SWITCH_SECONDS = 0.001
@@ -45,25 +45,25 @@ _SWITCH_SECONDS = 0.001
 
 @dataclass(frozen=True)
 class Service:
-    """What a worker runs, made before it was forked.
+    """What a worker runs; it is made before the worker is forked.
 
     Attributes:
         application: answers HTTP.
-        grpc: answers gRPC, where there is a port for it.
-        data_plane: is told when the worker is about to leave.
-        metrics: counts, from now on in the worker's own region.
+        grpc: answers gRPC, if there is a port for it.
+        data_plane: is told when the worker is about to end.
+        metrics: counts in the worker's own region from now on.
         cloudwatch: is flushed once a minute, if given.
-        models: has what is loaded, and restores what an earlier worker had loaded.
-        shutdown_delay_seconds: between SIGTERM and the end of accepting.
+        models: restores the models that an earlier worker had loaded.
+        shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: how many there should be.
     """
 
     application: Application
     grpc: GRPCServer | None
-    data_plane: GuardedDataPlane
+    data_plane: ServerDataPlane
     metrics: Metrics
     cloudwatch: CloudWatchMetrics | None
-    models: Models
+    models: LoadedModels
     shutdown_delay_seconds: float
     n_workers: int
 
@@ -74,13 +74,13 @@ class Worker:
     Args:
         service: what to run.
         listener: the socket.
-        seat: this worker's.
+        slot: this worker's.
     """
 
-    def __init__(self, service: Service, listener: socket.socket, seat: Seat) -> None:
+    def __init__(self, service: Service, listener: socket.socket, slot: WorkerSlot) -> None:
         self._service = service
         self._socket = listener
-        self._seat = seat
+        self._slot = slot
         self._supervisor = os.getppid()
         self._is_told = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
@@ -90,11 +90,11 @@ class Worker:
     def run(self) -> NoReturn:
         """Work until SIGTERM, SIGINT or SIGQUIT, or until the supervisor is gone."""
         sys.setswitchinterval(_SWITCH_SECONDS)
-        keep_memory()
-        self._service.metrics.write_to(self._seat.number)
+        keep_freed_memory()
+        self._service.metrics.count_as(self._slot.number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
-            # Without waiting for threads that work on answers nobody waits for.
+            # Do not wait for threads that work on answers nobody waits for.
             logging.shutdown()
             sys.stdout.flush()
             os._exit(0)
@@ -105,13 +105,13 @@ class Worker:
         loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
-        # From now on until the end: loading what an earlier worker had may take a while.
+        # Loading the models of an earlier worker may take a while, so the beat begins before it.
         ticking = loop.create_task(self._tick())
         await self._service.models.restore()
         if self._service.grpc:
             await self._service.grpc.start()
         await self._wait_for_the_others()
-        listener = Listener(self._socket, self._service.application, self._state, self._seat)
+        listener = Listener(self._socket, self._service.application, self._state, self._slot)
         listener.start()
         while not self._is_told.is_set():
             with suppress(TimeoutError):
@@ -121,11 +121,11 @@ class Worker:
         ticking.cancel()
 
     async def _wait_for_the_others(self) -> None:
-        """Accept when all can, for a connection stays where it was accepted."""
-        self._seat.sit_down(os.getpid())
+        """Accept when all workers can, because a connection stays with the one that accepted it."""
+        self._slot.mark_ready(os.getpid())
         deadline = monotonic() + _OTHERS_SECONDS
-        board, n_workers = self._seat.board, self._service.n_workers
-        while board.n_ready() < n_workers and monotonic() < deadline:  # noqa: ASYNC110  # no event
+        table, n_workers = self._slot.table, self._service.n_workers
+        while table.n_ready() < n_workers and monotonic() < deadline:  # noqa: ASYNC110  # no event
             await asyncio.sleep(_OTHERS_SECONDS / 200)
 
     def _leave(self, number: int) -> None:
@@ -134,11 +134,11 @@ class Worker:
         self._is_told.set()
 
     async def _end(self, listener: Listener) -> None:
-        """Say that no more should come, answer what still does, then what has begun."""
+        """Say that the worker is leaving, answer what still comes, then finish what has begun."""
         self._service.data_plane.is_leaving = True
         self._state.is_draining = True
         await asyncio.sleep(self._delay_seconds)
-        if self._seat.board.is_goodbye():
+        if self._slot.table.is_shutdown():
             drop_new_connections(self._socket)
         listener.stop()
         stops = [self._service.grpc.stop()] if self._service.grpc else []
@@ -147,16 +147,18 @@ class Worker:
             self._service.cloudwatch.flush()
 
     async def _tick(self) -> None:
-        """Show that the event loop runs, and see that the supervisor is there."""
+        """Show that the event loop runs, and check that the supervisor is alive."""
         while True:
-            self._seat.notify()
+            self._slot.notify()
             self._state.date_line = f"date: {formatdate(usegmt=True)}\r\n".encode()
-            if os.getppid() != self._supervisor:  # It was killed; nobody will come after us.
+            if (
+                os.getppid() != self._supervisor
+            ):  # It was killed, so that nobody will replace this worker.
                 self._leave(signal.SIGQUIT)
             await asyncio.sleep(_TICK_SECONDS)
 
     def _sweep(self, listener: Listener) -> None:
-        """What is done now and then."""
+        """Do what has to be done about once a second."""
         listener.end_idle()
         self._service.metrics.flush()
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
@@ -165,6 +167,6 @@ class Worker:
 
 
 def _step_back() -> None:
-    """Let the event loops, of this worker and of the others, go before this thread."""
+    """Let the event loops of all workers run before this thread."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,7 +1,7 @@
 """What the workers of a server know of each other: numbers in memory that they share.
 
-The memory belongs to no file, for a container may have no folder that can be written. It is
-made before the first worker is forked, and is there as long as the supervisor is.
+The memory belongs to no file, because a container may have no folder that can be written. It is
+allocated before the first worker is forked, and lives as long as the supervisor.
 """
 
 import math
@@ -12,81 +12,90 @@ _PID, _BEAT, _CONNECTIONS, _WIDTH = range(4)
 _BYTES = 8
 
 
-class Board:
-    """One row for each seat; a worker has one seat while it lives.
+class WorkerTable:
+    """One row for each slot; a worker has one slot while it lives.
 
     Args:
-        n_seats: how many workers there may be at once.
+        n_slots: how many workers there may be at once.
     """
 
-    def __init__(self, n_seats: int) -> None:
-        memory = mmap.mmap(-1, (n_seats + 1) * _WIDTH * _BYTES)
+    def __init__(self, n_slots: int) -> None:
+        memory = mmap.mmap(-1, (n_slots + 1) * _WIDTH * _BYTES)
         numbers = memoryview(memory).cast("d")
-        self._numbers, self._goodbye = numbers[:-_WIDTH], numbers[-_WIDTH:]
-        self._free = list(range(n_seats))
-        for seat in self._free:
-            self._clear(seat)
+        self._numbers, self._shutdown = numbers[:-_WIDTH], numbers[-_WIDTH:]
+        self._free = list(range(n_slots))
+        for slot in self._free:
+            self._clear(slot)
 
-    def take(self) -> "Seat":
-        """A free seat, for a worker that is about to be forked."""
-        seat = self._free.pop(0)
-        self._numbers[seat * _WIDTH + _BEAT] = time.monotonic()
-        self._numbers[seat * _WIDTH + _CONNECTIONS] = 0
-        return Seat(self, self._numbers, seat)
+    def take(self) -> "WorkerSlot":
+        """A free slot, for a worker that is about to be forked."""
+        slot = self._free.pop(0)
+        self._numbers[slot * _WIDTH + _BEAT] = time.monotonic()
+        self._numbers[slot * _WIDTH + _CONNECTIONS] = 0
+        return WorkerSlot(self, self._numbers, slot)
 
-    def release(self, seat: "Seat") -> None:
-        """The worker is gone."""
-        self._clear(seat.number)
-        self._free.insert(0, seat.number)
+    def release(self, slot: "WorkerSlot") -> None:
+        """Free the slot of a worker that has ended."""
+        self._clear(slot.number)
+        self._free.insert(0, slot.number)
 
     def pids(self) -> list[tuple[int, int]]:
-        """Each taken seat's number and the process that has it."""
+        """The slots and processes of the workers that are ready."""
         rows = range(len(self._numbers) // _WIDTH)
-        found = [(seat, int(self._numbers[seat * _WIDTH + _PID])) for seat in rows]
-        return [(seat, pid) for seat, pid in found if pid]
+        found = [(slot, int(self._numbers[slot * _WIDTH + _PID])) for slot in rows]
+        return [(slot, pid) for slot, pid in found if pid]
 
     def n_ready(self) -> int:
-        """How many workers are ready to accept."""
+        """How many workers are ready to accept connections."""
         return len(self.pids())
 
     def fewest_connections(self) -> float:
-        """Those of the worker that has the fewest."""
+        """The number of connections of the worker that has the fewest."""
         return min(self._numbers[_CONNECTIONS::_WIDTH])
 
-    def say_goodbye(self) -> None:
-        """All workers are about to be told to end, not this one or that."""
-        self._goodbye[0] = 1
+    def begin_shutdown(self) -> None:
+        """Note that all workers are about to be told to end, not just one of them."""
+        self._shutdown[0] = 1
 
-    def is_goodbye(self) -> bool:
-        return bool(self._goodbye[0])
+    def is_shutdown(self) -> bool:
+        """Whether all workers are told to end."""
+        return bool(self._shutdown[0])
 
-    def _clear(self, seat: int) -> None:
-        self._numbers[seat * _WIDTH + _PID] = 0
-        self._numbers[seat * _WIDTH + _CONNECTIONS] = math.inf
+    def _clear(self, slot: int) -> None:
+        self._numbers[slot * _WIDTH + _PID] = 0
+        self._numbers[slot * _WIDTH + _CONNECTIONS] = math.inf
 
 
-class Seat:
-    """A worker's own row. Its first three methods are those of gunicorn's ``WorkerTmp``."""
+class WorkerSlot:
+    """A worker's own row. ``notify``, ``last_update`` and ``close`` are those of gunicorn's
+    ``WorkerTmp``.
 
-    def __init__(self, board: Board, numbers: "memoryview[float]", number: int) -> None:
+    Attributes:
+        number: of the slot.
+        table: that it belongs to.
+    """
+
+    def __init__(self, table: WorkerTable, numbers: "memoryview[float]", number: int) -> None:
         self.number = number
-        self.board = board
+        self.table = table
         self._numbers = numbers
         self._row = number * _WIDTH
 
     def notify(self) -> None:
-        """The worker is alive; its clock is the monotonic one, which nobody sets."""
+        """Show that the worker is alive, by the monotonic clock, which nobody sets."""
         self._numbers[self._row + _BEAT] = time.monotonic()
 
     def last_update(self) -> float:
+        """When the worker last showed that it is alive, by ``time.monotonic``."""
         return float(self._numbers[self._row + _BEAT])
 
     def close(self) -> None:
-        """There is no file; ``Board.release`` frees the seat."""
+        """Do nothing: there is no file, and ``WorkerTable.release`` frees the slot."""
 
-    def sit_down(self, pid: int) -> None:
-        """The worker is ready to accept."""
+    def mark_ready(self, pid: int) -> None:
+        """Note that the worker is ready to accept connections."""
         self._numbers[self._row + _PID] = pid
 
     def count_connections(self, n_connections: int) -> None:
+        """Note how many connections the worker has."""
         self._numbers[self._row + _CONNECTIONS] = n_connections

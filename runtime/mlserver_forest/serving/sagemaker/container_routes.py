@@ -1,21 +1,22 @@
 """SageMaker's routes of a container: /ping, /invocations, /execution-parameters.
 
-What they do is told in the developer guide ("Use your own inference code with hosting
-services" and "with batch transform").
+The developer guide describes them ("Use your own inference code with hosting services" and
+"with batch transform").
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
-from mlserver.errors import MLServerError, ModelNotFound, ModelNotReady
 from mlserver.handlers import DataPlane
 
 from mlserver_forest.environment import Environment
-from mlserver_forest.serving.http.asgi import Request, Response, json_response
+from mlserver_forest.errors import ModelNotFound, NotReady
+from mlserver_forest.serving.http.request import Request
+from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.metrics.prometheus import TEXT_MEDIA_TYPE
-from mlserver_forest.serving.models.loaded_models import Served
+from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB is at most 100.
@@ -23,12 +24,12 @@ _MAX_BATCH_MB = 100
 
 
 class ContainerRoutes:
-    """What every container answers, with one model or many.
+    """The routes of every container, with one model or many.
 
     Args:
-        data_plane: knows whether requests can be answered.
+        data_plane: answers whether requests can be answered.
         parameters: for batch transform; see ``execution_parameters``.
-        metrics: gives the text of /metrics.
+        metrics: returns the text of /metrics.
         openapi: the description of the routes.
     """
 
@@ -45,6 +46,7 @@ class ContainerRoutes:
         self._openapi = orjson.dumps(openapi)
 
     def table(self) -> Mapping[str, Methods]:
+        """The routes, for ``Application``."""
         return {
             "/ping": {"GET": self._ping, "HEAD": self._ping, "POST": self._ping},
             "/execution-parameters": {"GET": self._execution_parameters},
@@ -66,30 +68,43 @@ class ContainerRoutes:
 
 
 class OneModelRoutes:
-    """The invocations of a server that was started with its model."""
+    """The invocations of a server that was started with its model.
 
-    def __init__(self, model: Served, invocations: Invocations) -> None:
-        self._model = model
+    Args:
+        models: the loaded models.
+        name: of the model.
+        invocations: answers.
+    """
+
+    def __init__(self, models: LoadedModels, name: str, invocations: Invocations) -> None:
+        self._models = models
+        self._name = name
         self._invocations = invocations
 
     def table(self) -> Mapping[str, Methods]:
+        """The routes, for ``Application``."""
         return {"/invocations": {"POST": self._invoke}}
 
-    async def _invoke(self, request: Request) -> Response:
+    def _invoke(self, request: Request) -> Awaitable[Response]:
         try:
-            return await self._invocations.invoke(request, self._model)
-        except (ModelNotFound, ModelNotReady) as error:
-            raise MLServerError(
-                "the model is still being loaded; try again when /ping says 200", 503
+            model = self._models.get(self._name)
+        except ModelNotFound as error:
+            raise NotReady(
+                "the model is still being loaded; try again when /ping says 200"
             ) from error
+        return self._invocations.invoke(request, model)
 
 
 def execution_parameters(n_cpus: int, environment: Environment) -> Mapping[str, int]:
-    """What a batch transform job should use where its owner did not say.
+    """What a batch transform job should use if its owner does not say.
 
-    ``BatchStrategy`` is left out: SageMaker's default is the right one, and where the
-    platform writes MULTI_RECORD, the SageMaker Python SDK's local mode (2.257) accepts
+    ``BatchStrategy`` is left out: SageMaker's default is the right one, and the platform's
+    MULTI_RECORD is refused by the SageMaker Python SDK's local mode (2.257), which accepts
     only MultiRecord.
+
+    Args:
+        n_cpus: that the container may use.
+        environment: has the limits of a body.
     """
     payload_mb = min(environment.payload_mb, max(environment.max_body_bytes >> 20, 1))
     concurrent = min(n_cpus, _MAX_BATCH_MB // payload_mb) if payload_mb else 1

@@ -1,7 +1,7 @@
-"""SageMaker's multi-model API: /models, on which models come and go at run time.
+"""SageMaker's multi-model API: /models, through which models are loaded and unloaded.
 
-The paths, fields and statuses are those of the developer guide ("Build your own container
-for multi-model endpoints") and of multi-model-server.
+The developer guide has the paths, fields and statuses ("Build your own container
+for multi-model endpoints"), as does multi-model-server.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,32 @@ from typing import Any
 import orjson
 
 from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.serving.http.asgi import Request, Response, json_response
+from mlserver_forest.serving.http.request import Request
+from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Methods
-from mlserver_forest.serving.models.loaded_models import Models, Served
+from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedModels
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 
 _PAGE = 100
 _LONGEST_NAME = 1024
-# Folders in which nothing lies that is a model (as Triton refuses them).
+# Folders that hold no models; Triton refuses them, too.
 _NO_MODELS = ("/dev", "/proc", "/sys")
 
 
 class MultiModelRoutes:
-    """The routes of a multi-model endpoint: models come and go at SageMaker's word."""
+    """The routes of a multi-model endpoint.
 
-    def __init__(self, models: Models, invocations: Invocations) -> None:
+    Args:
+        models: the loaded models.
+        invocations: answers invocations.
+    """
+
+    def __init__(self, models: LoadedModels, invocations: Invocations) -> None:
         self._models = models
         self._invocations = invocations
 
     def table(self) -> Mapping[str, Methods]:
+        """The routes, for ``Application``."""
         return {
             "/invocations": {"POST": self._invoke_target},
             "/models": {"GET": self._list, "POST": self._load},
@@ -46,13 +53,13 @@ class MultiModelRoutes:
         parameters = request.parameters()
         limit = _limit(parameters.get("limit", str(_PAGE)))
         models, token = self._models.page(parameters.get("next_page_token", ""), limit)
-        page: dict[str, Any] = {"models": [_described(model) for model in models]}
+        page: dict[str, Any] = {"models": [_describe(model) for model in models]}
         if token is not None:
             page["nextPageToken"] = token
         return json_response(orjson.dumps(page))
 
     async def _describe(self, request: Request, name: str) -> Response:
-        return json_response(orjson.dumps(_described(self._models.get(name))))
+        return json_response(orjson.dumps(_describe(self._models.get(name))))
 
     async def _unload(self, request: Request, name: str) -> Response:
         await self._models.unload(name)
@@ -62,7 +69,7 @@ class MultiModelRoutes:
         return await self._invocations.invoke(request, self._models.get(name))
 
     async def _invoke_target(self, request: Request) -> Response:
-        """SageMaker does not call this one, but the SDK's local mode does."""
+        """SageMaker does not call this route, but the SDK's local mode does."""
         name = request.header(b"x-amzn-sagemaker-target-model")
         if not name:
             raise InvalidInput(
@@ -97,10 +104,10 @@ def _directory(url: str) -> Path:
         is_model = directory.is_dir() and not any(
             map(directory.resolve().is_relative_to, _NO_MODELS)
         )
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle.
+    except (OSError, RuntimeError) as error:  # RuntimeError: links form a circle.
         raise InvalidInput(f"url is {format_value(url)}, which cannot be read: {error}") from error
     if not is_model:
-        raise InvalidInput(f"url is {format_value(url)}, which is no model's directory")
+        raise InvalidInput(f"url is {format_value(url)}, which is not the directory of a model")
     return directory
 
 
@@ -112,5 +119,5 @@ def _limit(text: str) -> int:
     return min(int(text[:9]), _PAGE)
 
 
-def _described(model: Served) -> dict[str, str]:
+def _describe(model: LoadedModel) -> dict[str, str]:
     return {"modelName": model.name, "modelUrl": str(model.directory)}

@@ -1,49 +1,76 @@
-"""Requests of one row of plain numbers, which is what most requests are.
+"""Requests of one row of plain numbers, which most requests are.
 
-They skip the messages and blocks that long tables need: bytes to one array, the data plane,
-and the prediction to bytes. Whatever is not plain (a missing value, words, quotes, names, a
-second row, chosen outputs) takes the long way, and so does what is wrong, which explains it. Both
-ways give the same bytes: tests/contract/test_both_ways.py.
+They need neither the blocks nor the V2 types of long tables: bytes become one array, and the
+prediction becomes bytes. A body that is not plain (with a missing value, a category, quotes,
+names, or a second row) is read in the ordinary way, as is a faulty one, which that explains. Both
+ways return the same bytes: tests/contract/test_both_ways.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.forest import Prediction
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import RowWriter
 from mlserver_forest.formats.registry import load
-from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.media_types import MediaType, format_of
+from mlserver_forest.serving.http.response import Headers
+from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.pipeline import Inference
 
 Reader = Callable[[Body], "list[float] | None"]
 
 _LONGEST = 1 << 14
-# Nearer to the largest float32, a number needs a closer look.
+# A number nearer to the largest float32 or float64 needs a closer look.
 _LARGEST = {"FP32": 3.4e38, "FP64": 1.7e308}
 
 
 class OneRow:
-    """The short way for requests with the same headers.
+    """Reads and answers bodies of one row that come with the same headers.
 
     Args:
-        read: the numbers of a body, or None.
-        write: the answer's body.
-        schema: of the model.
+        read: returns the numbers of a body, or None.
+        write: returns the body of the response.
+        headers: of the response.
+        model: answers.
+        runtime: of the model.
     """
 
-    def __init__(self, read: Reader, write: RowWriter, schema: Schema) -> None:
+    def __init__(
+        self,
+        read: Reader,
+        write: RowWriter,
+        headers: Headers,
+        model: LoadedModel,
+        runtime: ForestModel,
+    ) -> None:
         self._read = read
-        self.write = write
-        self._n_features = schema.n_features
-        self._dtype = schema.dtype
-        self._largest = _LARGEST[schema.datatype]
+        self._write_row = write
+        self._headers = headers
+        self._model = model
+        self._predict = runtime.predict_rows
+        self._seconds = runtime.seconds(1, ())
+        self._n_features = model.schema.n_features
+        self._dtype = model.schema.dtype
+        self._largest = _LARGEST[model.schema.datatype]
 
-    def matrix(self, body: Body) -> NDArray[Any] | None:
-        """The row, (1, n_features) in the schema's dtype, or None for the long way."""
+    def inference(self, body: Body) -> Inference | None:
+        """What a body asks of the model, or None if it is not one plain row."""
+        x = self._matrix(body)
+        if x is None:
+            return None
+        return Inference(
+            self._model, None, 1, self._seconds, partial(self._predict, x), self._write
+        )
+
+    def _matrix(self, body: Body) -> NDArray[Any] | None:
+        """The row, (1, n_features) in the schema's dtype."""
         if len(body) > _LONGEST:
             return None
         values = self._read(body)
@@ -53,13 +80,28 @@ class OneRow:
             return None
         return np.array((values,), self._dtype)
 
+    def _write(self, prediction: Prediction) -> tuple[Headers, Iterable[bytes]]:
+        return self._headers, (self._write_row(prediction),)
 
-def one_row(sent: MediaType, answer: str, schema: Schema, ends_with_newline: bool) -> OneRow | None:
-    """The short way, where there is one and no outputs are chosen by name."""
+
+def one_row(
+    sent: MediaType, answer: str, model: LoadedModel, *, ends_with_newline: bool
+) -> OneRow | None:
+    """The codec of one row, if both formats have one and the model is a forest of numbers.
+
+    Args:
+        sent: the body's media type.
+        answer: the response's.
+        model: answers with its default outputs.
+        ends_with_newline: whether the last line is ended.
+    """
+    schema, runtime = model.schema, model.runtime
     read, writer = format_of(sent.essence).read_row, format_of(answer).row_writer
     if not read or not writer or set(sent.parameters) - {"charset"} or not schema.n_features:
         return None
-    if schema.categories_by_column:
+    if schema.categories_by_column or not isinstance(runtime, ForestModel):
         return None
     write = load(writer)(schema, ends_with_newline)
-    return None if write is None else OneRow(load(read), write, schema)
+    if write is None:
+        return None
+    return OneRow(load(read), write, ((b"content-type", answer.encode()),), model, runtime)

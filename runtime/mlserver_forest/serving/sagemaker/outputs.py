@@ -1,4 +1,4 @@
-"""What an answer holds: the outputs chosen by name, made from a model's V2 outputs.
+"""The outputs of a response, chosen by name and made from a model's V2 outputs.
 
 The names are those of AWS's XGBoost image (its ``SAGEMAKER_INFERENCE_OUTPUT``) and of
 SageMaker's built-in algorithms.
@@ -37,7 +37,7 @@ def chosen(custom_attributes: str | None) -> tuple[str, ...]:
     """The outputs that a request names in X-Amzn-SageMaker-Custom-Attributes, if any.
 
     Raises:
-        InvalidInput: if the parameter ``outputs`` names none.
+        InvalidInput: if the parameter ``outputs`` names no output.
     """
     found = _PARAMETER.search(custom_attributes or "")
     if not found:
@@ -54,16 +54,16 @@ def chosen(custom_attributes: str | None) -> tuple[str, ...]:
 
 
 def default_names(schema: Schema, *, only_first: bool) -> tuple[str, ...]:
-    """The outputs of a model where nobody chose: all that belong together, or the first."""
+    """The outputs of a response for which none are chosen: all of them, or the first."""
     names = _DEFAULTS[schema.kind]
     return names[:1] if only_first else names
 
 
 def check_names(names: Sequence[str], schema: Schema) -> None:
-    """See that a model has these outputs.
+    """Check that a model has these outputs.
 
     Raises:
-        InvalidInput: naming those that it has.
+        InvalidInput: if it does not, naming those that it has.
     """
     known = _columns(schema)
     for name in names:
@@ -77,7 +77,7 @@ def check_names(names: Sequence[str], schema: Schema) -> None:
 
 
 def v2_names(names: Sequence[str], schema: Schema) -> tuple[str, ...]:
-    """The V2 outputs that the chosen ones are made from."""
+    """The V2 outputs from which the chosen ones are made."""
     known = _columns(schema)
     return tuple(dict.fromkeys(known[name][0] for name in names))
 
@@ -88,10 +88,10 @@ def predictions(
     """Make the chosen outputs.
 
     Args:
-        names: of outputs that ``check_names`` let pass.
+        names: of outputs, checked by ``check_names``.
         arrays: the model's V2 outputs by name, each (n, width).
         schema: the classes.
-        selected: whether the names were chosen, or are the default.
+        selected: whether the names were chosen; otherwise they are the default.
     """
     known = _columns(schema)
     if schema.kind == "unknown" and not selected and arrays[PREDICT].dtype.kind == "f":
@@ -101,12 +101,12 @@ def predictions(
 
 
 def _columns(schema: Schema) -> Mapping[str, tuple[str, Maker]]:
-    """The outputs of a model, the V2 output that each is made from, and how."""
+    """The outputs of a model, with the V2 output from which each is made, and how."""
     return {**_COLUMNS[schema.kind], **{name: (name, _value(name)) for name in schema.insights}}
 
 
 def _value(output: str) -> Maker:
-    """One value a row, or a row of them where there are several targets."""
+    """One value for each row, or several if there are several targets."""
 
     def column(arrays: Arrays, schema: Schema) -> Column:
         array: Column = arrays[output]
@@ -118,13 +118,13 @@ def _value(output: str) -> Maker:
 
 
 def _labels(arrays: Arrays, schema: Schema) -> NDArray[Any]:
-    """All classes, in every row."""
+    """All classes, for every row."""
     classes = np.array(schema.classes, dtype=object)
     return np.broadcast_to(classes, (len(arrays[PREDICT]), len(classes)))
 
 
 def _probability(arrays: Arrays, schema: Schema) -> NDArray[Any]:
-    """Of two classes the second's, of more the winner's."""
+    """The probability of the second of two classes, or of the predicted one of more."""
     probabilities = arrays[PREDICT_PROBA]
     chosen = probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities.max(axis=1)
     return np.asarray(chosen)
@@ -137,8 +137,8 @@ def _probabilities(arrays: Arrays, schema: Schema) -> NDArray[Any]:
 _LABEL = (PREDICT, _value(PREDICT))
 _PROBABILITY = (PREDICT_PROBA, _probability)
 _PROBABILITIES = (PREDICT_PROBA, _probabilities)
-# In AWS's image a raw score is what the booster predicts: for its classifiers with
-# probabilities, those (algorithm_mode/serve_utils.py).
+# In AWS's image a raw score is what the booster predicts, which for classifiers with
+# probabilities is those (algorithm_mode/serve_utils.py).
 _COLUMNS: Mapping[TargetKind, Mapping[str, tuple[str, Maker]]] = {
     "classification": {
         "predicted_label": _LABEL,

@@ -1,11 +1,13 @@
 """V2's inference requests and responses over gRPC: messages to MLServer's types, and back.
 
-Where a request has ``raw_input_contents``, its tensors stand there, and the answer's in
-``raw_output_contents``; else each has its elements in the field of its datatype.
+If a request has ``raw_input_contents``, its tensors are there, and the response's are in
+``raw_output_contents``; otherwise each has its elements in the field of its datatype.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import orjson
@@ -17,10 +19,16 @@ from mlserver.types import (
     MetadataModelResponse,
     ResponseOutput,
 )
+from numpy.typing import NDArray
 
+from mlserver_forest.engine.forest import Prediction
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES
+from mlserver_forest.schema.schema import DTYPES as FEATURE_DTYPES
+from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.pipeline import Headers, Inference
 from mlserver_forest.serving.v2.request_parser import Fields, checked_parameters, request_of
 
 # https://github.com/kserve/open-inference-protocol, "InferTensorContents".
@@ -38,6 +46,51 @@ _FIELDS = {
     "FP64": "fp64_contents",
     BYTES: "bytes_contents",
 }
+
+
+class GRPCCodec:
+    """Turns ``ModelInferRequest`` messages into inferences.
+
+    Most requests are one row of numbers in raw contents, without parameters or chosen outputs,
+    for a small forest. They skip MLServer's types; the bytes of the response are the same
+    (tests/contract/test_both_ways.py).
+    """
+
+    def __init__(self) -> None:
+        # Serialized responses of classifiers, by the position of the class.
+        self._responses: WeakKeyDictionary[ForestModel, dict[int, bytes]] = WeakKeyDictionary()
+
+    def inference(self, message: Any, model: LoadedModel) -> Inference:
+        """What a message asks of a model.
+
+        Raises:
+            InvalidInput: naming the tensor, what came and what was expected.
+        """
+        runtime = model.runtime
+        if isinstance(runtime, ForestModel):
+            x = _plain_row(message)
+            if x is not None and runtime.reads(x):
+                write = partial(self._write_row, runtime, message.id)
+                seconds = runtime.seconds(1, ())
+                return Inference(model, None, 1, seconds, partial(runtime.predict_rows, x), write)
+        write = partial(_write, message.id, bool(message.raw_input_contents))
+        return Inference.of_message(
+            model, message.model_version or None, request_from(message), write
+        )
+
+    def _write_row(
+        self, model: ForestModel, id_: str, prediction: Prediction
+    ) -> tuple[Headers, Iterable[bytes]]:
+        if not model.model.schema.classes:
+            return _write(id_, True, model.respond(prediction))
+        known = self._responses.setdefault(model, {})
+        position = int(prediction.positions[0])
+        if position not in known:
+            message = message_from(model.respond(prediction), raw=True)
+            known[position] = message.SerializeToString()
+        # Serialized messages one after the other are one message.
+        id_field = pb.ModelInferResponse(id=id_).SerializeToString() if id_ else b""
+        return (), (known[position] + id_field,)
 
 
 def request_from(message: Any) -> InferenceRequest:
@@ -97,9 +150,9 @@ def message_from(response: InferenceResponse, raw: bool) -> Any:
 
 
 def metadata_message(metadata: MetadataModelResponse) -> Any:
-    """Write a ``ModelMetadataResponse``; a parameter that is a list as JSON text.
+    """Write a ``ModelMetadataResponse``, with parameters that are lists as JSON text.
 
-    The protocol's parameters are no lists, and MLServer 1.7.1 leaves those out.
+    The protocol's parameters cannot be lists, and MLServer 1.7.1 leaves those out.
     """
     message = ModelMetadataResponseConverter.from_types(metadata)
     for found, written in (
@@ -112,6 +165,27 @@ def metadata_message(metadata: MetadataModelResponse) -> Any:
                 if isinstance(value, list):
                     field.parameters[name].string_param = orjson.dumps(value).decode()
     return message
+
+
+def _write(id_: str, raw: bool, response: InferenceResponse) -> tuple[Headers, Iterable[bytes]]:
+    response.id = id_
+    return (), (message_from(response, raw).SerializeToString(),)
+
+
+def _plain_row(message: Any) -> NDArray[Any] | None:
+    """The row of a message that holds nothing else, or None."""
+    raw, inputs = message.raw_input_contents, message.inputs
+    if len(raw) != 1 or len(inputs) != 1 or message.outputs or message.model_version:
+        return None
+    tensor = inputs[0]
+    dtype = FEATURE_DTYPES.get(tensor.datatype)
+    if dtype is None or message.parameters or tensor.parameters or tensor.HasField("contents"):
+        return None
+    content = raw[0]
+    if [*tensor.shape] != [1, len(content) / dtype.itemsize] or not content:
+        return None
+    x = np.frombuffer(content, dtype).reshape(1, -1)
+    return x if np.isfinite(x).all() else None
 
 
 def _input(tensor: Any, place: str, raw: bytes | None) -> tuple[Fields, Any]:
@@ -154,8 +228,7 @@ def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
     if found not in ([], [field]):
         raise InvalidInput(
             f"input {format_value(name)} is {datatype} but has {', '.join(found)}; send its "
-            "values in "
-            f"{field}, or in raw_input_contents"
+            f"values in {field}, or in raw_input_contents"
         )
     data = getattr(tensor.contents, field)
     if datatype == BYTES:
@@ -172,7 +245,7 @@ def _parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
 
 
 def _value(parameter: Any) -> Any:
-    """A parameter's value; None of a kind that MLServer's protocol has not."""
+    """A parameter's value; None if it is of a kind that MLServer's protocol does not have."""
     kind = parameter.WhichOneof("parameter_choice")
     return getattr(parameter, kind) if kind else None
 

@@ -1,99 +1,98 @@
-"""V2 over gRPC: MLServer's services, with every fault of a request an INVALID_ARGUMENT.
+"""V2 over gRPC: the service of Triton and MLServer, and MLServer's older repository service.
 
-MLServer 1.7.1 logs a traceback for each request that it refuses over gRPC; its logger
-``mlserver.grpc`` is silent here (settings/logging.json), and what fails inside is logged
-below.
+A method is one row of a table. Inference methods take and return bytes, so that large messages
+are parsed and written in threads.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import grpc
-from grpc import aio
-from mlserver.errors import MLServerError
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+from grpc import StatusCode, aio
 from mlserver.grpc import dataplane_pb2 as pb
-from mlserver.grpc import model_repository_pb2
-from mlserver.grpc.converters import RepositoryIndexResponseConverter
-from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from mlserver.grpc.model_repository import ModelRepositoryServicer
-from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
-from mlserver.grpc.servicers import InferenceServicer
-from mlserver.handlers import ModelRepositoryHandlers
-from mlserver.types import RepositoryIndexRequest
+from mlserver.grpc import model_repository_pb2 as repository_pb
+from mlserver.grpc.converters import (
+    RepositoryIndexResponseConverter,
+    ServerMetadataResponseConverter,
+)
+from mlserver.handlers import DataPlane, ModelRepositoryHandlers
+from mlserver.types import RepositoryIndexRequest, RepositoryIndexResponse
 
-from mlserver_forest.errors import ForestError
+from mlserver_forest.errors import InvalidInput
+from mlserver_forest.serving.errors_table import FAILURE, INTERNAL, codes_of
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.process.offload import Work, run, seconds_for
-from mlserver_forest.serving.v2 import grpc_codec, triton_stream
-from mlserver_forest.serving.v2.data_plane import GuardedDataPlane
-from mlserver_forest.serving.v2.grpc_calls import count_calls
-from mlserver_forest.serving.v2.one_row_grpc import OneRowCalls
+from mlserver_forest.serving.models.loaded_models import LoadedModels
+from mlserver_forest.serving.pipeline import Inference, Pipeline
+from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 
 logger = logging.getLogger(__name__)
 
-_STATUS = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    409: grpc.StatusCode.ALREADY_EXISTS,
-    422: grpc.StatusCode.FAILED_PRECONDITION,
-    503: grpc.StatusCode.UNAVAILABLE,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
-    507: grpc.StatusCode.RESOURCE_EXHAUSTED,
-}
-# Messages above this leave the event loop, as bodies over HTTP do.
-_LARGE = 1 << 16
+Unary = Callable[[Any], Awaitable[Any]]
+Stream = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
+
+_INFERENCE = "inference.GRPCInferenceService"
+_REPOSITORY = "inference.model_repository.ModelRepositoryService"
 _GRACE_SECONDS = 4
-# More at once are refused (RESOURCE_EXHAUSTED): they would wait for a tenth of a second.
+# More calls at once are refused (RESOURCE_EXHAUSTED): they would wait for a tenth of a second.
 _MOST_CALLS = 512
+# Triton's client sends this for async_stream_infer(..., enable_empty_final_response=True).
+_TRITON_PARAMETER = "triton_enable_empty_final_response"
+_FINAL = "triton_final_response"
 
 
 class GRPCServer:
     """The services on a port.
 
     Args:
-        data_plane: answers inference requests.
-        handlers: answers repository requests.
-        work: admits large requests.
+        pipeline: runs inference requests.
+        models: the loaded models.
+        data_plane: answers for what is ready, and describes models.
+        handlers: lists, loads and unloads models.
         metrics: counts calls.
         address: host and port.
-        max_message_bytes: the largest message, either way.
+        max_message_bytes: the largest message, in both directions.
     """
 
     def __init__(
         self,
-        data_plane: GuardedDataPlane,
+        pipeline: Pipeline,
+        models: LoadedModels,
+        data_plane: DataPlane,
         handlers: ModelRepositoryHandlers,
-        work: Work,
         metrics: Metrics,
         address: str,
         max_message_bytes: int,
     ) -> None:
+        self._pipeline = pipeline
+        self._models = models
         self._data_plane = data_plane
-        self._handlers = handlers
-        self._work = work
+        self._repository = handlers
         self._metrics = metrics
         self._address = address
         self._options = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.so_reuseport", 1),  # The workers share it; ``reserve_port`` kept it for them.
+            ("grpc.so_reuseport", 1),  # The workers share the port, which ``reserve`` keeps.
         ]
+        self._codec = GRPCCodec()
+        self._triton_response = _triton_response()
         self._server: aio.Server | None = None
 
     async def start(self) -> None:
-        """Open the port, which other workers have open too, and serve."""
+        """Open the port, which the other workers open too, and serve."""
         server = aio.server(options=self._options, maximum_concurrent_rpcs=_MOST_CALLS)
-        service = _InferenceService(self._data_plane, self._handlers, self._work)
-        repository = _RepositoryService(self._handlers)
-        for servicer, module, name in (
-            (service, pb, "GRPCInferenceService"),
-            (repository, model_repository_pb2, "ModelRepositoryService"),
+        for service, handlers in (
+            (_INFERENCE, self._inference_handlers()),
+            (_REPOSITORY, self._repository_handlers()),
         ):
-            count_calls(servicer, module.DESCRIPTOR.services_by_name[name], self._metrics)
-        add_GRPCInferenceServiceServicer_to_server(service, server)
-        triton_stream.add_to_server(service.ModelStreamInfer, server)
-        add_ModelRepositoryServiceServicer_to_server(repository, server)
+            generic = grpc.method_handlers_generic_handler(service, handlers)
+            server.add_generic_rpc_handlers((generic,))
+            server.add_registered_method_handlers(service, handlers)
         server.add_insecure_port(self._address)
         await server.start()
         self._server = server
@@ -103,103 +102,190 @@ class GRPCServer:
         if self._server:
             await self._server.stop(_GRACE_SECONDS)
 
+    def _inference_handlers(self) -> Mapping[str, grpc.RpcMethodHandler]:
+        requests: Mapping[str, tuple[Any, Unary]] = {
+            "ServerLive": (pb.ServerLiveRequest, self._server_live),
+            "ServerReady": (pb.ServerReadyRequest, self._server_ready),
+            "ServerMetadata": (pb.ServerMetadataRequest, self._server_metadata),
+            "ModelReady": (pb.ModelReadyRequest, self._model_ready),
+            "ModelMetadata": (pb.ModelMetadataRequest, self._model_metadata),
+            "RepositoryIndex": (pb.RepositoryIndexRequest, self._index),
+            "RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._load),
+            "RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._unload),
+        }
+        return {
+            **{name: self._unary(_INFERENCE, name, *row) for name, row in requests.items()},
+            "ModelInfer": self._unary(_INFERENCE, "ModelInfer", None, self._infer),
+            "ModelStreamInfer": self._stream(
+                _INFERENCE, "ModelStreamInfer", pb.ModelInferRequest, self._infer_stream
+            ),
+        }
 
-class _InferenceService(InferenceServicer):
-    """MLServer's servicer, which answers INTERNAL to what its sender could mend."""
+    def _repository_handlers(self) -> Mapping[str, grpc.RpcMethodHandler]:
+        requests: Mapping[str, tuple[Any, Unary]] = {
+            "RepositoryIndex": (repository_pb.RepositoryIndexRequest, self._old_index),
+            "RepositoryModelLoad": (repository_pb.RepositoryModelLoadRequest, self._old_load),
+            "RepositoryModelUnload": (repository_pb.RepositoryModelUnloadRequest, self._old_unload),
+        }
+        return {name: self._unary(_REPOSITORY, name, *row) for name, row in requests.items()}
 
-    def __init__(
-        self, data_plane: GuardedDataPlane, handlers: ModelRepositoryHandlers, work: Work
-    ) -> None:
-        super().__init__(data_plane, handlers)
-        self._models = data_plane
-        self._short = OneRowCalls(data_plane)
-        self._work = work
-        self._handlers = handlers
+    def _unary(
+        self, service: str, name: str, request_class: Any, method: Unary
+    ) -> grpc.RpcMethodHandler:
+        """A method that is counted, and whose errors have the codes of the table."""
 
-    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802  # the protocol's
-        ready = self._models.model_ready(request.name, request.version or None)
-        return pb.ModelReadyResponse(ready=await _or_abort(ready, context))
+        async def call(request: Any, context: Any) -> Any:
+            started, code = perf_counter(), StatusCode.OK
+            try:
+                return await method(request)
+            except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
+                code, message = _explain(error)
+                await context.abort(code, message)
+            finally:
+                seconds = perf_counter() - started
+                self._metrics.called("UNARY", service, name, code.name, seconds)
 
-    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        version = request.version or None
-        metadata = self._models.model_metadata(request.name, version)
-        return grpc_codec.metadata_message(await _or_abort(metadata, context))
+        return grpc.unary_unary_rpc_method_handler(
+            call, request_class and request_class.FromString, _serialize
+        )
 
-    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await _or_abort(self._infer(request), context)
+    def _stream(
+        self, service: str, name: str, request_class: Any, method: Stream
+    ) -> grpc.RpcMethodHandler:
+        """The same for a method of many requests and responses."""
 
-    async def ModelStreamInfer(  # noqa: N802
-        self, request_iterator: AsyncIterator[Any], context: Any
-    ) -> AsyncIterator[Any]:
-        async for request in request_iterator:
-            if triton_stream.is_asked_for(request):
+        async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            started, code = perf_counter(), StatusCode.OK
+            try:
+                async for response in method(requests):
+                    yield response
+            except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
+                code, message = _explain(error)
+                await context.abort(code, message)
+            finally:
+                seconds = perf_counter() - started
+                self._metrics.called("BIDI_STREAMING", service, name, code.name, seconds)
+
+        return grpc.stream_stream_rpc_method_handler(call, request_class.FromString, _serialize)
+
+    async def _infer(self, data: bytes) -> Any:
+        return await self._run(len(data), lambda: self._inference(_parse(data)))
+
+    async def _infer_stream(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Answer in the form of MLServer or of Triton, whose streams have other messages.
+
+        MLServer 1.7.1 answers with a ModelInferResponse, Triton with a ModelStreamInferResponse
+        that contains one, or an error. No message is both, so only a request with a parameter
+        of Triton's gets Triton's.
+        """
+        async for request in requests:
+            is_triton = _TRITON_PARAMETER in request.parameters
+            if is_triton and request.parameters[_TRITON_PARAMETER].bool_param:
                 yield await self._infer_for_triton(request)
             else:
-                yield await self.ModelInfer(request, context)
+                yield await self._run(request.ByteSize(), partial(self._inference, request))
 
-    async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
-        index = await _index(self._handlers, request)
-        return RepositoryIndexResponseConverter.from_types(index)
+    async def _infer_for_triton(self, request: Any) -> Any:
+        try:
+            response = await self._run(request.ByteSize(), partial(self._inference, request))
+        except Exception as error:  # noqa: BLE001  # the stream goes on; _explain logs it
+            return self._triton_response(error_message=_explain(error)[1])
+        final = pb.ModelInferResponse()
+        final.parameters[_FINAL].bool_param = True
+        return self._triton_response(infer_response=response + final.SerializeToString())
 
-    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
-        await _or_abort(self._handlers.load(request.model_name), context)
+    async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
+        _, body = await self._pipeline.run(n_bytes, parse)
+        return body
+
+    def _inference(self, message: Any) -> Inference:
+        model = self._models.get(message.model_name, message.model_version or None)
+        return self._codec.inference(message, model)
+
+    async def _server_live(self, request: Any) -> Any:
+        return pb.ServerLiveResponse(live=await self._data_plane.live())
+
+    async def _server_ready(self, request: Any) -> Any:
+        return pb.ServerReadyResponse(ready=await self._data_plane.ready())
+
+    async def _server_metadata(self, request: Any) -> Any:
+        return ServerMetadataResponseConverter.from_types(await self._data_plane.metadata())
+
+    async def _model_ready(self, request: Any) -> Any:
+        is_ready = await self._data_plane.model_ready(request.name, request.version or None)
+        return pb.ModelReadyResponse(ready=is_ready)
+
+    async def _model_metadata(self, request: Any) -> Any:
+        metadata = self._data_plane.model_metadata(request.name, request.version or None)
+        return metadata_message(await metadata)
+
+    async def _index(self, request: Any) -> Any:
+        return RepositoryIndexResponseConverter.from_types(await self._list(request))
+
+    async def _load(self, request: Any) -> Any:
+        await self._repository.load(request.model_name)
         return pb.RepositoryModelLoadResponse()
 
-    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802
-        await _or_abort(self._handlers.unload(request.model_name), context)
+    async def _unload(self, request: Any) -> Any:
+        await self._repository.unload(request.model_name)
         return pb.RepositoryModelUnloadResponse()
 
-    async def _infer(self, request: Any) -> Any:
-        if short := await self._short.answer(request):
-            return short
-        raw = bool(request.raw_input_contents)
-        name, version = request.model_name, request.model_version or None
-        n_bytes = request.ByteSize()
-        if n_bytes <= _LARGE:
-            response = await self._models.infer(grpc_codec.request_from(request), name, version)
-            return grpc_codec.message_from(response, raw)
-        async with self._work.large(seconds_for(n_bytes)):
-            payload = await run(grpc_codec.request_from, request)
-            response = await self._models.infer(payload, name, version)
-            return await run(grpc_codec.message_from, response, raw)
-
-    async def _infer_for_triton(self, request: Any) -> bytes:
-        try:
-            response = await self._infer(request)
-        except Exception as error:  # noqa: BLE001  # the stream goes on
-            return triton_stream.failure(_explained(error)[1])
-        return triton_stream.answer(response)
-
-
-class _RepositoryService(ModelRepositoryServicer):
-    """MLServer's older service of the same calls."""
-
-    async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802
-        index = await _index(self._handlers, request)
+    async def _old_index(self, request: Any) -> Any:
+        index = await self._list(request)
         return RepositoryIndexResponseConverter.from_types(index, use_model_repository=True)
 
+    async def _old_load(self, request: Any) -> Any:
+        await self._repository.load(request.model_name)
+        return repository_pb.RepositoryModelLoadResponse()
 
-async def _index(handlers: ModelRepositoryHandlers, request: Any) -> Any:
-    """The models, their states by name, where MLServer 1.7.1 writes ``State.READY``."""
-    index = await handlers.index(RepositoryIndexRequest(ready=request.ready))
-    for item in index:
-        item.state = getattr(item.state, "value", item.state)
-    return index
+    async def _old_unload(self, request: Any) -> Any:
+        await self._repository.unload(request.model_name)
+        return repository_pb.RepositoryModelUnloadResponse()
+
+    async def _list(self, request: Any) -> RepositoryIndexResponse:
+        """The models; their states by name, where MLServer 1.7.1 writes ``State.READY``."""
+        index = await self._repository.index(RepositoryIndexRequest(ready=request.ready))
+        for item in index:
+            item.state = getattr(item.state, "value", item.state)
+        return index
 
 
-async def _or_abort(answer: Awaitable[Any], context: Any) -> Any:
-    """The answer, or the end of the call with the reason."""
+def _parse(data: bytes) -> Any:
     try:
-        return await answer
-    except Exception as error:  # what is not explained is logged
-        await context.abort(*_explained(error))
-        raise
+        return pb.ModelInferRequest.FromString(data)
+    except DecodeError as error:
+        raise InvalidInput("the message is not a ModelInferRequest") from error
 
 
-def _explained(error: Exception) -> tuple[grpc.StatusCode, str]:
-    if isinstance(error, MLServerError):
-        return _STATUS.get(error.status_code, grpc.StatusCode.UNKNOWN), str(error)
-    if isinstance(error, ForestError):
-        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+def _serialize(message: Any) -> bytes:
+    return message if isinstance(message, bytes) else bytes(message.SerializeToString())
+
+
+def _explain(error: Exception) -> tuple[StatusCode, str]:
+    codes = codes_of(error)
+    if codes is not None:
+        return codes.grpc, str(error)
     logger.error("a call failed", exc_info=error)
-    return grpc.StatusCode.INTERNAL, "the server failed on this request; its log has the reason"
+    return INTERNAL.grpc, FAILURE
+
+
+def _triton_response() -> Any:
+    """The class of Triton's ``ModelStreamInferResponse`` (its grpc_service.proto).
+
+    MLServer's package does not have it; here the inner response is bytes that were serialized
+    before, which are the same on the wire.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name="stream.proto", package="stream")
+    message = file.message_type.add(name="ModelStreamInferResponse")
+    field = descriptor_pb2.FieldDescriptorProto
+    message.field.add(
+        name="error_message", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL
+    )
+    message.field.add(
+        name="infer_response", number=2, type=field.TYPE_BYTES, label=field.LABEL_OPTIONAL
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("stream.ModelStreamInferResponse")
+    )

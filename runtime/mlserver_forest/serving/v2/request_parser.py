@@ -1,4 +1,4 @@
-"""A V2 inference request from JSON: checked by hand, so that each fault has its place."""
+"""Reads V2 inference requests from JSON, and names the place of each fault."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -20,7 +20,11 @@ _SHARED = "shared_memory_region"
 
 
 class AttachedBytes:
-    """The bytes behind the JSON, of one tensor after the other."""
+    """The bytes that follow the JSON: those of one tensor after the other.
+
+    Args:
+        content: all of them.
+    """
 
     def __init__(self, content: memoryview) -> None:
         self._content = content
@@ -28,9 +32,11 @@ class AttachedBytes:
 
     @property
     def n_left(self) -> int:
+        """How many bytes were not taken yet."""
         return len(self._content) - self._position
 
     def take(self, size: int) -> memoryview:
+        """The next bytes."""
         self._position += size
         return self._content[self._position - size : self._position]
 
@@ -38,11 +44,11 @@ class AttachedBytes:
 def request_from(document: Any, attached: AttachedBytes | None = None) -> InferenceRequest:
     """Check a parsed request and read its tensors; numbers become arrays.
 
-    Keys that the protocol does not know are left out.
+    Keys that the protocol does not have are ignored.
 
     Args:
         document: from ``json_document.loads``.
-        attached: what follows the JSON.
+        attached: the bytes that follow the JSON, if any.
 
     Raises:
         InvalidInput: naming the place, what came and what was expected.
@@ -53,8 +59,8 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
     outputs = [_output(output, f"outputs.{n}") for n, output in enumerate(_outputs(document))]
     if attached and attached.n_left:
         raise InvalidInput(
-            f"{attached.n_left} bytes follow the last tensor; expected as many bytes behind the "
-            f"JSON as the inputs' {_SIZE} say together"
+            f"{attached.n_left} bytes follow the last tensor; expected as many bytes after the "
+            f"JSON as the inputs' {_SIZE} add up to"
         )
     for part in (document, *inputs):
         read_rest(part)
@@ -72,7 +78,7 @@ def request_of(fields: Fields, tensors: Sequence[tuple[Fields, Any]]) -> Inferen
     Args:
         fields: of the request, without its inputs.
         tensors: the fields of each input without its data, and its data, which pydantic
-            must not see: it would take a millisecond for 10,000 rows.
+            must not validate: that would take a millisecond for 10,000 rows.
     """
     inputs = [
         v2_types.request_input(
@@ -93,13 +99,13 @@ def request_of(fields: Fields, tensors: Sequence[tuple[Fields, Any]]) -> Inferen
 
 
 def binary_outputs(document: Mapping[str, Any]) -> tuple[dict[str, bool], bool]:
-    """Which outputs are wanted as bytes: by name, and those that are not named.
+    """Which outputs are wanted as bytes: by name, and by default.
 
     Args:
         document: a request that ``request_from`` has read.
 
     Raises:
-        InvalidInput: if a request says neither yes nor no.
+        InvalidInput: if a parameter is neither true nor false.
     """
     by_default = _flag(_object(document, ""), "binary_data_output", "parameters")
     flags = {}
@@ -112,10 +118,10 @@ def binary_outputs(document: Mapping[str, Any]) -> tuple[dict[str, bool], bool]:
 
 
 def checked_parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
-    """Parameters that MLServer's codecs may read; headers come from nobody's body.
+    """Parameters that MLServer's codecs may read, without ``headers``, which a body must not set.
 
     Raises:
-        InvalidInput: if ``content_type`` is no string.
+        InvalidInput: if ``content_type`` is not a string.
     """
     if not parameters:
         return None

@@ -1,7 +1,7 @@
-"""V2's inference requests and responses over REST: JSON, and tensors as bytes behind it.
+"""V2's inference requests and responses over REST: JSON, perhaps followed by tensors as bytes.
 
 The bytes are the binary tensor data extension (triton-inference-server/server,
-``docs/protocol/extension_binary_data.md``), with which ``tritonclient.http`` begins.
+``docs/protocol/extension_binary_data.md``), which ``tritonclient.http`` uses by default.
 """
 
 import uuid
@@ -19,48 +19,48 @@ from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.v2 import v2_binary, v2_json
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.http.response import JSON_HEADERS, Headers
 from mlserver_forest.serving.v2.request_parser import AttachedBytes, binary_outputs, request_from
-
-__all__ = ["Inference", "decode_infer", "encode_infer", "encode_json", "new_id", "request_from"]
-
-Headers = tuple[tuple[bytes, bytes], ...]
 
 _OCTETS = "application/octet-stream"
 _LENGTH_HEADER = "Inference-Header-Content-Length"
-_CONTENT_TYPE = b"content-type"
 _MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
-    """A decoded request.
+class BinaryOutputs:
+    """The outputs that a request wants as bytes.
 
     Attributes:
-        request: for the data plane; numbers are arrays.
-        binary: by the name of an output, whether its data are wanted as bytes.
-        binary_by_default: the same for outputs that are not named.
+        named: by the name of an output, whether it is one of them.
+        by_default: whether outputs that are not named are.
     """
 
-    request: InferenceRequest
-    binary: Mapping[str, bool]
-    binary_by_default: bool
+    named: Mapping[str, bool]
+    by_default: bool
 
-    def is_binary(self, output: str) -> bool:
-        return self.binary.get(output, self.binary_by_default)
+    def includes(self, output: str) -> bool:
+        """Whether an output is wanted as bytes."""
+        return self.named.get(output, self.by_default)
 
 
-def decode_infer(body: Body, header_length: str | None, content_type: str | None) -> Inference:
+def decode_infer(
+    body: Body, header_length: str | None, content_type: str | None
+) -> tuple[InferenceRequest, BinaryOutputs]:
     """Decode the body of ``POST /v2/models/{name}/infer``.
 
     Args:
-        body: JSON, and the bytes of tensors where there is a ``header_length``.
+        body: JSON, followed by the bytes of tensors if there is a ``header_length``.
         header_length: the header Inference-Header-Content-Length, the length of the JSON.
-        content_type: the header Content-Type; JSON where it is absent, as
-            ``tritonclient.http`` leaves it.
+        content_type: the header Content-Type; None means JSON, for ``tritonclient.http`` leaves
+            it out.
+
+    Returns:
+        The request, whose numbers are arrays, and the outputs that it wants as bytes.
 
     Raises:
         InvalidInput: naming the place, what came and what was expected.
-        PayloadTooLarge: if what is no tensor takes megabytes.
+        PayloadTooLarge: if a value other than a tensor takes megabytes.
         UnsupportedMediaType: if the body is something else.
     """
     _check_media_type(content_type, has_bytes=header_length is not None)
@@ -71,37 +71,41 @@ def decode_infer(body: Body, header_length: str | None, content_type: str | None
         attached = AttachedBytes(memoryview(body)[end:])
     document = _parse(text)
     request = request_from(document, attached)
-    binary, by_default = binary_outputs(document)
-    return Inference(request, binary, by_default)
+    return request, BinaryOutputs(*binary_outputs(document))
 
 
 def new_id() -> str:
-    """For an answer to a request that has none; MLServer gives one, too."""
+    """An id for the response to a request that has none, as MLServer makes one, too."""
     return str(uuid.uuid4())
 
 
 def encode_infer(
-    response: InferenceResponse, inference: Inference
+    response: InferenceResponse, id_: str, binary: BinaryOutputs = BinaryOutputs({}, False)
 ) -> tuple[Headers, Iterator[bytes]]:
-    """The headers and the body of an answer, in blocks, with bytes for whom wants them."""
+    """Encode a response.
+
+    Args:
+        response: its outputs are arrays, or a foreign runtime's lists.
+        id_: of the request.
+        binary: the outputs that are written as bytes.
+
+    Returns:
+        The headers, and the body in blocks.
+    """
+    response.id = id_
     attached = {
         position: _as_bytes(output)
         for position, output in enumerate(response.outputs)
-        if inference.is_binary(output.name)
+        if binary.includes(output.name)
     }
     if not attached:
-        return ((_CONTENT_TYPE, media_types.JSON.encode()),), encode_json(response)
+        return JSON_HEADERS, _json(response, {})
     text = list(_json(response, {position: size for position, (size, _) in attached.items()}))
     headers = (
-        (_CONTENT_TYPE, _OCTETS.encode()),
+        (b"content-type", _OCTETS.encode()),
         (_LENGTH_HEADER.lower().encode(), str(sum(map(len, text))).encode()),
     )
     return headers, chain(text, *(blocks for _, blocks in attached.values()))
-
-
-def encode_json(response: InferenceResponse) -> Iterator[bytes]:
-    """The body of an answer in JSON alone."""
-    return _json(response, {})
 
 
 def _check_media_type(header: str | None, *, has_bytes: bool) -> None:
@@ -119,13 +123,12 @@ def _check_media_type(header: str | None, *, has_bytes: bool) -> None:
 
 
 def _length(header: str, body_length: int) -> int:
-    """Where the JSON ends."""
+    """The position at which the JSON ends."""
     is_number = header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS
     if not is_number or not 0 < int(header) <= body_length:
         raise InvalidInput(
             f"{_LENGTH_HEADER} is {format_value(header)}; expected the length of the JSON part "
-            "of a "
-            f"body of {body_length} bytes, from 1 to {body_length}"
+            f"of a body of {body_length} bytes, from 1 to {body_length}"
         )
     return int(header)
 
@@ -138,7 +141,7 @@ def _parse(text: Body) -> Any:
 
 
 def _json(response: InferenceResponse, sizes: Mapping[int, int]) -> Iterator[bytes]:
-    """The answer's JSON; in place of an output's data the size of its bytes, where it has one."""
+    """The response's JSON, with the size of an output's bytes in place of its data if given."""
     fields = {
         "model_name": response.model_name,
         "model_version": response.model_version,
@@ -161,7 +164,7 @@ def _json(response: InferenceResponse, sizes: Mapping[int, int]) -> Iterator[byt
 
 
 def _head(output: ResponseOutput, size: int | None) -> bytes:
-    """An output's JSON up to its data."""
+    """The start of an output's JSON, before its data."""
     fields = {"name": output.name, "shape": list(output.shape), "datatype": output.datatype}
     parameters = _parameters(output)
     if size is not None:
@@ -180,7 +183,7 @@ def _parameters(message: InferenceResponse | ResponseOutput) -> dict[str, Any]:
 
 
 def _as_bytes(output: ResponseOutput) -> tuple[int, Iterator[bytes]]:
-    """The number of an output's bytes, and the bytes in blocks."""
+    """The number of bytes of an output, and the bytes in blocks."""
     data = output.data.root
     if output.datatype == BYTES:
         blocks = list(v2_binary.from_data(data))

@@ -1,56 +1,183 @@
-"""V2's inference routes over REST, which MLServer's application knows in JSON only."""
+"""V2 over REST: inference, health, metadata, and the repository of models.
+
+Some answers follow V2's clients where MLServer 1.7.1 differs: KServe's client reads
+``{"live": true}`` and ``{"ready": true}`` from health routes that MLServer answers with an empty
+body; ``tritonclient.http`` asks for the index with an empty body, which MLServer refuses, and
+for a configuration, which only Triton has.
+"""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any, NoReturn
 
-from mlserver.handlers import DataPlane
+import orjson
+from fastapi.openapi.docs import get_swagger_ui_html
+from mlserver.handlers import DataPlane, ModelRepositoryHandlers
+from mlserver.rest.openapi import get_model_schema, get_model_schema_uri, get_openapi_schema
+from mlserver.types import RepositoryIndexRequest
+from pydantic import BaseModel
 
-from mlserver_forest.serving.http.asgi import Request, Response
-from mlserver_forest.serving.http.routes import Methods
-from mlserver_forest.serving.process.offload import Work, encoded, is_large, run, seconds_for
+from mlserver_forest.errors import InvalidInput, NotFound, format_value
+from mlserver_forest.serving.http.request import Request
+from mlserver_forest.serving.http.response import Response, json_response
+from mlserver_forest.serving.http.routes import Handler, Methods
+from mlserver_forest.serving.models.loaded_models import LoadedModels
+from mlserver_forest.serving.pipeline import Inference, Pipeline
 from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, new_id
 
-# The binary tensor extension: how much of the body is JSON.
+# The binary tensor extension: how many bytes of the body are JSON.
 _HEADER_LENGTH = b"inference-header-content-length"
+_MODELS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+_HTML = ((b"content-type", b"text/html; charset=utf-8"),)
+_TITLE = "MLServer API Docs"
 
 
 class V2Routes:
-    """``POST /v2/models/{name}/infer``: decode, infer, encode.
+    """The routes below ``/v2``.
 
     Args:
-        data_plane: answers inference requests.
-        work: admits large requests.
+        pipeline: runs inference requests.
+        models: the loaded models.
+        data_plane: answers for what is ready, and describes models.
+        handlers: lists, loads and unloads models.
     """
 
-    def __init__(self, data_plane: DataPlane, work: Work) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        models: LoadedModels,
+        data_plane: DataPlane,
+        handlers: ModelRepositoryHandlers,
+    ) -> None:
+        self._pipeline = pipeline
+        self._models = models
         self._data_plane = data_plane
-        self._work = work
+        self._handlers = handlers
 
     def table(self) -> Mapping[str, Methods]:
+        """The routes, for ``Application``."""
+        of_models: Mapping[str, tuple[str, Handler]] = {
+            "/infer": ("POST", self._infer),
+            "": ("GET", self._model_metadata),
+            "/ready": ("GET", self._model_ready),
+            "/config": ("GET", self._config),
+            "/docs": ("GET", self._model_docs),
+            "/docs/dataplane.json": ("GET", self._model_schema),
+            "/generate": ("POST", self._stream),
+            "/generate_stream": ("POST", self._stream),
+            "/infer_stream": ("POST", self._stream),
+        }
         return {
-            "/v2/models/{name}/infer": {"POST": self._infer},
-            "/v2/models/{name}/versions/{version}/infer": {"POST": self._infer},
+            "/v2": {"GET": self._metadata},
+            "/v2/health/live": {"GET": self._live},
+            "/v2/health/ready": {"GET": self._ready},
+            "/v2/docs": {"GET": self._docs},
+            "/v2/docs/dataplane.json": {"GET": self._schema},
+            "/v2/repository/index": {"POST": self._index},
+            "/v2/repository/models/{name}/load": {"POST": self._load},
+            "/v2/repository/models/{name}/unload": {"POST": self._unload},
+            **{
+                model + route: {method: handler}
+                for model in _MODELS
+                for route, (method, handler) in of_models.items()
+            },
         }
 
     async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
-        if is_large(len(request.body)):
-            async with self._work.large(seconds_for(len(request.body))):
-                return await self._infer_in_threads(request, name, version)
-        inference = decode_infer(request.take_body(), *_described(request))
-        inference.request.id = inference.request.id or new_id()
-        response = await self._data_plane.infer(inference.request, name, version)
-        request.model = name  # Not before it is known that there is such a model.
-        headers, blocks = encode_infer(response, inference)
-        return Response(200, b"".join(blocks), headers)
+        def parse() -> Inference:
+            model = self._models.get(name, version)
+            length, media_type = request.header(_HEADER_LENGTH), request.header(b"content-type")
+            message, binary = decode_infer(request.take_body(), length, media_type)
+            write = partial(encode_infer, id_=message.id or new_id(), binary=binary)
+            return Inference.of_message(model, version, message, write)
 
-    async def _infer_in_threads(self, request: Request, name: str, version: str | None) -> Response:
-        inference = await run(decode_infer, request.take_body(), *_described(request))
-        inference.request.id = inference.request.id or new_id()
-        response = await self._data_plane.infer(inference.request, name, version)
+        headers, body = await self._pipeline.run(len(request.body), parse)
         request.model = name
-        headers, blocks = await run(encode_infer, response, inference)
-        return Response(200, await encoded(blocks), headers)
+        return Response(200, body, headers)
+
+    async def _metadata(self, request: Request) -> Response:
+        return _document(await self._data_plane.metadata())
+
+    async def _model_metadata(
+        self, request: Request, name: str, version: str | None = None
+    ) -> Response:
+        return _document(await self._data_plane.model_metadata(name, version))
+
+    async def _live(self, request: Request) -> Response:
+        return _health("live", is_well=await self._data_plane.live())
+
+    async def _ready(self, request: Request) -> Response:
+        return _health("ready", is_well=await self._data_plane.ready())
+
+    async def _model_ready(
+        self, request: Request, name: str, version: str | None = None
+    ) -> Response:
+        is_ready = await self._data_plane.model_ready(name, version)
+        return _health("ready", is_well=is_ready, name=name)
+
+    async def _index(self, request: Request) -> Response:
+        question = RepositoryIndexRequest(ready=_wants_ready(request.take_body()))
+        index = await self._handlers.index(question)
+        return json_response(orjson.dumps([item.model_dump(mode="json") for item in index]))
+
+    async def _load(self, request: Request, name: str) -> Response:
+        await self._handlers.load(name)
+        return Response(200)
+
+    async def _unload(self, request: Request, name: str) -> Response:
+        await self._handlers.unload(name)
+        return Response(200)
+
+    async def _docs(self, request: Request) -> Response:
+        return _page("/v2/docs/dataplane.json", _TITLE)
+
+    async def _schema(self, request: Request) -> Response:
+        return json_response(orjson.dumps(get_openapi_schema()))
+
+    async def _model_docs(
+        self, request: Request, name: str, version: str | None = None
+    ) -> Response:
+        self._models.get(name, version)
+        title = f"{_TITLE} - {name}" + (f" ({version})" if version else "")
+        return _page(get_model_schema_uri(name, version), title)
+
+    async def _model_schema(
+        self, request: Request, name: str, version: str | None = None
+    ) -> Response:
+        self._models.get(name, version)
+        return json_response(orjson.dumps(get_model_schema(name, version)))
+
+    async def _config(self, request: Request, name: str, version: str | None = None) -> NoReturn:
+        raise NotFound(
+            "only Triton has configurations of models; GET /v2/models/"
+            f"{name} describes its inputs and outputs"
+        )
+
+    async def _stream(self, request: Request, name: str, version: str | None = None) -> NoReturn:
+        raise NotFound(f"tables are not generated or streamed; POST to /v2/models/{name}/infer")
 
 
-def _described(request: Request) -> tuple[str | None, str | None]:
-    """The length of the JSON and the media type, as the headers say."""
-    return request.header(_HEADER_LENGTH), request.header(b"content-type")
+def _wants_ready(body: bytes | bytearray) -> bool | None:
+    """Whether only ready models are asked for, with ``{"ready": true}``, ``{}`` or nothing."""
+    try:
+        ready = orjson.loads(body).get("ready") if body else None
+    except (orjson.JSONDecodeError, AttributeError) as error:
+        raise InvalidInput('the body is not {"ready": true}, {} or empty') from error
+    if not isinstance(ready, bool | None):
+        raise InvalidInput(f"ready: {format_value(ready)} came; expected true or false")
+    return ready
+
+
+def _health(kind: str, *, is_well: bool, **fields: str) -> Response:
+    document = orjson.dumps({**fields, kind: is_well})
+    return json_response(document, 200 if is_well else 400)
+
+
+def _document(message: BaseModel) -> Response:
+    fields = message.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    return json_response(orjson.dumps(fields))
+
+
+def _page(schema: str, title: str) -> Response:
+    body: Any = get_swagger_ui_html(openapi_url=schema, title=title).body
+    return Response(200, bytes(body), _HTML)

@@ -15,7 +15,7 @@ import pytest
 
 from support import IRIS_NAMES
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "clients"
 ROW = [5.5, 3.0, 5.0, 1.75]
 
 

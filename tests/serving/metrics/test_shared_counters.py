@@ -6,35 +6,35 @@ import signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 
 
 def test_the_sums_are_over_all_regions():
-    ledger = Ledger(3)
+    counters = SharedCounters(3)
     for number, amount in enumerate((1.0, 10.0, 100.0)):
-        region = ledger.region(number)
+        region = counters.of_worker(number)
         place = region.place(b"requests", 2)
         region.numbers[place] += amount
         region.numbers[place + 1] += 2 * amount
-    assert ledger.totals() == {b"requests": [111.0, 222.0]}
+    assert counters.totals() == {b"requests": [111.0, 222.0]}
 
 
 def test_what_a_killed_process_counted_stays_and_its_successor_goes_on():
-    ledger = Ledger(1)
+    counters = SharedCounters(1)
     for _ in range(2):
         pid = os.fork()
         if not pid:
-            region = ledger.region(0)
+            region = counters.of_worker(0)
             region.numbers[region.place(b"a", 1)] += 1
             region.numbers[region.place(b"b" * 9, 3) + 2] += 5
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)
-    assert ledger.totals() == {b"a": [2.0], b"b" * 9: [0.0, 0.0, 10.0]}
+    assert counters.totals() == {b"a": [2.0], b"b" * 9: [0.0, 0.0, 10.0]}
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=40), st.integers(1, 20)), max_size=60))
 def test_records_are_what_was_put_there_and_forgotten_room_is_used_again(steps):
-    region = Ledger(1).region(0)
+    region = SharedCounters(1).of_worker(0)
     sizes, expected = {}, {}
     for key, size in steps:
         if key in expected and size % 2:
@@ -49,7 +49,7 @@ def test_records_are_what_was_put_there_and_forgotten_room_is_used_again(steps):
 
 
 def test_a_full_region_says_so():
-    region = Ledger(1).region(0)
+    region = SharedCounters(1).of_worker(0)
     places = [region.place(b"%06d" % n, 500) for n in range(1_100)]
     assert places[0] is not None
     assert places[-1] is None

@@ -3,7 +3,7 @@
 import pytest
 
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.serving.models.model_settings import find_model
+from mlserver_forest.serving.models.repository import find_model
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.metrics.drift_metrics import Drift
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.models.runtime import ForestModel
 from support import IRIS_NAMES, save_model
 
@@ -59,11 +59,11 @@ def ask(model, forest, x):
 
 
 def test_the_regions_of_all_workers_are_added_up(make_model, forest, iris):
-    ledger, models = Ledger(2), [make_model(), make_model()]
-    drifts = [Drift(ledger), Drift(ledger)]
+    counters, models = SharedCounters(2), [make_model(), make_model()]
+    drifts = [DriftMetrics(counters), DriftMetrics(counters)]
     for region, (drift, model) in enumerate(zip(drifts, models, strict=True)):
         drift.watch("iris", model)
-        drift.write_to(region)
+        drift.count_as(region)
         for _ in range(3):
             ask(model, forest, iris[0])
         drift.flush()
@@ -77,14 +77,14 @@ def test_the_regions_of_all_workers_are_added_up(make_model, forest, iris):
 
 
 def test_few_rows_tell_no_more_than_their_number(make_model, forest, iris):
-    drift, model = Drift(Ledger(1)), make_model()
+    drift, model = DriftMetrics(SharedCounters(1)), make_model()
     drift.watch("iris", model)
     ask(model, forest, iris[0])
     assert told(drift) == {'forest_drift_rows_total{model="iris"}': 150}
 
 
 def test_a_model_that_is_gone_is_forgotten(make_model, forest, iris):
-    drift, model = Drift(Ledger(1)), make_model()
+    drift, model = DriftMetrics(SharedCounters(1)), make_model()
     drift.watch("iris", model)
     ask(model, forest, iris[0])
     drift.forget("iris")
@@ -95,7 +95,7 @@ def test_a_model_that_is_gone_is_forgotten(make_model, forest, iris):
 
 
 def test_models_that_know_nothing_of_training_are_not_watched(make_model):
-    drift, model = Drift(Ledger(1)), make_model(baseline=None)
+    drift, model = DriftMetrics(SharedCounters(1)), make_model(baseline=None)
     drift.watch("iris", model)
     drift.watch("foreign", SimpleNamespace())
     assert told(drift) == {}
@@ -104,7 +104,7 @@ def test_models_that_know_nothing_of_training_are_not_watched(make_model):
 
 def test_of_many_models_the_first_are_watched(make_model):
     """500 of 4 features are 2,000, for each of which there are three series or four."""
-    drift = Drift(Ledger(1))
+    drift = DriftMetrics(SharedCounters(1))
     models = [make_model() for _ in range(501)]
     for number, model in enumerate(models):
         drift.watch(f"model-{number}", model)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlserver.types import InferenceResponse, Parameters, ResponseOutput, TensorData
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
-from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, encode_json
+from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
@@ -35,8 +35,8 @@ def decode(document, raw=b"", length=None, content_type=JSON):
     return decode_infer(text + raw, length, content_type)
 
 
-def only_array(inference):
-    (only,) = inference.request.inputs
+def only_array(decoded):
+    (only,) = decoded[0].inputs
     return only.data.root
 
 
@@ -57,7 +57,7 @@ def test_what_the_protocol_does_not_know_is_left_out():
             "inputs": [tensor(parameters={"content_type": "np"}, dtype="?")],
             "outputs": [{"name": "predict", "parameters": {"classification": 2}, "x": 1}],
         }
-    ).request
+    )[0]
     assert request.model_dump(exclude={"inputs": {0: {"data"}}}) == {
         "id": "a",
         "parameters": {"priority": 1, "_fields_set": 2},
@@ -75,7 +75,7 @@ def test_what_the_protocol_does_not_know_is_left_out():
 
 def test_nulls_are_what_is_left_out():
     fields = {"id": None, "parameters": None, "outputs": None}
-    request = decode({**fields, "inputs": [{**tensor(), "parameters": None}]}).request
+    request = decode({**fields, "inputs": [{**tensor(), "parameters": None}]})[0]
     assert request.model_dump(include=set(fields), exclude_none=False) == fields
     assert request.inputs[0].parameters is None
 
@@ -97,7 +97,7 @@ def test_tensors_in_json_and_in_bytes_may_stand_side_by_side():
         ]
     }
     raw = b"\x01\x00\x01" + struct.pack("<e", 0.5) + b"\x80\x3f" + b"\x02\0\0\0ab"
-    inputs = decode(document, raw).request.inputs
+    inputs = decode(document, raw)[0].inputs
     assert [np.asarray(one.data.root).tolist() for one in inputs] == [
         [True, False, True],
         ROW,
@@ -121,8 +121,8 @@ def test_a_large_request_is_read_as_a_small_one_is():
     }
     inference = decode(document)
     assert np.array_equal(only_array(inference), expected)
-    assert [output.name for output in inference.request.outputs][8] == "output 8"
-    assert inference.is_binary("output 8")
+    assert [output.name for output in inference[0].outputs][8] == "output 8"
+    assert inference[1].includes("output 8")
 
 
 @pytest.mark.parametrize(
@@ -286,6 +286,11 @@ def response_of(*outputs, **fields):
     )
 
 
+def encode_json(response):
+    """The blocks of a response in JSON alone."""
+    return encode_infer(response, "7")[1]
+
+
 LABELS = ("predict", "BYTES", np.array([["ja"], ["né"]], dtype=object))
 PROBABILITIES = ("predict_proba", "FP64", np.array([[0.25, 0.75], [np.nan, 1.0]]))
 
@@ -343,8 +348,8 @@ def test_a_large_answer_comes_in_blocks():
 
 
 def answer(response, **document):
-    inference = decode({"inputs": [tensor()], **document})
-    headers, blocks = encode_infer(response, inference)
+    _, binary = decode({"inputs": [tensor()], **document})
+    headers, blocks = encode_infer(response, "7", binary)
     return dict(headers), b"".join(blocks)
 
 
@@ -439,6 +444,6 @@ def test_any_request_is_read_or_refused(document, raw, length):
         inference = decode(document, raw, length)
     except (InvalidInput, PayloadTooLarge):
         return
-    for one in inference.request.inputs:
+    for one in inference[0].inputs:
         if one.datatype != "BYTES":
             assert list(one.data.root.shape) == one.shape

@@ -3,8 +3,8 @@
 from contextlib import ExitStack
 
 import pytest
-from mlserver.errors import MLServerError
 
+from mlserver_forest.errors import Overloaded
 from mlserver_forest.serving.process import admission
 from mlserver_forest.serving.process.admission import PLACES, Admission
 
@@ -40,9 +40,8 @@ def test_so_many_long_requests_have_a_place_and_no_more(clock):
     with ExitStack() as stack:
         for _ in range(PLACES):
             stack.enter_context(admitted.place(LONG))
-        with pytest.raises(MLServerError, match=f"{PLACES} large requests are being answered") as e:
+        with pytest.raises(Overloaded, match=f"{PLACES} large requests are being answered"):
             stack.enter_context(admitted.place(LONG))
-        assert e.value.status_code == 503
     clock.now += 2
     assert not admitted.is_full(LONG)
 
@@ -58,8 +57,11 @@ def test_short_ones_may_be_more(clock):
 
 def test_after_a_refusal_there_are_few_places_for_a_while(clock):
     admitted = Admission()
-    with pytest.raises(MLServerError):
-        admitted.refuse()
+    with ExitStack() as stack:
+        for _ in range(PLACES):
+            stack.enter_context(admitted.place(LONG))
+        with pytest.raises(Overloaded):
+            admitted.check(LONG)
     with admitted.place(LONG):
         assert admitted.is_full(LONG)
         clock.now += 2
@@ -79,11 +81,10 @@ def test_small_requests_that_are_late_all_the_time_are_refused_until_none_is(clo
         clock.now += 0.01
         admitted.check_turn(Iteration(1000, 0.004))
     clock.now += 0.03
-    with pytest.raises(MLServerError, match="more requests than can be answered soon") as refused:
+    with pytest.raises(Overloaded, match="more requests than can be answered soon"):
         admitted.check_turn(Iteration(1000, 0.004))
-    assert refused.value.status_code == 503
     admitted.check_turn(Iteration(1000, 0.0005))
-    with pytest.raises(MLServerError):
+    with pytest.raises(Overloaded):
         admitted.check_turn(Iteration(1000, 0.002))
     clock.now += 1
     admitted.check_turn(Iteration(1000, 0.002))

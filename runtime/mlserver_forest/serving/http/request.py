@@ -1,34 +1,29 @@
-"""What a handler is given, what it returns, and how long a body may be."""
+"""What a handler is given, and how large it may be."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from mlserver_forest.errors import PayloadTooLarge, UnsupportedMediaType
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.serving.http.routes import Match
 
-if TYPE_CHECKING:
-    from mlserver_forest.serving.http.routes import Match
-
-# Its length would be that of the answer that is not sent (RFC 9110, 8.6).
-NOT_MODIFIED = 304
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
 
 class Request:
-    """What a handler is given.
+    """A request, whose body may still have to be read.
 
     Attributes:
         method: such as ``POST``.
         path: as it came, percent-encoded.
-        headers: by lower-case name; those that came more than once as one list (RFC 9110, 5.3).
+        headers: by name in lower case; those of the same name as one list (RFC 9110, 5.3).
         query: as it came.
-        match: the route, where there is one.
+        match: the route, or None if there is none.
         body: the whole body; emptied by ``take_body``.
         model: the name of the model that answers, which a handler sets, for the metrics.
-        started: when, by ``time.perf_counter``.
+        started: when the request came, by ``time.perf_counter``.
         is_http_1_1: whether the client understands a body in chunks.
         keeps_alive: whether the connection may go on after the response.
     """
@@ -52,7 +47,7 @@ class Request:
         path: bytes,
         query: bytes,
         headers: Mapping[bytes, bytes],
-        match: "Match | None",
+        match: Match | None,
     ) -> None:
         self.started = perf_counter()
         self.method = method
@@ -77,46 +72,38 @@ class Request:
 
     @property
     def takes_rows(self) -> bool:
-        """Whether the body holds rows; that of another route is a short document."""
+        """Whether the body holds rows; on another route it is a short document."""
         return self.match is not None and self.match.takes_rows
 
     def header(self, name: bytes) -> str | None:
+        """The value of a header, if it was sent."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
     def parameters(self) -> dict[str, str]:
-        """The query's parameters; of those that occur more than once the last."""
+        """The query's parameters; if one occurs more than once, its last value."""
         return dict(parse_qsl(self.query.decode("latin-1")))
 
     def take_body(self) -> Body:
-        """The body, of which nothing is kept here: it may be large."""
+        """Return the body and keep no reference to it: it may be large."""
         body, self.body = self.body, b""
         return body
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """An answer; a body that comes in blocks is sent as they come."""
-
-    status: int
-    body: bytes | AsyncIterator[bytes] = b""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-def json_response(body: bytes) -> Response:
-    """An answer in JSON."""
-    return Response(200, body, ((b"content-type", b"application/json"),))
-
-
-@dataclass(frozen=True, slots=True)
 class Limit:
-    """The most bytes that a body may have, and what to do with a larger one."""
+    """The largest body that a route accepts.
+
+    Attributes:
+        n_bytes: of the largest body.
+        advice: what to do with a larger one.
+    """
 
     n_bytes: int
-    way_out: str
+    advice: str
 
     def check_head(self, headers: Mapping[bytes, bytes]) -> None:
-        """See that a request may be read, by its headers.
+        """Check by its headers that a request may be read.
 
         Raises:
             PayloadTooLarge: if the body that they announce is too large.
@@ -131,9 +118,13 @@ class Limit:
         self.check(int(headers.get(b"content-length", b"0")))
 
     def check(self, size: int) -> None:
-        """Raises PayloadTooLarge."""
+        """Check the number of bytes that a body has at least.
+
+        Raises:
+            PayloadTooLarge: if it is too large.
+        """
         if size > self.n_bytes:
             raise PayloadTooLarge(
                 f"the body has {size} bytes or more; at most {self.n_bytes} are accepted; "
-                f"{self.way_out}"
+                f"{self.advice}"
             )

@@ -8,7 +8,7 @@ _LONGEST = 64  # SageMaker's own limit for the header.
 
 
 class _RequestId:
-    """The caller's id, as far as it can be printed, or one that is made when it is needed."""
+    """The caller's id if it can be printed, or one that is made when it is first needed."""
 
     def __init__(self, header: bytes | None) -> None:
         given = (header or b"").decode("latin-1")[:_LONGEST]
@@ -23,11 +23,11 @@ class _RequestId:
 _current: ContextVar[_RequestId | None] = ContextVar("request_id", default=None)
 
 
-def begin(header: bytes | None) -> None:
-    """A new request, with the header that its caller may have sent."""
+def begin_request(header: bytes | None) -> None:
+    """Note that a request has come, with the header in which its caller may name it."""
     _current.set(_RequestId(header))
 
 
-def current() -> str:
-    """The id, or ``-`` where no request is being answered."""
+def current_request_id() -> str:
+    """The id, or ``-`` if no request is being answered."""
     return str(_current.get() or "-")

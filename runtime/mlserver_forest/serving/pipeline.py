@@ -1,0 +1,214 @@
+"""The one way of a request: bytes are parsed, the model infers, the answer is written.
+
+SageMaker's routes, V2 over REST and V2 over gRPC call ``Pipeline.run``. It alone decides what
+happens in the event loop and what in a thread, which requests are admitted, how long they may
+take, and whether an answer is sent whole or block by block.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from mlserver.types import InferenceRequest
+from numpy.typing import NDArray
+
+from mlserver_forest import cancellation
+from mlserver_forest.errors import TimedOut
+from mlserver_forest.serving.metrics.metrics import Metrics
+from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.runtime import LONG_SECONDS
+from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.loop_iteration import LoopIteration
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+# A longer body is worked on in a thread: decoding this much takes about a millisecond.
+SMALL_BODY_BYTES = 1 << 16
+# CSV against a forest of a hundred deep trees takes about this long.
+_SECONDS_PER_BYTE = 3e-8
+# The answer for so many rows is written in a moment.
+_FEW_ROWS = 1000
+
+
+Write = Callable[[Any], tuple[Headers, Iterable[bytes]]]
+
+
+@dataclass(slots=True)
+class Inference:
+    """A request that was parsed.
+
+    Attributes:
+        model: answers it.
+        version: of the model, if the request names one.
+        n_rows: how many rows were sent.
+        seconds: how long the model may work, to the order of magnitude.
+        infer: returns the model's answer; called once, perhaps in a thread.
+        write: returns the headers and the body of the response for an answer. The body may
+            consist of blocks that are written when they are asked for.
+    """
+
+    model: LoadedModel
+    version: str | None
+    n_rows: int
+    seconds: float
+    infer: Callable[[], Any]
+    write: Write
+
+    @classmethod
+    def of_message(
+        cls, model: LoadedModel, version: str | None, message: InferenceRequest, write: Write
+    ) -> "Inference":
+        """A V2 request; the answer is an ``InferenceResponse``."""
+        shape = message.inputs[0].shape if message.inputs else []
+        n_rows = shape[0] if shape else 1
+        names = [output.name for output in message.outputs or ()]
+        seconds = model.runtime.seconds(n_rows, names)
+        return cls(model, version, n_rows, seconds, partial(model.runtime.infer, message), write)
+
+    @classmethod
+    def of_rows(
+        cls, model: LoadedModel, x: NDArray[Any], names: Sequence[str], write: Write
+    ) -> "Inference":
+        """Rows that conform to the model's schema; the answer is columns by output."""
+        n_rows, runtime = len(x), model.runtime
+        seconds = runtime.seconds(n_rows, names)
+        return cls(model, None, n_rows, seconds, partial(runtime.answer, x, names), write)
+
+
+Parse = Callable[[], Inference]
+Body = bytes | AsyncIterator[bytes]
+
+
+def is_large(n_bytes: int) -> bool:
+    """Whether work on a body of this length would keep other requests waiting."""
+    return n_bytes > SMALL_BODY_BYTES
+
+
+class Pipeline:
+    """Runs requests.
+
+    Args:
+        admission: refuses what would be answered too late.
+        metrics: counts inferences.
+        timeout_seconds: how long an answer to a large request may take.
+    """
+
+    def __init__(self, admission: Admission, metrics: Metrics, timeout_seconds: float) -> None:
+        self._admission = admission
+        self._metrics = metrics
+        self._timeout_seconds = timeout_seconds
+
+    def check_body(self, n_bytes: int) -> None:
+        """Refuse a body before it is read, if its request would not be admitted now.
+
+        Raises:
+            Overloaded: if it is large and too many large requests are being answered.
+        """
+        if is_large(n_bytes):
+            self._admission.check(n_bytes * _SECONDS_PER_BYTE)
+
+    def check_turn(self, iteration: LoopIteration) -> None:
+        """Refuse a request that has waited too long in an iteration of the event loop.
+
+        Raises:
+            Overloaded: if it is late, as others were before it.
+        """
+        self._admission.check_turn(iteration)
+
+    async def run(
+        self, n_bytes: int, parse: Parse, *, may_expand: bool = False
+    ) -> tuple[Headers, Body]:
+        """Answer one request.
+
+        A small request that asks little of its model is answered without waiting once.
+
+        Args:
+            n_bytes: the length of the body.
+            parse: reads the body.
+            may_expand: whether a small body may hold many rows, as compressed ones do.
+
+        Returns:
+            The headers that describe the body, and the body.
+
+        Raises:
+            ForestError: as ``parse``, ``infer`` and ``write`` raise it.
+            Overloaded: if the request is not admitted.
+            TimedOut: if a large request takes too long.
+        """
+        if n_bytes > SMALL_BODY_BYTES:
+            async with self._admitted(n_bytes * _SECONDS_PER_BYTE):
+                return await self._run_in_threads(parse, is_admitted=True)
+        if may_expand:
+            return await self._run_in_threads(parse, is_admitted=False)
+        inference = parse()
+        answer = await self._infer(inference, is_admitted=False)
+        headers, blocks = inference.write(answer)
+        return headers, b"".join(blocks)
+
+    async def _run_in_threads(self, parse: Parse, *, is_admitted: bool) -> tuple[Headers, Body]:
+        inference = await asyncio.to_thread(parse)
+        write, n_rows = inference.write, inference.n_rows
+        answer = await self._infer(inference, is_admitted=is_admitted)
+        del inference  # Its rows make room for the response.
+        if n_rows <= _FEW_ROWS:
+            headers, blocks = write(answer)
+            return headers, b"".join(blocks)
+        headers, blocks = await asyncio.to_thread(write, answer)
+        return headers, await _whole_or_streamed(iter(blocks))
+
+    async def _infer(self, inference: Inference, *, is_admitted: bool) -> Any:
+        """The model's answer, which is counted whether it succeeds or fails."""
+        started, is_long = perf_counter(), inference.seconds > LONG_SECONDS
+        try:
+            if not is_long and inference.model.runtime.is_immediate:
+                answer = inference.infer()
+            elif is_admitted or not is_long:
+                answer = await asyncio.to_thread(inference.infer)
+            else:
+                async with self._admitted(inference.seconds):
+                    answer = await asyncio.to_thread(inference.infer)
+        except BaseException:
+            seconds = perf_counter() - started
+            self._metrics.failed(inference.model.name, inference.version, seconds)
+            raise
+        seconds = perf_counter() - started
+        self._metrics.inferred(inference.model.name, inference.version, inference.n_rows, seconds)
+        return answer
+
+    @asynccontextmanager
+    async def _admitted(self, seconds: float) -> AsyncIterator[None]:
+        """Hold a place for a large request and keep to its budget of time.
+
+        A thread that works on an answer that nobody waits for ends at its next block.
+        """
+        if asyncio.current_task() is None:  # asyncio.timeout needs a task.
+            await asyncio.sleep(0)
+        with self._admission.place(seconds):
+            is_cancelled = cancellation.begin()
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    yield
+            except TimeoutError as error:
+                is_cancelled.set()
+                raise TimedOut(
+                    f"there was no answer within {self._timeout_seconds:g} s; send fewer rows at "
+                    "a time, or raise MODEL_SERVER_TIMEOUT"
+                ) from error
+
+
+async def _whole_or_streamed(blocks: Iterator[bytes]) -> Body:
+    """A body of one block, or of many that are sent as they come."""
+    first = await asyncio.to_thread(next, blocks, b"")
+    second = await asyncio.to_thread(next, blocks, None)
+    return first if second is None else _stream(first, second, blocks)
+
+
+async def _stream(first: bytes, second: bytes, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    yield second
+    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        yield block

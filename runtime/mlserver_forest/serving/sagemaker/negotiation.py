@@ -1,0 +1,161 @@
+"""What the headers of an invocation settle: how its body is read, and its response written."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mlserver.types import InferenceRequest, InferenceResponse
+from numpy.typing import NDArray
+
+from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.json import application_json
+from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.predictions import Column
+from mlserver_forest.formats.registry import load
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.http.media_types import MediaType
+from mlserver_forest.serving.http.response import Headers
+from mlserver_forest.serving.models.foreign_runtime import array_of
+from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.sagemaker import outputs
+from mlserver_forest.serving.sagemaker.one_row import one_row
+from mlserver_forest.serving.v2 import v2_types
+from mlserver_forest.serving.v2.request_parser import request_from
+from mlserver_forest.serving.v2.rest_codec import encode_infer, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedResponse:
+    """The response that a request accepts.
+
+    Attributes:
+        media_type: the one that Accept prefers, under the name that Accept has for it.
+        outputs: by name, as the request or the operator chose them; empty for the media type's
+            own.
+        is_chosen: whether the request itself chose the outputs. A V2 request that does not is
+            answered with a V2 response.
+        ends_with_newline: whether the last line is ended; SageMaker's batch transform ends it
+            itself.
+    """
+
+    media_type: str
+    outputs: tuple[str, ...]
+    is_chosen: bool
+    ends_with_newline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """How a model's outputs become the body of a response.
+
+    Attributes:
+        headers: of the response.
+        v2_names: the V2 outputs from which those of the response are made.
+        write: returns the headers and the blocks of the body for outputs by V2 name.
+    """
+
+    headers: Headers
+    v2_names: tuple[str, ...]
+    write: Callable[[Mapping[str, Column]], tuple[Headers, Iterable[bytes]]]
+
+
+class NegotiatedRequest:
+    """A request of which the headers are known, and the body is not.
+
+    Args:
+        sent: the body's media type.
+        accepted: the response.
+        model: answers.
+
+    Attributes:
+        may_expand: whether a small body may hold many rows.
+
+    Raises:
+        InvalidInput: if an output is chosen that the model does not have.
+    """
+
+    def __init__(self, sent: MediaType, accepted: AcceptedResponse, model: LoadedModel) -> None:
+        outputs.check_names(accepted.outputs, model.schema)
+        self._sent = sent
+        self._sent_format = media_types.format_of(sent.essence)
+        self._accepted = accepted
+        self._model = model
+        self.may_expand = self._sent_format.may_expand
+        only_first = media_types.format_of(accepted.media_type).has_one_value
+        self._format = _response_format(accepted, model.schema, only_first=only_first)
+        self._one_row = None
+        if not accepted.outputs:
+            ends = accepted.ends_with_newline
+            self._one_row = one_row(sent, accepted.media_type, model, ends_with_newline=ends)
+
+    def parse(self, body: Body) -> Inference:
+        """Read a body.
+
+        Raises:
+            InvalidInput: if the body is not what the model's schema expects.
+        """
+        inference = None if self._one_row is None else self._one_row.inference(body)
+        if inference is not None:
+            return inference
+        schema = self._model.schema
+        if not self._sent_format.has_messages:
+            decode = decoder(self._sent_format)
+            return self._of_rows(decode(body, schema, self._sent.parameters))
+        document = application_json.load(body)
+        if isinstance(document, dict) and "inputs" in document:
+            return self._of_message(request_from(document))
+        return self._of_rows(application_json.decode(document, schema, len(body)))
+
+    def _of_rows(self, x: NDArray[Any]) -> Inference:
+        return Inference.of_rows(self._model, x, self._format.v2_names, self._format.write)
+
+    def _of_message(self, message: InferenceRequest) -> Inference:
+        """A V2 request is answered as V2, or by its labels or numbers if Accept prefers those."""
+        accepted = self._accepted
+        if accepted.media_type == media_types.JSON and not accepted.is_chosen:
+            write = partial(encode_infer, id_=message.id or new_id())
+            return Inference.of_message(self._model, None, message, write)
+        format_ = _response_format(accepted, self._model.schema, only_first=True)
+        message.outputs = [v2_types.request_output(name) for name in format_.v2_names]
+
+        def write_columns(response: InferenceResponse) -> tuple[Headers, Iterable[bytes]]:
+            return format_.write({output.name: array_of(output) for output in response.outputs})
+
+        return Inference.of_message(self._model, None, message, write_columns)
+
+
+def _response_format(
+    accepted: AcceptedResponse, schema: Schema, *, only_first: bool
+) -> ResponseFormat:
+    names = accepted.outputs or outputs.default_names(schema, only_first=only_first)
+    headers = ((b"content-type", accepted.media_type.encode()),)
+    blocks = _encoder(names, accepted, schema)
+    return ResponseFormat(
+        headers, outputs.v2_names(names, schema), lambda columns: (headers, blocks(columns))
+    )
+
+
+def _encoder(
+    names: Sequence[str], accepted: AcceptedResponse, schema: Schema
+) -> Callable[[Mapping[str, Column]], Iterator[bytes]]:
+    found = media_types.format_of(accepted.media_type)
+    encode = load(found.write)
+    are_selected = bool(accepted.outputs)
+    cut = found.has_lines and not accepted.ends_with_newline
+
+    def blocks(columns: Mapping[str, Column]) -> Iterator[bytes]:
+        written = encode(outputs.predictions(names, columns, schema, selected=are_selected))
+        return _without_last_newline(written) if cut else written
+
+    return blocks
+
+
+def _without_last_newline(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    last = next(blocks, b"")
+    for block in blocks:
+        yield last
+        last = block
+    yield last.removesuffix(b"\n")

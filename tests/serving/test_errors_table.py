@@ -1,0 +1,66 @@
+"""Every error has codes, and MLServer's errors become this package's."""
+
+import pytest
+from grpc import StatusCode
+from mlserver.errors import InferenceError, MLServerError
+from mlserver.errors import ModelNotFound as MLServersModelNotFound
+
+from mlserver_forest import errors
+from mlserver_forest.serving.errors_table import codes_of, from_mlserver
+
+
+def subclasses_of(kind):
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from subclasses_of(subclass)
+
+
+@pytest.mark.parametrize(
+    "kind", [*subclasses_of(errors.RequestError), *subclasses_of(errors.ServerError)]
+)
+def test_every_error_of_a_request_has_codes(kind):
+    codes = codes_of(kind("x"))
+    assert 400 <= codes.http < 600
+    assert codes.grpc not in {StatusCode.OK, StatusCode.INTERNAL, StatusCode.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("error", "http", "grpc"),
+    [
+        (errors.InvalidInput("x"), 400, StatusCode.INVALID_ARGUMENT),
+        (errors.PayloadTooLarge("x"), 413, StatusCode.INVALID_ARGUMENT),
+        (errors.ModelNotFound("x"), 404, StatusCode.NOT_FOUND),
+        (errors.ModelConflict("x"), 409, StatusCode.ALREADY_EXISTS),
+        (errors.Overloaded("x"), 503, StatusCode.UNAVAILABLE),
+        (errors.TimedOut("x"), 504, StatusCode.DEADLINE_EXCEEDED),
+        (errors.OutOfMemory("x"), 507, StatusCode.RESOURCE_EXHAUSTED),
+    ],
+)
+def test_an_error_has_the_codes_of_its_row(error, http, grpc):
+    assert codes_of(error) == (http, grpc)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), MLServerError("x", 400)])
+def test_an_error_of_others_has_no_codes(error):
+    assert codes_of(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (MLServersModelNotFound("oak"), errors.NotFound, "Model oak not found"),
+        (InferenceError("no"), errors.RequestError, "no"),
+        (MLServerError("later", 503), errors.NotReady, "later"),
+        (MLServerError("odd", 422), errors.RequestError, "odd"),
+    ],
+)
+def test_mlservers_errors_become_ours(error, kind, message):
+    ours = from_mlserver(error)
+    assert (type(ours), str(ours)) == (kind, message)
+
+
+def test_a_failure_of_mlserver_stays_a_failure():
+    error = MLServerError("secret detail", 500)
+    with pytest.raises(MLServerError) as raised:
+        from_mlserver(error)
+    assert raised.value is error
