@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.registry import find
 
 from .decoder_samples import SAMPLES, SCHEMAS, mutated
@@ -56,7 +56,7 @@ class Report:
 
 
 def decode(name, body, schema, parameters):
-    return decoder(find(name))(body, schema, parameters)
+    return RequestDecoder(schema).decode(find(name), body, parameters)
 
 
 def make(name, number, samples):

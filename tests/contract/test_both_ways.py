@@ -42,6 +42,7 @@ WRONG = (
     ("application/json", b"[1,2,3,4]"), ("application/json", b'{"instances": [1,2,3,4]}'),
     ("application/json", b'{"instances": 1}'), ("application/json", b'{"inputs": []}'),
     ("application/json", b'[[1,2,3,9007199254740993]]'), ("application/json", b"[[[1,2,3,4]]]"),
+    ("application/json", b'{"features": 1}'), ("application/json", b'{"features": [[1,2,3,4]]}'),
     ("image/png", b"x"), (None, b"1,2,3,4"),
 )  # fmt: skip
 
@@ -155,9 +156,11 @@ def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, 
     url = servers[kind].url + "/invocations"
     plain, closer = ",".join(map(repr, row)), ", ".join(map(repr, row))
     bare, beside = json.dumps({"instances": [row]}), json.dumps({"instances": [row], "params": {}})
+    features = json.dumps({"features": row})
     for media_type, contents in (
         ("text/csv", (plain, closer)),
         ("application/json", (bare, beside)),
+        ("application/json", (features, beside)),
     ):
         for accept in TYPES:
             first, second = (

@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import ForestError, InvalidData, InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.csv import text_csv
-from mlserver_forest.formats.json import application_json, application_jsonlines
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
@@ -449,11 +449,11 @@ def json_rows(draw: Any, write: Callable[[Any], bytes]) -> Sample:
 FORMATS: Mapping[str, Format] = {
     "text/csv": Format("text/csv", text_csv.decode, CSV_SAMPLES, csv_tables()),
     "application/json": Format(
-        "application/json", application_json.decode_body, JSON_SAMPLES, json_rows(json_text)
+        "application/json", decoder("application/json"), JSON_SAMPLES, json_rows(json_text)
     ),
     "application/jsonlines": Format(
         "application/jsonlines",
-        application_jsonlines.decode,
+        decoder("application/jsonlines"),
         JSON_LINES_SAMPLES,
         json_rows(json_lines),
     ),

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from contract.test_one_parser import MIXED, NUMBERS, REASONS, Format, Sample
 from contract.test_one_parser import in_serving as serve
 from contract.test_one_parser import in_training as train
-from mlserver_forest.formats.decoding import decoder
+from formats.request_bodies import decoder
 from mlserver_forest.formats.recordio.record_frames import MAGIC, framed
 from mlserver_forest.formats.recordio.record_message import record_class
-from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
 
 Record = record_class()
@@ -230,7 +229,7 @@ def records():
 
 
 def format_of(media_type, cases, generated, **options):
-    return Format(media_type, decoder(find(media_type)), cases, generated, **options)
+    return Format(media_type, decoder(media_type), cases, generated, **options)
 
 
 ARROW = "application/vnd.apache.arrow.stream"

@@ -13,12 +13,10 @@ import pytest
 from mlserver import ModelSettings
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput
 
+from formats.request_bodies import decoder
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.formats.csv import text_csv
-from mlserver_forest.formats.decoding import decoder
-from mlserver_forest.formats.json import application_json, application_jsonlines
-from mlserver_forest.formats.registry import find
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
@@ -29,8 +27,8 @@ from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from support import IRIS_NAMES, launch, save_model
 
-decode_parquet = decoder(find("application/x-parquet"))
-decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
+decode_parquet = decoder("application/x-parquet")
+decode_arrow = decoder("application/vnd.apache.arrow.stream")
 
 
 NAN = float("nan")
@@ -348,11 +346,11 @@ WORDS = Schema(("color", "size"), "regression", categories={"color": Categories(
 BODIES = {
     "csv": (text_csv.decode, lambda n: b"blue,0.5\nmauve,0.5\n,0.5\n" * n),
     "json": (
-        lambda document, schema, _: application_json.decode(document, schema),
-        lambda n: [["blue", 0.5], ["mauve", 0.5], [None, 0.5]] * n,
+        decoder("application/json"),
+        lambda n: json.dumps([["blue", 0.5], ["mauve", 0.5], [None, 0.5]] * n).encode(),
     ),
     "jsonlines": (
-        application_jsonlines.decode,
+        decoder("application/jsonlines"),
         lambda n: b'["blue", 0.5]\n["mauve", 0.5]\n[null, 0.5]\n' * n,
     ),
     "parquet": (decode_parquet, written_as_parquet),

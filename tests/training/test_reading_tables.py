@@ -79,6 +79,11 @@ def test_a_table_is_the_same_in_every_format(tmp_path, name, content):
     assert label_texts(table) == ["a", "b", "a"]
 
 
+def test_json_and_json_lines_may_share_a_channel(tmp_path):
+    table = read(tmp_path, {"a.json": '[["a", 1], ["b", 2]]', "b.jsonl": '["a", 3]\n'})
+    assert table.x.tolist() == [[1], [2], [3]]
+
+
 def test_rows_of_json_may_be_lists(tmp_path):
     table = read(tmp_path, {"a.jsonl": '["a", 1, "x"]\n["b", null, "y"]\n'})
     assert not table.has_names

@@ -31,10 +31,6 @@ def text_of(value: Any) -> str | None:
 def codes_of(values: Sequence[Any], categories: Categories) -> NDArray[np.float64] | None:
     """The positions of categories, NaN for missing values; None if some value is refused."""
     texts = [value if type(value) is str else text_of(value) for value in values]
-    codes = {}
-    for text in set(texts):
-        code = None if text is None else categories.code(text)
-        if code is None:
-            return None
-        codes[text] = code
-    return np.array([codes[text] for text in texts], np.float64)
+    if None in texts:
+        return None
+    return categories.codes(texts)  # type: ignore[arg-type]  # None was looked for.

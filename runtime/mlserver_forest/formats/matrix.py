@@ -40,7 +40,7 @@ def check_expansion(n_rows: int, n_columns: int, schema: Schema, body_bytes: int
             f"{MOST_UNNAMED_COLUMNS}"
         )
     decoded = n_rows * n_columns * schema.dtype.itemsize
-    if decoded > most_expanded(body_bytes):
+    if decoded > MOST_EXPANDED_BYTES and decoded > most_expanded(body_bytes):
         raise PayloadTooLarge(
             f"the body of {body_bytes} bytes decodes to {n_rows} rows of {n_columns} values, "
             f"{decoded} bytes; at most {most_expanded(body_bytes)} are allowed; "

@@ -7,7 +7,7 @@ columns that the parser found.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +60,7 @@ SERVING = ParsePolicy(InvalidInput, PayloadTooLarge, "row", 2**18, 64, 1, 0)
 TRAINING = ParsePolicy(InvalidData, InvalidData, "line", 2**26, 0, 500, 2**20, 2**36, 1000, False)
 
 
-@dataclass(frozen=True)
-class FoundColumns:
+class FoundColumns(NamedTuple):
     """The columns that a parser found at the start of its bytes.
 
     Attributes:
@@ -71,7 +70,10 @@ class FoundColumns:
         texts: the columns that hold text in some of the rows at the start.
         booleans: the columns of which the bytes say that they hold booleans.
         n_rows: the rows that the bytes declare, 0 if they do not.
-        index: the columns that hold nothing but pandas' index, unless a feature has their name.
+        index_columns: the columns that hold nothing but pandas' index, unless a feature has their
+            name.
+        are_ordered: whether the columns have an order, so that a model that names no features reads
+            them by position; the members of an object do not.
         are_chosen: whether whoever wrote the bytes chose the names, as those of a header; columns
             of other names may be matched by position if not.
     """
@@ -82,7 +84,8 @@ class FoundColumns:
     texts: frozenset[int] = frozenset()
     booleans: frozenset[int] = frozenset()
     n_rows: int = 0
-    index: frozenset[int] = frozenset()
+    index_columns: frozenset[int] = frozenset()
+    are_ordered: bool = True
     are_chosen: bool = True
 
 
@@ -99,8 +102,8 @@ class ColumnPlan:
         dtype: of ``ParsedRows.x``.
         expected: what a row has to have, for error messages, as in
             "line 1 has 3; give all rows the same number of fields".
-        spelled: those of ``texts`` in which a number with decimals has a text, such as labels;
-            a category is never such a number.
+        spelled: the columns in which a number with decimals has a text, such as labels, because
+            they hold no categories. Those that are not among ``texts`` may come as text.
         learns: whether a column of numbers may turn out to hold text or booleans, and then comes
             as text. If not, such a text is refused, and booleans are 0 and 1.
         absent: what a sparse row leaves out, in a column of numbers.
@@ -129,10 +132,11 @@ class ParsedRows:
 
     Attributes:
         locations: where they stand.
-        x: (n, n_features) in the plan's dtype, NaN where a value is missing; float64 if some
-            number is infinite or too large for that dtype, which the reader of these rows refuses.
-        texts: by column of the bytes, a pyarrow array of strings or of a dictionary of strings,
-            (n,), null where a value is missing;
+        x: (n, n_features) in the plan's dtype or in float64, NaN where a value is missing; float64
+            if some number is infinite or too large for that dtype, which the reader of these rows
+            refuses.
+        texts: by column of the bytes, (n,), a list of strings, empty where a value is missing; or
+            a pyarrow array of strings or of a dictionary of strings, null where one is missing;
             a column that was expected to hold numbers is here too if some field is not a number.
     """
 

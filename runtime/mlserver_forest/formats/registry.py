@@ -24,12 +24,14 @@ class Format:
             request asked for.
         extensions: of files that hold it, in lower case.
         parse: "module:function", which turns bytes into rows, for training and serving alike:
-            a ``parsing.Parse``.
+            a ``source.Parse``.
         decode: "module:function" of (body, schema, parameters of the media type), which returns
             ``X``; the matrix is made from what ``parse`` gives if it is empty.
         read: "module:function" of (parts, known columns, hyperparameters on columns, parameters),
             which yields the blocks of a training channel; they are made from what ``parse``
             gives if it is empty.
+        read_as: the media type whose parser reads the files of a channel, which may then hold
+            either format.
         write: "module:function", which turns predictions into blocks of bytes.
         read_row: "module:function", which turns a body that is plainly one row of numbers into a
             list of floats, and anything else into None.
@@ -58,6 +60,7 @@ class Format:
     parse: str = ""
     decode: str = ""
     read: str = ""
+    read_as: str = ""
     write: str = ""
     read_row: str = ""
     row_writer: str = ""
@@ -99,8 +102,7 @@ FORMATS: tuple[Format, ...] = (
         "JSON",
         ("application/json",),
         (".json",),
-        decode=f"{_FORMATS}.json.application_json:decode_body",
-        read=f"{_TRAINING}.json_parts:read",
+        parse=f"{_FORMATS}.json.application_json:parse",
         write=f"{_FORMATS}.json.application_json:encode",
         read_row=f"{_FORMATS}.json.json_row:read_row",
         row_writer=f"{_FORMATS}.json.json_row:row_writer",
@@ -116,9 +118,9 @@ FORMATS: tuple[Format, ...] = (
             "application/jsonl",
         ),
         (".jsonl", ".ndjson", ".jsonlines"),
-        decode=f"{_FORMATS}.json.application_jsonlines:decode",
-        read=f"{_TRAINING}.json_parts:read",
+        parse=f"{_FORMATS}.json.application_jsonlines:parse",
         write=f"{_FORMATS}.json.application_jsonlines:encode",
+        read_as="application/json",
         has_lines=True,
         captured_as="Json",
     ),

@@ -31,6 +31,9 @@ _BOOLEAN_CODES = {
     **dict.fromkeys(("true", "True", "TRUE", "1"), 1),
 }
 
+# A dictionary of fewer texts takes longer than it saves.
+_FEW = 16
+
 
 def is_missing(text: str) -> bool:
     """Whether a field, stripped of surrounding white space, means a missing value."""
@@ -74,8 +77,13 @@ class Categories:
 
     def codes(self, texts: Sequence[str]) -> NDArray[np.float64] | None:
         """The codes of some fields, float64 (n,); None if one of them must be refused."""
-        found = [self.code(text) for text in texts]
-        return None if None in found else np.array(found, np.float64)
+        if len(texts) <= _FEW:
+            found = [self.code(text) for text in texts]
+            return None if None in found else np.array(found, np.float64)
+        codes = {text: self.code(text) for text in set(texts)}
+        if None in codes.values():
+            return None
+        return np.fromiter(map(codes.__getitem__, texts), np.float64, len(texts))
 
     def are_codes(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Which numbers are positions in ``names`` or NaN; same shape as ``values``."""

@@ -9,14 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.decoding import decoder
-from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.schema import Schema
 
-decode_parquet = decoder(find("application/x-parquet"))
-decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
+decode_parquet = decoder("application/x-parquet")
+decode_arrow = decoder("application/vnd.apache.arrow.stream")
 
 WORDS = ("1", "2", "blue", "red", "true")
 SCHEMA = Schema(

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.decoding import decoder
-from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
 
-decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
+decode_arrow = decoder("application/vnd.apache.arrow.stream")
 
 TWO = Schema(("a", "b"), "regression")
 ROWS = np.arange(200, dtype=np.float32).reshape(100, 2) % 7

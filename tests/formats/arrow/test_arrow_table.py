@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.arrow import arrow_stream
-from mlserver_forest.formats.decoding import decoder
 from mlserver_forest.formats.parquet import x_parquet
 from mlserver_forest.formats.predictions import Predictions
-from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
 
-decode_parquet = decoder(find("application/x-parquet"))
-decode_arrow = decoder(find("application/vnd.apache.arrow.stream"))
+decode_parquet = decoder("application/x-parquet")
+decode_arrow = decoder("application/vnd.apache.arrow.stream")
 
 ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.request_bodies import decode_document
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.json import application_json, json_document
 from mlserver_forest.formats.json.json_source import JsonSource, Sizes
@@ -24,10 +25,10 @@ TINY = JsonSource(sizes=Sizes(whole=0, small_array=2, block=8, longest=10**6))
 
 def decode_in_blocks(document, schema):
     body = json.dumps(document, separators=(",", ":")).encode()
-    return application_json.decode(json_document.loads(body, TINY), schema)
+    return decode_document(json_document.loads(body, TINY), schema)
 
 
-either = pytest.mark.parametrize("decode", [application_json.decode, decode_in_blocks])
+either = pytest.mark.parametrize("decode", [decode_document, decode_in_blocks])
 
 
 def sparse(keys, values, shape):
@@ -161,32 +162,32 @@ def test_a_feature_may_have_the_name_of_an_envelope(envelope):
         {"instances": [{"features": [1, 2]}]},
         dense([1, 2]),
     ):
-        assert np.array_equal(application_json.decode(document, schema), [[1, 2]])
+        assert np.array_equal(decode_document(document, schema), [[1, 2]])
 
 
 def test_what_a_sparse_row_leaves_out_is_missing_where_the_schema_says_so():
     schema = Schema(("a", "b"), "regression", absent_is_missing=True)
-    decoded = application_json.decode([sparse([0], [1], [2])], schema)
+    decoded = decode_document([sparse([0], [1], [2])], schema)
     assert np.array_equal(decoded, [[1, NAN]], equal_nan=True)
 
 
 def test_sparse_rows_out_of_proportion_to_the_body_are_refused():
     row = sparse([], [], [100_000])
-    assert application_json.decode([row, row], OPEN).shape == (2, 100_000)
+    assert decode_document([row, row], OPEN).shape == (2, 100_000)
     with pytest.raises(PayloadTooLarge, match="at most 134217728 are allowed"):
-        application_json.decode([row] * 1000, OPEN)
+        decode_document([row] * 1000, OPEN)
     with pytest.raises(PayloadTooLarge, match="reads at most 100000"):
-        application_json.decode([sparse([], [], [100_001])], OPEN)
+        decode_document([sparse([], [], [100_001])], OPEN)
     with pytest.raises(PayloadTooLarge, match="a sparse row may have at most 16777216 columns"):
-        application_json.decode([sparse([], [], [10**18])], OPEN)
+        decode_document([sparse([], [], [10**18])], OPEN)
 
 
 def test_values_are_rounded_to_the_schema_and_checked():
-    decoded = application_json.decode([[0.1, 16777217, 3, 4]], FOUR)
+    decoded = decode_document([[0.1, 16777217, 3, 4]], FOUR)
     assert decoded.dtype == np.float32
     assert decoded.tolist() == np.array([[0.1, 16777217, 3, 4]], np.float32).tolist()
     with pytest.raises(InvalidInput, match=r"row 2, column 3 \(c\): 1e\+39 is not a finite FP32"):
-        application_json.decode([[1, 2, 3, 4], [1, 2, 1e39, 4]], FOUR)
+        decode_document([[1, 2, 3, 4], [1, 2, 1e39, 4]], FOUR)
 
 
 @either
@@ -198,7 +199,7 @@ def test_a_model_that_names_no_features_takes_any_width_but_one_width(decode):
     with pytest.raises(InvalidInput, match="this model has no names; send lists"):
         decode([{"a": 1}], OPEN)
     with pytest.raises(PayloadTooLarge, match="reads at most 100000"):
-        application_json.decode([[0] * 100_001], OPEN)
+        decode_document([[0] * 100_001], OPEN)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_what_is_no_json_is_refused(body, fault):
 def test_deep_nesting_is_shown_no_further_than_it_needs():
     document = application_json.load(b"[[1, " + b"[" * 1000 + b"]" * 1000 + b"]]")
     with pytest.raises(InvalidInput, match=r"row 1, column 2 \(b\): \[\[\[\[\.\.\.\]\]\]\] is not"):
-        application_json.decode(document, TWO)
+        decode_document(document, TWO)
 
 
 def test_a_large_body_is_read_in_blocks():
@@ -230,13 +231,13 @@ def test_a_large_body_is_read_in_blocks():
     body = json.dumps({"instances": rows.tolist()}).encode()
     document = application_json.load(body)
     assert isinstance(document["instances"], json_document.LargeArray)
-    assert np.array_equal(application_json.decode(document, FOUR), rows.astype(np.float32))
+    assert np.array_equal(decode_document(document, FOUR), rows.astype(np.float32))
 
 
 def test_a_fault_far_into_a_large_body_has_its_row():
     body = b"[" + b"[1, 2], " * 60_000 + b'[1, "2"]]'
     with pytest.raises(InvalidInput, match=r"row 60001, column 2 \(b\): '2' is not a number"):
-        application_json.decode(application_json.load(body), TWO)
+        decode_document(application_json.load(body), TWO)
 
 
 def test_what_is_ignored_in_a_large_body_is_still_json():
@@ -245,10 +246,10 @@ def test_what_is_ignored_in_a_large_body_is_still_json():
     for end, fault in ((b"0]}", None), (b"0,]}", "trailing comma")):
         document = application_json.load(b'{"columns": null, ' + rows + b"," + index + end)
         if fault is None:
-            assert application_json.decode(document, TWO).shape == (60_001, 2)
+            assert decode_document(document, TWO).shape == (60_001, 2)
         else:
             with pytest.raises(InvalidInput, match=fault):
-                application_json.decode(document, TWO)
+                decode_document(document, TWO)
 
 
 values = st.recursive(
@@ -275,7 +276,7 @@ names = st.sampled_from(
 def test_any_document_is_read_or_refused(document):
     for schema in (ONE, TWO, OPEN):
         outcomes = []
-        for decode in (application_json.decode, decode_in_blocks):
+        for decode in (decode_document, decode_in_blocks):
             try:
                 outcomes.append(decode(document, schema).tolist())
             except (InvalidInput, PayloadTooLarge):

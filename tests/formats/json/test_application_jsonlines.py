@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.request_bodies import decode_in_blocks
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.json import application_jsonlines
-from mlserver_forest.formats.json.json_source import JsonSource, Sizes
+from mlserver_forest.formats.json.json_source import Sizes
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.schema.schema import Schema
 
@@ -17,7 +18,11 @@ ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")
 OPEN = Schema((), "unknown", datatype="FP64")
 NAN = float("nan")
-TINY = JsonSource(sizes=Sizes(block=8, longest=64))
+TINY = Sizes(block=8, longest=64)
+
+
+def decode(body, schema, sizes=None):
+    return decode_in_blocks(application_jsonlines.parse, body, schema, sizes)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +45,10 @@ TINY = JsonSource(sizes=Sizes(block=8, longest=64))
         (b"[1, 2, 3]\n", OPEN, [[1, 2, 3]]),
     ],
 )
-@pytest.mark.parametrize("source", [JsonSource(), TINY])
-def test_rows_are_read(body, schema, expected, source):
+@pytest.mark.parametrize("sizes", [Sizes(), TINY])
+def test_rows_are_read(body, schema, expected, sizes):
     for kind in (bytes, bytearray):
-        decoded = application_jsonlines.decode(kind(body), schema, {}, source)
+        decoded = decode(kind(body), schema, sizes)
         assert decoded.dtype == schema.dtype
         assert np.array_equal(decoded, expected, equal_nan=True)
 
@@ -70,16 +75,16 @@ def test_rows_are_read(body, schema, expected, source):
         (b"[1, 1e39]", "row 1, column 2 (b): 1e+39 is not a finite FP32 number"),
     ],
 )
-@pytest.mark.parametrize("source", [JsonSource(), TINY])
-def test_a_fault_is_named_with_its_place(body, fault, source):
+@pytest.mark.parametrize("sizes", [Sizes(), TINY])
+def test_a_fault_is_named_with_its_place(body, fault, sizes):
     with pytest.raises(InvalidInput) as caught:
-        application_jsonlines.decode(body, TWO, {}, source)
+        decode(body, TWO, sizes)
     assert fault in str(caught.value)
 
 
 def test_a_line_that_takes_megabytes_is_refused():
     with pytest.raises(PayloadTooLarge, match="line 2 takes more than 64 bytes"):
-        application_jsonlines.decode(b"[1, 2]\n[" + b" " * 100 + b"1, 2]\n", TWO, {}, TINY)
+        decode(b"[1, 2]\n[" + b" " * 100 + b"1, 2]\n", TWO, TINY)
 
 
 @settings(deadline=None)
@@ -87,9 +92,9 @@ def test_a_line_that_takes_megabytes_is_refused():
 def test_any_body_is_read_or_refused_alike_in_blocks(text):
     body = text if isinstance(text, bytes) else text.encode()
     outcomes = []
-    for source in (JsonSource(), JsonSource(sizes=Sizes(block=2))):
+    for sizes in (Sizes(), Sizes(block=2)):
         try:
-            outcomes.append(application_jsonlines.decode(body, ONE, {}, source).tolist())
+            outcomes.append(decode(body, ONE, sizes).tolist())
         except InvalidInput:  # Of two faults, a smaller block may show another first.
             outcomes.append("refused")
     assert repr(outcomes[0]) == repr(outcomes[1])
@@ -109,14 +114,14 @@ def test_any_body_is_read_or_refused_alike_in_blocks(text):
 )
 def test_rows_come_in_their_order_whatever_the_blocks(rows, block):
     body = "\n".join(map(json.dumps, rows)).encode()
-    decoded = application_jsonlines.decode(body, TWO, {}, JsonSource(sizes=Sizes(block=block)))
+    decoded = decode(body, TWO, Sizes(block=block))
     assert np.array_equal(decoded, np.array(rows, np.float32), equal_nan=True)
 
 
 def test_a_large_body_is_read():
     rows = np.arange(80_000, dtype=np.float32).reshape(-1, 2) / 8
     body = "".join(json.dumps({"features": row}) + "\n" for row in rows.tolist()).encode()
-    assert np.array_equal(application_jsonlines.decode(body, TWO, {}), rows)
+    assert np.array_equal(decode(body, TWO), rows)
 
 
 def test_answers_are_lines():
@@ -142,4 +147,4 @@ def test_sparse_rows_of_two_widths_are_refused_where_no_feature_is_named():
     rows = [{"data": {"features": {"keys": [0], "shape": [n], "values": [1.5]}}} for n in (2, 3)]
     body = "\n".join(map(json.dumps, rows)).encode()
     with pytest.raises(InvalidInput, match="row 2 has 3 values; the model expects 2"):
-        application_jsonlines.decode(body, OPEN, {})
+        decode(body, OPEN)

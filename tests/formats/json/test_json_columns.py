@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formats.request_bodies import decode_in_blocks, decoder
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.category_values import codes_of, text_of
-from mlserver_forest.formats.json import application_json, application_jsonlines
-from mlserver_forest.formats.json.json_source import JsonSource, Sizes
+from mlserver_forest.formats.json import application_jsonlines
+from mlserver_forest.formats.json.json_source import Sizes
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 
@@ -31,12 +32,12 @@ NAN = float("nan")
 
 
 def decode(document, schema=SCHEMA):
-    return application_json.decode(application_json.load(json.dumps(document).encode()), schema)
+    return decoder("application/json")(json.dumps(document).encode(), schema, {})
 
 
-def decode_lines(instances, schema=SCHEMA, **options):
+def decode_lines(instances, schema=SCHEMA, sizes=None):
     body = "\n".join(map(json.dumps, instances)).encode()
-    return application_jsonlines.decode(body, schema, {}, **options)
+    return decode_in_blocks(application_jsonlines.parse, body, schema, sizes)
 
 
 VALUES = [
@@ -147,7 +148,7 @@ def test_large_documents_are_read_in_blocks():
     rows = [["red", n, n % 2 == 0] for n in range(40_000)]
     expected = [[5, n, 1 - n % 2] for n in range(40_000)]
     assert np.array_equal(decode({"instances": rows}), expected)
-    assert np.array_equal(decode_lines(rows, source=JsonSource(sizes=Sizes(block=1000))), expected)
+    assert np.array_equal(decode_lines(rows, sizes=Sizes(block=1000)), expected)
 
 
 values = st.one_of(

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.decoding import decoder
-from mlserver_forest.formats.registry import find
 from mlserver_forest.schema.schema import Schema
 
-decode_parquet = decoder(find("application/x-parquet"))
+decode_parquet = decoder("application/x-parquet")
 
 TWO = Schema(("a", "b"), "regression")
 ROWS = np.arange(200, dtype=np.float32).reshape(100, 2) % 7

@@ -106,7 +106,7 @@ class TableReader:
             self._location,
             booleans=booleans,
             n_rows=self._n_rows,
-            index=frozenset(index),
+            index_columns=frozenset(index),
             are_chosen=False,
         )
         plan = self._plan = plan_columns(found)

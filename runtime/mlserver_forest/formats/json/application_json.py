@@ -11,20 +11,18 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import orjson
-from numpy.typing import NDArray
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.json import application_jsonlines, json_document
 from mlserver_forest.formats.json.json_document import LargeArray, whole
 from mlserver_forest.formats.json.json_objects import object_texts
 from mlserver_forest.formats.json.json_rows import JsonRows
-from mlserver_forest.formats.json.json_source import BODY, BYTE_ORDER_MARK, JsonSource
+from mlserver_forest.formats.json.json_source import BODY, BYTE_ORDER_MARK, JsonSource, Sizes
 from mlserver_forest.formats.matrix import Body
-from mlserver_forest.formats.parsing import ParsedRows, PlanColumns
+from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.formats.schema_reader import SchemaReader
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.formats.source import Source
 
 _SHAPES = (
     'expected [[...], ...], {"instances": [[...], ...]}, '
@@ -34,11 +32,11 @@ _SHAPES = (
 _OR_V2 = ' or a V2 request with "inputs"'
 _LISTS = ("instances", "dataframe_records")
 _SPLIT = "dataframe_split"
+_TABLES = {*_LISTS, _SPLIT, "columns"}
 _ARRAYS = (list, LargeArray)
-_CONTAINERS = (list, dict, LargeArray)
+_CONTAINERS = {list, dict, LargeArray}
 # SageMaker's algorithms, TensorFlow Serving and MLflow accept these beside the instances.
 _IGNORED = {"configuration", "signature_name", "parameters", "params"}
-_ENVELOPES = ("features", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,28 @@ class JsonLines:
     """Text that is not one document but a row on each line."""
 
     text: Body
+
+
+def parse(
+    source: Source,
+    plan_columns: PlanColumns,
+    policy: ParsePolicy,
+    parameters: Mapping[str, str],
+    sizes: Sizes | None = None,
+) -> Iterator[ParsedRows]:
+    """Parse rows; see ``source.Parse``. Lines of a file are never in memory together.
+
+    Args:
+        source: the text.
+        plan_columns: called with the columns that a document names, or those of its first row.
+        policy: the errors to raise.
+        parameters: of the media type; none counts.
+        sizes: of the blocks, if they are not those of the policy.
+    """
+    text = JsonSource.of(source, policy, sizes)
+    if isinstance(source.content, bytes | bytearray):
+        return parse_document(load(source.content, text), plan_columns, text)
+    return _parse_stream(source.content, plan_columns, text)
 
 
 def load(body: Body, source: JsonSource = BODY) -> Any:
@@ -69,7 +89,7 @@ def load(body: Body, source: JsonSource = BODY) -> Any:
         raise
 
 
-def parse(
+def parse_document(
     document: Any, plan_columns: PlanColumns, source: JsonSource = BODY
 ) -> Iterator[ParsedRows]:
     """Read the rows of a document.
@@ -85,7 +105,7 @@ def parse(
     """
     if isinstance(document, JsonLines):
         read = application_jsonlines.reader_of(document.text)
-        yield from application_jsonlines.parse(read, plan_columns, source)
+        yield from application_jsonlines.parse_lines(read, plan_columns, source)
         return
     found, names = _find(document, source)
     rows, n_rows = JsonRows(plan_columns, source, names), 0
@@ -97,54 +117,6 @@ def parse(
         json_document.read_rest(document)
 
 
-def parse_stream(
-    stream: BinaryIO, plan_columns: PlanColumns, source: JsonSource
-) -> Iterator[ParsedRows]:
-    """Read the rows of a file; lines are never in memory together, a document is.
-
-    Args:
-        stream: the text.
-        plan_columns: as of ``parse``.
-        source: of the text.
-
-    Raises:
-        policy.invalid: as ``parse``.
-    """
-    first = stream.read(source.sizes.block)
-    if not first.strip() or _begins_with_row(first, source):
-        blocks = iter([first])
-        yield from application_jsonlines.parse(
-            lambda size: next(blocks, None) or stream.read(size), plan_columns, source
-        )
-        return
-    yield from parse(load(first + stream.read(), source), plan_columns, source)
-
-
-def decode(document: Any, schema: Schema, n_bytes: int = 0) -> NDArray[Any]:
-    """Read the rows of a request.
-
-    Args:
-        document: from ``load``.
-        schema: of the model.
-        n_bytes: the size of the body; sparse rows may expand in proportion.
-
-    Returns:
-        C-contiguous (n_samples, n_features) in the dtype of the schema, NaN where a value
-        is null.
-
-    Raises:
-        InvalidInput: naming row and column, the value and what was expected.
-        PayloadTooLarge: if sparse rows are out of proportion to the body.
-    """
-    reader = SchemaReader(schema, n_bytes)
-    return reader.matrix(parse(document, reader.plan))
-
-
-def decode_body(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """``decode`` what ``load`` returns; no parameter of the media type counts."""
-    return decode(load(body), schema, len(body))
-
-
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """``{"predictions": [...]}`` with one object per row, keyed by output."""
     opening = b'{"predictions":['
@@ -152,6 +124,19 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
         yield opening + b",".join(object_texts(block))
         opening = b","
     yield b"]}"
+
+
+def _parse_stream(
+    stream: BinaryIO, plan_columns: PlanColumns, source: JsonSource
+) -> Iterator[ParsedRows]:
+    first = stream.read(source.sizes.block)
+    if not first.strip() or _begins_with_row(first, source):
+        blocks = iter([first])
+        yield from application_jsonlines.parse_lines(
+            lambda size: next(blocks, None) or stream.read(size), plan_columns, source
+        )
+        return
+    yield from parse_document(load(first + stream.read(), source), plan_columns, source)
 
 
 def _begins_with_row(text: Body, source: JsonSource) -> bool:
@@ -179,12 +164,14 @@ def _find(
     """The rows of a document, and their columns if it names them."""
     if not isinstance(document, dict):
         return _rows(document, "", source), None
+    if _TABLES.isdisjoint(document) and _is_row(document):
+        return [document], None
     for name in _LISTS:
-        if isinstance(document.get(name), _CONTAINERS):
+        if type(document.get(name)) in _CONTAINERS:
             if len(document) > 1:
                 _check_members(document, {name, *_IGNORED}, source)
             return _rows(document[name], name, source), None
-    if isinstance(document.get(_SPLIT), _CONTAINERS):
+    if type(document.get(_SPLIT)) in _CONTAINERS:
         _check_members(document, {_SPLIT, *_IGNORED}, source)
         return _frame(document[_SPLIT], source)
     if _is_frame(document):
@@ -236,10 +223,10 @@ def _names(columns: Any, source: JsonSource) -> Sequence[str] | None:
 
 
 def _is_row(document: Mapping[str, Any]) -> bool:
-    if any(isinstance(document.get(name), _CONTAINERS) for name in _ENVELOPES):
-        return True
-    values = document.values()
-    return bool(values) and not any(isinstance(v, _CONTAINERS) for v in values)
+    if not _CONTAINERS.isdisjoint(map(type, document.values())):
+        get = document.get
+        return type(get("features")) in _CONTAINERS or type(get("data")) in _CONTAINERS
+    return bool(document)
 
 
 def _check_members(document: Mapping[str, Any], known: Collection[str], source: JsonSource) -> None:

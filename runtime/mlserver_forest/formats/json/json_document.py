@@ -106,6 +106,9 @@ class LargeArray:
         return list(elements)
 
 
+_READ_LATER = {dict, LargeArray}
+
+
 def loads(body: Body, source: JsonSource = BODY) -> Any:
     """Parse a JSON document; above ``Sizes.whole`` with its large arrays as ``LargeArray``.
 
@@ -137,7 +140,8 @@ def read_rest(document: Any) -> None:
     while found:
         value = found.pop()
         if isinstance(value, dict):
-            found.extend(value.values())
+            if not _READ_LATER.isdisjoint(map(type, value.values())):
+                found.extend(value.values())
         elif isinstance(value, LargeArray) and not value.is_read:
             _exhaust(value)
 

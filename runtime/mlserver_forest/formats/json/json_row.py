@@ -13,7 +13,7 @@ _MOST_EXACT = 2**53
 
 
 def read_row(body: Body) -> list[float] | None:
-    """The numbers of a lone row, bare or as ``instances``; None for anything else."""
+    """The numbers of a lone row, bare, as ``instances`` or ``features``; None for anything else."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -21,6 +21,8 @@ def read_row(body: Body) -> list[float] | None:
     if isinstance(document, dict):
         if len(document) != 1:
             return None
+        if type(document.get("features")) is list:
+            return _numbers(document["features"])
         document = document.get("instances")
     if not isinstance(document, list) or not document:
         return None
@@ -29,7 +31,7 @@ def read_row(body: Body) -> list[float] | None:
         if len(row) != 1:
             return None
         row = row[0]
-    return [float(value) for value in row] if all(map(_is_exact, row)) else None
+    return _numbers(row)
 
 
 def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
@@ -45,6 +47,10 @@ def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
     if schema.kind == "regression" and schema.n_targets == 1:
         return lambda answer: b'{"predictions":[{"score":%b}]}' % orjson.dumps(answer.values.item())
     return None
+
+
+def _numbers(row: list[Any]) -> list[float] | None:
+    return [float(value) for value in row] if row and all(map(_is_exact, row)) else None
 
 
 def _is_exact(value: Any) -> bool:

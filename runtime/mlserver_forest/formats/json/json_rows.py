@@ -7,6 +7,7 @@ envelope, else it is the column.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -20,6 +21,7 @@ from mlserver_forest.formats.parsing import ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.row_locations import RowLocations
 
 _CONTAINERS = (list, dict, LargeArray)
+_FEATURES_OF = itemgetter("features")
 _TENSOR = '{"features": {"values": [...]}}'
 # Memory is taken for the width that a sparse row declares.
 _MOST_SPARSE_COLUMNS = 2**24
@@ -42,9 +44,11 @@ class JsonRows:
         self._columns: JsonColumns | None = None
         # Takes the values out of an object; None if the rows are lists.
         self._values_of: Callable[[Any], Row] | None = None
+        # Whether the rows are objects, and no column has the name of an envelope.
+        self._are_plain = False
         if names is not None:
             where = f'{source.name}, "columns"' if source.name else '"columns"'
-            self._learn(FoundColumns(tuple(names), len(names), where))
+            self._learn(FoundColumns(tuple(names), len(names), where, are_ordered=False))
 
     def parse(self, rows: Sequence[Any], locations: RowLocations) -> Iterable[ParsedRows]:
         """Turn some rows into columns.
@@ -58,7 +62,7 @@ class JsonRows:
             policy.too_large: if a sparse row declares too many columns.
         """
         columns = self._columns or self._learn_from(rows[0], locations)
-        step = rows_per_block(columns.plan.width)
+        step = rows_per_block(columns.plan.width) if len(rows) > 1 else 1
         if len(rows) <= step:
             return (columns.convert(self._values(rows, locations, columns.plan), locations),)
         return self._blocks(rows, locations, columns, step)
@@ -79,7 +83,9 @@ class JsonRows:
             return self._learn(FoundColumns(None, len(first), locations.at(0)))
         names = tuple(first)
         self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-        return self._learn(FoundColumns(names, len(names), locations.at(0)))
+        self._are_plain = "features" not in first and "data" not in first
+        found = FoundColumns(names, len(names), locations.at(0), are_ordered=False)
+        return self._learn(found)
 
     def _learn(self, found: FoundColumns) -> JsonColumns:
         self._columns = JsonColumns(self._plan_columns(found), self._policy)
@@ -89,6 +95,8 @@ class JsonRows:
         self, rows: Sequence[Any], locations: RowLocations, plan: ColumnPlan
     ) -> Sequence[Row]:
         """The values of each row in the order of the columns."""
+        if self._are_plain and (values := self._plain_values(rows, plan)):
+            return values
         if self._values_of is not None or set(map(type, rows)) != {list}:
             rows = self._lists_or_objects(rows, locations)
         are_even = set(map(len, rows)) == {plan.width}
@@ -104,7 +112,17 @@ class JsonRows:
             raise self._other_names(rows, locations, plan)
         return values
 
+    def _plain_values(self, rows: Sequence[Any], plan: ColumnPlan) -> Sequence[Row] | None:
+        """The values of objects by column name; None if a row may be something else."""
+        if set(map(type, rows)) != {dict} or set(map(len, rows)) != {plan.width}:
+            return None
+        with suppress(KeyError):
+            return list(map(self._values_of, rows))  # type: ignore[arg-type]  # They are objects.
+        return None
+
     def _lists_or_objects(self, rows: Sequence[Any], locations: RowLocations) -> Sequence[Any]:
+        if self._values_of is None and (lists := _feature_lists(rows)):
+            return lists
         found = [
             row
             if type(row) is dict and "features" not in row and "data" not in row
@@ -213,6 +231,15 @@ class JsonRows:
             f"{locations.at(row)} has {' and '.join(faults)}; {plan.expected}; give all rows the "
             "same names, and null where a value is missing"
         )
+
+
+def _feature_lists(rows: Sequence[Any]) -> Sequence[Any] | None:
+    """The values of rows that are all ``{"features": [...]}``; None if some are not."""
+    try:
+        found = list(map(_FEATURES_OF, rows))
+    except (KeyError, TypeError):
+        return None
+    return found if set(map(type, found)) == {list} else None
 
 
 def _key_fault(keys: Sequence[Any], width: int) -> str:

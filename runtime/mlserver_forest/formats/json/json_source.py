@@ -8,6 +8,7 @@ import orjson
 
 from mlserver_forest.errors import ForestError
 from mlserver_forest.formats.parsing import SERVING, ParsePolicy
+from mlserver_forest.formats.source import Source
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -34,6 +35,10 @@ class Sizes:
     longest: int = 2**22
 
 
+# Blocks of a file are larger, because no other request waits.
+_SIZES = {"row": Sizes(), "line": Sizes(block=2**21, longest=2**26)}
+
+
 @dataclass(frozen=True, slots=True)
 class JsonSource:
     """Where JSON text comes from, and for whom it is parsed.
@@ -47,6 +52,11 @@ class JsonSource:
     name: str = ""
     policy: ParsePolicy = SERVING
     sizes: Sizes = Sizes()
+
+    @classmethod
+    def of(cls, source: Source, policy: ParsePolicy, sizes: Sizes | None = None) -> "JsonSource":
+        """Where the text of a body or file comes from; the policy decides sizes that are None."""
+        return cls(source.name, policy, sizes or _SIZES[policy.unit])
 
     @property
     def title(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from mlserver.types import InferenceRequest, InferenceResponse
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.decoding import decoder
+from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import Column
@@ -83,6 +83,7 @@ class NegotiatedRequest:
         self._sent_format = media_types.format_of(sent.essence)
         self._accepted = accepted
         self._model = model
+        self._decoder = RequestDecoder(model.schema)
         self.may_expand = self._sent_format.may_expand
         only_first = media_types.format_of(accepted.media_type).has_one_value
         self._format = _response_format(accepted, model.schema, only_first=only_first)
@@ -100,14 +101,14 @@ class NegotiatedRequest:
         inference = None if self._one_row is None else self._one_row.inference(body)
         if inference is not None:
             return inference
-        schema = self._model.schema
         if not self._sent_format.has_messages:
-            decode = decoder(self._sent_format)
-            return self._of_rows(decode(body, schema, self._sent.parameters))
+            x = self._decoder.decode(self._sent_format, body, self._sent.parameters)
+            return self._of_rows(x)
         document = application_json.load(body)
         if isinstance(document, dict) and "inputs" in document:
             return self._of_message(request_from(document))
-        return self._of_rows(application_json.decode(document, schema, len(body)))
+        rows = partial(application_json.parse_document, document)
+        return self._of_rows(self._decoder.matrix(rows, len(body)))
 
     def _of_rows(self, x: NDArray[Any]) -> Inference:
         return Inference.of_rows(self._model, x, self._format.v2_names, self._format.write)

@@ -21,6 +21,7 @@ _COMPRESSED = (".gz", ".gzip")
 
 def reader(found: Format) -> Read:
     """What reads the parts of a channel that has a format."""
+    found = registry.find(found.read_as) or found
     if found.read:
         return load(found.read)
     read = parsed_parts.read if found.has_columns else labeled_parts.read
@@ -83,11 +84,10 @@ def _check(channel: Channel, parameters: Parameters) -> None:
 
 
 def _by_extension(channel: Channel, paths: Sequence[Path]) -> Format:
-    # Two media types that one function reads, as JSON's, are one format here.
     examples: dict[str, tuple[Format, Path]] = {}
     for path in paths:
         found = _named_format(path.name)
-        examples.setdefault(found.read or found.parse, (found, path))
+        examples.setdefault(found.read_as or found.media_type, (found, path))
     if len(examples) > 1:
         listed = ", ".join(f"{found.name} ({path})" for found, path in examples.values())
         raise InvalidData(

@@ -15,6 +15,8 @@ from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, of_matrix
 
+_NAMES_SHOWN = 8
+
 
 def read(
     parse: Parse,
@@ -69,7 +71,7 @@ class _Rows:
         self._kept = kept = [
             column
             for column in range(found.width)
-            if column not in found.index or (names is not None and names[column] in wanted)
+            if column not in found.index_columns or (names is not None and names[column] in wanted)
         ]
         kept_names = None if names is None else tuple(names[column] for column in kept)
         columns = FoundColumns(kept_names, len(kept), found.location)
@@ -82,12 +84,30 @@ class _Rows:
             is_boolean = column in found.booleans and not known.takes_booleans(feature)
             if feature in known.words or is_boolean:
                 texts.add(column)
+        spelled = [kept[roles.target]]
         if roles.weight is not None:
             features.append(kept[roles.weight])
-        expected = f"the first row has {found.width}"
+            spelled.append(kept[roles.weight])
         return ColumnPlan(
-            found.width, features, texts, known.dtype, expected, (kept[roles.target],)
+            width=found.width,
+            features=features,
+            texts=texts,
+            dtype=known.dtype,
+            expected=f"the first row has {found.width}{_listed(names)}",
+            spelled=spelled,
+            learns=not known.are_fixed,
+            absent=float("nan") if self._columns.absent_is_missing else 0.0,
+            names=names or self._names(found.width),
         )
+
+    def _names(self, width: int) -> Sequence[str]:
+        """What columns without names are called in error messages."""
+        names, roles = ["the label"] * width, self._roles
+        for feature, place in enumerate(roles.features):
+            names[self._kept[place]] = self._known.layout.names[feature]
+        if roles.weight is not None:
+            names[self._kept[roles.weight]] = "the weight"
+        return names
 
     def block(self, rows: ParsedRows) -> Block:
         """Some rows as a block.
@@ -116,8 +136,16 @@ class _Rows:
             raise infinite(place, self._roles.features[feature], value, self._known, feature)
 
 
+def _listed(names: Sequence[str] | None) -> str:
+    if names is None:
+        return ""
+    return f" ({', '.join(names[:_NAMES_SHOWN])}{', ...' if len(names) > _NAMES_SHOWN else ''})"
+
+
 def _text(column: Any) -> Any:
     """A column of text as a pyarrow.StringArray."""
+    if isinstance(column, list):
+        return pa.array(column, pa.string())
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     return column if pa.types.is_string(column.type) else column.cast(pa.string())

@@ -166,7 +166,8 @@ def infinite(
     """The error for a number that the matrix cannot hold."""
     return InvalidData(
         f"{place}, column {column + 1} ({known.layout.names[feature]}): {value!r} is not a finite "
-        f"{8 * known.dtype.itemsize}-bit number; leave the field empty where a value is missing"
+        f"{8 * known.dtype.itemsize}-bit number; leave the field empty (null in JSON) "
+        "where a value is missing"
     )
 
 
