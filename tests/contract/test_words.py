@@ -244,14 +244,22 @@ FAULTS = [
         "application/json",
         "[[1.5, 1, true, 1]]",
         (
-            "row 1, column 1 (color): 1.5 is no word; "
-            "expected a string, such as one of 'a \"quoted\", word', 'blue'"
+            "row 1, column 1 (color): 1.5 is not a category; "
+            "expected a string, an integer, true or false, or null"
         ),
     ),
-    ("application/json", '[["red", 1, 1.0, 1]]', "row 1, column 3 (is_new): 1.0 is no word"),
+    ("application/json", '[["red", 1, 1.0, 1]]', "row 1, column 3 (is_new): 1.0 is not a category"),
     ("application/json", '[["red", 1, 2, 1]]', "row 1, column 3 (is_new): '2' is not one of this"),
-    ("application/json", '[[["red"], 1, true, 1]]', "row 1, column 1 (color): ['red'] is no word"),
-    ("application/jsonlines", '{"color": {}, "size": 1, "is_new": 0, "code": 1}', "{} is no word"),
+    (
+        "application/json",
+        '[[["red"], 1, true, 1]]',
+        "row 1, column 1 (color): ['red'] is not a category",
+    ),
+    (
+        "application/jsonlines",
+        '{"color": {}, "size": 1, "is_new": 0, "code": 1}',
+        "{} is not a category",
+    ),
     (
         "application/json",
         ('{"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 4], "data": [6, 1, 0, 0]}]}'),
@@ -272,12 +280,12 @@ FAULTS = [
     (
         "application/x-parquet",
         parquet(pa.table({**COLUMNS, "color": [1.5] * 60})),
-        ("column 'color' is of type double; expected strings, booleans or integers, such as"),
+        ("column 'color' is of type double; expected strings, booleans or integers, because"),
     ),
     (
         ARROW,
         arrow(pa.table({**COLUMNS, "size": ["1"] * 60})),
-        ("column 'size' is of type string; expected numbers or booleans"),
+        ("row 1, column 2 (size): '1' is not a number but text"),
     ),
     (ARROW, arrow(pa.table({**COLUMNS, "code": ["7"] * 60})), "row 1, column 4 (code): '7' is"),
 ]
