@@ -1,6 +1,7 @@
 """The import rules of the house: layers, and what must not know what."""
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -116,15 +117,6 @@ def test_a_place_does_not_know_what_is_none_of_its_business(place):
         assert not known & FORBIDDEN[place], path
 
 
-@pytest.mark.parametrize("room", ["training"])
-def test_the_modules_of_a_room_do_not_import_each_other_in_a_circle(room):
-    """Neither inside functions nor for type checkers alone."""
-    names = {module_name(path): path for path in MODULES}
-    inside = [path for path in MODULES if unit_of(path) == room]
-    graph = {module_name(path): names.keys() & set(imports_of(path)) for path in inside}
-    TopologicalSorter(graph).prepare()  # It raises CycleError with the circle.
-
-
 def test_one_module_speaks_to_aws():
     speakers = [
         name_of(path)
@@ -162,25 +154,38 @@ def test_modules_stay_small_enough_to_hold_one_noun():
     assert {name: size for name, size in sizes.items() if size > 400} == {}
 
 
-# Rooms in which modules import each other in one direction, also for types alone.
-WITHOUT_CIRCLES = {"schema", "formats", "engine", "insight", "model", "artifact", "importers"}
-
-
-def internal_imports():
-    """By module of these rooms, the modules that it imports, also in functions and for types."""
-    paths = (path.relative_to(PACKAGE).with_suffix("") for path in MODULES)
-    names = {".".join(path.parts) for path in paths if path.parts[0] in WITHOUT_CIRCLES}
-    found = {}
-    for name in names:
-        path = PACKAGE / f"{name.replace('.', '/')}.py"
-        known = {module.removeprefix("mlserver_forest.") for module in imports_of(path)}
-        found[name] = (known & names) - {name}
-    return found
-
-
 def test_no_modules_import_each_other_in_a_circle():
-    """A module is taken away once all that it imports is gone; a circle never goes."""
-    left = internal_imports()
-    while free := {name for name, others in left.items() if not others & set(left)}:
-        left = {name: others for name, others in left.items() if name not in free}
-    assert left == {}
+    """Neither at the top, nor inside functions, nor for type checkers alone."""
+    paths = {module_name(path): path for path in MODULES if path.stem != "__init__"}
+    graph = {name: paths.keys() & set(imports_of(path)) for name, path in paths.items()}
+    TopologicalSorter(graph).prepare()  # It raises CycleError with the circle.
+
+
+# A command's parts, and what a registry or a command line is called everywhere.
+SHARED_MODULE_NAMES = {"__init__", "cli", "plan", "run", "registry"}
+
+
+def test_no_two_modules_have_the_same_name():
+    names = Counter(path.stem for path in MODULES)
+    assert {name for name, n in names.items() if n > 1} <= SHARED_MODULE_NAMES
+
+
+def test_no_two_public_classes_have_the_same_name():
+    classes = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, n in classes.items() if n > 1} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_what_is_public_has_a_docstring(path):
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    public = [node for node in ast.parse(path.read_text()).body if isinstance(node, kinds)]
+    assert [
+        node.name
+        for node in public
+        if not node.name.startswith("_") and ast.get_docstring(node) is None
+    ] == []

@@ -20,7 +20,7 @@ from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.prometheus import ProcessMetrics, RequestMetrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
-from mlserver_forest.serving.sagemaker import outputs
+from mlserver_forest.serving.sagemaker import output_selection
 from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
@@ -206,7 +206,7 @@ def test_every_media_type_is_in_the_table():
 
 def test_every_output_is_in_the_table():
     table = TEXTS["docs/media-types-and-outputs.md"]
-    names = {*outputs.ALL_NAMES, *INSIGHT_DATATYPES}
+    names = {*output_selection.ALL_NAMES, *INSIGHT_DATATYPES}
     assert [name for name in sorted(names) if f"`{name}`" not in table] == []
 
 

@@ -244,8 +244,8 @@ FAULTS = [
         "application/json",
         "[[1.5, 1, true, 1]]",
         (
-            "row 1, column 1 (color): 1.5 is not a category; expected a string, an integer, true "
-            "or false, or null if it is missing"
+            "row 1, column 1 (color): 1.5 is not a category; "
+            "expected a string, an integer, true or false, or null"
         ),
     ),
     ("application/json", '[["red", 1, 1.0, 1]]', "row 1, column 3 (is_new): 1.0 is not a category"),

@@ -246,7 +246,7 @@ def test_few_rows_train_without_validation(tmp_path):
         (
             {"a.csv": "1,1\n1.5,2\n"},
             {"task": "classification"},
-            "{data}/train/a.csv, line 2: label '1.5' is neither a whole number nor a word",
+            "{data}/train/a.csv, line 2: label '1.5' is neither a whole number nor text",
         ),
         (
             {"a.csv": "1.5,1\n2.5,2\n"},
@@ -271,16 +271,16 @@ def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
     ("text", "fault"),
     [
         ("a\nb\n", "line 1: 1 columns leave no feature beside the target"),
-        ("a,1,2\nb,1,2\na,1\n", "line 3: 2 values; line 1 has 3"),
-        ('\n\na,1\n"b\nc",2\nd,1,2\n', "line 6: 3 values; line 3 has 2"),
+        ("a,1,2\nb,1,2\na,1\n", "line 3 has 2 values; line 1 has 3"),
+        ('\n\na,1\n"b\nc",2\nd,1,2\n', "line 6 has 3 values; line 3 has 2"),
         ('a,1\n"b,2\nc,3\n', "line 2 is not CSV: unexpected end of data"),
         ("a,1\nb,1e39\n", "line 2, column 2 (feature_0): 1e+39 is not a finite 32-bit number"),
         ("a,1\nb,-inf\n", "line 2, column 2 (feature_0): -inf is not a finite"),
         ("a,1\nb,2\n,3\n", "line 3: the label (column 1) is missing"),
         ("0,1\n1,2\nnan,3\n", "line 3: the label (column 1) is missing"),
         ("1.5,1\n1e308,2\n", "line 2: label '1e308' is not a number from -1e150 to 1e150"),
-        ("l,x,x\na,1,2\n", "line 1: the names ['l', 'x', 'x'] have an empty or repeated one"),
-        (b"a,1\nb,\xff\n", "line 2, byte 3 is not UTF-8 text"),
+        ("l,x,x\na,1,2\n", "line 1: one of the names ['l', 'x', 'x'] is empty or repeated"),
+        (b"a,1\nb,\xff\n", "line 2, byte 3 is not UTF-8; write the text in UTF-8"),
     ],
 )
 def test_a_fault_in_a_file_is_named_with_its_line(tmp_path, text, fault):

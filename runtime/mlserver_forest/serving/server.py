@@ -43,7 +43,7 @@ from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
 from mlserver_forest.serving.process.worker_table import WorkerTable
-from mlserver_forest.serving.sagemaker import outputs
+from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
     OneModelRoutes,
@@ -232,11 +232,11 @@ def _check(environment: Environment) -> None:
         raise InvalidEnvironment(
             f"MLSERVER_MODEL_NAME is {name!r}; expected letters, digits, . _ - (255 at most)"
         )
-    unknown = [output for output in environment.outputs if output not in outputs.ALL_NAMES]
+    unknown = [output for output in environment.outputs if output not in output_selection.ALL_NAMES]
     if unknown:
         raise InvalidEnvironment(
             f"SAGEMAKER_INFERENCE_OUTPUT names {unknown[0]!r}; "
-            f"expected some of {', '.join(outputs.ALL_NAMES)}"
+            f"expected some of {', '.join(output_selection.ALL_NAMES)}"
         )
 
 

@@ -390,7 +390,7 @@ def test_many_classes_are_merged_to_those_that_are_frequent(tmp_path):
     x = rng.normal(size=(3000, 2)).astype(np.float32)
     classes = tuple(range(100))
     page, found, _ = written(tmp_path, facts_of(x, y, classes=classes))
-    assert "89 classes under one" in "".join(page.within("caption"))
+    assert "89 classes are merged" in "".join(page.within("caption"))
     assert sum(cell.get("class") == "right" for cell in page.all("td")) == 11
     confusion = found["plots"]["confusion"]
     frequent = np.sort(np.argsort(-np.bincount(y), kind="stable")[:11])

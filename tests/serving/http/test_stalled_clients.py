@@ -11,7 +11,7 @@ from mlserver_forest.serving.http.connection import Connection
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.metrics.shared_counters import Ledger
+from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.process.admission import Admission
 
 BLOCK = b"x" * 100_000
@@ -60,7 +60,7 @@ class Scene:
         self.routes = Routes()
         self.state = SharedState()
         self.connections = set()
-        self.metrics = Metrics(Ledger(1), list)
+        self.metrics = Metrics(SharedCounters(1), list)
         self.application = Application(
             self.routes.table(), None, self.metrics, Admission(), max_body_bytes=1000
         )

@@ -8,8 +8,8 @@ from pathlib import Path
 from mlserver_forest.artifact.atomic_write import write_whole
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.optional_library import require
-from mlserver_forest.reports.training.document import document
 from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.metrics_json import document
 from mlserver_forest.reports.training.monitor_baseline import constraints, statistics
 from mlserver_forest.reports.training.report_page import page
 from mlserver_forest.reports.training.results import Results, results_of

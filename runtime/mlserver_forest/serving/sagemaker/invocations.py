@@ -7,7 +7,7 @@ from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.pipeline import Pipeline
-from mlserver_forest.serving.sagemaker import outputs
+from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.negotiation import AcceptedResponse, NegotiatedRequest
 
 # Clients send the same few headers again and again.
@@ -73,7 +73,7 @@ class Invocations:
         sent = media_types.content_type(_text(content_type))
         default = self._default_accept or media_types.answer_to(sent)
         media_type = media_types.negotiate(_text(accept), default)
-        chosen = outputs.chosen(_text(attributes))
+        chosen = output_selection.chosen(_text(attributes))
         accepted = AcceptedResponse(
             media_type, chosen or self._default_outputs, bool(chosen), self._ends_with_newline
         )

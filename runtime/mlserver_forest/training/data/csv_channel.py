@@ -11,7 +11,7 @@ from mlserver_forest.errors import ForestError, InvalidData
 from mlserver_forest.formats.csv.csv_header import Header
 from mlserver_forest.formats.csv.csv_parser import BlockParser, parse_blocks
 from mlserver_forest.formats.csv.csv_records import records_end
-from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns
+from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.text_blocks import TextBlock, blocks_of_stream
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.training.data.layout import Columns, Roles, learn
@@ -22,8 +22,8 @@ BLOCK_BYTES = 2**22
 
 _PARQUET = b"PAR1"
 
-# Rows, and the fault that ends them.
-_Outcome = tuple[Block, ForestError | None]
+# Rows, the roles of their columns, and the fault that ends them.
+_Outcome = tuple[ParsedRows, Roles, ForestError | None]
 
 
 def read(
@@ -47,15 +47,16 @@ def read(
         for job in _jobs(parts, known, columns, header):
             waiting.append(pool.submit(job))
             if len(waiting) > n_threads + 1:
-                yield from _taken(waiting.popleft())
+                yield from _taken(waiting.popleft(), known)
         while waiting:
-            yield from _taken(waiting.popleft())
+            yield from _taken(waiting.popleft(), known)
 
 
-def _taken(future: "Future[_Outcome]") -> Iterator[Block]:
-    block, fault = future.result()
-    if len(block.x):
-        yield block
+def _taken(future: "Future[_Outcome]", known: KnownColumns) -> Iterator[Block]:
+    """The rows of a job, once all rows before them have been learned from."""
+    rows, roles, fault = future.result()
+    if len(rows.x):
+        yield labeled_rows(rows, roles, known)
     if fault is not None:
         raise fault
 
@@ -72,7 +73,7 @@ def _jobs(
                 _refuse_parquet(texts), header, file.plan, TRAINING, earlier=earlier
             )
             for parser in parsers:
-                yield partial(_parse, parser, file.roles, known)
+                yield partial(_parse, parser, file.roles)
 
 
 def _refuse_parquet(blocks: Iterator[TextBlock]) -> Iterator[TextBlock]:
@@ -87,9 +88,9 @@ def _refuse_parquet(blocks: Iterator[TextBlock]) -> Iterator[TextBlock]:
     return chain((first,), blocks)
 
 
-def _parse(parser: BlockParser, roles: Roles, known: KnownColumns) -> _Outcome:
+def _parse(parser: BlockParser, roles: Roles) -> _Outcome:
     rows, fault = parser.parse()
-    return labeled_rows(rows, roles, known), fault
+    return rows, roles, fault
 
 
 class _FileColumns:

@@ -113,6 +113,8 @@ def labeled_rows(rows: ParsedRows, roles: Roles, known: KnownColumns) -> Block:
     with np.errstate(over="ignore", invalid="ignore"):
         x = np.asarray(rows.x, known.dtype)
     is_infinite = np.isinf(x)
+    # A category such as "inf" is read again as text, in another pass.
+    is_infinite[:, list(known.words)] = False
     if is_infinite.any():
         row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
         column, value = roles.features[feature], float(rows.x[row, feature])

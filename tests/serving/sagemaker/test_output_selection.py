@@ -5,7 +5,7 @@ import pytest
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.sagemaker import outputs
+from mlserver_forest.serving.sagemaker import output_selection
 
 THREE = Schema(("a",), "classification", ("x", "y", "z"))
 TWO = Schema(("a",), "classification", (0, 1))
@@ -28,13 +28,13 @@ OUTLIERS = Schema(("a",), "anomaly_detection", (-1, 1))
     ],
 )
 def test_the_parameter_outputs_is_found_among_other_attributes(attributes, names):
-    assert outputs.chosen(attributes) == names
+    assert output_selection.chosen(attributes) == names
 
 
 @pytest.mark.parametrize("attributes", ["outputs=", "outputs=,", "outputs=;a=1"])
 def test_outputs_that_name_nothing_are_refused(attributes):
     with pytest.raises(InvalidInput, match=r"outputs= .* names no output; write for example"):
-        outputs.chosen(attributes)
+        output_selection.chosen(attributes)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_outputs_that_name_nothing_are_refused(attributes):
 )
 def test_an_output_that_a_model_has_not_is_refused_with_those_that_it_has(schema, name, known):
     with pytest.raises(InvalidInput, match=known):
-        outputs.check_names([name], schema)
+        output_selection.check_names([name], schema)
 
 
 def made(names, schema, arrays):
-    outputs.check_names(names, schema)
-    found = outputs.predictions(names, arrays, schema, selected=True)
-    assert set(outputs.v2_names(names, schema)) <= set(arrays)
+    output_selection.check_names(names, schema)
+    found = output_selection.predictions(names, arrays, schema, selected=True)
+    assert set(output_selection.v2_names(names, schema)) <= set(arrays)
     return {name: column.tolist() for name, column in found.columns.items()}
 
 
@@ -102,5 +102,5 @@ def test_a_regression_has_a_score_or_one_for_each_target():
     ],
 )
 def test_where_nobody_chooses_the_kind_of_model_does(schema, all_names, first):
-    assert outputs.default_names(schema, only_first=False) == all_names
-    assert outputs.default_names(schema, only_first=True) == first
+    assert output_selection.default_names(schema, only_first=False) == all_names
+    assert output_selection.default_names(schema, only_first=True) == first
