@@ -27,7 +27,7 @@ from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.training.data.layout import Layout, Roles
-from mlserver_forest.training.data.table import Labels, Summary, Table
+from mlserver_forest.training.data.table import Summary, Table, TargetLabels
 from training.channel_files import read
 
 # The first column holds the label; the others are features.
@@ -125,7 +125,7 @@ def like(schema: Schema, *, label_is_a_column: bool) -> Table:
         has_names=True,
         categories={name: found for name, found in schema.categories.items() if name in names},
         x=np.empty((0, len(names)), schema.dtype),
-        labels=Labels((), np.empty(0, np.int32), None),
+        labels=TargetLabels((), np.empty(0, np.int32), None),
         weight=None,
         summary=Summary((), 0, {}),
         places=TableLocations(),

@@ -35,7 +35,7 @@ _FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PredictionBlock:
     """Some thousands of rows of predictions.
 
     Attributes:
@@ -80,11 +80,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[PredictionBlock]:
         """The rows, some thousands of values at a time."""
         if 0 < len(self) <= _FEWEST_ROWS:
             columns = {name: column[:] for name, column in self.columns.items()}
-            yield Block(columns, self.are_selected, self.names)
+            yield PredictionBlock(columns, self.are_selected, self.names)
             return
         width = sum(column.size for column in self.columns.values()) // max(len(self), 1)
         step = max(_BLOCK_VALUES // max(width, 1), _FEWEST_ROWS)
@@ -92,4 +92,4 @@ class Predictions:
             cancellation.check()
             rows = slice(start, start + step)
             columns = {name: column[rows] for name, column in self.columns.items()}
-            yield Block(columns, self.are_selected, self.names)
+            yield PredictionBlock(columns, self.are_selected, self.names)

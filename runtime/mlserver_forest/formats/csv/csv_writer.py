@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.predictions import Block, Predictions, RowWriter
+from mlserver_forest.formats.predictions import PredictionBlock, Predictions, RowWriter
 from mlserver_forest.schema.schema import Schema
 
 _QUOTED = ',"\r\n'
@@ -57,7 +57,7 @@ def _cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _lines(block: Block, cells: _Cells) -> Iterator[str]:
+def _lines(block: PredictionBlock, cells: _Cells) -> Iterator[str]:
     columns = list(block.columns.values())
     if len(columns) > 1 or block.are_selected:
         return map(
@@ -68,7 +68,7 @@ def _lines(block: Block, cells: _Cells) -> Iterator[str]:
     return (",".join(_texts(row, cells)) for row in columns[0])
 
 
-def _chosen(block: Block, name: str, cells: _Cells) -> Iterator[str]:
+def _chosen(block: PredictionBlock, name: str, cells: _Cells) -> Iterator[str]:
     """The cells of an output that was chosen by name."""
     sets = block.sets(name)
     if sets is not None:

@@ -7,13 +7,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.predictions import Block
+from mlserver_forest.formats.predictions import PredictionBlock
 
 _BETWEEN_ENTRIES = {2: b",", 3: b"],["}
 _BETWEEN_ROWS = {1: b",", 2: b"],[", 3: b"]],[["}
 
 
-def object_texts(block: Block) -> Iterator[bytes]:
+def object_texts(block: PredictionBlock) -> Iterator[bytes]:
     """Each row as the text of an object, keyed by output; NaN is null.
 
     Whole columns are written at once and then cut into rows. Writing an object for each row
@@ -25,7 +25,7 @@ def object_texts(block: Block) -> Iterator[bytes]:
     return (template % row for row in zip(*values, strict=True))
 
 
-def _texts(block: Block, name: str) -> Sequence[bytes]:
+def _texts(block: PredictionBlock, name: str) -> Sequence[bytes]:
     """The text of each row's value."""
     column = block.columns[name]
     if (sets := block.sets(name)) is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.npy import npy_array
-from mlserver_forest.formats.predictions import Block, Predictions
+from mlserver_forest.formats.predictions import PredictionBlock, Predictions
 from mlserver_forest.schema.schema import Schema
 
 _DTYPES = {"b": np.dtype("?"), "i": np.dtype("<i8"), "u": np.dtype("<i8")}
@@ -64,7 +64,7 @@ def _file(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     predictions: Predictions,
-    array: Callable[[Block], NDArray[Any]],
+    array: Callable[[PredictionBlock], NDArray[Any]],
 ) -> Iterator[bytes]:
     header = io.BytesIO()
     descr = npy.dtype_to_descr(dtype)
@@ -74,12 +74,12 @@ def _file(
         yield array(block).astype(dtype).tobytes()
 
 
-def _alone(block: Block) -> NDArray[Any]:
+def _alone(block: PredictionBlock) -> NDArray[Any]:
     (column,) = block.columns.values()
     return column
 
 
-def _side_by_side(block: Block) -> NDArray[Any]:
+def _side_by_side(block: PredictionBlock) -> NDArray[Any]:
     return np.concatenate(
         [column.reshape(len(block), -1).astype("<f8") for column in block.columns.values()], axis=1
     )

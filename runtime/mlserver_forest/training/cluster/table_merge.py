@@ -14,12 +14,12 @@ from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
     ColumnSummary,
-    Labels,
     Summary,
     Table,
+    TargetLabels,
 )
 
-_NO_LABELS = Labels((), np.empty(0, np.int32), None)
+_NO_LABELS = TargetLabels((), np.empty(0, np.int32), None)
 
 
 def without_rows(table: Table, *, with_labels: bool = True) -> Table:
@@ -181,7 +181,7 @@ def _differs(table: Table, model: Table, categorical: set[int], index_base: int)
     )
 
 
-def _merged_labels(parts: Sequence[Labels]) -> Labels:
+def _merged_labels(parts: Sequence[TargetLabels]) -> TargetLabels:
     numbers = [part.numbers for part in parts if part.numbers is not None]
     all_numbers = np.concatenate(numbers) if len(numbers) == len(parts) else None
     texts = [(part.words, part.codes) for part in parts]
@@ -193,14 +193,14 @@ def _merged_labels(parts: Sequence[Labels]) -> Labels:
                 f"together, and {format_value(words[-1])} is not a number; choose another target "
                 "column"
             )
-        return Labels(None, None, all_numbers)
+        return TargetLabels(None, None, all_numbers)
     position = {text: code for code, text in enumerate(words)}
     codes = [
         np.array([position[text] for text in found or ()], np.int32)[own]
         for found, own in texts
         if own is not None
     ]
-    return Labels(tuple(words), np.concatenate(codes), all_numbers)
+    return TargetLabels(tuple(words), np.concatenate(codes), all_numbers)
 
 
 class _MergedLocations(TableLocations):

@@ -15,14 +15,14 @@ from mlserver_forest.formats.csv.field_values import (
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.training.data.learned_categories import At
 from mlserver_forest.training.data.row_blocks import Column
-from mlserver_forest.training.data.table import MOST_CATEGORIES, Labels
+from mlserver_forest.training.data.table import MOST_CATEGORIES, TargetLabels
 
 # Above it, not every whole number is a float.
 _LARGEST_WHOLE = 2.0**53
 
 
 class LabelColumn:
-    """Labels as texts while there are few of them, and then as numbers.
+    """TargetLabels as texts while there are few of them, and then as numbers.
 
     Args:
         name: of the target's column, for error messages.
@@ -46,17 +46,17 @@ class LabelColumn:
         else:
             self._numbers.append(self._parsed(labels, at))
 
-    def finish(self) -> Labels:
+    def finish(self) -> TargetLabels:
         """All of them."""
         if self._words is None:
-            return Labels(None, None, np.concatenate(self._numbers))
+            return TargetLabels(None, None, np.concatenate(self._numbers))
         words = sorted(self._words)
         final = np.empty(max(len(words), 1), np.int32)
         final[[self._words[word] for word in words]] = np.arange(len(words), dtype=np.int32)
         codes = final[np.concatenate([np.empty(0, np.int32), *self._codes])]
         values = [parse_number(word) for word in words]
         numbers = None if None in values else np.array(values or [0.0], np.float64)[codes]
-        return Labels(tuple(words), codes, numbers)
+        return TargetLabels(tuple(words), codes, numbers)
 
     def _append_words(self, known: dict[str, int], labels: Column, at: At) -> None:
         found, rows = _spelt(labels)

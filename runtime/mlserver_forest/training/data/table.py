@@ -18,7 +18,7 @@ Kind = Literal["numbers", "words", "boolean", "missing"]
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class TargetLabels:
     """The column of the target, without missing values.
 
     Attributes:
@@ -96,7 +96,7 @@ class Table:
     has_names: bool
     categories: Mapping[str, Categories]
     x: NDArray[Any]
-    labels: Labels
+    labels: TargetLabels
     weight: NDArray[np.float64] | None
     summary: Summary
     places: TableLocations = field(repr=False)
