@@ -16,11 +16,8 @@ NAMES = {name for found in FORMATS for name in found.media_types}
 JSON = "application/json"
 # Modules that name a media type, and why that decides nothing about a table's format.
 EXCEPTIONS = {
+    "serving/http/response.py": {JSON},  # The type of our own documents and of errors.
     "serving/http/media_types.py": {JSON},  # The type of our own documents and V2 messages.
-    "serving/http/app.py": {JSON},  # The type of errors.
-    "serving/http/asgi.py": {JSON},  # The type of our own documents.
-    "serving/v2/server_routes.py": {JSON},  # The type of V2's documents.
-    "serving/v2/mlserver_application.py": {JSON},  # V2 messages, in an error message.
     "quickstart.py": {JSON},  # A V2 request to paste into a terminal.
     "aws/invoke/cli.py": {JSON},  # An example in the help.
     "doctor/sample.py": {JSON},  # What the doctor asks other people's containers for.
