@@ -130,8 +130,8 @@ def test_a_model_that_is_not_loaded_is_a_404(server, method, path):
         (b'{"model_name": "", "url": "/tmp"}', "model_name is ''; expected"),
         (b'{"model_name": "a", "url": "models/a"}', "url is 'models/a'; expected the absolute"),
         (b'{"model_name": "a", "url": "/opt/\\u0000"}', "url is '/opt/\\x00'; expected"),
-        (b'{"model_name": "a", "url": "/nonexistent"}', "which is no model's directory"),
-        (b'{"model_name": "a", "url": "/proc/self"}', "which is no model's directory"),
+        (b'{"model_name": "a", "url": "/nonexistent"}', "which is not the directory of a model"),
+        (b'{"model_name": "a", "url": "/proc/self"}', "which is not the directory of a model"),
     ],
 )
 def test_a_wrong_load_is_answered_with_the_fix(server, body, fault):

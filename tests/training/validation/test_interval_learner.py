@@ -166,7 +166,7 @@ def test_the_log_and_the_report_tell_the_measured_coverage(tmp_path, capsys, dra
     page = (tmp_path / "output/data/report.html").read_text()
     title = "Prediction intervals" if output == "interval" else "Prediction sets"
     assert f">{title}</h2>" in page
-    assert "each half was measured with what the other half had taught" in page
+    assert "each half was evaluated with the margin of the other half" in page
 
 
 def test_few_rows_calibrate_and_the_report_says_that_none_are_left_to_measure(tmp_path, capsys):
@@ -174,7 +174,10 @@ def test_few_rows_calibrate_and_the_report_says_that_none_are_left_to_measure(tm
     assert "interval_coverage" not in capsys.readouterr().out
     model = model_directory.load(tmp_path / "model")
     assert model.intervals(numbers(5, 2)[0]).shape == (5, 2)
-    assert "No rows were left to measure on" in (tmp_path / "output/data/report.html").read_text()
+    assert (
+        "No rows were left to evaluate the coverage"
+        in (tmp_path / "output/data/report.html").read_text()
+    )
 
 
 def test_many_rows_are_held_out_even_where_out_of_bag_would_tell(tmp_path, capsys):

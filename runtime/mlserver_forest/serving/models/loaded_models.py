@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,6 +74,8 @@ class LoadedModel:
         runtime: answers.
         mapped_bytes: the size of its file if that is memory-mapped: the pages should stay in
             memory, though the kernel counts them as available.
+        negotiated: by headers, what requests for the model have in common; it is kept here so
+            that it goes when the model is unloaded.
     """
 
     name: str
@@ -82,6 +84,7 @@ class LoadedModel:
     schema: Schema
     runtime: Runtime
     mapped_bytes: int = 0
+    negotiated: dict[Any, Any] = field(default_factory=dict)
 
 
 class LoadedModelSnapshot:

@@ -1,7 +1,5 @@
 """``/invocations`` and ``/models/{name}/invoke``: the routes that SageMaker sends rows to."""
 
-from functools import lru_cache
-
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
@@ -39,7 +37,6 @@ class Invocations:
         self._default_accept = default_accept
         self._default_outputs = default_outputs
         self._ends_with_newline = not is_batch
-        self._cached = lru_cache(_MOST_CACHED)(self._negotiate)
 
     async def invoke(self, request: Request, model: LoadedModel) -> Response:
         """Answer one invocation.
@@ -60,8 +57,15 @@ class Invocations:
         get = request.headers.get
         sent, accept, attributes = get(b"content-type"), get(b"accept"), get(CUSTOM_ATTRIBUTES)
         length = len(sent or b"") + len(accept or b"") + len(attributes or b"")
-        negotiate = self._negotiate if length > _LONGEST_CACHED else self._cached
-        return negotiate(sent, accept, attributes, model)
+        if length > _LONGEST_CACHED:
+            return self._negotiate(sent, accept, attributes, model)
+        key, cached = (sent, accept, attributes), model.negotiated
+        found: NegotiatedRequest | None = cached.get(key)
+        if found is None:
+            if len(cached) >= _MOST_CACHED:
+                cached.clear()
+            found = cached[key] = self._negotiate(sent, accept, attributes, model)
+        return found
 
     def _negotiate(
         self,
