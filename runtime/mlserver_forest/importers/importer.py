@@ -35,7 +35,7 @@ def can_import(estimator: Any) -> bool:
 
 
 def _refusal(estimator: Any) -> str:
-    library, name = registry.library_of(estimator), type(estimator).__name__
+    library, name = registry.module_of(estimator), type(estimator).__name__
     importer = registry.importer_of(estimator)
     hint = registry.UNSUPPORTED_LIBRARIES.get(library, "")
     if importer is not None:

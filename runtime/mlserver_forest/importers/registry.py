@@ -180,11 +180,11 @@ def format_of(head: bytes) -> FileFormat | None:
 
 def importer_of(estimator: Any) -> Importer | None:
     """The library of an estimator, or None if it is not registered."""
-    library = library_of(estimator)
+    library = module_of(estimator)
     return next((one for one in IMPORTERS if one.module == library), None)
 
 
-def library_of(estimator: Any) -> str:
+def module_of(estimator: Any) -> str:
     """The name that an estimator's library is imported by."""
     return type(estimator).__module__.split(".")[0]
 

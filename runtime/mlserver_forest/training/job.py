@@ -68,7 +68,7 @@ class _Trained:
     @property
     def versions(self) -> Mapping[str, str]:
         """The libraries that the model depends on, and their versions."""
-        library = self.chosen.algorithm.library
+        library = self.chosen.algorithm.distribution
         return {name: version(name) for name in ("mlserver-forest", library, "numpy")}
 
 

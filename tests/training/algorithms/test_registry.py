@@ -33,7 +33,7 @@ LIBRARIES = {"xgboost", "lightgbm", "sklearnex", "daal4py"}
 def test_every_class_and_function_that_a_row_names_is_there(name):
     row = ALGORITHMS[name]
     assert row.name == name
-    assert version(row.library)
+    assert version(row.distribution)
     for path in (row.classifier, row.regressor, row.fit_function, row.cluster_fit_function):
         assert path is None or callable(resolve_name(path))
 

@@ -38,7 +38,7 @@ class Algorithm:
         hyperparameters: its own hyperparameters.
         classifier: the library's estimator for a classification, ``module:class``.
         regressor: the library's estimator for a regression, ``module:class``.
-        library: the distribution that trains it; the model records its version.
+        distribution: the distribution that trains it; the model records its version.
         dtype: dtype of X, chosen so that the library compares at full precision.
         unit: what one step of fitting adds.
         fit_function: the function that fits on one host, ``FitContext -> FitResult``, as
@@ -55,7 +55,7 @@ class Algorithm:
     hyperparameters: type[AlgorithmHyperparameters]
     classifier: str
     regressor: str
-    library: str
+    distribution: str
     dtype: Literal["float32", "float64"]
     unit: Literal["trees", "rounds"]
     fit_function: str = "mlserver_forest.training.fitting.fit_context:fit_whole"
@@ -80,7 +80,7 @@ _ROWS = (
         hyperparameters=RandomForest,
         classifier="sklearn.ensemble:RandomForestClassifier",
         regressor="sklearn.ensemble:RandomForestRegressor",
-        library="scikit-learn",
+        distribution="scikit-learn",
         dtype="float32",
         unit="trees",
         fit_function=f"{_ROOM}.forests.forest_fit:fit_forest",
@@ -93,7 +93,7 @@ _ROWS = (
         hyperparameters=ExtraTrees,
         classifier="sklearn.ensemble:ExtraTreesClassifier",
         regressor="sklearn.ensemble:ExtraTreesRegressor",
-        library="scikit-learn",
+        distribution="scikit-learn",
         dtype="float32",
         unit="trees",
         fit_function=f"{_ROOM}.forests.forest_fit:fit_forest",
@@ -106,7 +106,7 @@ _ROWS = (
         hyperparameters=DecisionTree,
         classifier="sklearn.tree:DecisionTreeClassifier",
         regressor="sklearn.tree:DecisionTreeRegressor",
-        library="scikit-learn",
+        distribution="scikit-learn",
         dtype="float32",
         unit="trees",
         has_leaf_intervals=True,
@@ -117,7 +117,7 @@ _ROWS = (
         hyperparameters=HistGradientBoosting,
         classifier="sklearn.ensemble:HistGradientBoostingClassifier",
         regressor="sklearn.ensemble:HistGradientBoostingRegressor",
-        library="scikit-learn",
+        distribution="scikit-learn",
         dtype="float64",
         unit="rounds",
         fit_function=f"{_ROOM}.hist_gradient_boosting.hist_fit:fit",
@@ -128,7 +128,7 @@ _ROWS = (
         hyperparameters=XGBoost,
         classifier="xgboost:XGBClassifier",
         regressor="xgboost:XGBRegressor",
-        library="xgboost-cpu",
+        distribution="xgboost-cpu",
         dtype="float32",
         unit="rounds",
         fit_function=f"{_ROOM}.xgboost.xgboost_fit:fit",
@@ -142,7 +142,7 @@ _ROWS = (
         hyperparameters=LightGBM,
         classifier="lightgbm:LGBMClassifier",
         regressor="lightgbm:LGBMRegressor",
-        library="lightgbm",
+        distribution="lightgbm",
         dtype="float64",
         unit="rounds",
         fit_function=f"{_ROOM}.lightgbm.lightgbm_fit:fit",

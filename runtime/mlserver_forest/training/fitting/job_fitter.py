@@ -66,7 +66,7 @@ class JobFitter:
 
         It names checkpoints, and is the seed if none was chosen.
         """
-        libraries = dict.fromkeys(row.library for row in ALGORITHMS.values())
+        libraries = dict.fromkeys(row.distribution for row in ALGORITHMS.values())
         facts = [
             self._chosen.own.model_dump(mode="json"),
             self._chosen.job.algorithm,
