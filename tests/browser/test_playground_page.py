@@ -132,8 +132,9 @@ def test_a_value_that_training_never_saw_is_marked_at_its_field(flats_page_serve
     assert "25 to 159 in training" in page.locator("#field-0-hint").inner_text()
     page.get_by_label("size").fill("1000")
     page.get_by_role("button", name="Predict").click()
-    page.get_by_text("outside the training range").wait_for(timeout=SECONDS)
-    assert "size" in page.locator(".warning").inner_text()
+    page.locator(".warning").wait_for(timeout=SECONDS)
+    assert "Outside the training range: size." in page.locator(".warning").inner_text()
+    assert "outside the training range" in page.locator("#field-0-hint").inner_text()
 
 
 def test_the_servers_error_stands_beside_the_form(iris_page_server, open_page):

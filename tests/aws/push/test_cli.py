@@ -3,6 +3,7 @@
 Needs a Docker engine and Debian's docker-registry, or REQUIRE_CONTAINERS says that they must be.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -150,5 +151,7 @@ def test_the_script_calls_forest_push(account):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "team/forest:1.0" in done.stdout
-    assert "BASE_IMAGE=python-base:bookworm" in done.stdout
+    calls, (build, tag, *_) = json.loads(done.stdout).values()
+    assert calls[0]["request"]["repositoryName"] == "team/forest"
+    assert build[:4] == ["docker", "build", "--build-arg", "BASE_IMAGE=python-base:bookworm"]
+    assert tag[-1].endswith(":1.0")

@@ -12,6 +12,7 @@ from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
+from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.process.admission import Admission
 
 BLOCK = b"x" * 100_000
@@ -62,7 +63,10 @@ class Scene:
         self.connections = set()
         self.metrics = Metrics(SharedCounters(1), list)
         self.application = Application(
-            self.routes.table(), None, self.metrics, Admission(), max_body_bytes=1000
+            self.routes.table(),
+            Pipeline(Admission(), self.metrics, timeout_seconds=60),
+            self.metrics,
+            max_body_bytes=1000,
         )
 
     def make(self):

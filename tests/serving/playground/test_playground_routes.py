@@ -150,7 +150,9 @@ def test_of_several_models_one_is_chosen(tmp_path, start_serve, model_dir):
 
     def get(path="/"):
         response = httpx.get(server.url + path)
-        return response.status_code, document_of(response.text)
+        document = document_of(response.text)
+        assert document.pop("names")["metrics"]["accuracy"]["title"] == "Accuracy"
+        return response.status_code, document
 
     assert get() == (200, {"models": [], "has_more": False, "unknown": None})
     for name in ("a b", "ä"):

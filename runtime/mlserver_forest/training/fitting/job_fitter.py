@@ -62,18 +62,17 @@ class JobFitter:
         self._hosts = hosts
 
     def fingerprint(self, rows: AnyRows) -> str:
-        """A digest of all that the trees depend on: rows, hyperparameters and libraries.
+        """A digest of all that the trees depend on: rows, hyperparameters and the library.
 
         It names checkpoints, and is the seed if none was chosen.
         """
-        libraries = dict.fromkeys(row.distribution for row in ALGORITHMS.values())
         facts = [
             self._chosen.own.model_dump(mode="json"),
             self._chosen.job.algorithm,
             self._target.kind,
             self._table.names,
             {name: found.names for name, found in self._table.categories.items()},
-            [version(name) for name in libraries],
+            version(ALGORITHMS[self._chosen.job.algorithm].distribution),
             rows.digest(),
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
