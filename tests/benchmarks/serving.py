@@ -6,6 +6,9 @@ scikit-learn); ``mlserver`` is stock MLServer with its own scikit-learn runtime,
 Answers are compared with scikit-learn's before anything is timed. All servers of a load are
 up at the same time, and one is driven at a time. The first run installs the classic stack
 and fits the forests, and keeps both under ~/.cache.
+
+With ``--earlier .../bin/serve`` the peer is an earlier version of this package, in an environment
+of its own, and nothing else.
 """
 
 import argparse
@@ -72,12 +75,13 @@ def settle(server, seconds=5):
 def run(load, options, folder):
     """Start, check and drive the servers of a load; print a row for each, and the verdicts."""
     model = models.prepared(load.model, folder)
-    request = load.request_of(model.rows)
-    expected = model.labels_of(model.rows)
+    rows = model.rows[: load.n_rows]
+    request = load.request_of(rows)
+    expected = model.labels_of(rows)
     with contextlib.ExitStack() as stack:
         up = []
-        for name in load.servers:
-            server = servers.start(name, model, folder, options.workers)
+        for name in load.servers(options.earlier):
+            server = servers.start(name, model, folder, options)
             stack.callback(server.end)
             up.append(server)
         for server in up:
@@ -96,7 +100,7 @@ def run(load, options, folder):
             row(load, server, rounds[server.name])
     report_idle(rounds)
     rates = {name: statistics.median(each.rate for each in rounds[name]) for name in rounds}
-    for peer, target in load.targets.items():
+    for peer, target in load.targets_beside(options.earlier).items():
         yield Verdict(load.name, f"rate / {peer}", rates["ours"] / rates[peer], ">=", target)
 
 
@@ -132,6 +136,7 @@ def main(arguments):
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="for each server and round")
     parser.add_argument("--workers", type=int, default=2, help="processes of each server")
+    parser.add_argument("--earlier", type=Path, help="serve of an earlier version; the only peer")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # So that the servers end too.
     verdicts = []

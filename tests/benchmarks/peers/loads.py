@@ -63,9 +63,12 @@ class Load:
     n_rows: int = 1
     options: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def servers(self):
-        return (*self.targets, "ours")
+    def targets_beside(self, earlier):
+        """The peers: an earlier version alone, if there is one."""
+        return {"earlier": 0.97} if earlier else self.targets
+
+    def servers(self, earlier):
+        return (*self.targets_beside(earlier), "ours")
 
     def check(self, server, request, expected):
         """Compare the labels with scikit-learn's, where the server answers with the model's."""
@@ -91,6 +94,20 @@ def short_csv(rows):
 def csv_request(text):
     headers = {"Content-Type": "text/csv"}
     return Request("/invocations", headers, text.encode(), lambda answer: answer.decode().split())
+
+
+def csv_with_header(rows):
+    request = short_csv(rows)
+    request.headers["Content-Type"] += "; header=present"
+    names = ",".join(f"feature_{number}" for number in range(rows.shape[1]))
+    request.body = f"{names}\n".encode() + request.body
+    return request
+
+
+def json_lines(rows):
+    body = "".join(json.dumps({"features": row}) + "\n" for row in rows.astype(float).tolist())
+    headers = {"Content-Type": "application/jsonlines", "Accept": "text/csv"}
+    return Request("/invocations", headers, body.encode(), lambda answer: answer.decode().split())
 
 
 def instances(rows):
@@ -131,6 +148,10 @@ BODY = {"drive": drivers.threads, "connections": 4, "n_rows": 20_000}
 LOADS = (
     Load("csv", "iris", short_csv, {"classic": 40, "bare": 0.5}),
     Load("json", "iris", instances, {"bare": 0.4}),
+    Load("json-lines", "iris", json_lines, {"bare": 0.4}),
+    Load("header", "iris", csv_with_header, {"bare": 0.4}),
+    Load("columns", "deep", csv, {"bare": 0.4}),
+    Load("rows", "deep", csv, {"classic": 20}, n_rows=64),
     Load("v2-rest", "iris", v2_rest, {"mlserver": 25, "mlserver-noop": 2}),
     Load("v2-grpc", "iris", v2_grpc, {"mlserver": 12}, drivers.threads, options={"n_processes": 2}),
     Load("deep-body", "deep", csv, {"classic": 2.5}, **BODY),

@@ -15,7 +15,7 @@ from tests.benchmarks.peers.processes import cpu_seconds_of_tree, end, pss_megab
 from tests.support import BIN, clean_environ, free_port, launch
 
 APPS = Path(__file__).parent / "apps"
-READY = {"classic": "/ping", "ours": "/ping", "bare": "/"}
+READY = {"classic": "/ping", "ours": "/ping", "earlier": "/ping", "bare": "/"}
 V2_READY = "/v2/models/forest/ready"
 
 
@@ -132,9 +132,9 @@ def bare(_model, folder, workers):
     return started("bare", command, folder, port)
 
 
-def ours(model, _folder, workers):
-    running = launch(model.artifact, MODEL_SERVER_WORKERS=str(workers))
-    return Server("ours", running.process, running.http_port, running.grpc_port)
+def ours(model, _folder, workers, name="ours", serve=BIN / "serve"):
+    running = launch(model.artifact, (serve,), MODEL_SERVER_WORKERS=str(workers))
+    return Server(name, running.process, running.http_port, running.grpc_port)
 
 
 STARTERS = {
@@ -146,7 +146,12 @@ STARTERS = {
 }
 
 
-def start(name, model, folder, workers):
-    """A server of a name, which has a new folder of its own."""
+def start(name, model, folder, options):
+    """Start a server by its name, in a new folder of its own.
+
+    "earlier" is ``serve`` of another environment, which ``options.earlier`` names.
+    """
     own = tempfile.mkdtemp(prefix=f"{name}-", dir=folder)
-    return STARTERS[name](model, own, workers)
+    if name == "earlier":
+        return ours(model, own, options.workers, name, options.earlier)
+    return STARTERS[name](model, own, options.workers)
