@@ -117,7 +117,8 @@ class RequestReader:
             raise
         except httptools.HttpParserError as error:
             raise ProtocolError(400, f"the request is not valid HTTP/1.1: {error}") from error
-        _check_head_size(self._n_idle_bytes)
+        if self._n_idle_bytes > _MOST_HEAD_BYTES:
+            raise _head_too_long(self._n_idle_bytes)
         return data[:0]
 
     # The head
@@ -138,7 +139,8 @@ class RequestReader:
         if not self._is_in_head:  # A trailer, which no route needs.
             return
         self._n_head_bytes += len(name) + len(value)
-        _check_head_size(self._n_head_bytes)
+        if self._n_head_bytes > _MOST_HEAD_BYTES:  # Whether or not the head ever ends.
+            raise _head_too_long(self._n_head_bytes)
         name = name.lower()
         headers = self.headers
         headers[name] = headers[name] + b", " + value if name in headers else value
@@ -229,12 +231,10 @@ class RequestReader:
         return data[n_dropped:]
 
 
-def _check_head_size(n_bytes: int) -> None:
-    """Refuse headers that are too long while they are being read, whether or not they end."""
-    if n_bytes > _MOST_HEAD_BYTES:
-        raise ProtocolError(
-            413, f"the headers have {n_bytes} bytes or more; at most {_MOST_HEAD_BYTES} are read"
-        )
+def _head_too_long(n_bytes: int) -> ProtocolError:
+    return ProtocolError(
+        413, f"the headers have {n_bytes} bytes or more; at most {_MOST_HEAD_BYTES} are read"
+    )
 
 
 def _check_encoding(encoding: bytes) -> None:
