@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
-from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest import __version__
 from mlserver_forest.engine.threads import KernelThreads
@@ -51,8 +50,9 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
-from mlserver_forest.serving.v2.handlers import RepositoryHandlers, ServerDataPlane
+from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
@@ -82,10 +82,9 @@ class Server:
         metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
         settings = _settings(environment)
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
-        registry = MultiModelRegistry(model_initialiser=partial(_make_model, kernel))
         pipeline = Pipeline(Admission(), metrics, environment.timeout_seconds)
         self._models = models = LoadedModels(
-            registry,
+            partial(_make_model, kernel),
             metrics,
             trust_pickle=environment.trust_pickle,
             available_memory=available_memory,
@@ -94,17 +93,17 @@ class Server:
         )
         self._model_dir = find_model(environment.model_dirs)
         needs_model = not environment.multi_model
-        data_plane = ServerDataPlane(settings, registry, needs_model=needs_model)
+        state = ServerState(settings, models, needs_model=needs_model)
         handlers, routes = _model_routes(environment, self._model_dir, models, pipeline)
         container = ContainerRoutes(
-            data_plane, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
+            state, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
         )
         page = PlaygroundRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,
             **(page.table() if environment.try_it else {}),
-            **V2Routes(pipeline, models, data_plane, handlers).table(),
+            **V2Routes(pipeline, models, state, handlers).table(),
         }
         application = Application(
             table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
@@ -114,12 +113,12 @@ class Server:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
             address = f"{environment.host}:{environment.grpc_port}"
             limit = settings.grpc_max_message_length
-            grpc = GRPCServer(pipeline, models, data_plane, handlers, metrics, address, limit)
+            grpc = GRPCServer(pipeline, models, state, handlers, metrics, address, limit)
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,
             grpc,
-            data_plane,
+            state,
             metrics,
             cloudwatch,
             models,

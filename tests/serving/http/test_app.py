@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from mlserver import MLModel, ModelSettings, Settings
-from mlserver.registry import MultiModelRegistry
 
 from mlserver_forest.errors import ModelNotFound
 from mlserver_forest.schema.schema import Schema
@@ -20,7 +19,7 @@ from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.sagemaker.container_routes import ContainerRoutes, OneModelRoutes
 from mlserver_forest.serving.sagemaker.invocations import Invocations
-from mlserver_forest.serving.v2.handlers import ServerDataPlane
+from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 CSV = {b"content-type": b"text/csv"}
@@ -38,6 +37,9 @@ class OneLoaded:
 
     model = None
 
+    def __len__(self):
+        return int(self.model is not None)
+
     def get(self, name, version=None):
         if self.model is None:
             raise ModelNotFound(name, version)
@@ -51,16 +53,15 @@ def models():
 
 @pytest.fixture(scope="module")
 def application(models):
-    """One for the module: MLServer's data plane registers its metrics with the process."""
     metrics = Metrics(SharedCounters(1), list)
     pipeline = Pipeline(Admission(), metrics, 60)
     settings = Settings(parallel_workers=0)
-    data_plane = ServerDataPlane(settings, MultiModelRegistry(), needs_model=True)
+    state = ServerState(settings, models, needs_model=True)
     invocations = Invocations(pipeline, default_accept=None, default_outputs=(), is_batch=False)
     table = {
-        **ContainerRoutes(data_plane, {}, metrics.text, {}).table(),
+        **ContainerRoutes(state, {}, metrics.text, {}).table(),
         **OneModelRoutes(models, "failing", invocations).table(),
-        **V2Routes(pipeline, models, data_plane, None).table(),
+        **V2Routes(pipeline, models, state, None).table(),
     }
     return Application(table, pipeline, metrics, max_body_bytes=1000)
 
@@ -114,7 +115,7 @@ def test_a_failure_inside_is_a_500_that_tells_the_log_and_not_the_client(
     failing = Failing(ModelSettings(name="failing", implementation=Failing))
     schema = Schema(("a", "b"), "regression")
     runtime = ForeignRuntime(failing, schema)
-    models.model = LoadedModel("failing", None, Path("/nowhere"), schema, runtime)
+    models.model = LoadedModel("failing", None, Path("/nowhere"), schema, runtime, failing)
     headers = CSV if path == b"/invocations" else {}
     response = call(application, "POST", path, body, headers)
     assert response.status == 500

@@ -5,15 +5,14 @@ import gc
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlserver import MLModel, ModelSettings
-from mlserver.errors import MLServerError
-from mlserver.registry import MultiModelRegistry
+from mlserver.context import model_context
 from mlserver.types import InferenceRequest, InferenceResponse
 from numpy.typing import NDArray
 
@@ -72,6 +71,7 @@ class LoadedModel:
         directory: from which it was loaded.
         schema: what it expects.
         runtime: answers.
+        mlmodel: the same as MLServer's type, which knows its settings and metadata.
         mapped_bytes: the size of its file if that is memory-mapped: the pages should stay in
             memory, though the kernel counts them as available.
         negotiated: by headers, what requests for the model have in common; it is kept here so
@@ -83,6 +83,7 @@ class LoadedModel:
     directory: Path
     schema: Schema
     runtime: Runtime
+    mlmodel: MLModel
     mapped_bytes: int = 0
     negotiated: dict[Any, Any] = field(default_factory=dict)
 
@@ -113,10 +114,14 @@ class LoadedModelSnapshot:
 
 
 class LoadedModels:
-    """Loads models into MLServer's registry and finds them.
+    """The models of this server, and the only place that changes which there are.
+
+    A name is free, taken by a loaded model, or busy while a model is being loaded or unloaded
+    under it. A busy name refuses another load or unload; requests go on with the loaded model. A
+    request keeps the model that it was given to its end, whatever becomes of the name.
 
     Args:
-        registry: MLServer's.
+        make: makes a runtime from its settings.
         metrics: counts loads.
         trust_pickle: whether runtimes that unpickle are allowed.
         available_memory: returns the bytes that can still be taken.
@@ -126,7 +131,7 @@ class LoadedModels:
 
     def __init__(
         self,
-        registry: MultiModelRegistry,
+        make: Callable[[ModelSettings], MLModel],
         metrics: Metrics,
         *,
         trust_pickle: bool,
@@ -134,13 +139,14 @@ class LoadedModels:
         snapshot: LoadedModelSnapshot,
         drift: DriftMetrics | None = None,
     ) -> None:
-        self.registry = registry
+        self._make = make
         self._metrics = metrics
         self._trust_pickle = trust_pickle
         self._available_memory = available_memory
         self._snapshot = snapshot
         self._drift = drift
         self._loaded: dict[str, LoadedModel] = {}
+        self._busy: dict[str, str] = {}
         self._bytes_being_loaded: dict[str, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
@@ -157,6 +163,10 @@ class LoadedModels:
         if model is None or (version is not None and version != model.version):
             raise ModelNotFound(name, version)
         return model
+
+    def __len__(self) -> int:
+        """The number of loaded models."""
+        return len(self._loaded)
 
     def page(self, after: str, limit: int) -> tuple[Sequence[LoadedModel], str | None]:
         """Loaded models in the order of their names.
@@ -181,42 +191,38 @@ class LoadedModels:
 
         Raises:
             InvalidArtifact: if the model must not be served.
-            ModelConflict: if a model of that name is loaded or being loaded.
+            ModelConflict: if a model of that name is loaded, or being loaded or unloaded.
             OutOfMemory: if there is not enough memory left.
         """
         outcome = "failure"
         try:
             settings, schema = await asyncio.to_thread(self._read, directory, name)
-            self._reserve(settings.name, _memory_for(settings), replace=replace)
-            try:
-                runtime = await self._load(settings)
-                self._add(_loaded_model(settings, schema, directory, runtime), runtime)
-            finally:
-                del self._bytes_being_loaded[settings.name]
+            with self._busy_with(settings.name, "loaded"):
+                model = await self._load(settings, schema, directory, replace=replace)
             outcome = "success"
         except OutOfMemory:
             outcome = "out_of_memory"
             raise
         finally:
             self._metrics.loaded(outcome)
-        return self._loaded[settings.name]
+        return model
 
     async def unload(self, name: str) -> None:
-        """Unload a model and free its memory.
+        """Unload a model and free its memory, once the requests that it answers have ended.
 
         Raises:
             ModelNotFound: if it is not loaded.
-            ModelConflict: if it is being loaded.
+            ModelConflict: if it is being loaded or unloaded.
         """
         self.get(name)
-        if name in self._bytes_being_loaded:
-            raise ModelConflict(f"model {name!r} is being loaded; try again")
-        del self._loaded[name]
-        await self.registry.unload(name)
-        self._write_snapshot()
-        self._metrics.forget(name)
-        if self._drift:
-            self._drift.forget(name)
+        with self._busy_with(name, "unloaded"):
+            removed = self._loaded.pop(name)
+            self._write_snapshot()
+            self._metrics.forget(name)
+            if self._drift:
+                self._drift.forget(name)
+            await _unload(removed)
+            del removed
         # The objects from before the first model are frozen, so this takes milliseconds.
         gc.collect()
         return_freed_memory()
@@ -234,21 +240,39 @@ class LoadedModels:
         settings = settings_of(directory, self._trust_pickle, name)
         return settings, schema_of(settings)
 
-    def _add(self, model: LoadedModel, runtime: MLModel) -> None:
-        self._loaded[model.name] = model
-        self._metrics.know(model.name)
-        if self._drift:
-            self._drift.watch(model.name, runtime)
-        self._write_snapshot()
+    @contextmanager
+    def _busy_with(self, name: str, action: str) -> Iterator[None]:
+        if name in self._busy:
+            raise ModelConflict(f"model {name!r} is being {self._busy[name]}; try again")
+        self._busy[name] = action
+        try:
+            yield
+        finally:
+            del self._busy[name]
 
-    def _write_snapshot(self) -> None:
-        self._snapshot.write({name: model.directory for name, model in self._loaded.items()})
-
-    def _reserve(self, name: str, needed: int, *, replace: bool) -> None:
-        """Reserve memory for a model, unless it is loaded already or would not fit."""
-        is_taken = name in self._loaded and not replace
-        if is_taken or name in self._bytes_being_loaded:
+    async def _load(
+        self, settings: ModelSettings, schema: Schema, directory: Path, *, replace: bool
+    ) -> LoadedModel:
+        name, earlier = settings.name, self._loaded.get(settings.name)
+        if earlier is not None and not replace:
             raise ModelConflict(f"model {name!r} is already loaded; unload it first")
+        self._reserve(name, _memory_for(settings))
+        try:
+            made = await self._start(settings)
+        finally:
+            del self._bytes_being_loaded[name]
+        model = self._loaded[name] = _loaded_model(settings, schema, directory, made)
+        self._metrics.know(name)
+        if self._drift:
+            self._drift.watch(name, made)
+        self._write_snapshot()
+        logger.info("model %r is ready", name)
+        if earlier is not None:
+            await _unload(earlier)
+        return model
+
+    def _reserve(self, name: str, needed: int) -> None:
+        """Reserve memory for a model, if it fits."""
         # The kernel counts mapped pages as available, and knows little of what is being loaded.
         mapped = sum(other.mapped_bytes for other in self._loaded.values())
         taken = mapped + sum(self._bytes_being_loaded.values()) + _RESERVE
@@ -260,20 +284,30 @@ class LoadedModels:
             )
         self._bytes_being_loaded[name] = needed
 
-    async def _load(self, settings: ModelSettings) -> MLModel:
+    async def _start(self, settings: ModelSettings) -> MLModel:
         try:
-            runtime = await self.registry.load(settings)
-        except BaseException as error:
-            if settings.name not in self._loaded:
-                with suppress(MLServerError):  # MLServer keeps an empty entry.
-                    await self.registry.unload(settings.name)
-            if isinstance(error, ForestError) or not isinstance(error, Exception):
-                raise
+            made = self._make(settings)
+            with model_context(settings):
+                made.ready = await made.load()
+        except ForestError:
+            raise
+        except Exception as error:
             # A foreign file raises errors of its own when it is unpickled.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
-        logger.info("model %r is ready", settings.name)
-        return runtime
+        return made
+
+    def _write_snapshot(self) -> None:
+        self._snapshot.write({name: model.directory for name, model in self._loaded.items()})
+
+
+async def _unload(model: LoadedModel) -> None:
+    """Tell a runtime that it is not asked any more; nobody waits for what it does about it."""
+    try:
+        with model_context(model.mlmodel.settings):
+            await model.mlmodel.unload()
+    except Exception:
+        logger.exception("the runtime of model %r failed when it was unloaded", model.name)
 
 
 def _loaded_model(
@@ -286,6 +320,7 @@ def _loaded_model(
         directory,
         schema,
         model if is_ours else ForeignRuntime(model, schema),
+        model,
         0 if _is_pickle(settings) else _memory_for(settings),
     )
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mlserver import ModelSettings
-from mlserver.repository import ModelRepository
 from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
@@ -122,7 +121,14 @@ def _extra(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-class ModelsFolder(ModelRepository):
+class ModelRepository(Protocol):
+    """The models that a server could load."""
+
+    async def list(self) -> _Found:
+        """The settings of all models that may be served."""
+
+
+class ModelsFolder:
     """V2's repository: the model directories in one folder.
 
     MLServer's own repository would put a directory on ``sys.path`` and run whatever
@@ -152,11 +158,6 @@ class ModelsFolder(ModelRepository):
                 found.append(settings_of(self.directory(name), self._trust_pickle, name))
         return found
 
-    async def find(self, name: str) -> _Found:
-        """The settings of one model; raises ModelNotFound or InvalidArtifact."""
-        directory = self.directory(name)
-        return [await asyncio.to_thread(settings_of, directory, self._trust_pickle, name)]
-
     def directory(self, name: str) -> Path:
         """The directory of a model; SageMaker unpacks models into ``<name>/model``.
 
@@ -172,7 +173,7 @@ class ModelsFolder(ModelRepository):
         raise ModelNotFound(name)
 
 
-class OneModel(ModelRepository):
+class OneModel:
     """V2's repository of a server that was started with its model.
 
     Args:
@@ -185,9 +186,3 @@ class OneModel(ModelRepository):
     async def list(self) -> _Found:
         """The settings of the model."""
         return [self._settings]
-
-    async def find(self, name: str) -> _Found:
-        """The settings of the model; raises ModelNotFound for another name."""
-        if name != self._settings.name:
-            raise ModelNotFound(name)
-        return await self.list()

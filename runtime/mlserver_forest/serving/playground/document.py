@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from mlserver import MLModel
 from numpy.typing import NDArray
 
 from mlserver_forest.model.card import KEY as CARD_KEY
@@ -20,15 +19,14 @@ _MOST_CELLS = 20_000
 _MOST_SAMPLES = 17
 
 
-def describe(served: LoadedModel, model: MLModel, routes: Mapping[str, str]) -> dict[str, Any]:
+def describe(served: LoadedModel, routes: Mapping[str, str]) -> dict[str, Any]:
     """Describe a loaded model for its page.
 
     Args:
-        served: the model as the routes know it.
-        model: the same model as MLServer knows it.
+        served: the model.
         routes: the paths for "invocations" and "infer".
     """
-    schema = served.schema
+    schema, model = served.schema, served.mlmodel
     known = model.model if isinstance(model, ForestModel) else None
     rows = known.samples if known else np.empty((0, schema.n_features))
     baseline = known.baseline if known else None

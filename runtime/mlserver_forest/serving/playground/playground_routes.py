@@ -33,31 +33,30 @@ class PlaygroundRoutes:
         return {"/": {"GET": self._show, "HEAD": self._show}}
 
     async def _show(self, request: Request) -> Response:
-        status, page = await self._page(request.parameters().get("model"))
+        status, page = self._page(request.parameters().get("model"))
         if request.headers.get(b"if-none-match") == page.etag:
             return Response(NOT_MODIFIED, headers=page.headers)
         return Response(status, page.body, page.headers)
 
-    async def _page(self, name: str | None) -> tuple[int, Page]:
+    def _page(self, name: str | None) -> tuple[int, Page]:
         """The page of the named or the only model, or else the list of models."""
         models, more = self._models.page("", _MOST_LISTED)
         if name is None and len(models) == 1:
-            return 200, await self._of(models[0])
+            return 200, self._of(models[0])
         try:
             if name is not None:
-                return 200, await self._of(self._models.get(name))
+                return 200, self._of(self._models.get(name))
         except ModelNotFound:
             pass
         names = [model.name for model in models]
         document = {"models": names, "has_more": more is not None, "unknown": name}
         return 200 if name is None else 404, self._template.page("Models", document)
 
-    async def _of(self, served: LoadedModel) -> Page:
+    def _of(self, served: LoadedModel) -> Page:
         kept = self._kept.get(served.name)
         if kept is not None and kept[0] is served:
             return kept[1]
-        model = await self._models.registry.get_model(served.name)
-        document = {"model": describe(served, model, self._routes_of(served.name))}
+        document = {"model": describe(served, self._routes_of(served.name))}
         page = self._template.page(served.name, document)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()

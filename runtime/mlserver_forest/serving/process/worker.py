@@ -26,8 +26,8 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.process.admission import PLACES
 from mlserver_forest.serving.process.worker_table import WorkerSlot
+from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
-from mlserver_forest.serving.v2.handlers import ServerDataPlane
 
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 DRAIN_SECONDS = 20
@@ -50,7 +50,7 @@ class Service:
     Attributes:
         application: answers HTTP.
         grpc: answers gRPC, if there is a port for it.
-        data_plane: is told when the worker is about to end.
+        state: is told when the worker is about to end.
         metrics: counts in the worker's own region from now on.
         cloudwatch: is flushed once a minute, if given.
         models: restores the models that an earlier worker had loaded.
@@ -60,7 +60,7 @@ class Service:
 
     application: Application
     grpc: GRPCServer | None
-    data_plane: ServerDataPlane
+    state: ServerState
     metrics: Metrics
     cloudwatch: CloudWatchMetrics | None
     models: LoadedModels
@@ -135,7 +135,7 @@ class Worker:
 
     async def _end(self, listener: Listener) -> None:
         """Say that the worker is leaving, answer what still comes, then finish what has begun."""
-        self._service.data_plane.is_leaving = True
+        self._service.state.is_leaving = True
         self._state.is_draining = True
         await asyncio.sleep(self._delay_seconds)
         if self._slot.table.is_shutdown():

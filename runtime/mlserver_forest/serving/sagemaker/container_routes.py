@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
-from mlserver.handlers import DataPlane
 
 from mlserver_forest.environment import Environment
 from mlserver_forest.errors import ModelNotFound, NotReady
@@ -18,6 +17,7 @@ from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.metrics.prometheus import TEXT_MEDIA_TYPE
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.sagemaker.invocations import Invocations
+from mlserver_forest.serving.server_state import ServerState
 
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB is at most 100.
 _MAX_BATCH_MB = 100
@@ -27,7 +27,7 @@ class ContainerRoutes:
     """The routes of every container, with one model or many.
 
     Args:
-        data_plane: answers whether requests can be answered.
+        state: answers whether requests can be answered.
         parameters: for batch transform; see ``execution_parameters``.
         metrics: returns the text of /metrics.
         openapi: the description of the routes.
@@ -35,12 +35,12 @@ class ContainerRoutes:
 
     def __init__(
         self,
-        data_plane: DataPlane,
+        state: ServerState,
         parameters: Mapping[str, int],
         metrics: Callable[[], bytes],
         openapi: Mapping[str, Any],
     ) -> None:
-        self._data_plane = data_plane
+        self._state = state
         self._parameters = orjson.dumps(parameters)
         self._metrics = metrics
         self._openapi = orjson.dumps(openapi)
@@ -55,7 +55,7 @@ class ContainerRoutes:
         }
 
     async def _ping(self, request: Request) -> Response:
-        return Response(200 if await self._data_plane.ready() else 503)
+        return Response(200 if self._state.is_ready() else 503)
 
     async def _execution_parameters(self, request: Request) -> Response:
         return json_response(self._parameters)

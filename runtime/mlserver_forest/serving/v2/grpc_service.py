@@ -20,7 +20,6 @@ from mlserver.grpc.converters import (
     RepositoryIndexResponseConverter,
     ServerMetadataResponseConverter,
 )
-from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 from mlserver.types import RepositoryIndexRequest, RepositoryIndexResponse
 
 from mlserver_forest.errors import InvalidInput
@@ -28,7 +27,9 @@ from mlserver_forest.serving.errors_table import FAILURE, INTERNAL, codes_of
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.pipeline import Inference, Pipeline
+from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
+from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class GRPCServer:
     Args:
         pipeline: runs inference requests.
         models: the loaded models.
-        data_plane: answers for what is ready, and describes models.
+        state: answers for what is ready, and describes models.
         handlers: lists, loads and unloads models.
         metrics: counts calls.
         address: host and port.
@@ -62,15 +63,15 @@ class GRPCServer:
         self,
         pipeline: Pipeline,
         models: LoadedModels,
-        data_plane: DataPlane,
-        handlers: ModelRepositoryHandlers,
+        state: ServerState,
+        handlers: RepositoryHandlers,
         metrics: Metrics,
         address: str,
         max_message_bytes: int,
     ) -> None:
         self._pipeline = pipeline
         self._models = models
-        self._data_plane = data_plane
+        self._state = state
         self._repository = handlers
         self._metrics = metrics
         self._address = address
@@ -203,20 +204,20 @@ class GRPCServer:
         return self._codec.inference(message, model)
 
     async def _server_live(self, request: Any) -> Any:
-        return pb.ServerLiveResponse(live=await self._data_plane.live())
+        return pb.ServerLiveResponse(live=True)
 
     async def _server_ready(self, request: Any) -> Any:
-        return pb.ServerReadyResponse(ready=await self._data_plane.ready())
+        return pb.ServerReadyResponse(ready=self._state.is_ready())
 
     async def _server_metadata(self, request: Any) -> Any:
-        return ServerMetadataResponseConverter.from_types(await self._data_plane.metadata())
+        return ServerMetadataResponseConverter.from_types(self._state.metadata())
 
     async def _model_ready(self, request: Any) -> Any:
-        is_ready = await self._data_plane.model_ready(request.name, request.version or None)
+        is_ready = self._state.is_model_ready(request.name, request.version or None)
         return pb.ModelReadyResponse(ready=is_ready)
 
     async def _model_metadata(self, request: Any) -> Any:
-        metadata = self._data_plane.model_metadata(request.name, request.version or None)
+        metadata = self._state.model_metadata(request.name, request.version or None)
         return metadata_message(await metadata)
 
     async def _index(self, request: Any) -> Any:

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import orjson
 from fastapi.openapi.docs import get_swagger_ui_html
-from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 from mlserver.rest.openapi import get_model_schema, get_model_schema_uri, get_openapi_schema
 from mlserver.types import RepositoryIndexRequest
 from pydantic import BaseModel
@@ -23,6 +22,8 @@ from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Handler, Methods
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.pipeline import Inference, Pipeline
+from mlserver_forest.serving.server_state import ServerState
+from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
 from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, new_id
 
 # The binary tensor extension: how many bytes of the body are JSON.
@@ -38,7 +39,7 @@ class V2Routes:
     Args:
         pipeline: runs inference requests.
         models: the loaded models.
-        data_plane: answers for what is ready, and describes models.
+        state: answers for what is ready, and describes models.
         handlers: lists, loads and unloads models.
     """
 
@@ -46,12 +47,12 @@ class V2Routes:
         self,
         pipeline: Pipeline,
         models: LoadedModels,
-        data_plane: DataPlane,
-        handlers: ModelRepositoryHandlers,
+        state: ServerState,
+        handlers: RepositoryHandlers,
     ) -> None:
         self._pipeline = pipeline
         self._models = models
-        self._data_plane = data_plane
+        self._state = state
         self._handlers = handlers
 
     def table(self) -> Mapping[str, Methods]:
@@ -96,23 +97,23 @@ class V2Routes:
         return Response(200, body, headers)
 
     async def _metadata(self, request: Request) -> Response:
-        return _document(await self._data_plane.metadata())
+        return _document(self._state.metadata())
 
     async def _model_metadata(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        return _document(await self._data_plane.model_metadata(name, version))
+        return _document(await self._state.model_metadata(name, version))
 
     async def _live(self, request: Request) -> Response:
-        return _health("live", is_well=await self._data_plane.live())
+        return _health("live", is_well=True)
 
     async def _ready(self, request: Request) -> Response:
-        return _health("ready", is_well=await self._data_plane.ready())
+        return _health("ready", is_well=self._state.is_ready())
 
     async def _model_ready(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        is_ready = await self._data_plane.model_ready(name, version)
+        is_ready = self._state.is_model_ready(name, version)
         return _health("ready", is_well=is_ready, name=name)
 
     async def _index(self, request: Request) -> Response:
