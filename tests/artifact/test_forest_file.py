@@ -2,6 +2,8 @@
 
 import json
 import mmap
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -29,14 +31,45 @@ def test_the_forest_file_is_a_safetensors_file(model_dir, iris_forest):
         assert np.array_equal(tensors[name], array)
 
 
-def test_the_arrays_lie_in_the_mapped_file(model_dir):
-    """Not copied, so that processes share them."""
+def test_the_arrays_lie_in_memory_that_forked_processes_share(model_dir):
     forest = load_forest(model_dir / "forest.safetensors")
     base = forest.nodes
     while isinstance(base, np.ndarray):
         base = base.base
     assert isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
     assert not forest.nodes.flags.writeable
+
+
+@pytest.mark.parametrize("damage", ["changed", "truncated", "removed"])
+def test_a_file_that_is_damaged_after_it_was_loaded_changes_no_answer(
+    model_dir, tmp_path, iris, damage
+):
+    path = tmp_path / "forest.safetensors"
+    shutil.copy(model_dir / "forest.safetensors", path)
+    forest = load_forest(path)
+    expected = forest.predict(iris[0].astype(forest.feature_dtype)).values
+    if damage == "changed":
+        with path.open("r+b") as file:
+            file.write(bytes(path.stat().st_size))
+    elif damage == "truncated":
+        os.truncate(path, 100)
+    else:
+        path.unlink()
+    found = forest.predict(iris[0].astype(forest.feature_dtype)).values
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_not_a_regular_file_is_refused_without_waiting(tmp_path, kind):
+    path = tmp_path / "forest.safetensors"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(InvalidArtifact, match=r"not a regular file|Is a directory"):
+        load_forest(path)
 
 
 @settings(max_examples=300, deadline=None)

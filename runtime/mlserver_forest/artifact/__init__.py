@@ -1,4 +1,4 @@
-"""The model directory: model-settings.json beside one memory-mapped forest file.
+"""The model directory: model-settings.json beside one forest file.
 
 It is the only thing that crosses from training or packing to serving. Start with
 ``model_directory.py``, which saves and loads a ``Model``; ``forest_file.py`` is the layout of the

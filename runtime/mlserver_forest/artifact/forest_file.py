@@ -1,16 +1,18 @@
-"""The forest file: packed trees and their self-test, mapped into memory as they are.
+"""The forest file: packed trees and their self-test, used in memory as they are.
 
 It is a safetensors file: eight bytes with the length of a JSON header, the header, and the
-arrays. Nothing in it is code. It is mapped rather than read, so that all processes that serve it
-share one copy. The header's ``__metadata__`` holds the format version and the SHA-256 of the whole
-file, computed with the digest's own 64 characters set to ``0``. Self-test rows lie beside the
-trees with the sums that the training library gave; a file that gives other sums is refused.
+arrays. Nothing in it is code. It is read once into memory that no other program can reach and that
+forked processes share, and is checked there, so that a file that is changed, truncated or replaced
+later changes nothing. The header's ``__metadata__`` holds the format version and the SHA-256 of
+the whole file, computed with the digest's own 64 characters set to ``0``. Self-test rows lie beside
+the trees with the sums that the training library gave; a file that gives other sums is refused.
 """
 
 import hashlib
 import json
 import math
 import mmap
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.artifact.regular_file import open_regular
 from mlserver_forest.engine.forest import ARRAYS, Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.errors import InvalidArtifact
@@ -128,15 +131,14 @@ def load_forest(path: Path) -> Forest:
 
 
 def load_forest_file(path: Path) -> ForestFile:
-    """Map a forest file into memory, and prove that it answers as it did in training.
+    """Read a forest file, and prove that it answers as it did in training.
 
     Raises:
         InvalidArtifact: if the file is missing, damaged, or of a later format, or if it fails
             its self-test.
     """
     try:
-        with path.open("rb") as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = _read_shared(path)
     except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped.
         raise InvalidArtifact(f"the forest file {path} cannot be read: {error}") from error
     try:
@@ -161,7 +163,7 @@ def read_description(path: Path) -> dict[str, Any]:
         InvalidArtifact: if the file is not a forest file, or has no description.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
         description = json.loads(header["__metadata__"]["model"])
@@ -171,6 +173,17 @@ def read_description(path: Path) -> dict[str, Any]:
             f"{path} does not describe its model, and there is no model-settings.json beside it; "
             "copy that too, or train or pack the model again"
         ) from error
+
+
+def _read_shared(path: Path) -> memoryview:
+    """The bytes of a file, read-only, in memory that forked processes share."""
+    with open_regular(path) as file:
+        memory = mmap.mmap(-1, os.fstat(file.fileno()).st_size)
+        view = memoryview(memory)
+        n_read = 0
+        while n_read < len(view) and (n_more := file.readinto(view[n_read:])):
+            n_read += n_more
+    return view[:n_read].toreadonly()
 
 
 def _check_sums(forest: Forest, rows: NDArray[Any], expected: NDArray[Any]) -> None:
@@ -208,12 +221,12 @@ def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> 
     )
 
 
-def _decode(content: mmap.mmap) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """The metadata, and the arrays as read-only views of the mapped file."""
+def _decode(content: memoryview) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The metadata, and the arrays as read-only views of the content."""
     length = int.from_bytes(content[:8], "little")
     if length > min(_MAX_HEADER_BYTES, len(content) - 8):
         raise InvalidArtifact("not a forest file, or a truncated one; copy it again")
-    text = content[8 : 8 + length]
+    text = bytes(content[8 : 8 + length])
     header = json.loads(text)
     metadata = header.pop("__metadata__")
     if metadata["format"] != _FORMAT:
@@ -224,11 +237,10 @@ def _decode(content: mmap.mmap) -> tuple[dict[str, str], dict[str, NDArray[Any]]
             f"format {_FORMAT_VERSION}; upgrade it or train the model again"
         )
     blank = text.replace(metadata["sha256"].encode(), _NO_DIGEST.encode(), 1)
-    view = memoryview(content)
-    if _digest([view[:8], blank, view[8 + length :]]) != metadata["sha256"]:
+    if _digest([content[:8], blank, content[8 + length :]]) != metadata["sha256"]:
         raise InvalidArtifact("the checksum does not match, so the file is damaged; copy it again")
     start = 8 + length
-    return metadata, {name: _array(view, start, entry) for name, entry in header.items()}
+    return metadata, {name: _array(content, start, entry) for name, entry in header.items()}
 
 
 def _array(view: memoryview, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:

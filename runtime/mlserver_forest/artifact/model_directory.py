@@ -18,6 +18,7 @@ from mlserver_forest.artifact.atomic_write import (
     write_whole,
 )
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
+from mlserver_forest.artifact.regular_file import open_regular
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.insight.baseline import baseline_from_arrays
 from mlserver_forest.insight.intervals import intervals_from_arrays
@@ -83,7 +84,7 @@ def save(
 
 
 def load(directory: Path) -> Model:
-    """Load the model of a directory; the forest is mapped, and proven by its self-test.
+    """Load the model of a directory; the forest is proven by its self-test.
 
     Raises:
         InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
@@ -249,7 +250,7 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
 
 def _settings_text(directory: Path) -> dict[str, Any]:
     try:
-        with (directory / SETTINGS_FILE).open("rb") as file:
+        with open_regular(directory / SETTINGS_FILE) as file:
             return dict(json.loads(file.read(_MAX_SETTINGS_BYTES)))
     except FileNotFoundError:
         files = [path for path in directory.glob("*.safetensors") if path.name[0] != "."]

@@ -1,4 +1,4 @@
-"""A packed forest: arrays that may lie in a memory-mapped file, and what it predicts."""
+"""A packed forest: arrays that processes may share, and what it predicts."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -72,8 +72,6 @@ class LoadedModel:
         schema: what it expects.
         runtime: answers.
         mlmodel: the same as MLServer's type, which knows its settings and metadata.
-        mapped_bytes: the size of its file if that is memory-mapped: the pages should stay in
-            memory, though the kernel counts them as available.
         negotiated: by headers, what requests for the model have in common; it is kept here so
             that it goes when the model is unloaded.
     """
@@ -84,7 +82,6 @@ class LoadedModel:
     schema: Schema
     runtime: Runtime
     mlmodel: MLModel
-    mapped_bytes: int = 0
     negotiated: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -273,9 +270,8 @@ class LoadedModels:
 
     def _reserve(self, name: str, needed: int) -> None:
         """Reserve memory for a model, if it fits."""
-        # The kernel counts mapped pages as available, and knows little of what is being loaded.
-        mapped = sum(other.mapped_bytes for other in self._loaded.values())
-        taken = mapped + sum(self._bytes_being_loaded.values()) + _RESERVE
+        # The kernel knows little of what is being loaded.
+        taken = sum(self._bytes_being_loaded.values()) + _RESERVE
         free = self._available_memory() - taken
         if needed > free:
             raise OutOfMemory(
@@ -321,7 +317,6 @@ def _loaded_model(
         schema,
         model if is_ours else ForeignRuntime(model, schema),
         model,
-        0 if _is_pickle(settings) else _memory_for(settings),
     )
 
 

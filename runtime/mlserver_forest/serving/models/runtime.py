@@ -58,7 +58,7 @@ class ForestModel(MLModel):
         self.traffic: TrafficWindow | None = None
 
     async def load(self) -> bool:
-        """Map the forest file and run its self-test.
+        """Read the forest file and run its self-test.
 
         Raises:
             InvalidArtifact: if the directory must not be served.
