@@ -3,6 +3,8 @@
 A class that is not in the table has the codes of its nearest base class that is.
 """
 
+import logging
+import traceback
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,6 +25,8 @@ from mlserver_forest.errors import (
     TimedOut,
     UnsupportedMediaType,
 )
+
+logger = logging.getLogger(__name__)
 
 FAILURE = "the server failed on this request; its log has the reason"
 
@@ -59,9 +63,30 @@ _FROM_STATUS: Mapping[int, type[ForestError]] = {
 _SERVER_FAULT = 500
 
 
-def codes_of(error: Exception) -> Codes | None:
-    """The codes of an error of ours; None for any other, which is a failure of the server."""
-    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+def explain(error: Exception, what: str) -> tuple[Codes, str]:
+    """The codes and the message for a client; any error but ours is a failure of the server.
+
+    Nothing that the error has seen is kept: the frames of its traceback hold the request's body,
+    and, since they refer to each other, would hold it until the garbage collector comes by.
+
+    Args:
+        error: is logged if it is a failure of the server.
+        what: failed, for the log.
+    """
+    codes = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    message = str(error)
+    if codes is None:
+        logger.error("%s failed", what, exc_info=error)
+        codes, message = INTERNAL, FAILURE
+    _drop_frames(error)
+    return codes, message
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def from_mlserver(error: MLServerError) -> ForestError:

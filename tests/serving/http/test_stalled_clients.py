@@ -28,12 +28,15 @@ class Routes:
     def __init__(self):
         self.n_made = 0
         self.fails = False
+        self.order = []
 
     def table(self):
         return {
             "/blocks": {"GET": self.blocks},
             "/whole": {"GET": self.whole},
             "/huge": {"GET": self.huge},
+            "/mine": {"GET": self.small},
+            "/another": {"GET": self.small},
         }
 
     async def blocks(self, request):
@@ -49,6 +52,10 @@ class Routes:
     async def whole(self, request):
         self.n_made += 1
         return Response(200, BLOCK)
+
+    async def small(self, request):
+        self.order.append(request.path)
+        return Response(200, b"")
 
     async def huge(self, request):
         return Response(200, BLOCK * N_BLOCKS)
@@ -263,5 +270,23 @@ def test_while_the_server_drains_each_response_is_its_connections_last():
             received = await read(client)
             assert received.count(b"HTTP/1.1 ") == 1
             assert b"\r\nconnection: close\r\n" in received
+
+    run(test)
+
+
+def test_a_client_that_sends_many_requests_at_once_leaves_others_their_turn():
+    async def test():
+        loop = asyncio.get_running_loop()
+        async with scene() as (server, client):
+            with socket.socket() as other:
+                other.setblocking(False)
+                await loop.sock_connect(other, client.getpeername())
+                await settle()
+                await loop.sock_sendall(client, GET % b"/mine" * 200)
+                await loop.sock_sendall(other, GET % b"/another")
+                await read(client, 200 * len(b"HTTP/1.1 200 OK"))
+                await settle()
+        assert server.routes.order.index(b"/another") < 50
+        assert server.routes.order.count(b"/mine") == 200
 
     run(test)

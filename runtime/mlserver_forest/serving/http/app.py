@@ -1,12 +1,11 @@
 """The application: requests go to handlers, and errors become responses by one table."""
 
-import logging
 from collections.abc import Awaitable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any
 
 from mlserver_forest.errors import ForestError, NotFound
-from mlserver_forest.serving.errors_table import FAILURE, INTERNAL, codes_of
+from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Limit, Request
 from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
 from mlserver_forest.serving.http.request_id import begin_request
@@ -15,8 +14,6 @@ from mlserver_forest.serving.http.routes import Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, Pipeline
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
-
-logger = logging.getLogger(__name__)
 
 _V2 = b"/v2"
 _SMALL = Limit(
@@ -100,7 +97,7 @@ class Application:
         begin_request(request.headers.get(REQUEST_ID))
         try:
             return await answer
-        except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
+        except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
             return _echoing(self._explain(error, request), request)
 
     async def _answer_in_turn(self, request: Request, iteration: LoopIteration) -> Response:
@@ -130,12 +127,9 @@ class Application:
 
     def _explain(self, error: Exception, request: Request) -> Response:
         """The response to a request that failed."""
-        codes = codes_of(error)
-        if codes is None:
-            logger.error("%s %s failed", request.method, request.shown_path, exc_info=error)
-            return error_response(INTERNAL.http, FAILURE)
+        codes, message = explain(error, f"{request.method} {request.shown_path}")
         later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
-        return error_response(codes.http, str(error), *later)
+        return error_response(codes.http, message, *later)
 
 
 def _is_v2(path: bytes) -> bool:

@@ -34,6 +34,8 @@ _STATUS_LINES = {
 # A connection that is closed while the client is still sending is reset, and the client may
 # never see the response; so the server reads on for a while (RFC 9112, 9.6).
 _LINGER_SECONDS = 2
+# A client that sends many requests without waiting for answers shares the loop with the others.
+_MOST_AT_ONCE = 4
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -70,6 +72,7 @@ class Connection(asyncio.BufferedProtocol):
         self._can_write.set()
         self._is_reading = True
         self._takes_no_more = False
+        self._n_at_once = 0  # Requests answered in this turn of the connection.
         self._lingers_until: float | None = None
         self._n_unsent = 0
         self.since = state.loop.time()
@@ -97,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._takes_no_more:
             return
         self.since = self._state.loop.time()
+        self._n_at_once = 0
         try:
             self._reader.receive(nbytes)
         except ProtocolError as error:
@@ -133,11 +137,15 @@ class Connection(asyncio.BufferedProtocol):
         self._takes_no_more = not request.keeps_alive
         if self.is_answering:
             self._waiting.append(request)
+        elif self._n_at_once >= _MOST_AT_ONCE:
+            self._waiting.append(request)
+            self._state.loop.call_soon(self._answer_waiting)
         else:
             self._answer(request)
 
     def _answer(self, request: Request) -> None:
         """Answer on the spot, or in a task where that takes a while."""
+        self._n_at_once += 1
         answer = EagerTask(self._application.respond(request, self._state.iteration))
         if answer.is_done and isinstance(answer.result.body, bytes):
             self._write(request, answer.result)
@@ -163,9 +171,16 @@ class Connection(asyncio.BufferedProtocol):
         self._answer_waiting()
 
     def _answer_waiting(self) -> None:
-        """Go on with the requests that came meanwhile, then with reading."""
+        """Go on with the requests that came meanwhile, then with reading.
+
+        After a few of them the other connections have their turn.
+        """
         self.since = self._state.loop.time()
+        self._n_at_once = 0
         while self._waiting and self._task is None and self._can_write.is_set():
+            if self._n_at_once >= _MOST_AT_ONCE:
+                self._state.loop.call_soon(self._answer_waiting)
+                return
             waiting = self._waiting.popleft()
             if isinstance(waiting, ProtocolError):
                 self._write_last(waiting)

@@ -4,7 +4,6 @@ A method is one row of a table. Inference methods take and return bytes, so that
 are parsed and written in threads.
 """
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from time import perf_counter
@@ -23,15 +22,13 @@ from mlserver.grpc.converters import (
 from mlserver.types import RepositoryIndexRequest, RepositoryIndexResponse
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.serving.errors_table import FAILURE, INTERNAL, codes_of
+from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.pipeline import Inference, Pipeline
 from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
-
-logger = logging.getLogger(__name__)
 
 Unary = Callable[[Any], Awaitable[Any]]
 Stream = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
@@ -139,8 +136,9 @@ class GRPCServer:
             started, code = perf_counter(), StatusCode.OK
             try:
                 return await method(request)
-            except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
-                code, message = _explain(error)
+            except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
+                codes, message = explain(error, name)
+                code = codes.grpc
                 await context.abort(code, message)
             finally:
                 seconds = perf_counter() - started
@@ -160,8 +158,9 @@ class GRPCServer:
             try:
                 async for response in method(requests):
                     yield response
-            except Exception as error:  # noqa: BLE001  # the boundary; _explain logs it
-                code, message = _explain(error)
+            except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
+                codes, message = explain(error, name)
+                code = codes.grpc
                 await context.abort(code, message)
             finally:
                 seconds = perf_counter() - started
@@ -189,8 +188,8 @@ class GRPCServer:
     async def _infer_for_triton(self, request: Any) -> Any:
         try:
             response = await self._run(request.ByteSize(), partial(self._inference, request))
-        except Exception as error:  # noqa: BLE001  # the stream goes on; _explain logs it
-            return self._triton_response(error_message=_explain(error)[1])
+        except Exception as error:  # noqa: BLE001  # the stream goes on; explain logs it
+            return self._triton_response(error_message=explain(error, "ModelStreamInfer")[1])
         final = pb.ModelInferResponse()
         final.parameters[_FINAL].bool_param = True
         return self._triton_response(infer_response=response + final.SerializeToString())
@@ -260,14 +259,6 @@ def _parse(data: bytes) -> Any:
 
 def _serialize(message: Any) -> bytes:
     return message if isinstance(message, bytes) else bytes(message.SerializeToString())
-
-
-def _explain(error: Exception) -> tuple[StatusCode, str]:
-    codes = codes_of(error)
-    if codes is not None:
-        return codes.grpc, str(error)
-    logger.error("a call failed", exc_info=error)
-    return INTERNAL.grpc, FAILURE
 
 
 def _triton_response() -> Any:
