@@ -164,7 +164,7 @@ def test_what_cannot_be_looked_at_is_no_verdict(tmp_path, arguments, fault):
     done = doctor(tmp_path / "model", *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("forest doctor: could not look: ")
+    assert done.stderr.startswith("forest doctor: the checks could not run: ")
     assert fault in done.stderr
 
 

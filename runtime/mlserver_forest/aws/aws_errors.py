@@ -86,10 +86,10 @@ _ADVICE = {
     "other": "change what it names and run the same command again",
 }
 # SageMaker says "not found" in words, behind the code ValidationException.
-_MISSING_WORDS = re.compile(
+_MISSING_TEXT = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
 )
-_TAKEN_WORDS = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
+_TAKEN_TEXT = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
 # The resource that a request is about is in the first of these members that it has.
 _SUBJECTS = (
     "TrainingJobName",
@@ -168,8 +168,8 @@ def kind_of(code: str, message: str) -> str:
     if "not authorized" in message.lower():
         return "denied"
     if code == "ValidationException":
-        for kind, words in (("taken", _TAKEN_WORDS), ("missing", _MISSING_WORDS)):
-            if words.search(message):
+        for kind, pattern in (("taken", _TAKEN_TEXT), ("missing", _MISSING_TEXT)):
+            if pattern.search(message):
                 return kind
     return "other"
 

@@ -132,7 +132,7 @@ class Aws:
 _NO_REGION = "no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION"
 
 
-def _words(error: ClientError) -> tuple[str, str]:
+def _code_and_message(error: ClientError) -> tuple[str, str]:
     said = error.response.get("Error", {})
     # InvokeEndpoint's ModelError has the container's answer in a separate member.
     message = error.response.get("OriginalMessage") or said.get("Message", "")
@@ -140,7 +140,7 @@ def _words(error: ClientError) -> tuple[str, str]:
 
 
 def _refused(call: Call, error: ClientError) -> Refused:
-    code, message = _words(error)
+    code, message = _code_and_message(error)
     metadata = error.response.get("ResponseMetadata", {})
     tries = metadata.get("RetryAttempts", 0) + 1
     text = aws_errors.explain(call.service, call.operation, call.request, code, message, tries)

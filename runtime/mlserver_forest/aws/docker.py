@@ -20,10 +20,8 @@ def run(command: Sequence[str], password: str | None = None) -> None:
     """
     done = _run(command, input=password, stdout=sys.stderr)
     if done.returncode:
-        shown = " ".join(command)
-        raise DeploymentError(
-            f"{shown} ended with exit code {done.returncode}; see the lines above"
-        )
+        line = " ".join(command)
+        raise DeploymentError(f"{line} ended with exit code {done.returncode}; see the lines above")
 
 
 def query(command: Sequence[str]) -> str:

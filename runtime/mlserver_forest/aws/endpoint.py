@@ -86,9 +86,9 @@ def update_steps(
         request["RetainAllVariantProperties"] = True
         return (Step(Call("sagemaker", "UpdateEndpoint", request)), remember)
     request.pop("RetainAllVariantProperties", None)
-    told = f"took autoscaling off {name}, whose instance type changes; --autoscale puts it back"
+    message = f"took autoscaling off {name}, whose instance type changes; --autoscale puts it back"
     return (
-        Step(deregister(name), says=told),
+        Step(deregister(name), says=message),
         Step(Call("sagemaker", "UpdateEndpoint", request)),
         remember,
     )

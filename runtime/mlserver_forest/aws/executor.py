@@ -62,12 +62,12 @@ class Executor:
             DeploymentError: with what exists now and how to remove it, or what is not removed yet.
         """
         answers: list[Answer] = []
-        with self._telling(plan, answers):
+        with self._explaining_failures(plan, answers):
             answers.extend(self._run(step) for step in plan)
         return answers
 
     @contextmanager
-    def _telling(self, plan: Plan, answers: Sequence[Answer]) -> Iterator[None]:
+    def _explaining_failures(self, plan: Plan, answers: Sequence[Answer]) -> Iterator[None]:
         try:
             yield
         except (DeploymentError, KeyboardInterrupt) as error:
@@ -76,10 +76,12 @@ class Executor:
                 for step in rest:
                     if step.even_if_failed:
                         self._run(step)
-            told = [*what_exists(self._made), *_what_is_left(rest)]
-            if not told:
+            consequences = [*what_exists(self._made), *_what_is_left(rest)]
+            if not consequences:
                 raise
-            raise DeploymentError("\n".join([str(error) or "interrupted", *told])) from error
+            raise DeploymentError(
+                "\n".join([str(error) or "interrupted", *consequences])
+            ) from error
 
     def _run(self, template: Step) -> Answer:
         step = template.filled(self.values)
@@ -164,8 +166,8 @@ def _wait(aws: Aws, console: Console, action: Wait) -> Answer:
 
 def _command(aws: Aws, console: Console, action: Command) -> Answer:
     if action.is_query:
-        return {"stdout": docker.query(action.words)}
-    docker.run(action.words, action.password or None)
+        return {"stdout": docker.query(action.arguments)}
+    docker.run(action.arguments, action.password or None)
     return {}
 
 

@@ -30,8 +30,8 @@ class ReadLog:
     poll: float | None = None
 
     def calls(self) -> list[dict[str, Any]]:
-        look = {**self.kind.look_up(self.name).as_json(), "repeated": "until it has ended"}
-        return [*log_calls(self.kind, self.name), *(() if self.poll is None else (look,))]
+        status_call = {**self.kind.look_up(self.name).as_json(), "repeated": "until it has ended"}
+        return [*log_calls(self.kind, self.name), *(() if self.poll is None else (status_call,))]
 
 
 class LogTail:

@@ -26,7 +26,7 @@ class Prices:
         price = self.per_hour.get(instance_type)
         return None if price is None else round(price * count, 4)
 
-    def in_words(self, instance_type: str, count: int) -> str:
+    def describe(self, instance_type: str, count: int) -> str:
         """A line such as ``2 x ml.m5.large: about 0.23 USD per hour (...)``."""
         hourly = self.hourly(instance_type, count)
         if hourly is None:

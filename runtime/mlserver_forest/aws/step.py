@@ -63,13 +63,13 @@ class Command:
     """A command of Docker's.
 
     Attributes:
-        words: the command line; never a secret.
+        arguments: the command line; it never contains a secret.
         password: for the command's standard input, or empty.
         is_query: whether its output is the answer, ``{"stdout": text}``; otherwise its output
             goes to standard error.
     """
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     password: str = ""
     is_query: bool = False
 
@@ -149,9 +149,9 @@ Plan = tuple[Step, ...]
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
     """What ``--dry-run`` prints: the calls to AWS, and Docker's commands where there are any."""
-    commands = [list(step.action.words) for step in plan if isinstance(step.action, Command)]
-    shown: dict[str, Any] = {"calls": [call for step in plan for call in step.as_json()]}
-    return {**shown, "commands": commands} if commands else shown
+    commands = [list(step.action.arguments) for step in plan if isinstance(step.action, Command)]
+    printed: dict[str, Any] = {"calls": [call for step in plan for call in step.as_json()]}
+    return {**printed, "commands": commands} if commands else printed
 
 
 def fill(value: Any, values: Mapping[str, str]) -> Any:

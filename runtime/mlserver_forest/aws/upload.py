@@ -95,7 +95,7 @@ def _upload_in_parts(aws: "Aws", wanted: Upload, progress: Progress) -> None:
         aws.call(Call("s3", "CompleteMultipartUpload", {**this, "MultipartUpload": done}))
     except (DeploymentError, KeyboardInterrupt) as error:
         reason = str(error) or "interrupted"
-        raise DeploymentError(f"{reason}; {_unfinished_words(this, wanted.size)}") from error
+        raise DeploymentError(f"{reason}; {_describe_unfinished(this, wanted.size)}") from error
 
 
 def _listing(where: dict[str, Any]) -> Call:
@@ -149,7 +149,7 @@ def _send(aws: "Aws", this: dict[str, Any], path: str, part: tuple[int, int, int
     return str(aws.call(Call("s3", "UploadPart", request))["ETag"])
 
 
-def _unfinished_words(this: dict[str, Any], size: int) -> str:
+def _describe_unfinished(this: dict[str, Any], size: int) -> str:
     command = (
         f"aws s3api abort-multipart-upload --bucket {this['Bucket']} --key {this['Key']} "
         f"--upload-id {this['UploadId']}"

@@ -14,7 +14,7 @@ import click
 
 from mlserver_forest.errors import ForestError
 
-_COULD_NOT_LOOK = 2
+_COULD_NOT_RUN = 2
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -140,8 +140,8 @@ def doctor(
             )
             findings = diagnose(options, lambda text: click.echo(f"looking at {text}", err=True))
     except (ForestError, OSError) as error:
-        click.echo(f"forest doctor: could not look: {error}", err=True)
-        sys.exit(_COULD_NOT_LOOK)
+        click.echo(f"forest doctor: the checks could not run: {error}", err=True)
+        sys.exit(_COULD_NOT_RUN)
     width = shutil.get_terminal_size((140, 24)).columns
     click.echo(as_json(target, findings) if is_json else as_table(target, findings, width))
     sys.exit(any(found.result.verdict == "FAIL" for found in findings))

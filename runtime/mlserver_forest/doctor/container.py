@@ -30,14 +30,14 @@ class Container:
     Attributes:
         identity: its id.
         port: the port on loopback that leads to ``inner_port``; 0 before it is known.
-        told_at: when SIGTERM was sent (``time.monotonic``), or None.
+        terminated_at: when SIGTERM was sent (``time.monotonic``), or None.
     """
 
     identity: str
     inner_port: int = DEFAULT_PORT
     safe_range: tuple[int, int] | None = None
     port: int = 0
-    told_at: float | None = None
+    terminated_at: float | None = None
 
     @property
     def model_url(self) -> str:
@@ -67,7 +67,7 @@ class Container:
         published = docker("port", self.identity).stdout
         self.port = int(found[1]) if (found := re.search(r":(\d+)\s*$", published)) else 0
         if not self.port and (code := self.exit_code()) is not None:
-            raise ChildProcessError(f"ended with exit code {code}: {self.last_words()}")
+            raise ChildProcessError(f"ended with exit code {code}: {self.last_log_line()}")
 
     def state(self, field: str) -> str:
         """A member of Docker's ``State``, such as ``ExitCode``."""
@@ -77,10 +77,10 @@ class Container:
         return None if self.state("Running") == "true" else int(self.state("ExitCode"))
 
     def terminate(self) -> float:
-        if self.told_at is None:
-            self.told_at = time.monotonic()
+        if self.terminated_at is None:
+            self.terminated_at = time.monotonic()
             docker("kill", "--signal", "TERM", self.identity)
-        return self.told_at
+        return self.terminated_at
 
     def wait(self, seconds: float) -> int | None:
         try:
@@ -89,13 +89,13 @@ class Container:
             return None
         return int(done.stdout.strip())
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         done = docker("logs", "--tail", "20", self.identity)
         return last_line(done.stderr if done.stderr.strip() else done.stdout)
 
     def squeeze(self, megabytes: int) -> bool:
-        told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
-        found = _USED.match(told)
+        output = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
+        found = _USED.match(output)
         if not found:
             return False
         used = float(found[1]) * _MEGABYTES[found[2]]

@@ -186,7 +186,7 @@ def _tried(check: Check, server: RunningServer, sample: Sample) -> CheckResult:
         code = server.exit_code()
         if code is None:
             return failed(str(error))
-        return failed(f"the server ended with exit code {code}: {server.last_words()}")
+        return failed(f"the server ended with exit code {code}: {server.last_log_line()}")
 
 
 def _did_not_start(scene: Scene, reason: str) -> list[DoctorFinding]:

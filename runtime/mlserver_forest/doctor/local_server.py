@@ -94,7 +94,7 @@ class ServerProcess:
         base: the root of SageMaker's file contract, instead of /opt/ml.
         log: the file of its output.
         before: the files below ``base`` when it was started.
-        told_at: when SIGTERM was sent (``time.monotonic``), or None.
+        terminated_at: when SIGTERM was sent (``time.monotonic``), or None.
     """
 
     process: subprocess.Popen[bytes]
@@ -103,7 +103,7 @@ class ServerProcess:
     base: Path
     log: Path
     before: Snapshot = field(default_factory=dict)
-    told_at: float | None = None
+    terminated_at: float | None = None
 
     @property
     def inner_port(self) -> int:
@@ -117,10 +117,10 @@ class ServerProcess:
         return self.process.poll()
 
     def terminate(self) -> float:
-        if self.told_at is None:
-            self.told_at = time.monotonic()
+        if self.terminated_at is None:
+            self.terminated_at = time.monotonic()
             self.process.terminate()
-        return self.told_at
+        return self.terminated_at
 
     def wait(self, seconds: float) -> int | None:
         try:
@@ -128,7 +128,7 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 

@@ -38,7 +38,7 @@ def _load(server: RunningServer, name: str) -> Answer:
 def _invoke(server: RunningServer, sample: Sample) -> Answer:
     headers = {
         "Content-Type": sample.content_type,
-        "X-Amzn-SageMaker-DoctorTarget-Model": "doctor/model.tar.gz",
+        "X-Amzn-SageMaker-Target-Model": "doctor/model.tar.gz",
     }
     return ask(server.port, "POST", f"/models/{quote(_NAME)}/invoke", sample.body, headers)
 

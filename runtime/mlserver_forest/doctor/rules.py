@@ -166,7 +166,7 @@ RULES: Mapping[str, Rule] = {
         "POST /models of a loaded model answers 409", _MODELS, "answer 409, not 200 or 500"
     ),
     "multi-model-invoke": Rule(
-        "POST /models/{name}/invoke with X-Amzn-SageMaker-DoctorTarget-Model answers 2xx",
+        "POST /models/{name}/invoke with X-Amzn-SageMaker-Target-Model answers 2xx",
         _MODELS,
         "answer as /invocations does, by the model of that name",
     ),

@@ -68,7 +68,7 @@ class RunningServer(Protocol):
     def wait(self, seconds: float) -> int | None:
         """The exit code, or None if it still runs after that time."""
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         """The last line of its log."""
 
     def squeeze(self, megabytes: int) -> bool:
@@ -109,7 +109,7 @@ def wait_until_ready(server: RunningServer, seconds: float) -> float:
     came = "no answer"
     while (passed := time.monotonic() - began) < seconds:
         if (code := server.exit_code()) is not None:
-            raise ChildProcessError(f"ended with exit code {code}: {server.last_words()}")
+            raise ChildProcessError(f"ended with exit code {code}: {server.last_log_line()}")
         with suppress(OSError):
             answer = ask(server.port, "GET", "/ping", seconds=_TRY_SECONDS)
             if answer.status == 200:
@@ -118,5 +118,5 @@ def wait_until_ready(server: RunningServer, seconds: float) -> float:
         time.sleep(_PAUSE_SECONDS)
     raise TimeoutError(
         f"/ping did not answer 200 within {passed:.0f} s ({came}); "
-        f"the log ends: {server.last_words()}"
+        f"the log ends: {server.last_log_line()}"
     )

@@ -67,7 +67,7 @@ def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
         model = job.workspace / "model"
         ended.copy_out("/opt/ml/model", model)
         if code:
-            return failed(f"exit code {code}: {ended.last_words()}"), None
+            return failed(f"exit code {code}: {ended.last_log_line()}"), None
     files = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
     if not files:
         return failed("exit code 0, but nothing in model/"), None
@@ -84,7 +84,7 @@ def train_wrongly(job: TrainingRun) -> CheckResult:
             return skipped(f"the image ignores a hyperparameter {NONSENSE!r}")
         failure = job.workspace / "failure"
         if not ended.copy_out("/opt/ml/output/failure", failure):
-            return failed(f"exit code {code}, but no output/failure: {ended.last_words()}")
+            return failed(f"exit code {code}, but no output/failure: {ended.last_log_line()}")
     reason = failure.read_text(errors="replace")[:FAILURE_LETTERS].strip()
     return judged(NONSENSE in reason, f"exit code {code}; failure: {reason[:80] or 'empty'}")
 
@@ -99,8 +99,10 @@ def _finished(
     _lay_out(root / "opt" / "ml", job, hyperparameters)
     inputs = f"{root}/opt/ml/input:/opt/ml/input:ro"
     variables = {"TRAINING_JOB_NAME": "forest-doctor", **job.variables}
-    told = [part for item in variables.items() for part in ("--env", "=".join(item))]
-    with container("--network=none", "--volume", inputs, *told, job.image, "train") as started:
+    environment = [part for item in variables.items() for part in ("--env", "=".join(item))]
+    with container(
+        "--network=none", "--volume", inputs, *environment, job.image, "train"
+    ) as started:
         started.copy_in(_without_input(root, job.workspace / "outputs"))
         started.start()
         yield started, started.wait(job.seconds)

@@ -18,7 +18,7 @@ from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.engine.validation import check_forest
 from mlserver_forest.errors import InvalidArtifact
 
-# Starting a thread does not pay for fewer rows than this.
+# Starting a thread does not pay off for fewer rows than this.
 _ROWS_PER_THREAD = 512
 # In walks down a tree: more than any request may do on an event loop.
 _MUCH_WORK = 1 << 20
@@ -156,8 +156,8 @@ class Forest:
             n_threads: how many threads may share the rows.
 
         Returns:
-            (n_samples, n_outputs) in the dtype of ``leaf_values``. Trees are added in their
-            order, as the training library does it.
+            (n_samples, n_outputs) in the dtype of ``leaf_values``. Trees are added in order,
+            as in the training library.
 
         Raises:
             ValueError: if ``x`` has another dtype or width.

@@ -23,11 +23,11 @@ class KernelThreads:
 
     def __init__(self, n_threads: int = 1) -> None:
         self._n_threads = n_threads
-        self._turn = Lock()
+        self._lock = Lock()
 
     def run(self, work: Callable[[NDArray[Any], int], T], x: NDArray[Any]) -> T:
-        """Call ``work(x, n_threads)``, such as ``Forest.predict``, when the turn comes."""
-        with self._turn:
+        """Call ``work(x, n_threads)``, such as ``Forest.predict``, after other blocks."""
+        with self._lock:
             return work(x, self._n_threads)
 
 

@@ -236,8 +236,8 @@ def _distinct(
 ) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
     """The distinct rows of leaf values, and for each tree the rows of its leaves.
 
-    Each tree comes first by itself, because all leaves at once would take several times the
-    memory of the estimator.
+    Each tree is first deduplicated by itself, because all leaves at once would take several times
+    the memory of the estimator.
     """
     own, rows = zip(*(_unique_rows(tree.leaf_values.astype(dtype)) for tree in trees), strict=True)
     distinct, new_rows = _unique_rows(np.concatenate(own))

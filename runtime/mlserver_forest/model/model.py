@@ -1,4 +1,4 @@
-"""The model: what a row is, the trees, and what is known besides; rows in, answers out."""
+"""The model: schema, trees, and what else is known; rows in, answers out."""
 
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -35,7 +35,7 @@ from mlserver_forest.schema.schema import Schema
 _BLOCK_ROWS = 16_384
 _BLOCK_WORK = 4_000_000
 _FEWEST_BLOCK_ROWS = 64
-# An answer may hold many values for each one that was sent; this many fill 1 GiB.
+# An answer may hold many values for each value in the request; this many values fill 1 GiB.
 _MOST_ANSWER_VALUES = 1 << 27
 _EXPLAINED = frozenset({CONTRIBUTIONS, EXPECTED_VALUE})
 _NO_SAMPLES = np.empty((0, 0))
@@ -315,7 +315,7 @@ class Model:
         names: Collection[str],
         threads: KernelThreads | None,
     ) -> NDArray[Any]:
-        """Compute what the schema may not declare as an output; ``names`` gives the work."""
+        """Compute values block by block; ``names`` are the outputs whose work they take."""
         found = []
         step = self._block_rows(names)
         for start in range(0, max(len(x), 1), step):

@@ -35,10 +35,10 @@ class RowBlock:
     """Some rows, and what a model has computed for them so far.
 
     Args:
-        x: (n_samples, n_features) as the forest reads them.
+        x: (n_samples, n_features) the rows, in the dtype that the forest reads.
         forest: the trees.
-        baseline: of the training rows, if the model has it.
-        calibration: of intervals, if the model has it.
+        baseline: the baseline of the training rows, if the model has one.
+        calibration: the calibration of intervals, if the model has one.
         threads: the threads that may walk trees; None for the caller's own.
     """
 
@@ -138,7 +138,7 @@ class Output:
     classes: NDArray[Any]
 
     def empty(self, n_rows: int) -> NDArray[Any]:
-        """Room for what ``compute`` gives for ``n_rows`` rows."""
+        """An empty array for the values that ``compute`` returns for ``n_rows`` rows."""
         if self.classes.size:
             return np.empty(n_rows, np.min_scalar_type(self.classes.size))
         return np.empty((n_rows, *self.shape), v2_tensor.DTYPES[self.datatype])

@@ -17,7 +17,7 @@ MISSING_TEXTS = frozenset(
 )
 
 # A NaN with a payload, which float32 preserves. Models read it as a missing value; the payload
-# tells a category that training did not see from a value that is absent.
+# distinguishes a category that training did not see from an absent value.
 UNSEEN = float(np.array(0x7FFC_0000_0000_0000, np.uint64).view(np.float64))
 # By dtype: the unsigned integer type of the same width, and the bits of UNSEEN.
 UNSEEN_BITS: Mapping[np.dtype[Any], tuple[type, Any]] = {
@@ -31,7 +31,7 @@ _BOOLEAN_CODES = {
     **dict.fromkeys(("true", "True", "TRUE", "1"), 1),
 }
 
-# A dictionary of fewer texts takes longer than it saves.
+# For fewer texts than this, building a dictionary takes longer than it saves.
 _FEW = 16
 
 

@@ -111,13 +111,13 @@ class Pipeline:
         if is_large(n_bytes):
             self._admission.check(n_bytes * _SECONDS_PER_BYTE)
 
-    def check_turn(self, iteration: LoopIteration) -> None:
+    def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a request that has waited too long in an iteration of the event loop.
 
         Raises:
             Overloaded: if it is late, as others were before it.
         """
-        self._admission.check_turn(iteration)
+        self._admission.check_delay(iteration)
 
     async def run(
         self, n_bytes: int, parse: Parse, *, may_expand: bool = False

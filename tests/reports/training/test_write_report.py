@@ -491,7 +491,7 @@ ODD = {
 def test_odd_data_are_reported_all_the_same(tmp_path, case):
     facts = ODD[case]()
     page, found, _ = written(tmp_path, facts)
-    middle = [] if facts.drawn is None else OF_CLASSES if facts.classes else OF_NUMBERS
+    middle = [] if facts.plotted_set is None else OF_CLASSES if facts.classes else OF_NUMBERS
     assert page.within("h2") == SECTIONS[:2] + middle + SECTIONS[2:]
     assert found["data"]["n_rows"] == len(facts.y)
     assert len(found["data"]["columns"]) == len(facts.names)

@@ -94,7 +94,7 @@ def test_boosting_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, tab
     process.kill()
     process.communicate()
     forest, out = finished(base)
-    assert re.search(r"goes on from \d+ ", out)
+    assert re.search(r"continuing from \d+ ", out)
     x = np.random.RandomState(1).normal(size=(500, 20)).astype(forest.feature_dtype)
     np.testing.assert_allclose(
         forest.predict(x).values, expected.predict(x).values, rtol=1e-5, atol=1e-7

@@ -16,7 +16,7 @@ def delete(session: Session, name: str, foreign: bool, poll: float) -> None:
     What this tool made is known by its tags. Data in S3, logs and images stay, and are named.
     """
     found = find_belongings(name, session.existing, foreign=foreign)
-    session.confirm(f"Delete {found.in_words()}?")
+    session.confirm(f"Delete {found.describe()}?")
     if session.carry_out(plan(found, poll)) is None:
         return
     document = {

@@ -37,7 +37,7 @@ class Belongings:
     is_scaled: bool = False
     stays: tuple[str, ...] = ()
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """All that is deleted, for a question."""
         parts = [f"endpoint {self.endpoint}"] if self.endpoint else []
         parts += [f"configuration {one}" for one in self.configurations]

@@ -125,7 +125,7 @@ def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
 def _cost(wanted: Deploy) -> str:
     if wanted.serverless:
         return "serverless: paid by the call; nothing while it is idle, unless --provisioned"
-    return prices().in_words(wanted.variant.instance_type, wanted.variant.instance_count)
+    return prices().describe(wanted.variant.instance_type, wanted.variant.instance_count)
 
 
 def _artifact(

@@ -24,7 +24,7 @@ def fit(session: Session, again: bool, wait: bool, poll: float, **options: Any) 
     The same command finds the job that it made before. Ctrl-C leaves the job running.
     """
     wanted = fit_of(session, options, click.get_current_context().obj)
-    session.say(prices().in_words(wanted.machines.instance_type, wanted.machines.instance_count))
+    session.say(prices().describe(wanted.machines.instance_type, wanted.machines.instance_count))
     job = find_training_job(wanted, session.existing, again=again)
     answers = session.carry_out(plan(wanted, job, session.existing, poll if wait else None))
     if answers is None:

@@ -23,5 +23,5 @@ def rollback(session: Session, endpoint: str, wait: bool, poll: float) -> None:
     steps = plan(wanted, session.existing, poll if wait else None)
     if session.carry_out(steps) is None:
         return
-    told = f"{endpoint} answers with {name}" if wait else ENDPOINT.goes_on(endpoint)
-    session.result({"EndpointName": endpoint, "EndpointConfigName": name}, [told])
+    line = f"{endpoint} answers with {name}" if wait else ENDPOINT.goes_on(endpoint)
+    session.result({"EndpointName": endpoint, "EndpointConfigName": name}, [line])

@@ -79,7 +79,7 @@ def _variant_cost(table: Prices, variant: dict[str, Any], running: dict[str, Any
         return "serverless: by the call"
     now = running.get(variant["VariantName"], {})
     count = now.get("CurrentInstanceCount", variant.get("InitialInstanceCount", 1))
-    return table.in_words(variant["InstanceType"], count)
+    return table.describe(variant["InstanceType"], count)
 
 
 def _job(kind: Kind, found: Answer) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _job(kind: Kind, found: Answer) -> dict[str, Any]:
     on = definition.get("ResourceConfig") or definition.get("TransformResources") or {}
     cost = _NOTHING
     if on and not kind.has_ended(found):
-        cost = prices().in_words(on["InstanceType"], on["InstanceCount"])
+        cost = prices().describe(on["InstanceType"], on["InstanceCount"])
     return {
         "cost": cost,
         "model": found.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")

@@ -84,7 +84,7 @@ def transform(
     existing = session.existing
     with tempfile.TemporaryDirectory(prefix="forest-transform-") as folder:
         wanted = _transform_of(session, model, data, options, Path(folder))
-        session.say(prices().in_words(wanted.instance_type, wanted.instance_count))
+        session.say(prices().describe(wanted.instance_type, wanted.instance_count))
         job = find_transform_job(wanted, existing, again=again)
         answers = session.carry_out(plan(wanted, job, existing, poll if wait else None, download))
     if answers is None:

@@ -59,7 +59,7 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     wanted = _tune_of(session, options, click.get_current_context().obj)
     machines = wanted.fit.machines
     count = machines.instance_count * wanted.max_parallel
-    session.say(prices().in_words(machines.instance_type, count))
+    session.say(prices().describe(machines.instance_type, count))
     job = find_tuning_job(wanted, session.existing)
     answers = session.carry_out(plan(wanted.fit, job, session.existing, poll if wait else None))
     if answers is None:
@@ -67,7 +67,7 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     if not wait:
         session.result({TUNING.name: job.name}, [TUNING.goes_on(job.name)])
         return
-    _tell_best(session, job.name, answers[-1].get("BestTrainingJob", {}))
+    _show_best(session, job.name, answers[-1].get("BestTrainingJob", {}))
 
 
 def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> Tune:
@@ -82,7 +82,7 @@ def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> 
     return Tune(fit=fit_of(session, options, None), ranges=ranges, **search)
 
 
-def _tell_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
+def _show_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
     tuned = best.get("TunedHyperParameters", {})
     document = {
@@ -91,8 +91,8 @@ def _tell_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
         "HyperParameters": tuned,
         "Objective": metric,
     }
-    words = " ".join(f"-p {key}={value}" for key, value in tuned.items())
-    lines = [f"best job: {best.get('TrainingJobName', 'none')} {words}".rstrip()]
+    tuned_options = " ".join(f"-p {key}={value}" for key, value in tuned.items())
+    lines = [f"best job: {best.get('TrainingJobName', 'none')} {tuned_options}".rstrip()]
     if metric:
         lines.append(f"{metric['MetricName']}={metric['Value']:.6g}")
     session.result(document, lines)

@@ -36,21 +36,21 @@ class Range:
 
     Attributes:
         name: the hyperparameter.
-        words: the choices, or low and high, as text.
+        values: the choices, or the low and the high end, as text.
         kind: CategoricalParameterRanges, IntegerParameterRanges or ContinuousParameterRanges.
         scale: the ScalingType of a range.
     """
 
     name: str
     kind: str
-    words: tuple[str, ...]
+    values: tuple[str, ...]
     scale: str = "Auto"
 
     def request(self) -> dict[str, Any]:
         """The members of one parameter range."""
         if self.kind == "CategoricalParameterRanges":
-            return {"Name": self.name, "Values": list(self.words)}
-        low, high = self.words
+            return {"Name": self.name, "Values": list(self.values)}
+        low, high = self.values
         return {
             "Name": self.name,
             "MinValue": low,
@@ -97,11 +97,11 @@ def parse_range(text: str) -> Range:
     if not found or (found[3] or "") not in _SCALES:
         scales = ", ".join(scale for scale in _SCALES if scale)
         raise DeploymentError(f"-r {text!r}: expected two numbers, and perhaps one of {scales}")
-    words = (found[1], found[2])
-    whole = all(re.fullmatch(r"-?[0-9]+", word) for word in words)
-    _check_order(text, words)
+    ends = (found[1], found[2])
+    whole = all(re.fullmatch(r"-?[0-9]+", end) for end in ends)
+    _check_ascending(text, ends)
     kind = "IntegerParameterRanges" if whole else "ContinuousParameterRanges"
-    return Range(name, kind, words, _SCALES[found[3] or ""])
+    return Range(name, kind, ends, _SCALES[found[3] or ""])
 
 
 def find_tuning_job(tune: Tune, existing: Existing) -> SageMakerJob:
@@ -131,9 +131,9 @@ def job_request(tune: Tune, attempt: int = 1) -> dict[str, Any]:
 
 def samples_of(ranges: Sequence[Range], fixed: Mapping[str, str]) -> list[dict[str, str]]:
     """Hyperparameters at both ends of all ranges and at each choice, to be checked beforehand."""
-    longest = max((len(one.words) for one in ranges), default=0)
+    longest = max((len(one.values) for one in ranges), default=0)
     return [
-        {**fixed, **{one.name: one.words[min(i, len(one.words) - 1)] for one in ranges}}
+        {**fixed, **{one.name: one.values[min(i, len(one.values) - 1)] for one in ranges}}
         for i in range(longest)
     ]
 
@@ -181,10 +181,10 @@ def _grouped(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
     return grouped
 
 
-def _check_order(text: str, words: tuple[str, str]) -> None:
+def _check_ascending(text: str, ends: tuple[str, str]) -> None:
     try:
-        low, high = (float(word) for word in words)
+        low, high = map(float, ends)
     except ValueError:
         raise DeploymentError(f"-r {text!r}: expected two numbers") from None
     if not low < high:
-        raise DeploymentError(f"-r {text!r}: {words[0]} is not below {words[1]}")
+        raise DeploymentError(f"-r {text!r}: {ends[0]} is not below {ends[1]}")

@@ -105,7 +105,7 @@ class Application:
 
     async def _answer_in_turn(self, request: Request, iteration: LoopIteration) -> Response:
         if request.takes_rows:
-            self._pipeline.check_turn(iteration)
+            self._pipeline.check_delay(iteration)
         limit = self._limit(request)
         limit.check_head(request.headers)
         limit.check(len(request.body))
@@ -116,11 +116,11 @@ class Application:
         if match is None:
             patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
             known = ", ".join((*patterns, "/v2"))
-            raise NotFound(f"there is no {request.shown_path!r}; the routes are {known}")
+            raise NotFound(f"there is no {request.printable_path!r}; the routes are {known}")
         handler = match.methods.get(request.method)
         if handler is None:
             allowed = ", ".join(match.methods)
-            error = f"{request.method} is not allowed on {request.shown_path}; use {allowed}"
+            error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
             refusal = error_response(405, error, (b"allow", allowed.encode()))
             return _echoing(refusal, request)
         return _echoing(await handler(request, *match.names), request)
@@ -132,7 +132,7 @@ class Application:
         """The response to a request that failed."""
         codes = codes_of(error)
         if codes is None:
-            logger.error("%s %s failed", request.method, request.shown_path, exc_info=error)
+            logger.error("%s %s failed", request.method, request.printable_path, exc_info=error)
             return error_response(INTERNAL.http, FAILURE)
         later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
         return error_response(codes.http, str(error), *later)

@@ -156,7 +156,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 await self._stream(request, response, response.body)
         except Exception:
-            logger.exception("%s %s failed", request.method, request.shown_path)
+            logger.exception("%s %s failed", request.method, request.printable_path)
             self._application.end(request, 500)
             self.transport.close()  # The client sees that the response is not complete.
         self._task = None

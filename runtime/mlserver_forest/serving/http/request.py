@@ -61,7 +61,7 @@ class Request:
         self.keeps_alive = False
 
     @property
-    def shown_path(self) -> str:
+    def printable_path(self) -> str:
         """The path for messages."""
         return unquote(self.path.decode("latin-1"), errors="replace")
 

@@ -86,7 +86,7 @@ class Admission:
         most = _CROWDED_SECONDS_OF_WORK if is_crowded else _SECONDS_OF_WORK
         return self._seconds + seconds > most
 
-    def check_turn(self, iteration: LoopIteration) -> None:
+    def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a small request that has waited too long in the event loop.
 
         Args:

@@ -82,7 +82,7 @@ class Worker:
         self._socket = listener
         self._slot = slot
         self._supervisor = os.getppid()
-        self._is_told = asyncio.Event()
+        self._must_end = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
         self._drain_seconds = DRAIN_SECONDS
         self._flushed = monotonic()
@@ -113,9 +113,9 @@ class Worker:
         await self._wait_for_the_others()
         listener = Listener(self._socket, self._service.application, self._state, self._slot)
         listener.start()
-        while not self._is_told.is_set():
+        while not self._must_end.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_told.wait(), _SWEEP_SECONDS)
+                await asyncio.wait_for(self._must_end.wait(), _SWEEP_SECONDS)
             self._sweep(listener)
         await self._end(listener)
         ticking.cancel()
@@ -131,7 +131,7 @@ class Worker:
     def _leave(self, number: int) -> None:
         if number != signal.SIGTERM:
             self._delay_seconds, self._drain_seconds = 0.0, _QUICK_SECONDS
-        self._is_told.set()
+        self._must_end.set()
 
     async def _end(self, listener: Listener) -> None:
         """Say that the worker is leaving, answer what still comes, then finish what has begun."""
