@@ -1,4 +1,4 @@
-"""The price of instances by the hour, from a small table with its date; or unknown."""
+"""The hourly price of instances, from a small dated table."""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prices:
-    """The table in prices.json: list prices in one region at one time.
+    """The table in prices.json: the list prices in one region on one date.
 
     Attributes:
-        per_hour: price by instance type.
+        per_hour: the hourly price by instance type.
     """
 
     as_of: str

@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_the_job_running(account):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert err.decode().splitlines()[-1] == (
-        f"forest fit: interrupted; training job {name} goes on without this command. Follow it: "
+        f"forest fit: interrupted; training job {name} continues without this command. Follow it: "
         f"forest status {name}, forest logs {name} --follow; end it: forest stop {name}"
     )
     assert account.stand_in.count("Stop") == 0
@@ -132,7 +132,7 @@ def test_a_taken_name_is_another_jobs(account):
     assert account.forest(*FIT, "--name", "mine").code == 0
     done = account.forest(*FIT, "--name", "mine", "-p", "n_estimators=7")
     assert done.code == 1
-    assert "the name is taken: training job mine was made from other options" in done.err
+    assert "the name is taken: training job mine was created with other options" in done.err
 
 
 @pytest.mark.parametrize(

@@ -24,4 +24,4 @@ def test_ctrl_c_ends_the_following_and_not_the_job(account):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert f"interrupted; training job {name} goes on without this command" in err.decode()
+    assert f"interrupted; training job {name} continues without this command" in err.decode()

@@ -17,7 +17,7 @@ def test_status_of_a_job(account):
 @pytest.mark.parametrize(
     ("words", "cost"),
     [
-        (["--serverless"], "serverless: by the call"),
+        (["--serverless"], "serverless: per call"),
         (["--async"], "1 x ml.m5.large: about 0.115 USD"),
         (["--instance-type", "ml.r5.large"], "1 x ml.r5.large: cost per hour unknown"),
     ],

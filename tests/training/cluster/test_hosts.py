@@ -274,7 +274,7 @@ FAULTS = {
         {},
         (),
         [text(table(60)), text(table(60, 4))],
-        f"is FullyReplicated, but host '{ADDRESSES[1]}' did not read the same rows in the same order",
+        f"but host '{ADDRESSES[1]}' did not read the same rows in the same order as host",
     ),
     "a bad line in a shard": (
         {},

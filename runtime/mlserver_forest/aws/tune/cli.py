@@ -21,7 +21,7 @@ _OPTIONS = (
         multiple=True,
         required=True,
         metavar="NAME=LOW:HIGH[:log]|A,B,C",
-        help="A range or choices; repeatable. Whole numbers make a range of whole numbers.",
+        help="A range or choices; repeatable. Two whole numbers give a range of whole numbers.",
     ),
     click.option(
         "--objective",
@@ -71,7 +71,7 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
 
 
 def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> Tune:
-    """Every range's ends and every choice are checked, with what is fixed, before AWS is asked."""
+    """Check the ends of all ranges and all choices, with the fixed values, before AWS is called."""
     names = ("objective", "strategy", "max_jobs", "max_parallel", "early_stopping", "seed")
     search = {name: options.pop(name) for name in names}
     ranges = tuple(parse_range(text) for text in options.pop("ranges"))

@@ -24,9 +24,9 @@ _SCALES = {
     "reverse-log": "ReverseLogarithmic",
 }
 _RANGE = re.compile(r"(-?[0-9.]+(?:e-?[0-9]+)?):(-?[0-9.]+(?:e-?[0-9]+)?)(?::([a-z-]+))?")
-# Metrics whose names end so are better when smaller; all others are better when larger.
+# Metrics with these endings are better if smaller; all others are better if larger.
 _MINIMIZED = ("log_loss", "rmse", "mae")
-# CreateHyperParameterTuningJob takes shorter names than the other jobs.
+# CreateHyperParameterTuningJob accepts shorter names than other jobs.
 _LONGEST_NAME = 32
 
 
@@ -64,10 +64,10 @@ class Tune:
     """The options of ``forest tune``.
 
     Attributes:
-        fit: what each training job is.
-        ranges: one for each hyperparameter that varies.
-        objective: name of the metric to optimize.
-        max_jobs, max_parallel: how many training jobs run, in all and at a time.
+        fit: the options of each training job.
+        ranges: a range for each hyperparameter that varies.
+        objective: the name of the metric to optimize.
+        max_jobs, max_parallel: the number of training jobs, in all and at a time.
     """
 
     fit: Fit
@@ -81,7 +81,7 @@ class Tune:
 
 
 def parse_range(text: str) -> Range:
-    """NAME=LOW:HIGH[:log] or NAME=A,B,C.
+    """Parse NAME=LOW:HIGH[:log] or NAME=A,B,C.
 
     Raises:
         DeploymentError: if it is neither.
@@ -105,7 +105,7 @@ def parse_range(text: str) -> Range:
 
 
 def find_tuning_job(tune: Tune, existing: Existing) -> SageMakerJob:
-    """The job that the same options made before, or the one to make."""
+    """Find the job that the same options created before, or plan a new one."""
     return find_job(existing, TUNING, partial(job_request, tune), again=False)
 
 
@@ -130,7 +130,7 @@ def job_request(tune: Tune, attempt: int = 1) -> dict[str, Any]:
 
 
 def samples_of(ranges: Sequence[Range], fixed: Mapping[str, str]) -> list[dict[str, str]]:
-    """Hyperparameters at both ends of all ranges and at each choice, to be checked beforehand."""
+    """Hyperparameters at both ends of all ranges and at each choice, to be checked in advance."""
     longest = max((len(one.values) for one in ranges), default=0)
     return [
         {**fixed, **{one.name: one.values[min(i, len(one.values) - 1)] for one in ranges}}
@@ -174,7 +174,7 @@ def _definition(tune: Tune) -> dict[str, Any]:
 
 def _grouped(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
     if not ranges:
-        raise DeploymentError("nothing to tune; give at least one -r NAME=LOW:HIGH")
+        raise DeploymentError("there is nothing to tune; give at least one -r NAME=LOW:HIGH")
     grouped: dict[str, list[dict[str, Any]]] = {}
     for one in ranges:
         grouped.setdefault(one.kind, []).append(one.request())
