@@ -109,7 +109,15 @@ class Forest:
         divisor: float,
         postprocessor: Postprocessor,
     ) -> "Forest":
-        """Rebuild a forest from its ``arrays``; empty ones may be missing.
+        """Rebuild a forest from its ``arrays``.
+
+        Args:
+            arrays: by name, with the shapes and dtypes of the attributes; arrays that were empty
+                may be missing.
+            n_features: see the attribute.
+            feature_dtype: "float32" or "float64".
+            divisor: see the attribute.
+            postprocessor: see the attribute.
 
         Raises:
             InvalidArtifact: if an array is missing, has another dtype, or holds an index that
@@ -170,7 +178,15 @@ class Forest:
         return total
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
-        """Predict as the training library does; arguments and errors as in ``sums``."""
+        """Predict as the training library does.
+
+        Args:
+            x: as in ``sums``.
+            n_threads: as in ``sums``.
+
+        Raises:
+            ValueError: as in ``sums``.
+        """
         sums = self.sums(x, n_threads)
         values = self.postprocessor.values(sums)
         positions = self.postprocessor.positions(sums, values)
@@ -189,7 +205,8 @@ class Forest:
             n_threads: as in ``sums``.
 
         Returns:
-            float64 (n_samples, n_features, n_outputs).
+            float64 (n_samples, n_features, n_outputs), in the units of ``sums``; several
+            outputs are in the order of the classes or targets.
 
         Raises:
             ValueError: as in ``sums``, and if ``covers`` are not known.

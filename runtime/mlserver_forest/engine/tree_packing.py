@@ -186,6 +186,13 @@ def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
     A float32 ``x`` is at most the threshold if and only if it is at most this number. So a
     comparison in float32 takes the branch that scikit-learn takes when it compares the float32
     ``x`` with the float64 threshold.
+
+    Args:
+        threshold: an array of any shape.
+        floats: np.float32 or np.float64.
+
+    Returns:
+        The same shape, in the dtype ``floats``.
     """
     with np.errstate(over="ignore"):
         rounded: NDArray[Any] = threshold.astype(floats)

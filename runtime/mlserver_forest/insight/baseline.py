@@ -51,6 +51,9 @@ class Baseline:
             x: (n_samples, n_features) in the dtype of the features, at least one row.
             forest: the forest that predicts the rows; if None, ``predictions`` has no columns.
             schema: the schema of the model.
+
+        Raises:
+            ValueError: if ``x`` does not have the forest's dtype and width.
         """
         ranges, n_missing = _totals(x)
         n_most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_VALUES // max(x.shape[1], 1)))
@@ -117,6 +120,11 @@ def prediction_columns(
     prediction: Prediction | None, n_rows: int, schema: Schema
 ) -> NDArray[np.float64]:
     """Predictions as a matrix: the position of the class, or one column for each target.
+
+    Args:
+        prediction: as ``Forest.predict`` returns it, or None.
+        n_rows: the number of rows, which is needed if ``prediction`` is None.
+        schema: the schema of the model.
 
     Returns:
         float64 (n_rows, n_columns); it has no columns if ``prediction`` is None.

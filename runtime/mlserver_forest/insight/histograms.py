@@ -52,13 +52,29 @@ class Histograms:
         return self.edge_starts + (N_BEFORE_BINS + 1) * columns
 
     def count(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """float64 (n_counts,) the counts of rows, float32 or float64 (n_samples, n_columns)."""
+        """Count rows by bin.
+
+        Args:
+            x: float32 or float64 (n_samples, n_columns) or wider; NaN is missing.
+
+        Returns:
+            float64 (n_counts,), in the order of ``shares``.
+        """
         return self.count_within(x, np.zeros((self.n_columns, 2)))[0]
 
     def count_within(
         self, x: NDArray[Any], ranges: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Count as ``count`` does, and count the values outside ``ranges``, (n_columns, 2)."""
+        """Count rows by bin, and count the values outside ranges.
+
+        Args:
+            x: as in ``count``.
+            ranges: float64 (n_columns, 2), the smallest and the largest value of each column.
+
+        Returns:
+            The counts as from ``count``, and float64 (n_columns,), the number of values of each
+            column that are outside its range.
+        """
         counts, beyond = np.zeros(int(self.starts[-1])), np.zeros(self.n_columns)
         rows = np.ascontiguousarray(x)
         count_bins(rows, self.edges, self.edge_starts, ranges, counts, beyond)
@@ -71,15 +87,15 @@ class Histograms:
         return Histograms(self.edges[: edge_starts[-1]], edge_starts, self.shares[:n_counts])
 
     def missing(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) the counts or shares of missing values."""
+        """(n_columns,) the counts or shares of missing values, from ``counts`` (n_counts,)."""
         return np.asarray(counts[self.starts[:-1]])
 
     def unseen(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) the counts or shares of categories that training did not see."""
+        """(n_columns,) the counts or shares of unseen categories, from ``counts`` (n_counts,)."""
         return counts[self.starts[:-1] + 1]
 
     def bins(self, counts: NDArray[np.float64], column: int) -> NDArray[np.float64]:
-        """The counts or shares of one column's bins, without missing and unseen values."""
+        """(n_bins,) the counts or shares of one column's bins, from ``counts`` (n_counts,)."""
         return counts[self.starts[column] + N_BEFORE_BINS : self.starts[column + 1]]
 
     def stability_index(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,6 +104,9 @@ class Histograms:
         PSI is the sum over bins of (q - p) ln(q / p), where p are the shares in training and q
         those of the counts, each at least 0.0001. Siddiqi (Credit Risk Scorecards, 2006) calls
         less than 0.1 no change, and more than 0.25 a large one.
+
+        Args:
+            counts: float64 (n_counts,), as from ``count``.
         """
         if not self.n_columns:
             return np.empty(0)

@@ -183,9 +183,14 @@ class Model:
             X: as in ``predict``.
             threads: as in ``predict``.
 
+        Returns:
+            The contributions and the expected value. They are in the units of the raw score:
+            probabilities for scikit-learn's forests, log odds or margins for boosted
+            classifiers. Several outputs are in the order of the classes or targets.
+
         Raises:
             InvalidInput: as in ``predict``.
-            InvalidArtifact: if the forest does not know its covers, which it needs for this.
+            InvalidArtifact: if the forest does not have covers, which explanations need.
         """
         if not self.forest.covers.size:
             raise InvalidArtifact("this model cannot explain: its forest has no covers")
@@ -198,7 +203,7 @@ class Model:
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
     ) -> NDArray[Any]:
-        """The prediction interval of each row, or the prediction set of a classifier.
+        """Compute the prediction interval of each row, or the prediction set of a classifier.
 
         Args:
             X: as in ``predict``.
