@@ -66,7 +66,7 @@ class RowBlock:
         return self._prediction
 
     def contributions(self) -> NDArray[np.float64]:
-        """float64 (n_samples, n_features), or (n_samples, n_features, n_outputs) for several outputs.
+        """Contributions: (n_samples, n_features), and one more axis for several outputs.
 
         Raises:
             ValueError: if the forest does not have covers.
