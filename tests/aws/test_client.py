@@ -51,7 +51,7 @@ def test_a_lost_answer_is_no_taken_name(account):
     assert done.code == 0, done.err
 
 
-def test_no_credentials(account):
+def test_missing_credentials_are_one_line_that_says_how_to_log_in(account):
     """Neither keys nor a profile, and no machine that has a role."""
     done = account.forest("list", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert done.code == 1
@@ -60,19 +60,19 @@ def test_no_credentials(account):
     assert "aws sso login" in line
 
 
-def test_no_region(account):
+def test_a_missing_region_is_one_line_that_says_how_to_set_it(account):
     done = account.forest("list", AWS_DEFAULT_REGION="")
     assert done.err == (
         "forest list: no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION\n"
     )
 
 
-def test_an_unknown_profile(account):
+def test_an_unknown_profile_is_named(account):
     done = account.forest("list", "--profile", "nobody")
     assert "forest list: The config profile (nobody) could not be found" in done.err
 
 
-def test_an_unreachable_aws(account):
+def test_an_unreachable_aws_is_one_line_that_says_what_to_check(account):
     variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     done = account.forest("list", **variables)
     assert done.code == 1

@@ -90,7 +90,9 @@ def test_a_model_directory_is_packed_the_same_each_time(account, model_dir):
         assert {(one.mtime, one.uid, one.mode) for one in members} == {(0, 0, 0o644)}
 
 
-def test_many_models(account, model_dir, tmp_path, sagemaker):
+def test_a_folder_of_model_directories_becomes_a_multi_model_endpoint(
+    account, model_dir, tmp_path, sagemaker
+):
     """A folder of model directories becomes a prefix of archives."""
     for name in ("a", "b"):
         (tmp_path / "models" / name).mkdir(parents=True)

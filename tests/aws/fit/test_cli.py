@@ -43,19 +43,19 @@ def test_a_second_run_finds_what_the_first_made(account):
     assert account.stand_in.count("PUT /") == 2  # The bucket and the object, once.
 
 
-def test_again_makes_another_job(account):
+def test_again_creates_another_job(account):
     first = account.forest(*FIT, "--json").json["TrainingJobName"]
     done = account.forest(*FIT, "--again", "--json")
     assert done.json["TrainingJobName"] == f"{first}-2"
 
 
-def test_a_failed_job_is_tried_anew(account):
+def test_a_failed_job_is_run_again_under_a_new_name(account):
     first = account.forest(*FIT, "--json").json["TrainingJobName"]
     account.stand_in.states["DescribeTrainingJob"] = [{"TrainingJobStatus": "Failed"}]
     assert account.forest(*FIT, "--json").json["TrainingJobName"] == f"{first}-2"
 
 
-def test_the_job_is_followed(account):
+def test_a_job_is_followed_to_its_end_with_states_log_lines_and_metrics(account):
     """States once each, log lines as they come, metrics, and the model at the end."""
     name = name_of(account)
     write_log(account, "/aws/sagemaker/TrainingJobs", f"{name}/algo-1-1", "tree 1", "tree 2")

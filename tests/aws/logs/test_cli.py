@@ -5,7 +5,7 @@ import signal
 from aws.account import RUNNING, name_of, write_log
 
 
-def test_logs_of_a_job(account):
+def test_the_log_of_a_job_is_printed_whole_in_part_or_followed(account):
     name = name_of(account)
     group = "/aws/sagemaker/TrainingJobs"
     write_log(account, group, f"{name}/algo-1-1", "one", "two", "three")

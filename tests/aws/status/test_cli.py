@@ -5,7 +5,7 @@ import pytest
 from aws.account import AS_ROLE, MODEL, RUNNING, name_of
 
 
-def test_status_of_a_job(account):
+def test_the_status_of_a_job_has_its_state_and_hourly_cost(account):
     name = name_of(account)
     account.stand_in.states["DescribeTrainingJob"] = RUNNING[2:]
     status = account.forest("status", name, "--json").json

@@ -125,7 +125,7 @@ def test_names_ids_and_parameters_are_kept():
         ),
     ],
 )
-def test_a_fault_is_named(given, fault):
+def test_an_invalid_message_is_refused_with_the_tensor_and_the_reason(given, fault):
     with pytest.raises(InvalidInput) as caught:
         request_from(given)
     assert str(caught.value).startswith("input 'X'")

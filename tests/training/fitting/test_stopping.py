@@ -145,5 +145,5 @@ def test_other_hyperparameters_start_afresh(tmp_path, table):
     chosen["max_depth"] = "3"
     (base / "input/config/hyperparameters.json").write_text(json.dumps(chosen))
     forest, out = finished(base)
-    assert "goes on" not in out
+    assert "continuing from" not in out
     assert forest.n_trees == 6
