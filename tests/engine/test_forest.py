@@ -185,7 +185,7 @@ def test_tree_bounds_that_wrap_around_are_refused(iris_forest, monkeypatch):
     monkeypatch.setattr(tree_packing, "_width", lambda *_: WIDE)
     forest = import_estimator(iris_forest).forest
     roots = np.array([0, 2**63 - 1, 2**63, 2**64 - 1, len(forest.nodes)], np.uint64)
-    with pytest.raises(InvalidArtifact, match="starts behind the nodes"):
+    with pytest.raises(InvalidArtifact, match="starts after the nodes"):
         rebuilt(forest, roots=roots, outputs=np.zeros(4, np.uint32))
 
 

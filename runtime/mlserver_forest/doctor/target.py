@@ -46,7 +46,7 @@ class RunningServer(Protocol):
 
     Attributes:
         port: the port on loopback on which it can be reached.
-        inner_port: the port that it was told to listen on.
+        inner_port: the port on which it was configured to listen.
         safe_range: the first and the last of the other ports that it may use, or None.
         model_url: the folder of the model to load, if models are loaded at run time.
     """

@@ -28,7 +28,7 @@ def refuse_pickle(path: Path) -> UnsupportedEstimator:
     """The error for a pickle that is not trusted, for the caller to raise."""
     return UnsupportedEstimator(
         f"{path} is a pickle, and a pickle can run any code when it is read; if you trust where "
-        "it comes from, add --trust-pickle, or save the model with skops, which needs no trust"
+        "it comes from, add --trust-pickle, or save the model with skops, which cannot run code"
     )
 
 

@@ -232,7 +232,7 @@ class RequestReader:
 
 
 def _check_head_size(n_bytes: int) -> None:
-    """Refuse headers that are too long while they are still being read."""
+    """Refuse headers that are too long while they are being read, whether or not they end."""
     if n_bytes > _MOST_HEAD_BYTES:
         raise ProtocolError(
             413, f"the headers have {n_bytes} bytes or more; at most {_MOST_HEAD_BYTES} are read"

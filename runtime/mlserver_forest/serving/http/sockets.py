@@ -60,7 +60,7 @@ def reserve(host: str, port: int, variable: str) -> socket.socket:
 
 
 def drop_new_connections(listener: socket.socket) -> None:
-    """Let no more connections be made; those that were made can still be accepted.
+    """Drop new connections; those that exist can still be accepted.
 
     Closing a listening socket resets the connections that wait to be accepted, with the
     requests that they have sent. The kernel drops what a socket's filter drops: a client

@@ -1,4 +1,4 @@
-"""Runtimes of MLServer that are not this package's, behind the interface of ``ForestModel``."""
+"""MLServer's other runtimes, behind the interface of ``ForestModel``."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -79,7 +79,7 @@ class HoldoutValidation:
         self._learner = learner
 
     def run(self) -> ValidationResult:
-        """Cross-validate if asked for, and hold rows out if there is no other estimate."""
+        """Cross-validate if requested, and hold out rows if there is no other estimate."""
         result = ValidationResult()
         if self._chosen.job.k_fold and not self._stop.is_requested:
             self._cross_validate(result)
