@@ -11,7 +11,7 @@ REFUSALS = {
         "ask for the permission sagemaker:CreateModel on forest-",
     ),
     "ResourceLimitExceeded": (400, "the account's quota is used up: ask for more"),
-    "ThrottlingException": (400, "AWS asks to call more slowly"),
+    "ThrottlingException": (400, "AWS limits the rate of calls"),
     "InternalFailure": (500, "the fault is at AWS: run the same command again"),
 }
 

@@ -138,10 +138,10 @@ def test_a_taken_name_is_another_jobs(account):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fit", "--role", "r"], "no data to train on"),
+        (["fit", "--role", "r"], "there are no data to train on"),
         (["fit", "nowhere.csv", "--role", "r"], "nowhere.csv does not exist"),
         (["fit", "s3://a/b", "x.csv", "--role", "r"], "expected one S3 URI"),
-        (["fit", IRIS, "--role", "r", "--max-wait", "9"], "--max-wait is for spot instances"),
+        (["fit", IRIS, "--role", "r", "--max-wait", "9"], "--max-wait requires spot instances"),
         (["fit", IRIS, "--role", "r", "--subnet", "s"], "needs both --subnet and --security-group"),
         (["fit", IRIS, "--role", "nobody"], "iam GetRole of nobody was refused"),
         (["fit", IRIS, "--role", "forest", "--repository", "none"], "run forest push"),
