@@ -54,7 +54,7 @@ def test_an_error_of_others_has_no_codes(error):
         (MLServerError("odd", 422), errors.RequestError, "odd"),
     ],
 )
-def test_mlservers_errors_become_ours(error, kind, message):
+def test_errors_of_mlserver_are_translated(error, kind, message):
     ours = from_mlserver(error)
     assert (type(ours), str(ours)) == (kind, message)
 

@@ -1,7 +1,7 @@
 """A model card: what training knows about a model that predictions do not need.
 
-It stands in model-settings.json, in MLServer's ``parameters.extra``. Nothing depends on it, so a
-field that cannot be shown is left out rather than refused.
+It is stored in model-settings.json, in MLServer's ``parameters.extra``. Nothing depends on it, so a
+field that cannot be displayed is left out rather than refused.
 """
 
 import math
@@ -26,8 +26,8 @@ class Card:
         algorithm: its name among the hyperparameters.
         trained: the time in UTC, such as "2026-01-31T12:00:00Z".
         n_rows: the number of training rows.
-        metrics: by set of rows ("train", "validation", ...), then by metric.
-        importances: by feature, the most important first.
+        metrics: the metrics by set of rows ("train", "validation", ...), then by name.
+        importances: the importance of each feature, the most important first.
         measure: what the importances measure: "impurity", or the loss of "accuracy" or "r2"
             when the feature is permuted.
         measured_on: the set of rows that was permuted.

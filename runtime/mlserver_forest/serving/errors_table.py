@@ -28,7 +28,7 @@ FAILURE = "the server failed on this request; its log has the reason"
 
 
 class Codes(NamedTuple):
-    """How an error is told over HTTP and over gRPC."""
+    """The codes of an error over HTTP and over gRPC."""
 
     http: int
     grpc: StatusCode
@@ -60,15 +60,15 @@ _SERVER_FAULT = 500
 
 
 def codes_of(error: Exception) -> Codes | None:
-    """The codes of an error of ours; None for any other, which is a failure of the server."""
+    """The codes of an error of this package; None for others, which are failures of the server."""
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
 
 
 def from_mlserver(error: MLServerError) -> ForestError:
-    """MLServer's error as one of this package's.
+    """Translate an error of MLServer into one of this package.
 
     Raises:
-        MLServerError: if it is a failure of the server, which belongs in the log.
+        MLServerError: if it is a failure of the server, which is to be logged.
     """
     status: int = error.status_code
     if status not in _FROM_STATUS and status >= _SERVER_FAULT:

@@ -62,7 +62,7 @@ class Server:
     """Everything that ``serve`` runs, put together.
 
     Args:
-        environment: decides all of it.
+        environment: the settings of the server.
 
     Raises:
         InvalidArtifact: if the model must not be served.
@@ -144,8 +144,8 @@ class Server:
         formats_registry.load_for_serving()
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._model_dir, self._environment.model_name))
-        # Objects that exist now are never collected: the collector then takes milliseconds, and
-        # the workers share their memory.
+        # Objects that exist now are excluded from garbage collection, which then takes milliseconds
+        # and does not write to memory that the workers share.
         gc.collect()
         gc.freeze()
 
@@ -162,7 +162,7 @@ class Server:
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
-    """Make a model; one of this package is given the threads that it may use."""
+    """Make a model; a model of this package gets the threads that it may use."""
     model = settings.implementation(settings)
     if isinstance(model, ForestModel):
         model.threads = kernel
@@ -202,12 +202,12 @@ def _settings(environment: Environment) -> FixedSettings:
 
 
 def _packaged(name: str) -> str:
-    """The text of a file of the folder ``settings``, which the wheel contains."""
+    """The text of a file in the folder ``settings``, which the wheel contains."""
     return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
 
 
 def _openapi(environment: Environment) -> dict[str, Any]:
-    """The description of the routes that this server has."""
+    """The OpenAPI description of the routes that this server has."""
     document: dict[str, Any] = json.loads(_packaged("openapi.json"))
     hidden = ("/invocations",) if environment.multi_model else ("/models",)
     paths = document["paths"].items()
@@ -241,6 +241,6 @@ def _check(environment: Environment) -> None:
 
 
 def _print(line: str) -> None:
-    """Write a whole line to the log at once, whatever else is written there."""
+    """Write a whole line to the log at once, so that other output cannot split it."""
     sys.stdout.write(line)
     sys.stdout.flush()

@@ -94,7 +94,7 @@ def test_boosting_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, tab
     process.kill()
     process.communicate()
     forest, out = finished(base)
-    assert re.search(r"goes on from \d+ ", out)
+    assert re.search(r"continuing from \d+ ", out)
     x = np.random.RandomState(1).normal(size=(500, 20)).astype(forest.feature_dtype)
     np.testing.assert_allclose(
         forest.predict(x).values, expected.predict(x).values, rtol=1e-5, atol=1e-7
@@ -145,5 +145,5 @@ def test_other_hyperparameters_start_afresh(tmp_path, table):
     chosen["max_depth"] = "3"
     (base / "input/config/hyperparameters.json").write_text(json.dumps(chosen))
     forest, out = finished(base)
-    assert "goes on" not in out
+    assert "continuing from" not in out
     assert forest.n_trees == 6

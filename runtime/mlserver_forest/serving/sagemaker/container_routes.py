@@ -1,4 +1,4 @@
-"""SageMaker's routes of a container: /ping, /invocations, /execution-parameters.
+"""SageMaker's routes for a container: /ping, /invocations, /execution-parameters.
 
 The developer guide describes them ("Use your own inference code with hosting services" and
 "with batch transform").
@@ -27,8 +27,8 @@ class ContainerRoutes:
     """The routes of every container, with one model or many.
 
     Args:
-        data_plane: answers whether requests can be answered.
-        parameters: for batch transform; see ``execution_parameters``.
+        data_plane: knows whether the server is ready.
+        parameters: the parameters for batch transform; see ``execution_parameters``.
         metrics: returns the text of /metrics.
         openapi: the description of the routes.
     """
@@ -72,8 +72,8 @@ class OneModelRoutes:
 
     Args:
         models: the loaded models.
-        name: of the model.
-        invocations: answers.
+        name: the name of the model.
+        invocations: answers the invocations.
     """
 
     def __init__(self, models: LoadedModels, name: str, invocations: Invocations) -> None:
@@ -96,15 +96,14 @@ class OneModelRoutes:
 
 
 def execution_parameters(n_cpus: int, environment: Environment) -> Mapping[str, int]:
-    """What a batch transform job should use if its owner does not say.
+    """The parameters that a batch transform job should use if its owner does not set any.
 
-    ``BatchStrategy`` is left out: SageMaker's default is the right one, and the platform's
-    MULTI_RECORD is refused by the SageMaker Python SDK's local mode (2.257), which accepts
-    only MultiRecord.
+    ``BatchStrategy`` is left out: SageMaker's default is right, and the local mode of the SageMaker
+    Python SDK (2.257) refuses the platform's MULTI_RECORD: it accepts only MultiRecord.
 
     Args:
-        n_cpus: that the container may use.
-        environment: has the limits of a body.
+        n_cpus: the number of CPUs that the container may use.
+        environment: has the limits on the size of a body.
     """
     payload_mb = min(environment.payload_mb, max(environment.max_body_bytes >> 20, 1))
     concurrent = min(n_cpus, _MAX_BATCH_MB // payload_mb) if payload_mb else 1

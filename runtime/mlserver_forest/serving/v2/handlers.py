@@ -1,6 +1,6 @@
-"""MLServer's handlers of everything but inference: readiness, metadata and the repository.
+"""MLServer's handlers for everything except inference: readiness, metadata and the repository.
 
-Their errors become this package's here.
+Their errors are translated into this package's errors here.
 """
 
 from collections.abc import Awaitable
@@ -20,18 +20,18 @@ from mlserver_forest.serving.models.repository import ModelsFolder
 
 
 class ServerDataPlane(DataPlane):
-    """MLServer's data plane, of which ``infer`` is not used: requests go through the pipeline.
+    """MLServer's data plane without ``infer``: inference requests go through the pipeline.
 
-    MLServer's own (1.7.1) says that it is ready when it has no model, keeps metrics under any
-    name that a client makes up, and takes 38 µs for a request beside the model's own work.
+    MLServer's own data plane (1.7.1) reports that it is ready without a model, keeps metrics under
+    any name that a client makes up, and takes 38 µs for a request besides the model's work.
 
     Args:
-        settings: MLServer's.
-        registry: of the loaded models.
+        settings: MLServer's settings.
+        registry: the registry of the loaded models.
         needs_model: whether the server is ready only when its model is loaded.
 
     Attributes:
-        is_leaving: whether the server is about to end, so that it should get no more requests.
+        is_leaving: whether the server is about to stop, and should get no more requests.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ServerDataPlane(DataPlane):
         self.is_leaving = False
 
     async def ready(self) -> bool:
-        """Whether requests can be answered; models that come and go do not matter."""
+        """Whether requests can be answered; models that are loaded at run time do not matter."""
         if self.is_leaving:
             return False
         if not self._needs_model:
@@ -52,7 +52,7 @@ class ServerDataPlane(DataPlane):
         return bool(models) and all(model.ready for model in models)
 
     async def model_ready(self, name: str, version: str | None = None) -> bool:
-        """Whether a model can be asked; raises NotFound if there is no such model."""
+        """Whether a model can answer; raises NotFound if there is no such model."""
         return bool(await _translated(super().model_ready(name, version)))
 
     async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
@@ -61,13 +61,13 @@ class ServerDataPlane(DataPlane):
 
 
 class RepositoryHandlers(ModelRepositoryHandlers):
-    """V2's repository API on the server's models.
+    """V2's repository API for the server's models.
 
     Args:
-        repository: the models that could be loaded.
-        models: those that are.
+        repository: the models that can be loaded.
+        models: the models that are loaded.
         folder: the folder from which models are loaded at run time, or None if the server
-            serves the one that it was started with.
+            serves only the model that it was started with.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class RepositoryHandlers(ModelRepositoryHandlers):
         self._folder = folder
 
     async def load(self, name: str) -> bool:
-        """Load a model, in the place of the one of that name; raises ForestError."""
+        """Load a model, replacing a loaded model of that name; raises ForestError."""
         folder = self._folder_for("load", name)
         await self._models.load(folder.directory(name), name, replace=True)
         return True
