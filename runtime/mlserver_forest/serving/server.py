@@ -12,6 +12,7 @@ from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.registry import MultiModelRegistry
+from mlserver.settings import Settings
 
 from mlserver_forest import __version__
 from mlserver_forest.engine.threads import KernelThreads
@@ -52,7 +53,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
-from mlserver_forest.serving.v2.handlers import RepositoryHandlers, ServerDataPlane
+from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
@@ -93,18 +94,16 @@ class Server:
             drift=drift,
         )
         self._model_dir = find_model(environment.model_dirs)
-        needs_model = not environment.multi_model
-        data_plane = ServerDataPlane(settings, registry, needs_model=needs_model)
-        handlers, routes = _model_routes(environment, self._model_dir, models, pipeline)
+        handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
         container = ContainerRoutes(
-            data_plane, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
+            handlers, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
         )
         page = PlaygroundRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,
             **(page.table() if environment.try_it else {}),
-            **V2Routes(pipeline, models, data_plane, handlers).table(),
+            **V2Routes(handlers).table(),
         }
         application = Application(
             table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
@@ -114,12 +113,12 @@ class Server:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
             address = f"{environment.host}:{environment.grpc_port}"
             limit = settings.grpc_max_message_length
-            grpc = GRPCServer(pipeline, models, data_plane, handlers, metrics, address, limit)
+            grpc = GRPCServer(handlers, metrics, address, limit)
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,
             grpc,
-            data_plane,
+            handlers,
             metrics,
             cloudwatch,
             models,
@@ -170,9 +169,13 @@ def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
 
 
 def _model_routes(
-    environment: Environment, model_dir: Path, models: LoadedModels, pipeline: Pipeline
-) -> tuple[RepositoryHandlers, Mapping[str, Methods]]:
-    """The V2 repository and SageMaker's routes, for one model or for many."""
+    environment: Environment,
+    settings: Settings,
+    model_dir: Path,
+    models: LoadedModels,
+    pipeline: Pipeline,
+) -> tuple[V2Handlers, Mapping[str, Methods]]:
+    """V2's handlers and SageMaker's routes, for one model or for many."""
     invocations = Invocations(
         pipeline,
         default_accept=environment.default_accept,
@@ -181,11 +184,11 @@ def _model_routes(
     )
     if environment.multi_model:
         folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
-        handlers = RepositoryHandlers(folder, models, folder)
+        handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    settings = settings_of(model_dir, environment.trust_pickle, environment.model_name)
-    handlers = RepositoryHandlers(OneModel(settings), models, None)
-    return handlers, OneModelRoutes(models, settings.name, invocations).table()
+    only = settings_of(model_dir, environment.trust_pickle, environment.model_name)
+    handlers = V2Handlers(settings, pipeline, models, OneModel(only))
+    return handlers, OneModelRoutes(models, only.name, invocations).table()
 
 
 def _settings(environment: Environment) -> FixedSettings:

@@ -48,5 +48,6 @@ def card_of(
         trained=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         n_rows=len(data.training),
         metrics=metrics,
+        title=chosen.algorithm.title,
         **shown,
     )

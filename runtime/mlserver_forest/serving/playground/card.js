@@ -25,8 +25,7 @@ function measure(name, value) {
 
 function cardHeader(model) {
   const card = model.card ?? {};
-  const algorithm = card.title || capital((card.algorithm ?? "").replaceAll("_", " ")) || null;
-  const made = [algorithm, date(card.trained), ...model.versions].filter(Boolean);
+  const made = [card.title, date(card.trained), ...model.versions].filter(Boolean);
   return [
     element("h1", {}, outside(model.name)),
     element("p", { class: "lead" }, ...lead(model)),

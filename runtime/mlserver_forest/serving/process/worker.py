@@ -27,7 +27,7 @@ from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.process.admission import PLACES
 from mlserver_forest.serving.process.worker_table import WorkerSlot
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
-from mlserver_forest.serving.v2.handlers import ServerDataPlane
+from mlserver_forest.serving.v2.handlers import V2Handlers
 
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 DRAIN_SECONDS = 20
@@ -60,7 +60,7 @@ class Service:
 
     application: Application
     grpc: GRPCServer | None
-    data_plane: ServerDataPlane
+    data_plane: V2Handlers
     metrics: Metrics
     cloudwatch: CloudWatchMetrics | None
     models: LoadedModels

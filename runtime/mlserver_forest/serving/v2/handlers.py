@@ -1,6 +1,6 @@
-"""MLServer's handlers for everything except inference: readiness, metadata and the repository.
+"""Everything that V2 asks of this server; REST and gRPC read the requests and write the answers.
 
-Their errors are translated into this package's errors here.
+MLServer's errors are translated into this package's errors here.
 """
 
 from collections.abc import Awaitable
@@ -8,7 +8,6 @@ from typing import Any
 
 from mlserver.errors import MLServerError
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
-from mlserver.registry import MultiModelRegistry
 from mlserver.repository import ModelRepository
 from mlserver.settings import Settings
 from mlserver.types import MetadataModelResponse
@@ -17,76 +16,72 @@ from mlserver_forest.errors import UnsupportedOperation
 from mlserver_forest.serving.errors_table import from_mlserver
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.models.repository import ModelsFolder
+from mlserver_forest.serving.pipeline import Pipeline
 
 
-class ServerDataPlane(DataPlane):
-    """MLServer's data plane without ``infer``: inference requests go through the pipeline.
+class V2Handlers(DataPlane, ModelRepositoryHandlers):
+    """MLServer's data plane and its repository API, on the models of this server.
 
-    MLServer's own data plane (1.7.1) reports that it is ready without a model, keeps metrics under
-    any name that a client makes up, and takes 38 µs for a request besides the model's work.
+    Inference requests go through the pipeline: MLServer's own data plane (1.7.1) keeps metrics
+    under any name that a client makes up, and takes 38 µs for a request besides the model's work.
+    It also reports that it is ready without a model.
 
     Args:
         settings: MLServer's settings.
-        registry: the registry of the loaded models.
-        needs_model: whether the server is ready only when its model is loaded.
+        pipeline: runs inference requests.
+        models: the loaded models.
+        repository: the models that could be loaded.
+        folder: the folder from which models are loaded at run time; None if the server serves the
+            one that it was started with, and is ready only when that is loaded.
 
     Attributes:
+        pipeline: as given.
+        models: as given.
         is_leaving: whether the server is about to stop, and should get no more requests.
     """
 
     def __init__(
-        self, settings: Settings, registry: MultiModelRegistry, *, needs_model: bool
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        models: LoadedModels,
+        repository: ModelRepository,
+        folder: ModelsFolder | None = None,
     ) -> None:
-        super().__init__(settings, registry)
-        self._registry = registry
-        self._needs_model = needs_model
+        DataPlane.__init__(self, settings, models.registry)
+        ModelRepositoryHandlers.__init__(self, repository, models.registry)
+        self.pipeline = pipeline
+        self.models = models
         self.is_leaving = False
+        self._folder = folder
 
     async def ready(self) -> bool:
         """Whether requests can be answered; models that are loaded at run time do not matter."""
         if self.is_leaving:
             return False
-        if not self._needs_model:
+        if self._folder is not None:
             return True
-        models = list(await self._registry.get_models())
+        models = list(await self.models.registry.get_models())
         return bool(models) and all(model.ready for model in models)
 
     async def model_ready(self, name: str, version: str | None = None) -> bool:
-        """Whether a model can answer; raises NotFound if there is no such model."""
+        """Whether a model can be asked; raises NotFound if there is no such model."""
         return bool(await _translated(super().model_ready(name, version)))
 
     async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
         """A model's inputs and outputs; raises NotFound if there is no such model."""
         return await _translated(super().model_metadata(name, version))
 
-
-class RepositoryHandlers(ModelRepositoryHandlers):
-    """V2's repository API for the server's models.
-
-    Args:
-        repository: the models that can be loaded.
-        models: the models that are loaded.
-        folder: the folder from which models are loaded at run time, or None if the server
-            serves only the model that it was started with.
-    """
-
-    def __init__(
-        self, repository: ModelRepository, models: LoadedModels, folder: ModelsFolder | None
-    ) -> None:
-        super().__init__(repository, models.registry)
-        self._models = models
-        self._folder = folder
-
     async def load(self, name: str) -> bool:
         """Load a model, replacing a loaded model of that name; raises ForestError."""
         folder = self._folder_for("load", name)
-        await self._models.load(folder.directory(name), name, replace=True)
+        await self.models.load(folder.directory(name), name, replace=True)
         return True
 
     async def unload(self, name: str) -> bool:
         """Unload a model; raises ForestError."""
         self._folder_for("unload", name)
-        await self._models.unload(name)
+        await self.models.unload(name)
         return True
 
     def _folder_for(self, action: str, name: str) -> ModelsFolder:

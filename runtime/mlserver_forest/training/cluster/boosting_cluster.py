@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mlserver_forest.training.cluster.cluster_fit import ClusterFit
 from mlserver_forest.training.cluster.member import Member, Selection, member_of, this_member
 from mlserver_forest.training.cluster.spread_rows import SpreadRows
-from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, newest_booster
+from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds
+from mlserver_forest.training.fitting.checkpoints import newest_content
 from mlserver_forest.training.fitting.fit_result import Curve
 from mlserver_forest.training.fitting.fit_rows import Rows
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -210,7 +211,7 @@ def _end_after(n_rounds: int, dask_worker: Any) -> None:
 
 
 def _newest_booster(member: Member, kept_as: str | None) -> bytes | None:
-    return newest_booster(member.here.checkpoints(kept_as))
+    return newest_content(member.here.checkpoints(kept_as))
 
 
 def _keep(member: Member, rows: Rows) -> None:

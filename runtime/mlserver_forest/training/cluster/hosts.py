@@ -27,11 +27,7 @@ class Hosts(Protocol):
         """
 
     def fit(
-        self,
-        spec: FitSpec,
-        training: AnyRows,
-        validation: AnyRows | None,
-        kept_as: str | None,
+        self, spec: FitSpec, training: AnyRows, validation: AnyRows | None, kept_as: str | None
     ) -> FitResult:
         """Fit an estimator.
 
@@ -68,11 +64,7 @@ class OneHost:
         return read_data(self.config, self.chosen)
 
     def fit(
-        self,
-        spec: FitSpec,
-        training: AnyRows,
-        validation: AnyRows | None,
-        kept_as: str | None,
+        self, spec: FitSpec, training: AnyRows, validation: AnyRows | None, kept_as: str | None
     ) -> FitResult:
         context = FitContext(
             spec=spec,

@@ -95,11 +95,7 @@ class _ManyHosts:
         return read_on_cluster(self._cluster)
 
     def fit(
-        self,
-        spec: FitSpec,
-        training: AnyRows,
-        validation: AnyRows | None,
-        kept_as: str | None,
+        self, spec: FitSpec, training: AnyRows, validation: AnyRows | None, kept_as: str | None
     ) -> FitResult:
         spec.estimator()  # It raises for unsuitable hyperparameters before other hosts are called.
         watched = None if validation is None else _spread(validation)

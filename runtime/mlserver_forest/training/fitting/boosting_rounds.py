@@ -49,17 +49,6 @@ class BoostingRounds:
         return self._stop.is_requested
 
 
-def rounds_of(context: FitContext) -> BoostingRounds:
-    """The recorder of a fit on this machine."""
-    return BoostingRounds(context.progress, context.stop, context.checkpoints)
-
-
-def newest_booster(checkpoints: Checkpoints | None) -> bytes | None:
-    """The content of the newest checkpoint, or None."""
-    found = checkpoints.restored() if checkpoints else []
-    return found[-1].content if found else None
-
-
 def booster_of(context: FitContext) -> Any:
     """The unfitted estimator, with one thread for a small table unless a number was chosen."""
     if context.is_small and context.estimator.n_jobs in {None, -1}:

@@ -136,5 +136,11 @@ class Checkpoints:
         return content if _digest(path.name, content) == digest else None
 
 
+def newest_content(checkpoints: Checkpoints | None) -> bytes | None:
+    """The content of the newest checkpoint; None if there is none, or if none are kept."""
+    found = checkpoints.restored() if checkpoints else []
+    return found[-1].content if found else None
+
+
 def _digest(name: str, content: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + content).digest()
