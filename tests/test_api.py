@@ -81,7 +81,7 @@ def test_other_numbers_of_names_are_refused(tmp_path, iris_forest):
         mlserver_forest.pack(iris_forest, tmp_path / "model", class_names=("x",))
 
 
-def test_another_estimator_is_refused(tmp_path):
+def test_an_estimator_that_is_not_a_tree_ensemble_is_refused(tmp_path):
     with pytest.raises(UnsupportedEstimator, match="LogisticRegression cannot be packed"):
         mlserver_forest.pack(LogisticRegression(), tmp_path / "model")
 

@@ -119,7 +119,7 @@ DEFAULT = Environment(
         ),
     ],
 )
-def test_variables_are_read(variables, expected):
+def test_a_variable_sets_its_attribute(variables, expected):
     assert from_environ(variables) == Environment(**{**vars(DEFAULT), **expected})
 
 

@@ -57,7 +57,7 @@ def test_other_files_are_never_touched(tmp_path):
     process = quickstart(tmp_path, "--base-dir", ".")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"{tmp_path} is not empty and was not made by this command" in err
+    assert f"{tmp_path} is not empty and was not created by this command" in err
     assert (tmp_path / "input" / "mine.csv").read_text() == "mine"
 
 

@@ -44,7 +44,7 @@ def test_version_2_takes_the_tightest_of_the_groups_above(root):
     assert available_memory(root(files | MEMINFO)) == 100_000
 
 
-def test_version_1(root):
+def test_version_1_of_control_groups_limits_memory_and_cpus(root):
     files = {
         "proc/self/cgroup": "5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n",
         "sys/fs/cgroup/memory/memory.limit_in_bytes": "1000000\n",

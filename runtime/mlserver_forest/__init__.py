@@ -2,10 +2,10 @@
 
 ``load`` and ``pack`` are the Python API (``api.py``), ``Model`` is what they return, and
 ``ForestModel`` is the MLServer runtime. Each is imported when it is first used, so that importing
-this package loads nothing heavy. There is another reason: MLServer 1.7.1 re-executes the module
-that a model-settings.json names at each load (``mlserver/settings.py``, ``_reload_module``).
-Re-executing this file is harmless; re-executing the runtime's own module would make a second
-class.
+this package loads nothing heavy. There is another reason: at each load, MLServer 1.7.1
+re-executes the module that model-settings.json names (``mlserver/settings.py``,
+``_reload_module``). Re-executing this file is harmless; re-executing the runtime's own module would
+create a second class.
 """
 
 from importlib import import_module

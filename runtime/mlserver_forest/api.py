@@ -1,4 +1,4 @@
-"""What ``import mlserver_forest`` gives, besides the MLServer runtime: load a model, pack one."""
+"""The Python API of ``mlserver_forest``: load a model, or pack one."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -18,7 +18,7 @@ __all__ = ["Model", "load", "pack"]
 
 
 def load(directory: str | PathLike[str]) -> Model:
-    """Load the model of a model directory, to ask it in this process.
+    """Load the model of a model directory, to use it in this process.
 
     Args:
         directory: what ``train`` or ``forest pack`` wrote.

@@ -1,4 +1,4 @@
-"""Cancellation of work in threads: it ends at its next block once nobody waits for the answer."""
+"""Cancellation of work in threads, which stops at its next block if nobody waits for the answer."""
 
 from contextvars import ContextVar
 from threading import Event
@@ -8,18 +8,18 @@ _cancelled: ContextVar[Event | None] = ContextVar("cancelled", default=None)
 
 
 class Cancelled(Exception):
-    """Nobody waits for this answer."""
+    """The request was cancelled, so nobody waits for its answer."""
 
 
 def begin() -> Event:
-    """Begin a request. Setting the event cancels the work that this context does for it."""
+    """Begin a request; setting the returned event cancels the work of this context."""
     event = Event()
     _cancelled.set(event)
     return event
 
 
 def check() -> None:
-    """Go on, or end here. Call it between blocks of work.
+    """Stop here if the request was cancelled; to be called between blocks of work.
 
     Raises:
         Cancelled: if the request was cancelled.

@@ -1,4 +1,4 @@
-"""The command ``forest``: what a person calls."""
+"""The command ``forest``, for people."""
 
 import importlib
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class _LazyGroup(click.Group):
 
 
 def _check_hyperparameters(raw: Mapping[str, str]) -> None:
-    """What ``fit`` and ``tune`` ask before they ask AWS: deployment knows no training."""
+    """Check the hyperparameters of ``fit`` and ``tune``, whose modules may not import training."""
     from mlserver_forest.training.algorithms.hyperparameters import parse
 
     parse(raw)

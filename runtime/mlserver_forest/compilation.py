@@ -1,6 +1,6 @@
 """How kernels are compiled, and where compiled code is found.
 
-Numba looks for compiled code only in folders that it could write to. The container image has the
+Numba looks for compiled code only in folders that it can write to. The container image has the
 kernels compiled in the package's own folder, and must find them there with a read-only root file
 system or as an unprivileged user, so it names ``ShippedCacheLocator`` first in
 ``NUMBA_CACHE_LOCATOR_CLASSES``. (Numba imports this module when it decorates the first function,
@@ -18,13 +18,13 @@ _PACKAGE = Path(__file__).parent
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile at the first call, and keep the result on disk if a folder can be written.
+    """Compile a function at its first call, and cache the result on disk if a folder is writable.
 
     Compiled functions release the global interpreter lock.
     """
     try:
         return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # Numba finds no folder for its cache: compile in each process.
+    except RuntimeError:  # Numba found no folder for its cache, so each process compiles.
         return njit(nogil=True)(function)
 
 

@@ -13,7 +13,7 @@ from mlserver_forest.errors import InvalidEnvironment
 KSERVE_MODEL_DIR = Path("/mnt/models")
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_GRPC_PORT = 8081
-# SageMaker's asynchronous endpoints hand over objects of up to 1 GB
+# SageMaker's asynchronous endpoints send objects of up to 1 GB
 # (CreateEndpointConfig, AsyncInferenceConfig).
 DEFAULT_MAX_BODY_BYTES = 1 << 30
 # SageMaker gives up on an invocation after 60 s.
@@ -28,7 +28,7 @@ MAX_PAYLOAD_MB = 100
 # (kserve, config/runtimes/kserve-mlserver.yaml).
 _HTTP_PORTS = ("SAGEMAKER_BIND_TO_PORT", "MLSERVER_HTTP_PORT")
 _GRPC_PORTS = ("FOREST_GRPC_PORT", "MLSERVER_GRPC_PORT")
-# The name of this project, and those that SageMaker's toolkits read.
+# The name that this project uses, and those that SageMaker's toolkits read.
 _TIMEOUTS = (
     "MODEL_SERVER_TIMEOUT",
     "SAGEMAKER_MODEL_SERVER_TIMEOUT",
@@ -57,7 +57,7 @@ _SIGNS_OF_SAGEMAKER = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What the environment of the process says.
+    """The settings in the environment variables of the process.
 
     Attributes:
         base_dir: the root of SageMaker's file contract (``SAGEMAKER_BASE_DIR``).
@@ -65,7 +65,7 @@ class Environment:
             MLServer), or None for the usual folders.
         model_name: the model's name in V2 (``MLSERVER_MODEL_NAME``), or None for the
             name in its settings.
-        host: the address that the ports are opened on: all addresses of the container.
+        host: the address on which the ports are opened: all addresses of the container.
         http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``, else
             ``MLSERVER_HTTP_PORT``).
         grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``, else
@@ -82,12 +82,12 @@ class Environment:
             killed and replaced (``FOREST_WORKER_TIMEOUT``).
         shutdown_delay_seconds: how long new connections are answered after SIGTERM, while the
             server reports that it is not ready (``FOREST_SHUTDOWN_DELAY``).
-        is_batch: whether a batch transform job calls (``SAGEMAKER_BATCH``); SageMaker then adds
-            a newline to each answer.
+        is_batch: whether the container serves a batch transform job (``SAGEMAKER_BATCH``);
+            SageMaker then adds a newline to each answer.
         payload_mb: how much a batch transform job should send at a time, in MB
             (``SAGEMAKER_MAX_PAYLOAD_IN_MB``); 0 for bodies of any size, in chunks.
         outputs: the outputs for requests that do not choose any
-            (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's own.
+            (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's default.
         json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
         drift: whether requests are compared with the training rows (``FOREST_DRIFT``).
         emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
@@ -236,7 +236,7 @@ def _log_format(text: str) -> str:
 
 
 def _check_safe_range(text: str, grpc_name: str, grpc_port: int | None) -> None:
-    """Require the gRPC port to be in the range; a pipeline may not open any other."""
+    """Check that the gRPC port is in the range: a pipeline's containers may not open others."""
     if not text:
         return
     found = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
@@ -282,7 +282,7 @@ def _seconds(name: str, text: str, least: float | None) -> float:
     is_enough = value > 0 if least is None else value >= least
     if not (is_enough and value <= _MOST_SECONDS):
         bound = "above 0" if least is None else f"{least:g} or more"
-        raise InvalidEnvironment(f"{name} is {text!r}; expected seconds, {bound}")
+        raise InvalidEnvironment(f"{name} is {text!r}; expected a number of seconds, {bound}")
     return value
 
 

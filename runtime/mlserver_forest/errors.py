@@ -1,8 +1,8 @@
 """The one exception tree.
 
-Each message says where, what came, what was expected, and what to do. How an error travels is
-decided elsewhere: ``serving/errors_table.py`` maps classes to HTTP
-statuses and gRPC codes, and commands exit with ``exit_code``.
+Each message says where, what came, what was expected, and what to do. The
+exceptions know no protocol: ``serving/errors_table.py`` maps classes to HTTP statuses and gRPC
+codes, and commands exit with ``exit_code``.
 
 ::
 
@@ -21,13 +21,13 @@ statuses and gRPC codes, and commands exit with ``exit_code``.
     │   ├── TimedOut
     │   ├── ModelConflict
     │   └── OutOfMemory
-    ├── JobError                  a training job was asked for something impossible
+    ├── JobError                  a training job that cannot be run as requested
     │   ├── InvalidHyperparameters
     │   └── InvalidData
-    ├── UnsupportedEstimator      a fitted model that has no packed form
+    ├── UnsupportedEstimator      a fitted model that cannot be packed
     ├── InvalidArtifact           a model directory that must not be served
     ├── InvalidEnvironment        a variable, port or configuration file
-    └── DeploymentError           what AWS or Docker refused, or was asked wrongly
+    └── DeploymentError           a call to AWS or Docker that failed or was invalid
 """
 
 import reprlib
@@ -66,7 +66,7 @@ class NotAcceptable(RequestError):
 
 
 class UnsupportedOperation(RequestError):
-    """This server does not do what was asked, as it was started."""
+    """The operation is not available with the settings of this server."""
 
 
 class NotFound(RequestError):
@@ -82,7 +82,7 @@ class ModelNotFound(NotFound):
 
 
 class ServerError(ForestError):
-    """The request may be right, but the server cannot answer it in its present state."""
+    """The request may be valid, but the server cannot answer it in its present state."""
 
 
 class NotReady(ServerError):
@@ -90,7 +90,7 @@ class NotReady(ServerError):
 
 
 class Overloaded(ServerError):
-    """The server has more work than it can do soon."""
+    """The server has more requests than it can answer soon."""
 
 
 class TimedOut(ServerError):
@@ -135,11 +135,11 @@ class InvalidEnvironment(ForestError):
 
 
 class MissingLibrary(InvalidEnvironment):
-    """A library is not installed, because an extra of this package would install it."""
+    """A library that an extra of this package installs is missing."""
 
 
 class DeploymentError(ForestError):
-    """An operation in AWS or Docker was not done, or not completely."""
+    """An operation in AWS or Docker failed, or was only partly done."""
 
 
 def format_value(value: Any, longest: int = 40) -> str:

@@ -1,4 +1,4 @@
-"""Libraries that an extra of the package installs: serving needs none of them."""
+"""Libraries that the package's extras install; serving does not need them."""
 
 from importlib.util import find_spec
 
@@ -6,7 +6,7 @@ from mlserver_forest.errors import MissingLibrary
 
 
 def is_installed(module: str) -> bool:
-    """Whether a library can be imported; this does not import it."""
+    """Whether a library is installed; it is not imported."""
     return find_spec(module) is not None
 
 

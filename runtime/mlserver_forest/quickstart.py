@@ -1,4 +1,4 @@
-"""``forest quickstart``: the whole product on one small CSV, in one command."""
+"""``forest quickstart``: train and serve a model from one small CSV file, in one command."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from mlserver_forest.training.cli import train_in
 _MADE_BY_US = ".forest-quickstart"
 
 _HTTP_CALLS = """
-Serving on port {http_port}; Ctrl-C ends it. Calls to paste into another terminal:
+Serving on port {http_port}; press Ctrl-C to stop. Paste these calls into another terminal:
 
   1. as SageMaker calls it
 curl -s http://localhost:{http_port}/invocations -H 'Content-Type: {media_type}' -d '{row}'
@@ -46,17 +46,17 @@ PY
 @click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV file, label first; by default iris.csv, which the package carries.",
+    help="A CSV file, label first; by default iris.csv, which is part of the package.",
 )
 @click.option(
     "--base-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("forest-quickstart"),
     show_default=True,
-    help="Where to lay out the files as SageMaker lays them out in /opt/ml.",
+    help="The folder for the files, laid out like SageMaker's /opt/ml.",
 )
 def quickstart(data: Path | None, base_dir: Path) -> None:
-    """Train on a CSV as SageMaker would, then serve the model and show how to call it."""
+    """Train on a CSV file as SageMaker would, then serve the model and show how to call it."""
     base_dir = base_dir.resolve()
     signal.signal(signal.SIGINT, _leave)
     try:
@@ -71,7 +71,7 @@ def quickstart(data: Path | None, base_dir: Path) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: nothing is half written, and an exception can be lost in a C module's import."""
+    """Exit at once: nothing is half written, and importing a C module can lose an exception."""
     os._exit(128 + number)
 
 
@@ -79,14 +79,16 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
     """Write the input that SageMaker gives a container; see docs/sagemaker-contract.md, 1.2 to 1.5.
 
     Raises:
-        InvalidEnvironment: if the folder holds somebody else's files.
+        InvalidEnvironment: if the folder contains files that this command did not create.
     """
     if base_dir.exists() and any(base_dir.iterdir()) and not (base_dir / _MADE_BY_US).exists():
         raise InvalidEnvironment(
-            f"{base_dir} is not empty and was not made by this command; give another --base-dir"
+            f"{base_dir} is not empty and was not created by this command; give another --base-dir"
         )
     iris = resources.files("mlserver_forest").joinpath("data", "iris.csv")
-    rows = (data or iris).read_bytes()  # Before anything is removed: it may lie in there.
+    rows = (
+        data or iris
+    ).read_bytes()  # Read before anything is removed, because it may be in the folder.
     base_dir.mkdir(parents=True, exist_ok=True)
     (base_dir / _MADE_BY_US).touch()
     shutil.rmtree(base_dir / "input", ignore_errors=True)
@@ -131,7 +133,7 @@ def _serve(base_dir: Path) -> None:
 
 
 def _sample_row(base_dir: Path) -> list[str]:
-    """The last row of the training data without missing values, to ask the model about."""
+    """The last row of the training data without missing values, as an example for the calls."""
     import numpy as np
 
     from mlserver_forest.training.config import Channel

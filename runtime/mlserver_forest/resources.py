@@ -1,6 +1,4 @@
-"""How many CPUs and how much memory this process may use, and how it uses memory.
-
-Nothing else in the package asks.
+"""The CPUs and the memory that this process may use, for the whole package.
 
 A container sees the CPUs and the memory of its host; its own limits are in the control groups
 (https://docs.kernel.org/admin-guide/cgroup-v2.html, and version 1 beside it).
@@ -12,20 +10,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_NO_LIMIT = 1 << 60  # Without a limit, version 1 writes a number near 2**63.
+_NO_LIMIT = 1 << 60  # If there is no limit, version 1 reports a number near 2**63.
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_KEPT_BYTES = 16 << 20
 
 
 def n_cpus(root: Path = Path("/")) -> int:
-    """The number of CPUs that this process may keep busy, at least 1: its affinity and quota."""
+    """The number of CPUs that this process may use, at least 1, by its affinity and its quota."""
     allowed = len(os.sched_getaffinity(0))
     return max(1, min([allowed, *(int(cpus) for cpus in _quotas(root))]))
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """How many bytes can still be allocated, by the limit of the container and on the machine.
+    """The number of bytes that can still be allocated, in the container and on the machine.
 
     The kernel's cache of files can be reclaimed, so it counts as available.
     """
@@ -41,9 +39,9 @@ def available_memory(root: Path = Path("/")) -> int:
 def keep_freed_memory() -> None:
     """Let all threads of this process share two arenas, which keep some of the freed memory.
 
-    By default each thread has an arena of its own, as large as its largest need, and the pages
-    of each request body are returned to the system and taken again: 1,300 page faults, 2 ms,
-    for a body of 6 MB (measured). Another C library than glibc is left as it is.
+    By default, each thread has an arena of its own, as large as its largest need, and the pages
+    of each request body are returned to the system and allocated again: 1,300 page faults, 2 ms,
+    for a body of 6 MB (measured). C libraries other than glibc are left as they are.
     """
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -24,7 +24,7 @@ def test_the_directory_holds_two_files_that_anyone_can_read(model_dir):
     assert modes == {"forest.safetensors": 0o644, "model-settings.json": 0o644}
 
 
-def test_settings_hold_the_schema(model_dir):
+def test_model_settings_contain_the_schema_and_nothing_else_but_mlservers_keys(model_dir):
     settings = json.loads((model_dir / "model-settings.json").read_text())
     insights = {"contributions": (4, 3), "expected_value": (3,)}
     classes = ("setosa", "versicolor", "virginica")

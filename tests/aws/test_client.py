@@ -11,7 +11,7 @@ REFUSALS = {
         "ask for the permission sagemaker:CreateModel on forest-",
     ),
     "ResourceLimitExceeded": (400, "the account's quota is used up: ask for more"),
-    "ThrottlingException": (400, "AWS asks to call more slowly"),
+    "ThrottlingException": (400, "AWS limits the rate of calls"),
     "InternalFailure": (500, "the fault is at AWS: run the same command again"),
 }
 
@@ -51,7 +51,7 @@ def test_a_lost_answer_is_no_taken_name(account):
     assert done.code == 0, done.err
 
 
-def test_no_credentials(account):
+def test_missing_credentials_are_one_line_that_says_how_to_log_in(account):
     """Neither keys nor a profile, and no machine that has a role."""
     done = account.forest("list", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert done.code == 1
@@ -60,19 +60,19 @@ def test_no_credentials(account):
     assert "aws sso login" in line
 
 
-def test_no_region(account):
+def test_a_missing_region_is_one_line_that_says_how_to_set_it(account):
     done = account.forest("list", AWS_DEFAULT_REGION="")
     assert done.err == (
         "forest list: no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION\n"
     )
 
 
-def test_an_unknown_profile(account):
+def test_an_unknown_profile_is_named(account):
     done = account.forest("list", "--profile", "nobody")
     assert "forest list: The config profile (nobody) could not be found" in done.err
 
 
-def test_an_unreachable_aws(account):
+def test_an_unreachable_aws_is_one_line_that_says_what_to_check(account):
     variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     done = account.forest("list", **variables)
     assert done.code == 1
@@ -92,7 +92,7 @@ def test_what_a_failed_command_made_is_said(account):
     assert said[-3] == "what exists now because of this command:"
     assert said[-2].startswith("  model forest-")
     assert said[-1].startswith("  endpoint configuration forest-")
-    assert said[-1].endswith("(remove it by: forest delete forest)")
+    assert said[-1].endswith("(remove it with: forest delete forest)")
     done = account.forest("delete", "forest", "--yes")
     assert done.code == 0, done.err
     assert account.client("sagemaker").list_models()["Models"] == []

@@ -8,7 +8,7 @@ from docs_blocks import block
 from support import BIN, ROOT
 
 
-def test_the_pages_commands_run(account, iris_server, tmp_path):
+def test_the_commands_of_the_page_train_deploy_invoke_and_clean_up(account, iris_server, tmp_path):
     """All but the training is real: serve answers, and nothing that costs is left."""
     account.stand_in.serve = iris_server.url
     commands = block("docs/sagemaker.md", "command: sagemaker")
@@ -31,7 +31,7 @@ def test_the_pages_commands_run(account, iris_server, tmp_path):
     assert {one["kind"] for one in left} == {"training job", "transform job"}
 
 
-def test_the_alarm_is_made(account):
+def test_the_alarm_of_the_operations_page_is_created(account):
     script = block("docs/operations.md", "python: alarm")
     subprocess.run(
         [sys.executable, "-"], input=script, env=account.environ(), text=True, check=True

@@ -22,7 +22,7 @@ def test_from_a_csv_to_an_endpoint_a_batch_and_a_clean_account(account, iris_ser
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "rollback", "stop", "delete"])
-def test_what_is_not_there(account, command):
+def test_a_name_that_does_not_exist_is_one_line_of_error(account, command):
     done = account.forest(command, "nowhere", "--yes")
     assert done.code == 1
     assert done.err.startswith(f"forest {command}: ")

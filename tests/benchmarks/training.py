@@ -139,11 +139,11 @@ def _prepared(raw, n_trees, n_features):
     by_intelex = raw["algorithm"] == "random_forest" and chosen.job.intelex
 
     def fit(x, y):
-        make = intelex.make_intelex_estimator if by_intelex else make_estimator
-        if by_intelex:
-            assert intelex.why_not_intelex(chosen, "classification", x, None) is None
-        estimator = make(chosen, "classification", (0, 1), names, {}, 1)
-        return intelex.fit_with_intelex(estimator, x, y) if by_intelex else estimator.fit(x, y)
+        estimator = make_estimator(chosen, "classification", (0, 1), names, {}, 1)
+        if not by_intelex:
+            return estimator.fit(x, y)
+        assert intelex.why_not_intelex(chosen, "classification", x, None) is None
+        return intelex.fit_with_intelex(intelex.make_intelex_estimator(estimator), x, y)
 
     return fit
 

@@ -104,7 +104,7 @@ def test_the_card_says_what_when_and_how_good(iris_page_server, open_page):
     assert "petal_length" in about
 
 
-def test_words_booleans_and_missing_values_have_their_fields(flats_page_server, open_page):
+def test_categories_booleans_and_missing_values_have_their_fields(flats_page_server, open_page):
     """A word that looks like HTML is a word; an empty choice is a missing value."""
     page = open_page(flats_page_server)
     answered(page)

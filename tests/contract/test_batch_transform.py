@@ -57,7 +57,7 @@ def test_a_mini_batch_is_answered_line_by_line_without_a_last_newline(batch_serv
     assert invoke(batch_server, body).text == "virginica\nsetosa"
 
 
-def test_json_lines_too(batch_server):
+def test_a_mini_batch_of_json_lines_has_no_last_newline_either(batch_server):
     lines = '{"features": [5.9, 3.0, 5.1, 1.8]}\n{"features": [5.0, 3.5, 1.4, 0.2]}\n'
     headers = {"content-type": "application/jsonlines"}
     answer = invoke(batch_server, lines, headers).text

@@ -105,7 +105,7 @@ def test_other_routes_are_answered_alike(iris_server, path, content):
         {},
     ],
 )
-def test_v2_is_answered_alike(iris_server, document):
+def test_v2_gives_the_same_bytes_for_a_whole_and_a_chunked_body(iris_server, document):
     content = json.dumps({"id": "7", **document}).encode()
     for path in ("/v2/models/forest/infer", "/v2/models/oak/infer", "/invocations"):
         whole, chunked = both(iris_server, content, sent_as("application/json"), path)

@@ -51,7 +51,7 @@ def test_as_json_they_are_named_by_feature(iris_server, iris, expected, n_rows):
         np.testing.assert_allclose(row["expected_value"], expected[1], atol=1e-6)
 
 
-def test_as_json_lines(iris_server, iris, expected):
+def test_json_lines_have_the_contributions_of_each_row_by_feature(iris_server, iris, expected):
     lines = invoke(iris_server, iris[0][:7], "application/jsonlines").splitlines()
     found = [list(json.loads(line)["contributions"].values()) for line in lines]
     np.testing.assert_allclose(found, expected[0][:7], atol=1e-6)
@@ -91,7 +91,7 @@ def test_as_tables_and_records_a_row_is_one_list(iris_server, iris, expected):
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_on_v2(iris_server, iris, expected, binary):
+def test_v2_has_contributions_in_json_and_in_bytes(iris_server, iris, expected, binary):
     outputs = [{"name": name, "parameters": {"binary_data": binary}} for name in NAMES]
     tensor = {"name": "X", "shape": [150, 4], "datatype": "FP32", "data": iris[0].ravel().tolist()}
     response = httpx.post(
@@ -110,13 +110,13 @@ def test_on_v2(iris_server, iris, expected, binary):
     np.testing.assert_allclose(means.reshape(150, 3)[7], expected[1], atol=1e-6)
 
 
-def test_over_grpc(iris_server, iris, expected):
+def test_grpc_has_contributions(iris_server, iris, expected):
     answer = ask_over_grpc(iris_server.grpc_port, iris[0].tolist(), outputs=NAMES)
     np.testing.assert_allclose(answer["contributions"], expected[0], atol=1e-6)
     np.testing.assert_allclose(answer["expected_value"], [expected[1]] * 150, atol=1e-6)
 
 
-def test_the_metadata_name_them(iris_server):
+def test_the_metadata_declare_contributions_and_their_shapes(iris_server):
     metadata = httpx.get(iris_server.url + "/v2/models/forest").json()
     shapes = {tensor["name"]: tensor["shape"] for tensor in metadata["outputs"]}
     assert shapes["contributions"] == [-1, 4, 3]

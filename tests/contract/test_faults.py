@@ -62,6 +62,24 @@ def test_slow_silent_and_impatient_clients_disturb_nobody(scene, server):
     assert seen.closed == 0
 
 
+def test_bodies_that_are_refused_leave_no_memory(scene):
+    """The last row is wrong, so that all of the body has been read and decoded."""
+    row = f"{scene.rows[0]}\n".encode()
+    body = row * (2**23 // len(row)) + b"5.1,x,1.4,0.2\n"
+    with scene.serving(MODEL_SERVER_WORKERS="1") as server:
+        after = []
+        for _ in range(12):
+            answer = httpx.post(
+                f"{server.running.url}/invocations",
+                content=body,
+                headers={"content-type": "text/csv"},
+                timeout=60,
+            )
+            assert (answer.status_code, "not a number" in error_of(answer)) == (400, True)
+            after.append(server.memory()[1])
+    assert after[-1] < after[1] + 8
+
+
 def test_out_of_file_descriptors_it_still_answers(scene):
     with scene.serving(descriptors=160) as server:
         with Crowd(server.port, Drip(400)) as crowd:

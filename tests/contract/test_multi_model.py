@@ -174,7 +174,7 @@ def test_a_forest_file_without_settings_is_served(server, models):
 
 
 @pytest.mark.parametrize("name", ["a b", "ä/ö", "100%", "...", "x" * 300, "invoke", "a?b=c#d", "'"])
-def test_names_are_opaque(server, models, name):
+def test_a_model_may_have_any_name(server, models, name):
     assert load(server, models, HASH, name=name).status_code == 200
     quoted = quote(name, safe="").replace(".", "%2E")
     assert server.get(f"/models/{quoted}").json()["modelName"] == name
@@ -274,7 +274,7 @@ def test_unloaded_models_leave_no_memory_and_no_metrics(server, process, models,
     assert "round" not in server.get("/metrics").text
 
 
-def test_loads_are_counted(server, models):
+def test_successful_and_failed_loads_are_counted(server, models):
     def count(outcome):
         text = server.get("/metrics").text
         lines = [

@@ -113,7 +113,7 @@ def test_a_wrong_server_fails_exactly_what_is_wrong_with_it(model_dir, fault, br
     assert code == 1
 
 
-def test_a_slow_ping_is_told_from_none(model_dir):
+def test_a_slow_ping_is_distinguished_from_no_answer(model_dir):
     later = list(RULES)[list(RULES).index("batch-start") :]
     left_out = [part for rule in later for part in ("--skip", rule)]
     code, verdicts, came = examined(model_dir, *with_fault("slow ping"), *left_out)
@@ -129,15 +129,15 @@ def test_a_server_that_does_not_start_is_asked_nothing(model_dir):
     assert verdicts["SKIP"] == set(RULES) - {"start"}
 
 
-def test_the_table_says_what_came_what_was_expected_and_what_to_do(model_dir):
+def test_the_table_shows_what_was_observed_what_was_expected_and_what_to_do(model_dir):
     done = doctor(model_dir, *with_fault("500 for garbage"))
     lines = done.stdout.splitlines()
     assert any(line.startswith("PASS  ping ") for line in lines)
     place = lines.index("garbage")
     assert lines[place + 1 : place + 4] == [
-        "  came      500 text/plain: garbage",
+        "  observed  500 text/plain: garbage",
         f"  expected  {RULES['garbage'].says} [{RULES['garbage'].source}]",
-        "  to do     answer 400 with the reason; 5xx makes clients try again and sets off alarms",
+        "  to do     answer 400 with the reason; 5xx makes clients retry and triggers alarms",
     ]
     assert lines[-1] == f"{model_dir}: 22 passed, 1 failed, 17 skipped"
 
@@ -151,12 +151,14 @@ def test_a_check_can_be_left_out(model_dir):
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--body", "row.xml"], "its name ends with none of .csv,"),
+        (["--body", "row.xml"], "its name does not end with any of .csv,"),
         (["--body", "empty.csv"], "is empty; expected a request"),
-        ([], "describes no inputs, so there is nothing to send; give a request by --body"),
+        ([], "describes no inputs, so there is nothing to send; give a request with --body"),
     ],
 )
-def test_what_cannot_be_looked_at_is_no_verdict(tmp_path, arguments, fault):
+def test_a_target_that_cannot_be_examined_ends_with_code_2_and_no_verdict(
+    tmp_path, arguments, fault
+):
     for name, text in {"row.xml": "<row/>", "empty.csv": "\n", "model/model.bin": ""}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -164,7 +166,7 @@ def test_what_cannot_be_looked_at_is_no_verdict(tmp_path, arguments, fault):
     done = doctor(tmp_path / "model", *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("forest doctor: could not look: ")
+    assert done.stderr.startswith("forest doctor: the checks could not run: ")
     assert fault in done.stderr
 
 
@@ -186,7 +188,7 @@ def test_a_doctor_that_is_stopped_leaves_nothing_running(model_dir, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stderr.readline() == "looking at real-time hosting\n"
+        assert process.stderr.readline() == "checking real-time hosting\n"
         while not (servers := children_of(process.pid)):
             time.sleep(0.05)
         process.terminate()

@@ -103,20 +103,20 @@ def test_more_rows_than_a_block(iris, iris_forest):
     )
 
 
-def test_rows_in_another_layout(iris, iris_forest):
+def test_rows_in_column_order_are_predicted_too(iris, iris_forest):
     x = np.asfortranarray(iris[0])[::-1]
     assert np.array_equal(
         import_estimator(iris_forest).forest.predict(x).values, iris_forest.predict_proba(x)
     )
 
 
-def test_no_rows(iris_forest):
+def test_a_table_without_rows_gives_no_predictions(iris_forest):
     prediction = import_estimator(iris_forest).forest.predict(np.empty((0, 4), np.float32))
     assert prediction.values.shape == (0, 3)
     assert prediction.positions.shape == (0,)
 
 
-def test_threads_share_the_rows(iris, iris_forest):
+def test_several_threads_give_the_same_predictions_as_one(iris, iris_forest):
     x = np.tile(iris[0], (30, 1))
     forest = import_estimator(iris_forest).forest
     assert np.array_equal(forest.predict(x, n_threads=3).values, forest.predict(x).values)
@@ -185,7 +185,7 @@ def test_tree_bounds_that_wrap_around_are_refused(iris_forest, monkeypatch):
     monkeypatch.setattr(tree_packing, "_width", lambda *_: WIDE)
     forest = import_estimator(iris_forest).forest
     roots = np.array([0, 2**63 - 1, 2**63, 2**64 - 1, len(forest.nodes)], np.uint64)
-    with pytest.raises(InvalidArtifact, match="starts behind the nodes"):
+    with pytest.raises(InvalidArtifact, match="starts after the nodes"):
         rebuilt(forest, roots=roots, outputs=np.zeros(4, np.uint32))
 
 

@@ -66,7 +66,7 @@ def test_quantiles_are_those_of_the_definition(estimator, missing):
     assert np.array_equal(samples.quantiles(forest, LEVELS, new), expected)
 
 
-def test_threads_change_nothing():
+def test_several_threads_learn_and_give_the_same_quantiles_as_one():
     x, y = rows(500, 3)
     new, _ = rows(1000, 4)
     forest = import_estimator(RandomForestRegressor(10, random_state=0).fit(x, y)).forest

@@ -65,7 +65,7 @@ def targets(x, rng, n_classes):
 
 @settings(max_examples=25, deadline=None)
 @given(tables(), st.sampled_from(TREES))
-def test_a_single_tree(table, kind):
+def test_a_single_tree_answers_as_scikit_learn_does(table, kind):
     x, rng = table
     x = x.astype(np.float32)
     assert_equal_answers(kind(max_depth=6).fit(x, targets(x, rng, 4)), x)
@@ -73,7 +73,9 @@ def test_a_single_tree(table, kind):
 
 @settings(max_examples=20, deadline=None)
 @given(tables(), st.integers(2, 20))
-def test_gradient_boosting(table, n_classes):
+def test_gradient_boosting_answers_as_scikit_learn_does_and_refuses_missing_values(
+    table, n_classes
+):
     x, rng = table
     x = np.nan_to_num(x).astype(np.float32)
     y = targets(x, rng, n_classes)
@@ -84,7 +86,9 @@ def test_gradient_boosting(table, n_classes):
 
 @settings(max_examples=20, deadline=None)
 @given(tables(), st.integers(2, 20), st.booleans())
-def test_hist_gradient_boosting(table, n_classes, with_categories):
+def test_hist_gradient_boosting_answers_as_scikit_learn_does_in_float64(
+    table, n_classes, with_categories
+):
     """float64 features; unknown, negative and missing categories count as missing."""
     x, rng = table
     x[:, 0] = rng.integers(-3, 9, len(x)) * 1.5
@@ -99,7 +103,7 @@ def test_hist_gradient_boosting(table, n_classes, with_categories):
 
 @settings(max_examples=15, deadline=None)
 @given(tables(), st.sampled_from([0.5, 1.0]))
-def test_isolation_forest(table, max_features):
+def test_an_isolation_forest_answers_as_scikit_learn_does(table, max_features):
     x = np.nan_to_num(table[0]).astype(np.float32)
     estimator = IsolationForest(n_estimators=8, max_features=max_features, random_state=0).fit(x)
     assert assert_equal_answers(estimator, x).schema.kind == "anomaly_detection"
@@ -127,7 +131,7 @@ XGBOOST = {
 
 @pytest.mark.parametrize("style", ["gbtree", "dart", "forest", "categories"])
 @pytest.mark.parametrize("objective", XGBOOST)
-def test_xgboost(objective, style):
+def test_every_objective_and_style_of_xgboost_answers_as_xgboost_does(objective, style):
     rng = np.random.default_rng(len(objective))
     x = rng.normal(size=(400, 5)).astype(np.float32)
     x[:, 1] = rng.integers(0, 40, 400)
@@ -171,7 +175,7 @@ LIGHTGBM = {
 
 @pytest.mark.parametrize("style", ["gbdt", "rf", "zero", "no missing", "categories"])
 @pytest.mark.parametrize("objective", LIGHTGBM)
-def test_lightgbm(objective, style):
+def test_every_objective_and_style_of_lightgbm_answers_as_lightgbm_does(objective, style):
     rng = np.random.default_rng(len(objective))
     x = rng.normal(size=(400, 5))
     x[:, 1] = rng.integers(0, 40, 400)
@@ -197,7 +201,7 @@ def test_lightgbm(objective, style):
 
 @settings(max_examples=20, deadline=None)
 @given(tables(), st.integers(2, 20))
-def test_boosters_on_generated_tables(table, n_classes):
+def test_boosters_answer_as_their_libraries_do_on_generated_tables(table, n_classes):
     x, rng = table
     y = targets(x, rng, n_classes)
     x32 = np.clip(x, -1e37, 1e37).astype(np.float32)
@@ -221,7 +225,7 @@ def test_early_stopping_answers_with_the_best_round():
 
 
 @pytest.mark.parametrize("load", ["iris", "digits", "wine", "breast_cancer", "diabetes"])
-def test_toy_data_sets(load):
+def test_every_estimator_is_reproduced_on_scikit_learns_data_sets(load):
     x, y = getattr(datasets, f"load_{load}")(return_X_y=True)
     estimators = {
         True: [
@@ -244,7 +248,7 @@ def test_toy_data_sets(load):
 
 
 @pytest.mark.parametrize("kind", [RandomForestRegressor, ExtraTreesRegressor])
-def test_several_targets(kind):
+def test_a_forest_of_several_targets_answers_one_number_for_each(kind):
     x, y = datasets.load_linnerud(return_X_y=True)
     assert assert_equal_answers(kind(9).fit(x, y), x).schema.n_targets == 3
 
@@ -258,7 +262,7 @@ def test_several_targets(kind):
         ([0.0, 1.0], (0, 1)),
     ],
 )
-def test_labels_of_every_type(labels, classes):
+def test_labels_keep_their_type_and_order(labels, classes):
     x = np.arange(20, dtype=np.float32).reshape(-1, 1)
     estimator = RandomForestClassifier(3).fit(x, np.array(labels)[np.arange(20) % 2])
     schema = assert_equal_answers(estimator, x).schema

@@ -55,12 +55,12 @@ def test_only_the_registry_and_a_librarys_own_module_name_it(room):
             assert not NAMES & set(names_in(path)), path
 
 
-def test_every_exception_is_needed():
+def test_every_exempt_module_really_names_a_library():
     for name in EXCEPTIONS:
         assert NAMES & set(names_in(PACKAGE / name)), name
 
 
-def test_no_two_rows_are_told_by_the_same_name():
+def test_no_two_rows_have_the_same_module():
     modules = [one.module for one in registry.IMPORTERS]
     assert len(set(modules)) == len(modules)
 

@@ -144,7 +144,9 @@ def test_weights_pruning_and_monotonic_features_are_equal_to_the_bit(options, mo
     st.sampled_from([None, "zero", "dummy"]),
     st.sampled_from(sorted(LABELS)),
 )
-def test_gradient_boosting_classifiers(table, n_classes, loss, init, kind):
+def test_gradient_boosting_classifiers_answer_as_scikit_learn_does(
+    table, n_classes, loss, init, kind
+):
     """The exponential loss is one of two classes."""
     y = LABELS[kind](table.classes(2 if loss == "exponential" else n_classes))
     init = DummyClassifier(strategy="prior") if init == "dummy" else init
@@ -219,7 +221,7 @@ def rows_with_categories(table, splits, columns, *, infinite=True):
 
 @settings(max_examples=50, deadline=None)
 @given(hist_cases(), st.integers(2, 20), st.sampled_from(sorted(LABELS)))
-def test_hist_gradient_boosting_classifiers(case, n_classes, kind):
+def test_hist_gradient_boosting_classifiers_answer_as_scikit_learn_does(case, n_classes, kind):
     """Features are float64; an infinite one, which scikit-learn takes, goes its way too."""
     options, table = case
     estimator = ensemble.HistGradientBoostingClassifier(**options)
@@ -236,7 +238,7 @@ def test_hist_gradient_boosting_classifiers(case, n_classes, kind):
     hist_cases(),
     st.sampled_from(["squared_error", "absolute_error", "gamma", "poisson", "quantile"]),
 )
-def test_hist_gradient_boosting_regressors(case, loss):
+def test_hist_gradient_boosting_regressors_answer_as_scikit_learn_does(case, loss):
     options, table = case
     estimator = ensemble.HistGradientBoostingRegressor(
         loss=loss, quantile=0.3 if loss == "quantile" else None, **options
@@ -265,7 +267,9 @@ def test_a_feature_of_more_categories_than_a_word_has_bits():
     st.sampled_from(["auto", 2, 1, 20]),
     st.sampled_from(["auto", 0.2]),
 )
-def test_isolation_forests(table, max_features, max_samples, contamination):
+def test_isolation_forests_score_as_scikit_learn_does(
+    table, max_features, max_samples, contamination
+):
     """Trees that see some features only, single samples, and rows right at the offset."""
     estimator = ensemble.IsolationForest(
         n_estimators=6,

@@ -24,7 +24,7 @@ def opinion(model, x):
 
 
 @pytest.mark.parametrize("kind", [ExtraTreesClassifier, RandomForestRegressor])
-def test_forests(table, kind):
+def test_treelite_agrees_on_forests(table, kind):
     """Within rounding: Treelite 4.8 divides a classifier's leaf values by their sum."""
     x, y = table
     estimator = kind(12, n_jobs=1).fit(x, y)
@@ -33,14 +33,14 @@ def test_forests(table, kind):
     assert np.allclose(opinion(model, x), ours[:, -1:] if ours.shape[1] == 1 else ours, atol=1e-6)
 
 
-def test_xgboost(table):
+def test_treelite_agrees_on_xgboost(table):
     x, y = table
     booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(x, y), 20)
     ours = import_estimator(booster).forest.predict(x).values[:, 1:]
     assert np.allclose(opinion(treelite.frontend.from_xgboost(booster), x), ours, atol=1e-6)
 
 
-def test_lightgbm(table):
+def test_treelite_agrees_on_lightgbm(table):
     x, y = table
     x = x.astype(np.float64)
     data = lightgbm.Dataset(x, y)

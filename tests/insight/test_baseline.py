@@ -74,7 +74,7 @@ def test_bins_of_the_same_value_are_one():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_words_have_a_bin_each_beside_what_is_missing_or_unseen(dtype):
+def test_categories_have_a_bin_each_beside_missing_and_unseen_values(dtype):
     x = np.array([[0, 1], [2, NAN], [2, 5], [NAN, 5]], dtype)
     found = histograms.learn(x, {0: 3}, 30)
     assert found.shares[:5].tolist() == [0.25, 0, 0.25, 0, 0.5]

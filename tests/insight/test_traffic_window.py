@@ -33,7 +33,7 @@ def test_training_rows_show_no_drift(baseline, forest, iris):
     assert found.prediction_index == pytest.approx([0])
 
 
-def test_what_has_moved_shows(baseline, forest, iris):
+def test_features_that_drifted_have_a_large_index_and_the_others_do_not(baseline, forest, iris):
     x = iris[0].copy()
     x[:, 1] += 10
     x[:75, 2] = np.nan
@@ -75,7 +75,7 @@ def test_of_rows_that_come_too_fast_one_in_seven_is_count_rows(baseline, forest,
     assert window.counts[0] == 256 + 300
 
 
-def test_threads_lose_nothing(baseline, forest, iris):
+def test_rows_from_several_threads_are_all_counted(baseline, forest, iris):
     window = TrafficWindow(baseline, SCHEMA)
     answer = forest.predict(iris[0])
     with ThreadPoolExecutor(4) as pool:
@@ -84,14 +84,14 @@ def test_threads_lose_nothing(baseline, forest, iris):
     assert window.counts[0] == 100 * 150
 
 
-def test_of_a_large_block_a_sample_is_count_rows(baseline, forest, iris):
+def test_a_sample_of_a_large_block_is_counted(baseline, forest, iris):
     x = np.tile(iris[0], (100, 1))
     window = TrafficWindow(baseline, SCHEMA)
     window.add(x, forest.predict(x))
     assert window.counts[0] == 15_000 / 8
 
 
-def test_the_window_forgets(baseline, forest, iris):
+def test_old_rows_count_for_less_and_less(baseline, forest, iris):
     """After so many rows of another kind, the first ones count for next to nothing."""
     old, new = iris[0][:50], iris[0][50:]
     window = TrafficWindow(baseline, SCHEMA)

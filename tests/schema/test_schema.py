@@ -36,7 +36,7 @@ def test_a_schema_survives_its_metadata(schema):
     assert from_metadata(**to_metadata(schema)) == schema
 
 
-def test_metadata_of_a_classifier():
+def test_the_metadata_of_a_classifier_list_its_inputs_and_classes():
     schema = SCHEMAS[0]
     assert to_metadata(schema)["inputs"] == [
         {"name": "a", "datatype": "FP32", "shape": [-1, 1]},
@@ -81,7 +81,7 @@ def test_a_runtime_that_describes_nothing_takes_any_width_in_float64():
         ([{"name": "a", "datatype": "FP32"}], [{"name": "predict", "parameters": {"classes": 3}}]),
     ],
 )
-def test_other_metadata_are_refused(inputs, outputs):
+def test_metadata_that_this_package_cannot_have_written_are_refused(inputs, outputs):
     with pytest.raises(InvalidArtifact):
         from_metadata(inputs, outputs)
 
@@ -93,7 +93,7 @@ def test_x_is_rounded_as_scikit_learn_rounds_it():
     assert np.array_equal(x, values.astype(np.float32))
 
 
-def test_missing_values_pass():
+def test_missing_values_are_accepted():
     assert np.isnan(SCHEMAS[0].conform(np.array([[np.nan, 1.0]]))).any()
 
 
@@ -116,7 +116,7 @@ def test_many_features_are_described_briefly():
     assert schema.describe() == "300 (f0, f1, f2, f3, f4, f5, f6, f7, ...)"
 
 
-def test_metadata_of_words():
+def test_the_metadata_of_categorical_features_list_the_categories():
     codes = {"missing": False, "index_base": 1, "codes": "FP32"}
     assert to_metadata(WORDS)["inputs"] == [
         {

@@ -6,7 +6,7 @@ from mlserver.errors import InferenceError, MLServerError
 from mlserver.errors import ModelNotFound as MLServersModelNotFound
 
 from mlserver_forest import errors
-from mlserver_forest.serving.errors_table import codes_of, from_mlserver
+from mlserver_forest.serving.errors_table import FAILURE, INTERNAL, explain, from_mlserver
 
 
 def subclasses_of(kind):
@@ -19,7 +19,7 @@ def subclasses_of(kind):
     "kind", [*subclasses_of(errors.RequestError), *subclasses_of(errors.ServerError)]
 )
 def test_every_error_of_a_request_has_codes(kind):
-    codes = codes_of(kind("x"))
+    codes, _ = explain(kind("x"), "x")
     assert 400 <= codes.http < 600
     assert codes.grpc not in {StatusCode.OK, StatusCode.INTERNAL, StatusCode.UNKNOWN}
 
@@ -37,12 +37,13 @@ def test_every_error_of_a_request_has_codes(kind):
     ],
 )
 def test_an_error_has_the_codes_of_its_row(error, http, grpc):
-    assert codes_of(error) == (http, grpc)
+    assert explain(error, "x") == ((http, grpc), "x")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), MLServerError("x", 400)])
-def test_an_error_of_others_has_no_codes(error):
-    assert codes_of(error) is None
+def test_an_error_of_others_is_a_failure_that_the_log_explains(error, caplog):
+    assert explain(error, "POST /x") == (INTERNAL, FAILURE)
+    assert "POST /x failed" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_an_error_of_others_has_no_codes(error):
         (MLServerError("odd", 422), errors.RequestError, "odd"),
     ],
 )
-def test_mlservers_errors_become_ours(error, kind, message):
+def test_errors_of_mlserver_are_translated(error, kind, message):
     ours = from_mlserver(error)
     assert (type(ours), str(ours)) == (kind, message)
 

@@ -76,7 +76,7 @@ def test_json_in_every_shape_is_answered_with_label_and_probabilities(
     }
 
 
-def test_accept_chooses_the_answer(iris_server):
+def test_accept_chooses_the_media_type_of_the_answer(iris_server):
     assert invoke(iris_server, json.dumps([ROW]), JSON, accept="text/csv").text == "virginica\n"
     response = invoke(iris_server, "5.9,3.0,5.1,1.8", CSV, accept="application/json")
     assert response.json()["predictions"][0]["predicted_label"] == "virginica"
@@ -120,7 +120,7 @@ def test_v2_rest_takes_one_named_tensor_per_feature(iris_server, iris_forest):
     assert output["data"] == iris_forest.predict(x).tolist()
 
 
-def test_v2_metadata_and_health(iris_server):
+def test_v2_answers_metadata_health_and_the_index(iris_server):
     get = lambda path: httpx.get(iris_server.url + path)  # noqa: E731
     metadata = get("/v2/models/forest").json()
     assert [tensor["name"] for tensor in metadata["inputs"]] == list(IRIS_NAMES)
@@ -144,7 +144,7 @@ def grpc(server, x, **wanted):
     return ask_over_grpc(server.grpc_port, np.asarray(x).tolist(), **wanted)
 
 
-def test_grpc_with_tritonclient(iris_server, iris, iris_forest):
+def test_tritonclient_gets_the_estimators_answers_over_grpc(iris_server, iris, iris_forest):
     answer = grpc(iris_server, iris[0], outputs=["predict", "predict_proba"])
     assert answer["ready"] is True
     assert answer["inputs"] == list(IRIS_NAMES)
@@ -152,7 +152,7 @@ def test_grpc_with_tritonclient(iris_server, iris, iris_forest):
     assert answer["predict"] == [[label] for label in iris_forest.predict(iris[0])]
 
 
-def test_grpc_with_typed_contents(iris_server):
+def test_typed_contents_are_answered_over_grpc(iris_server):
     assert grpc(iris_server, [ROW], typed=True)["predict"] == ["virginica"]
 
 
@@ -397,7 +397,7 @@ def test_integer_labels_are_int64_and_stay_integers(start_serve, tmp_path, iris)
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "7\n"
 
 
-def test_a_regression_answers_numbers(start_serve, tmp_path, iris):
+def test_a_regression_answers_the_estimators_number(start_serve, tmp_path, iris):
     x = iris[0]
     forest = ExtraTreesRegressor(5, random_state=0).fit(x[:, :3], x[:, 3])
     model_dir = save_model(tmp_path / "model", forest, x[:, :3], names=IRIS_NAMES[:3])

@@ -137,7 +137,7 @@ WORDS_TEXT = "".join(
 )
 
 
-def test_words_are_learned_from_and_stand_in_the_schema(tmp_path):
+def test_categories_are_learned_and_listed_in_the_schema(tmp_path):
     lay_out(tmp_path, {"train": {"a.csv": "label,n,colour\n" + WORDS_TEXT}}, FAST)
     schema, forest, _ = trained(tmp_path)
     assert schema.feature_names == ("n", "colour")

@@ -63,7 +63,7 @@ def test_every_algorithm_tells_every_metric_of_every_set(tmp_path, algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_predicts_numbers(tmp_path, algorithm):
+def test_every_algorithm_fits_a_regression_and_logs_its_metrics(tmp_path, algorithm):
     lay_out(tmp_path, {"train": {"a.csv": numbers()}}, {"algorithm": algorithm})
     found, _ = told(tmp_path)
     sets = ["train", "validation"] + ["oob"] * (algorithm == "random_forest")
@@ -88,7 +88,7 @@ def test_metrics_are_those_of_scikit_learn(tmp_path):
         assert found[f"test:{name}"] == pytest.approx(value, rel=1e-5)
 
 
-def test_folds_are_asked_for(tmp_path):
+def test_k_fold_logs_cross_validated_metrics(tmp_path):
     lay_out(tmp_path, {"train": {"a.csv": IRIS.read_text()}}, {"k_fold": "5", "n_estimators": "10"})
     found, _ = told(tmp_path)
     folds = {name for name in found if name.startswith("cross_validation:")}

@@ -23,7 +23,7 @@ STRAYS = {
 }
 
 
-def test_strays_are_no_data(tmp_path):
+def test_hidden_empty_and_manifest_files_are_not_read(tmp_path):
     (tmp_path / "train-manifest").write_text("{}")
     files = {"b/1.csv": "b,2\n", "a.csv": "a,1\n", "b/c/0": "c,3\n", **STRAYS}
     (tmp_path / "train" / "hollow" / "deep").mkdir(parents=True)

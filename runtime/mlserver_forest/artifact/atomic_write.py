@@ -1,7 +1,7 @@
 """Files that are complete on disk before they take their names.
 
-A file is first written as a draft, under a temporary name in the same folder. No draft is left
-behind.
+A file is first written under a temporary name in the same folder, and then renamed. No temporary
+file is left behind.
 """
 
 import os
@@ -15,15 +15,15 @@ _PREFIX = ".draft-"
 
 
 def make_writable(directory: Path) -> None:
-    """Make the directory if it is missing, prove that it can be written, and remove old drafts.
+    """Make the directory if it is missing, check that it is writable, and remove leftovers.
 
     Raises:
         InvalidEnvironment: if it cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write_draft(directory, [])
-        remove_drafts(directory)
+        write_temporary_file(directory, [])
+        remove_temporary_files(directory)
     except OSError as error:
         raise cannot_be_written(directory, error) from error
 
@@ -36,20 +36,20 @@ def cannot_be_written(directory: Path, error: OSError) -> InvalidEnvironment:
     )
 
 
-def remove_drafts(directory: Path) -> None:
-    """Remove what an interrupted save left, this one or an earlier one."""
-    for draft in directory.glob(f"{_PREFIX}*"):
-        draft.unlink(missing_ok=True)
+def remove_temporary_files(directory: Path) -> None:
+    """Remove the temporary files of this save, and of earlier ones that were interrupted."""
+    for temporary in directory.glob(f"{_PREFIX}*"):
+        temporary.unlink(missing_ok=True)
 
 
-def write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
+def write_temporary_file(directory: Path, parts: Iterable[bytes]) -> Path:
     """Write and sync a file under a temporary name that starts with a dot.
 
     Raises:
-        OSError: if it cannot be written; then no draft is left.
+        OSError: if it cannot be written; no temporary file is left then.
     """
     descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
-    draft = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o644)  # The user who serves may not be the one who trained.
@@ -57,9 +57,9 @@ def write_draft(directory: Path, parts: Iterable[bytes]) -> Path:
             file.flush()
             os.fsync(descriptor)
     except OSError:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
-    return draft
+    return temporary
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -68,9 +68,9 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    draft = write_draft(path.parent, [content])
+    temporary = write_temporary_file(path.parent, [content])
     try:
-        os.replace(draft, path)
+        os.replace(temporary, path)
     except OSError:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

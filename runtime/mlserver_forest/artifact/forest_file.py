@@ -38,7 +38,7 @@ _DTYPES = {"U32": "<u4", "U64": "<u8", "F32": "<f4", "F64": "<f8"}
 _DTYPE_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 _SELF_TEST = ("self_test_rows", "self_test_sums")
 _FAILED = (
-    "the forest failed its self-test: it does not answer as it did in training; "
+    "the forest failed its self-test: its answers differ from those in training; "
     "train or pack the model again with this version"
 )
 
@@ -51,7 +51,7 @@ class ForestFile:
         forest: the trees.
         rows: (n, n_features) the rows of the self-test, in the forest's ``feature_dtype``.
         insights: the other arrays by name: the model's baseline and calibration.
-        description: what ``encode_forest`` was given.
+        description: the description that ``encode_forest`` was given.
     """
 
     forest: Forest
@@ -126,7 +126,7 @@ def encode_forest(
 
 
 def load_forest(path: Path) -> Forest:
-    """Only the forest of a file; errors as in ``load_forest_file``."""
+    """Load only the forest of a file; errors as in ``load_forest_file``."""
     return load_forest_file(path).forest
 
 

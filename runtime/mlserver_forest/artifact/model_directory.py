@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact.atomic_write import (
     cannot_be_written,
     make_writable,
-    remove_drafts,
-    write_draft,
+    remove_temporary_files,
+    write_temporary_file,
     write_whole,
 )
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
@@ -201,13 +201,13 @@ def _write(directory: Path, name: str, parts: Iterable[bytes], settings: bytes) 
     """Write both files under temporary names, then rename them, settings last."""
     make_writable(directory)
     try:
-        model_draft = write_draft(directory, parts)
-        settings_draft = write_draft(directory, [settings])
+        temporary_model = write_temporary_file(directory, parts)
+        temporary_settings = write_temporary_file(directory, [settings])
         (directory / SETTINGS_FILE).unlink(missing_ok=True)
-        os.replace(model_draft, directory / name)
-        os.replace(settings_draft, directory / SETTINGS_FILE)
+        os.replace(temporary_model, directory / name)
+        os.replace(temporary_settings, directory / SETTINGS_FILE)
     finally:
-        remove_drafts(directory)
+        remove_temporary_files(directory)
 
 
 def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""AWS's refusals: what they mean and what to do, in one line."""
+"""AWS's errors: what they mean and what to do, in one line."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from mlserver_forest.errors import DeploymentError
 
-# AWS's services have different codes for the same thing.
+# AWS's services have different codes for the same error.
 _CODES = {
     "expired": frozenset(
         {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
@@ -78,18 +78,18 @@ _ADVICE = {
         "the account's quota is used up: ask for more in Service Quotas (Amazon SageMaker), "
         "choose another --instance-type, or delete what is not needed (forest list)"
     ),
-    "taken": "the name is taken or busy: choose another name, or look at it with forest status",
-    "throttled": "AWS asks to call more slowly: wait a minute and run the same command again",
-    "missing": ("there is no such thing in this account and region: check --region and --profile"),
-    "model": "the container said so: correct the request, or see forest logs {subject}",
+    "taken": "the name is taken or in use: choose another name, or see forest status",
+    "throttled": "AWS limits the rate of calls: wait a minute and run the same command again",
+    "missing": ("it does not exist in this account and region: check --region and --profile"),
+    "model": "this is the container's answer: correct the request, or see forest logs {subject}",
     "fault": "the fault is at AWS: run the same command again",
-    "other": "change what it names and run the same command again",
+    "other": "correct what it names and run the same command again",
 }
-# SageMaker says "not found" in words, behind the code ValidationException.
-_MISSING_WORDS = re.compile(
+# SageMaker reports "not found" in the message, with the code ValidationException.
+_MISSING_TEXT = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
 )
-_TAKEN_WORDS = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
+_TAKEN_TEXT = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
 # The resource that a request is about is in the first of these members that it has.
 _SUBJECTS = (
     "TrainingJobName",
@@ -126,9 +126,9 @@ class Refused(DeploymentError):
     """AWS refused a call, or did not answer.
 
     Attributes:
-        code: AWS's error code, or the class of the connection's fault.
-        is_taken: whether the name is in use already.
-        is_passing: whether the same call may work in a while: after a cut connection, a fault at
+        code: AWS's error code, or the class of the connection error.
+        is_taken: whether the name is already in use.
+        is_passing: whether the same call may succeed later: after a cut connection, a fault of
             AWS, or too many calls.
     """
 
@@ -142,34 +142,34 @@ class Refused(DeploymentError):
 
 
 class Missing(Refused):
-    """There is no such thing in the account and region."""
+    """The resource does not exist in the account and region."""
 
 
 def is_missing(code: str, message: str) -> bool:
-    """Whether there is no such thing."""
+    """Whether an error means that the resource does not exist."""
     return kind_of(code, message) == "missing"
 
 
 def is_taken(code: str, message: str) -> bool:
-    """Whether the name is in use."""
+    """Whether an error means that the name is in use."""
     return kind_of(code, message) == "taken"
 
 
 def is_passing(code: str, status: int) -> bool:
-    """Whether the same call may work in a while, by the error code and the HTTP status."""
+    """Whether the same call may succeed later, by the error code and the HTTP status."""
     return code in _CODES["throttled"] or status >= 500
 
 
 def kind_of(code: str, message: str) -> str:
-    """A key of _ADVICE, by the code or, if the code says nothing, by the words."""
+    """A key of _ADVICE, by the code or, if the code is too general, by the message."""
     for kind, codes in _CODES.items():
         if code in codes:
             return kind
     if "not authorized" in message.lower():
         return "denied"
     if code == "ValidationException":
-        for kind, words in (("taken", _TAKEN_WORDS), ("missing", _MISSING_WORDS)):
-            if words.search(message):
+        for kind, pattern in (("taken", _TAKEN_TEXT), ("missing", _MISSING_TEXT)):
+            if pattern.search(message):
                 return kind
     return "other"
 
@@ -182,7 +182,7 @@ def explain(
     message: str,
     tries: int = 1,
 ) -> str:
-    """One line: what was asked, what AWS said, what to do.
+    """Explain a refused call in one line: the call, AWS's answer, and what to do.
 
     Args:
         service: botocore's name of the service.
@@ -190,7 +190,7 @@ def explain(
         request: the call's members.
         code: AWS's error code.
         message: AWS's message.
-        tries: how often the call was made.
+        tries: the number of times that the call was made.
     """
     subject = subject_of(request)
     asked = f"{service} {operation}{f' of {subject}' if subject else ''}"
@@ -204,7 +204,7 @@ def explain(
 
 
 def subject_of(request: Mapping[str, Any]) -> str:
-    """The resource that a request is about, or empty."""
+    """The resource that a request is about; empty if there is none."""
     if "Bucket" in request:
         return f"s3://{request['Bucket']}" + (f"/{request['Key']}" if "Key" in request else "")
     for name in _SUBJECTS:
@@ -215,5 +215,5 @@ def subject_of(request: Mapping[str, Any]) -> str:
 
 
 def action_of(service: str, operation: str) -> str:
-    """The permission's name in IAM."""
+    """The name of the permission in IAM."""
     return _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")

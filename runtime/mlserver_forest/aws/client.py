@@ -1,4 +1,4 @@
-"""The only importer of boto3: calls by the names in botocore's models, refusals in one line."""
+"""The only importer of boto3: calls by botocore's names, and refusals as one-line errors."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -33,11 +33,11 @@ _BLOCK = 1 << 20
 
 
 class Aws:
-    """One account and region, as boto3 finds credentials and endpoints.
+    """One account and region; boto3 finds credentials and endpoints.
 
     Args:
-        region: or None for the configured one.
-        profile: or None for the default.
+        region: the region, or None for the configured one.
+        profile: the profile, or None for the default one.
 
     Attributes:
         region: the region that is used.
@@ -51,7 +51,7 @@ class Aws:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except ProfileNotFound as error:
             raise DeploymentError(
-                f"{error}; see the profiles by aws configure list-profiles"
+                f"{error}; list the profiles with aws configure list-profiles"
             ) from error
         if not self._session.region_name:
             raise DeploymentError(_NO_REGION)
@@ -59,14 +59,14 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def has_credentials(self) -> bool:
-        """Whether boto3 finds any; no service is asked whether they are valid."""
+        """Whether boto3 finds credentials; whether they are valid is not checked."""
         try:
             return self._session.get_credentials() is not None
         except BotoCoreError:
             return False
 
     def call(self, call: Call) -> dict[str, Any]:
-        """AWS's answer; all pages of a listing.
+        """Make a call and return the answer; for a listing, all of its pages.
 
         Raises:
             Refused: saying what to do.
@@ -87,22 +87,22 @@ class Aws:
         return answer
 
     def find(self, call: Call) -> dict[str, Any] | None:
-        """The same for a look-up, and None if there is no such thing."""
+        """Make a look-up; None if the resource does not exist."""
         try:
             return self.call(call)
         except Missing:
             return None
 
     def send(self, call: Call, body: bytes) -> dict[str, Any]:
-        """The answer to a call with a body; the answer's own Body as bytes."""
+        """Make a call with a body; the Body of the answer is bytes."""
         answer = self.call(Call(call.service, call.operation, {**call.request, "Body": body}))
         return {**answer, "Body": b"".join(self.blocks(call, answer))}
 
     def blocks(self, call: Call, answer: Answer) -> Iterator[bytes]:
-        """An answer's Body, as it comes; the connection may be cut in the middle.
+        """Read the Body of an answer block by block.
 
         Raises:
-            Refused: if it is.
+            Refused: if the connection is cut.
         """
         try:
             yield from answer["Body"].iter_chunks(_BLOCK)
@@ -132,15 +132,15 @@ class Aws:
 _NO_REGION = "no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION"
 
 
-def _words(error: ClientError) -> tuple[str, str]:
+def _code_and_message(error: ClientError) -> tuple[str, str]:
     said = error.response.get("Error", {})
-    # InvokeEndpoint's ModelError has the container's answer in a separate member.
+    # InvokeEndpoint's ModelError has the answer of the container in a separate member.
     message = error.response.get("OriginalMessage") or said.get("Message", "")
     return str(said.get("Code", "unknown")), str(message)
 
 
 def _refused(call: Call, error: ClientError) -> Refused:
-    code, message = _words(error)
+    code, message = _code_and_message(error)
     metadata = error.response.get("ResponseMetadata", {})
     tries = metadata.get("RetryAttempts", 0) + 1
     text = aws_errors.explain(call.service, call.operation, call.request, code, message, tries)
@@ -159,10 +159,10 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return DeploymentError(
             f"no AWS credentials were found ({said}); set --profile, AWS_PROFILE or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in by aws sso login"
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with aws sso login"
         )
     if isinstance(error, SSOError | TokenRetrievalError):
-        return DeploymentError(f"{said}; log in again by aws sso login")
+        return DeploymentError(f"{said}; log in again with aws sso login")
     if isinstance(error, NoRegionError):
         return DeploymentError(_NO_REGION)
     if isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError):

@@ -1,4 +1,4 @@
-"""The docker command line, whose output goes to the person who waits."""
+"""The docker command line, whose output the user sees."""
 
 import subprocess
 import sys
@@ -12,22 +12,20 @@ def run(command: Sequence[str], password: str | None = None) -> None:
     """Run a command to its end; its output goes to standard error.
 
     Args:
-        command: the words; no secret among them.
-        password: for its standard input.
+        command: the command line, which must not contain a secret.
+        password: what is written to its standard input, or None.
 
     Raises:
         DeploymentError: if docker is missing, or fails.
     """
     done = _run(command, input=password, stdout=sys.stderr)
     if done.returncode:
-        shown = " ".join(command)
-        raise DeploymentError(
-            f"{shown} ended with exit code {done.returncode}; see the lines above"
-        )
+        line = " ".join(command)
+        raise DeploymentError(f"{line} ended with exit code {done.returncode}; see the lines above")
 
 
 def query(command: Sequence[str]) -> str:
-    """What a command prints, without white space around it.
+    """Run a command and return its output, without surrounding white space.
 
     Raises:
         DeploymentError: if docker is missing, or fails.
@@ -40,7 +38,7 @@ def query(command: Sequence[str]) -> str:
 
 def _run(command: Sequence[str], **streams: Any) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(  # noqa: S603  # docker, by the words that the plan shows
+        return subprocess.run(  # noqa: S603  # docker, with the arguments that the plan shows
             command, text=True, check=False, **streams
         )
     except FileNotFoundError:

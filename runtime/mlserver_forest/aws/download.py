@@ -1,4 +1,4 @@
-"""Objects that are fetched from S3: all below a prefix, or one that is still to come."""
+"""Downloads from S3: all objects below a prefix, or one that does not exist yet."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Download:
-    """Fetch every object below a prefix.
+    """Download every object below a prefix.
 
     Attributes:
         uri: the prefix.
@@ -27,7 +27,7 @@ class Download:
     directory: Path
 
     def listing(self) -> Call:
-        """The listing of the objects."""
+        """The call that lists the objects."""
         bucket, prefix = split_uri(self.uri.rstrip("/") + "/")
         return Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix}, items="Contents")
 
@@ -39,13 +39,13 @@ class Download:
 
 @dataclass(frozen=True)
 class AwaitObject:
-    """Look for an object until it is there.
+    """Wait for an object until it exists.
 
     Attributes:
         uri: the object.
-        failure: the object that is written in its place if it fails, or empty.
-        poll: seconds between two looks.
-        timeout: seconds in all.
+        failure: the object that is written instead if the request fails, or empty.
+        poll: seconds between two checks.
+        timeout: the seconds after which to stop waiting.
     """
 
     uri: str
@@ -61,10 +61,10 @@ class AwaitObject:
 
 
 def download(aws: "Aws", wanted: Download, bar: Callable[[str, int], Any]) -> list[Path]:
-    """Fetch every object below a prefix; an object that fails leaves no partial file behind.
+    """Download every object below a prefix; an object that fails leaves no partial file behind.
 
     Raises:
-        DeploymentError: if there is nothing, or it cannot be read or written.
+        DeploymentError: if there are no objects, or if one cannot be read or written.
     """
     listing = wanted.listing()
     prefix = listing.request["Prefix"]
@@ -84,10 +84,10 @@ def download(aws: "Aws", wanted: Download, bar: Callable[[str, int], Any]) -> li
 
 
 def await_object(aws: "Aws", wanted: AwaitObject) -> bytes:
-    """The object, once it is there.
+    """Wait for the object and return it.
 
     Raises:
-        DeploymentError: with the failure that was written instead, or when it takes too long.
+        DeploymentError: with the failure that was written instead, or if it takes too long.
     """
     get_it = f"aws s3 cp {wanted.uri} -"
     try:
@@ -103,9 +103,9 @@ def await_object(aws: "Aws", wanted: AwaitObject) -> bytes:
             time.sleep(wanted.poll)
     except KeyboardInterrupt:
         raise DeploymentError(
-            f"interrupted; the endpoint goes on and writes to {wanted.uri}: {get_it}"
+            f"interrupted; the endpoint continues, and writes to {wanted.uri}: {get_it}"
         ) from None
-    raise DeploymentError(f"no answer within {wanted.timeout:g} s; it may still come: {get_it}")
+    raise DeploymentError(f"no answer within {wanted.timeout:g} s; it may still arrive: {get_it}")
 
 
 def _object(uri: str) -> Call:

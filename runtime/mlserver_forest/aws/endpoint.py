@@ -1,4 +1,4 @@
-"""An endpoint that is there: its state, its autoscaling, and changing its configuration."""
+"""An existing endpoint: its state, its autoscaling, and updates of its configuration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _SCALING = "application-autoscaling"
 
 
 def scalable_target(endpoint: str) -> dict[str, str]:
-    """The members by which Application Auto Scaling knows the endpoint."""
+    """The members that identify the endpoint in Application Auto Scaling."""
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",
@@ -24,7 +24,7 @@ def scalable_target(endpoint: str) -> dict[str, str]:
 
 
 def scaling_look_up(endpoint: str) -> Call:
-    """Finds the endpoint's scalable target; none are listed if it is not scaled."""
+    """The call that finds the endpoint's scalable target; the list is empty without autoscaling."""
     target = scalable_target(endpoint)
     request = {
         "ServiceNamespace": target["ServiceNamespace"],
@@ -35,17 +35,17 @@ def scaling_look_up(endpoint: str) -> Call:
 
 
 def deregister(endpoint: str) -> Call:
-    """Takes autoscaling off the endpoint."""
+    """The call that removes autoscaling from the endpoint."""
     return Call(_SCALING, "DeregisterScalableTarget", scalable_target(endpoint))
 
 
 def configuration_look_up(configuration: str) -> Call:
-    """Finds an endpoint's configuration by its name."""
+    """The call that finds an endpoint configuration by its name."""
     return Call("sagemaker", "DescribeEndpointConfig", {"EndpointConfigName": configuration})
 
 
 def check_updatable(found: Answer) -> None:
-    """Whether SageMaker accepts an update.
+    """Check that SageMaker accepts an update.
 
     Raises:
         DeploymentError: if the endpoint is not in service.
@@ -54,7 +54,7 @@ def check_updatable(found: Answer) -> None:
     if status in ENDPOINT.good:
         return
     if status in ENDPOINT.bad:
-        reason = found.get("FailureReason", "no reason is given")
+        reason = found.get("FailureReason", "no reason was given")
         raise DeploymentError(
             f"endpoint {name} is {status} ({reason}) and cannot be updated; "
             f"forest delete {name} first"
@@ -65,16 +65,16 @@ def check_updatable(found: Answer) -> None:
 def update_steps(
     existing: Existing, found: Answer, request: Mapping[str, Any], instance_type: str
 ) -> Plan:
-    """Change an endpoint's configuration, and write down the one before for ``forest rollback``.
+    """Update an endpoint's configuration, and record the previous one for ``forest rollback``.
 
-    A scaled endpoint keeps its number of instances; AWS refuses another type of instance while it
-    is scaled (SageMaker's guide on autoscaling of endpoints).
+    An endpoint with autoscaling keeps its number of instances. AWS refuses to change the instance
+    type during autoscaling (SageMaker's guide on autoscaling of endpoints).
 
     Args:
         existing: the account.
         found: the endpoint's description.
-        request: of UpdateEndpoint.
-        instance_type: the new configuration's, or "serverless".
+        request: the request of UpdateEndpoint.
+        instance_type: the instance type of the new configuration, or "serverless".
     """
     name, before = found["EndpointName"], found["EndpointConfigName"]
     tags = {"ResourceArn": found[ENDPOINT.arn], "Tags": [{"Key": PREVIOUS, "Value": before}]}
@@ -86,16 +86,18 @@ def update_steps(
         request["RetainAllVariantProperties"] = True
         return (Step(Call("sagemaker", "UpdateEndpoint", request)), remember)
     request.pop("RetainAllVariantProperties", None)
-    told = f"took autoscaling off {name}, whose instance type changes; --autoscale puts it back"
+    message = (
+        f"removed autoscaling from {name}, whose instance type changes; --autoscale restores it"
+    )
     return (
-        Step(deregister(name), says=told),
+        Step(deregister(name), says=message),
         Step(Call("sagemaker", "UpdateEndpoint", request)),
         remember,
     )
 
 
 def unknown_update_steps(endpoint: str, request: Mapping[str, Any]) -> Plan:
-    """The same where nobody knows whether the endpoint is there, and what it is like."""
+    """The same steps if it is unknown whether the endpoint exists and what it is like."""
     there = ENDPOINT.look_up(endpoint)
     tags = {
         "ResourceArn": f"<ARN of {endpoint}>",
@@ -103,7 +105,7 @@ def unknown_update_steps(endpoint: str, request: Mapping[str, Any]) -> Plan:
     }
     calls = (Call("sagemaker", "UpdateEndpoint", request), Call("sagemaker", "AddTags", tags))
     return (
-        Step(deregister(endpoint), when="it is scaled, and its instance type changes"),
+        Step(deregister(endpoint), when="it has autoscaling, and its instance type changes"),
         *(Step(call, only_if=there) for call in calls),
     )
 

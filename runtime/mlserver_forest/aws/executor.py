@@ -1,4 +1,4 @@
-"""Runs a plan, step by step; if one fails, the error says what exists because of the others."""
+"""Runs a plan step by step; if a step fails, the error says what the others have created."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,28 +19,28 @@ from mlserver_forest.errors import DeploymentError
 
 
 class Console(Protocol):
-    """The person who waits."""
+    """The user's console."""
 
     def say(self, line: str) -> None:
-        """Take a line about what happens."""
+        """Print a line about what is happening."""
 
     def show(self, line: str) -> None:
-        """Take a line of the result."""
+        """Print a line of the result."""
 
     def bar(self, name: str, size: int) -> Any:
         """A progress bar for a file: a context whose ``update`` counts bytes."""
 
 
 class Executor:
-    """Runs steps and remembers what exists because of them.
+    """Runs steps and records what they have created.
 
     Args:
         aws: the account.
-        console: is told what happens.
-        values: what steps are given, by name, beside the answers of earlier steps.
+        console: prints what is happening.
+        values: values for the steps, by name, in addition to those of earlier answers.
 
     Attributes:
-        values: everything that was given so far.
+        values: all values so far, by name.
     """
 
     def __init__(self, aws: Aws, console: Console, values: Mapping[str, str] | None = None) -> None:
@@ -56,18 +56,18 @@ class Executor:
         """Run all steps.
 
         Returns:
-            Each step's answer, or what was found in its place; empty for a step that was left out.
+            The answer of each step, or what was found instead; empty for a step that was left out.
 
         Raises:
-            DeploymentError: with what exists now and how to remove it, or what is not removed yet.
+            DeploymentError: naming what exists now and how to remove it, or what is left to remove.
         """
         answers: list[Answer] = []
-        with self._telling(plan, answers):
+        with self._explaining_failures(plan, answers):
             answers.extend(self._run(step) for step in plan)
         return answers
 
     @contextmanager
-    def _telling(self, plan: Plan, answers: Sequence[Answer]) -> Iterator[None]:
+    def _explaining_failures(self, plan: Plan, answers: Sequence[Answer]) -> Iterator[None]:
         try:
             yield
         except (DeploymentError, KeyboardInterrupt) as error:
@@ -76,10 +76,12 @@ class Executor:
                 for step in rest:
                     if step.even_if_failed:
                         self._run(step)
-            told = [*what_exists(self._made), *_what_is_left(rest)]
-            if not told:
+            consequences = [*what_exists(self._made), *_what_is_left(rest)]
+            if not consequences:
                 raise
-            raise DeploymentError("\n".join([str(error) or "interrupted", *told])) from error
+            raise DeploymentError(
+                "\n".join([str(error) or "interrupted", *consequences])
+            ) from error
 
     def _run(self, template: Step) -> Answer:
         step = template.filled(self.values)
@@ -103,7 +105,7 @@ class Executor:
 
     def _do(self, step: Step) -> Answer | None:
         if isinstance(step.action, Wait) and step.action.kind.is_job:
-            # A job that was made is kept, whether it ends well or not.
+            # A job that was created is kept, whether it succeeds or not.
             self._made.clear()
         try:
             answer = self._perform(step)
@@ -128,7 +130,7 @@ class Executor:
         try:
             return self._aws.call(step.action)
         except Refused as error:
-            # A lost answer makes botocore ask twice, and the second time the name is taken.
+            # If an answer is lost, botocore calls again, and the name is then taken.
             found = self._aws.find(step.found_by) if error.is_taken and step.found_by else None
             if found is None:
                 raise
@@ -164,8 +166,8 @@ def _wait(aws: Aws, console: Console, action: Wait) -> Answer:
 
 def _command(aws: Aws, console: Console, action: Command) -> Answer:
     if action.is_query:
-        return {"stdout": docker.query(action.words)}
-    docker.run(action.words, action.password or None)
+        return {"stdout": docker.query(action.arguments)}
+    docker.run(action.arguments, action.password or None)
     return {}
 
 
@@ -181,8 +183,8 @@ _ACTIONS: Mapping[type[Action], Callable[[Aws, Console, Any], Answer]] = {
 
 
 def what_exists(made: Sequence[Step]) -> list[str]:
-    """Lines for the end of an error, so that nothing is left that the user does not know of."""
-    lines = [f"  {step.makes} (remove it by: {step.removed_by})" for step in made]
+    """Lines for the end of an error, so that the user knows about everything that was created."""
+    lines = [f"  {step.makes} (remove it with: {step.removed_by})" for step in made]
     return ["what exists now because of this command:", *lines] if lines else []
 
 

@@ -1,4 +1,4 @@
-"""What exists in the account, as the plans ask for it."""
+"""What exists in the account, as far as plans need to know."""
 
 import json
 from collections.abc import Callable
@@ -21,25 +21,25 @@ Found = Answer | Unknown | None
 
 
 class Reader(Protocol):
-    """An account that can be read."""
+    """An account from which resources can be read."""
 
     @property
     def region(self) -> str: ...
 
     def find(self, call: Call) -> Answer | None:
-        """The answer to a look-up, or None if there is no such thing."""
+        """The answer to a look-up, or None if the resource does not exist."""
 
     def call(self, call: Call) -> Answer:
-        """The answer; an error if there is no such thing."""
+        """The answer; raises an error if the resource does not exist."""
 
 
 class Existing:
     """What exists in the account; each look-up is made once.
 
     Args:
-        reader: the account, or None if it cannot be read: then every answer is UNKNOWN.
-        say: given for a dry run. A look-up that fails is then not an error: it is said, and
-            this answer and all later ones are UNKNOWN.
+        reader: the account, or None if it cannot be read; every answer is then UNKNOWN.
+        say: prints a line; given for a dry run. A look-up that fails is then not an error: a line
+            is printed, and this answer and all later ones are UNKNOWN.
 
     Attributes:
         region: the account's region, or empty if it cannot be read.
@@ -52,7 +52,7 @@ class Existing:
         self._answers: dict[str, Found] = {}
 
     def find(self, call: Call) -> Found:
-        """The answer to a look-up, None if there is no such thing, or UNKNOWN.
+        """The answer to a look-up, None if the resource does not exist, or UNKNOWN.
 
         Raises:
             DeploymentError: if AWS refuses, unless this is a dry run.
@@ -63,28 +63,28 @@ class Existing:
         return self._answers[key]
 
     def need(self, call: Call) -> Answer | Unknown:
-        """The same for something that must exist.
+        """The answer to a look-up of a resource that must exist.
 
         Raises:
-            DeploymentError: if it does not, or AWS refuses.
+            DeploymentError: if it does not exist, or if AWS refuses.
         """
         found = self.find(call)
         if found is None and self._reader is not None:
-            # A second try has AWS's own words for what is missing.
+            # A second call raises AWS's own error message.
             return self._reader.call(call)
         return UNKNOWN if found is None else found
 
     def items(self, call: Call) -> list[Any]:
-        """The items of a listing; none if it is unknown."""
+        """The items of a listing; empty if they are unknown."""
         found = self.find(call)
         return [] if found is None or found is UNKNOWN else list(found[call.items])
 
     def settle(self, step: Step, is_same: Callable[[Answer], bool] = lambda found: True) -> Step:
-        """A step that makes something, as it is after looking whether that exists.
+        """Look up whether the result of a step exists, and adapt the step.
 
         Args:
-            step: with ``found_by``.
-            is_same: whether what was found is what the step would make.
+            step: a step with ``found_by``.
+            is_same: returns whether what was found is what the step would create.
         """
         if step.found_by is None:
             return step
@@ -101,6 +101,6 @@ class Existing:
         except DeploymentError as error:
             if self._say is None:
                 raise
-            self._say(f"what exists is unknown, since AWS could not be asked: {error}")
+            self._say(f"what exists is unknown, because AWS did not answer: {error}")
             self._reader = None
             return UNKNOWN

@@ -1,4 +1,4 @@
-"""What jobs and endpoints have in common: role, image, tags, network, keys; and its options."""
+"""What jobs and endpoints have in common: role, image, tags, network, keys and their options."""
 
 import re
 from collections.abc import Callable
@@ -16,21 +16,21 @@ _ECR = re.compile(
     r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 _OPTIONS = (
-    click.option("--role", required=True, help="Name or ARN of the role that SageMaker takes."),
-    click.option("--image", default="", help="URI in ECR; by default what was pushed last."),
+    click.option("--role", required=True, help="The name or ARN of SageMaker's role."),
+    click.option("--image", default="", help="A URI in ECR; by default the last one pushed."),
     click.option(
-        "--repository", default="mlserver-forest", show_default=True, help="Of forest push."
+        "--repository", default="mlserver-forest", show_default=True, help="As in forest push."
     ),
     click.option(
         "--bucket",
         default="",
-        help="Bucket, or s3://BUCKET/PREFIX; by default sagemaker-REGION-ACCOUNT, made if missing.",
+        help="A bucket or s3://BUCKET/PREFIX; by default sagemaker-REGION-ACCOUNT (created).",
     ),
     click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag; repeatable."),
-    click.option("--subnet", "subnets", multiple=True, help="Of the VPC; repeatable."),
+    click.option("--subnet", "subnets", multiple=True, help="A subnet of the VPC; repeatable."),
     click.option("--security-group", "security_groups", multiple=True, help="Repeatable."),
-    click.option("--kms-key", default="", help="For data, volumes and results."),
-    click.option("--network-isolation", "isolated", is_flag=True, help="No network inside."),
+    click.option("--kms-key", default="", help="A key for data, volumes and results."),
+    click.option("--network-isolation", "isolated", is_flag=True, help="No network in containers."),
     click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of the container."),
 )
 
@@ -40,11 +40,11 @@ class Infrastructure:
     """What jobs and endpoints have in common.
 
     Attributes:
-        role: ARN of the role that SageMaker takes.
-        image: URI of the image in ECR.
+        role: the ARN of the role that SageMaker assumes.
+        image: the URI of the image in ECR.
         tags: the user's tags.
-        subnets, security_groups: of the VPC, or empty.
-        kms_key: for volumes, outputs and captured data, or empty.
+        subnets, security_groups: those of the VPC, or empty.
+        kms_key: the key for volumes, outputs and captured data, or empty.
         isolated: whether the container has no network.
         environment: the container's variables.
     """
@@ -66,14 +66,14 @@ class Infrastructure:
 
 
 def infrastructure_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of everything that runs a container, for a click command."""
+    """Add the options of everything that runs a container to a click command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]) -> Infrastructure:
-    """Take the options of ``infrastructure_options``, but for ``bucket``, out of ``options``.
+    """Take the options of ``infrastructure_options``, except ``bucket``, out of ``options``.
 
     Raises:
         DeploymentError: if they contradict each other, or there is no such role or image.
@@ -94,10 +94,10 @@ def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]
 
 
 def parse_pairs(option: str, words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """NAME=VALUE words as pairs; the last one of a name counts.
+    """Split NAME=VALUE arguments into pairs; the last value of a name counts.
 
     Raises:
-        DeploymentError: naming the option, if a word has no =.
+        DeploymentError: naming the option, if an argument has no =.
     """
     found: dict[str, str] = {}
     for word in words:
@@ -109,7 +109,7 @@ def parse_pairs(option: str, words: tuple[str, ...]) -> tuple[tuple[str, str], .
 
 
 def _find_role(existing: Existing, role: str) -> str:
-    """ARN of a role that is given by ARN or by name."""
+    """The ARN of a role that is given by ARN or by name."""
     if role.startswith("arn:"):
         return role
     found = existing.need(Call("iam", "GetRole", {"RoleName": role}))
@@ -119,7 +119,7 @@ def _find_role(existing: Existing, role: str) -> str:
 
 
 def _find_image(existing: Existing, region: str, image: str, repository: str) -> str:
-    """URI by digest, so that what runs does not change when a tag does."""
+    """The URI with the digest, so that what runs does not change when a tag moves."""
     if not image:
         return _newest_image(existing, region, repository)
     found = _ECR.fullmatch(image)

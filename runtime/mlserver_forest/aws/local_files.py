@@ -1,4 +1,4 @@
-"""Local files with their digests, and model directories as archives that are always the same."""
+"""Local files with their digests, and model directories as reproducible archives."""
 
 import gzip
 import hashlib
@@ -14,13 +14,13 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file that was read once.
+    """A local file with its size and digest.
 
     Attributes:
         path: where it is.
         name: its name below a prefix in S3, with / between folders.
-        size: in bytes.
-        sha256: of its bytes, in hexadecimal digits.
+        size: its size in bytes.
+        sha256: the SHA-256 of its bytes, in hexadecimal digits.
     """
 
     path: str
@@ -30,10 +30,10 @@ class LocalFile:
 
 
 def local_files(paths: Sequence[Path]) -> tuple[LocalFile, ...]:
-    """The files themselves and those in folders, without hidden ones, sorted by name.
+    """Find files, also in folders, without hidden ones; sorted by name.
 
     Raises:
-        DeploymentError: if there are none, or two have the same name.
+        DeploymentError: if there are none, or if two have the same name.
     """
     found: dict[str, LocalFile] = {}
     for path in paths:
@@ -44,12 +44,12 @@ def local_files(paths: Sequence[Path]) -> tuple[LocalFile, ...]:
                 )
             found[name] = local_file(file, name)
     if paths and not found:
-        raise DeploymentError(f"{', '.join(map(str, paths))}: there are no files in it")
+        raise DeploymentError(f"{', '.join(map(str, paths))}: contains no files")
     return tuple(found[name] for name in sorted(found))
 
 
 def local_file(path: Path, name: str) -> LocalFile:
-    """A file with its size and checksum, which takes reading it.
+    """Read a file to find its size and digest.
 
     Raises:
         DeploymentError: if it cannot be read.
@@ -67,7 +67,7 @@ def local_file(path: Path, name: str) -> LocalFile:
 
 
 def digest_of_files(files: Sequence[LocalFile]) -> str:
-    """Sixteen digits of the files' names and bytes: the same data go to the same prefix."""
+    """Sixteen digits of a digest of the files' names and bytes, the same for equal data."""
     lines = sorted(f"{file.sha256} {file.name}\n" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
@@ -75,7 +75,7 @@ def digest_of_files(files: Sequence[LocalFile]) -> str:
 def pack_model(directory: Path, target: Path) -> Path:
     """Pack a model directory into the model.tar.gz that SageMaker unpacks into /opt/ml/model.
 
-    The same files give the same bytes: members are sorted and have no owners and times.
+    The same files give the same bytes: members are sorted, and have neither owners nor times.
 
     Returns:
         ``target``.
@@ -87,7 +87,7 @@ def pack_model(directory: Path, target: Path) -> Path:
     if not {"model-settings.json", "forest.safetensors"} & {file.name for file in files}:
         raise DeploymentError(
             f"{directory} holds no model-settings.json and no forest.safetensors; expected a "
-            "model directory as train or forest pack writes it"
+            "model directory that train or forest pack wrote"
         )
     with (
         target.open("wb") as raw,

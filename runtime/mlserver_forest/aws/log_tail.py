@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadLog:
-    """Show the log of a job or an endpoint, perhaps as it comes.
+    """Show the log of a job or an endpoint, and follow it if requested.
 
     Attributes:
-        kind: of what has logged; it has a log group.
-        name: its name.
+        kind: the kind of endpoint or job, which must have a log group.
+        name: the name of the endpoint or job.
         lines: the number of lines at the end that are shown first, or 0 for all.
-        poll: seconds between two looks until it ends, or None to look once.
+        poll: seconds between two reads until it ends, or None to read once.
     """
 
     kind: Kind
@@ -30,8 +30,8 @@ class ReadLog:
     poll: float | None = None
 
     def calls(self) -> list[dict[str, Any]]:
-        look = {**self.kind.look_up(self.name).as_json(), "repeated": "until it has ended"}
-        return [*log_calls(self.kind, self.name), *(() if self.poll is None else (look,))]
+        status_call = {**self.kind.look_up(self.name).as_json(), "repeated": "until it has ended"}
+        return [*log_calls(self.kind, self.name), *(() if self.poll is None else (status_call,))]
 
 
 class LogTail:
@@ -39,8 +39,8 @@ class LogTail:
 
     Args:
         aws: the account.
-        kind: of what has logged; it has a log group.
-        name: its name.
+        kind: the kind of endpoint or job, which must have a log group.
+        name: the name of the endpoint or job.
     """
 
     def __init__(self, aws: "Aws", kind: Kind, name: str) -> None:
@@ -49,12 +49,12 @@ class LogTail:
         self._tokens: dict[str, str] = {}
 
     def new_lines(self) -> list[str]:
-        """The lines that came since the last call, oldest first.
+        """The lines that were logged since the last call, oldest first.
 
         Raises:
-            Refused: if the log may not be read.
+            Refused: if the permission to read the log is missing.
         """
-        # There is no group before something has been written to it.
+        # The group does not exist before something has been written to it.
         streams = (self._aws.find(self._streams) or {}).get("logStreams", [])
         found = [event for one in streams for event in self._new_events(one["logStreamName"])]
         found.sort(key=lambda event: event["timestamp"])
@@ -72,7 +72,7 @@ class LogTail:
             answer = self._aws.call(Call("logs", "GetLogEvents", request))
             yield from answer["events"]
             token = answer["nextForwardToken"]
-            # At the end, and only there, CloudWatch answers with the token that it was given.
+            # Only at the end does CloudWatch answer with the same token that it was given.
             if token == self._tokens.get(stream):
                 return
             self._tokens[stream] = token
@@ -82,7 +82,7 @@ def read_log(aws: "Aws", wanted: ReadLog, show: Callable[[str], None]) -> None:
     """Show the log's lines.
 
     Raises:
-        DeploymentError: if it is interrupted, saying how to go on.
+        DeploymentError: if it is interrupted, saying how to continue.
     """
     tail = LogTail(aws, wanted.kind, wanted.name)
     try:
@@ -100,21 +100,21 @@ def read_log(aws: "Aws", wanted: ReadLog, show: Callable[[str], None]) -> None:
 
 
 def has_last_line(kind: Kind, found: Answer) -> bool:
-    """Whether nothing more will be logged: an endpoint in service goes on logging."""
+    """Whether nothing more will be logged; an endpoint in service continues to log."""
     return found[kind.status] in (kind.good | kind.bad if kind.is_job else kind.bad)
 
 
 def streams_of(kind: Kind, name: str) -> Call:
-    """The listing of the log's streams."""
+    """The call that lists the streams of a log."""
     request = {"logGroupName": kind.log_group.format(name)}
     if "{}" not in kind.log_group:
-        # A job's streams are NAME/algo-1-1234 and the like.
+        # The streams of a job have names such as NAME/algo-1-1234.
         request["logStreamNamePrefix"] = f"{name}/"
     return Call("logs", "DescribeLogStreams", request, items="logStreams")
 
 
 def log_calls(kind: Kind, name: str) -> list[dict[str, Any]]:
-    """What ``--dry-run`` prints about reading a log, which is repeated until its end."""
+    """What ``--dry-run`` prints for reading a log, which is repeated until its end."""
     streams = streams_of(kind, name)
     events = {
         "logGroupName": streams.request["logGroupName"],

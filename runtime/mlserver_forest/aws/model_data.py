@@ -1,4 +1,4 @@
-"""What MODEL on a command line means: a training job, something in S3, or something local."""
+"""MODEL on a command line: a training job, an object in S3, or something local."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _ARCHIVE = ".tar.gz"
 
 @dataclass(frozen=True)
 class ModelData:
-    """Where a model's bytes are, or are going to be.
+    """Where the bytes of a model are, or are going to be.
 
     Attributes:
-        uri: S3 URI of the model.tar.gz, or of the prefix of many.
+        uri: the S3 URI of the model.tar.gz, or of the prefix of many models.
         files: (key, file) pairs that are uploaded first.
     """
 
@@ -27,7 +27,7 @@ class ModelData:
 
 
 def find_model_data(existing: Existing, storage: Storage, model: str, folder: Path) -> ModelData:
-    """One model.
+    """Find one model.
 
     Args:
         existing: the account.
@@ -62,7 +62,7 @@ def find_model_data(existing: Existing, storage: Storage, model: str, folder: Pa
 
 
 def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path) -> ModelData:
-    """Many models, for a multi-model endpoint.
+    """Find many models, for a multi-model endpoint.
 
     Args:
         storage: where local models are uploaded to.
@@ -71,7 +71,7 @@ def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path)
         folder: where the directories' archives are written.
 
     Raises:
-        DeploymentError: if there is no such folder, or nothing in it.
+        DeploymentError: if there is no such folder, or if it is empty.
     """
     if models.startswith("s3://"):
         split_uri(models)
@@ -84,7 +84,7 @@ def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path)
     prefix = ("multi-model", endpoint)
     files = tuple((storage.key(*prefix, file.name), file) for file in _archives(models, folder))
     if not files:
-        raise DeploymentError(f"{models}: no model directories and no .tar.gz files in it")
+        raise DeploymentError(f"{models} contains no model directories and no .tar.gz files")
     return ModelData(storage.uri(*prefix) + "/", files)
 
 
@@ -104,7 +104,7 @@ def _archive(path: Path, folder: Path) -> LocalFile:
         path = pack_model(path, folder / "model.tar.gz")
     elif not path.name.endswith(_ARCHIVE):
         raise DeploymentError(
-            f"{path} is neither a model directory nor a .tar.gz; forest pack makes a model "
-            "directory of a model file"
+            f"{path} is neither a model directory nor a .tar.gz; forest pack turns a model "
+            "file into a model directory"
         )
     return local_file(path, "model.tar.gz")

@@ -1,6 +1,6 @@
-"""Names and tags of what this tool makes.
+"""The names and tags of everything that this tool creates.
 
-Names end in a digest of what they name, so that the same command finds what it made before.
+Names end in a digest of their content, so that the same command finds what it created before.
 """
 
 import hashlib
@@ -11,22 +11,23 @@ from typing import Any
 
 from mlserver_forest.errors import DeploymentError
 
-# The tag on everything that this tool makes, and those with the endpoint that a model or
-# configuration was made for, the configuration that an endpoint had before, and the digest of the
-# request that a job was made from.
+# The tag on everything that this tool creates, and the tags for the endpoint that a model or a
+# configuration was created for, the previous configuration of an endpoint, and the digest of the
+# request that created a job.
 OURS = ("created-by", "mlserver-forest")
 FOR_ENDPOINT = "mlserver-forest:endpoint"
 PREVIOUS = "mlserver-forest:previous"
 REQUEST = "mlserver-forest:request"
-# CreateModel, CreateEndpoint and CreateTrainingJob take such names; tuning jobs shorter ones (32).
+# CreateModel, CreateEndpoint and CreateTrainingJob accept these names; tuning jobs accept at most
+# 32 characters.
 _NAME = re.compile(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}")
 
 
 def tag_list(user: Sequence[tuple[str, str]], **ours: str) -> list[dict[str, str]]:
-    """The user's tags behind the tool's own.
+    """The tool's own tags, followed by the user's tags.
 
     Args:
-        user: (key, value) pairs; they replace the tool's own tags of the same key.
+        user: (key, value) pairs; they replace the tool's own tags with the same key.
         ours: the tool's tags without their prefix, such as ``endpoint="iris"``.
     """
     merged = {OURS[0]: OURS[1], **{f"mlserver-forest:{name}": ours[name] for name in ours}}
@@ -41,7 +42,7 @@ def digest_of(document: Any) -> str:
 
 
 def checked_name(name: str, longest: int = 63) -> str:
-    """The name, if SageMaker accepts it.
+    """Return the name if SageMaker accepts it.
 
     Raises:
         DeploymentError: if it does not.

@@ -1,4 +1,4 @@
-"""The price of instances by the hour, from a small table with its date; or unknown."""
+"""The hourly price of instances, from a small dated table."""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prices:
-    """The table in prices.json: list prices in one region at one time.
+    """The table in prices.json: the list prices in one region on one date.
 
     Attributes:
-        per_hour: price by instance type.
+        per_hour: the hourly price by instance type.
     """
 
     as_of: str
@@ -26,7 +26,7 @@ class Prices:
         price = self.per_hour.get(instance_type)
         return None if price is None else round(price * count, 4)
 
-    def in_words(self, instance_type: str, count: int) -> str:
+    def describe(self, instance_type: str, count: int) -> str:
         """A line such as ``2 x ml.m5.large: about 0.23 USD per hour (...)``."""
         hourly = self.hourly(instance_type, count)
         if hourly is None:

@@ -1,4 +1,4 @@
-"""The endpoints and jobs that SageMaker runs, with its words for them."""
+"""The endpoints and jobs that SageMaker runs, with SageMaker's names for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Kind:
 
     Attributes:
         noun: its name in messages.
-        subject: SageMaker's name of it, which begins the names of operations and members.
-        good, bad: the states in which it ends.
+        subject: SageMaker's name for it, as it occurs in operations and members.
+        good, bad: its final states.
         log_group: CloudWatch's log group, with {} for the name if each has its own; or empty.
         detail: the member that says more about the state, or empty.
         is_job: whether it ends by itself and can be stopped.
@@ -54,21 +54,21 @@ class Kind:
         return Call("sagemaker", f"Stop{self.subject}", {self.name: name})
 
     def has_ended(self, found: Answer) -> bool:
-        """Whether its description, or an item of a listing, has a last state."""
+        """Whether its description, or an item of a listing, has a final state."""
         return found[self.status] in self.good | self.bad
 
     def state(self, found: Answer) -> str:
-        """The state in words, with its detail."""
+        """The state with its detail, as text."""
         state = str(found[self.status])
         detail = found.get(self.detail) if self.detail else None
         return f"{state}, {detail}" if detail and detail != state else state
 
     def goes_on(self, name: str) -> str:
-        """What to say to somebody who no longer waits for it."""
+        """The message when the command stops waiting for it."""
         end = f"forest stop {name}" if self.is_job else f"forest delete {name}"
         follow = f"forest logs {name} --follow" if self.log_group else f"forest status {name}"
         return (
-            f"{self.noun} {name} goes on without this command. Follow it: forest status {name}, "
+            f"{self.noun} {name} continues without this command. Follow it: forest status {name}, "
             f"{follow}; end it: {end}"
         )
 
@@ -98,10 +98,10 @@ KINDS = (ENDPOINT, TRAINING, TUNING, TRANSFORM)
 
 
 def find_any(existing: Existing, kinds: Sequence[Kind], name: str) -> tuple[Kind, Answer] | Unknown:
-    """The first kind that has something of this name, and its description.
+    """Find the first kind with a resource of this name, and its description.
 
     Raises:
-        DeploymentError: if none has.
+        DeploymentError: if there is no such resource.
     """
     for kind in kinds:
         found = existing.find(kind.look_up(name))
@@ -111,12 +111,12 @@ def find_any(existing: Existing, kinds: Sequence[Kind], name: str) -> tuple[Kind
             return kind, found
     nouns = ", no ".join(kind.noun for kind in kinds)
     raise DeploymentError(
-        f"there is no {nouns} {name} in {existing.region}; forest list shows what there is"
+        f"there is no {nouns} {name} in {existing.region}; forest list shows what exists"
     )
 
 
 def tags_of(existing: Existing, arn: str) -> dict[str, str]:
-    """The tags of a resource; none if they are unknown."""
+    """The tags of a resource; empty if they are unknown."""
     call = Call("sagemaker", "ListTags", {"ResourceArn": arn}, items="Tags")
     return {tag["Key"]: tag["Value"] for tag in existing.items(call)}
 

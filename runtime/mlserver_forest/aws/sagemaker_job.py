@@ -1,4 +1,4 @@
-"""A job: found if the same command made it before, otherwise made."""
+"""A job, which is found if the same command created it before, and otherwise created."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ _MOST_ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class SageMakerJob:
-    """A job that is there, or is going to be made.
+    """A job that exists, or that is going to be created.
 
     Attributes:
-        kind: of job.
-        request: that makes it.
-        step: makes it; has ``found`` if the same job runs or is done.
+        kind: the kind of job.
+        request: the request that creates it.
+        step: the step that creates it; it has ``found`` if the same job is running or done.
     """
 
     kind: Kind
@@ -35,14 +35,14 @@ class SageMakerJob:
 
     @property
     def found(self) -> Answer | None:
-        """The job's description if it is there."""
+        """The job's description if it exists."""
         return self.step.found
 
     def wait(self, poll: float | None) -> Plan:
-        """The step that follows it to its end.
+        """The step that follows the job to its end.
 
         Args:
-            poll: seconds between two looks, or None for no such step.
+            poll: seconds between two checks, or None for no such step.
         """
         return () if poll is None else (Step(Wait(self.kind, self.name, poll)),)
 
@@ -50,13 +50,14 @@ class SageMakerJob:
 def find_job(
     existing: Existing, kind: Kind, request_of: Callable[[int], Request], *, again: bool
 ) -> SageMakerJob:
-    """The job under the first name that no failed job has taken.
+    """Find or plan the job under the first name that is not taken by a failed job.
 
     Args:
         existing: the account.
-        kind: of job.
-        request_of: number of the attempt, from 1 -> the request, whose name depends on it.
-        again: whether to make another job even if the same one runs or is done.
+        kind: the kind of job.
+        request_of: turns the number of the attempt, from 1, into the request; the name depends
+            on the number.
+        again: whether to create another job even if the same one is running or done.
 
     Raises:
         DeploymentError: if the name belongs to a different job, or all attempts are taken.
@@ -85,16 +86,16 @@ def find_job(
 
 
 def numbered(name: str, attempt: int) -> str:
-    """The name of a job's attempt: the first has the name itself, the second ends in -2."""
+    """The name of an attempt: the first has the name itself, the second ends in -2."""
     return name if attempt == 1 else f"{name}-{attempt}"
 
 
 def _check_same(existing: Existing, kind: Kind, found: Answer, request: Any) -> None:
-    """Names of jobs are used once; a tag has the digest of the request that made the job."""
+    """Check that a job was created by the same request, whose digest is in a tag."""
     there = tags_of(existing, found[kind.arn]).get(REQUEST)
     wanted = {tag["Key"]: tag["Value"] for tag in request["Tags"]}[REQUEST]
     if there != wanted:
         raise DeploymentError(
-            f"the name is taken: {kind.noun} {request[kind.name]} was made from other options; "
-            "choose another --name, or none"
+            f"the name is taken: {kind.noun} {request[kind.name]} was created with other options; "
+            "choose another --name, or leave it out"
         )

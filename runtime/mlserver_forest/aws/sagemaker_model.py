@@ -15,10 +15,10 @@ class SageMakerModel:
 
     Attributes:
         prefix: the beginning of its name.
-        uri: S3 URI of the artifact.
-        infrastructure: image, role, network and tags.
-        endpoint: the endpoint that it is made for and deleted with, or empty.
-        modes: more members of the container.
+        uri: the S3 URI of the artifact.
+        infrastructure: the image, the role, the network and the tags.
+        endpoint: the endpoint that it is created for and deleted with, or empty.
+        modes: further members of the container.
     """
 
     prefix: str
@@ -29,11 +29,11 @@ class SageMakerModel:
 
     @property
     def name(self) -> str:
-        """Its name, which ends in a digest of what it is."""
+        """Its name, which ends in a digest of its content."""
         return name_from(self.prefix, digest_of(self._body()))
 
     def step(self, existing: Existing) -> Step:
-        """Makes the model, unless it is there."""
+        """The step that creates the model unless it exists."""
         ours = {"endpoint": self.endpoint} if self.endpoint else {}
         tags = tag_list(self.infrastructure.tags, **ours)
         request = {"ModelName": self.name, **self._body(), "Tags": tags}
@@ -62,5 +62,5 @@ class SageMakerModel:
 
 
 def model_look_up(name: str) -> Call:
-    """Finds a model by its name."""
+    """The call that finds a model by its name."""
     return Call("sagemaker", "DescribeModel", {"ModelName": name})

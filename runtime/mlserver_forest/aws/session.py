@@ -1,4 +1,4 @@
-"""What every command shares: its five options, the account, the console, and how it fails."""
+"""What all commands share: five options, the account, the console, and the form of errors."""
 
 import functools
 import json
@@ -26,9 +26,9 @@ POLL = click.option(
     default=10.0,
     show_default=True,
     type=click.FloatRange(0.05),
-    help="Seconds between two looks at the state.",
+    help="Seconds between two checks of the state.",
 )
-WAIT = click.option("--wait/--no-wait", default=True, help="Follow it to its end.")
+WAIT = click.option("--wait/--no-wait", default=True, help="Follow it to the end.")
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Session:
     """One run of a command.
 
     Attributes:
-        region, profile: or None for what boto3 finds.
-        dry_run: print the steps and run none.
-        yes: do not ask.
+        region, profile: the region and the profile, or None for those that boto3 finds.
+        dry_run: whether the steps are printed and not run.
+        yes: whether to go on without asking.
         is_json: whether the result is printed as JSON.
     """
 
@@ -50,7 +50,7 @@ class Session:
 
     @cached_property
     def aws(self) -> "Aws":
-        """The account; there may be no credentials."""
+        """The account, possibly without credentials."""
         require("boto3", "aws")
         from mlserver_forest.aws.client import Aws
 
@@ -58,7 +58,7 @@ class Session:
 
     @cached_property
     def existing(self) -> Existing:
-        """What exists; unknown in a dry run without credentials, which is no error."""
+        """What exists; in a dry run without credentials it is unknown, which is not an error."""
         if not self.dry_run:
             return Existing(self.aws)
         try:
@@ -72,10 +72,10 @@ class Session:
             self.aws.close()
 
     def executor(self, values: Mapping[str, str] | None = None) -> "Executor":
-        """Runs plans in this session's account.
+        """Make an executor for this session's account.
 
         Args:
-            values: what steps are given beside earlier answers.
+            values: values for the steps, in addition to those of earlier answers.
         """
         from mlserver_forest.aws.executor import Executor
 
@@ -89,7 +89,7 @@ class Session:
         return self.executor().run(plan)
 
     def say(self, line: str) -> None:
-        """Tell the person who waits; standard output is for the result alone."""
+        """Print a line to standard error; standard output is for the result only."""
         click.echo(line, err=True)
 
     def show(self, line: str) -> None:
@@ -105,10 +105,10 @@ class Session:
                 click.echo(line)
 
     def confirm(self, question: str) -> None:
-        """Go on only if the person agrees; a dry run changes nothing and does not ask.
+        """Ask the user to confirm; a dry run changes nothing and does not ask.
 
         Raises:
-            ForestError: if not, or if nobody is there to be asked.
+            ForestError: if the user declines, or if nobody can answer.
         """
         if self.yes or self.dry_run:
             return
@@ -118,7 +118,7 @@ class Session:
             raise ForestError("nothing was done")
 
     def bar(self, name: str, size: int) -> Any:
-        """A progress bar, where somebody can see one."""
+        """A progress bar, if there is a terminal."""
         from tqdm import tqdm
 
         return tqdm(
@@ -127,20 +127,20 @@ class Session:
 
 
 _OPTIONS = (
-    click.option("--region", help="AWS region; by default the configured one."),
-    click.option("--profile", help="Profile of ~/.aws/config; by default the configured one."),
+    click.option("--region", help="The AWS region; by default the configured one."),
+    click.option("--profile", help="The profile in ~/.aws/config; by default the configured one."),
     click.option(
         "--dry-run",
         is_flag=True,
-        help="Print as JSON the calls that would be made; change nothing.",
+        help="Print the calls that would be made as JSON; change nothing.",
     ),
-    click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation."),
     click.option("--json", "is_json", is_flag=True, help="Print the result as JSON."),
 )
 
 
 def command(run: _Command) -> click.Command:
-    """A click command with the five options, whose errors are one line and an exit code."""
+    """Make a click command with the five options; errors are one line and an exit code."""
 
     @functools.wraps(run)
     def wrapped(

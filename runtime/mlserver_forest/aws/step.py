@@ -1,4 +1,4 @@
-"""What a command is going to do, as data: ``--dry-run`` prints it, ``aws/executor.py`` runs it."""
+"""What a command will do, as data: ``--dry-run`` prints it, and ``aws/executor.py`` runs it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -10,14 +10,14 @@ Answer = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One operation of one service, in the words of botocore's service models.
+    """One operation of one service, with the names of botocore's service models.
 
     Attributes:
         service: botocore's name of the service, such as ``application-autoscaling``.
         operation: such as ``CreateModel``.
         request: the operation's members.
-        items: the member of the answer that holds the items, for an operation that answers in
-            pages; the answer then is ``{items: [the items of all pages]}``.
+        items: for an operation that answers in pages, the member of the answer that holds the
+            items; the answer is then ``{items: [the items of all pages]}``.
         most: the number of items after which no more pages are read, or 0 to read all.
     """
 
@@ -28,7 +28,7 @@ class Call:
     most: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """As --dry-run prints it."""
+        """The call as --dry-run prints it."""
         return {"service": self.service, "operation": self.operation, "request": self.request}
 
     def calls(self) -> list[dict[str, Any]]:
@@ -44,11 +44,11 @@ class Action(Protocol):
 
 @dataclass(frozen=True)
 class Send:
-    """A call whose Body is a local file, and whose answer's Body is read to its end.
+    """A call whose Body is a local file; the Body of its answer is read to the end.
 
     Attributes:
         call: the call without its Body.
-        file: path of the file; ``-`` is standard input.
+        file: the path of the file; ``-`` is standard input.
     """
 
     call: Call
@@ -60,16 +60,16 @@ class Send:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of Docker's.
+    """A docker command.
 
     Attributes:
-        words: the command line; never a secret.
-        password: for the command's standard input, or empty.
+        arguments: the command line; it never contains a secret.
+        password: what is written to its standard input, or empty.
         is_query: whether its output is the answer, ``{"stdout": text}``; otherwise its output
             goes to standard error.
     """
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     password: str = ""
     is_query: bool = False
 
@@ -79,24 +79,24 @@ class Command:
 
 @dataclass(frozen=True)
 class Step:
-    """An action, and when it is left out.
+    """An action, and the conditions under which it is left out.
 
     Attributes:
         action: what is done.
         found_by: the look-up that finds what the step makes.
-        found: what that look-up has found; the step then does nothing.
+        found: the result of that look-up; if there is one, the step does nothing.
         unless: the step is left out if this look-up, made just before, finds something.
         only_if: the step is left out if this look-up, made just before, finds nothing.
-        when: a condition that nobody could look up, in words; only a dry run has such steps.
-        given: names of the values that come from answers to earlier steps; the action has
-            ``<name>`` in their places.
-        gives: answer -> values by name, for later steps.
-        makes: what exists afterwards, in words; empty if nothing is kept.
+        when: a text with the condition if it could not be looked up, in dry runs only.
+        given: the names of the values that come from the answers of earlier steps; the action
+            contains ``<name>`` in their place.
+        gives: turns the answer into values by name, for later steps.
+        makes: a text that says what exists afterwards; empty if nothing is kept.
         removed_by: the command that removes it again.
-        removes: what is gone afterwards, in words.
-        says: what to say afterwards.
-        may_be_missing: whether AWS's "there is no such thing" is a good answer.
-        if_refused: what to say if AWS refuses, instead of failing.
+        removes: a text that says what is gone afterwards.
+        says: the message that is printed afterwards.
+        may_be_missing: whether it is fine if the resource does not exist.
+        if_refused: the message that is printed if AWS refuses, instead of an error.
         even_if_failed: whether the step is run even if a job before it has failed.
     """
 
@@ -117,7 +117,7 @@ class Step:
     even_if_failed: bool = False
 
     def filled(self, values: Mapping[str, str]) -> "Step":
-        """The same step with the values of earlier answers in the places of ``<name>``."""
+        """The same step with the values of earlier answers in place of ``<name>``."""
         here = {name: values[name] for name in self.given if name in values}
         if not here:
             return self
@@ -129,7 +129,7 @@ class Step:
         )
 
     def as_json(self) -> list[dict[str, Any]]:
-        """The calls that running the step makes, with the conditions that are open."""
+        """The calls that the step makes, with the conditions that are not known yet."""
         if self.found is not None:
             return []
         conditions: dict[str, Any] = {}
@@ -148,14 +148,14 @@ Plan = tuple[Step, ...]
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """What ``--dry-run`` prints: the calls to AWS, and Docker's commands where there are any."""
-    commands = [list(step.action.words) for step in plan if isinstance(step.action, Command)]
-    shown: dict[str, Any] = {"calls": [call for step in plan for call in step.as_json()]}
-    return {**shown, "commands": commands} if commands else shown
+    """What ``--dry-run`` prints: the calls to AWS, and docker commands if there are any."""
+    commands = [list(step.action.arguments) for step in plan if isinstance(step.action, Command)]
+    printed: dict[str, Any] = {"calls": [call for step in plan for call in step.as_json()]}
+    return {**printed, "commands": commands} if commands else printed
 
 
 def fill(value: Any, values: Mapping[str, str]) -> Any:
-    """The value with every ``<name>`` in its strings replaced, however deep they are."""
+    """Replace every ``<name>`` in the strings of a value, however deeply they are nested."""
     if isinstance(value, str):
         for name, text in values.items():
             value = value.replace(f"<{name}>", text)

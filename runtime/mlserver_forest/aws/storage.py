@@ -1,4 +1,4 @@
-"""Where this tool's objects lie in S3, and how local files get there."""
+"""Where this tool's objects are in S3, and how local files are uploaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Storage:
     Attributes:
         region: such as eu-west-1.
         bucket: the S3 bucket of data and models.
-        is_default: whether it is the account's default bucket, which is made if it is missing.
+        is_default: whether it is the account's default bucket, which is created if it is missing.
         prefix: the beginning of this tool's keys.
-        account: the account that must own the default bucket: anybody can take a free name.
+        account: the account that must own the default bucket, because anybody can take a free name.
     """
 
     region: str
@@ -42,7 +42,7 @@ class Storage:
 
 
 def find_storage(existing: Existing, region: str, bucket: str) -> Storage:
-    """The storage that ``--bucket`` names.
+    """Find the storage that ``--bucket`` names.
 
     Args:
         existing: the account.
@@ -72,7 +72,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def bucket_steps(storage: Storage, existing: Existing) -> Plan:
-    """The default bucket is made if it is missing; other buckets must be there."""
+    """The steps for the bucket: the default one is created if missing, and others must exist."""
     if not storage.is_default:
         return ()
     request: dict[str, Any] = {"Bucket": storage.bucket}
@@ -95,7 +95,7 @@ def upload_steps(
     existing: Existing,
     kms_key: str = "",
 ) -> Plan:
-    """A step for each file that is not in S3 yet with the same size and checksum.
+    """A step for each file that is not yet in S3 with the same size and checksum.
 
     Args:
         storage: where they go.

@@ -1,8 +1,8 @@
-"""One file to S3, in parts; an upload that was interrupted goes on where it was.
+"""Uploads a file to S3 in parts; an upload that was interrupted is resumed.
 
-A key contains the digest of the file's bytes, so an unfinished upload to the same key is one of the
-same bytes, and its parts are those that this upload would send. boto3's own transfers always begin
-anew (docs/decisions.md, Uploads).
+A key contains the digest of the file's bytes, so an unfinished upload to the same key has the same
+bytes, and its parts are the parts that this upload would send. boto3's own transfers always start
+from the beginning (docs/decisions.md, Uploads).
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _PART = 8 * _MB
 _MOST_PARTS = 9_000
 _THREADS = 4
 
-# Called with the number of bytes that have arrived.
+# Called with the number of bytes that have been sent.
 Progress = Callable[[int], object]
 
 
@@ -33,8 +33,8 @@ class Upload:
 
     Attributes:
         call: PutObject without its Body.
-        file: path of the file.
-        size: of the file, in bytes.
+        file: the path of the file.
+        size: the size of the file in bytes.
     """
 
     call: Call
@@ -95,7 +95,7 @@ def _upload_in_parts(aws: "Aws", wanted: Upload, progress: Progress) -> None:
         aws.call(Call("s3", "CompleteMultipartUpload", {**this, "MultipartUpload": done}))
     except (DeploymentError, KeyboardInterrupt) as error:
         reason = str(error) or "interrupted"
-        raise DeploymentError(f"{reason}; {_unfinished_words(this, wanted.size)}") from error
+        raise DeploymentError(f"{reason}; {_describe_unfinished(this, wanted.size)}") from error
 
 
 def _listing(where: dict[str, Any]) -> Call:
@@ -104,14 +104,14 @@ def _listing(where: dict[str, Any]) -> Call:
 
 
 def _unfinished(aws: "Aws", where: dict[str, Any]) -> str | None:
-    """The newest unfinished upload of this key."""
+    """The newest unfinished upload to this key."""
     found = [one for one in aws.call(_listing(where))["Uploads"] if one["Key"] == where["Key"]]
     newest = max(found, key=lambda one: one["Initiated"], default=None)
     return newest and str(newest["UploadId"])
 
 
 def _parts(size: int) -> list[tuple[int, int, int]]:
-    """Number, start and size of each part; always the same for the same size of file."""
+    """The number, start and size of each part, which depend only on the size of the file."""
     length = max(_PART, -(-size // (_MOST_PARTS * _MB)) * _MB)
     starts = enumerate(range(0, size, length), 1)
     return [(number, start, min(length, size - start)) for number, start in starts]
@@ -120,7 +120,7 @@ def _parts(size: int) -> list[tuple[int, int, int]]:
 def _send_missing(
     aws: "Aws", this: dict[str, Any], wanted: Upload, progress: Progress
 ) -> dict[int, str]:
-    """Part number -> ETag, of the parts that were there and those that were sent."""
+    """Send the missing parts; return the ETags of all parts by number."""
     listed = aws.call(Call("s3", "ListParts", this, items="Parts"))["Parts"]
     there = {(one["PartNumber"], one["Size"]): one["ETag"] for one in listed}
     parts = _parts(wanted.size)
@@ -149,12 +149,12 @@ def _send(aws: "Aws", this: dict[str, Any], path: str, part: tuple[int, int, int
     return str(aws.call(Call("s3", "UploadPart", request))["ETag"])
 
 
-def _unfinished_words(this: dict[str, Any], size: int) -> str:
+def _describe_unfinished(this: dict[str, Any], size: int) -> str:
     command = (
         f"aws s3api abort-multipart-upload --bucket {this['Bucket']} --key {this['Key']} "
         f"--upload-id {this['UploadId']}"
     )
     return (
-        f"a part of the {size:,} bytes is kept in S3 as an unfinished upload, which is paid for: "
-        f"the same command goes on from there, and {command} throws it away"
+        f"a part of the {size:,} bytes is kept in S3 as an unfinished upload, which costs money: "
+        f"the same command resumes it, and {command} deletes it"
     )

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 _LAST_LINES = 20
-# A wait of hours outlives so many failed look-ups in a row, such as those of a sleeping laptop.
+# A wait of hours survives this many failed look-ups in a row, such as those of a sleeping laptop.
 _MOST_FAILURES = 20
 
 
 class EndedBadly(DeploymentError):
-    """What was waited for has failed, or was stopped."""
+    """The job or endpoint has failed, or was stopped."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Look at a job or an endpoint until it has ended well.
+    """Wait until a job or an endpoint has reached a good final state.
 
     Attributes:
-        kind: what it is.
+        kind: the kind of endpoint or job.
         name: its name.
-        seconds: between two looks.
-        configuration: the configuration that an endpoint must have in the end: AWS may roll an
-            update back.
-        until_gone: wait until it does not exist any more.
+        seconds: the seconds between two checks.
+        configuration: the configuration that an endpoint must have in the end, because AWS may
+            roll an update back.
+        until_gone: whether to wait until it no longer exists.
     """
 
     kind: Kind
@@ -45,7 +45,7 @@ class Wait:
 
     @property
     def has_log(self) -> bool:
-        """Whether log lines are shown: an endpoint's log has no end, and forest logs shows it."""
+        """Whether log lines are shown; an endpoint's log has no end, so forest logs shows it."""
         return self.kind.is_job and bool(self.kind.log_group)
 
     def calls(self) -> list[dict[str, Any]]:
@@ -56,14 +56,14 @@ class Wait:
 
 
 def wait(aws: "Aws", wanted: Wait, say: Say) -> Answer:
-    """Wait until the end; an interrupt leaves the job running and says how to go on.
+    """Wait until the end; an interrupt leaves the job running and says how to follow it.
 
     Returns:
-        The description in the end; empty if it is gone.
+        The final description; empty if it is gone.
 
     Raises:
         EndedBadly: with the failure reason in full and the last log lines.
-        DeploymentError: if there is no such thing, or the wait was interrupted.
+        DeploymentError: if it does not exist, or if the wait was interrupted.
     """
     goes_on = "" if wanted.until_gone else f"; {wanted.kind.goes_on(wanted.name)}"
     try:
@@ -97,7 +97,7 @@ def _until_end(aws: "Aws", wanted: Wait, say: Say) -> Answer:
             failures += 1
             if not error.is_passing or failures >= _MOST_FAILURES:
                 raise
-            say(f"cannot look just now, trying again: {error}")
+            say(f"the state could not be read; trying again: {error}")
             time.sleep(wanted.seconds)
             continue
         if found is None:
@@ -113,13 +113,13 @@ def _check_end(aws: "Aws", wanted: Wait, found: Answer) -> None:
     kind, name = wanted.kind, wanted.name
     status = found[kind.status]
     if status not in kind.good:
-        reason = found.get("FailureReason") or "no reason is given"
+        reason = found.get("FailureReason") or "no reason was given"
         raise EndedBadly(f"{kind.noun} {name}: {status}: {reason}{_last_lines(aws, kind, name)}")
     if wanted.configuration and found["EndpointConfigName"] != wanted.configuration:
         reason = found.get("FailureReason") or "an alarm, or instances that never became healthy"
         raise EndedBadly(
-            f"endpoint {name} was rolled back by AWS and answers with configuration "
-            f"{found['EndpointConfigName']} as before: {reason}; see forest logs {name}"
+            f"endpoint {name} was rolled back by AWS to configuration "
+            f"{found['EndpointConfigName']}: {reason}; see forest logs {name}"
         )
 
 
@@ -130,7 +130,7 @@ def _last_lines(aws: "Aws", kind: Kind, name: str) -> str:
 
 
 class _News:
-    """What is new since the last look: the state, log lines and metrics."""
+    """What is new since the last check: the state, log lines and metrics."""
 
     def __init__(self, aws: "Aws", wanted: Wait) -> None:
         self._kind, self._name = wanted.kind, wanted.name
@@ -150,7 +150,7 @@ class _News:
                 yield line
 
     def _log_lines(self) -> list[str]:
-        """A job can be followed without the permission to read its log."""
+        """The new log lines; a job can be followed without the permission to read its log."""
         try:
             return self._tail.new_lines() if self._tail else []
         except Refused as error:

@@ -23,10 +23,10 @@ _RECORDS = 5
 
 
 def execution_parameters(server: RunningServer, sample: Sample) -> CheckResult:
-    """The parameters that the container proposes, if it does."""
+    """Check the parameters that the container proposes, if it does so."""
     answer = ask(server.port, "GET", "/execution-parameters")
     if answer.status == 404:
-        return skipped("not offered: 404, so the job's own parameters or the defaults count")
+        return skipped("not offered: 404, so the job's own parameters or the defaults apply")
     if answer.status != 200:
         return failed(str(answer))
     try:
@@ -36,7 +36,7 @@ def execution_parameters(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def _within_limits(document: dict[str, object]) -> CheckResult:
-    """Members that are missing have CreateTransformJob's defaults."""
+    """Check the product of the members; missing ones have CreateTransformJob's defaults."""
     payload = int(str(document.get("MaxPayloadInMB", 6)))
     transforms = int(str(document.get("MaxConcurrentTransforms", 1)))
     strategy = document.get("BatchStrategy", _STRATEGIES[0])
@@ -50,22 +50,22 @@ def _within_limits(document: dict[str, object]) -> CheckResult:
 
 
 def one_record(server: RunningServer, sample: Sample) -> CheckResult:
-    """One record."""
+    """Check the answer to one record."""
     return _lines(server, sample, sample.record, 1)
 
 
 def records(server: RunningServer, sample: Sample) -> CheckResult:
-    """A mini-batch of several records."""
+    """Check the answer to a mini-batch of several records."""
     return _lines(server, sample, sample.records(_RECORDS), _RECORDS)
 
 
 def newline(server: RunningServer, sample: Sample) -> CheckResult:
-    """A mini-batch that ends with a newline."""
+    """Check the answer to a mini-batch that ends with a newline."""
     return _lines(server, sample, sample.records(_RECORDS) + b"\n", _RECORDS)
 
 
 def _lines(server: RunningServer, sample: Sample, body: bytes, expected: int) -> CheckResult:
-    """The number of lines for some records; the last may end with a newline."""
+    """Check the number of lines for some records; the last line may end with a newline."""
     if not sample.has_lines:
         return skipped(f"{sample.content_type} has no lines to join")
     answer = invoke(server, sample, body, accept=CSV)

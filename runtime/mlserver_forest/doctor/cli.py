@@ -14,7 +14,7 @@ import click
 
 from mlserver_forest.errors import ForestError
 
-_COULD_NOT_LOOK = 2
+_COULD_NOT_RUN = 2
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -22,7 +22,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def _pairs(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
-    """Split NAME=VALUE words."""
+    """Split NAME=VALUE arguments."""
     for value in values:
         if not value.partition("=")[0] or "=" not in value:
             raise click.BadParameter(f"{value!r}; expected name=value")
@@ -42,9 +42,11 @@ def _rules(
 
 @click.command()
 @click.argument("target", metavar="IMAGE_OR_MODEL_DIR")
-@click.option("--body", type=_FILE, help="A request for /invocations; one record if it is CSV.")
-@click.option("--content-type", help="The media type of --body; by default by its extension.")
-@click.option("--data", type=_FILE, help="Training data: CSV, label first; by default iris.csv.")
+@click.option("--body", type=_FILE, help="A request for /invocations; one record if CSV.")
+@click.option("--content-type", help="The media type of --body; by default from its extension.")
+@click.option(
+    "--data", type=_FILE, help="Training data: a CSV file, label first; by default iris.csv."
+)
 @click.option("--channel", default="train", show_default=True, help="The channel of --data.")
 @click.option(
     "-p",
@@ -62,10 +64,10 @@ def _rules(
     multiple=True,
     callback=_pairs,
     metavar="NAME=VALUE",
-    help="A variable that the job and the model are given; repeatable.",
+    help="An environment variable of the job and the model; repeatable.",
 )
 @click.option(
-    "--model", type=_FOLDER, help="Serve this model directory in the image; train nothing."
+    "--model", type=_FOLDER, help="Serve this model directory in the image instead of training."
 )
 @click.option(
     "--skip",
@@ -90,7 +92,11 @@ def _rules(
     help="How long training may take.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print a JSON document.")
-@click.option("--serve-command", hidden=True, help="Serves a model directory in place of `serve`.")
+@click.option(
+    "--serve-command",
+    hidden=True,
+    help="A command that serves a model directory instead of `serve`.",
+)
 def doctor(
     target: str,
     body: Path | None,
@@ -106,11 +112,11 @@ def doctor(
     is_json: bool,
     serve_command: str | None,
 ) -> None:
-    """Replay SageMaker on this machine, and say which of its rules are kept.
+    """Replay SageMaker on this machine, and report which of its rules are kept.
 
-    An image, ours or another, is trained, served, called, stopped and confined by Docker; a
-    model directory is served by the installed command `serve`. Exit code 0: every check
-    passed or was not applicable; 1: one failed; 2: it could not be looked at.
+    An image, of this project or any other, is trained, served, called, stopped and restricted
+    by Docker; a model directory is served by the installed command `serve`. Exit code 0: no
+    check failed; 1: a check failed; 2: the checks could not run.
     """  # fmt: skip
     from mlserver_forest.doctor.diagnosis import DoctorOptions, diagnose
     from mlserver_forest.doctor.verdicts import as_json, as_table
@@ -122,7 +128,7 @@ def doctor(
             resources.as_file(carried) as iris,
             tempfile.TemporaryDirectory(prefix="forest-doctor-") as folder,
         ):
-            Path(folder).chmod(0o755)  # In a container it is read by another user.
+            Path(folder).chmod(0o755)  # Another user reads it in a container.
             options = DoctorOptions(
                 target=target,
                 body=body,
@@ -138,15 +144,15 @@ def doctor(
                 command=tuple(shlex.split(serve_command)) if serve_command else None,
                 workspace=Path(folder),
             )
-            findings = diagnose(options, lambda text: click.echo(f"looking at {text}", err=True))
+            findings = diagnose(options, lambda text: click.echo(f"checking {text}", err=True))
     except (ForestError, OSError) as error:
-        click.echo(f"forest doctor: could not look: {error}", err=True)
-        sys.exit(_COULD_NOT_LOOK)
+        click.echo(f"forest doctor: the checks could not run: {error}", err=True)
+        sys.exit(_COULD_NOT_RUN)
     width = shutil.get_terminal_size((140, 24)).columns
     click.echo(as_json(target, findings) if is_json else as_table(target, findings, width))
     sys.exit(any(found.result.verdict == "FAIL" for found in findings))
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave by an exception, so that what was started is ended and removed."""
+    """Exit by an exception, so that everything that was started is stopped and removed."""
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Docker: its command, every call of which is bounded in time, and containers that are removed."""
+"""Docker: its command, with a time limit for every call, and containers that are always removed."""
 
 import json
 import re
@@ -29,37 +29,37 @@ class Container:
 
     Attributes:
         identity: its id.
-        port: the port on loopback that leads to ``inner_port``; 0 before it is known.
-        told_at: when SIGTERM was sent (``time.monotonic``), or None.
+        port: the port on loopback that is forwarded to ``inner_port``; 0 until it is known.
+        terminated_at: when SIGTERM was sent (``time.monotonic``), or None.
     """
 
     identity: str
     inner_port: int = DEFAULT_PORT
     safe_range: tuple[int, int] | None = None
     port: int = 0
-    told_at: float | None = None
+    terminated_at: float | None = None
 
     @property
     def model_url(self) -> str:
         return f"/opt/ml/models/{MODEL_NAME}/model"
 
     def start(self) -> None:
-        """Start it.
+        """Start the container.
 
         Raises:
-            FileNotFoundError: if ``env`` should unset HOME, and the image does not have it.
+            FileNotFoundError: if HOME should be unset, and the image does not have ``env``.
             ChildProcessError: if the engine could not start the command.
         """
         done = docker("start", self.identity)
         if done.returncode:
             if _NO_ENV in done.stderr:
                 raise FileNotFoundError(
-                    "the image does not have the command `env`, which would unset HOME"
+                    "the image does not have the command `env`, which is needed to unset HOME"
                 )
             raise ChildProcessError(f"did not start: {last_line(done.stderr)}")
 
     def find_port(self) -> None:
-        """Find out its port on loopback.
+        """Find the port on loopback.
 
         Raises:
             ChildProcessError: if it has ended.
@@ -67,7 +67,7 @@ class Container:
         published = docker("port", self.identity).stdout
         self.port = int(found[1]) if (found := re.search(r":(\d+)\s*$", published)) else 0
         if not self.port and (code := self.exit_code()) is not None:
-            raise ChildProcessError(f"ended with exit code {code}: {self.last_words()}")
+            raise ChildProcessError(f"ended with exit code {code}: {self.last_log_line()}")
 
     def state(self, field: str) -> str:
         """A member of Docker's ``State``, such as ``ExitCode``."""
@@ -77,10 +77,10 @@ class Container:
         return None if self.state("Running") == "true" else int(self.state("ExitCode"))
 
     def terminate(self) -> float:
-        if self.told_at is None:
-            self.told_at = time.monotonic()
+        if self.terminated_at is None:
+            self.terminated_at = time.monotonic()
             docker("kill", "--signal", "TERM", self.identity)
-        return self.told_at
+        return self.terminated_at
 
     def wait(self, seconds: float) -> int | None:
         try:
@@ -89,13 +89,13 @@ class Container:
             return None
         return int(done.stdout.strip())
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         done = docker("logs", "--tail", "20", self.identity)
         return last_line(done.stderr if done.stderr.strip() else done.stdout)
 
     def squeeze(self, megabytes: int) -> bool:
-        told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
-        found = _USED.match(told)
+        output = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
+        found = _USED.match(output)
         if not found:
             return False
         used = float(found[1]) * _MEGABYTES[found[2]]
@@ -108,7 +108,7 @@ class Container:
         return frozenset(listening_in(done.stdout).values()) if done.stdout else None
 
     def written(self) -> tuple[str, ...]:
-        """None: the checks that ask mount the directory so that nobody can write to it."""
+        """No files, because the checks that call this mount the directory read-only."""
         return ()
 
     def copy_in(self, root: Path) -> None:
@@ -116,15 +116,15 @@ class Container:
         need("cp", f"{root}/.", f"{self.identity}:/", seconds=_COPY_SECONDS)
 
     def copy_out(self, path: str, target: Path) -> bool:
-        """Copy a path of the container to ``target``; whether there was such a path."""
+        """Copy a path of the container to ``target``; return whether the path existed."""
         source = f"{self.identity}:{path}"
         return docker("cp", source, str(target), seconds=_COPY_SECONDS).returncode == 0
 
 
 @contextmanager
 def container(*arguments: str) -> Iterator[Container]:
-    """Create a container; it is removed by its id at the end of the block, come what may."""
-    # Until Docker has answered with the id, only the name is known.
+    """Create a container; it is always removed by its id at the end of the block."""
+    # Until Docker has returned the id, only the name is known.
     identity = name = _PREFIX + secrets.token_hex(6)
     try:
         identity = need("create", "--name", name, "--label", "forest-doctor", *arguments)
@@ -134,10 +134,10 @@ def container(*arguments: str) -> Iterator[Container]:
 
 
 def docker(*arguments: str, seconds: float = 60) -> "subprocess.CompletedProcess[str]":
-    """Run ``docker``; its output is in the result, whatever the exit code.
+    """Run ``docker``; the result has its output, whatever the exit code is.
 
     Args:
-        arguments: behind ``docker``.
+        arguments: the arguments of ``docker``.
         seconds: how long it may take.
 
     Raises:
@@ -163,10 +163,10 @@ def docker(*arguments: str, seconds: float = 60) -> "subprocess.CompletedProcess
 
 
 def need(*arguments: str, seconds: float = 60) -> str:
-    """What ``docker`` prints, if it succeeds.
+    """Run ``docker`` and return its output.
 
     Raises:
-        InvalidEnvironment: with its last line, if it fails.
+        InvalidEnvironment: if it fails, with its last line.
     """
     done = docker(*arguments, seconds=seconds)
     if done.returncode:
@@ -175,7 +175,7 @@ def need(*arguments: str, seconds: float = 60) -> str:
 
 
 def inspect_image(reference: str) -> dict[str, Any]:
-    """An image's configuration.
+    """The configuration of an image.
 
     Raises:
         InvalidEnvironment: if no engine answers, or the image is not on this machine.

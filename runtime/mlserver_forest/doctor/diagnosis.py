@@ -1,4 +1,4 @@
-"""From the options to the findings: an image is trained first, a model directory only served."""
+"""From the options to the findings: an image is trained first, a model directory is only served."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ class DoctorOptions:
 
     Attributes:
         target: a model directory, or an image's name.
-        body: a file with a request for /invocations, or None for a row that is made.
-        content_type: the media type of ``body``, or None for the one of its name.
-        data: training data: CSV, label first.
+        body: a file with a request for /invocations, or None for a generated row.
+        content_type: the media type of ``body``, or None for that of its extension.
+        data: the training data, a CSV file, label first.
         channel: the channel of ``data``.
-        hyperparameters: of the training job.
-        variables: of the environment, for the training job and the servers.
+        hyperparameters: the hyperparameters of the training job.
+        variables: environment variables of the training job and the servers.
         model: a model directory that the image serves instead of training one, or None.
-        left_out: rules that are not tried.
+        left_out: the rules that are not checked.
         start_seconds: how long the first start may take.
         train_seconds: how long training may take.
-        command: what serves a model directory, or None for the installed ``serve``.
-        workspace: an empty folder, which the caller removes in the end.
+        command: the command that serves a model directory, or None for the installed ``serve``.
+        workspace: an empty folder, which the caller removes at the end.
     """
 
     target: str
@@ -57,11 +57,14 @@ class DoctorOptions:
 
 
 def diagnose(options: DoctorOptions, notice: Notice) -> list[DoctorFinding]:
-    """All findings, in the order of the rules.
+    """Run all checks.
 
     Args:
         options: what is examined, and how.
-        notice: is told what is looked at next.
+        notice: is called with what is checked next.
+
+    Returns:
+        The findings, in the order of the rules.
 
     Raises:
         InvalidEnvironment: if there is nothing to examine, or nothing to examine it with.
@@ -79,7 +82,7 @@ def _of_directory(options: DoctorOptions, directory: Path, notice: Notice) -> li
     if sample is None:
         raise InvalidEnvironment(
             f"{directory}/model-settings.json describes no inputs, so there is nothing to send; "
-            "give a request by --body"
+            "give a request with --body"
         )
     command = options.command or (find_serve(),)
     target = DirectoryTarget(directory, command, options.variables, options.workspace)
@@ -94,7 +97,7 @@ def _of_image(options: DoctorOptions, notice: Notice) -> list[DoctorFinding]:
         model, results = _trained(options, config, notice)
     trained = _training(*results)
     if model is None:
-        reason = skipped("not tried: there is no model; give one by --model")
+        reason = skipped("not checked: there is no model; give one with --model")
         return [
             *trained,
             *(DoctorFinding(rule, reason) for rule in RULES if not rule.startswith("train")),
@@ -121,12 +124,14 @@ def _trained(
     if trained.verdict == "FAIL":
         return model, [
             trained,
-            skipped("not tried: training fails with correct hyperparameters, too"),
+            skipped("not checked: training fails with correct hyperparameters too"),
         ]
     notice("training with a wrong hyperparameter")
     wrongly = training_checks.train_wrongly(job)
     if wrongly.verdict == "FAIL" and (config.get("Labels") or {}).get(_TITLE) != _OURS:
-        wrongly = skipped(f"a hint only, for an image that is not ours: {wrongly.came}")
+        wrongly = skipped(
+            f"only a hint, because the image is not from this project: {wrongly.came}"
+        )
     return model, [trained, wrongly]
 
 

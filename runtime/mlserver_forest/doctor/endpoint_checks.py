@@ -21,10 +21,10 @@ from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed
 Check = Callable[[RunningServer, Sample], CheckResult]
 
 _CONNECTIONS = 8
-# Between the halves of a request and the signal.
+# Seconds between the halves of a request and the signal.
 _PAUSE_SECONDS = 0.5
 _GARBAGE = b'\x00\xff{"[,doctor' * 7
-# Frameworks set text/html if a handler sets nothing; no model's answer is that.
+# Frameworks set text/html if a handler sets nothing; no model answers with HTML.
 _NOT_AN_ANSWER = frozenset({"", "text/html"})
 
 
@@ -34,14 +34,14 @@ def invoke(
     """Send a sample, or another body of its type, to /invocations.
 
     Raises:
-        OSError: if no answer came.
+        OSError: if there is no answer.
     """
     headers = {"Content-Type": sample.content_type, "Accept": accept}
     return ask(server.port, "POST", "/invocations", body or sample.body, headers)
 
 
 def ping(server: RunningServer, sample: Sample) -> CheckResult:
-    """The slowest of three answers counts."""
+    """Check /ping; the slowest of three answers counts."""
     answers = [ask(server.port, "GET", "/ping", seconds=5 * PING_SECONDS) for _ in range(3)]
     slowest = max(answers, key=lambda answer: (answer.status != 200, answer.seconds))
     is_kept = slowest.status == 200 and slowest.seconds <= PING_SECONDS
@@ -49,19 +49,19 @@ def ping(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def ping_by_post(server: RunningServer, sample: Sample) -> CheckResult:
-    """POST /ping, as some load balancers send it."""
+    """Check POST /ping, which some load balancers send."""
     answer = ask(server.port, "POST", "/ping", b"")
     return judged(answer.status == 200, str(answer.status))
 
 
 def invocations(server: RunningServer, sample: Sample) -> CheckResult:
-    """One request with a body that the model expects."""
+    """Check that a body that the model expects is answered."""
     answer = invoke(server, sample)
     return judged(answer.is_success, f"{answer} ({answer.seconds:.3f} s)")
 
 
 def content_type(server: RunningServer, sample: Sample) -> CheckResult:
-    """Whatever Accept says, the body must be what Content-Type says."""
+    """Check that the body matches Content-Type, whatever Accept says."""
     answers = [(accept, invoke(server, sample, accept=accept)) for accept in ("*/*", CSV, JSON)]
     wrong = [f"Accept {accept}: {answer}" for accept, answer in answers if not _is_honest(answer)]
     if wrong:
@@ -74,7 +74,7 @@ def _type_of(answer: Answer) -> str:
 
 
 def _is_honest(answer: Answer) -> bool:
-    """Whether the body is what its Content-Type says; a refusal may have any type."""
+    """Whether the body matches its Content-Type; a refusal may have any type."""
     if not answer.is_success:
         return True
     is_json = _is_json_container(answer.body)
@@ -92,12 +92,12 @@ def _is_json(body: bytes) -> bool:
 
 
 def _is_json_container(body: bytes) -> bool:
-    """An array or an object, which is not CSV; a number alone could be either."""
+    """Whether the body is an array or an object, which is not CSV; a number could be either."""
     return body.lstrip()[:1] in {b"[", b"{"} and _is_json(body)
 
 
 def keep_alive(server: RunningServer, sample: Sample) -> CheckResult:
-    """Three requests on one connection, which may be closed if that is announced."""
+    """Check three requests on one connection, which may be closed if that is announced."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
     headers = {"Content-Type": sample.content_type}
     closed = 0
@@ -114,7 +114,7 @@ def keep_alive(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def chunked(server: RunningServer, sample: Sample) -> CheckResult:
-    """A server that does not know chunks may read the body as empty, and answer that."""
+    """Check a chunked body, which a server without chunks may read as empty and answer."""
     half = len(sample.body) // 2
     parts = iter([sample.body[:half], sample.body[half:]])
     headers = {"Content-Type": sample.content_type}
@@ -124,7 +124,7 @@ def chunked(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def concurrent(server: RunningServer, sample: Sample) -> CheckResult:
-    """All connections are open before the first request is sent; /ping comes last."""
+    """Check parallel requests: connections are opened before the first request; /ping is last."""
     connections = [
         HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
         for _ in range(_CONNECTIONS)
@@ -165,18 +165,18 @@ def _seconds_to_connect(connection: HTTPConnection) -> float:
 
 
 def unknown_route(server: RunningServer, sample: Sample) -> CheckResult:
-    """A route that no server has."""
+    """Check a route that no server has."""
     answer = ask(server.port, "GET", "/no-such-route-of-the-doctor")
     return judged(not answer.is_success, str(answer.status))
 
 
 def unknown_type(server: RunningServer, sample: Sample) -> CheckResult:
-    """A media type that no server knows."""
+    """Check a media type that no server knows."""
     return _refused(server, "application/x-doctors-garbage")
 
 
 def garbage(server: RunningServer, sample: Sample) -> CheckResult:
-    """A body that is not of its media type."""
+    """Check a body that does not match its media type."""
     return _refused(server, sample.content_type)
 
 
@@ -187,14 +187,14 @@ def _refused(server: RunningServer, content_type: str) -> CheckResult:
 
 
 def survival(server: RunningServer, sample: Sample) -> CheckResult:
-    """The same request again, after all that was refused."""
+    """Check a valid request again, after all those that were refused."""
     answer = invoke(server, sample)
     is_well = ask(server.port, "GET", "/ping").status == 200
     return judged(answer.is_success and is_well, str(answer))
 
 
 def large_body(server: RunningServer, sample: Sample) -> CheckResult:
-    """A body as large as an endpoint forwards, which may be refused."""
+    """Check the largest body that an endpoint forwards; it may be refused."""
     body = sample.large(LARGE_BYTES)
     answer = invoke(server, sample, body)
     came = f"{len(body) / 1e6:.0f} MB: {answer.status} after {answer.seconds:.1f} s"
@@ -204,7 +204,7 @@ def large_body(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def sigterm_answer(server: RunningServer, sample: Sample) -> CheckResult:
-    """Half of the body is sent before the signal, half of it after."""
+    """Check a request during SIGTERM: half of the body is sent before the signal, half after."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=STOP_SECONDS)
     half = (len(sample.body) + 1) // 2
     began = time.monotonic()
@@ -226,7 +226,7 @@ def sigterm_answer(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def sigterm_exit(server: RunningServer, sample: Sample) -> CheckResult:
-    """The signal was sent before, while a request was under way."""
+    """Check that the server exits after the signal that the previous check sent."""
     began = server.terminate()
     code = server.wait(began + STOP_SECONDS - time.monotonic())
     if code is None:

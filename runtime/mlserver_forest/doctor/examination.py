@@ -1,4 +1,4 @@
-"""What is examined: scenes, each of which starts a server and asks it, all in a row."""
+"""The examination: scenes in a row, each of which starts a server and checks it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from mlserver_forest.doctor.sample import Sample
 from mlserver_forest.doctor.target import DoctorTarget, RunningServer, Setting, wait_until_ready
 from mlserver_forest.doctor.verdicts import CheckResult, DoctorFinding, failed, passed, skipped
 
-# Later starts may take so many times as long as the first, and at least so many seconds.
+# Later starts may take this many times as long as the first, and at least this many seconds.
 _LEAST_START_SECONDS = 60.0
 _SLOWER = 4
 _NO_LABELS = "a model directory has no labels"
@@ -24,19 +24,19 @@ _LEFT_OUT = "left out by --skip"
 
 
 def _offered(server: RunningServer) -> None:
-    """Nothing is known against it."""
+    """Assume that a feature is offered."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A server in a setting, and what it is asked.
+    """A server in a setting, and its checks.
 
     Attributes:
-        title: in a word or two.
-        setting: what surrounds the server.
-        checks: rule -> check, in the order in which they are made.
-        start: the rule that it starts, or None if all checks are about that.
-        why_not_offered: is asked first; a reason takes the place of all verdicts.
+        title: a short name for messages.
+        setting: the surroundings of the server.
+        checks: the checks by rule, in the order in which they run.
+        start: the rule that the server starts, or None if the checks cover that.
+        why_not_offered: is called first; if it returns a reason, all checks are skipped with it.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def rules(self) -> list[str]:
-        """The names of all rules that the scene is about."""
+        """The names of all rules that the scene checks."""
         return [*([self.start] if self.start else []), *self.checks]
 
     def without(self, rules: frozenset[str]) -> "Scene":
@@ -56,7 +56,7 @@ class Scene:
         return replace(self, checks=kept)
 
     def all_skipped(self, reason: str) -> list[DoctorFinding]:
-        """Why none of its rules was tried."""
+        """Findings that skip all of its rules, with the reason."""
         return [DoctorFinding(rule, skipped(reason)) for rule in self.rules]
 
 
@@ -93,10 +93,10 @@ class Examination:
     """All scenes in a row, on one target.
 
     Attributes:
-        sample: what is sent to the model.
-        left_out: rules that are not tried.
+        sample: the request for the model.
+        left_out: the rules that are not checked.
         start_seconds: how long a start may take.
-        notice: is told what is looked at next.
+        notice: is called with what is checked next.
     """
 
     target: DoctorTarget
@@ -107,12 +107,12 @@ class Examination:
     _moot: str | None = None
 
     def run(self) -> Iterator[DoctorFinding]:
-        """All findings; if not even the first server starts, no other is tried."""
+        """Run all scenes; if not even the first server starts, no other is started."""
         began = time.monotonic()
         first = self._play(_HOSTING)
         yield from first
         if first[0].result.verdict == "FAIL":
-            self._moot = "not tried: the server does not start at all"
+            self._moot = "not checked: the server does not start at all"
         slower = _SLOWER * (time.monotonic() - began)
         self.start_seconds = min(self.start_seconds, max(_LEAST_START_SECONDS, slower))
         yield from self._play(_BATCH)
@@ -126,7 +126,7 @@ class Examination:
     def _labelled(
         self, rule: str, offered: Callable[..., CheckResult], *scenes: Scene
     ) -> Iterator[DoctorFinding]:
-        """Scenes about something that an image offers by a label."""
+        """Run the scenes about a feature that an image declares with a label."""
         labels = self.target.labels
         label = skipped(_NO_LABELS) if labels is None else offered(labels)
         yield DoctorFinding(rule, label)
@@ -152,7 +152,7 @@ class Examination:
 def _play(
     scene: Scene, target: DoctorTarget, sample: Sample, seconds: float
 ) -> list[DoctorFinding]:
-    """Start a server, ask it everything, end it; that it does not start is a finding too."""
+    """Start a server, run all checks, and stop it; a failure to start is a finding too."""
     if reason := target.why_not(scene.setting):
         return scene.all_skipped(reason)
     try:
@@ -179,14 +179,14 @@ def _asked(scene: Scene, server: RunningServer, sample: Sample, took: float) -> 
 
 
 def _tried(check: Check, server: RunningServer, sample: Sample) -> CheckResult:
-    """No answer is a failure, and if the server has ended, that is the reason."""
+    """Run a check; no answer is a failure, and a server that has exited is its reason."""
     try:
         return check(server, sample)
     except OSError as error:
         code = server.exit_code()
         if code is None:
             return failed(str(error))
-        return failed(f"the server ended with exit code {code}: {server.last_words()}")
+        return failed(f"the server exited with code {code}: {server.last_log_line()}")
 
 
 def _did_not_start(scene: Scene, reason: str) -> list[DoctorFinding]:

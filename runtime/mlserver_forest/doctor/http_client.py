@@ -1,4 +1,4 @@
-"""An HTTP client: every failure to get an answer is an ``OSError`` that says why."""
+"""An HTTP client that raises an ``OSError`` with the reason if there is no answer."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ class Answer:
     Attributes:
         content_type: the header as it was sent, or "".
         seconds: from the first byte of the request to the last of the response.
-        is_last: whether the server said that it closes the connection.
+        is_last: whether the server announced that it closes the connection.
     """
 
     status: int
@@ -101,7 +101,7 @@ def _send(
     body: Body | None,
     headers: Mapping[str, str],
 ) -> None:
-    """A server may refuse a body before its end; then its answer can still be read."""
+    """Send a request. A server may refuse the body early; its answer can still be read then."""
     is_chunked = body is not None and not isinstance(body, bytes)
     chunked = {"Transfer-Encoding": "chunked"} if is_chunked else {}
     try:
@@ -115,8 +115,8 @@ def finish(response: HTTPResponse, began: float) -> Answer:
     """Read a response to its end.
 
     Args:
-        response: after its headers.
-        began: when the request was begun (``time.monotonic``).
+        response: the response, whose headers have been read.
+        began: when the request began (``time.monotonic``).
     """
     body = response.read()
     return Answer(

@@ -1,4 +1,4 @@
-"""An image, ours or anybody's, that is served by Docker."""
+"""An image, of this project or any other, that Docker serves."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ class ImageTarget:
 
     Args:
         reference: the image's name.
-        config: its configuration, as Docker tells it.
+        config: the configuration that Docker reports for it.
         model: the model directory that it serves.
-        variables: of the environment, beside a setting's own.
+        variables: environment variables, in addition to those of a setting.
         workspace: a folder for copies of the model.
     """
 

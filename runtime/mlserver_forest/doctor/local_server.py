@@ -1,4 +1,4 @@
-"""A model directory that is served by a command of this machine, without Docker."""
+"""A model directory that a command of this machine serves, without Docker."""
 
 import os
 import secrets
@@ -22,12 +22,12 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Snapshot = Mapping[str, tuple[int, int]]
 # The state LISTEN in /proc/net/tcp (Linux, include/net/tcp_states.h).
 _LISTEN = "0A"
-# Docker's own name server in a container's network.
+# The name server that Docker provides in a container's network.
 _DOCKERS_ADDRESS = "0B00007F"
 
 
 def find_serve() -> str:
-    """The command beside this interpreter, or else in PATH.
+    """Find the command beside this interpreter, or else in PATH.
 
     Raises:
         InvalidEnvironment: if there is none.
@@ -36,20 +36,20 @@ def find_serve() -> str:
     found = str(beside) if beside.is_file() else shutil.which("serve")
     if found is None:
         raise InvalidEnvironment(
-            f"no command `serve` in {beside.parent} or in PATH; install mlserver-forest, or "
-            "examine an image"
+            f"there is no command `serve` in {beside.parent} or in PATH; install mlserver-forest, "
+            "or examine an image"
         )
     return found
 
 
 def lay_out(base: Path, model: Path, *, models: bool, read_only: bool) -> None:
-    """Copy a model to where SageMaker puts it: readable for all, writable for the owner.
+    """Copy a model to where SageMaker puts it, readable by all and writable by the owner.
 
     Args:
-        base: stands for /opt/ml.
+        base: the folder that stands for /opt/ml.
         model: the model directory.
-        models: whether models come at run time, to models/ instead of model/.
-        read_only: whether nobody may write to it.
+        models: whether models are loaded at run time, from models/ instead of model/.
+        read_only: whether the copy is read-only.
     """
     target = base / "models" / MODEL_NAME / "model" if models else base / "model"
     shutil.copytree(model, target)
@@ -74,7 +74,7 @@ def listening_in(table: str) -> dict[str, int]:
 
 
 def _snapshot(folder: Path) -> Snapshot:
-    """Size and time of last change of each file."""
+    """The size and the modification time of each file."""
     return {
         str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
         for path in folder.rglob("*")
@@ -92,9 +92,9 @@ class ServerProcess:
 
     Attributes:
         base: the root of SageMaker's file contract, instead of /opt/ml.
-        log: the file of its output.
-        before: the files below ``base`` when it was started.
-        told_at: when SIGTERM was sent (``time.monotonic``), or None.
+        log: the file with its output.
+        before: the files below ``base`` at its start.
+        terminated_at: when SIGTERM was sent (``time.monotonic``), or None.
     """
 
     process: subprocess.Popen[bytes]
@@ -103,7 +103,7 @@ class ServerProcess:
     base: Path
     log: Path
     before: Snapshot = field(default_factory=dict)
-    told_at: float | None = None
+    terminated_at: float | None = None
 
     @property
     def inner_port(self) -> int:
@@ -117,10 +117,10 @@ class ServerProcess:
         return self.process.poll()
 
     def terminate(self) -> float:
-        if self.told_at is None:
-            self.told_at = time.monotonic()
+        if self.terminated_at is None:
+            self.terminated_at = time.monotonic()
             self.process.terminate()
-        return self.told_at
+        return self.terminated_at
 
     def wait(self, seconds: float) -> int | None:
         try:
@@ -128,7 +128,7 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
@@ -142,7 +142,7 @@ class ServerProcess:
         return _changed(self.before, _snapshot(self.base))
 
     def end(self) -> None:
-        """Stop it, and everything that it has started."""
+        """Stop it, and all processes that it has started."""
         self.terminate()
         if self.wait(10) is None:
             self.process.kill()
@@ -152,12 +152,12 @@ class ServerProcess:
 
 
 class DirectoryTarget:
-    """A ``DoctorTarget`` that is a model directory: it can only be served, by a process.
+    """A ``DoctorTarget`` that is a model directory, which a process can only serve.
 
     Args:
         model: the directory.
-        command: what serves it.
-        variables: of the environment, beside a setting's own.
+        command: the command that serves it.
+        variables: environment variables, in addition to those of a setting.
         workspace: a folder for copies of the model and for logs.
     """
 
@@ -182,14 +182,18 @@ class DirectoryTarget:
             or setting.no_shared_memory
             or setting.memory_mb is not None
         )
-        return "needs an image: a process has this machine around it" if needs_image else None
+        return (
+            "needs an image: a process cannot be isolated from this machine"
+            if needs_image
+            else None
+        )
 
     @contextmanager
     def serving(self, setting: Setting) -> Iterator[ServerProcess]:
         base = self._workspace / secrets.token_hex(4)
         lay_out(base, self._model, models=False, read_only=setting.read_only_model)
         if setting.models:
-            # A command without multi-model endpoints needs model/ to start, and then answers 404.
+            # A server without multi-model endpoints needs model/ to start, and then answers 404.
             lay_out(base, self._model, models=True, read_only=False)
         port, log = _free_port(), self._workspace / f"{base.name}.log"
         last = min(port + _RANGE, 65535)
@@ -210,7 +214,7 @@ class DirectoryTarget:
             server.end()
 
     def _variables_of(self, setting: Setting, base: Path, port: int, last: int) -> dict[str, str]:
-        """As in a container, nothing is inherited from this process."""
+        """The environment; as in a container, nothing is inherited from this process."""
         variables = {
             "PATH": f"{Path(self._command[0]).parent}:{_PATH}",
             "LANG": "C.UTF-8",
@@ -243,7 +247,7 @@ def _ports_of_session(leader: int) -> frozenset[int] | None:
 def _inodes(leader: int) -> Iterable[str]:
     """The inodes of the sockets that a session's processes hold."""
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # The process has ended, or is another user's.
+        with suppress(OSError):  # The process has ended, or belongs to another user.
             session = (process / "stat").read_text().rpartition(")")[2].split()[3]
             if int(session) != leader:
                 continue

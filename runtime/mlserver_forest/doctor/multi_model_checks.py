@@ -1,4 +1,4 @@
-"""A multi-model endpoint: models come and go at run time."""
+"""A multi-model endpoint, whose models are loaded and unloaded at run time."""
 
 import json
 import time
@@ -14,9 +14,9 @@ from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed,
 
 LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 SETTING = Setting(variables={"SAGEMAKER_MULTI_MODEL": "true"}, models=True)
-# SageMaker's names for models are opaque, too.
+# The names that SageMaker uses for models are opaque too.
 _NAME = "d0c7" * 8
-# Memory for the start; later it is limited, so that small models fill it too.
+# The memory for the start. It is limited later, so that even small models fill it.
 SCARCE = replace(SETTING, memory_mb=2048)
 _LEFT_MB = 96
 _PROVOKING_SECONDS = 60.0
@@ -24,7 +24,7 @@ _LOAD_SECONDS = 360.0
 
 
 def why_not_offered(server: RunningServer) -> str | None:
-    """Why the multi-model API is not there, for a target without labels; None if it is."""
+    """Why a target without labels does not offer the multi-model API; None if it does."""
     answer = ask(server.port, "GET", "/models")
     return "not offered: GET /models answers 404" if answer.status == 404 else None
 
@@ -38,7 +38,7 @@ def _load(server: RunningServer, name: str) -> Answer:
 def _invoke(server: RunningServer, sample: Sample) -> Answer:
     headers = {
         "Content-Type": sample.content_type,
-        "X-Amzn-SageMaker-DoctorTarget-Model": "doctor/model.tar.gz",
+        "X-Amzn-SageMaker-Target-Model": "doctor/model.tar.gz",
     }
     return ask(server.port, "POST", f"/models/{quote(_NAME)}/invoke", sample.body, headers)
 
@@ -52,13 +52,13 @@ def _names(answer: Answer) -> list[str] | None:
 
 
 def empty(server: RunningServer, sample: Sample) -> CheckResult:
-    """The list of models before one is loaded."""
+    """Check the list of models before one is loaded."""
     answer = ask(server.port, "GET", "/models")
     return judged(answer.status == 200 and _names(answer) == [], str(answer))
 
 
 def load(server: RunningServer, sample: Sample) -> CheckResult:
-    """Load a model, and list it."""
+    """Check that a model can be loaded, and is listed then."""
     answer = _load(server, _NAME)
     if answer.status != 200:
         return failed(str(answer))
@@ -68,32 +68,32 @@ def load(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def load_twice(server: RunningServer, sample: Sample) -> CheckResult:
-    """Load the same model again."""
+    """Check that loading the same model again is a conflict."""
     answer = _load(server, _NAME)
     return judged(answer.status == 409, str(answer))
 
 
 def invoke_one(server: RunningServer, sample: Sample) -> CheckResult:
-    """Ask the model that was loaded."""
+    """Check that the loaded model answers."""
     answer = _invoke(server, sample)
     return judged(answer.is_success, str(answer))
 
 
 def unload(server: RunningServer, sample: Sample) -> CheckResult:
-    """Unload the model."""
+    """Check that the model can be unloaded."""
     answer = ask(server.port, "DELETE", f"/models/{_NAME}", seconds=_LOAD_SECONDS)
     return judged(answer.status == 200, str(answer))
 
 
 def gone(server: RunningServer, sample: Sample) -> CheckResult:
-    """Ask the model that was unloaded, and unload it again."""
+    """Check that the unloaded model is unknown, to invoke and to DELETE."""
     answers = [_invoke(server, sample), ask(server.port, "DELETE", f"/models/{_NAME}")]
     came = ", ".join(str(answer.status) for answer in answers)
     return judged(all(answer.status == 404 for answer in answers), f"invoke, DELETE: {came}")
 
 
 def memory(server: RunningServer, sample: Sample) -> CheckResult:
-    """The model is loaded under one name after another until the server refuses."""
+    """Check that the server refuses models before its memory is full."""
     if not server.squeeze(_LEFT_MB):
         return skipped("could not be provoked: the engine does not limit memory")
     began, count = time.monotonic(), 0
@@ -119,7 +119,7 @@ CHECKS: Mapping[str, Check] = {
 
 
 def offered(labels: Mapping[str, str]) -> CheckResult:
-    """Whether an image's labels say that it has the multi-model API."""
+    """Check that the image's labels declare the multi-model API."""
     if labels.get(LABEL) == "true":
         return passed(f"{LABEL}=true")
     return skipped("not offered: the label is missing")

@@ -1,4 +1,4 @@
-"""Servers with less than a machine of their own: ports, rights, places to write to, memory."""
+"""Servers with restrictions: ports, privileges, writable folders, memory."""
 
 from collections.abc import Mapping
 
@@ -8,9 +8,9 @@ from mlserver_forest.doctor.target import RunningServer, Setting
 from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed, skipped
 
 PIPELINE_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
-# An inference pipeline: several containers on one host, each with its ports.
+# An inference pipeline: several containers on one host, each with its own ports.
 PIPELINE = Setting(in_pipeline=True)
-# The smallest memory of a serverless endpoint.
+# The least memory of a serverless endpoint.
 _SERVERLESS_MB = 1024
 
 CONFINED: Mapping[str, Setting] = {
@@ -31,10 +31,10 @@ CONFINED: Mapping[str, Setting] = {
 
 
 def ports_in_range(server: RunningServer, sample: Sample) -> CheckResult:
-    """The ports on which it listens, beside the one that it was told."""
+    """Check the ports on which the server listens, besides the one that it was given."""
     ports = server.listening()
     if ports is None or server.safe_range is None:
-        return skipped("its ports cannot be seen from here")
+        return skipped("its ports cannot be determined from here")
     low, high = server.safe_range
     outside = [one for one in ports if one != server.inner_port and not low <= one <= high]
     came = f"listens on {', '.join(map(str, sorted(ports)))}; the range is {low}-{high}"
@@ -42,7 +42,7 @@ def ports_in_range(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def serves(server: RunningServer, sample: Sample) -> CheckResult:
-    """It answers, and writes nothing to the model's directory."""
+    """Check that the server answers, and writes nothing to the model directory."""
     answer = invoke(server, sample)
     if written := server.written():
         return failed(f"changed {', '.join(written[:3])}")
@@ -50,7 +50,7 @@ def serves(server: RunningServer, sample: Sample) -> CheckResult:
 
 
 def pipeline_offered(labels: Mapping[str, str]) -> CheckResult:
-    """Whether an image's labels say that it can be part of a pipeline."""
+    """Check that the image's labels declare that it can be part of a pipeline."""
     if labels.get(PIPELINE_LABEL) == "true":
         return passed(f"{PIPELINE_LABEL}=true")
     return skipped("not offered: the label is missing")

@@ -1,4 +1,4 @@
-"""SageMaker's rules for containers: where each is written, and what to do if it is broken.
+"""SageMaker's rules for containers: the source of each, and what to do if it is broken.
 
 Sources: DG is the SageMaker developer guide (docs.aws.amazon.com/sagemaker/latest/dg/), with the
 name of the page; API is the reference of SageMaker's API; FAQ is its FAQ on hosting.
@@ -23,7 +23,7 @@ class Rule:
 
     Attributes:
         says: what SageMaker expects.
-        source: where it is written.
+        source: where it is documented.
         advice: what to do if it is broken.
     """
 
@@ -46,7 +46,7 @@ RULES: Mapping[str, Rule] = {
         "`train` with input/ read-only and unknown files beside the channel: exit code 0 and a "
         "model in /opt/ml/model",
         _TRAIN,
-        "write to model/, output/ and /tmp alone; take channels from inputdataconfig.json, not "
+        "write only to model/, output/ and /tmp; take channels from inputdataconfig.json, not "
         "from a listing of input/data",
     ),
     "train-failure": Rule(
@@ -58,7 +58,7 @@ RULES: Mapping[str, Rule] = {
     "start": Rule(
         "`serve` listens on port 8080 and answers /ping with 200 within 8 minutes",
         _SERVE,
-        "look at the log: `docker run IMAGE serve`, or `serve`, shows it",
+        "see the log: run `docker run IMAGE serve`, or `serve`",
     ),
     "ping": Rule(
         "GET /ping answers 200 within 2 s",
@@ -69,60 +69,60 @@ RULES: Mapping[str, Rule] = {
     "invocations": Rule(
         "POST /invocations answers 2xx within 60 s",
         _SERVE,
-        "look at the answer; or give a request that the model understands by --body and "
+        "see the answer; or give a request that the model understands with --body and "
         "--content-type",
     ),
     "content-type": Rule(
-        "each answer's Content-Type says what the body is: data capture, Clarify and SDKs "
-        "depend on it",
+        "each answer's Content-Type matches the body: data capture, Clarify and SDKs depend "
+        "on it",
         "DG model-monitor-data-capture",
-        "set Content-Type to what was written: text/csv, application/json ...",
+        "set Content-Type to the type of the body: text/csv, application/json, ...",
     ),
     "keep-alive": Rule(
-        "a connection can be used again, or is said to be closed",
+        "a connection can be used again, or its end is announced",
         _SERVE,
         "read each body to its end; send Content-Length, or Connection: close",
     ),
     "chunked": Rule(
-        "a chunked body without Content-Length is accepted, as batch sends it with "
+        "a chunked body without Content-Length is accepted; batch transform sends one with "
         "MaxPayloadInMB 0",
         "API CreateTransformJob",
         "use a server that decodes Transfer-Encoding: chunked",
     ),
     "concurrent": Rule(
-        "connections are accepted within 250 ms and answered side by side, /ping too",
+        "connections are accepted within 250 ms and answered in parallel, /ping too",
         _SERVE,
         "use a server with several workers or threads and a backlog",
     ),
     "unknown-route": Rule(
         "a route that does not exist is not answered with 2xx",
         _SERVE,
-        "answer 404: a server that answers 2xx to all seems to offer what it does not have",
+        "answer 404: a server that always answers 2xx seems to have features that it lacks",
     ),
     "unknown-type": Rule(
         "an unknown Content-Type is refused with 4xx",
         "DG cdf-inference",
-        "answer 415; 5xx makes clients try again and sets off alarms",
+        "answer 415; 5xx makes clients retry and triggers alarms",
     ),
     "garbage": Rule(
         "a body that cannot be read is refused with 4xx",
         "API InvokeEndpoint (ModelError)",
-        "answer 400 with the reason; 5xx makes clients try again and sets off alarms",
+        "answer 400 with the reason; 5xx makes clients retry and triggers alarms",
     ),
     "survival": Rule(
-        "after requests that it refused the server still answers",
+        "the server still answers after requests that it refused",
         _SERVE,
-        "do not let a bad request end the process",
+        "do not let an invalid request end the process",
     ),
     "large-body": Rule(
         "a body of 25 MB is answered, or refused with 4xx",
         "FAQ (payloads of up to 25 MB)",
-        "raise the proxy's and the server's limit of body size, or answer 413",
+        "raise the limits of the proxy and the server on body size, or answer 413",
     ),
     "batch-start": Rule(
         "the server starts with SAGEMAKER_BATCH=true and the job's variables",
         _BATCH,
-        "look at the log with `-e SAGEMAKER_BATCH=true`",
+        "see the log with `-e SAGEMAKER_BATCH=true`",
     ),
     "execution-parameters": Rule(
         "GET /execution-parameters answers 404, or JSON with MaxConcurrentTransforms x "
@@ -139,7 +139,7 @@ RULES: Mapping[str, Rule] = {
         "write one line for each record, or run the job with BatchStrategy=SingleRecord",
     ),
     "batch-newline": Rule(
-        "a mini-batch may end with a newline, which is not a record",
+        "a newline at the end of a mini-batch is not a record",
         _PAIRING,
         "ignore a newline at the end of the body",
     ),
@@ -163,18 +163,18 @@ RULES: Mapping[str, Rule] = {
         "load the directory named by url under the name model_name",
     ),
     "multi-model-twice": Rule(
-        "POST /models of a loaded model answers 409", _MODELS, "answer 409, not 200 or 500"
+        "POST /models for a loaded model answers 409", _MODELS, "answer 409, not 200 or 500"
     ),
     "multi-model-invoke": Rule(
-        "POST /models/{name}/invoke with X-Amzn-SageMaker-DoctorTarget-Model answers 2xx",
+        "POST /models/{name}/invoke with X-Amzn-SageMaker-Target-Model answers 2xx",
         _MODELS,
-        "answer as /invocations does, by the model of that name",
+        "answer like /invocations, with the model of that name",
     ),
     "multi-model-unload": Rule(
         "DELETE /models/{name} answers 200", _MODELS, "free the model's memory, then answer"
     ),
     "multi-model-gone": Rule(
-        "a model that was unloaded answers 404 to invoke and to DELETE", _MODELS, "answer 404"
+        "invoke and DELETE answer 404 for a model that was unloaded", _MODELS, "answer 404"
     ),
     "multi-model-memory": Rule(
         "POST /models answers 507 when memory is short, and nothing is killed",
@@ -188,31 +188,31 @@ RULES: Mapping[str, Rule] = {
     ),
     "pipeline-port": Rule(
         "the server listens on SAGEMAKER_BIND_TO_PORT", _PIPELINE,
-        "read the port from the variable; 8080 is another container's",
+        "read the port from the variable; another container uses 8080",
     ),
     "pipeline-range": Rule(
-        "every other port lies in SAGEMAKER_SAFE_PORT_RANGE", _PIPELINE,
+        "every other port is in SAGEMAKER_SAFE_PORT_RANGE", _PIPELINE,
         "close other ports, or take them from the range",
     ),
     "sigterm-answer": Rule(
-        "a request that was under way when SIGTERM came is answered", _SERVE,
-        "stop accepting, finish what is under way, then exit",
+        "a request in flight at SIGTERM is answered", _SERVE,
+        "stop accepting, finish the requests in flight, then exit",
     ),
     "sigterm-exit": Rule(
         "the server exits within 30 s of SIGTERM", _SERVE,
         "let process 1 handle the signal, or `exec` the server from the shell script",
     ),
     "read-only-model": Rule(
-        "it serves from a model directory that is read-only, and writes nothing there", _SERVE,
+        "it serves from a read-only model directory, and writes nothing to it", _SERVE,
         "write to /tmp",
     ),
     "read-only-root": Rule(
-        "it serves where /tmp alone can be written to", _SERVERLESS,
-        "write to /tmp; serverless endpoints have no other place",
+        "it serves if only /tmp is writable", _SERVERLESS,
+        "write to /tmp; serverless endpoints have no other writable folder",
     ),
     "unprivileged": Rule(
-        "it serves without root's rights, as a user that the image does not know", _SERVERLESS,
-        "`chmod -R o+rX` what the server reads; use no port below 1024",
+        "it serves without root's privileges, as a user that the image does not know", _SERVERLESS,
+        "`chmod -R o+rX` the files that the server reads; use no port below 1024",
     ),
     "no-shared-memory": Rule(
         "it serves without /dev/shm", _SERVERLESS,
@@ -223,6 +223,6 @@ RULES: Mapping[str, Rule] = {
     ),
     "serverless": Rule(
         "it serves with all of these at once and 1024 MB of memory", _SERVERLESS,
-        "correct the checks above first; then look at memory",
+        "fix the checks above first; then check the memory",
     ),
 }  # fmt: skip

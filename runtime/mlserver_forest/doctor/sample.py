@@ -1,4 +1,4 @@
-"""The request for /invocations: a file of the caller's, or a row that the model expects."""
+"""The request for /invocations: the caller's file, or a row that the model expects."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from typing import Any
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.registry import FORMATS, default, find, find_by_file
 
-# The media types that the doctor writes itself.
+# The media types of the bodies that the doctor generates.
 CSV = default().media_type
 JSON = "application/json"
 
@@ -44,7 +44,7 @@ class Sample:
         return b"\n".join([self.record] * count)
 
     def large(self, size: int) -> bytes:
-        """A body of nearly ``size`` bytes, and not more."""
+        """A body of nearly ``size`` bytes, and no more."""
         if self.has_lines:
             return self.records(size // (len(self.record) + 1))
         # JSON may end in any number of spaces.
@@ -56,7 +56,7 @@ def from_file(path: Path, content_type: str | None) -> Sample:
 
     Args:
         path: the file.
-        content_type: its media type, or None for the one of its extension.
+        content_type: its media type, or None for that of its extension.
 
     Raises:
         InvalidEnvironment: if the extension is unknown, or the file is empty.
@@ -66,7 +66,7 @@ def from_file(path: Path, content_type: str | None) -> Sample:
     if content_type is None:
         known = ", ".join(extension for found in FORMATS for extension in found.extensions)
         raise InvalidEnvironment(
-            f"--body {path}: its name ends with none of {known}; give --content-type"
+            f"--body {path}: its name does not end with any of {known}; give --content-type"
         )
     body = path.read_bytes()
     if not body.strip():
@@ -75,7 +75,7 @@ def from_file(path: Path, content_type: str | None) -> Sample:
 
 
 def from_settings(model_dir: Path) -> Sample | None:
-    """A CSV row for the inputs in model-settings.json; None if it describes none."""
+    """A CSV row for the inputs in model-settings.json; None if none are described."""
     try:
         document = json.loads((model_dir / "model-settings.json").read_text())
         cells = [cell for tensor in document["inputs"] for cell in _cells(tensor)]
@@ -94,7 +94,7 @@ def _cells(tensor: dict[str, Any]) -> list[str]:
 
 
 def from_training_data(path: Path) -> Sample:
-    """The last row of a CSV file (the first may be a header) without the label, which is first.
+    """The last row of a CSV file (the first may be a header), without its first field, the label.
 
     Raises:
         InvalidEnvironment: if there is no row with a feature.
@@ -102,7 +102,7 @@ def from_training_data(path: Path) -> Sample:
     rows = [row for row in csv.reader(path.read_text().splitlines()) if row]
     if not rows or len(rows[-1]) < 2:
         raise InvalidEnvironment(
-            f"--data {path} has no row with a label and a feature; expected CSV, label first"
+            f"--data {path} has no row with a label and a feature; expected a CSV file, label first"
         )
     return Sample(CSV, _row(rows[-1][1:]))
 

@@ -1,4 +1,4 @@
-"""What is examined: how a server is started, and what can be asked of one that runs."""
+"""The target of an examination: how a server is started, and what a running one can do."""
 
 import time
 from collections.abc import Mapping
@@ -8,25 +8,26 @@ from typing import Protocol
 
 from mlserver_forest.doctor.http_client import ask
 
-# Longer than a ping may take, so that a slow answer is not taken for none.
+# Longer than a ping may take, so that a slow answer is distinguished from none.
 _TRY_SECONDS = 10.0
 _PAUSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What surrounds a server.
+    """The surroundings of a server.
 
     Attributes:
-        variables: of the environment, beside the caller's.
-        models: whether models come at run time, from /opt/ml/models, instead of /opt/ml/model.
+        variables: environment variables, in addition to those of the caller.
+        models: whether models are loaded at run time from /opt/ml/models, instead of at the
+            start from /opt/ml/model.
         in_pipeline: whether SAGEMAKER_BIND_TO_PORT and SAGEMAKER_SAFE_PORT_RANGE are set.
-        read_only_model: whether the model directory cannot be written to.
-        read_only_root: whether only /tmp can be written to.
+        read_only_model: whether the model directory is read-only.
+        read_only_root: whether only /tmp is writable.
         unprivileged: whether it runs as an unknown user, without capabilities.
         no_shared_memory: whether there is no /dev/shm.
         no_home: whether HOME is not set.
-        memory_mb: how much memory there is, or None for no limit.
+        memory_mb: the limit of memory in MB, or None for no limit.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -41,13 +42,13 @@ class Setting:
 
 
 class RunningServer(Protocol):
-    """A server that was started.
+    """A running server.
 
     Attributes:
-        port: the port on loopback on which it can be asked.
-        inner_port: the port that it was told to listen on.
+        port: the port on loopback on which it can be reached.
+        inner_port: the port on which it was configured to listen.
         safe_range: the first and the last of the other ports that it may use, or None.
-        model_url: the folder of the model to load, if models come at run time.
+        model_url: the folder of the model to load, if models are loaded at run time.
     """
 
     port: int
@@ -60,25 +61,25 @@ class RunningServer(Protocol):
     def model_url(self) -> str: ...
 
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """The exit code, or None while it is running."""
 
     def terminate(self) -> float:
-        """Send SIGTERM, once; the time of that (``time.monotonic``)."""
+        """Send SIGTERM once; return when it was sent (``time.monotonic``)."""
 
     def wait(self, seconds: float) -> int | None:
-        """The exit code, or None if it still runs after that time."""
+        """The exit code, or None if it is still running after that time."""
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         """The last line of its log."""
 
     def squeeze(self, megabytes: int) -> bool:
-        """Limit its memory to so much more than it uses; whether that was possible."""
+        """Limit its memory to this much more than it uses; return whether that was possible."""
 
     def listening(self) -> frozenset[int] | None:
-        """The TCP ports on which it listens, or None if that cannot be seen."""
+        """The TCP ports on which it listens, or None if they cannot be determined."""
 
     def written(self) -> tuple[str, ...]:
-        """The files in the model's directory that have changed since it started."""
+        """The files in the model directory that have changed since it started."""
 
 
 class DoctorTarget(Protocol):
@@ -95,21 +96,21 @@ class DoctorTarget(Protocol):
         """Why it cannot be started in a setting, or None if it can."""
 
     def serving(self, setting: Setting) -> AbstractContextManager[RunningServer]:
-        """Start it; at the end of the block it is ended, and what it left is removed."""
+        """Start it; at the end of the block it is stopped, and what it left behind is removed."""
 
 
 def wait_until_ready(server: RunningServer, seconds: float) -> float:
-    """Ask /ping until it answers 200; the seconds that this took.
+    """Call /ping until it answers 200; return the seconds that this took.
 
     Raises:
-        ChildProcessError: if the server ended.
+        ChildProcessError: if the server exited.
         TimeoutError: if it never answered 200.
     """
     began = time.monotonic()
     came = "no answer"
     while (passed := time.monotonic() - began) < seconds:
         if (code := server.exit_code()) is not None:
-            raise ChildProcessError(f"ended with exit code {code}: {server.last_words()}")
+            raise ChildProcessError(f"ended with exit code {code}: {server.last_log_line()}")
         with suppress(OSError):
             answer = ask(server.port, "GET", "/ping", seconds=_TRY_SECONDS)
             if answer.status == 200:
@@ -118,5 +119,5 @@ def wait_until_ready(server: RunningServer, seconds: float) -> float:
         time.sleep(_PAUSE_SECONDS)
     raise TimeoutError(
         f"/ping did not answer 200 within {passed:.0f} s ({came}); "
-        f"the log ends: {server.last_words()}"
+        f"the log ends: {server.last_log_line()}"
     )

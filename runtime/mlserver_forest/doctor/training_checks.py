@@ -42,11 +42,11 @@ class TrainingRun:
 
     Attributes:
         image: the image's name.
-        data: a CSV file, label first.
+        data: the training data, a CSV file, label first.
         channel: the channel in which the image expects it.
         seconds: how long it may take.
-        hyperparameters: in hyperparameters.json.
-        variables: of the environment.
+        hyperparameters: the content of hyperparameters.json.
+        variables: environment variables.
         workspace: a folder for its inputs and outputs.
     """
 
@@ -60,22 +60,22 @@ class TrainingRun:
 
 
 def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
-    """Train; the model directory comes with the result, or None if there is none."""
+    """Check training; return the model directory too, or None if there is none."""
     with _finished(job, job.hyperparameters) as (ended, code):
         if code is None:
             return failed(f"still running after {job.seconds:.0f} s"), None
         model = job.workspace / "model"
         ended.copy_out("/opt/ml/model", model)
         if code:
-            return failed(f"exit code {code}: {ended.last_words()}"), None
+            return failed(f"exit code {code}: {ended.last_log_line()}"), None
     files = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
     if not files:
-        return failed("exit code 0, but nothing in model/"), None
+        return failed("exit code 0, but model/ is empty"), None
     return passed(f"exit code 0; model/ holds {', '.join(files[:3])}"), model
 
 
 def train_wrongly(job: TrainingRun) -> CheckResult:
-    """Train with a hyperparameter that no algorithm has, and with words instead of numbers."""
+    """Check the error for an unknown hyperparameter and for text instead of a number."""
     wrong = {**dict.fromkeys(job.hyperparameters, NONSENSE), NONSENSE: "nonsense"}
     with _finished(job, wrong) as (ended, code):
         if code is None:
@@ -84,7 +84,9 @@ def train_wrongly(job: TrainingRun) -> CheckResult:
             return skipped(f"the image ignores a hyperparameter {NONSENSE!r}")
         failure = job.workspace / "failure"
         if not ended.copy_out("/opt/ml/output/failure", failure):
-            return failed(f"exit code {code}, but no output/failure: {ended.last_words()}")
+            return failed(
+                f"exit code {code}, but there is no output/failure: {ended.last_log_line()}"
+            )
     reason = failure.read_text(errors="replace")[:FAILURE_LETTERS].strip()
     return judged(NONSENSE in reason, f"exit code {code}; failure: {reason[:80] or 'empty'}")
 
@@ -93,14 +95,16 @@ def train_wrongly(job: TrainingRun) -> CheckResult:
 def _finished(
     job: TrainingRun, hyperparameters: Mapping[str, str]
 ) -> Iterator[tuple[Container, int | None]]:
-    """The container after ``train`` has ended, and its exit code; None if it has not ended."""
+    """Run ``train``; the container and its exit code, which is None if it is still running."""
     root = job.workspace / "job"
     shutil.rmtree(root, ignore_errors=True)
     _lay_out(root / "opt" / "ml", job, hyperparameters)
     inputs = f"{root}/opt/ml/input:/opt/ml/input:ro"
     variables = {"TRAINING_JOB_NAME": "forest-doctor", **job.variables}
-    told = [part for item in variables.items() for part in ("--env", "=".join(item))]
-    with container("--network=none", "--volume", inputs, *told, job.image, "train") as started:
+    environment = [part for item in variables.items() for part in ("--env", "=".join(item))]
+    with container(
+        "--network=none", "--volume", inputs, *environment, job.image, "train"
+    ) as started:
         started.copy_in(_without_input(root, job.workspace / "outputs"))
         started.start()
         yield started, started.wait(job.seconds)

@@ -1,4 +1,4 @@
-"""What the checks found, for people and for programs."""
+"""The findings of the checks, as a table and as JSON."""
 
 import json
 import textwrap
@@ -10,7 +10,7 @@ from mlserver_forest.doctor.rules import RULES, Rule
 
 Verdict = Literal["PASS", "FAIL", "SKIP"]
 
-_HEADINGS = ("", "check", "what came", "SageMaker's rule, and where it is written")
+_HEADINGS = ("", "check", "observed", "SageMaker's rule and its source")
 _NARROWEST = 100
 _GAP = "  "
 _LEGEND = "DG page: https://docs.aws.amazon.com/sagemaker/latest/dg/<page>.html"
@@ -18,7 +18,7 @@ _LEGEND = "DG page: https://docs.aws.amazon.com/sagemaker/latest/dg/<page>.html"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether a server kept a rule, and what it answered or did (``came``)."""
+    """Whether a server kept a rule, and what was observed (``came``)."""
 
     verdict: Verdict
     came: str
@@ -48,12 +48,12 @@ def failed(came: str) -> CheckResult:
 
 
 def skipped(reason: str) -> CheckResult:
-    """The rule could not be tried, or is about something that the image need not offer."""
+    """The rule could not be checked, or is about an optional feature."""
     return CheckResult("SKIP", reason)
 
 
 def judged(is_kept: bool, came: str) -> CheckResult:
-    """Passed or failed."""
+    """The rule was kept if ``is_kept``, and otherwise broken."""
     return passed(came) if is_kept else failed(came)
 
 
@@ -61,8 +61,8 @@ def as_json(target: str, findings: Sequence[DoctorFinding]) -> str:
     """One JSON document with a list of all checks.
 
     Args:
-        target: the image or model directory, as it was named.
-        findings: in the order of the rules.
+        target: the image or model directory, as the user named it.
+        findings: the findings, in the order of the rules.
     """
     checks = [
         {
@@ -83,9 +83,9 @@ def as_table(target: str, findings: Sequence[DoctorFinding], width: int) -> str:
     """Aligned columns, and below them what to do about each failure.
 
     Args:
-        target: the image or model directory, as it was named.
-        findings: in the order of the rules.
-        width: of the terminal, in characters.
+        target: the image or model directory, as the user named it.
+        findings: the findings, in the order of the rules.
+        width: the width of the terminal in characters.
     """
     rows = [_HEADINGS, *(_cells(found) for found in findings)]
     first, second = (max(len(row[place]) for row in rows) for place in (0, 1))
@@ -109,7 +109,7 @@ def _cells(found: DoctorFinding) -> tuple[str, str, str, str]:
 
 
 def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """The lines of a row."""
+    """The lines of a wrapped row."""
     columns = [_lines(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
     height = max(map(len, columns))
     padded = [column + [""] * (height - len(column)) for column in columns]
@@ -126,7 +126,7 @@ def _lines(text: str, width: int) -> list[str]:
 def _advice(found: DoctorFinding) -> list[str]:
     return [
         f"{found.check}",
-        f"  came      {found.result.came}",
+        f"  observed  {found.result.came}",
         f"  expected  {found.rule.says} [{found.rule.source}]",
         f"  to do     {found.rule.advice}",
         "",

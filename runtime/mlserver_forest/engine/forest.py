@@ -18,7 +18,7 @@ from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.engine.validation import check_forest
 from mlserver_forest.errors import InvalidArtifact
 
-# Starting a thread does not pay for fewer rows than this.
+# Starting a thread does not pay off for fewer rows than this.
 _ROWS_PER_THREAD = 512
 # In walks down a tree: more than any request may do on an event loop.
 _MUCH_WORK = 1 << 20
@@ -109,7 +109,15 @@ class Forest:
         divisor: float,
         postprocessor: Postprocessor,
     ) -> "Forest":
-        """Rebuild a forest from its ``arrays``; empty ones may be missing.
+        """Rebuild a forest from its ``arrays``.
+
+        Args:
+            arrays: by name, with the shapes and dtypes of the attributes; arrays that were empty
+                may be missing.
+            n_features: see the attribute.
+            feature_dtype: "float32" or "float64".
+            divisor: see the attribute.
+            postprocessor: see the attribute.
 
         Raises:
             InvalidArtifact: if an array is missing, has another dtype, or holds an index that
@@ -156,8 +164,8 @@ class Forest:
             n_threads: how many threads may share the rows.
 
         Returns:
-            (n_samples, n_outputs) in the dtype of ``leaf_values``. Trees are added in their
-            order, as the training library does it.
+            (n_samples, n_outputs) in the dtype of ``leaf_values``. Trees are added in order,
+            as in the training library.
 
         Raises:
             ValueError: if ``x`` has another dtype or width.
@@ -170,7 +178,15 @@ class Forest:
         return total
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
-        """Predict as the training library does; arguments and errors as in ``sums``."""
+        """Predict as the training library does.
+
+        Args:
+            x: as in ``sums``.
+            n_threads: as in ``sums``.
+
+        Raises:
+            ValueError: as in ``sums``.
+        """
         sums = self.sums(x, n_threads)
         values = self.postprocessor.values(sums)
         positions = self.postprocessor.positions(sums, values)
@@ -189,7 +205,8 @@ class Forest:
             n_threads: as in ``sums``.
 
         Returns:
-            float64 (n_samples, n_features, n_outputs).
+            float64 (n_samples, n_features, n_outputs), in the units of ``sums``; several
+            outputs are in the order of the classes or targets.
 
         Raises:
             ValueError: as in ``sums``, and if ``covers`` are not known.

@@ -22,7 +22,8 @@ from mlserver_forest.engine.nodes import NodeFields
 from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.errors import InvalidArtifact
 
-# How many values all trees together keep for a row, about, and the fewest that a leaf keeps.
+# The approximate number of values that all trees together keep for a row, and the fewest that a
+# leaf keeps.
 _POOLED = 1024
 _FEWEST = 16
 # How many values a small leaf keeps for each of its rows, if rows have weights.
@@ -135,11 +136,11 @@ def learn_leaf_samples(
         y: (n_samples,) finite targets.
         weight: (n_samples,) weights of the rows, or None; rows of weight 0 are left out.
         n_threads: how many threads find the leaves.
-        stops: asked after each tree whether to give up.
+        stops: called after each tree; returns whether to stop.
 
     Returns:
-        The samples, or None if ``stops`` said so. A leaf that no row reaches keeps the smallest
-        target that is not below its own value.
+        The samples, or None if ``stops`` returned true. A leaf that no row reaches keeps the
+        smallest target that is not below its own value.
     """
     if weight is not None:
         x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]

@@ -115,11 +115,18 @@ class NodeFields:
         return (self._second >> self._width.word(self._shift)).astype(np.int64)
 
     def leaf_rows(self, leaves: NDArray[np.bool_]) -> NDArray[Any]:
-        """(n_leaves,) the rows of the leaf values of the nodes that ``leaves`` selects."""
+        """Find the rows of leaf values that leaves refer to.
+
+        Args:
+            leaves: bool (n_nodes,), the nodes to read.
+
+        Returns:
+            (n_leaves,) rows of the leaf values, in the dtype of the nodes.
+        """
         return self._first[leaves] & self._width.word(self._width.payload)
 
     def have_leaf_bits(self, leaves: NDArray[np.bool_]) -> bool:
-        """Whether all nodes that ``leaves`` selects hold the NaN of a leaf."""
+        """Whether all nodes that ``leaves``, bool (n_nodes,), selects hold the NaN of a leaf."""
         word = self._width.word
         bits = self._first[leaves] & ~word(self._width.payload)
         return bool((bits == word(self._width.leaf)).all())

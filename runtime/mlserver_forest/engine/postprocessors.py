@@ -45,7 +45,10 @@ class Postprocessor:
             )
 
     def values(self, sums: Values) -> Values:
-        """Turn sums, (n_samples, n_outputs), into what the library predicts.
+        """Turn sums into what the library predicts.
+
+        Args:
+            sums: float32 or float64 (n_samples, n_outputs), as ``Forest.sums`` returns them.
 
         Returns:
             (n_samples, n_columns) in the dtype of the sums: a classifier's probabilities in
@@ -54,11 +57,14 @@ class Postprocessor:
         return _FUNCTIONS[self.name][0](sums, self)
 
     def positions(self, sums: Values, values: Values) -> Positions:
-        """(n_samples,) each row's predicted class, as its position among the classes.
+        """Find each row's predicted class, as its position among the classes.
 
         Args:
             sums: as in ``values``.
-            values: what that gave for them.
+            values: the result of ``values`` for these sums.
+
+        Returns:
+            intp (n_samples,); without meaning for a regressor.
         """
         return _FUNCTIONS[self.name][1](sums, values)
 

@@ -23,11 +23,11 @@ class KernelThreads:
 
     def __init__(self, n_threads: int = 1) -> None:
         self._n_threads = n_threads
-        self._turn = Lock()
+        self._lock = Lock()
 
     def run(self, work: Callable[[NDArray[Any], int], T], x: NDArray[Any]) -> T:
-        """Call ``work(x, n_threads)``, such as ``Forest.predict``, when the turn comes."""
-        with self._turn:
+        """Call ``work(x, n_threads)``, such as ``Forest.predict``, after other blocks."""
+        with self._lock:
             return work(x, self._n_threads)
 
 
@@ -37,7 +37,14 @@ def share_rows(
     total: NDArray[Any],
     n_threads: int,
 ) -> None:
-    """Call ``add(rows of x, rows of total)``, which changes ``total``, in ``n_threads`` threads."""
+    """Share rows among threads.
+
+    Args:
+        add: called with consecutive rows of ``x`` and the same rows of ``total``, which it changes.
+        x: (n_samples, ...) the rows.
+        total: (n_samples, ...), changed in place.
+        n_threads: how many threads, one of which is the calling thread.
+    """
     if n_threads <= 1:
         add(x, total)
         return

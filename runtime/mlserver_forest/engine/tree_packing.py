@@ -186,6 +186,13 @@ def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
     A float32 ``x`` is at most the threshold if and only if it is at most this number. So a
     comparison in float32 takes the branch that scikit-learn takes when it compares the float32
     ``x`` with the float64 threshold.
+
+    Args:
+        threshold: an array of any shape.
+        floats: np.float32 or np.float64.
+
+    Returns:
+        The same shape, in the dtype ``floats``.
     """
     with np.errstate(over="ignore"):
         rounded: NDArray[Any] = threshold.astype(floats)
@@ -236,8 +243,8 @@ def _distinct(
 ) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
     """The distinct rows of leaf values, and for each tree the rows of its leaves.
 
-    Each tree comes first by itself, because all leaves at once would take several times the
-    memory of the estimator.
+    Each tree is first deduplicated by itself, because all leaves at once would take several times
+    the memory of the estimator.
     """
     own, rows = zip(*(_unique_rows(tree.leaf_values.astype(dtype)) for tree in trees), strict=True)
     distinct, new_rows = _unique_rows(np.concatenate(own))

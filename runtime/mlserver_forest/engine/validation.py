@@ -98,7 +98,7 @@ def _check_shapes(forest: PackedTrees) -> None:
 
 def _check_bounds(forest: PackedTrees) -> NDArray[np.int64]:
     """(n_trees + 1,) where each tree starts, and the end."""
-    _require((forest.roots <= len(forest.nodes)).all(), "a tree that starts behind the nodes")
+    _require((forest.roots <= len(forest.nodes)).all(), "a tree that starts after the nodes")
     bounds: NDArray[np.int64] = forest.roots.astype(np.int64)
     covered = bounds[0] == 0 and bounds[-1] == len(forest.nodes)
     _require(covered, "trees do not cover the nodes")

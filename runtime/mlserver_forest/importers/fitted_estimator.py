@@ -23,7 +23,7 @@ def model_of(
     takes_missing: bool = True,
     absent_is_missing: bool = False,
 ) -> Model:
-    """A forest with the schema that its library describes.
+    """Make a model of a forest, with the schema that its library describes.
 
     Args:
         forest: the trees.
@@ -81,7 +81,7 @@ def labels_of(estimator: Any) -> tuple[Label, ...]:
     """The classes as strings, integers or booleans; whole floats become integers.
 
     Raises:
-        UnsupportedEstimator: if they are of other types, or of several.
+        UnsupportedEstimator: if they have other types, or several types.
     """
     labels = estimator.classes_.tolist()
     if all(isinstance(label, float) and label.is_integer() for label in labels):
@@ -100,7 +100,7 @@ def estimator_answers(estimator: Any, x: NDArray[Any], schema: Schema, **options
     Args:
         estimator: a fitted classifier or regressor.
         x: (n_samples, n_features).
-        schema: what the import gave.
+        schema: the schema of the imported model.
         options: further arguments of ``predict`` and ``predict_proba``.
 
     Returns:
@@ -121,7 +121,7 @@ def booster_answers(values: NDArray[Any], schema: Schema) -> Answers:
     Args:
         values: (n_samples,) or (n_samples, n_columns); the probability of the second class if
             there are two.
-        schema: what the import gave.
+        schema: the schema of the imported model.
     """
     values = values.reshape(len(values), -1)
     if schema.kind != "classification":

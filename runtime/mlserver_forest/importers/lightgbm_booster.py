@@ -57,7 +57,7 @@ _UNREADABLE = (AttributeError, IndexError, KeyError, OSError, TypeError, ValueEr
 
 
 def is_model(head: bytes) -> bool:
-    """Whether a file that begins so is a model that LightGBM saved as text."""
+    """Whether ``head`` begins a model that LightGBM saved as text."""
     return head.startswith((b"tree\n", b"tree\r\n"))
 
 

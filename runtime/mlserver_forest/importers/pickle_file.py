@@ -1,6 +1,6 @@
 """Pickles, joblib's among them: the one place where a pickle is loaded or written.
 
-It runs in a process of its own, and only if the operator said that the file is to be trusted.
+It runs in a process of its own, and only if the operator trusts the file.
 """
 
 import zlib
@@ -20,7 +20,7 @@ _SEARCHED_BYTES = 1 << 30
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether a file that begins so is a pickle, compressed or not."""
+    """Whether a file that begins with ``head`` is a pickle, compressed or not."""
     return head.startswith(_STARTS)
 
 
@@ -28,7 +28,7 @@ def refuse_pickle(path: Path) -> UnsupportedEstimator:
     """The error for a pickle that is not trusted, for the caller to raise."""
     return UnsupportedEstimator(
         f"{path} is a pickle, and a pickle can run any code when it is read; if you trust where "
-        "it comes from, add --trust-pickle, or save the model with skops, which needs no trust"
+        "it comes from, add --trust-pickle, or save the model with skops, which cannot run code"
     )
 
 
@@ -37,11 +37,11 @@ def read(path: Path, versions: Mapping[str, Callable[[bytes], str | None]]) -> A
 
     Args:
         path: the file, which the operator trusts.
-        versions: by distribution, what finds in a pickle the version that wrote it.
+        versions: by distribution, a function that finds in a pickle the version that wrote it.
 
     Raises:
-        UnsupportedEstimator: if it cannot be loaded; if that is because of the version of a
-            library, with both versions.
+        UnsupportedEstimator: if it cannot be loaded. If the reason is the version of a library,
+            the message names both versions.
     """
     import joblib
 

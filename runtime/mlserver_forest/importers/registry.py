@@ -1,6 +1,6 @@
 """The model libraries, one row each, and the forms of file that hold one of their models.
 
-A row says how a library's files are told by their first bytes, how they are read without
+A row says how a library's files are recognized by their first bytes, how they are read without
 running code, which classes are understood, and how exactly the packed model must agree with the
 library. Nothing in a file chooses code: only what stands in these tables is ever called.
 """
@@ -41,7 +41,7 @@ class FileFormat:
 
     Attributes:
         title: for error messages, such as "a LightGBM text file".
-        matches: tells it by the first ``HEAD_BYTES`` bytes.
+        matches: recognizes it by the first ``HEAD_BYTES`` bytes.
         read: reads the estimator or booster in it, or raises UnsupportedEstimator.
         is_pickle: whether reading it can run any code, so that the operator must trust it.
     """
@@ -58,18 +58,18 @@ class Importer:
 
     Attributes:
         module: the name it is imported by, which is also how its estimators are recognized.
-        title: its name for people.
+        title: its name in messages.
         distribution: its name in a model's ``versions``.
         class_names: the classes of estimators and boosters that ``to_model`` understands.
         to_model: a fitted estimator -> the model, or raises UnsupportedEstimator.
-        answers: what the library answers to rows, for the proof; as ``estimator_answers``.
+        answers: the library's own answers for rows, for the proof; like ``estimator_answers``.
         tolerance: how far the packed model's values may differ, relative to their size or to 1.
         has_exact_sums: whether values that are sums must be equal to the last bit.
         files: the library's own forms of file.
         skops_types: the types of its estimators that skops asks about and that are safe.
         hints: for classes that cannot be packed, what to do instead.
         serves_pickles: whether MLServer has a runtime that serves its other estimators.
-        note: what the warnings of reading a file mean to the user; empty for nothing.
+        note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
 
     module: str

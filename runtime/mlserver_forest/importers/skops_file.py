@@ -26,7 +26,7 @@ _UNREADABLE = (
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether a file that begins so is a zip archive, as skops files are."""
+    """Whether a file that begins with ``head`` is a zip archive, as skops files are."""
     return head.startswith(b"PK\x03\x04")
 
 

@@ -78,7 +78,7 @@ _CATEGORICAL = 1
 
 
 def is_model(head: bytes) -> bool:
-    """Whether a file that begins so is a model in JSON or UBJ, which starts with its learner."""
+    """Whether ``head`` begins a model in JSON or UBJ, which starts with its learner."""
     return head.lstrip().startswith(b"{") and b"learner" in head
 
 

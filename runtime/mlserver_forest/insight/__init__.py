@@ -1,4 +1,4 @@
-"""What is known beside the predictions: how sure the model is, and whether the data has changed.
+"""Information besides predictions: how certain the model is, and whether the data have changed.
 
 ``intervals.py`` and ``conformal.py`` are prediction intervals and their calibration;
 ``baseline.py`` is what the training rows looked like, ``traffic_window.py`` counts the rows that

@@ -15,8 +15,8 @@ from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.categories import UNSEEN_BITS
 from mlserver_forest.schema.schema import Schema
 
-# So many rows give the shares of ten bins to a tenth of a percent, and so many values take about
-# a second.
+# This many rows give the shares of ten bins to within a tenth of a percent, and this many values
+# take about a second.
 _MOST_ROWS = 200_000
 _MOST_VALUES = 20_000_000
 _FEWEST_ROWS = 1_000
@@ -49,8 +49,11 @@ class Baseline:
 
         Args:
             x: (n_samples, n_features) in the dtype of the features, at least one row.
-            forest: predicts for the rows; without it, ``predictions`` has no columns.
-            schema: the model's.
+            forest: the forest that predicts the rows; if None, ``predictions`` has no columns.
+            schema: the schema of the model.
+
+        Raises:
+            ValueError: if ``x`` does not have the forest's dtype and width.
         """
         ranges, n_missing = _totals(x)
         n_most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_VALUES // max(x.shape[1], 1)))
@@ -95,8 +98,8 @@ class Baseline:
         """Which values are unlike those of training.
 
         A value is out of range if it is below the training minimum or above the training
-        maximum, if it is a category that training did not see, or if it is missing although no
-        training row missed it.
+        maximum, if it is a category that training did not see, or if it is missing although it
+        was never missing in training.
 
         Args:
             x: (n_samples, n_features) in the dtype of the features.
@@ -117,6 +120,11 @@ def prediction_columns(
     prediction: Prediction | None, n_rows: int, schema: Schema
 ) -> NDArray[np.float64]:
     """Predictions as a matrix: the position of the class, or one column for each target.
+
+    Args:
+        prediction: as ``Forest.predict`` returns it, or None.
+        n_rows: the number of rows, which is needed if ``prediction`` is None.
+        schema: the schema of the model.
 
     Returns:
         float64 (n_rows, n_columns); it has no columns if ``prediction`` is None.
@@ -141,9 +149,11 @@ def baseline_from_arrays(arrays: Mapping[str, NDArray[Any]], schema: Schema) -> 
     is_empty = np.isnan(low) & np.isnan(high)
     is_sound = np.all(is_empty | (np.isfinite(low) & np.isfinite(high) & (low <= high)))
     if ranges.dtype != np.float64 or not is_sound:
-        raise InvalidArtifact("the forest file's ranges of features are not what training writes")
+        raise InvalidArtifact(
+            "the ranges of the features in the forest file are not in the form that training writes"
+        )
     if n_rows.shape != (1,) or n_rows.dtype != np.uint64 or not n_rows[0]:
-        raise InvalidArtifact("the forest file does not say from how many rows it was trained")
+        raise InvalidArtifact("the forest file does not say how many rows the model was trained on")
     n_predicted = 1 if schema.classes else schema.n_targets
     return Baseline(
         histograms.from_arrays(arrays, _FEATURES, schema.n_features),

@@ -32,7 +32,7 @@ def count_bins(
         edge_starts: int64 (n_columns + 1,) where each column's edges begin.
         ranges: float64 (n_columns, 2) the smallest and the largest value.
         counts: float64, added to: for each column its missing and unseen values, then its bins.
-        beyond: float64 (n_columns,), added to: how many values are not within the range.
+        beyond: float64 (n_columns,), added to: how many values are outside the range.
     """
     bits, unseen = UNSEEN_BITS[x.dtype]
     rows, edges, edge_starts, ranges = map(_read_only, (x, edges, edge_starts, ranges))

@@ -46,13 +46,13 @@ def count_rows(
     """Count rows. The counts of different rows may be added up.
 
     Args:
-        baseline: the model's, or that of its first features.
-        schema: the model's.
+        baseline: the baseline of the model, or of its first features.
+        schema: the schema of the model.
         x: (n_samples, n_features) in the dtype of the features.
-        prediction: of these rows, or None if the baseline has no predictions.
+        prediction: the prediction for these rows, or None if the baseline has no predictions.
 
     Returns:
-        float64 (n_counts,): the number of rows; for each feature, how many values are beyond
+        float64 (n_counts,): the number of rows; for each feature, how many values are outside
         its range; and the counts of the histograms, of features and then of predictions.
     """
     counts, beyond = baseline.features.count_within(x, baseline.ranges)
@@ -65,7 +65,7 @@ def compare(baseline: Baseline, sums: NDArray[np.float64]) -> Comparison:
 
     Args:
         baseline: as in ``count_rows``.
-        sums: (n_counts,) the sum of what that returned, for at least one row.
+        sums: (n_counts,) the sum of results of ``count_rows``, for at least one row.
     """
     features, predictions = baseline.features, baseline.predictions
     n_features = len(baseline.ranges)

@@ -27,7 +27,10 @@ def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
 
     Args:
         scores: (n,) the scores of at least ``least_rows(level)`` rows.
-        level: between 0 and 1.
+        level: a number between 0 and 1.
+
+    Returns:
+        A number in the units of the scores.
     """
     rank = max(1, math.ceil((len(scores) + 1) * level - _ROUNDING))
     return float(np.partition(scores, rank - 1)[rank - 1])

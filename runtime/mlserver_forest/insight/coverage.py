@@ -14,8 +14,8 @@ class Coverage:
         coverage: the share of rows whose target lies within its interval or set.
         size: the mean width of an interval, or the mean number of classes in a set.
         n_rows: the number of rows that were measured.
-        is_cross_fitted: whether the same rows served to calibrate, in halves: each half was
-            measured with the calibration of the other half.
+        is_cross_fitted: whether the rows were used for calibration too; each half of them was
+            then measured with the calibration of the other half.
     """
 
     coverage: float
@@ -31,7 +31,7 @@ class CoverageResult:
     Attributes:
         output: ``interval`` or ``prediction_set``.
         intervals: the calibration, for the artifact.
-        coverages: by the set of rows that was measured, such as "validation".
+        coverages: the measured coverage by set of rows, such as "validation".
     """
 
     output: str

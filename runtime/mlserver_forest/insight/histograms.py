@@ -1,4 +1,4 @@
-"""Histograms of columns: the distributions of training, and how far others are from them."""
+"""Histograms of columns, and how far other rows are from the training distributions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from mlserver_forest.insight.bin_counts import N_BEFORE_BINS, count_bins
 
 # Tenths of the rows, the usual bins of the population stability index.
 _N_BINS = 10
-# Up to so many categories of a feature each have their own bin; of more, neighbors share one.
+# Up to this many categories each have their own bin; if there are more, neighbors share bins.
 MOST_CATEGORY_BINS = 30
-# The share of an empty bin in the stability index, which would else be infinite.
+# The share of an empty bin in the stability index, which would otherwise be infinite.
 _LEAST_SHARE = 1e-4
 _ROUNDING = 1e-6
 _NAMES = ("edges", "edge_starts", "shares")
@@ -52,13 +52,29 @@ class Histograms:
         return self.edge_starts + (N_BEFORE_BINS + 1) * columns
 
     def count(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """float64 (n_counts,) the counts of rows, float32 or float64 (n_samples, n_columns)."""
+        """Count rows by bin.
+
+        Args:
+            x: float32 or float64 (n_samples, n_columns) or wider; NaN is missing.
+
+        Returns:
+            float64 (n_counts,), in the order of ``shares``.
+        """
         return self.count_within(x, np.zeros((self.n_columns, 2)))[0]
 
     def count_within(
         self, x: NDArray[Any], ranges: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """As ``count``, and by column how many values are not within ``ranges``, (n_columns, 2)."""
+        """Count rows by bin, and count the values outside ranges.
+
+        Args:
+            x: as in ``count``.
+            ranges: float64 (n_columns, 2), the smallest and the largest value of each column.
+
+        Returns:
+            The counts as from ``count``, and float64 (n_columns,), the number of values of each
+            column that are outside its range.
+        """
         counts, beyond = np.zeros(int(self.starts[-1])), np.zeros(self.n_columns)
         rows = np.ascontiguousarray(x)
         count_bins(rows, self.edges, self.edge_starts, ranges, counts, beyond)
@@ -71,23 +87,26 @@ class Histograms:
         return Histograms(self.edges[: edge_starts[-1]], edge_starts, self.shares[:n_counts])
 
     def missing(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) the counts or shares of missing values."""
+        """(n_columns,) the counts or shares of missing values, from ``counts`` (n_counts,)."""
         return np.asarray(counts[self.starts[:-1]])
 
     def unseen(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) the counts or shares of categories that training did not see."""
+        """(n_columns,) the counts or shares of unseen categories, from ``counts`` (n_counts,)."""
         return counts[self.starts[:-1] + 1]
 
     def bins(self, counts: NDArray[np.float64], column: int) -> NDArray[np.float64]:
-        """Those of one column that have a value."""
+        """(n_bins,) the counts or shares of one column's bins, from ``counts`` (n_counts,)."""
         return counts[self.starts[column] + N_BEFORE_BINS : self.starts[column + 1]]
 
     def stability_index(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n_columns,) the population stability index (PSI) of counts, of at least one row.
+        """(n_columns,) the population stability index (PSI) of the counts of at least one row.
 
         PSI is the sum over bins of (q - p) ln(q / p), where p are the shares in training and q
-        those of the counts, neither below 0.0001. Siddiqi (Credit Risk Scorecards, 2006) calls
+        those of the counts, each at least 0.0001. Siddiqi (Credit Risk Scorecards, 2006) calls
         less than 0.1 no change, and more than 0.25 a large one.
+
+        Args:
+            counts: float64 (n_counts,), as from ``count``.
         """
         if not self.n_columns:
             return np.empty(0)
@@ -116,8 +135,8 @@ def learn(
     Args:
         x: float32 or float64 (n_samples, n_columns), at least one row; NaN is missing.
         n_categories: for each column that holds codes, the number of categories.
-        most_category_bins: up to so many categories each have their own bin.
-        missing: (n_columns,) the share of missing values, if it is known for more rows.
+        most_category_bins: up to this many categories each have their own bin.
+        missing: (n_columns,) the shares of missing values among all rows, if ``x`` is a sample.
     """
     edges = [_edges(x[:, i], n_categories.get(i), most_category_bins) for i in range(x.shape[1])]
     starts = np.cumsum([0, *map(len, edges)])
@@ -186,6 +205,6 @@ def _lasts(starts: NDArray[np.int64], n_edges: int) -> NDArray[np.int64]:
 def _require(is_met: bool, name: str) -> None:
     if not is_met:
         raise InvalidArtifact(
-            f"the {name} of the forest file's histograms are not what training writes; "
+            f"the {name} of the forest file's histograms are not in the form that training writes; "
             "copy the file or train the model again"
         )

@@ -73,7 +73,14 @@ class Intervals:
         return np.asarray(np.where(crossed, middle, moved))
 
     def sets(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """bool, the shape of ``probabilities``, (n_samples, n_classes): which classes are in it."""
+        """Find the classes in each prediction set.
+
+        Args:
+            probabilities: (n_samples, n_classes), columns in the order of the classes.
+
+        Returns:
+            bool (n_samples, n_classes), whether each class is in the set.
+        """
         return np.less_equal(1.0 - probabilities, self.margin)
 
 

@@ -12,14 +12,14 @@ from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.comparison import count_rows, n_counts
 from mlserver_forest.schema.schema import Schema
 
-# So many rows wait until they are counted together, which takes 0.1 ms for 28 features.
+# This many rows are buffered and then counted together, which takes 0.1 ms for 28 features.
 _WAITING_ROWS = 256
-# If small requests bring more rows a second than this, only one in so many is counted.
+# If small requests bring more rows a second than this, only a sample of them is counted.
 _MOST_A_SECOND = 5_000
 _ONE_IN = 7
-# At most so many rows of a large block are counted, spread over it.
+# At most this many rows of a large block are counted, spread evenly over it.
 _MOST_COUNTED = 2048
-# When the window holds so many rows, all of its counts are halved.
+# When the window holds this many rows, all of its counts are halved.
 _WINDOW_ROWS = 20_000
 
 
@@ -27,8 +27,8 @@ class TrafficWindow:
     """Counts the latest rows and their predictions. Older rows weigh less and less.
 
     Args:
-        baseline: its bins are counted; may be that of the first features only.
-        schema: the model's.
+        baseline: the baseline whose bins are counted; it may cover only the first features.
+        schema: the schema of the model.
 
     Attributes:
         counts: float64 (n_counts,) the number of rows since the start, then the sums of
@@ -52,8 +52,8 @@ class TrafficWindow:
         """Count rows, now or a little later. May be called from any thread.
 
         Args:
-            x: (n_samples, n_features) in the dtype of the features; must not change any more.
-            prediction: of these rows.
+            x: (n_samples, n_features) in the dtype of the features; not to be changed afterwards.
+            prediction: the prediction for these rows.
         """
         n_rows = len(x)
         if n_rows >= _WAITING_ROWS:

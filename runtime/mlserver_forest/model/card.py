@@ -1,7 +1,7 @@
 """A model card: what training knows about a model that predictions do not need.
 
-It stands in model-settings.json, in MLServer's ``parameters.extra``. Nothing depends on it, so a
-field that cannot be shown is left out rather than refused.
+It is stored in model-settings.json, in MLServer's ``parameters.extra``. Nothing depends on it, so a
+field that cannot be displayed is left out rather than refused.
 """
 
 import math
@@ -26,11 +26,13 @@ class Card:
         algorithm: its name among the hyperparameters.
         trained: the time in UTC, such as "2026-01-31T12:00:00Z".
         n_rows: the number of training rows.
-        metrics: by set of rows ("train", "validation", ...), then by metric.
-        importances: by feature, the most important first.
+        metrics: the metrics by set of rows ("train", "validation", ...), then by name.
+        importances: the importance of each feature, the most important first.
         measure: what the importances measure: "impurity", or the loss of "accuracy" or "r2"
             when the feature is permuted.
         measured_on: the set of rows that was permuted.
+        title: the algorithm's name for a reader; cards of release 0.1.0 do not have it, and are
+            read with one that is made of ``algorithm``.
     """
 
     algorithm: str
@@ -40,6 +42,7 @@ class Card:
     importances: Mapping[str, float] = field(default_factory=dict)
     measure: str = ""
     measured_on: str = ""
+    title: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The card for model-settings.json, cut to what ``read_card`` accepts."""
@@ -50,16 +53,22 @@ def read_card(document: Any) -> Card:
     """Read a card from an untrusted document; fields that are not usable become empty."""
     found = document if isinstance(document, dict) else {}
     n_rows = found.get("n_rows")
+    algorithm = _text(found.get("algorithm"))
     sets = _entries(found.get("metrics"), _MOST_SETS)
     return Card(
-        algorithm=_text(found.get("algorithm")),
+        algorithm=algorithm,
         trained=_text(found.get("trained")),
         n_rows=n_rows if type(n_rows) is int and 0 <= n_rows <= _MOST_ROWS else 0,
         metrics={name: _numbers(values, _MOST_METRICS) for name, values in sets.items()},
         importances=_numbers(found.get("importances"), _MOST_IMPORTANCES),
         measure=_text(found.get("measure")),
         measured_on=_text(found.get("measured_on")),
+        title=_text(found.get("title")) or _title_of(algorithm),
     )
+
+
+def _title_of(algorithm: str) -> str:
+    return (algorithm[:1].upper() + algorithm[1:]).replace("_", " ")
 
 
 def _numbers(found: Any, most: int) -> dict[str, float]:

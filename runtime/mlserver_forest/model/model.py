@@ -1,4 +1,4 @@
-"""The model: what a row is, the trees, and what is known besides; rows in, answers out."""
+"""The model: schema, trees, and what else is known; rows in, answers out."""
 
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -35,7 +35,7 @@ from mlserver_forest.schema.schema import Schema
 _BLOCK_ROWS = 16_384
 _BLOCK_WORK = 4_000_000
 _FEWEST_BLOCK_ROWS = 64
-# An answer may hold many values for each one that was sent; this many fill 1 GiB.
+# An answer may hold many values for each value in the request; this many values fill 1 GiB.
 _MOST_ANSWER_VALUES = 1 << 27
 _EXPLAINED = frozenset({CONTRIBUTIONS, EXPECTED_VALUE})
 _NO_SAMPLES = np.empty((0, 0))
@@ -183,9 +183,14 @@ class Model:
             X: as in ``predict``.
             threads: as in ``predict``.
 
+        Returns:
+            The contributions and the expected value. They are in the units of the raw score:
+            probabilities for scikit-learn's forests, log odds or margins for boosted
+            classifiers. Several outputs are in the order of the classes or targets.
+
         Raises:
             InvalidInput: as in ``predict``.
-            InvalidArtifact: if the forest does not know its covers, which it needs for this.
+            InvalidArtifact: if the forest does not have covers, which explanations need.
         """
         if not self.forest.covers.size:
             raise InvalidArtifact("this model cannot explain: its forest has no covers")
@@ -198,7 +203,7 @@ class Model:
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
     ) -> NDArray[Any]:
-        """The prediction interval of each row, or the prediction set of a classifier.
+        """Compute the prediction interval of each row, or the prediction set of a classifier.
 
         Args:
             X: as in ``predict``.
@@ -315,7 +320,7 @@ class Model:
         names: Collection[str],
         threads: KernelThreads | None,
     ) -> NDArray[Any]:
-        """Compute what the schema may not declare as an output; ``names`` gives the work."""
+        """Compute values block by block; ``names`` are the outputs whose work they take."""
         found = []
         step = self._block_rows(names)
         for start in range(0, max(len(x), 1), step):

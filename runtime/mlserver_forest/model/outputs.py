@@ -35,10 +35,10 @@ class RowBlock:
     """Some rows, and what a model has computed for them so far.
 
     Args:
-        x: (n_samples, n_features) as the forest reads them.
+        x: (n_samples, n_features) the rows, in the dtype that the forest reads.
         forest: the trees.
-        baseline: of the training rows, if the model has it.
-        calibration: of intervals, if the model has it.
+        baseline: the baseline of the training rows, if the model has one.
+        calibration: the calibration of intervals, if the model has one.
         threads: the threads that may walk trees; None for the caller's own.
     """
 
@@ -66,30 +66,38 @@ class RowBlock:
         return self._prediction
 
     def contributions(self) -> NDArray[np.float64]:
-        """(n_samples, n_features), and one more axis if the forest has several outputs."""
+        """Contributions: (n_samples, n_features), and one more axis for several outputs.
+
+        Raises:
+            ValueError: if the forest does not have covers.
+        """
         found: NDArray[np.float64] = self._run(self._forest.contributions, self.x)
         return found[:, :, 0] if found.shape[2] == 1 else found
 
     def expected_value(self) -> NDArray[np.float64]:
-        """(n_samples, n_outputs), the same in each row."""
+        """float64 (n_samples, n_outputs), the same in each row; errors as in ``contributions``."""
         return np.tile(self._forest.expected_value, (len(self.x), 1))
 
     def out_of_range(self) -> NDArray[np.bool_]:
-        """(n_samples, 1) whether any value of the row is out of range."""
+        """(n_samples, 1) whether any value of the row is out of range.
+
+        Raises:
+            InvalidArtifact: if the model has no baseline.
+        """
         return np.asarray(self.out_of_range_features().any(axis=1, keepdims=True))
 
     def out_of_range_features(self) -> NDArray[np.bool_]:
-        """(n_samples, n_features), as ``Baseline.out_of_range``.
+        """(n_samples, n_features), as from ``Baseline.out_of_range``.
 
         Raises:
-            InvalidArtifact: if the model does not know its training rows.
+            InvalidArtifact: if the model has no baseline.
         """
         if self._baseline is None:
             raise InvalidArtifact("this model has no baseline; train it again to get one")
         return self._baseline.out_of_range(self.x)
 
     def interval(self) -> NDArray[np.float64]:
-        """(n_samples, 2) the low and the high end.
+        """float64 (n_samples, 2), the low and the high end, in the unit of the target.
 
         Raises:
             InvalidArtifact: if the model has no intervals.
@@ -138,7 +146,7 @@ class Output:
     classes: NDArray[Any]
 
     def empty(self, n_rows: int) -> NDArray[Any]:
-        """Room for what ``compute`` gives for ``n_rows`` rows."""
+        """An empty array for the values that ``compute`` returns for ``n_rows`` rows."""
         if self.classes.size:
             return np.empty(n_rows, np.min_scalar_type(self.classes.size))
         return np.empty((n_rows, *self.shape), v2_tensor.DTYPES[self.datatype])

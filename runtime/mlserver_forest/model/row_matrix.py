@@ -41,7 +41,7 @@ def matrix_from(rows: Any, schema: Schema) -> NDArray[Any]:
     if values.dtype.kind in "biuf":
         return schema.conform(values)
     if values.ndim != 2 or values.shape[1] != schema.n_features:
-        return schema.conform(np.empty(values.shape))  # Says what was expected.
+        return schema.conform(np.empty(values.shape))  # Raises, saying what was expected.
     return schema.conform(_side_by_side(list(values.T), schema))
 
 

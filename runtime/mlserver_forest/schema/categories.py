@@ -17,7 +17,7 @@ MISSING_TEXTS = frozenset(
 )
 
 # A NaN with a payload, which float32 preserves. Models read it as a missing value; the payload
-# tells a category that training did not see from a value that is absent.
+# distinguishes a category that training did not see from an absent value.
 UNSEEN = float(np.array(0x7FFC_0000_0000_0000, np.uint64).view(np.float64))
 # By dtype: the unsigned integer type of the same width, and the bits of UNSEEN.
 UNSEEN_BITS: Mapping[np.dtype[Any], tuple[type, Any]] = {
@@ -31,7 +31,7 @@ _BOOLEAN_CODES = {
     **dict.fromkeys(("true", "True", "TRUE", "1"), 1),
 }
 
-# A dictionary of fewer texts takes longer than it saves.
+# For fewer texts than this, building a dictionary takes longer than it saves.
 _FEW = 16
 
 
@@ -66,7 +66,7 @@ class Categories:
         return {name: code for code, name in enumerate(self.names)}
 
     def code(self, text: str) -> float | None:
-        """The code of one field: NaN if it is missing or unseen, None if it must be refused."""
+        """The code of a field: NaN if it is missing, ``UNSEEN``, or None if it must be refused."""
         name = text.strip()
         found = self._codes.get(name)
         if found is not None:
@@ -76,7 +76,7 @@ class Categories:
         return None if self.refuses_unseen or self.is_boolean else UNSEEN
 
     def codes(self, texts: Sequence[str]) -> NDArray[np.float64] | None:
-        """The codes of some fields, float64 (n,); None if one of them must be refused."""
+        """The codes of fields as ``code`` gives them, float64 (n,); None if one must be refused."""
         if len(texts) <= _FEW:
             found = [self.code(text) for text in texts]
             return None if None in found else np.array(found, np.float64)
@@ -86,7 +86,7 @@ class Categories:
         return np.fromiter(map(codes.__getitem__, texts), np.float64, len(texts))
 
     def are_codes(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which numbers are positions in ``names`` or NaN; same shape as ``values``."""
+        """Which numbers are positions in ``names`` or NaN: bool, the shape of ``values``."""
         with np.errstate(invalid="ignore"):
             in_range = (values >= 0) & (values < len(self.names)) & (values == np.floor(values))
         return np.asarray(in_range | np.isnan(values))

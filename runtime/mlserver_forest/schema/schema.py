@@ -146,7 +146,7 @@ class Schema:
         return f"{self.n_features} ({shown}{more})"
 
     def locate(self, row: int, column: int) -> str:
-        """The place of a value, counted from 1, for error messages."""
+        """The row and the column of a value, counted from 1, for error messages."""
         return f"row {row + 1}, column {column + 1} ({self.feature_names[column]})"
 
     def conform(
@@ -157,8 +157,8 @@ class Schema:
         Args:
             values: numbers of any dtype, shape (n_samples, n_features).
             first_row: how many rows came before these, for error messages.
-            has_codes: whether the codes of categories come from ``Categories``; if not, they are
-                checked.
+            has_codes: whether the codes of categories come from ``Categories``; otherwise they
+                are checked.
 
         Returns:
             C-contiguous array of the same shape in the dtype of ``datatype``, rounded as
@@ -199,8 +199,12 @@ class Schema:
             column: counted from 0; one of ``categories_by_column``.
             text: the category, with or without surrounding white space.
 
+        Returns:
+            The position of the category among ``Categories.names``, NaN if it is missing, or
+            ``UNSEEN``.
+
         Raises:
-            InvalidInput: with the place, the value, and the categories that the model knows.
+            InvalidInput: naming the row, the column, the value and the known categories.
         """
         categories = self.categories_by_column[column]
         code = categories.code(text)
@@ -216,8 +220,8 @@ class Schema:
         """For each feature of the model, its position in ``names``.
 
         Args:
-            names: the columns that came.
-            where: how an error message calls the place that they came from.
+            names: the names of the columns that were given.
+            where: where they came from, for error messages.
 
         Raises:
             InvalidInput: naming features that are missing, unknown or repeated.

@@ -15,7 +15,7 @@ from mlserver_forest.errors import ForestError
 def serve() -> None:
     """Serve the model in /opt/ml/model, or in KServe's /mnt/models: HTTP on 8080, gRPC on 8081.
 
-    Environment variables set everything: SAGEMAKER_BASE_DIR (/opt/ml),
+    Environment variables configure the server: SAGEMAKER_BASE_DIR (/opt/ml),
     SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"),
     SAGEMAKER_MULTI_MODEL (false), SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT,
     SAGEMAKER_INFERENCE_OUTPUT, MODEL_SERVER_TIMEOUT (60 seconds),
@@ -42,5 +42,5 @@ def serve() -> None:
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: nothing has begun, and an exception can be lost in the import of a C module."""
+    """Exit at once: nothing has begun, and importing a C module can lose an exception."""
     os._exit(0)

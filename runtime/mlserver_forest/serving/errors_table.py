@@ -32,7 +32,7 @@ FAILURE = "the server failed on this request; its log has the reason"
 
 
 class Codes(NamedTuple):
-    """How an error is told over HTTP and over gRPC."""
+    """The codes of an error over HTTP and over gRPC."""
 
     http: int
     grpc: StatusCode
@@ -90,10 +90,10 @@ def _drop_frames(error: BaseException | None) -> None:
 
 
 def from_mlserver(error: MLServerError) -> ForestError:
-    """MLServer's error as one of this package's.
+    """Translate an error of MLServer into one of this package.
 
     Raises:
-        MLServerError: if it is a failure of the server, which belongs in the log.
+        MLServerError: if it is a failure of the server, which is to be logged.
     """
     status: int = error.status_code
     if status not in _FROM_STATUS and status >= _SERVER_FAULT:

@@ -1,4 +1,4 @@
-"""The one way of a request: bytes are parsed, the model infers, the answer is written.
+"""The one path of a request: bytes are parsed, the model infers, the answer is written.
 
 SageMaker's routes, V2 over REST and V2 over gRPC call ``Pipeline.run``. It alone decides what
 happens in the event loop and what in a thread, which requests are admitted, how long they may
@@ -26,11 +26,11 @@ from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# A longer body is worked on in a thread: decoding this much takes about a millisecond.
+# Longer bodies are handled in a thread: decoding this much takes about a millisecond.
 SMALL_BODY_BYTES = 1 << 16
 # CSV against a forest of a hundred deep trees takes about this long.
 _SECONDS_PER_BYTE = 3e-8
-# The answer for so many rows is written in a moment.
+# The answer for this many rows is written quickly enough for the event loop.
 _FEW_ROWS = 1000
 
 
@@ -42,13 +42,13 @@ class Inference:
     """A request that was parsed.
 
     Attributes:
-        model: answers it.
-        version: of the model, if the request names one.
-        n_rows: how many rows were sent.
+        model: the model that answers.
+        version: the version of the model, if the request names one.
+        n_rows: the number of rows in the request.
         seconds: how long the model may work, to the order of magnitude.
         infer: returns the model's answer; called once, perhaps in a thread.
-        write: returns the headers and the body of the response for an answer. The body may
-            consist of blocks that are written when they are asked for.
+        write: turns an answer into the headers and the body of the response. The body may be an
+            iterator of blocks.
     """
 
     model: LoadedModel
@@ -62,7 +62,7 @@ class Inference:
     def of_message(
         cls, model: LoadedModel, version: str | None, message: InferenceRequest, write: Write
     ) -> "Inference":
-        """A V2 request; the answer is an ``InferenceResponse``."""
+        """The inference for a V2 request; the answer is an ``InferenceResponse``."""
         shape = message.inputs[0].shape if message.inputs else []
         n_rows = shape[0] if shape else 1
         names = [output.name for output in message.outputs or ()]
@@ -73,7 +73,7 @@ class Inference:
     def of_rows(
         cls, model: LoadedModel, x: NDArray[Any], names: Sequence[str], write: Write
     ) -> "Inference":
-        """Rows that conform to the model's schema; the answer is columns by output."""
+        """The inference for rows that conform to the schema; the answer is columns by output."""
         n_rows, runtime = len(x), model.runtime
         seconds = runtime.seconds(n_rows, names)
         return cls(model, None, n_rows, seconds, partial(runtime.answer, x, names), write)
@@ -92,7 +92,7 @@ class Pipeline:
     """Runs requests.
 
     Args:
-        admission: refuses what would be answered too late.
+        admission: refuses requests that would be answered too late.
         metrics: counts inferences.
         timeout_seconds: how long an answer to a large request may take.
     """
@@ -111,20 +111,20 @@ class Pipeline:
         if is_large(n_bytes):
             self._admission.check(n_bytes * _SECONDS_PER_BYTE)
 
-    def check_turn(self, iteration: LoopIteration) -> None:
+    def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a request that has waited too long in an iteration of the event loop.
 
         Raises:
-            Overloaded: if it is late, as others were before it.
+            Overloaded: if it is late, and others before it were late too.
         """
-        self._admission.check_turn(iteration)
+        self._admission.check_delay(iteration)
 
     async def run(
         self, n_bytes: int, parse: Parse, *, may_expand: bool = False
     ) -> tuple[Headers, Body]:
         """Answer one request.
 
-        A small request that asks little of its model is answered without waiting once.
+        A small request that needs little work is answered without awaiting anything.
 
         Args:
             n_bytes: the length of the body.
@@ -135,7 +135,7 @@ class Pipeline:
             The headers that describe the body, and the body.
 
         Raises:
-            ForestError: as ``parse``, ``infer`` and ``write`` raise it.
+            ForestError: if ``parse``, ``infer`` or ``write`` raises it.
             Overloaded: if the request is not admitted.
             TimedOut: if a large request takes too long.
         """
@@ -161,7 +161,7 @@ class Pipeline:
         return headers, await _whole_or_streamed(iter(blocks))
 
     async def _infer(self, inference: Inference, *, is_admitted: bool) -> Any:
-        """The model's answer, which is counted whether it succeeds or fails."""
+        """Compute the model's answer, and count it, whether it succeeds or fails."""
         started, is_long = perf_counter(), inference.seconds > LONG_SECONDS
         try:
             if not is_long and inference.model.runtime.is_immediate:
@@ -181,9 +181,9 @@ class Pipeline:
 
     @asynccontextmanager
     async def _admitted(self, seconds: float) -> AsyncIterator[None]:
-        """Hold a place for a large request and keep to its budget of time.
+        """Hold a place for a large request, and limit its time.
 
-        A thread that works on an answer that nobody waits for ends at its next block.
+        A thread whose answer nobody is waiting for stops at its next block.
         """
         if asyncio.current_task() is None:  # asyncio.timeout needs a task.
             await asyncio.sleep(0)
@@ -201,7 +201,7 @@ class Pipeline:
 
 
 async def _whole_or_streamed(blocks: Iterator[bytes]) -> Body:
-    """A body of one block, or of many that are sent as they come."""
+    """A body that is one block, or an iterator of blocks that are sent one by one."""
     first = await asyncio.to_thread(next, blocks, b"")
     second = await asyncio.to_thread(next, blocks, None)
     return first if second is None else _stream(first, second, blocks)

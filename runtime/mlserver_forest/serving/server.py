@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
+from mlserver.settings import Settings
 
 from mlserver_forest import __version__
 from mlserver_forest.engine.threads import KernelThreads
@@ -50,9 +51,8 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
-from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
-from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
+from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
@@ -62,7 +62,7 @@ class Server:
     """Everything that ``serve`` runs, put together.
 
     Args:
-        environment: decides all of it.
+        environment: the settings of the server.
 
     Raises:
         InvalidArtifact: if the model must not be served.
@@ -92,18 +92,19 @@ class Server:
             drift=drift,
         )
         self._model_dir = find_model(environment.model_dirs)
-        needs_model = not environment.multi_model
-        state = ServerState(settings, models, needs_model=needs_model)
-        handlers, routes = _model_routes(environment, self._model_dir, models, pipeline)
+        handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
         container = ContainerRoutes(
-            state, execution_parameters(cpus, environment), metrics.text, _openapi(environment)
+            handlers.is_ready,
+            execution_parameters(cpus, environment),
+            metrics.text,
+            _openapi(environment),
         )
         page = PlaygroundRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,
             **(page.table() if environment.try_it else {}),
-            **V2Routes(pipeline, models, state, handlers).table(),
+            **V2Routes(handlers).table(),
         }
         application = Application(
             table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
@@ -113,12 +114,12 @@ class Server:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
             address = f"{environment.host}:{environment.grpc_port}"
             limit = settings.grpc_max_message_length
-            grpc = GRPCServer(pipeline, models, state, handlers, metrics, address, limit)
+            grpc = GRPCServer(handlers, metrics, address, limit)
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,
             grpc,
-            state,
+            handlers,
             metrics,
             cloudwatch,
             models,
@@ -143,8 +144,8 @@ class Server:
         formats_registry.load_for_serving()
         if not self._environment.multi_model:
             asyncio.run(self._models.load(self._model_dir, self._environment.model_name))
-        # Objects that exist now are never collected: the collector then takes milliseconds, and
-        # the workers share their memory.
+        # Objects that exist now are excluded from garbage collection, which then takes milliseconds
+        # and does not write to memory that the workers share.
         gc.collect()
         gc.freeze()
 
@@ -161,7 +162,7 @@ class Server:
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
-    """Make a model; one of this package is given the threads that it may use."""
+    """Make a model; a model of this package gets the threads that it may use."""
     model = settings.implementation(settings)
     if isinstance(model, ForestModel):
         model.threads = kernel
@@ -169,9 +170,13 @@ def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
 
 
 def _model_routes(
-    environment: Environment, model_dir: Path, models: LoadedModels, pipeline: Pipeline
-) -> tuple[RepositoryHandlers, Mapping[str, Methods]]:
-    """The V2 repository and SageMaker's routes, for one model or for many."""
+    environment: Environment,
+    settings: Settings,
+    model_dir: Path,
+    models: LoadedModels,
+    pipeline: Pipeline,
+) -> tuple[V2Handlers, Mapping[str, Methods]]:
+    """V2's handlers and SageMaker's routes, for one model or for many."""
     invocations = Invocations(
         pipeline,
         default_accept=environment.default_accept,
@@ -180,11 +185,11 @@ def _model_routes(
     )
     if environment.multi_model:
         folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
-        handlers = RepositoryHandlers(folder, models, folder)
+        handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    settings = settings_of(model_dir, environment.trust_pickle, environment.model_name)
-    handlers = RepositoryHandlers(OneModel(settings), models, None)
-    return handlers, OneModelRoutes(models, settings.name, invocations).table()
+    only = settings_of(model_dir, environment.trust_pickle, environment.model_name)
+    handlers = V2Handlers(settings, pipeline, models, OneModel(only))
+    return handlers, OneModelRoutes(models, only.name, invocations).table()
 
 
 def _settings(environment: Environment) -> FixedSettings:
@@ -201,12 +206,12 @@ def _settings(environment: Environment) -> FixedSettings:
 
 
 def _packaged(name: str) -> str:
-    """The text of a file of the folder ``settings``, which the wheel contains."""
+    """The text of a file in the folder ``settings``, which the wheel contains."""
     return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
 
 
 def _openapi(environment: Environment) -> dict[str, Any]:
-    """The description of the routes that this server has."""
+    """The OpenAPI description of the routes that this server has."""
     document: dict[str, Any] = json.loads(_packaged("openapi.json"))
     hidden = ("/invocations",) if environment.multi_model else ("/models",)
     paths = document["paths"].items()
@@ -240,6 +245,6 @@ def _check(environment: Environment) -> None:
 
 
 def _print(line: str) -> None:
-    """Write a whole line to the log at once, whatever else is written there."""
+    """Write a whole line to the log at once, so that other output cannot split it."""
     sys.stdout.write(line)
     sys.stdout.flush()

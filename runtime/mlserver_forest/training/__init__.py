@@ -1,7 +1,7 @@
 """The training job: channels -> parse -> schema -> fit -> Model -> artifact -> report.
 
-``job.py`` is that line from its start to its end; ``cli.py`` is the command ``train``. The rooms
+``job.py`` is this line from start to end; ``cli.py`` is the command ``train``. The folders
 hold the steps: ``data`` reads channels, ``algorithms`` knows the libraries, ``fitting`` fits step
-by step, ``validation`` measures, ``cluster`` uses several hosts. Nothing here knows MLServer or
+by step, ``validation`` measures, and ``cluster`` uses several hosts. Nothing here knows MLServer or
 HTTP.
 """

@@ -21,7 +21,7 @@ _INTERNAL_ERROR = 2
 _TERMINATED = 128 + signal.SIGTERM
 _NO_MODEL = (
     "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
-    "Start the job again: it goes on from its checkpoints, if it has any"
+    "Start the job again: it continues from its checkpoints, if there are any"
 )
 
 
@@ -29,14 +29,14 @@ _NO_MODEL = (
 @click.option(
     "--base-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder laid out like /opt/ml; by default SAGEMAKER_BASE_DIR, else /opt/ml.",
+    help="A folder laid out like /opt/ml; the default is SAGEMAKER_BASE_DIR, or else /opt/ml.",
 )
 def train(base_dir: Path | None) -> None:
     """Train a forest on the channels in /opt/ml/input and write it to /opt/ml/model."""
     stop = Stop()
     directory = base_dir or base_dir_from()
     _stop_on_sigterm(stop, directory)
-    # matplotlib warns if it cannot keep a cache of fonts, which the plots do not need.
+    # matplotlib warns if it cannot cache its fonts, which the plots do not need.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     codes: list[int] = []
     # Python runs signal handlers in this thread, so it must not be busy with a long call.
@@ -54,7 +54,7 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
 
     Args:
         base_dir: the folder.
-        stop: asks the job to stop.
+        stop: carries a request to stop the job; None for a new one.
 
     Returns:
         The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
@@ -62,7 +62,7 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
     """
     failure = _failure(base_dir)
     try:
-        with suppress(OSError):  # An earlier run's file that cannot be removed is overwritten.
+        with suppress(OSError):  # If an earlier run's file cannot be removed, it is overwritten.
             failure.unlink(missing_ok=True)
         from mlserver_forest.training.config import read_config
         from mlserver_forest.training.job import run
@@ -81,8 +81,8 @@ def _failure(base_dir: Path) -> Path:
 
 
 def _fail(failure: Path, reason: str, exit_code: int, details: str = "") -> int:
-    """Say on stderr and in output/failure why the job failed."""
-    # File names need not be UTF-8, and one line is shown.
+    """Write to stderr and to output/failure why the job failed."""
+    # File names may not be valid UTF-8, and SageMaker shows one line.
     reason = " ".join(reason.encode("utf-8", "backslashreplace").decode().split())
     first = reason
     if len(reason) >= _FAILURE_REASON:
@@ -100,7 +100,7 @@ def _fail(failure: Path, reason: str, exit_code: int, details: str = "") -> int:
 
 
 def _stop_on_sigterm(stop: Stop, base_dir: Path) -> None:
-    """Stop on SIGTERM, and end the process if there is no model in time.
+    """Stop the job on SIGTERM, and end the process if there is no model in time.
 
     As process 1 of a container, Python ignores SIGTERM unless a handler is set.
     """

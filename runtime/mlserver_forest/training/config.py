@@ -22,12 +22,13 @@ class Channel:
 
     Attributes:
         name: its key in inputdataconfig.json.
-        directory: of its files; in Pipe mode the FIFOs are beside it, ``<name>_<epoch>``.
-        content_type: ContentType, or None if the job's owner gave none.
+        directory: the folder of its files; the FIFOs of Pipe mode, ``<name>_<epoch>``, are beside
+            it.
+        content_type: ContentType, or None if the job's owner did not set it.
         mode: "File", "FastFile" (newer SageMaker documentation says that such jobs show File) or
             "Pipe".
         record_wrapper: "None", or "RecordIO" if SageMaker wraps each object in a record.
-        distribution: "FullyReplicated", or "ShardedByS3Key" if each host has a part.
+        distribution: "FullyReplicated", or "ShardedByS3Key" if each host has a part of the files.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Channel:
 
     @property
     def is_sharded(self) -> bool:
-        """Whether each host has a part of the files, instead of all."""
+        """Whether each host has only a part of the files."""
         return self.distribution == SHARDED
 
 
@@ -50,7 +51,7 @@ class TrainingConfig:
     Attributes:
         base_dir: /opt/ml or its stand-in.
         hyperparameters: the object in hyperparameters.json; values are strings.
-        channels: by name.
+        channels: the channels by name.
         host: this machine's name among ``hosts``.
         hosts: all machines of the job, sorted; the first one saves the model.
         checkpoints: the folder of checkpoints.
@@ -106,7 +107,7 @@ def read_config(base_dir: Path) -> TrainingConfig:
     """Read the files of input/config; outside SageMaker each may be absent.
 
     Raises:
-        InvalidEnvironment: if a file is not such JSON as SageMaker writes.
+        InvalidEnvironment: if a file is not JSON in the form that SageMaker writes.
         InvalidData: if a channel has an unknown mode.
     """
     directory = base_dir / "input" / "config"
@@ -147,7 +148,7 @@ def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Chan
 
 
 def _channel(name: str, directory: Path, entry: Any) -> Channel:
-    """A channel from its description; values of another type than SageMaker's are ignored."""
+    """Make a channel from its description; values of unexpected types are ignored."""
     entry = entry if isinstance(entry, dict) else {}
     texts = {key: value for key, value in entry.items() if isinstance(value, str)}
     mode = texts.get("TrainingInputMode", "File")

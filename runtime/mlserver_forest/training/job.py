@@ -40,7 +40,7 @@ from mlserver_forest.training.validation.label_checks import (
 
 MODEL_NAME = "forest"
 
-# Enough rows for the kernel's path of eight rows at a time, twice, and for its remainder.
+# Enough rows for two blocks of the kernel's path of eight rows at a time, and a remainder.
 _SELF_TEST_ROWS = 17
 _MANY_CLASSES = 200
 
@@ -49,14 +49,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class _Trained:
-    """What a job has when its model is fitted.
+    """A job whose model is fitted.
 
     Attributes:
         chosen: the hyperparameters.
         data: the rows of all channels.
         model: the fitted model.
-        validation: metrics and predictions, by set of rows.
-        coverage: intervals or prediction sets and how often they are right, or None.
+        validation: metrics and predictions by set of rows.
+        coverage: intervals or prediction sets and their measured coverage, or None.
     """
 
     chosen: Hyperparameters
@@ -77,8 +77,8 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
 
     Args:
         config: SageMaker's description of the job.
-        say: takes each line of the log.
-        stop: is asked between trees or rounds; if the job should stop, the model so far is saved.
+        say: is called with each line of the log.
+        stop: is checked between trees or rounds; if it is set, the model so far is saved.
 
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
@@ -100,7 +100,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
 
 
 def _train(here: OneHost, hosts: Hosts) -> None:
-    """Train, on the one host or on the first of several, with the help of the others."""
+    """Train on one host, or on the first of several with the help of the others."""
     config, say, stop = here.config, here.say, here.stop
     make_writable(config.model_dir)
     data = _read(here, hosts)
@@ -152,7 +152,7 @@ def _fit(here: OneHost, hosts: Hosts, data: Data) -> _Trained:
 
 def _save(config: TrainingConfig, trained: _Trained) -> None:
     packed, coverage = trained.model.packed, trained.coverage
-    rows = trained.data.training.shown()
+    rows = trained.data.training.sample()
     baseline = Baseline.from_rows(rows.x, packed.forest, packed.schema)
     model_directory.save(
         config.model_dir,
@@ -175,11 +175,11 @@ def _card(trained: _Trained, importances: Importances | None = None) -> Card:
 
 
 def _self_test(estimator: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Rows spread over the data, and the library's own predictions for them.
+    """Rows spread evenly over the data, and the library's own predictions for them.
 
     One thread sums the trees in their order, as the forest kernel does.
     """
-    x = data.training.shown().x
+    x = data.training.sample().x
     rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
     if "n_jobs" in estimator.get_params():
         estimator.set_params(n_jobs=1)
@@ -204,7 +204,7 @@ def _evaluate(trained: _Trained) -> None:
 
 
 def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[Any]]:
-    """The rows that some tree did not see, and the predictions for them."""
+    """The rows that at least one tree did not see, and the predictions for them."""
     known = np.flatnonzero(~np.isnan(answers).any(axis=1))
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
 
@@ -229,7 +229,7 @@ def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:
 
 def _facts(trained: _Trained) -> Facts:
     chosen, data, result = trained.chosen, trained.data, trained.model.result
-    training = data.training.shown()
+    training = data.training.sample()
     return Facts(
         model=chosen.algorithm.name,
         title=chosen.algorithm.title,
@@ -246,7 +246,7 @@ def _facts(trained: _Trained) -> Facts:
         metrics=trained.validation.metrics,
         sets=trained.validation.sets,
         held_out={
-            name: (rows.shown().x, rows.shown().y)
+            name: (rows.sample().x, rows.sample().y)
             for name, rows in {"validation": data.validation, "test": data.test}.items()
             if rows
         },
@@ -257,7 +257,7 @@ def _facts(trained: _Trained) -> Facts:
             for n_steps, found in result.curve
         ],
         files=data.table.summary.files,
-        sureness=trained.coverage,
+        coverage=trained.coverage,
     )
 
 

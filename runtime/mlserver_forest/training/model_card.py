@@ -20,14 +20,14 @@ def card_of(
     metrics: Mapping[str, Mapping[str, float]],
     importances: Importances | None = None,
 ) -> Card:
-    """Write the card of a model that was trained just now.
+    """Make the card of a model that has just been trained.
 
     Args:
         chosen: the hyperparameters.
-        data: the rows that it learned from.
+        data: the rows that the model learned from.
         model: the model.
-        metrics: set of rows -> name of a metric -> value, as far as they are known.
-        importances: those of the report; without them the card has the library's own.
+        metrics: the metrics that are known, by set of rows, then by name.
+        importances: the importances in the report; if None, the card has the library's own.
     """
     shown: dict[str, Any] = {}
     impurity = getattr(model.result.estimator, "feature_importances_", None)
@@ -48,5 +48,6 @@ def card_of(
         trained=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         n_rows=len(data.training),
         metrics=metrics,
+        title=chosen.algorithm.title,
         **shown,
     )

@@ -34,12 +34,12 @@ def test_what_others_made_is_neither_listed_nor_deleted(account, sagemaker):
     sagemaker.create_endpoint_config(EndpointConfigName="theirs", ProductionVariants=variants)
     sagemaker.create_endpoint(EndpointName="theirs", EndpointConfigName="theirs")
     done = account.forest("list")
-    assert done.out == "nothing made by this tool; --any shows all\n"
+    assert done.out == "nothing created by this tool; --any shows everything\n"
     assert "endpoint  theirs  InService" in account.forest("list", "--any").out
     for name in ("theirs",):
         done = account.forest("delete", name, "--yes", *POLL)
         assert done.code == 1
-        assert "endpoint theirs was not made by this tool" in done.err
+        assert "endpoint theirs was not created by this tool" in done.err
     assert account.forest("delete", "theirs", "--any", "--yes", *POLL).code == 0
     assert everything(sagemaker) == EMPTY
 

@@ -42,7 +42,7 @@ def test_awss_own_rollback_is_a_failure(account):
     account.stand_in.states["DescribeEndpoint"] = [{}, {"EndpointStatus": "Updating"}, back]
     done = account.forest("deploy", "s3://models/other.tar.gz", *AS_ROLE, "--yes")
     assert done.code == 1
-    assert f"was rolled back by AWS and answers with configuration {old} as before" in done.err
+    assert f"was rolled back by AWS to configuration {old}: " in done.err
     assert "The alarm errors went off." in done.err
 
 
@@ -57,7 +57,7 @@ def test_a_failure_says_why_with_the_last_lines_and_what_exists(account, sagemak
     assert told[0] == f"endpoint forest: Failed: {reason}"
     assert told[1:3] == ["the last log lines:", "  serve: no model"]
     assert told[-4] == "what exists now because of this command:"
-    assert told[-1] == "  endpoint forest (remove it by: forest delete forest)"
+    assert told[-1] == "  endpoint forest (remove it with: forest delete forest)"
     account.stand_in.members["DescribeEndpoint"] = failed
     done = account.forest("deploy", MODEL, *AS_ROLE)
     assert f"endpoint forest is Failed ({reason}) and cannot be updated" in done.err
@@ -72,7 +72,7 @@ def test_ctrl_c_says_how_to_go_on(account):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     said = err.decode()
-    assert "interrupted; endpoint forest goes on without this command" in said
+    assert "interrupted; endpoint forest continues without this command" in said
     assert "end it: forest delete forest" in said
 
 
@@ -90,7 +90,9 @@ def test_a_model_directory_is_packed_the_same_each_time(account, model_dir):
         assert {(one.mtime, one.uid, one.mode) for one in members} == {(0, 0, 0o644)}
 
 
-def test_many_models(account, model_dir, tmp_path, sagemaker):
+def test_a_folder_of_model_directories_becomes_a_multi_model_endpoint(
+    account, model_dir, tmp_path, sagemaker
+):
     """A folder of model directories becomes a prefix of archives."""
     for name in ("a", "b"):
         (tmp_path / "models" / name).mkdir(parents=True)
@@ -131,7 +133,7 @@ def test_another_instance_type_takes_autoscaling_off(account):
     words = ("deploy", MODEL, *AS_ROLE, "--instance-type", "ml.c5.large", "--yes")
     done = account.forest(*words)
     assert done.code == 0, done.err
-    assert "took autoscaling off forest, whose instance type changes" in done.err
+    assert "removed autoscaling from forest, whose instance type changes" in done.err
     assert account.forest("status", "forest", "--json").json["autoscaling"] == ""
     account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "2:3", "--yes")
     assert account.forest("status", "forest", "--json").json["autoscaling"] == "2 to 3 instances"

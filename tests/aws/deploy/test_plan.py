@@ -179,7 +179,7 @@ def test_many_models_are_served_from_a_prefix():
         ({"multi_model": True}, "a serverless endpoint has no --multi-model"),
         ({"capture": Capture("s3://b")}, "no --capture"),
         ({"autoscaling": (1, 2, 3.0)}, "no --autoscale"),
-        ({"serverless": None, "autoscaling": (0, 2, 3.0)}, "0:N is for --async alone"),
+        ({"serverless": None, "autoscaling": (0, 2, 3.0)}, "0:N requires --async"),
     ],
 )
 def test_options_that_sagemaker_does_not_have_are_refused(changes, said):

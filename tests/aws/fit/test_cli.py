@@ -43,19 +43,19 @@ def test_a_second_run_finds_what_the_first_made(account):
     assert account.stand_in.count("PUT /") == 2  # The bucket and the object, once.
 
 
-def test_again_makes_another_job(account):
+def test_again_creates_another_job(account):
     first = account.forest(*FIT, "--json").json["TrainingJobName"]
     done = account.forest(*FIT, "--again", "--json")
     assert done.json["TrainingJobName"] == f"{first}-2"
 
 
-def test_a_failed_job_is_tried_anew(account):
+def test_a_failed_job_is_run_again_under_a_new_name(account):
     first = account.forest(*FIT, "--json").json["TrainingJobName"]
     account.stand_in.states["DescribeTrainingJob"] = [{"TrainingJobStatus": "Failed"}]
     assert account.forest(*FIT, "--json").json["TrainingJobName"] == f"{first}-2"
 
 
-def test_the_job_is_followed(account):
+def test_a_job_is_followed_to_its_end_with_states_log_lines_and_metrics(account):
     """States once each, log lines as they come, metrics, and the model at the end."""
     name = name_of(account)
     write_log(account, "/aws/sagemaker/TrainingJobs", f"{name}/algo-1-1", "tree 1", "tree 2")
@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_the_job_running(account):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert err.decode().splitlines()[-1] == (
-        f"forest fit: interrupted; training job {name} goes on without this command. Follow it: "
+        f"forest fit: interrupted; training job {name} continues without this command. Follow it: "
         f"forest status {name}, forest logs {name} --follow; end it: forest stop {name}"
     )
     assert account.stand_in.count("Stop") == 0
@@ -132,16 +132,16 @@ def test_a_taken_name_is_another_jobs(account):
     assert account.forest(*FIT, "--name", "mine").code == 0
     done = account.forest(*FIT, "--name", "mine", "-p", "n_estimators=7")
     assert done.code == 1
-    assert "the name is taken: training job mine was made from other options" in done.err
+    assert "the name is taken: training job mine was created with other options" in done.err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fit", "--role", "r"], "no data to train on"),
+        (["fit", "--role", "r"], "there are no data to train on"),
         (["fit", "nowhere.csv", "--role", "r"], "nowhere.csv does not exist"),
         (["fit", "s3://a/b", "x.csv", "--role", "r"], "expected one S3 URI"),
-        (["fit", IRIS, "--role", "r", "--max-wait", "9"], "--max-wait is for spot instances"),
+        (["fit", IRIS, "--role", "r", "--max-wait", "9"], "--max-wait requires spot instances"),
         (["fit", IRIS, "--role", "r", "--subnet", "s"], "needs both --subnet and --security-group"),
         (["fit", IRIS, "--role", "nobody"], "iam GetRole of nobody was refused"),
         (["fit", IRIS, "--role", "forest", "--repository", "none"], "run forest push"),

@@ -67,9 +67,12 @@ def test_invoke_async_tells_the_containers_failure(endpoint, tmp_path):
     ("words", "said"),
     [
         (["nowhere.csv"], "nowhere.csv: No such file or directory"),
-        (["rows"], "its media type cannot be told from 'its name'; give --content-type"),
-        (["s3://b/rows.csv"], "an S3 URI is for --async alone"),
-        ([PAYLOAD, "--async", "--target-model", "a"], "are not for --async; leave them out"),
+        (["rows"], "its media type cannot be determined from its name; give --content-type"),
+        (["s3://b/rows.csv"], "an S3 URI requires --async"),
+        (
+            [PAYLOAD, "--async", "--target-model", "a"],
+            "cannot be used with --async; leave them out",
+        ),
     ],
 )
 def test_a_question_that_cannot_be(account, words, said):

@@ -5,7 +5,7 @@ import signal
 from aws.account import RUNNING, name_of, write_log
 
 
-def test_logs_of_a_job(account):
+def test_the_log_of_a_job_is_printed_whole_in_part_or_followed(account):
     name = name_of(account)
     group = "/aws/sagemaker/TrainingJobs"
     write_log(account, group, f"{name}/algo-1-1", "one", "two", "three")
@@ -24,4 +24,4 @@ def test_ctrl_c_ends_the_following_and_not_the_job(account):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert f"interrupted; training job {name} goes on without this command" in err.decode()
+    assert f"interrupted; training job {name} continues without this command" in err.decode()

@@ -16,8 +16,8 @@ def test_an_update_can_be_rolled_back_and_forward(account, sagemaker):
     assert (status["configuration"], status["previous configuration"]) == (new, old)
     done = account.forest("rollback", "forest", "--yes", *POLL)
     assert done.code == 0, done.err
-    assert done.out == f"forest answers with {old}\n"
+    assert done.out == f"forest now uses configuration {old}\n"
     done = account.forest("rollback", "forest", "--yes", *POLL)
-    assert done.out == f"forest answers with {new}\n"
+    assert done.out == f"forest now uses configuration {new}\n"
     assert account.forest("delete", "forest", "--yes", *POLL).code == 0
     assert everything(sagemaker) == EMPTY

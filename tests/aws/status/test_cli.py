@@ -5,7 +5,7 @@ import pytest
 from aws.account import AS_ROLE, MODEL, RUNNING, name_of
 
 
-def test_status_of_a_job(account):
+def test_the_status_of_a_job_has_its_state_and_hourly_cost(account):
     name = name_of(account)
     account.stand_in.states["DescribeTrainingJob"] = RUNNING[2:]
     status = account.forest("status", name, "--json").json
@@ -17,7 +17,7 @@ def test_status_of_a_job(account):
 @pytest.mark.parametrize(
     ("words", "cost"),
     [
-        (["--serverless"], "serverless: by the call"),
+        (["--serverless"], "serverless: per call"),
         (["--async"], "1 x ml.m5.large: about 0.115 USD"),
         (["--instance-type", "ml.r5.large"], "1 x ml.r5.large: cost per hour unknown"),
     ],

@@ -3,7 +3,7 @@
 from aws.account import RUNNING, name_of
 
 
-def test_stop(account):
+def test_a_running_job_is_stopped_and_a_finished_one_is_left_alone(account):
     """A running job is stopped; one that is done is left."""
     name = name_of(account)
     account.stand_in.states["DescribeTrainingJob"] = RUNNING[2:]

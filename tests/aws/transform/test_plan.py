@@ -45,7 +45,7 @@ def test_a_batch_joins_its_answers_to_the_input():
     [
         (
             transform.Batch(join=True, accept="application/json"),
-            "need input and output of one kind",
+            "need input and output of the same media type",
         ),
         (transform.Batch(payload_mb=60, concurrency=2), "60 times --concurrency 2 is over 100"),
     ],

@@ -220,7 +220,7 @@ def test_a_sample_of_another_width_is_refused(files, tmp_path):
     assert "row 1 has 3 values; the model expects 4" in done.stderr
 
 
-def test_a_difference_is_found(iris, iris_forest):
+def test_the_comparison_finds_one_probability_that_is_off_by_one_bit(iris, iris_forest):
     """The comparison can fail: one probability off by one bit."""
     model = import_estimator(iris_forest)
     answers = proof.ask(importer_of(iris_forest), iris_forest, model, iris[0])

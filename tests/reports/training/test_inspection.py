@@ -58,7 +58,7 @@ def test_extremes_and_missing_values_are_those_of_all_rows_though_few_are_sample
     assert (column.n_distinct, column.is_sampled) == (2, True)
 
 
-def test_words_are_counted_though_few_rows_are_sampled():
+def test_categories_are_counted_in_all_rows_although_few_are_sampled():
     x = np.zeros((100_000, 2), np.float32)
     x[5, 0], x[:, 1] = 2, 1
     words, same = summarize(x, ["a", "b"], {"a": COLOURS, "b": BOOLEAN})
@@ -73,7 +73,7 @@ def test_bins_hold_every_finite_value(values):
     assert len(counts) == 12
 
 
-def test_bins_are_numpys():
+def test_bins_have_the_counts_of_numpys_histogram():
     values = noise().ravel().astype(np.float64)
     assert bin_counts(values, 12).tolist() == np.histogram(values, 12)[0].tolist()
 

@@ -233,7 +233,7 @@ def test_the_constraints_are_what_training_saw(mixed):
     ],
     ids=["integers", "numbers", "booleans"],
 )
-def test_the_label_comes_first(y, classes, kind):
+def test_the_label_is_the_first_column(y, classes, kind):
     features, _ = written(facts_of(np.zeros((3, 1)), y, ("target",), classes))
     assert list(features) == ["target_label", "target"]
     assert features["target_label"]["inferred_type"] == kind

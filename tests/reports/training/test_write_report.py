@@ -491,7 +491,7 @@ ODD = {
 def test_odd_data_are_reported_all_the_same(tmp_path, case):
     facts = ODD[case]()
     page, found, _ = written(tmp_path, facts)
-    middle = [] if facts.drawn is None else OF_CLASSES if facts.classes else OF_NUMBERS
+    middle = [] if facts.plotted_set is None else OF_CLASSES if facts.classes else OF_NUMBERS
     assert page.within("h2") == SECTIONS[:2] + middle + SECTIONS[2:]
     assert found["data"]["n_rows"] == len(facts.y)
     assert len(found["data"]["columns"]) == len(facts.names)
@@ -500,7 +500,7 @@ def test_odd_data_are_reported_all_the_same(tmp_path, case):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_any_table_is_reported(tmp_path_factory, data):
+def test_a_report_can_be_written_for_any_table(tmp_path_factory, data):
     width = data.draw(st.sampled_from([32, 64]))
     dtype = {32: np.float32, 64: np.float64}[width]
     shape = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 3)))

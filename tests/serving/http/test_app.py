@@ -19,7 +19,7 @@ from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.sagemaker.container_routes import ContainerRoutes, OneModelRoutes
 from mlserver_forest.serving.sagemaker.invocations import Invocations
-from mlserver_forest.serving.server_state import ServerState
+from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 CSV = {b"content-type": b"text/csv"}
@@ -56,12 +56,12 @@ def application(models):
     metrics = Metrics(SharedCounters(1), list)
     pipeline = Pipeline(Admission(), metrics, 60)
     settings = Settings(parallel_workers=0)
-    state = ServerState(settings, models, needs_model=True)
+    handlers = V2Handlers(settings, pipeline, models, None)
     invocations = Invocations(pipeline, default_accept=None, default_outputs=(), is_batch=False)
     table = {
-        **ContainerRoutes(state, {}, metrics.text, {}).table(),
+        **ContainerRoutes(handlers.is_ready, {}, metrics.text, {}).table(),
         **OneModelRoutes(models, "failing", invocations).table(),
-        **V2Routes(pipeline, models, state, None).table(),
+        **V2Routes(handlers).table(),
     }
     return Application(table, pipeline, metrics, max_body_bytes=1000)
 

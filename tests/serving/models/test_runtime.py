@@ -243,7 +243,7 @@ def probabilities_of(response):
 
 @pytest.mark.parametrize("as_bytes", [True, False])
 @pytest.mark.parametrize("kind", [ForestModel, ArrayForestModel])
-def test_words_come_as_strings_or_bytes(words_dir, kind, as_bytes):
+def test_categories_are_read_from_strings_and_bytes(words_dir, kind, as_bytes):
     model = loaded(words_dir, kind)
     request = InferenceRequest(
         inputs=columns(as_bytes=as_bytes), outputs=[RequestOutput(name="predict_proba")]
@@ -252,7 +252,7 @@ def test_words_come_as_strings_or_bytes(words_dir, kind, as_bytes):
     assert np.array_equal(probabilities_of(asyncio.run(model.predict(request))), expected)
 
 
-def test_mlservers_codecs_write_words(words_dir):
+def test_categories_from_mlservers_codecs_are_read(words_dir):
     texts = [["red", "1.5", "true", "1"], ["", "NA", "", ""]]
     flat = [text for row in texts for text in row]
     matrix = StringCodec.encode_input("X", flat)
@@ -285,7 +285,7 @@ def test_what_is_no_word_is_an_inference_error(words_dir, data, fault):
         asyncio.run(loaded(words_dir).predict(InferenceRequest(inputs=inputs)))
 
 
-def test_stock_mlserver_reads_words(words_dir, tmp_path):
+def test_stock_mlserver_serves_a_model_with_categories(words_dir, tmp_path):
     """Over REST and gRPC; and its metadata, which may have no lists over gRPC, are answered."""
     expected = mixed_rows.forest()[0].predict_proba(mixed_rows.coded(ROWS))
     request = InferenceRequest(inputs=columns(), outputs=[RequestOutput(name="predict_proba")])

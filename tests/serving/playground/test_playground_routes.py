@@ -75,12 +75,12 @@ def test_what_a_browser_has_is_not_sent_again(iris_server):
     assert other.content == first.content
 
 
-def test_the_route_is_counted(iris_server):
+def test_requests_for_the_page_are_counted(iris_server):
     httpx.get(iris_server.url + "/")
     assert 'path="/"' in httpx.get(iris_server.url + "/metrics").text
 
 
-def test_other_methods_are_refused(iris_server):
+def test_methods_other_than_get_and_head_are_refused(iris_server):
     response = httpx.post(iris_server.url + "/", content=b"{}")
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
 
@@ -139,6 +139,7 @@ def test_a_card_that_is_none_harms_nobody(tmp_path, start_serve, model_dir):
         "importances": {},
         "measure": "",
         "measured_on": "",
+        "title": "",
     }
 
 

@@ -71,7 +71,7 @@ def test_after_a_refusal_there_are_few_places_for_a_while(clock):
 def test_a_burst_of_small_requests_passes(clock):
     admitted = Admission()
     for _ in range(9):
-        admitted.check_turn(Iteration(1000, 0.05))
+        admitted.check_delay(Iteration(1000, 0.05))
         clock.now += 0.01
 
 
@@ -79,19 +79,19 @@ def test_small_requests_that_are_late_all_the_time_are_refused_until_none_is(clo
     admitted = Admission()
     for _ in range(9):
         clock.now += 0.01
-        admitted.check_turn(Iteration(1000, 0.004))
+        admitted.check_delay(Iteration(1000, 0.004))
     clock.now += 0.03
     with pytest.raises(Overloaded, match="more requests than can be answered soon"):
-        admitted.check_turn(Iteration(1000, 0.004))
-    admitted.check_turn(Iteration(1000, 0.0005))
+        admitted.check_delay(Iteration(1000, 0.004))
+    admitted.check_delay(Iteration(1000, 0.0005))
     with pytest.raises(Overloaded):
-        admitted.check_turn(Iteration(1000, 0.002))
+        admitted.check_delay(Iteration(1000, 0.002))
     clock.now += 1
-    admitted.check_turn(Iteration(1000, 0.002))
+    admitted.check_delay(Iteration(1000, 0.002))
 
 
 def test_on_a_slow_machine_few_requests_are_not_refused(clock):
     admitted = Admission()
     for _ in range(100):
         clock.now += 0.05
-        admitted.check_turn(Iteration(8, 0.05))
+        admitted.check_delay(Iteration(8, 0.05))

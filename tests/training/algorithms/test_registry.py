@@ -111,7 +111,8 @@ def test_an_algorithm_of_one_module_and_one_row_is_trained_and_served(
     answers = asked.json()["predictions"]
     assert [answer["predicted_label"] for answer in answers] == expected.predict(rows).tolist()
     settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
-    assert settings["parameters"]["extra"]["card"]["algorithm"] == "shallow_tree"
+    card = settings["parameters"]["extra"]["card"]
+    assert (card["algorithm"], card["title"]) == ("shallow_tree", "Shallow tree")
     assert "Shallow tree: classification" in (tmp_path / "output/data/report.html").read_text()
 
 

@@ -274,7 +274,7 @@ FAULTS = {
         {},
         (),
         [text(table(60)), text(table(60, 4))],
-        f"is FullyReplicated, but host '{ADDRESSES[1]}' read other rows",
+        f"but host '{ADDRESSES[1]}' did not read the same rows in the same order as host",
     ),
     "a bad line in a shard": (
         {},
@@ -331,7 +331,7 @@ def test_names_may_resolve_late_and_a_host_call_itself_by_a_loopback_address(hos
 
 def test_a_host_that_does_not_come_is_named():
     lines = []
-    with pytest.raises(InvalidEnvironment, match="host 'algo-2' to join; all hosts of resource"):
+    with pytest.raises(InvalidEnvironment, match="host 'algo-2' to join; all hosts in resource"):
         await_host(lambda: None, lambda: "host 'algo-2' to join", lines.append, Stop(), 0.3)
 
 
@@ -408,7 +408,7 @@ def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
     for host in made:
         host.start()
     for host in made:
-        assert re.search(r"goes on from \d+ trees", host.ended())
+        assert re.search(r"continuing from \d+ trees", host.ended())
     assert same(made[0].forest, alone.forest)
 
 

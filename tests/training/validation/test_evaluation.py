@@ -178,5 +178,5 @@ def test_a_line_of_the_log_is_matched_by_its_own_regex_alone(value):
         assert float(matches[own["Name"]]) == pytest.approx(value, rel=1e-5)
 
 
-def test_a_line_is_plain():
+def test_a_metric_line_has_no_tabs_and_no_colours():
     assert metric_lines("validation", {"accuracy": 0.95}) == ["validation:accuracy=0.95;"]

@@ -1,1 +1,1 @@
-"""``forest delete``: an endpoint and what was made for it."""
+"""``forest delete``: an endpoint and what was created for it."""

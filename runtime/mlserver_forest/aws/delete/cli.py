@@ -8,15 +8,15 @@ from mlserver_forest.aws.session import POLL, Session, command
 
 @command
 @click.argument("name")
-@click.option("--any", "foreign", is_flag=True, help="Also what this tool did not make.")
+@click.option("--any", "foreign", is_flag=True, help="Include what this tool did not create.")
 @POLL
 def delete(session: Session, name: str, foreign: bool, poll: float) -> None:
     """Delete the endpoint NAME with its configurations and models, or the model NAME.
 
-    What this tool made is known by its tags. Data in S3, logs and images stay, and are named.
+    Tags identify what this tool created. Data in S3, logs and images remain, and are listed.
     """
     found = find_belongings(name, session.existing, foreign=foreign)
-    session.confirm(f"Delete {found.in_words()}?")
+    session.confirm(f"Delete {found.describe()}?")
     if session.carry_out(plan(found, poll)) is None:
         return
     document = {

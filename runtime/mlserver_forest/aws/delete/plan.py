@@ -1,4 +1,4 @@
-"""``forest delete``: an endpoint, what was made for it, and what stays."""
+"""``forest delete``: an endpoint, what was created for it, and what remains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 
 @dataclass(frozen=True)
 class Belongings:
-    """An endpoint and what was made for it; or a model alone.
+    """An endpoint and what was created for it, or only a model.
 
     Attributes:
-        endpoint: its name, or empty if it is gone already.
-        configurations, models: by name.
+        endpoint: its name, or empty if it is already gone.
+        configurations, models: their names.
         is_scaled: whether a scalable target is registered.
-        stays: what is not deleted, in words.
+        stays: texts that name what is not deleted.
     """
 
     endpoint: str
@@ -37,8 +37,8 @@ class Belongings:
     is_scaled: bool = False
     stays: tuple[str, ...] = ()
 
-    def in_words(self) -> str:
-        """All that is deleted, for a question."""
+    def describe(self) -> str:
+        """Everything that is deleted, for the question to the user."""
         parts = [f"endpoint {self.endpoint}"] if self.endpoint else []
         parts += [f"configuration {one}" for one in self.configurations]
         parts += [f"model {one}" for one in self.models]
@@ -46,15 +46,15 @@ class Belongings:
 
 
 def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongings:
-    """The endpoint, its configurations and models; or the model of that name.
+    """Find the endpoint, its configurations and models, or else the model of that name.
 
     Args:
-        name: of an endpoint, which may be gone already, or of a model.
+        name: the name of an endpoint, which may already be gone, or of a model.
         existing: the account.
-        foreign: whether to include what this tool did not make.
+        foreign: whether to include what this tool did not create.
 
     Raises:
-        DeploymentError: if there is nothing, or nothing that may be deleted.
+        DeploymentError: if nothing exists, or nothing that may be deleted.
     """
     endpoint = existing.find(ENDPOINT.look_up(name))
     if endpoint is UNKNOWN:
@@ -82,11 +82,11 @@ def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongin
 
 
 def plan(found: Belongings, poll: float) -> Plan:
-    """What is paid for goes first; a configuration may go only after its endpoint.
+    """The steps: what costs money is deleted first, and a configuration only after its endpoint.
 
     Args:
         found: what is deleted.
-        poll: seconds between two looks whether the endpoint is gone.
+        poll: seconds between two checks whether the endpoint is gone.
     """
     return (
         *_endpoint_steps(found, poll),
@@ -122,18 +122,18 @@ def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
     name, status = found["EndpointName"], found[ENDPOINT.status]
     if not foreign and not _is_ours(existing, found[ENDPOINT.arn]):
         raise DeploymentError(
-            f"endpoint {name} was not made by this tool (it does not have the tag "
-            f"{OURS[0]}={OURS[1]}); add --any to delete it all the same"
+            f"endpoint {name} was not created by this tool (it does not have the tag "
+            f"{OURS[0]}={OURS[1]}); add --any to delete it anyway"
         )
     if status in _BUSY:
         raise DeploymentError(
             f"endpoint {name} is {status}, and AWS deletes no endpoint in that state; "
-            f"look at forest status {name} and run it again"
+            f"check forest status {name}, and run the same command again"
         )
 
 
 def _tagged(existing: Existing, subject: str, endpoint: str) -> Iterator[str]:
-    """Names of configurations or models that were made for the endpoint."""
+    """The names of configurations or models that were created for the endpoint."""
     request = {"NameContains": endpoint}
     for one in existing.items(Call("sagemaker", f"List{subject}s", request, items=f"{subject}s")):
         if tags_of(existing, one[f"{subject}Arn"]).get(FOR_ENDPOINT) == endpoint:
@@ -149,11 +149,11 @@ def _model_alone(existing: Existing, name: str, foreign: bool) -> Belongings:
     model = _described(existing, model_look_up(name))
     if not model:
         raise DeploymentError(
-            f"nothing to delete: no endpoint or model {name} is there, and nothing made for it; "
+            f"there is no endpoint or model {name}, and nothing that was created for it; "
             "jobs are not deleted but stopped: forest stop"
         )
     if not foreign and not _is_ours(existing, model["ModelArn"]):
-        raise DeploymentError(f"model {name} was not made by this tool; add --any to delete it")
+        raise DeploymentError(f"model {name} was not created by this tool; add --any to delete it")
     return Belongings("", models=(name,), stays=tuple(_what_stays(existing, set(), {name})))
 
 

@@ -21,46 +21,50 @@ _VARIANT = (
     click.option("--instance-type", default="ml.m5.large", show_default=True),
     click.option("--instance-count", default=1, show_default=True, type=click.IntRange(1)),
     click.option("--volume-gb", type=click.IntRange(1, 512)),
-    click.option("--startup-timeout", type=click.IntRange(60, 3600), help="Seconds to healthy."),
+    click.option("--startup-timeout", type=click.IntRange(60, 3600), help="Seconds until healthy."),
     click.option("--download-timeout", type=click.IntRange(60, 3600), help="Seconds."),
     click.option("--autoscale", default="", metavar="LEAST:MOST", help="Instances."),
     click.option(
         "--autoscale-target",
         default=1000.0,
         show_default=True,
-        help="Calls per instance and minute; with --async, waiting calls per instance.",
+        help="The target of calls per instance and minute; with --async, of waiting calls.",
     ),
 )
 _KINDS = (
-    click.option("--serverless", is_flag=True, help="No instances of its own."),
+    click.option("--serverless", is_flag=True, help="A serverless endpoint."),
     click.option(
         "--memory-mb", default="2048", type=click.Choice([str(n * 1024) for n in range(1, 7)])
     ),
     click.option(
-        "--concurrency", type=click.IntRange(1, 1000), help="Calls at a time; serverless: 5."
+        "--concurrency",
+        type=click.IntRange(1, 1000),
+        help="Concurrent calls; default 5 (serverless).",
     ),
-    click.option("--provisioned", type=click.IntRange(1, 200), help="Always warm (serverless)."),
-    click.option("--async", "asynchronous", is_flag=True, help="Answers go to S3."),
-    click.option("--async-output", default="", help="S3 prefix."),
+    click.option(
+        "--provisioned", type=click.IntRange(1, 200), help="Warm concurrency (serverless)."
+    ),
+    click.option("--async", "asynchronous", is_flag=True, help="Write answers to S3."),
+    click.option("--async-output", default="", help="An S3 prefix."),
     click.option("--success-topic", default="", help="ARN of an SNS topic (async)."),
     click.option("--error-topic", default="", help="ARN of an SNS topic (async)."),
-    click.option("--multi-model", is_flag=True, help="MODEL is a folder or prefix of many."),
+    click.option("--multi-model", is_flag=True, help="MODEL is a folder or prefix of models."),
     click.option("--no-model-cache", is_flag=True, help="Unload after each call (multi-model)."),
 )
 _UPDATES = (
     click.option("--capture", is_flag=True, help="Keep requests and answers in S3."),
-    click.option("--capture-uri", default="", help="S3 prefix."),
+    click.option("--capture-uri", default="", help="An S3 prefix."),
     click.option("--capture-percent", default=100, type=click.IntRange(0, 100)),
     click.option(
         "--traffic",
         default="all-at-once",
         show_default=True,
         type=click.Choice(["all-at-once", "canary", "linear"]),
-        help="How an update moves the calls.",
+        help="How an update moves the traffic.",
     ),
     click.option("--traffic-percent", default=10, show_default=True, type=click.IntRange(1, 50)),
     click.option("--traffic-wait", default=0, type=click.IntRange(0, 3600), help="Seconds."),
-    click.option("--alarm", "alarms", multiple=True, help="CloudWatch alarm that rolls back."),
+    click.option("--alarm", "alarms", multiple=True, help="An alarm that rolls back."),
 )
 
 
@@ -72,17 +76,17 @@ def _endpoint_options(run: Any) -> Any:
 
 @command
 @click.argument("model")
-@click.option("--name", "endpoint", default="forest", show_default=True, help="Of the endpoint.")
+@click.option("--name", "endpoint", default="forest", show_default=True, help="Its name.")
 @_endpoint_options
 @infrastructure_options
-@click.option("--wait/--no-wait", default=True, help="Until it answers.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is in service.")
 @POLL
 def deploy(
     session: Session, model: str, endpoint: str, wait: bool, poll: float, **options: Any
 ) -> None:
     """Serve MODEL: a training job, s3://.../model.tar.gz, a model directory or a .tar.gz.
 
-    An endpoint that is there is updated in place, and forest rollback goes back.
+    An existing endpoint is updated in place; forest rollback undoes the update.
     """
     checked_name(endpoint, 52)
     region = session.aws.region
@@ -90,7 +94,7 @@ def deploy(
     infrastructure = find_infrastructure(session.existing, region, options)
     scaling = _autoscaling(options.pop("autoscale"), options.pop("autoscale_target"))
     if scaling and not wait:
-        raise DeploymentError("--autoscale needs an endpoint that is there; leave out --no-wait")
+        raise DeploymentError("--autoscale needs an endpoint in service; leave out --no-wait")
     with tempfile.TemporaryDirectory(prefix="forest-deploy-") as folder:
         several = endpoint if options["multi_model"] else ""
         wanted = Deploy(
@@ -118,14 +122,14 @@ def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
         return
     found = next(one for one in reversed(answers) if "EndpointStatus" in one)
     document = {key: found[key] for key in ("EndpointName", "EndpointArn", "EndpointConfigName")}
-    ask = f"ask it: forest invoke {name} FILE"
-    session.result(document, [ask, f"end it: forest delete {name}"])
+    ask = f"invoke it: forest invoke {name} FILE"
+    session.result(document, [ask, f"delete it: forest delete {name}"])
 
 
 def _cost(wanted: Deploy) -> str:
     if wanted.serverless:
-        return "serverless: paid by the call; nothing while it is idle, unless --provisioned"
-    return prices().in_words(wanted.variant.instance_type, wanted.variant.instance_count)
+        return "serverless: paid per call; nothing while it is idle, unless --provisioned"
+    return prices().describe(wanted.variant.instance_type, wanted.variant.instance_count)
 
 
 def _artifact(
@@ -137,7 +141,7 @@ def _artifact(
 
 
 def _parts(storage: Storage, endpoint: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The endpoint's options as the values that the plan is made of."""
+    """Turn the endpoint's options into the parts of a ``Deploy``."""
     capture = options["capture_uri"] or storage.uri("captured", endpoint)
     return {
         "variant": Variant(

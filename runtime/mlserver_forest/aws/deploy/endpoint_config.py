@@ -9,7 +9,7 @@ from mlserver_forest.formats.registry import FORMATS
 
 @dataclass(frozen=True)
 class Variant:
-    """Instances that run all the time; timeouts in seconds, or None for the default."""
+    """Instances that run all the time. Timeouts are in seconds, or None for the default."""
 
     instance_type: str = "ml.m5.large"
     instance_count: int = 1
@@ -18,7 +18,7 @@ class Variant:
     download_timeout: int | None = None
 
     def request(self) -> dict[str, Any]:
-        """Members of a production variant."""
+        """The members of a production variant."""
         return members(
             InstanceType=self.instance_type,
             InitialInstanceCount=self.instance_count,
@@ -31,14 +31,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Serverless:
-    """No instances: memory in steps of 1,024 MB, and how many calls are answered at a time."""
+    """A serverless endpoint: memory in steps of 1,024 MB, and the number of concurrent calls."""
 
     memory_mb: int = 2048
     concurrency: int = 5
     provisioned: int | None = None
 
     def request(self) -> dict[str, Any]:
-        """Members of a production variant."""
+        """The members of a production variant."""
         config = members(
             MemorySizeInMB=self.memory_mb,
             MaxConcurrency=self.concurrency,
@@ -49,7 +49,7 @@ class Serverless:
 
 @dataclass(frozen=True)
 class Async:
-    """Answers and failures that are written to S3 prefixes, with SNS topics that are told."""
+    """S3 prefixes for answers and failures, and SNS topics for notifications."""
 
     output: str
     failures: str = ""
@@ -72,7 +72,7 @@ class Async:
 
 @dataclass(frozen=True)
 class Capture:
-    """Requests and answers that are written to S3 for Model Monitor, in percent of all."""
+    """The percentage of requests and answers that are written to S3 for Model Monitor."""
 
     destination: str
     percent: int = 100
@@ -96,13 +96,13 @@ class Capture:
 
 @dataclass(frozen=True)
 class Traffic:
-    """How an update moves the calls from the old instances (blue) to the new ones (green).
+    """How an update moves the traffic from the old instances (blue) to the new ones (green).
 
     Attributes:
         kind: all-at-once, canary or linear.
-        percent: of the capacity, in the first step (canary) or in each step (linear).
-        wait: seconds between steps, and before the old instances end.
-        alarms: CloudWatch alarms that bring the old instances back.
+        percent: the percentage of the capacity that moves first (canary) or in each step (linear).
+        wait: seconds between steps, and before the old instances are stopped.
+        alarms: CloudWatch alarms that roll the update back.
     """
 
     kind: str = "all-at-once"

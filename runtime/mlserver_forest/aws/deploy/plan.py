@@ -1,7 +1,8 @@
 """``forest deploy``: a model, an endpoint's configuration, an endpoint.
 
-Names of models and configurations end in a digest of what they are. So a second run finds them, and
-a changed one makes new ones beside the old ones, to which ``forest rollback`` goes back.
+The names of models and configurations end in a digest of their content. A second run therefore
+finds them, and a changed run creates new ones beside the old ones, to which ``forest rollback``
+returns.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,10 +35,10 @@ class Deploy:
 
     Attributes:
         endpoint: its name.
-        variant: instances; not used if ``serverless`` is given.
+        variant: the instances; not used if ``serverless`` is given.
         multi_model: whether the artifact is a prefix of many models.
         cache_models: whether models stay in memory between calls (multi-model).
-        autoscaling: (least, most, target value), or None.
+        autoscaling: (minimum, maximum, target value), or None.
     """
 
     storage: Storage
@@ -63,7 +64,7 @@ class Deploy:
 
     @property
     def configuration(self) -> str:
-        """Name of the endpoint's configuration, which ends in its digest."""
+        """The name of the endpoint's configuration, which ends in its digest."""
         return name_from(self.endpoint, digest_of(_configuration(self)))
 
     @property
@@ -73,12 +74,12 @@ class Deploy:
 
 
 def plan(deploy: Deploy, existing: Existing, poll: float | None = None) -> Plan:
-    """Uploads, model, configuration and endpoint; then waiting and autoscaling.
+    """The steps: uploads, model, configuration and endpoint, then the wait and autoscaling.
 
     Args:
         deploy: the options.
         existing: the account.
-        poll: seconds between two looks, or None not to wait.
+        poll: seconds between two checks, or None not to wait.
 
     Raises:
         DeploymentError: if SageMaker has no such endpoints, or this one cannot be updated.
@@ -95,10 +96,10 @@ def plan(deploy: Deploy, existing: Existing, poll: float | None = None) -> Plan:
 
 
 def check_options(deploy: Deploy) -> None:
-    """Whether SageMaker has such endpoints (its guide on serverless endpoints).
+    """Check that SageMaker supports the options (its guide on serverless endpoints).
 
     Raises:
-        DeploymentError: if not, naming the options.
+        DeploymentError: if it does not, naming the options.
     """
     refused = {
         "--async": deploy.asynchronous,
@@ -112,26 +113,26 @@ def check_options(deploy: Deploy) -> None:
     if deploy.serverless and wrong:
         raise DeploymentError(f"a serverless endpoint has no {', '.join(wrong)}; leave it out")
     if deploy.autoscaling and deploy.autoscaling[0] == 0 and not deploy.asynchronous:
-        raise DeploymentError("--autoscale 0:N is for --async alone; expected at least 1 instance")
+        raise DeploymentError("--autoscale 0:N requires --async; expected at least 1 instance")
 
 
 def update_question(deploy: Deploy, existing: Existing) -> str:
-    """What to ask before an endpoint is updated; empty if it is not there, or stays as it is."""
+    """The question before an endpoint is updated; empty if it does not exist or does not change."""
     found = existing.find(ENDPOINT.look_up(deploy.endpoint))
     if found is None or found is UNKNOWN or found["EndpointConfigName"] == deploy.configuration:
         return ""
     check_updatable(found)
     is_ours = tags_of(existing, found[ENDPOINT.arn]).get(OURS[0]) == OURS[1]
-    foreign = "" if is_ours else " (which this tool did not make)"
+    foreign = "" if is_ours else " (which this tool did not create)"
     return (
-        f"Endpoint {deploy.endpoint}{foreign} answers with {found['EndpointConfigName']}; "
+        f"Endpoint {deploy.endpoint}{foreign} uses configuration {found['EndpointConfigName']}; "
         f"update it to {deploy.configuration}?"
     )
 
 
 def _uploads(deploy: Deploy, existing: Existing) -> Plan:
     files, kms_key = deploy.artifact.files, deploy.infrastructure.kms_key
-    # A model that is in S3 already, and an endpoint that writes nothing, need no bucket of ours.
+    # A model that is already in S3, and an endpoint that writes nothing, do not need the bucket.
     needed = files or deploy.asynchronous or deploy.capture
     bucket = bucket_steps(deploy.storage, existing) if needed else ()
     return (*bucket, *upload_steps(deploy.storage, files, existing, kms_key))
@@ -147,7 +148,7 @@ def _configuration(deploy: Deploy) -> dict[str, Any]:
         ProductionVariants=[variant],
         DataCaptureConfig=capture and capture.request(kms_key),
         AsyncInferenceConfig=asynchronous and asynchronous.request(kms_key),
-        # It encrypts the disks of instances; serverless endpoints accept no key.
+        # The key encrypts the disks of instances; serverless endpoints do not accept one.
         KmsKeyId="" if deploy.serverless else kms_key,
     )
 
@@ -167,7 +168,7 @@ def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
 
 
 def _endpoint_steps(deploy: Deploy, existing: Existing) -> Plan:
-    """An endpoint that is there is updated in place, unless it has the configuration already."""
+    """Update an existing endpoint in place, unless it already has the configuration."""
     name, configuration = deploy.endpoint, deploy.configuration
     names = {"EndpointName": name, "EndpointConfigName": configuration}
     tags = tag_list(deploy.infrastructure.tags, endpoint=name)
@@ -185,13 +186,13 @@ def _endpoint_steps(deploy: Deploy, existing: Existing) -> Plan:
         return (create,)
     check_updatable(found)
     if found["EndpointConfigName"] == configuration:
-        makes = f"endpoint {name}, which has configuration {configuration} already"
+        makes = f"endpoint {name}, which already has configuration {configuration}"
         return (replace(create, found=found, makes=makes),)
     return update_steps(existing, found, _update_request(deploy), deploy.instance_type)
 
 
 def _update_request(deploy: Deploy) -> dict[str, Any]:
-    # An endpoint that is going to be scaled keeps the number of instances that it has.
+    # An endpoint with autoscaling keeps its present number of instances.
     retained = {"RetainAllVariantProperties": True} if deploy.autoscaling else {}
     guarded = {} if deploy.serverless else {"DeploymentConfig": deploy.traffic.request()}
     names = {"EndpointName": deploy.endpoint, "EndpointConfigName": deploy.configuration}
@@ -199,7 +200,7 @@ def _update_request(deploy: Deploy) -> dict[str, Any]:
 
 
 def _after(deploy: Deploy, poll: float | None) -> Plan:
-    """Waiting, and autoscaling of what then is in service."""
+    """The wait, and then the autoscaling of the endpoint."""
     if poll is None:
         return ()
     wait = Wait(ENDPOINT, deploy.endpoint, poll, configuration=deploy.configuration)
@@ -207,7 +208,7 @@ def _after(deploy: Deploy, poll: float | None) -> Plan:
 
 
 def _autoscaling_steps(deploy: Deploy) -> Plan:
-    """Both calls replace what is there, so nothing is looked up first."""
+    """Set up autoscaling; both calls replace what exists, so nothing is looked up first."""
     if deploy.autoscaling is None:
         return ()
     least, most, value = deploy.autoscaling
@@ -228,7 +229,7 @@ def _autoscaling_steps(deploy: Deploy) -> Plan:
 
 
 def _metric(deploy: Deploy) -> dict[str, Any]:
-    """Invocations per instance and minute; for a queue, its length per instance."""
+    """The metric: invocations per instance and minute, or waiting calls per instance."""
     if deploy.asynchronous is None:
         kind = "SageMakerVariantInvocationsPerInstance"
         return {"PredefinedMetricSpecification": {"PredefinedMetricType": kind}}

@@ -15,16 +15,16 @@ from mlserver_forest.aws.session import POLL, WAIT, Session, command
 @command
 @training_options
 @infrastructure_options
-@click.option("--again", is_flag=True, help="A new job, even if the same one is there.")
+@click.option("--again", is_flag=True, help="Create another job even if the same one exists.")
 @WAIT
 @POLL
 def fit(session: Session, again: bool, wait: bool, poll: float, **options: Any) -> None:
     """Train in SageMaker on DATA: files, folders (uploaded first) or one S3 URI.
 
-    The same command finds the job that it made before. Ctrl-C leaves the job running.
+    The same command finds the job that it created before. Ctrl-C leaves the job running.
     """
     wanted = fit_of(session, options, click.get_current_context().obj)
-    session.say(prices().in_words(wanted.machines.instance_type, wanted.machines.instance_count))
+    session.say(prices().describe(wanted.machines.instance_type, wanted.machines.instance_count))
     job = find_training_job(wanted, session.existing, again=again)
     answers = session.carry_out(plan(wanted, job, session.existing, poll if wait else None))
     if answers is None:

@@ -17,46 +17,42 @@ from mlserver_forest.aws.storage import find_storage, split_uri
 from mlserver_forest.errors import DeploymentError
 from mlserver_forest.formats.registry import default
 
-# Checks hyperparameters and raises ForestError; `forest` hands it in, since this layer does not
-# import training.
+# Checks hyperparameters and raises ForestError. The command `forest` passes it in, because this
+# layer does not import training.
 Check = Callable[[Mapping[str, str]], object]
 
 _OPTIONS = (
     click.argument("data", nargs=-1),
-    click.option("--train", multiple=True, help="File, folder or S3 URI; the same as DATA."),
-    click.option("--validation", multiple=True, help="File, folder or S3 URI; repeatable."),
-    click.option("--test", multiple=True, help="File, folder or S3 URI; repeatable."),
+    click.option("--train", multiple=True, help="A file, folder or S3 URI; the same as DATA."),
+    click.option("--validation", multiple=True, help="A file, folder or S3 URI; repeatable."),
+    click.option("--test", multiple=True, help="A file, folder or S3 URI; repeatable."),
     click.option(
         "-p",
         "--hyperparameter",
         "hyperparameters",
         multiple=True,
         metavar="NAME=VALUE",
-        help="As forest hyperparameters lists them; repeatable.",
+        help="A hyperparameter; repeatable. See forest hyperparameters.",
     ),
-    click.option(
-        "--name", default="", help="Of the job; by default one with the request's digest."
-    ),
+    click.option("--name", default="", help="The job's name; by default it has a digest."),
     click.option("--instance-type", default="ml.m5.xlarge", show_default=True),
     click.option("--instance-count", default=1, show_default=True, type=click.IntRange(1)),
     click.option("--volume-gb", default=30, show_default=True, type=click.IntRange(1)),
     click.option("--max-run", default=86400, show_default=True, help="Seconds."),
-    click.option("--spot", is_flag=True, help="On spot instances, with checkpoints."),
-    click.option("--max-wait", type=int, help="Seconds, with --spot; twice --max-run."),
-    click.option("--checkpoints", default="", help="S3 prefix; --spot has one by itself."),
+    click.option("--spot", is_flag=True, help="Use spot instances, with checkpoints."),
+    click.option("--max-wait", type=int, help="Seconds (--spot); default 2 x --max-run."),
+    click.option("--checkpoints", default="", help="An S3 prefix; set by --spot."),
     click.option("--input-mode", default="File", type=click.Choice(["File", "FastFile", "Pipe"])),
-    click.option(
-        "--content-type", default="", help=f"Of the data, such as {default().media_type}."
-    ),
+    click.option("--content-type", default="", help=f"The data's, such as {default().media_type}."),
     click.option("--sharded", is_flag=True, help="Each instance gets a share of the files."),
     click.option("--compression", default="", type=click.Choice(["", "Gzip"])),
     click.option("--record-wrapper", default="", type=click.Choice(["", "RecordIO"])),
-    click.option("--output", default="", help="S3 prefix of the model."),
+    click.option("--output", default="", help="The S3 prefix of the model."),
 )
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a training job, for a click command."""
+    """Add the options of a training job to a click command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -95,7 +91,7 @@ def fit_of(session: Session, options: dict[str, Any], check: Check | None) -> Fi
 
 
 def input_of(channel: str, words: tuple[str, ...]) -> Input:
-    """A channel's data: either one S3 URI, or local files and folders.
+    """The data of a channel: one S3 URI, or local files and folders.
 
     Raises:
         DeploymentError: if it is neither, or there are no files.
@@ -106,7 +102,7 @@ def input_of(channel: str, words: tuple[str, ...]) -> Input:
     if len(words) > 1:
         raise DeploymentError(
             f"{channel}: {', '.join(words)}; expected one S3 URI (a prefix may hold many files), "
-            "or local files alone"
+            "or only local files"
         )
     split_uri(remote[0])
     return Input(channel, uri=remote[0])
@@ -128,7 +124,7 @@ def _inputs(options: dict[str, Any]) -> tuple[Input, ...]:
     train = (*options.pop("data"), *options.pop("train"))
     words = {"train": train, **{name: options.pop(name) for name in ("validation", "test")}}
     if not train:
-        raise DeploymentError("no data to train on; give a file, a folder or an S3 URI")
+        raise DeploymentError("there are no data to train on; give a file, a folder or an S3 URI")
     return tuple(input_of(channel, found) for channel, found in words.items() if found)
 
 

@@ -17,7 +17,7 @@ from mlserver_forest.errors import DeploymentError
 
 @dataclass(frozen=True)
 class Input:
-    """A channel's data: local files, or what is in S3 already (``uri``)."""
+    """The data of a channel: local files, or data that are already in S3 (``uri``)."""
 
     channel: str
     files: tuple[LocalFile, ...] = ()
@@ -25,7 +25,7 @@ class Input:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """Where local files are uploaded to, by their digest."""
+        """The parts of the key below which local files are uploaded; they contain a digest."""
         return ("data", self.channel, digest_of_files(self.files))
 
     def uri_in(self, storage: Storage) -> str:
@@ -35,7 +35,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Machines:
-    """The instances that a job runs on, and for how many seconds at most."""
+    """The instances that a job runs on, and the largest number of seconds."""
 
     instance_type: str = "ml.m5.xlarge"
     instance_count: int = 1
@@ -50,9 +50,9 @@ class Fit:
     """The options of ``forest fit``.
 
     Attributes:
-        name: of the job, or empty for one that contains the request's digest.
-        output: S3 prefix of the model, or empty for this tool's own.
-        checkpoints: S3 prefix; with spot instances there always is one.
+        name: the name of the job, or empty for one that contains the request's digest.
+        output: the S3 prefix of the model, or empty for this tool's own.
+        checkpoints: the S3 prefix of checkpoints; spot instances always have one.
     """
 
     storage: Storage
@@ -72,24 +72,24 @@ class Fit:
 
 
 def find_training_job(fit: Fit, existing: Existing, *, again: bool) -> SageMakerJob:
-    """The job that the same options made before, or the one to make.
+    """Find the job that the same options created before, or plan a new one.
 
     Args:
         fit: the options.
         existing: the account.
-        again: whether to make a new job even if the same one runs or is done.
+        again: whether to create another job even if the same one is running or done.
     """
     return find_job(existing, TRAINING, partial(job_request, fit), again=again)
 
 
 def plan(fit: Fit, job: SageMakerJob, existing: Existing, poll: float | None = None) -> Plan:
-    """Bucket, uploads and job, unless the job is there; then waiting.
+    """The steps: bucket, uploads and job, unless the job exists, and then the wait.
 
     Args:
         fit: the options.
         job: the training job, or a tuning job on the same inputs.
         existing: the account.
-        poll: seconds between two looks, or None not to wait.
+        poll: seconds between two checks, or None not to wait.
     """
     if job.found is not None:
         return (job.step, *job.wait(poll))
@@ -149,21 +149,21 @@ def definition(fit: Fit) -> dict[str, Any]:
 
 
 def stopping_condition(machines: Machines) -> dict[str, Any]:
-    """How long a job may run, and with spot instances how long it may wait for them as well.
+    """How long a job may run and, with spot instances, how long it may also wait for them.
 
     Raises:
-        DeploymentError: if it may wait without spot instances, or for less than it may run, which
-            CreateTrainingJob refuses.
+        DeploymentError: if CreateTrainingJob would refuse them: a wait without spot instances,
+            or one that is shorter than the run.
     """
     if not machines.spot:
         if machines.max_wait:
-            raise DeploymentError("--max-wait is for spot instances; add --spot or leave it out")
+            raise DeploymentError("--max-wait requires spot instances; add --spot or leave it out")
         return {"MaxRuntimeInSeconds": machines.max_run}
     wait = machines.max_wait or 2 * machines.max_run
     if wait < machines.max_run:
         raise DeploymentError(
             f"--max-wait is {wait} s, less than --max-run, {machines.max_run} s; "
-            "it is the time to wait for spot instances and the time to run together"
+            "it covers both the wait for spot instances and the run"
         )
     return {"MaxRuntimeInSeconds": machines.max_run, "MaxWaitTimeInSeconds": wait}
 

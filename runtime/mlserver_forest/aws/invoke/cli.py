@@ -24,32 +24,34 @@ from mlserver_forest.errors import DeploymentError
 @command
 @click.argument("endpoint")
 @click.argument("file")
-@click.option("--content-type", default="", help="By default by the file's extension.")
-@click.option("--accept", default="", help="Of the answer, such as application/json.")
-@click.option("--target-model", default="", help="Of a multi-model endpoint: a.tar.gz.")
-@click.option("--variant", default="", help="Of the endpoint.")
+@click.option(
+    "--content-type", default="", help="The media type; by default that of the extension."
+)
+@click.option("--accept", default="", help="The media type of the answer.")
+@click.option("--target-model", default="", help="A model of a multi-model endpoint.")
+@click.option("--variant", default="", help="A production variant.")
 @click.option("--attributes", default="", help="Custom attributes, such as outputs=...")
-@click.option("--inference-id", default="", help="Kept beside captured data.")
-@click.option("--async", "asynchronous", is_flag=True, help="By way of S3; waits for the answer.")
-@click.option("--bucket", default="", help="Where --async puts a local FILE.")
-@click.option("--timeout", default=3600.0, show_default=True, help="Seconds, with --async.")
+@click.option("--inference-id", default="", help="An id that is stored with captured data.")
+@click.option("--async", "asynchronous", is_flag=True, help="Send through S3, and wait.")
+@click.option("--bucket", default="", help="The bucket for a local FILE (--async).")
+@click.option("--timeout", default=3600.0, show_default=True, help="Seconds (--async).")
 @click.option(
     "--poll",
     default=2.0,
     show_default=True,
     type=click.FloatRange(0.05),
-    help="Seconds between looks (--async).",
+    help="Seconds between checks (--async).",
 )
-@click.option("--out", default="-", help="File for the answer; by default standard output.")
+@click.option("--out", default="-", help="The file for the answer; by default standard output.")
 def invoke(session: Session, endpoint: str, file: str, out: str, **options: Any) -> None:
-    """Ask ENDPOINT about FILE (- for standard input) and print the answer as it comes."""
+    """Send FILE (- for standard input) to ENDPOINT and print the answer unchanged."""
     content_type = options["content_type"] or media_type_of(file)
     names = ("accept", "target_model", "variant", "attributes", "inference_id")
     wanted = Invoke(endpoint, content_type, **{name: options[name] for name in names})
     if options["asynchronous"]:
         steps = _asynchronous(session, wanted, file, options)
     elif file.startswith("s3://"):
-        raise DeploymentError(f"{file}: an S3 URI is for --async alone; expected a local file")
+        raise DeploymentError(f"{file}: an S3 URI requires --async; expected a local file")
     else:
         steps = plan(wanted, file)
     answers = session.carry_out(steps)

@@ -1,4 +1,4 @@
-"""``forest invoke``: one request to an endpoint, answered at once or by way of S3."""
+"""``forest invoke``: one request to an endpoint, answered directly or through S3."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Invoke:
     """The options of ``forest invoke``, without the body.
 
     Attributes:
-        target_model: the archive's name, for a multi-model endpoint, or empty.
+        target_model: the name of the archive, for a multi-model endpoint, or empty.
         variant: the production variant, or empty.
         attributes: CustomAttributes, or empty.
-        inference_id: kept beside captured data, or empty.
+        inference_id: the id that is stored with captured data, or empty.
     """
 
     endpoint: str
@@ -34,16 +34,17 @@ class Invoke:
 
 
 def media_type_of(name: str) -> str:
-    """The media type that a file's extension stands for.
+    """The media type for a file's extension.
 
     Raises:
-        DeploymentError: if it stands for none.
+        DeploymentError: if there is none.
     """
     found = registry.find_by_file(name)
     if found is None:
         suffix = PurePosixPath(name).suffix.lower()
         raise DeploymentError(
-            f"{name}: its media type cannot be told from {suffix or 'its name'!r}; "
+            f"{name}: its media type cannot be determined from "
+            f"{suffix or 'its name'}; "
             f"give --content-type, such as {registry.default().media_type}"
         )
     return found.media_type
@@ -64,17 +65,19 @@ def plan(invoke: Invoke, file: str) -> Plan:
 
 
 def check_asynchronous(invoke: Invoke) -> None:
-    """Whether InvokeEndpointAsync has the options.
+    """Check that InvokeEndpointAsync has the options.
 
     Raises:
-        DeploymentError: if not.
+        DeploymentError: if it does not.
     """
     if invoke.target_model or invoke.variant:
-        raise DeploymentError("--target-model and --variant are not for --async; leave them out")
+        raise DeploymentError(
+            "--target-model and --variant cannot be used with --async; leave them out"
+        )
 
 
 def upload_input(file: LocalFile, storage: Storage, existing: Existing) -> tuple[str, Plan]:
-    """The S3 URI of a local file, and the steps that bring it there."""
+    """The S3 URI of a local file, and the steps that upload it."""
     key = storage.key("data", "invoke", file.sha256[:16], file.name)
     steps = (
         *bucket_steps(storage, existing),
@@ -84,12 +87,12 @@ def upload_input(file: LocalFile, storage: Storage, existing: Existing) -> tuple
 
 
 def plan_asynchronous(invoke: Invoke, uri: str, poll: float, timeout: float) -> Plan:
-    """A call about an object in S3, and waiting for the answer, which comes to S3 too.
+    """A call for an object in S3, and the wait for the answer, which is written to S3 too.
 
     Args:
         invoke: the options.
         uri: the input.
-        poll: seconds between two looks.
+        poll: seconds between two checks.
         timeout: seconds in all.
     """
     request = {**_request(invoke), "InputLocation": uri}

@@ -1,1 +1,1 @@
-"""``forest list``: what exists because of this tool."""
+"""``forest list``: what this tool has created."""

@@ -14,12 +14,12 @@ _COLUMNS = ("kind", "name", "status", "cost")
 
 
 @command
-@click.option("--any", "foreign", is_flag=True, help="Also what this tool did not make.")
+@click.option("--any", "foreign", is_flag=True, help="Include what this tool did not create.")
 @click.option(
-    "--jobs", default=20, show_default=True, type=click.IntRange(1, 100), help="Of each kind."
+    "--jobs", default=20, show_default=True, type=click.IntRange(1, 100), help="Jobs of each kind."
 )
 def list_(session: Session, foreign: bool, jobs: int) -> None:
-    """What exists because of this tool (by its tags), where it stands and what it costs."""
+    """List what this tool created (by its tags), with its state and what it costs."""
     found = find_all(session.existing, foreign=foreign, most_jobs=jobs)
     answers = session.carry_out(plan(found, jobs))
     if answers is None or found is None:
@@ -27,7 +27,7 @@ def list_(session: Session, foreign: bool, jobs: int) -> None:
     rest = iter(answers)
     rows = [_row(one, [next(rest) for _ in details_of(one)]) for one in found]
     lines = ["  ".join(str(row[key]) for key in _COLUMNS if row[key]) for row in rows]
-    nothing = ["nothing" if foreign else "nothing made by this tool; --any shows all"]
+    nothing = ["nothing" if foreign else "nothing created by this tool; --any shows everything"]
     session.result({"found": rows}, lines or nothing)
 
 

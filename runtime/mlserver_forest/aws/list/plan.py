@@ -1,4 +1,4 @@
-"""``forest list``: endpoints, jobs, and what would stay when an endpoint goes."""
+"""``forest list``: endpoints, jobs, and what remains when an endpoint is deleted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT, TRAINING, TRANSFORM, TU
 from mlserver_forest.aws.status.describe import detail_steps
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
 
-# The member of the answer by the operation's subject.
+# The member of the answer that holds the items, by the subject of the operation.
 _ITEMS: Mapping[str, str] = {
     "Endpoint": "Endpoints",
     "TrainingJob": "TrainingJobSummaries",
@@ -19,7 +19,7 @@ _ITEMS: Mapping[str, str] = {
     "Model": "Models",
 }
 _KINDS = {kind.subject: kind for kind in (ENDPOINT, TRAINING, TUNING, TRANSFORM)}
-# What costs nothing.
+# Resources that cost nothing.
 _NOUNS = {"EndpointConfig": "endpoint configuration", "Model": "model"}
 
 
@@ -28,7 +28,7 @@ class Listed:
     """One thing that a listing contains.
 
     Attributes:
-        subject: SageMaker's word for what it is.
+        subject: SageMaker's name for its kind.
         item: the item of the listing.
         found: its description, if it may cost something now.
     """
@@ -49,15 +49,15 @@ class Listed:
 
     @property
     def noun(self) -> str:
-        """What it is, in words."""
+        """Its kind as text."""
         return self.kind.noun if self.kind else _NOUNS[self.subject]
 
 
 def listings(most_jobs: int) -> list[tuple[str, Call]]:
-    """Subject and listing of everything that is looked at.
+    """The subject and the listing of each kind of resource.
 
     Args:
-        most_jobs: how many jobs of each kind, newest first.
+        most_jobs: how many jobs of each kind are listed, newest first.
     """
     newest = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": most_jobs}
     found = []
@@ -69,12 +69,12 @@ def listings(most_jobs: int) -> list[tuple[str, Call]]:
 
 
 def find_all(existing: Existing, *, foreign: bool, most_jobs: int) -> list[Listed] | None:
-    """What exists, or None if it is unknown.
+    """Everything that exists, or None if it is unknown.
 
     Args:
         existing: the account.
-        foreign: whether to include what this tool did not make.
-        most_jobs: how many jobs of each kind are looked at, newest first.
+        foreign: whether to include what this tool did not create.
+        most_jobs: how many jobs of each kind are listed, newest first.
     """
     found: list[Listed] = []
     for subject, call in listings(most_jobs):
@@ -89,11 +89,11 @@ def find_all(existing: Existing, *, foreign: bool, most_jobs: int) -> list[Liste
 
 
 def plan(found: list[Listed] | None, most_jobs: int) -> Plan:
-    """The calls about each endpoint; the listings if nothing is known.
+    """The calls for each endpoint, or the listings if nothing is known.
 
     Args:
         found: what exists.
-        most_jobs: how many jobs of each kind are looked at.
+        most_jobs: how many jobs of each kind are listed.
     """
     if found is None:
         return tuple(Step(call) for _, call in listings(most_jobs))
@@ -101,7 +101,7 @@ def plan(found: list[Listed] | None, most_jobs: int) -> Plan:
 
 
 def details_of(listed: Listed) -> Iterator[Step]:
-    """The steps about one thing."""
+    """The steps that describe one resource."""
     if listed.kind and listed.found:
         yield from detail_steps(listed.kind, listed.name, listed.found)
 

@@ -9,8 +9,8 @@ from mlserver_forest.aws.session import POLL, Session, command
 
 @command
 @click.argument("name")
-@click.option("--follow", "-f", is_flag=True, help="Until the job ends, or Ctrl-C.")
-@click.option("--lines", default=0, type=click.IntRange(0), help="Only the last; 0 for all.")
+@click.option("--follow", "-f", is_flag=True, help="Until the job ends, or Ctrl-C is pressed.")
+@click.option("--lines", default=0, type=click.IntRange(0), help="Only the last lines; 0 for all.")
 @POLL
 def logs(session: Session, name: str, follow: bool, lines: int, poll: float) -> None:
     """Print what the endpoint or job NAME has logged."""

@@ -1,4 +1,4 @@
-"""``forest logs``: reading the log of an endpoint or a job, perhaps until its end."""
+"""``forest logs``: reading the log of an endpoint or a job, and following it if requested."""
 
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
 from mlserver_forest.aws.log_tail import ReadLog, has_last_line
@@ -12,10 +12,10 @@ def plan(name: str, found: tuple[Kind, Answer] | Unknown, lines: int, poll: floa
     """One step that reads the log.
 
     Args:
-        name: of the endpoint or job.
+        name: the name of the endpoint or job.
         found: its kind and description; if they are unknown, there is a step for each kind.
         lines: the number of lines at the end that are shown first, or 0 for all.
-        poll: seconds between two looks, or None to look once.
+        poll: seconds between two reads, or None to read once.
     """
     if found is UNKNOWN:
         return tuple(

@@ -1,1 +1,1 @@
-"""``forest push``: the image to ECR."""
+"""``forest push``: push the image to ECR."""

@@ -13,26 +13,26 @@ from mlserver_forest.errors import DeploymentError
 
 @command
 @click.option("--repository", default="mlserver-forest", show_default=True, help="Its name in ECR.")
-@click.option("--tag", default="", help="By default one of the image's id.")
-@click.option("--image", default="", help="A local image; by default one is built.")
+@click.option("--tag", default="", help="The tag; by default from the image's id.")
+@click.option("--image", default="", help="A local image, instead of building one.")
 @click.option("--dockerfile", default="container/Dockerfile", show_default=True)
-@click.option("--context", default=".", show_default=True, help="The folder that is built.")
+@click.option("--context", default=".", show_default=True, help="Docker's build context.")
 @click.option("--build-arg", "build_arguments", multiple=True, metavar="NAME=VALUE")
-@click.option("--build-network", default="", help="Docker's network while it builds.")
+@click.option("--build-network", default="", help="Docker's network for the build.")
 @click.option(
-    "--resource-tag", "tags", multiple=True, metavar="KEY=VALUE", help="Of the repository."
+    "--resource-tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the repository."
 )
-@click.option("--kms-key", default="", help="For the repository.")
+@click.option("--kms-key", default="", help="The key of the repository.")
 def push(session: Session, **options: Any) -> None:
     """Build the image, push it to ECR and print its digest, which later commands use.
 
-    The repository is made if it is missing: scanned on push, its tags never moved.
+    The repository is created if it is missing, with scans on push and immutable tags.
     """
     wanted = Push(**options | {"tags": parse_pairs("--resource-tag", options["tags"])})
     is_missing = not wanted.image and not Path(wanted.dockerfile).is_file()
     if is_missing and not session.dry_run:
         raise DeploymentError(
-            f"{wanted.dockerfile} is not here; run it in a clone of the project, or give --image"
+            f"{wanted.dockerfile} does not exist; run it in a clone of the project, or give --image"
         )
     steps = plan(wanted, session.existing)
     if session.dry_run:

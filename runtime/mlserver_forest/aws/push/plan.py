@@ -1,7 +1,7 @@
-"""``forest push``: an ECR repository, and what Docker is told.
+"""``forest push``: an ECR repository, and docker commands.
 
-The image's tag and the registry are known only when the image is built and the repository is there,
-so the steps are given them by earlier answers.
+The image's tag and the registry are known only once the image is built and the repository exists,
+so the steps take them from earlier answers.
 """
 
 import base64
@@ -20,9 +20,9 @@ class Push:
 
     Attributes:
         repository: its name in ECR.
-        tag: or empty for one of the image's id, so that each image has its own.
-        dockerfile, context: what is built.
-        image: the local name of an image that is built already, or empty.
+        tag: the tag, or empty for one made from the image's id, so that each image has its own.
+        dockerfile, context: the arguments of the build.
+        image: the local name of an image that already exists, or empty.
     """
 
     repository: str = "mlserver-forest"
@@ -42,13 +42,13 @@ class Push:
 
 
 def plan(push: Push, existing: Existing) -> Plan:
-    """Build, make the repository, log in, push; an image that is in ECR is not pushed again.
+    """The steps: build, create the repository, log in and push, unless the image is already in ECR.
 
-    Running it gives ``repository``, ``tag`` (unless it was chosen), and ``digest`` of an image that
-    was found or ``digests`` of one that was pushed.
+    They give the values ``repository``, ``tag`` (unless it was chosen), and ``digest`` if the image
+    was found, or ``digests`` if it was pushed.
 
     Raises:
-        DeploymentError: if the tag is in the repository already.
+        DeploymentError: if the tag is already in the repository.
     """
     repository = _repository_step(push, existing)
     images = {"repositoryName": push.repository, "imageIds": [{"imageTag": push.tag or "<tag>"}]}
@@ -71,7 +71,7 @@ def plan(push: Push, existing: Existing) -> Plan:
 
 
 def build_command(push: Push) -> tuple[str, ...]:
-    """Docker's command that builds the image."""
+    """The docker command that builds the image."""
     network = ["--network", push.build_network] if push.build_network else []
     arguments = [word for one in push.build_arguments for word in ("--build-arg", one)]
     file = ["--file", push.dockerfile, "--tag", push.local_name]
@@ -88,7 +88,7 @@ def _tag_step(push: Push) -> Step:
 
 
 def _repository_step(push: Push, existing: Existing) -> Step:
-    """The repository is scanned on push, and its tags are never moved."""
+    """Create the repository, with scans on push and immutable tags."""
     encryption = {"encryptionType": "KMS", "kmsKey": push.kms_key} if push.kms_key else {}
     request = members(
         repositoryName=push.repository,
@@ -115,13 +115,13 @@ def _check_free(push: Push, existing: Existing, look_up: Call) -> None:
     found = existing.find(look_up)
     if found is not None and found is not UNKNOWN:
         raise DeploymentError(
-            f"tag {push.tag} is in ECR repository {push.repository} already, and tags are never "
+            f"tag {push.tag} is already in ECR repository {push.repository}, and tags are never "
             "moved; choose another --tag"
         )
 
 
 def _pushing(push: Push) -> Plan:
-    """Docker's login is kept in a temporary folder, and is gone with it."""
+    """Log in and push; the login is kept in a temporary folder, which is removed."""
     target = f"<repository>:{push.tag or '<tag>'}"
     config = ("docker", "--config", "<temporary>")
     login = (*config, "login", "--username", "<user>", "--password-stdin", "<registry>")
@@ -145,7 +145,7 @@ def _short_id(answer: Answer) -> Mapping[str, str]:
 
 
 def _repository(answer: Answer) -> Mapping[str, str]:
-    """From CreateRepository's answer or DescribeRepositories'."""
+    """The values in the answer of CreateRepository or DescribeRepositories."""
     described = answer.get("repository") or answer["repositories"][0]
     uri = str(described["repositoryUri"])
     return {"repository": uri, "registry": uri.partition("/")[0]}
@@ -162,5 +162,5 @@ def _credentials(answer: Answer) -> Mapping[str, str]:
 
 
 def _pushed_digest(answer: Answer) -> Mapping[str, str]:
-    """A line REPOSITORY@DIGEST for each registry that has the image."""
+    """The values in docker's answer, a line REPOSITORY@DIGEST for each registry."""
     return {"digests": str(answer["stdout"])}

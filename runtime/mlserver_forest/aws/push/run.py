@@ -1,4 +1,4 @@
-"""Runs the plan of ``forest push`` in a folder for Docker's login, and reads the image's digest."""
+"""Runs the plan of ``forest push`` with a temporary docker login, and reads the image's digest."""
 
 import tempfile
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ class Pushed:
 
     @property
     def pinned(self) -> str:
-        """The URI that never means another image."""
+        """The URI with the digest, which never refers to another image."""
         return f"{self.uri}@{self.digest}"
 
 
 def run(session: Session, push: Push, steps: Plan) -> Pushed:
-    """Bring the image into ECR.
+    """Push the image to ECR.
 
     Raises:
         DeploymentError: if docker or ECR refuses.
@@ -39,12 +39,12 @@ def run(session: Session, push: Push, steps: Plan) -> Pushed:
 
 
 def _digest_of(values: Mapping[str, str]) -> str:
-    """Of the image's digests, one for each registry, the one in this repository."""
+    """Find the image's digest in this repository; docker has one for each registry."""
     for line in values["digests"].splitlines():
         name, _, digest = line.partition("@")
         if name == values["repository"]:
             return digest
     raise DeploymentError(
-        f"docker knows no digest in {values['repository']} after the push; "
-        f"it knows {values['digests']!r}"
+        f"docker has no digest for {values['repository']} after the push; "
+        f"it has {values['digests']!r}"
     )

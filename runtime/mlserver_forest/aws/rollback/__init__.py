@@ -1,1 +1,1 @@
-"""``forest rollback``: back to an endpoint's configuration before the last update."""
+"""``forest rollback``: return to an endpoint's previous configuration."""

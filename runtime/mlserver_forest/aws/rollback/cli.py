@@ -12,9 +12,9 @@ from mlserver_forest.aws.session import POLL, WAIT, Session, command
 @WAIT
 @POLL
 def rollback(session: Session, endpoint: str, wait: bool, poll: float) -> None:
-    """Let ENDPOINT answer with the configuration that the last forest deploy replaced.
+    """Return ENDPOINT to the configuration that the last forest deploy replaced.
 
-    A second rollback goes forward again.
+    A second rollback undoes the first.
     """
     wanted = find_rollback(endpoint, session.existing)
     name = wanted.configuration
@@ -23,5 +23,5 @@ def rollback(session: Session, endpoint: str, wait: bool, poll: float) -> None:
     steps = plan(wanted, session.existing, poll if wait else None)
     if session.carry_out(steps) is None:
         return
-    told = f"{endpoint} answers with {name}" if wait else ENDPOINT.goes_on(endpoint)
-    session.result({"EndpointName": endpoint, "EndpointConfigName": name}, [told])
+    line = f"{endpoint} now uses configuration {name}" if wait else ENDPOINT.goes_on(endpoint)
+    session.result({"EndpointName": endpoint, "EndpointConfigName": name}, [line])

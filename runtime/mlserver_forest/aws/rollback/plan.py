@@ -1,4 +1,4 @@
-"""``forest rollback``: back to the configuration that the last update replaced."""
+"""``forest rollback``: return to the configuration that the last update replaced."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +21,13 @@ from mlserver_forest.errors import DeploymentError
 
 @dataclass(frozen=True)
 class Rollback:
-    """An endpoint, and the configuration to go back to.
+    """An endpoint, and the configuration to return to.
 
     Attributes:
         endpoint: its name.
-        configuration: the name of the configuration before.
+        configuration: the name of the previous configuration.
         found: the endpoint's description, or None if it is unknown.
-        instance_type: the type of the configuration before, or "serverless".
+        instance_type: the instance type of the previous configuration, or "serverless".
     """
 
     endpoint: str
@@ -37,7 +37,7 @@ class Rollback:
 
 
 def find_rollback(endpoint: str, existing: Existing) -> Rollback:
-    """The configuration that the endpoint's last update replaced.
+    """Find the configuration that the endpoint's last update replaced.
 
     Raises:
         DeploymentError: if there is no such endpoint or configuration.
@@ -52,20 +52,20 @@ def find_rollback(endpoint: str, existing: Existing) -> Rollback:
     check_updatable(found)
     name = tags_of(existing, found[ENDPOINT.arn]).get(PREVIOUS, "")
     if not name or name == found["EndpointConfigName"]:
-        raise DeploymentError(f"endpoint {endpoint} has no configuration before its present one")
+        raise DeploymentError(f"endpoint {endpoint} has no previous configuration")
     configuration = existing.find(configuration_look_up(name))
     if configuration is None or configuration is UNKNOWN:
-        raise DeploymentError(f"configuration {name}, to go back to, was deleted")
+        raise DeploymentError(f"configuration {name}, which the last update replaced, was deleted")
     return Rollback(endpoint, name, found, instance_type_of(configuration))
 
 
 def plan(rollback: Rollback, existing: Existing, poll: float | None = None) -> Plan:
-    """The update, all at once; then waiting.
+    """The steps: the update, all at once, and then the wait.
 
     Args:
-        rollback: the endpoint and its configuration before.
+        rollback: the endpoint and its previous configuration.
         existing: the account.
-        poll: seconds between two looks, or None not to wait.
+        poll: seconds between two checks, or None not to wait.
     """
     endpoint, configuration = rollback.endpoint, rollback.configuration
     request: dict[str, Any] = {"EndpointName": endpoint, "EndpointConfigName": configuration}

@@ -1,1 +1,1 @@
-"""``forest status``: where an endpoint or a job stands; ``describe`` serves ``forest list`` too."""
+"""``forest status``: the state of an endpoint or a job; ``forest list`` uses ``describe`` too."""

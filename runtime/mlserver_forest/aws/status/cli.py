@@ -12,7 +12,7 @@ from mlserver_forest.aws.status.plan import plan
 @command
 @click.argument("name")
 def status(session: Session, name: str) -> None:
-    """Where the endpoint or job NAME stands, what it costs by the hour, and why it failed."""
+    """Show the state of the endpoint or job NAME, its hourly cost, and why it failed."""
     found = find_any(session.existing, KINDS, name)
     answers = session.carry_out(plan(name, found))
     if answers is None or found is UNKNOWN:

@@ -1,4 +1,4 @@
-"""One endpoint or job in words: where it stands, and what it costs by the hour."""
+"""The description of an endpoint or a job: its state and its hourly cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,10 @@ _NOTHING = "nothing any more"
 
 
 def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
-    """The calls whose answers ``describe`` needs beside the description; a job needs none.
+    """The calls whose answers ``describe`` needs besides the description; a job needs none.
 
     Args:
-        kind: what it is.
+        kind: the kind of endpoint or job.
         name: its name.
         found: its description.
     """
@@ -31,13 +31,13 @@ def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
 
 
 def describe(kind: Kind, name: str, found: Answer, details: Sequence[Answer]) -> dict[str, Any]:
-    """What it is, where it stands and what it costs.
+    """Describe what it is, its state and what it costs.
 
     Args:
-        kind: what it is.
+        kind: the kind of endpoint or job.
         name: its name.
         found: its description.
-        details: answers to ``detail_steps``.
+        details: the answers to ``detail_steps``.
     """
     described = {
         "name": name,
@@ -52,7 +52,7 @@ def describe(kind: Kind, name: str, found: Answer, details: Sequence[Answer]) ->
 
 
 def ended(kind: Kind, name: str, listed: Answer) -> dict[str, Any]:
-    """The same for a job that has ended, as far as a listing tells it."""
+    """Describe a job that has ended, as far as a listing shows it."""
     status = {"status": listed[kind.status], "created": listed.get("CreationTime")}
     return {"name": name, "kind": kind.noun, **status, "cost": _NOTHING}
 
@@ -76,10 +76,10 @@ def _endpoint(found: Answer, config: Answer, scaling: Answer, tags: Answer) -> d
 
 def _variant_cost(table: Prices, variant: dict[str, Any], running: dict[str, Any]) -> str:
     if "ServerlessConfig" in variant:
-        return "serverless: by the call"
+        return "serverless: per call"
     now = running.get(variant["VariantName"], {})
     count = now.get("CurrentInstanceCount", variant.get("InitialInstanceCount", 1))
-    return table.in_words(variant["InstanceType"], count)
+    return table.describe(variant["InstanceType"], count)
 
 
 def _job(kind: Kind, found: Answer) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _job(kind: Kind, found: Answer) -> dict[str, Any]:
     on = definition.get("ResourceConfig") or definition.get("TransformResources") or {}
     cost = _NOTHING
     if on and not kind.has_ended(found):
-        cost = prices().in_words(on["InstanceType"], on["InstanceCount"])
+        cost = prices().describe(on["InstanceType"], on["InstanceCount"])
     return {
         "cost": cost,
         "model": found.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")

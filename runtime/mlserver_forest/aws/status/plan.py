@@ -1,4 +1,4 @@
-"""``forest status``: the calls about an endpoint or a job that was found."""
+"""``forest status``: the calls that describe an endpoint or a job."""
 
 from mlserver_forest.aws.endpoint import configuration_look_up, scaling_look_up
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
@@ -8,10 +8,10 @@ from mlserver_forest.aws.step import Answer, Call, Plan, Step
 
 
 def plan(name: str, found: tuple[Kind, Answer] | Unknown) -> Plan:
-    """What is read about it.
+    """The calls that read its state.
 
     Args:
-        name: of the endpoint or job.
+        name: the name of the endpoint or job.
         found: its kind and description; if they are unknown, the look-ups come first.
     """
     if found is not UNKNOWN:

@@ -20,5 +20,5 @@ def stop(session: Session, name: str) -> None:
         return
     kind, description = found
     status = "Stopping" if steps else description[kind.status]
-    told = "is stopping" if steps else f"is {status} already"
-    session.result({kind.name: name, kind.status: status}, [f"{kind.noun} {name} {told}"])
+    state = "is stopping" if steps else f"is {status} already"
+    session.result({kind.name: name, kind.status: status}, [f"{kind.noun} {name} {state}"])

@@ -11,8 +11,8 @@ def plan(name: str, found: tuple[Kind, Answer] | Unknown) -> Plan:
     """One call, or none if the job has ended.
 
     Args:
-        name: of the job.
-        found: its kind and description; if they are unknown, the step of each kind is there.
+        name: the name of the job.
+        found: its kind and description; if they are unknown, there is a step for each kind.
     """
     if found is UNKNOWN:
         return tuple(Step(kind.stop(name), only_if=kind.look_up(name)) for kind in JOBS)

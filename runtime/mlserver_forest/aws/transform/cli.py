@@ -34,14 +34,12 @@ _BATCH = (
         "--split", default="Line", type=click.Choice(["Line", "RecordIO", "TFRecord", "None"])
     ),
     click.option("--assemble", default="", type=click.Choice(["", "Line", "None"])),
-    click.option(
-        "--compression", default="", type=click.Choice(["", "Gzip"]), help="Of the input."
-    ),
-    click.option("--join", is_flag=True, help="Write each answer behind its input."),
+    click.option("--compression", default="", type=click.Choice(["", "Gzip"]), help="The input's."),
+    click.option("--join", is_flag=True, help="Append each answer to its input."),
     click.option("--input-filter", default="", help="JSONPath, such as $[1:]."),
     click.option("--output-filter", default="", help="JSONPath, such as $[0,-1]."),
     click.option("--payload-mb", type=click.IntRange(0, 100)),
-    click.option("--concurrency", type=click.IntRange(0), help="Calls at a time, per instance."),
+    click.option("--concurrency", type=click.IntRange(0), help="Concurrent calls per instance."),
     click.option("--timeout", type=click.IntRange(1, 3600), help="Seconds for one call."),
     click.option("--retries", type=click.IntRange(0, 3)),
 )
@@ -59,11 +57,13 @@ def _batch_options(run: Any) -> Any:
 @_batch_options
 @click.option("--instance-type", default="ml.m5.large", show_default=True)
 @click.option("--instance-count", default=1, show_default=True, type=click.IntRange(1))
-@click.option("--name", default="", help="Of the job; by default one with the request's digest.")
-@click.option("--output", default="", help="S3 prefix of the answers.")
-@click.option("--download", type=click.Path(file_okay=False, path_type=Path), help="A folder.")
+@click.option("--name", default="", help="The job's name; by default it has a digest.")
+@click.option("--output", default="", help="The S3 prefix of the answers.")
+@click.option(
+    "--download", type=click.Path(file_okay=False, path_type=Path), help="A local folder."
+)
 @infrastructure_options
-@click.option("--again", is_flag=True, help="A new job, even if the same one is there.")
+@click.option("--again", is_flag=True, help="Create another job even if the same one exists.")
 @WAIT
 @POLL
 def transform(
@@ -76,7 +76,7 @@ def transform(
     download: Path | None,
     **options: Any,
 ) -> None:
-    """Answer all of DATA (files, folders, or one S3 URI) by MODEL, in a batch job.
+    """Predict DATA (files, folders, or one S3 URI) with MODEL in a batch job.
 
     MODEL is a model in SageMaker, a training job, s3://.../model.tar.gz, a model directory or a
     .tar.gz.
@@ -84,13 +84,13 @@ def transform(
     existing = session.existing
     with tempfile.TemporaryDirectory(prefix="forest-transform-") as folder:
         wanted = _transform_of(session, model, data, options, Path(folder))
-        session.say(prices().in_words(wanted.instance_type, wanted.instance_count))
+        session.say(prices().describe(wanted.instance_type, wanted.instance_count))
         job = find_transform_job(wanted, existing, again=again)
         answers = session.carry_out(plan(wanted, job, existing, poll if wait else None, download))
     if answers is None:
         return
     if not wait:
-        stays = f"the model stays: forest delete {wanted.model_name}"
+        stays = f"the model remains: forest delete {wanted.model_name}"
         session.result({TRANSFORM.name: job.name}, [TRANSFORM.goes_on(job.name), stays])
         return
     output, written = output_of(job), answers[-1].get("Paths", [])
@@ -121,7 +121,7 @@ def _transform_of(
 def _model(
     session: Session, storage: Storage, model: str, folder: Path
 ) -> tuple[str, ModelData | None]:
-    """The name of a model that SageMaker has, or the artifact that one is made from."""
+    """The name of a model in SageMaker, or the artifact from which one is created."""
     if not model.startswith("s3://") and not Path(model).exists():
         found = session.existing.find(model_look_up(model))
         if found is not None and found is not UNKNOWN:

@@ -24,16 +24,17 @@ _MOST_MB = 100
 
 @dataclass(frozen=True)
 class Batch:
-    """How the input is cut into requests and the answers are put together.
+    """How the input is split into requests, and how the answers are assembled.
 
     Attributes:
         strategy: MultiRecord or SingleRecord.
         split: Line, RecordIO, TFRecord or None.
-        assemble: Line or None; empty for the one that fits ``split``.
-        join: whether each answer is written behind its input.
+        assemble: Line or None; empty for the one that matches ``split``.
+        join: whether each answer is appended to its input.
         input_filter, output_filter: JSONPaths.
-        payload_mb, concurrency: or None for the container's own.
-        timeout, retries: of one request, in seconds and in number, or None for SageMaker's own.
+        payload_mb, concurrency: the limits, or None for those of the container.
+        timeout, retries: the seconds and the retries of a request, or None for SageMaker's
+            defaults.
     """
 
     content_type: str = default().media_type
@@ -57,9 +58,9 @@ class Transform:
 
     Attributes:
         data: the input.
-        model: name of a model in SageMaker, or empty to make one from ``artifact``.
-        output: S3 prefix, or empty for this tool's own.
-        name: of the job, or empty for one that contains the request's digest.
+        model: the name of a model in SageMaker, or empty to create one from ``artifact``.
+        output: the S3 prefix of the answers, or empty for this tool's own.
+        name: the name of the job, or empty for one that contains the request's digest.
     """
 
     storage: Storage
@@ -75,7 +76,7 @@ class Transform:
 
     @property
     def made_model(self) -> SageMakerModel | None:
-        """The model that is made for the job, and deleted after it."""
+        """The model that is created for the job and deleted after it."""
         if self.artifact is None:
             return None
         return SageMakerModel("forest-batch", self.artifact.uri, self.infrastructure)
@@ -87,12 +88,12 @@ class Transform:
 
 
 def find_transform_job(transform: Transform, existing: Existing, *, again: bool) -> SageMakerJob:
-    """The job that the same options made before, or the one to make.
+    """Find the job that the same options created before, or plan a new one.
 
     Args:
         transform: the options.
         existing: the account.
-        again: whether to make a new job even if the same one runs or is done.
+        again: whether to create another job even if the same one is running or done.
     """
     return find_job(existing, TRANSFORM, partial(job_request, transform), again=again)
 
@@ -104,14 +105,14 @@ def plan(
     poll: float | None = None,
     download: Path | None = None,
 ) -> Plan:
-    """Bucket, uploads, model and job, unless the job is there; then waiting and what follows.
+    """The steps: bucket, uploads, model and job, unless the job exists, and then what follows it.
 
     Args:
         transform: the options.
         job: the transform job.
         existing: the account.
-        poll: seconds between two looks, or None not to wait.
-        download: a folder for the answers, or None not to fetch them.
+        poll: seconds between two checks, or None not to wait.
+        download: a folder for the answers, or None not to download them.
     """
     made = () if job.found is not None else _making(transform, existing)
     if poll is None:
@@ -142,7 +143,7 @@ def job_request(transform: Transform, attempt: int = 1) -> dict[str, Any]:
     body = members(
         ModelName=transform.model_name,
         BatchStrategy=batch.strategy if batch.split != "None" else None,
-        # A model that is made for the job has the environment itself.
+        # A model that is created for the job has the environment itself.
         Environment=dict(transform.infrastructure.environment) if transform.model else None,
         MaxPayloadInMB=batch.payload_mb,
         MaxConcurrentTransforms=batch.concurrency,
@@ -165,7 +166,7 @@ def job_request(transform: Transform, attempt: int = 1) -> dict[str, Any]:
 
 
 def _making(transform: Transform, existing: Existing) -> Plan:
-    """What has to be there before the job."""
+    """The steps that create what the job needs."""
     storage, data = transform.storage, transform.data
     files = [(storage.key(*data.prefix, file.name), file) for file in data.files]
     artifact = transform.artifact.files if transform.artifact else ()
@@ -179,7 +180,7 @@ def _making(transform: Transform, existing: Existing) -> Plan:
 
 
 def _model_deletion(transform: Transform, job: SageMakerJob, existing: Existing) -> Plan:
-    """A model that was made for the job alone goes after it; the artifact in S3 stays."""
+    """Delete a model that was created for the job only; the artifact in S3 remains."""
     if not transform.made_model:
         return ()
     name = str(job.found["ModelName"]) if job.found else transform.model_name
@@ -188,8 +189,8 @@ def _model_deletion(transform: Transform, job: SageMakerJob, existing: Existing)
     step = Step(
         Call("sagemaker", "DeleteModel", {"ModelName": name}),
         may_be_missing=True,
-        says=f"deleted model {name}, which was made for this job",
-        if_refused=f"model {name} stays (forest delete {name})",
+        says=f"deleted model {name}, which was created for this job",
+        if_refused=f"model {name} remains (forest delete {name})",
         even_if_failed=True,
     )
     return (step,)
@@ -224,11 +225,11 @@ def _resources(transform: Transform) -> dict[str, Any]:
 
 
 def _processing(batch: Batch) -> dict[str, Any]:
-    """CreateTransformJob joins and filters only input and output of the same media type."""
+    """The members for joins and filters, which require input and output of the same media type."""
     wanted = batch.join or batch.input_filter or batch.output_filter
     if wanted and batch.content_type.split(";")[0] != batch.accept.split(";")[0]:
         raise DeploymentError(
-            f"--join and filters need input and output of one kind; --content-type is "
+            f"--join and filters need input and output of the same media type; --content-type is "
             f"{batch.content_type}, --accept {batch.accept or 'not given'}"
         )
     if (batch.payload_mb or 0) * (batch.concurrency or 1) > _MOST_MB:

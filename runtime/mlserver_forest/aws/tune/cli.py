@@ -21,7 +21,7 @@ _OPTIONS = (
         multiple=True,
         required=True,
         metavar="NAME=LOW:HIGH[:log]|A,B,C",
-        help="A range or choices; repeatable. Whole numbers make a range of whole numbers.",
+        help="A range or choices; repeatable. Two whole numbers give a range of whole numbers.",
     ),
     click.option(
         "--objective",
@@ -59,7 +59,7 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     wanted = _tune_of(session, options, click.get_current_context().obj)
     machines = wanted.fit.machines
     count = machines.instance_count * wanted.max_parallel
-    session.say(prices().in_words(machines.instance_type, count))
+    session.say(prices().describe(machines.instance_type, count))
     job = find_tuning_job(wanted, session.existing)
     answers = session.carry_out(plan(wanted.fit, job, session.existing, poll if wait else None))
     if answers is None:
@@ -67,11 +67,11 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     if not wait:
         session.result({TUNING.name: job.name}, [TUNING.goes_on(job.name)])
         return
-    _tell_best(session, job.name, answers[-1].get("BestTrainingJob", {}))
+    _show_best(session, job.name, answers[-1].get("BestTrainingJob", {}))
 
 
 def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> Tune:
-    """Every range's ends and every choice are checked, with what is fixed, before AWS is asked."""
+    """Check the ends of all ranges and all choices, with the fixed values, before AWS is called."""
     names = ("objective", "strategy", "max_jobs", "max_parallel", "early_stopping", "seed")
     search = {name: options.pop(name) for name in names}
     ranges = tuple(parse_range(text) for text in options.pop("ranges"))
@@ -82,7 +82,7 @@ def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> 
     return Tune(fit=fit_of(session, options, None), ranges=ranges, **search)
 
 
-def _tell_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
+def _show_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
     tuned = best.get("TunedHyperParameters", {})
     document = {
@@ -91,8 +91,8 @@ def _tell_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
         "HyperParameters": tuned,
         "Objective": metric,
     }
-    words = " ".join(f"-p {key}={value}" for key, value in tuned.items())
-    lines = [f"best job: {best.get('TrainingJobName', 'none')} {words}".rstrip()]
+    tuned_options = " ".join(f"-p {key}={value}" for key, value in tuned.items())
+    lines = [f"best job: {best.get('TrainingJobName', 'none')} {tuned_options}".rstrip()]
     if metric:
         lines.append(f"{metric['MetricName']}={metric['Value']:.6g}")
     session.result(document, lines)

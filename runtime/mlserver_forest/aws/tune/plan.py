@@ -24,9 +24,9 @@ _SCALES = {
     "reverse-log": "ReverseLogarithmic",
 }
 _RANGE = re.compile(r"(-?[0-9.]+(?:e-?[0-9]+)?):(-?[0-9.]+(?:e-?[0-9]+)?)(?::([a-z-]+))?")
-# Metrics whose names end so are better when smaller; all others are better when larger.
+# Metrics with these endings are better if smaller; all others are better if larger.
 _MINIMIZED = ("log_loss", "rmse", "mae")
-# CreateHyperParameterTuningJob takes shorter names than the other jobs.
+# CreateHyperParameterTuningJob accepts shorter names than other jobs.
 _LONGEST_NAME = 32
 
 
@@ -36,21 +36,21 @@ class Range:
 
     Attributes:
         name: the hyperparameter.
-        words: the choices, or low and high, as text.
+        values: the choices, or the low and the high end, as text.
         kind: CategoricalParameterRanges, IntegerParameterRanges or ContinuousParameterRanges.
         scale: the ScalingType of a range.
     """
 
     name: str
     kind: str
-    words: tuple[str, ...]
+    values: tuple[str, ...]
     scale: str = "Auto"
 
     def request(self) -> dict[str, Any]:
         """The members of one parameter range."""
         if self.kind == "CategoricalParameterRanges":
-            return {"Name": self.name, "Values": list(self.words)}
-        low, high = self.words
+            return {"Name": self.name, "Values": list(self.values)}
+        low, high = self.values
         return {
             "Name": self.name,
             "MinValue": low,
@@ -64,10 +64,10 @@ class Tune:
     """The options of ``forest tune``.
 
     Attributes:
-        fit: what each training job is.
-        ranges: one for each hyperparameter that varies.
-        objective: name of the metric to optimize.
-        max_jobs, max_parallel: how many training jobs run, in all and at a time.
+        fit: the options of each training job.
+        ranges: a range for each hyperparameter that varies.
+        objective: the name of the metric to optimize.
+        max_jobs, max_parallel: the number of training jobs, in all and at a time.
     """
 
     fit: Fit
@@ -81,7 +81,7 @@ class Tune:
 
 
 def parse_range(text: str) -> Range:
-    """NAME=LOW:HIGH[:log] or NAME=A,B,C.
+    """Parse NAME=LOW:HIGH[:log] or NAME=A,B,C.
 
     Raises:
         DeploymentError: if it is neither.
@@ -97,15 +97,15 @@ def parse_range(text: str) -> Range:
     if not found or (found[3] or "") not in _SCALES:
         scales = ", ".join(scale for scale in _SCALES if scale)
         raise DeploymentError(f"-r {text!r}: expected two numbers, and perhaps one of {scales}")
-    words = (found[1], found[2])
-    whole = all(re.fullmatch(r"-?[0-9]+", word) for word in words)
-    _check_order(text, words)
+    ends = (found[1], found[2])
+    whole = all(re.fullmatch(r"-?[0-9]+", end) for end in ends)
+    _check_ascending(text, ends)
     kind = "IntegerParameterRanges" if whole else "ContinuousParameterRanges"
-    return Range(name, kind, words, _SCALES[found[3] or ""])
+    return Range(name, kind, ends, _SCALES[found[3] or ""])
 
 
 def find_tuning_job(tune: Tune, existing: Existing) -> SageMakerJob:
-    """The job that the same options made before, or the one to make."""
+    """Find the job that the same options created before, or plan a new one."""
     return find_job(existing, TUNING, partial(job_request, tune), again=False)
 
 
@@ -130,10 +130,10 @@ def job_request(tune: Tune, attempt: int = 1) -> dict[str, Any]:
 
 
 def samples_of(ranges: Sequence[Range], fixed: Mapping[str, str]) -> list[dict[str, str]]:
-    """Hyperparameters at both ends of all ranges and at each choice, to be checked beforehand."""
-    longest = max((len(one.words) for one in ranges), default=0)
+    """Hyperparameters at both ends of all ranges and at each choice, to be checked in advance."""
+    longest = max((len(one.values) for one in ranges), default=0)
     return [
-        {**fixed, **{one.name: one.words[min(i, len(one.words) - 1)] for one in ranges}}
+        {**fixed, **{one.name: one.values[min(i, len(one.values) - 1)] for one in ranges}}
         for i in range(longest)
     ]
 
@@ -174,17 +174,17 @@ def _definition(tune: Tune) -> dict[str, Any]:
 
 def _grouped(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
     if not ranges:
-        raise DeploymentError("nothing to tune; give at least one -r NAME=LOW:HIGH")
+        raise DeploymentError("there is nothing to tune; give at least one -r NAME=LOW:HIGH")
     grouped: dict[str, list[dict[str, Any]]] = {}
     for one in ranges:
         grouped.setdefault(one.kind, []).append(one.request())
     return grouped
 
 
-def _check_order(text: str, words: tuple[str, str]) -> None:
+def _check_ascending(text: str, ends: tuple[str, str]) -> None:
     try:
-        low, high = (float(word) for word in words)
+        low, high = map(float, ends)
     except ValueError:
         raise DeploymentError(f"-r {text!r}: expected two numbers") from None
     if not low < high:
-        raise DeploymentError(f"-r {text!r}: {words[0]} is not below {words[1]}")
+        raise DeploymentError(f"-r {text!r}: {ends[0]} is not below {ends[1]}")

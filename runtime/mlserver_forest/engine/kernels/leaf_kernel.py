@@ -4,8 +4,7 @@ import numpy as np
 
 from mlserver_forest.compilation import compiled
 from mlserver_forest.engine.kernels.blocks import fill_row
-from mlserver_forest.engine.kernels.walk import roots_of_eight, walk_eight_trees
-from mlserver_forest.engine.shap.tree_steps import mask_of
+from mlserver_forest.engine.kernels.walk import mask_of, roots_of_eight, walk_eight_trees
 
 # Initial capacity for the values that one row meets; it grows.
 _ROOM = 256

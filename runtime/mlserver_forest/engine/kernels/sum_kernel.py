@@ -6,7 +6,12 @@ from numba import njit
 from mlserver_forest.compilation import compiled
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
 from mlserver_forest.engine.kernels.quick_scorer import find_leaves, rule_out
-from mlserver_forest.engine.kernels.walk import roots_of_eight, walk_block, walk_eight_trees
+from mlserver_forest.engine.kernels.walk import (
+    mask_of,
+    roots_of_eight,
+    walk_block,
+    walk_eight_trees,
+)
 from mlserver_forest.engine.nodes import LANES
 
 # Fewer rows than this are walked one by one, each down eight trees at a time.
@@ -130,15 +135,14 @@ def add_leaf_values(
     """
     n_samples, n_features = x.shape
     n_trees = roots.size - 1
-    word = words.dtype.type
-    feature_mask = ((word(1) << shift) - word(1)) & ~word(LANES - 1)
+    feature_mask = mask_of(words, shift)
     sums = (
         leaf_values.ravel(),
         total.ravel(),
         np.uint64(total.shape[1]),
         np.uint64(leaf_values.shape[1]),
     )
-    read = word(0)
+    read = words.dtype.type(0)
     if n_samples < _FEW_ROWS:
         values = np.empty(n_features, thresholds.dtype)
         forest = (thresholds, words, shift, feature_mask, category_bits)

@@ -28,8 +28,15 @@ def goes_right(value, word, node, thresholds, words, category_bits, missing):
 
 
 @njit(nogil=True)
-def _step(block, lane, node, forest, missing):
-    """The next node on a row's way down a tree; a leaf is its own next node."""
+def mask_of(words, shift):
+    """The mask of the feature in a node's second word."""
+    word = words.dtype.type
+    return ((word(1) << shift) - word(1)) & ~word((1 << FEATURE_SHIFT) - 1)
+
+
+@njit(nogil=True)
+def _step_of_lane(block, lane, node, forest, missing):
+    """The next node of a block's row on its way down a tree; a leaf is its own next node."""
     thresholds, words, shift, feature_mask, category_bits = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     value = block[np.uint64(word & feature_mask) + np.uint64(lane)]
@@ -37,56 +44,50 @@ def _step(block, lane, node, forest, missing):
     return np.uint64(word >> shift) + right
 
 
-@njit(inline="always")
-def _walk_eight_rows(block, forest, missing):
-    """The leaves of eight rows in one tree."""
-    root = np.uint64(0)
-    a, b, c, d, e, f, g, h = root, root, root, root, root, root, root, root
-    while True:
-        a1 = _step(block, 0, a, forest, missing)
-        b1 = _step(block, 1, b, forest, missing)
-        c1 = _step(block, 2, c, forest, missing)
-        d1 = _step(block, 3, d, forest, missing)
-        e1 = _step(block, 4, e, forest, missing)
-        f1 = _step(block, 5, f, forest, missing)
-        g1 = _step(block, 6, g, forest, missing)
-        h1 = _step(block, 7, h, forest, missing)
-        moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
-        moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
-        if moved == 0:
-            return a, b, c, d, e, f, g, h
-        a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
-
-
 @njit(nogil=True)
-def _step_in(values, root, node, forest):
-    """As ``_step``, for one row in the tree that starts at ``root``; values may be missing."""
+def _step_from_root(values, root, node, forest, missing):
+    """The same for one row, in the tree that starts at ``root``."""
     thresholds, words, shift, feature_mask, category_bits = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     value = values[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
-    right = goes_right(value, word, node, thresholds, words, category_bits, True)
+    right = goes_right(value, word, node, thresholds, words, category_bits, missing)
     return root + np.uint64(word >> shift) + right
 
 
 @njit(inline="always")
-def walk_eight_trees(values, roots, forest):
-    """The leaves of one row in eight trees."""
-    t0, t1, t2, t3, t4, t5, t6, t7 = roots
-    a, b, c, d, e, f, g, h = roots
+def _walk_eight(step, values, places, nodes, forest, missing):
+    """The leaves of eight walks.
+
+    Args:
+        step: the function that takes a step.
+        values: of one row or of a block.
+        places: for each walk the second argument of ``step``.
+        nodes: for each walk the node where it starts.
+        forest: see above.
+        missing: whether values may be missing.
+    """
+    p, q, r, s, t, u, v, w = places
+    a, b, c, d, e, f, g, h = nodes
     while True:
-        a1 = _step_in(values, t0, a, forest)
-        b1 = _step_in(values, t1, b, forest)
-        c1 = _step_in(values, t2, c, forest)
-        d1 = _step_in(values, t3, d, forest)
-        e1 = _step_in(values, t4, e, forest)
-        f1 = _step_in(values, t5, f, forest)
-        g1 = _step_in(values, t6, g, forest)
-        h1 = _step_in(values, t7, h, forest)
+        a1 = step(values, p, a, forest, missing)
+        b1 = step(values, q, b, forest, missing)
+        c1 = step(values, r, c, forest, missing)
+        d1 = step(values, s, d, forest, missing)
+        e1 = step(values, t, e, forest, missing)
+        f1 = step(values, u, f, forest, missing)
+        g1 = step(values, v, g, forest, missing)
+        h1 = step(values, w, h, forest, missing)
         moved = (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1)
         moved |= (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
         if moved == 0:
             return a, b, c, d, e, f, g, h
         a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
+
+
+@njit(inline="always")
+def walk_eight_trees(values, roots, forest):
+    """The leaves of one row in eight trees; values may be missing."""
+    return _walk_eight(_step_from_root, values, roots, roots, forest, True)
 
 
 @njit(nogil=True)
@@ -108,8 +109,10 @@ def roots_of_eight(roots, first):
 @njit(nogil=True)
 def walk_block(block, n_rows, forest, payload, missing, leaves):
     """Write the leaf rows of a block's rows in one tree to ``leaves``."""
-    words = forest[1]
+    words, root = forest[1], np.uint64(0)
+    roots = root, root, root, root, root, root, root, root
+    lanes = 0, 1, 2, 3, 4, 5, 6, 7
     for start in range(0, n_rows, 8):
-        found = _walk_eight_rows(block[start:], forest, missing)
+        found = _walk_eight(_step_of_lane, block[start:], lanes, roots, forest, missing)
         for lane in range(8):
             leaves[start + lane] = words[np.uint64(2) * found[lane]] & payload

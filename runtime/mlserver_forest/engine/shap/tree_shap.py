@@ -25,8 +25,7 @@ from numba import njit
 from mlserver_forest.compilation import compiled
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
 from mlserver_forest.engine.nodes import LANES
-from mlserver_forest.engine.shap.tree_shap_block import add_to_block
-from mlserver_forest.engine.shap.tree_shap_row import add_to_row
+from mlserver_forest.engine.shap.tree_shap_walks import add_to_block, add_to_row
 from mlserver_forest.engine.shap.tree_steps import LEAF, SPLIT, prepare
 
 # How many points are computed at once; rules are padded to a multiple with weights of 0.

@@ -1,9 +1,9 @@
 """Trees in depth-first order, as contributions are computed."""
 
 import numpy as np
-from numba import njit
 
 from mlserver_forest.compilation import compiled
+from mlserver_forest.engine.kernels.walk import mask_of
 from mlserver_forest.engine.nodes import FEATURE_SHIFT
 
 # The columns of a step.
@@ -12,13 +12,6 @@ NODE, DEPTH, ABOVE, FEATURE, SIDE, LEAF, N_COLUMNS = range(7)
 SPLIT = 0xFFFF_FFFF
 # The feature of an edge lets a row pass, stops it there, or stopped it further up.
 PASSES, STOPS, STOPPED = 0, 1, 2
-
-
-@njit(nogil=True)
-def mask_of(words, shift):
-    """The mask of the feature in a node's second word."""
-    word = words.dtype.type
-    return ((word(1) << shift) - word(1)) & ~word((1 << FEATURE_SHIFT) - 1)
 
 
 @compiled

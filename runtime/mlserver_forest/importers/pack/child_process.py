@@ -64,8 +64,8 @@ class PackReport:
     Attributes:
         error: why nothing was packed; empty if all went well.
         summary: the estimator and the library that read it.
-        note: what the user should know besides.
-        tolerance: of the comparison; None if a pickle was packed.
+        note: anything else that the user should know.
+        tolerance: the tolerance of the comparison; None if a pickle was packed.
     """
 
     error: str = ""

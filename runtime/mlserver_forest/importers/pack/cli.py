@@ -74,7 +74,7 @@ def _split(names: str) -> tuple[str, ...]:
 
 
 def _refuse_pickle_early(model: Path, folder: Path, trust_pickle: bool) -> None:
-    """Refuse it before a library is imported that could load it."""
+    """Refuse a pickle before any library that could load it is imported."""
     from mlserver_forest.importers.pack.model_file import find_model
     from mlserver_forest.importers.pickle_file import refuse_pickle
 
@@ -83,7 +83,7 @@ def _refuse_pickle_early(model: Path, folder: Path, trust_pickle: bool) -> None:
 
 
 def _run_child(request: str) -> None:
-    """Read and import in a process of its own, because that may run foreign code or crash."""
+    """Read and import the model in a separate process, which may run foreign code or crash."""
     # -P: nothing in the current folder can take the place of a module.
     command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
     done = subprocess.run(  # noqa: S603  # our own module

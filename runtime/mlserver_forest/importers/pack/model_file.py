@@ -1,4 +1,4 @@
-"""The one model in a file or an archive: found by first bytes, and read by its library."""
+"""The one model in a file or an archive: recognized by its first bytes, read by its library."""
 
 import shutil
 import tarfile
@@ -44,7 +44,7 @@ class ModelFile:
 
 
 def find_model(path: Path, folder: Path) -> ModelFile:
-    """Tell what a file holds; take the one model out of an archive.
+    """Find out what a file holds; extract the model if it is an archive.
 
     Args:
         path: the file.
@@ -117,6 +117,6 @@ def _unpack(stream: IO[bytes], target: Path) -> FileFormat | None:
 
 
 def _is_aside(name: str) -> bool:
-    """Whether it is hidden, or code that SageMaker's own containers look for in an archive."""
+    """Whether a file is hidden, or code that SageMaker's own containers look for in an archive."""
     parts = [part for part in name.split("/") if part not in {"", "."}]
     return any(part.startswith(".") for part in parts) or parts[:1] == ["code"]

@@ -48,8 +48,8 @@ def write(
     Args:
         model: the packed model.
         importer: its library, whose version is recorded.
-        answers: for rows of which some become the self-test.
-        directory: where.
+        answers: the library's answers; some of their rows become the self-test.
+        directory: the folder to write.
         name: the model's name on the V2 protocol.
     """
     rows = answers.x[np.linspace(0, len(answers.x) - 1, _SELF_TEST_ROWS).astype(int)]

@@ -67,8 +67,8 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
 
     Args:
         importer: its library.
-        estimator: what was imported.
-        model: what the import gave.
+        estimator: the estimator that was imported.
+        model: the imported model.
         x: (n_samples, n_features) rows in the forest's dtype.
     """
     with warnings.catch_warnings():

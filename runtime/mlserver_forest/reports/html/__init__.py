@@ -1,4 +1,4 @@
-"""How this project's pages look: their colours, in light and in dark, and their type."""
+"""The styles of this project's pages: colours for light and dark themes, and type."""
 
 from importlib.resources import files
 

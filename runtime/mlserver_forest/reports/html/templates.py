@@ -12,13 +12,13 @@ from mlserver_forest.reports.html.number_format import MISSING, fixed, number, p
 
 
 def render(template: str, **values: Any) -> str:
-    """A whole page.
+    """Render a whole page.
 
     Args:
         template: its path below ``reports/``, such as "training/report.html".
-        values: the template's names. Text is escaped; numbers are written by ``number``.
+        values: the values that the template uses. Text is escaped, and ``number`` formats numbers.
     """
-    style = base_style() + files(__package__).joinpath("frame.css").read_text("utf-8")
+    style = base_style() + files(__package__).joinpath("sections.css").read_text("utf-8")
     # The style sheets are the package's own.
     return _environment().get_template(template).render(style=Markup(style), **values)  # noqa: S704
 

@@ -15,8 +15,8 @@ from mlserver_forest.schema.schema import Label, TargetKind
 
 # (n_samples, n_classes) probabilities, or (n_samples,) numbers.
 Answers = NDArray[np.float64]
-# The plots show the first of these sets that was evaluated: the one that the model knows least.
-_MOST_HONEST = ("test", "validation", "cross_validation", "oob", "train")
+# The plots show the first of these sets that was evaluated, the one that the model has seen least.
+_PLOTTED_SETS = ("test", "validation", "cross_validation", "oob", "train")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,25 +26,27 @@ class Facts:
     Attributes:
         model: the algorithm's name in hyperparameters.
         title: its name for a reader.
-        unit: "trees" or "rounds", of which the algorithm fits some after others.
+        unit: what the algorithm fits one after another, "trees" or "rounds".
         kind: "classification" or "regression".
-        classes: in the order of the columns of answers; empty for a regression.
-        hyperparameters: by name, the values that the estimator got.
-        versions: of the libraries, by name.
-        names: of the features.
-        categories: by name, the features of words.
-        x: (n_samples, n_features) training rows; NaN for missing, positions for words.
+        classes: the labels, in the order of the columns of predictions; empty for a regression.
+        hyperparameters: the values that the estimator was given, by name.
+        versions: the versions of the libraries, by name.
+        names: the names of the features.
+        categories: the categories of the categorical features, by name.
+        x: (n_samples, n_features) the training rows; NaN for a missing value, and codes for
+            categories.
         y: (n_samples,) int positions in ``classes``, or float64 numbers.
-        predict: rows like those of ``x`` -> answers, for permutation importances.
-        metrics: by prefix ("train", "validation", "test", "oob", "cross_validation").
-        sets: by prefix, targets and answers, from which the plots are drawn.
-        held_out: by prefix, rows that were not learned from and their targets.
-        weight: (n_samples,) of the training rows, or None.
-        impurity_importances: (n_features,), or None where the algorithm has none.
-        curve: numbers of trees or rounds, and the metrics with so many, named like
+        predict: turns rows like those of ``x`` into predictions, for permutation importances.
+        metrics: the metrics by prefix ("train", "validation", "test", "oob",
+            "cross_validation").
+        sets: targets and predictions by prefix, for the plots.
+        held_out: rows that the model did not learn from, and their targets, by prefix.
+        weight: (n_samples,) the weights of the training rows, or None.
+        impurity_importances: (n_features,), or None if the algorithm does not have them.
+        curve: numbers of trees or rounds, each with the metrics at that number, named like
             "validation:log_loss".
-        files: the training channel's.
-        sureness: what was learned of intervals or sets, or None.
+        files: the files of the training channel.
+        coverage: the intervals or prediction sets and their measured coverage, or None.
     """
 
     model: str
@@ -66,7 +68,7 @@ class Facts:
     impurity_importances: NDArray[np.float64] | None = None
     curve: Sequence[tuple[int, Mapping[str, float]]] = ()
     files: Sequence[str] = ()
-    sureness: CoverageResult | None = None
+    coverage: CoverageResult | None = None
 
     @cached_property
     def inspection(self) -> Inspection:
@@ -82,9 +84,9 @@ class Facts:
         )
 
     @property
-    def drawn(self) -> str | None:
+    def plotted_set(self) -> str | None:
         """The prefix of the set that the plots show; None if no row was evaluated."""
-        return next((p for p in _MOST_HONEST if p in self.sets and len(self.sets[p][0])), None)
+        return next((p for p in _PLOTTED_SETS if p in self.sets and len(self.sets[p][0])), None)
 
     @property
     def n_rows(self) -> int:

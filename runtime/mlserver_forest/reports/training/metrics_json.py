@@ -45,14 +45,14 @@ def document(facts: Facts, results: Results) -> str:
 
 
 def _intervals(facts: Facts) -> dict[str, Any] | None:
-    sureness = facts.sureness
-    if sureness is None:
+    coverage = facts.coverage
+    if coverage is None:
         return None
     return {
-        "output": sureness.output,
-        "level": sureness.intervals.level,
-        "margin": sureness.intervals.margin,
-        "coverage": {prefix: asdict(found) for prefix, found in sureness.coverages.items()},
+        "output": coverage.output,
+        "level": coverage.intervals.level,
+        "margin": coverage.intervals.margin,
+        "coverage": {prefix: asdict(found) for prefix, found in coverage.coverages.items()},
     }
 
 
@@ -105,7 +105,7 @@ def _plots(
 ) -> dict[str, Any] | None:
     if outcome is None:
         return None
-    return {"rows": facts.drawn, **asdict(outcome, dict_factory=_named)}
+    return {"rows": facts.plotted_set, **asdict(outcome, dict_factory=_named)}
 
 
 def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

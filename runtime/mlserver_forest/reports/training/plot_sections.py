@@ -40,7 +40,7 @@ def confusion(found: Confusion, where: str) -> dict[str, Any]:
     shares = found.counts / np.maximum(totals, 1)[:, None]
     caption = f"{totals.sum():,} {where} rows: true class down, predicted class across"
     if found.n_merged:
-        caption += f"; {found.n_merged:,} classes are merged, where right and wrong are not shown"
+        caption += f"; {found.n_merged:,} classes are merged, where right and wrong are not figures"
     return {
         "caption": caption,
         "labels": found.labels,
@@ -110,11 +110,11 @@ def _small(found: Sequence[Curve], kind: str) -> list[Figure]:
 
 
 def calibration(found: ClassificationPlots, facts: Facts) -> dict[str, Any]:
-    """The reliability curve, and how many rows have which probability."""
+    """The reliability curve, and the number of rows with each probability."""
     title = Markup("Probability of the predicted class")
     if len(facts.classes) == 2:
         title = Markup("Probability of {}").format(outside(facts.classes[1]))
-    shown = [
+    figures = [
         Figure(
             title,
             "A prediction of 80\N{NO-BREAK SPACE}% should come true in 80\N{NO-BREAK SPACE}% of "
@@ -129,16 +129,16 @@ def calibration(found: ClassificationPlots, facts: Facts) -> dict[str, Any]:
             plots.confidence("confidence", found.reliability),
         ),
     ]
-    return {"note": _source(facts, found.n_sampled), "text": "", "groups": [_group(shown)]}
+    return {"note": _source(facts, found.n_sampled), "text": "", "groups": [_group(figures)]}
 
 
 def residuals(found: RegressionPlots, facts: Facts) -> dict[str, Any]:
     """Predictions and residuals of a regression."""
-    n_rows = len(facts.sets[facts.drawn or ""][0])
+    n_rows = len(facts.sets[facts.plotted_set or ""][0])
     half, most = (number(float(np.interp(q, found.shares, found.errors))) for q in (0.5, 0.9))
     dots = f"{len(found.y):,} of {n_rows:,} rows" if len(found.y) < n_rows else "One dot per row"
     low, middle, high = map(number, (found.low, found.middle, found.high))
-    shown = [
+    figures = [
         Figure(
             "Predicted and actual",
             f"{dots}; correct predictions are on the dashed line.",
@@ -160,21 +160,21 @@ def residuals(found: RegressionPlots, facts: Facts) -> dict[str, Any]:
             plots.errors("errors", found.shares, found.errors),
         ),
     ]
-    return {"note": _source(facts), "text": "", "groups": [_group(shown)]}
+    return {"note": _source(facts), "text": "", "groups": [_group(figures)]}
 
 
 def learning(facts: Facts) -> dict[str, Any]:
     """A plot for each metric, the training set muted and the other sets in front."""
     names = dict.fromkeys(_metric(name) for _, found in facts.curve for name in found)
-    drawn = [(_title(name), lines) for name in names if (lines := _lines(facts, name))]
-    if not drawn or len(facts.curve) < 2:
+    metrics = [(_title(name), lines) for name in names if (lines := _lines(facts, name))]
+    if not metrics or len(facts.curve) < 2:
         text = f"Nothing was measured by the number of {facts.unit}."
         return {"note": "", "text": text, "groups": []}
-    shown = [
+    figures = [
         Figure(title, _key(list(lines)), plots.learning(f"learning-{i}", title, facts.unit, lines))
-        for i, (title, lines) in enumerate(drawn[:_MOST_METRICS])
+        for i, (title, lines) in enumerate(metrics[:_MOST_METRICS])
     ]
-    return {"note": "", "text": "", "groups": [_group(shown)]}
+    return {"note": "", "text": "", "groups": [_group(figures)]}
 
 
 def _title(metric: str) -> str:
@@ -186,7 +186,7 @@ def _metric(name: str) -> str:
 
 
 def _lines(facts: Facts, metric: str) -> dict[str, tuple[list[int], list[float]]]:
-    """By set, numbers of trees and values; the training set first, thus in the background."""
+    """Numbers of trees and values by set; the training set comes first, in the background."""
     lines: dict[str, tuple[list[int], list[float]]] = {}
     for count, found in facts.curve:
         for name, value in found.items():
@@ -213,14 +213,14 @@ def _key(prefixes: Sequence[str]) -> Markup:
 
 
 def _group(
-    shown: Sequence[Figure], heading: str = "", *, is_small: bool = False
+    figures: Sequence[Figure], heading: str = "", *, is_small: bool = False
 ) -> Mapping[str, Any]:
-    return {"plots": shown, "heading": heading, "is_small": is_small}
+    return {"plots": figures, "heading": heading, "is_small": is_small}
 
 
 def _source(facts: Facts, n_sampled: int | None = None) -> str:
-    """Which rows the plots show."""
-    prefix = facts.drawn or ""
+    """A sentence that says which rows the plots show."""
+    prefix = facts.plotted_set or ""
     n_rows = len(facts.sets[prefix][0])
     some = f"; the curves from {n_sampled:,} of them" if n_sampled and n_sampled < n_rows else ""
     return f"From the {n_rows:,} {SETS[prefix]} rows{some}."

@@ -29,34 +29,34 @@ _DOTS: Mapping[str, Any] = {
 }
 
 
-def roc(name: str, curves: Sequence[Curve], shown: int) -> Markup:
+def roc(name: str, curves: Sequence[Curve], position: int) -> Markup:
     """The ROC curve of a class, with the curves of the other classes behind it."""
-    curve = curves[shown]
+    curve = curves[position]
     description = f"ROC curve of {curve.label} against the rest; area {curve.area:.3f}"
     return _of_class(
-        name, description, curves, shown, ("false positive rate", "true positive rate")
+        name, description, curves, position, ("false positive rate", "true positive rate")
     )
 
 
-def precision_recall(name: str, curves: Sequence[Curve], shown: int) -> Markup:
+def precision_recall(name: str, curves: Sequence[Curve], position: int) -> Markup:
     """The precision-recall curve of a class, with those of the other classes behind it."""
-    curve = curves[shown]
+    curve = curves[position]
     description = (
         f"Precision-recall curve of {curve.label} against the rest; "
         f"average precision {curve.area:.3f}, share of the class {percent(curve.share)}"
     )
-    return _of_class(name, description, curves, shown, ("recall", "precision"))
+    return _of_class(name, description, curves, position, ("recall", "precision"))
 
 
 def _of_class(
-    name: str, description: str, curves: Sequence[Curve], shown: int, labels: tuple[str, str]
+    name: str, description: str, curves: Sequence[Curve], position: int, labels: tuple[str, str]
 ) -> Markup:
     is_alone = len(curves) == 1
     is_roc = labels[1].startswith("true")
-    own = curves[shown]
+    own = curves[position]
 
     def draw(axes: "Axes") -> None:
-        for other in (curve for i, curve in enumerate(curves) if i != shown):
+        for other in (curve for i, curve in enumerate(curves) if i != position):
             axes.plot(other.x, other.y, color=MUTED, linewidth=0.8, alpha=0.45)
         axes.plot(own.x, own.y, color=ACCENT, clip_on=False)
         axes.fill_between(own.x, own.y, color=ACCENT, alpha=0.08, linewidth=0)
@@ -73,7 +73,7 @@ def _of_class(
 def reliability(name: str, found: Reliability) -> Markup:
     """Predicted probabilities and how often they came true."""
     pairs = ", ".join(
-        f"{percent(predicted)} given, {percent(came)} came true"
+        f"{percent(predicted)} predicted, {percent(came)} came true"
         for predicted, came in zip(found.predicted, found.found, strict=True)
     )
 
@@ -140,8 +140,8 @@ def residual_histogram(name: str, counts: NDArray[Any], low: float, high: float)
 
     def draw(axes: "Axes") -> None:
         edges = np.linspace(low, high, len(counts) + 1) if high > low else low + np.array([-1, 1])
-        shown = counts if high > low else [counts.sum()]
-        axes.stairs(shown, edges, fill=True, linewidth=0, **_BARS)
+        position = counts if high > low else [counts.sum()]
+        axes.stairs(position, edges, fill=True, linewidth=0, **_BARS)
         axes.axvline(0, **_REFERENCE)
         axes.grid(visible=False, axis="x")
         axes.set(xlabel="actual − predicted", ylabel="rows")  # noqa: RUF001

@@ -64,13 +64,13 @@ def page(facts: Facts, results: Results) -> str:
 def _sections(facts: Facts, results: Results) -> Iterator[Section]:
     yield Section("Warnings", "warnings", {"findings": facts.inspection.findings})
     yield Section("Metrics", "metrics", _metrics(facts))
-    if facts.sureness is not None:
-        is_interval = facts.sureness.output == INTERVAL
+    if facts.coverage is not None:
+        is_interval = facts.coverage.output == INTERVAL
         title = "Prediction intervals" if is_interval else "Prediction sets"
         yield Section(title, "coverage", _coverage(facts, is_interval=is_interval))
     outcome = results.outcome
     if isinstance(outcome, ClassificationPlots):
-        confusion = plot_sections.confusion(outcome.confusion, SETS[facts.drawn or ""])
+        confusion = plot_sections.confusion(outcome.confusion, SETS[facts.plotted_set or ""])
         yield Section("Confusion matrix", "confusion", confusion)
         yield Section("ROC and precision-recall", "plots", plot_sections.curves(outcome, facts))
         yield Section("Calibration", "plots", plot_sections.calibration(outcome, facts))
@@ -102,8 +102,8 @@ def _target(facts: Facts) -> str:
 
 def _key_figures(facts: Facts) -> list[tuple[str, str]]:
     """The metrics of the most reliable set, then the size of the data."""
-    found = facts.metrics.get(facts.drawn or "", {})
-    where = SETS.get(facts.drawn or "", "")
+    found = facts.metrics.get(facts.plotted_set or "", {})
+    where = SETS.get(facts.plotted_set or "", "")
     figures = [
         (_metric(name, found[name]), f"{MEANINGS[name].title}, {where}")
         for name in _HEADLINE
@@ -136,9 +136,9 @@ def _metric(name: str, value: float | None) -> str:
 
 def _coverage(facts: Facts, *, is_interval: bool) -> dict[str, Any]:
     """Nominal and measured coverage, a row for each set."""
-    assert facts.sureness is not None  # noqa: S101  # the caller has checked
-    level = percent(facts.sureness.intervals.level)
-    found = facts.sureness.coverages
+    assert facts.coverage is not None  # noqa: S101  # the caller has checked
+    level = percent(facts.coverage.intervals.level)
+    found = facts.coverage.coverages
     size = "Mean width" if is_interval else "Mean classes in a set"
     return {
         "level": level,

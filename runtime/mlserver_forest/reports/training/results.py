@@ -31,9 +31,9 @@ def results_of(facts: Facts) -> Results:
 
 
 def _outcome(facts: Facts) -> ClassificationPlots | RegressionPlots | None:
-    if facts.drawn is None:
+    if facts.plotted_set is None:
         return None
-    y, answers = facts.sets[facts.drawn]
+    y, answers = facts.sets[facts.plotted_set]
     if facts.kind == "classification":
         return classification_plots(y, answers, facts.classes)
     return regression_plots(y, answers)

@@ -10,7 +10,7 @@ from mlserver_forest.reports.training.samples import affordable, rows_of
 from mlserver_forest.schema.schema import TargetKind
 
 _SAMPLE = 10_000
-# With fewer rows, an unrelated feature may seem to predict the target.
+# With fewer rows, an unrelated feature may appear to predict the target.
 _FEWEST_ROWS = 50
 _MOST_BINS = 256
 

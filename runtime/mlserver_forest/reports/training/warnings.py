@@ -16,7 +16,7 @@ _SHOWN = 5
 _REPEATED = 0.01
 _OVERLAPPING = 0.01
 _FEWEST_SHARED = 3
-# From here on, a model that ignores the features reaches an accuracy of ten elevenths.
+# At this ratio, a model that ignores the features reaches an accuracy of ten elevenths.
 _IMBALANCED = 10
 _ALMOST_ALL = 0.99
 _ALMOST_ALL_R2 = 0.998

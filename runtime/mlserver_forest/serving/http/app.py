@@ -19,7 +19,7 @@ _V2 = b"/v2"
 _SMALL = Limit(
     SMALL_BODY_BYTES, "this route takes no rows; send them to /invocations or to V2's infer"
 )
-# Overload usually lasts for seconds; a worker that is still overloaded says so again.
+# Overload usually lasts for seconds; a worker that is still overloaded refuses again.
 _RETRY_AFTER = (b"retry-after", b"1")
 _UNAVAILABLE = 503
 
@@ -31,7 +31,7 @@ class Application:
     the body should not be read.
 
     Args:
-        table: pattern -> method -> handler.
+        table: the handlers, by pattern and then by method.
         pipeline: refuses requests that would be answered too late.
         metrics: counts responses.
         max_body_bytes: larger bodies are refused before they are read.
@@ -53,13 +53,13 @@ class Application:
     def begin(
         self, method: str, path: bytes, query: bytes, headers: Mapping[bytes, bytes]
     ) -> Request:
-        """A request whose head has come.
+        """Begin a request whose head has arrived.
 
         Args:
             method: such as ``POST``.
             path: percent-encoded.
             query: without the question mark.
-            headers: by name in lower case.
+            headers: the headers, by name in lower case.
         """
         match = self._routes.find(path)
         if match is None and _is_v2(path):  # MLServer's paths may end with a slash.
@@ -75,7 +75,7 @@ class Application:
         return self._guarded(request, self._answer_in_turn(request, iteration))
 
     def refusal(self, request: Request) -> Response | None:
-        """The response to a request whose body should not be read; None if it should."""
+        """The response to a request whose body should not be read; None if it should be."""
         begin_request(request.headers.get(REQUEST_ID))
         try:
             self._limit(request).check_head(request.headers)
@@ -93,7 +93,7 @@ class Application:
         self._metrics.answered(request.method, pattern, status, request.model, seconds)
 
     async def _guarded(self, request: Request, answer: Awaitable[Response]) -> Response:
-        """The answer, or the explanation of why there is none."""
+        """Await the answer; if it fails, return the response that explains why."""
         begin_request(request.headers.get(REQUEST_ID))
         try:
             return await answer
@@ -102,7 +102,7 @@ class Application:
 
     async def _answer_in_turn(self, request: Request, iteration: LoopIteration) -> Response:
         if request.takes_rows:
-            self._pipeline.check_turn(iteration)
+            self._pipeline.check_delay(iteration)
         limit = self._limit(request)
         limit.check_head(request.headers)
         limit.check(len(request.body))
@@ -113,11 +113,11 @@ class Application:
         if match is None:
             patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
             known = ", ".join((*patterns, "/v2"))
-            raise NotFound(f"there is no {request.shown_path!r}; the routes are {known}")
+            raise NotFound(f"there is no {request.printable_path!r}; the routes are {known}")
         handler = match.methods.get(request.method)
         if handler is None:
             allowed = ", ".join(match.methods)
-            error = f"{request.method} is not allowed on {request.shown_path}; use {allowed}"
+            error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
             refusal = error_response(405, error, (b"allow", allowed.encode()))
             return _echoing(refusal, request)
         return _echoing(await handler(request, *match.names), request)
@@ -127,7 +127,7 @@ class Application:
 
     def _explain(self, error: Exception, request: Request) -> Response:
         """The response to a request that failed."""
-        codes, message = explain(error, f"{request.method} {request.shown_path}")
+        codes, message = explain(error, f"{request.method} {request.printable_path}")
         later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
         return error_response(codes.http, message, *later)
 
@@ -137,7 +137,7 @@ def _is_v2(path: bytes) -> bool:
 
 
 def _echoing(response: Response, request: Request) -> Response:
-    """The response with the request's custom attributes, which SageMaker does not return."""
+    """Add the request's custom attributes, which SageMaker does not return by itself."""
     attributes = request.headers.get(CUSTOM_ATTRIBUTES)
     if attributes is None:
         return response

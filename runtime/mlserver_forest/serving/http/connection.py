@@ -1,10 +1,10 @@
-"""One HTTP/1.1 connection: requests come in, and are answered in their order.
+"""One HTTP/1.1 connection, whose requests are answered in order.
 
-The class reads in the order in which a request passes through it: its bytes, its answer, the
-bytes of the response, and the end of the connection.
+The methods follow a request's path through the class: its bytes, its answer, the bytes of the
+response, and the end of the connection.
 
-A small request is answered as soon as its last byte is parsed, its coroutine run as far as it
-goes without waiting. With a task for each request and messages between a server and an
+A small request is answered as soon as its last byte is parsed: its coroutine runs until it has to
+wait. With a task for each request and messages between a server and an
 application (ASGI), moving the bytes costs as much as answering (docs/decisions.md).
 """
 
@@ -43,7 +43,7 @@ class Connection(asyncio.BufferedProtocol):
 
     Args:
         application: answers the requests.
-        state: shared by the worker's connections.
+        state: the state that the worker's connections share.
         on_made: called with this connection when it is made.
         on_lost: called with this connection when it has ended.
 
@@ -109,7 +109,7 @@ class Connection(asyncio.BufferedProtocol):
             self._pause_reading()
 
     def _begin_body(self) -> None:
-        """Refuse a body before it is read, or let the client send it, when its turn has come."""
+        """When its turn comes, refuse a body before it is read, or let the client send it."""
         request = self._reader.announced
         if request is None or self.is_answering or self._takes_no_more:
             return
@@ -122,8 +122,8 @@ class Connection(asyncio.BufferedProtocol):
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse_bytes(self, error: ProtocolError) -> None:
-        """Refuse what cannot be read, after the responses to what came before it."""
-        if self._takes_no_more:  # It came behind the last request.
+        """Refuse invalid bytes, after the responses to the requests before them."""
+        if self._takes_no_more:  # These bytes follow the last request.
             return
         self._takes_no_more = True
         self._waiting.append(error)
@@ -132,7 +132,7 @@ class Connection(asyncio.BufferedProtocol):
     # Its answer
 
     def _answer_in_turn(self, request: Request) -> None:
-        if self._takes_no_more:  # It came behind the last request.
+        if self._takes_no_more:  # These bytes follow the last request.
             return
         self._takes_no_more = not request.keeps_alive
         if self.is_answering:
@@ -144,7 +144,7 @@ class Connection(asyncio.BufferedProtocol):
             self._answer(request)
 
     def _answer(self, request: Request) -> None:
-        """Answer on the spot, or in a task where that takes a while."""
+        """Answer at once, or in a task if that takes a while."""
         self._n_at_once += 1
         answer = EagerTask(self._application.respond(request, self._state.iteration))
         if answer.is_done and isinstance(answer.result.body, bytes):
@@ -164,16 +164,16 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 await self._stream(request, response, response.body)
         except Exception:
-            logger.exception("%s %s failed", request.method, request.shown_path)
+            logger.exception("%s %s failed", request.method, request.printable_path)
             self._application.end(request, 500)
             self.transport.close()  # The client sees that the response is not complete.
         self._task = None
         self._answer_waiting()
 
     def _answer_waiting(self) -> None:
-        """Go on with the requests that came meanwhile, then with reading.
+        """Answer the requests that arrived in the meantime, then continue reading.
 
-        After a few of them the other connections have their turn.
+        After a few of them, the other connections have their turn.
         """
         self.since = self._state.loop.time()
         self._n_at_once = 0
@@ -205,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
         self._end(request, response)
 
     def _write_last(self, error: ProtocolError) -> None:
-        """Write the response to bytes that are not a request; more of them may come."""
+        """Write the response to bytes that are not a request; more of them may follow."""
         request = Request("", b"", b"", self._reader.headers, None)
         begin_request(request.headers.get(REQUEST_ID))
         self._reader.is_receiving = True
@@ -230,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
         self._end(request, response)
 
     def _head_of(self, request: Request, response: Response) -> list[bytes]:
-        """The status line and headers, without those that say where the body ends."""
+        """The status line and headers, without the headers that delimit the body."""
         parts = [_STATUS_LINES[response.status], self._state.date_line]
         for name, value in response.headers:
             parts += (name, b": ", value, b"\r\n")
@@ -270,7 +270,7 @@ class Connection(asyncio.BufferedProtocol):
     # Its end
 
     def is_idle(self, seconds: float) -> bool:
-        """Whether no request has come for so long, and none is about to be read."""
+        """Whether no request has come for this long, and none is about to be read."""
         if self.is_answering or self.is_receiving or self._has_unsent_bytes():
             return False
         return self._waits_since(seconds) and not self._has_unread_bytes()
@@ -280,7 +280,7 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.close()
 
     def end_if_stalled(self, seconds: float) -> None:
-        """End the connection if its client has stopped within a request or a response."""
+        """Close the connection if its client has stopped within a request or a response."""
         if self._lingers_until is not None and self._state.loop.time() > self._lingers_until:
             self.transport.abort()
         elif self._has_unsent_bytes():
@@ -292,7 +292,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.clear()
-        self._can_write.set()  # A response that is being streamed ends.
+        self._can_write.set()  # This ends a response that is being streamed.
         self._reader.close()
         self._on_lost(self)
 
@@ -316,7 +316,7 @@ class Connection(asyncio.BufferedProtocol):
         return n_unsent > 0
 
     def _has_unread_bytes(self) -> bool:
-        """Whether bytes have come that the event loop has not seen."""
+        """Whether bytes have arrived that the event loop has not read."""
         if self.transport.is_closing():
             return False
         unread = bytearray(4)

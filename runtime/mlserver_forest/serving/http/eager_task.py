@@ -1,4 +1,4 @@
-"""Coroutines that run at once, as far as they go without waiting.
+"""Coroutines that run at once until they have to wait.
 
 Python 3.12 has eager tasks for this purpose; Python 3.11 does not.
 """
@@ -15,10 +15,10 @@ class EagerTask(Generic[T]):
     """A coroutine that was started at once, in a context of its own.
 
     If it had to wait, await this object in an ``asyncio.Task`` with the same context; the
-    coroutine then goes on from where it first waited.
+    coroutine then continues from where it first waited.
 
     Attributes:
-        context: for the task.
+        context: the context for the task.
         is_done: whether the coroutine never had to wait; ``result`` is then set.
         result: what the coroutine returned.
     """

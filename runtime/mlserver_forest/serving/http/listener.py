@@ -1,4 +1,4 @@
-"""Accepts connections: evenly among the workers, within the open files, until the end."""
+"""Accepts connections: evenly among the workers, within the limit of open files, until shutdown."""
 
 import asyncio
 import resource
@@ -11,13 +11,13 @@ from mlserver_forest.serving.http.connection import Connection
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.process.worker_table import WorkerSlot
 
-# An idle connection is closed after this time: longer than the idle timeout of load balancers
-# (60 s on AWS), so that they close it, and no request meets a connection that was closed.
+# An idle connection is closed after this time. It is longer than the idle timeout of load balancers
+# (60 s on AWS), so that they close it first and no request meets a closed connection.
 _IDLE_SECONDS = 75
-# A client that stops for so long in its request, or in reading the response, is given up; no
-# legitimate client is slower.
+# A client that stalls for this long within a request, or while reading the response, is dropped.
+# No legitimate client is slower.
 _STALLED_SECONDS = 60
-# While the server shuts down, a connection that has been quiet for so long is closed.
+# While the server shuts down, a connection that has been idle for this long is closed.
 _QUIET_SECONDS = 0.5
 # How long a worker leaves a connection to a worker that has fewer.
 _YIELD_SECONDS = 0.001
@@ -32,9 +32,9 @@ class Listener:
     """Accepts connections from the socket that all workers share.
 
     Args:
-        listener: the socket, which listens.
+        listener: the listening socket.
         application: answers the requests.
-        state: shared by the connections.
+        state: the state that the connections share.
         slot: where the number of connections is published to the other workers.
     """
 
@@ -53,29 +53,29 @@ class Listener:
         self._max_connections = _max_connections()
         self._connections: set[Connection] = set()
         self._starting: set[asyncio.Task[object]] = set()
-        self._n_connections = 0  # Also those that are starting.
+        self._n_connections = 0  # Including those that are being made.
 
     def start(self) -> None:
         self._loop.add_reader(self._socket, self._accept_some)
 
     def end_idle(self) -> None:
-        """End the connections whose clients have been idle, or have stopped half-way."""
+        """Close the connections whose clients have been idle or have stalled."""
         for connection in list(self._connections):
             connection.end_if_idle(_IDLE_SECONDS)
             connection.end_if_stalled(_STALLED_SECONDS)
 
     def stop(self) -> None:
-        """Accept the connections that wait, then no more."""
+        """Accept the connections that are waiting, and no more after them."""
         self._loop.remove_reader(self._socket)
         while self._accept():
             pass
         self._socket.close()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until the requests that have begun are answered, and end all connections.
+        """Wait until the requests that have begun are answered, and close all connections.
 
         Args:
-            seconds: after which requests are cut off.
+            seconds: the time after which requests are cut off.
         """
         deadline = monotonic() + seconds
         while monotonic() < deadline:
@@ -95,7 +95,7 @@ class Listener:
                 return
 
     def _has_more_than_its_share(self) -> bool:
-        """With a few connections, each counts; of thousands, a sixteenth more is tolerated."""
+        """Of a few connections, each counts; of thousands, a sixteenth more is tolerated."""
         more = self._n_connections - self._slot.table.fewest_connections()
         return more > self._n_connections // _TOLERATED_SHARE
 
@@ -104,7 +104,7 @@ class Listener:
         self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
-        """The other workers may hang, so accept one connection in any case."""
+        """Accept one connection in any case, because the other workers may hang."""
         if self._socket.fileno() >= 0:
             self._accept()
             self._loop.add_reader(self._socket, self._accept_some)
@@ -139,12 +139,12 @@ class Listener:
         return Connection(self._application, self._state, self._connections.add, self._forget)
 
     def _forget(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         self._connections.discard(connection)
         self._count(-1)
 
     def _make_room(self) -> None:
-        """End the connection that has waited longest without a request, or within one."""
+        """Close the connection that has waited longest without a request, or within one."""
         waiting = [c for c in self._connections if not c.is_answering]
         if waiting:
             longest = min(waiting, key=lambda c: (c.is_receiving, c.since))
@@ -156,7 +156,7 @@ class Listener:
 
 
 def _max_connections() -> int:
-    """The number of files that the worker may open, raised to what the system allows."""
+    """The largest number of connections; the limit of open files is raised as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -7,7 +7,7 @@ from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType, format_v
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.registry import Format
 
-# The type of our own documents and errors, and of the messages of the V2 protocol.
+# The type of this server's documents and errors, and of V2 messages.
 JSON = "application/json"
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
@@ -42,8 +42,8 @@ def content_type(header: str | None) -> MediaType:
     """The body's media type.
 
     Raises:
-        UnsupportedMediaType: if it is absent, not one that requests may have, or in another
-            character set than UTF-8.
+        UnsupportedMediaType: if it is absent, if requests may not have it, or if its character
+            set is not UTF-8.
     """
     media_type = parse(header or "")
     found = registry.find(media_type.essence)
@@ -63,14 +63,14 @@ def answer_to(sent: MediaType) -> str:
 
 
 def negotiate(header: str | None, default: str) -> str:
-    """The media type that Accept prefers; ``default`` where it says nothing.
+    """The media type that Accept prefers, or ``default`` if it has no preference.
 
     Args:
         header: the Accept header, a list with q-values and wildcards.
-        default: what to answer where the header is absent or leaves it open.
+        default: the media type if the header is absent or leaves it open.
 
     Raises:
-        NotAcceptable: if the header rules out all that answers may have.
+        NotAcceptable: if the header excludes all media types of answers.
     """
     if header is None or header == "*/*":
         return default
@@ -91,7 +91,7 @@ def negotiate(header: str | None, default: str) -> str:
 
 
 def _quality(candidate: str, ranges: Sequence[MediaType]) -> float:
-    """The q-value of the most specific range that matches; 0 where none does."""
+    """The q-value of the most specific range that matches; 0 if none does."""
     for pattern in (candidate, candidate.partition("/")[0] + "/*", "*/*"):
         matches = [_q(accepted) for accepted in ranges if accepted.essence == pattern]
         if matches:
@@ -108,7 +108,7 @@ def _q(accepted: MediaType) -> float:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split outside double quotes."""
+    """Split at separators outside double quotes."""
     if '"' not in text:
         return text.split(separator)
     parts, start, inside = [], 0, False

@@ -1,4 +1,4 @@
-"""What a handler is given, and how large it may be."""
+"""Requests, and the limits on their bodies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +17,16 @@ class Request:
 
     Attributes:
         method: such as ``POST``.
-        path: as it came, percent-encoded.
-        headers: by name in lower case; those of the same name as one list (RFC 9110, 5.3).
-        query: as it came.
+        path: the path, percent-encoded.
+        headers: the headers by name in lower case; headers of the same name form one list (RFC
+            9110, 5.3).
+        query: the query, still encoded.
         match: the route, or None if there is none.
         body: the whole body; emptied by ``take_body``.
         model: the name of the model that answers, which a handler sets, for the metrics.
-        started: when the request came, by ``time.perf_counter``.
+        started: when the request arrived, by ``time.perf_counter``.
         is_http_1_1: whether the client understands a body in chunks.
-        keeps_alive: whether the connection may go on after the response.
+        keeps_alive: whether the connection may be used again after the response.
     """
 
     __slots__ = (
@@ -61,8 +62,8 @@ class Request:
         self.keeps_alive = False
 
     @property
-    def shown_path(self) -> str:
-        """The path for messages."""
+    def printable_path(self) -> str:
+        """The path in the form that messages show."""
         return unquote(self.path.decode("latin-1"), errors="replace")
 
     @property
@@ -95,18 +96,18 @@ class Limit:
     """The largest body that a route accepts.
 
     Attributes:
-        n_bytes: of the largest body.
-        advice: what to do with a larger one.
+        n_bytes: the size of the largest body.
+        advice: what to do about a larger body.
     """
 
     n_bytes: int
     advice: str
 
     def check_head(self, headers: Mapping[bytes, bytes]) -> None:
-        """Check by its headers that a request may be read.
+        """Check by the headers whether the body may be read.
 
         Raises:
-            PayloadTooLarge: if the body that they announce is too large.
+            PayloadTooLarge: if the announced body is too large.
             UnsupportedMediaType: if the body is compressed.
         """
         encoding = headers.get(b"content-encoding")
@@ -118,7 +119,7 @@ class Limit:
         self.check(int(headers.get(b"content-length", b"0")))
 
     def check(self, size: int) -> None:
-        """Check the number of bytes that a body has at least.
+        """Check the length of a body, or of the part that has arrived.
 
         Raises:
             PayloadTooLarge: if it is too large.

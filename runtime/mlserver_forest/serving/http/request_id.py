@@ -8,7 +8,7 @@ _LONGEST = 64  # SageMaker's own limit for the header.
 
 
 class _RequestId:
-    """The caller's id if it can be printed, or one that is made when it is first needed."""
+    """The caller's id if it is printable, or an id that is made when it is first needed."""
 
     def __init__(self, header: bytes | None) -> None:
         given = (header or b"").decode("latin-1")[:_LONGEST]
@@ -24,7 +24,7 @@ _current: ContextVar[_RequestId | None] = ContextVar("request_id", default=None)
 
 
 def begin_request(header: bytes | None) -> None:
-    """Note that a request has come, with the header in which its caller may name it."""
+    """Note that a request has arrived, with the header in which the caller may give its id."""
     _current.set(_RequestId(header))
 
 

@@ -1,4 +1,4 @@
-"""Bytes to requests: heads, bodies with a length or in chunks, and what cannot be read.
+"""Bytes to requests: heads, bodies with a length or in chunks, and invalid bytes.
 
 httptools (llhttp) decides what is valid HTTP: it refuses bare line feeds, folded headers, and
 messages whose length is ambiguous. This module does no input or output of its own.
@@ -23,7 +23,7 @@ class ProtocolError(Exception):
     """Bytes that are not a request; nothing that follows them can be read.
 
     Attributes:
-        status: of the response that says so.
+        status: the status of the response.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -35,7 +35,7 @@ class RequestReader:
     """The requests of one connection, one after the other.
 
     Args:
-        application: finds the routes, and how long a body may be.
+        application: has the routes, and the limits on the length of a body.
         state: has the buffer that all connections read into.
         on_announced: called when a request has ``announced`` its body.
         on_request: called with each request that is complete, or whose body is too long.
@@ -44,7 +44,7 @@ class RequestReader:
         is_receiving: whether a request has begun and is not complete.
         announced: a request whose client waits to be told to send its body, or whose body is
             so large that it should be refused before it is read.
-        headers: of the request that is being received.
+        headers: the headers of the request that is being received.
     """
 
     def __init__(
@@ -65,19 +65,21 @@ class RequestReader:
         self._url = b""
         self._is_in_head = False
         self._n_head_bytes = 0
-        self._n_idle_bytes = 0  # Read since a head, or a part of a body, was last complete.
-        self._request: Request | None = None  # None until its head is complete, or if dropped.
+        self._n_idle_bytes = 0  # Bytes since a head, or a part of a body, was last complete.
+        self._request: Request | None = (
+            None  # None until the head is complete, or if it is dropped.
+        )
         self._body: Body = b""
         self._most_body_bytes: int | None = None  # For a body in chunks.
         self._n_missing = 0  # Bytes of a large body that are still to come.
         self._large_body: LargeBody | None = None
 
     def get_buffer(self) -> memoryview:
-        """Where the next bytes should be read to."""
+        """The memory that the next bytes should be read into."""
         return self._large_body.free_space() if self._large_body else self._state.read_buffer
 
     def receive(self, n_bytes: int) -> None:
-        """Go on with bytes that were read into the buffer.
+        """Process bytes that were read into the buffer.
 
         Raises:
             ProtocolError: if they are not valid HTTP.
@@ -100,11 +102,11 @@ class RequestReader:
         self._body = b""
 
     def close(self) -> None:
-        """End the reference of the parser to this object."""
+        """Remove the parser's reference to this object."""
         del self._parser
 
     def _parse(self, data: memoryview) -> memoryview:
-        """Give bytes to the parser, which calls the ``on_`` methods; what it leaves over."""
+        """Give bytes to the parser, which calls the ``on_`` methods; return the rest."""
         self._n_idle_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -135,7 +137,7 @@ class RequestReader:
         self._n_head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those of one name make one list (RFC 9110, 5.3)."""
+        """Record a header; headers of the same name form one list (RFC 9110, 5.3)."""
         if not self._is_in_head:  # A trailer, which no route needs.
             return
         self._n_head_bytes += len(name) + len(value)
@@ -169,7 +171,7 @@ class RequestReader:
         encoding = request.headers.get(b"transfer-encoding")
         has_body = length or encoding is not None
         if has_body and b"upgrade" in request.headers and self._parser.should_upgrade():
-            # llhttp takes such a body for the other protocol's.
+            # llhttp would treat the body as part of the other protocol.
             raise ProtocolError(
                 400,
                 "the request asks for an Upgrade to another protocol and has a body; send it as "
@@ -196,7 +198,7 @@ class RequestReader:
                 self._body = bytearray(self._body)  # Grows in place.
             self._body += body
         if self._most_body_bytes is not None and len(self._body) > self._most_body_bytes:
-            self._hand_over()  # It will be refused; the rest is dropped.
+            self._hand_over()  # It will be refused, and the rest is dropped.
 
     def on_message_complete(self) -> None:
         self.is_receiving = False
@@ -223,7 +225,7 @@ class RequestReader:
             self.on_message_complete()
 
     def _drop(self, data: memoryview) -> memoryview:
-        """Drop bytes of a large body; what is left is the next request."""
+        """Drop the bytes of a large body; return the bytes of the next request."""
         n_dropped = min(self._n_missing, len(data))
         self._n_missing -= n_dropped
         if not self._n_missing:
@@ -238,7 +240,7 @@ def _head_too_long(n_bytes: int) -> ProtocolError:
 
 
 def _check_encoding(encoding: bytes) -> None:
-    """Refuse codings around chunks; llhttp refuses those that do not end in chunks."""
+    """Refuse any coding besides chunked; llhttp refuses those that do not end with it."""
     others, _, last = encoding.lower().rpartition(b",")
     if others and last.strip() == b"chunked":
         sent = encoding.decode("latin-1")
@@ -246,7 +248,7 @@ def _check_encoding(encoding: bytes) -> None:
 
 
 def _target_of(url: bytes) -> tuple[bytes, bytes]:
-    """The path and the query, as they came."""
+    """The path and the query, still encoded."""
     if url.startswith(b"/") and b"?" not in url and b"#" not in url:
         return url, b""
     try:

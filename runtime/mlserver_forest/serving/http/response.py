@@ -1,4 +1,4 @@
-"""What a handler returns, and the one form of an error."""
+"""Responses, and the one form of an error."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from mlserver_forest.serving.http.request_id import current_request_id
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# A response with this status has no Content-Length, which would be that of the body that is
-# not sent (RFC 9110, 8.6).
+# A response with this status has no Content-Length, which would be the length of the body that
+# is not sent (RFC 9110, 8.6).
 NOT_MODIFIED = 304
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 
@@ -21,7 +21,7 @@ class Response:
 
     Attributes:
         status: such as 200.
-        body: bytes, or blocks that are sent as they come.
+        body: bytes, or blocks that are sent as they are produced.
         headers: without Content-Length.
     """
 

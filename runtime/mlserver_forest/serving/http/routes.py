@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from mlserver_forest.serving.http.response import Response
 
-# Called with the request and the path's names.
+# Called with the request and the names in the path.
 Handler = Callable[..., Awaitable[Response]]
 Methods = Mapping[str, Handler]
 _WITH_ROWS = ("/invocations", "/invoke", "/infer")
@@ -41,7 +41,7 @@ class Routes:
         table: pattern -> method -> handler, where ``{...}`` stands for one part of a path.
 
     Attributes:
-        patterns: of all routes.
+        patterns: the patterns of all routes.
     """
 
     def __init__(self, table: Mapping[str, Methods]) -> None:
@@ -59,9 +59,9 @@ class Routes:
         self._cache: dict[bytes, Match] = {}
 
     def find(self, raw_path: bytes) -> Match | None:
-        """The route of a path, which is given percent-encoded, as it came.
+        """Find the route of a percent-encoded path.
 
-        A name is one part of the path; a slash in it comes encoded.
+        A name is one part of the path; a slash in it is percent-encoded.
         """
         if found := self._fixed.get(raw_path) or self._cache.get(raw_path):
             return found
@@ -73,7 +73,7 @@ class Routes:
         return None
 
     def _remember(self, raw_path: bytes, match: Match) -> Match:
-        """Matching against the patterns takes longer than a small forest."""
+        """Remember a match, because matching takes longer than a small forest."""
         if len(raw_path) <= _LONGEST_CACHED:
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()

@@ -1,4 +1,4 @@
-"""What the connections of a worker share."""
+"""The state that the connections of a worker share."""
 
 import asyncio
 from typing import Any
@@ -9,15 +9,15 @@ _READ_BYTES = 1 << 18
 
 
 class SharedState:
-    """One worker's, made in its event loop.
+    """The shared state of one worker, made in its event loop.
 
     Attributes:
         loop: the event loop.
         iteration: the loop's current iteration.
         read_buffer: what every connection reads into; its bytes are consumed before the next
             connection is read.
-        tasks: responses that take a while. The event loop itself keeps no reference to a task.
-        date_line: the ``Date`` header as it is written.
+        tasks: the tasks of slow responses, because the event loop keeps no reference to a task.
+        date_line: the ``Date`` header line.
         is_draining: whether each response should be its connection's last.
     """
 

@@ -1,4 +1,4 @@
-"""Sockets that the workers share: opened before they are forked, closed without a loss."""
+"""Sockets that the workers share: opened before forking, closed without losing requests."""
 
 import ctypes
 import socket
@@ -15,11 +15,11 @@ _DROP = struct.pack("=HBBI", 0x06, 0, 0, 0)
 
 
 def open_port(host: str, port: int, variable: str) -> socket.socket:
-    """A socket bound to a port, on which nothing listens yet.
+    """Open a socket that is bound to a port but does not listen yet.
 
     Args:
         host: the address.
-        port: the port; 0 for any that is free.
+        port: the port; 0 for any free port.
         variable: the environment variable that chooses the port, for the message.
 
     Raises:
@@ -35,7 +35,7 @@ def listen(opened: socket.socket, variable: str) -> None:
     """Let clients connect.
 
     Raises:
-        InvalidEnvironment: if another process listens on the port meanwhile.
+        InvalidEnvironment: if another process listens on the port by now.
     """
     port = opened.getsockname()[1]
     _try(lambda: opened.listen(_BACKLOG), opened, port, variable)
@@ -43,7 +43,7 @@ def listen(opened: socket.socket, variable: str) -> None:
 
 
 def reserve(host: str, port: int, variable: str) -> socket.socket:
-    """A socket that keeps a port for this process and its workers, which open it themselves.
+    """Reserve a port for this process and its workers, which open it themselves.
 
     The workers share the port by SO_REUSEPORT. Without this socket, another process of the
     same user could share it too.
@@ -60,7 +60,7 @@ def reserve(host: str, port: int, variable: str) -> socket.socket:
 
 
 def drop_new_connections(listener: socket.socket) -> None:
-    """Let no more connections be made; those that were made can still be accepted.
+    """Drop new connections; those that exist can still be accepted.
 
     Closing a listening socket resets the connections that wait to be accepted, with the
     requests that they have sent. The kernel drops what a socket's filter drops: a client
@@ -68,7 +68,7 @@ def drop_new_connections(listener: socket.socket) -> None:
     """
     program = ctypes.create_string_buffer(_DROP)
     described = struct.pack("@HP", 1, ctypes.addressof(program))
-    with suppress(OSError):  # The kernel has no filters; then some requests may be lost.
+    with suppress(OSError):  # Without filters in the kernel, some requests may be lost.
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
 
 
@@ -79,5 +79,5 @@ def _try(step: Callable[[], None], opened: socket.socket, port: int, variable: s
         opened.close()
         raise InvalidEnvironment(
             f"port {port} cannot be opened: {error.strerror}; "
-            f"end the process that has it, or set {variable} to another port"
+            f"stop the process that uses it, or set {variable} to another port"
         ) from error

@@ -44,7 +44,7 @@ class CloudWatchMetrics:
     """Counts responses by route and model, and writes the counts as EMF.
 
     Args:
-        write: is called with each line.
+        write: is called with each log line.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:

@@ -28,7 +28,7 @@ _FEWEST_ROWS = 500
 _WINDOW = "of the latest 10,000 to 20,000 rows of each worker"
 _RATIOS = {
     "missing": "Share of rows in which the feature has no value",
-    "unseen": "Share of rows in which the feature has a word that training did not see",
+    "unseen": "Share of rows in which the feature has a category that training did not see",
     "out_of_range": "Share of rows in which the feature is out of the range of training",
 }
 
@@ -37,7 +37,7 @@ class DriftMetrics(Collector):
     """Watches the models that have a baseline.
 
     Args:
-        counters: shared by the workers, for drift alone.
+        counters: counters that the workers share, for drift alone.
     """
 
     def __init__(self, counters: SharedCounters) -> None:
@@ -53,7 +53,7 @@ class DriftMetrics(Collector):
             self._make_room(key, window)
 
     def watch(self, name: str, model: MLModel) -> None:
-        """Count the rows that a model is asked about, if it has a baseline."""
+        """Count the rows that a model predicts, if it has a baseline."""
         self.forget(name)
         if not isinstance(model, ForestModel) or model.model.baseline is None:
             return
@@ -123,7 +123,7 @@ class _Families:
         }
         self._prediction = GaugeMetricFamily(
             "forest_prediction_psi",
-            f"Population stability index of what is predicted against training, {_WINDOW}",
+            f"Population stability index of the predictions against training, {_WINDOW}",
             labels=["model", "target"],
         )
         self._classes = GaugeMetricFamily(

@@ -36,10 +36,10 @@ class Metrics:
     """Counts in this process, and sums over all workers.
 
     Args:
-        counters: shared by the workers.
-        pids: returns each worker's number and process.
-        cloudwatch: counts responses too, if given.
-        drift: has metrics of its own, if given.
+        counters: the counters that the workers share.
+        pids: returns the number and process id of each worker.
+        cloudwatch: counts responses for CloudWatch; None if that is off.
+        drift: the drift metrics; None if they are off.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Metrics:
         """Count a response.
 
         Args:
-            method: of the request.
-            path: the route's pattern; there are only so many, unlike paths.
-            status: of the response.
-            model: that answered, or an empty string.
-            seconds: since the request came.
+            method: the method of the request.
+            path: the pattern of the route, of which there are few; paths are unlimited.
+            status: the status of the response.
+            model: the model that answered, or an empty string.
+            seconds: the seconds since the request arrived.
         """
         if model not in self._models:
             model = ""
@@ -101,7 +101,7 @@ class Metrics:
             self._observe(place + BEFORE_ROWS, ROWS, rows)
 
     def failed(self, model: str, version: str | None, seconds: float) -> None:
-        """Count an inference that was refused, or failed."""
+        """Count an inference that was refused or that failed."""
         place = self._inference(model, version)
         if place is not None:
             self._numbers[place + 1] += 1
@@ -134,7 +134,9 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _inference(self, model: str, version: str | None) -> int | None:
-        if model not in self._models:  # A client made the name up, or the model was just unloaded.
+        if (
+            model not in self._models
+        ):  # The client made up the name, or the model has just been unloaded.
             return None
         labels = (INFERENCE, model, str(version))
         return self._place(labels, N_INFERENCE)

@@ -23,8 +23,8 @@ SECONDS = (
 )  # fmt: skip
 ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 
-# The kinds of records. The numbers of a histogram are its buckets, one for larger values, and
-# the sum. The numbers of an inference are successes, failures and seconds, then the histogram
+# The kinds of records. The numbers of a histogram are its buckets, one more for larger values,
+# and the sum. The numbers of an inference are successes, failures and seconds, then the histogram
 # of its rows.
 ROUTE, INFERENCE, LOAD, CALL = "route", "inference", "load", "call"
 N_TIMES = len(SECONDS) + 2
@@ -49,7 +49,7 @@ class RequestMetrics(Collector):
     """Requests, inferences, loads and calls, summed over all workers.
 
     Args:
-        counters: of the workers.
+        counters: the counters of all workers.
     """
 
     def __init__(self, counters: SharedCounters) -> None:
@@ -140,7 +140,7 @@ class ProcessMetrics(Collector):
     """The memory, CPU time and open files of each worker.
 
     Args:
-        pids: returns each worker's number and process.
+        pids: returns the number and process id of each worker.
     """
 
     def __init__(self, pids: Callable[[], Sequence[tuple[int, int]]]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 _HEAD = struct.Struct("=II")  # The sizes in bytes of a record and of its key; 0 if it is free.
 _USED = struct.Struct("=Q")
 _BYTES = 8
-# The system provides memory when it is written to; this is room for some 20,000 records.
+# The system allocates memory when it is first written to; this is enough for 20,000 records.
 _REGION_BYTES = 1 << 22
 
 
@@ -19,7 +19,7 @@ class SharedCounters:
     """The counters of all workers.
 
     Args:
-        n_workers: the most workers that there may be at once.
+        n_workers: the largest number of workers at a time.
     """
 
     def __init__(self, n_workers: int) -> None:
@@ -44,10 +44,10 @@ class WorkerCounters:
     """The records of one worker.
 
     Args:
-        memory: shared by the workers.
+        memory: the memory that the workers share.
 
     Attributes:
-        numbers: of all records, as float64; ``place`` returns where a record's begin.
+        numbers: the numbers of all records, float64; ``place`` returns where a record begins.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -62,7 +62,7 @@ class WorkerCounters:
                 self._free.setdefault(size, []).append(start)
 
     def place(self, key: bytes, n_numbers: int) -> int | None:
-        """The index in ``numbers`` at which a key's begin; None if there is no more room."""
+        """The index in ``numbers`` at which a key's numbers begin; None if there is no room."""
         if key not in self._places:
             start = self._allocate(_size(key, n_numbers))
             if start is None:
@@ -77,7 +77,7 @@ class WorkerCounters:
         return self._places[key]
 
     def forget(self, is_gone: Callable[[bytes], bool]) -> None:
-        """Free the records whose key is gone."""
+        """Free the records for whose key ``is_gone`` returns true."""
         for start, size, key in list(self._walk()):
             if key and is_gone(key):
                 _HEAD.pack_into(self._memory, start, size, 0)

@@ -1,4 +1,4 @@
 """The models of this server: found, loaded, listed and unloaded; and the MLServer runtimes.
 
-Start with ``loaded_models.py``, whose ``Runtime`` is what the pipeline needs of a model.
+Start with ``loaded_models.py``, whose ``Runtime`` is what the pipeline needs from a model.
 """

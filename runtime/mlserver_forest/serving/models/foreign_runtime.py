@@ -1,4 +1,4 @@
-"""Runtimes of MLServer that are not this package's, behind the interface of ``ForestModel``."""
+"""MLServer's other runtimes, behind the interface of ``ForestModel``."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.errors_table import from_mlserver
 from mlserver_forest.serving.v2 import v2_types
 
-# What many rows may take.
+# The time that an answer for many rows may take.
 _LONG_SECONDS = 0.1
 _FEW_ROWS = 1000
-# What runtimes raise on input that they do not understand.
+# Errors that runtimes raise for input that they do not understand.
 _REFUSALS = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 # These runtimes read one matrix, whatever its name.
 _MATRIX = "X"
@@ -30,11 +30,11 @@ _MATRIX = "X"
 class ForeignRuntime:
     """Calls another runtime.
 
-    Its ``predict`` is a coroutine function that works where it is called, so everything else
-    would wait for it; here it has an event loop of its own, in the caller's thread.
+    Its ``predict`` is a coroutine function that computes without awaiting, which would block the
+    event loop. Here it runs in an event loop of its own, in the caller's thread.
 
     Args:
-        model: the runtime, loaded.
+        model: the loaded runtime.
         schema: the features and outputs that its settings describe.
     """
 
@@ -52,8 +52,8 @@ class ForeignRuntime:
         """Answer a V2 request.
 
         Raises:
-            InvalidInput: if the runtime raises an error that shows that it does not
-                understand the input.
+            InvalidInput: if the runtime raises an error that means that it does not understand
+                the input.
         """
         try:
             with model_context(self.model.settings):
@@ -65,7 +65,7 @@ class ForeignRuntime:
             raise InvalidInput(f"{kind} refused the input: {error}") from error
 
     def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
-        """The outputs for rows, as ``ForestModel.answer``."""
+        """The outputs for rows, by name, as from ``ForestModel.answer``."""
         matrix = v2_types.request_input(_MATRIX, [*x.shape], self._schema.datatype, x)
         outputs = [v2_types.request_output(name) for name in names]
         response = self.infer(v2_types.inference_request([matrix], outputs))

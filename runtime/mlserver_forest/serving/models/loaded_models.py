@@ -37,16 +37,16 @@ logger = logging.getLogger(__name__)
 
 # An unpickled estimator is as large as its pickle, and for a moment both are in memory.
 _PICKLE_FACTOR = 2.5
-# Memory for requests, which must never be missing when /ping is to be answered.
+# Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
 _LENGTH_BYTES = 8
 
 
 class Runtime(Protocol):
-    """What the pipeline needs of a model.
+    """What the pipeline needs from a model.
 
     Attributes:
-        is_immediate: whether a short answer may be worked out in the event loop.
+        is_immediate: whether short answers may be computed in the event loop.
     """
 
     is_immediate: bool
@@ -66,14 +66,14 @@ class LoadedModel:
     """A model that answers requests.
 
     Attributes:
-        name: under which the routes find it.
-        version: of the model, if its settings name one.
-        directory: from which it was loaded.
-        schema: what it expects.
-        runtime: answers.
-        mlmodel: the same as MLServer's type, which knows its settings and metadata.
-        negotiated: by headers, what requests for the model have in common; it is kept here so
-            that it goes when the model is unloaded.
+        name: the name under which the routes find it.
+        version: the version of the model, if its settings name one.
+        directory: the directory from which it was loaded.
+        schema: the rows that it expects.
+        runtime: answers requests.
+        mlmodel: the same runtime as MLServer's type, which has its settings and metadata.
+        negotiated: the results of content negotiation, by headers. They are kept here so that
+            unloading the model frees them.
     """
 
     name: str
@@ -88,21 +88,21 @@ class LoadedModel:
 class LoadedModelSnapshot:
     """The names and directories of loaded models, for a worker that replaces a dead one.
 
-    They are in memory that forked processes share: it has a file descriptor but no path.
+    They are stored in memory that forked processes share, which has a file descriptor but no path.
     """
 
     def __init__(self) -> None:
         self._file = os.memfd_create("models")
 
     def write(self, directories: Mapping[str, Path]) -> None:
-        """Replace the snapshot; a process that is killed meanwhile leaves an empty one."""
+        """Replace the snapshot; if the process is killed while writing, the snapshot is empty."""
         text = json.dumps({name: str(path) for name, path in directories.items()}).encode()
         os.pwrite(self._file, bytes(_LENGTH_BYTES), 0)
         os.pwrite(self._file, text, _LENGTH_BYTES)
         os.pwrite(self._file, len(text).to_bytes(_LENGTH_BYTES, "little"), 0)
 
     def read(self) -> dict[str, Path]:
-        """The directories by name; none at first."""
+        """The directories by name; empty at first."""
         length = int.from_bytes(os.pread(self._file, _LENGTH_BYTES, 0), "little")
         if not length:
             return {}
@@ -121,9 +121,9 @@ class LoadedModels:
         make: makes a runtime from its settings.
         metrics: counts loads.
         trust_pickle: whether runtimes that unpickle are allowed.
-        available_memory: returns the bytes that can still be taken.
-        snapshot: is told which models are loaded.
-        drift: watches the models, if given.
+        available_memory: returns the number of bytes that can still be allocated.
+        snapshot: records which models are loaded.
+        drift: watches the models for drift; None if that is off.
     """
 
     def __init__(
@@ -147,11 +147,11 @@ class LoadedModels:
         self._bytes_being_loaded: dict[str, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
-        """A loaded model.
+        """Get a loaded model.
 
         Args:
-            name: of the model.
-            version: that the model must have, if given.
+            name: the name of the model.
+            version: the version that the model must have, or None for any.
 
         Raises:
             ModelNotFound: if it is not loaded.
@@ -183,7 +183,7 @@ class LoadedModels:
 
         Args:
             directory: the model directory.
-            name: of the model on this server; by default its own name.
+            name: the name of the model on this server; by default its own name.
             replace: whether a loaded model of that name may be replaced.
 
         Raises:
@@ -321,7 +321,7 @@ def _loaded_model(
 
 
 def _memory_for(settings: ModelSettings) -> int:
-    """The bytes of memory that a model will take."""
+    """The number of bytes of memory that a model will take."""
     try:
         size = Path(settings.parameters.uri).stat().st_size
     except OSError:  # Loading it will say why.

@@ -1,4 +1,4 @@
-"""Model directories: where they lie, their settings, and V2's repository of them."""
+"""Model directories: how they are found, their settings, and V2's repository of them."""
 
 import asyncio
 import re
@@ -21,15 +21,15 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 # This server writes arrays; stock MLServer writes lists.
 _IN_PROCESS = {FOREST_RUNTIME: "mlserver_forest.serving.models.runtime.ArrayForestModel"}
 _PASSED_ON = ("platform", "versions", "inputs", "outputs")
-# The class below has a method of the name ``list``.
+# The class below has a method named ``list``.
 _Found = list[ModelSettings]
 
 
 class _Fixed:
-    """Settings that come from the arguments alone.
+    """Settings that come only from the arguments.
 
-    MLServer's also read ``MLSERVER_*`` variables and a ``.env`` file in the working directory,
-    some of which name code to import; environment.py reads four of them.
+    MLServer's own settings also read ``MLSERVER_*`` variables and a ``.env`` file in the working
+    directory, some of which name code to import; environment.py reads four of the variables.
     """
 
     @classmethod
@@ -40,7 +40,7 @@ class _Fixed:
 
 
 class FixedSettings(_Fixed, Settings):
-    """MLServer's settings of the server."""
+    """MLServer's settings for the server."""
 
 
 class _FixedModelSettings(_Fixed, ModelSettings):
@@ -52,9 +52,9 @@ class _FixedModelParameters(_Fixed, ModelParameters):
 
 
 def find_model(places: Sequence[Path]) -> Path:
-    """The model directory: the first place that contains a model, perhaps in a folder.
+    """Find the model directory: the first place that contains a model, or a folder with one.
 
-    A tool that packs or copies a model may keep the folder that contained it.
+    Tools that pack or copy a model may keep the folder that contained it.
 
     Args:
         places: folders, the likeliest first.
@@ -63,7 +63,7 @@ def find_model(places: Sequence[Path]) -> Path:
         The directory; the first place if none contains a model.
 
     Raises:
-        InvalidArtifact: if several folders of a place contain one each.
+        InvalidArtifact: if several folders in one place contain a model.
     """
     for place in places:
         if (place / SETTINGS_FILE).exists() or any(place.glob("*.safetensors")):
@@ -85,7 +85,7 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
     Args:
         directory: the model directory.
         trust_pickle: whether runtimes that unpickle are allowed.
-        name: of the model on this server; by default its own name.
+        name: the name of the model on this server; by default its own name.
 
     Raises:
         InvalidArtifact: if there is no model, or it must not be served.
@@ -177,7 +177,7 @@ class OneModel:
     """V2's repository of a server that was started with its model.
 
     Args:
-        settings: of the model.
+        settings: the settings of the model.
     """
 
     def __init__(self, settings: ModelSettings) -> None:

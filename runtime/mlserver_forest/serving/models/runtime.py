@@ -27,7 +27,7 @@ from mlserver_forest.serving.v2.input_tensors import matrix_of
 from mlserver_forest.serving.v2.output_tensors import output_tensor
 
 _SECONDS_PER_WALK = 1e-7  # down a tree
-# An answer that takes longer leaves an event loop and uses several threads.
+# An answer that takes longer is computed outside the event loop, in several threads.
 LONG_SECONDS = 0.001
 
 
@@ -43,10 +43,10 @@ class ForestModel(MLModel):
     request without ``outputs`` gets ``predict``, as from ``mlserver_sklearn.SKLearnModel``.
 
     Attributes:
-        threads: the threads for large requests; one, unless the owner of the model has more.
+        threads: the threads for large requests; one by default.
         traffic: counts rows and predictions for drift, if it is set.
-        model: what answers, once it is loaded.
-        is_immediate: as ``loaded_models.Runtime`` has it.
+        model: the model, once it is loaded.
+        is_immediate: see ``loaded_models.Runtime``.
     """
 
     model: Model
@@ -68,7 +68,7 @@ class ForestModel(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Answer a request of stock MLServer, in a thread if it takes long.
+        """Answer a request from stock MLServer, in a thread if it takes long.
 
         Raises:
             InferenceError: (status 400) naming what came and what was expected.
@@ -104,7 +104,7 @@ class ForestModel(MLModel):
 
         Args:
             x: (n_samples, n_features), as ``Schema.conform`` returns it.
-            names: of outputs that the model has.
+            names: the names of outputs that the model has.
 
         Raises:
             InvalidInput: if the answer would be too large.
@@ -118,7 +118,7 @@ class ForestModel(MLModel):
         return n_rows * self.model.work_for(names) * _SECONDS_PER_WALK
 
     def reads(self, x: NDArray[Any]) -> bool:
-        """Whether the forest reads rows as they are, without a conversion."""
+        """Whether the forest reads these rows without a conversion."""
         forest = self.model.forest
         is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
         return is_fit and not self.model.schema.categories
@@ -131,7 +131,7 @@ class ForestModel(MLModel):
         return prediction
 
     def respond(self, prediction: Prediction) -> InferenceResponse:
-        """The response that holds ``predict`` alone."""
+        """The response that holds only ``predict``."""
         output = self.model.outputs[PREDICT]
         is_class = output.classes.size > 0
         column = output.finish(prediction.positions if is_class else prediction.values)
@@ -139,14 +139,14 @@ class ForestModel(MLModel):
         return v2_types.inference_response(self.name, self.version, outputs)
 
     def _data(self, column: Column) -> Any:
-        """A flat list, text as bytes, because MLServer's encoders cannot write arrays."""
+        """A flat list, with text as bytes, because MLServer's encoders cannot write arrays."""
         if isinstance(column, Labels):
             return [label.encode() for label in column]
         return column.ravel().tolist()
 
 
 class ArrayForestModel(ForestModel):
-    """As ``ForestModel``, with outputs as arrays, for a server that encodes them itself.
+    """A ``ForestModel`` with outputs as arrays, for a server that encodes them itself.
 
     Numbers have the shape that the outputs declare; text labels are ``Labels``.
     """
@@ -156,7 +156,7 @@ class ArrayForestModel(ForestModel):
 
 
 def schema_of(settings: ModelSettings) -> Schema:
-    """The schema that a model's settings describe.
+    """Read the schema that a model's settings describe.
 
     Raises:
         InvalidArtifact: if ``v2_metadata`` cannot have written their metadata.

@@ -7,7 +7,7 @@ const KINDS = {
   unknown: "model of another runtime",
 };
 const LOST = { accuracy: "accuracy", r2: "R²" };
-// The first of these sets that was evaluated is shown: the one that the model knows least.
+// The card shows the first of these sets that was evaluated: the one that the model has seen least.
 const PREFERRED_SETS = ["test", "validation", "cross_validation", "oob", "train"];
 const HEADLINE = ["accuracy", "roc_auc", "r2", "rmse"];
 const MOST_NAMED = 5;
@@ -25,8 +25,7 @@ function measure(name, value) {
 
 function cardHeader(model) {
   const card = model.card ?? {};
-  const algorithm = card.title || capital((card.algorithm ?? "").replaceAll("_", " ")) || null;
-  const made = [algorithm, date(card.trained), ...model.versions].filter(Boolean);
+  const made = [card.title, date(card.trained), ...model.versions].filter(Boolean);
   return [
     element("h1", {}, outside(model.name)),
     element("p", { class: "lead" }, ...lead(model)),
@@ -69,10 +68,10 @@ function figures(model, card) {
   if (card.n_rows) pairs.push([card.n_rows.toLocaleString("en"), "training rows"]);
   if (model.n_trees) pairs.push([model.n_trees.toLocaleString("en"), "trees"]);
   if (model.n_features) pairs.push([model.n_features.toLocaleString("en"), model.n_features === 1 ? "feature" : "features"]);
-  const shown = pairs.map(([value, label], i) =>
+  const figures = pairs.map(([value, label], i) =>
     element("div", { class: i === 0 && isMeasured ? "first" : null }, element("dt", {}, label), element("dd", {}, value)),
   );
-  return shown.length ? element("dl", { class: "figures" }, ...shown) : null;
+  return figures.length ? element("dl", { class: "figures" }, ...figures) : null;
 }
 
 function cardSection(model) {

@@ -11,14 +11,14 @@ function measured(share, text, kind = "bar") {
 function probabilityBars(model, answer) {
   const all = model.classes.map((name, i) => ({ name, share: answer[PROBABILITIES][i] }));
   const isLong = all.length > MOST_CLASSES;
-  const shown = isLong ? all.toSorted((a, b) => b.share - a.share).slice(0, MOST_CLASSES) : all;
-  const rows = shown.map(({ name, share }) => [
+  const classes = isLong ? all.toSorted((a, b) => b.share - a.share).slice(0, MOST_CLASSES) : all;
+  const rows = classes.map(({ name, share }) => [
     outside(name, 40),
     measured(share, percent(share), name === answer[LABEL] ? "bar" : "bar second"),
   ]);
   if (isLong) {
-    const rest = all.reduce((sum, { share }) => sum + share, 0) - shown.reduce((sum, { share }) => sum + share, 0);
-    rows.push([`${all.length - shown.length} others`, measured(rest, percent(Math.max(rest, 0)), "bar second")]);
+    const rest = all.reduce((sum, { share }) => sum + share, 0) - classes.reduce((sum, { share }) => sum + share, 0);
+    rows.push([`${all.length - classes.length} others`, measured(rest, percent(Math.max(rest, 0)), "bar second")]);
   }
   return table("Probabilities", [{ head: "Class" }, { head: "Probability", number: true }], rows, { class: "fill probabilities" });
 }
@@ -80,15 +80,15 @@ function contributionTable(model, answer, row, output) {
   });
   const sum = entries.reduce((total, { value }) => total + value, output.base);
   const ranked = entries.toSorted((a, b) => Math.abs(b.value) - Math.abs(a.value));
-  const shown = ranked.slice(0, MOST_CONTRIBUTIONS);
+  const features = ranked.slice(0, MOST_CONTRIBUTIONS);
   const rest = ranked.slice(MOST_CONTRIBUTIONS);
   if (rest.length) {
-    shown.push({ label: plural(rest.length, "other feature"), value: rest.reduce((total, { value }) => total + value, 0) });
+    features.push({ label: plural(rest.length, "other feature"), value: rest.reduce((total, { value }) => total + value, 0) });
   }
-  const low = Math.min(0, ...shown.map(({ value }) => value));
-  const high = Math.max(0, ...shown.map(({ value }) => value));
+  const low = Math.min(0, ...features.map(({ value }) => value));
+  const high = Math.max(0, ...features.map(({ value }) => value));
   const span = high - low || 1;
-  const rows = shown.map(({ label, value }) => [label, signedBar((Math.min(value, 0) - low) / span, (Math.max(value, 0) - low) / span, value, signed(value, Math.max(high, -low)))]);
+  const rows = features.map(({ label, value }) => [label, signedBar((Math.min(value, 0) - low) / span, (Math.max(value, 0) - low) / span, value, signed(value, Math.max(high, -low)))]);
   const columns = [{ head: "Feature" }, { head: "Contribution", number: true }];
   const caption = element(
     "span",
@@ -108,8 +108,8 @@ function isInProbability(answer, output, sum) {
 }
 
 function featureLabel(name, value) {
-  const shown = value === undefined ? "" : value === null ? "missing" : typeof value === "number" ? plain(value) : String(value);
-  return element("span", {}, outside(name, 40), element("small", {}, outside(shown, 40)));
+  const text = value === undefined ? "" : value === null ? "missing" : typeof value === "number" ? plain(value) : String(value);
+  return element("span", {}, outside(name, 40), element("small", {}, outside(text, 40)));
 }
 
 function signedBar(from, to, value, text) {

@@ -6,7 +6,7 @@ const MISSING = "(missing)";
 class Fields {
   constructor(model) {
     this.model = model;
-    this.shown = FEW_FIELDS;
+    this.visibleCount = FEW_FIELDS;
     this.all = model.features.map((feature, i) => new Field(feature, i, model));
     this.sampleIndex = 0;
   }
@@ -34,14 +34,14 @@ class Fields {
     const grid = element("div", { class: "fields" }, ...this.all.map((field) => field.box));
     if (this.all.length <= FEW_FIELDS) return [grid];
     const filter = element("input", { type: "search", id: "filter", autocomplete: "off", oninput: () => update() });
-    const more = element("button", { type: "button", class: "plain", onclick: () => { this.shown = this.all.length; update(); } });
+    const more = element("button", { type: "button", class: "plain", onclick: () => { this.visibleCount = this.all.length; update(); } });
     const update = () => {
-      const wanted = filter.value.trim().toLowerCase();
-      const fitting = this.all.filter(({ feature }) => feature.name.toLowerCase().includes(wanted));
-      const visible = new Set(wanted ? fitting : this.all.slice(0, this.shown));
+      const query = filter.value.trim().toLowerCase();
+      const fitting = this.all.filter(({ feature }) => feature.name.toLowerCase().includes(query));
+      const visible = new Set(query ? fitting : this.all.slice(0, this.visibleCount));
       for (const field of this.all) field.box.hidden = !visible.has(field);
       more.textContent = `Show all ${plural(this.all.length, "field")}`;
-      more.hidden = Boolean(wanted) || this.shown >= this.all.length;
+      more.hidden = Boolean(query) || this.visibleCount >= this.all.length;
     };
     update();
     const label = element("label", { for: "filter" }, `Find a feature among ${this.all.length.toLocaleString("en")}`);

@@ -97,8 +97,8 @@ function modelPage(model) {
   };
 }
 
-const shown = JSON.parse(document.getElementById("document").textContent);
-const page = shown.model ? modelPage(shown.model) : listPage(shown);
+const content = JSON.parse(document.getElementById("document").textContent);
+const page = content.model ? modelPage(content.model) : listPage(content);
 document.querySelector("header").append(...page.header.filter(Boolean));
 document.querySelector("main").replaceChildren(...page.main.filter(Boolean));
 document.querySelector("footer").append(element("p", {}, "Served by mlserver-forest. Routes: ", element("a", { href: "/openapi.json" }, "openapi.json"), ", ", element("a", { href: "/metrics" }, "metrics"), "."));

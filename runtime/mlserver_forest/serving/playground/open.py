@@ -50,7 +50,7 @@ def open_(model_dir: Path | None, port: int | None, browser: bool) -> None:
             )
         )
         server.open()
-        click.echo(f"{server.url} has the model's page; Ctrl-C ends it")
+        click.echo(f"{server.url} has the model's page; press Ctrl-C to stop")
         if browser and not webbrowser.open(server.url):
             click.echo("there is no browser to open it with")
         server.run()

@@ -1,4 +1,4 @@
-// Requests to the model, and how its answers are shown.
+// Requests to the model, and how its answers are displayed.
 
 const RETRIES = 5;
 const LABEL = "predicted_label";
@@ -55,12 +55,12 @@ function summary(model, answer) {
 }
 
 function answerElements(model, answer, row) {
-  const shown = {
+  const elements = {
     classification: () => [headline(outside(answer[LABEL])), probabilityBars(model, answer)],
     regression: () => [headline([answer.score].flat().map(number).join(", ")), intervalRange(model, answer)],
     anomaly_detection: () => [headline(answer[LABEL] < 0 ? "Outlier" : "Inlier"), anomalyScores(answer)],
   };
-  return [...shown[model.kind](), predictionSet(model, answer), outOfRangeNote(answer), explanation(model, answer, row)].filter(Boolean);
+  return [...elements[model.kind](), predictionSet(model, answer), outOfRangeNote(answer), explanation(model, answer, row)].filter(Boolean);
 }
 
 const headline = (content) => element("p", { class: "answer" }, content);

@@ -1,4 +1,4 @@
-"""The server's processes: a supervisor, its workers, and the requests that each of them admits.
+"""The server's processes: a supervisor, its workers, and how many requests each worker admits.
 
 Start with ``supervisor.py`` and ``worker.py``.
 """

@@ -1,6 +1,6 @@
-"""How much work a worker admits, so that everything it admits is answered soon.
+"""Admission control: how much work a worker accepts, so that all of it is answered soon.
 
-Work beyond that is refused at once, while a refusal costs little. Two kinds of requests pile
+Requests beyond that are refused at once, while a refusal costs little. Two kinds of requests pile
 up: large ones, which are worked on in threads, and small ones, which the event loop answers
 one after the other.
 """
@@ -12,8 +12,8 @@ from time import perf_counter
 from mlserver_forest.errors import Overloaded
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
-# Large requests at a time: some clients may each wait for an answer before they send the next.
-# There may be more of them if each takes a few milliseconds: this many seconds of work.
+# The number of large requests at a time; clients often send one only after the last is answered.
+# If each takes a few milliseconds there may be more of them, up to this many seconds of work.
 PLACES = 6
 _SECONDS_OF_WORK = 0.05
 # After a refusal, requests evidently arrive faster than they are answered. Fewer places then
@@ -28,7 +28,7 @@ _LATE_SECONDS = 0.003
 _INTERVAL_SECONDS = 0.1
 _HURRIED_SECONDS = 0.001
 _HURRY_LASTS_SECONDS = 0.5
-# If fewer requests than this came before, the machine is slow, and refusing would not help.
+# If fewer requests than this were read before it, the machine is slow, and refusing does not help.
 _FEW_READS = 16
 
 
@@ -86,14 +86,14 @@ class Admission:
         most = _CROWDED_SECONDS_OF_WORK if is_crowded else _SECONDS_OF_WORK
         return self._seconds + seconds > most
 
-    def check_turn(self, iteration: LoopIteration) -> None:
+    def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a small request that has waited too long in the event loop.
 
         Args:
-            iteration: of the event loop, in which others were answered before.
+            iteration: the event loop's iteration, in which other requests were answered before.
 
         Raises:
-            Overloaded: if the request is late, and others have been for a while.
+            Overloaded: if the request is late, and requests have been late for a while.
         """
         if iteration.n_reads <= _FEW_READS:
             return
@@ -107,7 +107,7 @@ class Admission:
         raise Overloaded("there are more requests than can be answered soon; try again in a second")
 
     def _has_been_late(self, now: float) -> bool:
-        """Note that a request is late, and tell whether this has gone on for an interval."""
+        """Note that a request is late; return whether requests have been late for an interval."""
         if now - self._last_late > _INTERVAL_SECONDS / 2:
             self._late_since = now
         self._last_late = now

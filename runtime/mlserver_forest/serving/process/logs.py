@@ -35,7 +35,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """A line for people, with the id of the request that it is about."""
+    """A line for people, with the id of the request that it belongs to."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.request_id = current_request_id()

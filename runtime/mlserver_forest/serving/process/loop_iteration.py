@@ -1,14 +1,14 @@
-"""One iteration of the event loop, which decides how long a request has waited."""
+"""One iteration of the event loop, which shows how long a request has waited."""
 
 import asyncio
 from time import perf_counter
 
 
 class LoopIteration:
-    """What the event loop does between two calls of ``epoll_wait``.
+    """The event loop's work between two calls of ``epoll_wait``.
 
     The loop asks the kernel which connections can be read, then reads and answers one after
-    the other, so that the last one has waited for all that came before it.
+    the other, so that the last one has waited for all those before it.
 
     Attributes:
         n_reads: reads in this iteration so far.

@@ -1,7 +1,7 @@
-"""The supervisor: gunicorn's, with workers of our own.
+"""The supervisor: gunicorn's arbiter, with this package's workers.
 
 It forks the workers from a process that has loaded the model, so that they share its memory;
-it replaces a worker that dies, and kills and replaces one whose event loop stands still.
+it replaces workers that die, and kills and replaces workers whose event loop is blocked.
 """
 
 import random
@@ -21,7 +21,7 @@ from mlserver_forest.serving.process.worker_table import WorkerSlot, WorkerTable
 
 # Gunicorn's protocol with its workers.
 _INHERITED_SIGNALS = ("ABRT", "HUP", "QUIT", "INT", "TERM", "CHLD")
-# How much longer a worker may take to end before it is killed.
+# Extra seconds that a worker may take to stop before it is killed.
 _PATIENCE_SECONDS = 3
 
 
@@ -30,11 +30,11 @@ class Supervisor(BaseApplication):
 
     Args:
         run_worker: runs a worker, given its slot; called in a process of its own.
-        table: with at least two slots for each worker.
-        listener: the socket that they share, which is listening.
-        n_workers: how many there should be.
+        table: the worker table, with at least two slots for each worker.
+        listener: the socket that the workers share, which is listening.
+        n_workers: the number of workers.
         timeout_seconds: how long a worker may be silent.
-        end_seconds: how long a worker may take to end.
+        end_seconds: how long a worker may take to stop.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Supervisor(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[[WorkerSlot], None]:
-        """What gunicorn calls the application."""
+        """Return what gunicorn calls the application."""
         return self.run_worker
 
     def run(self) -> None:
@@ -78,12 +78,12 @@ class Supervisor(BaseApplication):
 
 
 class _Arbiter(Arbiter):
-    """Gunicorn's, without the signals that would change what was decided at the start."""
+    """Gunicorn's arbiter, without the signals that would change the settings later."""
 
     SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
     def spawn_workers(self) -> None:
-        """Start all at once; gunicorn waits in between, and the first would get all connections."""
+        """Start all workers at once; with gunicorn's pauses the first would get all connections."""
         for _ in range(self.num_workers - len(self.WORKERS)):
             self.spawn_worker()
 
@@ -93,8 +93,8 @@ class _Arbiter(Arbiter):
 
 
 class _Worker:
-    """What gunicorn's arbiter (27.0) needs of a worker. Its own base class needs a folder that
-    can be written, for the file that shows that the worker is alive.
+    """A worker as gunicorn's arbiter (27.0) expects it. Gunicorn's own base class needs a writable
+    folder, for the file that shows that the worker is alive.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class _Worker:
         self._run = app.run_worker
 
     def init_process(self) -> None:
-        """Run the worker, in its own process, until it ends."""
+        """Run the worker in its own process until it stops."""
         for name in _INHERITED_SIGNALS:
             signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
         random.seed()
@@ -120,14 +120,14 @@ class _Worker:
 
 
 class _Log(Logger):
-    """Gunicorn's log as a part of this package's."""
+    """Gunicorn's log, written to this package's log."""
 
     def setup(self, cfg: Any) -> None:
         self.cfg = cfg
         self.error_log.propagate = True
 
     def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log starts and signals, which gunicorn logs as INFO, as DEBUG."""
+        """Log starts and signals at DEBUG; gunicorn logs them at INFO."""
         self.debug(msg, *args, **kwargs)
 
 

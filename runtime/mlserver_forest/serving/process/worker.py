@@ -1,4 +1,4 @@
-"""A worker: one event loop that answers HTTP and gRPC until it is told to end."""
+"""A worker: one event loop that answers HTTP and gRPC until it is told to stop."""
 
 import asyncio
 import logging
@@ -26,8 +26,8 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.process.admission import PLACES
 from mlserver_forest.serving.process.worker_table import WorkerSlot
-from mlserver_forest.serving.server_state import ServerState
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
+from mlserver_forest.serving.v2.handlers import V2Handlers
 
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 DRAIN_SECONDS = 20
@@ -35,32 +35,32 @@ _QUICK_SECONDS = 4
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 1
 _OTHERS_SECONDS = 1.0
-# Threads for large requests, and for other work meanwhile.
+# Threads for large requests, and for other work at the same time.
 _N_THREADS = PLACES + 2
 # The niceness of threads other than the event loop, so that the system runs the loop first.
 _NICENESS = 5
-# A thread that works in Python gives way to the event loop after this, not after 5 ms.
+# A thread that runs Python code yields to the event loop after this time, not after 5 ms.
 _SWITCH_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a worker runs; it is made before the worker is forked.
+    """Everything that a worker runs; it is made before the worker is forked.
 
     Attributes:
-        application: answers HTTP.
-        grpc: answers gRPC, if there is a port for it.
-        state: is told when the worker is about to end.
-        metrics: counts in the worker's own region from now on.
-        cloudwatch: is flushed once a minute, if given.
+        application: answers HTTP requests.
+        grpc: answers gRPC calls, or None if gRPC is off.
+        handlers: report that the server is not ready once the worker is about to stop.
+        metrics: counts in the worker's own region of the shared memory.
+        cloudwatch: is flushed once a minute; None if it is off.
         models: restores the models that an earlier worker had loaded.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
-        n_workers: how many there should be.
+        n_workers: the number of workers.
     """
 
     application: Application
     grpc: GRPCServer | None
-    state: ServerState
+    handlers: V2Handlers
     metrics: Metrics
     cloudwatch: CloudWatchMetrics | None
     models: LoadedModels
@@ -74,7 +74,7 @@ class Worker:
     Args:
         service: what to run.
         listener: the socket.
-        slot: this worker's.
+        slot: this worker's slot in the worker table.
     """
 
     def __init__(self, service: Service, listener: socket.socket, slot: WorkerSlot) -> None:
@@ -82,7 +82,7 @@ class Worker:
         self._socket = listener
         self._slot = slot
         self._supervisor = os.getppid()
-        self._is_told = asyncio.Event()
+        self._must_end = asyncio.Event()
         self._delay_seconds = service.shutdown_delay_seconds
         self._drain_seconds = DRAIN_SECONDS
         self._flushed = monotonic()
@@ -94,7 +94,7 @@ class Worker:
         self._service.metrics.count_as(self._slot.number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
-            # Do not wait for threads that work on answers nobody waits for.
+            # Do not wait for threads whose answers nobody is waiting for.
             logging.shutdown()
             sys.stdout.flush()
             os._exit(0)
@@ -105,7 +105,7 @@ class Worker:
         loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
-        # Loading the models of an earlier worker may take a while, so the beat begins before it.
+        # The heartbeat begins first, because loading an earlier worker's models may take a while.
         ticking = loop.create_task(self._tick())
         await self._service.models.restore()
         if self._service.grpc:
@@ -113,15 +113,15 @@ class Worker:
         await self._wait_for_the_others()
         listener = Listener(self._socket, self._service.application, self._state, self._slot)
         listener.start()
-        while not self._is_told.is_set():
+        while not self._must_end.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_told.wait(), _SWEEP_SECONDS)
+                await asyncio.wait_for(self._must_end.wait(), _SWEEP_SECONDS)
             self._sweep(listener)
         await self._end(listener)
         ticking.cancel()
 
     async def _wait_for_the_others(self) -> None:
-        """Accept when all workers can, because a connection stays with the one that accepted it."""
+        """Wait for the other workers: a connection stays with the worker that accepted it."""
         self._slot.mark_ready(os.getpid())
         deadline = monotonic() + _OTHERS_SECONDS
         table, n_workers = self._slot.table, self._service.n_workers
@@ -131,11 +131,11 @@ class Worker:
     def _leave(self, number: int) -> None:
         if number != signal.SIGTERM:
             self._delay_seconds, self._drain_seconds = 0.0, _QUICK_SECONDS
-        self._is_told.set()
+        self._must_end.set()
 
     async def _end(self, listener: Listener) -> None:
-        """Say that the worker is leaving, answer what still comes, then finish what has begun."""
-        self._service.state.is_leaving = True
+        """Report that the worker is not ready, answer what still comes, then finish and stop."""
+        self._service.handlers.is_leaving = True
         self._state.is_draining = True
         await asyncio.sleep(self._delay_seconds)
         if self._slot.table.is_shutdown():
@@ -151,14 +151,13 @@ class Worker:
         while True:
             self._slot.notify()
             self._state.date_line = f"date: {formatdate(usegmt=True)}\r\n".encode()
-            if (
-                os.getppid() != self._supervisor
-            ):  # It was killed, so that nobody will replace this worker.
+            # If the supervisor was killed, nobody will replace this worker.
+            if os.getppid() != self._supervisor:
                 self._leave(signal.SIGQUIT)
             await asyncio.sleep(_TICK_SECONDS)
 
     def _sweep(self, listener: Listener) -> None:
-        """Do what has to be done about once a second."""
+        """Do the tasks that are due about once a second."""
         listener.end_idle()
         self._service.metrics.flush()
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
@@ -167,6 +166,6 @@ class Worker:
 
 
 def _step_back() -> None:
-    """Let the event loops of all workers run before this thread."""
+    """Lower this thread's priority below that of all workers' event loops."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

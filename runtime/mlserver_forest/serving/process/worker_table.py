@@ -1,6 +1,6 @@
-"""What the workers of a server know of each other: numbers in memory that they share.
+"""What a server's workers know about each other: numbers in shared memory.
 
-The memory belongs to no file, because a container may have no folder that can be written. It is
+The memory is not backed by a file, because a container may have no writable folder. It is
 allocated before the first worker is forked, and lives as long as the supervisor.
 """
 
@@ -16,7 +16,7 @@ class WorkerTable:
     """One row for each slot; a worker has one slot while it lives.
 
     Args:
-        n_slots: how many workers there may be at once.
+        n_slots: the largest number of workers at a time.
     """
 
     def __init__(self, n_slots: int) -> None:
@@ -28,7 +28,7 @@ class WorkerTable:
             self._clear(slot)
 
     def take(self) -> "WorkerSlot":
-        """A free slot, for a worker that is about to be forked."""
+        """Take a free slot for a worker that is about to be forked."""
         slot = self._free.pop(0)
         self._numbers[slot * _WIDTH + _BEAT] = time.monotonic()
         self._numbers[slot * _WIDTH + _CONNECTIONS] = 0
@@ -40,13 +40,13 @@ class WorkerTable:
         self._free.insert(0, slot.number)
 
     def pids(self) -> list[tuple[int, int]]:
-        """The slots and processes of the workers that are ready."""
+        """The slot and process id of each worker that is ready."""
         rows = range(len(self._numbers) // _WIDTH)
         found = [(slot, int(self._numbers[slot * _WIDTH + _PID])) for slot in rows]
         return [(slot, pid) for slot, pid in found if pid]
 
     def n_ready(self) -> int:
-        """How many workers are ready to accept connections."""
+        """The number of workers that are ready to accept connections."""
         return len(self.pids())
 
     def fewest_connections(self) -> float:
@@ -54,11 +54,11 @@ class WorkerTable:
         return min(self._numbers[_CONNECTIONS::_WIDTH])
 
     def begin_shutdown(self) -> None:
-        """Note that all workers are about to be told to end, not just one of them."""
+        """Note that all workers are about to be stopped, not just one of them."""
         self._shutdown[0] = 1
 
     def is_shutdown(self) -> bool:
-        """Whether all workers are told to end."""
+        """Whether all workers are being stopped."""
         return bool(self._shutdown[0])
 
     def _clear(self, slot: int) -> None:
@@ -67,12 +67,12 @@ class WorkerTable:
 
 
 class WorkerSlot:
-    """A worker's own row. ``notify``, ``last_update`` and ``close`` are those of gunicorn's
-    ``WorkerTmp``.
+    """A worker's own row. ``notify``, ``last_update`` and ``close`` replace the methods of
+    gunicorn's ``WorkerTmp``.
 
     Attributes:
-        number: of the slot.
-        table: that it belongs to.
+        number: the number of the slot.
+        table: the table that it belongs to.
     """
 
     def __init__(self, table: WorkerTable, numbers: "memoryview[float]", number: int) -> None:
@@ -82,7 +82,7 @@ class WorkerSlot:
         self._row = number * _WIDTH
 
     def notify(self) -> None:
-        """Show that the worker is alive, by the monotonic clock, which nobody sets."""
+        """Show that the worker is alive, by the monotonic clock, which cannot be set."""
         self._numbers[self._row + _BEAT] = time.monotonic()
 
     def last_update(self) -> float:

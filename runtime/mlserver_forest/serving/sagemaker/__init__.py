@@ -1,5 +1,5 @@
 """SageMaker's container contract: /ping, /invocations, /execution-parameters and /models.
 
-Start with ``container_routes.py`` and ``invocations.py``; ``negotiation.py`` settles how a request
-is read and answered.
+Start with ``container_routes.py`` and ``invocations.py``; ``negotiation.py`` decides how a
+request is read and answered.
 """

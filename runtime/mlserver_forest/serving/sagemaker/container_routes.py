@@ -1,4 +1,4 @@
-"""SageMaker's routes of a container: /ping, /invocations, /execution-parameters.
+"""SageMaker's routes for a container: /ping, /invocations, /execution-parameters.
 
 The developer guide describes them ("Use your own inference code with hosting services" and
 "with batch transform").
@@ -17,7 +17,6 @@ from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.metrics.prometheus import TEXT_MEDIA_TYPE
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.sagemaker.invocations import Invocations
-from mlserver_forest.serving.server_state import ServerState
 
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB is at most 100.
 _MAX_BATCH_MB = 100
@@ -27,20 +26,20 @@ class ContainerRoutes:
     """The routes of every container, with one model or many.
 
     Args:
-        state: answers whether requests can be answered.
-        parameters: for batch transform; see ``execution_parameters``.
+        is_ready: returns whether the server can answer requests.
+        parameters: the parameters for batch transform; see ``execution_parameters``.
         metrics: returns the text of /metrics.
         openapi: the description of the routes.
     """
 
     def __init__(
         self,
-        state: ServerState,
+        is_ready: Callable[[], bool],
         parameters: Mapping[str, int],
         metrics: Callable[[], bytes],
         openapi: Mapping[str, Any],
     ) -> None:
-        self._state = state
+        self._is_ready = is_ready
         self._parameters = orjson.dumps(parameters)
         self._metrics = metrics
         self._openapi = orjson.dumps(openapi)
@@ -55,7 +54,7 @@ class ContainerRoutes:
         }
 
     async def _ping(self, request: Request) -> Response:
-        return Response(200 if self._state.is_ready() else 503)
+        return Response(200 if self._is_ready() else 503)
 
     async def _execution_parameters(self, request: Request) -> Response:
         return json_response(self._parameters)
@@ -72,8 +71,8 @@ class OneModelRoutes:
 
     Args:
         models: the loaded models.
-        name: of the model.
-        invocations: answers.
+        name: the name of the model.
+        invocations: answers the invocations.
     """
 
     def __init__(self, models: LoadedModels, name: str, invocations: Invocations) -> None:
@@ -96,15 +95,14 @@ class OneModelRoutes:
 
 
 def execution_parameters(n_cpus: int, environment: Environment) -> Mapping[str, int]:
-    """What a batch transform job should use if its owner does not say.
+    """The parameters that a batch transform job should use if its owner does not set any.
 
-    ``BatchStrategy`` is left out: SageMaker's default is the right one, and the platform's
-    MULTI_RECORD is refused by the SageMaker Python SDK's local mode (2.257), which accepts
-    only MultiRecord.
+    ``BatchStrategy`` is left out: SageMaker's default is right, and the local mode of the SageMaker
+    Python SDK (2.257) refuses the platform's MULTI_RECORD: it accepts only MultiRecord.
 
     Args:
-        n_cpus: that the container may use.
-        environment: has the limits of a body.
+        n_cpus: the number of CPUs that the container may use.
+        environment: has the limits on the size of a body.
     """
     payload_mb = min(environment.payload_mb, max(environment.max_body_bytes >> 20, 1))
     concurrent = min(n_cpus, _MAX_BATCH_MB // payload_mb) if payload_mb else 1

@@ -8,7 +8,7 @@ from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.negotiation import AcceptedResponse, NegotiatedRequest
 
-# Clients send the same few headers again and again.
+# Clients send the same few combinations of headers again and again.
 _MOST_CACHED = 256
 _LONGEST_CACHED = 512
 
@@ -18,11 +18,11 @@ class Invocations:
 
     Args:
         pipeline: runs requests.
-        default_accept: the media type of responses to requests without a preference; None means
+        default_accept: the media type of responses to requests without a preference; None for
             that of the request.
-        default_outputs: the outputs of responses to requests that choose none; empty means the
-            media type's own.
-        is_batch: whether SageMaker ends each response with a newline.
+        default_outputs: the outputs for requests that do not choose any; empty for the media
+            type's default.
+        is_batch: whether SageMaker adds a newline to each response.
     """
 
     def __init__(

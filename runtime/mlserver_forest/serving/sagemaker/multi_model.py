@@ -1,7 +1,7 @@
 """SageMaker's multi-model API: /models, through which models are loaded and unloaded.
 
-The developer guide has the paths, fields and statuses ("Build your own container
-for multi-model endpoints"), as does multi-model-server.
+The paths, fields and statuses are those of the developer guide ("Build your own container for
+multi-model endpoints") and of multi-model-server.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from mlserver_forest.serving.sagemaker.invocations import Invocations
 
 _PAGE = 100
 _LONGEST_NAME = 1024
-# Folders that hold no models; Triton refuses them, too.
+# Folders that never hold models; Triton refuses them too.
 _NO_MODELS = ("/dev", "/proc", "/sys")
 
 
@@ -28,7 +28,7 @@ class MultiModelRoutes:
 
     Args:
         models: the loaded models.
-        invocations: answers invocations.
+        invocations: answers the invocations.
     """
 
     def __init__(self, models: LoadedModels, invocations: Invocations) -> None:
@@ -104,7 +104,7 @@ def _directory(url: str) -> Path:
         is_model = directory.is_dir() and not any(
             map(directory.resolve().is_relative_to, _NO_MODELS)
         )
-    except (OSError, RuntimeError) as error:  # RuntimeError: links form a circle.
+    except (OSError, RuntimeError) as error:  # RuntimeError: the links form a loop.
         raise InvalidInput(f"url is {format_value(url)}, which cannot be read: {error}") from error
     if not is_model:
         raise InvalidInput(f"url is {format_value(url)}, which is not the directory of a model")

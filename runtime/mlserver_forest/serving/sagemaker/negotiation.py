@@ -1,4 +1,4 @@
-"""What the headers of an invocation settle: how its body is read, and its response written."""
+"""Content negotiation: how the body of an invocation is read, and how its response is written."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ class AcceptedResponse:
     """The response that a request accepts.
 
     Attributes:
-        media_type: the one that Accept prefers, under the name that Accept has for it.
-        outputs: by name, as the request or the operator chose them; empty for the media type's
-            own.
-        is_chosen: whether the request itself chose the outputs. A V2 request that does not is
-            answered with a V2 response.
-        ends_with_newline: whether the last line is ended; SageMaker's batch transform ends it
-            itself.
+        media_type: the media type that Accept prefers, under the name that Accept uses for it.
+        outputs: the names of the outputs that the request or the operator chose; empty for the
+            media type's default.
+        is_chosen: whether the request itself chose the outputs. A V2 request that did not choose
+            any gets a V2 response.
+        ends_with_newline: whether the last line ends with a newline, which SageMaker's batch
+            transform adds itself.
     """
 
     media_type: str
@@ -52,9 +52,9 @@ class ResponseFormat:
     """How a model's outputs become the body of a response.
 
     Attributes:
-        headers: of the response.
-        v2_names: the V2 outputs from which those of the response are made.
-        write: returns the headers and the blocks of the body for outputs by V2 name.
+        headers: the headers of the response.
+        v2_names: the V2 outputs from which the outputs of the response are made.
+        write: turns outputs by V2 name into the headers and the blocks of the body.
     """
 
     headers: Headers
@@ -63,12 +63,12 @@ class ResponseFormat:
 
 
 class NegotiatedRequest:
-    """A request of which the headers are known, and the body is not.
+    """A request whose headers have been read, but not its body.
 
     Args:
-        sent: the body's media type.
-        accepted: the response.
-        model: answers.
+        sent: the media type of the body.
+        accepted: the response that the request accepts.
+        model: the model that answers.
 
     Attributes:
         may_expand: whether a small body may hold many rows.
@@ -93,7 +93,7 @@ class NegotiatedRequest:
             self._one_row = one_row(sent, accepted.media_type, model, ends_with_newline=ends)
 
     def parse(self, body: Body) -> Inference:
-        """Read a body.
+        """Parse a body.
 
         Raises:
             InvalidInput: if the body is not what the model's schema expects.
@@ -114,7 +114,7 @@ class NegotiatedRequest:
         return Inference.of_rows(self._model, x, self._format.v2_names, self._format.write)
 
     def _of_message(self, message: InferenceRequest) -> Inference:
-        """A V2 request is answered as V2, or by its labels or numbers if Accept prefers those."""
+        """Answer a V2 request as V2, or in another media type if Accept prefers one."""
         accepted = self._accepted
         if accepted.media_type == media_types.JSON and not accepted.is_chosen:
             write = partial(encode_infer, id_=message.id or new_id())

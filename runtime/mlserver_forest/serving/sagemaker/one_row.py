@@ -1,9 +1,9 @@
-"""Requests of one row of plain numbers, which most requests are.
+"""The short path for requests of one row of plain numbers, the most common kind.
 
-They need neither the blocks nor the V2 types of long tables: bytes become one array, and the
-prediction becomes bytes. A body that is not plain (with a missing value, a category, quotes,
-names, or a second row) is read in the ordinary way, as is a faulty one, which that explains. Both
-ways return the same bytes: tests/contract/test_both_ways.py.
+They need neither the blocks nor the V2 types of long tables: the bytes become one array, and the
+prediction becomes bytes. All other bodies (with a missing value, a category, quotes, names, or a
+second row) take the ordinary path, which also explains what is wrong with invalid bodies. Both
+paths return the same bytes (tests/contract/test_both_ways.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -32,14 +32,14 @@ _LARGEST = {"FP32": 3.4e38, "FP64": 1.7e308}
 
 
 class OneRow:
-    """Reads and answers bodies of one row that come with the same headers.
+    """Reads and answers one-row bodies of requests with the same headers.
 
     Args:
-        read: returns the numbers of a body, or None.
+        read: returns the numbers of a body, or None if it is not one plain row.
         write: returns the body of the response.
-        headers: of the response.
-        model: answers.
-        runtime: of the model.
+        headers: the headers of the response.
+        model: the model that answers.
+        runtime: the model's runtime.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class OneRow:
         self._largest = _LARGEST[model.schema.datatype]
 
     def inference(self, body: Body) -> Inference | None:
-        """What a body asks of the model, or None if it is not one plain row."""
+        """Make the inference for a body; None if the body is not one plain row."""
         x = self._matrix(body)
         if x is None:
             return None
@@ -87,13 +87,13 @@ class OneRow:
 def one_row(
     sent: MediaType, answer: str, model: LoadedModel, *, ends_with_newline: bool
 ) -> OneRow | None:
-    """The codec of one row, if both formats have one and the model is a forest of numbers.
+    """Make the short path for some headers; None if a format or the model does not support it.
 
     Args:
-        sent: the body's media type.
-        answer: the response's.
-        model: answers with its default outputs.
-        ends_with_newline: whether the last line is ended.
+        sent: the media type of the body.
+        answer: the media type of the response.
+        model: the model, which answers with its default outputs.
+        ends_with_newline: whether the last line ends with a newline.
     """
     schema, runtime = model.schema, model.runtime
     read, writer = format_of(sent.essence).read_row, format_of(answer).row_writer

@@ -29,7 +29,7 @@ from mlserver_forest.schema.schema import Schema, TargetKind
 Arrays = Mapping[str, Any]
 Maker = Callable[[Arrays, Schema], Column]
 
-# ``outputs=a,b`` among custom attributes, which other attributes may follow.
+# ``outputs=a,b`` in the custom attributes; other attributes may follow it.
 _PARAMETER = re.compile(r"(?:^|[;,&\s])outputs\s*=\s*\"?([^;&\"]*)")
 
 
@@ -54,13 +54,13 @@ def chosen(custom_attributes: str | None) -> tuple[str, ...]:
 
 
 def default_names(schema: Schema, *, only_first: bool) -> tuple[str, ...]:
-    """The outputs of a response for which none are chosen: all of them, or the first."""
+    """The outputs of a response if the request chooses none: all of them, or the first."""
     names = _DEFAULTS[schema.kind]
     return names[:1] if only_first else names
 
 
 def check_names(names: Sequence[str], schema: Schema) -> None:
-    """Check that a model has these outputs.
+    """Check that the model has these outputs.
 
     Raises:
         InvalidInput: if it does not, naming those that it has.
@@ -88,10 +88,10 @@ def predictions(
     """Make the chosen outputs.
 
     Args:
-        names: of outputs, checked by ``check_names``.
+        names: the names of the outputs, which ``check_names`` has checked.
         arrays: the model's V2 outputs by name, each (n, width).
-        schema: the classes.
-        selected: whether the names were chosen; otherwise they are the default.
+        schema: the model's schema, which has the classes.
+        selected: whether the request chose the names; otherwise they are the default.
     """
     known = _columns(schema)
     if schema.kind == "unknown" and not selected and arrays[PREDICT].dtype.kind == "f":
@@ -101,7 +101,7 @@ def predictions(
 
 
 def _columns(schema: Schema) -> Mapping[str, tuple[str, Maker]]:
-    """The outputs of a model, with the V2 output from which each is made, and how."""
+    """For each output, the V2 output that it is made from and the function that makes it."""
     return {**_COLUMNS[schema.kind], **{name: (name, _value(name)) for name in schema.insights}}
 
 
@@ -124,7 +124,7 @@ def _labels(arrays: Arrays, schema: Schema) -> NDArray[Any]:
 
 
 def _probability(arrays: Arrays, schema: Schema) -> NDArray[Any]:
-    """The probability of the second of two classes, or of the predicted one of more."""
+    """The probability of the second of two classes, or of the predicted class if there are more."""
     probabilities = arrays[PREDICT_PROBA]
     chosen = probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities.max(axis=1)
     return np.asarray(chosen)
@@ -137,8 +137,8 @@ def _probabilities(arrays: Arrays, schema: Schema) -> NDArray[Any]:
 _LABEL = (PREDICT, _value(PREDICT))
 _PROBABILITY = (PREDICT_PROBA, _probability)
 _PROBABILITIES = (PREDICT_PROBA, _probabilities)
-# In AWS's image a raw score is what the booster predicts, which for classifiers with
-# probabilities is those (algorithm_mode/serve_utils.py).
+# In AWS's image, a raw score is what the booster predicts: for classifiers with probabilities,
+# the probabilities (algorithm_mode/serve_utils.py).
 _COLUMNS: Mapping[TargetKind, Mapping[str, tuple[str, Maker]]] = {
     "classification": {
         "predicted_label": _LABEL,

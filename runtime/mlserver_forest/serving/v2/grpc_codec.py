@@ -1,7 +1,7 @@
-"""V2's inference requests and responses over gRPC: messages to MLServer's types, and back.
+"""V2's inference requests and responses over gRPC, between messages and MLServer's types.
 
-If a request has ``raw_input_contents``, its tensors are there, and the response's are in
-``raw_output_contents``; otherwise each has its elements in the field of its datatype.
+If a request has ``raw_input_contents``, these hold its tensors, and the tensors of the response are
+in ``raw_output_contents``. Otherwise the elements of each tensor are in the field of its datatype.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,17 +51,17 @@ _FIELDS = {
 class GRPCCodec:
     """Turns ``ModelInferRequest`` messages into inferences.
 
-    Most requests are one row of numbers in raw contents, without parameters or chosen outputs,
-    for a small forest. They skip MLServer's types; the bytes of the response are the same
+    Most requests hold one row of numbers in raw contents, without parameters or chosen outputs,
+    for a small forest. They bypass MLServer's types; the response has the same bytes
     (tests/contract/test_both_ways.py).
     """
 
     def __init__(self) -> None:
-        # Serialized responses of classifiers, by the position of the class.
+        # Serialized responses of classifiers, indexed by the position of the class.
         self._responses: WeakKeyDictionary[ForestModel, dict[int, bytes]] = WeakKeyDictionary()
 
     def inference(self, message: Any, model: LoadedModel) -> Inference:
-        """What a message asks of a model.
+        """Parse a message into an inference for a model.
 
         Raises:
             InvalidInput: naming the tensor, what came and what was expected.
@@ -88,7 +88,7 @@ class GRPCCodec:
         if position not in known:
             message = message_from(model.respond(prediction), raw=True)
             known[position] = message.SerializeToString()
-        # Serialized messages one after the other are one message.
+        # The concatenation of serialized messages is one message (protobuf's encoding).
         id_field = pb.ModelInferResponse(id=id_).SerializeToString() if id_ else b""
         return (), (known[position] + id_field,)
 
@@ -128,10 +128,10 @@ def message_from(response: InferenceResponse, raw: bool) -> Any:
     """Write a ``ModelInferResponse``.
 
     Args:
-        response: its outputs are arrays, or a foreign runtime's lists.
+        response: the response; its outputs are arrays, or lists from a foreign runtime.
         raw: whether tensors are written as bytes.
     """
-    # FP16 has no field of its own.
+    # FP16 does not have a field of its own.
     raw = raw or any(output.datatype not in _FIELDS for output in response.outputs)
     message = pb.ModelInferResponse(model_name=response.model_name)
     if response.model_version is not None:
@@ -150,9 +150,9 @@ def message_from(response: InferenceResponse, raw: bool) -> Any:
 
 
 def metadata_message(metadata: MetadataModelResponse) -> Any:
-    """Write a ``ModelMetadataResponse``, with parameters that are lists as JSON text.
+    """Write a ``ModelMetadataResponse``; parameters that are lists become JSON text.
 
-    The protocol's parameters cannot be lists, and MLServer 1.7.1 leaves those out.
+    The protocol's parameters cannot be lists, and MLServer 1.7.1 leaves lists out.
     """
     message = ModelMetadataResponseConverter.from_types(metadata)
     for found, written in (
@@ -173,7 +173,7 @@ def _write(id_: str, raw: bool, response: InferenceResponse) -> tuple[Headers, I
 
 
 def _plain_row(message: Any) -> NDArray[Any] | None:
-    """The row of a message that holds nothing else, or None."""
+    """The row of a message that holds one plain row alone, (1, n_features); otherwise None."""
     raw, inputs = message.raw_input_contents, message.inputs
     if len(raw) != 1 or len(inputs) != 1 or message.outputs or message.model_version:
         return None
@@ -202,7 +202,8 @@ def _input(tensor: Any, place: str, raw: bytes | None) -> tuple[Fields, Any]:
         return fields, _typed(tensor, shape, found)
     if found:
         raise InvalidInput(
-            f"input {format_value(tensor.name)} has {found[0]} and raw contents; send one of them"
+            f"input {format_value(tensor.name)} has both {found[0]} and raw contents; send only "
+            "one of them"
         )
     if tensor.datatype == BYTES:
         return fields, v2_binary.to_elements(tensor.name, shape, raw)
@@ -216,7 +217,7 @@ def _typed(tensor: Any, shape: list[int], found: list[str]) -> Any:
     name, datatype = tensor.name, tensor.datatype
     if datatype in {"FP16", v2_binary.BF16}:
         raise InvalidInput(
-            f"input {format_value(name)} is {datatype}, which has no contents of its own; "
+            f"input {format_value(name)} is {datatype}, which has no field for its contents; "
             "send raw_input_contents"
         )
     field = _FIELDS.get(datatype)
@@ -245,7 +246,7 @@ def _parameters(parameters: Mapping[str, Any], place: str) -> Fields | None:
 
 
 def _value(parameter: Any) -> Any:
-    """A parameter's value; None if it is of a kind that MLServer's protocol does not have."""
+    """The value of a parameter; None if it has a type that MLServer's protocol does not define."""
     kind = parameter.WhichOneof("parameter_choice")
     return getattr(parameter, kind) if kind else None
 
@@ -265,7 +266,7 @@ def _set_parameters(field: Any, message: InferenceResponse | ResponseOutput) -> 
 
 
 def _fill(contents: Any, output: ResponseOutput) -> None:
-    """Put a tensor's elements into the field of its datatype."""
+    """Write a tensor's elements to the field of its datatype."""
     field = getattr(contents, _FIELDS[output.datatype])
     data = _data(output)
     flat = data.reshape(-1) if isinstance(data, np.ndarray) else data

@@ -19,16 +19,14 @@ from mlserver.grpc.converters import (
     RepositoryIndexResponseConverter,
     ServerMetadataResponseConverter,
 )
-from mlserver.types import RepositoryIndexRequest, RepositoryIndexResponse
+from mlserver.types import RepositoryIndexRequest
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.models.loaded_models import LoadedModels
-from mlserver_forest.serving.pipeline import Inference, Pipeline
-from mlserver_forest.serving.server_state import ServerState
+from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
-from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
+from mlserver_forest.serving.v2.handlers import V2Handlers
 
 Unary = Callable[[Any], Awaitable[Any]]
 Stream = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
@@ -47,10 +45,7 @@ class GRPCServer:
     """The services on a port.
 
     Args:
-        pipeline: runs inference requests.
-        models: the loaded models.
-        state: answers for what is ready, and describes models.
-        handlers: lists, loads and unloads models.
+        handlers: do what is asked.
         metrics: counts calls.
         address: host and port.
         max_message_bytes: the largest message, in both directions.
@@ -58,18 +53,12 @@ class GRPCServer:
 
     def __init__(
         self,
-        pipeline: Pipeline,
-        models: LoadedModels,
-        state: ServerState,
-        handlers: RepositoryHandlers,
+        handlers: V2Handlers,
         metrics: Metrics,
         address: str,
         max_message_bytes: int,
     ) -> None:
-        self._pipeline = pipeline
-        self._models = models
-        self._state = state
-        self._repository = handlers
+        self._handlers = handlers
         self._metrics = metrics
         self._address = address
         self._options = [
@@ -86,7 +75,10 @@ class GRPCServer:
         server = aio.server(options=self._options, maximum_concurrent_rpcs=_MOST_CALLS)
         for service, handlers in (
             (_INFERENCE, self._inference_handlers()),
-            (_REPOSITORY, self._repository_handlers()),
+            (
+                _REPOSITORY,
+                self._repository_handlers(_REPOSITORY, repository_pb, use_model_repository=True),
+            ),
         ):
             generic = grpc.method_handlers_generic_handler(service, handlers)
             server.add_generic_rpc_handlers((generic,))
@@ -107,25 +99,42 @@ class GRPCServer:
             "ServerMetadata": (pb.ServerMetadataRequest, self._server_metadata),
             "ModelReady": (pb.ModelReadyRequest, self._model_ready),
             "ModelMetadata": (pb.ModelMetadataRequest, self._model_metadata),
-            "RepositoryIndex": (pb.RepositoryIndexRequest, self._index),
-            "RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._load),
-            "RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._unload),
         }
         return {
             **{name: self._unary(_INFERENCE, name, *row) for name, row in requests.items()},
+            **self._repository_handlers(_INFERENCE, pb),
             "ModelInfer": self._unary(_INFERENCE, "ModelInfer", None, self._infer),
             "ModelStreamInfer": self._stream(
                 _INFERENCE, "ModelStreamInfer", pb.ModelInferRequest, self._infer_stream
             ),
         }
 
-    def _repository_handlers(self) -> Mapping[str, grpc.RpcMethodHandler]:
+    def _repository_handlers(
+        self, service: str, messages: Any, **form: bool
+    ) -> Mapping[str, grpc.RpcMethodHandler]:
+        """The repository of models, which both services have, with messages of their own."""
+
+        async def index(request: Any) -> Any:
+            """The models; their states by name, where MLServer 1.7.1 writes ``State.READY``."""
+            found = await self._handlers.index(RepositoryIndexRequest(ready=request.ready))
+            for item in found:
+                item.state = getattr(item.state, "value", item.state)
+            return RepositoryIndexResponseConverter.from_types(found, **form)
+
+        async def load(request: Any) -> Any:
+            await self._handlers.load(request.model_name)
+            return messages.RepositoryModelLoadResponse()
+
+        async def unload(request: Any) -> Any:
+            await self._handlers.unload(request.model_name)
+            return messages.RepositoryModelUnloadResponse()
+
         requests: Mapping[str, tuple[Any, Unary]] = {
-            "RepositoryIndex": (repository_pb.RepositoryIndexRequest, self._old_index),
-            "RepositoryModelLoad": (repository_pb.RepositoryModelLoadRequest, self._old_load),
-            "RepositoryModelUnload": (repository_pb.RepositoryModelUnloadRequest, self._old_unload),
+            "RepositoryIndex": (messages.RepositoryIndexRequest, index),
+            "RepositoryModelLoad": (messages.RepositoryModelLoadRequest, load),
+            "RepositoryModelUnload": (messages.RepositoryModelUnloadRequest, unload),
         }
-        return {name: self._unary(_REPOSITORY, name, *row) for name, row in requests.items()}
+        return {name: self._unary(service, name, *row) for name, row in requests.items()}
 
     def _unary(
         self, service: str, name: str, request_class: Any, method: Unary
@@ -195,59 +204,29 @@ class GRPCServer:
         return self._triton_response(infer_response=response + final.SerializeToString())
 
     async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
-        _, body = await self._pipeline.run(n_bytes, parse)
+        _, body = await self._handlers.pipeline.run(n_bytes, parse)
         return body
 
     def _inference(self, message: Any) -> Inference:
-        model = self._models.get(message.model_name, message.model_version or None)
+        model = self._handlers.models.get(message.model_name, message.model_version or None)
         return self._codec.inference(message, model)
 
     async def _server_live(self, request: Any) -> Any:
         return pb.ServerLiveResponse(live=True)
 
     async def _server_ready(self, request: Any) -> Any:
-        return pb.ServerReadyResponse(ready=self._state.is_ready())
+        return pb.ServerReadyResponse(ready=self._handlers.is_ready())
 
     async def _server_metadata(self, request: Any) -> Any:
-        return ServerMetadataResponseConverter.from_types(self._state.metadata())
+        return ServerMetadataResponseConverter.from_types(self._handlers.metadata())
 
     async def _model_ready(self, request: Any) -> Any:
-        is_ready = self._state.is_model_ready(request.name, request.version or None)
+        is_ready = self._handlers.is_model_ready(request.name, request.version or None)
         return pb.ModelReadyResponse(ready=is_ready)
 
     async def _model_metadata(self, request: Any) -> Any:
-        metadata = self._state.model_metadata(request.name, request.version or None)
+        metadata = self._handlers.model_metadata(request.name, request.version or None)
         return metadata_message(await metadata)
-
-    async def _index(self, request: Any) -> Any:
-        return RepositoryIndexResponseConverter.from_types(await self._list(request))
-
-    async def _load(self, request: Any) -> Any:
-        await self._repository.load(request.model_name)
-        return pb.RepositoryModelLoadResponse()
-
-    async def _unload(self, request: Any) -> Any:
-        await self._repository.unload(request.model_name)
-        return pb.RepositoryModelUnloadResponse()
-
-    async def _old_index(self, request: Any) -> Any:
-        index = await self._list(request)
-        return RepositoryIndexResponseConverter.from_types(index, use_model_repository=True)
-
-    async def _old_load(self, request: Any) -> Any:
-        await self._repository.load(request.model_name)
-        return repository_pb.RepositoryModelLoadResponse()
-
-    async def _old_unload(self, request: Any) -> Any:
-        await self._repository.unload(request.model_name)
-        return repository_pb.RepositoryModelUnloadResponse()
-
-    async def _list(self, request: Any) -> RepositoryIndexResponse:
-        """The models; their states by name, where MLServer 1.7.1 writes ``State.READY``."""
-        index = await self._repository.index(RepositoryIndexRequest(ready=request.ready))
-        for item in index:
-            item.state = getattr(item.state, "value", item.state)
-        return index
 
 
 def _parse(data: bytes) -> Any:

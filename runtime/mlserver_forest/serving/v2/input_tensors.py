@@ -1,9 +1,9 @@
 """The V2 inputs of a request -> the matrix that a model reads.
 
-A numeric feature comes as numbers of any datatype. A categorical feature comes as BYTES, its
-categories in UTF-8, or as BOOL, which means the categories "true" and "false"; numbers are the
+A numeric feature is sent as numbers of any datatype. A categorical feature is sent as BYTES, with
+its categories in UTF-8, or as BOOL, which means the categories "true" and "false"; numbers are the
 codes of categories (0 and 1 for a boolean feature). A matrix of numbers holds codes. A matrix of
-BYTES, which only models with categorical features read, holds what the fields of CSV hold.
+BYTES, which only models with categorical features read, holds the same text as CSV fields.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from mlserver_forest.schema.schema import Schema
 
 
 def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
-    """The one matrix, or the columns of the features side by side, in the schema's order.
+    """The matrix, or the columns of the features side by side, in the schema's order.
 
     Raises:
         InvalidInput: naming the input, what came and what was expected.

@@ -18,9 +18,9 @@ def output_tensor(output: Output, column: Column, data: Any) -> ResponseOutput:
     """The V2 tensor of an output.
 
     Args:
-        output: gives the name and the datatype.
-        column: gives the shape.
-        data: the values, in the form that the server encodes.
+        output: the output, which has the name and the datatype.
+        column: the values, which have the shape.
+        data: the values in the form that the server encodes.
     """
     shape = [len(column), 1] if isinstance(column, Labels) else list(column.shape)
     parameters = _TEXT if output.datatype == v2_tensor.BYTES else _NUMBERS

@@ -1,4 +1,4 @@
-"""Reads V2 inference requests from JSON, and names the place of each fault."""
+"""Parses V2 inference requests from JSON; error messages name the place of each fault."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -20,10 +20,10 @@ _SHARED = "shared_memory_region"
 
 
 class AttachedBytes:
-    """The bytes that follow the JSON: those of one tensor after the other.
+    """The bytes that follow the JSON: the tensors, one after the other.
 
     Args:
-        content: all of them.
+        content: all the bytes.
     """
 
     def __init__(self, content: memoryview) -> None:
@@ -32,11 +32,11 @@ class AttachedBytes:
 
     @property
     def n_left(self) -> int:
-        """How many bytes were not taken yet."""
+        """The number of bytes that have not been taken yet."""
         return len(self._content) - self._position
 
     def take(self, size: int) -> memoryview:
-        """The next bytes."""
+        """Take the next ``size`` bytes."""
         self._position += size
         return self._content[self._position - size : self._position]
 
@@ -44,7 +44,7 @@ class AttachedBytes:
 def request_from(document: Any, attached: AttachedBytes | None = None) -> InferenceRequest:
     """Check a parsed request and read its tensors; numbers become arrays.
 
-    Keys that the protocol does not have are ignored.
+    Keys that the protocol does not define are ignored.
 
     Args:
         document: from ``json_document.loads``.
@@ -60,7 +60,7 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
     if attached and attached.n_left:
         raise InvalidInput(
             f"{attached.n_left} bytes follow the last tensor; expected as many bytes after the "
-            f"JSON as the inputs' {_SIZE} add up to"
+            f"JSON as the {_SIZE} of the inputs add up to"
         )
     for part in (document, *inputs):
         read_rest(part)
@@ -73,12 +73,12 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
 
 
 def request_of(fields: Fields, tensors: Sequence[tuple[Fields, Any]]) -> InferenceRequest:
-    """MLServer's request.
+    """Make MLServer's request.
 
     Args:
-        fields: of the request, without its inputs.
-        tensors: the fields of each input without its data, and its data, which pydantic
-            must not validate: that would take a millisecond for 10,000 rows.
+        fields: the fields of the request, without its inputs.
+        tensors: the fields of each input without its data, and the data. Pydantic must not
+            validate the data, which would take a millisecond for 10,000 rows.
     """
     inputs = [
         v2_types.request_input(
@@ -99,7 +99,7 @@ def request_of(fields: Fields, tensors: Sequence[tuple[Fields, Any]]) -> Inferen
 
 
 def binary_outputs(document: Mapping[str, Any]) -> tuple[dict[str, bool], bool]:
-    """Which outputs are wanted as bytes: by name, and by default.
+    """Which outputs the request wants as bytes, by name and by default.
 
     Args:
         document: a request that ``request_from`` has read.

@@ -1,6 +1,6 @@
-"""V2's inference requests and responses over REST: JSON, perhaps followed by tensors as bytes.
+"""V2's inference requests and responses over REST: JSON, optionally followed by binary tensors.
 
-The bytes are the binary tensor data extension (triton-inference-server/server,
+Binary tensors are the binary tensor data extension (triton-inference-server/server,
 ``docs/protocol/extension_binary_data.md``), which ``tritonclient.http`` uses by default.
 """
 
@@ -32,15 +32,15 @@ class BinaryOutputs:
     """The outputs that a request wants as bytes.
 
     Attributes:
-        named: by the name of an output, whether it is one of them.
-        by_default: whether outputs that are not named are.
+        named: whether an output is sent as bytes, by its name.
+        by_default: whether outputs that are not named are sent as bytes.
     """
 
     named: Mapping[str, bool]
     by_default: bool
 
     def includes(self, output: str) -> bool:
-        """Whether an output is wanted as bytes."""
+        """Whether an output is sent as bytes."""
         return self.named.get(output, self.by_default)
 
 
@@ -52,16 +52,16 @@ def decode_infer(
     Args:
         body: JSON, followed by the bytes of tensors if there is a ``header_length``.
         header_length: the header Inference-Header-Content-Length, the length of the JSON.
-        content_type: the header Content-Type; None means JSON, for ``tritonclient.http`` leaves
-            it out.
+        content_type: the header Content-Type; None means JSON, because ``tritonclient.http``
+            does not send it.
 
     Returns:
-        The request, whose numbers are arrays, and the outputs that it wants as bytes.
+        The request, with numbers as arrays, and the outputs that it wants as bytes.
 
     Raises:
         InvalidInput: naming the place, what came and what was expected.
-        PayloadTooLarge: if a value other than a tensor takes megabytes.
-        UnsupportedMediaType: if the body is something else.
+        PayloadTooLarge: if a value other than a tensor is larger than some megabytes.
+        UnsupportedMediaType: if the body has another media type.
     """
     _check_media_type(content_type, has_bytes=header_length is not None)
     text, attached = body, None
@@ -75,7 +75,7 @@ def decode_infer(
 
 
 def new_id() -> str:
-    """An id for the response to a request that has none, as MLServer makes one, too."""
+    """Make an id for the response to a request without one, as MLServer does."""
     return str(uuid.uuid4())
 
 
@@ -85,8 +85,8 @@ def encode_infer(
     """Encode a response.
 
     Args:
-        response: its outputs are arrays, or a foreign runtime's lists.
-        id_: of the request.
+        response: the response; its outputs are arrays, or lists from a foreign runtime.
+        id_: the id of the request.
         binary: the outputs that are written as bytes.
 
     Returns:
@@ -141,7 +141,7 @@ def _parse(text: Body) -> Any:
 
 
 def _json(response: InferenceResponse, sizes: Mapping[int, int]) -> Iterator[bytes]:
-    """The response's JSON, with the size of an output's bytes in place of its data if given."""
+    """The JSON of the response; outputs with a size have it in place of their data."""
     fields = {
         "model_name": response.model_name,
         "model_version": response.model_version,

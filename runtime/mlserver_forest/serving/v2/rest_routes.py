@@ -20,10 +20,8 @@ from mlserver_forest.errors import InvalidInput, NotFound, format_value
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Handler, Methods
-from mlserver_forest.serving.models.loaded_models import LoadedModels
-from mlserver_forest.serving.pipeline import Inference, Pipeline
-from mlserver_forest.serving.server_state import ServerState
-from mlserver_forest.serving.v2.repository_handlers import RepositoryHandlers
+from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, new_id
 
 # The binary tensor extension: how many bytes of the body are JSON.
@@ -37,22 +35,10 @@ class V2Routes:
     """The routes below ``/v2``.
 
     Args:
-        pipeline: runs inference requests.
-        models: the loaded models.
-        state: answers for what is ready, and describes models.
-        handlers: lists, loads and unloads models.
+        handlers: do what is asked.
     """
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        models: LoadedModels,
-        state: ServerState,
-        handlers: RepositoryHandlers,
-    ) -> None:
-        self._pipeline = pipeline
-        self._models = models
-        self._state = state
+    def __init__(self, handlers: V2Handlers) -> None:
         self._handlers = handlers
 
     def table(self) -> Mapping[str, Methods]:
@@ -86,34 +72,34 @@ class V2Routes:
 
     async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
         def parse() -> Inference:
-            model = self._models.get(name, version)
+            model = self._handlers.models.get(name, version)
             length, media_type = request.header(_HEADER_LENGTH), request.header(b"content-type")
             message, binary = decode_infer(request.take_body(), length, media_type)
             write = partial(encode_infer, id_=message.id or new_id(), binary=binary)
             return Inference.of_message(model, version, message, write)
 
-        headers, body = await self._pipeline.run(len(request.body), parse)
+        headers, body = await self._handlers.pipeline.run(len(request.body), parse)
         request.model = name
         return Response(200, body, headers)
 
     async def _metadata(self, request: Request) -> Response:
-        return _document(self._state.metadata())
+        return _document(self._handlers.metadata())
 
     async def _model_metadata(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        return _document(await self._state.model_metadata(name, version))
+        return _document(await self._handlers.model_metadata(name, version))
 
     async def _live(self, request: Request) -> Response:
         return _health("live", is_well=True)
 
     async def _ready(self, request: Request) -> Response:
-        return _health("ready", is_well=self._state.is_ready())
+        return _health("ready", is_well=self._handlers.is_ready())
 
     async def _model_ready(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        is_ready = self._state.is_model_ready(name, version)
+        is_ready = self._handlers.is_model_ready(name, version)
         return _health("ready", is_well=is_ready, name=name)
 
     async def _index(self, request: Request) -> Response:
@@ -138,14 +124,14 @@ class V2Routes:
     async def _model_docs(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        self._models.get(name, version)
+        self._handlers.models.get(name, version)
         title = f"{_TITLE} - {name}" + (f" ({version})" if version else "")
         return _page(get_model_schema_uri(name, version), title)
 
     async def _model_schema(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        self._models.get(name, version)
+        self._handlers.models.get(name, version)
         return json_response(orjson.dumps(get_model_schema(name, version)))
 
     async def _config(self, request: Request, name: str, version: str | None = None) -> NoReturn:

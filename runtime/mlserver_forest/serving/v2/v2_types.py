@@ -1,9 +1,9 @@
-"""MLServer's V2 types, made of values that are known to be right.
+"""MLServer's V2 types, made from values that are known to be valid.
 
 Pydantic's ``model_construct`` looks up every field and takes 2 to 4 µs a message, and a request
-with its response has eight. The state of a pydantic model consists of four attributes (pydantic
-2, ``BaseModel.__slots__``; pyproject.toml excludes pydantic 3); setting them takes a third of
-that time.
+and its response consist of eight messages. The state of a pydantic model consists of four
+attributes (pydantic 2, ``BaseModel.__slots__``; pyproject.toml excludes pydantic 3); setting them
+takes a third of that time.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def inference_request(
     id_: str | None = None,
     parameters: Parameters | None = None,
 ) -> InferenceRequest:
-    """A request."""
+    """An inference request."""
     fields = {"id": id_, "parameters": parameters, "inputs": inputs, "outputs": outputs}
     return _message(InferenceRequest, fields)
 
@@ -84,7 +84,7 @@ def response_output(
 def inference_response(
     model_name: str, model_version: str | None, outputs: list[ResponseOutput]
 ) -> InferenceResponse:
-    """A response, which has no id yet."""
+    """An inference response, which does not have an id yet."""
     fields = {
         "model_name": model_name,
         "model_version": model_version,

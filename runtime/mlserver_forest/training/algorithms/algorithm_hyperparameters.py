@@ -17,6 +17,8 @@ class AlgorithmHyperparameters(BaseModel):
         ALIASES: other name of a hyperparameter -> its name here.
         INSTEAD: name that another library uses -> what to write here, for an error message.
         OWN: fields that are not arguments of the estimator's constructor.
+        ALWAYS: fields that the constructor gets even if they were not set, because the default
+            here is not the library's.
         FROM_JOB: hyperparameters of the job that the constructor takes too.
         VALUES: field -> value -> the problems that the value is for.
         FIELDS: field -> the problems that it is for, whatever its value.
@@ -27,6 +29,7 @@ class AlgorithmHyperparameters(BaseModel):
     ALIASES: ClassVar[Mapping[str, str]] = {}
     INSTEAD: ClassVar[Mapping[str, str]] = {}
     OWN: ClassVar[frozenset[str]] = frozenset()
+    ALWAYS: ClassVar[frozenset[str]] = frozenset()
     FROM_JOB: ClassVar[frozenset[str]] = frozenset()
     VALUES: ClassVar[Mapping[str, Mapping[Any, frozenset[Problem]]]] = {}
     FIELDS: ClassVar[Mapping[str, frozenset[Problem]]] = {}
@@ -45,8 +48,8 @@ class AlgorithmHyperparameters(BaseModel):
         return False
 
     def estimator_parameters(self) -> dict[str, Any]:
-        """Arguments for the library's constructor: those that were set."""
-        return self.model_dump(include=self.model_fields_set - self.OWN)
+        """Arguments for the library's constructor: those that were set, and ``ALWAYS``."""
+        return self.model_dump(include=(self.model_fields_set | self.ALWAYS) - self.OWN)
 
     def native_parameters(
         self, parameters: Mapping[str, Any], n_features: int, n_categories: Mapping[int, int]

@@ -1,7 +1,7 @@
 """What the hyperparameters of XGBoost and LightGBM have in common."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -10,7 +10,11 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Count,
     CountOrZero,
     Default,
+    FeatureSets,
+    NotNegative,
+    Positive,
     Seed,
+    Signs,
     Threads,
 )
 from mlserver_forest.training.algorithms.problems import ANY, BINARY, MULTICLASS, Problem
@@ -26,6 +30,7 @@ class BoosterHyperparameters(AlgorithmHyperparameters):
     NEEDS: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
     # The constructor gets early_stopping_rounds only if there are rows to watch.
     OWN: ClassVar = frozenset({"early_stopping_rounds", "num_class"})
+    ALWAYS: ClassVar = frozenset({"n_jobs"})
 
     n_estimators: Count = Field(
         100, description="The number of rounds; each adds one tree per class."
@@ -36,15 +41,27 @@ class BoosterHyperparameters(AlgorithmHyperparameters):
     num_class: Annotated[CountOrZero | None, Default("the labels decide")] = Field(
         None, description="The number of classes; it has to be that of the labels."
     )
+    max_delta_step: NotNegative = Field(
+        0.0, description="The largest value of a leaf; 0 for no limit."
+    )
+    scale_pos_weight: Positive = Field(
+        1.0, description="The weight of rows of the second of two classes."
+    )
+    monotone_constraints: Signs | None = Field(
+        None, description="Features with which the prediction only rises (1) or only falls (-1)."
+    )
+    interaction_constraints: FeatureSets | None = Field(
+        None, description="Features that may interact, that is occur together on one path."
+    )
+    max_cat_to_onehot: Count = Field(
+        4, description="Up to this number of categories, a split separates one from the others."
+    )
     n_jobs: Threads | None = Field(-1, description="Threads.")
     random_state: Seed | None = Field(None, description="The seed of all random choices.")
 
     @property
     def n_steps(self) -> int:
         return self.n_estimators
-
-    def estimator_parameters(self) -> dict[str, Any]:
-        return {"n_jobs": self.n_jobs, **super().estimator_parameters()}
 
     def contradictions(self) -> list[str]:
         return [

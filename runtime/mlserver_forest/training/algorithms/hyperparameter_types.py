@@ -1,12 +1,13 @@
 """The types of hyperparameters: which decoded values they take, and how messages describe that."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,23 @@ class Default:
     """A note in an ``Annotated`` type: a default that depends on something, in words."""
 
     words: str
+
+
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """A note in an ``Annotated`` type: the strings that it takes, which may be a table's keys."""
+
+    names: Collection[str]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._known)
+
+    def _known(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.names:
+            raise ValueError
+        return value
 
 
 @cache
@@ -44,7 +62,8 @@ def _parts(hint: Any) -> list[str]:
     if get_origin(hint) is Annotated:
         inner, *notes = get_args(hint)
         words = [note.words for note in notes if isinstance(note, Expected)]
-        return words[-1:] or _parts(inner)
+        names = [name for note in notes if isinstance(note, OneOf) for name in note.names]
+        return words[-1:] or names or _parts(inner)
     if get_origin(hint) in {Union, UnionType}:
         return [part for member in get_args(hint) for part in _parts(member)]
     if get_origin(hint) is Literal:

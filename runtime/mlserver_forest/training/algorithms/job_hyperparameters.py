@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mlserver_forest.training.algorithms.hyperparameter_types import (
     BelowOne,
@@ -12,29 +12,16 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Columns,
     Default,
     Expected,
+    OneOf,
     Whole,
 )
 from mlserver_forest.training.algorithms.registry import ALGORITHMS, DEFAULT
-
-
-def _algorithm(value: str) -> str:
-    if value not in ALGORITHMS:
-        raise ValueError
-    return value
 
 
 def _folds(value: object) -> object:
     if value == 1:
         raise ValueError
     return value
-
-
-_NAMES = list(ALGORITHMS)
-_AlgorithmName = Annotated[
-    str,
-    AfterValidator(_algorithm),
-    Expected(f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"),
-]
 
 
 class JobHyperparameters(BaseModel):
@@ -53,7 +40,9 @@ class JobHyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    algorithm: _AlgorithmName = Field(DEFAULT, description="The algorithm to train.")
+    algorithm: Annotated[str, OneOf(ALGORITHMS)] = Field(
+        DEFAULT, description="The algorithm to train."
+    )
     task: Annotated[
         Literal["classification", "regression"] | None, Default("the labels decide")
     ] = Field(

@@ -5,7 +5,7 @@ here; docs/contributing.md has the recipe.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import Any, Literal
 
@@ -73,32 +73,28 @@ class Algorithm:
         return resolve_name(self.classifier if is_classification else self.regressor)
 
 
+_RANDOM_FOREST = Algorithm(
+    name="random_forest",
+    title="Random forest",
+    hyperparameters=RandomForest,
+    classifier="sklearn.ensemble:RandomForestClassifier",
+    regressor="sklearn.ensemble:RandomForestRegressor",
+    distribution="scikit-learn",
+    dtype="float32",
+    unit="trees",
+    fit_function=f"{_ROOM}.forests.forest_fit:fit_forest",
+    cluster_fit_function=f"{_ROOM}.forests.forest_cluster_fit:fit_forest_on_cluster",
+    has_leaf_intervals=True,
+)
 _ROWS = (
-    Algorithm(
-        name="random_forest",
-        title="Random forest",
-        hyperparameters=RandomForest,
-        classifier="sklearn.ensemble:RandomForestClassifier",
-        regressor="sklearn.ensemble:RandomForestRegressor",
-        distribution="scikit-learn",
-        dtype="float32",
-        unit="trees",
-        fit_function=f"{_ROOM}.forests.forest_fit:fit_forest",
-        cluster_fit_function=f"{_ROOM}.forests.forest_cluster_fit:fit_forest_on_cluster",
-        has_leaf_intervals=True,
-    ),
-    Algorithm(
+    _RANDOM_FOREST,
+    replace(
+        _RANDOM_FOREST,
         name="extra_trees",
         title="Extra trees",
         hyperparameters=ExtraTrees,
         classifier="sklearn.ensemble:ExtraTreesClassifier",
         regressor="sklearn.ensemble:ExtraTreesRegressor",
-        distribution="scikit-learn",
-        dtype="float32",
-        unit="trees",
-        fit_function=f"{_ROOM}.forests.forest_fit:fit_forest",
-        cluster_fit_function=f"{_ROOM}.forests.forest_cluster_fit:fit_forest_on_cluster",
-        has_leaf_intervals=True,
     ),
     Algorithm(
         name="decision_tree",

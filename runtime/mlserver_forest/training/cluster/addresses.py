@@ -29,17 +29,17 @@ def await_host(
     stop: Stop,
     seconds: float = SECONDS_TO_JOIN,
 ) -> T:
-    """Try again and again until an attempt succeeds.
+    """Repeat an attempt until it succeeds.
 
     Args:
-        attempt: returns what is waited for, or None if it is not there yet.
-        what: names it for messages, such as "host 'algo-1', the first".
-        say: takes a line every 30 seconds.
-        stop: ends the waiting.
+        attempt: returns the result, or None if it is not available yet.
+        what: returns its name for messages, such as "host 'algo-1', the first".
+        say: is called with a line every 30 seconds.
+        stop: ends the wait.
         seconds: the longest time to wait.
 
     Raises:
-        InvalidEnvironment: naming what did not come.
+        InvalidEnvironment: naming what is missing.
     """
     began = said_at = time.monotonic()
     while (found := attempt()) is None:
@@ -48,8 +48,8 @@ def await_host(
             raise InvalidEnvironment(f"stopped by SIGTERM while waiting for {what()}")
         if now - began > seconds:
             raise InvalidEnvironment(
-                f"waited {now - began:.0f} s for {what()}; all hosts of resourceconfig.json have "
-                f"to run this job and to reach each other, port {PORT} of the first one too"
+                f"waited {now - began:.0f} s for {what()}; all hosts in resourceconfig.json must "
+                f"run this job and reach each other, and port {PORT} of the first host"
             )
         if now - said_at > _SECONDS_BETWEEN_LINES:
             say(f"waiting for {what()}, {now - began:.0f} s so far")
@@ -77,11 +77,11 @@ def resolved(name: str) -> str | None:
 
 
 def own_address(config: TrainingConfig, first: str | None) -> str | None:
-    """The address at which the other hosts reach this one; None if there is none yet.
+    """The address at which the other hosts reach this one; None if it is not known yet.
 
-    It is the address of this host's name, if this machine has that address. But the name may
-    resolve to a loopback address, which means another machine elsewhere. Then it is the address
-    of the network interface that SageMaker named, or of the one that leads to the first host.
+    It is the address that this host's name resolves to, if this machine has it. If the name
+    resolves to a loopback address, which other hosts cannot reach, it is the address of the
+    network interface that SageMaker named, or of the one that leads to the first host.
 
     Args:
         config: has the names of the hosts.
@@ -114,7 +114,7 @@ def _of_interface(name: str | None) -> str | None:
 
 
 def _towards(address: str) -> str:
-    """This machine's address on the way to another one."""
+    """This machine's address on the route to another machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((address, PORT))
         return str(probe.getsockname()[0])

@@ -1,4 +1,4 @@
-"""Boosting on several hosts: their rows as Dask has them, and how they stop together."""
+"""Boosting on several hosts: their rows as Dask arrays, and how they stop together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mlserver_forest.training.cluster.cluster_fit import ClusterFit
 from mlserver_forest.training.cluster.member import Member, Selection, member_of, this_member
 from mlserver_forest.training.cluster.spread_rows import SpreadRows
-from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, newest_booster
+from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds
+from mlserver_forest.training.fitting.checkpoints import newest_content
 from mlserver_forest.training.fitting.fit_result import Curve
 from mlserver_forest.training.fitting.fit_rows import Rows
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -26,9 +27,9 @@ class DaskRows:
     """Rows as Dask arrays with one chunk for each host, which stays there.
 
     Attributes:
-        x: (n_samples, n_features).
-        y: (n_samples,).
-        weight: (n_samples,) or None.
+        x: (n_samples, n_features) the features.
+        y: (n_samples,) the targets.
+        weight: (n_samples,) the weights, or None.
     """
 
     x: Any
@@ -44,8 +45,8 @@ class BoostingCluster:
         least: the fewest rows with which a host can take part.
 
     Attributes:
-        spec: what to fit, with the class weights that all rows give.
-        validation: rows to watch; None if there are none.
+        spec: what to fit, with class weights computed from all rows.
+        validation: the rows on which metrics are watched, or None.
     """
 
     def __init__(self, work: ClusterFit, least: int) -> None:
@@ -74,7 +75,7 @@ class BoostingCluster:
         return found
 
     def watched(self) -> tuple[Curve, int | None]:
-        """The metrics on the validation rows, and the best round if it was found."""
+        """The metrics on the validation rows, and the best round, or None if it is not known."""
         found: tuple[Curve, int | None] = self._ask(_watched)
         return found
 
@@ -86,11 +87,11 @@ class BoostingCluster:
         return Selection(_WATCHED)
 
     def training(self) -> DaskRows:
-        """The rows to learn from, of the hosts that take part."""
+        """The training rows of the hosts that take part."""
         return self.arrays(self._training, self._least)
 
     def arrays(self, rows: SpreadRows, least: int = 1) -> DaskRows:
-        """Rows as Dask arrays, each row once.
+        """Rows as Dask arrays, in which each row occurs once.
 
         Args:
             rows: the rows.
@@ -135,8 +136,8 @@ class BoostingCluster:
 class StopConsensus:
     """Makes all hosts stop after the same round; called after each round on each host.
 
-    No host ends a round before all have. So the host that decides, in its call after a round,
-    tells all hosts that the next round is the last, and returns when they know.
+    No host ends a round before all have done so. Therefore the host that decides, in its call
+    after a round, tells all hosts that the next round is the last, and returns once they know.
 
     Args:
         decider: the host that decides, reports progress and keeps checkpoints.
@@ -150,7 +151,7 @@ class StopConsensus:
         self._workers = workers
         self._n_steps = n_steps
         self._kept_as = kept_as
-        # These are made on each host; they do not travel.
+        # These are created on each host, and are not pickled.
         self._member: Member | None = None
         self._rounds: BoostingRounds | None = None
 
@@ -174,13 +175,13 @@ class StopConsensus:
         *,
         is_best: bool = False,
     ) -> bool:
-        """Record a round, and tell whether all hosts stop after it.
+        """Record a round, and return whether all hosts stop after it.
 
         Args:
-            n_rounds: the rounds that are done, with those of a checkpoint.
-            metrics: of the validation rows, on the host that decides.
-            booster: makes the content of a checkpoint.
-            is_best: whether more rounds would not make the model better.
+            n_rounds: the number of rounds so far, including those of a checkpoint.
+            metrics: the metrics on the validation rows, on the host that decides.
+            booster: returns the content of a checkpoint.
+            is_best: whether more rounds would not improve the model.
         """
         member = self.member
         if self.decides:
@@ -200,7 +201,7 @@ class StopConsensus:
 
 
 def _begin(member: Member) -> None:
-    """Forget what was decided when this host last boosted."""
+    """Reset what was decided when this host last boosted."""
     member.last_round, member.best_round, member.curve = None, None, []
 
 
@@ -210,11 +211,11 @@ def _end_after(n_rounds: int, dask_worker: Any) -> None:
 
 
 def _newest_booster(member: Member, kept_as: str | None) -> bytes | None:
-    return newest_booster(member.here.checkpoints(kept_as))
+    return newest_content(member.here.checkpoints(kept_as))
 
 
 def _keep(member: Member, rows: Rows) -> None:
-    """Have a host keep rows that it watches."""
+    """Make a host keep the rows on which it watches metrics."""
     member.rows[_WATCHED] = rows
 
 

@@ -1,4 +1,4 @@
-"""One fit on all hosts of a job: what each algorithm's function for a cluster is given."""
+"""One fit on all hosts of a job: the argument of each algorithm's function for a cluster."""
 
 from dataclasses import dataclass
 from pkgutil import resolve_name
@@ -17,7 +17,7 @@ class ClusterFit:
         cluster: the hosts.
         spec: what to fit.
         training: the rows to learn from.
-        validation: rows to watch, and to stop early by; or None.
+        validation: the rows on which metrics are watched for early stopping, or None.
         kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
     """
 

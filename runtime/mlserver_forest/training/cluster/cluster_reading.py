@@ -29,9 +29,9 @@ class HostRows:
     """A host's description of its rows, for the first host.
 
     Attributes:
-        digest: of the rows.
-        y: (n_samples,) targets; None if the first host has the same rows.
-        weight: (n_samples,), or None.
+        digest: the digest of the rows.
+        y: (n_samples,) the targets; None if the first host has the same rows.
+        weight: (n_samples,) the weights, or None.
     """
 
     digest: str
@@ -44,7 +44,7 @@ def read_on_cluster(cluster: JobCluster) -> Data:
 
     Raises:
         InvalidData: naming host, file and line, what came and what was expected.
-        InvalidHyperparameters: if one does not suit the data.
+        InvalidHyperparameters: if a hyperparameter does not suit the data.
     """
     table, target = _merged_table(cluster)
     like = without_rows(table, with_labels=False)
@@ -82,9 +82,9 @@ def _spread(cluster: JobCluster, role: str, parts: list[HostRows]) -> SpreadRows
     for name, digest in zip(cluster.names, digests, strict=True):
         if digest != digests[0]:
             raise InvalidData(
-                f"the {role} channel is FullyReplicated, but host {name!r} read other rows, or in "
-                f"another order, than host {cluster.names[0]!r}; give all hosts the same files, "
-                "and no ShuffleConfig"
+                f"the {role} channel is FullyReplicated, but host {name!r} did not read the "
+                f"same rows in the same order as host {cluster.names[0]!r}; give all hosts the "
+                "same files, and no ShuffleConfig"
             )
     rows = cluster.member.rows[role]
     return SpreadRows(cluster, role, rows.y, rows.weight, digests)
@@ -95,29 +95,29 @@ def _read_training(member: Member, known: KnownColumns | None) -> Table | None:
 
     Args:
         member: this host.
-        known: what other hosts found out about the columns, or None.
+        known: what other hosts know about the columns, or None.
 
     Returns:
         The table without its rows; None if all hosts have the same rows.
     """
     here = member.here
     channel = here.config.training_channel()
-    member.table = None  # Its memory is free before another table takes it.
+    member.table = None  # Its memory must be free before another table is read.
     dtype = np.dtype(here.chosen.algorithm.dtype)
     member.table = read_channel(channel, columns_of(here.chosen), dtype, known=known)
     return without_rows(member.table) if channel.is_sharded else None
 
 
 def _encode_rows(member: Member, like: Table, target: Target) -> Mapping[str, HostRows]:
-    """Encode the training rows as all hosts do, and read the other channels.
+    """Encode the training rows like all other hosts, and read the other channels.
 
     Args:
         member: this host.
         like: the training table of all hosts, without its rows.
-        target: of all hosts.
+        target: the target of all hosts.
 
     Returns:
-        Role of a channel -> the description of this host's rows.
+        The description of this host's rows, by the role of the channel.
     """
     here, config = member.here, member.here.config
     table, member.table = member.table_read(), None

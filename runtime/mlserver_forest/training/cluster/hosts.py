@@ -1,4 +1,4 @@
-"""The hosts of a job: what training asks of them, and the one host that does it by itself."""
+"""The hosts of a job: what training needs of them, and the case of a single host."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,27 +23,23 @@ class Hosts(Protocol):
 
         Raises:
             InvalidData: naming file and line, what came and what was expected.
-            InvalidHyperparameters: if one does not suit the data.
+            InvalidHyperparameters: if a hyperparameter does not suit the data.
         """
 
     def fit(
-        self,
-        spec: FitSpec,
-        training: AnyRows,
-        validation: AnyRows | None,
-        kept_as: str | None,
+        self, spec: FitSpec, training: AnyRows, validation: AnyRows | None, kept_as: str | None
     ) -> FitResult:
         """Fit an estimator.
 
         Args:
             spec: what to fit.
             training: the rows to learn from.
-            validation: rows to watch, and to stop early by.
+            validation: the rows on which metrics are watched for early stopping, or None.
             kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
 
         Raises:
             InvalidData: if the training library refuses the rows.
-            InvalidHyperparameters: if one does not suit what the labels turned out to be.
+            InvalidHyperparameters: if a hyperparameter does not suit the labels.
         """
 
 
@@ -54,8 +50,8 @@ class OneHost:
     Attributes:
         config: SageMaker's description of the job.
         chosen: the hyperparameters.
-        say: takes each line of the log.
-        stop: is asked between steps.
+        say: is called with each line of the log.
+        stop: is checked between steps.
     """
 
     config: TrainingConfig
@@ -68,17 +64,13 @@ class OneHost:
         return read_data(self.config, self.chosen)
 
     def fit(
-        self,
-        spec: FitSpec,
-        training: AnyRows,
-        validation: AnyRows | None,
-        kept_as: str | None,
+        self, spec: FitSpec, training: AnyRows, validation: AnyRows | None, kept_as: str | None
     ) -> FitResult:
         context = FitContext(
             spec=spec,
             estimator=spec.estimator(),
-            training=training.shown(),
-            validation=None if validation is None else validation.shown(),
+            training=training.sample(),
+            validation=None if validation is None else validation.sample(),
             progress=Progress(spec.algorithm.unit, spec.n_steps, self.say),
             stop=self.stop,
             checkpoints=self.checkpoints(kept_as),

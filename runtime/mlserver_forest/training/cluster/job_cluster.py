@@ -1,6 +1,4 @@
-"""All hosts of a job, as the first host sees them: it calls functions on them, and learns if one
-is gone.
-"""
+"""The hosts of a job as the first host sees them: calls on them, and which of them are gone."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +18,7 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.05
 # A call may fail before the scheduler reports that the host is lost.
 _SECONDS_TO_MISS = 3.0
-_SECONDS_TO_TELL = 10.0
+_SECONDS_TO_SEND = 10.0
 
 
 class JobCluster:
@@ -28,9 +26,9 @@ class JobCluster:
 
     Args:
         here: this machine, which is the first host.
-        member: of this machine.
-        client: of the scheduler.
-        attendance: of the scheduler.
+        member: the member of this machine.
+        client: the scheduler's client.
+        attendance: the hosts that the scheduler knows.
     """
 
     def __init__(
@@ -41,7 +39,7 @@ class JobCluster:
         self.client = client
         self.names = here.config.hosts
         self._attendance = attendance
-        self._told_to_stop = False
+        self._has_sent_stop = False
 
     @property
     def addresses(self) -> list[str]:
@@ -57,8 +55,8 @@ class JobCluster:
         """Call a function on hosts.
 
         Args:
-            function: gets the host's member, then the arguments.
-            wanted: for each host the arguments, or None if it has nothing to do.
+            function: is called with the host's member, then the arguments.
+            wanted: the arguments for each host, or None if it has nothing to do.
 
         Returns:
             The hosts' return values; None for those that had nothing to do.
@@ -110,7 +108,7 @@ class JobCluster:
         return future.result()
 
     def attend(self) -> None:
-        """Act on what happened in the meantime: pass a SIGTERM on to the other hosts.
+        """Pass a SIGTERM on to the other hosts, and check that they are still there.
 
         Raises:
             JobError: naming a host that is gone.
@@ -118,12 +116,12 @@ class JobCluster:
         if self._attendance.lost is not None:
             raise JobError(
                 f"host {self._attendance.lost!r} is gone: its process ended, or its network "
-                "failed; its own log says more. Start the job again: it goes on from its "
-                "checkpoints"
+                "failed; its own log says more. Start the job again: it continues from "
+                "its checkpoints"
             )
-        if self.here.stop.is_requested and not self._told_to_stop:
-            self._told_to_stop = True
-            self._tell(_stop)
+        if self.here.stop.is_requested and not self._has_sent_stop:
+            self._has_sent_stop = True
+            self._send_to_others(_stop)
 
     def missing(self) -> list[str]:
         """The hosts that have not joined yet."""
@@ -131,10 +129,10 @@ class JobCluster:
         return [name for name in self.names if name not in self._attendance.workers]
 
     def end(self, outcome: Outcome) -> None:
-        """Tell the other hosts, as far as they are there, how the job ended."""
-        told = self._tell(_end, outcome)
-        deadline = time.monotonic() + _SECONDS_TO_TELL
-        while not told.done() and time.monotonic() < deadline:
+        """Tell the other hosts that are still there how the job ended."""
+        sending = self._send_to_others(_end, outcome)
+        deadline = time.monotonic() + _SECONDS_TO_SEND
+        while not sending.done() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
     def _result(self, future: Any) -> Any:
@@ -144,16 +142,18 @@ class JobCluster:
             raise InvalidData(found.reason)
         return found
 
-    def _tell(self, function: Callable[..., None], *arguments: Any) -> "Future[Any]":
+    def _send_to_others(self, function: Callable[..., None], *arguments: Any) -> "Future[Any]":
         others = [
             address
             for name, address in self._attendance.workers.items()
             if name not in {self.here.config.host, self._attendance.lost}
         ]
         pool = ThreadPoolExecutor(1)
-        told = pool.submit(self.client.run, function, *arguments, workers=others, on_error="ignore")
+        sending = pool.submit(
+            self.client.run, function, *arguments, workers=others, on_error="ignore"
+        )
         pool.shutdown(wait=False)
-        return told
+        return sending
 
     def _wait_for_loss(self) -> None:
         """Wait a moment for the scheduler to report that a host is lost."""

@@ -1,4 +1,4 @@
-"""One of several hosts while the first one leads: its rows, and the calls that it gets."""
+"""One of several hosts: its rows, and the calls that it gets from the first host."""
 
 import threading
 from collections.abc import Callable
@@ -22,8 +22,8 @@ class Outcome:
     """How the job ended.
 
     Attributes:
-        reason: why it failed; empty if it did not.
-        is_our_fault: whether the job's owner cannot correct it.
+        reason: why it failed; empty if it succeeded.
+        is_our_fault: whether the reason is one that the job's owner cannot correct.
     """
 
     reason: str = ""
@@ -51,14 +51,14 @@ class Selection:
 
 
 class Member(WorkerPlugin):
-    """A host's part of the job; functions that the first host calls here get it.
+    """A host's part of the job, passed to the functions that the first host calls here.
 
     Args:
         here: this machine.
 
     Attributes:
-        table: of the training channel, until its rows are encoded.
-        rows: role of a channel -> its rows.
+        table: the table of the training channel, until its rows are encoded.
+        rows: the rows of each channel, by its role.
         last_round: the round after which all hosts stop boosting, once that is decided.
         curve: the metrics on the validation rows, if this host watches them.
         best_round: the best round on the validation rows, or None.
@@ -80,7 +80,7 @@ class Member(WorkerPlugin):
         """The table of the training channel.
 
         Raises:
-            RuntimeError: if it was not read, or its rows are encoded already.
+            RuntimeError: if it was not read, or if its rows are already encoded.
         """
         if self.table is None:
             raise RuntimeError("the training channel was not read")
@@ -92,19 +92,19 @@ class Member(WorkerPlugin):
         return rows if selection.positions is None else rows.take(selection.positions)
 
     def end(self, outcome: Outcome) -> None:
-        """Learn how the job ended; the first call counts."""
+        """Note how the job ended; only the first call counts."""
         if self._outcome is None:
             self._outcome = outcome
             self._has_ended.set()
 
     def outcome(self, seconds: float) -> Outcome | None:
-        """How the job ended; None if it has not ended after some seconds."""
+        """How the job ended; None if it has not ended within ``seconds``."""
         self._has_ended.wait(seconds)
         return self._outcome
 
 
 def member_of(worker: Worker) -> Member:
-    """A worker's member."""
+    """The member of a worker."""
     return cast("Member", worker.plugins[Member.name])
 
 

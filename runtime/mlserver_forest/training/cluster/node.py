@@ -20,10 +20,10 @@ from mlserver_forest.training.cluster.member import Member
 
 STOP = "stop"
 _SETTINGS = {
-    # After this time the kernel gives up on a host that is gone without closing connections.
+    # Time after which the kernel gives up on a host that vanished without closing connections.
     "distributed.comm.timeouts.tcp": "25s",
     "distributed.comm.timeouts.connect": "15s",
-    # After this time a silent host is lost. Libraries may hold Python's lock for a while.
+    # Time after which a silent host counts as lost. Libraries may hold Python's lock for a while.
     "distributed.scheduler.worker-ttl": "120s",
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
@@ -39,13 +39,13 @@ _ANY_PORT = "127.0.0.1:0"
 
 
 class Attendance(SchedulerPlugin):
-    """The hosts that are there, as the scheduler knows.
+    """The hosts that the scheduler knows.
 
     Args:
         asked_to_stop: called when a host was asked to stop.
 
     Attributes:
-        workers: name of a host -> address of its worker.
+        workers: the address of each host's worker, by the host's name.
         lost: the name of the first host that left, or None.
     """
 
@@ -72,7 +72,7 @@ class Attendance(SchedulerPlugin):
 
 
 class Node:
-    """Runs Dask in a thread of its own; after ``close`` nothing of it is left.
+    """Runs Dask in a thread of its own, until ``close`` stops it.
 
     Args:
         member: the worker's plugin.
@@ -86,7 +86,7 @@ class Node:
     ) -> None:
         self._folder = tempfile.mkdtemp(prefix="hosts-")
         dask.config.set(_SETTINGS | {"temporary-directory": self._folder})
-        # The job reports what goes wrong, once and in its own words.
+        # The job reports errors itself, once.
         logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
         self.url = f"tcp://{scheduler}:{PORT}"
         self._member = member
@@ -113,7 +113,7 @@ class Node:
 
     @property
     def is_closed(self) -> bool:
-        """Whether this host lost its connection to the scheduler."""
+        """Whether this host has lost its connection to the scheduler."""
         closing = (Status.closing, Status.closed, Status.failed)
         return self._worker is None or self._worker.status in closing
 

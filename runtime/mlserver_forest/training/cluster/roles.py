@@ -26,15 +26,15 @@ _POLL_SECONDS = 0.1
 
 
 def take_part(here: OneHost, train: Callable[[Hosts], None]) -> None:
-    """Take this host's part among several.
+    """Play this host's role in the job.
 
     Args:
         here: this host.
-        train: trains; it is called on the first host.
+        train: runs the job; it is called on the first host only.
 
     Raises:
-        JobError: with the reason why the job failed, on all hosts; or naming a host that is gone.
-        InvalidEnvironment: naming a host that did not come.
+        JobError: on all hosts, with the reason why the job failed, or naming a host that is gone.
+        InvalidEnvironment: naming a host that did not join.
     """
     if here.config.is_first:
         _lead(here, train)
@@ -57,7 +57,7 @@ def _lead(here: OneHost, train: Callable[[Hosts], None]) -> None:
 
 
 def _assist(here: OneHost) -> None:
-    """Do what the first host asks for, until it says that the job has ended."""
+    """Answer the first host's calls until it says that the job has ended."""
     first = here.config.hosts[0]
     scheduler = await_host(
         lambda: _open_address(first), lambda: f"host {first!r}, the first", here.say, here.stop
@@ -72,7 +72,7 @@ def _assist(here: OneHost) -> None:
     node = Node(member, address, scheduler)
     node.start()
     here.say(f"assists host {first!r}, whose log shows the progress of the job")
-    # Whether there is a model is for the first host to say.
+    # Only the first host knows whether there is a model.
     here.stop.has_a_model = True
     try:
         outcome = _await_end(here, member, node)
@@ -86,7 +86,7 @@ def _assist(here: OneHost) -> None:
 
 
 class _ManyHosts:
-    """The hosts of a job, asked as one."""
+    """The hosts of a job behind one interface."""
 
     def __init__(self, cluster: JobCluster) -> None:
         self._cluster = cluster
@@ -95,13 +95,9 @@ class _ManyHosts:
         return read_on_cluster(self._cluster)
 
     def fit(
-        self,
-        spec: FitSpec,
-        training: AnyRows,
-        validation: AnyRows | None,
-        kept_as: str | None,
+        self, spec: FitSpec, training: AnyRows, validation: AnyRows | None, kept_as: str | None
     ) -> FitResult:
-        spec.estimator()  # It raises for hyperparameters that do not suit, before hosts are asked.
+        spec.estimator()  # It raises for unsuitable hyperparameters before other hosts are called.
         watched = None if validation is None else _spread(validation)
         return fit_on_cluster(ClusterFit(self._cluster, spec, _spread(training), watched, kept_as))
 
@@ -166,7 +162,7 @@ def _open_address(name: str) -> str | None:
 
 
 def _await_end(here: OneHost, member: Member, node: Node) -> Outcome:
-    is_told = False
+    has_sent_stop = False
     while (outcome := member.outcome(_POLL_SECONDS)) is None:
         if node.is_closed:
             # The first host's last message may have arrived just now.
@@ -174,7 +170,7 @@ def _await_end(here: OneHost, member: Member, node: Node) -> Outcome:
                 f"host {here.config.hosts[0]!r}, the first, is gone: its process ended, or its "
                 "network failed; its own log says more"
             )
-        if here.stop.is_requested and not is_told:
-            is_told = True
+        if here.stop.is_requested and not has_sent_stop:
+            has_sent_stop = True
             node.log_event(STOP)
     return outcome

@@ -1,4 +1,4 @@
-"""Rows of several hosts, of which each has a part or all."""
+"""Rows on several hosts, each of which has a part of them or all of them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from mlserver_forest.training.cluster.job_cluster import JobCluster
 from mlserver_forest.training.cluster.member import Member, Selection
 from mlserver_forest.training.fitting.fit_rows import Rows
 
-# The report samples as many rows, and the self-test needs fewer.
+# The report samples this many rows, and the self-test needs fewer.
 _MOST_SHOWN = 20_000
 
 
@@ -22,11 +22,11 @@ class SpreadRows:
     """The rows of one channel, or some of them.
 
     Attributes:
-        cluster: the hosts that have them.
+        cluster: the hosts that have the rows.
         channel: the role of the channel: "training", "validation" or "test".
-        y: (n_samples,) targets of all hosts, in the hosts' order.
-        weight: (n_samples,) or None.
-        digests: of each host's rows of the channel.
+        y: (n_samples,) the targets of all hosts, in the hosts' order.
+        weight: (n_samples,) the weights, or None.
+        digests: the digest of each host's rows of the channel.
         starts: (n_hosts + 1,) where each host's rows of the channel begin; None if each host has
             all of them.
         positions: (n_samples,) positions in the channel's rows; None for all.
@@ -45,7 +45,7 @@ class SpreadRows:
 
     @property
     def is_sharded(self) -> bool:
-        """Whether each host has a part of the rows, instead of all."""
+        """Whether each host has only a part of the rows."""
         return self.starts is not None
 
     def take(self, positions: NDArray[np.int64]) -> "SpreadRows":
@@ -65,23 +65,23 @@ class SpreadRows:
         return digest.hexdigest()
 
     def answers(self, forest: Forest) -> NDArray[Any]:
-        """(n_samples, n_outputs) predictions, made where the rows are."""
+        """(n_samples, n_outputs) predictions, each computed on the host that has the row."""
         if self.starts is None:
             return self.here().answers(forest)
         return self._gathered(_answered, forest)
 
     def here(self) -> Rows:
-        """The rows, if this host has all of them.
+        """All rows, which this host must have.
 
         Raises:
-            ValueError: if each host has a part.
+            ValueError: if each host has only a part.
         """
         if self.starts is not None:
             raise ValueError("each host has a part of the rows")
         return self.cluster.member.select(Selection(self.channel, self.positions))
 
-    def shown(self) -> Rows:
-        """All rows if this host has them, else a sample of all hosts' rows."""
+    def sample(self) -> Rows:
+        """All rows if this host has them, otherwise a sample of all hosts' rows."""
         if self.starts is None:
             return self.here()
         if len(self) <= _MOST_SHOWN:
@@ -106,13 +106,13 @@ class SpreadRows:
         ]
 
     def parts(self) -> list[tuple[Selection, int]]:
-        """Each host's share if every row counts once: the selection and its number of rows."""
+        """The rows that each host contributes, every row once: a selection and its size."""
         selections = self.selections()
         if self.starts is not None:
             sizes = [len(places) for places in self.rows_by_host()]
             return list(zip(selections, sizes, strict=True))
         all_rows = np.arange(len(self)) if self.positions is None else self.positions
-        # In turns, so that sorted rows are spread.
+        # Hosts take turns, so that sorted rows are spread over all of them.
         dealt = [all_rows[host :: len(selections)] for host in range(len(selections))]
         return [(Selection(self.channel, rows), len(rows)) for rows in dealt]
 
@@ -125,7 +125,7 @@ class SpreadRows:
         return [np.flatnonzero(owner == host) for host in range(len(self.starts) - 1)]
 
     def _gathered(self, function: Any, *arguments: Any) -> NDArray[Any]:
-        """A matrix with one row for each of these rows; each host computes its own."""
+        """A matrix with one row for each of these rows; each host computes its own part."""
         places, selections = self.rows_by_host(), self.selections()
         wanted = [(selection, *arguments) for selection in selections]
         parts = self.cluster.each(function, wanted)
@@ -136,10 +136,10 @@ class SpreadRows:
 
 
 def _answered(member: Member, selection: Selection, forest: Forest) -> NDArray[Any]:
-    """A forest's predictions for rows of this host."""
+    """A forest's predictions for rows on this host."""
     return member.select(selection).answers(forest)
 
 
 def _matrix_of(member: Member, selection: Selection) -> NDArray[Any]:
-    """(n_samples, n_features), rows of this host."""
+    """(n_samples, n_features) rows on this host."""
     return member.select(selection).x

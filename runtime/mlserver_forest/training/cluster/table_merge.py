@@ -46,10 +46,10 @@ def recoded(table: Table, like: Table) -> Table:
 
 @dataclass(frozen=True, eq=False)
 class TableMerge:
-    """The tables of all hosts, on their way to be one.
+    """The tables of all hosts, to be merged.
 
     Attributes:
-        names: of the hosts.
+        names: the names of the hosts.
         tables: each host's table, without its matrix.
     """
 
@@ -57,12 +57,12 @@ class TableMerge:
     tables: Sequence[Table]
 
     def replaced(self, tables: Iterable[Table | None]) -> "TableMerge":
-        """The same with the tables of hosts that read their part again; None for the others."""
+        """Replace the tables of hosts that read their part again; None keeps a table."""
         pairs = zip(self.tables, tables, strict=True)
         return TableMerge(self.names, [old if new is None else new for old, new in pairs])
 
     def to_read_again(self) -> list[KnownColumns | None]:
-        """For each host the facts with which to read again; None if it read as the others did."""
+        """For each host, the columns with which to read again; None if it need not."""
         if not self._used:
             return [None] * len(self.tables)
         # The first host decides, as the first file does on one host. But sparse rows may leave out
@@ -134,8 +134,8 @@ class TableMerge:
             )
             raise InvalidData(
                 f"column {format_value(name)} holds only true and false on host {host!r}, and "
-                f"categories such as {format_value(words[0])} on others; write its values alike "
-                "in all files"
+                f"categories such as {format_value(words[0])} on others; write its values in "
+                "the same way in all files"
             )
         if len(words) > MOST_CATEGORIES:
             raise InvalidData(
@@ -207,9 +207,9 @@ class _MergedLocations(TableLocations):
     """The locations of several hosts' rows.
 
     Args:
-        names: of the hosts.
-        locations: of each host's rows.
-        n_rows: of each host.
+        names: the names of the hosts.
+        locations: the locations of each host's rows.
+        n_rows: the number of rows of each host.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Boosting round by round with a library that calls back after each round."""
+"""Boosting with a library that calls back after each round."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,9 +14,9 @@ class BoostingRounds:
     """Records each round: its metrics, the progress and a checkpoint.
 
     Args:
-        progress: is told after each round.
-        stop: is asked after each round.
-        checkpoints: where rounds are kept, or None.
+        progress: is updated after each round.
+        stop: is checked after each round.
+        checkpoints: the checkpoints to write, or None.
 
     Attributes:
         curve: the metrics on the validation rows after each round.
@@ -34,9 +34,9 @@ class BoostingRounds:
         """Record a round.
 
         Args:
-            n_rounds: the rounds that are done, with those of a checkpoint.
-            metrics: of the validation rows; empty without them.
-            booster: makes the content of a checkpoint.
+            n_rounds: the number of rounds so far, including those of a checkpoint.
+            metrics: the metrics on the validation rows; empty without such rows.
+            booster: returns the content of a checkpoint.
 
         Returns:
             Whether the job was asked to stop.
@@ -49,19 +49,8 @@ class BoostingRounds:
         return self._stop.is_requested
 
 
-def rounds_of(context: FitContext) -> BoostingRounds:
-    """The recorder of a fit on this machine."""
-    return BoostingRounds(context.progress, context.stop, context.checkpoints)
-
-
-def newest_booster(checkpoints: Checkpoints | None) -> bytes | None:
-    """The content of the newest checkpoint, or None."""
-    found = checkpoints.restored() if checkpoints else []
-    return found[-1].content if found else None
-
-
 def booster_of(context: FitContext) -> Any:
-    """The unfitted estimator, with one thread for a small table if no number was chosen."""
+    """The unfitted estimator, with one thread for a small table unless a number was chosen."""
     if context.is_small and context.estimator.n_jobs in {None, -1}:
         return context.estimator.set_params(n_jobs=1)
     return context.estimator

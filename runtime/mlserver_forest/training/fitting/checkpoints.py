@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 _DRAFT = ".sagemaker-ignore"
 _DIGEST_BYTES = 32
 _LEAST_SECONDS = 0.25
-# Checkpoints take at most about a tenth of the time.
+# Checkpoints may take about a tenth of the time at most.
 _SECONDS_PER_SECOND_OF_KEEPING = 10.0
 
 
@@ -37,11 +37,11 @@ class Checkpoints:
     """One host's checkpoints of one job.
 
     Args:
-        directory: is made when the first checkpoint is kept.
-        host: its name in resourceconfig.json.
-        fingerprint: of the rows and the hyperparameters; a word and ``-`` before it mark another
-            fit of the same job, which has its own checkpoints.
-        say: takes each line of the log.
+        directory: the folder; it is created with the first checkpoint.
+        host: the host's name in resourceconfig.json.
+        fingerprint: a digest of the rows and the hyperparameters; a name and ``-`` before it mark
+            another fit of the same job, which has its own checkpoints.
+        say: is called with each line of the log.
     """
 
     def __init__(self, directory: Path, host: str, fingerprint: str, say: Say) -> None:
@@ -53,7 +53,7 @@ class Checkpoints:
         self._due_at = time.monotonic() + _LEAST_SECONDS
 
     def keep(self, start: int, stop: int, content: bytes) -> None:
-        """Write a checkpoint; if that fails, say so and go on without it."""
+        """Write a checkpoint; if that fails, log why and continue without it."""
         name = f"{self._prefix}{start:07d}-{stop:07d}"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Checkpoints:
         self._due_at = ended + pause
 
     def restored(self) -> list[Checkpoint]:
-        """The checkpoints in order, from the first tree or round on without a gap.
+        """The checkpoints in order, starting with the first tree or round and without a gap.
 
         Other jobs' checkpoints of this host, and incomplete files, are removed.
         """
@@ -90,12 +90,16 @@ class Checkpoints:
             start, stop = self._bounds(path)
             content = self._read(path)
             if content is None:
-                self._say(f"the checkpoint {path.name} is damaged; going on from the one before it")
+                self._say(
+                    f"the checkpoint {path.name} is damaged; continuing from the one before it"
+                )
             elif start in {0, found[-1].stop if found else 0}:
                 found = [] if start == 0 else found
                 found.append(Checkpoint(start, stop, content))
         if found:
-            self._say(f"goes on from {found[-1].stop} trees or rounds, kept in {self._directory}")
+            self._say(
+                f"continuing from {found[-1].stop} trees or rounds, kept in {self._directory}"
+            )
         return found
 
     def _tidy(self) -> None:
@@ -115,7 +119,7 @@ class Checkpoints:
         )
 
     def _fit_of(self, path: Path) -> str:
-        """The word before a file's fingerprint."""
+        """The name of the fit before a file's fingerprint."""
         return path.name.removeprefix(f"{self._host}.").partition(".")[0].rpartition("-")[0]
 
     def _bounds(self, path: Path) -> tuple[int, int]:
@@ -130,6 +134,12 @@ class Checkpoints:
             return None
         digest, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
         return content if _digest(path.name, content) == digest else None
+
+
+def newest_content(checkpoints: Checkpoints | None) -> bytes | None:
+    """The content of the newest checkpoint; None if there is none, or if none are kept."""
+    found = checkpoints.restored() if checkpoints else []
+    return found[-1].content if found else None
 
 
 def _digest(name: str, content: bytes) -> bytes:

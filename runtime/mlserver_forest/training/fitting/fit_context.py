@@ -1,4 +1,4 @@
-"""One fit on rows that this machine has: what each algorithm's fit function is given."""
+"""One fit on rows that this machine has: the argument of each algorithm's fit function."""
 
 import warnings
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ class FitContext:
         spec: what to fit.
         estimator: unfitted, with scikit-learn's interface.
         training: the rows to learn from.
-        validation: rows to watch, or None.
-        progress: is told after each step.
-        stop: is asked between steps.
-        checkpoints: where steps are kept, or None.
-        say_once: takes log lines that are not repeated for each fit of a job.
+        validation: the rows on which metrics are watched, or None.
+        progress: is updated after each step.
+        stop: is checked between steps.
+        checkpoints: the checkpoints to write, or None.
+        say_once: logs a line that is not repeated for each fit of a job.
     """
 
     spec: FitSpec
@@ -50,12 +50,12 @@ class FitContext:
 
     @property
     def early_stopping_rounds(self) -> int | None:
-        """Rounds without progress before boosting stops; None without rows to watch."""
+        """Rounds without improvement before boosting stops; None without validation rows."""
         return None if self.validation is None else self.spec.early_stopping_rounds
 
     @property
     def is_small(self) -> bool:
-        """Whether one thread is fastest: to wake others takes longer than the work."""
+        """Whether one thread is fastest, because waking others takes longer than the work."""
         return self.training.x.size < _SMALL_TABLE
 
 
@@ -73,7 +73,7 @@ def fit(context: FitContext) -> FitResult:
 
 
 def fit_whole(context: FitContext) -> FitResult:
-    """Fit an estimator that cannot be fitted in steps: it is fitted whole or not at all.
+    """Fit an estimator that cannot be fitted in steps.
 
     Raises:
         InvalidData: if the training library refuses the rows.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Numbers of trees or rounds, and the metrics on the validation rows with that many.
+# Numbers of trees or rounds, each with the metrics on the validation rows at that number.
 Curve = list[tuple[int, Mapping[str, float]]]
 
 
@@ -38,11 +38,11 @@ class FitResult:
     """A fitted estimator, and how it was fitted.
 
     Attributes:
-        estimator: fitted; it has fewer trees than asked for if the job was stopped or if early
-            stopping ended it.
-        n_steps: the trees or rounds that count: up to the best round if it stopped early.
+        estimator: the fitted estimator, with fewer trees than requested if the
+            job was stopped or stopped early.
+        n_steps: the number of trees or rounds that count, up to the best round with early stopping.
         curve: metrics on the validation rows after some trees or rounds.
-        out_of_bag: votes on the training rows; None if they were not wanted or are not known.
+        out_of_bag: votes on the training rows; None if they were not collected.
     """
 
     estimator: Any

@@ -33,7 +33,7 @@ class AnyRows(Protocol):
     def answers(self, forest: Forest) -> NDArray[Any]:
         """(n_samples, n_outputs) predictions of a packed forest."""
 
-    def shown(self) -> "Rows":
+    def sample(self) -> "Rows":
         """All rows, or a sample that this machine can hold."""
 
 
@@ -63,7 +63,7 @@ class Rows:
         """(n_samples, n_outputs) predictions of a packed forest."""
         return forest.predict(self.x, n_cpus()).values
 
-    def shown(self) -> "Rows":
+    def sample(self) -> "Rows":
         return self
 
     def digest(self) -> str:

@@ -18,20 +18,20 @@ from mlserver_forest.training.validation.evaluation import evaluate
 
 @dataclass(frozen=True, eq=False)
 class FitSpec:
-    """What to fit; any machine that has rows can do it.
+    """What to fit, for any machine that has rows.
 
     Attributes:
         chosen: the hyperparameters.
         target: what to predict.
-        names: the features.
-        categories: name of a categorical feature -> its categories.
-        seed: of all random choices.
+        names: the names of the features.
+        categories: the categories of the categorical features, by name.
+        seed: the seed of all random choices.
         n_steps: the number of trees or rounds.
-        first_tree: the position of the first tree in the whole forest, for a part of it.
+        first_tree: for a part of a forest, the position of its first tree in the whole forest.
         stops_early: whether boosting may stop early, if the hyperparameters ask for it.
-        wants_out_of_bag: whether out-of-bag votes are wanted.
-        class_weight: weights by class position that replace those of the hyperparameters, for
-            rows that do not show how many rows each class has.
+        wants_out_of_bag: whether out-of-bag votes are collected.
+        class_weight: weights by class position that replace those of the hyperparameters if this
+            machine's rows do not have the class frequencies of all rows.
     """
 
     chosen: Hyperparameters
@@ -47,19 +47,19 @@ class FitSpec:
 
     @property
     def algorithm(self) -> Algorithm:
-        """The row of the algorithm."""
+        """The algorithm's row in the registry."""
         return self.chosen.algorithm
 
     @property
     def early_stopping_rounds(self) -> int | None:
-        """Rounds without progress on validation rows before boosting stops; None for never."""
+        """Rounds without improvement on validation rows before boosting stops; None for never."""
         return self.chosen.early_stopping_rounds if self.stops_early else None
 
     def estimator(self) -> Any:
         """Make the unfitted estimator.
 
         Raises:
-            InvalidHyperparameters: if some do not suit what the labels turned out to be.
+            InvalidHyperparameters: if some hyperparameters do not suit the labels.
         """
         target = self.target
         estimator = make_estimator(
@@ -70,7 +70,7 @@ class FitSpec:
         return estimator
 
     def score(self, answers: NDArray[Any], rows: Rows) -> Mapping[str, float]:
-        """Metrics of predictions.
+        """Compute the metrics of predictions.
 
         Args:
             answers: (n_samples, n_classes) probabilities, or (n_samples, 1) numbers.
@@ -80,10 +80,10 @@ class FitSpec:
         return evaluate(values, rows.y, self.target.kind, self.target.classes, rows.weight)
 
     def with_balanced_classes(self, y: NDArray[np.int64]) -> "FitSpec":
-        """Replace ``class_weight=balanced`` by the weights that all rows give.
+        """Replace ``class_weight=balanced`` by weights computed from all rows.
 
         Args:
-            y: (n_samples,) positions of classes, of all hosts.
+            y: (n_samples,) the positions of the classes in the rows of all hosts.
         """
         if getattr(self.chosen.own, "class_weight", None) != "balanced":
             return self

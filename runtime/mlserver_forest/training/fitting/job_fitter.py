@@ -1,4 +1,4 @@
-"""Fits the algorithm of a job, as often as the job needs."""
+"""Fits the algorithm of a job, as often as the job needs it."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class FittedModel:
 
     Attributes:
         result: the estimator, and how it was fitted.
-        packed: its schema and forest.
+        packed: the packed model.
     """
 
     result: FitResult
@@ -51,7 +51,7 @@ class JobFitter:
 
     Args:
         chosen: the hyperparameters.
-        data: of the job.
+        data: the rows of all channels.
         hosts: the machines that fit.
     """
 
@@ -62,9 +62,9 @@ class JobFitter:
         self._hosts = hosts
 
     def fingerprint(self, rows: AnyRows) -> str:
-        """A digest of all that the trees depend on: rows, hyperparameters and the library.
+        """A digest of everything that the trees depend on: rows, hyperparameters and the library.
 
-        It names checkpoints, and is the seed if none was chosen.
+        It names checkpoints, and gives the seed if ``random_state`` is not set.
         """
         facts = [
             self._chosen.own.model_dump(mode="json"),
@@ -78,7 +78,7 @@ class JobFitter:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def seed(self, fingerprint: str) -> int:
-        """``random_state``, or else a number that is the same after a restart."""
+        """``random_state``, or a number that is the same after a restart."""
         chosen = self._chosen.random_state
         return int(fingerprint[:8], 16) % _MOST_SEED if chosen is None else chosen
 
@@ -96,16 +96,16 @@ class JobFitter:
 
         Args:
             training: the rows to learn from.
-            validation: rows to watch, and to stop early by.
-            seed: of all random choices.
+            validation: the rows on which metrics are watched for early stopping, or None.
+            seed: the seed of all random choices.
             kept_as: the fingerprint of the checkpoints, or None for no checkpoints.
             n_steps: the exact number of trees or rounds; None for the number that was chosen,
                 or fewer with early stopping.
-            wants_out_of_bag: whether out-of-bag votes are wanted.
+            wants_out_of_bag: whether out-of-bag votes are collected.
 
         Raises:
             InvalidData: if the training library refuses the rows.
-            InvalidHyperparameters: if one does not suit what the labels turned out to be.
+            InvalidHyperparameters: if a hyperparameter does not suit the labels.
         """
         spec = FitSpec(
             chosen=self._chosen,

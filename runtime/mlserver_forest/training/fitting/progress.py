@@ -15,19 +15,19 @@ Say = Callable[[str], None]
 
 
 class Progress:
-    """Reports trees or rounds as they are done.
+    """Reports trees or rounds as they are finished.
 
     Args:
         unit: "trees" or "rounds".
-        total: their number.
-        say: takes each line of the log.
+        total: the number of trees or rounds.
+        say: is called with each line of the log.
     """
 
     def __init__(self, unit: str, total: int, say: Say) -> None:
         self._unit = unit
         self._total = total
         self._say = say
-        self._began = self._told = time.monotonic()
+        self._began = self._reported_at = time.monotonic()
         self._first: int | None = None
         self._bar = _bar(unit, total) if sys.stderr.isatty() else None
 
@@ -35,8 +35,8 @@ class Progress:
         """Report a number of trees or rounds.
 
         Args:
-            done: trees or rounds that are done, with those of a checkpoint.
-            metrics: of the forest so far.
+            done: the number of trees or rounds so far, including those of a checkpoint.
+            metrics: the metrics of the forest so far.
         """
         if self._first is None:
             self._first = done
@@ -45,8 +45,8 @@ class Progress:
             self._bar.set_postfix(known, refresh=False)
             self._bar.n = done
             self._bar.refresh()
-        elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES and done < self._total:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._reported_at >= _SECONDS_BETWEEN_LINES and done < self._total:
+            self._reported_at = time.monotonic()
             self._say(self._line(done, metrics or {}))
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Progress:
 
 
 def _bar(unit: str, total: int) -> Any:
-    """A bar as wide as the terminal; a terminal of Docker does not have a size at first."""
+    """A bar as wide as the terminal; Docker's terminal has no size at first."""
     size = os.get_terminal_size(sys.stderr.fileno())
     width, height = size.columns or _WIDTH, size.lines or _HEIGHT
     return tqdm(total=total, unit=unit, leave=False, ncols=width, nrows=height)

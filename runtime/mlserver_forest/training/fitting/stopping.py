@@ -22,7 +22,7 @@ class Stop:
         self._since = 0.0
 
     def request(self) -> None:
-        """Ask the job to stop; the first call counts."""
+        """Ask the job to stop; only the first call counts."""
         if not self._event.is_set():
             self._since = time.monotonic()
             self._event.set()
@@ -34,5 +34,5 @@ class Stop:
 
     @property
     def is_pressing(self) -> bool:
-        """Whether a step that still runs has used up its time."""
+        """Whether a step that is still running has used up its time."""
         return self.is_requested and time.monotonic() - self._since > _STEP_SECONDS

@@ -13,8 +13,8 @@ from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.schema.output_names import INTERVAL
 from mlserver_forest.schema.schema import Label, TargetKind
 
-# The sets of rows that are evaluated. "oob" is out-of-bag: each row by the trees that did not
-# see it.
+# The sets of rows that are evaluated. "oob" is out-of-bag: each row is predicted by the
+# trees that did not see it.
 PREFIXES = ("train", "validation", "test", "oob", "cross_validation")
 METRICS: Mapping[TargetKind, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1"),
@@ -63,8 +63,8 @@ def folds(y: NDArray[Any], kind: TargetKind, k: int, random_state: int) -> list[
     """Split rows k times for cross-validation, so that every class always has a row to learn from.
 
     The rows of a class are dealt to the folds like cards, and the next class continues where the
-    last one ended. So few rows are spread, and the sizes of folds differ by one row at most. The
-    only row of a class is never held out.
+    last one ended. This spreads the rows of rare classes, and the sizes of folds differ by
+    one row at most. The only row of a class is never held out.
 
     Args:
         y: (n_samples,) int positions of classes, or float64 numbers.
@@ -92,7 +92,7 @@ def evaluate(
     classes: Sequence[Label],
     weight: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
-    """The metrics that these rows allow, by name, all of them finite.
+    """Compute the metrics that these rows allow.
 
     Args:
         answers: (n_samples, n_classes) probabilities, or (n_samples,) numbers.
@@ -102,10 +102,10 @@ def evaluate(
         weight: (n_samples,) row weights of at least 0, or None.
 
     Returns:
-        For classes: accuracy, balanced_accuracy (the mean recall of the classes that occur),
-        log_loss, roc_auc (for more than two classes the mean of each against the rest; left out if
-        a class does not occur) and f1 (the mean over classes). For numbers: rmse, mae and r2 (left
-        out if all of ``y`` are equal).
+        The finite metrics by name. For classes: accuracy, balanced_accuracy (the mean
+        recall of the classes that occur), log_loss, roc_auc (for more than two classes, the mean
+        of each against the rest; left out if a class does not occur) and f1 (the mean over
+        classes). For numbers: rmse, mae and r2 (left out if all of ``y`` are equal).
     """
     if weight is not None:
         counted = weight > 0
@@ -135,7 +135,7 @@ def _metrics_of_numbers(
 def _metrics_of_classes(
     probabilities: Answers, y: NDArray[Any], n_classes: int, weight: NDArray[np.float64] | None
 ) -> dict[str, float]:
-    # Sums of 32-bit probabilities miss 1 by more than scikit-learn allows.
+    # Sums of 32-bit probabilities differ from 1 by more than scikit-learn allows.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     predicted = probabilities.argmax(axis=1)
     labels, present = np.arange(n_classes), np.unique(y)

@@ -32,13 +32,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class ValidationResult:
-    """The findings of validation, by set of rows: "validation", "cross_validation", ...
+    """The result of validation, by set of rows: "validation", "cross_validation", ...
 
     Attributes:
-        metrics: set -> name of a metric -> value.
-        sets: set -> (n_samples,) labels as the estimator takes them, and the predictions.
+        metrics: the metrics by set, then by name.
+        sets: by set, (n_samples,) labels as the estimator takes them, and the predictions.
         n_steps: the rounds after which boosting stopped early on the held-out rows, or None.
-        trial: predictions for the held-out rows, to learn intervals from; or None.
+        trial: predictions for the held-out rows, from which intervals are learned, or None.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -48,16 +48,16 @@ class ValidationResult:
 
 
 class HoldoutValidation:
-    """Fits on a part of the training rows, and evaluates on the others.
+    """Fits on a part of the training rows, and evaluates on the rest.
 
     Args:
-        fitter: of the job.
+        fitter: fits the job's algorithm.
         chosen: the hyperparameters.
-        data: of the job.
-        seed: of all random choices.
-        say: takes each line of the log.
-        stop: is asked between fits.
-        learner: of intervals, or None.
+        data: the rows of all channels.
+        seed: the seed of all random choices.
+        say: is called with each line of the log.
+        stop: is checked between fits.
+        learner: learns intervals, or None.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class HoldoutValidation:
         self._learner = learner
 
     def run(self) -> ValidationResult:
-        """Cross-validate if asked for, and hold rows out if there is no other estimate."""
+        """Cross-validate if requested, and hold out rows if there is no other estimate."""
         result = ValidationResult()
         if self._chosen.job.k_fold and not self._stop.is_requested:
             self._cross_validate(result)

@@ -32,7 +32,7 @@ class HeldOutAnswers:
     """A model's predictions for rows that it did not learn from.
 
     Attributes:
-        answers: (n_samples, n_classes) probabilities, or (n_samples, 2) the ends of an interval
+        answers: (n_samples, n_classes) probabilities, or (n_samples, 2) the ends of intervals
             before the margin is added.
         y: (n_samples,) the targets.
     """
@@ -51,12 +51,12 @@ class IntervalLearner:
     """Learns the intervals of a regression, or the prediction sets of a classification.
 
     Args:
-        level: the share of new targets that they should contain.
+        level: the share of new targets that the intervals or sets should contain.
         chosen: the hyperparameters.
-        data: of the job.
-        seed: of all random choices.
-        say: takes each line of the log.
-        stop: is asked now and then.
+        data: the rows of all channels.
+        seed: the seed of all random choices.
+        say: is called with each line of the log.
+        stop: is checked from time to time.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class IntervalLearner:
         return PREDICTION_SET if self._is_classes else INTERVAL
 
     def _samples(self, fitted: FittedModel, learned: AnyRows) -> LeafSamples | None:
-        """The training targets in the leaves; of a sample if the rows are on several hosts."""
+        """The training targets in the leaves; from a sample if the rows are on several hosts."""
         if not self._has_samples or self._stop.is_requested:
             return None
-        rows = learned.shown()
+        rows = learned.sample()
         return learn_leaf_samples(
             fitted.packed.forest,
             rows.x,
@@ -162,7 +162,7 @@ class IntervalLearner:
     def _within(
         self, intervals: Intervals, trial: HeldOutAnswers
     ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-        """Whether each row's target is within, and the interval's width or the set's size."""
+        """Whether each target is inside its interval or set, and the width or size of that."""
         if self._is_classes:
             sets = intervals.sets(trial.answers)
             return sets[np.arange(len(trial)), trial.y], sets.sum(axis=1)
@@ -176,7 +176,7 @@ def _coverage(within: NDArray[np.bool_], sizes: NDArray[Any], *, is_cross_fitted
 
 def _counted(rows: AnyRows) -> Rows:
     """Rows with a weight above 0, all of which count the same."""
-    shown = rows.shown()
-    if shown.weight is None:
-        return shown
-    return shown.take(np.flatnonzero(shown.weight > 0))
+    sample = rows.sample()
+    if sample.weight is None:
+        return sample
+    return sample.take(np.flatnonzero(sample.weight > 0))

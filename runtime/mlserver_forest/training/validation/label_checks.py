@@ -13,7 +13,7 @@ from mlserver_forest.training.validation.evaluation import HELD_OUT_FRACTION
 
 
 def require_suitable_labels(chosen: Hyperparameters, y: NDArray[Any]) -> None:
-    """Check that the objective takes the labels.
+    """Check that the objective accepts the labels.
 
     Args:
         chosen: the hyperparameters.
@@ -28,7 +28,8 @@ def require_suitable_labels(chosen: Hyperparameters, y: NDArray[Any]) -> None:
         rule = rules.get(value)
         if rule is not None and not rule.allows(np.asarray(y, np.float64)):
             faults.append(
-                f"{name}={value} needs {rule.description}; they go from {y.min():g} to {y.max():g}"
+                f"{name}={value} needs {rule.description}; they range from {y.min():g} to "
+                f"{y.max():g}"
             )
     if faults:
         raise InvalidHyperparameters(faults)
@@ -58,8 +59,8 @@ def require_rows_to_calibrate(
 
     Args:
         chosen: the hyperparameters.
-        n_training: rows of the training channel.
-        n_validation: rows of the validation channel, or None without one.
+        n_training: the number of rows of the training channel.
+        n_validation: the number of rows of the validation channel, or None without one.
 
     Raises:
         InvalidHyperparameters: naming how many rows there are, and how many are needed.

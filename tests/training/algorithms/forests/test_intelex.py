@@ -30,6 +30,10 @@ def rows(kind, n=4000):
     return x.astype(np.float32), y
 
 
+def intelex_estimator(*arguments):
+    return make_intelex_estimator(make_estimator(*arguments))
+
+
 def grown(kind, raw, make, fit=fit_with_intelex):
     chosen = parse({"n_estimators": "30", **raw})
     estimator = make(chosen, kind, CLASSES[kind], NAMES, {}, 5)
@@ -38,7 +42,7 @@ def grown(kind, raw, make, fit=fit_with_intelex):
 
 
 def by_both(kind, **raw):
-    ours = grown(kind, raw, make_intelex_estimator)
+    ours = grown(kind, raw, intelex_estimator)
     return ours, grown(kind, raw, make_estimator, lambda estimator, x, y: estimator.fit(x, y))
 
 
@@ -48,7 +52,7 @@ def answers(forest, x):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_the_packed_forest_averages_the_trees_that_were_grown(kind):
-    forest = grown(kind, {}, make_intelex_estimator)
+    forest = grown(kind, {}, intelex_estimator)
     x = rows(kind)[0]
     expected = np.zeros_like(answers(forest.estimators_[0], x))
     for tree in forest.estimators_:
@@ -64,7 +68,7 @@ def test_the_packed_forest_averages_the_trees_that_were_grown(kind):
 @pytest.mark.parametrize("kind", CLASSES)
 def test_its_own_answers_are_these_but_for_float32(kind):
     x, y = rows(kind)
-    estimator = make_intelex_estimator(parse({}), kind, CLASSES[kind], NAMES, {}, 5)
+    estimator = intelex_estimator(parse({}), kind, CLASSES[kind], NAMES, {}, 5)
     forest = fit_with_intelex(estimator, x, y)
     assert hasattr(estimator, "_onedal_estimator")
     np.testing.assert_allclose(answers(estimator, x), answers(forest, x), rtol=1e-5, atol=1e-6)
@@ -74,7 +78,7 @@ def test_what_is_handed_back_is_scikit_learns():
     forest, plain = by_both("classification", oob_score="true", max_depth="6")
     assert type(forest) is RandomForestClassifier
     assert forest.get_params() == plain.get_params()
-    assert type(grown("regression", {}, make_intelex_estimator)) is RandomForestRegressor
+    assert type(grown("regression", {}, intelex_estimator)) is RandomForestRegressor
     assert forest.feature_importances_.argmax() == plain.feature_importances_.argmax()
     np.testing.assert_allclose(forest.feature_importances_, plain.feature_importances_, atol=0.05)
 
@@ -82,7 +86,7 @@ def test_what_is_handed_back_is_scikit_learns():
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_seed_gives_the_same_trees_for_any_number_of_threads(kind):
     forests = [
-        grown(kind, {"n_jobs": jobs, "oob_score": "true"}, make_intelex_estimator)
+        grown(kind, {"n_jobs": jobs, "oob_score": "true"}, intelex_estimator)
         for jobs in ("1", "2", "2", "-1")
     ]
     for forest in forests[1:]:
@@ -180,13 +184,13 @@ def test_where_it_is_not_installed_it_says_so(monkeypatch):
 
 
 def test_scikit_learn_itself_stays_as_it_is():
-    grown("classification", {}, make_intelex_estimator)
+    grown("classification", {}, intelex_estimator)
     assert RandomForestClassifier.__module__ == "sklearn.ensemble._forest"
     assert ExtraTreesClassifier.__module__ == "sklearn.ensemble._forest"
 
 
 def test_two_rows_are_enough():
     for kind, y in (("classification", [0, 1]), ("regression", [0.5, 1.5])):
-        estimator = make_intelex_estimator(parse({}), kind, (1, 2), NAMES[:1], {}, 5)
+        estimator = intelex_estimator(parse({}), kind, (1, 2), NAMES[:1], {}, 5)
         forest = fit_with_intelex(estimator, np.array([[0], [1]], np.float32), np.array(y))
         assert import_estimator(forest).forest.n_trees == 100

@@ -111,8 +111,8 @@ class _ForestFit:
 
     def _fitted(self, start: int, stop: int) -> Any:
         """The trees; None if there are others already and these come too late."""
-        pool = ThreadPoolExecutor(1)
-        trees = pool.submit(self._steps.fit, self._context.training, start, stop)
+        pool, first = ThreadPoolExecutor(1), self._context.spec.first_tree
+        trees = pool.submit(self._steps.fit, self._context.training, first + start, first + stop)
         pool.shutdown(wait=False)
         while not trees.done():
             wait([trees], _POLL_SECONDS)

@@ -13,6 +13,7 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Default,
     Expected,
     NotNegative,
+    OneOf,
     Seed,
     Share,
     ShareBelowOne,
@@ -39,7 +40,8 @@ def _criterion(value: Any) -> Any:
 
 
 _Criterion = Annotated[
-    Literal["gini", "entropy", "log_loss", "squared_error", "absolute_error", "poisson"],
+    str,
+    OneOf(_CRITERIA),
     BeforeValidator(_criterion),
     Expected(
         "gini, entropy or log_loss; for a regression squared_error, absolute_error or poisson"
@@ -98,6 +100,7 @@ class _Forest(_Trees):
     """The hyperparameters that scikit-learn's two kinds of forest share."""
 
     ALIASES: ClassVar = _ALIASES
+    ALWAYS: ClassVar = frozenset({"n_jobs"})
     INSTEAD: ClassVar = {
         "max_iter": "n_estimators",
         "num_round": "n_estimators",
@@ -135,9 +138,6 @@ class _Forest(_Trees):
     @property
     def has_out_of_bag(self) -> bool:
         return self.bootstrap
-
-    def estimator_parameters(self) -> dict[str, Any]:
-        return {"n_jobs": self.n_jobs, **super().estimator_parameters()}
 
     def contradictions(self) -> list[str]:
         faults = []

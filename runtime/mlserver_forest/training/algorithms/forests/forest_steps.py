@@ -63,16 +63,11 @@ def steps_for(spec: FitSpec, estimator: Any, rows: Rows, say: Say) -> ForestStep
     why_not = why_not_intelex(chosen, target.kind, rows.x, rows.weight)
     if why_not is None and not is_small:
         say("scikit-learn-intelex grows the trees; intelex=false turns it off")
-        fast = make_intelex_estimator(
-            chosen, target.kind, target.classes, spec.names, spec.categories, spec.seed
-        )
-        fast.set_params(oob_score=spec.wants_out_of_bag)
-        steps: ForestSteps = IntelexSteps(fast, rows.x.shape, n_cpus(), len(target.classes))
-    else:
-        if not is_small:
-            say(f"scikit-learn grows the trees, not scikit-learn-intelex: {why_not}")
-        steps = ScikitLearnSteps(estimator, n_cpus())
-    return _LaterSteps(steps, spec.first_tree) if spec.first_tree else steps
+        fast = make_intelex_estimator(estimator).set_params(oob_score=spec.wants_out_of_bag)
+        return IntelexSteps(fast, rows.x.shape, n_cpus(), len(target.classes))
+    if not is_small:
+        say(f"scikit-learn grows the trees, not scikit-learn-intelex: {why_not}")
+    return ScikitLearnSteps(estimator, n_cpus())
 
 
 class ScikitLearnSteps:
@@ -156,27 +151,3 @@ class IntelexSteps:
         known = answers.any(axis=1, keepdims=True) * part.n_estimators
         self._total = self._total + answers * known
         self._count = self._count + known
-
-
-class _LaterSteps:
-    """The steps of a part of a forest that does not begin with the first tree."""
-
-    def __init__(self, steps: ForestSteps, first_tree: int) -> None:
-        self._steps = steps
-        self._first_tree = first_tree
-
-    @property
-    def size(self) -> int:
-        return self._steps.size
-
-    def fit(self, rows: Rows, start: int, stop: int) -> Any:
-        return self._steps.fit(rows, self._first_tree + start, self._first_tree + stop)
-
-    def took(self, n_trees: int, seconds: float) -> None:
-        self._steps.took(n_trees, seconds)
-
-    def aligned(self, n_trees: int) -> int:
-        return self._steps.aligned(n_trees)
-
-    def out_of_bag(self, forest: Any, rows: Rows) -> OutOfBagVotes | None:
-        return self._steps.out_of_bag(forest, rows)

@@ -7,15 +7,12 @@ and its extra trees are less accurate and not faster.
 import importlib.util
 import math
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.schema.categories import Categories
-from mlserver_forest.schema.schema import Label, TargetKind
-from mlserver_forest.training.algorithms.estimators import make_estimator
+from mlserver_forest.schema.schema import TargetKind
 from mlserver_forest.training.algorithms.forests.forest_hyperparameters import RandomForest
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 
@@ -55,22 +52,14 @@ def why_not_intelex(
     return faults[0] if faults else None
 
 
-def make_intelex_estimator(
-    chosen: Hyperparameters,
-    kind: TargetKind,
-    classes: Sequence[Label],
-    names: Sequence[str],
-    categories: Mapping[str, Categories],
-    random_state: int,
-) -> Any:
-    """Make intelex's counterpart of ``make_estimator``; ``fit_with_intelex`` fits it.
+def make_intelex_estimator(plain: Any) -> Any:
+    """Make intelex's counterpart of an unfitted forest; ``fit_with_intelex`` fits it.
 
     intelex counts a row as often as it was drawn, and scikit-learn counts it once. The rows that a
     node and a leaf need are translated, so that trees have about the same number of leaves.
     """
     from sklearnex import ensemble
 
-    plain = make_estimator(chosen, kind, classes, names, categories, random_state)
     estimator = getattr(ensemble, type(plain).__name__)(**plain.get_params())
     if plain.bootstrap:
         estimator.set_params(

@@ -6,7 +6,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from mlserver_forest.training.fitting.checkpoints import Checkpoint
+from mlserver_forest.training.fitting.checkpoints import newest_content
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import Curve, FitResult
 
@@ -59,8 +59,8 @@ def _boost(estimator: Any, context: FitContext, n_rounds: int) -> None:
 
 def _restored(context: FitContext) -> tuple[Any, int]:
     """The estimator of the newest checkpoint and its rounds, or the unfitted one and 0."""
-    found = context.checkpoints.restored() if context.checkpoints else []
-    estimator: Any = _estimator_of(found[-1]) if found else None
+    content = newest_content(context.checkpoints)
+    estimator: Any = None if content is None else _estimator_of(content)
     if type(estimator) is not type(context.estimator) or estimator.n_iter_ >= context.n_steps:
         return context.estimator, 0
     context.progress.at(estimator.n_iter_)
@@ -74,10 +74,10 @@ def _content_of(estimator: Any) -> bytes:
     return content
 
 
-def _estimator_of(checkpoint: Checkpoint) -> Any:
+def _estimator_of(content: bytes) -> Any:
     import skops.io
 
-    return skops.io.loads(checkpoint.content, trusted=_TRUSTED)
+    return skops.io.loads(content, trusted=_TRUSTED)
 
 
 def _metrics(estimator: Any) -> dict[str, float]:

@@ -16,6 +16,7 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     FeatureSets,
     FromZeroToOne,
     NotNegative,
+    OneOf,
     Positive,
     Seed,
     Signs,
@@ -71,7 +72,8 @@ class HistGradientBoosting(AlgorithmHyperparameters):
     }
 
     loss: Annotated[
-        Literal["log_loss", "squared_error", "absolute_error", "gamma", "poisson", "quantile"],
+        str,
+        OneOf(_LOSSES),
         Expected(
             "log_loss; for a regression squared_error, absolute_error, gamma, poisson or quantile"
         ),

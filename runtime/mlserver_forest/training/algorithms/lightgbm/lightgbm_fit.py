@@ -5,12 +5,8 @@ from typing import Any
 
 import lightgbm
 
-from mlserver_forest.training.fitting.boosting_rounds import (
-    BoostingRounds,
-    booster_of,
-    newest_booster,
-    rounds_of,
-)
+from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, booster_of
+from mlserver_forest.training.fitting.checkpoints import newest_content
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
 
@@ -21,8 +17,8 @@ def fit(context: FitContext) -> FitResult:
     Raises:
         InvalidData: if LightGBM refuses the rows.
     """
-    rounds = rounds_of(context)
-    start, n_before = start_of(newest_booster(context.checkpoints), context.n_steps)
+    rounds = BoostingRounds(context.progress, context.stop, context.checkpoints)
+    start, n_before = start_of(newest_content(context.checkpoints), context.n_steps)
     rows, watched = context.training, context.validation
     estimator = booster_of(context).set_params(
         n_estimators=context.n_steps - n_before,

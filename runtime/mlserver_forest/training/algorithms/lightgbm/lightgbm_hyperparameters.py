@@ -18,11 +18,10 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     CountOrZero,
     Default,
     Expected,
-    FeatureSets,
     FromZeroToOne,
     NotNegative,
+    OneOf,
     Positive,
-    Signs,
     Synonyms,
     TweediePower,
     UpToOne,
@@ -68,14 +67,6 @@ _OTHER_NAMES = {
     "n_jobs": ("num_threads", "nthread"),
     "random_state": ("seed",),
 }
-_ALIASES = {alias: name for name, aliases in _OTHER_NAMES.items() for alias in aliases}
-# Name in other libraries -> what to write here.
-_INSTEAD = {
-    "max_iter": "n_estimators",
-    "n_iter_no_change": "early_stopping_rounds",
-    "interaction_cst": "interaction_constraints",
-    "linear_tree": "ordinary leaves: linear ones cannot be served",
-}
 _SAME_BOOSTING = {"gbrt": "gbdt", "random_forest": "rf"}
 _OTHER_OBJECTIVES = {
     "multiclass": ("softmax",),
@@ -96,21 +87,6 @@ _OTHER_METRICS = {
     "cross_entropy": ("xentropy",),
 }
 _SAME_METRIC = {other: one for one, others in _OTHER_METRICS.items() for other in others}
-_Objective = Literal[
-    "binary",
-    "multiclass",
-    "multiclassova",
-    "regression",
-    "regression_l1",
-    "huber",
-    "fair",
-    "quantile",
-    "mape",
-    "poisson",
-    "gamma",
-    "tweedie",
-    "cross_entropy",
-]
 _OBJECTIVES = {
     "binary": BINARY,
     **dict.fromkeys(("multiclass", "multiclassova"), MULTICLASS),
@@ -119,60 +95,37 @@ _OBJECTIVES = {
     ),
     **dict.fromkeys(("poisson", "gamma", "tweedie", "cross_entropy"), REGRESSION),
 }
-_Metric = Literal[
-    "binary_logloss",
-    "binary_error",
-    "auc",
-    "average_precision",
-    "multi_logloss",
-    "multi_error",
-    "auc_mu",
-    "l1",
-    "l2",
-    "rmse",
-    "huber",
-    "fair",
-    "quantile",
-    "mape",
-    "poisson",
-    "gamma",
-    "gamma_deviance",
-    "tweedie",
-    "cross_entropy",
-]
 _METRICS = {
     **dict.fromkeys(("binary_logloss", "binary_error", "auc", "average_precision"), BINARY),
     **dict.fromkeys(("multi_logloss", "multi_error", "auc_mu"), MULTICLASS),
     **dict.fromkeys(("l1", "l2", "rmse", "huber", "fair", "quantile", "mape"), REGRESSION),
     **dict.fromkeys(("poisson", "gamma", "gamma_deviance", "tweedie", "cross_entropy"), REGRESSION),
 }
-_LABELS = {
-    "poisson": COUNTS,
-    "tweedie": COUNTS,
-    "gamma": POSITIVE,
-    "cross_entropy": PROBABILITIES,
-}
-# Field -> another field, and its values with which the first one has an effect.
-_NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "alpha": ("objective", ("huber", "quantile")),
-    "fair_c": ("objective", ("fair",)),
-    "tweedie_variance_power": ("objective", ("tweedie",)),
-    "poisson_max_delta_step": ("objective", ("poisson",)),
-    "top_rate": ("data_sample_strategy", ("goss",)),
-    "other_rate": ("data_sample_strategy", ("goss",)),
-    **dict.fromkeys(
-        ("drop_rate", "max_drop", "skip_drop", "uniform_drop", "xgboost_dart_mode"),
-        ("boosting_type", ("dart",)),
-    ),
-}
 
 
 class LightGBM(BoosterHyperparameters):
     """LightGBM's LGBMClassifier and LGBMRegressor."""
 
-    ALIASES: ClassVar = _ALIASES
-    INSTEAD: ClassVar = _INSTEAD
-    NEEDS: ClassVar = _NEEDS
+    ALIASES: ClassVar = {alias: name for name, aliases in _OTHER_NAMES.items() for alias in aliases}
+    INSTEAD: ClassVar = {
+        "max_iter": "n_estimators",
+        "n_iter_no_change": "early_stopping_rounds",
+        "interaction_cst": "interaction_constraints",
+        "linear_tree": "ordinary leaves: linear ones cannot be served",
+    }
+    NEEDS: ClassVar = {
+        "alpha": ("objective", ("huber", "quantile")),
+        "fair_c": ("objective", ("fair",)),
+        "tweedie_variance_power": ("objective", ("tweedie",)),
+        "poisson_max_delta_step": ("objective", ("poisson",)),
+        "top_rate": ("data_sample_strategy", ("goss",)),
+        "other_rate": ("data_sample_strategy", ("goss",)),
+        **dict.fromkeys(
+            ("drop_rate", "max_drop", "skip_drop", "uniform_drop", "xgboost_dart_mode"),
+            ("boosting_type", ("dart",)),
+        ),
+    }
+    ALWAYS: ClassVar = BoosterHyperparameters.ALWAYS | {"verbosity"}
     VALUES: ClassVar = {"objective": _OBJECTIVES, "metric": _METRICS}
     FIELDS: ClassVar = {
         "class_weight": CLASSIFICATION,
@@ -180,15 +133,24 @@ class LightGBM(BoosterHyperparameters):
         "is_unbalance": BINARY,
         "reg_sqrt": REGRESSION,
     }
-    LABELS: ClassVar = {"objective": _LABELS}
+    LABELS: ClassVar = {
+        "objective": {
+            "poisson": COUNTS,
+            "tweedie": COUNTS,
+            "gamma": POSITIVE,
+            "cross_entropy": PROBABILITIES,
+        }
+    }
 
     objective: Annotated[
-        _Objective,
+        str,
+        OneOf(_OBJECTIVES),
         Synonyms(_SAME_OBJECTIVE),
         Default("by the labels binary, multiclass or regression"),
     ] = Field("regression", description="The loss that boosting minimizes.")
     metric: Annotated[
-        Annotated[_Metric, Synonyms(_SAME_METRIC)] | None, Default("the objective's own")
+        Annotated[str, OneOf(_METRICS), Synonyms(_SAME_METRIC)] | None,
+        Default("the objective's own"),
     ] = Field(None, description="The metric that early stopping watches.")
     boosting_type: Annotated[Literal["gbdt", "dart", "rf"], Synonyms(_SAME_BOOSTING)] = Field(
         "gbdt",
@@ -209,9 +171,6 @@ class LightGBM(BoosterHyperparameters):
         1e-3, description="The sum of hessians that a leaf needs."
     )
     min_split_gain: NotNegative = Field(0.0, description="The gain that a split needs.")
-    max_delta_step: NotNegative = Field(
-        0.0, description="The largest value of a leaf; 0 for no limit."
-    )
     path_smooth: NotNegative = Field(
         0.0, description="Smooths the value of a leaf towards that of its parent."
     )
@@ -241,24 +200,13 @@ class LightGBM(BoosterHyperparameters):
     class_weight: Literal["balanced"] | ClassWeights | None = Field(
         None, description="The weight of the rows of each class."
     )
-    scale_pos_weight: Positive = Field(
-        1.0, description="The weight of rows of the second of two classes."
-    )
     is_unbalance: bool = Field(
         False, description="Whether to give two classes the same total weight."
     )
-    monotone_constraints: Signs | None = Field(
-        None, description="Features with which the prediction only rises (1) or only falls (-1)."
-    )
     monotone_constraints_method: Literal["basic", "intermediate", "advanced"] = Field(
         "basic",
-        description="How they are enforced; each is slower than the one before and loses less.",
-    )
-    interaction_constraints: FeatureSets | None = Field(
-        None, description="Features that may interact, that is occur together on one path."
-    )
-    max_cat_to_onehot: Count = Field(
-        4, description="Up to this number of categories, a split separates one from the others."
+        description="How the constraints are enforced; each is slower than the one before and "
+        "loses less.",
     )
     max_cat_threshold: Count = Field(
         32, description="The largest number of categories that a split considers."
@@ -302,9 +250,6 @@ class LightGBM(BoosterHyperparameters):
     verbosity: Annotated[Whole, Field(ge=-1, le=2), Expected("a whole number from -1 to 2")] = (
         Field(-1, description="How much LightGBM logs.")
     )
-
-    def estimator_parameters(self) -> dict[str, Any]:
-        return {"verbosity": self.verbosity, **super().estimator_parameters()}
 
     def native_parameters(
         self, parameters: Mapping[str, Any], n_features: int, n_categories: Mapping[int, int]

@@ -1,14 +1,12 @@
 """XGBoost on all hosts of a job, by xgboost.dask."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from xgboost import dask
-from xgboost.callback import TrainingCallback
 from xgboost.collective import Config
 
-from mlserver_forest.training.algorithms.xgboost.xgboost_fit import newest_metrics, start_of
-from mlserver_forest.training.cluster.boosting_cluster import BoostingCluster, StopConsensus
+from mlserver_forest.training.algorithms.xgboost.xgboost_fit import AfterRound, boost, start_of
+from mlserver_forest.training.cluster.boosting_cluster import BoostingCluster
 from mlserver_forest.training.cluster.cluster_fit import ClusterFit
 from mlserver_forest.training.fitting.fit_context import library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
@@ -33,23 +31,12 @@ def fit_on_cluster(work: ClusterFit) -> FitResult:
     estimator = _estimator(spec).set_params(
         n_estimators=spec.n_steps - n_before,
         early_stopping_rounds=patience,
-        callbacks=[_AfterRound(boosting.consensus())],
+        callbacks=[AfterRound(boosting.consensus().end_round)],
     )
     estimator.client = work.cluster.client
     estimator.coll_cfg = Config(tracker_host_ip=work.cluster.own_address)
-    weights = None if watched is None or watched.weight is None else [watched.weight]
     with library_refusals():
-        work.cluster.bounded(
-            lambda: estimator.fit(
-                rows.x,
-                rows.y,
-                sample_weight=rows.weight,
-                eval_set=watched and [(watched.x, watched.y)],
-                sample_weight_eval_set=weights,
-                xgb_model=start,
-                verbose=False,
-            )
-        )
+        work.cluster.bounded(lambda: boost(estimator, rows, watched, start))
     booster = estimator.get_booster()
     whole = spec.estimator()
     whole.load_model(bytearray(booster.save_raw("ubj")))
@@ -79,14 +66,3 @@ class _Classifier(dask.DaskXGBClassifier):
 class _Regressor(dask.DaskXGBRegressor):
     def get_xgb_params(self) -> dict[str, Any]:
         return _boosting_parameters(super().get_xgb_params())
-
-
-class _AfterRound(TrainingCallback):
-    def __init__(self, consensus: StopConsensus) -> None:
-        super().__init__()
-        self._consensus = consensus
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Any]) -> bool:
-        metrics = newest_metrics(evals_log)
-        n_rounds = model.num_boosted_rounds()
-        return self._consensus.end_round(n_rounds, metrics, lambda: bytes(model.save_raw("ubj")))

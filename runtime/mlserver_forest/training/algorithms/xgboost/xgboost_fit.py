@@ -1,16 +1,12 @@
 """XGBoost on one host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import xgboost
 
-from mlserver_forest.training.fitting.boosting_rounds import (
-    BoostingRounds,
-    booster_of,
-    newest_booster,
-    rounds_of,
-)
+from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, booster_of
+from mlserver_forest.training.fitting.checkpoints import newest_content
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
 
@@ -21,29 +17,40 @@ def fit(context: FitContext) -> FitResult:
     Raises:
         InvalidData: if XGBoost refuses the rows.
     """
-    rounds = rounds_of(context)
-    start, n_before = start_of(newest_booster(context.checkpoints), context.n_steps)
+    rounds = BoostingRounds(context.progress, context.stop, context.checkpoints)
+    start, n_before = start_of(newest_content(context.checkpoints), context.n_steps)
     estimator = booster_of(context).set_params(
         n_estimators=context.n_steps - n_before,
         early_stopping_rounds=context.early_stopping_rounds,
-        callbacks=[_AfterRound(rounds)],
+        callbacks=[AfterRound(rounds.end_round)],
     )
-    rows, watched = context.training, context.validation
-    weights = None if watched is None or watched.weight is None else [watched.weight]
     with library_refusals():
-        estimator.fit(
-            rows.x,
-            rows.y,
-            sample_weight=rows.weight,
-            eval_set=watched and [(watched.x, watched.y)],
-            sample_weight_eval_set=weights,
-            xgb_model=start,
-            verbose=False,
-        )
+        boost(estimator, context.training, context.validation, start)
     n_rounds = estimator.get_booster().num_boosted_rounds()
     if estimator.early_stopping_rounds:
         n_rounds = estimator.best_iteration + 1
     return FitResult(estimator.set_params(callbacks=None), n_rounds, rounds.curve)
+
+
+def boost(estimator: Any, rows: Any, watched: Any, start: Any) -> None:
+    """Fit an estimator of XGBoost, or of xgboost.dask with rows as Dask has them.
+
+    Args:
+        estimator: unfitted.
+        rows: the rows to learn from.
+        watched: rows to evaluate on after each round, or None.
+        start: the booster to continue from, or None.
+    """
+    weights = None if watched is None or watched.weight is None else [watched.weight]
+    estimator.fit(
+        rows.x,
+        rows.y,
+        sample_weight=rows.weight,
+        eval_set=watched and [(watched.x, watched.y)],
+        sample_weight_eval_set=weights,
+        xgb_model=start,
+        verbose=False,
+    )
 
 
 def start_of(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
@@ -60,18 +67,21 @@ def start_of(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
     return (booster[:n_before], n_before) if n_before else (None, 0)
 
 
-def newest_metrics(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, float]:
-    """The metrics of the last round, from XGBoost's log of all rounds."""
-    logs = (log.items() for log in evals_log.values())
-    return {name: float(values[-1]) for log in logs for name, values in log}
+class AfterRound(xgboost.callback.TrainingCallback):
+    """XGBoost's callback after each round.
 
+    Args:
+        end_round: of ``BoostingRounds``, or of all hosts' ``StopConsensus``.
+    """
 
-class _AfterRound(xgboost.callback.TrainingCallback):
-    def __init__(self, rounds: BoostingRounds) -> None:
+    def __init__(self, end_round: Callable[..., bool]) -> None:
         super().__init__()
-        self._rounds = rounds
+        self._end_round = end_round
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        metrics = newest_metrics(evals_log)
+    def after_iteration(
+        self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]
+    ) -> bool:
+        logs = (log.items() for log in evals_log.values())
+        metrics = {name: float(values[-1]) for log in logs for name, values in log}
         n_rounds = model.num_boosted_rounds()
-        return self._rounds.end_round(n_rounds, metrics, lambda: bytes(model.save_raw("ubj")))
+        return self._end_round(n_rounds, metrics, lambda: bytes(model.save_raw("ubj")))

@@ -16,12 +16,11 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     CountOrZero,
     Default,
     Expected,
-    FeatureSets,
     FromZeroToOne,
     NotNegative,
     Number,
+    OneOf,
     Positive,
-    Signs,
     Synonyms,
     TweediePower,
     UpToOne,
@@ -40,45 +39,6 @@ from mlserver_forest.training.algorithms.problems import (
     Problem,
 )
 
-_ALIASES = {
-    "num_round": "n_estimators",
-    "num_boost_round": "n_estimators",
-    "eta": "learning_rate",
-    "min_split_loss": "gamma",
-    "lambda": "reg_lambda",
-    "alpha": "reg_alpha",
-    "seed": "random_state",
-    "nthread": "n_jobs",
-}
-# Name in other libraries -> what to write here.
-_INSTEAD = {
-    "class_weight": "scale_pos_weight for two classes, else weight, a column of weights",
-    "bagging_fraction": "subsample",
-    "feature_fraction": "colsample_bytree",
-    "num_iterations": "n_estimators",
-    "max_iter": "n_estimators",
-    "max_leaf_nodes": "max_leaves",
-    "num_leaves": "max_leaves",
-    "max_bins": "max_bin",
-    "sketch_eps": "max_bin",
-    "n_iter_no_change": "early_stopping_rounds",
-    "monotonic_cst": "monotone_constraints",
-    "interaction_cst": "interaction_constraints",
-}
-_Objective = Literal[
-    "binary:logistic",
-    "binary:hinge",
-    "multi:softprob",
-    "reg:squarederror",
-    "reg:squaredlogerror",
-    "reg:absoluteerror",
-    "reg:pseudohubererror",
-    "reg:quantileerror",
-    "reg:logistic",
-    "reg:gamma",
-    "reg:tweedie",
-    "count:poisson",
-]
 # These grow the same trees; predictions are always probabilities.
 _SAME_OBJECTIVE = {"multi:softmax": "multi:softprob", "reg:linear": "reg:squarederror"}
 # Boosting starts from a probability, not from a score.
@@ -101,22 +61,6 @@ _OBJECTIVES = {
         REGRESSION,
     ),
 }
-_Metric = Literal[
-    "logloss",
-    "error",
-    "auc",
-    "aucpr",
-    "mlogloss",
-    "merror",
-    "rmse",
-    "rmsle",
-    "mae",
-    "mape",
-    "mphe",
-    "poisson-nloglik",
-    "gamma-nloglik",
-    "gamma-deviance",
-]
 _METRICS = {
     **dict.fromkeys(("logloss", "error"), BINARY),
     **dict.fromkeys(("mlogloss", "merror"), MULTICLASS),
@@ -128,43 +72,65 @@ _METRICS = {
     ),
 }
 
-_LABELS = {
-    "count:poisson": COUNTS,
-    "reg:tweedie": COUNTS,
-    "reg:gamma": POSITIVE,
-    "reg:logistic": PROBABILITIES,
-    "reg:squaredlogerror": ABOVE_MINUS_ONE,
-}
-# Field -> another field, and its values with which the first one has an effect.
-_NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "quantile_alpha": ("objective", ("reg:quantileerror",)),
-    "huber_slope": ("objective", ("reg:pseudohubererror",)),
-    "tweedie_variance_power": ("objective", ("reg:tweedie",)),
-    **dict.fromkeys(
-        ("rate_drop", "skip_drop", "one_drop", "sample_type", "normalize_type"),
-        ("booster", ("dart",)),
-    ),
-}
-
 
 class XGBoost(BoosterHyperparameters):
     """XGBoost's XGBClassifier and XGBRegressor."""
 
-    ALIASES: ClassVar = _ALIASES
-    INSTEAD: ClassVar = _INSTEAD
-    NEEDS: ClassVar = _NEEDS
+    ALIASES: ClassVar = {
+        "num_round": "n_estimators",
+        "num_boost_round": "n_estimators",
+        "eta": "learning_rate",
+        "min_split_loss": "gamma",
+        "lambda": "reg_lambda",
+        "alpha": "reg_alpha",
+        "seed": "random_state",
+        "nthread": "n_jobs",
+    }
+    INSTEAD: ClassVar = {
+        "class_weight": "scale_pos_weight for two classes, else weight, a column of weights",
+        "bagging_fraction": "subsample",
+        "feature_fraction": "colsample_bytree",
+        "num_iterations": "n_estimators",
+        "max_iter": "n_estimators",
+        "max_leaf_nodes": "max_leaves",
+        "num_leaves": "max_leaves",
+        "max_bins": "max_bin",
+        "sketch_eps": "max_bin",
+        "n_iter_no_change": "early_stopping_rounds",
+        "monotonic_cst": "monotone_constraints",
+        "interaction_cst": "interaction_constraints",
+    }
+    NEEDS: ClassVar = {
+        "quantile_alpha": ("objective", ("reg:quantileerror",)),
+        "huber_slope": ("objective", ("reg:pseudohubererror",)),
+        "tweedie_variance_power": ("objective", ("reg:tweedie",)),
+        **dict.fromkeys(
+            ("rate_drop", "skip_drop", "one_drop", "sample_type", "normalize_type"),
+            ("booster", ("dart",)),
+        ),
+    }
+    ALWAYS: ClassVar = BoosterHyperparameters.ALWAYS | {"tree_method"}
     VALUES: ClassVar = {"objective": _OBJECTIVES, "eval_metric": _METRICS}
     FIELDS: ClassVar = {"scale_pos_weight": BINARY}
-    LABELS: ClassVar = {"objective": _LABELS}
+    LABELS: ClassVar = {
+        "objective": {
+            "count:poisson": COUNTS,
+            "reg:tweedie": COUNTS,
+            "reg:gamma": POSITIVE,
+            "reg:logistic": PROBABILITIES,
+            "reg:squaredlogerror": ABOVE_MINUS_ONE,
+        }
+    }
 
     objective: Annotated[
-        _Objective,
+        str,
+        OneOf(_OBJECTIVES),
         Synonyms(_SAME_OBJECTIVE),
         Default("by the labels binary:logistic, multi:softprob or reg:squarederror"),
     ] = Field("reg:squarederror", description="The loss that boosting minimizes.")
     eval_metric: Annotated[
         Annotated[
-            list[_Metric],
+            list[Annotated[str, OneOf(_METRICS)]],
             Field(min_length=1),
             BeforeValidator(split_at_commas),
             Expected("one or more, separated by commas, of " + ", ".join(_METRICS)),
@@ -189,9 +155,6 @@ class XGBoost(BoosterHyperparameters):
     )
     min_child_weight: NotNegative = Field(1.0, description="The sum of hessians that a leaf needs.")
     gamma: NotNegative = Field(0.0, description="The gain that a split needs.")
-    max_delta_step: NotNegative = Field(
-        0.0, description="The largest value of a leaf; 0 for no limit."
-    )
     reg_lambda: NotNegative = Field(1.0, description="L2 regularization of the leaves.")
     reg_alpha: NotNegative = Field(0.0, description="L1 regularization of the leaves.")
     subsample: UpToOne = Field(1.0, description="The share of rows that each round uses.")
@@ -203,20 +166,8 @@ class XGBoost(BoosterHyperparameters):
     num_parallel_tree: Count = Field(
         1, description="The number of trees of a round, which form a random forest."
     )
-    scale_pos_weight: Positive = Field(
-        1.0, description="The weight of rows of the second of two classes."
-    )
     base_score: Annotated[Number | None, Default("the labels decide")] = Field(
         None, description="The prediction that boosting starts from; a probability for two classes."
-    )
-    monotone_constraints: Signs | None = Field(
-        None, description="Features with which the prediction only rises (1) or only falls (-1)."
-    )
-    interaction_constraints: FeatureSets | None = Field(
-        None, description="Features that may interact, that is occur together on one path."
-    )
-    max_cat_to_onehot: Count = Field(
-        4, description="Up to this number of categories, a split separates one from the others."
     )
     max_cat_threshold: Count = Field(
         64, description="The largest number of categories that a split considers."
@@ -247,9 +198,6 @@ class XGBoost(BoosterHyperparameters):
     verbosity: Annotated[Whole, Field(ge=0, le=3), Expected("a whole number from 0 to 3")] = Field(
         1, description="How much XGBoost logs."
     )
-
-    def estimator_parameters(self) -> dict[str, Any]:
-        return {"tree_method": "hist", **super().estimator_parameters()}
 
     def native_parameters(
         self, parameters: Mapping[str, Any], n_features: int, n_categories: Mapping[int, int]

@@ -1,4 +1,4 @@
-"""A model with words: the same rows in every format, with the estimator's answers."""
+"""A model with categorical features: the same rows in every format, the estimator's answers."""
 
 import csv
 import io
@@ -379,13 +379,13 @@ def test_a_feature_of_words_may_come_in_several_datatypes(server, estimator, col
          "input 'color' has an impossible shape"),
     ],
 )  # fmt: skip
-def test_v2_names_a_fault(server, tensors, fault):
+def test_an_invalid_v2_request_is_refused_with_the_place_and_the_reason(server, tensors, fault):
     response = infer(server, tensors)
     assert response.status_code == 400, response.text
     assert fault in error_of(response)
 
 
-def test_binary_tensors_hold_words(server, estimator):
+def test_binary_tensors_hold_categories(server, estimator):
     parts, inputs = [], []
     for name, place in (("color", 0), ("code", 3)):
         words = [row[place].encode() for row in texts()]
@@ -459,7 +459,7 @@ def test_tritonclient_gives_the_estimators_answers(server, estimator):
     assert answer["datatypes"] == ["BOOL", "BYTES", "FP32"]
 
 
-def test_grpc_names_a_fault(stub):
+def test_an_invalid_grpc_request_is_refused_with_the_place_and_the_reason(stub):
     others = [
         ("size", "FP32", "fp32_contents", [1.0]),
         ("is_new", "BOOL", "bool_contents", [True]),

@@ -1,0 +1,111 @@
+"""Everything that V2 asks of this server; REST and gRPC read the requests and write the answers."""
+
+from mlserver.settings import Settings
+from mlserver.types import (
+    MetadataModelResponse,
+    MetadataServerResponse,
+    RepositoryIndexRequest,
+    RepositoryIndexResponse,
+    RepositoryIndexResponseItem,
+    State,
+)
+
+from mlserver_forest.errors import ModelNotFound, UnsupportedOperation
+from mlserver_forest.serving.models.loaded_models import LoadedModels
+from mlserver_forest.serving.models.repository import ModelRepository, ModelsFolder
+from mlserver_forest.serving.pipeline import Pipeline
+
+
+class V2Handlers:
+    """Readiness, metadata and the repository API, for the models of this server.
+
+    MLServer's own handlers (1.7.1) report that they are ready without a model, keep metrics under
+    any name that a client makes up, and let loads and unloads of one name run into each other.
+    Inference requests go through the pipeline.
+
+    Args:
+        settings: MLServer's settings.
+        pipeline: runs inference requests.
+        models: the loaded models.
+        repository: the models that could be loaded.
+        folder: the folder from which models are loaded at run time; None if the server serves the
+            one that it was started with, and is ready only when that is loaded.
+
+    Attributes:
+        pipeline: as given.
+        models: as given.
+        is_leaving: whether the server is about to stop, and should get no more requests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        models: LoadedModels,
+        repository: ModelRepository,
+        folder: ModelsFolder | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.models = models
+        self.is_leaving = False
+        self._settings = settings
+        self._repository = repository
+        self._folder = folder
+
+    def is_ready(self) -> bool:
+        """Whether requests can be answered; models that are loaded at run time do not matter."""
+        return not self.is_leaving and (self._folder is not None or len(self.models) > 0)
+
+    def is_model_ready(self, name: str, version: str | None = None) -> bool:
+        """Whether a model can be asked; raises ModelNotFound if there is no such model."""
+        return bool(self.models.get(name, version).mlmodel.ready)
+
+    def metadata(self) -> MetadataServerResponse:
+        """The server's name, version and extensions."""
+        settings = self._settings
+        return MetadataServerResponse(
+            name=settings.server_name,
+            version=settings.server_version,
+            extensions=settings.extensions,
+        )
+
+    async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
+        """A model's inputs and outputs; raises ModelNotFound if there is no such model."""
+        return await self.models.get(name, version).mlmodel.metadata()
+
+    async def index(self, question: RepositoryIndexRequest) -> RepositoryIndexResponse:
+        """The models of the repository and their states."""
+        items = []
+        for settings in await self._repository.list():
+            state = self._state(settings.name)
+            if state == State.READY or not question.ready:
+                version = settings.parameters.version if settings.parameters else None
+                item = RepositoryIndexResponseItem(
+                    name=settings.name, version=version, state=state, reason=""
+                )
+                items.append(item)
+        return RepositoryIndexResponse(root=items)
+
+    async def load(self, name: str) -> None:
+        """Load a model, replacing a loaded model of that name; raises ForestError."""
+        folder = self._folder_for("load", name)
+        await self.models.load(folder.directory(name), name, replace=True)
+
+    async def unload(self, name: str) -> None:
+        """Unload a model; raises ForestError."""
+        self._folder_for("unload", name)
+        await self.models.unload(name)
+
+    def _state(self, name: str) -> State:
+        try:
+            return State.READY if self.models.get(name).mlmodel.ready else State.UNKNOWN
+        except ModelNotFound:
+            return State.UNAVAILABLE
+
+    def _folder_for(self, action: str, name: str) -> ModelsFolder:
+        if self._folder is None:
+            raise UnsupportedOperation(
+                f"cannot {action} {name!r}: this server serves the one model it was started with; "
+                "start it with SAGEMAKER_MULTI_MODEL=true, or replace the model and restart"
+            )
+        return self._folder
