@@ -37,7 +37,7 @@ def test_every_error_of_a_request_has_codes(kind):
     ],
 )
 def test_an_error_has_the_codes_of_its_row(error, http, grpc):
-    assert explain(error, "x") == ((http, grpc), "x")
+    assert explain(error, "x") == ((http, grpc), str(error))
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), MLServerError("x", 400)])
