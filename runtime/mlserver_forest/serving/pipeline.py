@@ -192,8 +192,10 @@ class Pipeline:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     yield
-            except TimeoutError as error:
+            except BaseException as error:  # The client has cancelled its call, for example.
                 is_cancelled.set()
+                if not isinstance(error, TimeoutError):
+                    raise
                 raise TimedOut(
                     f"there was no answer within {self._timeout_seconds:g} s; send fewer rows at "
                     "a time, or raise MODEL_SERVER_TIMEOUT"

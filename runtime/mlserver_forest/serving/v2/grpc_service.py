@@ -4,6 +4,7 @@ A method is one row of a table. Inference methods take and return bytes, so that
 are parsed and written in threads.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from time import perf_counter
@@ -24,8 +25,9 @@ from mlserver.types import RepositoryIndexRequest
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.pipeline import Inference, is_large
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
+from mlserver_forest.serving.v2.grpc_guard import check_fields
 from mlserver_forest.serving.v2.handlers import V2Handlers
 
 Unary = Callable[[Any], Awaitable[Any]]
@@ -104,9 +106,7 @@ class GRPCServer:
             **{name: self._unary(_INFERENCE, name, *row) for name, row in requests.items()},
             **self._repository_handlers(_INFERENCE, pb),
             "ModelInfer": self._unary(_INFERENCE, "ModelInfer", None, self._infer),
-            "ModelStreamInfer": self._stream(
-                _INFERENCE, "ModelStreamInfer", pb.ModelInferRequest, self._infer_stream
-            ),
+            "ModelStreamInfer": self._stream(_INFERENCE, "ModelStreamInfer", self._infer_stream),
         }
 
     def _repository_handlers(
@@ -157,9 +157,7 @@ class GRPCServer:
             call, request_class and request_class.FromString, _serialize
         )
 
-    def _stream(
-        self, service: str, name: str, request_class: Any, method: Stream
-    ) -> grpc.RpcMethodHandler:
+    def _stream(self, service: str, name: str, method: Stream) -> grpc.RpcMethodHandler:
         """The same for a method of many requests and responses."""
 
         async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -175,7 +173,7 @@ class GRPCServer:
                 seconds = perf_counter() - started
                 self._metrics.called("BIDI_STREAMING", service, name, code.name, seconds)
 
-        return grpc.stream_stream_rpc_method_handler(call, request_class.FromString, _serialize)
+        return grpc.stream_stream_rpc_method_handler(call, None, _serialize)
 
     async def _infer(self, data: bytes) -> Any:
         return await self._run(len(data), lambda: self._inference(_parse(data)))
@@ -187,7 +185,8 @@ class GRPCServer:
         that contains one, or an error. No message is both, so only a request with a parameter
         of Triton's gets Triton's.
         """
-        async for request in requests:
+        async for data in requests:
+            request = await asyncio.to_thread(_parse, data) if is_large(len(data)) else _parse(data)
             is_triton = _TRITON_PARAMETER in request.parameters
             if is_triton and request.parameters[_TRITON_PARAMETER].bool_param:
                 yield await self._infer_for_triton(request)
@@ -230,6 +229,7 @@ class GRPCServer:
 
 
 def _parse(data: bytes) -> Any:
+    check_fields(data)
     try:
         return pb.ModelInferRequest.FromString(data)
     except DecodeError as error:
