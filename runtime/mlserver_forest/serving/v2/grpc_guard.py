@@ -49,19 +49,14 @@ def _count(data: bytes, position: int, end: int, known: Mapping[int, Any], left:
         refuses them.
     """
     while position < end:
-        left -= 1
-        if left < 0:
-            raise PayloadTooLarge(
-                f"the message has more than {MOST_FIELDS} tensors, dimensions, parameters and "
-                "outputs; send one tensor with all columns"
-            )
+        left = _less(left, 1)
         key, position = _varint(data, position, end)
         kind = key & 7
         if kind == _LENGTH:
             length, position = _varint(data, position, end)
             inside = known.get(key >> 3)
             if inside is _PACKED:
-                left -= length
+                left = _less(left, length)
             elif inside is not None:
                 left = _count(data, position, min(position + length, end), inside, left)
             position += length
@@ -72,6 +67,15 @@ def _count(data: bytes, position: int, end: int, known: Mapping[int, Any], left:
         else:
             return left
     return left
+
+
+def _less(left: int, n_fields: int) -> int:
+    if n_fields > left:
+        raise PayloadTooLarge(
+            f"the message has more than {MOST_FIELDS} tensors, dimensions, parameters and "
+            "outputs; send one tensor with all columns"
+        )
+    return left - n_fields
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
