@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.compilation import compiled
 from mlserver_forest.formats.csv.csv_records import records_end
-from mlserver_forest.formats.csv.field_values import TextColumn, parse_number
+from mlserver_forest.formats.field_values import TextColumn, parse_number
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ColumnPlan
 

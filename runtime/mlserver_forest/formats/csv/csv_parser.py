@@ -13,7 +13,7 @@ missing. Where the first record holds names, records that repeat them are skippe
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -21,12 +21,12 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import ForestError
+from mlserver_forest.errors import ForestError, format_value
 from mlserver_forest.formats.csv import csv_arrow, csv_kernel
 from mlserver_forest.formats.csv.csv_header import Header, find_columns
 from mlserver_forest.formats.csv.csv_kernel import Texts
 from mlserver_forest.formats.csv.csv_records import Records
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import (
     ColumnPlan,
@@ -36,6 +36,7 @@ from mlserver_forest.formats.parsing import (
     PlanColumns,
 )
 from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import TextBlock
 
 # Arrow starts in 0.2 ms, and needs 13 us more for each column.
@@ -51,9 +52,7 @@ def parse_blocks(
     header: Header,
     plan_columns: PlanColumns,
     policy: ParsePolicy,
-    *,
-    width: int = 0,
-    earlier: FoundColumns | None = None,
+    source: Source,
 ) -> Iterator["BlockParser"]:
     """The blocks of a text, each ready to be parsed, in any thread.
 
@@ -62,35 +61,39 @@ def parse_blocks(
         header: whether the first record holds names.
         plan_columns: called for each block with the columns that were found.
         policy: for whom the text is parsed.
-        width: the columns that the text is expected to have; 0 if any.
-        earlier: the columns of the text before this one, if there is one.
+        source: of the text, with the columns that are expected.
 
     Raises:
-        ForestError: the policy's error, if the text holds no record, or its first ones are not
+        ForestError: the policy's error, if a file holds no record, or its first ones are not
             CSV; or as ``plan_columns``.
     """
-    if header == "absent" and width and policy.sample_rows == 1:
-        found = FoundColumns(None, width, "")
+    blank, first = _first_with_record(blocks)
+    if first is None:
+        if blank and source.name:
+            raise policy.invalid(f"{source.name} holds only empty lines; expected rows of CSV")
+        return
+    if header == "absent" and source.width and not policy.is_training:
+        found = FoundColumns(None, source.width, "the first row")
     else:
-        blank, first = _first_with_record(blocks)
-        if first is None:
-            if blank:
-                raise policy.invalid(
-                    f"{blank[0].name or 'the body'} holds only empty lines; expected rows of CSV"
-                )
-            return
-        found, first = find_columns(first, header, policy, width, earlier)
-        are_rows = found.names is None and found.width == 1
-        blocks = chain(blank if are_rows else (), (first,), blocks)
-    for block in blocks:
-        yield BlockParser(block, plan_columns(found), found.names, policy)
+        found, first = find_columns(first, header, policy, source)
+    are_rows = found.names is None and found.width == 1
+    for block in chain(blank if are_rows else (), (first,), blocks):
+        yield BlockParser(block, _spelled_as_text(plan_columns(found)), found.names, policy)
+
+
+def _spelled_as_text(plan: ColumnPlan) -> ColumnPlan:
+    """The plan with labels and weights among the texts: CSV spells all numbers."""
+    if not plan.spelled:
+        return plan
+    return replace(plan, texts=tuple({*plan.texts, *plan.spelled}))
 
 
 def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], TextBlock | None]:
     """The blank blocks at the start, and the block behind them."""
     blank: list[TextBlock] = []
     for block in blocks:
-        if not (bytes(block.text[:64]).isspace() and block.content().isspace()):
+        start = bytes(block.text[:64])
+        if start and not (start.isspace() and block.content().isspace()):
             return blank, block
         blank.append(block)
     return blank, None
@@ -168,6 +171,8 @@ class BlockParser:
             for line, fields in Records(self.block, self.policy, plan.width):
                 if len(fields) != plan.width:
                     raise self._other_width(fields, line, n_before + len(records))
+                if not (n_before or records or self.policy.is_training):
+                    self._refuse_header(fields)
                 if self.names is None or not self._are_names(fields):
                     records.append(fields)
                     lines.append(line)
@@ -175,6 +180,18 @@ class BlockParser:
             fault = error
         x, texts = columns_of(records, plan)
         return ParsedRows(self._locations(n_before, lines), x, texts), fault
+
+    def _refuse_header(self, fields: Sequence[str]) -> None:
+        """Refuse names in the first row of a request, if some column of numbers has one."""
+        plan = self.plan
+        if {field.strip() for field in fields} != set(plan.names):
+            return
+        for column, field in enumerate(fields):
+            if column not in plan.texts and parse_number(field) is None:
+                raise self.policy.invalid(
+                    f"row 1, column {column + 1} ({plan.names[column]}): {format_value(field)} is "
+                    "not a number; for a header line send Content-Type: text/csv; header=present"
+                )
 
     def _are_names(self, fields: Sequence[str]) -> bool:
         return tuple(map(str.strip, fields)) == self.names
@@ -195,7 +212,10 @@ class BlockParser:
     def _other_width(self, fields: Sequence[str], line: int, row: int) -> ForestError:
         is_row = self.policy.unit == "row"
         place = f"row {row + 1}" if is_row else self.block.at_line(line)
-        return self.policy.invalid(f"{place} has {len(fields)} values; {self.plan.expected}")
+        advice = "; give all rows the same number of fields" if self.policy.is_training else ""
+        return self.policy.invalid(
+            f"{place} has {len(fields)} values; {self.plan.expected}{advice}"
+        )
 
 
 def _without_blank_end(text: Body | memoryview) -> Body | memoryview:

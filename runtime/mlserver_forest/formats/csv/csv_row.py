@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.csv.field_values import ValueOf
+from mlserver_forest.formats.field_values import ValueOf
 from mlserver_forest.formats.matrix import Body
 
 _NAN = b"nan"

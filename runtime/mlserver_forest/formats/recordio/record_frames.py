@@ -174,18 +174,6 @@ class RecordFrames:
         return self._policy.invalid(f"{place} {reason}")
 
 
-def count_frames(data: memoryview) -> int:
-    """About how many frames there are, if they are whole."""
-    position = n_frames = 0
-    last = len(data) - _HEAD.size
-    unpack = _HEAD.unpack_from
-    while position <= last:
-        n_bytes = unpack(data, position)[1] & _LENGTH_MASK
-        position += _HEAD.size + n_bytes + -n_bytes % 4
-        n_frames += 1
-    return n_frames
-
-
 def whole_frames(stream: BinaryIO) -> Iterator[tuple[int, memoryview]]:
     """A stream in blocks of whole frames, each with its place; the last may be cut off."""
     data, offset = stream.read(_BLOCK_BYTES), 0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import (
+from mlserver_forest.formats.field_values import (
     distinct,
     parse_number,
     parse_numbers,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import distinct, parse_number, text_at
+from mlserver_forest.formats.field_values import distinct, parse_number, text_at
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import Label, TargetKind
 from mlserver_forest.training.data.table import MOST_CATEGORIES, Table
 
