@@ -97,7 +97,7 @@ class RequestDecoder:
         # A model without names takes any width, and only so many plans of any width fit in memory.
         if found.width != self._n_features:
             return _plan(self._schema, found)
-        return self._cached(found)
+        return self._cached(found._replace(n_rows=0) if found.n_rows else found)
 
 
 def _plan(schema: Schema, found: FoundColumns) -> ColumnPlan:
@@ -184,7 +184,7 @@ class _RequestMatrix:
         if rows.texts:
             self._fill_in_texts(rows)
         x = self._conform(rows.x, rows.locations.first - 1, has_codes=bool(rows.texts))
-        if not n_rows:
+        if not n_rows and n_more >= self._n_expected:
             self._first = x
             self._schema = self._schema.with_width(width)
             return

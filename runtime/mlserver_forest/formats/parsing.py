@@ -102,7 +102,7 @@ class FoundColumns(NamedTuple):
         location: of the names, or of the first row, for error messages.
         texts: the columns that hold text in some of the rows at the start.
         booleans: the columns of which the bytes say that they hold booleans.
-        n_rows: the rows that the bytes declare, 0 if they do not.
+        n_rows: the rows that the bytes declare, or that they hold by an estimate; 0 if unknown.
         index_columns: the columns that hold nothing but pandas' index, unless a feature has their
             name.
         are_ordered: whether the columns have an order, so that a model that names no features reads

@@ -5,7 +5,7 @@ records of the format may hold line ends.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -23,19 +23,32 @@ _NEWLINE = 0x0A
 FindEnd = Callable[[Body, int, int], int]
 
 
-@dataclass(slots=True)
 class TextBlock:
     """Whole records of a text.
 
-    Attributes:
+    Args:
         name: of the file or stream; empty for a request body.
         text: the bytes, which should be UTF-8; a view if they are a part of a body.
-        first_line: the number of the first line, from 1.
+        first_line: the number of the first line, from 1; or what counts the lines before it.
+
+    Attributes:
+        name: as given.
+        text: as given.
     """
 
-    name: str
-    text: Body | memoryview
-    first_line: int = 1
+    __slots__ = ("_first_line", "name", "text")
+
+    def __init__(
+        self, name: str, text: Body | memoryview, first_line: int | Callable[[], int] = 1
+    ) -> None:
+        self.name = name
+        self.text = text
+        self._first_line = first_line
+
+    @property
+    def first_line(self) -> int:
+        """The number of the first line, from 1."""
+        return self._first_line if isinstance(self._first_line, int) else self._first_line()
 
     def content(self) -> bytes:
         """The text as bytes, copied unless it is that already."""
@@ -44,6 +57,21 @@ class TextBlock:
     def at_line(self, line: int) -> str:
         """The location of a line of the text, for error messages."""
         return f"{self.name}, line {line}" if self.name else f"line {line}"
+
+
+class _LineCounter:
+    """Counts the lines of a body up to places that ascend, when they are asked for."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._place = 0
+        self._line = 1
+
+    def at(self, place: int) -> int:
+        """The number of the line that begins at a place."""
+        self._line += count_lines(self._body, self._place, place)
+        self._place = place
+        return self._line
 
 
 def text_blocks(source: Source, end: FindEnd, policy: ParsePolicy) -> Iterator[TextBlock]:
@@ -71,17 +99,16 @@ def _blocks_of_body(
     if not start and len(body) <= policy.block_bytes:
         yield TextBlock("", body)
         return
-    view, line = memoryview(body), 1
+    view, lines = memoryview(body), _LineCounter(body)
     while start < len(body):
         size = policy.block_bytes
         stop = _stop(body, end, start, size)
         while stop <= start:
             if size > policy.longest_row(width):
-                raise too_long("", line, policy, policy.longest_row(width))
+                raise too_long("", lines.at(start), policy, policy.longest_row(width))
             size *= 2
             stop = _stop(body, end, start, size)
-        yield TextBlock("", view[start:stop], line)
-        line += count_lines(body, start, stop)
+        yield TextBlock("", view[start:stop], partial(lines.at, start))
         start = stop
 
 
@@ -106,8 +133,9 @@ def _blocks_of_stream(
         yield TextBlock(name, text, line)
 
 
-def count_lines(text: Body, start: int, stop: int) -> int:
+def count_lines(text: Body, start: int = 0, stop: int | None = None) -> int:
     """The lines that end between two places; CR, LF and CRLF end one."""
+    stop = len(text) if stop is None else stop
     # In many lines NumPy finds the ends seven times as fast as ``bytes.count``.
     n_lines = int(np.count_nonzero(np.frombuffer(text, np.uint8, stop - start, start) == _NEWLINE))
     if text.find(b"\r", start, stop) >= 0:

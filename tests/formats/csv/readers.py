@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from formats.request_bodies import decoder
 from mlserver_forest.formats import decoding
-from mlserver_forest.formats.csv import csv_parser, text_csv
+from mlserver_forest.formats.csv import csv_parser, csv_row, text_csv
 from mlserver_forest.formats.parsing import SERVING
 
 EVERYTHING = 2**30
@@ -19,7 +19,7 @@ def use_reader(patch, reader):
         return
     use_policy(patch, compile_bytes=0 if reader == "kernel" else EVERYTHING)
     # No body is short enough to be read as a whole.
-    patch.setattr(text_csv, "_FEW_BYTES", 0)
+    patch.setattr(csv_row, "MOST_BYTES", 0)
     patch.setattr(text_csv, "SERVING", replace(SERVING, block_bytes=-1))
     patch.setattr(csv_parser, "_FEW_BYTES", 0 if reader == "Arrow" else EVERYTHING)
     patch.setattr(csv_parser, "_FEW_COLUMN_BYTES", 0)

@@ -22,10 +22,7 @@ _OTHER_SEPARATORS = ("\t", ";", "|")
 
 
 def find_columns(
-    block: TextBlock,
-    header: Header,
-    policy: ParsePolicy,
-    source: Source,
+    block: TextBlock, header: Header, policy: ParsePolicy, source: Source
 ) -> tuple[FoundColumns, TextBlock]:
     """Look at the first records of a text.
 
@@ -54,12 +51,23 @@ def find_columns(
             return FoundColumns(names, len(fields), "the header line"), behind
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)
-    n_more = min(policy.sample_rows - 1, max(1, _MOST_FIELDS // len(fields)))
-    rows = list(islice(iterator, n_more))
+    if source.width and header == "auto":
+        header = _header_of_later_part(names, source)
+    rows: list[Record] = []
+    if header == "auto" or not source.width:  # The first part shows which columns hold text.
+        n_more = min(policy.sample_rows - 1, max(1, _MOST_FIELDS // len(fields)))
+        rows = list(islice(iterator, n_more))
     if header == "present" or (header == "auto" and _are_names(names, rows, source)):
         rows = [row for row in rows if tuple(map(str.strip, row[1])) != names]
         return FoundColumns(names, len(fields), place, _texts(rows)), behind
     return FoundColumns(None, len(fields), place, _texts([first, *rows])), block
+
+
+def _header_of_later_part(names: tuple[str, ...], source: Source) -> Header:
+    """What the first record alone shows: a sample of 500 rows takes some milliseconds."""
+    if source.names is not None and set(names) == set(source.names):
+        return "present"
+    return "auto" if any(map(_is_text, names)) else "absent"
 
 
 def _refuse_other_separator(fields: Sequence[str], place: str, policy: ParsePolicy) -> None:
@@ -72,8 +80,6 @@ def _refuse_other_separator(fields: Sequence[str], place: str, policy: ParsePoli
 
 
 def _are_names(names: tuple[str, ...], rows: Sequence[Record], source: Source) -> bool:
-    if source.names is not None and set(names) == set(source.names):
-        return True
     below = [tuple(map(str.strip, fields)) for _, fields in rows if len(fields) == len(names)]
     are_texts = [_is_text(name) for name in names]
     # The names may occur again where files were concatenated.

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import ForestError, format_value
-from mlserver_forest.formats.csv import csv_arrow, csv_kernel
+from mlserver_forest.formats.csv import csv_arrow, csv_kernel, csv_row
 from mlserver_forest.formats.csv.csv_header import Header, find_columns
 from mlserver_forest.formats.csv.csv_kernel import Texts
 from mlserver_forest.formats.csv.csv_records import Records
@@ -37,7 +37,7 @@ from mlserver_forest.formats.parsing import (
 )
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
-from mlserver_forest.formats.text_blocks import TextBlock
+from mlserver_forest.formats.text_blocks import TextBlock, count_lines
 
 # Arrow starts in 0.2 ms, and needs 13 us more for each column.
 _FEW_BYTES = 5000
@@ -47,25 +47,19 @@ _FEW_COLUMN_BYTES = 360
 Outcome = tuple[ParsedRows, ForestError | None]
 
 
-def parse_blocks(
-    blocks: Iterator[TextBlock],
-    header: Header,
-    plan_columns: PlanColumns,
-    policy: ParsePolicy,
-    source: Source,
-) -> Iterator["BlockParser"]:
-    """The blocks of a text, each ready to be parsed, in any thread.
+def find_blocks(
+    blocks: Iterator[TextBlock], header: Header, policy: ParsePolicy, source: Source
+) -> Iterator[tuple[TextBlock, FoundColumns]]:
+    """The blocks of a text that hold rows, and its columns.
 
     Args:
         blocks: whole records each.
         header: whether the first record holds names.
-        plan_columns: called for each block with the columns that were found.
         policy: for whom the text is parsed.
         source: of the text, with the columns that are expected.
 
     Raises:
-        ForestError: the policy's error, if a file holds no record, or its first ones are not
-            CSV; or as ``plan_columns``.
+        ForestError: the policy's error, if a file holds no record, or its first ones are not CSV.
     """
     blank, first = _first_with_record(blocks)
     if first is None:
@@ -76,9 +70,12 @@ def parse_blocks(
         found = FoundColumns(None, source.width, "the first row")
     else:
         found, first = find_columns(first, header, policy, source)
+    if source.path is not None and not source.width and len(first.text):
+        n_rows = count_lines(first.content()) * source.path.stat().st_size // len(first.text)
+        found = found._replace(n_rows=n_rows * 33 // 32)
     are_rows = found.names is None and found.width == 1
     for block in chain(blank if are_rows else (), (first,), blocks):
-        yield BlockParser(block, _spelled_as_text(plan_columns(found)), found.names, policy)
+        yield block, found
 
 
 def _spelled_as_text(plan: ColumnPlan) -> ColumnPlan:
@@ -115,6 +112,13 @@ class BlockParser:
     names: tuple[str, ...] | None
     policy: ParsePolicy
 
+    @classmethod
+    def of(
+        cls, block: TextBlock, found: FoundColumns, plan_columns: PlanColumns, policy: ParsePolicy
+    ) -> "BlockParser":
+        """A block whose columns are planned."""
+        return cls(block, _spelled_as_text(plan_columns(found)), found.names, policy)
+
     def parse(self, n_before: int = 0) -> Outcome:
         """The rows of the block.
 
@@ -131,6 +135,11 @@ class BlockParser:
         plan, compile_bytes = self.plan, self.policy.compile_bytes
         few_bytes = _FEW_BYTES + _FEW_COLUMN_BYTES * plan.width
         n_bytes = len(self.block.text)
+        if n_bytes < csv_row.MOST_BYTES and not plan.texts:
+            x = csv_row.read_rows(self.block.content(), plan.width)
+            if x is None or self._may_repeat_names({}):
+                return None
+            return (x if plan.features == range(plan.width) else x[:, plan.features]), {}
         if not n_bytes or (n_bytes < compile_bytes and n_bytes < few_bytes):
             return None
         text = self.block.content() if plan.texts else self.block.text

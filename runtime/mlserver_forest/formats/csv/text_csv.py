@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.csv import csv_kernel, csv_row
 from mlserver_forest.formats.csv.csv_header import Header
-from mlserver_forest.formats.csv.csv_parser import BlockParser, Outcome, columns_of, parse_blocks
+from mlserver_forest.formats.csv.csv_parser import BlockParser, Outcome, columns_of, find_blocks
 from mlserver_forest.formats.csv.csv_records import records_end
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.matrix import Body
@@ -32,8 +32,6 @@ from mlserver_forest.formats.text_blocks import TextBlock, text_blocks
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.schema import Schema
 
-# The compiled loop takes 5 us to start.
-_FEW_BYTES = 256
 _PARQUET = b"PAR1"
 
 
@@ -54,8 +52,11 @@ def parse(
         width = f"{source.width} ({', '.join(source.names or ())})"
         raise policy.invalid(f"the body is empty; expected rows of {width} values")
     blocks = _refusing_parquet(text_blocks(source, records_end, policy), source, policy)
-    parsers = parse_blocks(blocks, header, plan_columns, policy, source)
-    outcomes = _in_threads(parsers) if policy.uses_threads else _in_turn(parsers, header)
+    found = find_blocks(blocks, header, policy, source)
+    if policy.uses_threads:
+        outcomes = _in_threads(BlockParser.of(*each, plan_columns, policy) for each in found)
+    else:
+        outcomes = _in_turn(found, plan_columns, policy, source)
     for rows, fault in outcomes:
         if len(rows):
             yield rows
@@ -88,11 +89,11 @@ def read_plain(body: Body, schema: Schema) -> NDArray[Any] | None:
     if not n_features:
         return None
     if categories:
-        if len(body) >= _FEW_BYTES or n_features == 1:
+        if len(body) >= csv_row.MOST_BYTES or n_features == 1:
             return None
         found = [categories.get(feature) for feature in range(n_features)]
         return csv_row.read_values(body, [each.code if each else parse_number for each in found])
-    if len(body) < _FEW_BYTES:
+    if len(body) < csv_row.MOST_BYTES:
         return csv_row.read_rows(body, n_features)
     if len(body) > SERVING.block_bytes:
         return None
@@ -119,24 +120,41 @@ def _header(parameters: Mapping[str, str], policy: ParsePolicy) -> Header:
 def _refusing_parquet(
     blocks: Iterator[TextBlock], source: Source, policy: ParsePolicy
 ) -> Iterator[TextBlock]:
-    for block in blocks:
-        if block.first_line == 1 and block.text[: len(_PARQUET)] == _PARQUET:
-            advice = "declare the Content-Type application/x-parquet"
-            if policy.is_training:
-                advice = (
-                    "set the channel's ContentType to application/x-parquet, or give the file the "
-                    "extension .parquet"
-                )
-            raise policy.invalid(f"{source.subject} is a Parquet file; {advice}")
-        yield block
+    first = next(blocks, None)
+    if first is None:
+        return iter(())
+    if first.text[: len(_PARQUET)] == _PARQUET:
+        advice = "declare the Content-Type application/x-parquet"
+        if policy.is_training:
+            advice = (
+                "set the channel's ContentType to application/x-parquet, or give the file the "
+                "extension .parquet"
+            )
+        raise policy.invalid(f"{source.subject} is a Parquet file; {advice}")
+    return chain((first,), blocks)
 
 
-def _in_turn(parsers: Iterator[BlockParser], header: Header) -> Iterator[Outcome]:
-    n_before = int(header == "present")
-    for parser in parsers:
-        outcome = parser.parse(n_before)
+def _in_turn(
+    found: Iterator[tuple[TextBlock, FoundColumns]],
+    plan_columns: PlanColumns,
+    policy: ParsePolicy,
+    source: Source,
+) -> Iterator[Outcome]:
+    """Parse block by block; rows are counted, and those of the whole body are estimated."""
+    n_rows = n_read = n_names = 0
+    for block, columns in found:
+        if n_read:
+            n_expected = n_rows * len(source.buffer()) * 33 // (n_read * 32)
+            parser = BlockParser.of(
+                block, columns._replace(n_rows=n_expected), plan_columns, policy
+            )
+        else:
+            n_names = int(columns.names is not None)
+            parser = BlockParser.of(block, columns, plan_columns, policy)
+        outcome = parser.parse(n_names + n_rows)
         yield outcome
-        n_before += len(outcome[0])
+        n_rows += len(outcome[0])
+        n_read += len(block.text)
 
 
 def _in_threads(parsers: Iterator[BlockParser]) -> Iterator[Outcome]:

@@ -61,6 +61,7 @@ class _Rows:
         self._columns = columns
         self._kept: Sequence[int] = ()
         self._roles = Roles(0, None, ())
+        self._n_expected = 0
 
     def plan(self, found: FoundColumns) -> ColumnPlan:
         """Find the target, the weight and the features among the columns.
@@ -70,7 +71,7 @@ class _Rows:
         Raises:
             InvalidData: naming the columns that are missing or unknown.
         """
-        known, names = self._known, found.names
+        known, names, self._n_expected = self._known, found.names, found.n_rows
         wanted = set(known.layout.columns or ())
         self._kept = kept = [
             column
@@ -140,7 +141,8 @@ class _Rows:
             column = columns.get(roles.weight)
             column = rows.x[:, n_features] if column is None else column
             weight = weights_of(column, rows.locations, roles.weight)
-        return Block(rows.locations, x, texts, columns[roles.target], weight)
+        labels = columns[roles.target]
+        return Block(rows.locations, x, texts, labels, weight, self._n_expected)
 
     def _refuse_infinite(self, x: NDArray[Any], rows: ParsedRows) -> None:
         is_infinite = np.isinf(x)

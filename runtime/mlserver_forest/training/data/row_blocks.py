@@ -56,6 +56,7 @@ class Block:
             where a value is missing.
         labels: text, or float64 numbers from a format that does not spell them.
         weight: float64, or None.
+        n_expected: the rows that their part has in all, 0 if that is not known.
     """
 
     where: RowLocations
@@ -63,6 +64,7 @@ class Block:
     texts: Mapping[int, Any]
     labels: Column
     weight: NDArray[np.float64] | None = None
+    n_expected: int = 0
 
 
 def infinite(

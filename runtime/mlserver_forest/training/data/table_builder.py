@@ -58,7 +58,7 @@ class TableBuilder:
         """
         rows = self._rows
         if rows is None or rows.width != block.x.shape[1]:
-            rows = self._begin(block.x.shape[1])
+            rows = self._begin(block.x.shape[1], block.n_expected)
         self._learn(block, rows)
         if self.needs_another_pass:
             self._begin(rows.width)
@@ -94,10 +94,10 @@ class TableBuilder:
             index_base=self._known.index_base or 0,
         )
 
-    def _begin(self, width: int) -> RowArray:
+    def _begin(self, width: int, n_rows: int = 0) -> RowArray:
         """Start with the first rows, or again because some rows are wider."""
         self.needs_another_pass |= self._rows is not None
-        self._rows = RowArray(width, self._known.dtype)
+        self._rows = RowArray(width, self._known.dtype, n_rows)
         self._labels = LabelColumn(_target_name(self._known.layout))
         return self._rows
 
