@@ -151,7 +151,7 @@ def in_training(base, form: Format, sample: Sample) -> Any:
         return reason(error)
     x = table.x
     if form.label_is_a_column:
-        labels = [table.labels.words[code] for code in table.labels.codes]
+        labels = [table.labels.distinct[code] for code in table.labels.codes]
         categories = sample.schema.categories[sample.schema.feature_names[0]]
         x = np.column_stack([categories.codes(labels), x])
     return values(x)

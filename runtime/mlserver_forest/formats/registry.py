@@ -125,7 +125,7 @@ FORMATS: tuple[Format, ...] = (
         (".npy",),
         parse=f"{_FORMATS}.npy.x_npy:parse",
         write=f"{_FORMATS}.npy.x_npy:encode",
-        is_channel=False,
+        is_streamed=False,
         has_one_value=True,
     ),
     Format(
@@ -133,7 +133,7 @@ FORMATS: tuple[Format, ...] = (
         ("application/x-npz",),
         (".npz",),
         parse=f"{_FORMATS}.npy.x_npz:parse",
-        is_channel=False,
+        is_streamed=False,
         answered_by="application/x-npy",
         may_expand=True,
     ),

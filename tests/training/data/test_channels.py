@@ -34,7 +34,7 @@ def test_numbers_words_and_booleans_are_told_apart(tmp_path):
     assert table.categories["wild"] == BOOLEAN
     assert same(table.x, [[1.5, 1, 1], [NAN, 0, 0], [NAN, 1, NAN]])
     assert table.x.dtype == np.float32
-    assert table.labels.words == ("a", "b")
+    assert table.labels.distinct == ("a", "b")
     assert table.labels.codes.tolist() == [0, 1, 0]
     assert table.labels.numbers is None
     assert table.place(2).endswith("/a.csv, line 4")
@@ -89,7 +89,7 @@ def test_line_ends_quotes_and_compression_change_nothing(tmp_path, text):
 def test_quoted_fields_may_hold_anything(tmp_path):
     text = 'l,w,n\n"a, b","two\nlines",1\n"c ""d""","one, line",2\n'
     table = read(tmp_path, {"a.csv": text})
-    assert table.labels.words == ("a, b", 'c "d"')
+    assert table.labels.distinct == ("a, b", 'c "d"')
     assert words_of(table) == {"w": ("one, line", "two\nlines")}
     assert [table.place(row).rpartition(" ")[2] for row in (0, 1)] == ["2", "4"]
 
@@ -226,7 +226,7 @@ def test_too_many_words_are_refused_with_a_sample(tmp_path):
 def test_many_numeric_labels_are_numbers_without_words(tmp_path):
     rows = "".join(f"{i}.5,{i}\n" for i in range(70_000))
     labels = read(tmp_path, {"a.csv": rows}).labels
-    assert labels.words is None
+    assert labels.distinct is None
     assert labels.codes is None
     assert np.array_equal(labels.numbers, np.arange(70_000) + 0.5)
     assert len(labels) == 70_000

@@ -86,11 +86,11 @@ class _Rows:
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
         if is_new:
-            known.words |= {f for f, column in enumerate(features) if column in found.texts}
+            known.categorical |= {f for f, column in enumerate(features) if column in found.texts}
         texts = {kept[roles.target]}
         for feature, column in enumerate(features):
             is_boolean = column in found.booleans and not known.takes_booleans(feature)
-            if feature in known.words or is_boolean:
+            if feature in known.categorical or is_boolean:
                 texts.add(column)
         spelled = [kept[roles.target]]
         if roles.weight is not None:
@@ -147,7 +147,7 @@ class _Rows:
     def _refuse_infinite(self, x: NDArray[Any], rows: ParsedRows) -> None:
         is_infinite = np.isinf(x)
         # A category such as "inf" is read again as text, in another pass.
-        is_infinite[:, list(self._known.words)] = False
+        is_infinite[:, list(self._known.categorical)] = False
         if is_infinite.any():
             row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
             place, value = rows.locations.at(row), float(rows.x[row, feature])

@@ -23,14 +23,14 @@ class KnownColumns:
     Attributes:
         dtype: of the matrix.
         layout: what the columns are; UNKNOWN until the first part has been looked at.
-        words: the features that hold categories.
+        categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
         index_base: the index of the first feature in text/libsvm; None until it is known.
     """
 
     dtype: np.dtype[Any]
     layout: Layout = UNKNOWN
-    words: set[int] = field(default_factory=set)
+    categorical: set[int] = field(default_factory=set)
     are_fixed: bool = False
     index_base: int | None = None
 
@@ -41,7 +41,7 @@ class KnownColumns:
 
     def takes_booleans(self, feature: int) -> bool:
         """Whether true and false are 1 and 0 in a feature of numbers, as in serving."""
-        return self.are_fixed and feature not in self.words
+        return self.are_fixed and feature not in self.categorical
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from mlserver_forest.training.data.layout import Columns, Layout
 from mlserver_forest.training.data.learned_categories import (
     FixedCategories,
     LearnedCategories,
-    first_word,
+    first_category,
 )
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 from mlserver_forest.training.data.table import MOST_CATEGORIES, ColumnSummary, Kind, Summary, Table
@@ -104,13 +104,13 @@ class TableBuilder:
     def _learn(self, block: Block, rows: RowArray) -> None:
         """Find columns of numbers that turn out to hold categories."""
         for feature, texts in block.texts.items():
-            row = None if feature in self._known.words else first_word(texts)
+            row = None if feature in self._known.categorical else first_category(texts)
             if row is not None:
                 if self._known.are_fixed:
                     raise self._not_a_number(feature, text_at(texts, row), block.where.at(row))
-                self._known.words.add(feature)
+                self._known.categorical.add(feature)
                 self.needs_another_pass |= not np.isnan(rows.x[:, feature]).all()
-        for feature in self._known.words - set(block.texts):
+        for feature in self._known.categorical - set(block.texts):
             self.needs_another_pass |= not np.isnan(block.x[:, feature]).all()
 
     def _not_a_number(self, feature: int, text: str, place: str) -> InvalidData:
@@ -152,9 +152,9 @@ class TableBuilder:
         """Sort the categories, and give the rows their final positions."""
         refuses = self._columns.refuse_unseen
         found = {}
-        for feature, words in sorted(self._encoders.items()):
-            if isinstance(words, LearnedCategories) and len(words):
-                categories, final = words.finish(refuses_unseen=refuses)
+        for feature, learned in sorted(self._encoders.items()):
+            if isinstance(learned, LearnedCategories) and len(learned):
+                categories, final = learned.finish(refuses_unseen=refuses)
                 found[layout.names[feature]] = categories
                 _renumber(x[:, feature], final)
         return found
