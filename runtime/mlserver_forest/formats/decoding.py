@@ -29,7 +29,7 @@ from mlserver_forest.schema.schema import Schema
 # Clients name their columns in the same few ways again and again.
 _MOST_CACHED = 64
 
-# Called with what plans the columns; returns the rows.
+# Called with the function that plans the columns; returns the rows.
 Rows = Callable[[PlanColumns], Iterable[ParsedRows]]
 
 
@@ -180,7 +180,8 @@ class _RequestMatrix:
             PayloadTooLarge: if the matrix is out of proportion to the body.
         """
         n_rows, (n_more, width) = len(self), rows.x.shape
-        check_expansion(n_rows + n_more, width, self._schema, self._n_bytes)
+        if n_rows + n_more > self._n_expected:
+            check_expansion(n_rows + n_more, width, self._schema, self._n_bytes)
         if rows.texts:
             self._fill_in_texts(rows)
         x = self._conform(rows.x, rows.locations.first - 1, has_codes=bool(rows.texts))
@@ -265,7 +266,7 @@ class _RequestMatrix:
 
 
 def _number_of(texts: Any) -> ValueOf:
-    """What turns a text in a column of numbers into its value."""
+    """The function that turns a text in a column of numbers into its value."""
     return parse_number if isinstance(texts, list) else _missing_of
 
 

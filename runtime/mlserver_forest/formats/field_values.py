@@ -1,4 +1,4 @@
-"""What a field of text means: a number, or one of the distinct texts of a column."""
+"""The meaning of a field of text: a number, or one of the distinct texts of a column."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Rows that have their label apart and may leave out features: those of libsvm and RecordIO."""
+"""Rows whose label is not a column, and which may leave out features: libsvm and RecordIO."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ class LabeledRows:
     """Some consecutive rows.
 
     Attributes:
-        locations: where they stand.
-        labels: (n,) float64, NaN for a row without a label; None if nobody asked for them.
+        locations: of the rows.
+        labels: (n,) float64, NaN for a row without a label; None if they were not requested.
         values: (n, width) numbers, or the entries of rows that leave out values.
         width: the number of features that the rows have at least.
         counts_indices: whether the columns of the entries are indices as they were written, of
@@ -63,10 +63,10 @@ class LabeledRows:
 
 @dataclass(frozen=True, slots=True)
 class FeaturePlan:
-    """What is known of the features before rows are parsed.
+    """The features, as far as they are known before rows are parsed.
 
     Attributes:
-        names: of the features; empty if their number is not known yet.
+        names: of the features; empty if they are not known yet.
         most: the number of features that there may be.
         index_base: the index of the first feature in text/libsvm, 0 or 1; None if it is to be
             learned from the indices, which are then returned as they are.
@@ -91,7 +91,7 @@ class FeaturePlan:
 
 
 class ParseLabeled(Protocol):
-    """What ``parse`` is in a format whose rows have their label apart."""
+    """The ``parse`` of a format whose rows have a label that is not a column."""
 
     def __call__(
         self,
@@ -104,7 +104,7 @@ class ParseLabeled(Protocol):
 
         Args:
             source: the bytes.
-            plan: what is known of the features.
+            plan: the features, as far as they are known.
             policy: which errors are raised.
             parameters: of the media type.
 
@@ -122,7 +122,7 @@ def request_rows(
     Args:
         parse: of the body's format.
         source: the body.
-        schema: the features; ``absent_value`` is what a row leaves out.
+        schema: the features; ``absent_value`` is the value that a row leaves out.
         parameters: of the media type.
 
     Raises:

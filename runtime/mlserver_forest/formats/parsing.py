@@ -1,8 +1,8 @@
-"""What a parser is told and what it returns: a policy, a plan of the columns, parsed rows.
+"""The arguments and the result of a parser: a policy, a plan of the columns, parsed rows.
 
 A parser turns bytes of one media type into ``ParsedRows``, block by block. Training, serving
-and batch scoring share it. They differ by the policy, and by the plan that they derive from the
-columns that the parser found.
+and batch scoring share it. They differ in the policy, and in the plan that they make of the columns
+that the parser found.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ from mlserver_forest.formats.row_locations import RowLocations
 
 @dataclass(frozen=True)
 class ParsePolicy:
-    """For whom bytes are parsed: the only difference between training and serving.
+    """How bytes are parsed in training or in serving: limits, errors, threads.
 
     Attributes:
         is_training: whether the rows have labels, and the parameters of the media type are those
@@ -107,8 +107,8 @@ class FoundColumns(NamedTuple):
             name.
         are_ordered: whether the columns have an order, so that a model that names no features reads
             them by position; the members of an object do not.
-        are_chosen: whether whoever wrote the bytes chose the names, as those of a header; columns
-            of other names may be matched by position if not.
+        are_chosen: whether a person chose the names, as in a header; if not, columns with other
+            names may be matched by position.
     """
 
     names: tuple[str, ...] | None
@@ -124,21 +124,21 @@ class FoundColumns(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """What is wanted of each column that a parser found; other columns are skipped.
+    """How each column that a parser found is to be read; columns that it omits are skipped.
 
     Attributes:
         width: how many columns the bytes have.
         features: for each column of ``ParsedRows.x``, the column of the bytes that it holds;
             a range if it is each of them in turn.
-        texts: the columns whose text is wanted, such as categories and labels. The columns of
-            ``ParsedRows.x`` that belong to them are NaN.
+        texts: the columns to return as text, such as categories and labels. Their columns of
+            ``ParsedRows.x`` are NaN.
         dtype: of ``ParsedRows.x``.
-        expected: what a row has to have, for error messages, such as "line 1 has 3 (a, b, c)".
+        expected: the expected row, for error messages, such as "line 1 has 3 (a, b, c)".
         spelled: the columns in which a number with decimals has a text, such as labels, because
             they hold no categories. Those that are not among ``texts`` may come as text.
         learns: whether a column of numbers may turn out to hold text or booleans, and then comes
             as text. If not, such a text is refused, and booleans are 0 and 1.
-        absent: what a sparse row leaves out, in a column of numbers.
+        absent: the value that a sparse row leaves out, in a column of numbers.
         names: of all columns, for error messages.
     """
 
@@ -163,13 +163,14 @@ class ParsedRows:
     """Some consecutive rows.
 
     Attributes:
-        locations: where they stand.
-        x: (n, n_features) in the plan's dtype or in float64, NaN where a value is missing; float64
-            if some number is infinite or too large for that dtype, which the reader of these rows
-            refuses.
+        locations: of the rows.
+        x: (n, n_features) numbers, NaN where a value is missing, in the plan's dtype; in another
+            dtype if the bytes have it, or if some number is infinite or too large for the plan's,
+            which whoever reads these rows refuses.
         texts: by column of the bytes, (n,), a list of strings, empty where a value is missing; or
             a pyarrow array of strings or of a dictionary of strings, null where one is missing;
-            a column that was expected to hold numbers is here too if some field is not a number.
+            a column that was expected to hold numbers is here too if some field is not a number;
+            (n,) float64 for a label in a format that does not spell numbers.
     """
 
     locations: RowLocations

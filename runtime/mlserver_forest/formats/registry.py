@@ -45,7 +45,7 @@ class Format:
         is_streamed: whether a stream of several files, one after the other, can be read.
         splits: whether each record of a stream with RecordIO framing is a file of this format;
             if not, the parser reads such records itself.
-        has_columns: whether the label stands in one of the columns; if not, it stands apart.
+        has_columns: whether the label is one of the columns; if not, it is separate.
         captured_as: the kind of text that SageMaker's data capture keeps readable; all else is
             captured as Base64.
     """

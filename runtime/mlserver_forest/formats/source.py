@@ -1,4 +1,4 @@
-"""What a parser reads: a request body in memory, or a file or stream of a training channel."""
+"""The input of a parser: a request body in memory, or a file or stream of a training channel."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -33,7 +33,7 @@ class Source:
 
     @property
     def subject(self) -> str:
-        """What the bytes are called at the start of an error message."""
+        """The name of the bytes at the start of an error message."""
         return self.name or "the body"
 
     def is_blank(self) -> bool:
@@ -60,12 +60,12 @@ class Source:
         return self.content
 
     def locations(self, unit: str, first: int = 1) -> RowLocations:
-        """Where consecutive rows stand; those of a body are counted as rows, whatever they are."""
+        """The locations of consecutive rows, which are counted as "row" in a request body."""
         return RowLocations(self.name, unit if self.name else "row", first)
 
 
 class Parse(Protocol):
-    """What a format's ``parse`` is: bytes -> rows, some thousands at a time."""
+    """A format's ``parse``: bytes -> rows, some thousands at a time."""
 
     def __call__(
         self,
@@ -80,7 +80,7 @@ class Parse(Protocol):
             source: the bytes.
             plan_columns: to be called with the columns that were found, before the rows of a
                 block are parsed; once, or for each block anew if ``policy.is_training``.
-            policy: for whom the bytes are parsed.
+            policy: limits, and the errors to raise.
             parameters: of the media type.
 
         Raises:

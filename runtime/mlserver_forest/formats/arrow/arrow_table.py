@@ -1,4 +1,4 @@
-"""What Parquet and Arrow share: the columns of a table, and outputs as columns.
+"""Code that Parquet and Arrow share: the columns of a table, and outputs as columns.
 
 A column of numbers is read from numbers and booleans, one of text as ``arrow_categories`` says.
 A lone column of lists holds the rows of a matrix of numbers, in which the positions of categories

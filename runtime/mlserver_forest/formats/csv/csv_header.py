@@ -29,12 +29,12 @@ def find_columns(
     Args:
         block: the first block, which holds a record.
         header: whether the text begins with names.
-        policy: for whom it is read.
+        policy: limits, and the errors to raise.
         source: of the text; in training, its width and names are those of the part before this
             one, if there is one.
 
     Returns:
-        The columns, and the block behind the names.
+        The columns, and the block without the names.
 
     Raises:
         ForestError: the policy's error, if the block is not CSV.
@@ -42,13 +42,13 @@ def find_columns(
     records = Records(block, policy, source.width if header == "absent" else 0)
     iterator = iter(records)
     first = next(iterator)
-    behind = TextBlock(block.name, memoryview(block.text)[records.position :], records.line)
+    rest = TextBlock(block.name, memoryview(block.text)[records.position :], records.line)
     line, fields = first
     place = block.at_line(line)
     names = tuple(field.strip() for field in fields)
     if not policy.is_training:
         if header == "present":
-            return FoundColumns(names, len(fields), "the header line"), behind
+            return FoundColumns(names, len(fields), "the header line"), rest
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)
     if source.width and header == "auto":
@@ -59,12 +59,12 @@ def find_columns(
         rows = list(islice(iterator, n_more))
     if header == "present" or (header == "auto" and _are_names(names, rows, source)):
         rows = [row for row in rows if tuple(map(str.strip, row[1])) != names]
-        return FoundColumns(names, len(fields), place, _texts(rows)), behind
+        return FoundColumns(names, len(fields), place, _texts(rows)), rest
     return FoundColumns(None, len(fields), place, _texts([first, *rows])), block
 
 
 def _header_of_later_part(names: tuple[str, ...], source: Source) -> Header:
-    """What the first record alone shows: a sample of 500 rows takes some milliseconds."""
+    """Decide by the first record alone, because a sample of 500 rows takes some milliseconds."""
     if source.names is not None and set(names) == set(source.names):
         return "present"
     return "auto" if any(map(_is_text, names)) else "absent"

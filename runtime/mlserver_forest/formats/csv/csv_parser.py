@@ -55,7 +55,7 @@ def find_blocks(
     Args:
         blocks: whole records each.
         header: whether the first record holds names.
-        policy: for whom the text is parsed.
+        policy: limits, and the errors to raise.
         source: of the text, with the columns that are expected.
 
     Raises:
@@ -86,7 +86,7 @@ def _spelled_as_text(plan: ColumnPlan) -> ColumnPlan:
 
 
 def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], TextBlock | None]:
-    """The blank blocks at the start, and the block behind them."""
+    """The blank blocks at the start, and the block after them."""
     blank: list[TextBlock] = []
     for block in blocks:
         start = bytes(block.text[:64])
@@ -98,13 +98,13 @@ def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], Te
 
 @dataclass(slots=True)
 class BlockParser:
-    """A block of CSV, and what is wanted of it.
+    """A block of CSV, and the plan of its columns.
 
     Attributes:
         block: whole records.
-        plan: what is wanted of each column.
+        plan: of the columns.
         names: of the columns, if the text begins with names.
-        policy: for whom it is parsed.
+        policy: limits, and the errors to raise.
     """
 
     block: TextBlock
@@ -228,7 +228,7 @@ class BlockParser:
 
 
 def _without_blank_end(text: Body | memoryview) -> Body | memoryview:
-    """Lines without the empty ones behind them."""
+    """Lines without the empty ones at the end."""
     end = bytes(text[-3:])
     if end.endswith((b"\n\n", b"\r\r", b"\n\r")) or end == b"\n\r\n":
         return bytes(text).rstrip(b"\r\n") + b"\n"
@@ -242,7 +242,7 @@ def columns_of(
 
     Args:
         records: fields, as many in each as the plan has columns.
-        plan: what is wanted of each column.
+        plan: of the columns.
 
     Returns:
         As ``ParsedRows.x`` and ``ParsedRows.texts``, which are lists.

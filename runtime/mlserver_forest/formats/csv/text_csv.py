@@ -43,7 +43,7 @@ def parse(
     Args:
         source: the text, UTF-8.
         plan_columns: called for each block, in their order.
-        policy: for whom the text is parsed.
+        policy: limits, and the errors to raise.
         parameters: of the media type; ``header`` ("present" or "absent", and "auto" in training)
             and ``label_size`` are those that count.
     """
@@ -67,7 +67,7 @@ def parse(
 def parse_fields(
     records: Sequence[Sequence[str]], plan_columns: PlanColumns
 ) -> Iterator[ParsedRows]:
-    """Rows of a request whose fields are separate already, each as CSV would hold it.
+    """Rows of a request whose fields are separate already, each read as a field of CSV.
 
     Args:
         records: (n_samples, n_features) texts, all rows of the same width.

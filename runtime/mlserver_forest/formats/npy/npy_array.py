@@ -175,7 +175,7 @@ class _HeaderReader:
     ) -> None:
         self._data = data
         self._subject = subject
-        self._longest = _LONGEST_HEADER + sum(_FIELD_BYTES + len(ascii(name)) for name in names)
+        self._names = names
         self._policy = policy
 
     def read(self) -> Header:
@@ -232,7 +232,7 @@ class _HeaderReader:
         if len(data) < start:
             raise self._fault(f"ends within its header, after {len(data)} bytes")
         n_bytes = struct.unpack_from(layout, data, 8)[0]
-        if n_bytes > self._longest:
+        if n_bytes > _LONGEST_HEADER and n_bytes > _LONGEST_HEADER + self._names_bytes():
             raise self._policy.invalid(
                 f"the header of {self._subject} has {n_bytes} bytes, which is too long"
             )
@@ -243,6 +243,9 @@ class _HeaderReader:
             return str(data[start:end], encoding), end
         except UnicodeDecodeError as error:
             raise self._policy.invalid(f"the header of {self._subject} is not UTF-8") from error
+
+    def _names_bytes(self) -> int:
+        return sum(_FIELD_BYTES + len(ascii(name)) for name in self._names)
 
     def _fault(self, reason: str) -> ForestError:
         return self._policy.invalid(f"{self._subject} {reason}")

@@ -44,7 +44,7 @@ class Template:
     numbers: Sequence[tuple[slice, np.dtype[Any]]]
 
     def constants(self) -> Iterator[slice]:
-        """Where a frame's bytes are the same in all such records."""
+        """The bytes of a frame that are the same in all such records."""
         start = 0
         for place, _ in self.numbers:
             yield slice(start, _HEAD.size + place.start)
@@ -189,7 +189,7 @@ def whole_frames(stream: BinaryIO) -> Iterator[tuple[int, memoryview]]:
 
 
 def _last_end(data: bytes) -> tuple[int, int]:
-    """Where the last record that is whole ends, and how much of the next one is missing."""
+    """The end of the last whole record, and how much of the next one is missing."""
     position = record_end = 0
     while position + _HEAD.size <= len(data):
         magic, length = _HEAD.unpack_from(data, position)

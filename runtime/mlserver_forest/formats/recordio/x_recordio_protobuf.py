@@ -106,7 +106,7 @@ class _Rows:
         return LabeledRows(where, labels, alike[0], alike[0].shape[1])
 
     def _flushed(self, some: list[Row]) -> Iterator[LabeledRows]:
-        """What was read one by one, without mixing dense and sparse rows."""
+        """The rows that were read one by one, without mixing dense and sparse rows."""
         while some:
             is_sparse = some[0].keys is not None
             ends = (end for end, row in enumerate(some) if (row.keys is not None) != is_sparse)

@@ -1,4 +1,4 @@
-"""The column of the target, gathered block by block."""
+"""The column of the target, collected block by block."""
 
 from typing import Any
 

@@ -30,7 +30,7 @@ def read(
     Args:
         parse: of the channel's format.
         parts: one after the other.
-        known: what is known of the columns; what the first part says is added to it.
+        known: the columns as far as they are known; the first part adds to it.
         columns: what the hyperparameters say about them.
         parameters: of the content type.
 
@@ -110,7 +110,7 @@ class _Rows:
         )
 
     def _names(self, width: int) -> Sequence[str]:
-        """What columns without names are called in error messages."""
+        """The names, in error messages, of columns that do not have any."""
         names, roles = ["the label"] * width, self._roles
         for feature, place in enumerate(roles.features):
             names[self._kept[place]] = self._known.layout.names[feature]

@@ -18,7 +18,7 @@ Column = Any
 
 @dataclass
 class KnownColumns:
-    """What is known of the columns, which grows while the training channel is read.
+    """The columns as far as they are known, which reading the training channel adds to.
 
     Attributes:
         dtype: of the matrix.

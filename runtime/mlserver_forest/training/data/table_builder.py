@@ -1,4 +1,4 @@
-"""Blocks of rows, gathered to a Table."""
+"""Blocks of rows, collected in a Table."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ class TableBuilder:
     """One pass over a channel.
 
     Args:
-        known: what is known of the columns; what the rows show is added to it.
+        known: the columns as far as they are known; the rows add to it.
         columns: what the hyperparameters say about them.
         like: the training table, if this is another channel.
 
