@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from formats.request_bodies import decoder
 from mlserver_forest.errors import ForestError, InvalidData, InvalidInput, PayloadTooLarge
-from mlserver_forest.formats.csv import text_csv
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
@@ -152,7 +151,7 @@ def in_training(base, form: Format, sample: Sample) -> Any:
         return reason(error)
     x = table.x
     if form.label_is_a_column:
-        labels = [table.labels.words[code] for code in table.labels.codes]
+        labels = [table.labels.distinct[code] for code in table.labels.codes]
         categories = sample.schema.categories[sample.schema.feature_names[0]]
         x = np.column_stack([categories.codes(labels), x])
     return values(x)
@@ -447,7 +446,7 @@ def json_rows(draw: Any, write: Callable[[Any], bytes]) -> Sample:
 
 
 FORMATS: Mapping[str, Format] = {
-    "text/csv": Format("text/csv", text_csv.decode, CSV_SAMPLES, csv_tables()),
+    "text/csv": Format("text/csv", decoder("text/csv"), CSV_SAMPLES, csv_tables()),
     "application/json": Format(
         "application/json", decoder("application/json"), JSON_SAMPLES, json_rows(json_text)
     ),

@@ -16,7 +16,6 @@ from mlserver.types import InferenceRequest, RequestInput, RequestOutput
 from formats.request_bodies import decoder
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.formats.csv import text_csv
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
@@ -344,7 +343,7 @@ def written_as_arrow(n_rows):
 
 WORDS = Schema(("color", "size"), "regression", categories={"color": Categories(("blue", "red"))})
 BODIES = {
-    "csv": (text_csv.decode, lambda n: b"blue,0.5\nmauve,0.5\n,0.5\n" * n),
+    "csv": (decoder("text/csv"), lambda n: b"blue,0.5\nmauve,0.5\n,0.5\n" * n),
     "json": (
         decoder("application/json"),
         lambda n: json.dumps([["blue", 0.5], ["mauve", 0.5], [None, 0.5]] * n).encode(),

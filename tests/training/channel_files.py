@@ -30,7 +30,7 @@ def words_of(table):
 
 
 def label_texts(table):
-    return [table.labels.words[code] for code in table.labels.codes]
+    return [table.labels.distinct[code] for code in table.labels.codes]
 
 
 def same(x, rows):

@@ -1,4 +1,4 @@
-"""Rows that have their label apart and may leave out features: those of libsvm and RecordIO."""
+"""Rows whose label is not a column, and which may leave out features: libsvm and RecordIO."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.matrix import Body, Matrix, check_expansion, rows_per_block
-from mlserver_forest.formats.parsing import SERVING, ParsePolicy
+from mlserver_forest.formats.matrix import rows_per_block
+from mlserver_forest.formats.parsing import SERVING, ParsedRows, ParsePolicy
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
 from mlserver_forest.schema.schema import Schema
@@ -46,8 +46,8 @@ class LabeledRows:
     """Some consecutive rows.
 
     Attributes:
-        locations: where they stand.
-        labels: (n,) float64, NaN for a row without a label; None if nobody asked for them.
+        locations: of the rows.
+        labels: (n,) float64, NaN for a row without a label; None if they were not requested.
         values: (n, width) numbers, or the entries of rows that leave out values.
         width: the number of features that the rows have at least.
         counts_indices: whether the columns of the entries are indices as they were written, of
@@ -63,10 +63,10 @@ class LabeledRows:
 
 @dataclass(frozen=True, slots=True)
 class FeaturePlan:
-    """What is known of the features before rows are parsed.
+    """The features, as far as they are known before rows are parsed.
 
     Attributes:
-        names: of the features; empty if their number is not known yet.
+        names: of the features; empty if they are not known yet.
         most: the number of features that there may be.
         index_base: the index of the first feature in text/libsvm, 0 or 1; None if it is to be
             learned from the indices, which are then returned as they are.
@@ -91,7 +91,7 @@ class FeaturePlan:
 
 
 class ParseLabeled(Protocol):
-    """What ``parse`` is in a format whose rows have their label apart."""
+    """The ``parse`` of a format whose rows have a label that is not a column."""
 
     def __call__(
         self,
@@ -104,7 +104,7 @@ class ParseLabeled(Protocol):
 
         Args:
             source: the bytes.
-            plan: what is known of the features.
+            plan: the features, as far as they are known.
             policy: which errors are raised.
             parameters: of the media type.
 
@@ -114,20 +114,16 @@ class ParseLabeled(Protocol):
         ...
 
 
-def decode_labeled(
-    parse: ParseLabeled, body: Body, schema: Schema, parameters: Mapping[str, str], n_rows: int
-) -> NDArray[Any]:
-    """Parse a body into the model's matrix; labels are left out.
+def request_rows(
+    parse: ParseLabeled, source: Source, schema: Schema, parameters: Mapping[str, str]
+) -> Iterator[ParsedRows]:
+    """The rows of a request with all their values; labels are left out.
 
     Args:
         parse: of the body's format.
-        body: the bytes.
-        schema: the features; ``absent_value`` is what a row leaves out.
+        source: the body.
+        schema: the features; ``absent_value`` is the value that a row leaves out.
         parameters: of the media type.
-        n_rows: how many rows there are about, which ``check_expansion`` let pass.
-
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
 
     Raises:
         InvalidInput: naming the row, what came and what was expected.
@@ -139,27 +135,18 @@ def decode_labeled(
         needs_label=False,
         subject="the model expects",
     )
-    matrix = Matrix(schema, n_rows)
-    for rows in parse(Source("", body), plan, SERVING, parameters):
-        if not schema.feature_names and not len(matrix):
-            _check_unnamed(rows, schema, len(body), n_rows)
-        if not isinstance(rows.values, Entries):
-            matrix.append(rows.values)
+    for rows in parse(source, plan, SERVING, parameters):
+        where, values = rows.locations, rows.values
+        if not isinstance(values, Entries):
+            yield ParsedRows(where, values, {})
             continue
-        n_more = rows.values.n_rows
-        if len(matrix) + n_more > n_rows:  # A record may hold a whole file of records.
-            check_expansion(len(matrix) + n_more, schema.n_features, schema, len(body))
+        if not schema.feature_names:
+            raise InvalidInput(
+                f"{where.at(0)} is sparse and does not say how many features there are, and this "
+                "model names none; send dense rows, such as text/csv"
+            )
         step = rows_per_block(schema.n_features)
-        for start in range(0, rows.values.n_rows, step):
-            end = min(start + step, rows.values.n_rows)
-            width, absent = schema.n_features, schema.absent_value
-            matrix.append(rows.values.dense(start, end, width, absent))
-    return matrix.finish()
-
-
-def _check_unnamed(rows: LabeledRows, schema: Schema, n_bytes: int, n_rows: int) -> None:
-    if isinstance(rows.values, Entries):
-        raise InvalidInput(
-            f"{rows.locations.at(0)} is sparse; a model that names no features reads dense rows"
-        )
-    check_expansion(n_rows, rows.width, schema, n_bytes)
+        for start in range(0, values.n_rows, step):
+            end = min(start + step, values.n_rows)
+            x = values.dense(start, end, schema.n_features, schema.absent_value)
+            yield ParsedRows(where.part(start, end), x, {})

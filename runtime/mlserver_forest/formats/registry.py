@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any, Literal
 
 _FORMATS = "mlserver_forest.formats"
-_TRAINING = "mlserver_forest.training.data"
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,10 @@ class Format:
         media_types: the canonical name first, then aliases; an answer bears the name that the
             request asked for.
         extensions: of files that hold it, in lower case.
-        parse: "module:function", which turns bytes into rows, for training and serving alike:
-            a ``source.Parse``.
-        decode: "module:function" of (body, schema, parameters of the media type), which returns
-            ``X``; the matrix is made from what ``parse`` gives if it is empty.
-        read: "module:function" of (parts, known columns, hyperparameters on columns, parameters),
-            which yields the blocks of a training channel; they are made from what ``parse``
-            gives if it is empty.
+        parse: "module:function", which turns bytes into rows, for training and serving alike: a
+            ``source.Parse``, or a ``labeled_rows.ParseLabeled`` unless ``has_columns``.
+        read_plain: "module:function" of (body, schema), which turns a short plain body into the
+            matrix at once, and anything else into None.
         read_as: the media type whose parser reads the files of a channel, which may then hold
             either format.
         write: "module:function", which turns predictions into blocks of bytes.
@@ -49,7 +45,7 @@ class Format:
         is_streamed: whether a stream of several files, one after the other, can be read.
         splits: whether each record of a stream with RecordIO framing is a file of this format;
             if not, the parser reads such records itself.
-        has_columns: whether the label stands in one of the columns; if not, it stands apart.
+        has_columns: whether the label is one of the columns; if not, it is separate.
         captured_as: the kind of text that SageMaker's data capture keeps readable; all else is
             captured as Base64.
     """
@@ -58,8 +54,7 @@ class Format:
     media_types: tuple[str, ...]
     extensions: tuple[str, ...]
     parse: str = ""
-    decode: str = ""
-    read: str = ""
+    read_plain: str = ""
     read_as: str = ""
     write: str = ""
     read_row: str = ""
@@ -88,8 +83,8 @@ FORMATS: tuple[Format, ...] = (
         "CSV",
         ("text/csv", "application/csv"),
         (".csv",),
-        decode=f"{_FORMATS}.csv.text_csv:decode",
-        read=f"{_TRAINING}.csv_channel:read",
+        parse=f"{_FORMATS}.csv.text_csv:parse",
+        read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
         write=f"{_FORMATS}.csv.csv_writer:encode",
         read_row=f"{_FORMATS}.csv.csv_row:read_row",
         row_writer=f"{_FORMATS}.csv.csv_writer:row_writer",
@@ -128,17 +123,17 @@ FORMATS: tuple[Format, ...] = (
         "NumPy",
         ("application/x-npy",),
         (".npy",),
-        decode=f"{_FORMATS}.npy.x_npy:decode",
+        parse=f"{_FORMATS}.npy.x_npy:parse",
         write=f"{_FORMATS}.npy.x_npy:encode",
-        is_channel=False,
+        is_streamed=False,
         has_one_value=True,
     ),
     Format(
         "NumPy archive",
         ("application/x-npz",),
         (".npz",),
-        decode=f"{_FORMATS}.npy.x_npz:decode",
-        is_channel=False,
+        parse=f"{_FORMATS}.npy.x_npz:parse",
+        is_streamed=False,
         answered_by="application/x-npy",
         may_expand=True,
     ),
@@ -166,7 +161,6 @@ FORMATS: tuple[Format, ...] = (
         ("text/libsvm", "text/x-libsvm"),
         (".libsvm", ".svmlight", ".svm"),
         parse=f"{_FORMATS}.libsvm.text_libsvm:parse",
-        decode=f"{_FORMATS}.libsvm.text_libsvm:decode",
         short_names=("libsvm",),
         answered_by="text/csv",
         may_expand=True,
@@ -178,7 +172,6 @@ FORMATS: tuple[Format, ...] = (
         ("application/x-recordio-protobuf", "application/x-recordio"),
         (".recordio", ".rec", ".pbr", ".protobuf"),
         parse=f"{_FORMATS}.recordio.x_recordio_protobuf:parse",
-        decode=f"{_FORMATS}.recordio.x_recordio_protobuf:decode",
         write=f"{_FORMATS}.recordio.x_recordio_protobuf:encode",
         short_names=("recordio-protobuf",),
         splits=False,
@@ -188,7 +181,7 @@ FORMATS: tuple[Format, ...] = (
 
 
 def default() -> Format:
-    """The format that is taken where nothing tells another."""
+    """The format of text for which neither a content type nor an extension names one."""
     return FORMATS[0]
 
 
@@ -234,5 +227,5 @@ def load_for_serving() -> None:
 
 def _serving_functions() -> Iterator[str]:
     for found in FORMATS:
-        functions = (found.parse, found.decode, found.write, found.read_row, found.row_writer)
+        functions = (found.parse, found.read_plain, found.write, found.read_row, found.row_writer)
         yield from filter(None, functions)

@@ -1,4 +1,4 @@
-"""Where rows stand in a file, a stream or a request body, for error messages."""
+"""The places of rows in a file, a stream or a request body, for error messages."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a parser reads: a request body in memory, or a file or stream of a training channel."""
+"""The input of a parser: a request body in memory, or a file or stream of a training channel."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,17 +22,26 @@ class Source:
         content: all bytes, or a stream of them.
         path: of a file whose bytes these are, and which may be mapped into memory.
         width: the number of columns that are expected; 0 if it is not known.
+        names: of these columns, if they are known.
     """
 
     name: str
     content: Body | BinaryIO
     path: Path | None = None
     width: int = 0
+    names: tuple[str, ...] | None = None
 
     @property
     def subject(self) -> str:
-        """What the bytes are called at the start of an error message."""
+        """The name of the bytes at the start of an error message."""
         return self.name or "the body"
+
+    def is_blank(self) -> bool:
+        """Whether all bytes of a request body are white space."""
+        body = self.content
+        return isinstance(body, bytes | bytearray) and (
+            not body or (body[:64].isspace() and body.isspace())
+        )
 
     def buffer(self) -> memoryview:
         """All bytes; a file that is not compressed is mapped, and read as it is used."""
@@ -51,12 +60,12 @@ class Source:
         return self.content
 
     def locations(self, unit: str, first: int = 1) -> RowLocations:
-        """Where consecutive rows stand; those of a body are counted as rows, whatever they are."""
+        """The locations of consecutive rows, which are counted as "row" in a request body."""
         return RowLocations(self.name, unit if self.name else "row", first)
 
 
 class Parse(Protocol):
-    """What a format's ``parse`` is: bytes -> rows, some thousands at a time."""
+    """A format's ``parse``: bytes -> rows, some thousands at a time."""
 
     def __call__(
         self,
@@ -69,8 +78,9 @@ class Parse(Protocol):
 
         Args:
             source: the bytes.
-            plan_columns: to be called once, with the columns that were found.
-            policy: which errors are raised.
+            plan_columns: to be called with the columns that were found, before the rows of a
+                block are parsed; once, or for each block anew if ``policy.is_training``.
+            policy: limits, and the errors to raise.
             parameters: of the media type.
 
         Raises:

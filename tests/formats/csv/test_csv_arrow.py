@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.formats.csv import csv_arrow
-from mlserver_forest.formats.csv.field_values import distinct
+from mlserver_forest.formats.field_values import distinct
 from mlserver_forest.formats.parsing import ColumnPlan
 from mlserver_forest.schema.categories import MISSING_TEXTS, is_missing
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.formats.csv import csv_kernel
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.parsing import ColumnPlan
 from mlserver_forest.schema.categories import is_missing
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.csv.readers import use_reader
+from formats.csv.readers import decode, use_policy, use_reader
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats.parsing import SERVING
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, Categories
 from mlserver_forest.schema.schema import Schema
 
@@ -53,7 +53,7 @@ NAN = float("nan")
 def test_words_become_their_positions(body, expected, repeats):
     ending = "" if body.endswith("\n") else "\n"
     content = body + ending + (body.removeprefix("\ufeff") + ending) * (repeats - 1)
-    decoded = text_csv.decode(content.encode(), MIXED, {})
+    decoded = decode(content.encode(), MIXED, {})
     assert np.array_equal(decoded, expected * repeats, equal_nan=True)
 
 
@@ -62,23 +62,23 @@ def test_words_become_their_positions(body, expected, repeats):
 def test_a_missing_value_is_spelt_alike_everywhere(missing, repeats):
     rows = f" {missing} ,1\n2,{missing}\n" * repeats
     expected = [[NAN, 1], [2, NAN]] * repeats
-    assert np.array_equal(text_csv.decode(rows.encode(), TWO, {}), expected, equal_nan=True)
-    decoded = text_csv.decode(f"{missing},{missing},1\n".encode() * repeats, MIXED, {})
+    assert np.array_equal(decode(rows.encode(), TWO, {}), expected, equal_nan=True)
+    decoded = decode(f"{missing},{missing},1\n".encode() * repeats, MIXED, {})
     assert np.array_equal(decoded, [[NAN, NAN, 1]] * repeats, equal_nan=True)
 
 
 def test_with_a_header_the_columns_stand_in_any_order():
     body = b"ok,color,size\n1,red,2\n0,blue,3\n"
-    decoded = text_csv.decode(body, MIXED, {"header": "present"})
+    decoded = decode(body, MIXED, {"header": "present"})
     assert np.array_equal(decoded, [[3, 2, 1], [2, 3, 0]])
-    many = text_csv.decode(body + b"1,1,4\n" * 5000, MIXED, {"header": "present"})
+    many = decode(body + b"1,1,4\n" * 5000, MIXED, {"header": "present"})
     assert np.array_equal(many, [[3, 2, 1], [2, 3, 0]] + [[0, 4, 1]] * 5000)
 
 
 def test_an_empty_line_is_a_missing_word_where_there_is_one_feature():
     expected = [[3], [NAN], [2]]
     for repeats in (1, 3000):
-        decoded = text_csv.decode(b"red\n\nblue\n" * repeats, ONLY, {})
+        decoded = decode(b"red\n\nblue\n" * repeats, ONLY, {})
         assert np.array_equal(decoded, expected * repeats, equal_nan=True)
 
 
@@ -105,7 +105,7 @@ def test_an_empty_line_is_a_missing_word_where_there_is_one_feature():
 def test_a_fault_is_named_with_its_place(schema, row, fault, n_before):
     body = "red,1,true\n" * n_before + row + "\nblue,2,false\n"
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(body.encode(), schema, {})
+        decode(body.encode(), schema, {})
     assert fault.format(row=n_before + 1) in str(caught.value)
     assert f"row {n_before + 1}" in str(caught.value)
 
@@ -115,9 +115,9 @@ def outcome(body, schema, parameters, reader="all", block=None):
     with pytest.MonkeyPatch.context() as patch:
         use_reader(patch, reader)
         if block is not None:
-            patch.setattr(text_csv, "BLOCK_BYTES", block)
+            use_policy(patch, block_bytes=block)
         try:
-            decoded = text_csv.decode(body, schema, parameters)
+            decoded = decode(body, schema, parameters)
         except InvalidInput as error:
             return str(error)
     return decoded.shape, np.where(np.isnan(decoded), NAN, decoded).tobytes()
@@ -211,15 +211,15 @@ def test_large_bodies_are_read_in_blocks():
     colors, sizes = rng.choice([*WORDS, "mauve"], n), rng.normal(size=n)
     rows = list(zip(colors.tolist(), sizes.tolist(), rng.choice(["0", "1"], n), strict=True))
     body = text_of(rows, csv.QUOTE_MINIMAL, "\r\n")
-    assert len(body) > 3 * text_csv.BLOCK_BYTES
-    decoded = text_csv.decode(body, MIXED, {})
+    assert len(body) > 3 * SERVING.block_bytes
+    decoded = decode(body, MIXED, {})
     places = {word: place for place, word in enumerate(WORDS)}
     expected = [[places.get(color, NAN), size, float(ok)] for color, size, ok in rows]
     assert np.array_equal(decoded, expected, equal_nan=True)
     quoted = text_of(rows[:30_000], csv.QUOTE_ALL, "\n")
-    assert np.array_equal(text_csv.decode(quoted, MIXED, {}), expected[:30_000], equal_nan=True)
+    assert np.array_equal(decode(quoted, MIXED, {}), expected[:30_000], equal_nan=True)
     with pytest.raises(InvalidInput, match=r"row 120001, column 2 \(size\): 'x' is not a number"):
-        text_csv.decode(body + b"red,x,1", MIXED, {})
+        decode(body + b"red,x,1", MIXED, {})
 
 
 MANY = 8 * 2**20
@@ -240,7 +240,7 @@ MANY = 8 * 2**20
 def test_a_large_body_of_nonsense_is_refused_in_little_memory(body, fault):
     tracemalloc.start()
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(body, MIXED, {})
+        decode(body, MIXED, {})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert fault in str(caught.value)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.csv.readers import EVERYTHING, READERS, use_reader
+from formats.csv.readers import EVERYTHING, READERS, decode, use_policy, use_reader
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.csv import text_csv
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.formats.parsing import SERVING
 from mlserver_forest.schema.schema import Schema
 
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
@@ -50,7 +50,7 @@ NAN = float("nan")
     ],
 )
 def test_rows_are_read(body, expected):
-    decoded = text_csv.decode(body, TWO, {})
+    decoded = decode(body, TWO, {})
     assert decoded.dtype == np.float64
     assert np.array_equal(decoded, expected, equal_nan=True)
 
@@ -81,12 +81,12 @@ def test_rows_are_read(body, expected):
 )
 def test_a_fault_is_named_with_its_place(body, fault):
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(body, TWO, {})
+        decode(body, TWO, {})
     assert fault in str(caught.value)
 
 
 def test_a_header_names_the_columns_in_any_order():
-    decoded = text_csv.decode(b"b, a\n1,2\n3,4", TWO, {"header": "present"})
+    decoded = decode(b"b, a\n1,2\n3,4", TWO, {"header": "present"})
     assert np.array_equal(decoded, [[2, 1], [4, 3]])
 
 
@@ -103,28 +103,28 @@ def test_a_header_names_the_columns_in_any_order():
 )
 def test_a_header_with_other_names_is_refused(header, fault):
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(header + b"\n1,2", TWO, {"header": "present"})
+        decode(header + b"\n1,2", TWO, {"header": "present"})
     assert fault in str(caught.value)
 
 
 def test_a_header_without_rows_is_refused():
     with pytest.raises(InvalidInput, match="there is no row"):
-        text_csv.decode(b"a,b\n", TWO, {"header": "present"})
+        decode(b"a,b\n", TWO, {"header": "present"})
 
 
 def test_a_model_that_names_no_features_takes_any_width_but_one_width():
-    assert text_csv.decode(b"1,2,3\n4,5,6", OPEN, {}).shape == (2, 3)
+    assert decode(b"1,2,3\n4,5,6", OPEN, {}).shape == (2, 3)
     with pytest.raises(InvalidInput, match="row 2 has 2 values"):
-        text_csv.decode(b"1,2,3\n4,5", OPEN, {})
+        decode(b"1,2,3\n4,5", OPEN, {})
 
 
 @pytest.mark.parametrize("body", [b"1\n\n3\n", b"1\r\n\r\n3", b'"1"\n\n3'])
 def test_with_one_feature_an_empty_line_is_a_missing_value(body):
-    assert np.array_equal(text_csv.decode(body, ONE, {}), [[1], [NAN], [3]], equal_nan=True)
+    assert np.array_equal(decode(body, ONE, {}), [[1], [NAN], [3]], equal_nan=True)
 
 
 def test_numbers_come_in_the_dtype_of_the_schema():
-    decoded = text_csv.decode(b"0.1,2,3,4", FOUR, {})
+    decoded = decode(b"0.1,2,3,4", FOUR, {})
     assert decoded.dtype == np.float32
     assert decoded.tobytes() == np.array([[0.1, 2, 3, 4]], np.float32).tobytes()
 
@@ -133,7 +133,7 @@ def test_numbers_come_in_the_dtype_of_the_schema():
     "parameters", [{"header": "absent"}, {"label_size": "0"}, {"charset": "x"}]
 )
 def test_parameters_that_change_nothing_are_taken(parameters):
-    assert np.array_equal(text_csv.decode(b"1,2", TWO, parameters), [[1, 2]])
+    assert np.array_equal(decode(b"1,2", TWO, parameters), [[1, 2]])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_parameters_that_change_nothing_are_taken(parameters):
 )
 def test_other_parameters_are_refused(parameters, fault):
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(b"1,2", TWO, parameters)
+        decode(b"1,2", TWO, parameters)
     assert fault in str(caught.value)
 
 
@@ -159,7 +159,7 @@ def test_other_parameters_are_refused(parameters, fault):
 )
 def test_behind_a_header_a_place_is_that_in_the_body(last, fault):
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(b"b,a\n1,2\n" + last, TWO, {"header": "present"})
+        decode(b"b,a\n1,2\n" + last, TWO, {"header": "present"})
     assert fault in str(caught.value)
 
 
@@ -176,14 +176,14 @@ def test_a_row_decodes_the_same_alone_and_in_a_batch(rows):
     """The fast parsers and the careful one agree on what they read and on what they refuse."""
     lines = [",".join(row).encode() for row in rows]
 
-    def decode(body):
+    def rows_of(body):
         try:
-            return text_csv.decode(body, TWO, {})
+            return decode(body, TWO, {})
         except InvalidInput:
             return None
 
-    alone = [decode(line) for line in lines]
-    together = decode(b"\n".join(lines))
+    alone = [rows_of(line) for line in lines]
+    together = rows_of(b"\n".join(lines))
     if not lines[-1] or any(not line for line in lines):
         return  # Empty lines at the end belong to nobody.
     if any(row is None for row in alone):
@@ -196,13 +196,13 @@ def test_a_row_decodes_the_same_alone_and_in_a_batch(rows):
 def test_numbers_are_read_as_python_reads_them(rows):
     rows = [[value if np.isfinite(value) else NAN for value in row] for row in rows]
     body = "\n".join(f"{a!r},{b!r}" for a, b in rows).encode()
-    assert np.array_equal(text_csv.decode(body, TWO, {}), rows, equal_nan=True)
+    assert np.array_equal(decode(body, TWO, {}), rows, equal_nan=True)
 
 
 def outcome(body, schema, parameters):
     """The numbers to the last bit, or the refusal."""
     try:
-        decoded = text_csv.decode(body, schema, parameters)
+        decoded = decode(body, schema, parameters)
     except InvalidInput as error:
         return str(error)
     return decoded.shape, np.where(np.isnan(decoded), NAN, decoded).tobytes()
@@ -211,7 +211,7 @@ def outcome(body, schema, parameters):
 def with_blocks(size, reader, body, schema, parameters):
     """The outcome with blocks of ``size`` bytes, and with one reader wherever it can."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_csv, "BLOCK_BYTES", size)
+        use_policy(patch, block_bytes=size)
         use_reader(patch, reader)
         return outcome(body, schema, parameters)
 
@@ -301,12 +301,12 @@ def test_large_bodies_are_read_in_blocks():
     text = io.StringIO()
     csv.writer(text).writerows(rows.tolist())
     body = text.getvalue().encode()
-    assert len(body) > 3 * text_csv.BLOCK_BYTES
-    assert np.array_equal(text_csv.decode(body, FOUR, {}), rows)
-    named = text_csv.decode(b"d,c,b,a\r\n" + body, FOUR, {"header": "present"})
+    assert len(body) > 3 * SERVING.block_bytes
+    assert np.array_equal(decode(body, FOUR, {}), rows)
+    named = decode(b"d,c,b,a\r\n" + body, FOUR, {"header": "present"})
     assert np.array_equal(named, rows[:, ::-1])
     with pytest.raises(InvalidInput, match=r"row 60001, column 3 \(c\): 'x' is not a number"):
-        text_csv.decode(body + b"1,2,x,4", FOUR, {})
+        decode(body + b"1,2,x,4", FOUR, {})
 
 
 MANY = 8 * 2**20
@@ -339,7 +339,7 @@ MANY = 8 * 2**20
 def test_a_large_body_of_nonsense_is_refused_in_little_memory(body, fault):
     tracemalloc.start()
     with pytest.raises(InvalidInput) as caught:
-        text_csv.decode(body, FOUR, {})
+        decode(body, FOUR, {})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert fault in str(caught.value)

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.recordio import x_recordio_protobuf
 from mlserver_forest.formats.recordio.record_frames import framed
 from mlserver_forest.formats.recordio.record_message import record_class
 from mlserver_forest.schema.schema import Schema
+
+decode = decoder("application/x-recordio-protobuf")
 
 ONE = Schema(("a",), "regression")
 TWO = Schema(("a", "b"), "regression")
@@ -70,7 +73,7 @@ def record(values=None, *, tensor="float32_tensor", keys=(), shape=(), **feature
     ids=["float32", "float64", "int32", "sparse"],
 )
 def test_what_the_sdk_writes_is_read(body, expected):
-    decoded = x_recordio_protobuf.decode(bytes.fromhex(body), TWO, {})
+    decoded = decode(bytes.fromhex(body), TWO, {})
     assert decoded.dtype == np.float32
     assert np.array_equal(decoded, expected)
 
@@ -93,7 +96,7 @@ def test_what_the_sdk_writes_is_read(body, expected):
     ],
 )
 def test_dense_sparse_and_named_records_are_read(schema, parts, expected, tensor):
-    decoded = x_recordio_protobuf.decode(record(tensor=tensor, **parts), schema, {})
+    decoded = decode(record(tensor=tensor, **parts), schema, {})
     assert np.array_equal(decoded, [expected], equal_nan=True)
 
 
@@ -103,7 +106,7 @@ def test_a_feature_may_be_named_values():
     message.features["values"].float32_tensor.values.append(1)
     message.features["b"].float32_tensor.values.append(2)
     body = framed(message.SerializeToString(deterministic=True))
-    assert np.array_equal(x_recordio_protobuf.decode(body, schema, {}), [[2, 1]])
+    assert np.array_equal(decode(body, schema, {}), [[2, 1]])
 
 
 def test_unpacked_numbers_are_read():
@@ -111,7 +114,7 @@ def test_unpacked_numbers_are_read():
     value = b"\x12" + bytes([len(tensor)]) + tensor
     entry = b"\x0a\x06values\x12" + bytes([len(value)]) + value
     body = framed(b"\x0a" + bytes([len(entry)]) + entry)
-    assert np.array_equal(x_recordio_protobuf.decode(body, TWO, {}), [[1.5, 2.5]])
+    assert np.array_equal(decode(body, TWO, {}), [[1.5, 2.5]])
 
 
 def test_records_of_many_kinds_may_follow_each_other():
@@ -123,7 +126,7 @@ def test_records_of_many_kinds_may_follow_each_other():
         record([8, 9]),
     ]
     expected = [[1, 2]] * 3 + [[0, 3]] + [[4, 5]] * 2 + [[6, 7], [8, 9]]
-    decoded = x_recordio_protobuf.decode(b"".join(kinds), TWO, {})
+    decoded = decode(b"".join(kinds), TWO, {})
     assert np.array_equal(decoded, expected)
 
 
@@ -169,14 +172,14 @@ BYTES.features["values"].bytes.value.append(b"x")
 )
 def test_a_fault_is_named_with_its_row(body, fault):
     with pytest.raises(InvalidInput) as caught:
-        x_recordio_protobuf.decode(body, TWO, {})
+        decode(body, TWO, {})
     assert fault in str(caught.value)
 
 
 def test_sparse_records_that_hold_nothing_are_refused_where_they_are_out_of_proportion():
     wide = Schema(tuple(map(str, range(10_000))), "regression")
-    with pytest.raises(PayloadTooLarge, match="4000 rows of 10000 values"):
-        x_recordio_protobuf.decode(record([], shape=[10_000]) * 4000, wide, {})
+    with pytest.raises(PayloadTooLarge, match="rows of 10000 values"):
+        decode(record([], shape=[10_000]) * 4000, wide, {})
 
 
 rows = st.lists(st.lists(st.floats(width=32), min_size=2, max_size=2), min_size=1, max_size=20)
@@ -184,15 +187,15 @@ rows = st.lists(st.lists(st.floats(width=32), min_size=2, max_size=2), min_size=
 
 @given(rows, st.lists(st.sampled_from(TENSORS[:2]), min_size=20, max_size=20))
 def test_a_row_decodes_the_same_alone_and_in_a_batch(values, tensors):
-    def decode(body):
+    def rows_of(body):
         try:
-            return x_recordio_protobuf.decode(body, TWO, {})
+            return decode(body, TWO, {})
         except InvalidInput:
             return None
 
     bodies = [record(row, tensor=kind) for row, kind in zip(values, tensors, strict=False)]
-    alone = [decode(body) for body in bodies]
-    together = decode(b"".join(bodies))
+    alone = [rows_of(body) for body in bodies]
+    together = rows_of(b"".join(bodies))
     if any(row is None for row in alone):
         assert together is None
     else:
@@ -207,7 +210,7 @@ def test_mutated_records_are_read_or_refused(seed, golden):
     for _ in range(chance.randrange(1, 4)):
         body[chance.randrange(len(body))] = chance.randrange(256)
     try:
-        decoded = x_recordio_protobuf.decode(body, TWO, {})
+        decoded = decode(body, TWO, {})
     except (InvalidInput, PayloadTooLarge):
         return
     assert decoded.shape[1] == 2

@@ -73,7 +73,7 @@ def test_what_hosts_learn_from_parts_is_what_one_learns_from_all(tmp_path, case)
     assert merged.names == whole.names
     assert merged.categories == whole.categories
     assert merged.x.shape == whole.x.shape
-    assert merged.labels.words == whole.labels.words
+    assert merged.labels.distinct == whole.labels.distinct
     np.testing.assert_array_equal(merged.labels.codes, whole.labels.codes)
     np.testing.assert_array_equal(np.concatenate([table.x for table in tables]), whole.x)
     assert merged.summary.columns == whole.summary.columns

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.recordio.record_frames import framed
 from mlserver_forest.formats.recordio.record_message import record_class
-from mlserver_forest.formats.recordio.x_recordio_protobuf import decode
 from mlserver_forest.schema.schema import Schema
 from training.channel_files import NAN, label_texts, read, same
 
@@ -235,7 +235,9 @@ def test_a_record_in_parts_is_read_in_training_and_in_serving(tmp_path):
     expected = [[4, 5, 6], [1, magic_number, 2], [7, 8, 9]]
     assert same(read(tmp_path, {"a.rec": body}, RECORDIO).x, expected)
     schema = Schema(("a", "b", "c"), "regression")
-    assert np.array_equal(decode(body, schema, {}), np.array(expected, np.float32))
+    assert np.array_equal(
+        decoder("application/x-recordio-protobuf")(body, schema, {}), np.array(expected, np.float32)
+    )
 
 
 def test_an_index_0_in_a_later_file_moves_the_features_of_all_rows(tmp_path):

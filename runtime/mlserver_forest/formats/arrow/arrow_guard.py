@@ -1,4 +1,4 @@
-"""What an Arrow stream holds, checked at a cost that is bounded by the stream's size.
+"""The content of an Arrow stream, checked at a cost that is bounded by the stream's size.
 
 Its messages are looked at before anything is inflated
 (https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc).

@@ -1,4 +1,4 @@
-"""What Parquet and Arrow share: the columns of a table, and outputs as columns.
+"""Code that Parquet and Arrow share: the columns of a table, and outputs as columns.
 
 A column of numbers is read from numbers and booleans, one of text as ``arrow_categories`` says.
 A lone column of lists holds the rows of a matrix of numbers, in which the positions of categories
@@ -39,6 +39,7 @@ _METADATA_COLUMN_BYTES = 1024
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError)
 _FLOAT64 = np.dtype(np.float64)
 _LONGEST = _FLOAT64.itemsize
+_LONG_INTEGERS = {np.dtype(np.int64), np.dtype(np.uint64)}
 _TYPES: dict[str, Any] = {"O": pa.string(), "b": pa.bool_(), "i": pa.int64(), "u": pa.int64()}
 
 
@@ -170,11 +171,9 @@ class TableReader:
             if column in self._texts
         }
         numbers = {c: _numbers(values) for c, values in columns.items() if c not in texts}
-        # float64 lies between a long integer and a float32, as in every other format.
-        dtypes = {values.dtype for values in numbers.values() if values.dtype.itemsize == _LONGEST}
-        is_exact = any(dtype.kind in "iu" for dtype in dtypes)
-        x = _matrix(numbers, plan, block.num_rows, _FLOAT64 if is_exact else plan.dtype)
-        if dtypes and x.dtype != _FLOAT64 and np.isinf(x).any():
+        x = _matrix(numbers, plan, block.num_rows, plan.dtype)
+        is_long = any(values.dtype.itemsize == _LONGEST for values in numbers.values())
+        if is_long and x.dtype != _FLOAT64 and np.isinf(x).any():
             x = _matrix(numbers, plan, block.num_rows, _FLOAT64)
         return x, texts
 
@@ -278,7 +277,11 @@ def _matrix(
     x = np.empty((n_rows, len(plan.features)), dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
         for place, column in enumerate(plan.features):
-            x[:, place] = numbers.get(column, np.nan)
+            values = numbers.get(column, np.nan)
+            if isinstance(values, np.ndarray) and values.dtype in _LONG_INTEGERS:
+                # As in every other format, float64 lies between a long integer and a float32.
+                values = values.astype(np.float64)
+            x[:, place] = values
     return x
 
 

@@ -33,7 +33,7 @@ def parse(lines: Body, plan: ColumnPlan) -> tuple[NDArray[Any], Texts] | None:
 
     Args:
         lines: UTF-8, less than 1 GB; LF, CRLF or CR end a line.
-        plan: what is wanted of each column.
+        plan: of the columns.
 
     Returns:
         The numbers, (n_lines, n_features) in float64 or in the plan's dtype, NaN where one is

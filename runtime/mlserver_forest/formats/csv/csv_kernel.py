@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.compilation import compiled
 from mlserver_forest.formats.csv.csv_records import records_end
-from mlserver_forest.formats.csv.field_values import TextColumn, parse_number
+from mlserver_forest.formats.field_values import TextColumn, parse_number
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ColumnPlan
 
@@ -101,7 +101,7 @@ def _digits(text, at):
 
 @njit(inline="always")
 def _field_end(text, at):
-    """Where the field that begins at a place ends."""
+    """The end of the field that begins at a place."""
     while at < _U(text.size) and text[at] not in (_COMMA, _NEWLINE, _RETURN):
         at += _U(1)
     return at
@@ -206,7 +206,7 @@ def parse(text: Body | memoryview, plan: ColumnPlan) -> tuple[NDArray[Any], Text
 
     Args:
         text: lines of ``plan.width`` fields.
-        plan: what is wanted of each column.
+        plan: of the columns.
 
     Returns:
         The numbers, (n_lines, n_features) in the plan's dtype, all finite or NaN; and by column
@@ -265,7 +265,7 @@ def _parse_lines(
 
 
 def _roles(plan: ColumnPlan) -> NDArray[np.int64]:
-    """What ``parse_lines`` does with each column."""
+    """The role of each column, for ``parse_lines``."""
     roles = [-1] * plan.width
     for place, column in enumerate(plan.features):
         roles[column] = place
@@ -321,7 +321,7 @@ def _texts(text: Body | memoryview, spans: NDArray[np.int32]) -> TextColumn:
 
 @compiled
 def copy_spans(text: NDArray[np.uint8], spans: NDArray[np.int32], data: NDArray[np.uint8]) -> None:
-    """Write parts of a text one behind the other.
+    """Write parts of a text one after the other.
 
     Args:
         text: (n,).

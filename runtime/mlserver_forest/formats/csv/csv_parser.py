@@ -13,7 +13,7 @@ missing. Where the first record holds names, records that repeat them are skippe
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -21,12 +21,12 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import ForestError
-from mlserver_forest.formats.csv import csv_arrow, csv_kernel
+from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.formats.csv import csv_arrow, csv_kernel, csv_row
 from mlserver_forest.formats.csv.csv_header import Header, find_columns
 from mlserver_forest.formats.csv.csv_kernel import Texts
 from mlserver_forest.formats.csv.csv_records import Records
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import (
     ColumnPlan,
@@ -36,7 +36,8 @@ from mlserver_forest.formats.parsing import (
     PlanColumns,
 )
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.formats.text_blocks import TextBlock
+from mlserver_forest.formats.source import Source
+from mlserver_forest.formats.text_blocks import TextBlock, count_lines
 
 # Arrow starts in 0.2 ms, and needs 13 us more for each column.
 _FEW_BYTES = 5000
@@ -46,51 +47,50 @@ _FEW_COLUMN_BYTES = 360
 Outcome = tuple[ParsedRows, ForestError | None]
 
 
-def parse_blocks(
-    blocks: Iterator[TextBlock],
-    header: Header,
-    plan_columns: PlanColumns,
-    policy: ParsePolicy,
-    *,
-    width: int = 0,
-    earlier: FoundColumns | None = None,
-) -> Iterator["BlockParser"]:
-    """The blocks of a text, each ready to be parsed, in any thread.
+def find_blocks(
+    blocks: Iterator[TextBlock], header: Header, policy: ParsePolicy, source: Source
+) -> Iterator[tuple[TextBlock, FoundColumns]]:
+    """The blocks of a text that hold rows, and its columns.
 
     Args:
         blocks: whole records each.
         header: whether the first record holds names.
-        plan_columns: called for each block with the columns that were found.
-        policy: for whom the text is parsed.
-        width: the columns that the text is expected to have; 0 if any.
-        earlier: the columns of the text before this one, if there is one.
+        policy: limits, and the errors to raise.
+        source: of the text, with the columns that are expected.
 
     Raises:
-        ForestError: the policy's error, if the text holds no record, or its first ones are not
-            CSV; or as ``plan_columns``.
+        ForestError: the policy's error, if a file holds no record, or its first ones are not CSV.
     """
-    if header == "absent" and width and policy.sample_rows == 1:
-        found = FoundColumns(None, width, "")
+    blank, first = _first_with_record(blocks)
+    if first is None:
+        if blank and source.name:
+            raise policy.invalid(f"{source.name} holds only empty lines; expected rows of CSV")
+        return
+    if header == "absent" and source.width and not policy.is_training:
+        found = FoundColumns(None, source.width, "the first row")
     else:
-        blank, first = _first_with_record(blocks)
-        if first is None:
-            if blank:
-                raise policy.invalid(
-                    f"{blank[0].name or 'the body'} holds only empty lines; expected rows of CSV"
-                )
-            return
-        found, first = find_columns(first, header, policy, width, earlier)
-        are_rows = found.names is None and found.width == 1
-        blocks = chain(blank if are_rows else (), (first,), blocks)
-    for block in blocks:
-        yield BlockParser(block, plan_columns(found), found.names, policy)
+        found, first = find_columns(first, header, policy, source)
+    if source.path is not None and not source.width and len(first.text):
+        n_rows = count_lines(first.content()) * source.path.stat().st_size // len(first.text)
+        found = found._replace(n_rows=n_rows * 33 // 32)
+    are_rows = found.names is None and found.width == 1
+    for block in chain(blank if are_rows else (), (first,), blocks):
+        yield block, found
+
+
+def _spelled_as_text(plan: ColumnPlan) -> ColumnPlan:
+    """The plan with labels and weights among the texts: CSV spells all numbers."""
+    if not plan.spelled:
+        return plan
+    return replace(plan, texts=tuple({*plan.texts, *plan.spelled}))
 
 
 def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], TextBlock | None]:
-    """The blank blocks at the start, and the block behind them."""
+    """The blank blocks at the start, and the block after them."""
     blank: list[TextBlock] = []
     for block in blocks:
-        if not (bytes(block.text[:64]).isspace() and block.content().isspace()):
+        start = bytes(block.text[:64])
+        if start and not (start.isspace() and block.content().isspace()):
             return blank, block
         blank.append(block)
     return blank, None
@@ -98,19 +98,26 @@ def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], Te
 
 @dataclass(slots=True)
 class BlockParser:
-    """A block of CSV, and what is wanted of it.
+    """A block of CSV, and the plan of its columns.
 
     Attributes:
         block: whole records.
-        plan: what is wanted of each column.
+        plan: of the columns.
         names: of the columns, if the text begins with names.
-        policy: for whom it is parsed.
+        policy: limits, and the errors to raise.
     """
 
     block: TextBlock
     plan: ColumnPlan
     names: tuple[str, ...] | None
     policy: ParsePolicy
+
+    @classmethod
+    def of(
+        cls, block: TextBlock, found: FoundColumns, plan_columns: PlanColumns, policy: ParsePolicy
+    ) -> "BlockParser":
+        """A block whose columns are planned."""
+        return cls(block, _spelled_as_text(plan_columns(found)), found.names, policy)
 
     def parse(self, n_before: int = 0) -> Outcome:
         """The rows of the block.
@@ -128,6 +135,11 @@ class BlockParser:
         plan, compile_bytes = self.plan, self.policy.compile_bytes
         few_bytes = _FEW_BYTES + _FEW_COLUMN_BYTES * plan.width
         n_bytes = len(self.block.text)
+        if n_bytes < csv_row.MOST_BYTES and not plan.texts:
+            x = csv_row.read_rows(self.block.content(), plan.width)
+            if x is None or self._may_repeat_names({}):
+                return None
+            return (x if plan.features == range(plan.width) else x[:, plan.features]), {}
         if not n_bytes or (n_bytes < compile_bytes and n_bytes < few_bytes):
             return None
         text = self.block.content() if plan.texts else self.block.text
@@ -168,6 +180,8 @@ class BlockParser:
             for line, fields in Records(self.block, self.policy, plan.width):
                 if len(fields) != plan.width:
                     raise self._other_width(fields, line, n_before + len(records))
+                if not (n_before or records or self.policy.is_training):
+                    self._refuse_header(fields)
                 if self.names is None or not self._are_names(fields):
                     records.append(fields)
                     lines.append(line)
@@ -175,6 +189,18 @@ class BlockParser:
             fault = error
         x, texts = columns_of(records, plan)
         return ParsedRows(self._locations(n_before, lines), x, texts), fault
+
+    def _refuse_header(self, fields: Sequence[str]) -> None:
+        """Refuse names in the first row of a request, if some column of numbers has one."""
+        plan = self.plan
+        if {field.strip() for field in fields} != set(plan.names):
+            return
+        for column, field in enumerate(fields):
+            if column not in plan.texts and parse_number(field) is None:
+                raise self.policy.invalid(
+                    f"row 1, column {column + 1} ({plan.names[column]}): {format_value(field)} is "
+                    "not a number; for a header line send Content-Type: text/csv; header=present"
+                )
 
     def _are_names(self, fields: Sequence[str]) -> bool:
         return tuple(map(str.strip, fields)) == self.names
@@ -195,11 +221,14 @@ class BlockParser:
     def _other_width(self, fields: Sequence[str], line: int, row: int) -> ForestError:
         is_row = self.policy.unit == "row"
         place = f"row {row + 1}" if is_row else self.block.at_line(line)
-        return self.policy.invalid(f"{place} has {len(fields)} values; {self.plan.expected}")
+        advice = "; give all rows the same number of fields" if self.policy.is_training else ""
+        return self.policy.invalid(
+            f"{place} has {len(fields)} values; {self.plan.expected}{advice}"
+        )
 
 
 def _without_blank_end(text: Body | memoryview) -> Body | memoryview:
-    """Lines without the empty ones behind them."""
+    """Lines without the empty ones at the end."""
     end = bytes(text[-3:])
     if end.endswith((b"\n\n", b"\r\r", b"\n\r")) or end == b"\n\r\n":
         return bytes(text).rstrip(b"\r\n") + b"\n"
@@ -213,7 +242,7 @@ def columns_of(
 
     Args:
         records: fields, as many in each as the plan has columns.
-        plan: what is wanted of each column.
+        plan: of the columns.
 
     Returns:
         As ``ParsedRows.x`` and ``ParsedRows.texts``, which are lists.

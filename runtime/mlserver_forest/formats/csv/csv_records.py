@@ -85,12 +85,12 @@ class Records:
 
 
 def records_end(text: Body, start: int, stop: int) -> int:
-    """Where the last whole record between two places ends; 0 if none does.
+    """The end of the last whole record between two places; 0 if none ends there.
 
     Args:
         text: CSV.
         start: where a record begins.
-        stop: the end of what is looked at.
+        stop: the end of the part to search.
     """
     if text.find(b'"', start, stop) >= 0:
         end = int(last_end(np.frombuffer(text, np.uint8, stop - start, start)))
@@ -101,7 +101,7 @@ def records_end(text: Body, start: int, stop: int) -> int:
 
 @compiled
 def last_end(text: NDArray[np.uint8]) -> int:
-    """Where the last line end outside of quotes ends, in a text that begins with a record.
+    """The place after the last line end outside of quotes, in a text that begins with a record.
 
     Args:
         text: (n,) uint8.

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.csv.field_values import ValueOf
+from mlserver_forest.formats.field_values import ValueOf
 from mlserver_forest.formats.matrix import Body
+
+# The compiled loop takes 5 us to start.
+MOST_BYTES = 256
 
 _NAN = b"nan"
 _BYTE_ORDER_MARK = "\ufeff"

@@ -33,7 +33,7 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
 
 
 def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
-    """What writes the label, of which there are a few, or the number; None for other models."""
+    """A function that writes the label or the number of one row; None for other models."""
     end = b"\n" if ends_with_newline else b""
     if schema.kind == "classification":
         lines = [_line(label).removesuffix(b"\n") + end for label in schema.classes]

@@ -42,7 +42,7 @@ class JsonColumns:
     a missing value in every column.
 
     Args:
-        plan: what is wanted of each column.
+        plan: of the columns.
         policy: the errors to raise.
 
     Attributes:

@@ -35,7 +35,7 @@ def read_row(body: Body) -> list[float] | None:
 
 
 def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
-    """What writes the document with one prediction; None for models with other outputs."""
+    """A function that writes the document with one prediction; None for other models."""
     if schema.kind == "classification":
         heads = [
             b'{"predictions":[{"predicted_label":%b,"probabilities":' % orjson.dumps(label)

@@ -243,7 +243,7 @@ def _feature_lists(rows: Sequence[Any]) -> Sequence[Any] | None:
 
 
 def _key_fault(keys: Sequence[Any], width: int) -> str:
-    """What is wrong with the keys of a sparse row, or nothing."""
+    """The fault in the keys of a sparse row, or nothing."""
     for key in keys:
         if type(key) is not int:
             return f"{format_value(key)}; expected an integer"

@@ -1,4 +1,4 @@
-"""Where JSON text comes from: its name, the errors to raise, and the sizes of its blocks."""
+"""The source of JSON text: its name, the errors to raise, and the sizes of its blocks."""
 
 import re
 import time
@@ -41,7 +41,7 @@ _SIZES = {"row": Sizes(), "line": Sizes(block=2**21, longest=2**26)}
 
 @dataclass(frozen=True, slots=True)
 class JsonSource:
-    """Where JSON text comes from, and for whom it is parsed.
+    """The source of JSON text, and how it is parsed.
 
     Attributes:
         name: the file or stream; empty for a request body.
@@ -55,7 +55,7 @@ class JsonSource:
 
     @classmethod
     def of(cls, source: Source, policy: ParsePolicy, sizes: Sizes | None = None) -> "JsonSource":
-        """Where the text of a body or file comes from; the policy decides sizes that are None."""
+        """The source of the text of a body or file; the policy decides sizes that are None."""
         return cls(source.name, policy, sizes or _SIZES[policy.unit])
 
     @property

@@ -7,48 +7,18 @@ has no model yet, takes the first index to be 0 if an index 0 occurs.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
-from numpy.typing import NDArray
-
-from mlserver_forest.errors import InvalidInput, format_value
-from mlserver_forest.formats.labeled_rows import FeaturePlan, LabeledRows, decode_labeled
+from mlserver_forest.errors import format_value
+from mlserver_forest.formats.labeled_rows import FeaturePlan, LabeledRows
 from mlserver_forest.formats.libsvm.libsvm_lines import Lines, read_lines, read_plain_lines
-from mlserver_forest.formats.matrix import Body, check_expansion
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
-from mlserver_forest.schema.schema import Schema
 
 # 64 KB to 512 KB were as fast.
 _BLOCK_BYTES = 2**17
 _BASES = {"0": 0, "1": 1}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """Read rows of indexed numbers.
-
-    Args:
-        body: the text. Labels and query ids are checked and left out.
-        schema: the features; ``absent_value`` is the value of those that a row leaves out.
-        parameters: of the media type; ``index_base`` is the one that counts.
-
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
-
-    Raises:
-        InvalidInput: naming the row, what came and what was expected.
-        PayloadTooLarge: if the matrix is out of proportion to the body.
-    """
-    if not schema.feature_names:
-        raise InvalidInput(
-            "a row of text/libsvm does not say how many features there are, and this model names "
-            "none; send text/csv"
-        )
-    n_rows = _most_rows(body)
-    check_expansion(n_rows, schema.n_features, schema, len(body))
-    return decode_labeled(parse, body, schema, parameters, n_rows)
 
 
 def parse(
@@ -97,12 +67,6 @@ def _locations(source: Source, lines: Lines, line: int, first_row: int) -> RowLo
 
 def _width(lines: Lines) -> int:
     return int(lines.entries.columns.max(initial=-1)) + 1
-
-
-def _most_rows(body: Body) -> int:
-    """The lines, counted in blocks, because a long count would keep other requests waiting."""
-    starts = range(0, len(body), _BLOCK_BYTES)
-    return 1 + sum(body.count(b"\n", start, start + _BLOCK_BYTES) for start in starts)
 
 
 def _blocks(source: Source, plan: FeaturePlan, policy: ParsePolicy) -> Iterator[tuple[int, bytes]]:

@@ -3,16 +3,18 @@
 https://docs.scipy.org/doc/scipy/reference/sparse.html describes the five layouts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, PayloadTooLarge, format_value
-from mlserver_forest.formats.matrix import Matrix, check_expansion, most_expanded, rows_per_block
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.errors import format_value
+from mlserver_forest.formats.matrix import rows_per_block
+from mlserver_forest.formats.npy.npy_array import parsed_rows, refuse_categories
+from mlserver_forest.formats.parsing import FoundColumns, ParsedRows, ParsePolicy, PlanColumns
+from mlserver_forest.formats.source import Source
 
 Arrays = Mapping[str, NDArray[Any]]
 Shape = tuple[int, int]
@@ -21,89 +23,94 @@ Shape = tuple[int, int]
 _ENTRY_BYTES = 24
 
 
-def read(kind: str, arrays: Arrays, schema: Schema, body_bytes: int) -> Any:
-    """Make a sparse matrix from its parts.
+def parse_sparse(
+    kind: str, arrays: Arrays, source: Source, plan_columns: PlanColumns, policy: ParsePolicy
+) -> Iterator[ParsedRows]:
+    """The rows of a sparse matrix, with all their values.
 
     Args:
         kind: csr, csc, coo, bsr or dia.
         arrays: the parts by the names under which scipy.sparse.save_npz writes them.
-        schema: the features.
-        body_bytes: the size of the body that held the parts.
-
-    Returns:
-        A scipy.sparse.csr_array whose entries are in order.
+        source: of the archive.
+        plan_columns: called once.
+        policy: which errors are raised.
 
     Raises:
-        InvalidInput: if a part is missing, an index is out of range, or an entry occurs twice.
-        PayloadTooLarge: if the matrix is out of proportion to the body.
+        ForestError: the policy's, if a part is missing, an index is out of range, an entry occurs
+            twice, or there are more entries than the size of the archive allows.
     """
     if kind not in _LAYOUTS:
-        raise InvalidInput(
+        raise policy.invalid(
             f"the sparse matrix has format {format_value(kind)}; expected one of "
             f"{', '.join(_LAYOUTS)}"
         )
-    parts, make = _LAYOUTS[kind]
-    missing = [name for name in ("shape", "data", *parts) if name not in arrays]
-    if missing:
-        raise InvalidInput(f"the {kind} matrix lacks {', '.join(missing)}")
-    for name in ("shape", *parts):
-        if arrays[name].dtype.kind not in "iu":
-            raise InvalidInput(f"{name} of the {kind} matrix does not hold integers")
-    shape = _shape(arrays["shape"], schema)
-    check_expansion(*shape, schema, body_bytes)
-    n_entries = max(array.size for array in arrays.values())
-    if n_entries * _ENTRY_BYTES > most_expanded(body_bytes):
-        raise PayloadTooLarge(
-            f"the archive of {body_bytes} bytes holds {n_entries} entries; at most "
-            f"{most_expanded(body_bytes) // _ENTRY_BYTES} are read; send fewer rows at a time"
-        )
-    if arrays["data"].dtype.names:
-        raise InvalidInput(f"data of the {kind} matrix holds records; expected numbers")
-    try:
-        matrix = make(arrays, shape)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise InvalidInput(
-            f"the {kind} matrix is damaged: {str(error)[:200]}; write it with scipy.sparse.save_npz"
-        ) from error
-    return _in_order(matrix)
-
-
-def to_matrix(matrix: Any, schema: Schema) -> NDArray[Any]:
-    """Set the entries block by block; ``Schema.absent_value`` stands where there is none.
-
-    Args:
-        matrix: what ``read`` returned.
-        schema: the features.
-
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
-
-    Raises:
-        InvalidInput: if the model cannot take a value.
-    """
-    n_rows, n_columns = matrix.shape
-    rows = Matrix(schema, n_rows)
-    step = rows_per_block(n_columns)
+    _check_parts(kind, arrays, policy)
+    n_rows, width = _shape(arrays["shape"], source, policy)
+    found = FoundColumns(None, width, source.locations("row").at(0), n_rows=n_rows)
+    plan = plan_columns(found)
+    refuse_categories(plan, source, policy)
+    _check_entries(arrays, source, policy)
+    matrix = _matrix(kind, arrays, (n_rows, width), policy)
+    step = rows_per_block(width)
     for start in range(0, n_rows, step):
         bounds = matrix.indptr[start : min(start + step, n_rows) + 1]
         some = slice(bounds[0], bounds[-1])
-        block = np.full((len(bounds) - 1, n_columns), schema.absent_value)
-        block[np.repeat(np.arange(len(block)), np.diff(bounds)), matrix.indices[some]] = (
-            matrix.data[some]
+        block = np.full((len(bounds) - 1, width), plan.absent)
+        block[:, list(plan.spelled)] = 0  # A label or a weight is never missing.
+        rows = np.repeat(np.arange(len(block)), np.diff(bounds))
+        block[rows, matrix.indices[some]] = matrix.data[some]
+        yield parsed_rows(block, plan, source.locations("row", start + 1))
+
+
+def _check_parts(kind: str, arrays: Arrays, policy: ParsePolicy) -> None:
+    parts, _ = _LAYOUTS[kind]
+    missing = [name for name in ("shape", "data", *parts) if name not in arrays]
+    if missing:
+        raise policy.invalid(f"the {kind} matrix lacks {', '.join(missing)}")
+    for name in ("shape", *parts):
+        if arrays[name].dtype.kind not in "iu":
+            raise policy.invalid(f"{name} of the {kind} matrix does not hold integers")
+    if arrays["data"].dtype.names:
+        raise policy.invalid(f"data of the {kind} matrix holds records; expected numbers")
+
+
+def _check_entries(arrays: Arrays, source: Source, policy: ParsePolicy) -> None:
+    n_bytes = len(source.buffer())
+    n_entries, n_most = max(array.size for array in arrays.values()), policy.most_expanded(n_bytes)
+    if n_entries * _ENTRY_BYTES > n_most:
+        raise policy.too_large(
+            f"the archive of {n_bytes} bytes holds {n_entries} entries; at most "
+            f"{n_most // _ENTRY_BYTES} are read; send fewer rows at a time"
         )
-        rows.append(block)
-    return rows.finish()
 
 
-def _shape(lengths: NDArray[Any], schema: Schema) -> Shape:
+def _shape(lengths: NDArray[Any], source: Source, policy: ParsePolicy) -> Shape:
     shape = lengths.tolist() if lengths.ndim == 1 and lengths.size == 2 else []
-    if len(shape) != 2 or min(shape) < 0 or shape[1] != (schema.n_features or shape[1] or None):
+    if len(shape) != 2 or min(shape) < 0 or not shape[1]:
         came = shape or f"an array of {list(lengths.shape)} lengths"
-        raise InvalidInput(
-            f"the sparse matrix has shape {came}; the model expects "
-            f"[n, {schema.n_features}] ({schema.describe()})"
+        raise policy.invalid(
+            f"the sparse matrix has shape {came}; expected [n, {source.width or 'n_columns'}]"
         )
     return shape[0], shape[1]
+
+
+def _matrix(kind: str, arrays: Arrays, shape: Shape, policy: ParsePolicy) -> Any:
+    """A scipy.sparse.csr_array whose entries are in order."""
+    _, make = _LAYOUTS[kind]
+    try:
+        matrix = make(arrays, shape)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise policy.invalid(
+            f"the {kind} matrix is damaged: {str(error)[:200]}; write it with scipy.sparse.save_npz"
+        ) from error
+    n_entries, ordered = matrix.nnz, matrix.tocsr()
+    if not ordered.has_sorted_indices:
+        ordered.sort_indices()
+    if ordered.nnz < n_entries or not ordered.has_canonical_format:  # SciPy adds such values up.
+        raise policy.invalid(
+            "in the sparse matrix a value occurs twice; call sum_duplicates() before it is saved"
+        )
+    return ordered
 
 
 def _csr(arrays: Arrays, shape: Shape) -> Any:
@@ -140,23 +147,6 @@ def _values(arrays: Arrays) -> NDArray[Any]:
     """The numbers in a dtype that SciPy's layouts can have."""
     data = arrays["data"]
     return data.astype(np.float64) if data.dtype.kind == "f" else data
-
-
-def _in_order(matrix: Any) -> Any:
-    """Rows with their entries in order.
-
-    Raises:
-        InvalidInput: if an entry occurs twice; SciPy would add the values up.
-    """
-    n_entries = matrix.nnz
-    ordered = matrix.tocsr()
-    if not ordered.has_sorted_indices:
-        ordered.sort_indices()
-    if ordered.nnz < n_entries or not ordered.has_canonical_format:
-        raise InvalidInput(
-            "in the sparse matrix a value occurs twice; call sum_duplicates() before it is saved"
-        )
-    return ordered
 
 
 _LAYOUTS: Mapping[str, tuple[tuple[str, ...], Callable[[Arrays, Shape], Any]]] = {

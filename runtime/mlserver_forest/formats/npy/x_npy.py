@@ -9,32 +9,20 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.npy import npy_array
+from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import PredictionBlock, Predictions
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.formats.source import Source
 
 _DTYPES = {"b": np.dtype("?"), "i": np.dtype("<i8"), "u": np.dtype("<i8")}
 
 
-def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """Read one array of numbers.
-
-    Args:
-        body: the file: (n, n_features), one row (n_features,), (n,) for a model of one
-            feature, or (n,) records with a field per feature.
-        schema: the features that the columns stand for.
-        parameters: of the media type; none counts.
-
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
-
-    Raises:
-        InvalidInput: saying what came and what was expected.
-        PayloadTooLarge: if the matrix is out of proportion to the body.
-    """
-    array = npy_array.parse(memoryview(body), schema, "the body")
-    return npy_array.to_matrix(array, schema, len(body))
+def parse(
+    source: Source, plan_columns: PlanColumns, policy: ParsePolicy, parameters: Mapping[str, str]
+) -> Iterator[ParsedRows]:
+    """Parse one array of numbers; see ``source.Parse`` and ``npy_array.parse_array``."""
+    array = npy_array.view(source.buffer(), source.subject, source, policy)
+    yield from npy_array.parse_array(array, source, plan_columns, policy)
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:

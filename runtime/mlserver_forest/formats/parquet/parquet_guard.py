@@ -1,4 +1,4 @@
-"""What a Parquet file says about itself, checked before pyarrow reads or inflates anything.
+"""The metadata of a Parquet file, checked before pyarrow reads or inflates anything.
 
 pyarrow takes memory as the headers demand: for the footer some 500 bytes per column chunk, which
 needs three in the file; for a page the size that it declares, up to 2 GiB. A run of one value a
@@ -79,7 +79,7 @@ class RowGroup:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GuardedFile:
-    """A Parquet file, and what is said if it is damaged.
+    """A Parquet file, and the errors to raise if it is damaged.
 
     Attributes:
         body: all of it.

@@ -44,7 +44,7 @@ class Template:
     numbers: Sequence[tuple[slice, np.dtype[Any]]]
 
     def constants(self) -> Iterator[slice]:
-        """Where a frame's bytes are the same in all such records."""
+        """The bytes of a frame that are the same in all such records."""
         start = 0
         for place, _ in self.numbers:
             yield slice(start, _HEAD.size + place.start)
@@ -174,18 +174,6 @@ class RecordFrames:
         return self._policy.invalid(f"{place} {reason}")
 
 
-def count_frames(data: memoryview) -> int:
-    """About how many frames there are, if they are whole."""
-    position = n_frames = 0
-    last = len(data) - _HEAD.size
-    unpack = _HEAD.unpack_from
-    while position <= last:
-        n_bytes = unpack(data, position)[1] & _LENGTH_MASK
-        position += _HEAD.size + n_bytes + -n_bytes % 4
-        n_frames += 1
-    return n_frames
-
-
 def whole_frames(stream: BinaryIO) -> Iterator[tuple[int, memoryview]]:
     """A stream in blocks of whole frames, each with its place; the last may be cut off."""
     data, offset = stream.read(_BLOCK_BYTES), 0
@@ -201,7 +189,7 @@ def whole_frames(stream: BinaryIO) -> Iterator[tuple[int, memoryview]]:
 
 
 def _last_end(data: bytes) -> tuple[int, int]:
-    """Where the last record that is whole ends, and how much of the next one is missing."""
+    """The end of the last whole record, and how much of the next one is missing."""
     position = record_end = 0
     while position + _HEAD.size <= len(data):
         magic, length = _HEAD.unpack_from(data, position)

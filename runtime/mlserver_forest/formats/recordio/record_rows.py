@@ -32,7 +32,7 @@ class Row:
         values: its numbers.
         keys: of a sparse row the features of the values, from 0; None for a dense row.
         width: the features that there are, as far as the record says.
-        label: NaN if nobody asked for it.
+        label: NaN if it was not requested.
         kinds: the tensors of the features and of the label, if there is nothing but their
             numbers in the record.
     """
@@ -64,7 +64,7 @@ class RecordReader:
     """Reads messages one by one, with care.
 
     Args:
-        plan: what is known of the features; the first dense row makes the width known.
+        plan: the features, as far as they are known; the first dense row makes the width known.
         policy: which errors are raised.
     """
 

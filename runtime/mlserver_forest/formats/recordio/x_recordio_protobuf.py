@@ -9,27 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput
-from mlserver_forest.formats.labeled_rows import (
-    Entries,
-    FeaturePlan,
-    LabeledRows,
-    decode_labeled,
-)
-from mlserver_forest.formats.matrix import Body, check_expansion, rows_per_block
+from mlserver_forest.formats.labeled_rows import Entries, FeaturePlan, LabeledRows
+from mlserver_forest.formats.matrix import rows_per_block
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.recordio.record_frames import (
     MAGIC,
     RecordFrames,
-    count_frames,
     framed,
     whole_frames,
 )
 from mlserver_forest.formats.recordio.record_message import record_class
 from mlserver_forest.formats.recordio.record_rows import RecordReader, Row
 from mlserver_forest.formats.source import Source
-from mlserver_forest.schema.schema import Schema
 
 _Record = record_class()
 
@@ -38,32 +30,15 @@ _RECORD_BYTES = 2**20
 _FEATURE_BYTES = 256
 
 
-def decode(body: Body, schema: Schema, parameters: Mapping[str, str]) -> NDArray[Any]:
-    """Read ``features["values"]``, dense or sparse, or one number per feature's name.
-
-    Args:
-        body: the records.
-        schema: the features; ``absent_value`` is what a sparse record leaves out.
-        parameters: of the media type; none counts.
-
-    Returns:
-        ``X``: C-contiguous (n_samples, n_features) in the dtype of the schema.
-
-    Raises:
-        InvalidInput: naming the row, what came and what was expected.
-        PayloadTooLarge: if the matrix is out of proportion to the body.
-    """
-    if not body:
-        raise InvalidInput("the body is empty; expected RecordIO, a record for each row")
-    n_rows = count_frames(memoryview(body))
-    check_expansion(n_rows, schema.n_features, schema, len(body))
-    return decode_labeled(parse, body, schema, parameters, n_rows)
-
-
 def parse(
     source: Source, plan: FeaturePlan, policy: ParsePolicy, parameters: Mapping[str, str]
 ) -> Iterator[LabeledRows]:
-    """Parse rows; see ``labeled_rows.ParseLabeled``."""
+    """Parse rows; see ``labeled_rows.ParseLabeled``.
+
+    A row is ``features["values"]``, dense or sparse, or one number per feature's name.
+    """
+    if not source.content:
+        raise policy.invalid(f"{source.subject} is empty; expected RecordIO, a record for each row")
     yield from _Rows(source, plan, policy).parse()
 
 
@@ -131,7 +106,7 @@ class _Rows:
         return LabeledRows(where, labels, alike[0], alike[0].shape[1])
 
     def _flushed(self, some: list[Row]) -> Iterator[LabeledRows]:
-        """What was read one by one, without mixing dense and sparse rows."""
+        """The rows that were read one by one, without mixing dense and sparse rows."""
         while some:
             is_sparse = some[0].keys is not None
             ends = (end for end, row in enumerate(some) if (row.keys is not None) != is_sparse)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import ForestError, InvalidInput, UnsupportedEstimator
-from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats import registry
+from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.importers import pickle_file
 from mlserver_forest.importers.importer import can_import, import_estimator
 from mlserver_forest.importers.pack import packing
@@ -117,7 +118,7 @@ def _read_sample(path: str, schema: Schema) -> NDArray[Any]:
     names = {name.strip().strip('"') for name in first}
     header = {"header": "present"} if names & set(schema.feature_names) else {}
     try:
-        return schema.conform(text_csv.decode(body, schema, header))
+        return RequestDecoder(schema).decode(registry.default(), body, header)
     except InvalidInput as error:
         raise InvalidInput(
             f"{path}: {error}; the sample has the features alone, without the label, and if it "

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, load_model, read_settings
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import InvalidArtifact, InvalidData, InvalidInput, format_value
-from mlserver_forest.formats.csv import text_csv
+from mlserver_forest.formats import registry
+from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
@@ -73,7 +74,8 @@ def read_recent(path: Path, schema: Schema, target: str) -> NDArray[Any]:
             categories={**_accepting_unseen(schema), **others},
             takes_missing=True,
         )
-        x = text_csv.decode(body, sent, {"header": "present" if has_header else "absent"})
+        parameters = {"header": "present" if has_header else "absent"}
+        x = RequestDecoder(sent).decode(registry.default(), body, parameters)
     except (InvalidInput, InvalidArtifact, OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidData(f"{path}: {error}") from error
     places = {name: place for place, name in enumerate(names)}

@@ -7,6 +7,7 @@ BYTES, which only models with categorical features read, holds the same text as 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.category_values import codes_of
-from mlserver_forest.formats.csv.text_csv import matrix_of_fields
+from mlserver_forest.formats.csv.text_csv import parse_fields
+from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.v2 import v2_tensor
 from mlserver_forest.formats.v2.v2_text import texts_of
 from mlserver_forest.schema.schema import Schema
@@ -53,7 +55,7 @@ def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
             f"the model expects [n, {width}] ({schema.describe()})"
         )
     rows = [texts[start : start + width] for start in range(0, len(texts), width)]
-    return matrix_of_fields(rows, schema)
+    return RequestDecoder(schema).matrix(partial(parse_fields, rows), 8 * len(texts))
 
 
 def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:

@@ -184,7 +184,7 @@ def _differs(table: Table, model: Table, categorical: set[int], index_base: int)
 def _merged_labels(parts: Sequence[TargetLabels]) -> TargetLabels:
     numbers = [part.numbers for part in parts if part.numbers is not None]
     all_numbers = np.concatenate(numbers) if len(numbers) == len(parts) else None
-    texts = [(part.words, part.codes) for part in parts]
+    texts = [(part.distinct, part.codes) for part in parts]
     words = sorted({text for found, _ in texts for text in found or ()})
     if len(words) > MOST_CATEGORIES or any(found is None for found, _ in texts):
         if all_numbers is None:

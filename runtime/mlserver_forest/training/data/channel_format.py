@@ -20,10 +20,8 @@ _COMPRESSED = (".gz", ".gzip")
 
 
 def reader(found: Format) -> Read:
-    """What reads the parts of a channel that has a format."""
+    """The function that reads the parts of a channel of this format."""
     found = registry.find(found.read_as) or found
-    if found.read:
-        return load(found.read)
     read = parsed_parts.read if found.has_columns else labeled_parts.read
     return partial(read, load(found.parse))
 

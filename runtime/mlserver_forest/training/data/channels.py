@@ -74,9 +74,9 @@ def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
 def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
         return KnownColumns(np.dtype(dtype))
-    words = {feature for feature, name in enumerate(like.names) if name in like.categories}
+    categorical = {feature for feature, name in enumerate(like.names) if name in like.categories}
     return KnownColumns(
-        np.dtype(dtype), like.layout, words, are_fixed=True, index_base=like.index_base
+        np.dtype(dtype), like.layout, categorical, are_fixed=True, index_base=like.index_base
     )
 
 

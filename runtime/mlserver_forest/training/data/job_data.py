@@ -66,7 +66,7 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
 
 
 def columns_of(chosen: Hyperparameters) -> Columns:
-    """What the hyperparameters say about the columns."""
+    """The hyperparameters that concern columns."""
     job = chosen.job
     return Columns(
         target=job.target,

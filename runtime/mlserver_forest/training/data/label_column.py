@@ -1,4 +1,4 @@
-"""The column of the target, gathered block by block."""
+"""The column of the target, collected block by block."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import (
+from mlserver_forest.formats.field_values import (
     distinct,
     parse_number,
     parse_numbers,
@@ -30,7 +30,7 @@ class LabelColumn:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._words: dict[str, int] | None = {}
+        self._positions: dict[str, int] | None = {}
         self._codes: list[NDArray[np.int32]] = []
         self._numbers: list[NDArray[np.float64]] = []
 
@@ -41,42 +41,44 @@ class LabelColumn:
             InvalidData: naming file and line of a label that is missing; or if there are too many
                 different labels that are not numbers.
         """
-        if self._words is not None:
-            self._append_words(self._words, labels, at)
+        if self._positions is not None:
+            self._append_texts(self._positions, labels, at)
         else:
             self._numbers.append(self._parsed(labels, at))
 
     def finish(self) -> TargetLabels:
         """All of them."""
-        if self._words is None:
+        if self._positions is None:
             return TargetLabels(None, None, np.concatenate(self._numbers))
-        words = sorted(self._words)
-        final = np.empty(max(len(words), 1), np.int32)
-        final[[self._words[word] for word in words]] = np.arange(len(words), dtype=np.int32)
+        labels = sorted(self._positions)
+        final = np.empty(max(len(labels), 1), np.int32)
+        final[[self._positions[label] for label in labels]] = np.arange(len(labels), dtype=np.int32)
         codes = final[np.concatenate([np.empty(0, np.int32), *self._codes])]
-        values = [parse_number(word) for word in words]
+        values = [parse_number(label) for label in labels]
         numbers = None if None in values else np.array(values or [0.0], np.float64)[codes]
-        return TargetLabels(tuple(words), codes, numbers)
+        return TargetLabels(tuple(labels), codes, numbers)
 
-    def _append_words(self, known: dict[str, int], labels: Column, at: At) -> None:
+    def _append_texts(self, known: dict[str, int], labels: Column, at: At) -> None:
         found, rows = _spelt(labels)
-        for code, word in enumerate(found):
-            if word is None or is_missing(word):
+        for code, label in enumerate(found):
+            if label is None or is_missing(label):
                 self._refuse_missing((rows == code), at)
-        codes = [known.setdefault(word, len(known)) for word in found]
+        codes = [known.setdefault(label, len(known)) for label in found]
         self._codes.append(np.array(codes or [0], np.int32)[rows])
         if len(known) > MOST_CATEGORIES:
             self._turn_to_numbers(known, at)
 
-    def _turn_to_numbers(self, words: dict[str, int], at: At) -> None:
+    def _turn_to_numbers(self, labels: dict[str, int], at: At) -> None:
         """Forget how the labels are spelled."""
-        values = [parse_number(word) for word in words]
+        values = [parse_number(label) for label in labels]
         if None in values:
-            word = next(word for word, value in zip(words, values, strict=True) if value is None)
-            raise self._not_a_number(word, at(0))
+            label = next(
+                label for label, value in zip(labels, values, strict=True) if value is None
+            )
+            raise self._not_a_number(label, at(0))
         numbers = np.array(values, np.float64)
         self._numbers = [numbers[codes] for codes in self._codes]
-        self._words, self._codes = None, []
+        self._positions, self._codes = None, []
 
     def _parsed(self, labels: Column, at: At) -> NDArray[np.float64]:
         if isinstance(labels, np.ndarray):
@@ -96,10 +98,10 @@ class LabelColumn:
             "remove the row"
         )
 
-    def _not_a_number(self, word: str, place: str) -> InvalidData:
+    def _not_a_number(self, label: str, place: str) -> InvalidData:
         return InvalidData(
             f"the target ({self._name}) has more than {MOST_CATEGORIES} different labels up to "
-            f"{place}, and {format_value(word)} is not a number; choose another target column, "
+            f"{place}, and {format_value(label)} is not a number; choose another target column, "
             "or correct that label"
         )
 

@@ -1,4 +1,4 @@
-"""Parts of a channel whose rows have their label apart -> blocks of the matrix."""
+"""Parts of a channel whose rows have a separate label -> blocks of the matrix."""
 
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any

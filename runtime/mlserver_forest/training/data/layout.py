@@ -13,7 +13,7 @@ _NAMES_SHOWN = 12
 
 @dataclass(frozen=True)
 class Columns:
-    """What the hyperparameters say about the columns.
+    """The hyperparameters that concern columns.
 
     Attributes:
         target: the name of the column to predict, or its position, counted from 0.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import distinct, parse_number, text_at
+from mlserver_forest.formats.field_values import distinct, parse_number, text_at
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
@@ -44,8 +44,8 @@ class LearnedCategories:
         Raises:
             InvalidData: if there are too many categories.
         """
-        words, rows = distinct(texts)
-        codes = np.array([self._code(word.strip()) for word in words] or [0.0], np.float64)
+        found_texts, rows = distinct(texts)
+        codes = np.array([self._code(text.strip()) for text in found_texts] or [0.0], np.float64)
         if not self._sample or parse_number(self._sample) is not None:
             self._take_sample(texts, at)
         if len(self._codes) > self._most:
@@ -59,24 +59,24 @@ class LearnedCategories:
         Raises:
             InvalidData: if all categories are dates or times.
         """
-        if all(BOOLEAN.code(word) is not None for word in self._codes):
-            return BOOLEAN, np.array([BOOLEAN.code(word) for word in self._codes], np.float64)
+        if all(BOOLEAN.code(text) is not None for text in self._codes):
+            return BOOLEAN, np.array([BOOLEAN.code(text) for text in self._codes], np.float64)
         if all(map(_DATES.fullmatch, self._codes)):
             raise self._dates()
-        words = tuple(sorted(self._codes))
-        categories = Categories(words, refuses_unseen=refuses_unseen)
-        final = np.empty(len(words))
-        final[[self._codes[word] for word in words]] = np.arange(len(words))
+        names = tuple(sorted(self._codes))
+        categories = Categories(names, refuses_unseen=refuses_unseen)
+        final = np.empty(len(names))
+        final[[self._codes[text] for text in names]] = np.arange(len(names))
         return categories, final
 
-    def _code(self, word: str) -> float:
-        if is_missing(word):
+    def _code(self, text: str) -> float:
+        if is_missing(text):
             return float("nan")
-        return float(self._codes.setdefault(word, len(self._codes)))
+        return float(self._codes.setdefault(text, len(self._codes)))
 
     def _take_sample(self, texts: Any, at: At) -> None:
         """Keep a text for error messages, if there is one that is not a number."""
-        row = first_word(texts)
+        row = first_category(texts)
         if row is not None:
             self._sample, self._sample_place = text_at(texts, row).strip(), at(row)
 
@@ -111,13 +111,13 @@ class FixedCategories:
         Raises:
             InvalidData: naming file and line of a category that is refused.
         """
-        words, rows = distinct(texts)
-        codes = [self._categories.code(word) for word in words]
+        found_texts, rows = distinct(texts)
+        codes = [self._categories.code(text) for text in found_texts]
         if None in codes:
             refused = codes.index(None)
             row = int((rows == refused).argmax())
             raise InvalidData(
-                f"{at(row)}: {format_value(words[refused].strip())} in column "
+                f"{at(row)}: {format_value(found_texts[refused].strip())} in column "
                 f"{format_value(self._name)} does not occur in the training data; "
                 f"expected one of {self._categories.describe()}"
             )
@@ -125,10 +125,10 @@ class FixedCategories:
         return found
 
 
-def first_word(texts: Any) -> int | None:
-    """The first row whose text is not a number, or else that has a text; None if there is none."""
-    words, rows = distinct(texts)
-    numbers = map(parse_number, words)
+def first_category(texts: Any) -> int | None:
+    """The first row whose text is not a number, or else the first row that has a text, or None."""
+    found_texts, rows = distinct(texts)
+    numbers = map(parse_number, found_texts)
     ranks = np.array([_rank(number) for number in numbers] or [2])[rows]
     return int(ranks.argmin()) if len(ranks) and ranks.min() < 2 else None
 

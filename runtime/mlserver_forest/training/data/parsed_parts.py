@@ -13,7 +13,7 @@ from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, 
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.training.data.layout import Columns, Roles, learn
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, of_matrix
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, weights_of
 
 _NAMES_SHOWN = 8
 
@@ -30,7 +30,7 @@ def read(
     Args:
         parse: of the channel's format.
         parts: one after the other.
-        known: what is known of the columns; what the first part says is added to it.
+        known: the columns as far as they are known; the first part adds to it.
         columns: what the hyperparameters say about them.
         parameters: of the content type.
 
@@ -41,8 +41,10 @@ def read(
         with part.inflated() as stream:
             rows = _Rows(known, columns)
             width = 0 if known.is_empty else known.layout.width
-            source = Source(part.name, stream, _path(part, stream), width)
-            for parsed in parse(source, rows.plan, TRAINING, parameters):
+            source = Source(part.name, stream, _path(part, stream), width, known.layout.columns)
+            for parsed in parse(
+                source, rows.plan, TRAINING, {"header": columns.header, **parameters}
+            ):
                 yield rows.block(parsed)
 
 
@@ -59,14 +61,17 @@ class _Rows:
         self._columns = columns
         self._kept: Sequence[int] = ()
         self._roles = Roles(0, None, ())
+        self._n_expected = 0
 
     def plan(self, found: FoundColumns) -> ColumnPlan:
         """Find the target, the weight and the features among the columns.
 
+        Called again, it only learns which features turned out to hold categories.
+
         Raises:
             InvalidData: naming the columns that are missing or unknown.
         """
-        known, names = self._known, found.names
+        known, names, self._n_expected = self._known, found.names, found.n_rows
         wanted = set(known.layout.columns or ())
         self._kept = kept = [
             column
@@ -75,25 +80,29 @@ class _Rows:
         ]
         kept_names = None if names is None else tuple(names[column] for column in kept)
         columns = FoundColumns(kept_names, len(kept), found.location)
-        if known.is_empty:
+        is_new = known.is_empty
+        if is_new:
             known.layout = learn(columns, self._columns)
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
+        if is_new:
+            known.categorical |= {f for f, column in enumerate(features) if column in found.texts}
         texts = {kept[roles.target]}
         for feature, column in enumerate(features):
             is_boolean = column in found.booleans and not known.takes_booleans(feature)
-            if feature in known.words or is_boolean:
+            if feature in known.categorical or is_boolean:
                 texts.add(column)
         spelled = [kept[roles.target]]
         if roles.weight is not None:
             features.append(kept[roles.weight])
             spelled.append(kept[roles.weight])
+        first = found.location.rpartition(", ")[2]
         return ColumnPlan(
             width=found.width,
             features=features,
             texts=texts,
             dtype=known.dtype,
-            expected=f"the first row has {found.width}{_listed(names)}",
+            expected=f"{first} has {found.width}{_listed(names)}",
             spelled=spelled,
             learns=not known.are_fixed,
             absent=float("nan") if self._columns.absent_is_missing else 0.0,
@@ -101,7 +110,7 @@ class _Rows:
         )
 
     def _names(self, width: int) -> Sequence[str]:
-        """What columns without names are called in error messages."""
+        """The names, in error messages, of columns that do not have any."""
         names, roles = ["the label"] * width, self._roles
         for feature, place in enumerate(roles.features):
             names[self._kept[place]] = self._known.layout.names[feature]
@@ -113,23 +122,32 @@ class _Rows:
         """Some rows as a block.
 
         Raises:
-            InvalidData: naming the row of a number that is infinite or too large for the dtype.
+            InvalidData: naming the row of a number that is infinite or too large for the dtype, or
+                of a weight that is not a number.
         """
         roles, n_features = self._roles, len(self._roles.features)
         with np.errstate(over="ignore", invalid="ignore"):
-            x = np.ascontiguousarray(rows.x[:, :n_features], self._known.dtype)
+            x = np.asarray(rows.x[:, :n_features], self._known.dtype)
         self._refuse_infinite(x, rows)
         columns = {
             place: _text(rows.texts[column])
             for place, column in enumerate(self._kept)
             if column in rows.texts
         }
-        if roles.weight is not None and roles.weight not in columns:
-            columns[roles.weight] = rows.x[:, n_features]
-        return of_matrix(x, columns, roles, rows.locations)
+        features = enumerate(roles.features)
+        texts = {feature: columns[place] for feature, place in features if place in columns}
+        weight = None
+        if roles.weight is not None:
+            column = columns.get(roles.weight)
+            column = rows.x[:, n_features] if column is None else column
+            weight = weights_of(column, rows.locations, roles.weight)
+        labels = columns[roles.target]
+        return Block(rows.locations, x, texts, labels, weight, self._n_expected)
 
     def _refuse_infinite(self, x: NDArray[Any], rows: ParsedRows) -> None:
         is_infinite = np.isinf(x)
+        # A category such as "inf" is read again as text, in another pass.
+        is_infinite[:, list(self._known.categorical)] = False
         if is_infinite.any():
             row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
             place, value = rows.locations.at(row), float(rows.x[row, feature])
@@ -143,9 +161,9 @@ def _listed(names: Sequence[str] | None) -> str:
 
 
 def _text(column: Any) -> Any:
-    """A column of text as a pyarrow.StringArray."""
-    if isinstance(column, list):
-        return pa.array(column, pa.string())
+    """A column of text as a list or a pyarrow.StringArray; a column of numbers as it is."""
+    if isinstance(column, list | np.ndarray) or pa.types.is_string(column.type):
+        return column
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     return column if pa.types.is_string(column.type) else column.cast(pa.string())

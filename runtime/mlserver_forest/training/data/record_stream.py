@@ -20,27 +20,44 @@ _SKIPPED_BYTES = 2**20
 class RecordStream(io.RawIOBase):
     """The bytes of one record.
 
-    Attributes:
-        n_left: the bytes that have not been read yet.
+    Args:
+        stream: buffered, at the start of the record's content.
+        length: the bytes that the record declares.
+        name: of the record, for error messages.
     """
 
-    def __init__(self, stream: BinaryIO, length: int) -> None:
+    def __init__(self, stream: BinaryIO, length: int, name: str) -> None:
         self._stream = stream
-        self.n_left = length
+        self._length = length
+        self._n_left = length
+        self._name = name
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(min(len(buffer), self.n_left))
+        data = self._take(len(buffer))
         buffer[: len(data)] = data
-        self.n_left -= len(data)
         return len(data)
 
     def skip(self) -> None:
-        """Read on to the end of the record, or of the stream."""
-        while data := self._stream.read(min(self.n_left, _SKIPPED_BYTES)):
-            self.n_left -= len(data)
+        """Read on to the end of the record.
+
+        Raises:
+            InvalidData: if the stream ends before.
+        """
+        while self._take(_SKIPPED_BYTES):
+            pass
+
+    def _take(self, size: int) -> bytes:
+        data = self._stream.read(min(size, self._n_left))
+        self._n_left -= len(data)
+        if self._n_left and not data:
+            raise InvalidData(
+                f"{self._name} is cut off: it declares {self._length} bytes, of which "
+                f"{self._length - self._n_left} are there"
+            )
+        return data
 
 
 def record_streams(stream: BinaryIO, name: str) -> Iterator[RecordStream]:
@@ -61,13 +78,8 @@ def record_streams(stream: BinaryIO, name: str) -> Iterator[RecordStream]:
                 "length of four bytes and the record"
             )
         (length,) = _LENGTH.unpack_from(head, len(MAGIC))
-        record = RecordStream(stream, length)
+        record = RecordStream(stream, length, f"{name}, record {number}")
         yield record
         record.skip()
-        if record.n_left:
-            raise InvalidData(
-                f"{name}, record {number} is cut off: it declares {length} bytes, of which "
-                f"{length - record.n_left} are there"
-            )
         stream.read(-length % 4)
         number += 1

@@ -22,13 +22,13 @@ class TargetLabels:
     """The column of the target, without missing values.
 
     Attributes:
-        words: the distinct values as text without white space around it, sorted; None if
+        distinct: the distinct values as text without white space around it, sorted; None if
             there are more than ``MOST_CATEGORIES``, and all are numbers.
-        codes: (n,) int32 positions in ``words``, or None with it.
+        codes: (n,) int32 positions in ``distinct``, or None with it.
         numbers: (n,) float64 if all values are numbers, or None.
     """
 
-    words: tuple[str, ...] | None
+    distinct: tuple[str, ...] | None
     codes: NDArray[np.int32] | None
     numbers: NDArray[np.float64] | None
 
@@ -38,8 +38,8 @@ class TargetLabels:
 
     def text(self, row: int) -> str:
         """The value of a row, for error messages."""
-        if self.words is not None and self.codes is not None:
-            return self.words[int(self.codes[row])]
+        if self.distinct is not None and self.codes is not None:
+            return self.distinct[int(self.codes[row])]
         return "" if self.numbers is None else repr(float(self.numbers[row]))
 
 

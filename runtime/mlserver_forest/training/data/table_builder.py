@@ -1,4 +1,4 @@
-"""Blocks of rows, gathered to a Table."""
+"""Blocks of rows, collected in a Table."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import text_at
+from mlserver_forest.formats.field_values import text_at
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
@@ -17,7 +17,7 @@ from mlserver_forest.training.data.layout import Columns, Layout
 from mlserver_forest.training.data.learned_categories import (
     FixedCategories,
     LearnedCategories,
-    first_word,
+    first_category,
 )
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 from mlserver_forest.training.data.table import MOST_CATEGORIES, ColumnSummary, Kind, Summary, Table
@@ -29,7 +29,7 @@ class TableBuilder:
     """One pass over a channel.
 
     Args:
-        known: what is known of the columns; what the rows show is added to it.
+        known: the columns as far as they are known; the rows add to it.
         columns: what the hyperparameters say about them.
         like: the training table, if this is another channel.
 
@@ -58,7 +58,7 @@ class TableBuilder:
         """
         rows = self._rows
         if rows is None or rows.width != block.x.shape[1]:
-            rows = self._begin(block.x.shape[1])
+            rows = self._begin(block.x.shape[1], block.n_expected)
         self._learn(block, rows)
         if self.needs_another_pass:
             self._begin(rows.width)
@@ -94,23 +94,23 @@ class TableBuilder:
             index_base=self._known.index_base or 0,
         )
 
-    def _begin(self, width: int) -> RowArray:
+    def _begin(self, width: int, n_rows: int = 0) -> RowArray:
         """Start with the first rows, or again because some rows are wider."""
         self.needs_another_pass |= self._rows is not None
-        self._rows = RowArray(width, self._known.dtype)
+        self._rows = RowArray(width, self._known.dtype, n_rows)
         self._labels = LabelColumn(_target_name(self._known.layout))
         return self._rows
 
     def _learn(self, block: Block, rows: RowArray) -> None:
         """Find columns of numbers that turn out to hold categories."""
         for feature, texts in block.texts.items():
-            row = None if feature in self._known.words else first_word(texts)
+            row = None if feature in self._known.categorical else first_category(texts)
             if row is not None:
                 if self._known.are_fixed:
                     raise self._not_a_number(feature, text_at(texts, row), block.where.at(row))
-                self._known.words.add(feature)
+                self._known.categorical.add(feature)
                 self.needs_another_pass |= not np.isnan(rows.x[:, feature]).all()
-        for feature in self._known.words - set(block.texts):
+        for feature in self._known.categorical - set(block.texts):
             self.needs_another_pass |= not np.isnan(block.x[:, feature]).all()
 
     def _not_a_number(self, feature: int, text: str, place: str) -> InvalidData:
@@ -152,9 +152,9 @@ class TableBuilder:
         """Sort the categories, and give the rows their final positions."""
         refuses = self._columns.refuse_unseen
         found = {}
-        for feature, words in sorted(self._encoders.items()):
-            if isinstance(words, LearnedCategories) and len(words):
-                categories, final = words.finish(refuses_unseen=refuses)
+        for feature, learned in sorted(self._encoders.items()):
+            if isinstance(learned, LearnedCategories) and len(learned):
+                categories, final = learned.finish(refuses_unseen=refuses)
                 found[layout.names[feature]] = categories
                 _renumber(x[:, feature], final)
         return found

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import Label, TargetKind
 from mlserver_forest.training.data.table import MOST_CATEGORIES, Table
 
@@ -44,15 +44,15 @@ class Target:
         return _numbers(table) if self.kind == "regression" else self._positions(table)
 
     def _positions(self, table: Table) -> NDArray[np.int64]:
-        words, codes = table.labels.words, table.labels.codes
-        if words is None or codes is None:
+        labels, codes = table.labels.distinct, table.labels.codes
+        if labels is None or codes is None:
             raise InvalidData(
                 f"the labels from {table.place(0)} on have more than {MOST_CATEGORIES} different "
                 f"values, but the training data have {len(self.classes)} classes"
             )
         of_integers = isinstance(self.classes[0], int)
         position = {str(label): i for i, label in enumerate(self.classes)}
-        texts = (_integer_text(word) if of_integers else word for word in words)
+        texts = (_integer_text(label) if of_integers else label for label in labels)
         positions = np.array([position.get(text, -1) for text in texts] or [0], np.int64)[codes]
         if (positions < 0).any():
             row = int((positions < 0).argmax())
@@ -73,19 +73,19 @@ def learn_target(table: Table, task: str | None) -> Target:
         InvalidData: naming file and line of an impossible label, or if all labels are the same
             class, or if there is no row.
     """
-    words = table.labels.words
+    labels = table.labels.distinct
     if not len(table):
         raise InvalidData("there is no row to learn from; give the training channel data")
     are_numbers = table.labels.numbers is not None
-    are_identifiers = words is not None and all(map(_DIGITS.fullmatch, words))
+    are_identifiers = labels is not None and all(map(_DIGITS.fullmatch, labels))
     if task == "regression" or (task is None and are_numbers and not are_identifiers):
         return Target("regression", ())
-    if words is None:
+    if labels is None:
         raise InvalidData(
             f"the labels have more than {MOST_CATEGORIES} different values, too many for a "
             "classification; for quantities set task=regression"
         )
-    classes = _classes(table, words, are_numbers=are_numbers and not are_identifiers)
+    classes = _classes(table, labels, are_numbers=are_numbers and not are_identifiers)
     if len(classes) == 1:
         raise InvalidData(
             f"all {len(table)} labels, from {table.place(0)} to {table.place(len(table) - 1)}, are "
@@ -94,19 +94,19 @@ def learn_target(table: Table, task: str | None) -> Target:
     return Target("classification", classes)
 
 
-def _classes(table: Table, words: tuple[str, ...], *, are_numbers: bool) -> tuple[Label, ...]:
+def _classes(table: Table, labels: tuple[str, ...], *, are_numbers: bool) -> tuple[Label, ...]:
     """Integers if all labels are whole numbers; otherwise the labels as they are."""
-    if all(map(_INTEGER.fullmatch, words)):
-        return tuple(sorted(map(int, words)))
+    if all(map(_INTEGER.fullmatch, labels)):
+        return tuple(sorted(map(int, labels)))
     if not are_numbers:
-        return words
-    for code, word in enumerate(words):
-        if not _WHOLE.fullmatch(word):
+        return labels
+    for code, label in enumerate(labels):
+        if not _WHOLE.fullmatch(label):
             raise InvalidData(
-                f"{_place_of(table, code)}: label {format_value(word)} is neither a whole "
+                f"{_place_of(table, code)}: label {format_value(label)} is neither a whole "
                 "number nor text, and task is classification; write classes as integers or text"
             )
-    return tuple(sorted({int(_integer_text(word)) for word in words}))
+    return tuple(sorted({int(_integer_text(label)) for label in labels}))
 
 
 def _place_of(table: Table, code: int) -> str:
@@ -122,7 +122,7 @@ def _integer_text(label: str) -> str:
 
 def _numbers(table: Table) -> NDArray[np.float64]:
     numbers = table.labels.numbers
-    faulty = np.flatnonzero(_are_words(table) if numbers is None else np.abs(numbers) > _LARGEST)
+    faulty = np.flatnonzero(_are_texts(table) if numbers is None else np.abs(numbers) > _LARGEST)
     if numbers is None or len(faulty):
         row = int(faulty[0])
         raise InvalidData(
@@ -132,6 +132,6 @@ def _numbers(table: Table) -> NDArray[np.float64]:
     return numbers
 
 
-def _are_words(table: Table) -> NDArray[np.bool_]:
-    values = map(parse_number, table.labels.words or ())
+def _are_texts(table: Table) -> NDArray[np.bool_]:
+    values = map(parse_number, table.labels.distinct or ())
     return np.asarray(np.array([value is None for value in values])[table.labels.codes])

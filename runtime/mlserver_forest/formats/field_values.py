@@ -1,4 +1,4 @@
-"""What a field of text means: a number, or one of the distinct texts of a column."""
+"""The meaning of a field of text: a number, or one of the distinct texts of a column."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import types
 
 from mlserver_forest.schema.categories import is_missing
 
-# The text of some rows, (n,): a list where there are few of them, else a pyarrow.StringArray.
+# The text of some rows, (n,): a list of strings, or a pyarrow array of strings or of a dictionary.
 TextColumn = Any
 # A text -> its number; None if it does not have one.
 ValueOf = Callable[[str], float | None]
@@ -34,21 +35,44 @@ def parse_number(field: str) -> float | None:
         return None
 
 
-def distinct(column: TextColumn) -> tuple[list[str], NDArray[np.int32]]:
-    """The distinct texts of a column, and for each row the position of its own.
+def distinct(column: TextColumn) -> tuple[list[str], NDArray[Any]]:
+    """The distinct texts of a column, and the position of each row's text among them.
 
     Args:
-        column: the text of each row, (n,); None or null reads as "".
+        column: the text of each row, (n,); None or null reads as "". A dictionary is not decoded,
+            because a short file may repeat a long text without end.
 
     Returns:
-        The texts in the order in which they first occur, and int32 positions, (n,).
+        The texts that occur, and integer positions, (n,).
     """
     if isinstance(column, list):
         positions: dict[str, int] = {}
         codes = [positions.setdefault(text or "", len(positions)) for text in column]
         return list(positions), np.array(codes, np.int32)
+    if types.is_dictionary(column.type):
+        return _used(column)
+    if not types.is_string(column.type):
+        column = column.cast(pa.string())
     encoded = (column.fill_null("") if column.null_count else column).dictionary_encode()
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+
+
+def _used(column: Any) -> tuple[list[str], NDArray[Any]]:
+    """The entries of a dictionary that occur, and for each row the position of its entry."""
+    rows = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    n_entries = len(column.dictionary)
+    if n_entries > len(rows):  # A batch of a few rows may have a dictionary of millions of entries.
+        used, rows = np.unique(rows, return_inverse=True)
+        used, has_missing = used[used >= 0], bool(used[:1].sum() < 0)
+        rows = rows - has_missing
+    else:
+        is_used = np.zeros(n_entries + 1, np.bool_)
+        is_used[rows] = True  # A missing value marks the last one.
+        used, has_missing = np.flatnonzero(is_used[:-1]), bool(is_used[-1])
+        rows = np.append(np.cumsum(is_used[:-1]) - 1, -1)[rows]
+    texts = [text or "" for text in column.dictionary.take(pa.array(used)).to_pylist()]
+    # A missing value has the position -1, which is that of the last text.
+    return texts + [""] * has_missing, rows if not has_missing else rows % (len(texts) + 1)
 
 
 def text_at(column: TextColumn, row: int) -> str:

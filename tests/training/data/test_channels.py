@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.formats.csv.field_values import parse_number
+from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.schema.categories import BOOLEAN, MISSING_TEXTS, is_missing
-from mlserver_forest.training.data import csv_channel
+from mlserver_forest.training.data import parsed_parts
 from mlserver_forest.training.data.learned_categories import LearnedCategories
 from training.channel_files import NAN, label_texts, read, same, words_of
 
@@ -34,7 +34,7 @@ def test_numbers_words_and_booleans_are_told_apart(tmp_path):
     assert table.categories["wild"] == BOOLEAN
     assert same(table.x, [[1.5, 1, 1], [NAN, 0, 0], [NAN, 1, NAN]])
     assert table.x.dtype == np.float32
-    assert table.labels.words == ("a", "b")
+    assert table.labels.distinct == ("a", "b")
     assert table.labels.codes.tolist() == [0, 1, 0]
     assert table.labels.numbers is None
     assert table.place(2).endswith("/a.csv, line 4")
@@ -89,7 +89,7 @@ def test_line_ends_quotes_and_compression_change_nothing(tmp_path, text):
 def test_quoted_fields_may_hold_anything(tmp_path):
     text = 'l,w,n\n"a, b","two\nlines",1\n"c ""d""","one, line",2\n'
     table = read(tmp_path, {"a.csv": text})
-    assert table.labels.words == ("a, b", 'c "d"')
+    assert table.labels.distinct == ("a, b", 'c "d"')
     assert words_of(table) == {"w": ("one, line", "two\nlines")}
     assert [table.place(row).rpartition(" ")[2] for row in (0, 1)] == ["2", "4"]
 
@@ -190,7 +190,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ("l,x\na,1\nb,-Infinity\n", {}, "a.csv, line 3, column 2 (x): -inf is not a finite"),
         ("l,x\na,1\n,2\n", {}, "a.csv, line 3: the label (column 'l') is missing; fill it"),
         ("a,1\n NA ,2\n", {}, "a.csv, line 2: the label (column 1) is missing"),
-        ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 values; line 1 has 2; give all"),
+        ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 values; line 1 has 2 (l, x); give all"),
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         ('l,x\na,1\n"b,1\n', {}, "a.csv, line 3 is not CSV: unexpected end of data"),
         ("l,x\na,1\nb,\u00e9\n".encode("latin-1"), {}, "a.csv, line 3, byte 3 is not UTF-8"),
@@ -226,7 +226,7 @@ def test_too_many_words_are_refused_with_a_sample(tmp_path):
 def test_many_numeric_labels_are_numbers_without_words(tmp_path):
     rows = "".join(f"{i}.5,{i}\n" for i in range(70_000))
     labels = read(tmp_path, {"a.csv": rows}).labels
-    assert labels.words is None
+    assert labels.distinct is None
     assert labels.codes is None
     assert np.array_equal(labels.numbers, np.arange(70_000) + 0.5)
     assert len(labels) == 70_000
@@ -250,8 +250,8 @@ def test_many_labels_that_are_words_are_refused(tmp_path):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a few rows, so that files of some kilobytes have many."""
-    monkeypatch.setattr(csv_channel, "BLOCK_BYTES", 64)
-    monkeypatch.setattr(csv_channel, "TRAINING", replace(TRAINING, compile_bytes=0, sample_rows=3))
+    policy = replace(TRAINING, block_bytes=64, compile_bytes=0, sample_rows=3)
+    monkeypatch.setattr(parsed_parts, "TRAINING", policy)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -320,8 +320,8 @@ def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, si
     writer = csv.writer(text, lineterminator=line_end, quoting=quoting)
     writer.writerows([("l", "n", "w"), *table, ("end", "1", "word")])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_channel, "BLOCK_BYTES", size)
-        patch.setattr(csv_channel, "TRAINING", replace(TRAINING, compile_bytes=compile_bytes))
+        policy = replace(TRAINING, block_bytes=size, compile_bytes=compile_bytes)
+        patch.setattr(parsed_parts, "TRAINING", policy)
         found = read(tmp_path_factory.mktemp("c"), {"a.csv": text.getvalue()}, header="present")
     table = [*table, ("end", "1", "word")]
     assert label_texts(found) == [label for label, _, _ in table]

@@ -9,13 +9,13 @@ import pytest
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.parsing import TRAINING
-from mlserver_forest.training.data import csv_channel
+from mlserver_forest.training.data import parsed_parts
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.layout import Columns
 from mlserver_forest.training.data.targets import learn_target
 from training.channel_files import channel
 from training.data.test_labeled_parts import SDK_FLOAT32, SDK_FLOAT64, SDK_SPARSE, record
-from training.test_reading_tables import MIXED, json_lines, parquet
+from training.data.test_parsed_parts import MIXED, json_lines, parquet
 
 CSV = b'l,n,w,b\na,1.5,red,true\n"b, c",NA,"blue ""x""",FALSE\r\n\na,-2e3,,\n' * 3
 SAMPLES = {
@@ -72,8 +72,8 @@ def test_damaged_data_are_read_or_refused_with_the_place(tmp_path, name, monkeyp
     choices = OPTIONS if name in {"csv", "parquet", "json"} else [{}]
     n_refused = 0
     for _ in range(N_INPUTS):
-        compile_bytes = rng.choice([0, 2**20])
-        monkeypatch.setattr(csv_channel, "TRAINING", replace(TRAINING, compile_bytes=compile_bytes))
+        policy = replace(TRAINING, compile_bytes=rng.choice([0, 2**20]))
+        monkeypatch.setattr(parsed_parts, "TRAINING", policy)
         found = channel(tmp_path, {file: damaged(rng, rng.choice(samples))})
         n_refused += is_refused(found, Columns(**rng.choice(choices)), str(tmp_path))
     assert 5 < n_refused < N_INPUTS - 5
