@@ -1,6 +1,8 @@
 """Multi-model endpoints: SageMaker's calls on /models, as it makes them."""
 
+import html
 import json
+import re
 import shutil
 import threading
 import time
@@ -132,6 +134,8 @@ def test_a_model_that_is_not_loaded_is_a_404(server, method, path):
         (b'{"model_name": "a", "url": "/opt/\\u0000"}', "url is '/opt/\\x00'; expected"),
         (b'{"model_name": "a", "url": "/nonexistent"}', "which is not the directory of a model"),
         (b'{"model_name": "a", "url": "/proc/self"}', "which is not the directory of a model"),
+        (b'{"model_name": "a", "url": "/proc/self/root/tmp"}', "is not the directory of a model"),
+        (b'{"model_name": "a", "url": "/tmp/../sys/fs"}', "which is not the directory of a model"),
     ],
 )
 def test_a_wrong_load_is_answered_with_the_fix(server, body, fault):
@@ -313,3 +317,31 @@ def test_nothing_is_written_beside_the_models(server, models):
     before = {path: path.stat().st_mtime_ns for path in models.rglob("*")}
     load(server, models, HASH)
     assert {path: path.stat().st_mtime_ns for path in models.rglob("*")} == before
+
+
+def test_the_page_of_a_model_escapes_its_name_and_loads_nothing(server, models):
+    name = '<b>"&'
+    load(server, models, HASH, name=name)
+    page = server.get(f"/v2/models/{quote(name, safe='')}/docs")
+    assert page.status_code == 200
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "<b>" not in page.text
+    assert "&lt;b&gt;&quot;&amp;" in page.text
+    (link,) = re.findall(r'href="([^"]+)"', page.text)
+    assert link.startswith("/v2/models/")
+    description = server.get(html.unescape(link))
+    assert (description.status_code, description.json()["openapi"][0]) == (200, "3")
+
+
+@pytest.mark.parametrize("name", ["a\nERROR [-]: forged", "a\x1b[2J", "a\u2028b", "a\x00b"])
+def test_a_name_that_is_no_name_is_a_404_on_every_route(server, name):
+    path = f"/v2/models/{quote(name, safe='')}"
+    for route in ("", "/ready", "/docs", "/versions/1", "/versions/1/ready"):
+        assert server.get(path + route).status_code == 404
+    tensor = {"name": "X", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
+    answer = server.post(f"{path}/infer", json={"inputs": [tensor]})
+    assert answer.status_code == 404
+    assert "not found" in error_of(answer)
+    for route in ("load", "unload"):
+        path = f"/v2/repository/models/{quote(name, safe='')}/{route}"
+        assert server.post(path).status_code == 404

@@ -4,6 +4,7 @@ import json
 import logging.config
 from datetime import UTC, datetime
 from importlib import resources
+from typing import Any
 
 from mlserver_forest.serving.http.request_id import current_request_id
 
@@ -35,8 +36,29 @@ class JSONFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """A line for people, with the id of the request that it belongs to."""
+    """A line for people, with the id of the request that it belongs to.
+
+    What clients send cannot begin a line: it is escaped, and the lines of a traceback are indented.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         record.request_id = current_request_id()
         return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the base class's name
+        record.message = escape_controls(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # the base class's name
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(f"  {escape_controls(line)}" for line in lines)
+
+
+def escape_controls(text: str) -> str:
+    """Text in which what is not printable, such as line ends and escapes, is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

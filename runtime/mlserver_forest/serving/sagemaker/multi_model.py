@@ -4,6 +4,7 @@ The paths, fields and statuses are those of the developer guide ("Build your own
 multi-model endpoints") and of multi-model-server.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,11 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
 
 def _directory(url: str) -> Path:
     try:
-        directory = Path(url)
+        directory = Path(os.path.normpath(url))
+        # /proc/self/root leads everywhere, so where the path begins counts, and where it ends.
+        places = (directory, directory.resolve())
         is_model = directory.is_dir() and not any(
-            map(directory.resolve().is_relative_to, _NO_MODELS)
+            place.is_relative_to(folder) for place in places for folder in _NO_MODELS
         )
     except (OSError, RuntimeError) as error:  # RuntimeError: the links form a loop.
         raise InvalidInput(f"url is {format_value(url)}, which cannot be read: {error}") from error

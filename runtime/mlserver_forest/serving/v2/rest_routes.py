@@ -8,11 +8,11 @@ for a configuration, which only Triton has.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NoReturn
+from html import escape
+from typing import NoReturn
 
 import orjson
-from fastapi.openapi.docs import get_swagger_ui_html
-from mlserver.rest.openapi import get_model_schema, get_model_schema_uri, get_openapi_schema
+from mlserver.rest.openapi import get_model_schema, get_openapi_schema
 from mlserver.types import RepositoryIndexRequest
 from pydantic import BaseModel
 
@@ -27,8 +27,16 @@ from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, ne
 # The binary tensor extension: how many bytes of the body are JSON.
 _HEADER_LENGTH = b"inference-header-content-length"
 _MODELS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
-_HTML = ((b"content-type", b"text/html; charset=utf-8"),)
-_TITLE = "MLServer API Docs"
+_HTML = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<h1>{title}</h1>
+<p>The routes and their documents: <a href="{path}">OpenAPI description</a>.
+"""
 
 
 class V2Routes:
@@ -116,7 +124,7 @@ class V2Routes:
         return Response(200)
 
     async def _docs(self, request: Request) -> Response:
-        return _page("/v2/docs/dataplane.json", _TITLE)
+        return _page("/v2/docs/dataplane.json", "Open Inference Protocol")
 
     async def _schema(self, request: Request) -> Response:
         return json_response(orjson.dumps(get_openapi_schema()))
@@ -125,8 +133,8 @@ class V2Routes:
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
         self._handlers.models.get(name, version)
-        title = f"{_TITLE} - {name}" + (f" ({version})" if version else "")
-        return _page(get_model_schema_uri(name, version), title)
+        path = request.path.decode("latin-1").rstrip("/")  # Percent-encoded, as it came.
+        return _page(f"{path}/dataplane.json", f"Model {name}")
 
     async def _model_schema(
         self, request: Request, name: str, version: str | None = None
@@ -165,6 +173,7 @@ def _document(message: BaseModel) -> Response:
     return json_response(orjson.dumps(fields))
 
 
-def _page(schema: str, title: str) -> Response:
-    body: Any = get_swagger_ui_html(openapi_url=schema, title=title).body
-    return Response(200, bytes(body), _HTML)
+def _page(path: str, title: str) -> Response:
+    """A page with a link; MLServer's page loads scripts from elsewhere and escapes no names."""
+    page = _PAGE.format(path=escape(path), title=escape(title))
+    return Response(200, page.encode(), _HTML)
