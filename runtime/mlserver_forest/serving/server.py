@@ -142,23 +142,29 @@ class Server:
         listen(self._socket, _HTTP_PORT)
         csv_kernel.warm_up()
         formats_registry.load_for_serving()
-        if not self._environment.multi_model:
-            asyncio.run(self._models.load(self._model_dir, self._environment.model_name))
-        # Objects that exist now are excluded from garbage collection, which then takes milliseconds
-        # and does not write to memory that the workers share.
-        gc.collect()
-        gc.freeze()
+        self._load()
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, which end the process."""
         Supervisor(
             lambda slot: Worker(self._service, self._socket, slot).run(),
+            self._load,
             self._table,
             self._socket,
             n_workers=self._n_workers,
             timeout_seconds=self._environment.worker_timeout_seconds,
             end_seconds=self._environment.shutdown_delay_seconds + DRAIN_SECONDS,
         ).run()
+
+    def _load(self) -> None:
+        """Load the model, again if it is loaded, for the workers that start from now on."""
+        if not self._environment.multi_model:
+            name = self._environment.model_name
+            asyncio.run(self._models.load(self._model_dir, name, replace=True))
+        # Objects that exist now are excluded from garbage collection, which then takes milliseconds
+        # and does not write to memory that the workers share.
+        gc.collect()
+        gc.freeze()
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -127,6 +128,45 @@ def test_a_lone_worker_that_is_told_to_end_finishes_and_is_replaced(two_workers)
         assert ask(two_workers).status_code == 200
     until(lambda: len(two_workers.workers()) == 2)
     assert ask(two_workers).text == "virginica\n"
+
+
+def test_sighup_loads_the_model_again_and_loses_nothing(start_serve, model_dir, tmp_path, iris):
+    folder = tmp_path / "model"
+    shutil.copytree(model_dir, folder)
+    server = start_serve(folder, MODEL_SERVER_WORKERS="2").wait_until_ready()
+    before = until(lambda: len(server.workers()) == 2 and server.workers())
+    x, labels = iris
+    other = RandomForestClassifier(5, random_state=0).fit(x, np.full(len(labels), "other"))
+    save_model(folder, other, x)
+    server.process.send_signal(signal.SIGHUP)
+    found = set()
+    while set(before) & set(server.workers()) or len(server.workers()) < 2:
+        answer = ask(server)
+        assert answer.status_code == 200
+        assert httpx.get(server.url + "/ping").status_code == 200
+        found.add(answer.text)
+    assert found <= {"virginica\n", "other\n"}
+    assert ask(server).text == "other\n"
+
+
+def test_sighup_for_a_model_that_cannot_be_loaded_changes_nothing(start_serve, model_dir, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_dir, folder)
+    server = start_serve(folder, MODEL_SERVER_WORKERS="1").wait_until_ready()
+    before = server.workers()
+    (folder / "model-settings.json").write_text("{")
+    server.process.send_signal(signal.SIGHUP)
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN):
+        server.process.send_signal(number)
+        os.kill(before[0], number)
+    time.sleep(1)
+    assert ask(server).text == "virginica\n"
+    assert server.workers() == before
+    server.process.send_signal(signal.SIGTERM)
+    out, err = server.process.communicate(timeout=30)
+    assert server.process.returncode == 0
+    assert "the workers go on with the model that they have" in out + err
+    assert "a signal is ignored" in out + err
 
 
 def test_models_that_were_loaded_are_there_again_when_their_worker_died(start_serve, model_dir):

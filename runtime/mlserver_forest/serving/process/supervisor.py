@@ -4,6 +4,7 @@ It forks the workers from a process that has loaded the model, so that they shar
 it replaces workers that die, and kills and replaces workers whose event loop is blocked.
 """
 
+import logging
 import random
 import signal
 import socket
@@ -19,8 +20,15 @@ from gunicorn.glogging import Logger
 from mlserver_forest.errors import ForestError
 from mlserver_forest.serving.process.worker_table import WorkerSlot, WorkerTable
 
+logger = logging.getLogger(__name__)
+
 # Gunicorn's protocol with its workers.
-_INHERITED_SIGNALS = ("ABRT", "HUP", "QUIT", "INT", "TERM", "CHLD")
+_INHERITED_SIGNALS = ("ABRT", "QUIT", "INT", "TERM", "CHLD")
+# Habits of logrotate, nginx and gunicorn. The log goes to standard output, so there is no file to
+# reopen, and the number of workers is a setting.
+_IGNORED_SIGNALS = (
+    signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU,
+)  # fmt: skip
 # Extra seconds that a worker may take to stop before it is killed.
 _PATIENCE_SECONDS = 3
 
@@ -28,8 +36,11 @@ _PATIENCE_SECONDS = 3
 class Supervisor(BaseApplication):
     """Runs workers until SIGTERM or SIGINT.
 
+    SIGHUP loads the model again and replaces the workers, one set by the other.
+
     Args:
         run_worker: runs a worker, given its slot; called in a process of its own.
+        load_again: loads the model again, for the workers that are started from then on.
         table: the worker table, with at least two slots for each worker.
         listener: the socket that the workers share, which is listening.
         n_workers: the number of workers.
@@ -40,6 +51,7 @@ class Supervisor(BaseApplication):
     def __init__(
         self,
         run_worker: Callable[[WorkerSlot], None],
+        load_again: Callable[[], None],
         table: WorkerTable,
         listener: socket.socket,
         *,
@@ -48,6 +60,7 @@ class Supervisor(BaseApplication):
         end_seconds: float,
     ) -> None:
         self.run_worker = run_worker
+        self.load_again = load_again
         self.table = table
         self._listener = listener
         self._settings = {
@@ -80,12 +93,29 @@ class Supervisor(BaseApplication):
 class _Arbiter(Arbiter):
     """Gunicorn's arbiter, without the signals that would change the settings later."""
 
-    SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, *_IGNORED_SIGNALS)
 
     def spawn_workers(self) -> None:
         """Start all workers at once; with gunicorn's pauses the first would get all connections."""
         for _ in range(self.num_workers - len(self.WORKERS)):
             self.spawn_worker()
+
+    def handle_hup(self) -> None:
+        """Load the model again, and replace all workers; a model that cannot be loaded is said."""
+        try:
+            self.app.load_again()
+        except ForestError as error:
+            logger.warning("SIGHUP: %s; the workers go on with the model that they have", error)
+            return
+        for _ in range(self.num_workers):
+            self.spawn_worker()
+        self.manage_workers()  # More of them than asked for, so the oldest end.
+        logger.info("SIGHUP: the workers are replaced")
+
+    def _ignore(self) -> None:
+        logger.info("a signal is ignored; SIGHUP loads the model again, SIGTERM ends the server")
+
+    handle_usr1 = handle_usr2 = handle_winch = handle_ttin = handle_ttou = _ignore
 
     def stop(self, graceful: bool = True) -> None:
         self.app.table.begin_shutdown()
@@ -111,6 +141,8 @@ class _Worker:
         """Run the worker in its own process until it stops."""
         for name in _INHERITED_SIGNALS:
             signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
+        for number in (signal.SIGHUP, *_IGNORED_SIGNALS):  # They may go to the whole group.
+            signal.signal(number, signal.SIG_IGN)
         random.seed()
         try:
             self._run(self.tmp)

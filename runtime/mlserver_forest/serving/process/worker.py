@@ -134,8 +134,12 @@ class Worker:
         self._must_end.set()
 
     async def _end(self, listener: Listener) -> None:
-        """Report that the worker is not ready, answer what still comes, then finish and stop."""
-        self._service.handlers.is_leaving = True
+        """Answer what still comes, then finish and stop.
+
+        If the server ends, it says from now on that it is not ready; a worker that another one
+        replaces does not.
+        """
+        self._service.handlers.is_leaving = self._slot.table.is_shutdown()
         self._state.is_draining = True
         await asyncio.sleep(self._delay_seconds)
         if self._slot.table.is_shutdown():
