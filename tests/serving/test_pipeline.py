@@ -14,10 +14,16 @@ from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, Inference, Pipeline
 from mlserver_forest.serving.process.admission import PLACES, Admission
+from mlserver_forest.serving.process.memory_budget import MemoryBudget
 
 SMALL, LARGE = 10, SMALL_BODY_BYTES + 1
+PLENTY = MemoryBudget(lambda: 2**40, 1)
 HEADERS = ((b"content-type", b"text/plain"),)
 INSTANT, LONG = 0.0, 1.0
+
+
+class Owner:
+    """What memory is promised to."""
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def metrics():
 
 @pytest.fixture
 def pipeline(metrics):
-    return Pipeline(Admission(), metrics, timeout_seconds=60)
+    return Pipeline(Admission(), PLENTY, metrics, timeout_seconds=60)
 
 
 class Steps:
@@ -105,15 +111,15 @@ def test_a_large_response_of_several_blocks_is_streamed(pipeline):
 @pytest.mark.parametrize(("n_bytes", "seconds"), [(LARGE, INSTANT), (SMALL, LONG)])
 def test_large_requests_are_refused_when_all_places_are_taken(metrics, n_bytes, seconds):
     admission = Admission()
-    pipeline = Pipeline(admission, metrics, timeout_seconds=60)
+    pipeline = Pipeline(admission, PLENTY, metrics, timeout_seconds=60)
     places = [admission.place(LONG) for _ in range(PLACES)]
     for place in places:
         place.__enter__()
     with pytest.raises(Overloaded):
         run(pipeline, Steps(seconds=seconds), n_bytes)
     with pytest.raises(Overloaded):
-        pipeline.check_body(LARGE)
-    pipeline.check_body(SMALL)
+        pipeline.check_body(LARGE, Owner())
+    pipeline.check_body(SMALL, Owner())
     assert run(pipeline, Steps())[1] == b"ab"
     for place in places:
         place.__exit__(None, None, None)
@@ -121,7 +127,7 @@ def test_large_requests_are_refused_when_all_places_are_taken(metrics, n_bytes, 
 
 
 def test_an_answer_that_takes_too_long_is_given_up(metrics):
-    pipeline = Pipeline(Admission(), metrics, timeout_seconds=0.05)
+    pipeline = Pipeline(Admission(), PLENTY, metrics, timeout_seconds=0.05)
     steps, may_end = Steps(seconds=LONG), threading.Event()
     steps._infer = may_end.wait
     try:

@@ -23,6 +23,7 @@ from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import LONG_SECONDS
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
+from mlserver_forest.serving.process.memory_budget import MemoryBudget
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -93,23 +94,37 @@ class Pipeline:
 
     Args:
         admission: refuses requests that would be answered too late.
+        memory: refuses bodies for which there is not enough memory.
         metrics: counts inferences.
         timeout_seconds: how long an answer to a large request may take.
     """
 
-    def __init__(self, admission: Admission, metrics: Metrics, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        memory: MemoryBudget,
+        metrics: Metrics,
+        timeout_seconds: float,
+    ) -> None:
         self._admission = admission
+        self._memory = memory
         self._metrics = metrics
         self._timeout_seconds = timeout_seconds
 
-    def check_body(self, n_bytes: int) -> None:
+    def check_body(self, n_bytes: int, request: object) -> None:
         """Refuse a body before it is read, if its request would not be admitted now.
+
+        Args:
+            n_bytes: the length of the body.
+            request: memory is promised to it, for as long as it exists.
 
         Raises:
             Overloaded: if it is large and too many large requests are being answered.
+            PayloadTooLarge: if there is not enough memory for it.
         """
         if is_large(n_bytes):
             self._admission.check(n_bytes * _SECONDS_PER_BYTE)
+            self._memory.reserve(n_bytes, request)
 
     def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a request that has waited too long in an iteration of the event loop.

@@ -40,6 +40,7 @@ from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
 from mlserver_forest.serving.process.worker_table import WorkerTable
@@ -82,7 +83,8 @@ class Server:
         metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
         settings = _settings(environment)
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
-        pipeline = Pipeline(Admission(), metrics, environment.timeout_seconds)
+        memory = MemoryBudget(available_memory, n_slots)
+        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds)
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
             metrics,
@@ -121,6 +123,7 @@ class Server:
             grpc,
             handlers,
             metrics,
+            memory,
             cloudwatch,
             models,
             environment.shutdown_delay_seconds,

@@ -17,6 +17,7 @@ from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
+from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.sagemaker.container_routes import ContainerRoutes, OneModelRoutes
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -54,7 +55,7 @@ def models():
 @pytest.fixture(scope="module")
 def application(models):
     metrics = Metrics(SharedCounters(1), list)
-    pipeline = Pipeline(Admission(), metrics, 60)
+    pipeline = Pipeline(Admission(), MemoryBudget(lambda: 2**40, 1), metrics, 60)
     settings = Settings(parallel_workers=0)
     handlers = V2Handlers(settings, pipeline, models, None)
     invocations = Invocations(pipeline, default_accept=None, default_outputs=(), is_batch=False)

@@ -14,6 +14,7 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.memory_budget import MemoryBudget
 
 BLOCK = b"x" * 100_000
 # More than the kernel keeps for a client that does not read.
@@ -71,7 +72,7 @@ class Scene:
         self.metrics = Metrics(SharedCounters(1), list)
         self.application = Application(
             self.routes.table(),
-            Pipeline(Admission(), self.metrics, timeout_seconds=60),
+            Pipeline(Admission(), MemoryBudget(lambda: 2**40, 1), self.metrics, timeout_seconds=60),
             self.metrics,
             max_body_bytes=1000,
         )

@@ -80,7 +80,8 @@ class Application:
         try:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
-                self._pipeline.check_body(int(request.headers.get(b"content-length", b"0")))
+                length = int(request.headers.get(b"content-length", b"0"))
+                self._pipeline.check_body(length, request)
         except ForestError as error:
             return _echoing(self._explain(error, request), request)
         return None

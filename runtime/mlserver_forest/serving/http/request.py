@@ -30,6 +30,7 @@ class Request:
     """
 
     __slots__ = (
+        "__weakref__",
         "body",
         "headers",
         "is_http_1_1",

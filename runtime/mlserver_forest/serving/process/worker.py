@@ -25,6 +25,7 @@ from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWa
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.process.admission import PLACES
+from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.worker_table import WorkerSlot
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -52,6 +53,7 @@ class Service:
         grpc: answers gRPC calls, or None if gRPC is off.
         handlers: report that the server is not ready once the worker is about to stop.
         metrics: counts in the worker's own region of the shared memory.
+        memory: counts what this worker promises to large requests.
         cloudwatch: is flushed once a minute; None if it is off.
         models: restores the models that an earlier worker had loaded.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
@@ -62,6 +64,7 @@ class Service:
     grpc: GRPCServer | None
     handlers: V2Handlers
     metrics: Metrics
+    memory: MemoryBudget
     cloudwatch: CloudWatchMetrics | None
     models: LoadedModels
     shutdown_delay_seconds: float
@@ -92,6 +95,7 @@ class Worker:
         sys.setswitchinterval(_SWITCH_SECONDS)
         keep_freed_memory()
         self._service.metrics.count_as(self._slot.number)
+        self._service.memory.count_as(self._slot.number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
             # Do not wait for threads whose answers nobody is waiting for.
