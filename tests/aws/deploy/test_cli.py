@@ -155,7 +155,7 @@ def test_a_bucket_of_another_account_is_not_used(account):
         (["deploy", MODEL, "--autoscale", "4:1"], "expected LEAST:MOST instances, such as 1:4"),
         (["deploy", MODEL, "--name", "-"], "'-' is not a name that SageMaker accepts"),
         (["deploy", "/etc", "--multi-model"], "holds no model-settings.json"),
-        (["deploy", "/etc/passwd"], "neither a model directory nor a .tar.gz; forest pack makes"),
+        (["deploy", "/etc/passwd"], "neither a model directory nor a .tar.gz; forest pack turns"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(account, words, said):

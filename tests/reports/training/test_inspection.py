@@ -196,3 +196,12 @@ def test_many_columns_are_told_in_one_line():
     found = found_in(np.ones((400, 1000), np.float32), halves())
     assert "1,000 columns ('f0', 'f1', 'f2', 'f3', 'f4' and 995 more)" in found["Constant columns"]
     assert len(found["Constant columns"]) < 300
+
+
+def test_targets_whose_squared_differences_vanish_have_no_score():
+    """One target dwarfs the others, whose mean is off by a rounding error."""
+    x = np.zeros((60, 1), np.float32)
+    for row in range(60):
+        y = np.full(60, 3.71629846e-42)
+        y[row] = 1e150
+        assert scores_alone(x, y, "regression").tolist() == [0.0]

@@ -91,7 +91,8 @@ def _r2(
     answers = np.where(sizes > 0, sums / np.maximum(sizes, 1), y[learned].mean())
     left = y[~learned] - answers[bins[~learned]]
     whole = y[~learned] - y[~learned].mean()
-    of_bins = 1 - (left @ left) / (whole @ whole) if whole.any() else 0.0
+    total = whole @ whole  # The squares of tiny differences may all be 0.
+    of_bins = 1 - (left @ left) / total if total > 0 else 0.0
     return max(0.0, float(of_bins), _correlation(values, y) ** 2)
 
 
