@@ -4,7 +4,9 @@ The developer guide describes them ("Use your own inference code with hosting se
 "with batch transform").
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -20,6 +22,9 @@ from mlserver_forest.serving.sagemaker.invocations import Invocations
 
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB is at most 100.
 _MAX_BATCH_MB = 100
+# Metrics that took so long are answered again for some times as long, whoever asks.
+_LONG_SECONDS = 0.05
+_TIMES_KEPT = 10
 
 
 class ContainerRoutes:
@@ -42,6 +47,9 @@ class ContainerRoutes:
         self._is_ready = is_ready
         self._parameters = orjson.dumps(parameters)
         self._metrics = metrics
+        self._scraping = asyncio.Lock()
+        self._text = b""
+        self._kept_until = 0.0
         self._openapi = orjson.dumps(openapi)
 
     def table(self) -> Mapping[str, Methods]:
@@ -63,7 +71,14 @@ class ContainerRoutes:
         return json_response(self._openapi)
 
     async def _scrape(self, request: Request) -> Response:
-        return Response(200, self._metrics(), ((b"content-type", TEXT_MEDIA_TYPE.encode()),))
+        """The metrics; of hundreds of models they take a second, and are then kept for a while."""
+        async with self._scraping:
+            if monotonic() >= self._kept_until:
+                began = monotonic()
+                self._text = await asyncio.to_thread(self._metrics)
+                took = monotonic() - began
+                self._kept_until = monotonic() + (_TIMES_KEPT * took if took > _LONG_SECONDS else 0)
+        return Response(200, self._text, ((b"content-type", TEXT_MEDIA_TYPE.encode()),))
 
 
 class OneModelRoutes:
