@@ -79,6 +79,7 @@ class ModelNotFound(NotFound):
     def __init__(self, name: str, version: str | None = None) -> None:
         which = name if version is None else f"{name} with version {version}"
         super().__init__(f"Model {which} not found")
+        self.name = name
 
 
 class ServerError(ForestError):

@@ -1,11 +1,12 @@
 """Many workers: one that dies or hangs is replaced, and what they count is told as one."""
 
+import mmap
 import os
 import re
 import shutil
 import signal
-import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -212,21 +213,32 @@ def test_loading_many_models_again_is_no_hanging(start_serve, tmp_path):
 
     until(is_restored, seconds=60)
     assert len(tried) == 1
+    # The list is whole, whether or not all models have been loaded again by now.
+    page = httpx.get(f"{server.url}/models", timeout=30).json()
+    rest = httpx.get(f"{server.url}/models?next_page_token={page['nextPageToken']}").json()
+    assert len(page["models"]) + len(rest["models"]) == n_models
+    assert httpx.delete(f"{server.url}/models/m7", timeout=30).status_code == 200
+    assert httpx.get(f"{server.url}/models/m7").status_code == 404
+    assert httpx.get(f"{server.url}/v2/models/m8/ready", timeout=30).json()["ready"] is True
 
 
 def test_workers_share_one_copy_of_the_model(two_workers, model_dir):
-    """The mapped file's pages are the same for all, and none has a copy of its own."""
+    """The pages of its memory are the same for all, and none has a copy of its own."""
     until(lambda: len(two_workers.workers()) == 2)
     for _ in range(8):
         ask(two_workers)
+    pages = -(-(model_dir / "forest.safetensors").stat().st_size // mmap.PAGESIZE)
+    size = f"Size: +{pages * mmap.PAGESIZE >> 10} kB\n"
+    resident = []
     for pid in two_workers.workers():
-        smaps = subprocess.run(
-            ["grep", "-A20", "forest.safetensors", f"/proc/{pid}/smaps"],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        fields = dict(re.findall(r"^(\w+): +(\d+) kB", smaps, re.MULTILINE))
+        smaps = Path(f"/proc/{pid}/smaps").read_text()
+        # Memory that processes share and that has no file is called so.
+        (entry,) = re.findall(rf"/dev/zero \(deleted\)\n{size}((?:\w+: .*\n)+)", smaps)
+        fields = dict(re.findall(r"^(\w+): +(\d+) kB", entry, re.MULTILINE))
+        resident.append(int(fields["Rss"]))
         assert int(fields["Private_Dirty"]) == 0
         assert int(fields["Private_Clean"]) == 0
+    assert any(resident)
 
 
 def test_two_servers_cannot_share_a_port_unknowingly(two_workers, model_dir):

@@ -144,6 +144,8 @@ class LoadedModels:
         self._drift = drift
         self._loaded: dict[str, LoadedModel] = {}
         self._busy: dict[str, str] = {}
+        self._missing: dict[str, Path] = {}
+        self._restoring: dict[str, asyncio.Task[None]] = {}
         self._bytes_being_loaded: dict[str, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
@@ -165,16 +167,50 @@ class LoadedModels:
         """The number of loaded models."""
         return len(self._loaded)
 
-    def page(self, after: str, limit: int) -> tuple[Sequence[LoadedModel], str | None]:
-        """Loaded models in the order of their names.
+    def page(self, after: str, limit: int) -> tuple[Mapping[str, Path], str | None]:
+        """The directories of loaded models by name, in the order of their names.
 
         Returns:
             At most ``limit`` models whose names come after ``after``, and the name after which
             the next page begins, or None on the last one.
         """
-        names = sorted(name for name in self._loaded if name > after)
-        shown = names[:limit]
-        return [self._loaded[name] for name in shown], shown[-1] if len(names) > limit else None
+        directories = self._directories()
+        names = sorted(name for name in directories if name > after)
+        page = {name: directories[name] for name in names[:limit]}
+        return page, names[limit - 1] if len(names) > limit else None
+
+    def recall(self) -> None:
+        """Take over the models of the worker that had them before: they are loaded when needed."""
+        self._missing = {
+            name: directory
+            for name, directory in self._snapshot.read().items()
+            if name not in self._loaded
+        }
+
+    async def restore(self) -> None:
+        """Load all models that were taken over and that nobody has asked for yet."""
+        while self._missing:
+            await self.wait_for(next(iter(self._missing)))
+
+    async def wait_for(self, name: str) -> bool:
+        """Load a model that was taken over from an earlier worker, if it is one.
+
+        Returns:
+            Whether it was one, and is loaded now.
+        """
+        directory = self._missing.get(name)
+        if directory is None:
+            return False
+        restoring = self._restoring.get(name)
+        if restoring is None:
+            restoring = asyncio.create_task(self._restore(name, directory))
+            self._restoring[name] = restoring
+        await asyncio.shield(restoring)  # Others may wait for it too.
+        return name in self._loaded
+
+    def is_missing(self, name: str) -> bool:
+        """Whether a model was taken over from an earlier worker and is not loaded yet."""
+        return name in self._missing
 
     async def load(
         self, directory: Path, name: str | None = None, *, replace: bool = False
@@ -194,6 +230,8 @@ class LoadedModels:
         outcome = "failure"
         try:
             settings, schema = await asyncio.to_thread(self._read, directory, name)
+            if not replace and settings.name in self._missing:
+                raise _already_loaded(settings.name)
             with self._busy_with(settings.name, "loaded"):
                 model = await self._load(settings, schema, directory, replace=replace)
             outcome = "success"
@@ -211,6 +249,11 @@ class LoadedModels:
             ModelNotFound: if it is not loaded.
             ModelConflict: if it is being loaded or unloaded.
         """
+        if name in self._missing and name not in self._restoring:
+            del self._missing[name]
+            self._write_snapshot()
+            return
+        await self.wait_for(name)
         self.get(name)
         with self._busy_with(name, "unloaded"):
             removed = self._loaded.pop(name)
@@ -224,14 +267,15 @@ class LoadedModels:
         gc.collect()
         return_freed_memory()
 
-    async def restore(self) -> None:
-        """Load the models of the snapshot that are not loaded: the worker that had them died."""
-        for name, directory in self._snapshot.read().items():
-            if name not in self._loaded:
-                try:
-                    await self.load(directory, name)
-                except ForestError as error:
-                    logger.warning("model %r could not be loaded again: %s", name, error)
+    async def _restore(self, name: str, directory: Path) -> None:
+        try:
+            await self.load(directory, name, replace=True)
+        except ForestError as error:
+            logger.warning("model %r could not be loaded again: %s", name, error)
+            self._missing.pop(name, None)
+            self._write_snapshot()
+        finally:
+            del self._restoring[name]
 
     def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
         settings = settings_of(directory, self._trust_pickle, name)
@@ -252,13 +296,14 @@ class LoadedModels:
     ) -> LoadedModel:
         name, earlier = settings.name, self._loaded.get(settings.name)
         if earlier is not None and not replace:
-            raise ModelConflict(f"model {name!r} is already loaded; unload it first")
+            raise _already_loaded(name)
         self._reserve(name, _memory_for(settings))
         try:
             made = await self._start(settings)
         finally:
             del self._bytes_being_loaded[name]
         model = self._loaded[name] = _loaded_model(settings, schema, directory, made)
+        self._missing.pop(name, None)
         self._metrics.know(name)
         if self._drift:
             self._drift.watch(name, made)
@@ -294,7 +339,15 @@ class LoadedModels:
         return made
 
     def _write_snapshot(self) -> None:
-        self._snapshot.write({name: model.directory for name, model in self._loaded.items()})
+        self._snapshot.write(self._directories())
+
+    def _directories(self) -> dict[str, Path]:
+        loaded = {name: model.directory for name, model in self._loaded.items()}
+        return self._missing | loaded
+
+
+def _already_loaded(name: str) -> ModelConflict:
+    return ModelConflict(f"model {name!r} is already loaded; unload it first")
 
 
 async def _unload(model: LoadedModel) -> None:

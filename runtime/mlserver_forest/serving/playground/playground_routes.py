@@ -1,6 +1,7 @@
 """The route of the page."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import quote
 
 from mlserver_forest.errors import ModelNotFound
@@ -33,23 +34,20 @@ class PlaygroundRoutes:
         return {"/": {"GET": self._show, "HEAD": self._show}}
 
     async def _show(self, request: Request) -> Response:
-        status, page = self._page(request.parameters().get("model"))
+        status, page = await self._page(request.parameters().get("model"))
         if request.headers.get(b"if-none-match") == page.etag:
             return Response(NOT_MODIFIED, headers=page.headers)
         return Response(status, page.body, page.headers)
 
-    def _page(self, name: str | None) -> tuple[int, Page]:
+    async def _page(self, name: str | None) -> tuple[int, Page]:
         """The page of the named or the only model, or else the list of models."""
         models, more = self._models.page("", _MOST_LISTED)
-        if name is None and len(models) == 1:
-            return 200, self._of(models[0])
-        try:
-            if name is not None:
-                return 200, self._of(self._models.get(name))
-        except ModelNotFound:
-            pass
-        names = [model.name for model in models]
-        document = {"models": names, "has_more": more is not None, "unknown": name}
+        shown = next(iter(models)) if name is None and len(models) == 1 else name
+        if shown is not None:
+            await self._models.wait_for(shown)
+            with suppress(ModelNotFound):
+                return 200, self._of(self._models.get(shown))
+        document = {"models": [*models], "has_more": more is not None, "unknown": name}
         return 200 if name is None else 404, self._template.page("Models", document)
 
     def _of(self, served: LoadedModel) -> Page:

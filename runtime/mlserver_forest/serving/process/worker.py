@@ -109,20 +109,21 @@ class Worker:
         loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
-        # The heartbeat begins first, because loading an earlier worker's models may take a while.
         ticking = loop.create_task(self._tick())
-        await self._service.models.restore()
+        self._service.models.recall()
         if self._service.grpc:
             await self._service.grpc.start()
         await self._wait_for_the_others()
         listener = Listener(self._socket, self._service.application, self._state, self._slot)
         listener.start()
+        restoring = loop.create_task(self._service.models.restore())
         while not self._must_end.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._must_end.wait(), _SWEEP_SECONDS)
             self._sweep(listener)
         await self._end(listener)
         ticking.cancel()
+        restoring.cancel()
 
     async def _wait_for_the_others(self) -> None:
         """Wait for the other workers: a connection stays with the worker that accepted it."""

@@ -15,7 +15,7 @@ from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Methods
-from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedModels
+from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 
 _PAGE = 100
@@ -54,19 +54,22 @@ class MultiModelRoutes:
         parameters = request.parameters()
         limit = _limit(parameters.get("limit", str(_PAGE)))
         models, token = self._models.page(parameters.get("next_page_token", ""), limit)
-        page: dict[str, Any] = {"models": [_describe(model) for model in models]}
+        page: dict[str, Any] = {"models": [_describe(*model) for model in models.items()]}
         if token is not None:
             page["nextPageToken"] = token
         return json_response(orjson.dumps(page))
 
     async def _describe(self, request: Request, name: str) -> Response:
-        return json_response(orjson.dumps(_describe(self._models.get(name))))
+        await self._models.wait_for(name)
+        model = self._models.get(name)
+        return json_response(orjson.dumps(_describe(name, model.directory)))
 
     async def _unload(self, request: Request, name: str) -> Response:
         await self._models.unload(name)
         return json_response(orjson.dumps({"status": f"model {name!r} is unloaded"}))
 
     async def _invoke(self, request: Request, name: str) -> Response:
+        await self._models.wait_for(name)
         return await self._invocations.invoke(request, self._models.get(name))
 
     async def _invoke_target(self, request: Request) -> Response:
@@ -122,5 +125,5 @@ def _limit(text: str) -> int:
     return min(int(text[:9]), _PAGE)
 
 
-def _describe(model: LoadedModel) -> dict[str, str]:
-    return {"modelName": model.name, "modelUrl": str(model.directory)}
+def _describe(name: str, directory: Path) -> dict[str, str]:
+    return {"modelName": name, "modelUrl": str(directory)}

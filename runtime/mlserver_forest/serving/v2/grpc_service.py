@@ -22,7 +22,7 @@ from mlserver.grpc.converters import (
 )
 from mlserver.types import RepositoryIndexRequest
 
-from mlserver_forest.errors import InvalidInput
+from mlserver_forest.errors import InvalidInput, ModelNotFound
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
@@ -203,7 +203,12 @@ class GRPCServer:
         return self._triton_response(infer_response=response + final.SerializeToString())
 
     async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
-        _, body = await self._handlers.pipeline.run(n_bytes, parse)
+        try:
+            _, body = await self._handlers.pipeline.run(n_bytes, parse)
+        except ModelNotFound as error:
+            if not await self._handlers.models.wait_for(error.name):
+                raise
+            _, body = await self._handlers.pipeline.run(n_bytes, parse)
         return body
 
     def _inference(self, message: Any) -> Inference:
@@ -220,7 +225,7 @@ class GRPCServer:
         return ServerMetadataResponseConverter.from_types(self._handlers.metadata())
 
     async def _model_ready(self, request: Any) -> Any:
-        is_ready = self._handlers.is_model_ready(request.name, request.version or None)
+        is_ready = await self._handlers.is_model_ready(request.name, request.version or None)
         return pb.ModelReadyResponse(ready=is_ready)
 
     async def _model_metadata(self, request: Any) -> Any:

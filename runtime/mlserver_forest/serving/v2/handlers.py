@@ -56,8 +56,9 @@ class V2Handlers:
         """Whether requests can be answered; models that are loaded at run time do not matter."""
         return not self.is_leaving and (self._folder is not None or len(self.models) > 0)
 
-    def is_model_ready(self, name: str, version: str | None = None) -> bool:
+    async def is_model_ready(self, name: str, version: str | None = None) -> bool:
         """Whether a model can be asked; raises ModelNotFound if there is no such model."""
+        await self.models.wait_for(name)
         return bool(self.models.get(name, version).mlmodel.ready)
 
     def metadata(self) -> MetadataServerResponse:
@@ -71,6 +72,7 @@ class V2Handlers:
 
     async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
         """A model's inputs and outputs; raises ModelNotFound if there is no such model."""
+        await self.models.wait_for(name)
         return await self.models.get(name, version).mlmodel.metadata()
 
     async def index(self, question: RepositoryIndexRequest) -> RepositoryIndexResponse:
@@ -97,6 +99,8 @@ class V2Handlers:
         await self.models.unload(name)
 
     def _state(self, name: str) -> State:
+        if self.models.is_missing(name):
+            return State.READY  # It is loaded when it is asked.
         try:
             return State.READY if self.models.get(name).mlmodel.ready else State.UNKNOWN
         except ModelNotFound:

@@ -86,6 +86,7 @@ class V2Routes:
             write = partial(encode_infer, id_=message.id or new_id(), binary=binary)
             return Inference.of_message(model, version, message, write)
 
+        await self._handlers.models.wait_for(name)
         headers, body = await self._handlers.pipeline.run(len(request.body), parse)
         request.model = name
         return Response(200, body, headers)
@@ -107,7 +108,7 @@ class V2Routes:
     async def _model_ready(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        is_ready = self._handlers.is_model_ready(name, version)
+        is_ready = await self._handlers.is_model_ready(name, version)
         return _health("ready", is_well=is_ready, name=name)
 
     async def _index(self, request: Request) -> Response:
@@ -132,14 +133,14 @@ class V2Routes:
     async def _model_docs(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        self._handlers.models.get(name, version)
+        await self._handlers.is_model_ready(name, version)
         path = request.path.decode("latin-1").rstrip("/")  # Percent-encoded, as it came.
         return _page(f"{path}/dataplane.json", f"Model {name}")
 
     async def _model_schema(
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
-        self._handlers.models.get(name, version)
+        await self._handlers.is_model_ready(name, version)
         return json_response(orjson.dumps(get_model_schema(name, version)))
 
     async def _config(self, request: Request, name: str, version: str | None = None) -> NoReturn:
