@@ -30,9 +30,10 @@ def test_a_library_of_an_extra_is_not_a_dependency():
     assert set(project["optional-dependencies"]) == {"all", "aws", "train", "intelex", "test"}
 
 
-def test_the_server_imports_no_library_of_an_extra():
+def test_the_server_imports_neither_a_library_of_an_extra_nor_what_only_training_needs():
     code = "import mlserver_forest.serving.server, sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
     )
-    assert set(done.stdout.split()) & set.union(*EXTRAS.values()) == set()
+    not_needed = set.union(*EXTRAS.values(), {"sklearn", "skops", "joblib"})
+    assert set(done.stdout.split()) & not_needed == set()

@@ -20,7 +20,8 @@ from sklearn.inspection import permutation_importance
 
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.reports.html.number_format import number, percent
-from mlserver_forest.reports.training import Facts, warnings_of, write_report
+from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.write_report import warnings_of, write_report
 from mlserver_forest.reports.training.importances import importances
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.training.validation.evaluation import evaluate
@@ -537,7 +538,8 @@ def test_matplotlib_is_loaded_by_writing_alone_and_pyplot_never(tmp_path):
 import sys
 from pathlib import Path
 import numpy as np
-from mlserver_forest.reports.training import Facts, write_report
+from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.write_report import write_report
 print([name for name in sys.modules if name.startswith("matplotlib")])
 x = np.arange(60.0)[:, None]
 facts = Facts("random_forest", "Random forest", "trees", "regression", (), {{}}, {{}}, ["a"], {{}},
