@@ -20,9 +20,9 @@ from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.model.card import Card
 from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.facts import Facts
-from mlserver_forest.reports.training.write_report import warnings_of, write_report
 from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.reports.training.results import results_of
+from mlserver_forest.reports.training.write_report import warnings_of, write_report
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.cluster.hosts import Hosts, OneHost
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
