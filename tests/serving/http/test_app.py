@@ -41,6 +41,9 @@ class OneLoaded:
     def __len__(self):
         return int(self.model is not None)
 
+    async def wait_for(self, name):
+        return False
+
     def get(self, name, version=None):
         if self.model is None:
             raise ModelNotFound(name, version)

@@ -1,8 +1,7 @@
 """The application: requests go to handlers, and errors become responses by one table."""
 
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from time import perf_counter
-from typing import Any
 
 from mlserver_forest.errors import ForestError, NotFound
 from mlserver_forest.serving.errors_table import explain
@@ -70,9 +69,19 @@ class Application:
         """The length above which a body is refused."""
         return self._limit(request).n_bytes
 
-    def respond(self, request: Request, iteration: LoopIteration) -> Coroutine[Any, Any, Response]:
-        """Answer a request that is complete and whose turn has come."""
-        return self._guarded(request, self._answer_in_turn(request, iteration))
+    async def respond(self, request: Request, iteration: LoopIteration) -> Response:
+        """Answer a request that is complete and whose turn has come, or explain why it fails."""
+        begin_request(request.headers.get(REQUEST_ID))
+        try:
+            limit = _SMALL
+            if request.takes_rows:
+                self._pipeline.check_delay(iteration)
+                limit = self._rows
+            limit.check_head(request.headers)
+            limit.check(len(request.body))
+            return _echoing(await self._handle(request), request)
+        except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
+            return _echoing(self._explain(error, request), request)
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
@@ -93,23 +102,7 @@ class Application:
         seconds = perf_counter() - request.started
         self._metrics.answered(request.method, pattern, status, request.model, seconds)
 
-    async def _guarded(self, request: Request, answer: Awaitable[Response]) -> Response:
-        """Await the answer; if it fails, return the response that explains why."""
-        begin_request(request.headers.get(REQUEST_ID))
-        try:
-            return await answer
-        except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
-            return _echoing(self._explain(error, request), request)
-
-    async def _answer_in_turn(self, request: Request, iteration: LoopIteration) -> Response:
-        if request.takes_rows:
-            self._pipeline.check_delay(iteration)
-        limit = self._limit(request)
-        limit.check_head(request.headers)
-        limit.check(len(request.body))
-        return await self._answer(request)
-
-    async def _answer(self, request: Request) -> Response:
+    def _handle(self, request: Request) -> Awaitable[Response]:
         match = request.match
         if match is None:
             patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
@@ -117,11 +110,8 @@ class Application:
             raise NotFound(f"there is no {request.printable_path!r}; the routes are {known}")
         handler = match.methods.get(request.method)
         if handler is None:
-            allowed = ", ".join(match.methods)
-            error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
-            refusal = error_response(405, error, (b"allow", allowed.encode()))
-            return _echoing(refusal, request)
-        return _echoing(await handler(request, *match.names), request)
+            return _refuse_method(request, ", ".join(match.methods))
+        return handler(request, *match.names)
 
     def _limit(self, request: Request) -> Limit:
         return self._rows if request.takes_rows else _SMALL
@@ -131,6 +121,11 @@ class Application:
         codes, message = explain(error, f"{request.method} {request.printable_path}")
         later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
         return error_response(codes.http, message, *later)
+
+
+async def _refuse_method(request: Request, allowed: str) -> Response:
+    error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
+    return error_response(405, error, (b"allow", allowed.encode()))
 
 
 def _is_v2(path: bytes) -> bool:

@@ -22,16 +22,18 @@ class Match:
         pattern: such as ``/models/{name}/invoke``.
         methods: its handlers.
         names: the parts of the path that stand for the pattern's names, decoded.
+        takes_rows: whether the bodies of requests hold rows.
     """
 
     pattern: str
     methods: Methods
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
+    takes_rows: bool
 
-    @property
-    def takes_rows(self) -> bool:
-        """Whether the bodies of requests hold rows."""
-        return self.pattern.endswith(_WITH_ROWS)
+    @classmethod
+    def of(cls, pattern: str, methods: Methods, names: tuple[str, ...] = ()) -> "Match":
+        """The match of a pattern."""
+        return cls(pattern, methods, names, pattern.endswith(_WITH_ROWS))
 
 
 class Routes:
@@ -47,7 +49,7 @@ class Routes:
     def __init__(self, table: Mapping[str, Methods]) -> None:
         self.patterns = tuple(table)
         self._fixed = {
-            path.encode(): Match(path, methods)
+            path.encode(): Match.of(path, methods)
             for path, methods in table.items()
             if "{" not in path
         }
@@ -69,7 +71,7 @@ class Routes:
         for pattern, text, methods in self._named:
             names = _names(pattern, parts)
             if names is not None:
-                return self._remember(raw_path, Match(text, methods, names))
+                return self._remember(raw_path, Match.of(text, methods, names))
         return None
 
     def _remember(self, raw_path: bytes, match: Match) -> Match:
