@@ -2,8 +2,9 @@
 
 A real server with its workers, a load generator in a process of its own that sends the
 same number of requests per second whatever the server does, and one fault at a time:
-SIGTERM, killed and hanging workers, overload, slow clients, too few files, a full disk, a
-clock that jumps. The soak, a mixed load that watches memory, runs only when asked for.
+SIGTERM, SIGHUP, killed and hanging workers, overload, slow clients and those that pipeline, too few
+files, a full disk, a clock that jumps, a model file that is changed, large bodies that are refused.
+The soak, a mixed load that watches memory, runs only when asked for.
 """
 
 import argparse
@@ -11,12 +12,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .changed import changed
 from .clock import clock
 from .descriptors import descriptors
 from .full_disk import full_disk
 from .hang import hang
 from .kill import kill
 from .overload import overload
+from .pipelining import pipelining
+from .refused import refused
+from .reload import reload
 from .scene import Scene
 from .server import NotReady
 from .sigterm import sigterm
@@ -33,6 +38,10 @@ FAULTS = {
     "fds": descriptors,
     "tmp": full_disk,
     "clock": clock,
+    "sighup": reload,
+    "file": changed,
+    "bodies": refused,
+    "pipelining": pipelining,
     "soak": soak,
 }
 _SOAK_MINUTES = 20.0

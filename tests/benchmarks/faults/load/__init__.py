@@ -5,7 +5,7 @@ later ``.stop()``, which gives ``Counts``. ``Crowd`` holds connections that do h
 """
 
 from .counts import Counts, Outcome
-from .crowd import Crowd, Drip, Leave
+from .crowd import Crowd, Drip, Flood, Leave
 from .plan import Plan
 from .process import Load
 from .questions import Question, get, post
@@ -14,6 +14,7 @@ __all__ = [
     "Counts",
     "Crowd",
     "Drip",
+    "Flood",
     "Leave",
     "Load",
     "Outcome",

@@ -29,6 +29,14 @@ class Leave:
     n_bytes: int
 
 
+@dataclass(frozen=True)
+class Flood:
+    """Connections that send requests without waiting for the answers, which they read."""
+
+    count: int
+    requests: bytes
+
+
 @dataclass
 class Seen:
     """What the crowd met.
@@ -82,6 +90,26 @@ class _Members:
                 at = (at + 1) % len(group.drops)
         end.result()
 
+    async def flood(self, group):
+        while True:
+            try:
+                reader, writer = await self.connect()
+                sending = asyncio.create_task(self._send_on(writer, group.requests))
+                try:
+                    while await reader.read(2**20):
+                        pass
+                finally:
+                    sending.cancel()
+                    writer.close()
+            except OSError:
+                pass
+            await asyncio.sleep(_SECONDS_UNTIL_AGAIN)
+
+    async def _send_on(self, writer, requests):
+        while True:
+            writer.write(requests)
+            await writer.drain()
+
     async def leave(self, group):
         tasks = set()
         while True:
@@ -114,6 +142,10 @@ async def _gather(port, groups, pipe):
         await opened.acquire()
     leaves = [group for group in groups if isinstance(group, Leave)]
     tasks += [asyncio.create_task(members.leave(group)) for group in leaves]
+    floods = [group for group in groups if isinstance(group, Flood)]
+    tasks += [
+        asyncio.create_task(members.flood(group)) for group in floods for _ in range(group.count)
+    ]
     pipe.send("all there")
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), ended.set)
