@@ -11,12 +11,11 @@ _LONGEST_PING_MS = 100.0
 def pipelining(scene):
     row = Row("pipelining")
     request = scene.questions[0].request
-    with scene.serving() as server:
-        with Crowd(server.port, Flood(_CONNECTIONS, request * 200)) as crowd:
-            with pinging(server) as probe:
-                counts = scene.load(server, rate=50.0, seconds=scene.overload_seconds).run()
-                probes = probe.stop()
-            crowd.stop()
+    with scene.serving() as server, Crowd(server.port, Flood(_CONNECTIONS, request * 200)) as crowd:
+        with pinging(server) as probe:
+            counts = scene.load(server, rate=50.0, seconds=scene.overload_seconds).run()
+            probes = probe.stop()
+        crowd.stop()
     row.add("connections", _CONNECTIONS)
     row.at_most("longest /ping", 1000 * probes.longest_wait(), _LONGEST_PING_MS, " ms")
     add_constant_load(row, counts)
