@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import json
-import sys
+import logging
 from collections.abc import Mapping
 from functools import partial
 from importlib import resources
@@ -40,6 +40,7 @@ from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.logs import EMF_LOGGER
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
@@ -78,7 +79,9 @@ class Server:
         # A worker may start before the one that it replaces has ended.
         n_slots = 2 * self._n_workers
         self._table = WorkerTable(n_slots)
-        cloudwatch = CloudWatchMetrics(_print) if environment.emf else None
+        cloudwatch = (
+            CloudWatchMetrics(logging.getLogger(EMF_LOGGER).info) if environment.emf else None
+        )
         drift = DriftMetrics(SharedCounters(n_slots)) if environment.drift else None
         metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
         settings = _settings(environment)
@@ -251,9 +254,3 @@ def _check(environment: Environment) -> None:
             f"SAGEMAKER_INFERENCE_OUTPUT names {unknown[0]!r}; "
             f"expected some of {', '.join(output_selection.ALL_NAMES)}"
         )
-
-
-def _print(line: str) -> None:
-    """Write a whole line to the log at once, so that other output cannot split it."""
-    sys.stdout.write(line)
-    sys.stdout.flush()

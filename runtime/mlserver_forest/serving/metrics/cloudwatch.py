@@ -59,7 +59,7 @@ class CloudWatchMetrics:
         """Write a line for each route and model that had requests, and start again at zero."""
         series, self._series = self._series, {}
         for (route, model), counted in series.items():
-            self._write(json.dumps(_line(route, model, counted)) + "\n")
+            self._write(json.dumps(_line(route, model, counted)))
 
 
 def _line(route: str, model: str, counted: _Series) -> dict[str, object]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from mlserver_forest.serving.http.request_id import current_request_id
 
+# Its lines are JSON for CloudWatch, which are written as they are.
+EMF_LOGGER = "mlserver_forest.emf"
+
 
 def configure_logging(*, as_json: bool) -> None:
     """Log to standard output as settings/logging.json says, as lines or as JSON."""
