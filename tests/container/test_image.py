@@ -145,6 +145,35 @@ def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(image, ml, ru
     assert server.stop(seconds=10) == 0
 
 
+def test_a_small_container_refuses_bodies_that_do_not_fit_and_goes_on(image, ml, run):
+    http = free_port()
+    limits = ["--memory=400m", "--memory-swap=400m", "--cpus=2"]
+    arguments = ["-v", f"{ml}:/opt/ml", *ports(http, free_port()), image, "serve"]
+    container = run(*limits, *arguments)
+    url = f"http://127.0.0.1:{http}"
+    container.wait_until_ready(url)
+    row = PAYLOAD.read_bytes().splitlines(keepends=True)[0]
+    refusals = []
+    for megabytes in (100, 100, 40, 100):
+        body = row * (megabytes * 2**20 // len(row))
+        answer = httpx.post(f"{url}/invocations", content=body, headers=CSV, timeout=120)
+        refusals.append((answer.status_code, "memory" in answer.text))
+        small = httpx.post(f"{url}/invocations", content=row, headers=CSV)
+        assert small.status_code == 200
+    assert refusals[0] == refusals[1] == refusals[3] == (413, True)
+    assert container.state("OOMKilled") == "false"
+    assert len(container.logs().splitlines()) < 20
+
+
+def test_a_container_that_may_start_too_few_threads_says_so(image, ml):
+    volume = f"{ml}:/opt/ml"
+    done = docker("run", "--rm", "--pids-limit=20", "-v", volume, image, "serve", check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "raise the container's limit of processes (docker run --pids-limit)" in said
+    assert "Traceback" not in said
+
+
 def test_the_kernel_was_compiled_ahead_and_is_found(image, ml, run):
     http = free_port()
     server = run(

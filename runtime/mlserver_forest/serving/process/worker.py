@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import uvloop
 
+from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.resources import keep_freed_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.listener import Listener
@@ -106,7 +107,7 @@ class Worker:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._state = SharedState()
-        loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
+        loop.set_default_executor(_started_threads())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
         ticking = loop.create_task(self._tick())
@@ -172,6 +173,23 @@ class Worker:
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
             self._flushed = monotonic()
             self._service.cloudwatch.flush()
+
+
+def _started_threads() -> ThreadPoolExecutor:
+    """All threads for requests, so that none has to be started, and can be missing, later."""
+    executor = ThreadPoolExecutor(_N_THREADS, initializer=_step_back)
+    all_there = threading.Barrier(_N_THREADS)
+    try:
+        for _ in range(_N_THREADS):  # Each waits for the last one, so each needs a thread.
+            executor.submit(all_there.wait)
+    except RuntimeError as error:
+        all_there.abort()
+        raise InvalidEnvironment(
+            f"a worker needs {_N_THREADS} threads, and no more can be started ({error}); raise the "
+            "container's limit of processes (docker run --pids-limit), or start fewer workers with "
+            "MODEL_SERVER_WORKERS"
+        ) from error
+    return executor
 
 
 def _step_back() -> None:
