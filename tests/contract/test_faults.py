@@ -137,3 +137,18 @@ def test_a_full_disk_changes_nothing(scene, tmp_path):
     with scene.serving(TMPDIR="/proc/none", HOME="/proc/none") as server:
         counts = scene.steady(server, 1)
     assert counts.right == len(counts)
+
+
+def test_half_open_requests_beyond_the_limit_of_files_push_out_each_other(scene):
+    """Clients that were answered once, and those that have just come, stay."""
+    half = b"POST /invocations HTTP/1.1\r\nhost: x\r\nx-slow: "
+    with (
+        scene.serving(descriptors=160, MODEL_SERVER_WORKERS="1") as server,
+        httpx.Client(base_url=server.running.url) as client,
+    ):
+        assert client.get("/ping").status_code == 200
+        with Crowd(server.port, Drip(400, half, b"slow", seconds=0.2)) as crowd:
+            counts = scene.steady(server, 3)
+            assert client.get("/ping").status_code == 200
+            crowd.stop()
+    assert counts.right == len(counts)

@@ -50,6 +50,7 @@ class Connection(asyncio.BufferedProtocol):
     Attributes:
         transport: the event loop's side of the connection, once it is made.
         since: the loop's time of the last progress on this connection.
+        was_answered: whether a request of this connection was answered.
     """
 
     transport: asyncio.Transport
@@ -75,7 +76,16 @@ class Connection(asyncio.BufferedProtocol):
         self._n_at_once = 0  # Requests answered in this turn of the connection.
         self._lingers_until: float | None = None
         self._n_unsent = 0
-        self.since = state.loop.time()
+        self.since = self._opened = state.loop.time()
+        self.was_answered = False
+
+    @property
+    def waiting_since(self) -> float:
+        """The loop's time of the last answer or, before the first one, of the first byte.
+
+        A client that sends a byte now and then has not made progress.
+        """
+        return self.since if self.was_answered else self._opened
 
     @property
     def is_receiving(self) -> bool:
@@ -245,6 +255,7 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.write(data)
 
     def _end(self, request: Request, response: Response) -> None:
+        self.was_answered = True
         self._application.end(request, response.status)
         if not request.keeps_alive:
             self._close()

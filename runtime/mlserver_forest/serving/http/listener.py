@@ -144,11 +144,11 @@ class Listener:
         self._count(-1)
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest without a request, or within one."""
+        """Close a connection: the oldest that was never answered, or the one idle longest."""
         waiting = [c for c in self._connections if not c.is_answering]
         if waiting:
-            longest = min(waiting, key=lambda c: (c.is_receiving, c.since))
-            longest.transport.abort()
+            least = min(waiting, key=lambda c: (c.was_answered, c.waiting_since))
+            least.transport.abort()
 
     def _count(self, change: int) -> None:
         self._n_connections += change

@@ -10,6 +10,9 @@ import time
 
 _PID, _BEAT, _CONNECTIONS, _WIDTH = range(4)
 _BYTES = 8
+# Workers show that they are alive four times a second. One that has not done so for this long, as
+# one that was stopped, leaves its share of new connections to the others.
+_SILENT_SECONDS = 1.0
 
 
 class WorkerTable:
@@ -50,8 +53,14 @@ class WorkerTable:
         return len(self.pids())
 
     def fewest_connections(self) -> float:
-        """The number of connections of the worker that has the fewest."""
-        return min(self._numbers[_CONNECTIONS::_WIDTH])
+        """The fewest connections that a worker has which is alive."""
+        numbers, oldest = self._numbers, time.monotonic() - _SILENT_SECONDS
+        alive = (
+            numbers[row + _CONNECTIONS]
+            for row in range(0, len(numbers), _WIDTH)
+            if numbers[row + _BEAT] > oldest
+        )
+        return min(alive, default=math.inf)
 
     def begin_shutdown(self) -> None:
         """Note that all workers are about to be stopped, not just one of them."""

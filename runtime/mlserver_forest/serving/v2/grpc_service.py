@@ -22,7 +22,7 @@ from mlserver.grpc.converters import (
 )
 from mlserver.types import RepositoryIndexRequest
 
-from mlserver_forest.errors import InvalidInput, ModelNotFound
+from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
@@ -36,8 +36,13 @@ Stream = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 _INFERENCE = "inference.GRPCInferenceService"
 _REPOSITORY = "inference.model_repository.ModelRepositoryService"
 _GRACE_SECONDS = 4
-# More calls at once are refused (RESOURCE_EXHAUSTED): they would wait for a tenth of a second.
+# More inferences at once are refused: they would wait for a tenth of a second. A stream that waits
+# for its client takes no place.
 _MOST_CALLS = 512
+# Of one connection, streams that wait included.
+_MOST_STREAMS = 1024
+# A connection that says nothing, or that had no call for so long, is closed; clients open another.
+_HANDSHAKE_MS, _IDLE_MS = 10_000, 300_000
 # Triton's client sends this for async_stream_infer(..., enable_empty_final_response=True).
 _TRITON_PARAMETER = "triton_enable_empty_final_response"
 _FINAL = "triton_final_response"
@@ -66,15 +71,19 @@ class GRPCServer:
         self._options = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_concurrent_streams", _MOST_STREAMS),
+            ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+            ("grpc.max_connection_idle_ms", _IDLE_MS),
             ("grpc.so_reuseport", 1),  # The workers share the port, which ``reserve`` keeps.
         ]
         self._codec = GRPCCodec()
         self._triton_response = _triton_response()
         self._server: aio.Server | None = None
+        self._n_calls = 0
 
     async def start(self) -> None:
         """Open the port, which the other workers open too, and serve."""
-        server = aio.server(options=self._options, maximum_concurrent_rpcs=_MOST_CALLS)
+        server = aio.server(options=self._options)
         for service, handlers in (
             (_INFERENCE, self._inference_handlers()),
             (
@@ -203,12 +212,17 @@ class GRPCServer:
         return self._triton_response(infer_response=response + final.SerializeToString())
 
     async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
+        if self._n_calls >= _MOST_CALLS:
+            raise Overloaded(f"{self._n_calls} calls are being answered already; try again")
+        self._n_calls += 1
         try:
             _, body = await self._handlers.pipeline.run(n_bytes, parse)
         except ModelNotFound as error:
             if not await self._handlers.models.wait_for(error.name):
                 raise
             _, body = await self._handlers.pipeline.run(n_bytes, parse)
+        finally:
+            self._n_calls -= 1
         return body
 
     def _inference(self, message: Any) -> Inference:
