@@ -2,15 +2,12 @@
 
 Two forests of 100 trees (iris, and a deep one fitted on 50,000 x 28 generated rows)
 against scikit-learn, ONNX Runtime and Treelite's GTIL; an XGBoost and a LightGBM model of
-500 trees of depth 6 against their own libraries; two threads against one; and the size,
-loading time and shared memory of the deep forest's artifact. Answers are compared before
+500 trees of depth 6 against their own libraries; two threads against one; and the size and
+loading time of the deep forest's artifact. Answers are compared before
 anything is timed.
 """
 
-import os
 import pickle
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -43,7 +40,6 @@ TARGETS = {
     ("LightGBM", "its own", 1): 1,
     ("LightGBM", "its own", 10_000): 1,
 }
-PROCESSES = 4
 
 
 @dataclass(frozen=True)
@@ -164,7 +160,7 @@ def two_threads(name, forest, x):
 
 
 def artifact(estimator, x):
-    """The deep forest's file: size, loading, and memory with several processes."""
+    """The deep forest's file: size and loading."""
     forest = import_estimator(estimator).forest
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "forest.safetensors")
@@ -174,38 +170,3 @@ def artifact(estimator, x):
         print(f"file {size / 1e6:.1f} MB, pickle {pickled / 1e6:.1f} MB: {size / pickled:.2f}")
         loading = [seconds(load_forest, path, 1) for _ in range(9)]
         print(f"loaded in {np.median(loading) * 1e3:.1f} ms")
-        command = [sys.executable, "-m", "tests.benchmarks.engine", str(path)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        processes = [subprocess.Popen(command, **pipes) for _ in range(PROCESSES)]
-        for process in processes:
-            process.stdout.readline()  # All have loaded it.
-        shares = [int(ask(process)) for process in processes]
-        for process in processes:
-            process.communicate("done\n")
-        print(f"PSS of the file in each of {PROCESSES} processes: {np.mean(shares) / 1e3:.1f} MB")
-
-
-def ask(process):
-    process.stdin.write("measure\n")
-    process.stdin.flush()
-    return process.stdout.readline()
-
-
-def hold(path):
-    """Load and use a forest file, wait for a line, print the KB of it that are ours, and stay."""
-    forest = load_forest(Path(path))
-    forest.predict(np.random.default_rng(0).normal(size=(2000, 28)).astype(np.float32))
-    print(os.getpid(), flush=True)
-    sys.stdin.readline()
-    here = False
-    for text in Path("/proc/self/smaps").read_text().splitlines():
-        if "-" in text.split()[0]:
-            here = path in text
-        elif here and text.startswith("Pss:"):
-            print(text.split()[1], flush=True)
-            sys.stdin.readline()
-            return
-
-
-if __name__ == "__main__":
-    hold(sys.argv[1])

@@ -97,6 +97,7 @@ class Worker:
         keep_freed_memory()
         self._service.metrics.count_as(self._slot.number)
         self._service.memory.count_as(self._slot.number)
+        _check_threads()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
             # Do not wait for threads whose answers nobody is waiting for.
@@ -107,7 +108,7 @@ class Worker:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._state = SharedState()
-        loop.set_default_executor(_started_threads())
+        loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
         ticking = loop.create_task(self._tick())
@@ -175,21 +176,33 @@ class Worker:
             self._service.cloudwatch.flush()
 
 
-def _started_threads() -> ThreadPoolExecutor:
-    """All threads for requests, so that none has to be started, and can be missing, later."""
-    executor = ThreadPoolExecutor(_N_THREADS, initializer=_step_back)
-    all_there = threading.Barrier(_N_THREADS)
-    try:
-        for _ in range(_N_THREADS):  # Each waits for the last one, so each needs a thread.
-            executor.submit(all_there.wait)
-    except RuntimeError as error:
-        all_there.abort()
+def _check_threads() -> None:
+    """Check that as many threads can be started as requests may need.
+
+    A process of its own starts them, because glibc's arenas remember every thread that there was.
+
+    Raises:
+        InvalidEnvironment: if the container may not have so many.
+    """
+    pid = os.fork()
+    if not pid:
+        os._exit(_start_threads())
+    if os.waitpid(pid, 0)[1]:
         raise InvalidEnvironment(
-            f"a worker needs {_N_THREADS} threads, and no more can be started ({error}); raise the "
+            f"a worker needs {_N_THREADS} threads, and so many cannot be started; raise the "
             "container's limit of processes (docker run --pids-limit), or start fewer workers with "
             "MODEL_SERVER_WORKERS"
-        ) from error
-    return executor
+        )
+
+
+def _start_threads() -> int:
+    ended = threading.Event()
+    try:
+        for _ in range(_N_THREADS):
+            threading.Thread(target=ended.wait, daemon=True).start()
+    except RuntimeError:
+        return 1
+    return 0
 
 
 def _step_back() -> None:
