@@ -112,7 +112,8 @@ class Listener:
     def _accept(self) -> bool:
         """Accept one connection, if one waits."""
         if self._n_connections >= self._max_connections:
-            self._make_room()
+            self._make_room()  # There is room in the next iteration of the loop.
+            return False
         try:
             accepted, _ = self._socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -145,7 +146,7 @@ class Listener:
 
     def _make_room(self) -> None:
         """Close a connection: the oldest that was never answered, or the one idle longest."""
-        waiting = [c for c in self._connections if not c.is_answering]
+        waiting = [c for c in self._connections if not (c.is_answering or c.transport.is_closing())]
         if waiting:
             least = min(waiting, key=lambda c: (c.was_answered, c.waiting_since))
             least.transport.abort()
