@@ -14,10 +14,10 @@ from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
 from support import BIN, clean_environ, lay_out
 
-N_ROWS = 10_000
+N_ROWS = 20_000
 ALGORITHMS = {
     "random_forest": {"n_estimators": "120"},
-    "extra_trees": {"n_estimators": "160", "intelex": "false"},
+    "extra_trees": {"n_estimators": "300", "intelex": "false"},
     "hist_gradient_boosting": {"max_iter": "250", "early_stopping": "false"},
     "xgboost": {"n_estimators": "500"},
     "lightgbm": {"n_estimators": "500"},
