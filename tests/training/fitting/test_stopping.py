@@ -104,11 +104,9 @@ def test_boosting_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, tab
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
     """The model is whole, smaller than asked for, and the job ends soon and well."""
-    base = (
-        lay(tmp_path, table, algorithm, n_estimators="5000")
-        if (algorithm != "hist_gradient_boosting")
-        else lay(tmp_path, table, algorithm, max_iter="5000")
-    )
+    # The steps of hist_gradient_boosting take four seconds, in which it grows thousands of stumps.
+    number, name = (50_000, "max_iter") if "hist" in algorithm else (5_000, "n_estimators")
+    base = lay(tmp_path, table, algorithm, **{name: str(number)})
     process = start(base)
     wait_for_checkpoint(base, process)
     process.send_signal(signal.SIGTERM)
@@ -118,7 +116,7 @@ def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
     assert not (base / "output" / "failure").exists()
     settings = read_settings(base / "model", trust_pickle=False)
     forest = load_forest(base / "model" / "forest.safetensors")
-    assert 0 < forest.n_trees < 5000
+    assert 0 < forest.n_trees < number
     assert settings["outputs"][0]["parameters"]["classes"] == [0, 1]
 
 
