@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path("runtime/mlserver_forest")
 ALWAYS = Path("tests/test_architecture.py")
 # Rooms whose tests run in one process each, without servers.
-FAST = ("schema", "formats", "engine", "insight", "artifact", "model", "reports", "aws")
+FAST = ("schema", "formats", "engine", "insight", "artifact", "model", "reports")
 
 
 def changed_files():
