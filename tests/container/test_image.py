@@ -167,7 +167,7 @@ def test_a_small_container_refuses_bodies_that_do_not_fit_and_goes_on(image, ml,
 
 def test_a_container_that_may_start_too_few_threads_says_so(image, ml):
     volume = f"{ml}:/opt/ml"
-    done = docker("run", "--rm", "--pids-limit=20", "-v", volume, image, "serve", check=False)
+    done = docker("run", "--rm", "--pids-limit=10", "-v", volume, image, "serve", check=False)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert "raise the container's limit of processes (docker run --pids-limit)" in said

@@ -1,4 +1,4 @@
-"""The log is written by a thread of its own: nobody waits for who does not read it."""
+"""The log is written by a thread of its own, so that no request waits until it is read."""
 
 import os
 import time
@@ -28,7 +28,7 @@ def test_lines_are_written_in_their_order():
 
 
 def test_a_pipe_that_nobody_reads_stops_nobody_and_what_was_dropped_is_said(monkeypatch):
-    monkeypatch.setattr(log_writer, "_MOST_LINES", 100)
+    monkeypatch.setattr(log_writer, "_MOST_CHARACTERS", 100_100)
     ours, theirs = os.pipe()
     writer, line = LogWriter(theirs), "x" * 1000 + "\n"
     for _ in range(1000):

@@ -111,7 +111,7 @@ class LoadedModelSnapshot:
 
 
 class LoadedModels:
-    """The models of this server, and the only place that changes which there are.
+    """The models of this server. Nothing else decides which models are loaded.
 
     A name is free, taken by a loaded model, or busy while a model is being loaded or unloaded
     under it. A busy name refuses another load or unload; requests go on with the loaded model. A
@@ -243,7 +243,7 @@ class LoadedModels:
         return model
 
     async def unload(self, name: str) -> None:
-        """Unload a model and free its memory, once the requests that it answers have ended.
+        """Unload a model; requests that it is answering keep it, and its memory, to their end.
 
         Raises:
             ModelNotFound: if it is not loaded.

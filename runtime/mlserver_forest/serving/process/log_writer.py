@@ -1,4 +1,4 @@
-"""The writer of the log, which nobody waits for."""
+"""The log, written by a thread, so that no request waits until somebody reads it."""
 
 import logging
 import os
@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from time import monotonic
 
-# About 10 MB. When nobody reads the log, later lines are dropped and counted.
-_MOST_LINES = 50_000
+# When nobody reads the log, lines beyond these are dropped and counted.
+_MOST_CHARACTERS = 8 << 20
 _END_SECONDS = 1.0
 _STDOUT = 1
 
@@ -28,19 +28,21 @@ class LogWriter:
         self._lines: deque[str] = deque()
         self._has_lines = threading.Condition()
         self._is_writing = False
+        self._n_characters = 0
         self._n_dropped = 0
         self._thread: threading.Thread | None = None
 
     def put(self, line: str) -> None:
-        """Write a line soon, or drop it if very many wait; it ends with a line end."""
+        """Write a line, which ends with a line end, soon, or drop it if too many are waiting."""
         with self._has_lines:
-            if len(self._lines) >= _MOST_LINES:
+            if self._n_characters + len(line) > _MOST_CHARACTERS:
                 self._n_dropped += 1
                 return
+            if self._thread is None and not self._start():
+                self._write_line(line.encode())
+                return
             self._lines.append(line)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._write, name="log", daemon=True)
-                self._thread.start()
+            self._n_characters += len(line)
             self._has_lines.notify()
 
     def flush(self) -> None:
@@ -50,6 +52,16 @@ class LogWriter:
             while (self._lines or self._is_writing) and monotonic() < deadline:
                 self._has_lines.wait(deadline - monotonic())
 
+    def _start(self) -> bool:
+        """Start the thread; a container may be allowed no more threads."""
+        thread = threading.Thread(target=self._write, name="log", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._thread = thread
+        return True
+
     def _write(self) -> None:
         while True:
             with self._has_lines:
@@ -58,6 +70,7 @@ class LogWriter:
                 while not self._lines:
                     self._has_lines.wait()
                 line = self._lines.popleft()
+                self._n_characters -= len(line)
                 self._is_writing = True
                 if self._n_dropped and not self._lines:
                     line += f"{self._n_dropped} lines were dropped, because the log was not read\n"

@@ -15,6 +15,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from mlserver_forest.errors import ForestError
@@ -100,6 +101,17 @@ class _Arbiter(Arbiter):
         for _ in range(self.num_workers - len(self.WORKERS)):
             self.spawn_worker()
 
+    def spawn_worker(self) -> Any:
+        """Fork a worker; end the server with the reason if there may be no more processes."""
+        try:
+            return super().spawn_worker()
+        except OSError as error:
+            reason = (
+                f"a worker cannot be started: {error.strerror}; raise the container's limit of "
+                "processes (docker run --pids-limit)"
+            )
+            raise HaltServer(reason, self.WORKER_BOOT_ERROR) from error
+
     def handle_hup(self) -> None:
         """Load the model again, and replace all workers; a model that cannot be loaded is said."""
         try:
@@ -118,8 +130,14 @@ class _Arbiter(Arbiter):
     handle_usr1 = handle_usr2 = handle_winch = handle_ttin = handle_ttou = _ignore
 
     def stop(self, graceful: bool = True) -> None:
+        """Stop all workers; that several of them failed to start is no reason to stop twice."""
         self.app.table.begin_shutdown()
-        super().stop(graceful)
+        while True:
+            try:
+                super().stop(graceful)
+            except HaltServer:
+                continue
+            return
 
 
 class _Worker:

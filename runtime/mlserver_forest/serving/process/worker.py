@@ -177,32 +177,23 @@ class Worker:
 
 
 def _check_threads() -> None:
-    """Check that as many threads can be started as requests may need.
-
-    A process of its own starts them, because glibc's arenas remember every thread that there was.
+    """Check that as many threads can be started as requests may need, and end them again.
 
     Raises:
         InvalidEnvironment: if the container may not have so many.
     """
-    pid = os.fork()
-    if not pid:
-        os._exit(_start_threads())
-    if os.waitpid(pid, 0)[1]:
-        raise InvalidEnvironment(
-            f"a worker needs {_N_THREADS} threads, and so many cannot be started; raise the "
-            "container's limit of processes (docker run --pids-limit), or start fewer workers with "
-            "MODEL_SERVER_WORKERS"
-        )
-
-
-def _start_threads() -> int:
     ended = threading.Event()
     try:
         for _ in range(_N_THREADS):
             threading.Thread(target=ended.wait, daemon=True).start()
-    except RuntimeError:
-        return 1
-    return 0
+    except RuntimeError as error:
+        raise InvalidEnvironment(
+            f"a worker needs {_N_THREADS} threads, and so many cannot be started; raise the "
+            "container's limit of processes (docker run --pids-limit), or start fewer workers with "
+            "MODEL_SERVER_WORKERS"
+        ) from error
+    finally:
+        ended.set()
 
 
 def _step_back() -> None:
