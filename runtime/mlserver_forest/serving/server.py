@@ -117,9 +117,8 @@ class Server:
         grpc = None
         if environment.grpc_port is not None:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
-            address = f"{environment.host}:{environment.grpc_port}"
             limit = settings.grpc_max_message_length
-            grpc = GRPCServer(handlers, metrics, address, limit)
+            grpc = GRPCServer(handlers, metrics, environment.host, environment.grpc_port, limit)
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,

@@ -16,6 +16,7 @@ from .changed import changed
 from .clock import clock
 from .descriptors import descriptors
 from .full_disk import full_disk
+from .grpc import grpc
 from .hang import hang
 from .kill import kill
 from .overload import overload
@@ -39,6 +40,7 @@ FAULTS = {
     "tmp": full_disk,
     "clock": clock,
     "sighup": reload,
+    "grpc": grpc,
     "file": changed,
     "bodies": refused,
     "pipelining": pipelining,

@@ -152,7 +152,7 @@ class Worker:
         if self._slot.table.is_shutdown():
             drop_new_connections(self._socket)
         listener.stop()
-        stops = [self._service.grpc.stop()] if self._service.grpc else []
+        stops = [self._service.grpc.stop(self._drain_seconds)] if self._service.grpc else []
         await asyncio.gather(listener.drain(self._drain_seconds), *stops)
         if self._service.cloudwatch:
             self._service.cloudwatch.flush()

@@ -27,6 +27,7 @@ from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
+from mlserver_forest.serving.v2.grpc_connections import leave
 from mlserver_forest.serving.v2.grpc_guard import check_fields
 from mlserver_forest.serving.v2.handlers import V2Handlers
 
@@ -35,7 +36,8 @@ Stream = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 
 _INFERENCE = "inference.GRPCInferenceService"
 _REPOSITORY = "inference.model_repository.ModelRepositoryService"
-_GRACE_SECONDS = 4
+# For streams that wait for their clients.
+_GRACE_SECONDS = 0.5
 # More inferences at once are refused: they would wait for a tenth of a second. A stream that waits
 # for its client takes no place.
 _MOST_CALLS = 512
@@ -54,7 +56,8 @@ class GRPCServer:
     Args:
         handlers: do what is asked.
         metrics: counts calls.
-        address: host and port.
+        host: the address.
+        port: the port.
         max_message_bytes: the largest message, in both directions.
     """
 
@@ -62,12 +65,14 @@ class GRPCServer:
         self,
         handlers: V2Handlers,
         metrics: Metrics,
-        address: str,
+        host: str,
+        port: int,
         max_message_bytes: int,
     ) -> None:
         self._handlers = handlers
         self._metrics = metrics
-        self._address = address
+        self._address = f"{host}:{port}"
+        self._port = port
         self._options = [
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -98,9 +103,14 @@ class GRPCServer:
         await server.start()
         self._server = server
 
-    async def stop(self) -> None:
-        """Refuse new calls and let those in flight finish."""
+    async def stop(self, seconds: float) -> None:
+        """Make the clients leave, let calls in flight finish, and close the port.
+
+        Args:
+            seconds: the time after which calls are cut off.
+        """
         if self._server:
+            await leave(self._port, seconds, lambda: self._n_calls)
             await self._server.stop(_GRACE_SECONDS)
 
     def _inference_handlers(self) -> Mapping[str, grpc.RpcMethodHandler]:
