@@ -36,6 +36,14 @@ def available_memory(root: Path = Path("/")) -> int:
     return min(found, default=_NO_LIMIT)
 
 
+def total_memory(root: Path = Path("/")) -> int:
+    """The number of bytes that the container may use, or the machine has."""
+    found = [limit for _, limit, _, _ in _memory_groups(root)]
+    lines = _read(root / "proc/meminfo").splitlines()
+    found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemTotal:")]
+    return min(found, default=_NO_LIMIT)
+
+
 def keep_freed_memory() -> None:
     """Let all threads of this process share two arenas, which keep some of the freed memory.
 

@@ -1,5 +1,6 @@
 """The real image in a real engine: built from the Dockerfile, run as SageMaker runs it."""
 
+import io
 import json
 import subprocess
 import time
@@ -7,9 +8,11 @@ import time
 import httpx
 import numpy as np
 import pytest
+from grpc import RpcError, StatusCode
 from sklearn.ensemble import RandomForestRegressor
 
 from containers import docker, ports
+from grpc_load import ask, message_of
 from support import (
     IRIS,
     PAYLOAD,
@@ -145,24 +148,42 @@ def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(image, ml, ru
     assert server.stop(seconds=10) == 0
 
 
-def test_a_small_container_refuses_bodies_that_do_not_fit_and_goes_on(image, ml, run):
-    http = free_port()
+def test_a_small_container_refuses_what_does_not_fit_and_goes_on(image, ml, run):
+    """Bodies with a length and in chunks, gRPC messages, and small bodies that expand."""
+    http, grpc = free_port(), free_port()
     limits = ["--memory=400m", "--memory-swap=400m", "--cpus=2"]
-    arguments = ["-v", f"{ml}:/opt/ml", *ports(http, free_port()), image, "serve"]
+    arguments = ["-v", f"{ml}:/opt/ml", *ports(http, grpc), image, "serve"]
     container = run(*limits, *arguments)
     url = f"http://127.0.0.1:{http}"
     container.wait_until_ready(url)
     row = PAYLOAD.read_bytes().splitlines(keepends=True)[0]
-    refusals = []
-    for megabytes in (100, 100, 40, 100):
-        body = row * (megabytes * 2**20 // len(row))
-        answer = httpx.post(f"{url}/invocations", content=body, headers=CSV, timeout=120)
-        refusals.append((answer.status_code, "memory" in answer.text))
-        small = httpx.post(f"{url}/invocations", content=row, headers=CSV)
-        assert small.status_code == 200
-    assert refusals[0] == refusals[1] == refusals[3] == (413, True)
+
+    def post(content, headers=CSV):
+        try:
+            answer = httpx.post(f"{url}/invocations", content=content, headers=headers, timeout=120)
+        except httpx.WriteError:  # It was refused while the client was still sending.
+            return None
+        finally:
+            assert httpx.post(f"{url}/invocations", content=row, headers=CSV).status_code == 200
+        return answer.status_code, "memory" in answer.text
+
+    ended = [post(row * (megabytes * 2**20 // len(row))) for megabytes in (100, 100, 40, 100)]
+    assert ended[0] == ended[1] == ended[3] == (413, True)
+    for _ in range(3):
+        assert post(row * 20_000 for _ in range(300)) in ((413, True), (503, True), None)
+    file = io.BytesIO()
+    np.savez_compressed(file, np.zeros((8_000_000, 4), np.float32))
+    for _ in range(3):
+        status, _ = post(file.getvalue(), {"content-type": "application/x-npz"})
+        assert status in (200, 413, 503)
+    message = message_of(np.ones((5_000_000, 4)))
+    for _ in range(3):
+        with pytest.raises(RpcError) as refused:
+            ask(grpc, message)
+        assert refused.value.code() is StatusCode.RESOURCE_EXHAUSTED
+        assert post(row) == (200, False)
     assert container.state("OOMKilled") == "false"
-    assert len(container.logs().splitlines()) < 20
+    assert len(container.logs().splitlines()) < 30
 
 
 def test_a_container_that_may_start_too_few_threads_says_so(image, ml):

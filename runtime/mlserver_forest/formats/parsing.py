@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import ForestError, InvalidData, InvalidInput, PayloadTooLarge
+from mlserver_forest.formats.matrix import most_expanded
 from mlserver_forest.formats.row_locations import RowLocations
 
 
@@ -34,8 +35,7 @@ class ParsePolicy:
         block_bytes: the text to parse at a time.
         uses_threads: whether a parser may parse several blocks at a time; a server's CPUs belong
             to other requests.
-        expanded_bytes, expansion: compressed bytes may inflate to so many bytes, or to so many
-            times their own.
+        most_expanded: returns the bytes that compressed bytes of a length may inflate to.
         bounds_texts: whether encodings are refused in which a few bytes may stand for a long text.
     """
 
@@ -49,13 +49,8 @@ class ParsePolicy:
     compile_bytes: int
     block_bytes: int
     uses_threads: bool
-    expanded_bytes: int = 2**27
-    expansion: int = 20
+    most_expanded: Callable[[int], int] = most_expanded
     bounds_texts: bool = True
-
-    def most_expanded(self, n_bytes: int) -> int:
-        """The bytes that ``n_bytes`` may inflate to."""
-        return max(self.expanded_bytes, self.expansion * n_bytes)
 
     def longest_row(self, width: int) -> int:
         """The bytes that a row of text with ``width`` columns may have."""
@@ -87,8 +82,7 @@ TRAINING = ParsePolicy(
     block_bytes=2**22,
     uses_threads=True,
     # A job reads its owner's data, which may compress well: the bound is for damaged files.
-    expanded_bytes=2**36,
-    expansion=1000,
+    most_expanded=lambda n_bytes: max(2**36, 1000 * n_bytes),
     bounds_texts=False,
 )
 

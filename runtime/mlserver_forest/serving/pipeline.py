@@ -6,8 +6,12 @@ take, and whether an answer is sent whole or block by block.
 """
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -21,9 +25,9 @@ from mlserver_forest.errors import TimedOut
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import LONG_SECONDS
-from mlserver_forest.serving.process.admission import Admission
+from mlserver_forest.serving.process.admission import PLACES, Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
-from mlserver_forest.serving.process.memory_budget import MemoryBudget
+from mlserver_forest.serving.process.memory_budget import MemoryBudget, Reservation
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -33,6 +37,11 @@ SMALL_BODY_BYTES = 1 << 16
 _SECONDS_PER_BYTE = 3e-8
 # The answer for this many rows is written quickly enough for the event loop.
 _FEW_ROWS = 1000
+_BYTES_PER_VALUE = 8
+# Threads for large requests, and for the answers to earlier ones at the same time.
+N_THREADS = PLACES + 2
+# The niceness of these threads, so that the system runs the event loop first.
+_NICENESS = 5
 
 
 Write = Callable[[Any], tuple[Headers, Iterable[bytes]]]
@@ -110,21 +119,25 @@ class Pipeline:
         self._memory = memory
         self._metrics = metrics
         self._timeout_seconds = timeout_seconds
+        self._threads = ThreadPoolExecutor(N_THREADS, initializer=_step_back)
 
-    def check_body(self, n_bytes: int, request: object) -> None:
-        """Refuse a body before it is read, if its request would not be admitted now.
+    def check_body(self, n_bytes: int) -> Reservation | None:
+        """Refuse a body, before it is read if possible, if its request would not be admitted now.
 
         Args:
             n_bytes: the length of the body.
-            request: memory is promised to it, for as long as it exists.
+
+        Returns:
+            The memory for a large body, to be kept until its answer is sent.
 
         Raises:
             Overloaded: if it is large and too many large requests are being answered.
             PayloadTooLarge: if there is not enough memory for it.
         """
-        if is_large(n_bytes):
-            self._admission.check(n_bytes * _SECONDS_PER_BYTE)
-            self._memory.reserve(n_bytes, request)
+        if not is_large(n_bytes):
+            return None
+        self._admission.check(n_bytes * _SECONDS_PER_BYTE)
+        return self._memory.reserve(n_bytes)
 
     def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a request that has waited too long in an iteration of the event loop.
@@ -165,15 +178,21 @@ class Pipeline:
         return headers, b"".join(blocks)
 
     async def _run_in_threads(self, parse: Parse, *, is_admitted: bool) -> tuple[Headers, Body]:
-        inference = await asyncio.to_thread(parse)
+        inference = await self._in_thread(parse)
+        # A small body that became many rows; a large one has been promised memory before.
+        reservation = None if is_admitted else self._reserve_rows(inference)
         write, n_rows = inference.write, inference.n_rows
         answer = await self._infer(inference, is_admitted=is_admitted)
         del inference  # Its rows make room for the response.
         if n_rows <= _FEW_ROWS:
             headers, blocks = write(answer)
             return headers, b"".join(blocks)
-        headers, blocks = await asyncio.to_thread(write, answer)
-        return headers, await _whole_or_streamed(iter(blocks))
+        headers, blocks = await self._in_thread(write, answer)
+        return headers, await self._whole_or_streamed(iter(blocks), reservation)
+
+    def _reserve_rows(self, inference: Inference) -> Reservation | None:
+        n_bytes = inference.n_rows * inference.model.schema.n_features * _BYTES_PER_VALUE
+        return self._memory.reserve(n_bytes) if is_large(n_bytes) else None
 
     async def _infer(self, inference: Inference, *, is_admitted: bool) -> Any:
         """Compute the model's answer, and count it, whether it succeeds or fails."""
@@ -182,10 +201,10 @@ class Pipeline:
             if not is_long and inference.model.runtime.is_immediate:
                 answer = inference.infer()
             elif is_admitted or not is_long:
-                answer = await asyncio.to_thread(inference.infer)
+                answer = await self._in_thread(inference.infer)
             else:
                 async with self._admitted(inference.seconds):
-                    answer = await asyncio.to_thread(inference.infer)
+                    answer = await self._in_thread(inference.infer)
         except BaseException:
             seconds = perf_counter() - started
             self._metrics.failed(inference.model.name, inference.version, seconds)
@@ -216,16 +235,33 @@ class Pipeline:
                     "a time, or raise MODEL_SERVER_TIMEOUT"
                 ) from error
 
+    async def _whole_or_streamed(
+        self, blocks: Iterator[bytes], reservation: Reservation | None
+    ) -> Body:
+        """A body that is one block, or an iterator of blocks that are sent one by one."""
+        first = await self._in_thread(next, blocks, b"")
+        second = await self._in_thread(next, blocks, None)
+        return first if second is None else self._stream(first, second, blocks, reservation)
 
-async def _whole_or_streamed(blocks: Iterator[bytes]) -> Body:
-    """A body that is one block, or an iterator of blocks that are sent one by one."""
-    first = await asyncio.to_thread(next, blocks, b"")
-    second = await asyncio.to_thread(next, blocks, None)
-    return first if second is None else _stream(first, second, blocks)
+    async def _stream(
+        self,
+        first: bytes,
+        second: bytes,
+        blocks: Iterator[bytes],
+        reservation: Reservation | None,  # Kept until the last block is sent.
+    ) -> AsyncIterator[bytes]:
+        yield first
+        yield second
+        while (block := await self._in_thread(next, blocks, None)) is not None:
+            yield block
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function in a thread for requests; models are loaded in others."""
+        call = partial(copy_context().run, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-async def _stream(first: bytes, second: bytes, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    yield second
-    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-        yield block
+def _step_back() -> None:
+    """Lower this thread's priority below that of all workers' event loops."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

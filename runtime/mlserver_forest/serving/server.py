@@ -94,6 +94,7 @@ class Server:
             trust_pickle=environment.trust_pickle,
             available_memory=available_memory,
             snapshot=LoadedModelSnapshot(),
+            timeout_seconds=environment.timeout_seconds,
             drift=drift,
         )
         self._model_dir = find_model(environment.model_dirs)
@@ -165,7 +166,8 @@ class Server:
         """Load the model, again if it is loaded, for the workers that start from now on."""
         if not self._environment.multi_model:
             name = self._environment.model_name
-            asyncio.run(self._models.load(self._model_dir, name, replace=True))
+            load = self._models.load(self._model_dir, name, replace=True, is_starting=True)
+            asyncio.run(load)
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
         gc.collect()

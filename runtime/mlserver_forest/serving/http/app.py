@@ -65,20 +65,11 @@ class Application:
             match = self._routes.find(path.rstrip(b"/"))
         return Request(method, path, query, headers, match)
 
-    def most_body_bytes(self, request: Request) -> int:
-        """The length above which a body is refused."""
-        return self._limit(request).n_bytes
-
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
         begin_request(request.headers.get(REQUEST_ID))
         try:
-            limit = _SMALL
-            if request.takes_rows:
-                self._pipeline.check_delay(iteration)
-                limit = self._rows
-            limit.check_head(request.headers)
-            limit.check(len(request.body))
+            self._check(request, iteration)
             return _echoing(await self._handle(request), request)
         except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
             return _echoing(self._explain(error, request), request)
@@ -90,10 +81,35 @@ class Application:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
                 length = int(request.headers.get(b"content-length", b"0"))
-                self._pipeline.check_body(length, request)
+                self._promise(request, length)
         except ForestError as error:
             return _echoing(self._explain(error, request), request)
         return None
+
+    def check_part(self, request: Request, n_bytes: int) -> None:
+        """Check whether a body in chunks may go on, of which this much has arrived.
+
+        If not, the request has a ``refusal``, which ``respond`` answers with.
+        """
+        try:
+            self._limit(request).check(n_bytes)
+            self._promise(request, n_bytes)
+        except ForestError as error:
+            request.refusal = error
+
+    def _check(self, request: Request, iteration: LoopIteration) -> None:
+        if request.refusal is not None:
+            raise request.refusal
+        if request.takes_rows:
+            self._pipeline.check_delay(iteration)
+        limit = self._limit(request)
+        limit.check_head(request.headers)
+        limit.check(len(request.body))
+
+    def _promise(self, request: Request, n_bytes: int) -> None:
+        reservation = self._pipeline.check_body(n_bytes)
+        if reservation is not None:
+            request.reservations += (reservation,)
 
     def end(self, request: Request, status: int) -> None:
         """Count a request that was answered."""

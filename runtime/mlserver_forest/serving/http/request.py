@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import parse_qsl, unquote
 
-from mlserver_forest.errors import PayloadTooLarge, UnsupportedMediaType
+from mlserver_forest.errors import ForestError, PayloadTooLarge, UnsupportedMediaType
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.routes import Match
+from mlserver_forest.serving.process.memory_budget import Reservation
 
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
@@ -27,10 +28,11 @@ class Request:
         started: when the request arrived, by ``time.perf_counter``.
         is_http_1_1: whether the client understands a body in chunks.
         keeps_alive: whether the connection may be used again after the response.
+        reservations: the memory that is promised to this request.
+        refusal: why the rest of a body in chunks is not read, if it is not.
     """
 
     __slots__ = (
-        "__weakref__",
         "body",
         "headers",
         "is_http_1_1",
@@ -40,6 +42,8 @@ class Request:
         "model",
         "path",
         "query",
+        "refusal",
+        "reservations",
         "started",
     )
 
@@ -61,6 +65,8 @@ class Request:
         self.model = ""
         self.is_http_1_1 = True
         self.keeps_alive = False
+        self.reservations: tuple[Reservation, ...] = ()
+        self.refusal: ForestError | None = None
 
     @property
     def printable_path(self) -> str:

@@ -13,7 +13,7 @@ from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.large_body import LargeBody
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.shared_state import SharedState
-from mlserver_forest.serving.pipeline import is_large
+from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, is_large
 
 _MOST_HEAD_BYTES = 1 << 16
 _SPECIAL_HEADERS = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
@@ -70,7 +70,7 @@ class RequestReader:
             None  # None until the head is complete, or if it is dropped.
         )
         self._body: Body = b""
-        self._most_body_bytes: int | None = None  # For a body in chunks.
+        self._n_checked_bytes: int | None = None  # Of a body in chunks.
         self._n_missing = 0  # Bytes of a large body that are still to come.
         self._large_body: LargeBody | None = None
 
@@ -130,7 +130,7 @@ class RequestReader:
         self._n_head_bytes = self._n_idle_bytes = 0
         self._url = b""
         self.headers = {}
-        self._request = self._most_body_bytes = None
+        self._request = self._n_checked_bytes = None
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -179,7 +179,7 @@ class RequestReader:
             )
         if encoding is not None:
             _check_encoding(encoding)
-            self._most_body_bytes = self._application.most_body_bytes(request)
+            self._n_checked_bytes = SMALL_BODY_BYTES
         if has_body and request.expects_continue:
             self.announced = request
 
@@ -197,8 +197,11 @@ class RequestReader:
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)  # Grows in place.
             self._body += body
-        if self._most_body_bytes is not None and len(self._body) > self._most_body_bytes:
-            self._hand_over()  # It will be refused, and the rest is dropped.
+        if self._n_checked_bytes is not None and len(self._body) > self._n_checked_bytes:
+            self._n_checked_bytes = 2 * len(self._body)
+            self._application.check_part(self._request, len(self._body))
+            if self._request.refusal is not None:
+                self._hand_over()  # The rest is dropped.
 
     def on_message_complete(self) -> None:
         self.is_receiving = False

@@ -23,6 +23,7 @@ from mlserver_forest.errors import (
     ModelConflict,
     ModelNotFound,
     OutOfMemory,
+    TimedOut,
 )
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.resources import return_freed_memory
@@ -123,6 +124,7 @@ class LoadedModels:
         trust_pickle: whether runtimes that unpickle are allowed.
         available_memory: returns the number of bytes that can still be allocated.
         snapshot: records which models are loaded.
+        timeout_seconds: how long a model may take to load while others are served.
         drift: watches the models for drift; None if that is off.
     """
 
@@ -134,6 +136,7 @@ class LoadedModels:
         trust_pickle: bool,
         available_memory: Callable[[], int],
         snapshot: LoadedModelSnapshot,
+        timeout_seconds: float,
         drift: DriftMetrics | None = None,
     ) -> None:
         self._make = make
@@ -141,6 +144,7 @@ class LoadedModels:
         self._trust_pickle = trust_pickle
         self._available_memory = available_memory
         self._snapshot = snapshot
+        self._timeout_seconds = timeout_seconds
         self._drift = drift
         self._loaded: dict[str, LoadedModel] = {}
         self._busy: dict[str, str] = {}
@@ -213,7 +217,12 @@ class LoadedModels:
         return name in self._missing
 
     async def load(
-        self, directory: Path, name: str | None = None, *, replace: bool = False
+        self,
+        directory: Path,
+        name: str | None = None,
+        *,
+        replace: bool = False,
+        is_starting: bool = False,
     ) -> LoadedModel:
         """Load the model of a directory; a load that fails changes nothing.
 
@@ -221,20 +230,30 @@ class LoadedModels:
             directory: the model directory.
             name: the name of the model on this server; by default its own name.
             replace: whether a loaded model of that name may be replaced.
+            is_starting: whether the server waits for this model, however long it takes.
 
         Raises:
             InvalidArtifact: if the model must not be served.
             ModelConflict: if a model of that name is loaded, or being loaded or unloaded.
             OutOfMemory: if there is not enough memory left.
+            TimedOut: if its files cannot be read in time.
         """
         outcome = "failure"
         try:
-            settings, schema = await asyncio.to_thread(self._read, directory, name)
-            if not replace and settings.name in self._missing:
-                raise _already_loaded(settings.name)
-            with self._busy_with(settings.name, "loaded"):
-                model = await self._load(settings, schema, directory, replace=replace)
+            if asyncio.current_task() is None:  # asyncio.timeout needs a task.
+                await asyncio.sleep(0)
+            async with asyncio.timeout(None if is_starting else self._timeout_seconds):
+                settings, schema = await asyncio.to_thread(self._read, directory, name)
+                if not replace and settings.name in self._missing:
+                    raise _already_loaded(settings.name)
+                with self._busy_with(settings.name, "loaded"):
+                    model = await self._load(settings, schema, directory, replace=replace)
             outcome = "success"
+        except TimeoutError as error:
+            raise TimedOut(
+                f"the model in {directory} was not loaded within {self._timeout_seconds:g} s; "
+                "check the file system, or raise MODEL_SERVER_TIMEOUT"
+            ) from error
         except OutOfMemory:
             outcome = "out_of_memory"
             raise

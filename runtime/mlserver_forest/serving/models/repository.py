@@ -142,10 +142,17 @@ class ModelsFolder:
     def __init__(self, folder: Path, *, trust_pickle: bool) -> None:
         self._folder = folder
         self._trust_pickle = trust_pickle
+        self._listing: asyncio.Task[_Found] | None = None
 
     async def list(self) -> _Found:
-        """The settings of all models that may be served."""
-        return await asyncio.to_thread(self._list)
+        """The settings of all models that may be served.
+
+        Those who ask at the same time share one listing, so that a file system that hangs holds
+        one thread.
+        """
+        if self._listing is None or self._listing.done():
+            self._listing = asyncio.create_task(asyncio.to_thread(self._list))
+        return await asyncio.shield(self._listing)
 
     def _list(self) -> _Found:
         try:

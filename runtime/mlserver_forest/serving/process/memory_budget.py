@@ -5,7 +5,6 @@ fit is therefore refused before it is read.
 """
 
 import mmap
-import weakref
 from collections.abc import Callable
 
 from mlserver_forest.errors import Overloaded, PayloadTooLarge
@@ -15,6 +14,25 @@ _EXPANSION = 4
 # For everything else, so that /ping is answered.
 _RESERVE_BYTES = 48 << 20
 _BYTES = 8
+
+
+class Reservation:
+    """Memory that is promised for as long as this object exists.
+
+    Args:
+        promised: what each worker has promised.
+        slot: the worker that promises.
+        n_bytes: how much.
+    """
+
+    __slots__ = ("_n_bytes", "_promised", "_slot")
+
+    def __init__(self, promised: memoryview, slot: int, n_bytes: int) -> None:
+        self._promised, self._slot, self._n_bytes = promised, slot, n_bytes
+        promised[slot] += n_bytes
+
+    def __del__(self) -> None:
+        self._promised[self._slot] -= self._n_bytes
 
 
 class MemoryBudget:
@@ -35,8 +53,11 @@ class MemoryBudget:
         self._slot = slot
         self._promised[slot] = 0
 
-    def reserve(self, n_bytes: int, owner: object) -> None:
-        """Promise memory to a request with a body of this size, until the request is gone.
+    def reserve(self, n_bytes: int) -> "Reservation":
+        """Promise memory to a request with a body of this size.
+
+        Returns:
+            What the request keeps until it needs the memory no more.
 
         Raises:
             PayloadTooLarge: if it does not fit although nothing else is being answered.
@@ -54,8 +75,4 @@ class MemoryBudget:
             raise Overloaded(
                 "other large requests take the memory that this one needs; try again in a second"
             )
-        self._promised[self._slot] += needed
-        weakref.finalize(owner, self._release, needed)
-
-    def _release(self, needed: int) -> None:
-        self._promised[self._slot] -= needed
+        return Reservation(self._promised, self._slot, needed)

@@ -25,7 +25,7 @@ from mlserver_forest.serving.http.sockets import drop_new_connections
 from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModels
-from mlserver_forest.serving.process.admission import PLACES
+from mlserver_forest.serving.pipeline import N_THREADS
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.worker_table import WorkerSlot
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
@@ -37,10 +37,8 @@ _QUICK_SECONDS = 4
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 1
 _OTHERS_SECONDS = 1.0
-# Threads for large requests, and for other work at the same time.
-_N_THREADS = PLACES + 2
-# The niceness of threads other than the event loop, so that the system runs the loop first.
-_NICENESS = 5
+# Threads in which models are loaded and listed, and metrics are written.
+_OTHER_THREADS = 4
 # A thread that runs Python code yields to the event loop after this time, not after 5 ms.
 _SWITCH_SECONDS = 0.001
 
@@ -108,7 +106,7 @@ class Worker:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._state = SharedState()
-        loop.set_default_executor(ThreadPoolExecutor(_N_THREADS, initializer=_step_back))
+        loop.set_default_executor(ThreadPoolExecutor(_OTHER_THREADS))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
         ticking = loop.create_task(self._tick())
@@ -182,21 +180,15 @@ def _check_threads() -> None:
     Raises:
         InvalidEnvironment: if the container may not have so many.
     """
-    ended = threading.Event()
+    ended, n_threads = threading.Event(), N_THREADS + _OTHER_THREADS
     try:
-        for _ in range(_N_THREADS):
+        for _ in range(n_threads):
             threading.Thread(target=ended.wait, daemon=True).start()
     except RuntimeError as error:
         raise InvalidEnvironment(
-            f"a worker needs {_N_THREADS} threads, and so many cannot be started; raise the "
+            f"a worker needs {n_threads} threads, and so many cannot be started; raise the "
             "container's limit of processes (docker run --pids-limit), or start fewer workers with "
             "MODEL_SERVER_WORKERS"
         ) from error
     finally:
         ended.set()
-
-
-def _step_back() -> None:
-    """Lower this thread's priority below that of all workers' event loops."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

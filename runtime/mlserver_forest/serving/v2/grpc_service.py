@@ -224,6 +224,7 @@ class GRPCServer:
     async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
         if self._n_calls >= _MOST_CALLS:
             raise Overloaded(f"{self._n_calls} calls are being answered already; try again")
+        reservation = self._handlers.pipeline.check_body(n_bytes)
         self._n_calls += 1
         try:
             _, body = await self._handlers.pipeline.run(n_bytes, parse)
@@ -233,6 +234,7 @@ class GRPCServer:
             _, body = await self._handlers.pipeline.run(n_bytes, parse)
         finally:
             self._n_calls -= 1
+            del reservation
         return body
 
     def _inference(self, message: Any) -> Inference:
