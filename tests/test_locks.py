@@ -1,4 +1,4 @@
-"""requirements.lock, which people install from, and the locks with hashes, which the image installs."""
+"""The lock that people install from, and the locks with hashes that the image installs."""
 
 import re
 import tomllib

@@ -157,6 +157,14 @@ def printable(name: str, longest: int = 255) -> str:
     return format_value(name, longest)
 
 
+def format_error(error: BaseException) -> str:
+    """Format an error of another library for an error message: its class, and what it says.
+
+    ``repr`` of an error may hold the whole input (UnicodeDecodeError).
+    """
+    return f"{type(error).__name__}: {printable(str(error), 200)}"
+
+
 def format_value(value: Any, longest: int = 40) -> str:
     """Format a foreign value for an error message: Python's ``repr``, on one short line.
 

@@ -97,7 +97,8 @@ def test_nothing_is_written_if_nothing_was_refused(clock, caplog):
     worker.flush()
     clock.now += 10
     worker.flush()
-    assert caplog.messages == [
+    (message,) = caplog.messages
+    assert message == (
         "1 connection was refused, because no complete HTTP/1.1 request came; "
         "the last one: the headers have 65537 bytes or more"
-    ]
+    )

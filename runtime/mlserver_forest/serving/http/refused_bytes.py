@@ -51,8 +51,7 @@ class RefusedBytes:
         if not self._table.may_log(now):
             return
         logger.warning(
-            "%d connection%s refused, because no complete HTTP/1.1 request came; "
-            "the last one: %s",
+            "%d connection%s refused, because no complete HTTP/1.1 request came; the last one: %s",
             self._n_connections,
             "s were" if self._n_connections > 1 else " was",
             self._reason[:_LONGEST],

@@ -109,7 +109,8 @@ class V2Handlers:
     def _folder_for(self, action: str, name: str) -> ModelsFolder:
         if self._folder is None:
             raise UnsupportedOperation(
-                f"cannot {action} {format_value(name, 255)}: this server serves the one model it was started with; "
-                "start it with SAGEMAKER_MULTI_MODEL=true, or replace the model and restart"
+                f"cannot {action} {format_value(name, 255)}: this server serves the one model it "
+                "was started with; start it with SAGEMAKER_MULTI_MODEL=true, or replace the model "
+                "and restart"
             )
         return self._folder

@@ -151,7 +151,9 @@ class V2Routes:
         )
 
     async def _stream(self, request: Request, name: str, version: str | None = None) -> NoReturn:
-        raise NotFound(f"tables are not generated or streamed; POST to /v2/models/{quote(name)}/infer")
+        raise NotFound(
+            f"tables are not generated or streamed; POST to /v2/models/{quote(name)}/infer"
+        )
 
 
 def _wants_ready(body: bytes | bytearray) -> bool | None:
