@@ -94,5 +94,7 @@ def fuzz(target):
     """Run a target in libFuzzer, whose options are the command's arguments."""
     import atheris
 
+    for sample in target.samples:  # The first ones may import what they need, and compile it.
+        target.is_accepted(sample)
     atheris.Setup(sys.argv, target.TestOneInput)
     atheris.Fuzz()
