@@ -37,6 +37,16 @@ bench name *options:
 image tag="mlserver-forest":
     docker build -f container/Dockerfile -t {{ tag }} ${BASE_IMAGE:+--build-arg BASE_IMAGE=$BASE_IMAGE} .
 
+# Resolve the dependencies again: requirements.lock, and from it what the image installs by hash.
+lock: && lock-image
+    .venv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra test --extra intelex pyproject.toml -o requirements.lock
+
+# Resolve what the image installs, in the versions of requirements.lock, with the hashes of every platform.
+lock-image:
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --extra train --extra aws --extra intelex -c requirements.lock pyproject.toml -o container/requirements.lock
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate container/build-requirements.in -o container/build-requirements.lock
+
 # Follow every command and request of README and docs.
 docs:
     .venv/bin/pytest tests/test_docs.py tests/test_readme.py tests/test_docs_hyperparameters.py

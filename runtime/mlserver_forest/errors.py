@@ -77,7 +77,9 @@ class ModelNotFound(NotFound):
     """No model of this name, or not in this version, is loaded or can be loaded."""
 
     def __init__(self, name: str, version: str | None = None) -> None:
-        which = name if version is None else f"{name} with version {version}"
+        which = printable(name)
+        if version is not None:
+            which += f" with version {printable(version)}"
         super().__init__(f"Model {which} not found")
         self.name = name
 
@@ -141,6 +143,26 @@ class MissingLibrary(InvalidEnvironment):
 
 class DeploymentError(ForestError):
     """An operation in AWS or Docker failed, or was only partly done."""
+
+
+def printable(name: str, longest: int = 255) -> str:
+    """A foreign name for an error message: itself, or with escapes if it is not printable.
+
+    Args:
+        name: from a client.
+        longest: the number of characters before the text is cut and an ellipsis is added.
+    """
+    if name.isprintable() and len(name) <= longest:
+        return name
+    return format_value(name, longest)
+
+
+def format_error(error: BaseException) -> str:
+    """Format an error of another library for an error message: its class, and what it says.
+
+    ``repr`` of an error may hold the whole input (UnicodeDecodeError).
+    """
+    return f"{type(error).__name__}: {printable(str(error), 200)}"
 
 
 def format_value(value: Any, longest: int = 40) -> str:

@@ -145,6 +145,16 @@ def test_a_forged_header_is_refused(model_dir, tmp_path, change):
         load_forest(rewritten(model_dir, tmp_path, change))
 
 
+def test_a_damaged_header_is_refused_with_a_short_message(model_dir, tmp_path):
+    """Python's error for text that is not UTF-8 holds all of it."""
+    content = (model_dir / "forest.safetensors").read_bytes()
+    path = tmp_path / "forest.safetensors"
+    path.write_bytes(content.replace(b'"format"', b'"f\xffrmat"', 1))
+    with pytest.raises(InvalidArtifact, match="header cannot be understood") as refused:
+        load_forest(path)
+    assert len(str(refused.value)) < 500
+
+
 def test_an_honest_rewrite_is_accepted(model_dir, tmp_path):
     """So that the test above cannot pass for a wrong reason."""
     assert load_forest(rewritten(model_dir, tmp_path, lambda header: None)).n_trees == 25

@@ -131,6 +131,22 @@ def test_an_unknown_runtime_is_refused_even_with_trust(tmp_path, runtime):
         model_directory.read_settings(tmp_path, trust_pickle=True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"name": "\xff%b"}' % (b"a" * 5000),
+        b'{"implementation": "%b", "parameters": {"uri": "a"}}' % (b"a" * 5000),
+        b'{"implementation": "mlserver_forest.ForestModel", "parameters": {"uri": "%b"}}'
+        % (b"../" * 1000),
+    ],
+)
+def test_settings_are_refused_with_a_short_message(tmp_path, text):
+    (tmp_path / "model-settings.json").write_bytes(text)
+    with pytest.raises(InvalidArtifact) as refused:
+        model_directory.read_settings(tmp_path, trust_pickle=False)
+    assert len(str(refused.value)) < 600
+
+
 def test_a_pickle_runtime_needs_trust(tmp_path):
     document = {
         "implementation": "mlserver_sklearn.SKLearnModel",

@@ -5,17 +5,15 @@ import sys
 
 NAMES = (
     "bodies",
-    "decoders",
     "engine",
     "explanations",
     "faults",
-    "fuzz",
     "hosts",
     "reading",
     "serving",
     "training",
 )
-WITH_OPTIONS = ("bodies", "decoders", "explanations", "faults", "reading", "serving", "training")
+WITH_OPTIONS = ("bodies", "explanations", "faults", "reading", "serving", "training")
 
 if __name__ == "__main__":
     name, options = sys.argv[1:2], sys.argv[2:]

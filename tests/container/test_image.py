@@ -7,14 +7,20 @@ import time
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import scipy.sparse
 from grpc import RpcError, StatusCode
 from sklearn.ensemble import RandomForestRegressor
 
 from containers import docker, ports
+from fuzz.request_samples import framed, npy, record
 from grpc_load import ask, message_of
+from mlserver_forest.formats.registry import answer_formats, request_formats
 from support import (
     IRIS,
+    IRIS_NAMES,
     PAYLOAD,
     ROOT,
     ask_over_grpc,
@@ -41,6 +47,88 @@ def test_the_image_is_what_sagemaker_expects(image):
 def test_no_compiler_is_left_in_it(image):
     script = "for tool in gcc cc g++ clang make ld; do command -v $tool && exit 1; done; exit 0"
     assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+
+
+def test_no_file_gives_its_caller_rights(image):
+    """The base image has su, mount and others; nothing here needs them."""
+    script = "find / -xdev -type f -perm /6000"
+    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+
+
+def test_there_is_no_pip(image):
+    """Neither in the environment nor in the base image, nor a wheel to make one from."""
+    script = """
+    for python in /opt/forest/bin/python3 /usr/local/bin/python3 /usr/bin/python3; do
+        [ ! -x $python ] || ! $python -m pip --version || exit 1
+        [ ! -x $python ] || ! $python -m ensurepip --version || exit 1
+    done
+    find / -xdev \\( -name 'pip*.whl' -o -path '*/bin/pip*' -o -path '*-packages/pip' \\)
+    """
+    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+
+
+def test_the_tests_of_the_libraries_are_left_out(image):
+    script = "find /opt/forest -type d \\( -name test -o -name tests \\)"
+    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+
+
+def test_its_bill_of_materials_names_every_distribution(image):
+    """CycloneDX's JSON in /opt/forest/sbom.cdx.json, compared with what Python finds."""
+    sbom = json.loads(docker("run", "--rm", image, "cat", "/opt/forest/sbom.cdx.json").stdout)
+    assert sbom["bomFormat"] == "CycloneDX"
+    script = (
+        "from importlib.metadata import distributions; "
+        "print(*{f'{found.name}=={found.version}' for found in distributions()}, sep='\\n')"
+    )
+    found = docker("run", "--rm", image, "python3", "-c", script).stdout.split()
+    listed = [f"{part['name']}=={part['version']}" for part in sbom["components"]]
+    assert sorted(listed) == sorted(found)
+    assert any(name.startswith("mlserver-forest==") for name in listed)
+
+
+def bodies_of(x):
+    """Rows of iris in every media type that requests may have."""
+    lines = [",".join(map(str, row)) for row in x.tolist()]
+    table = pa.table({name: x[:, column] for column, name in enumerate(IRIS_NAMES)})
+    parquet, stream, sparse = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    pq.write_table(table, parquet)
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    scipy.sparse.save_npz(sparse, scipy.sparse.csr_matrix(x))
+    pairs = [" ".join(f"{column}:{value}" for column, value in enumerate(row)) for row in x]
+    return {
+        "text/csv": "\n".join(lines).encode(),
+        "application/json": json.dumps({"instances": x.tolist()}).encode(),
+        "application/jsonlines": "\n".join(map(json.dumps, x.tolist())).encode(),
+        "application/x-npy": npy(x),
+        "application/x-npz": sparse.getvalue(),
+        "application/x-parquet": parquet.getvalue(),
+        "application/vnd.apache.arrow.stream": stream.getvalue(),
+        "text/libsvm": "\n".join(pairs).encode(),
+        "application/x-recordio-protobuf": b"".join(
+            framed(record(2, np.float32(row).tobytes())) for row in x
+        ),
+    }
+
+
+def test_it_reads_and_writes_every_media_type(image, ml, run):
+    http = free_port()
+    server = run(*ports(http, free_port()), "-v", f"{ml}/model:/opt/ml/model:ro", image, "serve")
+    url = f"http://127.0.0.1:{http}"
+    server.wait_until_ready(url)
+    x = np.loadtxt(PAYLOAD, delimiter=",")
+    bodies = bodies_of(x)
+    assert set(bodies) == {found.media_type for found in request_formats()}
+    expected = ["setosa"] * 5 + ["versicolor"] * 5 + ["virginica"] * 5
+    for media_type, body in bodies.items():
+        headers = {"content-type": media_type, "accept": "text/csv"}
+        answer = httpx.post(url + "/invocations", content=body, headers=headers)
+        assert (media_type, answer.text.split()) == (media_type, expected)
+    for media_type in (found.media_type for found in answer_formats()):
+        headers = {"content-type": "text/csv", "accept": media_type}
+        answer = httpx.post(url + "/invocations", content=bodies["text/csv"], headers=headers)
+        assert (answer.headers["content-type"], answer.status_code) == (media_type, 200)
+    assert "Traceback" not in server.logs()
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"]])

@@ -7,12 +7,16 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import grpc
 import httpx
 import numpy as np
 import pytest
+from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc import dataplane_pb2_grpc as pb_grpc
 from sklearn.ensemble import RandomForestRegressor
 
 from support import IRIS_NAMES, error_of, launch, save_model
@@ -130,6 +134,12 @@ def test_a_model_that_is_not_loaded_is_a_404(server, method, path):
         (b'{"model_name": 5, "url": "/tmp"}', "model_name is 5; expected"),
         (b'{"model_name": "..", "url": "/tmp"}', "model_name is '..'; expected"),
         (b'{"model_name": "", "url": "/tmp"}', "model_name is ''; expected"),
+        (b'{"model_name": "a\\nERROR", "url": "/tmp"}', r"model_name is 'a\nERROR'; expected"),
+        (b'{"model_name": "\\u001b[2J", "url": "/tmp"}', r"model_name is '\x1b[2J'; expected"),
+        (b'{"model_name": "\\u2028", "url": "/tmp"}', r"model_name is '\u2028'; expected"),
+        (b'{"model_name": "../a", "url": "/tmp"}', "model_name is '../a'; expected"),
+        (b'{"model_name": "a\\\\b", "url": "/tmp"}', r"model_name is 'a\\b'; expected"),
+        (b'{"model_name": "%b", "url": "/tmp"}' % (b"a" * 1025), "expected 1 to 1024 printable"),
         (b'{"model_name": "a", "url": "models/a"}', "url is 'models/a'; expected the absolute"),
         (b'{"model_name": "a", "url": "/opt/\\u0000"}', "url is '/opt/\\x00'; expected"),
         (b'{"model_name": "a", "url": "/nonexistent"}', "which is not the directory of a model"),
@@ -142,6 +152,69 @@ def test_a_wrong_load_is_answered_with_the_fix(server, body, fault):
     response = server.post("/models", content=body)
     assert response.status_code == 400
     assert fault in error_of(response)
+
+
+FORGED = "oak\nERROR forged\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/models/{}"),
+        ("DELETE", "/models/{}"),
+        ("POST", "/models/{}/invoke"),
+        ("GET", "/v2/models/{}"),
+        ("GET", "/v2/models/{}/ready"),
+        ("GET", "/v2/models/oak/versions/{}"),
+        ("GET", "/v2/models/{}/docs"),
+        ("GET", "/v2/models/{}/docs/dataplane.json"),
+        ("GET", "/v2/models/{}/config"),
+        ("POST", "/v2/models/{}/infer"),
+        ("POST", "/v2/models/{}/generate"),
+        ("POST", "/v2/repository/models/{}/load"),
+        ("POST", "/v2/repository/models/{}/unload"),
+        ("PUT", "/models/{}"),
+        ("GET", "/{}"),
+    ],
+)
+def test_a_name_with_a_line_end_or_an_escape_is_refused_and_shown_escaped(server, method, path):
+    content = b"{}" if method == "POST" else None
+    response = server.request(method, path.format(quote(FORGED)), content=content)
+    assert response.status_code in {404, 405}
+    assert error_of(response).isprintable()
+
+
+def test_a_name_in_a_header_is_refused_and_shown_escaped(server):
+    headers = {**CSV, "x-amzn-sagemaker-target-model": "oak\tforged"}
+    response = server.post("/invocations", content=ROW, headers=headers)
+    assert response.status_code == 404
+    assert error_of(response) == r"Model 'oak\tforged' not found"
+
+
+def test_no_name_of_a_client_gets_into_the_log_unescaped(models):
+    server = launch(models.parent / "model", SAGEMAKER_MULTI_MODEL="true")
+    try:
+        server.wait_until_ready()
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            for path in ("/models", "/v2/models", "/v2/repository/models"):
+                client.get(f"{path}/{quote(FORGED)}")
+            document = {"model_name": FORGED, "url": url_of(models, HASH)}
+            assert client.post("/models", json=document).status_code == 400
+        with pytest.raises(grpc.RpcError) as refused, dialed(server) as stub:
+            stub.ModelInfer(pb.ModelInferRequest(model_name=FORGED))
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+        assert refused.value.details().isprintable()
+        _, out, err = server.stop()
+    finally:
+        server.end()
+    assert "\x1b" not in out + err
+    assert not any(line.startswith("ERROR forged") for line in (out + err).splitlines())
+
+
+@contextmanager
+def dialed(server):
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        yield pb_grpc.GRPCInferenceServiceStub(channel)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +250,7 @@ def test_a_forest_file_without_settings_is_served(server, models):
     )
 
 
-@pytest.mark.parametrize("name", ["a b", "ä/ö", "100%", "...", "x" * 300, "invoke", "a?b=c#d", "'"])
+@pytest.mark.parametrize("name", ["a b", "ä ö", "100%", "...", "x" * 300, "invoke", "a?b=c#d", "'"])
 def test_a_model_may_have_any_name(server, models, name):
     assert load(server, models, HASH, name=name).status_code == 200
     quoted = quote(name, safe="").replace(".", "%2E")

@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers import xgboost_booster
 from mlserver_forest.importers.importer import import_estimator
 
 
@@ -92,3 +93,21 @@ CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.cor
 def test_what_cannot_be_represented_is_refused_with_what_to_do(make, fault):
     with pytest.raises(UnsupportedEstimator, match=fault):
         import_estimator(make())
+
+
+def test_an_estimator_whose_parts_do_not_fit_each_other_is_refused():
+    """A damaged file may be read by its library all the same."""
+    x = np.arange(40.0).reshape(20, 2)
+    estimator = RandomForestClassifier(2).fit(x, x[:, 0] > 9)
+    estimator.estimators_ = [None]
+    with pytest.raises(UnsupportedEstimator, match=r"is not a model as scikit-learn .* makes it"):
+        import_estimator(estimator)
+
+
+def test_an_xgboost_file_whose_error_is_not_text_is_refused(tmp_path):
+    x = np.arange(40.0).reshape(20, 2)
+    booster = xgboost.XGBRegressor(n_estimators=2, n_jobs=1).fit(x, x[:, 0]).get_booster()
+    path = tmp_path / "model.json"
+    path.write_bytes(bytes(booster.save_raw("json")).replace(b"reg:squarederror", b"\xff\xfe"))
+    with pytest.raises(UnsupportedEstimator, match="cannot be read by XGBoost"):
+        xgboost_booster.read(path)

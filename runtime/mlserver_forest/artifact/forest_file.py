@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact.regular_file import open_regular
 from mlserver_forest.engine.forest import ARRAYS, Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.errors import InvalidArtifact, format_error, printable
 
 _FORMAT = "mlserver-forest"
 _FORMAT_VERSION = 2
@@ -147,7 +147,7 @@ def load_forest_file(path: Path) -> ForestFile:
         rows, expected = (arrays[name] for name in _SELF_TEST)
         description = dict(json.loads(metadata["model"]))
     except _UNREADABLE as error:
-        raise _damaged(path, f"its header cannot be understood ({error!r})") from error
+        raise _damaged(path, f"its header cannot be understood ({format_error(error)})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
     _check_sums(forest, rows, expected)
@@ -233,8 +233,8 @@ def _decode(content: memoryview) -> tuple[dict[str, str], dict[str, NDArray[Any]
         raise InvalidArtifact("a safetensors file, but not one that holds a forest")
     if int(metadata["format_version"]) != _FORMAT_VERSION:
         raise InvalidArtifact(
-            f"format version {metadata['format_version']}; this version of mlserver-forest reads "
-            f"format {_FORMAT_VERSION}; upgrade it or train the model again"
+            f"format version {printable(metadata['format_version'], 20)}; this version of "
+            f"mlserver-forest reads format {_FORMAT_VERSION}; upgrade it or train the model again"
         )
     blank = text.replace(metadata["sha256"].encode(), _NO_DIGEST.encode(), 1)
     if _digest([content[:8], blank, content[8 + length :]]) != metadata["sha256"]:

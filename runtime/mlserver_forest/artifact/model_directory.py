@@ -19,7 +19,7 @@ from mlserver_forest.artifact.atomic_write import (
 )
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
 from mlserver_forest.artifact.regular_file import open_regular
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.errors import InvalidArtifact, format_error, format_value
 from mlserver_forest.insight.baseline import baseline_from_arrays
 from mlserver_forest.insight.intervals import intervals_from_arrays
 from mlserver_forest.model.card import KEY as CARD_KEY
@@ -239,11 +239,14 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidArtifact(
-            f"{path} cannot be used ({error!r}); it needs `implementation` and `parameters.uri`"
+            f"{path} cannot be used ({format_error(error)}); it needs `implementation` and "
+            "`parameters.uri`"
         ) from error
     _check_runtime(runtime, path, trust_pickle)
     if not target.is_relative_to(directory.resolve()):
-        raise InvalidArtifact(f"{path}: parameters.uri {uri!r} leads out of the model's folder")
+        raise InvalidArtifact(
+            f"{path}: parameters.uri {format_value(uri)} leads out of the model's folder"
+        )
     settings["parameters"]["uri"] = str(target)
     return dict(settings)
 
@@ -264,7 +267,9 @@ def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
         return
     if runtime not in PICKLE_RUNTIMES:
         known = ", ".join([FOREST_RUNTIME, *PICKLE_RUNTIMES])
-        raise InvalidArtifact(f"{path}: unknown implementation {runtime!r}; expected {known}")
+        raise InvalidArtifact(
+            f"{path}: unknown implementation {format_value(runtime)}; expected {known}"
+        )
     if not trust_pickle:
         raise InvalidArtifact(
             f"{path}: {runtime} loads a pickle, and a pickle can run any code; "

@@ -16,7 +16,7 @@ from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.shap.explainer import Explainer
 from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.engine.validation import check_forest
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.errors import InvalidArtifact, format_error
 
 # Starting a thread does not pay off for fewer rows than this.
 _ROWS_PER_THREAD = 512
@@ -140,7 +140,9 @@ class Forest:
                 postprocessor=postprocessor,
             )
         except (KeyError, TypeError) as error:
-            raise InvalidArtifact(f"the forest file lacks what a forest needs: {error}") from error
+            raise InvalidArtifact(
+                f"the forest file lacks what a forest needs: {format_error(error)}"
+            ) from error
 
     @property
     def n_trees(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.compilation import compiled
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.errors import InvalidArtifact, format_value
 
 Values = NDArray[Any]
 Positions = NDArray[np.intp]
@@ -40,8 +40,8 @@ class Postprocessor:
     def __post_init__(self) -> None:
         if self.name not in _FUNCTIONS:
             raise InvalidArtifact(
-                f"the forest needs the postprocessor {self.name!r}, which this version of "
-                "mlserver-forest does not have; upgrade it"
+                f"the forest needs the postprocessor {format_value(self.name)}, which this version "
+                "of mlserver-forest does not have; upgrade it"
             )
 
     def values(self, sums: Values) -> Values:

@@ -2,9 +2,20 @@
 
 from typing import Any
 
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import UnsupportedEstimator, format_error
 from mlserver_forest.importers import registry
 from mlserver_forest.model.model import Model
+
+# What a model raises whose arrays do not fit each other; a library may read it all the same.
+_MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def import_estimator(estimator: Any) -> Model:
@@ -25,7 +36,14 @@ def import_estimator(estimator: Any) -> Model:
     importer = registry.importer_of(estimator)
     if importer is None or not can_import(estimator):
         raise UnsupportedEstimator(_refusal(estimator))
-    return importer.to_model(estimator)
+    try:
+        return importer.to_model(estimator)
+    except _MALFORMED as error:
+        raise UnsupportedEstimator(
+            f"this {type(estimator).__name__} is not a model as {importer.title} "
+            f"{importer.version} makes it ({format_error(error)}); "
+            "the file is damaged, or comes from another version"
+        ) from error
 
 
 def can_import(estimator: Any) -> bool:

@@ -53,7 +53,7 @@ _IS_CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_NONE, _MISSING_ZERO = 0, 1
 # kZeroThreshold: if zero means missing, numbers up to here are zero.
 _ZERO = float(np.float32(1e-35))
-_UNREADABLE = (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError)
+_UNREADABLE = (AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError)
 
 
 def is_model(head: bytes) -> bool:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import UnsupportedEstimator, format_error
 
 # Pickles since protocol 2, and the compressions that joblib wraps around them.
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -48,7 +48,7 @@ def read(path: Path, versions: Mapping[str, Callable[[bytes], str | None]]) -> A
     try:
         return joblib.load(path)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = format_error(error)
         for library, version_in in versions.items():
             written, ours = version_in(_decompressed(path)), version(library)
             if written and written != ours:

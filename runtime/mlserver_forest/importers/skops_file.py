@@ -1,25 +1,34 @@
 """Files of skops, which hold estimators without code."""
 
 import re
+import tokenize
 import zipfile
 import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import UnsupportedEstimator, format_error
 
 # Types that skops 0.16 asks about and that estimators of any library hold.
 _COMMON_TYPES = re.compile(r"functools\.partial|collections\.OrderedDict")
+# Besides those of zip archives, numpy's arrays raise many of these if they are damaged, and
+# TokenError for a header that was written by Python 2 or looks like it.
 _UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     ImportError,
-    IndexError,
-    KeyError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
     OSError,
+    RecursionError,
+    SyntaxError,
     TypeError,
     ValueError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -53,7 +62,7 @@ def read(path: Path, trusted: re.Pattern[str]) -> Any:
     except _UNREADABLE as error:
         raise UnsupportedEstimator(
             f"{path} cannot be read by skops {version('skops')} with scikit-learn "
-            f"{version('scikit-learn')}: {type(error).__name__}: {error}"
+            f"{version('scikit-learn')}: {format_error(error)}"
         ) from error
 
 

@@ -75,6 +75,9 @@ _OBJECTIVES: Mapping[str, tuple[str, _Margin]] = {
 }
 _CLASSIFIERS = frozenset({"binary:logistic", "binary:hinge", "multi:softprob", "multi:softmax"})
 _CATEGORICAL = 1
+# XGBoost's own messages may hold bytes of the file, which its package cannot decode.
+_UNREADABLE = (AttributeError, LookupError, MemoryError, TypeError, ValueError)
+_LONGEST_REASON = 500
 
 
 def is_model(head: bytes) -> bool:
@@ -93,10 +96,10 @@ def read(path: Path) -> Any:
 
     try:
         return xgboost.Booster(model_file=bytearray(path.read_bytes()))
-    except xgboost.core.XGBoostError as error:
+    except (xgboost.core.XGBoostError, *_UNREADABLE) as error:
+        reason = str(error).partition("Stack trace")[0].strip()
         raise UnsupportedEstimator(
-            f"{path} cannot be read by XGBoost {xgboost.__version__}: "
-            f"{str(error).partition('Stack trace')[0].strip()}"
+            f"{path} cannot be read by XGBoost {xgboost.__version__}: {reason[:_LONGEST_REASON]}"
         ) from error
 
 

@@ -10,7 +10,7 @@ in the order of their codes; a boolean feature has the datatype BOOL.
 from collections.abc import Mapping
 from typing import Any
 
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.errors import InvalidArtifact, format_value
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
 from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
@@ -62,7 +62,9 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
             "they describe the model's features and classes, so train or pack the model again"
         ) from error
     if datatype not in DTYPES:
-        raise InvalidArtifact(f"the features are {datatype}; expected one of {', '.join(DTYPES)}")
+        raise InvalidArtifact(
+            f"the features are {format_value(datatype)}; expected one of {', '.join(DTYPES)}"
+        )
     if {type(label) for label in classes} not in ({str}, {int}, {bool}, set()):
         raise InvalidArtifact(
             "the classes in model-settings.json are not all strings, integers or booleans"

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import tarfile
 
@@ -203,6 +204,21 @@ def test_what_is_no_model_is_refused_by_name(tmp_path, content, fault):
     assert fault in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "model").exists()
+
+
+def test_a_length_that_names_more_memory_than_there_is_is_refused(files, tmp_path):
+    """XGBoost allocates what the length of an array in UBJ says."""
+    content = (files / "model.ubj").read_bytes()
+    many = (1 << 40).to_bytes(8, "big")
+    damaged = re.sub(
+        rb"(base_weights\[\$dL?#L).{8}", rb"\g<1>" + many, content, count=1, flags=re.DOTALL
+    )
+    assert damaged != content
+    (tmp_path / "model.ubj").write_bytes(damaged)
+    done = pack(tmp_path / "model.ubj", "--out", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_archive_of_two_models_is_refused(files, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.connection import Connection
+from mlserver_forest.serving.http.refused_bytes import RefusedBytes
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.metrics.metrics import Metrics
@@ -15,6 +16,7 @@ from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
+from mlserver_forest.serving.process.worker_table import WorkerTable
 
 BLOCK = b"x" * 100_000
 # More than the kernel keeps for a client that does not read.
@@ -67,7 +69,7 @@ class Scene:
 
     def __init__(self):
         self.routes = Routes()
-        self.state = SharedState()
+        self.state = SharedState(RefusedBytes(WorkerTable(1), 1))
         self.connections = set()
         self.metrics = Metrics(SharedCounters(1), list)
         self.application = Application(

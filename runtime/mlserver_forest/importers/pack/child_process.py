@@ -7,6 +7,7 @@ input and writes a ``PackReport`` beside the draft.
 
 import json
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Mapping
@@ -33,6 +34,9 @@ REPORT_FILE = "report.json"
 ANSWERS_FILE = "answers.npz"
 DRAFT = "draft"
 _MAX_SAMPLE_BYTES = 1 << 30
+# For the libraries and their threads, and for a model that was compressed.
+_LEAST_MEMORY = 4 << 30
+_MEMORY_PER_BYTE = 200
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,18 @@ def run(request: PackRequest) -> PackReport:
     )
 
 
+def _limit_memory(n_bytes: int) -> None:
+    """Bound this process's memory by the size of the model file.
+
+    A length in a damaged file may name more memory than there is, and not every library compares it
+    with the size of the file (XGBoost 3.2, UBJ).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = _LEAST_MEMORY + _MEMORY_PER_BYTE * n_bytes
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
 def _read_sample(path: str, schema: Schema) -> NDArray[Any]:
     if os.path.getsize(path) > _MAX_SAMPLE_BYTES:  # noqa: PTH202  # a path in text
         raise InvalidInput(f"{path} has more than {_MAX_SAMPLE_BYTES} bytes; give fewer rows")
@@ -163,6 +179,7 @@ def main(text: str) -> None:
     given: Mapping[str, Any] = json.loads(text)
     request = PackRequest(**given)
     try:
+        _limit_memory(os.path.getsize(request.path))  # noqa: PTH202  # a path in text
         report = run(request)
     except (ForestError, OSError) as error:
         report = PackReport(error=str(error))

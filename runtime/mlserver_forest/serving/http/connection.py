@@ -136,6 +136,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._takes_no_more:  # These bytes follow the last request.
             return
         self._takes_no_more = True
+        self._state.refused.count(str(error))
         self._waiting.append(error)
         self._answer_waiting()
 

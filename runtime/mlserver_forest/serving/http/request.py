@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import parse_qsl, unquote
 
-from mlserver_forest.errors import ForestError, PayloadTooLarge, UnsupportedMediaType
+from mlserver_forest.errors import (
+    ForestError,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    printable,
+)
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.routes import Match
 from mlserver_forest.serving.process.memory_budget import Reservation
@@ -70,8 +75,8 @@ class Request:
 
     @property
     def printable_path(self) -> str:
-        """The path in the form that messages show."""
-        return unquote(self.path.decode("latin-1"), errors="replace")
+        """The path in the form that messages show: decoded, on one line, and not too long."""
+        return printable(unquote(self.path.decode("latin-1"), errors="replace"))
 
     @property
     def expects_continue(self) -> bool:

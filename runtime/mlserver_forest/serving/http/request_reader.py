@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import httptools
 
+from mlserver_forest.errors import format_value
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.large_body import LargeBody
@@ -246,8 +247,8 @@ def _check_encoding(encoding: bytes) -> None:
     """Refuse any coding besides chunked; llhttp refuses those that do not end with it."""
     others, _, last = encoding.lower().rpartition(b",")
     if others and last.strip() == b"chunked":
-        sent = encoding.decode("latin-1")
-        raise ProtocolError(501, f"Transfer-Encoding {sent!r} is not read; send chunked alone")
+        sent = format_value(encoding.decode("latin-1"))
+        raise ProtocolError(501, f"Transfer-Encoding {sent} is not read; send chunked alone")
 
 
 def _target_of(url: bytes) -> tuple[bytes, bytes]:
@@ -257,6 +258,6 @@ def _target_of(url: bytes) -> tuple[bytes, bytes]:
     try:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError as error:
-        sent = url.decode("latin-1")
-        raise ProtocolError(400, f"the target {sent!r} is not valid; send a path") from error
+        sent = format_value(url.decode("latin-1"))
+        raise ProtocolError(400, f"the target {sent} is not valid; send a path") from error
     return parsed.path or b"/", parsed.query or b""

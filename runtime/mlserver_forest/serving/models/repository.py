@@ -13,7 +13,7 @@ from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
 from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FILE, read_settings
-from mlserver_forest.errors import InvalidArtifact, ModelNotFound
+from mlserver_forest.errors import InvalidArtifact, ModelNotFound, format_value
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
 
@@ -97,7 +97,7 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
         name = str(found.get("name") or directory.name)
         if not NAME.fullmatch(name):
             raise InvalidArtifact(
-                f"the model's name {name!r} is not made of letters, digits, . _ -"
+                f"the model's name {format_value(name)} is not made of letters, digits, . _ -"
             )
     try:
         return _FixedModelSettings(

@@ -20,6 +20,7 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.resources import keep_freed_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.listener import Listener
+from mlserver_forest.serving.http.refused_bytes import RefusedBytes
 from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.http.sockets import drop_new_connections
 from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
@@ -105,7 +106,7 @@ class Worker:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        self._state = SharedState()
+        self._state = SharedState(RefusedBytes(self._slot.table, self._service.n_workers))
         loop.set_default_executor(ThreadPoolExecutor(_OTHER_THREADS))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, number)
@@ -169,6 +170,7 @@ class Worker:
         """Do the tasks that are due about once a second."""
         listener.end_idle()
         self._service.metrics.flush()
+        self._state.refused.flush()
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
             self._flushed = monotonic()
             self._service.cloudwatch.flush()

@@ -13,6 +13,10 @@ _BYTES = 8
 # Workers show that they are alive four times a second. One that has not done so for this long, as
 # one that was stopped, leaves its share of new connections to the others.
 _SILENT_SECONDS = 1.0
+# The last row is of all workers.
+_SHUTDOWN, _LOGGED = range(2)
+# The workers together write no more lines about refused connections than one in this time.
+_LOG_SECONDS = 1.0
 
 
 class WorkerTable:
@@ -25,7 +29,8 @@ class WorkerTable:
     def __init__(self, n_slots: int) -> None:
         memory = mmap.mmap(-1, (n_slots + 1) * _WIDTH * _BYTES)
         numbers = memoryview(memory).cast("d")
-        self._numbers, self._shutdown = numbers[:-_WIDTH], numbers[-_WIDTH:]
+        self._numbers, self._shared = numbers[:-_WIDTH], numbers[-_WIDTH:]
+        self._shared[_LOGGED] = -math.inf
         self._free = list(range(n_slots))
         for slot in self._free:
             self._clear(slot)
@@ -64,11 +69,22 @@ class WorkerTable:
 
     def begin_shutdown(self) -> None:
         """Note that all workers are about to be stopped, not just one of them."""
-        self._shutdown[0] = 1
+        self._shared[_SHUTDOWN] = 1
 
     def is_shutdown(self) -> bool:
         """Whether all workers are being stopped."""
-        return bool(self._shutdown[0])
+        return bool(self._shared[_SHUTDOWN])
+
+    def may_log(self, now: float) -> bool:
+        """Whether a worker may log what any client can cause, and that it does so now.
+
+        Args:
+            now: the time by ``time.monotonic``.
+        """
+        if now - self._shared[_LOGGED] < _LOG_SECONDS:
+            return False
+        self._shared[_LOGGED] = now
+        return True
 
     def _clear(self, slot: int) -> None:
         self._numbers[slot * _WIDTH + _PID] = 0

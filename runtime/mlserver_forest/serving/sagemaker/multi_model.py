@@ -91,15 +91,21 @@ def _load_request(body: bytes | bytearray) -> tuple[str, Path]:
         name, url = document["model_name"], document["url"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidInput(f"the body is not {expected}") from error
-    is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
-    # Clients resolve . and .. in paths.
-    if not is_name or name in {".", ".."}:
+    if not _is_name(name):
         raise InvalidInput(
-            f"model_name is {format_value(name)}; expected 1 to {_LONGEST_NAME} letters"
+            f"model_name is {format_value(name)}; expected 1 to {_LONGEST_NAME} printable "
+            "characters, none of them a slash or backslash"
         )
     if not isinstance(url, str) or not url.startswith("/") or "\0" in url:
         raise InvalidInput(f"url is {format_value(url)}; expected the absolute path of a directory")
     return name, _directory(url)
+
+
+def _is_name(name: Any) -> bool:
+    """Whether a name can be one part of a path and stand on one line of the log."""
+    is_text = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+    # Clients resolve . and .. in paths.
+    return is_text and not {"/", "\\"} & set(name) and name not in {".", ".."}
 
 
 def _directory(url: str) -> Path:

@@ -10,7 +10,7 @@ from mlserver.types import (
     State,
 )
 
-from mlserver_forest.errors import ModelNotFound, UnsupportedOperation
+from mlserver_forest.errors import ModelNotFound, UnsupportedOperation, format_value
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.models.repository import ModelRepository, ModelsFolder
 from mlserver_forest.serving.pipeline import Pipeline
@@ -109,7 +109,8 @@ class V2Handlers:
     def _folder_for(self, action: str, name: str) -> ModelsFolder:
         if self._folder is None:
             raise UnsupportedOperation(
-                f"cannot {action} {name!r}: this server serves the one model it was started with; "
-                "start it with SAGEMAKER_MULTI_MODEL=true, or replace the model and restart"
+                f"cannot {action} {format_value(name, 255)}: this server serves the one model it "
+                "was started with; start it with SAGEMAKER_MULTI_MODEL=true, or replace the model "
+                "and restart"
             )
         return self._folder

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from html import escape
 from typing import NoReturn
+from urllib.parse import quote
 
 import orjson
 from mlserver.rest.openapi import get_model_schema, get_openapi_schema
@@ -146,11 +147,13 @@ class V2Routes:
     async def _config(self, request: Request, name: str, version: str | None = None) -> NoReturn:
         raise NotFound(
             "only Triton has configurations of models; GET /v2/models/"
-            f"{name} describes its inputs and outputs"
+            f"{quote(name)} describes its inputs and outputs"
         )
 
     async def _stream(self, request: Request, name: str, version: str | None = None) -> NoReturn:
-        raise NotFound(f"tables are not generated or streamed; POST to /v2/models/{name}/infer")
+        raise NotFound(
+            f"tables are not generated or streamed; POST to /v2/models/{quote(name)}/infer"
+        )
 
 
 def _wants_ready(body: bytes | bytearray) -> bool | None:

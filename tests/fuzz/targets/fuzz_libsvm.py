@@ -1,0 +1,12 @@
+"""Request bodies of libsvm."""
+
+from fuzz.target import fuzz, instrumented
+
+with instrumented():
+    from fuzz.request_bodies import body_target
+
+TARGET = body_target("libsvm", "text/libsvm")
+TestOneInput = TARGET.TestOneInput
+
+if __name__ == "__main__":
+    fuzz(TARGET)
