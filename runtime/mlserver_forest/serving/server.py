@@ -27,7 +27,8 @@ from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
-from mlserver_forest.serving.models.loaded_models import LoadedModels, LoadedModelSnapshot
+from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
+from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.models.repository import (
     NAME,
     FixedSettings,

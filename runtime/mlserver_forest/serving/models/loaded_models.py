@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.repository import settings_of
 from mlserver_forest.serving.models.runtime import ForestModel, schema_of
 
@@ -40,7 +39,6 @@ logger = logging.getLogger(__name__)
 _PICKLE_FACTOR = 2.5
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
-_LENGTH_BYTES = 8
 
 
 class Runtime(Protocol):
@@ -84,31 +82,6 @@ class LoadedModel:
     runtime: Runtime
     mlmodel: MLModel
     negotiated: dict[Any, Any] = field(default_factory=dict)
-
-
-class LoadedModelSnapshot:
-    """The names and directories of loaded models, for a worker that replaces a dead one.
-
-    They are stored in memory that forked processes share, which has a file descriptor but no path.
-    """
-
-    def __init__(self) -> None:
-        self._file = os.memfd_create("models")
-
-    def write(self, directories: Mapping[str, Path]) -> None:
-        """Replace the snapshot; if the process is killed while writing, the snapshot is empty."""
-        text = json.dumps({name: str(path) for name, path in directories.items()}).encode()
-        os.pwrite(self._file, bytes(_LENGTH_BYTES), 0)
-        os.pwrite(self._file, text, _LENGTH_BYTES)
-        os.pwrite(self._file, len(text).to_bytes(_LENGTH_BYTES, "little"), 0)
-
-    def read(self) -> dict[str, Path]:
-        """The directories by name; empty at first."""
-        length = int.from_bytes(os.pread(self._file, _LENGTH_BYTES, 0), "little")
-        if not length:
-            return {}
-        text = os.pread(self._file, length, _LENGTH_BYTES)
-        return {name: Path(path) for name, path in json.loads(text).items()}
 
 
 class LoadedModels:
