@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pytest
 
-from support import IRIS, ROOT, launch, save_model
+from support import IRIS, ROOT, launch, save_model, serving
 
 # The files that take longest, in the order in which they start. With two processes that each take
 # the next file, a long one at the end would leave the other process without work.
@@ -78,8 +78,5 @@ def start_serve():
 @pytest.fixture(scope="module")
 def iris_server(model_dir):
     """One real server on the iris forest for the tests of a module."""
-    server = launch(model_dir)
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    with serving(model_dir) as server:
+        yield server

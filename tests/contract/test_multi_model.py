@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
-from support import IRIS_NAMES, error_of, launch, save_model
+from support import IRIS_NAMES, error_of, save_model, serving
 
 CSV = {"content-type": "text/csv"}
 ROW = "5.9,3.0,5.1,1.8"
@@ -45,11 +45,8 @@ def models(tmp_path_factory, model_dir, iris):
 
 @pytest.fixture(scope="module")
 def process(models):
-    server = launch(models.parent / "model", SAGEMAKER_MULTI_MODEL="true")
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    with serving(models.parent / "model", SAGEMAKER_MULTI_MODEL="true") as server:
+        yield server
 
 
 @pytest.fixture
