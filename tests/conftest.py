@@ -9,7 +9,34 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pytest
 
-from support import IRIS, launch, save_model
+from support import IRIS, ROOT, launch, save_model, serving
+
+# The files that take longest, in the order in which they start. With two processes that each take
+# the next file, a long one at the end would leave the other process without work.
+LONGEST = [
+    ROOT / "tests" / name
+    for name in (
+        "container/test_image.py",
+        "training/cluster/test_hosts.py",
+        "test_docs.py",
+        "container/test_sagemaker_sdk.py",
+        "container/test_doctor.py",
+        "doctor/test_cli.py",
+        "serving/test_server.py",
+        "aws/test_executor.py",
+        "importers/pack/test_cli.py",
+        "training/fitting/test_stopping.py",
+        "container/test_kserve.py",
+        "serving/process/test_supervisor.py",
+        "test_readme.py",
+        "browser/test_playground_page.py",
+    )
+]
+
+
+def pytest_collection_modifyitems(items):
+    place = {path: number for number, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +78,5 @@ def start_serve():
 @pytest.fixture(scope="module")
 def iris_server(model_dir):
     """One real server on the iris forest for the tests of a module."""
-    server = launch(model_dir)
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    with serving(model_dir) as server:
+        yield server

@@ -1,16 +1,29 @@
 """AWS on loopback, and the command ``forest`` run against it from the shell."""
 
 import contextlib
+import functools
 import subprocess
 import sys
 import time
 
 import httpx
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from aws.account import Account
 from aws.stand_in import StandIn
 from support import PAYLOAD, free_port
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models():
+    """Each session of botocore parses the models of its services, half of the time of a command.
+    Here, each file is parsed once.
+    """
+    load = functools.cache(functools.partial(JSONFileLoader._load_file, JSONFileLoader()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: load(*arguments))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
-from tests.support import launch, save_model
+from tests.support import SERVE, launch, save_model
 
 PROCESSES = multiprocessing.get_context("spawn")
 NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
@@ -127,7 +127,8 @@ def kilobytes(pid, field):
 
 
 def measure(model_dir, media_type, body, accept):
-    server = launch(model_dir, FOREST_GRPC_PORT="off", MODEL_SERVER_WORKERS="1").wait_until_ready()
+    server = launch(model_dir, SERVE, FOREST_GRPC_PORT="off", MODEL_SERVER_WORKERS="1")
+    server.wait_until_ready()
     try:
         (pid,) = server.workers()
         headers = {"content-type": media_type, "accept": accept}

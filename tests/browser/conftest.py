@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
-from support import BIN, IRIS, IRIS_NAMES, clean_environ, launch, lay_out
+from forked_command import run_forked
+from support import IRIS, IRIS_NAMES, clean_environ, lay_out, serving
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +94,13 @@ def _trained(tmp_path_factory, table, hyperparameters):
     base = lay_out(
         tmp_path_factory.mktemp("opt") / "ml", {"training": {"rows.csv": table}}, hyperparameters
     )
-    environ = clean_environ(SAGEMAKER_BASE_DIR=str(base))
-    subprocess.run([BIN / "train"], env=environ, check=True, capture_output=True)
+    run_forked("train", environ=clean_environ(SAGEMAKER_BASE_DIR=str(base))).check_returncode()
     return base
 
 
 def _served(base, **variables):
-    server = launch(base / "model", MODEL_SERVER_WORKERS="1", **variables)
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    with serving(base / "model", MODEL_SERVER_WORKERS="1", **variables) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

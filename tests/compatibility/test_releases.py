@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from support import launch
+from support import serving
 
 RELEASES = Path(__file__).parent
 CASES = sorted(path.parent for path in RELEASES.glob("*/*/requests.json"))
@@ -19,13 +19,12 @@ RELATIVE = 1e-12
 def server(tmp_path_factory):
     """A multi-model server, so that every artifact is loaded by the same process."""
     base = tmp_path_factory.mktemp("ml")
-    running = launch(base / "model", SAGEMAKER_MULTI_MODEL="true", MODEL_SERVER_WORKERS="1")
-    try:
-        running.wait_until_ready()
-        with httpx.Client(base_url=running.url, timeout=60) as client:
-            yield client
-    finally:
-        running.end()
+    variables = {"SAGEMAKER_MULTI_MODEL": "true", "MODEL_SERVER_WORKERS": "1"}
+    with (
+        serving(base / "model", **variables) as running,
+        httpx.Client(base_url=running.url, timeout=60) as client,
+    ):
+        yield client
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")

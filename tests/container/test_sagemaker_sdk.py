@@ -1,23 +1,21 @@
 """The SageMaker Python SDK, a client that is not ours, drives the image in its local mode.
 
-It has an environment of its own, for its pins are not ours, kept in ~/.cache; no account, no
-network, and its reports to AWS are turned off.
+It has an environment of its own, kept in ~/.cache, but no account and no network; its reports to
+AWS are turned off.
 """
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
-import venv
 from ast import literal_eval
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from client_environment import python_with
 from containers import docker
 from docs_blocks import block
 from mlserver_forest.artifact.forest_file import load_forest
@@ -26,7 +24,6 @@ from support import BIN, IRIS, PAYLOAD, clean_environ, free_port, lay_out
 pytestmark = pytest.mark.container
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "mlserver-forest-tests")
 NETWORK = "sagemaker-local"
 NO_TELEMETRY = """SchemaVersion: '1.0'
 SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}
@@ -44,17 +41,7 @@ def sdk_python(version):
     missing = pytest.fail if os.environ.get("REQUIRE_CONTAINERS") else pytest.skip
     if not has_compose():
         missing("neither `docker compose` 2 nor docker-compose: apt-get install docker-compose")
-    lock = HERE / f"sagemaker-sdk-{version}-requirements.lock"
-    wanted = f"{sys.version} {lock.read_text()}"
-    folder = CACHE / f"sagemaker-sdk-{version}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", lock]
-        subprocess.run([python, *install], check=True, timeout=900)
-        (folder / "complete").touch()
-    return python
+    return python_with(HERE / f"sagemaker-sdk-{version}-requirements.lock")
 
 
 def networks():

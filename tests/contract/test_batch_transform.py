@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from support import launch
+from support import serving
 
 CSV = {"content-type": "text/csv"}
 ROWS = "5.9,3.0,5.1,1.8\n5.0,3.5,1.4,0.2\n"
@@ -12,17 +12,14 @@ ROWS = "5.9,3.0,5.1,1.8\n5.0,3.5,1.4,0.2\n"
 @pytest.fixture(scope="module")
 def batch_server(model_dir):
     """As on the platform: SAGEMAKER_BATCH in lower case, the others as the job has them."""
-    server = launch(
+    with serving(
         model_dir,
         SAGEMAKER_BATCH="true",
         SAGEMAKER_MAX_PAYLOAD_IN_MB="100",
         SAGEMAKER_BATCH_STRATEGY="MULTI_RECORD",
         SAGEMAKER_MAX_CONCURRENT_TRANSFORMS="1",
-    )
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    ) as server:
+        yield server
 
 
 def invoke(server, content, headers=CSV, **more):

@@ -17,7 +17,7 @@ from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 import mixed_rows
 from contract.test_content_types import ARROW, arrow, parquet, recordio, saved
 from mixed_rows import CATEGORIES, COLORS, NAMES
-from support import ask_over_grpc, error_of, launch, save_model
+from support import ask_over_grpc, error_of, save_model, serving
 
 ROWS = mixed_rows.rows()
 X = mixed_rows.coded(ROWS)
@@ -37,11 +37,8 @@ def model_dir(tmp_path_factory, estimator):
 
 @pytest.fixture(scope="module")
 def server(model_dir):
-    running = launch(model_dir)
-    try:
-        yield running.wait_until_ready()
-    finally:
-        running.end()
+    with serving(model_dir) as running:
+        yield running
 
 
 def invoke(server, content, media_type, accept="application/json"):

@@ -14,7 +14,7 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import dump_svmlight_file
 
-from support import IRIS_NAMES, launch
+from support import IRIS_NAMES, serving
 
 ARROW = "application/vnd.apache.arrow.stream"
 RECORDIO = "application/x-recordio-protobuf"
@@ -231,9 +231,7 @@ SELECTED = "predicted_label,labels,probability,probabilities,raw_score,raw_score
 
 
 def test_outputs_are_chosen_by_the_operator_and_by_the_request(model_dir, iris_forest, sample):
-    server = launch(model_dir, SAGEMAKER_INFERENCE_OUTPUT=" probability , predicted_label ")
-    try:
-        server.wait_until_ready()
+    with serving(model_dir, SAGEMAKER_INFERENCE_OUTPUT=" probability , predicted_label ") as server:
         (row,) = iris_forest.predict_proba(sample[:1]).tolist()
         body = ",".join(map(str, sample[0]))
         assert invoke(server, body, "text/csv").text == f"{max(row)!r},setosa\n"
@@ -262,8 +260,6 @@ def test_outputs_are_chosen_by_the_operator_and_by_the_request(model_dir, iris_f
         response = invoke(server, body, "text/csv", **wrong)
         assert response.status_code == 400
         assert "has predicted_label, labels, probability" in response.json()["error"]
-    finally:
-        server.end()
 
 
 def test_an_output_that_no_model_has_is_refused_at_start(start_serve, model_dir):

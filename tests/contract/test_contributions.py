@@ -13,7 +13,7 @@ import xgboost
 from sklearn.ensemble import RandomForestRegressor
 
 from mlserver_forest.formats.recordio.record_message import record_class
-from support import IRIS_NAMES, ask_over_grpc, launch, save_model
+from support import IRIS_NAMES, ask_over_grpc, save_model, serving
 
 CHOSEN = "outputs=predicted_label,contributions,expected_value"
 NAMES = ("contributions", "expected_value")
@@ -144,13 +144,10 @@ def test_of_a_regression_they_are_a_number_for_each_feature(tmp_path):
     ):
         folder = tmp_path / f"{number}" / "model"
         save_model(folder, estimator.fit(x, y), x, names=tuple("abcdef"))
-        server = launch(folder).wait_until_ready()
-        try:
+        with serving(folder) as server:
             body = invoke(
                 server, x, "application/json", "outputs=score,contributions,expected_value"
             )
-        finally:
-            server.end()
         for row in json.loads(body)["predictions"]:
             total = sum(row["contributions"].values()) + row["expected_value"]
             assert total == pytest.approx(row["score"], abs=1e-4)

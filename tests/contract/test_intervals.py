@@ -16,7 +16,7 @@ from contract.test_content_types import ARROW, RECORDIO, records_of
 from mlserver_forest.engine.leaf_samples import learn_leaf_samples
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.intervals import Intervals
-from support import ask_over_grpc, launch, save_model
+from support import ask_over_grpc, save_model, serving
 
 N_ROWS = 12
 
@@ -32,12 +32,9 @@ def regression(tmp_path_factory, iris):
     directory = save_model(
         tmp_path_factory.mktemp("ml") / "model", estimator, x, intervals=intervals
     )
-    server = launch(directory)
-    try:
+    with serving(directory) as server:
         expected = replace(model, calibration=intervals).intervals(x[::13])
-        yield server.wait_until_ready(), expected
-    finally:
-        server.end()
+        yield server, expected
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +45,10 @@ def classification(tmp_path_factory, iris):
     directory = save_model(
         tmp_path_factory.mktemp("ml") / "model", estimator, iris[0], intervals=intervals
     )
-    server = launch(directory, SAGEMAKER_BATCH="true")
-    try:
+    with serving(directory, SAGEMAKER_BATCH="true") as server:
         expected = 1 - estimator.predict_proba(iris[0][::13]) <= 0.6
         assert expected.sum(axis=1).max() > 1
-        yield server.wait_until_ready(), expected
-    finally:
-        server.end()
+        yield server, expected
 
 
 @pytest.fixture(scope="module")

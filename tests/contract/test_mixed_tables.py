@@ -14,7 +14,7 @@ from mlserver_forest.training.config import read_config
 from mlserver_forest.training.data.channels import read_channel
 from mlserver_forest.training.data.job_data import columns_of
 from mlserver_forest.training.data.targets import learn_target
-from support import launch, lay_out
+from support import lay_out, serving
 
 N_ROWS = 600
 ALGORITHMS = {
@@ -65,11 +65,8 @@ def trained(tmp_path_factory, request):
     lay_out(base, {"train": {"a.csv": text}}, chosen)
     done = train(base)
     assert done.returncode == 0, done.stdout + done.stderr
-    server = launch(base / "model", MODEL_SERVER_WORKERS="1")
-    try:
-        yield server.wait_until_ready(), base, kind
-    finally:
-        server.end()
+    with serving(base / "model", MODEL_SERVER_WORKERS="1") as server:
+        yield server, base, kind
 
 
 def of_the_library(base):

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 from sklearn.ensemble import RandomForestRegressor
 
-from support import IRIS_NAMES, launch, save_model
+from support import IRIS_NAMES, save_model, serving
 
 NAMES = ("a", "b")
 # Each folder holds a model that predicts its own number.
@@ -41,11 +41,8 @@ def folders(tmp_path_factory, iris):
 
 @pytest.fixture(scope="module")
 def server(folders):
-    running = launch(folders.parent / "model", SAGEMAKER_MULTI_MODEL="true")
-    try:
-        yield running.wait_until_ready()
-    finally:
-        running.end()
+    with serving(folders.parent / "model", SAGEMAKER_MULTI_MODEL="true") as running:
+        yield running
 
 
 class Names(RuleBasedStateMachine):

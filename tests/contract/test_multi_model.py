@@ -19,7 +19,7 @@ from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import dataplane_pb2_grpc as pb_grpc
 from sklearn.ensemble import RandomForestRegressor
 
-from support import IRIS_NAMES, error_of, launch, save_model
+from support import IRIS_NAMES, error_of, save_model, serving
 
 CSV = {"content-type": "text/csv"}
 ROW = "5.9,3.0,5.1,1.8"
@@ -49,11 +49,8 @@ def models(tmp_path_factory, model_dir, iris):
 
 @pytest.fixture(scope="module")
 def process(models):
-    server = launch(models.parent / "model", SAGEMAKER_MULTI_MODEL="true")
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    with serving(models.parent / "model", SAGEMAKER_MULTI_MODEL="true") as server:
+        yield server
 
 
 @pytest.fixture
@@ -192,9 +189,7 @@ def test_a_name_in_a_header_is_refused_and_shown_escaped(server):
 
 
 def test_no_name_of_a_client_gets_into_the_log_unescaped(models):
-    server = launch(models.parent / "model", SAGEMAKER_MULTI_MODEL="true")
-    try:
-        server.wait_until_ready()
+    with serving(models.parent / "model", SAGEMAKER_MULTI_MODEL="true") as server:
         with httpx.Client(base_url=server.url, timeout=30) as client:
             for path in ("/models", "/v2/models", "/v2/repository/models"):
                 client.get(f"{path}/{quote(FORGED)}")
@@ -205,8 +200,6 @@ def test_no_name_of_a_client_gets_into_the_log_unescaped(models):
         assert refused.value.code() == grpc.StatusCode.NOT_FOUND
         assert refused.value.details().isprintable()
         _, out, err = server.stop()
-    finally:
-        server.end()
     assert "\x1b" not in out + err
     assert not any(line.startswith("ERROR forged") for line in (out + err).splitlines())
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from support import launch
+from support import serving
 
 CHECKS = (not_a_server_error, response_schema_conformance, status_code_conformance)
 
@@ -20,12 +20,9 @@ def one_model(iris_server):
 
 @pytest.fixture(scope="module")
 def multi_model(tmp_path_factory):
-    server = launch(tmp_path_factory.mktemp("ml") / "model", SAGEMAKER_MULTI_MODEL="true")
-    try:
-        url = server.wait_until_ready().url
+    with serving(tmp_path_factory.mktemp("ml") / "model", SAGEMAKER_MULTI_MODEL="true") as server:
+        url = server.url
         yield schemathesis.openapi.from_url(url + "/openapi.json")
-    finally:
-        server.end()
 
 
 few = settings(

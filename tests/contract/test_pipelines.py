@@ -1,12 +1,13 @@
 """Inference pipelines: several containers on one host, each with its port."""
 
 import socket
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support import free_port, launch
+from support import free_port
 
 CSV = {"content-type": "text/csv"}
 
@@ -31,18 +32,9 @@ def listening(pid):
 
 
 @pytest.fixture
-def in_pipeline(model_dir):
+def in_pipeline(model_dir, start_serve):
     """Start a server with the variables that SageMaker sets, and no other."""
-    started = []
-
-    def start(**variables):
-        server = launch(model_dir, FOREST_GRPC_PORT="", **variables)
-        started.append(server)
-        return server
-
-    yield start
-    for server in started:
-        server.end()
+    return partial(start_serve, model_dir, FOREST_GRPC_PORT="")
 
 
 def test_the_bound_port_is_the_only_one(in_pipeline):

@@ -7,12 +7,12 @@ protobuf names, and KServe's needs other versions of what MLServer needs.
 import json
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from client_environment import python_with
 from support import IRIS_NAMES
 
 HERE = Path(__file__).parent / "clients"
@@ -140,14 +140,9 @@ def test_mlservers_streams_are_answered_in_mlservers_form(iris_server, iris_fore
 
 
 @pytest.fixture(scope="session")
-def kserve_python(tmp_path_factory):
+def kserve_python():
     """A Python that has KServe's client, whose pins exclude MLServer's FastAPI."""
-    directory = tmp_path_factory.mktemp("kserve")
-    venv.create(directory, with_pip=True)
-    python = directory / "bin" / "python"
-    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "-r"]
-    subprocess.run([python, *install, HERE / "kserve-requirements.lock"], check=True, timeout=600)
-    return python
+    return python_with(HERE / "kserve-requirements.lock")
 
 
 @pytest.fixture(scope="module")

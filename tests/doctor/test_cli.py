@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forked_command import run_forked
 from mlserver_forest.doctor.rules import RULES
 from support import BIN, children_of, clean_environ
 
@@ -40,14 +41,7 @@ NOT_OFFERED = {
 
 
 def doctor(*arguments):
-    return subprocess.run(
-        [BIN / "forest", "doctor", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=clean_environ(),
-    )
+    return run_forked("forest", "doctor", *arguments, environ=clean_environ())
 
 
 def examined(*arguments):

@@ -36,13 +36,13 @@ class Table:
         return f"<Table {self.x.shape}, {self.n_rows} rows>"
 
     def classes(self, n_classes):
-        """(n_samples,) class numbers from 0 on; each occurs."""
+        """(n_samples,) class numbers from 0; each class occurs."""
         codes = self.rng.integers(0, n_classes, len(self.x))
         codes[:n_classes] = np.arange(n_classes)[: len(codes)]
         return np.unique(codes, return_inverse=True)[1]
 
     def numbers(self, *, positive=False):
-        """(n_samples,) targets of any scale, related to the first column."""
+        """(n_samples,) targets of any scale that depend on the first column."""
         signal = np.argsort(np.argsort(self.x[:, 0])) / len(self.x)
         y = (signal + self.rng.normal(size=len(self.x))) * 10.0 ** self.rng.integers(-2, 4)
         return np.abs(y) + 0.01 if positive else y
@@ -50,14 +50,14 @@ class Table:
 
 @st.composite
 def tables(draw, *, missing=True, most_features=12):
-    """Tables of random shape and scale: few distinct values, denormals, missing ones."""
+    """Tables of random shape and scale, with few distinct, denormal or missing values."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (draw(st.integers(24, 150)), draw(st.integers(1, most_features)))
     x = rng.normal(size=shape) * 10.0 ** draw(st.sampled_from([-40, -36, -3, 0, 0, 0, 6, 30]))
     kind = draw(st.sampled_from(["continuous", "grid", "neighbours", "constant column"]))
     if kind == "grid":  # Duplicate thresholds and ties.
         x = rng.integers(-3, 9, shape) / draw(st.sampled_from([1, 8, 10]))
-    elif kind == "neighbours":  # Thresholds between numbers that float32 hardly tells apart.
+    elif kind == "neighbours":  # Thresholds between numbers that are almost equal in float32.
         x = (np.float32(0.1) + rng.integers(0, 6, shape) * np.spacing(np.float32(0.1))) * 1.0
     elif kind == "constant column":
         x[:, 0] = 7

@@ -1,4 +1,4 @@
-"""Each library's ensembles answer as the library itself does, on rows that are hard for them."""
+"""Packed boosters predict as their library does, on rows that are hard for them."""
 
 import lightgbm
 import numpy as np
@@ -35,7 +35,7 @@ TREES = (DecisionTreeClassifier, ExtraTreeClassifier, DecisionTreeRegressor, Ext
 
 
 def assert_equal_answers(estimator, x):
-    """On the rows given, and on rows whose values lie on thresholds and just beside them."""
+    """Compare on the given rows, and on rows with values at thresholds and just beside them."""
     model = import_estimator(estimator)
     rows = hard_rows(model, x.astype(model.schema.dtype))
     proof = compare(model, ask(importer_of(estimator), estimator, model, rows))
@@ -45,7 +45,7 @@ def assert_equal_answers(estimator, x):
 
 @st.composite
 def tables(draw):
-    """Rows of random shape and scale, some missing, some of few values; and a generator."""
+    """Rows of random shape and scale, some with missing or few distinct values; and a generator."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n_features = draw(st.sampled_from([1, 2, 5, 5, 30, 300]))
     x = rng.normal(size=(draw(st.integers(20, 150)), n_features))
@@ -89,7 +89,7 @@ def test_gradient_boosting_answers_as_scikit_learn_does_and_refuses_missing_valu
 def test_hist_gradient_boosting_answers_as_scikit_learn_does_in_float64(
     table, n_classes, with_categories
 ):
-    """float64 features; unknown, negative and missing categories count as missing."""
+    """Features are float64; unknown, negative and missing categories count as missing."""
     x, rng = table
     x[:, 0] = rng.integers(-3, 9, len(x)) * 1.5
     options = {"categorical_features": [0]} if with_categories else {}

@@ -1,4 +1,4 @@
-"""What can be packed, and what is refused by name."""
+"""Which estimators can be packed, and how the others are refused."""
 
 import lightgbm
 import numpy as np

@@ -18,7 +18,7 @@ from support import BIN, clean_environ
 PACKAGE = Path(mlserver_forest.__file__).parent
 HERE = Path(__file__).parent
 ROOMS = ("engine", "importers", "insight", "model", "artifact")
-# What each library may be recognized by.
+# Names by which a library could be recognized.
 NAMES = {
     *(one.module for one in registry.IMPORTERS),
     *(one.title for one in registry.IMPORTERS),
@@ -26,7 +26,7 @@ NAMES = {
     *(name for one in registry.IMPORTERS for name in one.class_names),
     *registry.UNSUPPORTED_LIBRARIES,
 }
-# Where a name decides nothing, or has to stand.
+# Modules in which a name decides nothing, or is necessary.
 EXCEPTIONS = {
     "importers/registry.py": "the table",
     "importers/scikit_learn.py": "the library's own module",
@@ -37,7 +37,7 @@ EXCEPTIONS = {
 
 
 def names_in(path):
-    """The libraries and their classes that stand in code as whole strings, or are imported."""
+    """The libraries and classes that are imported, or named by a whole string in the code."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in NAMES:
@@ -98,7 +98,7 @@ def test_a_toy_library_is_packed_proven_and_served(toy, environ, tmp_path, start
 
 
 def test_a_toy_library_that_lies_is_found_out(toy, environ, tmp_path):
-    """The proof compares with what the library itself answers."""
+    """The proof compares with the library's own predictions."""
     stump = toy.Stump(0, 0.5, 0.0, 1.0, n_features=1)
     stump.save(tmp_path / "stump.json")
     (tmp_path / "sitecustomize.py").write_text(

@@ -26,7 +26,7 @@ from importers.generated import (
 from mlserver_forest.importers.importer import import_estimator
 
 pytestmark = [
-    # scikit-learn adds up all of X to see whether it is finite; generated numbers are large.
+    # scikit-learn sums X to check that it is finite; generated numbers are large.
     pytest.mark.filterwarnings("ignore:(invalid value|overflow) encountered:RuntimeWarning"),
 ]
 
@@ -37,13 +37,13 @@ SINGLE_TREES = ("DecisionTree", "ExtraTree")
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    """HistGradientBoosting asks OpenMP for all cores."""
+    """HistGradientBoosting would use an OpenMP thread for each core."""
     with threadpool_limits(1):
         yield
 
 
 def averaging(name, kind, parameters):
-    """A forest or a single tree by its name; a tree takes no number of trees."""
+    """A forest or a single tree by name; a tree has no number of trees."""
     if name in SINGLE_TREES:
         parameters = {k: v for k, v in parameters.items() if k not in {"n_estimators", "n_jobs"}}
         return getattr(tree, name + kind)(**parameters)
@@ -70,7 +70,7 @@ def averaging_cases(draw, kind):
         "n_estimators": draw(st.integers(1, 12)),
         "max_depth": draw(st.sampled_from([1, 4, None])),
         "min_samples_leaf": draw(st.integers(1, 4)),
-        # So many that no tree splits, now and then.
+        # Sometimes so large that no tree splits.
         "min_samples_split": draw(st.sampled_from([2, 2, 2, 1000])),
         "max_features": draw(st.sampled_from([1.0, "sqrt"])),
         "random_state": draw(st.integers(0, 1000)),
@@ -105,7 +105,7 @@ def test_an_averaging_regressor_is_equal_to_the_bit(case, n_targets):
 
 
 @pytest.mark.parametrize("criterion", ["poisson", "absolute_error", "friedman_mse"])
-@pytest.mark.filterwarnings("ignore:.*friedman_mse.*:FutureWarning")  # named away by 1.9
+@pytest.mark.filterwarnings("ignore:.*friedman_mse.*:FutureWarning")  # deprecated in 1.9
 def test_other_criteria_are_equal_to_the_bit(criterion):
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(80, 3)), rng.integers(0, 9, 80)
@@ -115,7 +115,7 @@ def test_other_criteria_are_equal_to_the_bit(criterion):
 
 @pytest.mark.parametrize(("n_features", "n_classes"), [(300, 20), (129, 3), (64, 1), (65, 2)])
 def test_wide_tables_are_equal_to_the_bit(n_features, n_classes):
-    """More features than fit in seven bits beside a child's index, and single classes."""
+    """More features than fit in seven bits beside a child's index, and one class only."""
     rng = np.random.default_rng(n_features)
     x = rng.normal(size=(400, n_features))
     x[rng.random(x.shape) < 0.05] = np.nan
@@ -132,7 +132,7 @@ def test_weights_pruning_and_monotonic_features_are_equal_to_the_bit(options, mo
     y = (x[:, 0] + rng.normal(size=150) > 0).astype(int)
     estimator = ensemble.RandomForestClassifier(9, monotonic_cst=monotonic, **options)
     estimator.fit(x, y)
-    x[rng.random(x.shape) < 0.1] = np.nan  # scikit-learn 1.9 answers them in either case.
+    x[rng.random(x.shape) < 0.1] = np.nan  # scikit-learn 1.9 accepts them in either case.
     assert assert_classifier(estimator, x, rtol=0).schema.takes_missing
 
 
@@ -147,7 +147,7 @@ def test_weights_pruning_and_monotonic_features_are_equal_to_the_bit(options, mo
 def test_gradient_boosting_classifiers_answer_as_scikit_learn_does(
     table, n_classes, loss, init, kind
 ):
-    """The exponential loss is one of two classes."""
+    """The exponential loss is for two classes only."""
     y = LABELS[kind](table.classes(2 if loss == "exponential" else n_classes))
     init = DummyClassifier(strategy="prior") if init == "dummy" else init
     estimator = ensemble.GradientBoostingClassifier(
@@ -176,7 +176,7 @@ def test_gradient_boosting_regressors_are_equal_to_the_bit(table, loss, init):
 
 
 def hist_splits_of(estimator):
-    """The features and thresholds of the splits by number, as columns of ``X``."""
+    """The features and thresholds of numeric splits, with features as columns of ``X``."""
     nodes = np.concatenate(
         [member.nodes for iteration in estimator._predictors for member in iteration]
     )
@@ -211,7 +211,7 @@ def hist_cases(draw):
 
 
 def rows_with_categories(table, splits, columns, *, infinite=True):
-    """Known categories, and some that training never saw: unknown, negative, between two."""
+    """Rows with known categories and with others: unknown, negative, between two."""
     rows = hard_rows(table, splits, np.float64, infinite=infinite)
     odd = [*range(-3, 5), 0.5, -0.5, 1.5, 1.0000000001, 99, -99, 1e300, np.nan, 4.5, -3.0]
     for column in columns or ():
@@ -222,7 +222,7 @@ def rows_with_categories(table, splits, columns, *, infinite=True):
 @settings(max_examples=50, deadline=None)
 @given(hist_cases(), st.integers(2, 20), st.sampled_from(sorted(LABELS)))
 def test_hist_gradient_boosting_classifiers_answer_as_scikit_learn_does(case, n_classes, kind):
-    """Features are float64; an infinite one, which scikit-learn takes, goes its way too."""
+    """Features are float64; infinite values, which scikit-learn accepts, take the same path."""
     options, table = case
     estimator = ensemble.HistGradientBoostingClassifier(**options)
     estimator.fit(table.x, LABELS[kind](table.classes(n_classes)))
@@ -245,7 +245,7 @@ def test_hist_gradient_boosting_regressors_answer_as_scikit_learn_does(case, los
     ).fit(table.x, table.numbers(positive=loss in {"gamma", "poisson"}))
     columns = options["categorical_features"]
     rows = rows_with_categories(table, hist_splits_of(estimator), columns)
-    # A sum that is no probability: its size is that of the targets.
+    # A sum is not a probability: its scale is that of the targets.
     imported = import_estimator(estimator)
     ours, theirs = answers(imported, rows).values[:, 0], estimator.predict(rows)
     assert_values(ours, theirs, rtol=0 if loss not in {"gamma", "poisson"} else 1e-12)
@@ -270,7 +270,7 @@ def test_a_feature_of_more_categories_than_a_word_has_bits():
 def test_isolation_forests_score_as_scikit_learn_does(
     table, max_features, max_samples, contamination
 ):
-    """Trees that see some features only, single samples, and rows right at the offset."""
+    """Trees of a subset of the features, single samples, and rows exactly at the offset."""
     estimator = ensemble.IsolationForest(
         n_estimators=6,
         max_features=max_features,

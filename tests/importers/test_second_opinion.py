@@ -1,4 +1,4 @@
-"""Treelite's reference interpreter, GTIL, reads the same models by a way of its own."""
+"""GTIL, Treelite's reference interpreter, reads the same models with code of its own."""
 
 import lightgbm
 import numpy as np
@@ -25,7 +25,7 @@ def opinion(model, x):
 
 @pytest.mark.parametrize("kind", [ExtraTreesClassifier, RandomForestRegressor])
 def test_treelite_agrees_on_forests(table, kind):
-    """Within rounding: Treelite 4.8 divides a classifier's leaf values by their sum."""
+    """Equal up to rounding: Treelite 4.8 divides a classifier's leaf values by their sum."""
     x, y = table
     estimator = kind(12, n_jobs=1).fit(x, y)
     model = treelite.sklearn.import_model(estimator)

@@ -19,7 +19,7 @@ MAGIC = b'{"toy_library"'
 
 
 class Stump:
-    """Predicts ``low`` up to a threshold of one column and ``high`` above it; NaN is low."""
+    """Predicts ``low`` up to a threshold of one column and ``high`` above it; NaN gives low."""
 
     def __init__(self, column, threshold, low, high, n_features):
         self.column, self.threshold = column, threshold

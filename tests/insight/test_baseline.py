@@ -24,7 +24,7 @@ from mlserver_forest.schema.categories import BOOLEAN, UNSEEN, Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.v2.input_tensors import matrix_of
-from support import IRIS_NAMES, launch, save_model
+from support import IRIS_NAMES, save_model, serving
 
 decode_parquet = decoder("application/x-parquet")
 decode_arrow = decoder("application/vnd.apache.arrow.stream")
@@ -289,11 +289,8 @@ def test_v2_answers_what_is_out_of_range(known_model):
 
 @pytest.fixture(scope="module")
 def server(known_model):
-    running = launch(known_model)
-    try:
-        yield running.wait_until_ready()
-    finally:
-        running.end()
+    with serving(known_model) as running:
+        yield running
 
 
 def invoke(server, outputs, accept, content="5.1,3.5,1.4,0.2\n50,3.5,1.4,-1\n"):

@@ -1,4 +1,4 @@
-"""Every error has codes, and MLServer's errors become this package's."""
+"""Every error has codes, and MLServer's errors are translated to this package's."""
 
 import pytest
 from grpc import StatusCode

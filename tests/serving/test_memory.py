@@ -1,4 +1,4 @@
-"""Memory is taken for what has come, not for what was announced."""
+"""Memory is used for the bytes that arrived, not for those that were announced."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ def resident_megabytes(pid):
 def test_bodies_that_are_announced_take_no_memory_before_they_come(start_serve, model_dir):
     server = start_serve(model_dir, MODEL_SERVER_WORKERS="1").wait_until_ready()
     url = server.url + "/invocations"
-    for _ in range(3):  # Memory that was used before is not given as zeros by the system.
+    for _ in range(3):  # Memory that a busy server reuses is not backed by zero pages.
         assert httpx.post(url, content=ROW * 500_000, headers=CSV, timeout=60).status_code == 200
     (worker,) = server.workers()
     before = resident_megabytes(worker)

@@ -1,4 +1,4 @@
-"""The pipeline decides where a request is worked on, whether it is admitted, and for how long."""
+"""The pipeline decides where a request is processed, whether it is admitted, and for how long."""
 
 import asyncio
 import threading
@@ -35,7 +35,7 @@ def pipeline(metrics):
 
 
 class Steps:
-    """A request that notes the thread of each step."""
+    """A request that records the thread of each step."""
 
     def __init__(self, *, n_rows=1, seconds=INSTANT, is_immediate=True, blocks=(b"a", b"b")):
         runtime = SimpleNamespace(is_immediate=is_immediate)
@@ -134,7 +134,7 @@ def test_an_answer_that_takes_too_long_is_given_up(metrics):
 
 
 async def _and_then(answer, event):
-    """End the thread before the event loop waits for it."""
+    """Let the thread end before the event loop waits for it."""
     try:
         return await answer
     finally:

@@ -1,4 +1,4 @@
-"""The real server process over real sockets, with real clients."""
+"""A server process, with real clients over real sockets."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
 from mlserver_forest.artifact import forest_file
-from support import IRIS_NAMES, PAYLOAD, ask_over_grpc, error_of, free_port, save_model
+from support import IRIS_NAMES, PAYLOAD, SERVE, ask_over_grpc, error_of, free_port, save_model
 
 CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
@@ -248,7 +248,7 @@ def test_a_v2_body_that_is_no_json_is_a_400(iris_server):
 
 
 def test_a_v2_body_of_another_media_type_is_a_415(iris_server):
-    """What curl -d sends unless told otherwise."""
+    """curl -d sends this media type unless told otherwise."""
     url = iris_server.url + "/v2/models/forest/infer"
     form = {"content-type": "application/x-www-form-urlencoded"}
     response = httpx.post(url, content=b'{"inputs": []}', headers=form)
@@ -271,7 +271,7 @@ def test_names_that_clients_make_up_leave_no_metrics(iris_server):
 
 
 def test_a_repeated_header_counts_whole(iris_server):
-    """The second Content-Encoding must not hide the first, nor the second Accept."""
+    """The second Content-Encoding must not hide the first, nor the second Accept the first."""
     headers = [("content-type", "text/csv"), ("accept", "image/png"), ("accept", "text/csv")]
     url = iris_server.url + "/invocations"
     assert httpx.post(url, content=b"1,2,3,4", headers=headers).status_code == 200
@@ -287,7 +287,7 @@ def test_a_repeated_header_counts_whole(iris_server):
 
 
 def test_a_body_behind_an_upgrade_is_answered_with_the_fix(iris_server):
-    """As Java's HttpClient sends it by default."""
+    """Java's HttpClient sends it like this by default."""
     upgrade = {**CSV, "connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}
     response = invoke(iris_server, b"5.9,3.0,5.1,1.8", upgrade)
     assert response.status_code == 400
@@ -348,17 +348,17 @@ def test_a_client_that_leaves_in_mid_body_harms_nobody(iris_server):
 def test_a_signal_ends_the_server_with_exit_code_0(start_serve, model_dir, number):
     server = start_serve(model_dir).wait_until_ready()
     with httpx.Client() as client:
-        client.get(server.url + "/ping")  # An idle connection must not hold it up.
+        client.get(server.url + "/ping")  # An idle connection must not delay the end.
         code, _, err = server.stop(number)
     assert (code, err) == (0, "")
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2])
 def test_sigterm_while_starting_ends_it_too(start_serve, model_dir, seconds):
-    server = start_serve(model_dir)
+    server = start_serve(model_dir, command=SERVE)
     time.sleep(seconds)
     code, _, err = server.stop()
-    # Python's own handling ends it in the instant before the command begins.
+    # The signal ends Python if it arrives before the command runs.
     assert code in (0, -signal.SIGTERM)
     assert err == ""
 
@@ -412,7 +412,7 @@ def test_a_regression_answers_the_estimators_number(start_serve, tmp_path, iris)
 
 
 def refused(server):
-    """The exit code and the one line that a server left which must not serve."""
+    """The exit code of a server that must not start, and the one line that it wrote."""
     out, err = server.process.communicate(timeout=60)
     assert "Traceback" not in out + err
     (line,) = err.splitlines()
@@ -420,7 +420,7 @@ def refused(server):
 
 
 def damaged(model_dir, tmp_path, change):
-    """A copy of the model whose forest file was changed."""
+    """A copy of the model with a changed forest file."""
     copy = tmp_path / "model"
     copy.mkdir()
     for path in model_dir.iterdir():
@@ -459,7 +459,7 @@ def test_a_damaged_forest_file_is_refused_at_start(start_serve, model_dir, tmp_p
 
 
 def test_a_failed_self_test_is_refused_at_start(start_serve, model_dir, tmp_path):
-    """A file that is whole, but whose recorded sums are another forest's."""
+    """The file is intact, but its recorded sums are those of another forest."""
 
     def change(content):
         length = 8 + int.from_bytes(content[:8], "little")
@@ -541,7 +541,7 @@ def test_a_pickle_runtime_answers_what_the_forest_answers(
 
 
 def test_a_pickle_runtime_without_metadata_answers_too(start_serve, pickled_model_dir):
-    """As users of mlserver-sklearn write it: no inputs, no outputs."""
+    """Users of mlserver-sklearn write settings like this, without inputs and outputs."""
     settings = {
         "name": "iris",
         "implementation": "mlserver_sklearn.SKLearnModel",
@@ -578,7 +578,7 @@ def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
 def test_other_variables_and_files_for_mlserver_change_nothing(
     start_serve, model_dir, tmp_path, monkeypatch
 ):
-    """MLServer alone would take these, and import what the last one names."""
+    """MLServer itself would apply these, and import the module that the last one names."""
     (tmp_path / ".env").write_text("MLSERVER_MODEL_REPOSITORY_IMPLEMENTATION=this.d\n")
     monkeypatch.chdir(tmp_path)
     server = start_serve(
@@ -593,7 +593,7 @@ def test_other_variables_and_files_for_mlserver_change_nothing(
 
 
 def test_kserve_says_where_the_model_is_and_what_it_is_called(start_serve, model_dir, tmp_path):
-    """By the variables that its own runtime for MLServer sets."""
+    """With the variables that KServe's own runtime for MLServer sets."""
     server = start_serve(
         tmp_path / "model",
         MLSERVER_MODEL_NAME="iris",
@@ -644,9 +644,13 @@ def test_files_beside_the_model_are_ignored(start_serve, model_dir, tmp_path):
 
 
 def test_it_serves_where_no_cache_can_be_written(start_serve, model_dir):
-    """Numba then finds no folder for its cache, which costs time and nothing else."""
+    """Numba finds no folder for its cache, so compiling at the start takes longer."""
     server = start_serve(
-        model_dir, HOME="/nonexistent", NUMBA_CACHE_DIR="/proc/none", XDG_CACHE_HOME="/proc/none"
+        model_dir,
+        command=SERVE,
+        HOME="/nonexistent",
+        NUMBA_CACHE_DIR="/proc/none",
+        XDG_CACHE_HOME="/proc/none",
     ).wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
 
@@ -688,5 +692,5 @@ def test_a_v2_request_without_rows_is_answered_without_rows(start_serve, model_d
 def test_sigterm_does_not_wait_for_answers_that_were_given_up(start_serve, model_dir):
     server = start_serve(model_dir, MODEL_SERVER_TIMEOUT="0.02").wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8\n" * 1_500_000, CSV).status_code == 504
-    code, _, err = server.stop()  # Fails after 30 s, as SageMaker would.
+    code, _, err = server.stop()  # Fails after 30 seconds, SageMaker's limit.
     assert (code, err) == (0, "")

@@ -1,4 +1,4 @@
-"""What the tests of reading share: a channel laid out in a folder, and its table."""
+"""Helpers for tests of reading: a channel's files in a folder, and the table read from them."""
 
 import numpy as np
 

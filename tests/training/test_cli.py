@@ -1,4 +1,4 @@
-"""The real ``train`` command on /opt/ml trees laid out as SageMaker does."""
+"""The ``train`` command on /opt/ml trees laid out as SageMaker does."""
 
 import os
 import threading
@@ -56,7 +56,7 @@ def test_a_header_names_the_features(tmp_path):
 
 @pytest.mark.parametrize("content_type", ["text/csv; header=present", "text/csv;header=absent"])
 def test_a_header_can_be_declared(tmp_path, content_type):
-    """Numbers for names would else be taken for a row, and the other way round."""
+    """Otherwise, numbers as names would be read as a row, and the other way round."""
     text = "0,1,2\n" + "0,5,6\n1,7,8\n" * 10
     lay_out(tmp_path, {"train": {"a.csv": text}}, FAST, content_type)
     schema, _, out = trained(tmp_path)
@@ -149,7 +149,7 @@ def test_categories_are_learned_and_listed_in_the_schema(tmp_path):
 
 
 def test_parquet_and_a_pipe_train_the_same_forest_as_csv(tmp_path):
-    """Parquet by its extension; the pipe's second FIFO is there for whoever needs it."""
+    """Parquet is recognized by its extension; the pipe has a second FIFO for a second pass."""
     names = ["label", "n", "colour"]
     rows = [line.split(",") for line in WORDS_TEXT.splitlines()]
     columns = [[row[0] for row in rows], [float(row[1]) for row in rows], [row[2] for row in rows]]
@@ -354,7 +354,7 @@ def test_a_configuration_that_cannot_be_met_is_refused(tmp_path, files, fault):
 
 
 def test_a_fault_of_ours_exits_with_2_and_its_traceback(tmp_path, monkeypatch, capfd):
-    """The one thing that a user cannot mend: here, an importer that fails."""
+    """The user cannot correct it. Here, an importer fails."""
     lay_out(tmp_path, {"train": {"a.csv": IRIS_TEXT}}, FAST)
 
     def failing(estimator):
@@ -375,7 +375,7 @@ def test_a_model_folder_that_cannot_be_written_is_refused_before_the_fit(tmp_pat
 
 
 def test_a_file_is_read_for_what_it_is_whatever_its_name(tmp_path):
-    """Arrow would guess a compression from the name, and stumble over blank fields."""
+    """Arrow would guess a compression from the name, and fail on blank fields."""
     text = 'kind,"size\n(cm)",weight \na,1, \nb,"2",\n' + "a,1,1\nb,2,2\n" * 5
     lay_out(tmp_path, {"train": {"plain.gz": text}}, FAST)
     schema, _, out = trained(tmp_path)

@@ -1,4 +1,4 @@
-"""What a job tells and leaves behind, by the real ``train`` on /opt/ml trees."""
+"""What a job logs and writes; each test runs ``train`` on an /opt/ml tree."""
 
 import json
 import os
@@ -26,14 +26,14 @@ CHANNELS = {
 
 
 def numbers():
-    """A label that is a quantity, and three features."""
+    """Rows with a numeric label and three features."""
     x = np.random.default_rng(3).normal(size=(300, 3)).round(3)
     y = (x[:, 0] * 2 + x[:, 1] ** 2).round(4) + 0.5
     return "".join(f"{a},{b},{c},{d}\n" for a, (b, c, d) in zip(y, x, strict=True))
 
 
 def told(base, **hyperparameters):
-    """The metrics in the log by the names of the metric definitions, and the log."""
+    """The metrics in the log, by the names of the metric definitions, and the log itself."""
     done = train(base)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\t" not in done.stdout
@@ -113,7 +113,7 @@ def test_no_rows_are_held_out_where_none_shall_be(tmp_path):
 )
 @pytest.mark.parametrize("channels", [CHANNELS, {"train": {"a.csv": IRIS.read_text()}}])
 def test_boosting_stops_early(tmp_path, algorithm, chosen, channels):
-    """Also on held-out rows; then as many rounds are boosted on all rows."""
+    """It also stops early on held-out rows; the final fit then has as many rounds, on all rows."""
     rounds = "max_iter" if algorithm == "hist_gradient_boosting" else "n_estimators"
     lay_out(tmp_path, channels, {"algorithm": algorithm, rounds: "2000", **chosen})
     told(tmp_path)
@@ -122,7 +122,6 @@ def test_boosting_stops_early(tmp_path, algorithm, chosen, channels):
 
 
 def test_the_log_has_plain_lines_and_a_terminal_has_a_bar(tmp_path):
-    """The bar is drawn where people look, and nowhere else."""
     lay_out(tmp_path, CHANNELS, {"n_estimators": "40"})
     master, slave = pty.openpty()
     process = subprocess.Popen(

@@ -1,52 +1,15 @@
-"""Runs the real ``train`` command on an /opt/ml tree."""
+"""Runs the ``train`` command on an /opt/ml tree."""
 
-import multiprocessing
-import os
-import subprocess
-import sys
-import tempfile
-from multiprocessing import reduction
-
+from forked_command import run_forked
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.schema.v2_metadata import from_metadata
-from mlserver_forest.training.cli import train as train_command
 from support import clean_environ
-
-# A process that has imported what training needs is forked for each run, which saves two seconds
-# of imports; each run has a process of its own. The installed command is run by test_quickstart.py.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["mlserver_forest.training.cli", "mlserver_forest.training.job"])
 
 
 def train(base, *arguments, **variables):
     environ = clean_environ(SAGEMAKER_BASE_DIR=str(base), **variables)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        connection = reduction.DupFd
-        process = _PROCESSES.Process(
-            target=_train,
-            args=(arguments, environ, connection(out.fileno()), connection(err.fileno())),
-        )
-        process.start()
-        process.join(120)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode())
-    return subprocess.CompletedProcess(["train", *arguments], process.exitcode, *texts)
-
-
-def _train(arguments, environ, out, err):
-    """Run the command in this process, which ends with its exit code."""
-    os.environ.clear()
-    os.environ.update(environ)
-    os.dup2(out.detach(), 1)
-    os.dup2(err.detach(), 2)
-    sys.argv[0] = "train"
-    train_command(list(arguments), prog_name="train")
+    return run_forked("train", *arguments, environ=environ)
 
 
 def trained(base, *arguments):
@@ -59,7 +22,9 @@ def trained(base, *arguments):
 
 
 def failed(base, code=1):
-    """Why the job failed; that it left no model and said the reason where it must."""
+    """The reason for the failure of a job, which leaves no model and writes the reason to
+    output/failure and stderr.
+    """
     done = train(base)
     assert done.returncode == code, done.stdout + done.stderr
     assert list(base.glob("model/*")) == []

@@ -33,8 +33,6 @@ class Format:
             list of floats, and anything else into None.
         row_writer: "module:function" of (schema, whether the line is ended), which returns what
             writes the answer to one row, or None.
-        is_request: whether requests are read.
-        is_channel: whether training channels are read.
         short_names: names without a slash that a channel's ContentType may have, as those of
             SageMaker's built-in algorithms.
         answered_by: the media type of answers, for one that is only read.
@@ -59,8 +57,6 @@ class Format:
     write: str = ""
     read_row: str = ""
     row_writer: str = ""
-    is_request: bool = True
-    is_channel: bool = True
     short_names: tuple[str, ...] = ()
     answered_by: str = ""
     may_expand: bool = False
@@ -196,19 +192,9 @@ def find_by_file(name: str) -> Format | None:
     return next((found for found in FORMATS if name.endswith(found.extensions)), None)
 
 
-def request_formats() -> tuple[Format, ...]:
-    """Those that requests may have."""
-    return tuple(found for found in FORMATS if found.is_request)
-
-
 def answer_formats() -> tuple[Format, ...]:
     """Those that answers may have."""
     return tuple(found for found in FORMATS if found.write)
-
-
-def channel_formats() -> tuple[Format, ...]:
-    """Those that training channels may have."""
-    return tuple(found for found in FORMATS if found.is_channel)
 
 
 @cache

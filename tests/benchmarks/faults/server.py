@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 
 _LINES_KEPT = 200
+_SERVE = (Path(sys.executable).parent / "serve",)
 _START_SECONDS = 60.0
 _WORKERS_SECONDS = 5.0
 _END_SECONDS = 5.0
@@ -152,7 +154,7 @@ def serving(launch, model_dir, *, descriptors=None, **variables):
         descriptors: how many files and sockets each of its processes may have open.
         variables: of its environment.
     """
-    server = Server(launch(model_dir, **variables))
+    server = Server(launch(model_dir, _SERVE, **variables))
     try:
         if descriptors:
             # Long before Python has started there, and inherited by all that it starts.

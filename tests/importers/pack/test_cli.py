@@ -1,10 +1,9 @@
-"""``forest pack``, run as a person runs it, and what it writes."""
+"""``forest pack`` as a command, and the model directory that it writes."""
 
 import json
 import os
 import pickle
 import re
-import subprocess
 import tarfile
 
 import joblib
@@ -18,21 +17,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from forked_command import run_forked
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import proof
 from mlserver_forest.importers.registry import importer_of
-from support import BIN, clean_environ
+from support import clean_environ
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 def pack(*arguments, cwd=None):
-    command = [BIN / "forest", "pack", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=clean_environ(), cwd=cwd
-    )
+    return run_forked("forest", "pack", *arguments, environ=clean_environ(), cwd=cwd)
 
 
 def packed(path, out, *options):
@@ -43,7 +40,7 @@ def packed(path, out, *options):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, iris, iris_forest):
-    """A model of each library in each form of file."""
+    """A model file of each library, in each format."""
     folder = tmp_path_factory.mktemp("models")
     x, y = iris
     codes = np.unique(y, return_inverse=True)[1]
@@ -158,7 +155,7 @@ def test_a_pipeline_is_packed_for_mlservers_own_runtime(files, tmp_path):
 
 
 def test_a_version_that_cannot_be_read_is_named(files, tmp_path):
-    """A pickle of another scikit-learn whose inside has changed since."""
+    """The file is a pickle of another scikit-learn, whose classes have changed since."""
     content = pickle.dumps(joblib.load(files / "rf.joblib"))
     ours = __import__("sklearn").__version__
     changed = content.replace(ours.encode(), b"0.1.9"[: len(ours)]).replace(
@@ -237,7 +234,6 @@ def test_a_sample_of_another_width_is_refused(files, tmp_path):
 
 
 def test_the_comparison_finds_one_probability_that_is_off_by_one_bit(iris, iris_forest):
-    """The comparison can fail: one probability off by one bit."""
     model = import_estimator(iris_forest)
     answers = proof.ask(importer_of(iris_forest), iris_forest, model, iris[0])
     assert proof.compare(model, answers).n_different == 0

@@ -1,4 +1,4 @@
-"""The application in this process: before it is ready, and when a runtime fails."""
+"""The application in this process, before it is ready and when a runtime fails."""
 
 import asyncio
 import json
@@ -27,14 +27,14 @@ CSV = {b"content-type": b"text/csv"}
 
 
 class Failing(MLModel):
-    """A runtime with a bug of its own."""
+    """A runtime with a bug."""
 
     async def predict(self, payload):
         raise RuntimeError("secret detail")
 
 
 class OneLoaded:
-    """The loaded models of a server that may have one, whose runtime is not from an artifact."""
+    """The loaded models of a server, at most one, whose runtime is not read from an artifact."""
 
     model = None
 

@@ -1,4 +1,4 @@
-"""Connections byte by byte: requests behind one another, in pieces, whole and refused."""
+"""Connections byte by byte: requests that are pipelined, in pieces, complete, or refused."""
 
 import re
 import socket
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from support import launch
+from support import serving
 
 ROW = b"5.9,3.0,5.1,1.8"
 LARGE = (ROW + b"\n") * 10_000
@@ -30,11 +30,8 @@ SMALL, BIG = post(ROW), post(LARGE)
 
 @pytest.fixture(scope="module")
 def server(model_dir):
-    server = launch(model_dir, MODEL_SERVER_WORKERS="1", MAX_CONTENT_LENGTH="1000000")
-    try:
-        yield server.wait_until_ready()
-    finally:
-        server.end()
+    with serving(model_dir, MODEL_SERVER_WORKERS="1", MAX_CONTENT_LENGTH="1000000") as server:
+        yield server
 
 
 @contextmanager
@@ -51,7 +48,7 @@ def read_to_the_end(connection):
 
 
 def exchange(server, *parts):
-    """Send bytes part by part; all that comes back until the server has nothing more to say."""
+    """Send bytes part by part; return everything that the server sends."""
     with connected(server) as connection:
         for part in parts:
             connection.sendall(part)
@@ -61,7 +58,7 @@ def exchange(server, *parts):
 
 
 def answers_of(received):
-    """The status and body of each response in a stream of bytes."""
+    """The status and body of each response in some bytes."""
     answers = []
     while received:
         head, _, received = received.partition(b"\r\n\r\n")
@@ -138,7 +135,7 @@ def test_a_connection_ends_where_the_client_wants_it(server, version):
 
 
 def test_responses_come_in_the_order_of_their_requests(server):
-    """Some are made on the spot and some in threads, and all requests come at once."""
+    """All requests are sent at once; the event loop answers some, and threads the others."""
     nothing = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
     v2 = b"GET /v2 HTTP/1.1\r\nhost: x\r\n\r\n"
     answers = answers_of(
@@ -213,7 +210,9 @@ def test_a_chunked_body_that_is_too_large_is_refused_and_dropped(server):
     ],
 )
 def test_a_request_that_could_be_read_in_two_ways_is_a_400_and_ends_the_connection(server, head):
-    """By a proxy and by this server (RFC 9112, 11.2); what follows is not taken for a request."""
+    """A proxy might read it in the other way (RFC 9112, 11.2), so the bytes after it are not read
+    as a request.
+    """
     answers = answers_of(exchange(server, SMALL + head + SMALL))
     assert [status for status, _ in answers] == [200, 400]
     assert b'"request_id"' in answers[1][1]
@@ -251,7 +250,7 @@ def test_what_follows_the_last_request_is_not_read(server):
 def test_headers_without_an_end_are_refused_while_they_are_read(server, begun, more):
     with connected(server) as connection:
         connection.sendall(begun)
-        for _ in range(100):  # Far more than is read before the refusal.
+        for _ in range(100):  # Far more than the server reads before it refuses the request.
             try:
                 connection.sendall(more * (10_000 // len(more)))
                 time.sleep(0.001)
@@ -307,7 +306,7 @@ def test_head_is_answered_as_get_without_the_body(server):
 
 
 def test_an_upgrade_is_not_taken_up(server):
-    """As Java's HttpClient asks for HTTP/2; RFC 9110, 7.8 lets a server go on."""
+    """Java's HttpClient asks for HTTP/2 like this; RFC 9110, 7.8 lets a server ignore it."""
     asking = PING.replace(
         b"host: x", b"host: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c"
     )
@@ -317,7 +316,7 @@ def test_an_upgrade_is_not_taken_up(server):
 
 
 def test_a_response_to_a_half_sent_body_reaches_the_client(server):
-    """Closing with bytes unread would reset the connection, and the response with it."""
+    """Closing the socket with unread bytes would reset the connection and lose the response."""
     with connected(server) as connection:
         connection.sendall(b"GARBAGE\r\n\r\n")
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Coroutines run at once: those that never wait are done, the others go on in a task."""
+"""Coroutines start at once: those that never wait are done, and the others continue in a task."""
 
 import asyncio
 from contextvars import ContextVar
@@ -27,7 +27,7 @@ async def later(value):
 
 
 def go_on(eager):
-    """A task that awaits the rest of an eager task, in the same context."""
+    """A task that awaits the rest of an eager task in the same context."""
 
     async def rest():
         return await eager

@@ -1,4 +1,4 @@
-"""A body whose length is known, received piece by piece into one buffer."""
+"""A body of known length is received piece by piece into one buffer."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Content-Type and Accept as HTTP defines them."""
+"""Content-Type and Accept are read as HTTP defines them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Paths to handlers."""
+"""Paths find their handlers."""
 
 import pytest
 

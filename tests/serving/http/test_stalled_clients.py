@@ -1,4 +1,4 @@
-"""Connections in this process: clients that read slowly, stall, idle, or leave."""
+"""Connections in this process whose clients read slowly, stall, idle, or leave."""
 
 import asyncio
 import socket
@@ -19,14 +19,14 @@ from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.worker_table import WorkerTable
 
 BLOCK = b"x" * 100_000
-# More than the kernel keeps for a client that does not read.
+# More than the kernel buffers for a client that does not read.
 N_BLOCKS = 200
 KEPT_BY_KERNEL = 100
 GET = b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 class Routes:
-    """Handlers of large answers, which count what they made."""
+    """Handlers with large responses, which count the blocks that they made."""
 
     def __init__(self):
         self.n_made = 0
@@ -90,7 +90,7 @@ class Scene:
         return connection
 
     def sweep(self, idle_seconds=75, stalled_seconds=60):
-        """Look at the connection as if a hundred seconds had passed."""
+        """Check the connections as if a hundred seconds had passed."""
         self.connection.since -= 100
         self.connection.end_if_idle(idle_seconds)
         self.connection.end_if_stalled(stalled_seconds)
@@ -126,7 +126,7 @@ async def settle():
 
 
 async def read(client, n_bytes=None):
-    """So many bytes, or all until the end."""
+    """Read a number of bytes, or everything until the end."""
     received = bytearray()
     while n_bytes is None or len(received) < n_bytes:
         part = await asyncio.get_running_loop().sock_recv(client, 1 << 16)
@@ -155,7 +155,7 @@ def test_blocks_are_made_no_faster_than_the_client_reads_them():
 
 
 def test_a_client_that_reads_nothing_is_not_answered_on():
-    """Its requests are not read either, so that memory stays bounded."""
+    """Its further requests are not read either, so that memory stays bounded."""
 
     async def test():
         async with scene() as (server, client):
@@ -172,10 +172,10 @@ def test_a_client_that_stops_reading_loses_its_connection():
     async def test():
         async with scene() as (server, client):
             await send(client, GET % b"/huge")
-            server.sweep()  # It has just begun.
+            server.sweep()  # The response has just begun.
             await read(client, N_BLOCKS // 2 * len(BLOCK))
             await settle()
-            server.sweep()  # It reads, if slowly.
+            server.sweep()  # The client reads, if slowly.
             assert not server.connection.transport.is_closing()
             server.sweep()
             await settle()

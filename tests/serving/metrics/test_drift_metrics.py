@@ -1,4 +1,4 @@
-"""Drift as Prometheus' metrics."""
+"""Drift in Prometheus metrics."""
 
 import re
 import time
@@ -30,7 +30,7 @@ def forest(iris_forest):
 
 @pytest.fixture
 def make_model(forest, iris):
-    """Models that are loaded as far as drift wants to know."""
+    """Models with only the attributes that drift reads."""
 
     def make(baseline="iris"):
         model = ForestModel(ModelSettings(name="iris", implementation=ForestModel))
@@ -49,7 +49,7 @@ def told(drift):
 
 
 def samples(text):
-    """The values of drift's series by name and labels."""
+    """The values of drift's series, by name and labels."""
     found = re.findall(r"^(forest_\w+)\{(.*)\} (\S+)$", text, re.MULTILINE)
     return {f"{name}{{{labels}}}": float(value) for name, labels, value in found}
 
@@ -103,7 +103,7 @@ def test_models_that_know_nothing_of_training_are_not_watched(make_model):
 
 
 def test_of_many_models_the_first_are_watched(make_model):
-    """500 of 4 features are 2,000, for each of which there are three series or four."""
+    """500 models of 4 features have 2,000 features, with three or four series each."""
     drift = DriftMetrics(SharedCounters(1))
     models = [make_model() for _ in range(501)]
     for number, model in enumerate(models):
@@ -130,7 +130,7 @@ def invoke(client, content, media_type):
 
 
 def test_the_server_counts_what_arrives_by_any_way(start_serve, known_model):
-    """Two workers: rows by the short way, small requests, a large one, and V2."""
+    """Two workers count single rows, small requests, a large one, and V2."""
     server = start_serve(known_model, MODEL_SERVER_WORKERS="2").wait_until_ready()
     row = "5.1,3.5,1.4,0.2"
     for _ in range(4):

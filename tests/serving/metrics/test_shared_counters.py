@@ -1,4 +1,4 @@
-"""Counts that workers share: kept when a worker is killed, added up over all."""
+"""Workers share their counts, which outlive a killed worker and are added up."""
 
 import os
 import signal

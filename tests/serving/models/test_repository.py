@@ -1,4 +1,4 @@
-"""Where a model is found: the usual places, one folder below, or nowhere."""
+"""A model is found in the usual places, in a folder below them, or nowhere."""
 
 import pytest
 

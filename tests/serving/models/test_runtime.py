@@ -1,4 +1,4 @@
-"""The runtime alone, and the artifact in MLServer's own hands."""
+"""The runtime by itself, and the artifact in stock MLServer."""
 
 import asyncio
 import contextlib
@@ -130,7 +130,7 @@ def test_mlservers_own_codecs_understand_both_sides(model_dir, iris, iris_forest
 
 
 def test_a_matrix_may_bear_a_features_name(tmp_path, iris, iris_forest):
-    """Where a feature is called X, as the adapter calls its matrix."""
+    """One feature is called X, which is also the adapter's name of its matrix."""
     names = ("X", "Y", "Z", "W")
     model = loaded(save_model(tmp_path / "model", iris_forest, iris[0], names=names))
     (labels,) = ask(model, iris[0])
@@ -167,7 +167,7 @@ def test_settings_without_metadata_are_refused(model_dir):
 
 @contextlib.contextmanager
 def stock_mlserver(directory, tmp_path, parallel_workers="0"):
-    """``mlserver start DIRECTORY``."""
+    """Run ``mlserver start DIRECTORY``."""
     http_port, grpc_port = free_port(), free_port()
     environ = clean_environ(
         MLSERVER_HTTP_PORT=str(http_port),
@@ -194,7 +194,7 @@ def stock_mlserver(directory, tmp_path, parallel_workers="0"):
 
 @pytest.mark.parametrize("parallel_workers", ["0", "1"])
 def test_stock_mlserver_serves_the_artifact(tmp_path, iris, iris_forest, parallel_workers):
-    """``mlserver start MODEL_DIR``, with and without its worker pool."""
+    """With and without its pool of workers."""
     directory = save_model(tmp_path / "forest", iris_forest, iris[0])
     with stock_mlserver(directory, tmp_path, parallel_workers) as server:
         tensor = {"name": "X", "shape": [150, 4], "datatype": "FP32", "data": iris[0].tolist()}
@@ -223,7 +223,9 @@ ROWS = mixed_rows.rows(12)
 
 
 def columns(*, as_bytes=False):
-    """MLServer's own inputs, one per feature: words as it decodes them, over REST or gRPC."""
+    """MLServer's own inputs, one for each feature, with categories as it decodes them over REST or
+    gRPC.
+    """
     inputs = []
     for place, name in enumerate(mixed_rows.NAMES):
         if name == "size":
@@ -286,7 +288,7 @@ def test_what_is_no_word_is_an_inference_error(words_dir, data, fault):
 
 
 def test_stock_mlserver_serves_a_model_with_categories(words_dir, tmp_path):
-    """Over REST and gRPC; and its metadata, which may have no lists over gRPC, are answered."""
+    """Over REST and gRPC. Its metadata is served too, which over gRPC cannot contain lists."""
     expected = mixed_rows.forest()[0].predict_proba(mixed_rows.coded(ROWS))
     request = InferenceRequest(inputs=columns(), outputs=[RequestOutput(name="predict_proba")])
     with stock_mlserver(words_dir, tmp_path) as server:
@@ -337,7 +339,7 @@ def test_a_lone_feature_of_words_has_one_meaning_in_both_shapes(
 
 
 def test_contributions_stand_beside_predictions_however_many_rows(model_dir, iris, iris_forest):
-    """Block by block they are those of all rows, and add up to the probabilities."""
+    """Blocks give the contributions of all rows, which add up to the probabilities."""
     x = np.resize(iris[0], (9_000, 4))
     model = loaded(model_dir, ArrayForestModel)
     probabilities, contributions, expected = ask(

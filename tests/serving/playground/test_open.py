@@ -1,4 +1,4 @@
-"""``forest open``, from the shell."""
+"""``forest open`` as a command."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ from support import BIN, clean_environ
 
 
 def test_a_model_is_opened_and_closed(model_dir):
-    """Its page is there under the printed address, for this machine alone, until Ctrl-C."""
+    """Until Ctrl-C, this machine alone can open its page at the printed address."""
     with subprocess.Popen(
         [BIN / "forest", "open", model_dir, "--no-browser"],
         env=clean_environ(),
@@ -18,7 +18,7 @@ def test_a_model_is_opened_and_closed(model_dir):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        # The server's log comes between.
+        # The server's log is in between.
         said = r"(http://127\.0\.0\.1:\d+/) has the model's page"
         url = next(found[1] for line in process.stdout if (found := re.match(said, line)))
         httpx.get(url, timeout=60, follow_redirects=True).raise_for_status()

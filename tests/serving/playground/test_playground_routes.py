@@ -1,4 +1,4 @@
-"""``GET /`` over HTTP: what comes, when, and that nothing of a model can run in it."""
+"""``GET /`` over HTTP: the page, when there is one, and that no text of a model runs in it."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ WICKED = "</script><script>alert('&amp;')</script>"
 
 
 def document_of(text):
-    """What the page shows, as its script reads it."""
+    """The data of the page, as its script reads it."""
     found = re.search(
         r'<script type="application/json" id="document">(.*?)</script>', text, re.DOTALL
     )
@@ -29,7 +29,7 @@ def hash_of(text):
 
 
 def test_the_page_lets_nothing_run_but_its_own_script(iris_server):
-    """One document, whose policy names its style and its script by their hashes."""
+    """The page is one document, whose policy has the hashes of its style and script."""
     response = httpx.get(iris_server.url + "/")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -102,7 +102,7 @@ def test_where_it_is_off_there_is_no_such_route(variables, start_serve, model_di
 
 
 def test_no_text_of_a_model_is_read_as_html(tmp_path, start_serve, iris):
-    """Names, classes and a card that somebody wrote to do harm."""
+    """Names, classes and a card contain HTML that somebody wrote to do harm."""
     from sklearn.tree import DecisionTreeClassifier
 
     x, y = iris
@@ -144,7 +144,7 @@ def test_a_card_that_is_none_harms_nobody(tmp_path, start_serve, model_dir):
 
 
 def test_of_several_models_one_is_chosen(tmp_path, start_serve, model_dir):
-    """None, then one, then two of them; and one that is not there."""
+    """First no model is loaded, then one, then two; and one that was asked for does not exist."""
     server = start_serve(
         tmp_path / "model", SAGEMAKER_MULTI_MODEL="true", FOREST_TRY_IT="true"
     ).wait_until_ready()
@@ -175,7 +175,7 @@ def test_of_several_models_one_is_chosen(tmp_path, start_serve, model_dir):
 
 
 def test_a_model_of_another_runtime_has_a_page(tmp_path, start_serve, iris):
-    """It describes nothing, so the page asks for a line."""
+    """The model describes no inputs, so the page asks for a line."""
     import joblib
     from sklearn.linear_model import LogisticRegression
 

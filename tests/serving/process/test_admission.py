@@ -1,4 +1,4 @@
-"""What a worker takes on: so much, and from then on little, until it gets better."""
+"""A worker limits its work; once that takes too long, it admits little until it recovers."""
 
 from contextlib import ExitStack
 

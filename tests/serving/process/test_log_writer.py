@@ -1,4 +1,4 @@
-"""The log is written by a thread of its own, so that no request waits until it is read."""
+"""A thread writes the log, so that no request waits for a slow reader of it."""
 
 import os
 import time
@@ -33,7 +33,7 @@ def test_a_pipe_that_nobody_reads_stops_nobody_and_what_was_dropped_is_said(monk
     writer, line = LogWriter(theirs), "x" * 1000 + "\n"
     for _ in range(1000):
         writer.put(line)
-    writer.flush()  # Within a second, although the pipe is full.
+    writer.flush()  # This takes less than a second, although the pipe is full.
     seen = ""
     while "dropped" not in seen:
         seen += read_all(ours)

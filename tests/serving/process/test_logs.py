@@ -1,4 +1,4 @@
-"""Lines of the log: what a client sends cannot look like one."""
+"""Nothing that a client sends can look like a line of the log."""
 
 import logging
 

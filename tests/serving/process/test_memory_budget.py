@@ -1,4 +1,4 @@
-"""Bodies for which there is not enough memory are refused before they are read."""
+"""A body is refused before it is read if there is not enough memory for it."""
 
 import os
 
@@ -38,5 +38,5 @@ def test_what_another_worker_promised_counts():
     os.waitpid(pid, 0)
     with pytest.raises(Overloaded):
         memory.reserve(50 * MB)
-    memory.count_as(1)  # The worker that takes the place of the one that ended.
+    memory.count_as(1)  # The worker that replaces the one that ended.
     memory.reserve(50 * MB)

@@ -1,4 +1,4 @@
-"""Many workers: one that dies or hangs is replaced, and what they count is told as one."""
+"""Several workers: those that die or hang are replaced, and their counts are added up."""
 
 import mmap
 import os
@@ -31,7 +31,7 @@ def ask(server, client=httpx, content=ROW, **headers):
 
 
 def until(condition, seconds=30):
-    """Wait until something is so; what it is then."""
+    """Wait until something is true; return its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -62,7 +62,7 @@ def test_there_are_as_many_workers_as_were_asked_for(start_serve, model_dir, var
 
 
 def test_every_worker_takes_its_share_of_the_connections(two_workers):
-    """Eight connections that stay open: each worker has about four, so that none is idle."""
+    """Of eight connections that stay open, each worker has about four."""
     until(lambda: len(two_workers.workers()) == 2)
     clients = [httpx.Client() for _ in range(8)]
     for client in clients:
@@ -108,7 +108,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(start_serve, model_dir):
     ).wait_until_ready()
     victim = until(lambda: len(server.workers()) == 2 and server.workers())[0]
     os.kill(victim, signal.SIGSTOP)
-    for _ in range(20):  # The other one answers those that come to it.
+    for _ in range(20):  # The other worker answers the connections that it accepts.
         assert ask(server).text == "virginica\n"
     until(lambda: victim not in server.workers() and len(server.workers()) == 2)
     assert ask(server).text == "virginica\n"
@@ -122,7 +122,7 @@ def test_workers_do_not_outlive_their_supervisor(two_workers):
 
 
 def test_a_lone_worker_that_is_told_to_end_finishes_and_is_replaced(two_workers):
-    """Those that wait to be accepted are the other worker's."""
+    """The other worker accepts the waiting connections."""
     victim = until(lambda: len(two_workers.workers()) == 2 and two_workers.workers())[0]
     os.kill(victim, signal.SIGTERM)
     while victim in two_workers.workers():
@@ -186,7 +186,7 @@ def test_models_that_were_loaded_are_there_again_when_their_worker_died(start_se
 
 
 def test_loading_many_models_again_is_no_hanging(start_serve, tmp_path):
-    """It takes longer than a worker may stand still, and the event loop goes on meanwhile."""
+    """It takes longer than a worker may hang, but the event loop keeps running."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4000, 4)).astype(np.float32)
     forest = RandomForestClassifier(200, random_state=0).fit(x, rng.integers(0, 3, len(x)))
@@ -214,7 +214,7 @@ def test_loading_many_models_again_is_no_hanging(start_serve, tmp_path):
     until(is_restored, seconds=60)
     tried.update(set(server.workers()) - {victim})
     assert len(tried) == 1
-    # The list is whole, whether or not all models have been loaded again by now.
+    # The list is complete, whether or not all models have been loaded again by now.
     page = httpx.get(f"{server.url}/models", timeout=30).json()
     rest = httpx.get(f"{server.url}/models?next_page_token={page['nextPageToken']}").json()
     assert len(page["models"]) + len(rest["models"]) == n_models
@@ -224,7 +224,7 @@ def test_loading_many_models_again_is_no_hanging(start_serve, tmp_path):
 
 
 def test_workers_share_one_copy_of_the_model(two_workers, model_dir):
-    """The pages of its memory are the same for all, and none has a copy of its own."""
+    """All workers map the same pages, and none has a copy of its own."""
     until(lambda: len(two_workers.workers()) == 2)
     for _ in range(8):
         ask(two_workers)
@@ -233,7 +233,7 @@ def test_workers_share_one_copy_of_the_model(two_workers, model_dir):
     resident = []
     for pid in two_workers.workers():
         smaps = Path(f"/proc/{pid}/smaps").read_text()
-        # Memory that processes share and that has no file is called so.
+        # The name of anonymous shared memory.
         (entry,) = re.findall(rf"/dev/zero \(deleted\)\n{size}((?:\w+: .*\n)+)", smaps)
         fields = dict(re.findall(r"^(\w+): +(\d+) kB", entry, re.MULTILINE))
         resident.append(int(fields["Rss"]))
@@ -243,7 +243,7 @@ def test_workers_share_one_copy_of_the_model(two_workers, model_dir):
 
 
 def test_two_servers_cannot_share_a_port_unknowingly(two_workers, model_dir):
-    """Workers share the gRPC port by SO_REUSEPORT, but no other server can join them."""
+    """Workers share the gRPC port by SO_REUSEPORT, but another server cannot join them."""
     second = launch(model_dir, FOREST_GRPC_PORT=str(two_workers.grpc_port))
     _, err = second.process.communicate(timeout=60)
     assert second.process.returncode == 1

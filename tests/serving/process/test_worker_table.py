@@ -1,4 +1,4 @@
-"""What workers know about each other."""
+"""What workers know about one another."""
 
 import math
 
@@ -12,7 +12,9 @@ def test_a_worker_that_shows_no_life_leaves_its_share_to_the_others(monkeypatch)
     stopped.count_connections(0)
     alive.count_connections(7)
     assert table.fewest_connections() == 0
-    monkeypatch.setattr(worker_table, "_SILENT_SECONDS", -1.0)  # All were silent for too long.
+    monkeypatch.setattr(
+        worker_table, "_SILENT_SECONDS", -1.0
+    )  # All workers were silent for too long.
     assert table.fewest_connections() == math.inf
     monkeypatch.undo()
     stopped._numbers[stopped._row + worker_table._BEAT] -= 2  # two seconds ago

@@ -1,4 +1,4 @@
-"""/metrics: rendered outside of the event loop, by one at a time, and kept if that took long."""
+"""/metrics is rendered outside the event loop, once at a time, and kept if that took long."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from mlserver_forest.serving.sagemaker.container_routes import ContainerRoutes
 
 
 class Rendered:
-    """Metrics that take a while, and the threads that rendered them."""
+    """Metrics that take some time to render, and the threads that rendered them."""
 
     def __init__(self, seconds):
         self.seconds = seconds

@@ -1,4 +1,4 @@
-"""Choosing outputs by the names of AWS's XGBoost image."""
+"""Outputs are selected by the names of AWS's XGBoost image."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""V2 over gRPC, messages to request and response to messages, raw and in fields."""
+"""V2 over gRPC: messages are read as requests, and responses written as messages, with raw or typed
+contents.
+"""
 
 import struct
 

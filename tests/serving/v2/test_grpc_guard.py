@@ -1,4 +1,4 @@
-"""Messages of many fields are refused before protobuf makes objects of them."""
+"""Messages with too many fields are refused before protobuf makes objects of them."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def tensor(**fields):
         EMPTY_PARAMETER * 1_000_000,
         tensor(shape=[1] * 1_000_000).SerializeToString(),
         tensor(shape=[-1] * 100_000).SerializeToString(),
-        b"\x2a\x80\x80\x08" + b"\x18\x01" * 65_536,  # The dimensions one by one.
+        b"\x2a\x80\x80\x08" + b"\x18\x01" * 65_536,  # Each dimension in a field of its own.
         b"\x2a\x80\x80\x08" + EMPTY_PARAMETER * 65_536,
     ],
     ids=["inputs", "outputs", "parameters", "shape", "negative", "unpacked", "of a tensor"],

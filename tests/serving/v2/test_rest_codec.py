@@ -1,4 +1,4 @@
-"""V2 over REST, bytes to request and response to bytes: JSON, and tensors as bytes behind it."""
+"""V2 over REST: requests and responses in JSON, with binary tensors after it."""
 
 import json
 import struct
@@ -28,7 +28,7 @@ def binary(size, **changes):
 
 
 def decode(document, raw=b"", length=None, content_type=JSON):
-    """Decode a document and the bytes behind it, whose header is right if not given."""
+    """Decode a document and the binary data after it; the header is right if not given."""
     text = json.dumps(document).encode()
     if raw and length is None:
         length = str(len(text))
@@ -287,7 +287,7 @@ def response_of(*outputs, **fields):
 
 
 def encode_json(response):
-    """The blocks of a response in JSON alone."""
+    """The blocks of a response that is JSON only."""
     return encode_infer(response, "7")[1]
 
 

@@ -1,4 +1,4 @@
-"""``forest hyperparameters`` prints what a job may set, at once."""
+"""``forest hyperparameters`` prints the hyperparameters of a job, without loading libraries."""
 
 import json
 import subprocess
@@ -62,7 +62,9 @@ def test_markdown_is_a_table_to_unfold(name):
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_defaults_that_are_printed_can_be_set(name):
-    """But for words of what is decided later, and what is for one objective or booster alone."""
+    """Defaults that are described in words, and those that need one objective or booster, are left
+    out.
+    """
     model = ALGORITHMS[name].hyperparameters
     particular = {*getattr(model, "NEEDS", {}), *model.FIELDS}
     raw = {

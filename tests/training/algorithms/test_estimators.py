@@ -1,4 +1,6 @@
-"""Each algorithm fits what it is said to fit, and its packed model answers as its library does."""
+"""Each algorithm fits the estimator that it names, and its packed model predicts as the library
+does.
+"""
 
 import warnings
 
@@ -62,7 +64,7 @@ def fitted(algorithm, problem, data="numbers", **raw):
 
 def answers(estimator, x):
     if type(estimator).__module__.startswith("sklearn.ensemble._forest"):
-        estimator.set_params(n_jobs=1)  # scikit-learn's threads add up in any order.
+        estimator.set_params(n_jobs=1)  # The order in which scikit-learn's threads add up varies.
     if hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(x)
     return estimator.predict(x).reshape(-1, 1)
@@ -86,12 +88,12 @@ EXACT = {"random_forest", "extra_trees", "decision_tree"}
 @pytest.mark.parametrize("problem", KINDS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_packed_model_answers_as_its_library_does(algorithm, problem, data):
-    """On the rows it learned from and on others, with values missing and codes never seen."""
+    """On training rows and on new rows, with missing values and unknown codes."""
     estimator, x = fitted(algorithm, problem, data)
     others = rows(data, problem, seed=1)[0].astype(x.dtype)
     exact = algorithm in EXACT or (problem == "regression" and algorithm != "xgboost")
     for matrix in (x, others):
-        # scikit-learn's trees refuse what was never missing, and so does the schema.
+        # Trees and the schema refuse missing values in columns that had none in training.
         assert_packed_answers_are_the_same(estimator, matrix, exact)
     least = 1 if algorithm == "decision_tree" else 10
     assert len(np.unique(answers(estimator, others), axis=0)) > least
@@ -106,7 +108,9 @@ def test_what_is_learned_is_better_than_guessing(algorithm, problem):
 
 
 def test_boosters_split_words_by_sets_of_words():
-    """And hist_gradient_boosting those of few words; the rest is read in the words' order."""
+    """hist_gradient_boosting does so for columns with few categories, and reads the others as
+    ordered codes.
+    """
     lightgbm, _ = fitted("lightgbm", "binary", "words")
     text = lightgbm.booster_.model_to_string()
     assert "cat_threshold=" in text
@@ -203,7 +207,7 @@ def test_what_can_be_set_can_be_packed(algorithm, problem, raw):
     ],
 )
 def test_objectives_of_particular_labels_can_be_packed(algorithm, raw):
-    """And are refused before the fit where the labels are others."""
+    """Labels that do not suit the objective are refused before the fit."""
     x, y = rows("missing", "regression")
     x, y = x.astype(ALGORITHMS[algorithm].dtype), (y - y.min() + 1) / (np.ptp(y) + 2)
     chosen = parse({"algorithm": algorithm, **FEW.get(algorithm, {}), **raw})
@@ -224,7 +228,7 @@ def test_class_weights_go_by_label():
 
 
 def test_monotonic_constraints_hold():
-    """The answer rises with the size and falls with the age, whatever the library."""
+    """In every library, the prediction rises with the size and falls with the age."""
     grid = np.zeros((50, 5))
     for algorithm, name in (
         ("random_forest", "monotonic_cst"),
@@ -288,7 +292,7 @@ def test_what_does_not_suit_the_data_is_refused_with_what_does(algorithm, proble
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost", "hist_gradient_boosting"])
 def test_a_constraint_on_words_is_refused(algorithm):
-    """LightGBM would end the process."""
+    """LightGBM would abort the process."""
     name = "monotonic_cst" if algorithm == "hist_gradient_boosting" else "monotone_constraints"
     with pytest.raises(InvalidHyperparameters, match="'colour', which holds categories"):
         made(algorithm, "binary", "words", **{name: '{"colour": 1}'})
@@ -297,7 +301,7 @@ def test_a_constraint_on_words_is_refused(algorithm):
 @pytest.mark.parametrize("algorithm", ["random_forest", "extra_trees", "decision_tree"])
 @pytest.mark.parametrize("raw", [{"criterion": "absolute_error"}, {"monotonic_cst": "[1,0,0,0,0]"}])
 def test_trees_take_missing_values_whatever_the_criterion_and_the_constraints(algorithm, raw):
-    """scikit-learn before 1.9 took none here."""
+    """scikit-learn before 1.9 did not support missing values here."""
     estimator, x = fitted(algorithm, "regression", "missing", **raw)
     assert_packed_answers_are_the_same(estimator, x, exact=True)
     assert import_estimator(estimator).schema.takes_missing

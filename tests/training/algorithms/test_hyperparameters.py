@@ -1,4 +1,4 @@
-"""Every encoding is understood, and every fault is reported at once."""
+"""Every encoding of a value is understood, and all faults are reported together."""
 
 import json
 import math
@@ -33,7 +33,7 @@ SCIKIT_LEARN = {
         ensemble.HistGradientBoostingRegressor,
     ),
 }
-# Of which ours differ: by kind of problem (said in words), or chosen for a job of its own.
+# Defaults that differ from the library's: they depend on the problem, or suit training jobs.
 OTHER_DEFAULTS = {"n_jobs", "criterion", "loss", "max_features"}
 NOT_OFFERED = {
     "hist_gradient_boosting": {
@@ -95,7 +95,9 @@ def test_nothing_set_means_the_defaults():
 
 @pytest.mark.parametrize("algorithm", SCIKIT_LEARN)
 def test_scikit_learns_names_and_defaults_are_ours(algorithm):
-    """Where ours is a word such as "sqrt; for a regression 1.0", the estimator's own holds."""
+    """Where the default is text such as "sqrt; for a regression 1.0", the estimator's own default
+    holds.
+    """
     fields = OWN[algorithm].model_fields
     for estimator in SCIKIT_LEARN[algorithm]:
         defaults = estimator().get_params()
@@ -122,7 +124,9 @@ PROBES = [
 
 @pytest.mark.parametrize("algorithm", SCIKIT_LEARN)
 def test_what_is_accepted_scikit_learn_accepts_and_what_is_not_it_refuses(algorithm):
-    """Its own table of constraints is asked, but where ours are narrower on purpose."""
+    """Values are checked with scikit-learn's table of constraints, except where this package is
+    narrower on purpose.
+    """
     model = OWN[algorithm]
     for name in model.model_fields:
         for probe in PROBES:
@@ -137,7 +141,7 @@ def test_what_is_accepted_scikit_learn_accepts_and_what_is_not_it_refuses(algori
 
 @pytest.mark.parametrize("algorithm", ["xgboost", "lightgbm"])
 def test_what_is_accepted_boosters_accept(algorithm):
-    """Each number that a parameter takes trains a model of one round."""
+    """A model of one round is trained with each accepted number."""
     x, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
     few = [probe for probe in PROBES if isinstance(probe, int | float) and -3 < probe < 4]
     n_accepted = 0
@@ -157,7 +161,7 @@ REFUSED = object()
 
 
 def accepted(model, name, value):
-    """The value as it is handed on, or REFUSED."""
+    """The parsed value, or REFUSED."""
     try:
         return getattr(model.model_validate({name: value}), name)
     except ValidationError:
@@ -186,7 +190,7 @@ def is_narrower_on_purpose(name, value):
 
 
 def test_xgboosts_defaults_are_ours():
-    """Asked of a booster that was trained with all of its defaults."""
+    """The defaults are read from a booster that was trained with all of them."""
     x = np.arange(40.0).reshape(20, 2)
     parameters = [
         {"objective": "reg:squarederror", "tree_method": "hist"},
@@ -216,7 +220,7 @@ def test_xgboosts_defaults_are_ours():
 
 
 def flat(config):
-    """The innermost names and values."""
+    """The innermost names and values of a nested document."""
     found = {}
     for name, value in config.items():
         found |= flat(value) if isinstance(value, dict) else {name: value}
@@ -229,7 +233,7 @@ def number(value):
 
 
 def test_lightgbms_defaults_are_ours():
-    """Asked of the estimator, and of the parameters that a model writes down."""
+    """The defaults are those of the estimator, and of the parameters in a saved model."""
     x = np.arange(80.0).reshape(40, 2)
     model = lightgbm.LGBMRegressor(n_estimators=1, verbosity=-1, n_jobs=1).fit(x, x[:, 0])
     text = model.booster_.model_to_string().partition("\nparameters:")[2]
@@ -254,11 +258,11 @@ def test_lightgbms_defaults_are_ours():
 
 
 def test_every_alias_of_lightgbm_is_lightgbms():
-    """LightGBM prints its table of aliases as JSON; there, names are the native ones."""
+    """LightGBM prints its table of aliases as JSON, keyed by native names."""
     known = lightgbm.basic._ConfigAliases._get_all_param_aliases()
     groups = [{native, *aliases} for native, aliases in known.items()]
     native = {"early_stopping_rounds": "early_stopping_round", "boosting_type": "boosting"}
-    # XGBoost's and scikit-learn's words for the same, which LightGBM itself does not know.
+    # Names from XGBoost and scikit-learn, which LightGBM itself does not know.
     foreign = {"gamma", "eval_metric"}
     for alias, name in OWN["lightgbm"].ALIASES.items():
         same = {alias, native.get(name, name)}
@@ -317,7 +321,7 @@ def test_what_sagemaker_adds_is_skipped(raw):
 
 
 def test_the_hyperparameters_of_awss_xgboost_image_are_understood():
-    """As its documentation's examples send them."""
+    """The values are those of the examples in its documentation."""
     raw = {
         "algorithm": "xgboost",
         "num_round": "50",
@@ -413,7 +417,7 @@ def test_class_weights_come_in_json_and_in_pythons_own_words(text):
     ],
 )
 def test_columns_come_as_json_and_with_commas(text, columns):
-    """A number inside a JSON string is a name."""
+    """A number in a JSON string is a column's name, not its position."""
     assert parse({"ignore": text}).job.ignore == columns
 
 

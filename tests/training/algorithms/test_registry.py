@@ -1,4 +1,4 @@
-"""The registry of algorithms: its rows can be resolved, and a new row is all that it takes."""
+"""Every row of the registry of algorithms can be resolved, and a new algorithm needs only a row."""
 
 import ast
 import importlib.util
@@ -24,7 +24,7 @@ from support import IRIS, PAYLOAD, lay_out
 
 PACKAGE = Path(mlserver_forest.__file__).parent
 RECIPE = "docs/contributing.md"
-# The importers name the libraries of models, not algorithms; they have a registry of their own.
+# Importers name model libraries, not algorithms; they have a registry of their own.
 OTHER_NOUNS = ("importers/",)
 LIBRARIES = {"xgboost", "lightgbm", "sklearnex", "daal4py"}
 
@@ -39,7 +39,7 @@ def test_every_class_and_function_that_a_row_names_is_there(name):
 
 
 def modules_outside_of_algorithms():
-    """Modules that should not know an algorithm: (path below the package, syntax tree)."""
+    """Modules that must not name an algorithm: (path below the package, syntax tree)."""
     rooms = [path for path in (PACKAGE / "training" / "algorithms").iterdir() if path.is_dir()]
     for path in PACKAGE.rglob("*.py"):
         name = path.relative_to(PACKAGE).as_posix()
@@ -77,7 +77,7 @@ def test_only_its_own_room_imports_a_training_library():
 
 @pytest.fixture
 def shallow_tree(tmp_path, monkeypatch):
-    """The algorithm of docs/contributing.md, registered as the recipe says."""
+    """The algorithm of docs/contributing.md, registered as its recipe says."""
     path = tmp_path / "shallow_tree.py"
     row = block(RECIPE, "python: algorithm-row")
     path.write_text(

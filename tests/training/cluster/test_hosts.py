@@ -1,4 +1,4 @@
-"""Several hosts, each a real ``train`` on an address of its own."""
+"""Training on several hosts; each is a ``train`` process on an address of its own."""
 
 import contextlib
 import os
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import network
+from forked_command import ForkedCommand
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.errors import InvalidEnvironment
@@ -23,7 +24,7 @@ from mlserver_forest.training.fitting.stopping import Stop
 from support import BIN, clean_environ, lay_out
 
 SECONDS = 90
-# Other tests may run beside these: loopback addresses by the process.
+# Loopback addresses depend on the process, because other tests may run at the same time.
 NETWORK = f"127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}"
 ADDRESSES = tuple(f"{NETWORK}.{number}" for number in (2, 3, 4))
 ALONE = f"{NETWORK}.9"
@@ -31,7 +32,7 @@ N_ROWS = 1500
 
 
 def table(n_rows=N_ROWS, seed=3, n_classes=2):
-    """Lines of CSV: a class, five numbers and a word."""
+    """Lines of CSV with a class, five numbers and a category."""
     random_state = np.random.RandomState(seed)
     x = random_state.normal(size=(n_rows, 5)).round(3)
     words = random_state.choice(["blue", "green", "red"], n_rows)
@@ -49,14 +50,21 @@ def text(lines):
 class Host:
     name: str
     base: Path
-    process: subprocess.Popen = None
+    process: subprocess.Popen | ForkedCommand = None
 
     def start(self, *wrapper, **variables):
+        """Start ``train``; from nothing if it is wrapped or imports read the variables."""
         cpus = sorted(os.sched_getaffinity(0))
         cpu = cpus[int(re.findall(r"\d+", self.name)[-1]) % len(cpus)]
+        environ = clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables)
+        if not wrapper and not variables:
+            self.process = ForkedCommand(
+                "train", environ=environ, cpus={cpu}, stderr=subprocess.STDOUT
+            )
+            return self
         self.process = subprocess.Popen(
             [*wrapper, "taskset", "-c", str(cpu), BIN / "train"],
-            env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables),
+            env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -64,7 +72,7 @@ class Host:
         return self
 
     def ended(self, code=0, seconds=SECONDS):
-        """What it printed."""
+        """Wait for the end of the process; return its output."""
         out, _ = self.process.communicate(timeout=seconds)
         assert self.process.returncode == code, f"{self.name}: {self.process.returncode}\n{out}"
         return out
@@ -85,7 +93,7 @@ class Host:
 
 @pytest.fixture
 def hosts(tmp_path):
-    """Lays out hosts, and ends them with the test."""
+    """A function that lays out hosts; their processes end with the test."""
     made = []
 
     def lay(channels_of_hosts, hyperparameters, *, sharded=(), names=None, **more):
@@ -145,7 +153,7 @@ FORESTS = {
 
 @pytest.mark.parametrize("chosen", FORESTS)
 def test_a_forest_on_replicated_data_is_the_one_that_one_host_grows(hosts, chosen):
-    """Tree for tree, and with the same metrics; only the first host writes."""
+    """The trees and the metrics are equal, and only the first host writes."""
     channels = {"train": {"a.csv": text(table())}, "test": {"b.csv": text(table(300, 8))}}
     (alone,) = hosts([channels], FORESTS[chosen], names=[ALONE])
     expected = alone.start().ended()
@@ -172,8 +180,8 @@ def test_a_forest_of_intelex_on_three_hosts_is_the_one_that_one_host_grows(hosts
 
 
 def test_shards_make_one_forest_that_knows_all_classes_and_words(hosts):
-    """Words and a class that one host lacks, a column that is words on one host alone, a host
-    without data, and validation rows on one host alone.
+    """One host lacks some categories and a class, a column is categorical on one host only, one
+    host has no data, and only one has validation rows.
     """
     ours = [f"{line},7" for line in table(900, n_classes=3) if not line.startswith("2")]
     theirs = [f"{line.replace('red', 'pink')},x" for line in table(600, 4, n_classes=3)]
@@ -207,7 +215,7 @@ BOOSTING = [("xgboost", "replicated"), ("lightgbm", "replicated"), ("lightgbm", 
 
 @pytest.mark.parametrize(("algorithm", "data"), BOOSTING)
 def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, data):
-    """With early stopping on validation rows; rows that are sharded by class, too."""
+    """Validation rows stop it early. It also works if each host has the rows of other classes."""
     lines, valid = table(n_classes=3), {"v.csv": text(table(400, 8, n_classes=3))}
     channels = {"train": {"a.csv": text(lines)}, "validation": valid}
     chosen = {"algorithm": algorithm, "n_estimators": "300", "early_stopping_rounds": "5"}
@@ -234,7 +242,6 @@ def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, 
 
 @pytest.mark.parametrize("sharded", [(), ("train",)], ids=["replicated", "sharded"])
 def test_intervals_are_learned_from_the_rows_of_all_hosts(hosts, sharded):
-    """Those that the first host has or is shown."""
     random_state = np.random.RandomState(1)
     x = random_state.uniform(-1, 1, (3000, 3)).round(4)
     y = (2 * x[:, 0] + random_state.normal(size=3000)).round(4)
@@ -308,13 +315,13 @@ def test_a_host_that_starts_late_is_awaited(hosts):
     channels = {"train": {"a.csv": text(table(200))}}
     first, second = hosts([channels] * 2, {"n_estimators": "4"})
     second.start()
-    time.sleep(5)
+    time.sleep(2)
     first.start().ended()
     second.ended()
 
 
 def test_names_may_resolve_late_and_a_host_call_itself_by_a_loopback_address(hosts, machines):
-    """SageMaker's names; the first host's own is of use to no other."""
+    """These are SageMaker's names. The first host's own address is of no use to the others."""
     channels = {"train": {"a.csv": text(table(200))}}
     names, inside = ["algo-1", "algo-2"], list(machines.values())[:2]
     network.know(inside[0], {"127.0.0.1": "algo-1"})
@@ -365,7 +372,7 @@ def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
 
 
 def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
-    """The first host loses another one, and the other one the first; nothing is sent any more."""
+    """Each host sees the other one disappear, and no packet arrives any more."""
     channels = {"train": {"a.csv": text(table(6000))}}
     made = hosts([channels] * 2, LONG, names=list(machines)[:2])
     for host in made:
@@ -381,7 +388,7 @@ def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
 @pytest.mark.parametrize("algorithm", ["extra_trees", "xgboost"])
 @pytest.mark.parametrize("asked", [0, 1])
 def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, algorithm, asked):
-    """Hosts that boost together stop after the same round."""
+    """Boosting stops after the same round on both hosts."""
     channels = {"train": {"a.csv": text(table(6000))}}
     chosen = LONG | {"algorithm": algorithm}
     made = [host.start() for host in hosts([channels] * 2, chosen)]
@@ -395,7 +402,7 @@ def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, algorithm, asked
 
 
 def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
-    """Each from its own, and the forest is the one that would have grown without."""
+    """Each host continues from its own, and the forest is that of an uninterrupted job."""
     channels = {"train": {"a.csv": text(table(6000))}}
     chosen = LONG | {"n_estimators": "900"}
     (alone,) = hosts([channels], chosen, names=[ALONE])
@@ -413,7 +420,7 @@ def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
 
 
 def listening(process):
-    """The addresses and ports on which a process of this network namespace listens."""
+    """The addresses and ports that a process of this network namespace listens on."""
     found = set()
     inodes = set()
     for link in Path(f"/proc/{process.pid}/fd").iterdir():
@@ -429,7 +436,7 @@ def listening(process):
 
 
 def test_hosts_listen_where_others_call_and_leave_no_files(hosts, tmp_path):
-    """On their own address; not for a dashboard, nor in a home folder."""
+    """They listen on their own address, without a dashboard, and leave HOME and TMPDIR empty."""
     channels = {"train": {"a.csv": text(table(6000))}}
     made = hosts([channels] * 2, LONG)
     folders = {name: tmp_path / name for name in ("TMPDIR", "HOME")}

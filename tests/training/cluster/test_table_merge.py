@@ -1,4 +1,4 @@
-"""What several hosts learn from their parts of a table is what one host learns from all of it."""
+"""Hosts that each read a part of a table learn the same as one host that reads all of it."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_hosts_learn_from_parts_is_what_one_learns_from_all(tmp_path, case):
-    """Names, words, labels and the numbers that stand for words."""
+    """They learn the same names, categories, labels and category codes."""
     parts = CASES[case]
     columns = Columns(target="y" if "names" in case else 0)
     merged, tables = read_apart(tmp_path, parts, columns)
@@ -112,7 +112,7 @@ def test_no_row_on_any_host_is_refused(tmp_path):
 
 
 def test_booleans_on_one_host_and_words_on_another_are_refused(tmp_path):
-    """Their spelling is not known any more."""
+    """The original spelling of the booleans is not known any more."""
     with pytest.raises(
         InvalidData, match="only true and false on host 'host-0', and categories such"
     ):

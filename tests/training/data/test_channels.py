@@ -1,4 +1,4 @@
-"""CSV files -> Table."""
+"""CSV files are read as a Table."""
 
 import csv
 import gzip
@@ -249,14 +249,14 @@ def test_many_labels_that_are_words_are_refused(tmp_path):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Blocks of a few rows, so that files of some kilobytes have many."""
+    """Blocks of a few rows, so that a file of some kilobytes has many."""
     policy = replace(TRAINING, block_bytes=64, compile_bytes=0, sample_rows=3)
     monkeypatch.setattr(parsed_parts, "TRAINING", policy)
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path):
-    """What was read as 1 was spelt 1.0 or 01, so the file is read again, once."""
+    """A 1 may have been spelled 1.0 or 01, so the file is read a second time."""
     rows = "".join(f"a,{i},01,{i % 2}\n" for i in range(200))
     table = read(tmp_path, {"a.csv": rows + "b,7,x,true\nb,z,x,1\n"})
     assert words_of(table)["feature_1"] == ("01", "x")
@@ -283,11 +283,11 @@ def test_the_line_of_a_fault_is_right_behind_quotes_and_empty_lines(tmp_path):
 
 
 def test_names_that_come_again_are_no_row(tmp_path):
-    """As where files were written one after the other."""
+    """Headers repeat where files were concatenated."""
     assert len(read(tmp_path, {"a.csv": "l,x\na,1\nl,x\nb,2\n"})) == 2
 
 
-# Fields as a row of a file may have them.
+# Fields that a row of a file may have.
 numbers = st.one_of(
     st.floats(width=32, allow_infinity=False).map(repr),
     st.integers(-(10**20), 10**20).map(str),
@@ -313,8 +313,8 @@ rows = st.lists(
     st.sampled_from([0, 100, 2**20]),
 )
 def test_what_was_written_is_read(tmp_path_factory, table, line_end, quoting, size, compile_bytes):
-    """A field means what Python's float() and csv.reader say, in blocks of any size, and
-    whichever way they are parsed.
+    """A field means what Python's float() and csv.reader read, for blocks of any size and every
+    parser.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=line_end, quoting=quoting)

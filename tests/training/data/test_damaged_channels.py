@@ -1,4 +1,4 @@
-"""Damaged data of every format: read, or refused with the place, and never a traceback."""
+"""Damaged data of every format is read, or refused with its location and without a traceback."""
 
 import gzip
 import random

@@ -1,4 +1,4 @@
-"""Which files of a channel are its data."""
+"""Which files of a channel's folder contain its data."""
 
 import io
 import os
@@ -68,7 +68,7 @@ def test_a_file_in_the_place_of_a_channel_is_refused(tmp_path):
 
 
 def test_files_are_read_once_and_without_seeking(tmp_path, monkeypatch):
-    """As a FastFile mount likes it: streamed from S3 as it is read."""
+    """A FastFile mount streams from S3 as a file is read, so this suits it."""
 
     def refuse(*arguments):
         raise AssertionError("a file was sought in")
@@ -81,7 +81,7 @@ def test_files_are_read_once_and_without_seeking(tmp_path, monkeypatch):
     open_any = Path.open
 
     def open_streamed(path, *arguments, **options):
-        if path.suffix != ".csv":  # Such as the control group's files in /proc.
+        if path.suffix != ".csv":  # Files such as those of the control group in /proc.
             return open_any(path, *arguments, **options)
         opened.append(path.name)
         return Streamed(path, arguments[0])

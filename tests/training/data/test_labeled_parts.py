@@ -1,4 +1,4 @@
-"""libsvm and RecordIO-protobuf -> Table."""
+"""libsvm and RecordIO-protobuf files are read as a Table."""
 
 import numpy as np
 import pytest
@@ -218,7 +218,7 @@ MAGIC = b"\x0a\x23\xd7\xce"
 
 
 def split_record(message, *parts):
-    """A record in parts, as dmlc-core's writer splits one that holds the magic number."""
+    """A record in parts: dmlc-core's writer splits a record that contains the magic number."""
     flags = [1, *[2] * (len(parts) - 2), 3]
     assert MAGIC.join(parts) == message
     return b"".join(

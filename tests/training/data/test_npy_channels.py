@@ -1,4 +1,4 @@
-"""Channels of arrays: the label is the first column, the others are features."""
+"""Channels of arrays: the first column is the label, and the others are features."""
 
 import io
 
@@ -62,7 +62,7 @@ def test_an_archive_of_one_array_or_a_sparse_matrix_is_read(tmp_path):
 
 
 def test_a_label_that_a_sparse_matrix_leaves_out_is_0(tmp_path):
-    """Even for an algorithm that takes other values as missing."""
+    """This holds even for an algorithm that reads other absent values as missing."""
     sparse = packed(scipy.sparse.csr_matrix(np.nan_to_num(ROWS)))
     table = read(tmp_path, {"a.npz": sparse}, absent_is_missing=True)
     assert label_texts(table) == ["0", "1", "1"]

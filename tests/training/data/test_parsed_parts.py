@@ -1,4 +1,6 @@
-"""Parquet and JSON -> Table, as the same rows in CSV; and one channel read like another."""
+"""Parquet and JSON files give the Table of the same rows in CSV, and one channel is read like
+another.
+"""
 
 import datetime as dt
 import decimal
@@ -344,7 +346,7 @@ def test_another_channel_has_the_training_channels_columns_and_words(
 
 
 def test_a_training_table_without_its_rows_decides_as_well(tmp_path, training):
-    """As on a cluster, where it travels without them."""
+    """On a cluster, the table is sent to other hosts without its rows."""
     head = replace(training, x=training.x[:0])
     table = read(tmp_path, {"a.csv": "l,n,w,b\na,1,red,true\n"}, like=head)
     assert table.categories == training.categories
@@ -377,7 +379,7 @@ def test_unseen_words_are_refused_where_that_was_asked_for(tmp_path):
     )
 
 
-# A row: a label, a number, a word.
+# A row has a label, a number and a category.
 values = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "c d"]),

@@ -1,4 +1,4 @@
-"""Pipe mode: real FIFOs, one for each pass, written by other threads, late and in pieces."""
+"""Pipe mode: threads write to real FIFOs, one for each pass, late and in pieces."""
 
 import contextlib
 import gzip
@@ -26,8 +26,8 @@ RECORDIO = "application/x-recordio-protobuf"
 
 @pytest.fixture
 def write(tmp_path):
-    """Write to the FIFOs of a channel as SageMaker does: each is made after the one before
-    was read to its end.
+    """Write to the FIFOs of a channel as SageMaker does: it makes each one after the one before was
+    read to its end.
     """
     threads = []
 
@@ -79,7 +79,7 @@ def test_a_stream_may_be_gzip_and_repeat_its_header(tmp_path, write):
 
 
 def test_another_pass_reads_the_next_fifo(tmp_path, write):
-    """A word at the end of a column of numbers: what was spelt 01 was read as 1."""
+    """A category at the end of a column of numbers needs a second pass: 01 was read as 1."""
     rows = b"a,01,5\nb,2,6\n" * 400_000
     write(rows + b"c,x,7\n", rows + b"c,x,7\n")
     table = read(tmp_path)
@@ -181,7 +181,7 @@ def test_a_writer_that_left_before_it_wrote_ends_the_stream(tmp_path, write):
 
 
 def read_second(base):
-    """The second FIFO, as a reader that has read the first one would."""
+    """Read the second FIFO, as after a first pass."""
     pipe = Pipe(Channel("train", base / "train", mode="Pipe"), splits=True)
     pipe._epoch = 1
     return [part.stream.read() for part in pipe.parts()]

@@ -1,4 +1,4 @@
-"""Labels -> classes or numbers; tests of the whole command are in test_train.py."""
+"""Labels become classes or numbers; test_cli.py tests the whole command."""
 
 import numpy as np
 import pytest

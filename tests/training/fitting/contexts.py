@@ -1,4 +1,4 @@
-"""Fits to try out: small tables, a context around an estimator, and a stop after some steps."""
+"""Small fits for tests: tables, a context for an estimator, and a stop after some steps."""
 
 import numpy as np
 from sklearn.datasets import make_classification, make_regression
@@ -21,7 +21,7 @@ NUMBERS = rows_of(*make_regression(400, 6, noise=1.0, random_state=1))
 
 
 class StopAfter(Stop):
-    """Asks to stop when it was asked so many times."""
+    """A stop that is requested once it has been asked for a number of times."""
 
     def __init__(self, times):
         super().__init__()
@@ -46,7 +46,7 @@ def context_of(
     hyperparameters=None,
     **spec,
 ):
-    """A fit of an estimator that is given, whatever the hyperparameters would make."""
+    """The context of a fit of the given estimator, whatever the hyperparameters say."""
     is_classes = hasattr(estimator, "predict_proba")
     target = Target(*(("classification", (0, 1, 2)) if is_classes else ("regression", ())))
     names = tuple(f"feature_{i}" for i in range(rows.x.shape[1]))

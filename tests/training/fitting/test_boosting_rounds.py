@@ -1,4 +1,4 @@
-"""Boosting in rounds: it continues from a checkpoint, and stops early where that was asked for."""
+"""Boosting in rounds continues from a checkpoint, and stops early if asked to."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def boosted(name, n_steps, **more):
 
 @pytest.mark.parametrize("name", BOOSTERS)
 def test_boosting_goes_on_from_its_last_checkpoint(tmp_path, name):
-    """So the answers are those of rounds that were never interrupted."""
+    """The predictions are those of an uninterrupted job."""
     x = BOOSTERS[name][2].x
     whole = boosted(name, 24)
     kept = [Checkpoints(tmp_path, "algo-1", "f" * 64, print) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The real ``train``, killed, stopped and started again."""
+"""``train`` is killed, stopped and started again."""
 
 import json
 import random
@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from forked_command import ForkedCommand
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
 from support import BIN, clean_environ, lay_out
@@ -26,7 +27,7 @@ ALGORITHMS = {
 
 @pytest.fixture(scope="module")
 def table():
-    """A class first and twenty numbers, as CSV."""
+    """CSV with a class and twenty numbers."""
     random_state = np.random.RandomState(7)
     x = random_state.normal(size=(N_ROWS, 20)).round(4)
     y = (x[:, 0] + x[:, 1] * x[:, 2] + random_state.normal(size=N_ROWS) > 0).astype(int)
@@ -34,13 +35,8 @@ def table():
 
 
 def start(base):
-    return subprocess.Popen(
-        [BIN / "train"],
-        env=clean_environ(SAGEMAKER_BASE_DIR=str(base)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    environ = clean_environ(SAGEMAKER_BASE_DIR=str(base))
+    return ForkedCommand("train", environ=environ, stderr=subprocess.STDOUT)
 
 
 def lay(base, table, algorithm, **more):
@@ -103,8 +99,8 @@ def test_boosting_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path, tab
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
-    """The model is whole, smaller than asked for, and the job ends soon and well."""
-    # The steps of hist_gradient_boosting take four seconds, in which it grows thousands of stumps.
+    """The model is complete, but smaller than asked for, and the job soon ends with code 0."""
+    # hist_gradient_boosting grows thousands of stumps in a step, which takes four seconds.
     number, name = (50_000, "max_iter") if "hist" in algorithm else (5_000, "n_estimators")
     base = lay(tmp_path, table, algorithm, **{name: str(number)})
     process = start(base)
@@ -122,16 +118,22 @@ def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 def test_sigterm_at_any_moment_ends_the_job_in_time(tmp_path, table, seconds):
-    """With a model, or with a reason why there is none."""
+    """The job leaves a model, or the reason why there is none."""
     base = lay(tmp_path, table, "random_forest", n_estimators="2000")
-    process = start(base)
+    process = subprocess.Popen(
+        [BIN / "train"],
+        env=clean_environ(SAGEMAKER_BASE_DIR=str(base)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     time.sleep(seconds)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     if process.returncode == 0:
         assert load_forest(base / "model" / "forest.safetensors").n_trees < 2000
     else:
-        # Before the command itself runs, Python ends on the signal.
+        # The signal ends Python if it arrives before the command runs.
         assert process.returncode in {-signal.SIGTERM, 128 + signal.SIGTERM}, out
         assert not list((base / "model").glob("*"))
 

@@ -1,4 +1,4 @@
-"""Metrics beside scikit-learn's own, folds, and the regexes that SageMaker applies to the log."""
+"""Metrics are scikit-learn's own; folds; the regexes that SageMaker applies to the log."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_metrics_of_numbers_are_scikit_learns(weighted):
 
 
 def test_a_class_that_does_not_occur_leaves_only_the_roc_auc_out():
-    """Whole values: two of three rows right, a probability of 1/2, 1/4 and 1/2 for the truth."""
+    """Two of three rows are right; the true classes have the probabilities 1/2, 1/4 and 1/2."""
     p = np.array([[0.5, 0.3, 0.2], [0.25, 0.5, 0.25], [0.1, 0.5, 0.4], [0.1, 0.1, 0.8]])
     found = evaluate(p, np.array([0, 0, 1, 1]), "classification", ("a", "b", "c"))
     assert found == pytest.approx(
@@ -119,7 +119,7 @@ def test_probabilities_of_32_bits_are_no_reason_to_warn():
     st.sampled_from(["classification", "regression"]),
 )
 def test_folds_hold_each_row_out_once_and_never_a_class(labels, k, kind):
-    """But for the only row of a class, which is always learned from."""
+    """The only row of a class is always a training row."""
     y = np.array(labels) if kind == "classification" else np.array(labels, float)
     codes = y if kind == "classification" else np.zeros(len(y), int)
     found = folds(y, kind, k, 3)
@@ -157,7 +157,7 @@ def test_every_metric_of_every_set_has_one_regex():
 
 
 def test_the_definitions_are_within_the_limits_of_createtrainingjob():
-    """AlgorithmSpecification.MetricDefinitions and MetricDefinition of SageMaker's API."""
+    """The limits are those of AlgorithmSpecification.MetricDefinitions and MetricDefinition."""
     assert len(DEFINITIONS) <= 40
     for definition in DEFINITIONS:
         assert set(definition) == {"Name", "Regex"}

@@ -1,4 +1,4 @@
-"""Intervals and prediction sets of real jobs: how often targets lie within, on fresh rows."""
+"""Intervals and prediction sets of real jobs: how many targets of new rows they contain."""
 
 import json
 import signal
@@ -16,12 +16,12 @@ FORESTS = ("random_forest", "extra_trees", "decision_tree")
 BOOSTERS = ("hist_gradient_boosting", "xgboost", "lightgbm")
 LEVEL = 0.9
 N_FRESH = 8000
-# How many trees or rounds; more take longer and tell no more.
+# Trees or rounds; more would take longer and show nothing else.
 SIZES = {"hist_gradient_boosting": {"max_iter": "40"}, "decision_tree": {"min_samples_leaf": "60"}}
 
 
 def numbers(n, seed):
-    """A number whose noise grows with the second feature."""
+    """Rows with a numeric label, whose noise grows with the second feature."""
     random = np.random.default_rng(seed)
     x = random.uniform(-1, 1, (n, 4)).round(4)
     noise = random.normal(size=n) * (0.2 + np.abs(x[:, 1]))
@@ -29,7 +29,7 @@ def numbers(n, seed):
 
 
 def classes(n, seed):
-    """Three classes that overlap."""
+    """Rows of three overlapping classes."""
     random = np.random.default_rng(seed)
     x = random.uniform(-1, 1, (n, 4)).round(4)
     return x, np.digitize(2 * x[:, 0] + random.normal(size=n), [-1, 1])
@@ -41,7 +41,7 @@ def csv(x, y):
 
 
 def job(base, draw, algorithm, channels, **more):
-    """The intervals or sets of a job's model, for rows."""
+    """The intervals or prediction sets of a job's model for some rows."""
     size = SIZES.get(algorithm, {"n_estimators": "40"})
     chosen = {"algorithm": algorithm, "random_state": "1", "report": "false", **size}
     chosen |= {"prediction_interval": str(LEVEL), **more}
@@ -53,7 +53,7 @@ def job(base, draw, algorithm, channels, **more):
 
 ALL_ROWS = [("train", 2000, 1), ("validation", 3000, 2)]
 ONE_CHANNEL = [("train", 12_000, 1)]
-# Without a validation channel, what is calibrated is a model of a part of the rows.
+# Without a validation channel, the calibrated model is fitted on a part of the rows.
 CASES = [
     *((algorithm, ALL_ROWS) for algorithm in FORESTS + BOOSTERS),
     *((algorithm, ONE_CHANNEL) for algorithm in ("random_forest", "extra_trees", "lightgbm")),
@@ -89,8 +89,8 @@ def test_the_level_is_the_one_that_was_asked_for(tmp_path, level):
 
 @pytest.mark.parametrize("algorithm", ["random_forest", "extra_trees"])
 def test_a_forests_intervals_are_wider_where_there_is_more_noise(tmp_path, algorithm):
-    """And hold as many targets here as there; those of boosters are of one width, and a lone
-    tree splits where the mean changes.
+    """Coverage is equal in both halves. Boosters have intervals of one width, and a single tree
+    splits where the mean changes.
     """
     answers = job(tmp_path, numbers, algorithm, ALL_ROWS)
     x, y = numbers(N_FRESH, 99)
@@ -118,7 +118,7 @@ def test_missing_values_and_weights_are_taken(tmp_path):
 
 
 def test_a_class_that_is_nowhere_in_the_validation_rows_is_in_doubt_like_any_other(tmp_path):
-    """Its probability alone decides."""
+    """Only its probability decides."""
 
     def draw(n, seed):
         x, y = classes(n, seed)

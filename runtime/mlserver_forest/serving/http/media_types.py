@@ -47,9 +47,9 @@ def content_type(header: str | None) -> MediaType:
     """
     media_type = parse(header or "")
     found = registry.find(media_type.essence)
-    if found is None or not found.is_request:
+    if found is None:
         came = f"Content-Type {format_value(media_type.essence)}" if header else "no Content-Type"
-        known = ", ".join(known.media_type for known in registry.request_formats())
+        known = ", ".join(known.media_type for known in registry.FORMATS)
         raise UnsupportedMediaType(f"{came}; expected one of {known}")
     charset = media_type.parameters.get("charset", "utf-8")
     if charset.lower() not in _CHARSETS:

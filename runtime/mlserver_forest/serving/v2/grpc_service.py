@@ -23,6 +23,7 @@ from mlserver.grpc.converters import (
 from mlserver.types import RepositoryIndexRequest
 
 from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
+from mlserver_forest.resources import total_memory
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
@@ -41,6 +42,7 @@ _GRACE_SECONDS = 0.5
 # More inferences at once are refused: they would wait for a tenth of a second. A stream that waits
 # for its client takes no place.
 _MOST_CALLS = 512
+_MEMORY_SHARE = 16
 # Of one connection, streams that wait included.
 _MOST_STREAMS = 1024
 # A connection that says nothing, or that had no call for so long, is closed; clients open another.
@@ -58,7 +60,8 @@ class GRPCServer:
         metrics: counts calls.
         host: the address.
         port: the port.
-        max_message_bytes: the largest message, in both directions.
+        max_message_bytes: the largest message, in both directions. A client's must also fit into
+            a sixteenth of the memory: gRPC holds it two times before anybody can refuse it.
     """
 
     def __init__(
@@ -75,7 +78,10 @@ class GRPCServer:
         self._port = port
         self._options = [
             ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.max_receive_message_length", max_message_bytes),
+            (
+                "grpc.max_receive_message_length",
+                min(max_message_bytes, total_memory() // _MEMORY_SHARE),
+            ),
             ("grpc.max_concurrent_streams", _MOST_STREAMS),
             ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
             ("grpc.max_connection_idle_ms", _IDLE_MS),

@@ -12,16 +12,16 @@ from pydantic_core import CoreSchema, core_schema
 
 @dataclass(frozen=True)
 class Expected:
-    """A note in an ``Annotated`` type: the values that it takes, in words."""
+    """A note in an ``Annotated`` type: the values that it takes, as messages say it."""
 
-    words: str
+    values: str
 
 
 @dataclass(frozen=True)
 class Default:
-    """A note in an ``Annotated`` type: a default that depends on something, in words."""
+    """A note in an ``Annotated`` type: a default that depends on something, as the docs say it."""
 
-    words: str
+    description: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def default_of(model: type[BaseModel], name: str) -> str:
     hint = get_type_hints(model, include_extras=True)[name]
     for note in getattr(hint, "__metadata__", ()):
         if isinstance(note, Default):
-            return note.words
+            return note.description
     default = model.model_fields[name].default
     return str(default).lower() if isinstance(default, bool) else str(default)
 
@@ -61,9 +61,9 @@ def _parts(hint: Any) -> list[str]:
     """The values that each member of a union takes."""
     if get_origin(hint) is Annotated:
         inner, *notes = get_args(hint)
-        words = [note.words for note in notes if isinstance(note, Expected)]
+        values = [note.values for note in notes if isinstance(note, Expected)]
         names = [name for note in notes if isinstance(note, OneOf) for name in note.names]
-        return words[-1:] or names or _parts(inner)
+        return values[-1:] or names or _parts(inner)
     if get_origin(hint) in {Union, UnionType}:
         return [part for member in get_args(hint) for part in _parts(member)]
     if get_origin(hint) is Literal:
@@ -131,6 +131,7 @@ Number = Annotated[float, BeforeValidator(_not_bool), Expected("a number")]
 Count = Annotated[Whole, Field(ge=1, lt=2**31), Expected("a whole number of 1 or more")]
 AtLeastTwo = Annotated[Whole, Field(ge=2, lt=2**31), Expected("a whole number of 2 or more")]
 CountOrZero = Annotated[Whole, Field(ge=0, lt=2**31), Expected("a whole number of 0 or more")]
+CountOrMinusOne = Annotated[Whole, Field(ge=-1, lt=2**31), Expected("a whole number of -1 or more")]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32), Expected("a whole number from 0 to 4294967295")]
 Threads = Annotated[
     Annotated[Whole, Field(ge=1, lt=2**31)] | Annotated[Whole, Field(ge=-(2**31), le=-1)],

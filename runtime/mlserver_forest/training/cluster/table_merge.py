@@ -125,7 +125,7 @@ class TableMerge:
         are_boolean = [part.is_boolean for part in parts]
         if all(are_boolean):
             return BOOLEAN
-        words = sorted({word for part in parts if not part.is_boolean for word in part.names})
+        names = sorted({text for part in parts if not part.is_boolean for text in part.names})
         if any(are_boolean):
             host = next(
                 host
@@ -134,16 +134,16 @@ class TableMerge:
             )
             raise InvalidData(
                 f"column {format_value(name)} holds only true and false on host {host!r}, and "
-                f"categories such as {format_value(words[0])} on others; write its values in "
+                f"categories such as {format_value(names[0])} on others; write its values in "
                 "the same way in all files"
             )
-        if len(words) > MOST_CATEGORIES:
+        if len(names) > MOST_CATEGORIES:
             raise InvalidData(
                 f"column {format_value(name)} has more than {MOST_CATEGORIES} categories on all "
-                f"hosts together, such as {format_value(words[0])}; if these are identifiers or "
+                f"hosts together, such as {format_value(names[0])}; if these are identifiers or "
                 "free text, add the column to ignore"
             )
-        return replace(parts[are_boolean.index(False)], names=tuple(words))
+        return replace(parts[are_boolean.index(False)], names=tuple(names))
 
     def _weight(self) -> NDArray[np.float64] | None:
         weights = [table.weight for table in self._used if table.weight is not None]
@@ -160,11 +160,10 @@ class TableMerge:
         for name in names:
             parts = [summary.columns[name] for summary in used]
             kinds = [part.kind for part in parts if part.kind != "missing"]
-            words = categories[name].names if name in categories else None
             columns[name] = ColumnSummary(
                 kinds[0] if kinds else "missing",
                 sum(part.n_missing for part in parts),
-                None if words is None else len(words),
+                len(categories[name].names) if name in categories else None,
             )
         files = tuple(file for summary in used for file in summary.files)
         return Summary(files, sum(summary.n_bytes for summary in used), columns)
@@ -185,22 +184,22 @@ def _merged_labels(parts: Sequence[TargetLabels]) -> TargetLabels:
     numbers = [part.numbers for part in parts if part.numbers is not None]
     all_numbers = np.concatenate(numbers) if len(numbers) == len(parts) else None
     texts = [(part.distinct, part.codes) for part in parts]
-    words = sorted({text for found, _ in texts for text in found or ()})
-    if len(words) > MOST_CATEGORIES or any(found is None for found, _ in texts):
+    distinct = sorted({text for found, _ in texts for text in found or ()})
+    if len(distinct) > MOST_CATEGORIES or any(found is None for found, _ in texts):
         if all_numbers is None:
             raise InvalidData(
                 f"the target has more than {MOST_CATEGORIES} different labels on all hosts "
-                f"together, and {format_value(words[-1])} is not a number; choose another target "
-                "column"
+                f"together, and {format_value(distinct[-1])} is not a number; choose another "
+                "target column"
             )
         return TargetLabels(None, None, all_numbers)
-    position = {text: code for code, text in enumerate(words)}
+    position = {text: code for code, text in enumerate(distinct)}
     codes = [
         np.array([position[text] for text in found or ()], np.int32)[own]
         for found, own in texts
         if own is not None
     ]
-    return TargetLabels(tuple(words), np.concatenate(codes), all_numbers)
+    return TargetLabels(tuple(distinct), np.concatenate(codes), all_numbers)
 
 
 class _MergedLocations(TableLocations):

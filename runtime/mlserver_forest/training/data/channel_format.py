@@ -56,11 +56,11 @@ def _by_content_type(channel: Channel, content_type: str) -> tuple[Format, Param
         name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs
     }
     name = media_type.strip().lower()
-    for found in registry.channel_formats():
+    for found in registry.FORMATS:
         if name in found.media_types or name in found.short_names:
             _check(channel, parameters)
             return found, parameters
-    known = ", ".join(found.media_type for found in registry.channel_formats())
+    known = ", ".join(found.media_type for found in registry.FORMATS)
     raise InvalidData(
         f"channel {channel.name!r} has ContentType {format_value(media_type.strip())}; expected "
         f"one of {known}, or none: then the names of the files decide"
@@ -99,8 +99,7 @@ def _named_format(name: str) -> Format:
     name = name.lower()
     for extension in _COMPRESSED:
         name = name.removesuffix(extension)
-    found = registry.find_by_file(name)
-    return found if found is not None and found.is_channel else registry.default()
+    return registry.find_by_file(name) or registry.default()
 
 
 def _refuse_columns(channel: Channel, found: Format, columns: Columns) -> None:

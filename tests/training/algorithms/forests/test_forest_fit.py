@@ -1,4 +1,4 @@
-"""A forest in steps: the same trees however often it is interrupted."""
+"""A forest is fitted in steps, and has the same trees however often the job is interrupted."""
 
 import threading
 import time
@@ -81,7 +81,7 @@ def test_a_finished_forest_is_found_again_in_its_checkpoints(tmp_path):
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty", "another"])
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, harm):
-    """Its trees, and those behind it, are result again."""
+    """The trees of the damaged checkpoint, and of those after it, are fitted again."""
     estimator, rows = FORESTS["random forest"]
     expected = answers(estimator.fit(rows.x, rows.y), rows.x)
     checkpoints = Checkpoints(tmp_path, "a", "0" * 64, print)

@@ -1,4 +1,6 @@
-"""scikit-learn-intelex grows a forest where it grows what scikit-learn does, and says why not."""
+"""scikit-learn-intelex fits a forest where its result is scikit-learn's; elsewhere the log says why
+it does not.
+"""
 
 import sys
 
@@ -99,7 +101,7 @@ def test_a_seed_gives_the_same_trees_for_any_number_of_threads(kind):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_out_of_bag_estimates_are_about_scikit_learns(kind):
-    """And nothing is said of rows without one, of which there are none with 100 trees."""
+    """With 100 trees every row is out of bag at least once, so there is no warning."""
     ours, plain = by_both(kind, oob_score="true", n_estimators="100")
     assert abs(ours.oob_score_ - plain.oob_score_) < 0.02
     name = "oob_decision_function_" if kind == "classification" else "oob_prediction_"

@@ -15,6 +15,7 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Between,
     ClassWeights,
     Count,
+    CountOrMinusOne,
     CountOrZero,
     Default,
     Expected,
@@ -160,9 +161,7 @@ class LightGBM(BoosterHyperparameters):
     num_leaves: Annotated[
         Whole, Field(ge=2, le=131072), Expected("a whole number from 2 to 131072")
     ] = Field(31, description="The largest number of leaves of a tree.")
-    max_depth: Annotated[
-        Whole, Field(ge=-1, lt=2**31), Expected("a whole number of -1 or more")
-    ] = Field(
+    max_depth: CountOrMinusOne = Field(
         -1,
         description="The largest number of splits from the root to a leaf; 0 or -1 for no limit.",
     )
@@ -229,11 +228,8 @@ class LightGBM(BoosterHyperparameters):
         1.5, description="For tweedie: between a Poisson (1) and a gamma distribution (2)."
     )
     drop_rate: FromZeroToOne = Field(0.1, description="dart: the share of trees that are dropped.")
-    max_drop: Annotated[Whole, Field(ge=-1, lt=2**31), Expected("a whole number of -1 or more")] = (
-        Field(
-            50,
-            description="dart: the largest number of trees that are dropped; 0 or -1 for no limit.",
-        )
+    max_drop: CountOrMinusOne = Field(
+        50, description="dart: the largest number of trees that are dropped; 0 or -1 for no limit."
     )
     skip_drop: FromZeroToOne = Field(
         0.5, description="dart: the probability that a round drops no tree."

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mlserver_forest.serving.models.loaded_models import LoadedModelSnapshot
+from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 
 
 def test_nothing_is_remembered_at_first():

@@ -1,0 +1,129 @@
+"""``train``, ``serve`` and ``forest``, forked from a process that has imported what they need.
+
+Imports take up to two seconds, most of the time of a short command. Each run has a process, an
+environment and output of its own. The installed scripts are run by test_quickstart.py and
+test_docs.py. (Every run imports this module, so it imports only the standard library.)
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from multiprocessing import reduction
+from pathlib import Path
+
+_MODULES = {
+    "train": "mlserver_forest.training.cli",
+    "serve": "mlserver_forest.serving.cli",
+    "forest": "mlserver_forest.cli",
+}
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    [
+        *_MODULES.values(),
+        *("mlserver_forest.training.job", "mlserver_forest.serving.server"),
+        *("mlserver_forest.importers.pack.cli", "mlserver_forest.doctor.cli"),
+        *("sklearn.ensemble", "distributed", "xgboost", "lightgbm"),
+    ]
+)
+
+
+class ForkedCommand:
+    """A command that is running, with the methods of ``subprocess.Popen``.
+
+    Args:
+        command: train, serve or forest.
+        arguments: the words after it.
+        environ: its whole environment. Variables that libraries read when they are imported have
+            no effect.
+        cwd: its working directory; None for that of the tests.
+        cpus: the CPUs that it may use; None for all.
+        stderr: ``subprocess.STDOUT`` to have both streams in one.
+    """
+
+    def __init__(self, command, *arguments, environ, cwd=None, cpus=None, stderr=None):
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115  # closed by communicate
+        self._err = None if stderr == subprocess.STDOUT else tempfile.TemporaryFile()  # noqa: SIM115
+        self._texts = None
+        streams = [reduction.DupFd(file.fileno()) for file in (self._out, self._err or self._out)]
+        words = (command, *map(str, arguments))
+        self._process = _PROCESSES.Process(
+            target=_run, args=(words, environ, cwd or Path.cwd(), cpus, streams)
+        )
+        self._process.start()
+        self.pid = self._process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.communicate()
+
+    @property
+    def returncode(self):
+        return self._process.exitcode
+
+    def poll(self):
+        return self._process.exitcode
+
+    def wait(self, timeout=None):
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout=None):
+        """Wait for the end; return what was written to stdout and to stderr."""
+        self.wait(timeout)
+        if self._texts is None:
+            self._texts = _text(self._out), self._err and _text(self._err)
+        return self._texts
+
+
+def run_forked(command, *arguments, environ, cwd=None, timeout=300):
+    """Run a command to its end, as ``subprocess.run`` does."""
+    process = ForkedCommand(command, *arguments, environ=environ, cwd=cwd)
+    try:
+        texts = process.communicate(timeout)
+    finally:
+        process.kill()
+        process.communicate()
+    return subprocess.CompletedProcess([command, *arguments], process.returncode, *texts)
+
+
+def _text(file):
+    with file:
+        file.seek(0)
+        return file.read().decode()
+
+
+def _run(words, environ, cwd, cpus, streams):
+    """Run the command in this process, which ends with its exit code."""
+    for number, stream in zip((1, 2), streams, strict=True):
+        os.dup2(stream.detach(), number)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(write_through=True)
+    os.environ.clear()
+    os.environ.update(environ)
+    tempfile.tempdir = None  # TMPDIR may be another one now.
+    os.chdir(cwd)
+    if cpus is not None:
+        os.sched_setaffinity(0, cpus)
+    sys.argv = list(words)
+    name, *arguments = words
+    getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)
