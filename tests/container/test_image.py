@@ -17,7 +17,7 @@ from sklearn.ensemble import RandomForestRegressor
 from containers import docker, ports
 from fuzz.request_samples import framed, npy, record
 from grpc_load import ask, message_of
-from mlserver_forest.formats.registry import answer_formats, request_formats
+from mlserver_forest.formats.registry import FORMATS, answer_formats
 from support import (
     IRIS,
     IRIS_NAMES,
@@ -118,7 +118,7 @@ def test_it_reads_and_writes_every_media_type(image, ml, run):
     server.wait_until_ready(url)
     x = np.loadtxt(PAYLOAD, delimiter=",")
     bodies = bodies_of(x)
-    assert set(bodies) == {found.media_type for found in request_formats()}
+    assert set(bodies) == {found.media_type for found in FORMATS}
     expected = ["setosa"] * 5 + ["versicolor"] * 5 + ["virginica"] * 5
     for media_type, body in bodies.items():
         headers = {"content-type": media_type, "accept": "text/csv"}

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from fuzz import processes, registry
-from mlserver_forest.formats.registry import request_formats
+from mlserver_forest.formats.registry import FORMATS
 from mlserver_forest.importers.registry import IMPORTERS
 from support import ROOT
 
@@ -32,5 +32,5 @@ def test_every_target_is_registered_and_has_the_name_that_libfuzzer_calls():
 def test_every_format_and_every_library_has_a_target():
     texts = "".join(path.read_text() for path in TARGETS.glob("*.py"))
     named = set(re.findall(r'body_target\("\w+", "([^"]+)"', texts))
-    assert named == {found.media_type for found in request_formats()}
+    assert named == {found.media_type for found in FORMATS}
     assert {one.module for one in IMPORTERS} <= {*registry.FILES, "sklearn"}  # In skops files.
