@@ -28,7 +28,7 @@ def contents():
     ):
         forest = import_estimator(estimator.fit(np.round(x), y)).forest
         rows = np.round(x[:17]).astype(forest.feature_dtype)
-        yield forest_file.encode_forest(forest, rows, estimator.predict_proba(rows), {}, {})
+        yield forest_file.encode_forest(forest, rows, estimator.predict_proba(rows), {}, {}).parts
 
 
 def mutated(parts, rng):
