@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlserver_forest.artifact.atomic_write import remove_temporary_files, write_whole
@@ -56,12 +56,12 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
 def remove_report(directory: Path) -> None:
     """Remove an earlier report, and what was left of one that was interrupted.
 
-    Raises:
-        OSError: if a file cannot be removed.
+    A folder that cannot be changed is left alone: a model is worth more than its report.
     """
-    for name in (METRICS_FILE, PAGE_FILE, STATISTICS_FILE, CONSTRAINTS_FILE):
-        (directory / name).unlink(missing_ok=True)
-    remove_temporary_files(directory)
+    with suppress(OSError):
+        for name in (METRICS_FILE, PAGE_FILE, STATISTICS_FILE, CONSTRAINTS_FILE):
+            (directory / name).unlink(missing_ok=True)
+        remove_temporary_files(directory)
 
 
 def warnings_of(facts: Facts) -> tuple[str, ...]:
