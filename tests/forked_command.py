@@ -21,8 +21,8 @@ _MODULES = {
     "serve": "mlserver_forest.serving.cli",
     "forest": "mlserver_forest.cli",
 }
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
     [
         *_MODULES.values(),
         *("mlserver_forest.training.job", "mlserver_forest.serving.server"),
@@ -43,16 +43,19 @@ class ForkedCommand:
         cwd: its working directory; None for that of the tests.
         cpus: the CPUs that it may use; None for all.
         stderr: ``subprocess.STDOUT`` to have both streams in one.
+        prepare: called in the new process before the command.
     """
 
-    def __init__(self, command, *arguments, environ, cwd=None, cpus=None, stderr=None):
+    def __init__(
+        self, command, *arguments, environ, cwd=None, cpus=None, stderr=None, prepare=None
+    ):
         self._out = tempfile.TemporaryFile()  # noqa: SIM115  # closed by communicate
         self._err = None if stderr == subprocess.STDOUT else tempfile.TemporaryFile()  # noqa: SIM115
         self._texts = None
         streams = [reduction.DupFd(file.fileno()) for file in (self._out, self._err or self._out)]
         words = (command, *map(str, arguments))
-        self._process = _PROCESSES.Process(
-            target=_run, args=(words, environ, cwd or Path.cwd(), cpus, streams)
+        self._process = PROCESSES.Process(
+            target=_run, args=(words, environ, cwd or Path.cwd(), cpus, streams, prepare)
         )
         self._process.start()
         self.pid = self._process.pid
@@ -95,9 +98,9 @@ class ForkedCommand:
         return self._texts
 
 
-def run_forked(command, *arguments, environ, cwd=None, timeout=300):
+def run_forked(command, *arguments, environ, cwd=None, prepare=None, timeout=300):
     """Run a command to its end, as ``subprocess.run`` does."""
-    process = ForkedCommand(command, *arguments, environ=environ, cwd=cwd)
+    process = ForkedCommand(command, *arguments, environ=environ, cwd=cwd, prepare=prepare)
     try:
         texts = process.communicate(timeout)
     finally:
@@ -112,7 +115,7 @@ def _text(file):
         return file.read().decode()
 
 
-def _run(words, environ, cwd, cpus, streams):
+def _run(words, environ, cwd, cpus, streams, prepare):
     """Run the command in this process, which ends with its exit code."""
     for number, stream in zip((1, 2), streams, strict=True):
         os.dup2(stream.detach(), number)
@@ -124,6 +127,8 @@ def _run(words, environ, cwd, cpus, streams):
     os.chdir(cwd)
     if cpus is not None:
         os.sched_setaffinity(0, cpus)
+    if prepare:
+        prepare()
     sys.argv = list(words)
     name, *arguments = words
     getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)

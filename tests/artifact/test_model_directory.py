@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +11,11 @@ from pathlib import Path
 
 import joblib
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from mlserver_forest.artifact import model_directory
-from mlserver_forest.artifact.forest_file import load_forest
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.artifact.forest_file import load_forest, load_forest_file
+from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
@@ -35,7 +38,10 @@ def test_model_settings_contain_the_schema_and_nothing_else_but_mlservers_keys(m
         "platform": "mlserver-forest",
         "implementation": "mlserver_forest.ForestModel",
         "versions": ["test/1"],
-        "parameters": {"uri": "./forest.safetensors"},
+        "parameters": {
+            "uri": "./forest.safetensors",
+            "extra": {"forest_sha256": load_forest_file(model_dir / "forest.safetensors").sha256},
+        },
     }
 
 
@@ -57,6 +63,34 @@ def test_a_second_model_takes_the_place_of_the_first(tmp_path, iris, iris_forest
     save_model(directory, iris_forest, iris[0], name="second")
     assert model_directory.read_settings(directory, trust_pickle=False)["name"] == "second"
     assert len(list(directory.iterdir())) == 2
+
+
+def test_files_of_two_models_are_refused_together(tmp_path, iris, iris_forest):
+    kinds = (iris_forest, RandomForestClassifier(3, random_state=8).fit(*iris))
+    first, second = (
+        save_model(tmp_path / name, kind, iris[0])
+        for name, kind in zip(("first", "second"), kinds, strict=True)
+    )
+    shutil.copy(second / "forest.safetensors", first)
+    with pytest.raises(InvalidArtifact, match="are files of different models"):
+        model_directory.load(first)
+    (first / "model-settings.json").unlink()
+    assert model_directory.load(first).forest.n_trees == 3
+
+
+def test_a_full_disk_is_named_with_the_bytes_and_the_earlier_model_stays(
+    tmp_path, iris, iris_forest
+):
+    directory = save_model(tmp_path / "model", iris_forest, iris[0], name="first")
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(InvalidEnvironment, match=r"the model needs [\d,]+ bytes and .* free"):
+            save_model(directory, iris_forest, iris[0], name="second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
 
 
 def test_a_killed_save_leaves_a_whole_model_or_none(tmp_path, iris, iris_forest):

@@ -165,7 +165,7 @@ def artifact(estimator, x):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "forest.safetensors")
         answers = estimator.predict_proba(x[:17])
-        path.write_bytes(b"".join(encode_forest(forest, x[:17], answers, {}, {})))
+        path.write_bytes(b"".join(encode_forest(forest, x[:17], answers, {}, {}).parts))
         size, pickled = path.stat().st_size, len(pickle.dumps(estimator))
         print(f"file {size / 1e6:.1f} MB, pickle {pickled / 1e6:.1f} MB: {size / pickled:.2f}")
         loading = [seconds(load_forest, path, 1) for _ in range(9)]

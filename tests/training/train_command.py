@@ -1,15 +1,25 @@
 """Runs the ``train`` command on an /opt/ml tree."""
 
+import os
+from functools import partial
+
 from forked_command import run_forked
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
 from mlserver_forest.schema.v2_metadata import from_metadata
+from mlserver_forest.training import job
 from support import clean_environ
 
 
-def train(base, *arguments, **variables):
+def train(base, *arguments, dies_of=None, **variables):
     environ = clean_environ(SAGEMAKER_BASE_DIR=str(base), **variables)
-    return run_forked("train", *arguments, environ=environ)
+    prepare = dies_of and partial(_die_instead, dies_of)
+    return run_forked("train", *arguments, environ=environ, prepare=prepare)
+
+
+def _die_instead(number):
+    """Let the process that trains get a signal before it reads any data."""
+    job.run = lambda *_: os.kill(os.getpid(), number)
 
 
 def trained(base, *arguments):

@@ -52,12 +52,32 @@ class ForestFile:
         rows: (n, n_features) the rows of the self-test, in the forest's ``feature_dtype``.
         insights: the other arrays by name: the model's baseline and calibration.
         description: the description that ``encode_forest`` was given.
+        sha256: the file's checksum, in hexadecimal digits.
     """
 
     forest: Forest
     rows: NDArray[Any]
     insights: Mapping[str, NDArray[Any]]
     description: Mapping[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedForest:
+    """A forest file that is not written yet.
+
+    Attributes:
+        parts: the bytes of the file, in order.
+        sha256: the file's checksum, in hexadecimal digits.
+    """
+
+    parts: list[bytes]
+    sha256: str
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return sum(map(len, self.parts))
 
 
 def encode_forest(
@@ -66,7 +86,7 @@ def encode_forest(
     answers: NDArray[np.float64],
     insights: Mapping[str, NDArray[Any]],
     description: Mapping[str, Any],
-) -> list[bytes]:
+) -> EncodedForest:
     """Encode a forest file.
 
     Args:
@@ -75,9 +95,6 @@ def encode_forest(
         answers: float64 (n, n_columns), what the training library predicts for them.
         insights: arrays of uint32, uint64, float32 or float64 that are kept beside the trees.
         description: the content of model-settings.json, in case that file is lost.
-
-    Returns:
-        The parts of the file, in order.
 
     Raises:
         InvalidArtifact: if the forest predicts anything else: to the last bit if predictions
@@ -122,7 +139,7 @@ def encode_forest(
     parts = [len(text).to_bytes(8, "little"), text, *data]
     digest = _digest(parts)
     parts[1] = text.replace(_NO_DIGEST.encode(), digest.encode(), 1)
-    return parts
+    return EncodedForest(parts, digest)
 
 
 def load_forest(path: Path) -> Forest:
@@ -153,7 +170,7 @@ def load_forest_file(path: Path) -> ForestFile:
     _check_sums(forest, rows, expected)
     known = {*ARRAYS, *_SELF_TEST}
     insights = {name: array for name, array in arrays.items() if name not in known}
-    return ForestFile(forest, rows, insights, description)
+    return ForestFile(forest, rows, insights, description, metadata["sha256"])
 
 
 def read_description(path: Path) -> dict[str, Any]:

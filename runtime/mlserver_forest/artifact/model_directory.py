@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from mlserver_forest.artifact.atomic_write import (
     cannot_be_written,
     make_writable,
     remove_temporary_files,
+    sync_folder,
     write_temporary_file,
     write_whole,
 )
+from mlserver_forest.artifact.folder_lock import lock_folder
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
 from mlserver_forest.artifact.regular_file import open_regular
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
@@ -34,6 +36,8 @@ SETTINGS_FILE = "model-settings.json"
 FOREST_RUNTIME = "mlserver_forest.ForestModel"
 # Runtimes that unpickle what they load, so that the file can run any code.
 PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
+# The key in ``parameters.extra`` that ties model-settings.json to its forest file.
+DIGEST_KEY = "forest_sha256"
 
 _MAX_SETTINGS_BYTES = 1 << 28
 
@@ -45,12 +49,14 @@ def save(
     name: str,
     versions: Sequence[str],
     self_test: tuple[NDArray[Any], NDArray[np.float64]],
+    before_rename: Callable[[], object] = lambda: None,
 ) -> None:
     """Write a model directory.
 
-    Both files are complete on disk before either takes its name, and model-settings.json, without
-    which nothing is served, comes last. A process that is killed at any moment leaves a whole
-    model or none.
+    Both files are complete on disk before either takes its name. The earlier model-settings.json
+    is removed first and the new one comes last; between the two, the forest file describes its
+    model itself. A process that is killed at any moment leaves a whole model, the earlier one or
+    the new one, or none. Two processes must not write the same directory: hold ``lock_folder``.
 
     Args:
         directory: the folder; made if missing. An earlier model in it is replaced.
@@ -59,6 +65,8 @@ def save(
         versions: the libraries that trained it, such as ``scikit-learn/1.9.1``.
         self_test: rows, (n, n_features) in the dtype of the features, and what the training
             library predicts for them, float64 (n, n_columns).
+        before_rename: is called when nothing but renaming is left to do; an earlier model is still
+            in its place then.
 
     Raises:
         InvalidArtifact: if the forest does not reproduce the self-test.
@@ -77,10 +85,11 @@ def save(
         if part is not None
         for name, array in part.arrays.items()
     }
-    parts = encode_forest(model.forest, *self_test, insights, settings)
-    extra = _extra(model.card) if model.card else {}
-    settings["parameters"] = {"uri": f"./{FOREST_FILE}"} | extra
-    _write(directory, FOREST_FILE, parts, _text(settings))
+    file = encode_forest(model.forest, *self_test, insights, settings)
+    extra = {DIGEST_KEY: file.sha256} | (_card_entry(model.card) if model.card else {})
+    settings["parameters"] = {"uri": f"./{FOREST_FILE}", "extra": extra}
+    files = _Files(FOREST_FILE, file.parts, file.n_bytes, _text(settings))
+    _write(directory, files, before_rename)
 
 
 def load(directory: Path) -> Model:
@@ -91,27 +100,35 @@ def load(directory: Path) -> Model:
     """
     settings = read_settings(directory, trust_pickle=False)
     schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
-    model = load_model(Path(settings["parameters"]["uri"]), schema)
     extra = settings["parameters"].get("extra")
-    card = read_card(extra[CARD_KEY]) if isinstance(extra, dict) and CARD_KEY in extra else None
-    return replace(model, card=card)
+    extra = extra if isinstance(extra, dict) else {}
+    model = load_model(Path(settings["parameters"]["uri"]), schema, extra.get(DIGEST_KEY))
+    return replace(model, card=read_card(extra[CARD_KEY]) if CARD_KEY in extra else None)
 
 
-def load_model(path: Path, schema: Schema) -> Model:
+def load_model(path: Path, schema: Schema, sha256: Any = None) -> Model:
     """Load a forest file as the model that a schema describes.
 
     Args:
         path: the forest file.
         schema: from its model-settings.json.
+        sha256: the forest file's checksum in its model-settings.json; None if there is none.
 
     Raises:
-        InvalidArtifact: if the file is damaged, or does not fit the schema.
+        InvalidArtifact: if the file is damaged, does not fit the schema, or is the file of another
+            model than model-settings.json.
     """
     if schema.kind == "unknown":
         raise InvalidArtifact(
             "model-settings.json does not describe the model's inputs and outputs"
         )
     file = load_forest_file(path)
+    if sha256 is not None and sha256 != file.sha256:
+        raise InvalidArtifact(
+            f"{path} and the {SETTINGS_FILE} beside it are files of different models (their "
+            f"checksums differ); copy both from one model directory, or remove {SETTINGS_FILE} to "
+            "serve the forest as its own file describes it"
+        )
     try:
         return Model(
             schema,
@@ -146,7 +163,8 @@ def save_pickle(
         **_described(schema),
         "parameters": {"uri": f"./{PICKLE_FILE}"},
     }
-    _write(directory, PICKLE_FILE, _chunks(source), _text(settings))
+    n_bytes = source.stat().st_size
+    _write(directory, _Files(PICKLE_FILE, _chunks(source), n_bytes, _text(settings)))
 
 
 def replace_card(directory: Path, card: Card) -> None:
@@ -158,27 +176,37 @@ def replace_card(directory: Path, card: Card) -> None:
     path = directory / SETTINGS_FILE
     try:
         settings = json.loads(path.read_bytes())
-        settings["parameters"] |= _extra(card)
-        write_whole(path, _text(settings))
+        settings["parameters"]["extra"] |= _card_entry(card)
+        text = _text(settings)
     except OSError as error:
         raise cannot_be_written(directory, error) from error
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise cannot_be_written(directory, error, len(text)) from error
 
 
 def copy(source: Path, directory: Path) -> int:
-    """Write a model directory from another one, as ``save`` does.
+    """Write a model directory from another one, as ``save`` does, and no other job beside.
 
     Returns:
         The size of the model file in bytes.
+
+    Raises:
+        InvalidEnvironment: if the directory cannot be written, or another job is writing it.
     """
     settings = (source / SETTINGS_FILE).read_bytes()
     model = Path(json.loads(settings)["parameters"]["uri"]).name
-    _write(directory, model, _chunks(source / model), settings)
-    return (directory / model).stat().st_size
+    n_bytes = (source / model).stat().st_size
+    make_writable(directory)
+    with lock_folder(directory):
+        _write(directory, _Files(model, _chunks(source / model), n_bytes, settings))
+    return n_bytes
 
 
-def _extra(card: Card) -> dict[str, Any]:
-    """Model parameters that MLServer keeps and ignores."""
-    return {"extra": {CARD_KEY: card.to_json()}}
+def _card_entry(card: Card) -> dict[str, Any]:
+    """The card among the model parameters that MLServer keeps and ignores."""
+    return {CARD_KEY: card.to_json()}
 
 
 def _described(schema: Schema) -> dict[str, Any]:
@@ -197,15 +225,41 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _write(directory: Path, name: str, parts: Iterable[bytes], settings: bytes) -> None:
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """The two files of a model directory.
+
+    Attributes:
+        name: the name of the model file.
+        parts: the model file's bytes, in order.
+        n_bytes: their number.
+        settings: the content of model-settings.json.
+    """
+
+    name: str
+    parts: Iterable[bytes]
+    n_bytes: int
+    settings: bytes
+
+
+def _write(
+    directory: Path, files: _Files, before_rename: Callable[[], object] = lambda: None
+) -> None:
     """Write both files under temporary names, then rename them, settings last."""
     make_writable(directory)
     try:
-        temporary_model = write_temporary_file(directory, parts)
-        temporary_settings = write_temporary_file(directory, [settings])
+        temporary_model = write_temporary_file(directory, files.parts)
+        temporary_settings = write_temporary_file(directory, [files.settings])
+        before_rename()
         (directory / SETTINGS_FILE).unlink(missing_ok=True)
-        os.replace(temporary_model, directory / name)
+        sync_folder(directory)
+        os.replace(temporary_model, directory / files.name)
+        sync_folder(directory)
         os.replace(temporary_settings, directory / SETTINGS_FILE)
+        sync_folder(directory)
+    except OSError as error:
+        n_bytes = files.n_bytes + len(files.settings)
+        raise cannot_be_written(directory, error, n_bytes) from error
     finally:
         remove_temporary_files(directory)
 

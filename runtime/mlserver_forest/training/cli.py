@@ -8,12 +8,14 @@ import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from mlserver_forest.environment import base_dir_from
 from mlserver_forest.errors import InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
+from mlserver_forest.training.job_process import let_signals_in, watch_child
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
@@ -23,6 +25,15 @@ _NO_MODEL = (
     "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
     "Start the job again: it continues from its checkpoints, if there are any"
 )
+_OUT_OF_MEMORY = (
+    "ended the process that trains, which the kernel does if memory runs out; use an instance with "
+    "more memory, fewer rows, or smaller trees (max_depth, max_leaf_nodes)"
+)
+_CRASHED = (
+    "ended the process that trains: a library crashed; report it with the hyperparameters and the "
+    "versions, and try another algorithm"
+)
+_RESUMES = "Started again, the job continues from its checkpoints, if there are any"
 
 
 @click.command()
@@ -33,9 +44,14 @@ _NO_MODEL = (
 )
 def train(base_dir: Path | None) -> None:
     """Train a forest on the channels in /opt/ml/input and write it to /opt/ml/model."""
-    stop = Stop()
     directory = base_dir or base_dir_from()
+    watch_child(lambda: _train_until_the_end(directory), lambda how: _fail_killed(directory, how))
+
+
+def _train_until_the_end(directory: Path) -> NoReturn:
+    stop = Stop()
     _stop_on_sigterm(stop, directory)
+    let_signals_in()
     # matplotlib warns if it cannot cache its fonts, which the plots do not need.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     codes: list[int] = []
@@ -68,12 +84,20 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
         from mlserver_forest.training.job import run
 
         run(read_config(base_dir), click.echo, stop or Stop())
+        with suppress(OSError):  # A job that was refused because of this one may have written it.
+            failure.unlink(missing_ok=True)
     except (JobError, InvalidEnvironment) as error:
         return _fail(failure, f"ClientError: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
         return _fail(failure, reason, _INTERNAL_ERROR, traceback.format_exc())
     return 0
+
+
+def _fail_killed(base_dir: Path, number: int) -> int:
+    name = f"signal {number} ({signal.strsignal(number)})"
+    hint = _OUT_OF_MEMORY if number == signal.SIGKILL else _CRASHED
+    return _fail(_failure(base_dir), f"AlgorithmError: {name} {hint}. {_RESUMES}", 128 + number)
 
 
 def _failure(base_dir: Path) -> Path:

@@ -3,7 +3,8 @@
 ``channels -> parse -> schema -> fit -> Model -> artifact -> report``
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact import model_directory
-from mlserver_forest.artifact.atomic_write import make_writable
+from mlserver_forest.artifact.atomic_write import make_folder, make_writable
+from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
@@ -22,11 +24,12 @@ from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.reports.training.results import results_of
-from mlserver_forest.reports.training.write_report import warnings_of, write_report
+from mlserver_forest.reports.training.write_report import remove_report, warnings_of, write_report
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.cluster.hosts import Hosts, OneHost
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data.job_data import Data
+from mlserver_forest.training.fitting.checkpoints import lock_name
 from mlserver_forest.training.fitting.fit_rows import AnyRows
 from mlserver_forest.training.fitting.job_fitter import FittedModel, JobFitter
 from mlserver_forest.training.fitting.stopping import Stop
@@ -83,27 +86,47 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
 
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
-        InvalidEnvironment: if the model's folder cannot be written, or a library is missing.
+        InvalidEnvironment: if the model's folder cannot be written, if another job is using it or
+            the checkpoints, or if a library is missing.
     """
     chosen = parse(config.hyperparameters)
     require(chosen.algorithm.module, "train")
     has_validation = config.channel(VALIDATION_CHANNEL) is not None
     require_held_out_rows(chosen, has_validation=has_validation)
     here = OneHost(config, chosen, say, stop)
-    train = partial(_train, here)
-    if len(config.hosts) == 1:
-        train(here)
-    else:
-        require("distributed", "train")
-        from mlserver_forest.training.cluster.roles import take_part  # It imports Dask.
+    with _folders_of(config):
+        _run_on_hosts(here, partial(_train, here))
 
-        take_part(here, train)
+
+@contextmanager
+def _folders_of(config: TrainingConfig) -> Iterator[None]:
+    """Hold what this host writes: the model's folder if it saves the model, and its checkpoints.
+
+    Raises:
+        InvalidEnvironment: if another job holds them, or the model's folder cannot be written.
+    """
+    with ExitStack() as held:
+        if config.is_first:
+            make_folder(config.model_dir)
+            held.enter_context(lock_folder(config.model_dir))
+            make_writable(config.model_dir)
+        held.enter_context(lock_share(config.checkpoints, lock_name(config.host)))
+        yield
+
+
+def _run_on_hosts(here: OneHost, train: Callable[[Hosts], None]) -> None:
+    if len(here.config.hosts) == 1:
+        train(here)
+        return
+    require("distributed", "train")
+    from mlserver_forest.training.cluster.roles import take_part  # It imports Dask.
+
+    take_part(here, train)
 
 
 def _train(here: OneHost, hosts: Hosts) -> None:
     """Train on one host, or on the first of several with the help of the others."""
     config, say, stop = here.config, here.say, here.stop
-    make_writable(config.model_dir)
     data = _read(here, hosts)
     trained = _fit(here, hosts, data)
     _save(config, trained)
@@ -117,7 +140,7 @@ def _train(here: OneHost, hosts: Hosts) -> None:
     for line in _log_lines(trained):
         say(line)
     importances = _report(config, trained, say) if here.chosen.job.report else None
-    model_directory.replace_card(config.model_dir, _card(trained, importances))
+    _add_to_card(config, _card(trained, importances), say)
     say(f"wrote the model to {config.model_dir}")
 
 
@@ -166,6 +189,8 @@ def _save(config: TrainingConfig, trained: _Trained) -> None:
         name=MODEL_NAME,
         versions=[f"{name}/{number}" for name, number in trained.versions.items()],
         self_test=_self_test(trained.model.result.estimator, trained.data),
+        # A report never lies beside a model that it does not describe.
+        before_rename=partial(remove_report, config.output_data_dir),
     )
 
 
@@ -214,6 +239,13 @@ def _log_lines(trained: _Trained) -> list[str]:
     metrics = trained.validation.metrics
     lines = [line for prefix, found in metrics.items() for line in metric_lines(prefix, found)]
     return lines + (coverage_lines(trained.coverage) if trained.coverage else [])
+
+
+def _add_to_card(config: TrainingConfig, card: Card, say: Say) -> None:
+    try:
+        model_directory.replace_card(config.model_dir, card)
+    except InvalidEnvironment as error:  # The model is saved with the card that it had before.
+        say(f"the model's card stays without the last metrics and importances: {error}")
 
 
 def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:

@@ -27,7 +27,7 @@ def samples():
         forest = import_estimator(estimator.fit(np.round(x), y)).forest
         rows = np.round(x[:17]).astype(forest.feature_dtype)
         answers = estimator.predict_proba(rows)
-        yield b"".join(forest_file.encode_forest(forest, rows, answers, {}, {}))
+        yield b"".join(forest_file.encode_forest(forest, rows, answers, {}, {}).parts)
 
 
 def mutate_file(data, others, rng):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, load_model, read_settings
+from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, load, read_settings
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import InvalidArtifact, InvalidData, InvalidInput, format_value
 from mlserver_forest.formats import registry
@@ -18,7 +18,6 @@ from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.channels import Columns, read_channel
@@ -88,14 +87,13 @@ def _model(path: Path) -> Reference:
         raise InvalidArtifact(
             f"{path} does not contain a forest; give the CSV file of its training rows"
         )
-    schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
-    model = load_model(Path(settings["parameters"]["uri"]), schema)
+    model = load(path)
     if model.baseline is None:
         raise InvalidArtifact(
             f"the model in {path} has no baseline of its training rows; train it again, or give "
             "the CSV file of its training rows"
         )
-    return Reference(model.baseline, schema, model.forest)
+    return Reference(model.baseline, model.schema, model.forest)
 
 
 def _table(path: Path, target: str) -> Reference:

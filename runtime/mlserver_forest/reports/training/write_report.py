@@ -2,10 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mlserver_forest.artifact.atomic_write import write_whole
+from mlserver_forest.artifact.atomic_write import remove_temporary_files, write_whole
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.facts import Facts
@@ -51,6 +51,17 @@ def write_report(directory: Path, facts: Facts, results: Results | None = None) 
             f"the report's folder {directory} cannot be written: {error.strerror}; "
             "make it writable, or set the hyperparameter report=false"
         ) from error
+
+
+def remove_report(directory: Path) -> None:
+    """Remove an earlier report, and what was left of one that was interrupted.
+
+    A folder that cannot be changed is left alone: a model is worth more than its report.
+    """
+    with suppress(OSError):
+        for name in (METRICS_FILE, PAGE_FILE, STATISTICS_FILE, CONSTRAINTS_FILE):
+            (directory / name).unlink(missing_ok=True)
+        remove_temporary_files(directory)
 
 
 def warnings_of(facts: Facts) -> tuple[str, ...]:

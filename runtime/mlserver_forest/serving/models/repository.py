@@ -12,7 +12,12 @@ from mlserver import ModelSettings
 from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
-from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FILE, read_settings
+from mlserver_forest.artifact.model_directory import (
+    DIGEST_KEY,
+    FOREST_RUNTIME,
+    SETTINGS_FILE,
+    read_settings,
+)
 from mlserver_forest.errors import InvalidArtifact, ModelNotFound, format_value
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
@@ -107,7 +112,7 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
             parameters=_FixedModelParameters(
                 uri=parameters["uri"],
                 version=None if version is None else str(version),
-                extra={CARD_KEY: asdict(read_card(_extra(parameters).get(CARD_KEY)))},
+                extra=_known_extra(parameters),
             ),
         )
     except ValidationError as error:
@@ -116,9 +121,12 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
         raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
 
 
-def _extra(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+def _known_extra(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The card, and the checksum of the forest file if there is one."""
     found = parameters.get("extra")
-    return found if isinstance(found, dict) else {}
+    found = found if isinstance(found, dict) else {}
+    digest = {DIGEST_KEY: str(found[DIGEST_KEY])} if DIGEST_KEY in found else {}
+    return {CARD_KEY: asdict(read_card(found.get(CARD_KEY)))} | digest
 
 
 class ModelRepository(Protocol):

@@ -11,7 +11,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact.model_directory import FOREST_FILE, load_model
+from mlserver_forest.artifact.model_directory import DIGEST_KEY, FOREST_FILE, load_model
 from mlserver_forest.engine.forest import Prediction
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidInput
@@ -64,7 +64,10 @@ class ForestModel(MLModel):
             InvalidArtifact: if the directory must not be served.
         """
         path = await get_model_uri(self.settings, wellknown_filenames=[FOREST_FILE])
-        self.model = await asyncio.to_thread(load_model, Path(path), schema_of(self.settings))
+        parameters = self.settings.parameters
+        digest = ((parameters and parameters.extra) or {}).get(DIGEST_KEY)
+        schema = schema_of(self.settings)
+        self.model = await asyncio.to_thread(load_model, Path(path), schema, digest)
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:

@@ -13,7 +13,7 @@ from mlserver_forest.training.cluster.cluster_fit import ClusterFit
 from mlserver_forest.training.cluster.member import Member, Selection, member_of, this_member
 from mlserver_forest.training.cluster.spread_rows import SpreadRows
 from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds
-from mlserver_forest.training.fitting.checkpoints import newest_content
+from mlserver_forest.training.fitting.checkpoints import Checkpoint, newest
 from mlserver_forest.training.fitting.fit_result import Curve
 from mlserver_forest.training.fitting.fit_rows import Rows
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -69,9 +69,13 @@ class BoostingCluster:
         decider = self._cluster.names[self._decider]
         return StopConsensus(decider, workers, self.spec.n_steps, self._kept_as)
 
-    def newest_booster(self) -> bytes | None:
-        """The newest checkpoint of the host that decides."""
-        found: bytes | None = self._ask(_newest_booster, self._kept_as)
+    def newest_booster(self, read: Callable[[Checkpoint], Any]) -> bytes | None:
+        """The content of the newest checkpoint of the host that decides.
+
+        Args:
+            read: makes a booster of a checkpoint, or fails.
+        """
+        found: bytes | None = self._ask(_newest_booster, self._kept_as, read)
         return found
 
     def watched(self) -> tuple[Curve, int | None]:
@@ -210,8 +214,14 @@ def _end_after(n_rounds: int, dask_worker: Any) -> None:
     member_of(dask_worker).last_round = n_rounds
 
 
-def _newest_booster(member: Member, kept_as: str | None) -> bytes | None:
-    return newest_content(member.here.checkpoints(kept_as))
+def _newest_booster(
+    member: Member, kept_as: str | None, read: Callable[[Checkpoint], Any]
+) -> bytes | None:
+    def content_if_readable(checkpoint: Checkpoint) -> bytes:
+        read(checkpoint)
+        return checkpoint.content
+
+    return newest(member.here.checkpoints(kept_as), content_if_readable)
 
 
 def _keep(member: Member, rows: Rows) -> None:

@@ -100,7 +100,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, harm):
         )
     )
     assert np.array_equal(answers(result.estimator, rows.x), expected)
-    assert "is damaged; continuing from the one before it" in lines[0]
+    assert "is damaged or of another version, and is not used; continuing from " in lines[0]
 
 
 def test_a_folder_that_cannot_be_written_costs_a_line_and_nothing_else(tmp_path):

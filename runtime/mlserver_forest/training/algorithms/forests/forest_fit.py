@@ -68,10 +68,7 @@ class _ForestFit:
     def restore(self) -> None:
         """Take the trees of the checkpoints, but for the last step: its estimator is needed."""
         checkpoints = self._context.checkpoints
-        for checkpoint in checkpoints.restored() if checkpoints else []:
-            trees = trees_of_checkpoint(checkpoint)
-            if trees is None:
-                break
+        for trees in checkpoints.restored(trees_of_checkpoint) if checkpoints else []:
             self._trees += trees
         n_kept = self._steps.aligned(min(len(self._trees), self._context.n_steps - 1))
         self._trees = self._trees[:n_kept]

@@ -107,13 +107,19 @@ def checkpoint_content(trees: list[Any]) -> bytes:
     return content
 
 
-def trees_of_checkpoint(checkpoint: Checkpoint) -> list[Any] | None:
-    """The trees of a checkpoint; None if it holds something else."""
+def trees_of_checkpoint(checkpoint: Checkpoint) -> list[Any]:
+    """The trees of a checkpoint.
+
+    Raises:
+        Exception: if it holds something else.
+    """
     import skops.io
 
     trees = skops.io.loads(checkpoint.content, trusted=_TRUSTED)
     is_whole = isinstance(trees, list) and len(trees) == checkpoint.stop - checkpoint.start
-    return trees if is_whole and all(map(_is_valid, trees)) else None
+    if not is_whole or not all(map(_is_valid, trees)):
+        raise ValueError("these are not the trees that were kept")
+    return list(trees)
 
 
 def pack_trees(trees: Sequence[Any], classes: NDArray[Any] | None, n_classes: int) -> TreeArrays:

@@ -6,7 +6,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from mlserver_forest.training.fitting.checkpoints import newest_content
+from mlserver_forest.training.fitting.checkpoints import Checkpoint, newest
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import Curve, FitResult
 
@@ -14,8 +14,13 @@ from mlserver_forest.training.fitting.fit_result import Curve, FitResult
 _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
 _FASTER = 4
-# skops loads nothing else than this and scikit-learn's own estimators.
-_TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+# skops loads nothing else than these and scikit-learn's own estimators. The last two stand in the
+# encoder of categories, which checks its columns by ``partial(check_array, ...)`` (1.9).
+_TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
+]
 
 
 def fit(context: FitContext) -> FitResult:
@@ -59,8 +64,7 @@ def _boost(estimator: Any, context: FitContext, n_rounds: int) -> None:
 
 def _restored(context: FitContext) -> tuple[Any, int]:
     """The estimator of the newest checkpoint and its rounds, or the unfitted one and 0."""
-    content = newest_content(context.checkpoints)
-    estimator: Any = None if content is None else _estimator_of(content)
+    estimator: Any = newest(context.checkpoints, _estimator_of)
     if type(estimator) is not type(context.estimator) or estimator.n_iter_ >= context.n_steps:
         return context.estimator, 0
     context.progress.at(estimator.n_iter_)
@@ -74,10 +78,10 @@ def _content_of(estimator: Any) -> bytes:
     return content
 
 
-def _estimator_of(content: bytes) -> Any:
+def _estimator_of(checkpoint: Checkpoint) -> Any:
     import skops.io
 
-    return skops.io.loads(content, trusted=_TRUSTED)
+    return skops.io.loads(checkpoint.content, trusted=_TRUSTED)
 
 
 def _metrics(estimator: Any) -> dict[str, float]:

@@ -9,6 +9,7 @@ from lightgbm.callback import EarlyStopException
 from sklearn.preprocessing import LabelEncoder
 
 from mlserver_forest.training.algorithms.lightgbm.lightgbm_fit import (
+    booster_from,
     content_of,
     newest_metrics,
     start_of,
@@ -16,6 +17,7 @@ from mlserver_forest.training.algorithms.lightgbm.lightgbm_fit import (
 from mlserver_forest.training.cluster.boosting_cluster import BoostingCluster, StopConsensus
 from mlserver_forest.training.cluster.cluster_fit import ClusterFit
 from mlserver_forest.training.cluster.member import Selection
+from mlserver_forest.training.fitting.checkpoints import Checkpoint
 from mlserver_forest.training.fitting.fit_context import library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -35,7 +37,9 @@ def fit_on_cluster(work: ClusterFit) -> FitResult:
     """
     boosting = BoostingCluster(work, _LEAST_ROWS)
     spec = boosting.spec
-    start, n_before = start_of(boosting.newest_booster(), spec.n_steps)
+    content = boosting.newest_booster(booster_from)
+    booster = None if content is None else booster_from(Checkpoint(0, spec.n_steps, content))
+    start, n_before = start_of(booster, spec.n_steps)
     rows = boosting.training()
     consensus = boosting.consensus()
     callbacks: list[Any] = [_AfterRound(consensus, _early_stopping(spec))]

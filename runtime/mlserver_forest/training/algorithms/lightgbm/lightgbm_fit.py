@@ -6,7 +6,7 @@ from typing import Any
 import lightgbm
 
 from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, booster_of
-from mlserver_forest.training.fitting.checkpoints import newest_content
+from mlserver_forest.training.fitting.checkpoints import Checkpoint, newest
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
 
@@ -18,7 +18,7 @@ def fit(context: FitContext) -> FitResult:
         InvalidData: if LightGBM refuses the rows.
     """
     rounds = BoostingRounds(context.progress, context.stop, context.checkpoints)
-    start, n_before = start_of(newest_content(context.checkpoints), context.n_steps)
+    start, n_before = start_of(newest(context.checkpoints, booster_from), context.n_steps)
     rows, watched = context.training, context.validation
     estimator = booster_of(context).set_params(
         n_estimators=context.n_steps - n_before,
@@ -39,16 +39,24 @@ def fit(context: FitContext) -> FitResult:
     return FitResult(estimator, n_rounds, rounds.curve)
 
 
-def start_of(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
+def booster_from(checkpoint: Checkpoint) -> Any:
+    """The booster of a checkpoint.
+
+    Raises:
+        Exception: if the library cannot read it.
+    """
+    return lightgbm.Booster(model_str=checkpoint.content.decode())
+
+
+def start_of(booster: Any, n_steps: int) -> tuple[Any, int]:
     """A checkpoint's booster to continue from, and its rounds; at least one is left to do.
 
     Args:
-        raw: the content of the checkpoint, or None.
+        booster: the booster of the checkpoint, or None.
         n_steps: the rounds to reach.
     """
-    if raw is None:
+    if booster is None:
         return None, 0
-    booster = lightgbm.Booster(model_str=raw.decode())
     n_before = min(booster.current_iteration(), n_steps - 1)
     text = booster.model_to_string(num_iteration=n_before)
     return (lightgbm.Booster(model_str=text), n_before) if n_before else (None, 0)

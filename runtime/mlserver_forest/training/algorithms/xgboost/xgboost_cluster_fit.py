@@ -5,9 +5,15 @@ from typing import Any
 from xgboost import dask
 from xgboost.collective import Config
 
-from mlserver_forest.training.algorithms.xgboost.xgboost_fit import AfterRound, boost, start_of
+from mlserver_forest.training.algorithms.xgboost.xgboost_fit import (
+    AfterRound,
+    boost,
+    booster_from,
+    start_of,
+)
 from mlserver_forest.training.cluster.boosting_cluster import BoostingCluster
 from mlserver_forest.training.cluster.cluster_fit import ClusterFit
+from mlserver_forest.training.fitting.checkpoints import Checkpoint
 from mlserver_forest.training.fitting.fit_context import library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -24,7 +30,9 @@ def fit_on_cluster(work: ClusterFit) -> FitResult:
     """
     boosting = BoostingCluster(work, _LEAST_ROWS)
     spec = boosting.spec
-    start, n_before = start_of(boosting.newest_booster(), spec.n_steps)
+    content = boosting.newest_booster(booster_from)
+    booster = None if content is None else booster_from(Checkpoint(0, spec.n_steps, content))
+    start, n_before = start_of(booster, spec.n_steps)
     rows = boosting.training()
     watched = None if boosting.validation is None else boosting.arrays(boosting.validation)
     patience = None if watched is None else spec.early_stopping_rounds

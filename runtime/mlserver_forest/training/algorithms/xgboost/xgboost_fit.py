@@ -6,7 +6,7 @@ from typing import Any
 import xgboost
 
 from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, booster_of
-from mlserver_forest.training.fitting.checkpoints import newest_content
+from mlserver_forest.training.fitting.checkpoints import Checkpoint, newest
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import FitResult
 
@@ -18,7 +18,7 @@ def fit(context: FitContext) -> FitResult:
         InvalidData: if XGBoost refuses the rows.
     """
     rounds = BoostingRounds(context.progress, context.stop, context.checkpoints)
-    start, n_before = start_of(newest_content(context.checkpoints), context.n_steps)
+    start, n_before = start_of(newest(context.checkpoints, booster_from), context.n_steps)
     estimator = booster_of(context).set_params(
         n_estimators=context.n_steps - n_before,
         early_stopping_rounds=context.early_stopping_rounds,
@@ -53,16 +53,24 @@ def boost(estimator: Any, rows: Any, watched: Any, start: Any) -> None:
     )
 
 
-def start_of(raw: bytes | None, n_steps: int) -> tuple[Any, int]:
+def booster_from(checkpoint: Checkpoint) -> Any:
+    """The booster of a checkpoint.
+
+    Raises:
+        Exception: if the library cannot read it.
+    """
+    return xgboost.Booster(model_file=bytearray(checkpoint.content))
+
+
+def start_of(booster: Any, n_steps: int) -> tuple[Any, int]:
     """A checkpoint's booster to continue from, and its rounds; at least one is left to do.
 
     Args:
-        raw: the content of the checkpoint, or None.
+        booster: the booster of the checkpoint, or None.
         n_steps: the rounds to reach.
     """
-    if raw is None:
+    if booster is None:
         return None, 0
-    booster = xgboost.Booster(model_file=bytearray(raw))
     n_before = min(booster.num_boosted_rounds(), n_steps - 1)
     return (booster[:n_before], n_before) if n_before else (None, 0)
 

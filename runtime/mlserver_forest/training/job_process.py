@@ -1,0 +1,53 @@
+"""The process that trains, and its parent, which outlives it.
+
+A library that crashes, or a kernel without memory, ends a process at once. So the job runs in a
+child, and the parent, which holds next to nothing, can still say how it ended. The child ends with
+its parent.
+"""
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_WAITING = {signal.SIGTERM, signal.SIGINT}
+
+
+def watch_child(run: Callable[[], NoReturn], on_killed: Callable[[int], int]) -> NoReturn:
+    """Run a function in a child process, and end this one as the child ends.
+
+    SIGTERM is passed on to the child; SIGINT, which a terminal sends to both, is left to it.
+
+    Args:
+        run: sets its handlers, calls ``let_signals_in``, and ends the process that it runs in.
+        on_killed: is called here with the number of the signal that ended the child; its result
+            is the exit code.
+    """
+    parent = os.getpid()
+    # Signals wait until both processes have set their handlers.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
+    child = os.fork()
+    if child == 0:
+        _end_with(parent)
+        run()
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    let_signals_in()
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    # Python's own end would run what was registered before the fork a second time.
+    os._exit(code if code >= 0 else on_killed(-code))
+
+
+def let_signals_in() -> None:
+    """Deliver the signals that have been waiting for handlers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITING)
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
