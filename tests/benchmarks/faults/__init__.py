@@ -3,7 +3,9 @@
 A real server with its workers, a load generator in a process of its own that sends the
 same number of requests per second whatever the server does, and one fault at a time:
 SIGTERM, SIGHUP, killed and hanging workers, overload, slow clients and those that pipeline, too few
-files, a full disk, a clock that jumps, a model file that is changed, large bodies that are refused.
+files, a full disk, a clock that jumps, a model file that is changed, large bodies that are refused,
+and what one client can do to the others. With --image, the server is in a container whose memory
+is limited.
 The soak, a mixed load that watches memory, runs only when asked for.
 """
 
@@ -12,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .attacks import attacks
 from .changed import changed
 from .clock import clock
 from .descriptors import descriptors
@@ -19,12 +22,13 @@ from .full_disk import full_disk
 from .grpc import grpc
 from .hang import hang
 from .kill import kill
+from .models import models
 from .overload import overload
 from .pipelining import pipelining
 from .refused import refused
 from .reload import reload
 from .scene import Scene
-from .server import NotReady
+from .server import NotReady, in_container
 from .sigterm import sigterm
 from .slow import slow
 from .soak import soak
@@ -44,6 +48,8 @@ FAULTS = {
     "file": changed,
     "bodies": refused,
     "pipelining": pipelining,
+    "attacks": attacks,
+    "models": models,
     "soak": soak,
 }
 _SOAK_MINUTES = 20.0
@@ -68,6 +74,8 @@ def parse(arguments):
         default="FOREST_WORKER_TIMEOUT=5",
         help="the server's variable for the time that a worker may hang, and its value",
     )
+    parser.add_argument("--image", help="run the server in a container of this image")
+    parser.add_argument("--memory", default="1g", help="the container's limit")
     parser.add_argument("--minutes-of-soak", type=float, help="run the soak, for so long")
     return parser.parse_args(arguments)
 
@@ -100,6 +108,7 @@ def main(arguments):
             overload_seconds=options.overload_seconds,
             hang_variable=options.hang_variable,
             soak_minutes=options.minutes_of_soak or _SOAK_MINUTES,
+            launch=in_container(options.image, options.memory) if options.image else None,
         )
         for name in names:
             for row in tried(name, scene):

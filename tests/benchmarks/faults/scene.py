@@ -1,5 +1,6 @@
 """What all faults share: the model, the questions with scikit-learn's answers, the load."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,7 @@ class Scene:
         hang_variable: which tells the server when a worker counts as hung, with a value
             in seconds.
         soak_minutes: how long the mixed load lasts.
+        launch: starts the server, as ``support.launch`` does; None for that.
     """
 
     support: ModuleType
@@ -44,6 +46,7 @@ class Scene:
     overload_seconds: float = 10.0
     hang_variable: str = "FOREST_WORKER_TIMEOUT=5"
     soak_minutes: float = 20.0
+    launch: Callable | None = None
 
     @classmethod
     def of_iris(cls, support, estimator, model_dir, **options):
@@ -66,7 +69,7 @@ class Scene:
 
     def serving(self, *, model_dir=None, descriptors=None, **variables):
         return serving(
-            self.support.launch,
+            self.launch or self.support.launch,
             model_dir or self.model_dir,
             descriptors=descriptors,
             **{"MODEL_SERVER_WORKERS": str(self.workers), **variables},

@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, running):
         self.running = running
-        self.pid = running.process.pid
+        self.pid = getattr(running, "pid", running.process.pid)
         self.port = running.http_port
         self.lines = deque(maxlen=_LINES_KEPT)
         self._seen = {}
@@ -119,6 +119,44 @@ class Server:
             reader.join(_END_SECONDS)
             if not reader.is_alive():
                 pipe.close()
+
+
+def in_container(image, memory):
+    """A function that starts the server as ``tests.support.launch`` does, in a container.
+
+    Args:
+        image: the image.
+        memory: the container's limit, such as 1g.
+    """
+    from tests.support import Running, free_port
+
+    def launch(model_dir, command, **variables):
+        http_port, grpc_port = free_port(), free_port()
+        name = f"forest-faults-{http_port}"
+        variables |= {"SAGEMAKER_BIND_TO_PORT": http_port, "FOREST_GRPC_PORT": grpc_port}
+        options = [word for pair in variables.items() for word in ("-e", "{}={}".format(*pair))]
+        limits = (f"--memory={memory}", f"--memory-swap={memory}", "--network=host", "--rm")
+        volume = f"{model_dir}:/opt/ml/model"
+        command = ("docker", "run", *limits, "--name", name, "-v", volume, *options, image, "serve")
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        running = Running(process, http_port, grpc_port)
+        running.pid = _pid_of_container(name, process)
+        return running
+
+    return launch
+
+
+def _pid_of_container(name, process):
+    """The process that the engine started, as this machine sees it."""
+    command = ("docker", "inspect", "-f", "{{.State.Pid}}", name)
+    while process.poll() is None:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode == 0 and int(done.stdout) > 0:
+            return int(done.stdout)
+        time.sleep(0.05)
+    raise NotReady(process.communicate()[1])
 
 
 def processes():
