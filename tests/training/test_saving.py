@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import time
 
 import pytest
@@ -17,42 +16,13 @@ import pytest
 from forked_command import PROCESSES
 from mlserver_forest.artifact.model_directory import load
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.training.cli import train_in
 from support import IRIS, lay_out
+from training.killed_jobs import hold, run_until
 from training.train_command import train
 
 STEP = 1 if os.environ.get("FOREST_EVERY_FAULT") else 7
-# Every operation of Python that changes a name: as the audit hooks report them.
-OPERATIONS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate"}
 FIRST = {"algorithm": "xgboost", "n_estimators": "3", "random_state": "1"}
 SECOND = {"algorithm": "random_forest", "n_estimators": "5", "random_state": "1"}
-
-
-def run_until(base, count):
-    """Run a job in this process, and kill it before an operation on its files."""
-    left = count
-
-    def die_in_time(event="", arguments=()):
-        nonlocal left
-        path = str(arguments[0]) if arguments else ""
-        is_write = event == "open" and isinstance(arguments[1], str) and arguments[1] != "r"
-        is_create = event == "open" and (arguments[2] or 0) & os.O_CREAT
-        if event == "fsync" or (
-            (is_write or is_create or event in OPERATIONS) and path.startswith(str(base))
-        ):
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    fsync = os.fsync
-
-    def audited_fsync(descriptor):
-        die_in_time("fsync")
-        fsync(descriptor)
-
-    os.fsync = audited_fsync
-    sys.addaudithook(die_in_time)
-    os._exit(train_in(base))
 
 
 def killed_after(base, count):
@@ -154,18 +124,6 @@ def test_a_second_job_on_a_folder_is_refused_and_the_first_is_unharmed(tmp_path)
     done = train(base)
     assert done.returncode == 0, "a lock of a killed job holds nobody back"
     assert not (base / "output" / "failure").exists()
-
-
-def hold(base):
-    """A job that never ends, and has both of its folders."""
-    from mlserver_forest.training import job
-
-    def forever(here, train):
-        (base / "held").touch()
-        time.sleep(600)
-
-    job._run_on_hosts = forever
-    train_in(base)
 
 
 def wait_for(path):

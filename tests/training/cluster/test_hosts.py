@@ -21,7 +21,7 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.training.cluster.addresses import await_host
 from mlserver_forest.training.config import SHARDED
 from mlserver_forest.training.fitting.stopping import Stop
-from support import BIN, clean_environ, lay_out
+from support import BIN, children_of, clean_environ, lay_out
 
 SECONDS = 90
 # Loopback addresses depend on the process, because other tests may run at the same time.
@@ -423,9 +423,10 @@ def listening(process):
     """The addresses and ports that a process of this network namespace listens on."""
     found = set()
     inodes = set()
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            inodes.add(str(link.readlink()))
+    for pid in (process.pid, *children_of(process.pid)):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(str(link.readlink()))
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
