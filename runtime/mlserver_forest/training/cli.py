@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -52,8 +53,7 @@ def _train_until_the_end(directory: Path) -> NoReturn:
     stop = Stop()
     _stop_on_sigterm(stop, directory)
     let_signals_in()
-    # matplotlib warns if it cannot cache its fonts, which the plots do not need.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    keep_libraries_quiet()
     codes: list[int] = []
     # Python runs signal handlers in this thread, so it must not be busy with a long call.
     job = threading.Thread(target=lambda: codes.append(train_in(directory, stop)), daemon=True)
@@ -63,6 +63,17 @@ def _train_until_the_end(directory: Path) -> NoReturn:
     sys.stderr.flush()
     # A thread may still fit the trees of a step that took too long.
     os._exit(codes[0] if codes else _INTERNAL_ERROR)
+
+
+def keep_libraries_quiet() -> None:
+    """Keep the warnings of libraries out of the log: they are about arguments and codes of theirs.
+
+    ``python -W`` and PYTHONWARNINGS still show them.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    # matplotlib warns if it cannot cache its fonts, which the plots do not need.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def train_in(base_dir: Path, stop: Stop | None = None) -> int:

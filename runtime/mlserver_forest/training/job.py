@@ -17,6 +17,7 @@ from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_folder, make_writable
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.model.card import Card
@@ -47,6 +48,7 @@ MODEL_NAME = "forest"
 # Enough rows for two blocks of the kernel's path of eight rows at a time, and a remainder.
 _SELF_TEST_ROWS = 17
 _MANY_CLASSES = 200
+_ROUNDING = 1e-5
 
 Say = Callable[[str], None]
 
@@ -170,6 +172,9 @@ def _fit(here: OneHost, hosts: Hosts, data: Data) -> _Trained:
         wants_out_of_bag=data.validation is None,
     )
     stop.has_a_model = True
+    line = model.result.early_stop(chosen.own.n_steps, chosen.own.patience)
+    if line and not stop.is_requested and validation.n_steps is None:
+        say(line)
     coverage = learner.run(model, validation.trial) if learner else None
     return _Trained(chosen, data, model, validation, coverage)
 
@@ -188,7 +193,7 @@ def _save(config: TrainingConfig, trained: _Trained) -> None:
         ),
         name=MODEL_NAME,
         versions=[f"{name}/{number}" for name, number in trained.versions.items()],
-        self_test=_self_test(trained.model.result.estimator, trained.data),
+        self_test=_self_test(trained.model, trained.data),
         # A report never lies beside a model that it does not describe.
         before_rename=partial(remove_report, config.output_data_dir),
     )
@@ -200,18 +205,26 @@ def _card(trained: _Trained, importances: Importances | None = None) -> Card:
     )
 
 
-def _self_test(estimator: Any, data: Data) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _self_test(model: FittedModel, data: Data) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Rows spread evenly over the data, and the library's own predictions for them.
 
-    One thread sums the trees in their order, as the forest kernel does.
+    One thread sums the trees in their order, as the forest kernel does. XGBoost's dart rounds in
+    another order: where it differs by no more than that, the predictions are those of the kernel.
     """
+    estimator = model.result.estimator
     x = data.training.sample().x
     rows = x[np.linspace(0, len(x) - 1, _SELF_TEST_ROWS).astype(int)]
     if "n_jobs" in estimator.get_params():
         estimator.set_params(n_jobs=1)
     is_classes = data.target.kind == "classification"
     answers = estimator.predict_proba(rows) if is_classes else estimator.predict(rows)
-    return rows, np.asarray(answers, np.float64).reshape(len(rows), -1)
+    answers = np.asarray(answers, np.float64).reshape(len(rows), -1)
+    importer = importer_of(estimator)
+    if importer is None or importer.has_exact_sums:
+        return rows, answers
+    own = model.packed.forest.predict(rows).values
+    is_rounding = own.shape == answers.shape and np.allclose(own, answers, _ROUNDING, _ROUNDING)
+    return rows, own if is_rounding else answers
 
 
 def _evaluate(trained: _Trained) -> None:

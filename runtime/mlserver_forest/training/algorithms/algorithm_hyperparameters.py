@@ -1,6 +1,6 @@
 """The parent of every algorithm's hyperparameters."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -22,8 +22,8 @@ class AlgorithmHyperparameters(BaseModel):
         FROM_JOB: hyperparameters of the job that the constructor takes too.
         VALUES: field -> value -> the problems that the value is for.
         FIELDS: field -> the problems that it is for, whatever its value.
-        LABELS: field -> value -> the labels that the value takes; a value that is not listed
-            takes all.
+        LABELS: field -> value -> the labels of a regression that the value takes; a value that
+            is not listed takes all.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {}
@@ -43,13 +43,23 @@ class AlgorithmHyperparameters(BaseModel):
         return 1
 
     @property
+    def patience(self) -> int | None:
+        """Rounds without progress before boosting stops early; None if it never does."""
+        return None
+
+    @property
     def has_out_of_bag(self) -> bool:
         """Whether each tree leaves out some rows, so that the forest can be evaluated on them."""
         return False
 
     def estimator_parameters(self) -> dict[str, Any]:
-        """Arguments for the library's constructor: those that were set, and ``ALWAYS``."""
-        return self.model_dump(include=(self.model_fields_set | self.ALWAYS) - self.OWN)
+        """Arguments for the library's constructor: those that were set, and ``ALWAYS``.
+
+        None for a field that is not for all problems is left out, because the estimators for other
+        problems do not have the argument.
+        """
+        unset = {name for name in self.FIELDS if getattr(self, name) is None}
+        return self.model_dump(include=(self.model_fields_set | self.ALWAYS) - self.OWN - unset)
 
     def native_parameters(
         self, parameters: Mapping[str, Any], n_features: int, n_categories: Mapping[int, int]
@@ -78,6 +88,14 @@ class AlgorithmHyperparameters(BaseModel):
             n_classes: the number of classes; 0 for a regression.
         """
         return self.unsuitable(problem)
+
+    def column_misfits(self, categorical: Collection[str]) -> list[str]:
+        """Faults that depend on the columns.
+
+        Args:
+            categorical: the names of the features that hold categories.
+        """
+        return []
 
     def unsuitable(self, possible: frozenset[Problem]) -> list[str]:
         """Faults of hyperparameters that are for none of the possible problems, or for no

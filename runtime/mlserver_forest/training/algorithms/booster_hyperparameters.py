@@ -63,6 +63,10 @@ class BoosterHyperparameters(AlgorithmHyperparameters):
     def n_steps(self) -> int:
         return self.n_estimators
 
+    @property
+    def patience(self) -> int | None:
+        return self.early_stopping_rounds
+
     def contradictions(self) -> list[str]:
         return [
             f"{name} needs {other}={' or '.join(values)}"

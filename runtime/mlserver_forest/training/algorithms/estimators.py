@@ -38,6 +38,7 @@ def make_estimator(
     """
     own = chosen.own
     faults = own.misfits(_problem(kind, classes), len(classes))
+    faults += own.column_misfits(categories)
     parameters = own.estimator_parameters()
     faults += _use_class_positions(parameters, classes)
     faults += _use_feature_positions(parameters, names, categories)

@@ -50,9 +50,10 @@ def read_on_cluster(cluster: JobCluster) -> Data:
     like = without_rows(table, with_labels=False)
     parts = cluster.everywhere(_encode_rows, like, target)
     found = {role: _spread(cluster, role, [host[role] for host in parts]) for role in parts[0]}
-    training = found[_TRAINING]
-    require_suitable_labels(cluster.here.chosen, training.y)
-    return Data(table, target, training, found.get(VALIDATION_CHANNEL), found.get(TEST_CHANNEL))
+    training, validation = found[_TRAINING], found.get(VALIDATION_CHANNEL)
+    watched = None if validation is None else validation.y
+    require_suitable_labels(cluster.here.chosen, training.y, watched)
+    return Data(table, target, training, validation, found.get(TEST_CHANNEL))
 
 
 def _merged_table(cluster: JobCluster) -> tuple[Table, Target]:

@@ -55,14 +55,9 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
         return rows_of(read_channel(channel, columns, dtype, like=table), target)
 
     training = rows_of(table, target)
-    require_suitable_labels(chosen, training.y)
-    return Data(
-        table,
-        target,
-        training,
-        rows_like(config.channel(VALIDATION_CHANNEL)),
-        rows_like(config.channel(TEST_CHANNEL)),
-    )
+    validation = rows_like(config.channel(VALIDATION_CHANNEL))
+    require_suitable_labels(chosen, training.y, None if validation is None else validation.y)
+    return Data(table, target, training, validation, rows_like(config.channel(TEST_CHANNEL)))
 
 
 def columns_of(chosen: Hyperparameters) -> Columns:

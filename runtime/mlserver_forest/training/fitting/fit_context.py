@@ -1,5 +1,6 @@
 """One fit on rows that this machine has: the argument of each algorithm's fit function."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from mlserver_forest.training.fitting.stopping import Stop
 
 # A table of fewer values is boosted by one thread as fast as by several.
 _SMALL_TABLE = 50_000
+_COMPILED = re.compile(r"^\[[0-9:]+\] \S+: ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,18 +88,22 @@ def fit_whole(context: FitContext) -> FitResult:
 
 
 @contextmanager
-def library_refusals() -> Iterator[None]:
+def library_refusals(*errors: type[Exception]) -> Iterator[None]:
     """Translate a training library's refusal of the rows.
+
+    Args:
+        errors: the library's own errors, beside ValueError.
 
     Raises:
         InvalidData: with the library's reason.
     """
+    refusals: tuple[type[Exception], ...] = (ValueError, *errors)
     with warnings.catch_warnings():
-        # scikit-learn warns in each step, but the rows are the same in all of them.
-        warnings.filterwarnings("ignore", "class_weight presets", UserWarning)
-        # scikit-learn-intelex sets its threads once and warns of joblib's settings.
-        warnings.filterwarnings("ignore", "'Threading' parallel backend", UserWarning)
+        # They name the library's own arguments and codes, and come with each step of each fit.
+        warnings.simplefilter("ignore", UserWarning)
         try:
             yield
-        except ValueError as error:
-            raise InvalidData(f"the training library cannot fit these rows: {error}") from error
+        except refusals as error:
+            # XGBoost adds where it was compiled and its stack.
+            reason = _COMPILED.sub("", str(error).partition("Stack trace:")[0]).strip()
+            raise InvalidData(f"the training library cannot fit these rows: {reason}") from error

@@ -49,3 +49,14 @@ class FitResult:
     n_steps: int
     curve: Curve = field(default_factory=list)
     out_of_bag: OutOfBagVotes | None = None
+
+    def early_stop(self, n_steps: int, patience: int | None) -> str | None:
+        """Describe for the log where boosting stopped early; None if it did not.
+
+        Args:
+            n_steps: the number of rounds that was asked for.
+            patience: the rounds without progress before boosting stops early, or None.
+        """
+        if patience is None or not self.curve or self.curve[-1][0] >= n_steps:
+            return None
+        return f"stopped at round {self.n_steps} of {n_steps}: no better for {patience} rounds"

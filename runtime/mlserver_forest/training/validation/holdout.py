@@ -99,13 +99,17 @@ class HoldoutValidation:
         return 0.0 if has_votes and self._learner is None else HELD_OUT_FRACTION
 
     def _cross_validate(self, result: ValidationResult) -> None:
-        rows, target = self._data.training, self._data.target
+        rows, target, k_fold = self._data.training, self._data.target, self._chosen.job.k_fold
         found = []
-        for learn, held_out in folds(rows.y, target.kind, self._chosen.job.k_fold, self._seed):
+        splits = folds(rows.y, target.kind, k_fold, self._seed)
+        self._say_of_folds(len(splits))
+        for learn, held_out in splits:
             fitted = self._fitter.fit(rows.take(learn), None, self._seed)
             found.append(self._evaluate(fitted, rows.take(held_out)))
             if self._stop.is_requested:
                 return
+        if not found:
+            return
         names = set.intersection(*(set(metrics) for metrics in found))
         result.metrics["cross_validation"] = {
             name: float(np.mean([metrics[name] for metrics in found]))
@@ -113,11 +117,30 @@ class HoldoutValidation:
             if name in names
         }
 
+    def _say_of_folds(self, n_folds: int) -> None:
+        """Say what cross-validation does differently from what was chosen."""
+        n_rows, k_fold = len(self._data.training), self._chosen.job.k_fold
+        if n_folds < k_fold:
+            kept = "" if n_folds == n_rows else ", and the only row of a class is never held out"
+            self._say(
+                f"warning: k_fold is {k_fold}, but there are {n_rows} rows{kept}: "
+                f"cross-validation has {n_folds} folds of one row each"
+            )
+        rounds = self._chosen.early_stopping_rounds
+        if rounds is not None:
+            self._say(
+                f"cross-validation fits all {self._chosen.own.n_steps} rounds in each fold, "
+                "without early stopping"
+            )
+
     def _hold_out(self, result: ValidationResult, fraction: float) -> ValidationResult:
         rows, kind = self._data.training, self._data.target.kind
         split = hold_out(rows.y, kind, fraction, self._seed)
         if split is None:
-            self._say("too few rows to hold some out; no validation metrics")
+            without = (
+                "" if self._chosen.early_stopping_rounds is None else ", and no early stopping"
+            )
+            self._say(f"too few rows to hold some out; no validation metrics{without}")
             return result
         learn, held_out = map(rows.take, split)
         self._say(
@@ -128,6 +151,9 @@ class HoldoutValidation:
         fitted = self._fitter.fit(learn, held_out, self._seed, kept_as=kept_as)
         if self._stop.is_requested:
             return result
+        own = self._chosen.own
+        if line := fitted.result.early_stop(own.n_steps, own.patience):
+            self._say(line)
         result.metrics["validation"] = self._evaluate(fitted, held_out)
         result.sets["validation"] = (held_out.y, fitted.answers_to(held_out))
         stops = self._chosen.early_stopping_rounds is not None

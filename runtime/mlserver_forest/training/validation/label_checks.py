@@ -1,6 +1,7 @@
 """Checks that labels and rows suit the hyperparameters, before anything is fitted."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,48 +9,76 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidHyperparameters
 from mlserver_forest.insight.conformal import least_rows
+from mlserver_forest.training.algorithms.algorithm_hyperparameters import AlgorithmHyperparameters
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
+from mlserver_forest.training.algorithms.problems import LabelRule
+from mlserver_forest.training.config import TRAINING_CHANNELS, VALIDATION_CHANNEL
 from mlserver_forest.training.validation.evaluation import HELD_OUT_FRACTION
 
 
-def require_suitable_labels(chosen: Hyperparameters, y: NDArray[Any]) -> None:
-    """Check that the objective accepts the labels.
+def require_suitable_labels(
+    chosen: Hyperparameters, training: NDArray[Any], validation: NDArray[Any] | None = None
+) -> None:
+    """Check that objective and metrics accept the labels.
 
     Args:
         chosen: the hyperparameters.
-        y: (n_samples,) positions of classes, or numbers.
+        training: (n_samples,) positions of classes, or numbers.
+        validation: the same of the validation channel, or None without one.
 
     Raises:
-        InvalidHyperparameters: naming the objective and the labels that it needs.
+        InvalidHyperparameters: naming the objective or metric and the labels that it needs.
     """
-    faults = []
-    for name, rules in chosen.own.LABELS.items():
-        value = getattr(chosen.own, name)
-        rule = rules.get(value)
-        if rule is not None and not rule.allows(np.asarray(y, np.float64)):
-            faults.append(
-                f"{name}={value} needs {rule.description}; they range from {y.min():g} to "
-                f"{y.max():g}"
-            )
+    if not np.issubdtype(training.dtype, np.floating):
+        return  # These are positions of classes.
+    channels = {TRAINING_CHANNELS[0]: training, VALIDATION_CHANNEL: validation}
+    faults = [
+        f"{name}={value} needs {rule.description}; those of the {channel} channel range from "
+        f"{y.min():g} to {y.max():g}"
+        for name, value, rule in _label_rules(chosen.own)
+        for channel, y in channels.items()
+        if y is not None and len(y) and not _suits(rule, y, learns=y is training)
+    ]
     if faults:
         raise InvalidHyperparameters(faults)
 
 
+def _label_rules(own: AlgorithmHyperparameters) -> Iterator[tuple[str, str, LabelRule]]:
+    """Hyperparameters with a value that takes some labels alone: name, value and rule."""
+    for name, rules in own.LABELS.items():
+        value = getattr(own, name)
+        for one in value if isinstance(value, list) else [value]:
+            if one in rules:
+                yield name, one, rules[one]
+
+
+def _suits(rule: LabelRule, y: NDArray[Any], *, learns: bool) -> bool:
+    y = np.asarray(y, np.float64)
+    return bool(rule.allows(y).all()) and (not learns or rule.learns_from(y))
+
+
 def require_held_out_rows(chosen: Hyperparameters, *, has_validation: bool) -> None:
-    """Check that a job with ``prediction_interval`` holds out rows.
+    """Check that a job with ``prediction_interval`` or ``early_stopping_rounds`` holds out rows.
 
     Raises:
         InvalidHyperparameters: naming what to change.
     """
-    job = chosen.job
-    if job.prediction_interval is None or has_validation or job.validation_fraction != 0:
+    job, rounds = chosen.job, chosen.early_stopping_rounds
+    if has_validation or job.validation_fraction != 0:
         return
-    fault = (
-        f"prediction_interval={job.prediction_interval:g} needs rows that the model does not learn "
-        "from, but validation_fraction is 0 and there is no validation channel: leave "
-        "validation_fraction out, or give a validation channel"
-    )
-    raise InvalidHyperparameters([fault])
+    needing = []
+    if job.prediction_interval is not None:
+        needing.append(f"prediction_interval={job.prediction_interval:g}")
+    if rounds is not None:
+        needing.append(f"early_stopping_rounds={rounds}")
+    faults = [
+        f"{setting} needs rows that the model does not learn from, but validation_fraction is 0 "
+        "and there is no validation channel: leave validation_fraction out, or give a validation "
+        "channel"
+        for setting in needing
+    ]
+    if faults:
+        raise InvalidHyperparameters(faults)
 
 
 def require_rows_to_calibrate(

@@ -1,18 +1,25 @@
 """scikit-learn's gradient boosting on histograms, some rounds at a time by ``warm_start``."""
 
+import math
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mlserver_forest.errors import format_value
 from mlserver_forest.training.fitting.checkpoints import Checkpoint, newest
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
 from mlserver_forest.training.fitting.fit_result import Curve, FitResult
+from mlserver_forest.training.validation.evaluation import hold_out
 
 # Each step sorts the values into bins anew, so steps are long.
 _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
+# Above this number of rows, early_stopping=auto means true (scikit-learn 1.9).
+_AUTO_ROWS = 10_000
 _FASTER = 4
 # skops loads nothing else than these and scikit-learn's own estimators. The last two stand in the
 # encoder of categories, which checks its columns by ``partial(check_array, ...)`` (1.9).
@@ -32,6 +39,8 @@ def fit(context: FitContext) -> FitResult:
     estimator, done = _restored(context)
     if not context.spec.stops_early:
         estimator.set_params(early_stopping=False)
+    elif context.validation is None and context.spec.target.classes:
+        context = _with_watched_rows(context, estimator)
     size = _FIRST_ROUNDS
     while done < context.n_steps and not (done and context.stop.is_requested):
         wanted = min(done + size, context.n_steps)
@@ -48,6 +57,32 @@ def fit(context: FitContext) -> FitResult:
     scores = list(enumerate(estimator.validation_score_))[1:]
     curve: Curve = [(n, {"loss": -float(score)}) for n, score in scores]
     return FitResult(estimator.set_params(warm_start=False), done, curve)
+
+
+def _with_watched_rows(context: FitContext, estimator: Any) -> FitContext:
+    """Hold out the rows that early stopping watches, if scikit-learn could not.
+
+    It needs two rows of each class, and as many rows on either side as there are classes.
+    """
+    n_rows, y = len(context.training), context.training.y
+    is_on = n_rows > _AUTO_ROWS if estimator.early_stopping == "auto" else estimator.early_stopping
+    counts, fraction = np.bincount(y), estimator.validation_fraction
+    n_held_out = math.ceil(n_rows * fraction)
+    n_classes = np.count_nonzero(counts)
+    if not is_on or (counts.min() > 1 and n_classes <= min(n_held_out, n_rows - n_held_out)):
+        return context
+    split = hold_out(y, "classification", fraction, context.spec.seed)
+    if split is None:
+        estimator.set_params(early_stopping=False)
+        context.say_once("too few rows to hold some out: boosting does not stop early")
+        return context
+    if (single := np.flatnonzero(counts == 1)).size:
+        names = format_value([context.spec.target.classes[code] for code in single])
+        context.say_once(
+            f"early stopping watches no row of the classes {names}, which have one row each"
+        )
+    training, watched = map(context.training.take, split)
+    return replace(context, training=training, validation=watched)
 
 
 def _boost(estimator: Any, context: FitContext, n_rounds: int) -> None:

@@ -129,6 +129,10 @@ class HistGradientBoosting(AlgorithmHyperparameters):
     def n_steps(self) -> int:
         return self.max_iter
 
+    @property
+    def patience(self) -> int | None:
+        return None if self.early_stopping is False else self.n_iter_no_change
+
     def native_parameters(
         self, parameters: Mapping[str, Any], n_features: int, n_categories: Mapping[int, int]
     ) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def fit_on_cluster(work: ClusterFit) -> FitResult:
         watched = boosting.watched_by_one(boosting.validation)
         callbacks.append(_BeforeFirstRound(consensus, watched))
     estimator = _estimator(spec, work.cluster.client, spec.n_steps - n_before)
-    with library_refusals(), warnings.catch_warnings():
+    with library_refusals(lightgbm.basic.LightGBMError), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Parameter .* will be ignored", UserWarning)
         work.cluster.bounded(
             lambda: estimator.fit(

@@ -5,6 +5,7 @@ from typing import Any
 
 import lightgbm
 
+from mlserver_forest.errors import InvalidHyperparameters
 from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds, booster_of
 from mlserver_forest.training.fitting.checkpoints import Checkpoint, newest
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
@@ -24,7 +25,8 @@ def fit(context: FitContext) -> FitResult:
         n_estimators=context.n_steps - n_before,
         early_stopping_round=context.early_stopping_rounds,
     )
-    with library_refusals():
+    _require_drawn_rows(estimator, len(rows))
+    with library_refusals(lightgbm.basic.LightGBMError):
         estimator.fit(
             rows.x,
             rows.y,
@@ -37,6 +39,13 @@ def fit(context: FitContext) -> FitResult:
         )
     n_rounds = estimator.best_iteration_ or estimator.booster_.current_iteration()
     return FitResult(estimator, n_rounds, rounds.curve)
+
+
+def _require_drawn_rows(estimator: Any, n_rows: int) -> None:
+    """Refuse to draw no row at all, which LightGBM only reports as a failed check."""
+    if estimator.subsample_freq and estimator.subsample * n_rows < 1:
+        fault = f"subsample={estimator.subsample:g} of {n_rows} rows is less than one row"
+        raise InvalidHyperparameters([f"{fault}; choose {1 / n_rows:.2g} or more"])
 
 
 def booster_from(checkpoint: Checkpoint) -> Any:

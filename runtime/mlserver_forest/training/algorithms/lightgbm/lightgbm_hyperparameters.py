@@ -4,11 +4,12 @@ https://lightgbm.readthedocs.io/en/stable/Parameters.html lists the aliases. The
 those for which the importer reproduces the library's own predictions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from mlserver_forest.errors import format_value
 from mlserver_forest.training.algorithms.booster_hyperparameters import BoosterHyperparameters
 from mlserver_forest.training.algorithms.hyperparameter_types import (
     AtLeastTwo,
@@ -36,6 +37,7 @@ from mlserver_forest.training.algorithms.problems import (
     POSITIVE,
     PROBABILITIES,
     REGRESSION,
+    SHARES,
 )
 
 _OTHER_NAMES = {
@@ -140,7 +142,8 @@ class LightGBM(BoosterHyperparameters):
             "tweedie": COUNTS,
             "gamma": POSITIVE,
             "cross_entropy": PROBABILITIES,
-        }
+        },
+        "metric": {"gamma": POSITIVE, "gamma_deviance": POSITIVE, "cross_entropy": SHARES},
     }
 
     objective: Annotated[
@@ -253,6 +256,19 @@ class LightGBM(BoosterHyperparameters):
         # LightGBM's Dataset passes this alias on; it warns of the others (4.7).
         return {"categorical_column": sorted(n_categories)} if n_categories else {}
 
+    def column_misfits(self, categorical: Collection[str]) -> list[str]:
+        if not categorical or self.monotone_constraints is None:
+            return []
+        if self.monotone_constraints_method != "advanced":
+            return []
+        # LightGBM 4.7 ends the process by SIGSEGV.
+        fault = (
+            "monotone_constraints_method is 'advanced', which LightGBM cannot combine with "
+            f"categories, as column {format_value(min(categorical))} holds; choose intermediate, "
+            "or add the columns of categories to ignore"
+        )
+        return [fault]
+
     def contradictions(self) -> list[str]:
         faults = super().contradictions()
         draws = self.subsample_freq > 0 and self.subsample < 1
@@ -262,6 +278,8 @@ class LightGBM(BoosterHyperparameters):
             faults.append(
                 "subsample needs subsample_freq, such as 1: without it no row is left out"
             )
+        if self.data_sample_strategy == "goss" and not self.top_rate * self.other_rate:
+            faults.append("data_sample_strategy=goss needs top_rate and other_rate above 0")
         if self.data_sample_strategy == "goss" and self.top_rate + self.other_rate > 1:
             faults.append("top_rate and other_rate add up to more than 1")
         if self.boosting_type == "rf" and not draws and self.colsample_bytree == 1:

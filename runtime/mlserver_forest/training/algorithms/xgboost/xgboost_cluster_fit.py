@@ -9,6 +9,7 @@ from mlserver_forest.training.algorithms.xgboost.xgboost_fit import (
     AfterRound,
     boost,
     booster_from,
+    ready_to_predict,
     start_of,
 )
 from mlserver_forest.training.cluster.boosting_cluster import BoostingCluster
@@ -50,7 +51,7 @@ def fit_on_cluster(work: ClusterFit) -> FitResult:
     whole.load_model(bytearray(booster.save_raw("ubj")))
     n_rounds = booster.best_iteration + 1 if patience else booster.num_boosted_rounds()
     curve, _ = boosting.watched()
-    return FitResult(whole, n_rounds, curve)
+    return FitResult(ready_to_predict(whole), n_rounds, curve)
 
 
 def _estimator(spec: FitSpec) -> Any:

@@ -29,7 +29,17 @@ def fit(context: FitContext) -> FitResult:
     n_rounds = estimator.get_booster().num_boosted_rounds()
     if estimator.early_stopping_rounds:
         n_rounds = estimator.best_iteration + 1
-    return FitResult(estimator.set_params(callbacks=None), n_rounds, rounds.curve)
+    return FitResult(ready_to_predict(estimator), n_rounds, rounds.curve)
+
+
+def ready_to_predict(estimator: Any) -> Any:
+    """A fitted estimator without what was for fitting alone.
+
+    ``set_params`` of a fitted estimator would give the booster a list of metrics as text, such as
+    "['auc']", which it then does not know (XGBoost 3.2).
+    """
+    estimator.callbacks = estimator.eval_metric = None
+    return estimator
 
 
 def boost(estimator: Any, rows: Any, watched: Any, start: Any) -> None:

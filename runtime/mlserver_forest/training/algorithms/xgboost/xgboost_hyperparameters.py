@@ -33,6 +33,7 @@ from mlserver_forest.training.algorithms.problems import (
     CLASSIFICATION,
     COUNTS,
     MULTICLASS,
+    NOT_ZERO,
     POSITIVE,
     PROBABILITIES,
     REGRESSION,
@@ -119,7 +120,12 @@ class XGBoost(BoosterHyperparameters):
             "reg:gamma": POSITIVE,
             "reg:logistic": PROBABILITIES,
             "reg:squaredlogerror": ABOVE_MINUS_ONE,
-        }
+        },
+        "eval_metric": {
+            "rmsle": ABOVE_MINUS_ONE,
+            "mape": NOT_ZERO,
+            "gamma-deviance": POSITIVE,
+        },
     }
 
     objective: Annotated[
