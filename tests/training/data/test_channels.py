@@ -194,7 +194,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         ('l,x\na,1\n"b,1\n', {}, "a.csv, line 3 is not CSV: unexpected end of data"),
         ("l,x\na,1\nb,\u00e9\n".encode("latin-1"), {}, "a.csv, line 3, byte 3 is not UTF-8"),
-        ("l;x\na;1\n", {}, "a.csv, line 1: 'l;x' has ';' where CSV has commas"),
+        ("l;x\na;1;2;3\nb\n", {}, "a.csv, line 1: 'l;x' has ';' where CSV has commas"),
         ("\n \n", {}, "a.csv holds only empty lines"),
         ("l,x\n", {}, "a.csv has a header and no row"),
         (b"PAR1\x15\x00", {}, "a.csv is a Parquet file; set the channel's ContentType"),

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,9 +42,16 @@ def read(
         with part.inflated() as stream:
             rows = _Rows(known, columns)
             width = 0 if known.is_empty else known.layout.width
-            source = Source(part.name, stream, _path(part, stream), width, known.layout.columns)
+            source = Source(
+                part.name,
+                stream,
+                _path(part, stream),
+                width,
+                known.layout.columns,
+                partial(known.note, part.name),
+            )
             for parsed in parse(
-                source, rows.plan, TRAINING, {"header": columns.header, **parameters}
+                source, rows.plan, TRAINING, {**columns.parameters(), **parameters}
             ):
                 yield rows.block(parsed)
 
@@ -83,6 +91,7 @@ class _Rows:
         is_new = known.is_empty
         if is_new:
             known.layout = learn(columns, self._columns)
+            self._note_ignored(columns)
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
         if is_new:
@@ -108,6 +117,15 @@ class _Rows:
             absent=float("nan") if self._columns.absent_is_missing else 0.0,
             names=names or self._names(found.width),
         )
+
+    def _note_ignored(self, columns: FoundColumns) -> None:
+        used = {*self._known.layout.roles.features, self._known.layout.roles.target}
+        if columns.names and columns.names[-1] == "" and columns.width - 1 not in used:
+            self._known.note(
+                columns.location,
+                f"column {columns.width} does not have a name and is ignored; all lines seem to "
+                "end in a separator",
+            )
 
     def _names(self, width: int) -> Sequence[str]:
         """The names, in error messages, of columns that do not have any."""
