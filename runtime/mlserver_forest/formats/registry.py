@@ -80,7 +80,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "CSV",
         ("text/csv", "application/csv"),
-        (".csv",),
+        (".csv", ".tsv", ".tab", ".txt"),
         parse=f"{_FORMATS}.csv.text_csv:parse",
         read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
         write=f"{_FORMATS}.csv.csv_writer:encode",
@@ -149,9 +149,10 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "Arrow",
         ("application/vnd.apache.arrow.stream",),
-        (".arrow", ".arrows"),
+        (".arrow", ".arrows", ".feather", ".ipc"),
         parse=f"{_FORMATS}.arrow.arrow_stream:parse",
         write=f"{_FORMATS}.arrow.arrow_stream:encode",
+        short_names=("application/vnd.apache.arrow.file", "feather"),
         may_expand=True,
         is_streamed=False,
     ),

@@ -201,7 +201,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         (
             gzip.compress(b"l,x\na,1\n" * 99, mtime=0)[:-9],
             {},
-            "a.csv is damaged: its gzip stream fails",
+            "a.csv is damaged: its compressed stream fails",
         ),
         ("l,x,d\na,1,2024-01-05\nb,2,2024-01-06T10:00:00Z\n", {}, "column 'd' holds dates or tim"),
         ("l,d\na,10:30\nb,23:59:59.5\n", {}, "column 'd' holds dates or times, such as '10:30' at"),

@@ -99,7 +99,7 @@ def _agreed(lines: Sequence[str], n_skipped: int) -> str | None:
         return bool(widths) and min(widths) == max(widths) > 1
 
     found = [each for each in _CANDIDATES if any(each in line for line in lines) and agree(each)]
-    has_blanks = any(" " in line or "\t" in line for line in lines)
+    has_blanks = len(lines) > 1 and any(" " in line or "\t" in line for line in lines)
     if not found and has_blanks and agree(BLANKS) and _commas_are_decimals(lines, BLANKS):
         found = [BLANKS]
     if agree(","):

@@ -19,7 +19,7 @@ Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[B
 
 # A value in quotes may hold a semicolon.
 _PARAMETER = re.compile(r'([^\s=;]+)\s*=\s*("[^"]*"|[^;]*)')
-_COMPRESSED = (".gz", ".gzip")
+_COMPRESSED = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".xz", ".zip")
 
 
 def reader(found: Format) -> Read:

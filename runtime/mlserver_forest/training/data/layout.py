@@ -96,7 +96,8 @@ class Layout:
         if found.width != self.width:
             raise InvalidData(
                 f"{found.location}: {found.width} columns{_listed(found.names)}; the training data "
-                f"have {self.width}{_listed(self.columns)}"
+                f"have {self.width}{_listed(self.columns)}; if this file is not a part of the "
+                "data, move it out of the channel"
             )
         return self.roles
 
