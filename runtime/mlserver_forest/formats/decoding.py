@@ -246,7 +246,7 @@ class _RequestMatrix:
             self._refuse(rows, row, column)
 
     def _refuse(self, rows: ParsedRows, row: int, column: int) -> None:
-        schema, text = self._as_sent(), text_at(rows.texts[column], row)
+        schema, text = self._as_sent(), text_at(rows.texts[column], row).strip()
         feature, number = sorted(self._columns()).index(column), rows.locations.first - 1 + row
         if feature in schema.categories_by_column:
             schema.category_code(number, feature, text)

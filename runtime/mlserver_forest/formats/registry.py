@@ -39,6 +39,7 @@ class Format:
         may_expand: whether a small body may hold many rows.
         has_one_value: whether a row of an answer is one value unless outputs are chosen by name.
         has_lines: whether each line is a record.
+        has_charsets: whether text may have another encoding than UTF-8, which ``charset`` declares.
         has_messages: whether a request may be a message of the V2 protocol.
         is_streamed: whether a stream of several files, one after the other, can be read.
         splits: whether each record of a stream with RecordIO framing is a file of this format;
@@ -62,6 +63,7 @@ class Format:
     may_expand: bool = False
     has_one_value: bool = False
     has_lines: bool = False
+    has_charsets: bool = False
     has_messages: bool = False
     is_streamed: bool = True
     splits: bool = True
@@ -78,7 +80,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "CSV",
         ("text/csv", "application/csv"),
-        (".csv",),
+        (".csv", ".tsv", ".tab", ".txt"),
         parse=f"{_FORMATS}.csv.text_csv:parse",
         read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
         write=f"{_FORMATS}.csv.csv_writer:encode",
@@ -87,6 +89,7 @@ FORMATS: tuple[Format, ...] = (
         short_names=("csv",),
         has_one_value=True,
         has_lines=True,
+        has_charsets=True,
         captured_as="Csv",
     ),
     Format(
@@ -146,9 +149,10 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "Arrow",
         ("application/vnd.apache.arrow.stream",),
-        (".arrow", ".arrows"),
+        (".arrow", ".arrows", ".feather", ".ipc"),
         parse=f"{_FORMATS}.arrow.arrow_stream:parse",
         write=f"{_FORMATS}.arrow.arrow_stream:encode",
+        short_names=("application/vnd.apache.arrow.file", "feather"),
         may_expand=True,
         is_streamed=False,
     ),

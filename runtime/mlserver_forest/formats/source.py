@@ -1,6 +1,6 @@
 """The input of a parser: a request body in memory, or a file or stream of a training channel."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,10 @@ from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.row_locations import RowLocations
 
 
+def _ignore(_: str) -> None:
+    """A request needs no notes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Bytes to parse.
@@ -23,6 +27,7 @@ class Source:
         path: of a file whose bytes these are, and which may be mapped into memory.
         width: the number of columns that are expected; 0 if it is not known.
         names: of these columns, if they are known.
+        note: called with what a parser found out about a file that its owner may want to know.
     """
 
     name: str
@@ -30,6 +35,7 @@ class Source:
     path: Path | None = None
     width: int = 0
     names: tuple[str, ...] | None = None
+    note: Callable[[str], None] = _ignore
 
     @property
     def subject(self) -> str:

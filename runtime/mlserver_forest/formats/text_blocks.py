@@ -16,6 +16,8 @@ from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# DOS ended texts with it, and some programs still do.
+_END_MARK = b"\x1a"
 _NEWLINE = 0x0A
 
 # (text, start, stop) -> where the last whole record between the two places ends, counted from the
@@ -95,6 +97,7 @@ def _blocks_of_body(
     body: Body, end: FindEnd, policy: ParsePolicy, width: int
 ) -> Iterator[TextBlock]:
     """Blocks that share the memory of the body."""
+    body = _without_end_mark(body)
     start = len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
     if not start and len(body) <= policy.block_bytes:
         yield TextBlock("", body)
@@ -129,8 +132,15 @@ def _blocks_of_stream(
         elif len(text) > policy.longest_row(0):
             raise too_long(name, line, policy, policy.longest_row(0))
         text = text[stop:] + more
+    text = bytes(_without_end_mark(text))
     if text:
         yield TextBlock(name, text, line)
+
+
+def _without_end_mark(text: Body) -> Body:
+    if _END_MARK not in text[-4:]:
+        return text
+    return text.rstrip(_END_MARK + b"\r\n") + b"\n"
 
 
 def count_lines(text: Body, start: int = 0, stop: int | None = None) -> int:

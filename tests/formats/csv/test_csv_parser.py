@@ -230,7 +230,7 @@ MANY = 8 * 2**20
     [
         (b"x" * MANY, "line 1: a row of more than 262336 bytes begins here"),
         (b"red,1," + b"1" * MANY, "line 1: a row of more than 262336 bytes begins here"),
-        (b"red,1,1\n" * 9999 + b"y" * 200_000 + b",1,1", "line 10000 is not CSV: field larger"),
+        (b"red,1,1\n" * 9999 + b"y" * 300_000 + b",1,1", "line 10000: a row of more than"),
         (b"red,1,1\n" * (MANY // 8) + b"red,1,maybe", "row 1048577, column 3 (ok): 'maybe'"),
         (b",,\n" * (MANY // 3) + b",", "has 2 values"),
         (b'"\n",' * (MANY // 4), "a row of more than"),

@@ -130,7 +130,7 @@ def test_numbers_come_in_the_dtype_of_the_schema():
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"header": "absent"}, {"label_size": "0"}, {"charset": "x"}]
+    "parameters", [{"header": "absent"}, {"label_size": "0"}, {"charset": "UTF8"}]
 )
 def test_parameters_that_change_nothing_are_taken(parameters):
     assert np.array_equal(decode(b"1,2", TWO, parameters), [[1, 2]])
@@ -319,8 +319,8 @@ MANY = 8 * 2**20
         (b"1,2,3,4\n" + b"5," * (MANY // 2), "line 2: a row of more than 262400 bytes begins here"),
         (b"," * 1_000_000, "line 1: a row of more than 262400 bytes begins here"),
         (b"," * 10_000, "row 1 has 10001 values; the model expects 4 (a, b, c, d)"),
-        (b"1,2,3," + b"4" * 200_000, "line 1 is not CSV: field larger than field limit (131072)"),
-        (b"1,2,3,4\n" * 9999 + b"1,2,3," + b"4" * 200_000, "line 10000 is not CSV: field larger"),
+        (b"1,2,3," + b"4" * 300_000, "line 1: a row of more than 262400 bytes begins here"),
+        (b"1,2,3,4\n" * 9999 + b"1,2,3," + b"4" * 300_000, "line 10000: a row of more than"),
         (b'1,2,3,"' + b"4\n" * (MANY // 2), "line 1: a row of more than 262400 bytes begins here"),
         (b'"\n",' * (MANY // 4), "a row of more than 262400 bytes begins here"),
         (

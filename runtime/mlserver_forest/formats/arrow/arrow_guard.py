@@ -21,7 +21,6 @@ from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 
 _CONTINUATION = -1
-_FILE_MAGIC = b"ARROW1"
 # Names, types and pandas' metadata; nodes and buffers of a batch.
 _METADATA_BYTES = 2**20
 _METADATA_COLUMN_BYTES = 2048
@@ -169,11 +168,9 @@ def _messages(
         if length == 0:
             return
         if length < 0 or length > len(body) - position:
-            is_file = bytes(body[: len(_FILE_MAGIC)]) == _FILE_MAGIC
-            hint = "send an Arrow IPC stream, not a file" if is_file else "the stream is cut off"
             raise policy.invalid(
                 f"byte {position} of {source.subject}: a message of {length} bytes where "
-                f"{len(body) - position} are left; {hint}"
+                f"{len(body) - position} are left; the stream is cut off"
             )
         if length > most:
             raise policy.too_large(

@@ -10,16 +10,19 @@ from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.source import Source
 
+_FILE = b"ARROW1"
+_FILE_HEAD_BYTES = 8
+
 
 def parse(
     source: Source, plan_columns: PlanColumns, policy: ParsePolicy, parameters: Mapping[str, str]
 ) -> Iterator[ParsedRows]:
     """Parse an IPC stream with a column for each feature, or with one column of lists.
 
-    Its buffers may be compressed. See ``source.Parse``; the columns are those that ``arrow_table``
-    finds.
+    Its buffers may be compressed; a file, such as Feather, is read as the stream that it holds.
+    See ``source.Parse``; the columns are those that ``arrow_table`` finds.
     """
-    body = source.buffer()
+    body = _stream_of(source.buffer())
     if not body:
         raise policy.invalid(f"{source.subject} is empty; expected an Arrow IPC stream")
     n_rows = count_rows(body, source, policy)
@@ -35,6 +38,11 @@ def parse(
             chosen = batch.select(table.columns)
             checker.check(chosen)
             yield from table.parse(chosen)
+
+
+def _stream_of(body: memoryview) -> memoryview:
+    """The stream that is within a file, as Feather is one: behind its first eight bytes."""
+    return body[_FILE_HEAD_BYTES:] if body[: len(_FILE)] == _FILE else body
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:

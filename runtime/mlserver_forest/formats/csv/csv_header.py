@@ -74,8 +74,9 @@ def _refuse_other_separator(fields: Sequence[str], place: str, policy: ParsePoli
     found = [separator for separator in _OTHER_SEPARATORS if separator in fields[0]]
     if len(fields) == 1 and found:
         raise policy.invalid(
-            f"{place}: {format_value(fields[0])} has {found[0]!r} where CSV has commas; write the "
-            "file with commas between the fields"
+            f"{place}: {format_value(fields[0])} has {found[0]!r} where CSV has commas, and the "
+            "lines differ in their number; write the file with commas between the fields, or set "
+            f"delimiter={found[0]!r} to see which line differs"
         )
 
 

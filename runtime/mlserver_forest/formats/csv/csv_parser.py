@@ -191,8 +191,18 @@ class BlockParser:
         return ParsedRows(self._locations(n_before, lines), x, texts), fault
 
     def _refuse_header(self, fields: Sequence[str]) -> None:
-        """Refuse names in the first row of a request, if some column of numbers has one."""
+        """Refuse names in the first row of a request, if some column of numbers has one.
+
+        And fields that another separator seems to separate.
+        """
         plan = self.plan
+        if (other := _other_separator(fields)) and any(
+            other in field and column not in plan.texts for column, field in enumerate(fields)
+        ):
+            raise self.policy.invalid(
+                f"row 1: {format_value(','.join(fields))} has {other!r} among numbers; "
+                f"{_advice(other)}"
+            )
         if {field.strip() for field in fields} != set(plan.names):
             return
         for column, field in enumerate(fields):
@@ -222,6 +232,8 @@ class BlockParser:
         is_row = self.policy.unit == "row"
         place = f"row {row + 1}" if is_row else self.block.at_line(line)
         advice = "; give all rows the same number of fields" if self.policy.is_training else ""
+        if not self.policy.is_training and (other := _other_separator(fields)):
+            advice = f"; {_advice(other)}"
         return self.policy.invalid(
             f"{place} has {len(fields)} values; {self.plan.expected}{advice}"
         )
@@ -233,6 +245,19 @@ def _without_blank_end(text: Body | memoryview) -> Body | memoryview:
     if end.endswith((b"\n\n", b"\r\r", b"\n\r")) or end == b"\n\r\n":
         return bytes(text).rstrip(b"\r\n") + b"\n"
     return text
+
+
+def _other_separator(fields: Sequence[str]) -> str:
+    return next((other for other in ";\t|" if any(other in field for field in fields)), "")
+
+
+def _advice(separator: str) -> str:
+    """The step for a request whose fields have another separator."""
+    name = {"\t": "tab"}.get(separator, f'"{separator}"')
+    return (
+        f"for fields separated by {separator!r} send Content-Type: text/csv; delimiter={name}, and "
+        'with decimal commas also decimal=","'
+    )
 
 
 def columns_of(

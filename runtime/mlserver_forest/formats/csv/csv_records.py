@@ -11,8 +11,12 @@ from mlserver_forest.compilation import compiled
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.text_blocks import TextBlock, too_long
+from mlserver_forest.formats.text_encoding import not_utf8
 
-_QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
+_QUOTE, _COMMA, _NEWLINE, _RETURN, _BLANK = b'",\n\r '
+
+# The policy limits a row; Python's own limit of a field is 128 KB.
+csv.field_size_limit(2**31 - 1)
 
 # The number of a record's first line, and its fields.
 Record = tuple[int, list[str]]
@@ -53,7 +57,7 @@ class Records:
                 too long.
         """
         try:
-            for fields in csv.reader(self._lines(), strict=True):
+            for fields in csv.reader(self._lines(), strict=True, skipinitialspace=True):
                 line, self.line, self.position = self.line, self._next_line, self._next_position
                 yield line, fields or [""]
         except csv.Error as error:
@@ -79,9 +83,7 @@ class Records:
             return line.decode()
         except UnicodeDecodeError as error:
             place = self._block.at_line(self._next_line - 1)
-            raise self._policy.invalid(
-                f"{place}, byte {error.start + 1} is not UTF-8; write the text in UTF-8"
-            ) from error
+            raise not_utf8(place, error, self._policy) from error
 
 
 def records_end(text: Body, start: int, stop: int) -> int:
@@ -124,6 +126,6 @@ def last_end(text: NDArray[np.uint8]) -> int:
             end = at + 1
             begins_field = True
         else:
-            begins_field = byte == _COMMA
+            begins_field = byte == _COMMA or (begins_field and byte == _BLANK)
         at += 1
     return end

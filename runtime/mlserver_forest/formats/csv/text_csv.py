@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.csv import csv_kernel, csv_row
 from mlserver_forest.formats.csv.csv_header import Header
+from mlserver_forest.formats.csv.csv_input import plain
 from mlserver_forest.formats.csv.csv_parser import BlockParser, Outcome, columns_of, find_blocks
 from mlserver_forest.formats.csv.csv_records import records_end
 from mlserver_forest.formats.field_values import parse_number
@@ -41,16 +42,17 @@ def parse(
     """Parse rows; see ``source.Parse``.
 
     Args:
-        source: the text, UTF-8.
+        source: the text, in UTF-8 unless a byte order mark or ``charset`` says otherwise.
         plan_columns: called for each block, in their order.
         policy: limits, and the errors to raise.
-        parameters: of the media type; ``header`` ("present" or "absent", and "auto" in training)
-            and ``label_size`` are those that count.
+        parameters: of the media type; ``header`` ("present" or "absent", and "auto" in training),
+            ``label_size``, ``charset``, ``delimiter`` and ``decimal`` count.
     """
     header = _header(parameters, policy)
     if source.is_blank():
         width = f"{source.width} ({', '.join(source.names or ())})"
         raise policy.invalid(f"the body is empty; expected rows of {width} values")
+    source = plain(source, policy, parameters)
     blocks = _refusing_parquet(text_blocks(source, records_end, policy), source, policy)
     found = find_blocks(blocks, header, policy, source)
     if policy.uses_threads:

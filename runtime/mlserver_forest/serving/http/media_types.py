@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType, format_value
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.registry import Format
+from mlserver_forest.formats.text_encoding import encoding_named
 
 # The type of this server's documents and errors, and of V2 messages.
 JSON = "application/json"
@@ -43,7 +44,7 @@ def content_type(header: str | None) -> MediaType:
 
     Raises:
         UnsupportedMediaType: if it is absent, if requests may not have it, or if its character
-            set is not UTF-8.
+            set is not read.
     """
     media_type = parse(header or "")
     found = registry.find(media_type.essence)
@@ -52,7 +53,7 @@ def content_type(header: str | None) -> MediaType:
         known = ", ".join(known.media_type for known in registry.FORMATS)
         raise UnsupportedMediaType(f"{came}; expected one of {known}")
     charset = media_type.parameters.get("charset", "utf-8")
-    if charset.lower() not in _CHARSETS:
+    if charset.lower() not in _CHARSETS and not (found.has_charsets and encoding_named(charset)):
         raise UnsupportedMediaType(f"charset {format_value(charset)} is not read; send UTF-8")
     return media_type
 

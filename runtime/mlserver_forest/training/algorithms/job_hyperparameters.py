@@ -58,6 +58,19 @@ class JobHyperparameters(BaseModel):
     header: Literal["auto", "present", "absent"] = Field(
         "auto", description="Whether CSV files start with the columns' names."
     )
+    delimiter: Annotated[
+        str | None,
+        Expected("one character, comma, semicolon, tab, pipe or blanks"),
+        Default("the first lines decide"),
+    ] = Field(None, description="What separates the fields of CSV files.")
+    decimal: Annotated[
+        str | None, Expected("a comma or a point"), Default("the numbers decide")
+    ] = Field(None, description="What begins the decimals in CSV files.")
+    encoding: Annotated[
+        str | None,
+        Expected("the name of an encoding, such as cp1252, or None"),
+        Default("UTF-8, or what a byte order mark says"),
+    ] = Field(None, description="The encoding of CSV files.")
     unseen_categories: Literal["missing", "error"] = Field(
         "missing",
         description="Whether a category that training did not see is a missing value or an error.",

@@ -1,5 +1,6 @@
 """Which reader reads a channel: by its ContentType, else by the names of its files."""
 
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,9 @@ from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 Parameters = Mapping[str, str]
 Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[Block]]
 
-_COMPRESSED = (".gz", ".gzip")
+# A value in quotes may hold a semicolon.
+_PARAMETER = re.compile(r'([^\s=;]+)\s*=\s*("[^"]*"|[^;]*)')
+_COMPRESSED = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".xz", ".zip")
 
 
 def reader(found: Format) -> Read:
@@ -50,10 +53,9 @@ def format_of(
 
 
 def _by_content_type(channel: Channel, content_type: str) -> tuple[Format, Parameters]:
-    media_type, *texts = content_type.split(";")
-    pairs = (text.partition("=") for text in texts)
+    media_type, _, texts = content_type.partition(";")
     parameters = {
-        name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs
+        name.lower(): value.strip().strip('"').lower() for name, value in _PARAMETER.findall(texts)
     }
     name = media_type.strip().lower()
     for found in registry.FORMATS:

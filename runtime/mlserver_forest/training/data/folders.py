@@ -1,5 +1,6 @@
 """The files of a channel in File or FastFile mode."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +8,22 @@ from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.config import Channel
+from mlserver_forest.training.data.partitions import partition_of
 from mlserver_forest.training.data.parts import Part
+from mlserver_forest.training.data.stray_files import is_stray
+
+_SHOWN = 5
+# Spark and macOS write one of these beside each file.
+_QUIET = ("_", "._", ".DS_Store")
+
+_log = logging.getLogger(__name__)
 
 
 class Folder:
     """A channel's files, in the order of their paths.
 
-    Nested folders are read; names that start with a dot or an underscore, and empty files,
-    are skipped.
+    Nested folders are read; empty files are skipped, and those whose names say that they are no
+    tables, as names do that start with a dot or an underscore; the log names them.
 
     Attributes:
         paths: of the files.
@@ -25,6 +34,7 @@ class Folder:
     """
 
     def __init__(self, channel: Channel) -> None:
+        self._directory = channel.directory
         self.paths = tuple(_data_files(channel))
         self.n_bytes = sum(path.stat().st_size for path in self.paths)
 
@@ -40,7 +50,9 @@ class Folder:
             except OSError as error:
                 raise InvalidData(f"{path} cannot be read: {error.strerror}") from error
             with stream:
-                yield Part(str(path), cast("BinaryIO", stream), path)
+                yield Part(
+                    str(path), cast("BinaryIO", stream), path, partition_of(path, self._directory)
+                )
 
 
 def _data_files(channel: Channel) -> Iterator[Path]:
@@ -53,11 +65,23 @@ def _data_files(channel: Channel) -> Iterator[Path]:
         channel.directory, onerror=_refuse_folder, followlinks=True
     ):
         real = os.path.realpath(folder)
-        folders[:] = () if real in seen else sorted(name for name in folders if _is_data(name))
+        folders[:] = (
+            ()
+            if real in seen
+            else sorted(name for name in folders if not name.startswith((".", "_")))
+        )
         if real in seen:  # A link led back to a folder that has been read.
             continue
         seen.add(real)
-        for name in sorted(filter(_is_data, names)):
+        tables, strays = _sorted_out(names)
+        if shown := [name for name in strays if not name.startswith(_QUIET)]:
+            _log.warning(
+                "channel %r: skipped %s in %s, whose names are not those of tables",
+                channel.name,
+                ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else ""),
+                folder,
+            )
+        for name in tables:
             path = Path(folder, name)
             if not path.exists():
                 raise InvalidData(f"{path} is a link that leads nowhere; remove it")
@@ -65,8 +89,10 @@ def _data_files(channel: Channel) -> Iterator[Path]:
                 yield path
 
 
-def _is_data(name: str) -> bool:
-    return not name.startswith((".", "_"))
+def _sorted_out(names: list[str]) -> tuple[list[str], list[str]]:
+    """The names of files that may be tables, and the others."""
+    names = sorted(names)
+    return [name for name in names if not is_stray(name)], [*filter(is_stray, names)]
 
 
 def _refuse_folder(error: OSError) -> None:

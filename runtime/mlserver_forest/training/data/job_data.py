@@ -68,6 +68,9 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         weight=job.weight,
         ignore=tuple(job.ignore),
         header=job.header,
+        delimiter=job.delimiter,
+        decimal=job.decimal,
+        encoding=job.encoding,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
     )

@@ -20,6 +20,9 @@ class Columns:
         weight: the column of the weights of the rows, if there is one.
         ignore: the columns that are left out.
         header: whether CSV files start with names; "auto" decides by their first rows.
+        delimiter: between the fields of CSV files; None if their first lines decide.
+        decimal: what begins the decimals in CSV files; None if their numbers decide.
+        encoding: of CSV files; None for UTF-8, or what their byte order mark says.
         refuse_unseen: whether categories that training did not see are refused; otherwise they
             are missing values.
         absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
@@ -30,8 +33,21 @@ class Columns:
     weight: str | int | None = None
     ignore: tuple[str | int, ...] = ()
     header: Literal["auto", "present", "absent"] = "auto"
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
     refuse_unseen: bool = False
     absent_is_missing: bool = False
+
+    def parameters(self) -> dict[str, str]:
+        """These as the parameters of a channel's media type, which may set them too."""
+        declared = {
+            "header": self.header,
+            "delimiter": self.delimiter,
+            "decimal": self.decimal,
+            "charset": self.encoding,
+        }
+        return {name: value for name, value in declared.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,8 @@ class Layout:
         if found.width != self.width:
             raise InvalidData(
                 f"{found.location}: {found.width} columns{_listed(found.names)}; the training data "
-                f"have {self.width}{_listed(self.columns)}"
+                f"have {self.width}{_listed(self.columns)}; if this file is not a part of the "
+                "data, move it out of the channel"
             )
         return self.roles
 
@@ -114,6 +131,8 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
     target = _position(found, columns.target, "target")
     weight = None if columns.weight is None else _position(found, columns.weight, "weight")
     ignored = {_position(found, column, "ignore") for column in columns.ignore}
+    if _ends_unnamed(found) and found.width - 1 not in {target, weight}:
+        ignored.add(found.width - 1)
     for column, what in ((target, "target"), (weight, "weight")):
         if column in ignored or (what == "weight" and column == target):
             raise InvalidData(
@@ -129,6 +148,11 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
     return Layout(
         found.names, found.width, Roles(target, weight, tuple(features)), _named(found, features)
     )
+
+
+def _ends_unnamed(found: FoundColumns) -> bool:
+    """Whether all lines end in a separator, after which there is a column without a name."""
+    return found.names is not None and found.width > 2 and found.names[-1] == ""
 
 
 # Until the first part has been looked at.

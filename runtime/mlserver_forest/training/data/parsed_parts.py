@@ -1,7 +1,7 @@
 """Parts of a channel -> blocks of rows, by any format's parser."""
 
-import gzip
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mlserver_forest.errors import format_value
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.training.data.layout import Columns, Roles, learn
+from mlserver_forest.training.data.partitions import PartitionColumns
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, weights_of
 
@@ -39,24 +41,46 @@ def read(
     """
     for part in parts:
         with part.inflated() as stream:
-            rows = _Rows(known, columns)
-            width = 0 if known.is_empty else known.layout.width
-            source = Source(part.name, stream, _path(part, stream), width, known.layout.columns)
+            rows = _Rows(known, columns, part.partition)
+            width, names = _expected(known, part.partition)
+            source = Source(
+                part.name,
+                stream,
+                _path(part, stream),
+                width,
+                names,
+                partial(known.note, part.name),
+            )
             for parsed in parse(
-                source, rows.plan, TRAINING, {"header": columns.header, **parameters}
+                source, rows.plan, TRAINING, {**columns.parameters(), **parameters}
             ):
                 yield rows.block(parsed)
 
 
+def _expected(
+    known: KnownColumns, partition: Mapping[str, str]
+) -> tuple[int, tuple[str, ...] | None]:
+    """The columns of the next file, as far as they are known: how many, and their names."""
+    columns = known.layout.columns
+    if known.is_empty or not partition:
+        return known.layout.width, columns
+    if columns is None:
+        return known.layout.width - len(partition), None
+    names = tuple(name for name in columns if name not in partition)
+    # A file may have such a column itself.
+    return len(names), names
+
+
 def _path(part: Part, stream: BinaryIO) -> Path | None:
     """The part's file, if its bytes are not inflated."""
-    return None if isinstance(stream, gzip.GzipFile) else part.path
+    return part.path if part.is_plain(stream) else None
 
 
 class _Rows:
     """Parsed rows of one part as blocks of the training table."""
 
-    def __init__(self, known: KnownColumns, columns: Columns) -> None:
+    def __init__(self, known: KnownColumns, columns: Columns, partition: Mapping[str, str]) -> None:
+        self._partition = PartitionColumns(partition)
         self._known = known
         self._columns = columns
         self._kept: Sequence[int] = ()
@@ -71,6 +95,9 @@ class _Rows:
         Raises:
             InvalidData: naming the columns that are missing or unknown.
         """
+        return self._partition.plan(self._plan(self._partition.add_to(found)))
+
+    def _plan(self, found: FoundColumns) -> ColumnPlan:
         known, names, self._n_expected = self._known, found.names, found.n_rows
         wanted = set(known.layout.columns or ())
         self._kept = kept = [
@@ -83,6 +110,8 @@ class _Rows:
         is_new = known.is_empty
         if is_new:
             known.layout = learn(columns, self._columns)
+            self._note_ignored(columns)
+            self._note_partition(columns)
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
         if is_new:
@@ -102,12 +131,26 @@ class _Rows:
             features=features,
             texts=texts,
             dtype=known.dtype,
-            expected=f"{first} has {found.width}{_listed(names)}",
+            expected=f"{first} has {found.width - len(self._partition.names)}{_listed(names)}",
             spelled=spelled,
             learns=not known.are_fixed,
             absent=float("nan") if self._columns.absent_is_missing else 0.0,
             names=names or self._names(found.width),
         )
+
+    def _note_ignored(self, columns: FoundColumns) -> None:
+        used = {*self._known.layout.roles.features, self._known.layout.roles.target}
+        if columns.names and columns.names[-1] == "" and columns.width - 1 not in used:
+            self._known.note(
+                columns.location,
+                f"column {columns.width} does not have a name and is ignored; all lines seem to "
+                "end in a separator",
+            )
+
+    def _note_partition(self, columns: FoundColumns) -> None:
+        if names := self._partition.names:
+            listed = ", ".join(map(format_value, names))
+            self._known.note(columns.location, f"the names of its folders add the columns {listed}")
 
     def _names(self, width: int) -> Sequence[str]:
         """The names, in error messages, of columns that do not have any."""
@@ -125,6 +168,7 @@ class _Rows:
             InvalidData: naming the row of a number that is infinite or too large for the dtype, or
                 of a weight that is not a number.
         """
+        rows = self._partition.fill_in(rows)
         roles, n_features = self._roles, len(self._roles.features)
         with np.errstate(over="ignore", invalid="ignore"):
             x = np.asarray(rows.x[:, :n_features], self._known.dtype)

@@ -1,17 +1,15 @@
 """A part of a channel: a file, a stream, or a record that holds a file's content."""
 
-import gzip
 import io
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.training.data.compression import FAULTS, inflated
 
-_GZIP = b"\x1f\x8b"
 _BUFFER_BYTES = 2**16
 
 
@@ -23,27 +21,38 @@ class Part:
         name: for error messages.
         stream: the bytes as they are stored; ``inflated`` inflates them.
         path: of the file, if it can be opened again.
+        partition: the columns whose value the names of the file's folders give.
     """
 
     name: str
     stream: BinaryIO
     path: Path | None = None
+    partition: Mapping[str, str] = field(default_factory=dict)
+
+    def is_plain(self, stream: BinaryIO) -> bool:
+        """Whether the stream has the bytes as they are stored."""
+        return isinstance(stream, io.BufferedReader) and stream.raw is self.stream
 
     @contextmanager
     def inflated(self) -> Iterator[BinaryIO]:
-        """The bytes; gzip, which is recognized by its first two bytes, is inflated.
+        """The bytes; gzip, bzip2, xz, zstd and a ZIP archive of one file are inflated.
 
         Raises:
             InvalidData: if reading fails.
         """
         buffered = io.BufferedReader(cast("io.RawIOBase", self.stream), _BUFFER_BYTES)
+        stored = cast("BinaryIO", buffered)
         try:
-            if buffered.peek(len(_GZIP)).startswith(_GZIP):
-                yield cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
-            else:
-                yield cast("BinaryIO", buffered)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InvalidData(f"{self.name} is damaged: its gzip stream fails: {error}") from error
+            found = inflated(stored, self.name, self.path)
+            try:
+                yield found
+            finally:
+                if found is not stored:
+                    found.close()
+        except FAULTS as error:
+            raise InvalidData(
+                f"{self.name} is damaged: its compressed stream fails: {error}"
+            ) from error
         except OSError as error:
             raise InvalidData(f"{self.name} cannot be read: {error.strerror or error}") from error
         finally:

@@ -1,5 +1,6 @@
 """Rows with their labels and weights, as the table takes them."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.field_values import parse_numbers, text_at
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.training.data.layout import UNKNOWN, Layout
+
+_log = logging.getLogger(__name__)
 
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
 Column = Any
@@ -26,6 +29,7 @@ class KnownColumns:
         categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
         index_base: the index of the first feature in text/libsvm; None until it is known.
+        noted: what was logged about the files.
     """
 
     dtype: np.dtype[Any]
@@ -33,11 +37,18 @@ class KnownColumns:
     categorical: set[int] = field(default_factory=set)
     are_fixed: bool = False
     index_base: int | None = None
+    noted: set[str] = field(default_factory=set)
 
     @property
     def is_empty(self) -> bool:
         """Whether no part has been looked at."""
         return self.layout is UNKNOWN
+
+    def note(self, name: str, text: str) -> None:
+        """Log what was found out about a file, unless it was said of another one."""
+        if text not in self.noted:
+            self.noted.add(text)
+            _log.warning("%s: %s", name, text)
 
     def takes_booleans(self, feature: int) -> bool:
         """Whether true and false are 1 and 0 in a feature of numbers, as in serving."""
