@@ -79,10 +79,10 @@ def find_blocks(
 
 
 def _spelled_as_text(plan: ColumnPlan) -> ColumnPlan:
-    """The plan with labels and weights among the texts: CSV spells all numbers."""
-    if not plan.spelled:
+    """The plan with labels, weights and the like among the texts: CSV spells all numbers."""
+    if not plan.spelled and not plan.mixed:
         return plan
-    return replace(plan, texts=tuple({*plan.texts, *plan.spelled}))
+    return replace(plan, texts=tuple({*plan.texts, *plan.spelled, *plan.mixed}))
 
 
 def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], TextBlock | None]:

@@ -13,6 +13,8 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Default,
     Expected,
     OneOf,
+    Texts,
+    UpToOne,
     Whole,
 )
 from mlserver_forest.training.algorithms.registry import ALGORITHMS, DEFAULT
@@ -57,6 +59,19 @@ class JobHyperparameters(BaseModel):
     ignore: Annotated[Columns, Default("none")] = Field([], description="Columns to leave out.")
     header: Literal["auto", "present", "absent"] = Field(
         "auto", description="Whether CSV files start with the columns' names."
+    )
+    categories: Annotated[Columns, Default("the values decide")] = Field(
+        [], description="Columns of categories, even if their values look like numbers."
+    )
+    missing_values: Annotated[
+        Texts,
+        Default("see the table in docs/training.md"),
+        Expected("texts that are not numbers, separated by commas or as JSON; !NA keeps NA"),
+    ] = Field([], description="More texts that mean a missing value; !NA keeps NA as a category.")
+    mixed_columns: Annotated[UpToOne, Expected("a share from 0.8 to 1"), Field(ge=0.8)] = Field(
+        0.95,
+        description="If this share of a text column's values, or more, are numbers, the job "
+        "stops and names the others; from 0.8 on it warns.",
     )
     unseen_categories: Literal["missing", "error"] = Field(
         "missing",

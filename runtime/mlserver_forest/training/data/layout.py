@@ -19,6 +19,10 @@ class Columns:
         target: the name of the column to predict, or its position, counted from 0.
         weight: the column of the weights of the rows, if there is one.
         ignore: the columns that are left out.
+        categories: the columns that hold categories whatever their values are.
+        missing: texts that mean a missing value, beside ``MISSING_TEXTS``.
+        kept: texts of ``MISSING_TEXTS`` that are categories in columns of text.
+        mixed_columns: the share of numbers from which a column of text is refused.
         header: whether CSV files start with names; "auto" decides by their first rows.
         refuse_unseen: whether categories that training did not see are refused; otherwise they
             are missing values.
@@ -29,6 +33,10 @@ class Columns:
     target: str | int = 0
     weight: str | int | None = None
     ignore: tuple[str | int, ...] = ()
+    categories: tuple[str | int, ...] = ()
+    missing: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    mixed_columns: float = 0.95
     header: Literal["auto", "present", "absent"] = "auto"
     refuse_unseen: bool = False
     absent_is_missing: bool = False
@@ -58,12 +66,18 @@ class Layout:
         width: how many there are.
         roles: of a file that has the columns in this order.
         names: of the features.
+        categorical: the features that hold categories whatever their values are.
     """
 
     columns: tuple[str, ...] | None
     width: int
     roles: Roles
     names: tuple[str, ...]
+    categorical: frozenset[str] = frozenset()
+
+    def forced(self) -> set[int]:
+        """The features that hold categories whatever their values are."""
+        return {f for f, name in enumerate(self.names) if name in self.categorical}
 
     def found(self) -> FoundColumns:
         """The columns as a file has them that holds them in this order."""
@@ -126,8 +140,14 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
             f"{found.location}: {found.width} columns{_listed(found.names)} leave no feature "
             "beside the target; expected a label and one value or more, separated by commas in CSV"
         )
+    names = _named(found, features)
+    forced = {_position(found, column, "categories") for column in columns.categories}
     return Layout(
-        found.names, found.width, Roles(target, weight, tuple(features)), _named(found, features)
+        found.names,
+        found.width,
+        Roles(target, weight, tuple(features)),
+        names,
+        frozenset(name for name, place in zip(names, features, strict=True) if place in forced),
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.field_values import parse_numbers, text_at
 from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import UNKNOWN, Layout
 
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
@@ -25,6 +26,7 @@ class KnownColumns:
         layout: what the columns are; UNKNOWN until the first part has been looked at.
         categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
+        spellings: of the features of numbers that may come as text.
         index_base: the index of the first feature in text/libsvm; None until it is known.
     """
 
@@ -33,6 +35,7 @@ class KnownColumns:
     categorical: set[int] = field(default_factory=set)
     are_fixed: bool = False
     index_base: int | None = None
+    spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
