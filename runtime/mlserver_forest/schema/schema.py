@@ -56,6 +56,8 @@ class Schema:
         categories: the categorical features, by name.
         spellings: what features of numbers may have beside plain numbers where they come as text,
             by name.
+        ignores_extra: whether named columns that are not features are skipped; otherwise they are
+            an error.
         insights: the outputs of ``INSIGHT_DATATYPES`` that the model has, and the shape that
             each has for one row.
     """
@@ -70,6 +72,7 @@ class Schema:
     index_base: int = 0
     categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
     spellings: Mapping[str, NumberSpelling] = field(default_factory=dict, hash=False)
+    ignores_extra: bool = False
     insights: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +112,14 @@ class Schema:
         """The spellings by their column in ``X``, ascending."""
         names = enumerate(self.feature_names)
         return {column: self.spellings[name] for column, name in names if name in self.spellings}
+
+    @cached_property
+    def names_as_row(self) -> frozenset[bytes]:
+        """The names, if a line of CSV that holds them could be read as a row; else none."""
+        for name in self.feature_names:
+            if name not in self.categories and not _is_number(name):
+                return frozenset()
+        return frozenset(name.encode() for name in self.feature_names)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -244,7 +255,8 @@ class Schema:
             raise InvalidInput(f"{where} names features, but this model has no names; send lists")
         index = {name: position for position, name in enumerate(names)}
         missing = [name for name in self.feature_names if name not in index]
-        unknown = [name for name in index if name not in set(self.feature_names)]
+        known = set(self.feature_names)
+        unknown = [] if self.ignores_extra else [name for name in index if name not in known]
         faults = [
             f"{label} {', '.join(map(format_value, found[:_NAMES_SHOWN]))}"
             for label, found in (("missing", missing), ("unknown", unknown))
@@ -280,3 +292,11 @@ class Schema:
         return (
             f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
         )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

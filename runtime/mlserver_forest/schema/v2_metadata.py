@@ -53,6 +53,7 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         }
         missing = [bool(found.get("missing", True)) for found in parameters]
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
+        ignores_extra = parameters[0].get("extra") == "ignore"
         index_base = int(parameters[0].get("index_base", 0))
         described = {tensor["name"]: tensor for tensor in outputs}
         predict = described[PREDICT]
@@ -88,6 +89,7 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         takes_missing=all(missing),
         absent_is_missing=all(absent),
         index_base=index_base,
+        ignores_extra=ignores_extra,
         categories=categories,
         spellings=spellings,
         insights=insights,
@@ -102,6 +104,7 @@ def _inputs(schema: Schema) -> MetadataTensors:
             ("missing", schema.takes_missing, True),
             ("absent_is_missing", schema.absent_is_missing, False),
             ("index_base", schema.index_base, 0),
+            ("extra", "ignore" if schema.ignores_extra else "error", "error"),
         )
         if value != default
     }

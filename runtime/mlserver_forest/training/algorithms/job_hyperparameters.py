@@ -77,6 +77,11 @@ class JobHyperparameters(BaseModel):
         "missing",
         description="Whether a category that training did not see is a missing value or an error.",
     )
+    extra: Literal["error", "ignore"] = Field(
+        "error",
+        description="Whether a request may have named columns that are not features, such as "
+        "those of ignore.",
+    )
     validation_fraction: Annotated[
         BelowOne | None,
         Default(
