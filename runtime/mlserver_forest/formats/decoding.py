@@ -24,6 +24,7 @@ from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.schema.categories import is_missing
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.schema import Schema
 
 # Clients name their columns in the same few ways again and again.
@@ -112,11 +113,19 @@ def _plan(schema: Schema, found: FoundColumns) -> ColumnPlan:
         width=found.width,
         features=columns,
         texts=tuple([columns[feature] for feature in schema.categories_by_column]),
+        mixed=tuple([columns[feature] for feature in _mixed(schema)]),
         dtype=schema.dtype,
         expected=f"the model expects {schema.describe()}",
         absent=schema.absent_value,
         names=found.names or schema.feature_names,
     )
+
+
+def _mixed(schema: Schema) -> Sequence[int]:
+    """The features whose numbers may come as text, and the categories that may come as numbers."""
+    found = schema.categories_by_column.items()
+    as_numbers = [feature for feature, categories in found if categories.has_numbers]
+    return [*schema.spellings_by_column, *as_numbers]
 
 
 def _columns(schema: Schema, found: FoundColumns) -> Sequence[int]:
@@ -233,10 +242,16 @@ class _RequestMatrix:
             InvalidInput: naming the first text that is refused, unless another value is before it.
         """
         categories, columns = self._schema.categories_by_column, self._columns()
+        spellings = self._schema.spellings_by_column
         refused = []
         for column, texts in rows.texts.items():
             feature = columns.index(column)
-            value_of = categories[feature].code if feature in categories else _number_of(texts)
+            if feature in categories:
+                value_of: ValueOf = categories[feature].code
+            elif feature in spellings:
+                value_of = spellings[feature].parse
+            else:
+                value_of = _number_of(texts)
             row = fill_in(rows.x[:, feature], texts, value_of)
             if row is not None:
                 refused.append((row, column))
@@ -250,9 +265,12 @@ class _RequestMatrix:
         feature, number = sorted(self._columns()).index(column), rows.locations.first - 1 + row
         if feature in schema.categories_by_column:
             schema.category_code(number, feature, text)
-        but = "" if isinstance(rows.texts[column], list) else " but text"
+        spelling = schema.spellings_by_column.get(feature)
+        but = "" if spelling or isinstance(rows.texts[column], list) else " but text"
         place = schema.locate(number, feature)
-        raise InvalidInput(f"{place}: {format_value(text)} is not a number{but}")
+        raise InvalidInput(
+            f"{place}: {format_value(text)} is not a number{but}{_expected(spelling)}"
+        )
 
     def _columns(self) -> Sequence[int]:
         """For each feature, its column of the body."""
@@ -263,6 +281,11 @@ class _RequestMatrix:
         columns, names = self._columns(), self._schema.feature_names
         order = sorted(range(len(names)), key=columns.__getitem__)
         return replace(self._schema, feature_names=tuple(names[feature] for feature in order))
+
+
+def _expected(spelling: NumberSpelling | None) -> str:
+    shown = spelling.describe() if spelling else ""
+    return f"; expected a plain number, or one spelled like {shown}" if shown else ""
 
 
 def _number_of(texts: Any) -> ValueOf:

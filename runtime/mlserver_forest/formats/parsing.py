@@ -130,6 +130,8 @@ class ColumnPlan:
         expected: the expected row, for error messages, such as "line 1 has 3 (a, b, c)".
         spelled: the columns in which a number with decimals has a text, such as labels, because
             they hold no categories. Those that are not among ``texts`` may come as text.
+        mixed: the columns in which both text and any number may come: categories that look like
+            numbers, and numbers that are spelled in a special way.
         learns: whether a column of numbers may turn out to hold text or booleans, and then comes
             as text. If not, such a text is refused, and booleans are 0 and 1.
         absent: the value that a sparse row leaves out, in a column of numbers.
@@ -142,6 +144,7 @@ class ColumnPlan:
     dtype: np.dtype[Any]
     expected: str
     spelled: Collection[int] = ()
+    mixed: Collection[int] = ()
     learns: bool = False
     absent: float = 0.0
     names: Sequence[str] = ()

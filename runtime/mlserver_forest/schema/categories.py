@@ -1,5 +1,6 @@
 """The categories of a feature, and the number that stands for each of them in ``X``."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import format_value
 
 # Texts that mean a missing value, in numeric and in categorical columns: those of pandas'
-# read_csv (na_values) that are spelled like words, and every spelling of nan that float() reads.
+# read_csv (na_values), every spelling of nan that float() reads, pandas' missing time, and the
+# markers of SQL, Hive and Spark, and of Excel's faulty cells.
 MISSING_TEXTS = frozenset(
     {"", "nan", "NaN", "NAN", "Nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
+    | {"-nan", "-NaN", "<NA>", "NaT", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN", r"\N"}
+    | {"#N/A", "#N/A N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
 )
 
 # A NaN with a payload, which float32 preserves. Models read it as a missing value; the payload
@@ -47,17 +51,22 @@ class Categories:
     A category's code is its position in ``names``. A missing value has the code NaN, and a
     category that training did not see has ``UNSEEN``, which is a NaN too.
 
+    A number that is spelled in another way than in training, such as 7.50 for 7.5, is the same
+    category, unless training saw several spellings of that number.
+
     Attributes:
         names: sorted, without surrounding white space; ``("false", "true")`` for a boolean
             feature, which accepts any usual spelling of the two, and 0 and 1.
         is_boolean: whether the feature is true or false.
         refuses_unseen: whether a category that training did not see is an error. If not, it is
             read as a missing value.
+        missing: texts that mean a missing value, beside ``MISSING_TEXTS``.
     """
 
     names: tuple[str, ...]
     is_boolean: bool = False
     refuses_unseen: bool = False
+    missing: frozenset[str] = frozenset()
 
     @cached_property
     def _codes(self) -> dict[str, int]:
@@ -65,14 +74,33 @@ class Categories:
             return _BOOLEAN_CODES
         return {name: code for code, name in enumerate(self.names)}
 
+    @cached_property
+    def _code_by_number(self) -> dict[float | None, int]:
+        """The positions of the names that are numbers, of each number that has one spelling."""
+        numbers = [_number(name) for name in self.names]
+        counts = Counter(numbers)
+        return {
+            number: code
+            for code, number in enumerate(numbers)
+            if number is not None and counts[number] == 1
+        }
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether some category is spelled like a number."""
+        return not self.is_boolean and bool(self._code_by_number)
+
     def code(self, text: str) -> float | None:
         """The code of a field: NaN if it is missing, ``UNSEEN``, or None if it must be refused."""
         name = text.strip()
         found = self._codes.get(name)
         if found is not None:
             return float(found)
-        if is_missing(name):
+        if is_missing(name) or name in self.missing:
             return float("nan")
+        found = self._code_by_number.get(_number(name)) if self.has_numbers else None
+        if found is not None:
+            return float(found)
         return None if self.refuses_unseen or self.is_boolean else UNSEEN
 
     def codes(self, texts: Sequence[str]) -> NDArray[np.float64] | None:
@@ -95,6 +123,13 @@ class Categories:
         """The first few names, each cut if it is long, for error messages."""
         some = ", ".join(map(format_value, self.names[:_NAMES_SHOWN]))
         return some + (", ..." if len(self.names) > _NAMES_SHOWN else "")
+
+
+def _number(name: str) -> float | None:
+    try:
+        return float(name) if name.isascii() and "_" not in name else None
+    except ValueError:
+        return None
 
 
 BOOLEAN = Categories(("false", "true"), is_boolean=True)

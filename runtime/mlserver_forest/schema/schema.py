@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.output_names import (
     DECISION_FUNCTION,
     PREDICT,
@@ -53,6 +54,10 @@ class Schema:
             XGBoost's DMatrix, rather than 0, as in scikit-learn and LightGBM.
         index_base: the index of the first feature in text/libsvm, 0 or 1.
         categories: the categorical features, by name.
+        spellings: what features of numbers may have beside plain numbers where they come as text,
+            by name.
+        ignores_extra: whether named columns that are not features are skipped; otherwise they are
+            an error.
         insights: the outputs of ``INSIGHT_DATATYPES`` that the model has, and the shape that
             each has for one row.
     """
@@ -66,12 +71,18 @@ class Schema:
     absent_is_missing: bool = False
     index_base: int = 0
     categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
+    spellings: Mapping[str, NumberSpelling] = field(default_factory=dict, hash=False)
+    ignores_extra: bool = False
     insights: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if strange := set(self.categories) - set(self.feature_names):
             raise InvalidArtifact(
                 f"there are categories for {sorted(strange)}, which are not features of the model"
+            )
+        if strange := set(self.spellings) - set(self.feature_names):
+            raise InvalidArtifact(
+                f"there are spellings for {sorted(strange)}, which are not features of the model"
             )
         if len(set(self.feature_names)) != len(self.feature_names):
             raise InvalidArtifact("two features have the same name; each needs its own")
@@ -95,6 +106,20 @@ class Schema:
             for column, name in enumerate(self.feature_names)
             if (found := self.categories.get(name))
         }
+
+    @cached_property
+    def spellings_by_column(self) -> Mapping[int, NumberSpelling]:
+        """The spellings by their column in ``X``, ascending."""
+        names = enumerate(self.feature_names)
+        return {column: self.spellings[name] for column, name in names if name in self.spellings}
+
+    @cached_property
+    def names_as_row(self) -> frozenset[bytes]:
+        """The names, if a line of CSV that holds them could be read as a row; else none."""
+        for name in self.feature_names:
+            if name not in self.categories and not _is_number(name):
+                return frozenset()
+        return frozenset(name.encode() for name in self.feature_names)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -230,7 +255,8 @@ class Schema:
             raise InvalidInput(f"{where} names features, but this model has no names; send lists")
         index = {name: position for position, name in enumerate(names)}
         missing = [name for name in self.feature_names if name not in index]
-        unknown = [name for name in index if name not in set(self.feature_names)]
+        known = set(self.feature_names)
+        unknown = [] if self.ignores_extra else [name for name in index if name not in known]
         faults = [
             f"{label} {', '.join(map(format_value, found[:_NAMES_SHOWN]))}"
             for label, found in (("missing", missing), ("unknown", unknown))
@@ -266,3 +292,11 @@ class Schema:
         return (
             f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
         )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -4,7 +4,8 @@ There is one input tensor per feature. The outputs are ``predict``, ``predict_pr
 classifier, ``score_samples`` and ``decision_function`` for an anomaly detector, and the model's
 insights. The parameters of ``predict`` list the classes in the order of the probability columns.
 A categorical feature has the datatype BYTES, and the parameters of its input list the categories
-in the order of their codes; a boolean feature has the datatype BOOL.
+in the order of their codes; a boolean feature has the datatype BOOL. The parameters of a numeric
+feature hold the spelling of its numbers, if training saw more than plain ones.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_value
 from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
 from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
 
@@ -44,8 +46,14 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         categories = {
             str(tensor["name"]): _categories(found) for tensor, found in pairs if "codes" in found
         }
+        spellings = {
+            str(tensor["name"]): spelling
+            for tensor, found in pairs
+            if "codes" not in found and (spelling := NumberSpelling.from_parameters(found))
+        }
         missing = [bool(found.get("missing", True)) for found in parameters]
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
+        ignores_extra = parameters[0].get("extra") == "ignore"
         index_base = int(parameters[0].get("index_base", 0))
         described = {tensor["name"]: tensor for tensor in outputs}
         predict = described[PREDICT]
@@ -81,7 +89,9 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         takes_missing=all(missing),
         absent_is_missing=all(absent),
         index_base=index_base,
+        ignores_extra=ignores_extra,
         categories=categories,
+        spellings=spellings,
         insights=insights,
     )
 
@@ -94,6 +104,7 @@ def _inputs(schema: Schema) -> MetadataTensors:
             ("missing", schema.takes_missing, True),
             ("absent_is_missing", schema.absent_is_missing, False),
             ("index_base", schema.index_base, 0),
+            ("extra", "ignore" if schema.ignores_extra else "error", "error"),
         )
         if value != default
     }
@@ -102,9 +113,18 @@ def _inputs(schema: Schema) -> MetadataTensors:
     return [
         _categorical_tensor(name, tensor, schema.categories[name])
         if name in schema.categories
-        else {"name": name, **tensor}
+        else _numeric_tensor(name, tensor, schema.spellings.get(name))
         for name in schema.feature_names
     ]
+
+
+def _numeric_tensor(
+    name: str, tensor: dict[str, Any], spelling: NumberSpelling | None
+) -> dict[str, Any]:
+    if spelling is None:
+        return {"name": name, **tensor}
+    parameters = {**tensor.get("parameters", {}), **spelling.to_parameters()}
+    return {"name": name, **tensor, "parameters": parameters}
 
 
 def _categorical_tensor(
@@ -115,6 +135,8 @@ def _categorical_tensor(
     if not categories.is_boolean:
         parameters["categories"] = list(categories.names)
         parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
+        if categories.missing:
+            parameters["missing_values"] = sorted(categories.missing)
     datatype = "BOOL" if categories.is_boolean else "BYTES"
     return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
 
@@ -145,4 +167,8 @@ def _categories(parameters: Mapping[str, Any]) -> Categories:
     names = tuple(parameters["categories"])
     if not names or len(set(names)) != len(names) or not all(isinstance(n, str) for n in names):
         raise ValueError("categories are one or more distinct strings")
-    return Categories(names, refuses_unseen=parameters.get("unseen") == "error")
+    return Categories(
+        names,
+        refuses_unseen=parameters.get("unseen") == "error",
+        missing=frozenset(map(str, parameters.get("missing_values", ()))),
+    )

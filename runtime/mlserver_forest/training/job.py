@@ -151,6 +151,8 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     n_validation = None if data.validation is None else len(data.validation)
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
+    for note in data.table.summary.notes:
+        here.say(note)
     return data
 
 
@@ -304,6 +306,7 @@ def _facts(trained: _Trained) -> Facts:
         ],
         files=data.table.summary.files,
         coverage=trained.coverage,
+        column_warnings=data.table.summary.warnings,
     )
 
 

@@ -45,7 +45,7 @@ NAN = float("nan")
         ('"red","1","0"\n1,2,"1"', [[3, 1, 0], [0, 2, 1]]),
         ("é,1,False\na b,2,FALSE\ntrue,3,True", [[5, 1, 0], [1, 2, 0], [4, 3, 1]]),
         (",,\nNA,null,None", [[NAN, NAN, NAN]] * 2),
-        ("mauve,1,true\nRed,2,1\n1.0,3,0", [[NAN, 1, 1], [NAN, 2, 1], [NAN, 3, 0]]),
+        ("mauve,1,true\nRed,2,1\n1.0,3,0", [[NAN, 1, 1], [NAN, 2, 1], [0, 3, 0]]),
         ("\ufeffred,1,true", [[3, 1, 1]]),
     ],
 )

@@ -258,7 +258,7 @@ def small_blocks(monkeypatch):
 def test_a_word_late_in_a_column_of_numbers_makes_all_of_it_words(tmp_path):
     """A 1 may have been spelled 1.0 or 01, so the file is read a second time."""
     rows = "".join(f"a,{i},01,{i % 2}\n" for i in range(200))
-    table = read(tmp_path, {"a.csv": rows + "b,7,x,true\nb,z,x,1\n"})
+    table = read(tmp_path, {"a.csv": rows + "b,7,x,true\nb,z,x,1\n"}, mixed_columns=1.0)
     assert words_of(table)["feature_1"] == ("01", "x")
     assert table.categories["feature_2"] == BOOLEAN
     assert len(table.categories["feature_0"].names) == 201

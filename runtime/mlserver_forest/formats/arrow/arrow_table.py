@@ -166,7 +166,7 @@ class TableReader:
         assert plan is not None  # noqa: S101  # for mypy
         columns = dict(zip(self.columns, block.columns, strict=True))
         texts = {
-            column: texts_of(values, spells=column in plan.spelled)
+            column: texts_of(values, spells=column in plan.spelled or column in plan.mixed)
             for column, values in columns.items()
             if column in self._texts
         }
@@ -235,7 +235,7 @@ class TableReader:
 
     def _check_type(self, name: str, kind: Any, column: int, plan: ColumnPlan) -> None:
         if column in plan.texts and column not in plan.spelled:
-            if not is_category(kind):
+            if not is_category(kind) and not (column in plan.mixed and _is_number(kind)):
                 raise self._policy.invalid(
                     f"{self._prefix}column {format_value(name)} is of type {kind}; expected "
                     "strings, booleans or integers, because its values are categories: convert "

@@ -79,10 +79,10 @@ def find_blocks(
 
 
 def _spelled_as_text(plan: ColumnPlan) -> ColumnPlan:
-    """The plan with labels and weights among the texts: CSV spells all numbers."""
-    if not plan.spelled:
+    """The plan with labels, weights and the like among the texts: CSV spells all numbers."""
+    if not plan.spelled and not plan.mixed:
         return plan
-    return replace(plan, texts=tuple({*plan.texts, *plan.spelled}))
+    return replace(plan, texts=tuple({*plan.texts, *plan.spelled, *plan.mixed}))
 
 
 def _first_with_record(blocks: Iterator[TextBlock]) -> tuple[list[TextBlock], TextBlock | None]:
@@ -125,6 +125,8 @@ class BlockParser:
         Args:
             n_before: the rows before the block, if the policy counts rows.
         """
+        if not (n_before or self.policy.is_training) and self.names is None:
+            self._refuse_names_as_row()
         found = self._parse_fast()
         if found is None:
             return self._parse_carefully(n_before)
@@ -189,6 +191,20 @@ class BlockParser:
             fault = error
         x, texts = columns_of(records, plan)
         return ParsedRows(self._locations(n_before, lines), x, texts), fault
+
+    def _refuse_names_as_row(self) -> None:
+        """Refuse names in the first row of a request, if they could be read as a row."""
+        plan = self.plan
+        for column, name in enumerate(plan.names):
+            if column not in plan.texts and parse_number(name) is None:
+                return  # This row will be refused for the column.
+        for _, fields in Records(self.block, self.policy, plan.width):
+            if plan.names and {field.strip() for field in fields} == set(plan.names):
+                raise self.policy.invalid(
+                    "row 1 holds the names of the model's features; for a header line send "
+                    "Content-Type: text/csv; header=present"
+                )
+            return
 
     def _refuse_header(self, fields: Sequence[str]) -> None:
         """Refuse names in the first row of a request, if some column of numbers has one.

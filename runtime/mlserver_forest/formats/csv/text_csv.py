@@ -88,7 +88,7 @@ def read_plain(body: Body, schema: Schema) -> NDArray[Any] | None:
         (n_samples, n_features), the codes of categories, NaN where a value is missing.
     """
     n_features, categories = schema.n_features, schema.categories_by_column
-    if not n_features:
+    if not n_features or (schema.names_as_row and _holds_names(body, schema.names_as_row)):
         return None
     if categories:
         if len(body) >= csv_row.MOST_BYTES or n_features == 1:
@@ -100,6 +100,12 @@ def read_plain(body: Body, schema: Schema) -> NDArray[Any] | None:
     if len(body) > SERVING.block_bytes:
         return None
     return csv_kernel.parse_numbers(body, n_features, schema.dtype)
+
+
+def _holds_names(body: Body, names: frozenset[bytes]) -> bool:
+    end = body.find(b"\n")
+    line = bytes(body if end < 0 else body[:end])
+    return {field.strip() for field in line.split(b",")} == names
 
 
 def _header(parameters: Mapping[str, str], policy: ParsePolicy) -> Header:

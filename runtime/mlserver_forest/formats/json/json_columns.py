@@ -16,6 +16,9 @@ from mlserver_forest.schema.categories import is_missing
 _CATEGORY = "a category; expected a string, an integer, true or false, or null if it is missing"
 _LABEL = "a label or a weight; expected a string, a number, true or false"
 
+_MIXED_CATEGORY = "a category; expected a string, a number, true or false, or null if it is missing"
+_SPELLED_NUMBER = "a number; expected a number, or a string that is one"
+
 # Their texts can be looked up; 1 == True, so that integers cannot.
 _PLAIN = {str, bool, type(None)}
 _PLAIN_TEXTS: Mapping[Any, Any] = {value: text_of(value) for value in (True, False, None)}
@@ -53,7 +56,7 @@ class JsonColumns:
         self.plan = plan
         self._policy = policy
         self._is_matrix = not plan.texts and plan.features == range(plan.width)
-        may_be_text = plan.learns or plan.spelled
+        may_be_text = plan.learns or plan.spelled or plan.mixed
         self._numbers = _NUMBERS if may_be_text else _NUMBERS_OR_BOOLEANS
 
     def convert(self, rows: Sequence[Row], locations: RowLocations) -> ParsedRows:
@@ -100,7 +103,8 @@ class JsonColumns:
         self, values: Row, column: int, locations: RowLocations
     ) -> NDArray[np.float64] | None:
         """The numbers of a column; None if it holds text, and may."""
-        may_be_text = self.plan.learns or column in self.plan.spelled
+        plan = self.plan
+        may_be_text = plan.learns or column in plan.spelled or column in plan.mixed
         kinds = _NUMBERS if may_be_text else _NUMBERS_OR_BOOLEANS
         if set(map(type, values)) <= kinds:
             return np.array(values, np.float64)
@@ -115,7 +119,7 @@ class JsonColumns:
 
     def _text_column(self, values: Row, column: int, locations: RowLocations) -> list[str]:
         """The text of a column; empty if a value is missing."""
-        is_spelled = column in self.plan.spelled
+        is_spelled = column in self.plan.spelled or column in self.plan.mixed
         kinds = set(map(type, values))
         if kinds <= _PLAIN:
             return [_PLAIN_TEXTS.get(value, value) for value in values]
@@ -128,8 +132,13 @@ class JsonColumns:
         tail = ", as other rows have there" if column not in self.plan.texts else ""
         raise self._policy.invalid(
             f"{self._locate(row, column, locations)}: {format_value(values[row])} is not "
-            f"{_LABEL if is_spelled else _CATEGORY}{tail}"
+            f"{self._expected(column)}{tail}"
         )
+
+    def _expected(self, column: int) -> str:
+        if column in self.plan.mixed:
+            return _MIXED_CATEGORY if column in self.plan.texts else _SPELLED_NUMBER
+        return _LABEL if column in self.plan.spelled else _CATEGORY
 
     def _locate(self, row: int, column: int, locations: RowLocations) -> str:
         return f"{locations.at(row)}, column {column + 1} ({self.plan.names[column]})"

@@ -47,6 +47,8 @@ class Facts:
             "validation:log_loss".
         files: the files of the training channel.
         coverage: the intervals or prediction sets and their measured coverage, or None.
+        column_warnings: sentences about columns that may mean something else than they were taken
+            for.
     """
 
     model: str
@@ -69,6 +71,7 @@ class Facts:
     curve: Sequence[tuple[int, Mapping[str, float]]] = ()
     files: Sequence[str] = ()
     coverage: CoverageResult | None = None
+    column_warnings: Sequence[str] = ()
 
     @cached_property
     def inspection(self) -> Inspection:
@@ -81,6 +84,7 @@ class Facts:
             self.names,
             self.categories,
             {prefix: rows for prefix, (rows, _) in self.held_out.items()},
+            self.column_warnings,
         )
 
     @property

@@ -1,5 +1,6 @@
 """The types of hyperparameters: which decoded values they take, and how messages describe that."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -112,6 +113,23 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _texts(value: Any) -> Any:
+    """``?,n.a.`` is the list ``["?", "n.a."]``, and so is the JSON list."""
+    if value is None:
+        return []
+    texts = [text.strip() for text in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(texts, list) or any(map(_is_number, texts)):
+        raise ValueError
+    return texts
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
 def split_at_commas(value: Any) -> Any:
     """``a, b`` is the list ``["a", "b"]``."""
     return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
@@ -165,6 +183,9 @@ Columns = Annotated[
     list[Column],
     BeforeValidator(_listed),
     Expected('names or positions of columns, separated by commas or as JSON: ["a", 3]'),
+]
+Texts = Annotated[
+    list[Annotated[str, Field(min_length=1)]], BeforeValidator(_texts), Expected("texts")
 ]
 ClassWeights = Annotated[
     dict[str, Annotated[float, BeforeValidator(_not_bool), Field(ge=0)]],

@@ -13,6 +13,8 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Default,
     Expected,
     OneOf,
+    Texts,
+    UpToOne,
     Whole,
 )
 from mlserver_forest.training.algorithms.registry import ALGORITHMS, DEFAULT
@@ -71,9 +73,27 @@ class JobHyperparameters(BaseModel):
         Expected("the name of an encoding, such as cp1252, or None"),
         Default("UTF-8, or what a byte order mark says"),
     ] = Field(None, description="The encoding of CSV files.")
+    categories: Annotated[Columns, Default("the values decide")] = Field(
+        [], description="Columns of categories, even if their values look like numbers."
+    )
+    missing_values: Annotated[
+        Texts,
+        Default("see the table in docs/training.md"),
+        Expected("texts that are not numbers, separated by commas or as JSON; !NA keeps NA"),
+    ] = Field([], description="More texts that mean a missing value; !NA keeps NA as a category.")
+    mixed_columns: Annotated[UpToOne, Expected("a share from 0.8 to 1"), Field(ge=0.8)] = Field(
+        0.95,
+        description="If this share of a text column's values, or more, are numbers, the job "
+        "stops and names the others; from 0.8 on it warns.",
+    )
     unseen_categories: Literal["missing", "error"] = Field(
         "missing",
         description="Whether a category that training did not see is a missing value or an error.",
+    )
+    extra: Literal["error", "ignore"] = Field(
+        "error",
+        description="Whether a request may have named columns that are not features, such as "
+        "those of ignore.",
     )
     validation_fraction: Annotated[
         BelowOne | None,

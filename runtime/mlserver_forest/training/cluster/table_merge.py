@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import UNKNOWN
 from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import (
@@ -41,7 +42,9 @@ def recoded(table: Table, like: Table) -> Table:
             is_there = ~np.isnan(column)
             column[is_there] = final[column[is_there].astype(np.intp)]
     x = table.x if len(table.x) else np.empty((0, len(like.names)), table.x.dtype)
-    return replace(table, names=like.names, categories=like.categories, x=x)
+    return replace(
+        table, names=like.names, categories=like.categories, spellings=like.spellings, x=x
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,7 @@ class TableMerge:
             for feature, name in enumerate(table.names)
             if name in table.categories
         }
+        self._refuse_two_kinds()
         index_base = min(table.index_base for table in self._used)
         return [
             KnownColumns(table.x.dtype, model.layout, set(categorical), index_base=index_base)
@@ -105,6 +109,7 @@ class TableMerge:
             labels=_merged_labels([table.labels for table in self.tables if len(table.labels)]),
             weight=self._weight(),
             summary=self._summary(first.names, categories),
+            spellings=self._spellings(),
             places=_MergedLocations(self.names, [table.places for table in self.tables], n_rows),
         )
 
@@ -112,6 +117,26 @@ class TableMerge:
     def _used(self) -> list[Table]:
         """The tables of the hosts that have rows."""
         return [table for table in self.tables if len(table.labels)]
+
+    def _refuse_two_kinds(self) -> None:
+        """Refuse numbers in a special spelling on one host that are categories on another."""
+        hosts = [(n, t) for n, t in zip(self.names, self.tables, strict=True) if len(t.labels)]
+        for host, table in hosts:
+            for name in table.spellings:
+                other = next((o for o, found in hosts if name in found.categories), None)
+                if other is not None:
+                    raise InvalidData(
+                        f"column {format_value(name)} holds numbers on host {host!r} and "
+                        f"categories on host {other!r}; correct the values, or set "
+                        f"categories={name} if they are categories"
+                    )
+
+    def _spellings(self) -> dict[str, NumberSpelling]:
+        found: dict[str, NumberSpelling] = {}
+        for table in self._used:
+            for name, spelling in table.spellings.items():
+                found[name] = spelling.united(found.get(name, spelling))
+        return found
 
     def _categories(self, names: Sequence[str]) -> dict[str, Categories]:
         found = {}
@@ -166,7 +191,10 @@ class TableMerge:
                 len(categories[name].names) if name in categories else None,
             )
         files = tuple(file for summary in used for file in summary.files)
-        return Summary(files, sum(summary.n_bytes for summary in used), columns)
+        notes = tuple(note for summary in used for note in summary.notes)
+        warnings = tuple(text for summary in used for text in summary.warnings)
+        n_bytes = sum(summary.n_bytes for summary in used)
+        return Summary(files, n_bytes, columns, notes, warnings)
 
 
 def _differs(table: Table, model: Table, categorical: set[int], index_base: int) -> bool:

@@ -107,6 +107,7 @@ def _named_format(name: str) -> Format:
 def _refuse_columns(channel: Channel, found: Format, columns: Columns) -> None:
     for name, value, default in (
         ("target", columns.target, 0),
+        ("categories", columns.categories, ()),
         ("weight", columns.weight, None),
         ("ignore", columns.ignore, ()),
     ):

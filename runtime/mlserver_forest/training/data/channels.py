@@ -74,9 +74,16 @@ def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
 def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
         return KnownColumns(np.dtype(dtype))
-    categorical = {feature for feature, name in enumerate(like.names) if name in like.categories}
+    features = list(enumerate(like.names))
     return KnownColumns(
-        np.dtype(dtype), like.layout, categorical, are_fixed=True, index_base=like.index_base
+        np.dtype(dtype),
+        like.layout,
+        {feature for feature, name in features if name in like.categories},
+        are_fixed=True,
+        index_base=like.index_base,
+        spellings={
+            feature: like.spellings[name] for feature, name in features if name in like.spellings
+        },
     )
 
 

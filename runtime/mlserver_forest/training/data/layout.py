@@ -19,6 +19,10 @@ class Columns:
         target: the name of the column to predict, or its position, counted from 0.
         weight: the column of the weights of the rows, if there is one.
         ignore: the columns that are left out.
+        categories: the columns that hold categories whatever their values are.
+        missing: texts that mean a missing value, beside ``MISSING_TEXTS``.
+        kept: texts of ``MISSING_TEXTS`` that are categories in columns of text.
+        mixed_columns: the share of numbers from which a column of text is refused.
         header: whether CSV files start with names; "auto" decides by their first rows.
         delimiter: between the fields of CSV files; None if their first lines decide.
         decimal: what begins the decimals in CSV files; None if their numbers decide.
@@ -32,6 +36,10 @@ class Columns:
     target: str | int = 0
     weight: str | int | None = None
     ignore: tuple[str | int, ...] = ()
+    categories: tuple[str | int, ...] = ()
+    missing: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    mixed_columns: float = 0.95
     header: Literal["auto", "present", "absent"] = "auto"
     delimiter: str | None = None
     decimal: str | None = None
@@ -74,12 +82,18 @@ class Layout:
         width: how many there are.
         roles: of a file that has the columns in this order.
         names: of the features.
+        categorical: the features that hold categories whatever their values are.
     """
 
     columns: tuple[str, ...] | None
     width: int
     roles: Roles
     names: tuple[str, ...]
+    categorical: frozenset[str] = frozenset()
+
+    def forced(self) -> set[int]:
+        """The features that hold categories whatever their values are."""
+        return {f for f, name in enumerate(self.names) if name in self.categorical}
 
     def found(self) -> FoundColumns:
         """The columns as a file has them that holds them in this order."""
@@ -145,8 +159,14 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
             f"{found.location}: {found.width} columns{_listed(found.names)} leave no feature "
             "beside the target; expected a label and one value or more, separated by commas in CSV"
         )
+    names = _named(found, features)
+    forced = {_position(found, column, "categories") for column in columns.categories}
     return Layout(
-        found.names, found.width, Roles(target, weight, tuple(features)), _named(found, features)
+        found.names,
+        found.width,
+        Roles(target, weight, tuple(features)),
+        names,
+        frozenset(name for name, place in zip(names, features, strict=True) if place in forced),
     )
 
 

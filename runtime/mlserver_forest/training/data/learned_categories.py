@@ -1,7 +1,6 @@
 """The categories of a feature, learned from its texts or known from the training channel."""
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.field_values import distinct, parse_number, text_at
+from mlserver_forest.formats.field_values import (
+    distinct,
+    fill_in,
+    parse_number,
+    parse_numbers,
+    text_at,
+)
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
-
-_TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
-_DATE = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
-_DATES = re.compile(rf"({_DATE}([T ]{_TIME} ?(Z|UTC|[+-]\d{{2}}:?(\d{{2}})?)?)?|{_TIME})")
+from mlserver_forest.schema.number_spelling import NumberSpelling
+from mlserver_forest.training.data.column_decision import is_date, refused_dates
+from mlserver_forest.training.data.layout import Columns
 
 # Returns the location of a row of the block, for error messages.
 At = Callable[[int], str]
@@ -26,9 +30,15 @@ class LearnedCategories:
     Args:
         name: of the feature.
         most: the number of categories that there may be.
+        columns: what the hyperparameters say about missing values.
+
+    Attributes:
+        spelling: if there were too many different values for categories, and all were numbers.
     """
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, most: int, columns: Columns | None = None) -> None:
+        self.spelling: NumberSpelling | None = None
+        self._columns = columns or Columns()
         self._name = name
         self._most = most
         self._codes: dict[str, int] = {}
@@ -42,35 +52,45 @@ class LearnedCategories:
         """The provisional positions of the texts of some rows, NaN where one is missing.
 
         Raises:
-            InvalidData: if there are too many categories.
+            InvalidData: if there are too many categories, or a text holds a NUL byte.
         """
+        if self.spelling is not None:
+            return SpelledNumbers(self._name, self.spelling).encode(texts, at)
         found_texts, rows = distinct(texts)
         codes = np.array([self._code(text.strip()) for text in found_texts] or [0.0], np.float64)
+        self._refuse_nul(found_texts, rows, at)
         if not self._sample or parse_number(self._sample) is not None:
             self._take_sample(texts, at)
-        if len(self._codes) > self._most:
-            raise self._too_many()
         found: NDArray[np.float64] = codes[rows]
         return found
 
-    def finish(self, *, refuses_unseen: bool) -> tuple[Categories, NDArray[np.float64]]:
+    def is_full(self) -> bool:
+        """Whether there are too many different values for categories."""
+        return len(self._codes) > self._most and self.spelling is None
+
+    @property
+    def texts(self) -> list[str]:
+        """The different values, by provisional position."""
+        return list(self._codes)
+
+    def finish(self, *, refuses_unseen: bool) -> tuple[Categories, NDArray[np.float64]] | None:
         """The categories, and for each provisional position the final one.
 
-        Raises:
-            InvalidData: if all categories are dates or times.
+        None if all values are missing.
         """
         if all(BOOLEAN.code(text) is not None for text in self._codes):
             return BOOLEAN, np.array([BOOLEAN.code(text) for text in self._codes], np.float64)
-        if all(map(_DATES.fullmatch, self._codes)):
-            raise self._dates()
-        names = tuple(sorted(self._codes))
-        categories = Categories(names, refuses_unseen=refuses_unseen)
-        final = np.empty(len(names))
+        missing = self._columns.missing
+        names = tuple(sorted(text for text in self._codes if text not in missing))
+        if not names:
+            return None
+        categories = Categories(names, refuses_unseen=refuses_unseen, missing=missing)
+        final = np.full(len(self._codes), np.nan)
         final[[self._codes[text] for text in names]] = np.arange(len(names))
         return categories, final
 
     def _code(self, text: str) -> float:
-        if is_missing(text):
+        if is_missing(text) and text not in self._columns.kept:
             return float("nan")
         return float(self._codes.setdefault(text, len(self._codes)))
 
@@ -80,17 +100,65 @@ class LearnedCategories:
         if row is not None:
             self._sample, self._sample_place = text_at(texts, row).strip(), at(row)
 
-    def _dates(self) -> InvalidData:
-        return refused_dates(self._name, format_value(self._sample), self._sample_place)
+    def _refuse_nul(self, found_texts: list[str], rows: NDArray[Any], at: At) -> None:
+        code = next((code for code, text in enumerate(found_texts) if "\0" in text), None)
+        if code is not None:
+            raise InvalidData(
+                f"{at(int((rows == code).argmax()))}: {format_value(found_texts[code])} in column "
+                f"{format_value(self._name)} holds a NUL byte; the file is damaged there: correct "
+                "or remove the row"
+            )
 
-    def _too_many(self) -> InvalidData:
-        if all(map(_DATES.fullmatch, self._codes)):
-            return self._dates()
+    def too_many(self) -> InvalidData:
+        """The error for too many different values that are not numbers."""
+        if all(map(is_date, self._codes)):
+            shown = format_value(self._sample)
+            return InvalidData(refused_dates(self._name, shown, self._sample_place))
         return InvalidData(
             f"column {format_value(self._name)} has more than {self._most} categories, such as "
             f"{format_value(self._sample)} at {self._sample_place}; if these are identifiers "
-            "or free text, add the column to ignore; if they should be numbers, correct that value"
+            "or free text, add the column to ignore; if they should be numbers, correct that "
+            "value, or name it in missing_values"
         )
+
+
+class SpelledNumbers:
+    """Numbers that are spelled in a special way, or not at all where they are missing.
+
+    Args:
+        name: of the feature.
+        spelling: of its numbers.
+    """
+
+    def __init__(self, name: str, spelling: NumberSpelling) -> None:
+        self._name = name
+        self._spelling = spelling
+
+    def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
+        """The numbers of some rows, NaN where one is missing.
+
+        Raises:
+            InvalidData: naming file and line of a text that is not a number.
+        """
+        numbers, row = parse_numbers(texts)
+        if row is not None:
+            row = fill_in(numbers, texts, self._spelling.parse)
+        if row is not None:
+            shown = self._spelling.describe()
+            raise InvalidData(
+                f"{at(row)}: {format_value(text_at(texts, row).strip())} in column "
+                f"{format_value(self._name)} is not a number, as the other values are"
+                f"{f' (plain, or like {shown})' if shown else ''}; correct it, or name it in "
+                "missing_values if it means a missing value"
+            )
+        if np.isinf(numbers).any():
+            row = int(np.isinf(numbers).argmax())
+            raise InvalidData(
+                f"{at(row)}: {format_value(text_at(texts, row).strip())} in column "
+                f"{format_value(self._name)} is not a finite number; leave the field empty "
+                "where a value is missing"
+            )
+        return numbers
 
 
 class FixedCategories:
@@ -137,12 +205,3 @@ def _rank(number: float | None) -> int:
     if number is None:
         return 0
     return 2 if math.isnan(number) else 1
-
-
-def refused_dates(name: str, shown: str, place: str) -> InvalidData:
-    """The error for a column of dates or times."""
-    return InvalidData(
-        f"column {format_value(name)} holds dates or times, such as {shown}"
-        f"{f' at {place}' if place else ''}; derive numbers from them (a year, a weekday, days "
-        f"since a day), or add the column to ignore"
-    )

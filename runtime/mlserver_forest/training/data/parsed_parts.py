@@ -114,7 +114,9 @@ class _Rows:
             self._note_partition(columns)
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
+        forced = known.layout.forced()
         if is_new:
+            known.categorical |= forced
             known.categorical |= {f for f, column in enumerate(features) if column in found.texts}
         texts = {kept[roles.target]}
         for feature, column in enumerate(features):
@@ -122,6 +124,7 @@ class _Rows:
             if feature in known.categorical or is_boolean:
                 texts.add(column)
         spelled = [kept[roles.target]]
+        mixed = [features[feature] for feature in sorted({*forced, *known.spellings})]
         if roles.weight is not None:
             features.append(kept[roles.weight])
             spelled.append(kept[roles.weight])
@@ -133,6 +136,7 @@ class _Rows:
             dtype=known.dtype,
             expected=f"{first} has {found.width - len(self._partition.names)}{_listed(names)}",
             spelled=spelled,
+            mixed=mixed,
             learns=not known.are_fixed,
             absent=float("nan") if self._columns.absent_is_missing else 0.0,
             names=names or self._names(found.width),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.field_values import parse_numbers, text_at
 from mlserver_forest.formats.row_locations import RowLocations
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import UNKNOWN, Layout
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class KnownColumns:
         layout: what the columns are; UNKNOWN until the first part has been looked at.
         categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
+        spellings: of the features of numbers that may come as text.
         index_base: the index of the first feature in text/libsvm; None until it is known.
         noted: what was logged about the files.
     """
@@ -38,6 +40,7 @@ class KnownColumns:
     are_fixed: bool = False
     index_base: int | None = None
     noted: set[str] = field(default_factory=set)
+    spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import Layout
 
 # A column with more categories holds identifiers or free text.
@@ -67,11 +68,16 @@ class Summary:
         files: the files or streams, in the order of their rows.
         n_bytes: the sum of their sizes, as they are stored or sent.
         columns: by feature name.
+        notes: how columns were taken whose values may mean several things, for the log.
+        warnings: columns that may have been taken otherwise than their owner means, for the log
+            and the report.
     """
 
     files: tuple[str, ...]
     n_bytes: int
     columns: Mapping[str, ColumnSummary]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,7 @@ class Table:
         names: of the features, from the header or the data, or else ``feature_0`` and so on.
         has_names: whether the data named them.
         categories: by feature name, those of the features that have them.
+        spellings: by feature name, those of numbers that were text.
         x: C-contiguous (n_samples, n_features), float32 or float64 as asked for; NaN where
             a value is missing; the position of a category.
         labels: the target.
@@ -102,6 +109,7 @@ class Table:
     places: TableLocations = field(repr=False)
     layout: Layout = field(repr=False)
     index_base: int = 0
+    spellings: Mapping[str, NumberSpelling] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -12,11 +12,14 @@ from mlserver_forest.formats.field_values import text_at
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.number_spelling import NumberSpelling
+from mlserver_forest.training.data.column_decision import ColumnDecision, TextContent
 from mlserver_forest.training.data.label_column import LabelColumn
 from mlserver_forest.training.data.layout import Columns, Layout
 from mlserver_forest.training.data.learned_categories import (
     FixedCategories,
     LearnedCategories,
+    SpelledNumbers,
     first_category,
 )
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns
@@ -48,7 +51,10 @@ class TableBuilder:
         self._n_rows = 0
         self._labels = LabelColumn("")
         self._weights: list[NDArray[np.float64]] = []
-        self._encoders: dict[int, LearnedCategories | FixedCategories] = {}
+        self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
+        self._spellings: dict[str, NumberSpelling] = {}
+        self._notes: list[str] = []
+        self._warnings: list[str] = []
 
     def append(self, block: Block) -> None:
         """Keep some rows.
@@ -68,7 +74,10 @@ class TableBuilder:
         self._places.add(len(rows), block.where)
         kept = rows.append(block.x)
         for feature, texts in block.texts.items():
-            kept[:, feature] = self._categories_of(feature).encode(texts, block.where.at)
+            encoder = self._categories_of(feature)
+            kept[:, feature] = encoder.encode(texts, block.where.at)
+            if isinstance(encoder, LearnedCategories) and encoder.is_full():
+                self._turn_to_numbers(feature, encoder, rows)
 
     def finish(self, summary: Summary) -> Table:
         """The table of all rows.
@@ -81,6 +90,13 @@ class TableBuilder:
         categories = (
             self._like.categories if self._like is not None else self._categories(layout, x)
         )
+        notes, warnings = tuple(self._notes), tuple(self._warnings)
+        summary = replace(
+            summary,
+            columns=_summary(layout.names, categories, x),
+            notes=(*summary.notes, *notes),
+            warnings=(*summary.warnings, *warnings),
+        )
         return Table(
             names=layout.names,
             has_names=layout.columns is not None,
@@ -88,10 +104,11 @@ class TableBuilder:
             x=x,
             labels=self._labels.finish(),
             weight=self._weight(),
-            summary=replace(summary, columns=_summary(layout.names, categories, x)),
+            summary=summary,
             places=self._places,
             layout=layout,
             index_base=self._known.index_base or 0,
+            spellings=self._spellings if self._like is None else self._like.spellings,
         )
 
     def _begin(self, width: int, n_rows: int = 0) -> RowArray:
@@ -104,7 +121,9 @@ class TableBuilder:
     def _learn(self, block: Block, rows: RowArray) -> None:
         """Find columns of numbers that turn out to hold categories."""
         for feature, texts in block.texts.items():
-            row = None if feature in self._known.categorical else first_category(texts)
+            if feature in self._known.categorical or feature in self._known.spellings:
+                continue
+            row = first_category(texts)
             if row is not None:
                 if self._known.are_fixed:
                     raise self._not_a_number(feature, text_at(texts, row), block.where.at(row))
@@ -120,13 +139,15 @@ class TableBuilder:
             "number; the training data have numbers there"
         )
 
-    def _categories_of(self, feature: int) -> LearnedCategories | FixedCategories:
+    def _categories_of(self, feature: int) -> LearnedCategories | FixedCategories | SpelledNumbers:
         if feature not in self._encoders:
             name = self._known.layout.names[feature]
             if self._like is not None and name in self._like.categories:
                 self._encoders[feature] = FixedCategories(name, self._like.categories[name])
+            elif feature in self._known.spellings:
+                self._encoders[feature] = SpelledNumbers(name, self._known.spellings[feature])
             else:
-                self._encoders[feature] = LearnedCategories(name, MOST_CATEGORIES)
+                self._encoders[feature] = LearnedCategories(name, MOST_CATEGORIES, self._columns)
         return self._encoders[feature]
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
@@ -149,15 +170,88 @@ class TableBuilder:
         return weight
 
     def _categories(self, layout: Layout, x: NDArray[Any]) -> dict[str, Categories]:
-        """Sort the categories, and give the rows their final positions."""
+        """Sort the categories, and give the rows their final positions, or their numbers.
+
+        Raises:
+            InvalidData: naming all columns that the owner of the data has to decide about.
+        """
         refuses = self._columns.refuse_unseen
-        found = {}
+        found, problems = {}, []
         for feature, learned in sorted(self._encoders.items()):
-            if isinstance(learned, LearnedCategories) and len(learned):
-                categories, final = learned.finish(refuses_unseen=refuses)
-                found[layout.names[feature]] = categories
-                _renumber(x[:, feature], final)
+            if not isinstance(learned, LearnedCategories) or not len(learned):
+                continue
+            name, column = layout.names[feature], x[:, feature]
+            if learned.spelling is not None:
+                self._spellings[name] = learned.spelling
+                continue
+            categories, final = learned.finish(refuses_unseen=refuses) or (None, None)
+            if name not in layout.categorical and (categories is None or not categories.is_boolean):
+                decision = self._decide(feature, learned, column)
+                self._keep(name, decision)
+                problems += [decision.problem] if decision.problem else []
+                if decision.values is not None:
+                    _renumber(column, decision.values)
+                    continue
+            if categories is None or final is None:
+                column[:] = np.nan
+            else:
+                found[name] = categories
+                _renumber(column, final)
+        if problems:
+            raise InvalidData(_joined(problems))
         return found
+
+    def _decide(
+        self, feature: int, learned: LearnedCategories, column: NDArray[Any]
+    ) -> ColumnDecision:
+        layout, texts = self._known.layout, learned.texts
+        position = layout.roles.features[feature]
+        content = TextContent(
+            name=layout.names[feature],
+            setting=str(position) if layout.columns is None else layout.columns[position],
+            texts=texts,
+            count=lambda: _count(column, len(texts)),
+            at=lambda code: self._places.at(int((column == code).argmax())),
+            dtype=self._known.dtype,
+        )
+        return content.decide(self._columns)
+
+    def _keep(self, name: str, decision: ColumnDecision) -> None:
+        if decision.spelling is not None:
+            self._spellings[name] = decision.spelling
+        self._notes += [decision.note] if decision.note else []
+        self._warnings += [decision.warning] if decision.warning else []
+
+    def _turn_to_numbers(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
+        """Read a column as numbers that has too many different values for categories.
+
+        Raises:
+            InvalidData: if some of them are not numbers.
+        """
+        column = rows.x[:, feature]
+        decision = self._decide(feature, learned, column)
+        is_forced = self._known.layout.names[feature] in self._known.layout.categorical
+        if decision.values is None or is_forced:
+            raise InvalidData(decision.problem) if decision.problem else learned.too_many()
+        self._keep(self._known.layout.names[feature], decision)
+        _renumber(column, decision.values)
+        learned.spelling = decision.spelling
+
+
+def _count(column: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
+    """How often each provisional position occurs."""
+    counts = np.zeros(n_codes, np.int64)
+    for start in range(0, len(column), _BLOCK_ROWS):
+        rows = column[start : start + _BLOCK_ROWS]
+        counts += np.bincount(rows[~np.isnan(rows)].astype(np.intp), minlength=n_codes)
+    return counts
+
+
+def _joined(problems: list[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    listed = "; ".join(f"({number}) {text}" for number, text in enumerate(problems, 1))
+    return f"{len(problems)} columns need a decision: {listed}"
 
 
 def _renumber(column: NDArray[Any], final: NDArray[np.float64]) -> None:

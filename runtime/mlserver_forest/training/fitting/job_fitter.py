@@ -123,6 +123,8 @@ class JobFitter:
             imported.schema,
             feature_names=self._table.names,
             categories=self._table.categories,
+            ignores_extra=self._chosen.job.extra == "ignore",
+            spellings=self._table.spellings,
             index_base=self._table.index_base,
             classes=self._target.classes,
         )

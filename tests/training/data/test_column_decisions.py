@@ -1,0 +1,178 @@
+"""Columns of text that are nearly numbers: read as numbers, warned of, or refused."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mlserver_forest.errors import InvalidData
+from mlserver_forest.schema.number_spelling import NumberSpelling
+from training.channel_files import NAN, read, words_of
+
+N_ROWS = 60
+NUMBERS = [f"{100 + row * 7.25:.2f}" for row in range(N_ROWS)]
+
+
+def table_of(base, cells, **columns):
+    rows = "".join(f"{'ny'[row % 2]},{row},{cell}\n" for row, cell in enumerate(cells))
+    return read(base, {"a.csv": "label,x,z\n" + rows}, dtype=np.float64, **columns)
+
+
+def with_one(cell, row=7):
+    return [*NUMBERS[:row], cell, *NUMBERS[row + 1 :]]
+
+
+def refusal(base, cells, **columns):
+    with pytest.raises(InvalidData) as caught:
+        table_of(base, cells, **columns)
+    return str(caught.value).replace(f"{base}/train/", "")
+
+
+@pytest.mark.parametrize(
+    ("spell", "marks"),
+    [
+        (lambda number, row: f'"{number[0]},{number}"', {"thousands"}),
+        (lambda number, row: f"{number}%", {"percent"}),
+        (lambda number, row: f"${number}", {"currency"}),
+        (lambda number, row: f"{number} €", {"currency"}),
+        (lambda number, row: f"£{number}", {"currency"}),
+        (
+            lambda number, row: f'"$1,{number}"' if row % 2 else f"${number}",
+            {"currency", "thousands"},
+        ),
+        (lambda number, row: f"({number})" if row % 2 else number, {"accounting"}),
+        (lambda number, row: f"\u2212{number}" if row % 2 else number, {"minus"}),
+        (lambda number, row: f"{number}D+00", {"fortran"}),
+    ],
+)
+def test_numbers_in_a_special_spelling_are_numbers_if_the_column_agrees(tmp_path, spell, marks):
+    cells = [spell(number, row) for row, number in enumerate(NUMBERS)]
+    table = table_of(tmp_path, cells)
+    sign = {0: 1.0, 1: -1.0 if marks & {"accounting", "minus"} else 1.0}
+    expected = [
+        sign[row % 2] * float(re.sub(r"[^0-9.]", "", cell.replace("D+00", "")))
+        for row, cell in enumerate(cells)
+    ]
+    assert table.x[:, 1].tolist() == expected
+    assert table.categories == {}
+    assert table.spellings == {"z": NumberSpelling(frozenset(marks))}
+    (note,) = table.summary.notes
+    assert note.startswith("column 'z' is read as numbers with ")
+    assert note.endswith("; set categories=z if its values are categories")
+
+
+@pytest.mark.parametrize("marker", ["-", "--", "?", "."])
+def test_a_marker_among_numbers_is_a_missing_value_and_said(tmp_path, marker):
+    table = table_of(tmp_path, with_one(marker))
+    assert np.isnan(table.x[7, 1])
+    assert table.x[8, 1] == float(NUMBERS[8])
+    assert table.spellings == {"z": NumberSpelling(missing=frozenset({marker}))}
+    assert f"where {marker!r} at " in table.summary.notes[0]
+    assert "a.csv, line 9 is missing" in table.summary.notes[0]
+
+
+@pytest.mark.parametrize("marker", ["-", "?"])
+def test_a_marker_among_words_is_a_word(tmp_path, marker):
+    assert words_of(table_of(tmp_path, [marker, "a", "b"])) == {"z": (marker, "a", "b")}
+
+
+def test_another_word_among_numbers_is_refused_with_its_cell_and_the_settings(tmp_path):
+    assert refusal(tmp_path, with_one("unknown")) == (
+        "column 'z': 59 of 60 values are numbers, but there is 'unknown' at a.csv, line 9; "
+        "correct the cell, set missing_values=unknown if it means a missing value, or set "
+        "categories=z if all values are categories"
+    )
+    table = table_of(tmp_path, with_one("unknown"), missing=frozenset({"unknown"}))
+    assert np.isnan(table.x[7, 1])
+    assert table.spellings["z"].missing == {"unknown"}
+    table = table_of(tmp_path, with_one("unknown"), categories=("z",))
+    assert len(table.categories["z"].names) == N_ROWS
+    assert table.summary.warnings == ()
+
+
+@pytest.mark.parametrize("cell", ["5%", "$5"])
+def test_a_sign_in_some_of_the_numbers_is_refused(tmp_path, cell):
+    text = refusal(tmp_path, with_one(cell))
+    assert f"59 of 60 values are numbers, but there is '{cell}' at a.csv, line 9; write all" in text
+    cells = [f"{number}%" for number in NUMBERS]
+    text = refusal(tmp_path, [*cells[:7], "0.5", *cells[8:]])
+    assert "59 of 60 values are numbers like '100.00%', but there is '0.5' at a.csv, line 9" in text
+
+
+def test_below_the_bound_the_job_warns_and_takes_categories(tmp_path):
+    cells = [cell if row % 10 else "A" for row, cell in enumerate(NUMBERS)]
+    table = table_of(tmp_path, cells)
+    assert "A" in table.categories["z"].names
+    (warning,) = table.summary.warnings
+    assert warning.startswith("column 'z': 54 of 60 values are numbers, but there is 'A' at ")
+    assert "all values are taken as categories" in warning
+    assert "54 of 60" in refusal(tmp_path, cells, mixed_columns=0.9)
+    few = [cell if row % 3 else "A" for row, cell in enumerate(NUMBERS)]
+    assert table_of(tmp_path, few).summary.warnings == ()
+
+
+def test_all_columns_that_need_a_decision_are_named_at_once(tmp_path):
+    rows = "".join(
+        f"n,{'u' if row == 3 else row},2024-01-{row % 28 + 1:02d}\n" for row in range(60)
+    )
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, {"a.csv": "label,x,day\n" + rows})
+    text = str(caught.value)
+    assert text.startswith("2 columns need a decision: (1) column 'x': 59 of 60 values are numbers")
+    assert "; (2) column 'day' holds dates or times, such as '2024-01-01' at " in text
+
+
+def test_dates_are_refused_in_words_and_with_one_gap(tmp_path):
+    days = [f"Jan {row % 28 + 1} 2024" for row in range(N_ROWS)]
+    assert "column 'z' holds dates or times, such as 'Jan 1 2024' at a.csv, line 2;" in refusal(
+        tmp_path, days
+    )
+    days = ["unknown" if row == 9 else f"2024-01-{row % 28 + 1:02d}" for row in range(N_ROWS)]
+    assert refusal(tmp_path, days).startswith(
+        "column 'z' holds dates or times in 59 of 60 values, such as '2024-01-01' at a.csv, "
+        "line 2, but there is 'unknown' at a.csv, line 11; derive numbers"
+    )
+
+
+def test_a_nul_byte_is_refused_with_its_cell(tmp_path):
+    assert "a.csv, line 9: '1\\x00' in column 'z' holds a NUL byte" in refusal(
+        tmp_path, with_one("1\0")
+    )
+
+
+def test_a_marker_can_be_a_category(tmp_path):
+    cells = ["NA", "EU", "AS"] * 20
+    assert words_of(table_of(tmp_path, cells)) == {"z": ("AS", "EU")}
+    kept = table_of(tmp_path, cells, kept=frozenset({"NA"}))
+    assert words_of(kept) == {"z": ("AS", "EU", "NA")}
+    assert kept.categories["z"].code("NA") == 2
+
+
+def test_a_word_that_means_missing_is_missing_among_words_too(tmp_path):
+    table = table_of(tmp_path, ["red", "n.a.", "blue"], missing=frozenset({"n.a."}))
+    assert np.array_equal(table.x[:, 1], [1, NAN, 0], equal_nan=True)
+    assert np.isnan(table.categories["z"].code("n.a."))
+
+
+def test_more_numbers_than_there_may_be_categories_are_read(tmp_path):
+    cells = ["-" if row == 7 else str(row + 0.5) for row in range(70_000)]
+    table = table_of(tmp_path, cells)
+    assert np.isnan(table.x[7, 1])
+    assert table.x[[0, 69_999], 1].tolist() == [0.5, 69_999.5]
+    cells[7] = "unknown"
+    assert "69999 of 70000 values are numbers, but there is 'unknown' at a.csv, line 9" in refusal(
+        tmp_path, cells
+    )
+
+
+def test_another_channel_is_read_with_the_spelling_of_training(tmp_path):
+    table = table_of(tmp_path, [f"{number}%" for number in NUMBERS])
+    other = read(
+        tmp_path, {"b.csv": "label,x,z\nn,1,5%\ny,2,7.5\nn,3,NA\n"}, like=table, name="validation"
+    )
+    assert np.array_equal(other.x[:, 1], [5, 7.5, NAN], equal_nan=True)
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, {"b.csv": "label,x,z\nn,1,$5\n"}, like=table, name="test")
+    assert "b.csv, line 2: '$5' in column 'z' is not a number, as the other values are" in str(
+        caught.value
+    )
