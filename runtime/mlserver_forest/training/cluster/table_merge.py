@@ -166,7 +166,8 @@ class TableMerge:
                 len(categories[name].names) if name in categories else None,
             )
         files = tuple(file for summary in used for file in summary.files)
-        return Summary(files, sum(summary.n_bytes for summary in used), columns)
+        n_without_target = sum(table.summary.n_without_target for table in self.tables)
+        return Summary(files, sum(summary.n_bytes for summary in used), columns, n_without_target)
 
 
 def _differs(table: Table, model: Table, categorical: set[int], index_base: int) -> bool:
@@ -199,7 +200,8 @@ def _merged_labels(parts: Sequence[TargetLabels]) -> TargetLabels:
         for found, own in texts
         if own is not None
     ]
-    return TargetLabels(tuple(distinct), np.concatenate(codes), all_numbers)
+    has_integers = all(part.has_integers for part in parts)
+    return TargetLabels(tuple(distinct), np.concatenate(codes), all_numbers, has_integers)
 
 
 class _MergedLocations(TableLocations):

@@ -26,11 +26,13 @@ class TargetLabels:
             there are more than ``MOST_CATEGORIES``, and all are numbers.
         codes: (n,) int32 positions in ``distinct``, or None with it.
         numbers: (n,) float64 if all values are numbers, or None.
+        has_integers: whether the format tells 1 from 1.0.
     """
 
     distinct: tuple[str, ...] | None
     codes: NDArray[np.int32] | None
     numbers: NDArray[np.float64] | None
+    has_integers: bool = True
 
     def __len__(self) -> int:
         column: NDArray[Any] | None = self.numbers if self.codes is None else self.codes
@@ -67,11 +69,13 @@ class Summary:
         files: the files or streams, in the order of their rows.
         n_bytes: the sum of their sizes, as they are stored or sent.
         columns: by feature name.
+        n_without_target: the rows that were left out because their target is missing.
     """
 
     files: tuple[str, ...]
     n_bytes: int
     columns: Mapping[str, ColumnSummary]
+    n_without_target: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ The rule is one for all formats: it depends on the labels, not on how a format w
 Labels that are refused here would take much memory, or be learned as something that they are not.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -116,8 +117,8 @@ def _refuse_many_classes(table: Table, n_classes: int, few: int) -> None:
 
 
 def _refuse_almost_numbers(table: Table, labels: Sequence[str]) -> None:
-    others = [code for code, label in enumerate(labels) if parse_number(label) is None]
-    numbers = [label for label in labels if parse_number(label) is not None]
+    others = [code for code, label in enumerate(labels) if not _is_number(label)]
+    numbers = [label for label in labels if _is_number(label)]
     code = others[0]
     if all(_ALMOST_A_NUMBER.fullmatch(labels[other]) for other in others):
         raise InvalidData(
@@ -137,7 +138,7 @@ def _refuse_almost_numbers(table: Table, labels: Sequence[str]) -> None:
 
 def _strays(table: Table, labels: Sequence[str]) -> Iterator[str]:
     """Text among labels that are numbers."""
-    others = [code for code, label in enumerate(labels) if parse_number(label) is None]
+    others = [code for code, label in enumerate(labels) if not _is_number(label)]
     share = _share(table, others) if others else 0.0
     if len(labels) - len(others) >= 2 and 0 < share < _SHARE_OF_STRAYS:
         n_rows = round(share * len(table))
@@ -171,6 +172,12 @@ def _constant(table: Table) -> Iterator[str]:
             f"all {len(numbers)} labels are {numbers[0]:g}: the model can only answer that; check "
             f"that the target ({table.layout.target_name}) is the column to predict"
         )
+
+
+def _is_number(label: str) -> bool:
+    """Whether a label is a number; NA may be a label, and is not one."""
+    value = parse_number(label)
+    return value is not None and not math.isnan(value)
 
 
 def _share(table: Table, codes: Sequence[int]) -> float:
