@@ -251,8 +251,7 @@ def test_few_rows_train_without_validation(tmp_path):
         (
             {"a.csv": "1.5,1\n2.5,2\n"},
             {"criterion": "gini"},
-            "{data}/train/a.csv, line 1: label '1.5' is neither a whole number nor text, and "
-            "criterion=gini is for a classification; remove criterion",
+            "{data}/train/a.csv, line 1: label '1.5' is neither a whole number nor text, and crit",
         ),
         (
             {"a.csv": "a,1\nb,2\n"},

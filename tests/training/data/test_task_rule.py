@@ -128,6 +128,15 @@ def test_labels_that_look_like_a_mistake_are_told(tmp_path, labels, doubt):
     assert learned(tmp_path, labels).doubts == (doubt,)
 
 
+def test_an_index_is_refused_whatever_the_objective_and_told_if_the_task_is_given(tmp_path):
+    own = parse({"algorithm": "xgboost", "objective": "reg:squarederror"}).own
+    with pytest.raises(InvalidData, match="counts 0, 1, 2"):
+        learned(tmp_path / "a", range(60), own.implied_task)
+    target = learn_target(read(tmp_path / "b", {"a.csv": csv(range(60))}), "regression")
+    (doubt,) = target.doubts
+    assert doubt.startswith("the target (column 1) counts 0, 1, 2, ... over the 60 rows, from ")
+
+
 def test_text_among_numbers_is_told(tmp_path):
     target = learned(tmp_path, [*(["0", "1"] * 20), "unknown"])
     assert target.classes == ("0", "1", "unknown")
@@ -141,7 +150,7 @@ def test_text_among_numbers_is_told(tmp_path):
     ("labels", "setting", "kind"),
     [
         ([0.0, 1.0] * 9, {"objective": "binary:logistic"}, "classification"),
-        (range(60), {"objective": "reg:squarederror"}, "regression"),
+        (RNG.permutation(60), {"objective": "reg:squarederror"}, "regression"),
         ([5, 7, 9] * 9, {"num_class": "3"}, "classification"),
         ([1200.0, 1300.0, 1400.0] * 9, {"objective": "multi:softmax"}, "classification"),
         (BINARY, {"eval_metric": "rmse"}, "classification"),

@@ -12,7 +12,7 @@ from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import Label, TargetKind
 from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.data.table import MOST_CATEGORIES, Table
-from mlserver_forest.training.data.task_rule import decide_task, doubtful_labels
+from mlserver_forest.training.data.task_rule import decide_task, doubtful_labels, refuse_index
 
 # Spelled as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -85,6 +85,8 @@ def learn_target(table: Table, task: str | None, implied: ImpliedTask | None = N
     """
     if not len(table):
         raise InvalidData("there is no row to learn from; give the training channel data")
+    if task is None:
+        refuse_index(table)
     hint, why = "", "task is classification;"
     if task is not None:
         kind: Any = task

@@ -53,11 +53,10 @@ def decide_task(table: Table) -> TaskDecision:
     """Decide by the labels alone.
 
     Raises:
-        InvalidData: if the labels count the rows, are almost numbers, or are too many classes;
-            naming the setting that decides.
+        InvalidData: if the labels are almost numbers, or too many classes; naming the setting that
+            decides.
     """
     labels = table.labels
-    _refuse_index(table)
     if labels.distinct is None:
         return TaskDecision("regression")
     if labels.numbers is None:
@@ -80,27 +79,41 @@ def decide_task(table: Table) -> TaskDecision:
     return TaskDecision("classification", _QUANTITY if is_doubtful else "")
 
 
+def refuse_index(table: Table) -> None:
+    """Refuse a target that counts the rows.
+
+    Raises:
+        InvalidData: naming the setting with which it is learned nevertheless.
+    """
+    if counted := _counted(table):
+        raise InvalidData(
+            f"{counted}; set target to the column to predict and "
+            f"ignore={table.layout.roles.target}, or task=regression if these numbers are to be "
+            "predicted"
+        )
+
+
 def doubtful_labels(table: Table, kind: TargetKind) -> tuple[str, ...]:
     """What looks like a mistake in the labels, as sentences for the log."""
+    counted = filter(None, [_counted(table)])
     if kind == "regression":
-        return tuple(_constant(table))
+        return (*counted, *_constant(table))
     labels = table.labels.distinct or ()
-    return (*_alike(labels), *_strays(table, labels))
+    return (*counted, *_alike(labels), *_strays(table, labels))
 
 
-def _refuse_index(table: Table) -> None:
+def _counted(table: Table) -> str | None:
+    """The sentence for a target that counts the rows; None if it does not."""
     numbers, n_rows = table.labels.numbers, len(table)
     if numbers is None or n_rows < _LEAST_ROWS or numbers[0] not in {0, 1}:
-        return
+        return None
     first = int(numbers[0])
-    if np.array_equal(numbers, np.arange(first, first + n_rows)):
-        layout = table.layout
-        raise InvalidData(
-            f"the target ({layout.target_name}) counts {first}, {first + 1}, {first + 2}, ... over "
-            f"the {n_rows} rows, from {table.place(0)} on, as the index of a data frame does; set "
-            f"target to the column to predict and ignore={layout.roles.target}, or "
-            "task=regression if these numbers are to be predicted"
-        )
+    if not np.array_equal(numbers, np.arange(first, first + n_rows)):
+        return None
+    return (
+        f"the target ({table.layout.target_name}) counts {first}, {first + 1}, {first + 2}, ... "
+        f"over the {n_rows} rows, from {table.place(0)} on, as the index of a data frame does"
+    )
 
 
 def _refuse_many_classes(table: Table, n_classes: int, few: int) -> None:
