@@ -137,6 +137,12 @@ def test_an_index_is_refused_whatever_the_objective_and_told_if_the_task_is_give
     assert doubt.startswith("the target (column 1) counts 0, 1, 2, ... over the 60 rows, from ")
 
 
+def test_many_classes_are_refused_whatever_the_objective(tmp_path):
+    own = parse({"algorithm": "xgboost", "objective": "multi:softmax"}).own
+    with pytest.raises(InvalidData, match="different values in 9000 rows, too many for classes"):
+        learned(tmp_path, RNG.integers(0, 5000, 9000), own.implied_task)
+
+
 def test_text_among_numbers_is_told(tmp_path):
     target = learned(tmp_path, [*(["0", "1"] * 20), "unknown"])
     assert target.classes == ("0", "1", "unknown")

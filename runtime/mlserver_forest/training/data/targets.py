@@ -12,7 +12,12 @@ from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import Label, TargetKind
 from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.data.table import MOST_CATEGORIES, Table
-from mlserver_forest.training.data.task_rule import decide_task, doubtful_labels, refuse_index
+from mlserver_forest.training.data.task_rule import (
+    decide_task,
+    doubtful_labels,
+    refuse_index,
+    refuse_many_classes,
+)
 
 # Spelled as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -98,7 +103,10 @@ def learn_target(table: Table, task: str | None, implied: ImpliedTask | None = N
         kind, hint = decision.kind, decision.hint
     doubts = doubtful_labels(table, kind)
     if kind == "classification":
-        return Target(kind, _learned_classes(table, why), hint, doubts)
+        classes = _learned_classes(table, why)
+        if task is None:
+            refuse_many_classes(table, len(classes))
+        return Target(kind, classes, hint, doubts)
     if task is None and implied is not None:
         _require_numbers(table, implied)
     return Target(kind, (), hint, doubts)

@@ -53,15 +53,13 @@ def decide_task(table: Table) -> TaskDecision:
     """Decide by the labels alone.
 
     Raises:
-        InvalidData: if the labels are almost numbers, or too many classes; naming the setting that
-            decides.
+        InvalidData: if the labels are almost numbers; naming the setting that decides.
     """
     labels = table.labels
     if labels.distinct is None:
         return TaskDecision("regression")
     if labels.numbers is None:
         _refuse_almost_numbers(table, labels.distinct)
-        _refuse_many_classes(table, len(labels.distinct), _FEW_OF_TEXT)
         return TaskDecision("classification")
     if not all(map(_WHOLE.fullmatch, labels.distinct)):
         are_identifiers = all(map(_DIGITS.fullmatch, labels.distinct))
@@ -74,7 +72,6 @@ def decide_task(table: Table) -> TaskDecision:
         shown = format_value(labels.distinct[-1])
         hint = f"; if its whole numbers, such as {shown}, are classes, set task=classification"
         return TaskDecision("regression", hint)
-    _refuse_many_classes(table, n_classes, _FEW_OF_NUMBERS)
     is_doubtful = n_classes >= _DOUBTFUL or not are_codes
     return TaskDecision("classification", _QUANTITY if is_doubtful else "")
 
@@ -90,6 +87,25 @@ def refuse_index(table: Table) -> None:
             f"{counted}; set target to the column to predict and "
             f"ignore={table.layout.roles.target}, or task=regression if these numbers are to be "
             "predicted"
+        )
+
+
+def refuse_many_classes(table: Table, n_classes: int) -> None:
+    """Refuse a number of classes that takes much memory and is rarely meant.
+
+    Raises:
+        InvalidData: naming the setting with which they are learned nevertheless.
+    """
+    n_rows, are_numbers = len(table), table.labels.numbers is not None
+    is_each_row = n_classes == n_rows >= _LEAST_ROWS
+    few = _FEW_OF_NUMBERS if are_numbers else _FEW_OF_TEXT
+    if is_each_row or (n_classes > _MANY_CLASSES and n_classes * few > n_rows):
+        advice = "set target to another column if this one names or numbers the rows"
+        if are_numbers:
+            advice = f"set task=regression if it is a quantity, or {advice}"
+        raise InvalidData(
+            f"the target ({table.layout.target_name}) has {n_classes} different values in {n_rows} "
+            f"rows, too many for classes; {advice}; task=classification learns them as classes"
         )
 
 
@@ -114,19 +130,6 @@ def _counted(table: Table) -> str | None:
         f"the target ({table.layout.target_name}) counts {first}, {first + 1}, {first + 2}, ... "
         f"over the {n_rows} rows, from {table.place(0)} on, as the index of a data frame does"
     )
-
-
-def _refuse_many_classes(table: Table, n_classes: int, few: int) -> None:
-    n_rows = len(table)
-    is_each_row = n_classes == n_rows >= _LEAST_ROWS
-    if is_each_row or (n_classes > _MANY_CLASSES and n_classes * few > n_rows):
-        advice = "set target to another column if this one names or numbers the rows"
-        if table.labels.numbers is not None:
-            advice = f"set task=regression if it is a quantity, or {advice}"
-        raise InvalidData(
-            f"the target ({table.layout.target_name}) has {n_classes} different values in {n_rows} "
-            f"rows, too many for classes; {advice}; task=classification learns them as classes"
-        )
 
 
 def _refuse_almost_numbers(table: Table, labels: Sequence[str]) -> None:
