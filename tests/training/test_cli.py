@@ -251,7 +251,7 @@ def test_few_rows_train_without_validation(tmp_path):
         (
             {"a.csv": "1.5,1\n2.5,2\n"},
             {"criterion": "gini"},
-            "1 invalid hyperparameter: criterion is",
+            "{data}/train/a.csv, line 1: label '1.5' is neither a whole number nor text, and crit",
         ),
         (
             {"a.csv": "a,1\nb,2\n"},

@@ -44,6 +44,11 @@ class RowLocations:
             return RowLocations(self.name, self.unit, self.first + start)
         return RowLocations(self.name, self.unit, self.first, self.each[start:stop])
 
+    def take(self, rows: NDArray[np.int64]) -> "RowLocations":
+        """The places of some of the rows, which are counted from 0 and ascending."""
+        each = rows if self.each is None else self.each[rows]
+        return RowLocations(self.name, self.unit, self.first, each.astype(np.int32))
+
     def follows(self, before: "RowLocations", n_rows: int) -> bool:
         """Whether these rows continue where a block of ``n_rows`` rows ended."""
         are_plain = self.each is None and before.each is None

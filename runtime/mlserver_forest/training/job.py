@@ -47,7 +47,6 @@ MODEL_NAME = "forest"
 
 # Enough rows for two blocks of the kernel's path of eight rows at a time, and a remainder.
 _SELF_TEST_ROWS = 17
-_MANY_CLASSES = 200
 _ROUNDING = 1e-5
 
 Say = Callable[[str], None]
@@ -151,6 +150,11 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     n_validation = None if data.validation is None else len(data.validation)
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
+    for channel, n_left_out in data.n_without_target.items():
+        if n_left_out:
+            here.say(f"left out {n_left_out} {channel} rows without a target (missing_target=drop)")
+    for doubt in data.target.doubts:
+        here.say(f"warning: {doubt}")
     for note in data.table.summary.notes:
         here.say(note)
     return data
@@ -317,8 +321,5 @@ def _summary(data: Data) -> str:
     rows, columns = table.x.shape
     text = f"read {rows} rows with {columns} features from {n_files} file(s), {names}: "
     if target.kind == "regression":
-        return text + "a regression"
-    hint = ""
-    if len(target.classes) > _MANY_CLASSES:
-        hint = "; if the label is a quantity, set task=regression"
-    return text + f"a classification with {len(target.classes)} classes{hint}"
+        return text + f"a regression{target.hint}"
+    return text + f"a classification with {len(target.classes)} classes{target.hint}"

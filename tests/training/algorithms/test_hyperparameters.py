@@ -186,6 +186,7 @@ def is_narrower_on_purpose(name, value):
         or (name == "max_samples" and isinstance(value, float))  # above 1.0
         or (name.endswith(("_cst", "_weight")) and isinstance(value, list | dict))
         or (name == "verbose" and value is not None)
+        or (name == "quantile" and value in {0, 1})  # scikit-learn's fit refuses them
     )
 
 
@@ -528,7 +529,7 @@ def test_where_there_is_no_such_algorithm_its_hyperparameters_are_not_judged():
         ({"algorithm": "xgboost", "booster": "dart", "early_stopping_rounds": "5"},
          "early_stopping_rounds needs booster=gbtree: dart changes earlier trees later"),
         ({"algorithm": "xgboost", "num_class": "3", "task": "regression"},
-         "num_class is 3, which is for another kind of problem than this; remove it"),
+         "num_class is 3, but this is a regression; remove it, the classes are counted; or set"),
         ({"algorithm": "xgboost", "objective": "reg:gamma", "eval_metric": "auc"},
          "eval_metric is for a classification, objective for a regression: remove one"),
         ({"algorithm": "xgboost", "eval_metric": "rmse,ndcg"},

@@ -290,10 +290,10 @@ FAULTS = {
         rf"host '{ADDRESSES[1]}': \S+/b.csv, line 11",
     ),
     "hyperparameters that the labels do not suit": (
-        {"criterion": "poisson"},
+        {"class_weight": '{"9": 1}'},
         ("train",),
         [text(table(60)), text(table(60, 4))],
-        "criterion",
+        "class_weight names '9', which is not a label",
     ),
 }
 

@@ -1,11 +1,38 @@
 """The parent of every algorithm's hyperparameters."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mlserver_forest.training.algorithms.problems import ANY, DESCRIPTIONS, LabelRule, Problem
+from mlserver_forest.training.algorithms.problems import (
+    ANY,
+    BINARY,
+    CLASSIFICATION,
+    DESCRIPTIONS,
+    MULTICLASS,
+    REGRESSION,
+    LabelRule,
+    Problem,
+)
+
+_CLASSIFICATIONS = (CLASSIFICATION, BINARY, MULTICLASS)
+
+
+@dataclass(frozen=True)
+class ImpliedTask:
+    """The task that a hyperparameter is for, such as that of ``objective=binary:logistic``.
+
+    Attributes:
+        task: "classification" or "regression".
+        name: the hyperparameter.
+        setting: its name and value, for messages.
+    """
+
+    task: Literal["classification", "regression"]
+    name: str
+    setting: str
 
 
 class AlgorithmHyperparameters(BaseModel):
@@ -76,6 +103,17 @@ class AlgorithmHyperparameters(BaseModel):
         """
         return {}
 
+    @property
+    def implied_task(self) -> ImpliedTask | None:
+        """The task that one of the settings is for; None if they suit both tasks."""
+        for name, suited in self._settings():
+            if suited in {REGRESSION, *_CLASSIFICATIONS}:
+                value = getattr(self, name)
+                shown = name if isinstance(value, dict | list) else f"{name}={value}"
+                task: Any = "regression" if suited == REGRESSION else "classification"
+                return ImpliedTask(task, name, shown)
+        return None
+
     def contradictions(self) -> list[str]:
         """Faults that do not depend on the data: hyperparameters that exclude each other."""
         return []
@@ -128,10 +166,21 @@ class AlgorithmHyperparameters(BaseModel):
     def _unsuitable(self, name: str, possible: frozenset[Problem]) -> str:
         this = DESCRIPTIONS[possible]
         if name in self.FIELDS:
-            suited = DESCRIPTIONS[self.FIELDS[name]]
-            return f"{name} is for {suited}, but this is {this}; remove it"
+            suited = self.FIELDS[name]
+            hint = _task_hint(possible, suited)
+            return f"{name} is for {DESCRIPTIONS[suited]}, but this is {this}; remove it{hint}"
         values = [value for value, suited in self.VALUES[name].items() if suited & possible]
-        return f"{name} is {getattr(self, name)!r}; {this} needs {', '.join(values)}"
+        hint = _task_hint(possible, _suited(self.VALUES[name], getattr(self, name)))
+        return f"{name} is {getattr(self, name)!r}; {this} needs {', '.join(values)}{hint}"
+
+
+def _task_hint(possible: frozenset[Problem], suited: frozenset[Problem]) -> str:
+    """How to have the other task, if a setting suits that."""
+    if possible <= REGRESSION and suited & CLASSIFICATION:
+        return "; or set task=classification"
+    if possible <= CLASSIFICATION and suited & REGRESSION:
+        return "; or set task=regression"
+    return ""
 
 
 def _suited(values: Mapping[Any, frozenset[Problem]], value: Any) -> frozenset[Problem]:

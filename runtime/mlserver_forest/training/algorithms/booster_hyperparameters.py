@@ -5,7 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from mlserver_forest.training.algorithms.algorithm_hyperparameters import AlgorithmHyperparameters
+from mlserver_forest.training.algorithms.algorithm_hyperparameters import (
+    AlgorithmHyperparameters,
+    ImpliedTask,
+)
 from mlserver_forest.training.algorithms.hyperparameter_types import (
     Count,
     CountOrZero,
@@ -17,7 +20,14 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Signs,
     Threads,
 )
-from mlserver_forest.training.algorithms.problems import ANY, BINARY, MULTICLASS, Problem
+from mlserver_forest.training.algorithms.problems import (
+    ANY,
+    BINARY,
+    DESCRIPTIONS,
+    MULTICLASS,
+    REGRESSION,
+    Problem,
+)
 
 
 class BoosterHyperparameters(AlgorithmHyperparameters):
@@ -87,10 +97,17 @@ class BoosterHyperparameters(AlgorithmHyperparameters):
         faults = super().unsuitable(possible)
         if self.num_class is not None and not _problems(self.num_class) & possible:
             faults.append(
-                f"num_class is {self.num_class}, which is for another kind of problem than this; "
-                "remove it"
+                f"num_class is {self.num_class}, but this is {DESCRIPTIONS[possible]}; remove it, "
+                "the classes are counted"
+                + ("; or set task=classification" if possible == REGRESSION else "")
             )
         return faults
+
+    @property
+    def implied_task(self) -> ImpliedTask | None:
+        if self.num_class is not None and self.num_class > 1:
+            return ImpliedTask("classification", "num_class", f"num_class={self.num_class}")
+        return super().implied_task
 
     def _is_number_of_classes(self, n_classes: int) -> bool:
         if self.num_class is None or n_classes < 3:

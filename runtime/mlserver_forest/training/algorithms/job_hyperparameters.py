@@ -48,10 +48,21 @@ class JobHyperparameters(BaseModel):
     task: Annotated[
         Literal["classification", "regression"] | None, Default("the labels decide")
     ] = Field(
-        None, description="Strings and integers are classes; other numbers make it a regression."
+        None,
+        description="Without it, a setting that is for one task alone decides, such as objective; "
+        "or else the labels: text, integers and few small whole numbers are classes, other numbers "
+        "make it a regression.",
     )
     target: Column = Field(
         0, description="The column of labels; names need a header, Parquet or JSON."
+    )
+    missing_target: Literal["error", "drop"] = Field(
+        "error", description="Whether rows without a target are an error, or are left out."
+    )
+    na_labels: Literal["missing", "keep"] = Field(
+        "missing",
+        description="Whether labels that are spelled NA, None, NaN or the like are missing, or are "
+        "classes; an empty field is always missing.",
     )
     weight: Column | None = Field(
         None, description="The column of row weights, which are 0 or more."

@@ -30,11 +30,13 @@ class HostRows:
 
     Attributes:
         digest: the digest of the rows.
+        n_without_target: the rows that were left out because they have no target.
         y: (n_samples,) the targets; None if the first host has the same rows.
         weight: (n_samples,) the weights, or None.
     """
 
     digest: str
+    n_without_target: int = 0
     y: NDArray[Any] | None = None
     weight: NDArray[np.float64] | None = None
 
@@ -53,22 +55,31 @@ def read_on_cluster(cluster: JobCluster) -> Data:
     training, validation = found[_TRAINING], found.get(VALIDATION_CHANNEL)
     watched = None if validation is None else validation.y
     require_suitable_labels(cluster.here.chosen, training.y, watched)
-    return Data(table, target, training, validation, found.get(TEST_CHANNEL))
+    left_out = {
+        role: _n_without_target([host[role] for host in parts], found[role]) for role in found
+    }
+    return Data(table, target, training, validation, found.get(TEST_CHANNEL), left_out)
+
+
+def _n_without_target(parts: list[HostRows], rows: SpreadRows) -> int:
+    counts = [part.n_without_target for part in parts]
+    return sum(counts) if rows.is_sharded else counts[0]
 
 
 def _merged_table(cluster: JobCluster) -> tuple[Table, Target]:
     """The training table of all hosts, and the target."""
-    task = cluster.here.chosen.job.task
+    chosen = cluster.here.chosen
+    task, implied = chosen.job.task, chosen.own.implied_task
     if not cluster.here.config.training_channel().is_sharded:
         cluster.everywhere(_read_training, None)
         own = cluster.member.table_read()
-        return own, learn_target(own, task)
+        return own, learn_target(own, task, implied)
     merge = TableMerge(cluster.names, cluster.everywhere(_read_training, None))
     while any(wanted := merge.to_read_again()):
         again = [None if known is None else (known,) for known in wanted]
         merge = merge.replaced(cluster.each(_read_training, again))
     table = merge.merged()
-    return table, learn_target(table, task)
+    return table, learn_target(table, task, implied)
 
 
 def _spread(cluster: JobCluster, role: str, parts: list[HostRows]) -> SpreadRows:
@@ -125,16 +136,20 @@ def _encode_rows(member: Member, like: Table, target: Target) -> Mapping[str, Ho
     channels: dict[str, Channel | None] = {_TRAINING: config.training_channel()}
     channels |= {role: config.channel(role) for role in (VALIDATION_CHANNEL, TEST_CHANNEL)}
     member.rows[_TRAINING] = rows_of(recoded(table, like), target)
+    left_out = {_TRAINING: table.summary.n_without_target}
     for role, channel in channels.items():
         if channel is not None and role != _TRAINING:
             found = read_channel(channel, columns_of(here.chosen), table.x.dtype, like=like)
             member.rows[role] = rows_of(found, target)
+            left_out[role] = found.summary.n_without_target
     return {
-        role: _host_rows(member.rows[role], is_sharded=channel.is_sharded)
+        role: _host_rows(member.rows[role], left_out[role], is_sharded=channel.is_sharded)
         for role, channel in channels.items()
         if channel is not None
     }
 
 
-def _host_rows(rows: Rows, *, is_sharded: bool) -> HostRows:
-    return HostRows(rows.digest(), rows.y, rows.weight) if is_sharded else HostRows(rows.digest())
+def _host_rows(rows: Rows, n_without_target: int, *, is_sharded: bool) -> HostRows:
+    if not is_sharded:
+        return HostRows(rows.digest(), n_without_target)
+    return HostRows(rows.digest(), n_without_target, rows.y, rows.weight)

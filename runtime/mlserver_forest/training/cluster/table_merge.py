@@ -194,7 +194,8 @@ class TableMerge:
         notes = tuple(note for summary in used for note in summary.notes)
         warnings = tuple(text for summary in used for text in summary.warnings)
         n_bytes = sum(summary.n_bytes for summary in used)
-        return Summary(files, n_bytes, columns, notes, warnings)
+        n_without_target = sum(table.summary.n_without_target for table in self.tables)
+        return Summary(files, n_bytes, columns, notes, warnings, n_without_target)
 
 
 def _differs(table: Table, model: Table, categorical: set[int], index_base: int) -> bool:
@@ -227,7 +228,8 @@ def _merged_labels(parts: Sequence[TargetLabels]) -> TargetLabels:
         for found, own in texts
         if own is not None
     ]
-    return TargetLabels(tuple(distinct), np.concatenate(codes), all_numbers)
+    has_integers = all(part.has_integers for part in parts)
+    return TargetLabels(tuple(distinct), np.concatenate(codes), all_numbers, has_integers)
 
 
 class _MergedLocations(TableLocations):

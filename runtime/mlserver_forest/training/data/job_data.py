@@ -1,12 +1,14 @@
 """The channels of a job, read to the rows that estimators take."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.config import (
     TEST_CHANNEL,
+    TRAINING_CHANNELS,
     VALIDATION_CHANNEL,
     Channel,
     TrainingConfig,
@@ -28,6 +30,7 @@ class Data:
         training: its rows.
         validation: the rows of that channel, or None.
         test: the rows of that channel, or None.
+        n_without_target: by channel, the rows that were left out because they have no target.
     """
 
     table: Table
@@ -35,6 +38,7 @@ class Data:
     training: AnyRows
     validation: AnyRows | None
     test: AnyRows | None
+    n_without_target: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
@@ -47,17 +51,22 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
     columns = columns_of(chosen)
     dtype = np.dtype(chosen.algorithm.dtype)
     table = read_channel(config.training_channel(), columns, dtype)
-    target = learn_target(table, chosen.job.task)
+    target = learn_target(table, chosen.job.task, chosen.own.implied_task)
+
+    left_out = {TRAINING_CHANNELS[0]: table.summary.n_without_target}
 
     def rows_like(channel: Channel | None) -> Rows | None:
         if channel is None:
             return None
-        return rows_of(read_channel(channel, columns, dtype, like=table), target)
+        found = read_channel(channel, columns, dtype, like=table)
+        left_out[channel.name] = found.summary.n_without_target
+        return rows_of(found, target)
 
     training = rows_of(table, target)
     validation = rows_like(config.channel(VALIDATION_CHANNEL))
     require_suitable_labels(chosen, training.y, None if validation is None else validation.y)
-    return Data(table, target, training, validation, rows_like(config.channel(TEST_CHANNEL)))
+    test = rows_like(config.channel(TEST_CHANNEL))
+    return Data(table, target, training, validation, test, left_out)
 
 
 def columns_of(chosen: Hyperparameters) -> Columns:
@@ -77,6 +86,8 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         encoding=job.encoding,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
+        drop_missing_target=job.missing_target == "drop",
+        keep_na_labels=job.na_labels == "keep",
     )
 
 

@@ -26,28 +26,51 @@ class LabelColumn:
 
     Args:
         name: of the target's column, for error messages.
+        keeps_na: whether NA, None and the like are labels; otherwise they are missing.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, keeps_na: bool = False) -> None:
         self._name = name
+        self._keeps_na = keeps_na
+        self._n_rows = self._n_missing = 0
+        self._first_missing = ""
         self._positions: dict[str, int] | None = {}
         self._codes: list[NDArray[np.int32]] = []
         self._numbers: list[NDArray[np.float64]] = []
+        self._has_integers = True
 
     def append(self, labels: Column, at: At) -> None:
         """Keep some labels.
 
         Raises:
-            InvalidData: naming file and line of a label that is missing; or if there are too many
-                different labels that are not numbers.
+            InvalidData: if there are too many different labels that are not numbers.
         """
+        self._n_rows += len(labels)
+        self._has_integers &= not isinstance(labels, np.ndarray)
         if self._positions is not None:
             self._append_texts(self._positions, labels, at)
         else:
             self._numbers.append(self._parsed(labels, at))
 
+    def are_missing(self, labels: Column) -> NDArray[np.bool_]:
+        """Which labels are missing, (n,)."""
+        if isinstance(labels, np.ndarray):
+            return np.asarray(np.isnan(labels))
+        found, rows = _spelt(labels)
+        return np.asarray(np.array([self._is_missing(label) for label in found] or [False])[rows])
+
     def finish(self) -> TargetLabels:
-        """All of them."""
+        """All of them.
+
+        Raises:
+            InvalidData: naming file and line of the first label that is missing, and how many are.
+        """
+        if self._n_missing:
+            raise InvalidData(
+                f"{self._first_missing}: the label ({self._name}) is missing, as in "
+                f"{self._n_missing} of {self._n_rows} rows; fill it, or set missing_target=drop to "
+                "leave out such rows"
+            )
         if self._positions is None:
             return TargetLabels(None, None, np.concatenate(self._numbers))
         labels = sorted(self._positions)
@@ -55,14 +78,15 @@ class LabelColumn:
         final[[self._positions[label] for label in labels]] = np.arange(len(labels), dtype=np.int32)
         codes = final[np.concatenate([np.empty(0, np.int32), *self._codes])]
         values = [parse_number(label) for label in labels]
-        numbers = None if None in values else np.array(values or [0.0], np.float64)[codes]
-        return TargetLabels(tuple(labels), codes, numbers)
+        are_numbers = all(value is not None and value == value for value in values)  # noqa: PLR0124
+        numbers = np.array(values or [0.0], np.float64)[codes] if are_numbers else None
+        return TargetLabels(tuple(labels), codes, numbers, self._has_integers)
 
     def _append_texts(self, known: dict[str, int], labels: Column, at: At) -> None:
         found, rows = _spelt(labels)
         for code, label in enumerate(found):
-            if label is None or is_missing(label):
-                self._refuse_missing((rows == code), at)
+            if self._is_missing(label):
+                self._count_missing((rows == code), at)
         codes = [known.setdefault(label, len(known)) for label in found]
         self._codes.append(np.array(codes or [0], np.int32)[rows])
         if len(known) > MOST_CATEGORIES:
@@ -89,14 +113,16 @@ class LabelColumn:
                 raise self._not_a_number(text_at(labels, refused), at(refused))
         is_missing_ = np.isnan(numbers)
         if is_missing_.any():
-            self._refuse_missing(is_missing_, at)
+            self._count_missing(is_missing_, at)
         return np.asarray(numbers, np.float64)
 
-    def _refuse_missing(self, is_missing_: NDArray[np.bool_], at: At) -> None:
-        raise InvalidData(
-            f"{at(int(is_missing_.argmax()))}: the label ({self._name}) is missing; fill it or "
-            "remove the row"
-        )
+    def _is_missing(self, label: str) -> bool:
+        return not label or (is_missing(label) and not self._keeps_na)
+
+    def _count_missing(self, are_missing: NDArray[np.bool_], at: At) -> None:
+        if not self._n_missing:
+            self._first_missing = at(int(are_missing.argmax()))
+        self._n_missing += int(are_missing.sum())
 
     def _not_a_number(self, label: str, place: str) -> InvalidData:
         return InvalidData(

@@ -31,6 +31,9 @@ class Columns:
             are missing values.
         absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
             is 0.
+        drop_missing_target: whether rows without a target are left out; otherwise they are an
+            error.
+        keep_na_labels: whether NA, None and the like are labels; otherwise they are missing.
     """
 
     target: str | int = 0
@@ -46,6 +49,8 @@ class Columns:
     encoding: str | None = None
     refuse_unseen: bool = False
     absent_is_missing: bool = False
+    drop_missing_target: bool = False
+    keep_na_labels: bool = False
 
     def parameters(self) -> dict[str, str]:
         """These as the parameters of a channel's media type, which may set them too."""
@@ -94,6 +99,12 @@ class Layout:
     def forced(self) -> set[int]:
         """The features that hold categories whatever their values are."""
         return {f for f, name in enumerate(self.names) if name in self.categorical}
+
+    @property
+    def target_name(self) -> str:
+        """The column of the target, for messages."""
+        place = self.roles.target
+        return f"column {place + 1 if self.columns is None else format_value(self.columns[place])}"
 
     def found(self) -> FoundColumns:
         """The columns as a file has them that holds them in this order."""

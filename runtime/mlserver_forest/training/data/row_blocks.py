@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
@@ -79,6 +80,25 @@ class Block:
     labels: Column
     weight: NDArray[np.float64] | None = None
     n_expected: int = 0
+
+    def take(self, rows: NDArray[np.int64]) -> "Block":
+        """Some of the rows, counted from 0 and ascending."""
+        return replace(
+            self,
+            where=self.where.take(rows),
+            x=self.x[rows],
+            texts={feature: _taken(column, rows) for feature, column in self.texts.items()},
+            labels=_taken(self.labels, rows),
+            weight=None if self.weight is None else self.weight[rows],
+        )
+
+
+def _taken(column: Column, rows: NDArray[np.int64]) -> Column:
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if isinstance(column, list):
+        return [column[row] for row in rows.tolist()]
+    return column.take(pa.array(rows))
 
 
 def infinite(

@@ -27,11 +27,13 @@ class TargetLabels:
             there are more than ``MOST_CATEGORIES``, and all are numbers.
         codes: (n,) int32 positions in ``distinct``, or None with it.
         numbers: (n,) float64 if all values are numbers, or None.
+        has_integers: whether the format tells 1 from 1.0.
     """
 
     distinct: tuple[str, ...] | None
     codes: NDArray[np.int32] | None
     numbers: NDArray[np.float64] | None
+    has_integers: bool = True
 
     def __len__(self) -> int:
         column: NDArray[Any] | None = self.numbers if self.codes is None else self.codes
@@ -71,6 +73,7 @@ class Summary:
         notes: how columns were taken whose values may mean several things, for the log.
         warnings: columns that may have been taken otherwise than their owner means, for the log
             and the report.
+        n_without_target: the rows that were left out because their target is missing.
     """
 
     files: tuple[str, ...]
@@ -78,6 +81,7 @@ class Summary:
     columns: Mapping[str, ColumnSummary]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    n_without_target: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,8 @@ class TableBuilder:
         self._places = TableLocations()
         self._rows: RowArray | None = None
         self._n_rows = 0
-        self._labels = LabelColumn("")
+        self._labels = self._label_column()
+        self._n_without_target = 0
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
@@ -62,6 +63,7 @@ class TableBuilder:
         Raises:
             InvalidData: naming file and line of a label, weight or category that is refused.
         """
+        block = self._with_target(block)
         rows = self._rows
         if rows is None or rows.width != block.x.shape[1]:
             rows = self._begin(block.x.shape[1], block.n_expected)
@@ -86,6 +88,11 @@ class TableBuilder:
             summary: of the files, without columns.
         """
         layout, rows = self._known.layout, self._rows
+        if self._n_without_target and not rows:
+            raise InvalidData(
+                f"all {self._n_without_target} rows are without a target ({layout.target_name}); "
+                "set target to another column, or na_labels=keep if NA and the like are labels"
+            )
         x = np.empty((0, len(layout.names)), self._known.dtype) if rows is None else rows.finish()
         categories = (
             self._like.categories if self._like is not None else self._categories(layout, x)
@@ -96,6 +103,7 @@ class TableBuilder:
             columns=_summary(layout.names, categories, x),
             notes=(*summary.notes, *notes),
             warnings=(*summary.warnings, *warnings),
+            n_without_target=self._n_without_target,
         )
         return Table(
             names=layout.names,
@@ -115,8 +123,22 @@ class TableBuilder:
         """Start with the first rows, or again because some rows are wider."""
         self.needs_another_pass |= self._rows is not None
         self._rows = RowArray(width, self._known.dtype, n_rows)
-        self._labels = LabelColumn(_target_name(self._known.layout))
+        self._labels = self._label_column()
         return self._rows
+
+    def _label_column(self) -> LabelColumn:
+        name = self._known.layout.target_name
+        return LabelColumn(name, keeps_na=self._columns.keep_na_labels)
+
+    def _with_target(self, block: Block) -> Block:
+        """Leave out the rows without a target, if that was chosen."""
+        if not self._columns.drop_missing_target:
+            return block
+        are_missing = self._labels.are_missing(block.labels)
+        if not are_missing.any():
+            return block
+        self._n_without_target += int(are_missing.sum())
+        return block.take(np.flatnonzero(~are_missing))
 
     def _learn(self, block: Block, rows: RowArray) -> None:
         """Find columns of numbers that turn out to hold categories."""
@@ -260,13 +282,6 @@ def _renumber(column: NDArray[Any], final: NDArray[np.float64]) -> None:
         rows = column[start : start + _BLOCK_ROWS]
         is_there = ~np.isnan(rows)
         rows[is_there] = final[rows[is_there].astype(np.intp)]
-
-
-def _target_name(layout: Layout) -> str:
-    target = layout.roles.target
-    return (
-        f"column {target + 1 if layout.columns is None else format_value(layout.columns[target])}"
-    )
 
 
 def _summary(

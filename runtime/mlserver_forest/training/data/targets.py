@@ -1,7 +1,7 @@
 """The labels of a table: classes, or the numbers of a regression."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import Label, TargetKind
+from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.data.table import MOST_CATEGORIES, Table
+from mlserver_forest.training.data.task_rule import (
+    decide_task,
+    doubtful_labels,
+    refuse_index,
+    refuse_many_classes,
+)
 
 # Spelled as Python spells it, so that 007 and 7 stay two labels, and within 64 bits.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -27,10 +34,14 @@ class Target:
     Attributes:
         kind: "classification" or "regression".
         classes: sorted, as scikit-learn's ``classes_``; empty for a regression.
+        hint: why it is that kind, or which setting decides otherwise, for the log.
+        doubts: what looks like a mistake in the labels, as sentences for the log.
     """
 
     kind: TargetKind
     classes: tuple[Label, ...]
+    hint: str = field(default="", compare=False)
+    doubts: tuple[str, ...] = field(default=(), compare=False)
 
     def encode(self, table: Table) -> NDArray[Any]:
         """The labels as the estimator takes them.
@@ -63,38 +74,74 @@ class Target:
         return positions
 
 
-def learn_target(table: Table, task: str | None) -> Target:
+def learn_target(table: Table, task: str | None, implied: ImpliedTask | None = None) -> Target:
     """Learn whether the labels are classes or the numbers of a regression.
 
-    Strings and integers are classes. Other numbers are a regression, and so are more than
-    ``MOST_CATEGORIES`` distinct numbers. ``task`` overrides this.
+    ``task`` decides, or else a hyperparameter that is for one task alone, or else the labels.
+
+    Args:
+        table: the training table.
+        task: the hyperparameter, or None.
+        implied: the task that another hyperparameter is for, or None.
 
     Raises:
         InvalidData: naming file and line of an impossible label, or if all labels are the same
             class, or if there is no row.
     """
-    labels = table.labels.distinct
     if not len(table):
         raise InvalidData("there is no row to learn from; give the training channel data")
-    are_numbers = table.labels.numbers is not None
-    are_identifiers = labels is not None and all(map(_DIGITS.fullmatch, labels))
-    if task == "regression" or (task is None and are_numbers and not are_identifiers):
-        return Target("regression", ())
+    if task is None:
+        refuse_index(table)
+    hint, why = "", "task is classification;"
+    if task is not None:
+        kind: Any = task
+    elif implied is not None:
+        kind, hint = implied.task, f", as {implied.setting} is for one"
+        why = f"{implied.setting} is for a classification; remove {implied.name}, or"
+    else:
+        decision = decide_task(table)
+        kind, hint = decision.kind, decision.hint
+    doubts = doubtful_labels(table, kind)
+    if kind == "classification":
+        classes = _learned_classes(table, why)
+        if task is None:
+            refuse_many_classes(table, len(classes))
+        return Target(kind, classes, hint, doubts)
+    if task is None and implied is not None:
+        _require_numbers(table, implied)
+    return Target(kind, (), hint, doubts)
+
+
+def _learned_classes(table: Table, why: str) -> tuple[Label, ...]:
+    labels = table.labels.distinct
     if labels is None:
         raise InvalidData(
             f"the labels have more than {MOST_CATEGORIES} different values, too many for a "
             "classification; for quantities set task=regression"
         )
-    classes = _classes(table, labels, are_numbers=are_numbers and not are_identifiers)
+    are_numbers = table.labels.numbers is not None and not all(map(_DIGITS.fullmatch, labels))
+    classes = _classes(table, labels, why, are_numbers=are_numbers)
     if len(classes) == 1:
         raise InvalidData(
             f"all {len(table)} labels, from {table.place(0)} to {table.place(len(table) - 1)}, are "
             f"{format_value(classes[0])}; a classification needs two classes or more"
         )
-    return Target("classification", classes)
+    return classes
 
 
-def _classes(table: Table, labels: tuple[str, ...], *, are_numbers: bool) -> tuple[Label, ...]:
+def _require_numbers(table: Table, implied: ImpliedTask) -> None:
+    if table.labels.numbers is None:
+        row = int(_are_texts(table).argmax())
+        raise InvalidData(
+            f"{table.place(row)}: label {format_value(table.labels.text(row))} is not a number, "
+            f"but {implied.setting} is for a regression; remove {implied.name}, or set target to a "
+            "column of numbers"
+        )
+
+
+def _classes(
+    table: Table, labels: tuple[str, ...], why: str, *, are_numbers: bool
+) -> tuple[Label, ...]:
     """Integers if all labels are whole numbers; otherwise the labels as they are."""
     if all(map(_INTEGER.fullmatch, labels)):
         return tuple(sorted(map(int, labels)))
@@ -104,7 +151,7 @@ def _classes(table: Table, labels: tuple[str, ...], *, are_numbers: bool) -> tup
         if not _WHOLE.fullmatch(label):
             raise InvalidData(
                 f"{_place_of(table, code)}: label {format_value(label)} is neither a whole "
-                "number nor text, and task is classification; write classes as integers or text"
+                f"number nor text, and {why} write classes as integers or text"
             )
     return tuple(sorted({int(_integer_text(label)) for label in labels}))
 

@@ -8,13 +8,13 @@ from pydantic import Field
 from mlserver_forest.training.algorithms.algorithm_hyperparameters import AlgorithmHyperparameters
 from mlserver_forest.training.algorithms.hyperparameter_types import (
     AtLeastTwo,
+    Between,
     ClassWeights,
     Count,
     CountOrZero,
     Default,
     Expected,
     FeatureSets,
-    FromZeroToOne,
     NotNegative,
     OneOf,
     Positive,
@@ -79,9 +79,7 @@ class HistGradientBoosting(AlgorithmHyperparameters):
         ),
         Default("log_loss; for a regression squared_error"),
     ] = Field("log_loss", description="The loss that boosting minimizes.")
-    quantile: FromZeroToOne | None = Field(
-        None, description="The quantile that loss=quantile estimates."
-    )
+    quantile: Between | None = Field(None, description="The quantile that loss=quantile estimates.")
     learning_rate: Positive = Field(0.1, description="The factor that scales each new tree.")
     max_iter: Count = Field(100, description="The number of rounds; each adds one tree per class.")
     max_leaf_nodes: AtLeastTwo | None = Field(
