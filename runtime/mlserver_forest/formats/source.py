@@ -23,6 +23,7 @@ class Source:
         path: of a file whose bytes these are, and which may be mapped into memory.
         width: the number of columns that are expected; 0 if it is not known.
         names: of these columns, if they are known.
+        declared: names of columns that settings use, which tell a header from a row.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Source:
     path: Path | None = None
     width: int = 0
     names: tuple[str, ...] | None = None
+    declared: frozenset[str] = frozenset()
 
     @property
     def subject(self) -> str:

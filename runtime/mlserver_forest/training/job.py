@@ -149,6 +149,7 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     n_validation = None if data.validation is None else len(data.validation)
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
+    here.say(f"the target is {data.table.layout.target_name}")
     for note in data.table.summary.notes:
         here.say(note)
     return data
@@ -293,6 +294,7 @@ def _facts(trained: _Trained) -> Facts:
         ],
         files=data.table.summary.files,
         coverage=trained.coverage,
+        target=data.table.layout.target_name,
         column_warnings=data.table.summary.warnings,
     )
 

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mlserver_forest.errors import format_value
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
-from mlserver_forest.training.data.layout import Columns, Roles, learn
+from mlserver_forest.training.data.layout import Columns, Roles, declared, learn, without_index
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, weights_of
 
@@ -41,7 +42,14 @@ def read(
         with part.inflated() as stream:
             rows = _Rows(known, columns)
             width = 0 if known.is_empty else known.layout.width
-            source = Source(part.name, stream, _path(part, stream), width, known.layout.columns)
+            source = Source(
+                part.name,
+                stream,
+                _path(part, stream),
+                width,
+                known.layout.columns,
+                declared(columns),
+            )
             for parsed in parse(
                 source, rows.plan, TRAINING, {"header": columns.header, **parameters}
             ):
@@ -82,7 +90,14 @@ class _Rows:
         columns = FoundColumns(kept_names, len(kept), found.location)
         is_new = known.is_empty
         if is_new:
-            known.layout = learn(columns, self._columns)
+            dropped = [name for column, name in enumerate(names or ()) if column not in kept]
+            known.layout = learn(columns, without_index(self._columns, kept, dropped))
+            known.notes.extend(found.notes)
+            known.notes.extend(
+                f"ignore has {format_value(name)}, which is not a column of {found.location}; it "
+                "is ignored in the other channels"
+                for name in sorted(known.layout.ignored)
+            )
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
         forced = known.layout.forced()

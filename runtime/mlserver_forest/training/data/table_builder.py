@@ -90,7 +90,7 @@ class TableBuilder:
         categories = (
             self._like.categories if self._like is not None else self._categories(layout, x)
         )
-        notes, warnings = tuple(self._notes), tuple(self._warnings)
+        notes, warnings = (*self._known.notes, *self._notes), tuple(self._warnings)
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
@@ -115,7 +115,7 @@ class TableBuilder:
         """Start with the first rows, or again because some rows are wider."""
         self.needs_another_pass |= self._rows is not None
         self._rows = RowArray(width, self._known.dtype, n_rows)
-        self._labels = LabelColumn(_target_name(self._known.layout))
+        self._labels = LabelColumn(self._known.layout.target_name)
         return self._rows
 
     def _learn(self, block: Block, rows: RowArray) -> None:
@@ -198,7 +198,7 @@ class TableBuilder:
                 found[name] = categories
                 _renumber(column, final)
         if problems:
-            raise InvalidData(_joined(problems))
+            raise InvalidData(". ".join([_joined(problems), *self._known.notes]))
         return found
 
     def _decide(
@@ -260,13 +260,6 @@ def _renumber(column: NDArray[Any], final: NDArray[np.float64]) -> None:
         rows = column[start : start + _BLOCK_ROWS]
         is_there = ~np.isnan(rows)
         rows[is_there] = final[rows[is_there].astype(np.intp)]
-
-
-def _target_name(layout: Layout) -> str:
-    target = layout.roles.target
-    return (
-        f"column {target + 1 if layout.columns is None else format_value(layout.columns[target])}"
-    )
 
 
 def _summary(
