@@ -62,12 +62,14 @@ def evidence(
     if all(map(_is_text, names[1:])):  # The first column often holds the target.
         is_new = all(name not in column for name, column in zip(names, columns, strict=True))
         return HeaderEvidence(is_new and are_distinct, is_doubtful=not is_new or not are_distinct)
-    return _of_distinctness(names, columns, is_usable=are_distinct and not n_occurring)
+    repeats = any(tuple(row) == tuple(names) for row in below)  # As rows do, and names hardly ever.
+    is_usable = are_distinct and not n_occurring and not repeats
+    return _of_distinctness(names, columns, is_usable=is_usable)
 
 
 def _of_distinctness(names: Sequence[str], columns: Rows, *, is_usable: bool) -> HeaderEvidence:
     """What names show some of which are numbers, such as years."""
-    if _counts(names, columns):
+    if is_usable and _counts(names, columns):
         return HeaderEvidence(True, is_doubtful=True)
     has_name = any(map(_is_name, names))
     fits = all(
