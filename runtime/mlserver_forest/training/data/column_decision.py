@@ -136,8 +136,10 @@ class TextContent:
     def _mixed(
         self, counts: NDArray[np.int64], is_number: NDArray[np.bool_], columns: Columns
     ) -> ColumnDecision:
-        n_numbers, n_values = int(counts[is_number].sum()), int(counts.sum())
-        others = np.flatnonzero(~is_number)
+        gaps = (MISSING_AMONG_NUMBERS | columns.missing) - columns.kept
+        is_value = np.array([text not in gaps for text in self.texts])
+        n_numbers, n_values = int(counts[is_number].sum()), int(counts[is_value].sum())
+        others = np.flatnonzero(~is_number & is_value)
         if n_numbers < _WARNED_SHARE * n_values or not len(others):
             return ColumnDecision()
         cells = ", ".join(self._cell(int(code)) for code in others[:_SHOWN])

@@ -53,6 +53,7 @@ class TableBuilder:
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
+        self._label_problem = ""
         self._notes: list[str] = []
         self._warnings: list[str] = []
 
@@ -69,7 +70,7 @@ class TableBuilder:
         if self.needs_another_pass:
             self._begin(rows.width)
             return
-        self._labels.append(block.labels, block.where.at)
+        self._keep_labels(block)
         self._keep_weight(block, rows)
         self._places.add(len(rows), block.where)
         kept = rows.append(block.x)
@@ -150,6 +151,15 @@ class TableBuilder:
                 self._encoders[feature] = LearnedCategories(name, MOST_CATEGORIES, self._columns)
         return self._encoders[feature]
 
+    def _keep_labels(self, block: Block) -> None:
+        """Keep labels; a fault in them is told with those of the features."""
+        try:
+            self._labels.append(block.labels, block.where.at)
+        except InvalidData as error:
+            if self._like is not None:
+                raise
+            self._label_problem = self._label_problem or str(error)
+
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
             raise InvalidData(
@@ -176,7 +186,7 @@ class TableBuilder:
             InvalidData: naming all columns that the owner of the data has to decide about.
         """
         refuses = self._columns.refuse_unseen
-        found, problems = {}, []
+        found, problems = {}, [self._label_problem] if self._label_problem else []
         for feature, learned in sorted(self._encoders.items()):
             if not isinstance(learned, LearnedCategories) or not len(learned):
                 continue
