@@ -9,6 +9,7 @@ PAIRS = [(100 + row * 1.75, row * 2.25) for row in range(60)]
 NUMBERS = [f"{'ny'[row % 2]},{x},{z}\n" for row, (x, z) in enumerate(PAIRS)]
 WORDS = [f"{'ny'[row % 2]},{('red', 'blue')[row % 2]},{z}\n" for row, (_, z) in enumerate(PAIRS)]
 INDEXED = [f"{row},{text}" for row, text in enumerate(NUMBERS)]
+SPLIT = [f"{(row * 37 + 5) % 60}.0,{text}" for row, text in enumerate(NUMBERS)]
 NAMED = [f'"Car {row}",{text}' for row, text in enumerate(NUMBERS)]
 
 
@@ -33,6 +34,7 @@ def refusal(base, first, rows, **columns):
         ("label,color,2020\n", WORDS, ("color", "2020")),
         ("label,,\n", NUMBERS, ("column_2", "column_3")),
         ("0,1,2\n", NUMBERS, ("1", "2")),
+        ("2018,2019,2020\n", NUMBERS, ("2019", "2020")),
     ],
 )
 def test_a_header_that_is_partly_numbers_is_taken_and_said(tmp_path, header, rows, names):
@@ -49,6 +51,12 @@ def test_a_header_that_is_partly_numbers_is_taken_and_said(tmp_path, header, row
 def test_rows_without_a_header_stay_rows_without_a_word(tmp_path, rows):
     table = table_of(tmp_path, "", rows)
     assert (len(table), table.has_names, table.summary.notes) == (60, False, ())
+
+
+def test_rows_of_words_that_repeat_are_not_taken_for_names(tmp_path):
+    rows = [f"{'ny'[row % 2]},{('red', 'blue')[row % 2]}\n" for row in range(60)]
+    table = table_of(tmp_path, "", rows)
+    assert (len(table), table.has_names) == (60, False)
 
 
 def test_gaps_above_numbers_are_not_names(tmp_path):
@@ -77,7 +85,7 @@ def test_a_header_that_is_declared_absent_is_pointed_at(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "title", ["Quarterly report,,\n,,\n", "# by me\n", "# by me, today, here\n"]
+    "title", ["Quarterly report,,\n,,\n", ",,\n", "# by me\n", "# by me, today, here\n"]
 )
 def test_lines_above_the_header_are_named(tmp_path, title):
     text = refusal(tmp_path, f"{title}label,x,z\n", NUMBERS)
@@ -100,6 +108,7 @@ def test_repeated_names_are_named_with_their_columns(tmp_path):
     ("header", "rows", "shown"),
     [
         (",label,x,z\n", INDEXED, "without a name"),
+        (",label,x,z\n", SPLIT, "without a name"),
         ("Unnamed: 0,label,x,z\n", INDEXED, "Unnamed: 0"),
         ('"","label","x","z"\n', NAMED, "without a name"),
     ],

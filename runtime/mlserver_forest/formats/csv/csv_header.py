@@ -20,6 +20,8 @@ Header = Literal["auto", "present", "absent"]
 _MOST_FIELDS = 20_000
 _MOST_TITLE_LINES = 5
 _FEWEST_TO_COUNT = 2
+# The rows of a sample with replacement have some numbers twice.
+_MOSTLY = 0.5
 _NAMES_SHOWN = 6
 _OTHER_SEPARATORS = ("\t", ";", "|")
 
@@ -134,7 +136,7 @@ class _FirstRecords:
         return frozenset(
             column
             for column in unnamed
-            if _is_index([row[column] for row in values], names[column])
+            if _is_index([row[column] for row in values], names[column], is_first=column == 0)
         )
 
     def _has_row_names(self, names: tuple[str, ...]) -> int:
@@ -147,7 +149,7 @@ class _FirstRecords:
         """Refuse a title, or a comment, above the header."""
         names = _stripped(self.first)
         others = {len(fields) for _, fields in self.rows[_MOST_TITLE_LINES:]}
-        if len([name for name in names if name]) != 1 and not names[0].startswith("#"):
+        if len([name for name in names if name]) > 1 and not names[0].startswith("#"):
             return
         for number, row in enumerate(self.rows[:_MOST_TITLE_LINES]):
             fields = _stripped(row)
@@ -191,13 +193,19 @@ def _given_name(column: int) -> str:
     return f"column_{column + 1}"
 
 
-def _is_index(values: list[str], name: str) -> bool:
-    if len(values) < _FEWEST_TO_COUNT or len(set(values)) < len(values):
+def _is_index(values: list[str], name: str, *, is_first: bool) -> bool:
+    """Whether values count rows, perhaps after a sort or a split, or are names of rows."""
+    if len(values) < _FEWEST_TO_COUNT or len(set(values)) < _MOSTLY * len(values):
         return False
-    if all(value.isdecimal() for value in values):
-        steps = {int(b) - int(a) for a, b in pairwise(values)}
-        return steps == {1}
-    return not name and all(parse_number(value) is None for value in values)
+    numbers = [parse_number(value) for value in values]
+    whole = [number for number in numbers if number is not None and number.is_integer()]
+    if len(whole) == len(values):
+        return is_first or {b - a for a, b in pairwise(whole)} == {1}
+    return (
+        not name
+        and len(set(values)) == len(values)
+        and all(parse_number(value) is None for value in values)
+    )
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Whether the first record of CSV holds names: the types, and the values, above and below."""
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from mlserver_forest.formats.field_values import parse_number
@@ -59,10 +60,12 @@ def evidence(
         return HeaderEvidence(True)
     if not is_first or len(names) < 2:
         return HeaderEvidence(False)
-    if all(map(_is_text, names[1:])):  # The first column often holds the target.
-        is_new = all(name not in column for name, column in zip(names, columns, strict=True))
-        return HeaderEvidence(is_new and are_distinct, is_doubtful=not is_new or not are_distinct)
     repeats = any(tuple(row) == tuple(names) for row in below)  # As rows do, and names hardly ever.
+    if all(map(_is_text, names[1:])):  # The first column often holds the target.
+        is_new = not repeats and all(
+            name not in column for name, column in zip(names, columns, strict=True)
+        )
+        return HeaderEvidence(is_new and are_distinct, is_doubtful=not is_new or not are_distinct)
     is_usable = are_distinct and not n_occurring and not repeats
     return _of_distinctness(names, columns, is_usable=is_usable)
 
@@ -104,8 +107,10 @@ def _may_be_a_name(field: str) -> bool:
 
 
 def _counts(names: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
-    """Whether the names are 0, 1, 2, ... above columns in which these would be strange."""
-    if len(names) < _FEWEST_NUMBERED or list(names) != [str(i) for i in range(len(names))]:
+    """Whether the names are 0, 1, 2, ... or years above columns in which they are strange."""
+    if len(names) < _FEWEST_NUMBERED or not all(name.isdecimal() for name in names):
+        return False
+    if {int(after) - int(name) for name, after in pairwise(names)} != {1}:
         return False
     if max(map(len, columns)) < _ENOUGH_ROWS:
         return False
