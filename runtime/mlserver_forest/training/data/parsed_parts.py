@@ -110,7 +110,7 @@ class _Rows:
             if feature in known.categorical or is_boolean:
                 texts.add(column)
         spelled = [kept[roles.target]]
-        mixed = [features[feature] for feature in sorted({*forced, *known.spellings})]
+        mixed = [features[feature] for feature in sorted({*forced, *known.spellings, *known.mixed})]
         if roles.weight is not None:
             features.append(kept[roles.weight])
             spelled.append(kept[roles.weight])
