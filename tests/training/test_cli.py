@@ -279,7 +279,7 @@ def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
         ("a,1\nb,2\n,3\n", "line 3: the label (column 1) is missing"),
         ("0,1\n1,2\nnan,3\n", "line 3: the label (column 1) is missing"),
         ("1.5,1\n1e308,2\n", "line 2: label '1e308' is not a number from -1e150 to 1e150"),
-        ("l,x,x\na,1,2\n", "line 1: one of the names ['l', 'x', 'x'] is empty or repeated"),
+        ("l,x,x\na,1,2\n", "line 1: the names of columns are repeated: 'x' (columns 2 and 3)"),
         (b"a,1\nb,\xff\n", "line 2, byte 3 is not UTF-8; write the text in UTF-8"),
     ],
 )

@@ -103,6 +103,7 @@ class FoundColumns(NamedTuple):
             them by position; the members of an object do not.
         are_chosen: whether a person chose the names, as in a header; if not, columns with other
             names may be matched by position.
+        notes: what was taken for what where the bytes leave a doubt, for a log.
     """
 
     names: tuple[str, ...] | None
@@ -114,6 +115,7 @@ class FoundColumns(NamedTuple):
     index_columns: frozenset[int] = frozenset()
     are_ordered: bool = True
     are_chosen: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

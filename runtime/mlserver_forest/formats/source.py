@@ -28,6 +28,7 @@ class Source:
         width: the number of columns that are expected; 0 if it is not known.
         names: of these columns, if they are known.
         note: called with what a parser found out about a file that its owner may want to know.
+        declared: names of columns that settings use, which tell a header from a row.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Source:
     width: int = 0
     names: tuple[str, ...] | None = None
     note: Callable[[str], None] = _ignore
+    declared: frozenset[str] = frozenset()
 
     @property
     def subject(self) -> str:

@@ -33,6 +33,7 @@ class Card:
         measured_on: the set of rows that was permuted.
         title: the algorithm's name for a reader; cards of release 0.1.0 do not have it, and are
             read with one that is made of ``algorithm``.
+        target: the column of the target, such as "column 'label'".
     """
 
     algorithm: str
@@ -43,6 +44,7 @@ class Card:
     measure: str = ""
     measured_on: str = ""
     title: str = ""
+    target: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The card for model-settings.json, cut to what ``read_card`` accepts."""
@@ -64,6 +66,7 @@ def read_card(document: Any) -> Card:
         measure=_text(found.get("measure")),
         measured_on=_text(found.get("measured_on")),
         title=_text(found.get("title")) or _title_of(algorithm),
+        target=_text(found.get("target")),
     )
 
 

@@ -43,9 +43,16 @@ _RESUMES = "Started again, the job continues from its checkpoints, if there are 
     type=click.Path(file_okay=False, path_type=Path),
     help="A folder laid out like /opt/ml; the default is SAGEMAKER_BASE_DIR, or else /opt/ml.",
 )
-def train(base_dir: Path | None) -> None:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Read the data and say how each column is taken; train and write nothing.",
+)
+def train(base_dir: Path | None, check: bool) -> None:
     """Train a forest on the channels in /opt/ml/input and write it to /opt/ml/model."""
     directory = base_dir or base_dir_from()
+    if check:
+        sys.exit(check_in(directory))
     watch_child(lambda: _train_until_the_end(directory), lambda how: _fail_killed(directory, how))
 
 
@@ -102,6 +109,23 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
         return _fail(failure, reason, _INTERNAL_ERROR, traceback.format_exc())
+    return 0
+
+
+def check_in(base_dir: Path) -> int:
+    """Check the data of a job in a folder laid out like /opt/ml.
+
+    Returns:
+        The exit code: 0, or 1 for an error that the job's owner can correct.
+    """
+    from mlserver_forest.training.check import check
+    from mlserver_forest.training.config import read_config
+
+    try:
+        check(read_config(base_dir), click.echo)
+    except (JobError, InvalidEnvironment) as error:
+        click.echo(f"train: {error}", err=True)
+        return error.exit_code
     return 0
 
 

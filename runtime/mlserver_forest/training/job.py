@@ -150,6 +150,7 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     n_validation = None if data.validation is None else len(data.validation)
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
+    here.say(f"the target is {data.table.layout.target_name}")
     for channel, n_left_out in data.n_without_target.items():
         if n_left_out:
             here.say(f"left out {n_left_out} {channel} rows without a target (missing_target=drop)")
@@ -310,6 +311,7 @@ def _facts(trained: _Trained) -> Facts:
         ],
         files=data.table.summary.files,
         coverage=trained.coverage,
+        target=data.table.layout.target_name,
         column_warnings=data.table.summary.warnings,
     )
 

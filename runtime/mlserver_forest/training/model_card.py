@@ -49,5 +49,6 @@ def card_of(
         n_rows=len(data.training),
         metrics=metrics,
         title=chosen.algorithm.title,
+        target=data.table.layout.target_name,
         **shown,
     )

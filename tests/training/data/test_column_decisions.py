@@ -123,6 +123,9 @@ def test_all_columns_that_need_a_decision_are_named_at_once(tmp_path):
 
 
 def test_dates_are_refused_in_words_and_with_one_gap(tmp_path):
+    for day in ("1/{}/24", "{} January 2024", "Jan-{}", "2024-01-{}T10:00:00.000Z"):
+        days = [day.format(row % 9 + 10) for row in range(N_ROWS)]
+        assert "column 'z' holds dates or times" in refusal(tmp_path, days)
     days = [f"Jan {row % 28 + 1} 2024" for row in range(N_ROWS)]
     assert "column 'z' holds dates or times, such as 'Jan 1 2024' at a.csv, line 2;" in refusal(
         tmp_path, days

@@ -1,23 +1,28 @@
 """The first records of CSV: whether they begin with names, and which columns hold text."""
 
 from collections.abc import Sequence
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import Literal
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.csv.csv_records import Record, Records
+from mlserver_forest.formats.csv.header_evidence import evidence
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.parsing import FoundColumns, ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import TextBlock
-from mlserver_forest.schema.categories import is_missing
 
-# "auto": the first record holds names if a column has text there and numbers below, or if all
-# of its fields are texts that do not occur again below. In a part that follows another one, it
-# holds names if they are those of that part.
+# "auto": ``header_evidence`` decides by all columns. In a part that follows another one, the first
+# record holds names if they are those of that part.
 Header = Literal["auto", "present", "absent"]
 
 _MOST_FIELDS = 20_000
+_MOST_TITLE_LINES = 5
+_FEWEST_TO_COUNT = 2
+# The rows of a sample with replacement have some numbers twice.
+_MOSTLY = 0.5
+_NAMES_SHOWN = 6
 _OTHER_SEPARATORS = ("\t", ";", "|")
 
 
@@ -48,24 +53,168 @@ def find_columns(
     names = tuple(field.strip() for field in fields)
     if not policy.is_training:
         if header == "present":
-            return FoundColumns(names, len(fields), "the header line"), rest
+            index = _unnamed(names, source) if "" in names[:1] else frozenset()
+            return FoundColumns(names, len(fields), "the header line", index_columns=index), rest
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)
     if source.width and header == "auto":
         header = _header_of_later_part(names, source)
-    rows: list[Record] = []
+    rows: list[Record] = list(islice(iterator, 1))
     if header == "auto" or not source.width:  # The first part shows which columns hold text.
         n_more = min(policy.sample_rows - 1, max(1, _MOST_FIELDS // len(fields)))
-        rows = list(islice(iterator, n_more))
-    if header == "present" or (header == "auto" and _are_names(names, rows, source)):
-        rows = [row for row in rows if tuple(map(str.strip, row[1])) != names]
-        return FoundColumns(names, len(fields), place, _texts(rows)), rest
-    return FoundColumns(None, len(fields), place, _texts([first, *rows])), block
+        rows += islice(iterator, n_more - 1)
+    return _FirstRecords(block, place, first, rows, policy, source).columns(header, rest)
+
+
+@dataclass(frozen=True)
+class _FirstRecords:
+    """The first records of a part of a training channel."""
+
+    block: TextBlock
+    place: str
+    first: Record
+    rows: list[Record]
+    policy: ParsePolicy
+    source: Source
+
+    def columns(self, header: Header, rest: TextBlock) -> tuple[FoundColumns, TextBlock]:
+        """The columns, and the block without the names."""
+        names, is_first = _stripped(self.first), not self.source.width
+        if is_first and header != "absent":
+            self._refuse_title()
+        row_names = self._has_row_names(names)
+        below = [_stripped(row)[row_names:] for row in self.rows]
+        below = [row for row in below if len(row) == len(names)]
+        found = evidence(names, below, self.source.declared, is_first=is_first)
+        if header == "present" or (header == "auto" and (found.are_names or row_names)):
+            note = ""
+            if header == "auto" and found.is_doubtful and is_first:
+                note = self._note(names, "a header", "absent", "a row")
+            return self._named(names, row_names, note), rest
+        note = ""
+        if header == "auto" and is_first and found.is_doubtful:
+            note = self._note(names, "a row", "present", "the names of the columns")
+        if header == "absent" and found.are_names and is_first:
+            note = (
+                f"{self.place} looks like a header ({_shown(names)}), but header=absent makes it a "
+                "row; set header=present if it holds the names of the columns"
+            )
+        texts = _texts([self.first, *self.rows])
+        notes = (note,) if note else ()
+        return FoundColumns(None, len(names), self.place, texts, notes=notes), self.block
+
+    def _named(self, names: tuple[str, ...], row_names: int, note: str) -> FoundColumns:
+        names = ("",) * row_names + names
+        rows = [row for row in self.rows if _stripped(row) != names]
+        index = self._index(names, rows)
+        notes = [note] if note else []
+        if row_names:
+            notes.append(
+                f"{self.place} has one name fewer than the rows have values, as R writes it: the "
+                "first column is taken as row names and ignored"
+            )
+        notes += [
+            f"column {column + 1} ({names[column] or 'without a name'}) is taken as the index of "
+            f"the rows, such as pandas and R write, and ignored"
+            for column in sorted(index)
+            if not row_names
+        ]
+        names = tuple(
+            name or ("" if column in index else _given_name(column))
+            for column, name in enumerate(names)
+        )
+        return FoundColumns(
+            names, len(names), self.place, _texts(rows), index_columns=index, notes=tuple(notes)
+        )
+
+    def _index(self, names: tuple[str, ...], rows: list[Record]) -> frozenset[int]:
+        """The columns without a name of their own that count the rows, or name each."""
+        unnamed = _unnamed(names, self.source)
+        if self.source.width:
+            return unnamed
+        values = [_stripped(row) for row in rows if len(row[1]) == len(names)]
+        return frozenset(
+            column
+            for column in unnamed
+            if _is_index([row[column] for row in values], names[column], is_first=column == 0)
+        )
+
+    def _has_row_names(self, names: tuple[str, ...]) -> int:
+        """1 if each row has one value more than there are names, else 0."""
+        widths = {len(fields) for _, fields in self.rows}
+        are_texts = all(name and parse_number(name) is None for name in names)
+        return int(widths == {len(names) + 1} and are_texts and len(names) > 1)
+
+    def _refuse_title(self) -> None:
+        """Refuse a title, or a comment, above the header."""
+        names = _stripped(self.first)
+        others = {len(fields) for _, fields in self.rows[_MOST_TITLE_LINES:]}
+        if len([name for name in names if name]) > 1 and not names[0].startswith("#"):
+            return
+        for number, row in enumerate(self.rows[:_MOST_TITLE_LINES]):
+            fields = _stripped(row)
+            below = [_stripped(r) for r in self.rows[number + 1 :]]
+            below = [r for r in below if len(r) == len(fields)]
+            if len(fields) < 2 or not all(fields) or (others and others != {len(fields)}):
+                continue
+            found = evidence(fields, below, self.source.declared, is_first=True)
+            if found.are_names and not found.is_doubtful and below:
+                line = self.block.at_line(row[0])
+                raise self.policy.invalid(
+                    f"{self.place} is not a header: {format_value(','.join(self.first[1]))}; the "
+                    f"header seems to be {line.rpartition(', ')[2]} ({_shown(fields)}); remove the "
+                    "lines above it"
+                )
+
+    def _note(self, names: tuple[str, ...], what: str, setting: str, otherwise: str) -> str:
+        return (
+            f"{self.place} is taken as {what} ({_shown(names)}); set header={setting} if it is "
+            f"{otherwise}"
+        )
+
+
+def _stripped(record: Record) -> tuple[str, ...]:
+    return tuple(field.strip() for field in record[1])
+
+
+def _unnamed(names: tuple[str, ...], source: Source) -> frozenset[int]:
+    """The columns to which a writer of an index gives no name."""
+    known = set(source.names or ())
+    return frozenset(
+        column
+        for column, name in enumerate(names)
+        if (not name and _given_name(column) not in known)
+        or (name.startswith("Unnamed: ") and name not in known)
+    )
+
+
+def _given_name(column: int) -> str:
+    """The name of a column that has none."""
+    return f"column_{column + 1}"
+
+
+def _is_index(values: list[str], name: str, *, is_first: bool) -> bool:
+    """Whether values count rows, perhaps after a sort or a split, or are names of rows."""
+    if len(values) < _FEWEST_TO_COUNT or len(set(values)) < _MOSTLY * len(values):
+        return False
+    numbers = [parse_number(value) for value in values]
+    whole = [number for number in numbers if number is not None and number.is_integer()]
+    if len(whole) == len(values):
+        return is_first or {b - a for a, b in pairwise(whole)} == {1}
+    return (
+        not name
+        and len(set(values)) == len(values)
+        and all(parse_number(value) is None for value in values)
+    )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
 
 
 def _header_of_later_part(names: tuple[str, ...], source: Source) -> Header:
     """Decide by the first record alone, because a sample of 500 rows takes some milliseconds."""
-    if source.names is not None and set(names) == set(source.names):
+    if source.names is not None and set(source.names) == {n for n in names if n in source.names}:
         return "present"
     return "auto" if any(map(_is_text, names)) else "absent"
 
@@ -80,24 +229,6 @@ def _refuse_other_separator(fields: Sequence[str], place: str, policy: ParsePoli
         )
 
 
-def _are_names(names: tuple[str, ...], rows: Sequence[Record], source: Source) -> bool:
-    below = [tuple(map(str.strip, fields)) for _, fields in rows if len(fields) == len(names)]
-    are_texts = [_is_text(name) for name in names]
-    # The names may occur again where files were concatenated.
-    columns = zip(*(row for row in below if row != names), strict=True)
-    if any(
-        is_text and _are_numbers(column)
-        for is_text, column in zip(are_texts, columns, strict=False)
-    ):
-        return True
-    # The first column often holds the target, whose labels are texts.
-    if source.width or not all(are_texts[1:]) or len(names) < 2:
-        return False
-    columns = zip(*below, strict=True)
-    is_new = all(name not in column for name, column in zip(names, columns, strict=False))
-    return is_new and len(set(names)) == len(names)
-
-
 def _texts(rows: Sequence[Record]) -> frozenset[int]:
     return frozenset(
         column for _, fields in rows for column, field in enumerate(fields) if _is_text(field)
@@ -106,8 +237,3 @@ def _texts(rows: Sequence[Record]) -> frozenset[int]:
 
 def _is_text(field: str) -> bool:
     return parse_number(field) is None
-
-
-def _are_numbers(column: Sequence[str]) -> bool:
-    """Whether there are numbers and no texts."""
-    return not any(map(_is_text, column)) and not all(is_missing(f.strip()) for f in column)

@@ -47,6 +47,7 @@ class Facts:
             "validation:log_loss".
         files: the files of the training channel.
         coverage: the intervals or prediction sets and their measured coverage, or None.
+        target: the column of the target, for a reader.
         column_warnings: sentences about columns that may mean something else than they were taken
             for.
     """
@@ -72,6 +73,7 @@ class Facts:
     files: Sequence[str] = ()
     coverage: CoverageResult | None = None
     column_warnings: Sequence[str] = ()
+    target: str = ""
 
     @cached_property
     def inspection(self) -> Inspection:

@@ -86,8 +86,9 @@ def _sections(facts: Facts, results: Results) -> Iterator[Section]:
 
 def _lead(facts: Facts) -> Markup:
     plural = "s" if len(facts.names) != 1 else ""
-    return Markup("Predicts {} from {:,} feature{}, learned from {:,} rows.").format(
-        _target(facts), len(facts.names), plural, facts.n_rows
+    column = f"{facts.target}: " if facts.target else ""
+    return Markup("Predicts {}{} from {:,} feature{}, learned from {:,} rows.").format(
+        outside(column), _target(facts), len(facts.names), plural, facts.n_rows
     )
 
 

@@ -81,6 +81,11 @@ def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
         {feature for feature, name in features if name in like.categories},
         are_fixed=True,
         index_base=like.index_base,
+        mixed=frozenset(
+            feature
+            for feature, name in features
+            if name in like.categories and like.categories[name].has_numbers
+        ),
         spellings={
             feature: like.spellings[name] for feature, name in features if name in like.spellings
         },

@@ -27,7 +27,7 @@ _DATE = (
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
     rf"|{_MONTH} \d{{1,2}}(st|nd|rd|th)?,? \d{{4}}|\d{{1,2}}[ -.]{_MONTH}[ -,]+\d{{2,4}}"
     rf"|((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{{0,6}},? ){_MONTH} \d{{1,2}},? \d{{4}}"
-    rf"|\d{{4}}-{_MONTH}-\d{{1,2}})"
+    rf"|\d{{4}}-{_MONTH}-\d{{1,2}}|{_MONTH}[- ]\d{{1,4}}|\d{{1,2}}/\d{{1,2}}/\d{{2}})"
 )
 _ZONE = r"(Z|UTC|GMT|[+-]\d{2}:?(\d{2})?)"
 _DATES = re.compile(rf"({_DATE}([T ,]+{_TIME} ?{_ZONE}?)?|{_TIME})", re.IGNORECASE)
@@ -136,8 +136,10 @@ class TextContent:
     def _mixed(
         self, counts: NDArray[np.int64], is_number: NDArray[np.bool_], columns: Columns
     ) -> ColumnDecision:
-        n_numbers, n_values = int(counts[is_number].sum()), int(counts.sum())
-        others = np.flatnonzero(~is_number)
+        gaps = (MISSING_AMONG_NUMBERS | columns.missing) - columns.kept
+        is_value = np.array([text not in gaps for text in self.texts])
+        n_numbers, n_values = int(counts[is_number].sum()), int(counts[is_value].sum())
+        others = np.flatnonzero(~is_number & is_value)
         if n_numbers < _WARNED_SHARE * n_values or not len(others):
             return ColumnDecision()
         cells = ", ".join(self._cell(int(code)) for code in others[:_SHOWN])
@@ -164,6 +166,8 @@ class TextContent:
     def _advice(self, texts: Sequence[str]) -> str:
         if any(decorated(text) for text in texts):
             return "write all numbers of the column in the same way"
+        if any(map(_is_decoded, texts)):
+            return f"correct the cell{'s' * (len(texts) > 1)}"
         listed = ",".join(texts)
         if any("," in text for text in texts):
             listed = "[" + ", ".join(f'"{text}"' for text in texts) + "]"
@@ -214,6 +218,11 @@ def _kind(text: str) -> int:
 def _is_plain(text: str) -> bool:
     number = parse_number(text)
     return number is not None and not np.isnan(number)
+
+
+def _is_decoded(text: str) -> bool:
+    """Whether a hyperparameter of this text would be read as a value of another type."""
+    return text.lower() in {"true", "false"} or text.replace("_", "").isdecimal()
 
 
 def _is_marked(text: str) -> bool:

@@ -1,7 +1,7 @@
 """The role of each column of the data: the target, a weight, a feature, or none."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -9,6 +9,11 @@ from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.parsing import FoundColumns
 
 _NAMES_SHOWN = 12
+# Names as similar as this are more likely misspelled than different.
+_MISSPELLED = 0.8
+
+# A name, or a position from 0 on.
+Column = str | int
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Layout:
         roles: of a file that has the columns in this order.
         names: of the features.
         categorical: the features that hold categories whatever their values are.
+        ignored: names of columns that other channels may have, and that are ignored there.
     """
 
     columns: tuple[str, ...] | None
@@ -95,6 +101,7 @@ class Layout:
     roles: Roles
     names: tuple[str, ...]
     categorical: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
 
     def forced(self) -> set[int]:
         """The features that hold categories whatever their values are."""
@@ -131,7 +138,7 @@ class Layout:
         target, weight = self.roles.target, self.roles.weight
         needed = [*self.names, columns[target]]
         missing = [name for name in needed if name not in position]
-        unknown = [name for name in names if name not in columns]
+        unknown = [name for name in names if name not in columns and name not in self.ignored]
         repeated = [name for place, name in enumerate(names) if position[name] != place]
         found_faults = (("missing", missing), ("unknown", unknown), ("repeated", repeated))
         faults = [f"{what} {_joined(which)}" for what, which in found_faults if which]
@@ -147,6 +154,42 @@ class Layout:
         )
 
 
+def declared(columns: Columns) -> frozenset[str]:
+    """The names that the hyperparameters use."""
+    used = (columns.target, columns.weight, *columns.ignore, *columns.categories)
+    return frozenset(name for name in used if isinstance(name, str))
+
+
+def without_index(columns: Columns, kept: Sequence[int], dropped: Iterable[str]) -> Columns:
+    """The same columns where some, such as an index, are left out.
+
+    Args:
+        columns: positions of which count all columns of the data.
+        kept: the positions that are left.
+        dropped: the names of the others.
+    """
+    place = {column: position for position, column in enumerate(kept)}
+
+    def moved(column: Column) -> Column:
+        # Only the default, the first column, may be an index.
+        return (
+            place.get(column, 0 if column == 0 else column) if isinstance(column, int) else column
+        )
+
+    gone = set(dropped)
+    return replace(
+        columns,
+        target=moved(columns.target),
+        weight=None if columns.weight is None else moved(columns.weight),
+        ignore=tuple(
+            moved(column)
+            for column in columns.ignore
+            if column not in gone and (column in place or not isinstance(column, int))
+        ),
+        categories=tuple(map(moved, columns.categories)),
+    )
+
+
 def learn(found: FoundColumns, columns: Columns) -> Layout:
     """The layout of the training data.
 
@@ -155,7 +198,11 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
     """
     target = _position(found, columns.target, "target")
     weight = None if columns.weight is None else _position(found, columns.weight, "weight")
-    ignored = {_position(found, column, "ignore") for column in columns.ignore}
+    ignored = {
+        _position(found, column, "ignore")
+        for column in columns.ignore
+        if not _may_be_elsewhere(found, column)
+    }
     if _ends_unnamed(found) and found.width - 1 not in {target, weight}:
         ignored.add(found.width - 1)
     for column, what in ((target, "target"), (weight, "weight")):
@@ -165,6 +212,11 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
                 f"{what} and {'ignored' if column in ignored else 'target'}; choose one of them"
             )
     features = [place for place in range(found.width) if place not in {target, weight, *ignored}]
+    if not features and ignored:
+        raise InvalidData(
+            f"{found.location}: ignore leaves no feature: of the {found.width} columns"
+            f"{_listed(found.names)}, it leaves only the target; ignore fewer"
+        )
     if not features:
         raise InvalidData(
             f"{found.location}: {found.width} columns{_listed(found.names)} leave no feature "
@@ -172,18 +224,27 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
         )
     names = _named(found, features)
     forced = {_position(found, column, "categories") for column in columns.categories}
+    elsewhere = {str(c) for c in columns.ignore if _may_be_elsewhere(found, c)}
     return Layout(
         found.names,
         found.width,
         Roles(target, weight, tuple(features)),
         names,
         frozenset(name for name, place in zip(names, features, strict=True) if place in forced),
+        frozenset(elsewhere),
     )
 
 
 def _ends_unnamed(found: FoundColumns) -> bool:
     """Whether all lines end in a separator, after which there is a column without a name."""
     return found.names is not None and found.width > 2 and found.names[-1] == ""
+
+
+def _may_be_elsewhere(found: FoundColumns, column: Column) -> bool:
+    """Whether an ignored column may be one that only other channels have: it is not misspelled."""
+    if isinstance(column, int) or found.names is None or column in found.names:
+        return False
+    return not get_close_matches(column, found.names, 1, _MISSPELLED)
 
 
 # Until the first part has been looked at.
@@ -203,13 +264,22 @@ def _numbered(count: int) -> tuple[str, ...]:
 def _named(found: FoundColumns, features: Sequence[int]) -> tuple[str, ...]:
     if found.names is None:
         return _numbered(len(features))
-    names = tuple(found.names[place] for place in features)
-    if "" in names or len(set(found.names)) != len(found.names):
-        raise InvalidData(
-            f"{found.location}: one of the names {format_value(list(found.names))} is empty or "
-            "repeated; give each column its own"
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(found.names):
+        if name:
+            places.setdefault(name, []).append(place)
+    repeated = {name: where for name, where in places.items() if len(where) > 1}
+    if repeated:
+        shown = ", ".join(
+            f"{format_value(name)} (columns {' and '.join(str(place + 1) for place in where)})"
+            for name, where in list(repeated.items())[:_NAMES_SHOWN]
         )
-    return names
+        more = f" and {len(repeated) - _NAMES_SHOWN} more" if len(repeated) > _NAMES_SHOWN else ""
+        raise InvalidData(
+            f"{found.location}: the names of columns are repeated: {shown}{more}; give each "
+            "column its own name"
+        )
+    return tuple(found.names[place] for place in features)
 
 
 def _position(found: FoundColumns, column: str | int, what: str) -> int:

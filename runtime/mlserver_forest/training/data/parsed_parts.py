@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
-from mlserver_forest.training.data.layout import Columns, Roles, learn
+from mlserver_forest.training.data.layout import Columns, Roles, declared, learn, without_index
 from mlserver_forest.training.data.partitions import PartitionColumns
 from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, weights_of
@@ -50,6 +50,7 @@ def read(
                 width,
                 names,
                 partial(known.note, part.name),
+                declared(columns),
             )
             for parsed in parse(
                 source, rows.plan, TRAINING, {**columns.parameters(), **parameters}
@@ -109,7 +110,14 @@ class _Rows:
         columns = FoundColumns(kept_names, len(kept), found.location)
         is_new = known.is_empty
         if is_new:
-            known.layout = learn(columns, self._columns)
+            dropped = [name for column, name in enumerate(names or ()) if column not in kept]
+            known.layout = learn(columns, without_index(self._columns, kept, dropped))
+            known.notes.extend(found.notes)
+            known.notes.extend(
+                f"ignore has {format_value(name)}, which is not a column of {found.location}; it "
+                "is ignored in the other channels"
+                for name in sorted(known.layout.ignored)
+            )
             self._note_ignored(columns)
             self._note_partition(columns)
         self._roles = roles = known.layout.roles_of(columns)
@@ -124,7 +132,7 @@ class _Rows:
             if feature in known.categorical or is_boolean:
                 texts.add(column)
         spelled = [kept[roles.target]]
-        mixed = [features[feature] for feature in sorted({*forced, *known.spellings})]
+        mixed = [features[feature] for feature in sorted({*forced, *known.spellings, *known.mixed})]
         if roles.weight is not None:
             features.append(kept[roles.weight])
             spelled.append(kept[roles.weight])

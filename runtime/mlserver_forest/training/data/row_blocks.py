@@ -31,6 +31,8 @@ class KnownColumns:
         categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
         spellings: of the features of numbers that may come as text.
+        mixed: the features of categories that may come as numbers, as in serving.
+        notes: what was taken for what, for the log.
         index_base: the index of the first feature in text/libsvm; None until it is known.
         noted: what was logged about the files.
     """
@@ -42,6 +44,8 @@ class KnownColumns:
     index_base: int | None = None
     noted: set[str] = field(default_factory=set)
     spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
+    mixed: frozenset[int] = frozenset()
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:

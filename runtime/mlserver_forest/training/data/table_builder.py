@@ -54,6 +54,7 @@ class TableBuilder:
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
+        self._label_problem = ""
         self._notes: list[str] = []
         self._warnings: list[str] = []
 
@@ -71,7 +72,7 @@ class TableBuilder:
         if self.needs_another_pass:
             self._begin(rows.width)
             return
-        self._labels.append(block.labels, block.where.at)
+        self._keep_labels(block)
         self._keep_weight(block, rows)
         self._places.add(len(rows), block.where)
         kept = rows.append(block.x)
@@ -97,7 +98,7 @@ class TableBuilder:
         categories = (
             self._like.categories if self._like is not None else self._categories(layout, x)
         )
-        notes, warnings = tuple(self._notes), tuple(self._warnings)
+        notes, warnings = (*self._known.notes, *self._notes), tuple(self._warnings)
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
@@ -172,6 +173,15 @@ class TableBuilder:
                 self._encoders[feature] = LearnedCategories(name, MOST_CATEGORIES, self._columns)
         return self._encoders[feature]
 
+    def _keep_labels(self, block: Block) -> None:
+        """Keep labels; a fault in them is told with those of the features."""
+        try:
+            self._labels.append(block.labels, block.where.at)
+        except InvalidData as error:
+            if self._like is not None:
+                raise
+            self._label_problem = self._label_problem or str(error)
+
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
             raise InvalidData(
@@ -198,7 +208,7 @@ class TableBuilder:
             InvalidData: naming all columns that the owner of the data has to decide about.
         """
         refuses = self._columns.refuse_unseen
-        found, problems = {}, []
+        found, problems = {}, [self._label_problem] if self._label_problem else []
         for feature, learned in sorted(self._encoders.items()):
             if not isinstance(learned, LearnedCategories) or not len(learned):
                 continue
@@ -220,7 +230,7 @@ class TableBuilder:
                 found[name] = categories
                 _renumber(column, final)
         if problems:
-            raise InvalidData(_joined(problems))
+            raise InvalidData(". ".join([_joined(problems), *self._known.notes]))
         return found
 
     def _decide(

@@ -1,0 +1,95 @@
+"""``train --check``: how each column of a job's data would be taken, without training."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import format_value
+from mlserver_forest.training.algorithms.hyperparameters import parse
+from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.data.job_data import Data, read_data
+from mlserver_forest.training.data.table import Table
+
+_SAMPLES = 3
+# Samples are looked for among so many rows.
+_MOST_ROWS = 100_000
+_MOST_CLASSES = 10
+
+
+def check(config: TrainingConfig, say: Callable[[str], None]) -> None:
+    """Read all channels, and say how each column is taken.
+
+    Args:
+        config: SageMaker's description of the job.
+        say: is called with each line.
+
+    Raises:
+        JobError: naming what is wrong with hyperparameters or data.
+    """
+    data = read_data(config, parse(config.hyperparameters))
+    for line in _lines(data):
+        say(line)
+    say("the data can be trained on; --check trains nothing and writes nothing")
+
+
+def _lines(data: Data) -> Iterator[str]:
+    table = data.table
+    yield (
+        f"{len(table)} rows from {len(table.summary.files)} file(s), "
+        f"{'a header' if table.has_names else 'no header'}"
+    )
+    yield f"target, {table.layout.target_name}: {_target(data)}"
+    for feature, name in enumerate(table.names):
+        yield f"column {format_value(name)}: {_column(table, feature, name)}"
+    columns, target = table.layout.columns or (), table.layout.roles.target
+    ignored = [
+        name for place, name in enumerate(columns) if place != target and name not in table.names
+    ]
+    if ignored:
+        yield f"not features: {', '.join(map(format_value, ignored))}"
+    for name, rows in (("validation", data.validation), ("test", data.test)):
+        if rows is not None:
+            yield f"channel {name}: {len(rows)} rows"
+    yield from table.summary.notes
+    for warning in table.summary.warnings:
+        yield f"warning: {warning}"
+
+
+def _target(data: Data) -> str:
+    y = data.training.y
+    if data.target.kind == "regression":
+        return f"a regression of {len(y)} numbers from {y.min():g} to {y.max():g}"
+    counts = np.bincount(y, minlength=len(data.target.classes)).tolist()
+    pairs = zip(data.target.classes, counts, strict=True)
+    shown = [f"{format_value(label)} ({count})" for label, count in pairs]
+    more = f" and {len(shown) - _MOST_CLASSES} more" if len(shown) > _MOST_CLASSES else ""
+    return f"a classification of {len(shown)} classes: {', '.join(shown[:_MOST_CLASSES])}{more}"
+
+
+def _column(table: Table, feature: int, name: str) -> str:
+    column = table.x[:, feature]
+    present = column[~np.isnan(column)]
+    if not len(present):
+        return f"no value in any of {len(column)} rows"
+    categories, spelling = table.categories.get(name), table.spellings.get(name)
+    missing = f"{len(present)} values, {len(column) - len(present)} missing"
+    if categories is None:
+        marks = f" with {spelling.titles()}" if spelling and spelling.marks else ""
+        samples = ", ".join(f"{value:g}" for value in _first_different(present))
+        return f"numbers{marks}, {missing}, such as {samples}"
+    kind = "true or false" if categories.is_boolean else "categories"
+    codes = present.astype(np.intp)
+    counts = np.bincount(codes, minlength=len(categories.names))
+    shown = ", ".join(
+        f"{format_value(categories.names[int(code)])} ({counts[int(code)]})"
+        for code in _first_different(present)
+    )
+    return f"{kind}, {missing}, {len(categories.names)} different, such as {shown}"
+
+
+def _first_different(values: NDArray[Any]) -> NDArray[Any]:
+    """The first values that differ from each other."""
+    found, first = np.unique(values[:_MOST_ROWS], return_index=True)
+    return np.asarray(found[np.argsort(first)][:_SAMPLES])
