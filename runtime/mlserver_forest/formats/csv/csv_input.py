@@ -18,6 +18,7 @@ from mlserver_forest.formats.csv.csv_dialect import (
     find_delimiter,
     single_quoted,
 )
+from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import BYTE_ORDER_MARK, TextBlock, too_long
@@ -153,6 +154,11 @@ def _learned(
             dialect = replace(dialect, delimiter=separator)
     lines = head.rstrip(b"\x1a\r\n").decode("utf-8", "replace").splitlines()
     lines = lines[:-1] if len(lines) > 1 and len(head) >= _SAMPLE_BYTES else lines
+    if is_libsvm(head):
+        raise policy.invalid(
+            f"{source.subject} looks like libsvm, {format_value(lines[0])}, which is not CSV; set "
+            "the channel's ContentType to text/libsvm"
+        )
     if dialect.delimiter is None:
         dialect = replace(dialect, delimiter=find_delimiter(lines))
         if dialect.delimiter != ",":

@@ -39,6 +39,11 @@ class Columns:
     refuse_unseen: bool = False
     absent_is_missing: bool = False
 
+    @property
+    def are_by_position(self) -> bool:
+        """Whether a column is chosen by its position."""
+        return any(isinstance(each, int) for each in (self.target, self.weight, *self.ignore))
+
     def parameters(self) -> dict[str, str]:
         """These as the parameters of a channel's media type, which may set them too."""
         declared = {

@@ -29,6 +29,7 @@ class KnownColumns:
         categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
         index_base: the index of the first feature in text/libsvm; None until it is known.
+        has_weights: whether a row of a format with separate labels has a weight.
         noted: what was logged about the files.
     """
 
@@ -37,6 +38,7 @@ class KnownColumns:
     categorical: set[int] = field(default_factory=set)
     are_fixed: bool = False
     index_base: int | None = None
+    has_weights: bool = False
     noted: set[str] = field(default_factory=set)
 
     @property

@@ -131,6 +131,9 @@ class TableBuilder:
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
+            if self._known.has_weights:  # The next pass gives the rows before a weight of 1.
+                self.needs_another_pass = True
+                return
             raise InvalidData(
                 f"{block.where.at(0)}: some files have a weight column and others do not; "
                 "give all files the same columns"
