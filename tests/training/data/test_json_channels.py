@@ -1,6 +1,7 @@
 """JSON as Spark, Glue and pandas write it: values that are left out, keys in any order."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -94,6 +95,18 @@ def test_a_string_among_numbers_is_named_where_it_is(tmp_path):
         "a.json, line 2, column 2 (x): '1.3' is a string where a.json, line 1 has the number 1.5; "
         "write all values of the column as numbers, or all as strings"
     )
+
+
+def test_strings_that_are_all_numbers_are_told(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    read(tmp_path, {"a.json": lines({"l": "a", "x": "1.5"}, {"l": "b", "x": "2"})})
+    assert caplog.messages == [
+        (
+            f"{tmp_path}/train/a.json, line 1: column 'x' holds strings that are all numbers, such "
+            "as '1.5', and is read as categories; if it holds quantities, write it as numbers, in "
+            "pandas with astype(float)"
+        )
+    ]
 
 
 def test_nan_is_told_to_be_null(tmp_path):

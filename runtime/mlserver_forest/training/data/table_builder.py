@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.field_values import text_at
+from mlserver_forest.formats.field_values import parse_number, text_at
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
@@ -159,8 +159,21 @@ class TableBuilder:
             if isinstance(learned, LearnedCategories) and len(learned):
                 categories, final = learned.finish(refuses_unseen=refuses)
                 found[layout.names[feature]] = categories
+                self._note_numbers(layout.names[feature], categories)
                 _renumber(x[:, feature], final)
         return found
+
+    def _note_numbers(self, name: str, categories: Categories) -> None:
+        """Say that strings of Parquet or JSON are all numbers, which CSV would read as such."""
+        if not categories.is_boolean and all(
+            parse_number(text) is not None for text in categories.names
+        ):
+            self._known.note(
+                self._places.at(0),
+                f"column {format_value(name)} holds strings that are all numbers, such as "
+                f"{format_value(categories.names[0])}, and is read as categories; if it holds "
+                "quantities, write it as numbers, in pandas with astype(float)",
+            )
 
 
 def _renumber(column: NDArray[Any], final: NDArray[np.float64]) -> None:
