@@ -142,7 +142,7 @@ def test_columns_instead_of_rows_are_told_what_to_write(tmp_path, document):
 
 
 def test_the_order_of_columns_is_that_on_which_rows_agree():
-    assert merged((), [{"l": 1, "x": 1}, {"l": 1, "z": 1, "x": 1}]) == ("l", "z", "x")
-    assert merged(("l", "a"), [{"b": 1}]) == ("l", "a", "b")
-    assert merged(("l", "a"), [{"b": 1, "a": 1}]) == ("l", "b", "a")
-    assert merged((), [{"x": 1}, {"k": 1, "x": 1}, {"l": 1, "k": 1, "x": 1}]) == ("l", "k", "x")
+    assert merged((), [("l", "x"), ("l", "z", "x")]) == ("l", "z", "x")
+    assert merged(("l", "a"), [("b",)]) == ("l", "a", "b")
+    assert merged(("l", "a"), [("b", "a")]) == ("l", "b", "a")
+    assert merged((), [("x",), ("k", "x"), ("l", "k", "x")]) == ("l", "k", "x")

@@ -3,23 +3,31 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+# The keys of an object, in their order.
+Shape = tuple[str, ...]
 
-def merged(names: Sequence[str], rows: Iterable[Any]) -> tuple[str, ...]:
+
+def shapes_of(rows: Iterable[Any]) -> Iterable[Shape]:
+    """The different shapes of those rows that are objects, in the order in which they occur."""
+    return dict.fromkeys(tuple(row) for row in rows if type(row) is dict)
+
+
+def merged(names: Sequence[str], shapes: Iterable[Shape]) -> tuple[str, ...]:
     """The columns of some rows, in the order that the rows agree on.
 
     Args:
         names: the columns that are known.
-        rows: objects, and others, which are skipped. A key that is not known goes behind the key
-            before it, or before the key behind it, or to the end.
+        shapes: of the rows. A key that is not known goes behind the key before it, or before the
+            key behind it, or to the end.
     """
     found, known = list(names), set(names)
-    for row in rows:
-        if type(row) is dict and not row.keys() <= known:
-            _insert(found, known, list(row))
+    for keys in shapes:
+        if not known.issuperset(keys):
+            _insert(found, known, keys)
     return tuple(found)
 
 
-def _insert(found: list[str], known: set[str], keys: list[str]) -> None:
+def _insert(found: list[str], known: set[str], keys: Shape) -> None:
     for place, key in enumerate(keys):
         if key in known:
             continue

@@ -15,7 +15,7 @@ from typing import Any
 from mlserver_forest.errors import ForestError, format_value
 from mlserver_forest.formats.json.json_columns import AbsentValue, JsonColumns, Row
 from mlserver_forest.formats.json.json_document import LargeArray, whole
-from mlserver_forest.formats.json.json_keys import keep_order, merged
+from mlserver_forest.formats.json.json_keys import Shape, keep_order, merged, shapes_of
 from mlserver_forest.formats.json.json_source import JsonSource
 from mlserver_forest.formats.matrix import rows_per_block
 from mlserver_forest.formats.parsing import ColumnPlan, FoundColumns, ParsedRows, PlanColumns
@@ -89,7 +89,9 @@ class JsonRows:
         self._are_plain = "features" not in first and "data" not in first
         self._location = locations.at(0)
         names = tuple(first)
-        return self._learn_names(merged(self._names, rows) if self._policy.is_training else names)
+        return self._learn_names(
+            merged(self._names, shapes_of(rows)) if self._policy.is_training else names
+        )
 
     def _learn_names(self, names: tuple[str, ...]) -> JsonColumns:
         self._names = names
@@ -100,22 +102,30 @@ class JsonRows:
 
     def _learn_more(self, rows: Sequence[Any], locations: RowLocations) -> JsonColumns:
         """Take columns that the rows before left out, and look at the order of the keys."""
-        names = merged(self._names, rows)
+        shapes = shapes_of(rows)
+        names = merged(self._names, shapes)
         columns = self._columns if names == self._names else self._learn_names(names)
         assert columns is not None  # noqa: S101  # The first rows gave them.
         if columns.plan.by_position:
-            self._check_order(rows, locations, columns.plan)
+            self._check_order(rows, shapes, locations, columns.plan)
         return columns
 
-    def _check_order(self, rows: Sequence[Any], locations: RowLocations, plan: ColumnPlan) -> None:
+    def _check_order(
+        self,
+        rows: Sequence[Any],
+        shapes: Iterable[Shape],
+        locations: RowLocations,
+        plan: ColumnPlan,
+    ) -> None:
         places = {name: place for place, name in enumerate(self._names)}
-        for n, row in enumerate(rows):
-            if type(row) is dict and not keep_order(row, places):
-                raise self._policy.invalid(
-                    f"{locations.at(n)} has its keys in another order, {format_value(list(row))}, "
-                    f"than {format_value(list(plan.names))}; give target, weight and ignore names "
-                    "instead of positions, so that target is the name of the label"
-                )
+        keys = next((keys for keys in shapes if not keep_order(keys, places)), None)
+        if keys is not None:
+            n = next(n for n, row in enumerate(rows) if type(row) is dict and tuple(row) == keys)
+            raise self._policy.invalid(
+                f"{locations.at(n)} has its keys in another order, {format_value(list(keys))}, "
+                f"than {format_value(list(plan.names))}; give target, weight and ignore names "
+                "instead of positions, so that target is the name of the label"
+            )
 
     def _learn(self, found: FoundColumns) -> JsonColumns:
         self._columns = JsonColumns(self._plan_columns(found), self._policy)
