@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO, cast
 
+from mlserver_forest import cancellation
 from mlserver_forest.errors import ForestError, format_value
 from mlserver_forest.formats.csv.csv_dialect import (
     Decimals,
@@ -32,7 +33,7 @@ from mlserver_forest.formats.text_encoding import (
 
 # The start of a file that shows how its fields are separated.
 _SAMPLE_BYTES = 2**16
-_BLOCK_CHARACTERS = 2**20
+_BLOCK_CHARACTERS = 2**17
 _SEPARATOR_LINE = "sep="
 _TITLES = {" ": "blanks", "\t": "tabs", ",": "commas"}
 
@@ -226,6 +227,7 @@ class _Translation:
                 lines.append(self._written(fields))
             n_characters += len(lines[-1])
             if n_characters > _BLOCK_CHARACTERS:
+                cancellation.check()
                 yield "".join(lines).encode("utf-8", "surrogateescape")
                 lines, n_characters = [], 0
         if head is not None:

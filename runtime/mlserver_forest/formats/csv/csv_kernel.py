@@ -341,7 +341,8 @@ def copy_spans(text: NDArray[np.uint8], spans: NDArray[np.int32], data: NDArray[
 
 def _has_quotes_after_blanks(text: bytes) -> bool:
     """Whether a blank may stand before a quote that begins a field."""
-    return b' "' in text and _QUOTE_AFTER_BLANKS.search(text) is not None
+    # Most texts have no quotes, and one byte is found ten times as fast as two.
+    return b'"' in text and b' "' in text and _QUOTE_AFTER_BLANKS.search(text) is not None
 
 
 def unquoted(text: bytes) -> bytes:
