@@ -83,7 +83,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "CSV",
         ("text/csv", "application/csv"),
-        (".csv", ".tsv", ".tab", ".txt"),
+        (".csv", ".tsv", ".tab"),
         parse=f"{_FORMATS}.csv.text_csv:parse",
         read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
         write=f"{_FORMATS}.csv.csv_writer:encode",

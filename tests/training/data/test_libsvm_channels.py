@@ -39,7 +39,7 @@ def test_a_weight_below_zero_is_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["agaricus.txt.train", "train", "a.txt", "a.csv"])
+@pytest.mark.parametrize("name", ["agaricus.txt.train", "train", "a.txt"])
 def test_text_without_a_content_type_is_recognized(tmp_path, caplog, name):
     caplog.set_level(logging.WARNING)
     table = read(tmp_path, {name: "1 3:7\n0 1:2\n"})
@@ -52,6 +52,8 @@ def test_text_without_a_content_type_is_recognized(tmp_path, caplog, name):
 
 
 def test_libsvm_that_is_declared_as_csv_is_named(tmp_path):
+    assert "a.csv looks like libsvm" in refused(tmp_path, {"a.csv": "1 3:7\n0 1:2\n"})
+    (tmp_path / "train" / "a.csv").unlink()
     assert refused(tmp_path, {"a": "1 3:7\n0 1:2\n"}, "text/csv") == (
         "a looks like libsvm, '1 3:7', which is not CSV; set the channel's ContentType to "
         "text/libsvm"

@@ -100,7 +100,9 @@ def _by_extension(channel: Channel, paths: Sequence[Path]) -> Format:
             "channel of its own, or set the channel's ContentType"
         )
     found = next((found for found, _ in examples.values()), registry.default())
-    return found if found != registry.default() or not paths else _recognized(channel, paths[0])
+    if not paths or any(_by_name(path.name) for path in paths):
+        return found
+    return _recognized(channel, paths[0])
 
 
 def _recognized(channel: Channel, path: Path) -> Format:
@@ -125,10 +127,15 @@ def _recognized(channel: Channel, path: Path) -> Format:
 
 
 def _named_format(name: str) -> Format:
+    return _by_name(name) or registry.default()
+
+
+def _by_name(name: str) -> Format | None:
+    """The format that a file's name names, whatever compresses it."""
     name = name.lower()
     for extension in _COMPRESSED:
         name = name.removesuffix(extension)
-    return registry.find_by_file(name) or registry.default()
+    return registry.find_by_file(name)
 
 
 def _refuse_columns(channel: Channel, found: Format, columns: Columns) -> None:
