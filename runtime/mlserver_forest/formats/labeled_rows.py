@@ -52,6 +52,7 @@ class LabeledRows:
         width: the number of features that the rows have at least.
         counts_indices: whether the columns of the entries are indices as they were written, of
             which the first one is not known.
+        weights: (n,) float64; None if no row has one.
     """
 
     locations: RowLocations
@@ -59,6 +60,7 @@ class LabeledRows:
     values: NDArray[Any] | Entries
     width: int
     counts_indices: bool = False
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

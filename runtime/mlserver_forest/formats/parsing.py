@@ -101,6 +101,7 @@ class FoundColumns(NamedTuple):
             name.
         are_ordered: whether the columns have an order, so that a model that names no features reads
             them by position; the members of an object do not.
+        may_grow: whether rows leave out columns, so that later ones may have more.
         are_chosen: whether a person chose the names, as in a header; if not, columns with other
             names may be matched by position.
         notes: what was taken for what where the bytes leave a doubt, for a log.
@@ -116,6 +117,7 @@ class FoundColumns(NamedTuple):
     are_ordered: bool = True
     are_chosen: bool = True
     notes: tuple[str, ...] = ()
+    may_grow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class ColumnPlan:
             as text. If not, such a text is refused, and booleans are 0 and 1.
         absent: the value that a sparse row leaves out, in a column of numbers.
         names: of all columns, for error messages.
+        by_position: whether a column was chosen by its position, so that objects with their keys
+            in another order are refused.
     """
 
     width: int
@@ -150,6 +154,7 @@ class ColumnPlan:
     learns: bool = False
     absent: float = 0.0
     names: Sequence[str] = ()
+    by_position: bool = False
 
 
 # Called for each block, because training learns while it reads which columns hold categories;

@@ -26,6 +26,8 @@ class Format:
             ``source.Parse``, or a ``labeled_rows.ParseLabeled`` unless ``has_columns``.
         read_plain: "module:function" of (body, schema), which turns a short plain body into the
             matrix at once, and anything else into None.
+        recognizes: "module:function" of the first bytes of a file that neither its name nor a
+            content type says the format of, which returns whether they are of this one.
         read_as: the media type whose parser reads the files of a channel, which may then hold
             either format.
         write: "module:function", which turns predictions into blocks of bytes.
@@ -54,6 +56,7 @@ class Format:
     extensions: tuple[str, ...]
     parse: str = ""
     read_plain: str = ""
+    recognizes: str = ""
     read_as: str = ""
     write: str = ""
     read_row: str = ""
@@ -80,7 +83,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "CSV",
         ("text/csv", "application/csv"),
-        (".csv", ".tsv", ".tab", ".txt"),
+        (".csv", ".tsv", ".tab"),
         parse=f"{_FORMATS}.csv.text_csv:parse",
         read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
         write=f"{_FORMATS}.csv.csv_writer:encode",
@@ -161,6 +164,7 @@ FORMATS: tuple[Format, ...] = (
         ("text/libsvm", "text/x-libsvm"),
         (".libsvm", ".svmlight", ".svm"),
         parse=f"{_FORMATS}.libsvm.text_libsvm:parse",
+        recognizes=f"{_FORMATS}.libsvm.libsvm_head:is_libsvm",
         short_names=("libsvm",),
         answered_by="text/csv",
         may_expand=True,
@@ -194,6 +198,12 @@ def find_by_file(name: str) -> Format | None:
     """The format that a file's extension names, None if it names none."""
     name = name.lower()
     return next((found for found in FORMATS if name.endswith(found.extensions)), None)
+
+
+def recognize(head: bytes) -> Format | None:
+    """The format of a text that is not plainly the default one; None if it is."""
+    found = (known for known in FORMATS if known.recognizes and load(known.recognizes)(head))
+    return next(found, None)
 
 
 def answer_formats() -> tuple[Format, ...]:

@@ -1,7 +1,8 @@
 """/opt/ml/input/config/*.json -> TrainingConfig."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,21 @@ VALIDATION_CHANNEL = "validation"
 TEST_CHANNEL = "test"
 PIPE = "Pipe"
 SHARDED = "ShardedByS3Key"
+_KNOWN_CHANNELS = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, TEST_CHANNEL)
+_OTHER_NAMES = {
+    "val": VALIDATION_CHANNEL,
+    "valid": VALIDATION_CHANNEL,
+    "validate": VALIDATION_CHANNEL,
+    "eval": VALIDATION_CHANNEL,
+    "evaluation": VALIDATION_CHANNEL,
+    "dev": VALIDATION_CHANNEL,
+    "holdout": VALIDATION_CHANNEL,
+    "testing": TEST_CHANNEL,
+}
 _MODES = ("File", "FastFile", PIPE)
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -141,10 +156,35 @@ def _hosts(resources: Mapping[str, Any], directory: Path) -> tuple[str, tuple[st
 def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Channel]:
     data = base_dir / "input" / "data"
     if not described:
+        _refuse_misnamed(path.name for path in data.glob("*") if path.is_dir())
         # A folder that was laid out by hand has no description: take the known names.
-        names = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, TEST_CHANNEL)
-        return {name: Channel(name, data / name) for name in names if (data / name).is_dir()}
+        return {
+            name: Channel(name, data / name) for name in _KNOWN_CHANNELS if (data / name).is_dir()
+        }
+    _refuse_misnamed(described)
+    if unknown := [name for name in described if name not in _KNOWN_CHANNELS]:
+        _log.warning(
+            "the channels %s are not read; the known ones are %s",
+            ", ".join(map(repr, unknown)),
+            ", ".join(_KNOWN_CHANNELS),
+        )
     return {name: _channel(name, data / name, entry) for name, entry in described.items()}
+
+
+def _refuse_misnamed(names: Iterable[str]) -> None:
+    """Refuse a channel whose name is another word for a known one.
+
+    Raises:
+        InvalidData: naming both.
+    """
+    for name in names:
+        plain = name.lower().replace("-", "_").removesuffix("_data").removesuffix("_set")
+        meant = _OTHER_NAMES.get(plain, plain)
+        if name not in _KNOWN_CHANNELS and meant in _KNOWN_CHANNELS:
+            raise InvalidData(
+                f"channel {name!r} is not known; rename it to {meant!r}; the known channels are "
+                f"{', '.join(_KNOWN_CHANNELS)}"
+            )
 
 
 def _channel(name: str, directory: Path, entry: Any) -> Channel:

@@ -37,6 +37,35 @@ def halves(n_rows=400):
     return np.arange(n_rows) % 2
 
 
+@pytest.mark.parametrize(
+    ("numbers", "step"),
+    [
+        (2**53 + np.arange(400.0), 2**30),
+        (1.7e18 + np.arange(400.0), 2**37),
+        (np.repeat(20_230_101 + np.arange(40.0), 10), 2),
+    ],
+)
+def test_numbers_that_became_equal_are_told_with_what_is_lost(numbers, step):
+    """Identifiers and dates as numbers, which are not the same in every row."""
+    x = np.column_stack([noise(), numbers]).astype(np.float32)
+    found = found_in(x, halves())
+    assert found["Numbers beyond the precision"] == (
+        f"the numbers of 'f3' (to multiples of {step}) are rounded, because the algorithm reads "
+        "numbers of this size so coarsely, and different ones may have become equal; leave out "
+        "identifiers with the hyperparameter ignore, and write dates and times as the days or "
+        "seconds since a day near to them"
+    )
+    assert "Constant columns" not in found
+
+
+@pytest.mark.parametrize(
+    "numbers", [1.7e9 + 86_400 * np.arange(400.0), np.geomspace(1, 1e15, 400), np.arange(400.0)]
+)
+def test_large_numbers_that_stay_apart_are_not_told(numbers):
+    x = np.column_stack([noise(), numbers]).astype(np.float32)
+    assert "Numbers beyond the precision" not in found_in(x, halves())
+
+
 def test_a_column_is_described_whole():
     x = np.array([[1, 0, 1, NAN], [3, 2, NAN, NAN], [NAN, 2, 0, NAN], [8, 0, 0, NAN]], np.float32)
     categories = {"colour": COLOURS, "is_new": BOOLEAN}

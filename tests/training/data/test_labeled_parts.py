@@ -177,7 +177,7 @@ def test_many_lines_of_libsvm_are_read_as_one_by_one(tmp_path):
     ("text", "fault"),
     [
         ("1 1:5\nx 1:5\n", "a.libsvm, line 2 starts with 'x'; expected a number as the label"),
-        ("1:5 2:5\n", "a.libsvm, line 1 starts with '1:5'; expected a number as the label"),
+        ("x:5 2:5\n", "a.libsvm, line 1 starts with 'x:5'; expected a number as the label"),
         ("1 a:5\n", "a.libsvm, line 1 holds 'a:5'; expected index:value, with an integer"),
         ("1 1:\n", "a.libsvm, line 1, index 1: '' is not a number"),
         ("1 2:1 1:1\n", "a.libsvm, line 1: index 1 stands after 2; expected ascending"),

@@ -191,14 +191,6 @@ def test_files_whose_types_differ_have_the_words_of_both(tmp_path):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (
-            '{"l": "a", "x": 1}\n{"l": "b"}\n',
-            "a.jsonl, line 2 has missing 'x'; line 1 has 2 (l, x); give all rows",
-        ),
-        (
-            '{"l": "a", "x": 1}\n{"l": "b", "x": 1, "y": 2}',
-            "a.jsonl, line 2 has unknown 'y'; line 1 has 2",
-        ),
         ('{"l": "a", "x": 1}\n\n[1, 2]\n', "a.jsonl, line 3 is [1, 2]; the first row is an object"),
         ('["a", 1]\n["b"]\n', "a.jsonl, line 2 has 1 values; line 1 has 2"),
         ('["a", 1]\n{"l": 1}\n', "a.jsonl, line 2 is {'l': 1}; the first row is a list"),

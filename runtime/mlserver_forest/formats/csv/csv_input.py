@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO, cast
 
+from mlserver_forest import cancellation
 from mlserver_forest.errors import ForestError, format_value
 from mlserver_forest.formats.csv.csv_dialect import (
     Decimals,
@@ -18,6 +19,7 @@ from mlserver_forest.formats.csv.csv_dialect import (
     find_delimiter,
     single_quoted,
 )
+from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import BYTE_ORDER_MARK, TextBlock, too_long
@@ -31,7 +33,7 @@ from mlserver_forest.formats.text_encoding import (
 
 # The start of a file that shows how its fields are separated.
 _SAMPLE_BYTES = 2**16
-_BLOCK_CHARACTERS = 2**20
+_BLOCK_CHARACTERS = 2**17
 _SEPARATOR_LINE = "sep="
 _TITLES = {" ": "blanks", "\t": "tabs", ",": "commas"}
 
@@ -153,6 +155,11 @@ def _learned(
             dialect = replace(dialect, delimiter=separator)
     lines = head.rstrip(b"\x1a\r\n").decode("utf-8", "replace").splitlines()
     lines = lines[:-1] if len(lines) > 1 and len(head) >= _SAMPLE_BYTES else lines
+    if is_libsvm(head):
+        raise policy.invalid(
+            f"{source.subject} looks like libsvm, {format_value(lines[0])}, which is not CSV; set "
+            "the channel's ContentType to text/libsvm"
+        )
     if dialect.delimiter is None:
         dialect = replace(dialect, delimiter=find_delimiter(lines))
         if dialect.delimiter != ",":
@@ -220,6 +227,7 @@ class _Translation:
                 lines.append(self._written(fields))
             n_characters += len(lines[-1])
             if n_characters > _BLOCK_CHARACTERS:
+                cancellation.check()
                 yield "".join(lines).encode("utf-8", "surrogateescape")
                 lines, n_characters = [], 0
         if head is not None:

@@ -6,7 +6,6 @@ both of them exact, so that one division rounds as Python's ``float()`` does (W.
 D. Lemire's simdjson does. Other spellings are left to Python, and other lines to other parsers.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,8 +40,7 @@ _FEW_ROWS = 100
 _NO_SPANS = np.empty((0, 0, 2), np.int32)
 _ZEROS = np.uint64(0x3030303030303030)
 _HIGH_BITS = np.uint64(0x8080808080808080)
-_QUOTE_AFTER_BLANKS = re.compile(rb'(?:^|[,\r\n]) +"')
-_MINUS, _POINT, _COMMA, _NEWLINE, _RETURN, _QUOTE = 0x2D, 0x2E, 0x2C, 0x0A, 0x0D, 0x22
+_MINUS, _POINT, _COMMA, _NEWLINE, _RETURN, _QUOTE, _BLANK = b'-.,\n\r" '
 
 
 @njit(inline="always")
@@ -110,11 +108,21 @@ def _field_end(text, at):
 
 
 @njit
+def _is_quoted_behind_blanks(text, at):
+    """Whether the field that begins at a place with a blank is a quoted one."""
+    while at < _U(text.size) and text[at] == _BLANK:
+        at += _U(1)
+    return at < _U(text.size) and text[at] == _QUOTE
+
+
+@njit
 def _text_at(text, at):
     """Where the text that begins at a place begins and ends, and where its field ends, which is
-    beyond the text if there is a line end within quotes.
+    beyond the text if there is a line end within quotes, or a quote behind blanks.
     """
     if at >= _U(text.size) or text[at] != _QUOTE:
+        if at < _U(text.size) and text[at] == _BLANK and _is_quoted_behind_blanks(text, at):
+            return at, at, _U(text.size) + _U(1)
         end = _field_end(text, at)
         return at, end, end
     begin = end = at + _U(1)
@@ -214,8 +222,6 @@ def parse(text: Body | memoryview, plan: ColumnPlan) -> tuple[NDArray[Any], Text
         The numbers, (n_lines, n_features) in the plan's dtype, all finite or NaN; and by column
         the texts. None if another parser has to look at the lines.
     """
-    if plan.texts and _has_quotes_after_blanks(bytes(text)):
-        return None
     if text[:1] == b'"':  # If all fields stand in quotes, numbers do as well.
         text = bytes(text)
         text = unquoted(text) or text
@@ -337,11 +343,6 @@ def copy_spans(text: NDArray[np.uint8], spans: NDArray[np.int32], data: NDArray[
         for at in range(spans[span, 0], spans[span, 1]):
             data[end] = text[at]
             end += 1
-
-
-def _has_quotes_after_blanks(text: bytes) -> bool:
-    """Whether a blank may stand before a quote that begins a field."""
-    return b' "' in text and _QUOTE_AFTER_BLANKS.search(text) is not None
 
 
 def unquoted(text: bytes) -> bytes:

@@ -213,7 +213,8 @@ class BlockParser:
         """
         plan = self.plan
         if (other := _other_separator(fields)) and any(
-            other in field and column not in plan.texts for column, field in enumerate(fields)
+            other in field and column not in plan.texts and parse_number(field) is None
+            for column, field in enumerate(fields)
         ):
             raise self.policy.invalid(
                 f"row 1: {format_value(','.join(fields))} has {other!r} among numbers; "
@@ -264,7 +265,7 @@ def _without_blank_end(text: Body | memoryview) -> Body | memoryview:
 
 
 def _other_separator(fields: Sequence[str]) -> str:
-    return next((other for other in ";\t|" if any(other in field for field in fields)), "")
+    return next((other for other in ";\t|" if any(other in field.strip() for field in fields)), "")
 
 
 def _advice(separator: str) -> str:

@@ -180,7 +180,15 @@ def _find(
         return [document], None
     raise source.policy.invalid(
         f"{source.title} is an object with {format_value(list(document))}; {_shapes(source)}"
+        f"{_hint_of_columns(document)}"
     )
+
+
+def _hint_of_columns(document: Mapping[str, Any]) -> str:
+    """The step for what pandas' ``to_json()`` writes by default, and for objects of lists."""
+    if {type(value) for value in document.values()} - _CONTAINERS:
+        return ""
+    return '; of a data frame, send to_json(orient="records") or to_json(orient="split")'
 
 
 def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArray:

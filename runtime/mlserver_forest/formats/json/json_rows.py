@@ -15,6 +15,7 @@ from typing import Any
 from mlserver_forest.errors import ForestError, format_value
 from mlserver_forest.formats.json.json_columns import AbsentValue, JsonColumns, Row
 from mlserver_forest.formats.json.json_document import LargeArray, whole
+from mlserver_forest.formats.json.json_keys import Shape, keep_order, merged, shapes_of
 from mlserver_forest.formats.json.json_source import JsonSource
 from mlserver_forest.formats.matrix import rows_per_block
 from mlserver_forest.formats.parsing import ColumnPlan, FoundColumns, ParsedRows, PlanColumns
@@ -42,6 +43,8 @@ class JsonRows:
         self._plan_columns = plan_columns
         self._policy = source.policy
         self._columns: JsonColumns | None = None
+        self._names: tuple[str, ...] = source.names
+        self._location = source.name
         # Takes the values out of an object; None if the rows are lists.
         self._values_of: Callable[[Any], Row] | None = None
         # Whether the rows are objects, and no column has the name of an envelope.
@@ -61,7 +64,9 @@ class JsonRows:
             policy.invalid: naming row and column, the value and what was expected.
             policy.too_large: if a sparse row declares too many columns.
         """
-        columns = self._columns or self._learn_from(rows[0], locations)
+        columns = self._columns or self._learn_from(rows, locations)
+        if self._policy.is_training and self._values_of is not None:
+            columns = self._learn_more(rows, locations)
         step = rows_per_block(columns.plan.width) if len(rows) > 1 else 1
         if len(rows) <= step:
             return (columns.convert(self._values(rows, locations, columns.plan), locations),)
@@ -74,18 +79,53 @@ class JsonRows:
             some, where = rows[start : start + step], locations.part(start, start + step)
             yield columns.convert(self._values(some, where, columns.plan), where)
 
-    def _learn_from(self, row: Any, locations: RowLocations) -> JsonColumns:
-        """Take the columns from the first row."""
-        first = self._list_or_object(row, 0, locations)
+    def _learn_from(self, rows: Sequence[Any], locations: RowLocations) -> JsonColumns:
+        """Take the columns from the first row; in training from all, which may leave out some."""
+        first = self._list_or_object(rows[0], 0, locations)
         if self._columns is not None:  # A sparse row has declared them.
             return self._columns
         if type(first) is list:
             return self._learn(FoundColumns(None, len(first), locations.at(0)))
-        names = tuple(first)
-        self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self._are_plain = "features" not in first and "data" not in first
-        found = FoundColumns(names, len(names), locations.at(0), are_ordered=False)
+        self._location = locations.at(0)
+        names = tuple(first)
+        return self._learn_names(
+            merged(self._names, shapes_of(rows)) if self._policy.is_training else names
+        )
+
+    def _learn_names(self, names: tuple[str, ...]) -> JsonColumns:
+        self._names = names
+        self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        location, may_grow = self._location, self._policy.is_training
+        found = FoundColumns(names, len(names), location, are_ordered=False, may_grow=may_grow)
         return self._learn(found)
+
+    def _learn_more(self, rows: Sequence[Any], locations: RowLocations) -> JsonColumns:
+        """Take columns that the rows before left out, and look at the order of the keys."""
+        shapes = shapes_of(rows)
+        names = merged(self._names, shapes)
+        columns = self._columns if names == self._names else self._learn_names(names)
+        assert columns is not None  # noqa: S101  # The first rows gave them.
+        if columns.plan.by_position:
+            self._check_order(rows, shapes, locations, columns.plan)
+        return columns
+
+    def _check_order(
+        self,
+        rows: Sequence[Any],
+        shapes: Iterable[Shape],
+        locations: RowLocations,
+        plan: ColumnPlan,
+    ) -> None:
+        places = {name: place for place, name in enumerate(self._names)}
+        keys = next((keys for keys in shapes if not keep_order(keys, places)), None)
+        if keys is not None:
+            n = next(n for n, row in enumerate(rows) if type(row) is dict and tuple(row) == keys)
+            raise self._policy.invalid(
+                f"{locations.at(n)} has its keys in another order, {format_value(list(keys))}, "
+                f"than {format_value(list(plan.names))}; give target, weight and ignore names "
+                "instead of positions, so that target is the name of the label"
+            )
 
     def _learn(self, found: FoundColumns) -> JsonColumns:
         self._columns = JsonColumns(self._plan_columns(found), self._policy)
@@ -104,6 +144,8 @@ class JsonRows:
             if not are_even:
                 raise self._other_width(rows, locations, plan)
             return rows
+        if self._policy.is_training:  # A missing value may be left out.
+            return [list(map(row.get, self._names)) for row in rows]
         try:
             values = list(map(self._values_of, rows)) if are_even else None
         except KeyError:

@@ -47,16 +47,19 @@ class JsonSource:
         name: the file or stream; empty for a request body.
         policy: the errors to raise.
         sizes: of the blocks.
+        names: of the columns, if they are known from other files of a channel.
     """
 
     name: str = ""
     policy: ParsePolicy = SERVING
     sizes: Sizes = Sizes()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, source: Source, policy: ParsePolicy, sizes: Sizes | None = None) -> "JsonSource":
         """The source of the text of a body or file; the policy decides sizes that are None."""
-        return cls(source.name, policy, sizes or _SIZES[policy.unit])
+        names = (source.names or ()) if policy.is_training else ()
+        return cls(source.name, policy, sizes or _SIZES[policy.unit], names)
 
     @property
     def title(self) -> str:

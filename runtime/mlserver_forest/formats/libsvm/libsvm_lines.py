@@ -31,12 +31,14 @@ class Lines:
     Attributes:
         entries: of the rows; the columns are counted from the plan's index base.
         labels: (n_rows,) float64, NaN for a row without a label.
+        weights: (n_rows,) float64, 1 for a row without a weight; None if no row has one.
         numbers: the line of each row, from 0; None if each line is a row.
     """
 
     entries: Entries
     labels: NDArray[np.float64]
     numbers: list[int] | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 def read_plain_lines(block: bytes, plan: FeaturePlan) -> Lines | None:
@@ -134,6 +136,7 @@ class _LineReader:
         self._base = plan.index_base or 0
         self._policy = policy
         self._labels: list[float] = []
+        self._weights: list[float] = []
         self._rows: list[int] = []
         self._columns: list[int] = []
         self._values: list[float] = []
@@ -145,7 +148,10 @@ class _LineReader:
             np.array(self._columns, np.intp),
             np.array(self._values, np.float64),
         )
-        return Lines(entries, np.array(self._labels, np.float64), self.numbers)
+        weights = None
+        if any(weight != 1 for weight in self._weights):
+            weights = np.array(self._weights, np.float64)
+        return Lines(entries, np.array(self._labels, np.float64), self.numbers, weights)
 
     def read(self, fields: list[bytes]) -> None:
         n_leading = self._read_label(fields[0])
@@ -170,6 +176,8 @@ class _LineReader:
 
     def _read_label(self, field: bytes) -> int:
         """Keep the label; returns how many fields it takes."""
+        if self._plan.needs_label:
+            field = self._read_weight(field)
         is_label = b":" not in field
         value = _parse(field) if is_label else None
         if value is None and (is_label or self._plan.needs_label):
@@ -180,6 +188,23 @@ class _LineReader:
             )
         self._labels.append(np.nan if value is None else value)
         return int(is_label)
+
+    def _read_weight(self, field: bytes) -> bytes:
+        """Keep the weight of ``label:weight``; returns the label.
+
+        AWS's XGBoost and LightGBM document this form of instance weights.
+        """
+        label, colon, text = field.partition(b":")
+        weight = _parse(text) if colon else 1.0
+        if weight is None or _parse(label) is None:
+            return field
+        if not 0 <= weight < np.inf:
+            raise self._policy.invalid(
+                f"{self.place} starts with {_shown(field)}, a label and its weight, which has to "
+                "be a number from 0 on"
+            )
+        self._weights.append(weight)
+        return label
 
     def _wrong_index(self, field: bytes, last: int) -> ForestError:
         index, colon, _ = field.partition(b":")

@@ -1,8 +1,9 @@
 """text/libsvm: ``[label] [qid:n] index:value ...`` per line, in only.
 
-A line may end with a ``#`` comment; a line without anything else is skipped. Whether the first
-feature is 0 or 1 is declared, by the parameter ``index_base`` or by the model. Training, which
-has no model yet, takes the first index to be 0 if an index 0 occurs.
+In training the label may be ``label:weight``. A line may end with a ``#`` comment; a line without
+anything else is skipped. Whether the first feature is 0 or 1 is declared, by the parameter
+``index_base`` or by the model. Training, which has no model yet, takes the first index to be 0 if
+an index 0 occurs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,9 @@ def parse(
         where = _locations(source, lines, line, first_row)
         if lines.entries.n_rows:
             is_raw = plan.index_base is None
-            yield LabeledRows(where, lines.labels, lines.entries, _width(lines), is_raw)
+            yield LabeledRows(
+                where, lines.labels, lines.entries, _width(lines), is_raw, lines.weights
+            )
         first_row += lines.entries.n_rows
 
 

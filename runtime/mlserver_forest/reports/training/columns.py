@@ -16,6 +16,8 @@ _SAMPLE = 20_000
 _BLOCK = 1 << 20
 _BINS = 12
 _N_TOP = 3
+# Numbers that lie as near to each other as this many steps have probably become equal to others.
+_NEAR = 4
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Column:
         low, mean, high: over all numbers; None for categories and for empty columns.
         top: the most frequent categories, with their shares of the sampled values.
         histogram: counts of the sampled numbers in bins of equal width; empty for categories.
+        step: the distance between two numbers that the matrix can tell apart, if the numbers are so
+            large and so near to each other that different ones became equal; else 0.
         is_sampled: whether ``n_distinct`` of numbers, ``top`` and ``histogram`` are those of a
             sample.
     """
@@ -46,6 +50,7 @@ class Column:
     top: tuple[tuple[str, float], ...] = ()
     histogram: tuple[int, ...] = ()
     is_sampled: bool = False
+    step: float = 0.0
 
     @property
     def is_missing(self) -> bool:
@@ -135,7 +140,21 @@ def _column(
         high,
         histogram=tuple(bin_counts(values, _BINS).tolist()),
         is_sampled=len(values) < n_rows,
+        step=_step(values, max(-low, high)),
     )
+
+
+def _step(values: NDArray[Any], largest: float) -> float:
+    """The distance between two numbers of the dtype, if many neighbours are no farther apart."""
+    # Up to here, the dtype has all integers.
+    limit = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+    if not largest >= limit:
+        return 0.0
+    ordered = np.unique(values[~np.isnan(values)])
+    large = ordered[np.abs(ordered) >= limit]
+    n_steps = np.diff(large).astype(np.float64) / np.abs(np.spacing(large[1:]))
+    are_near = np.median(n_steps) <= _NEAR if len(n_steps) else len(ordered) == 1
+    return float(np.spacing(values.dtype.type(largest))) if are_near else 0.0
 
 
 def _categorical(

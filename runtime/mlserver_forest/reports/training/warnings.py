@@ -47,7 +47,16 @@ def column_findings(columns: Sequence[Column]) -> Iterator[DataWarning]:
             f"{_them(empty)}; check whether the export is complete, or leave {_them(empty)} out "
             "with the hyperparameter ignore",
         )
-    constant = [c.name for c in columns if c.is_constant and c.n_rows > 1]
+    rounded = [f"{format_value(c.name)} (to multiples of {c.step:.0f})" for c in columns if c.step]
+    if rounded:
+        yield DataWarning(
+            "Numbers beyond the precision",
+            f"the numbers of {', '.join(rounded[:_SHOWN])}{_more(rounded)} are rounded, because "
+            "the algorithm reads numbers of this size so coarsely, and different ones may have "
+            "become equal; leave out identifiers with the hyperparameter ignore, and write dates "
+            "and times as the days or seconds since a day near to them",
+        )
+    constant = [c.name for c in columns if c.is_constant and c.n_rows > 1 and not c.step]
     if constant:
         yield DataWarning(
             "Constant columns",

@@ -1,9 +1,11 @@
 """Which reader reads a channel: by its ContentType, else by the names of its files."""
 
+import logging
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats import registry
@@ -17,8 +19,11 @@ from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 Parameters = Mapping[str, str]
 Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[Block]]
 
+_log = logging.getLogger(__name__)
+
 # A value in quotes may hold a semicolon.
 _PARAMETER = re.compile(r'([^\s=;]+)\s*=\s*("[^"]*"|[^;]*)')
+_HEAD_BYTES = 2**14
 _COMPRESSED = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".xz", ".zip")
 
 
@@ -94,14 +99,43 @@ def _by_extension(channel: Channel, paths: Sequence[Path]) -> Format:
             f"channel {channel.name!r} has files of several formats: {listed}; give each format a "
             "channel of its own, or set the channel's ContentType"
         )
-    return next((found for found, _ in examples.values()), registry.default())
+    found = next((found for found, _ in examples.values()), registry.default())
+    if not paths or any(_by_name(path.name) for path in paths):
+        return found
+    return _recognized(channel, paths[0])
+
+
+def _recognized(channel: Channel, path: Path) -> Format:
+    """The format of files whose names leave it open, by the first bytes of one."""
+    try:
+        stored = path.open("rb", buffering=0)
+    except OSError:  # Reading it will say so.
+        return registry.default()
+    with stored:
+        part = Part(str(path), cast("BinaryIO", stored), path)
+        with part.inflated() as stream:
+            found = registry.recognize(stream.read(_HEAD_BYTES))
+    if found is None:
+        return registry.default()
+    _log.warning(
+        "channel %r: %s is read as %s, as its lines look; set ContentType to say otherwise",
+        channel.name,
+        path,
+        found.media_type,
+    )
+    return found
 
 
 def _named_format(name: str) -> Format:
+    return _by_name(name) or registry.default()
+
+
+def _by_name(name: str) -> Format | None:
+    """The format that a file's name names, whatever compresses it."""
     name = name.lower()
     for extension in _COMPRESSED:
         name = name.removesuffix(extension)
-    return registry.find_by_file(name) or registry.default()
+    return registry.find_by_file(name)
 
 
 def _refuse_columns(channel: Channel, found: Format, columns: Columns) -> None:

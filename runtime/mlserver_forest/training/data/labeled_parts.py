@@ -54,6 +54,9 @@ def read(
     for part in parts:
         with part.inflated() as stream:
             for rows in parse(Source(part.name, stream), plan, TRAINING, parameters):
+                if rows.weights is not None:
+                    known.has_weights = True
+                    known.note(part.name, "lines begin with label:weight, which weights the rows")
                 yield _block(rows, known, absent, learns_base=learns_base)
 
 
@@ -71,7 +74,8 @@ def _block(rows: LabeledRows, known: KnownColumns, absent: float, *, learns_base
         values = values.dense(0, values.n_rows, width, absent)
     else:
         _check_dense_width(width, rows, known)
-    return Block(rows.locations, _finite(values, rows, known), {}, rows.labels)
+    weight = np.ones(len(values)) if rows.weights is None and known.has_weights else rows.weights
+    return Block(rows.locations, _finite(values, rows, known), {}, rows.labels, weight)
 
 
 def _learn_base(entries: Entries, known: KnownColumns) -> int:

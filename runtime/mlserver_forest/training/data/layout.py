@@ -57,6 +57,11 @@ class Columns:
     drop_missing_target: bool = False
     keep_na_labels: bool = False
 
+    @property
+    def are_by_position(self) -> bool:
+        """Whether a column is chosen by its position."""
+        return any(isinstance(each, int) for each in (self.target, self.weight, *self.ignore))
+
     def parameters(self) -> dict[str, str]:
         """These as the parameters of a channel's media type, which may set them too."""
         declared = {

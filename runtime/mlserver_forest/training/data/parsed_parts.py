@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import format_value
+from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.training.data.layout import Columns, Roles, declared, learn, without_index
@@ -109,6 +109,8 @@ class _Rows:
         kept_names = None if names is None else tuple(names[column] for column in kept)
         columns = FoundColumns(kept_names, len(kept), found.location)
         is_new = known.is_empty
+        if found.may_grow and not is_new and not known.are_fixed:
+            self._grow(columns)
         if is_new:
             dropped = [name for column, name in enumerate(names or ()) if column not in kept]
             known.layout = learn(columns, without_index(self._columns, kept, dropped))
@@ -148,6 +150,7 @@ class _Rows:
             learns=not known.are_fixed,
             absent=float("nan") if self._columns.absent_is_missing else 0.0,
             names=names or self._names(found.width),
+            by_position=not known.are_fixed and self._columns.are_by_position,
         )
 
     def _note_ignored(self, columns: FoundColumns) -> None:
@@ -158,6 +161,26 @@ class _Rows:
                 f"column {columns.width} does not have a name and is ignored; all lines seem to "
                 "end in a separator",
             )
+
+    def _grow(self, columns: FoundColumns) -> None:
+        """Take columns that the rows before left out, as another pass will read them.
+
+        Raises:
+            InvalidData: if the target, which is chosen by position, would be another column.
+        """
+        before, known = self._known.layout, self._known
+        if set(columns.names or ()) <= set(before.columns or ()):
+            return
+        known.layout = layout = learn(columns, self._columns)
+        target, other = before.columns, layout.columns
+        if target is not None and other is not None:
+            name, now = target[before.roles.target], other[layout.roles.target]
+            if name != now:
+                raise InvalidData(
+                    f"{columns.location}: the target could be {format_value(name)} or "
+                    f"{format_value(now)}, because rows leave out columns; set target to its name"
+                )
+        known.categorical = {layout.names.index(before.names[f]) for f in known.categorical}
 
     def _note_partition(self, columns: FoundColumns) -> None:
         if names := self._partition.names:

@@ -34,6 +34,7 @@ class KnownColumns:
         mixed: the features of categories that may come as numbers, as in serving.
         notes: what was taken for what, for the log.
         index_base: the index of the first feature in text/libsvm; None until it is known.
+        has_weights: whether a row of a format with separate labels has a weight.
         noted: what was logged about the files.
     """
 
@@ -42,6 +43,7 @@ class KnownColumns:
     categorical: set[int] = field(default_factory=set)
     are_fixed: bool = False
     index_base: int | None = None
+    has_weights: bool = False
     noted: set[str] = field(default_factory=set)
     spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
     mixed: frozenset[int] = frozenset()

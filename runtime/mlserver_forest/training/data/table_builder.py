@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.field_values import text_at
+from mlserver_forest.formats.field_values import parse_number, text_at
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
@@ -184,6 +184,9 @@ class TableBuilder:
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
+            if self._known.has_weights:  # The next pass gives the rows before a weight of 1.
+                self.needs_another_pass = True
+                return
             raise InvalidData(
                 f"{block.where.at(0)}: some files have a weight column and others do not; "
                 "give all files the same columns"
@@ -228,10 +231,23 @@ class TableBuilder:
                 column[:] = np.nan
             else:
                 found[name] = categories
+                self._note_numbers(name, categories)
                 _renumber(column, final)
         if problems:
             raise InvalidData(". ".join([_joined(problems), *self._known.notes]))
         return found
+
+    def _note_numbers(self, name: str, categories: Categories) -> None:
+        """Say that strings of Parquet or JSON are all numbers, which CSV would read as such."""
+        if not categories.is_boolean and all(
+            parse_number(text) is not None for text in categories.names
+        ):
+            self._known.note(
+                self._places.at(0),
+                f"column {format_value(name)} holds strings that are all numbers, such as "
+                f"{format_value(categories.names[0])}, and is read as categories; if it holds "
+                "quantities, write it as numbers, in pandas with astype(float)",
+            )
 
     def _decide(
         self, feature: int, learned: LearnedCategories, column: NDArray[Any]
