@@ -42,7 +42,8 @@ def test_a_request_names_all_features():
 def test_the_first_row_may_leave_out_the_label(tmp_path):
     text = lines({"x": 1}, {"l": "b", "x": 2})
     assert refused(tmp_path, {"a.json": text}) == (
-        "a.json, line 1: the label (column 'l') is missing; fill it or remove the row"
+        "a.json, line 1: the label (column 'l') is missing, as in 1 of 2 rows; fill it, or set "
+        "missing_target=drop to leave out such rows"
     )
 
 
