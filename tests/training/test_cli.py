@@ -236,7 +236,11 @@ def test_few_rows_train_without_validation(tmp_path):
         ({"a.csv": "l,x\na,1\n", "b.csv": "l,y\nb,1\n"}, {}, "{data}/train/b.csv, line 1: columns"),
         ({"a.csv": "l,x\n"}, {}, "{data}/train/a.csv has a header and no row"),
         ({"a.csv": "l,x\n"}, {"task": "regression"}, "{data}/train/a.csv has a header and no row"),
-        ({"a.csv": b"\x1f\x8b\x08\x00"}, {}, "{data}/train/a.csv is damaged: its gzip stream"),
+        (
+            {"a.csv": b"\x1f\x8b\x08\x00"},
+            {},
+            "{data}/train/a.csv is damaged: its compressed stream fails",
+        ),
         ({"a.parquet": b"PAR1\x00\x01\xfe"}, {}, "{data}/train/a.parquet"),
         (
             {"a.csv": "1.5,1\na,2\n"},
@@ -280,7 +284,7 @@ def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
         ("0,1\n1,2\nnan,3\n", "line 3: the label (column 1) is missing"),
         ("1.5,1\n1e308,2\n", "line 2: label '1e308' is not a number from -1e150 to 1e150"),
         ("l,x,x\na,1,2\n", "line 1: the names of columns are repeated: 'x' (columns 2 and 3)"),
-        (b"a,1\nb,\xff\n", "line 2, byte 3 is not UTF-8; write the text in UTF-8"),
+        (b"a,1\nb,\xff\n", "line 2, byte 3 is not UTF-8, and probably cp1252; set encoding=cp1252"),
     ],
 )
 def test_a_fault_in_a_file_is_named_with_its_line(tmp_path, text, fault):

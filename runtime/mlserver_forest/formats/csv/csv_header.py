@@ -119,13 +119,20 @@ class _FirstRecords:
             for column in sorted(index)
             if not row_names
         ]
+        nameless = index | self._after_last_separator(names, rows)
         names = tuple(
-            name or ("" if column in index else _given_name(column))
+            name or ("" if column in nameless else _given_name(column))
             for column, name in enumerate(names)
         )
         return FoundColumns(
             names, len(names), self.place, _texts(rows), index_columns=index, notes=tuple(notes)
         )
+
+    def _after_last_separator(self, names: tuple[str, ...], rows: list[Record]) -> frozenset[int]:
+        """The last column, if all lines end in a separator: it has neither a name nor values."""
+        last = len(names) - 1
+        is_empty = not names[last] and all(_stripped(row)[-1:] == ("",) for row in rows)
+        return frozenset({last}) if is_empty else frozenset()
 
     def _index(self, names: tuple[str, ...], rows: list[Record]) -> frozenset[int]:
         """The columns without a name of their own that count the rows, or name each."""
