@@ -139,6 +139,7 @@ def test_a_card_that_is_none_harms_nobody(tmp_path, start_serve, model_dir):
         "importances": {},
         "measure": "",
         "measured_on": "",
+        "target": "",
         "title": "",
     }
 

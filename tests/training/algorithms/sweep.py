@@ -36,6 +36,11 @@ _CHOSEN = {
     "target": ["label", 0],
     "weight": [None, "z", 2],
     "ignore": [[], ["x"], 2],
+    "categories": [[], ["x"]],
+    "missing_values": [[], ["zz"], ["!NA"]],
+    "delimiter": [None, ",", "tab"],
+    "decimal": [None, "."],
+    "encoding": [None, "utf-8"],
     "num_class": [None, 0, 1, 2, 3],
     "k_fold": [0, 2, 64],
 }

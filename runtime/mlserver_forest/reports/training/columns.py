@@ -152,9 +152,11 @@ def _step(values: NDArray[Any], largest: float) -> float:
         return 0.0
     ordered = np.unique(values[~np.isnan(values)])
     large = ordered[np.abs(ordered) >= limit]
-    n_steps = np.diff(large).astype(np.float64) / np.abs(np.spacing(large[1:]))
-    are_near = np.median(n_steps) <= _NEAR if len(n_steps) else len(ordered) == 1
-    return float(np.spacing(values.dtype.type(largest))) if are_near else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # At the ends of the dtype.
+        n_steps = np.diff(large).astype(np.float64) / np.abs(np.spacing(large[1:]))
+        are_near = np.median(n_steps) <= _NEAR if len(n_steps) else len(ordered) == 1
+        step = float(np.spacing(values.dtype.type(largest)))
+    return step if are_near and np.isfinite(step) else 0.0
 
 
 def _categorical(

@@ -23,7 +23,14 @@ from mlserver_forest.training.data.learned_categories import (
     first_category,
 )
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns
-from mlserver_forest.training.data.table import MOST_CATEGORIES, ColumnSummary, Kind, Summary, Table
+from mlserver_forest.training.data.table import (
+    MOST_CATEGORIES,
+    ColumnSummary,
+    Kind,
+    Summary,
+    Table,
+    TargetLabels,
+)
 
 _BLOCK_ROWS = 2**16
 
@@ -95,6 +102,7 @@ class TableBuilder:
                 "set target to another column, or na_labels=keep if NA and the like are labels"
             )
         x = np.empty((0, len(layout.names)), self._known.dtype) if rows is None else rows.finish()
+        labels = self._finish_labels()
         categories = (
             self._like.categories if self._like is not None else self._categories(layout, x)
         )
@@ -111,7 +119,7 @@ class TableBuilder:
             has_names=layout.columns is not None,
             categories=categories,
             x=x,
-            labels=self._labels.finish(),
+            labels=labels,
             weight=self._weight(),
             summary=summary,
             places=self._places,
@@ -181,6 +189,16 @@ class TableBuilder:
             if self._like is not None:
                 raise
             self._label_problem = self._label_problem or str(error)
+
+    def _finish_labels(self) -> TargetLabels:
+        """The labels; if they have a fault, they are empty, and ``_categories`` tells it."""
+        try:
+            return self._labels.finish()
+        except InvalidData as error:
+            if self._like is not None:
+                raise
+            self._label_problem = self._label_problem or str(error)
+            return TargetLabels(None, None, np.empty(0))
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
