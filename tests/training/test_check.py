@@ -52,7 +52,8 @@ def test_a_missing_label_and_odd_columns_are_told_together(tmp_path, arguments):
         "train: 3 columns need a decision: (1) a.csv, line 5: the label (column 'label') is "
         "missing, as in 1 of 60 rows; fill it, or set missing_target=drop to leave out such rows; "
         "(2) column 'x': 58 of 59 values are numbers, but there is 'u' at a.csv, line 5; correct "
-        "the cell, set missing_values=u if it means a missing value, or set categories=x if all values are categories; (3) column 'color' "
+        "the cell, set missing_values=u if it means a missing value, or set categories=x if all "
+        "values are categories; (3) column 'color' "
         "holds dates or times, such as '2024-01-01' at a.csv, line 2; derive numbers from them (a "
         "year, a weekday, days since a day), or add the column to ignore"
     )
