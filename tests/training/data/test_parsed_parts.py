@@ -58,7 +58,7 @@ MIXED = {
     [
         ("a.parquet", parquet(MIXED)),
         ("a.PQ", parquet(MIXED, row_group_size=1)),
-        ("a.parquet.gz", gzip.compress(parquet(MIXED))),
+        ("a.parquet.gz", gzip.compress(parquet(MIXED), mtime=0)),
         ("a.arrow", arrow(MIXED)),
         ("a.jsonl", json_lines(MIXED)),
         ("a.json", json_lines(MIXED).replace("\n", "\r\n\r\n")),
