@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ADDRESSES = ("10.231.0.1", "10.231.0.2", "10.231.0.3")
-# What ip puts over /etc inside of a namespace.
+# Files that ip mounts over /etc inside a namespace.
 FILES = Path("/etc/netns")
 
 
@@ -65,5 +65,5 @@ def cut(machine):
 
 
 def inside(machine):
-    """What to put before a command to run it there."""
+    """The words before a command that run it there."""
     return ("ip", "netns", "exec", machine)

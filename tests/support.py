@@ -28,7 +28,7 @@ IRIS_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
 def answers_of(estimator, x):
-    """What scikit-learn answers, as ``Forest.predict`` gives it: (n_samples, n_columns)."""
+    """scikit-learn's answers in the shape of ``Forest.predict``: (n_samples, n_columns)."""
     if hasattr(estimator, "score_samples"):
         return np.column_stack([estimator.score_samples(x), estimator.decision_function(x)])
     if hasattr(estimator, "predict_proba"):

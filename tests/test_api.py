@@ -1,4 +1,4 @@
-"""What ``import mlserver_forest`` gives: nothing heavy at first, then load and pack."""
+"""``import mlserver_forest`` loads nothing heavy, and offers load and pack."""
 
 import subprocess
 import sys

@@ -1,5 +1,5 @@
-"""What the README and docs/ say is so: their commands run, their links lead somewhere, and all
-that can be set, sent, chosen and measured is in them.
+"""The README and docs/ are true: their commands run, their links lead somewhere, and they describe
+every setting, media type, option and metric.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ AWS = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What Getting started leaves: data/, and ml/ with a model of iris."""
+    """The folders that Getting started leaves: data/, and ml/ with a model of iris."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "data").mkdir()
     for path in (IRIS, PAYLOAD):

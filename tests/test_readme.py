@@ -79,7 +79,7 @@ def test_the_first_command_trains_serves_and_its_three_calls_work(clone):
         assert answers[2] == "[[b'virginica']]\n"
     finally:
         with suppress(ProcessLookupError):  # If it has ended, what it printed says why.
-            os.killpg(process.pid, signal.SIGINT)  # What Ctrl-C does.
+            os.killpg(process.pid, signal.SIGINT)  # As Ctrl-C does.
         code = process.wait(timeout=60)
     assert code == 0
     assert "Traceback" not in log.read_text()

@@ -140,7 +140,7 @@ def rewritten(model_dir, tmp_path, change):
     ],
 )
 def test_a_forged_header_is_refused(model_dir, tmp_path, change):
-    """The checksum is no protection against a forger; the checks behind it are."""
+    """The checksum does not protect against a forger; the checks behind it do."""
     with pytest.raises(InvalidArtifact):
         load_forest(rewritten(model_dir, tmp_path, change))
 

@@ -71,7 +71,7 @@ def sagemaker(account):
 
 @pytest.fixture
 def answers(iris_server):
-    """What serve says to the payload, as CSV."""
+    """The predictions of ``serve`` for the payload, as CSV."""
     import httpx
 
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}

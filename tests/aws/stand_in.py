@@ -25,7 +25,7 @@ _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 @dataclass
 class Fault:
-    """What happens to the next requests whose operation matches ``operation``."""
+    """The fate of the next requests whose operation matches ``operation``."""
 
     operation: str
     times: int
@@ -53,7 +53,7 @@ class StandIn:
     # Describe operation -> members that every answer has.
     members: dict = field(default_factory=lambda: defaultdict(dict))
     seen: list = field(default_factory=list)
-    # What came: (operation, request) of the JSON protocols, ("METHOD path", None) of the others.
+    # The requests: (operation, request) of the JSON protocols, ("METHOD path", None) of the others.
     calls: list = field(default_factory=list)
     configurations: dict = field(default_factory=dict)
     stopped: set = field(default_factory=set)
@@ -280,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
         return 202, headers, b"{}"
 
     def _transform(self, request):
-        """What SageMaker does line by line, in one go: NAME -> NAME.out."""
+        """Transform all lines at once, as SageMaker does line by line: NAME -> NAME.out."""
         source = request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
         output = request["TransformOutput"]["S3OutputPath"]
         headers = {"content-type": request["TransformInput"]["ContentType"], "accept": "text/csv"}

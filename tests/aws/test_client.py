@@ -1,4 +1,4 @@
-"""What AWS says, or does not say, is one line with what to do."""
+"""An error of AWS, or no answer at all, is reported in one line that says what to do."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What --dry-run prints is what the command does, given what exists: call for call.
+"""A command makes exactly the calls that --dry-run prints, whatever exists already.
 
 A dry run with credentials looks up what exists and prints the steps. The real run after it makes
 the same look-ups, then exactly those steps.

@@ -1,4 +1,4 @@
-"""What docs/ say about AWS, run as it is written: from a CSV to a clean account, and an alarm."""
+"""The pages about AWS, run as they are written: from a CSV to a clean account, and an alarm."""
 
 import subprocess
 import sys

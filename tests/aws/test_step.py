@@ -114,7 +114,7 @@ COMMANDS = {
     "stop": ("stop", "my-job"),
     "delete": ("delete", "my-endpoint", "--any"),
 }
-# What only AWS knows is in angle brackets, which match none of AWS's patterns.
+# Values that only AWS knows are in angle brackets, which match none of AWS's patterns.
 OPEN = {
     "fit without names",
     "deploy a training job",

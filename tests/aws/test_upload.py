@@ -96,7 +96,7 @@ def test_an_upload_that_was_killed_is_resumed(account, large):
 
 
 def test_what_is_there_under_another_checksum_is_replaced(account, tmp_path):
-    """A key tells what is in the file; somebody wrote something else there."""
+    """A key contains a digest of the file; somebody wrote something else there."""
     path = tmp_path / "small.csv"
     path.write_text("a,1\n")
     account.forest(*fit(path))

@@ -18,7 +18,7 @@ SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "hei
 
 
 def ask(server, row, outputs):
-    """What the server itself answers."""
+    """The server's own answer."""
     answer = httpx.post(
         server.url + "/invocations",
         json={"instances": [row]},
@@ -62,7 +62,7 @@ def type_row(page, values):
 def test_the_form_is_filled_by_keyboard_and_the_answer_is_the_servers(iris_page_server, open_page):
     """Values and Enter on the button that Tab comes to; classes, shares, and the reasons."""
     page = open_page(iris_page_server)
-    answered(page, "setosa")  # Of the sample row that it starts from.
+    answered(page, "setosa")  # The prediction for the sample row on the page.
     type_row(page, ROW)
     answered(page, "versicolor")
     expected = ask(
@@ -196,7 +196,7 @@ def downloaded(page):
 
 
 def test_a_dropped_file_comes_back_with_its_predictions(iris_page_server, open_page):
-    """Columns by name in another order, one that is no feature, quotes: all stay as they are."""
+    """Columns in another order, a column that is not a feature, quotes: all stay as they are."""
     lines = [line.split(",") for line in IRIS.read_text().split()]
     text = "petal_width,note,petal_length,sepal_width,sepal_length\r\n"
     text += "".join(f'{a[4]},"a, ""{a[0]}""\nb",{a[3]},{a[2]},{a[1]}\r\n' for a in lines)

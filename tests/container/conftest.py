@@ -26,7 +26,7 @@ def image():
     base = os.environ.get("BASE_IMAGE")
     arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
     tag = "mlserver-forest:under-test"
-    # Of two processes that run tests, the second finds all layers built.
+    # The second of two test processes finds all layers built.
     with Path(tempfile.gettempdir(), "mlserver-forest-build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         built = docker(

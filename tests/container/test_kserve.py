@@ -146,7 +146,7 @@ def infer(pod, port, name):
 
 @pytest.fixture
 def models(ml, tmp_path):
-    """What the storage initializer leaves in /mnt/models."""
+    """The files that the storage initializer leaves in /mnt/models."""
     folder = tmp_path / "models"
     shutil.copytree(ml / "model", folder)
     tmp_path.chmod(0o755)

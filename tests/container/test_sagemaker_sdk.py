@@ -78,7 +78,7 @@ def replaced(text, **values):
 
 
 def run(version, script, folder):
-    """What a script prints; nothing of AWS can be reached, and nothing is reported to it."""
+    """The output of a script that can neither reach AWS nor report anything to it."""
     (folder / "telemetry.yaml").write_text(NO_TELEMETRY)
     done = subprocess.run(
         [sdk_python(version), "-"],

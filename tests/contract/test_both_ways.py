@@ -171,7 +171,7 @@ def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, 
 
 
 def infer(channel, content, datatype="FP32", shape=(1, 4), **more):
-    """What ModelInfer answers: the message, or the code and the reason."""
+    """The answer of ModelInfer: the message, or the code and the reason."""
     tensor = pb.ModelInferRequest.InferInputTensor(name="X", datatype=datatype, shape=shape)
     request = pb.ModelInferRequest(
         model_name="forest", inputs=[tensor], raw_input_contents=[content], id="7"

@@ -70,7 +70,7 @@ def trained(tmp_path_factory, request):
 
 
 def of_the_library(base):
-    """What the estimator itself, fitted here on the same rows, answers to them."""
+    """The answers of the estimator itself, fitted here on the same rows."""
     config = read_config(base)
     chosen = parse(config.hyperparameters)
     read = read_channel(

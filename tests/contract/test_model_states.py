@@ -34,7 +34,7 @@ def folders(tmp_path_factory, iris):
     for number, value in enumerate(VALUES):
         forest = RandomForestRegressor(2, random_state=0).fit(x, [value] * len(x))
         save_model(models / f"folder-{number}" / "model", forest, x, names=IRIS_NAMES)
-    for name in NAMES:  # What V2's load finds under a name.
+    for name in NAMES:  # V2's load finds these models by name.
         shutil.copytree(models / "folder-0" / "model", models / name / "model")
     return models
 

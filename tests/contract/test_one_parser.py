@@ -84,7 +84,7 @@ class Format:
     label_is_a_column: bool = True
 
 
-# What both sides say, each in its own words.
+# Messages that both sides give, each in its own words.
 REASONS = {
     "no row": r"is empty|there is no row|holds no data|holds only empty lines|header and no row",
     "not UTF-8": r"is not UTF-8",

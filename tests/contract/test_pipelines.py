@@ -13,7 +13,7 @@ CSV = {"content-type": "text/csv"}
 
 
 def listening(pid):
-    """The TCP ports on which a process listens, as the kernel tells."""
+    """The TCP ports on which a process listens, as the kernel lists them."""
     sockets = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:

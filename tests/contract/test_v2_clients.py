@@ -35,7 +35,7 @@ def ask(script, address, x, python=sys.executable, **more):
 
 @pytest.fixture(scope="module")
 def expected(iris, iris_forest):
-    """What scikit-learn answers."""
+    """scikit-learn's answers."""
     x = iris[0]
     return {
         "predict": iris_forest.predict(x).tolist(),

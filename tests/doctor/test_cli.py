@@ -45,7 +45,7 @@ def doctor(*arguments):
 
 
 def examined(*arguments):
-    """The exit code, and the checks by verdict, as the JSON document tells them."""
+    """The exit code, and the checks by verdict, from the JSON document."""
     done = doctor(*arguments, "--json")
     assert done.stdout, done.stderr
     document = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""What ``forest doctor`` sends to a multi-model endpoint."""
+"""The requests that ``forest doctor`` sends to a multi-model endpoint."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer

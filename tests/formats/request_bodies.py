@@ -10,7 +10,7 @@ from mlserver_forest.formats.source import Source
 
 
 def decoder(media_type):
-    """What decodes bodies of a media type: (body, schema, parameters) to the matrix."""
+    """The decoder of a media type: (body, schema, parameters) to the matrix."""
 
     def decode(body, schema, parameters):
         return RequestDecoder(schema).decode(find(media_type), body, parameters)

@@ -1,4 +1,4 @@
-"""What targets for files share: a folder for inputs, and what is asked of a model."""
+"""Shared by targets for files: a folder for inputs, and the questions to a model."""
 
 import atexit
 import shutil

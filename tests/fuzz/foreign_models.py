@@ -23,7 +23,7 @@ def model_target(name, samples, mutate_file=mutate):
 
 
 def read_model(data):
-    """What `forest pack` does with a file until it compares answers."""
+    """The part of `forest pack` that reads a file, up to the comparison of answers."""
     file = find_model(written("model", data), folder())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

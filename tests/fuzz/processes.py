@@ -1,7 +1,7 @@
 """Inputs of a target, read in a process that another one watches: a crash or a hang is a fault too.
 
-The process tells the number of the input that it is about to read, so a crash or a hang is that
-input's; another process reads the inputs after it.
+The process writes the number of the input that it is about to read, so a crash or a hang belongs
+to that input; another process reads the inputs after it.
 """
 
 import os
@@ -19,19 +19,19 @@ from pathlib import Path
 from fuzz import registry
 
 TESTS = Path(__file__).parents[1]
-# Of CPU time for one input; the machine may be busy with other work.
+# The limit of CPU time for one input; the machine may be busy with other work.
 LONGEST_SECONDS = 2.0
-# What a library may take that is called in a process of its own.
+# The limit for an input that a library reads in a process of its own.
 _LONGEST_ISOLATED_SECONDS = 60.0
-# After this time without a word, a process hangs.
+# A process that writes nothing for this long hangs.
 _SILENT_SECONDS = 180.0
-# What one input, of some kilobytes, may add to the most memory used so far; what it
-# decodes to may have 128 MB.
+# One input of some kilobytes may raise the peak of memory by this much; its decoded
+# form may have 128 MB.
 GROWTH_MB = 400
-# What a process may keep of thousands of inputs.
+# Memory that a process may keep after thousands of inputs.
 KEPT_MB = 200
 WARM_UP = 500
-# So many are read however slow the machine is.
+# This many are read however slow the machine is.
 FEWEST = 200
 # An allocation beyond it fails, and that is a fault.
 _MOST_MEMORY = 8 << 30
@@ -39,7 +39,7 @@ _MOST_MEMORY = 8 << 30
 
 @dataclass
 class Report:
-    """What became of the inputs of one target."""
+    """The results of one target's inputs."""
 
     name: str
     accepted: int = 0
@@ -105,7 +105,7 @@ def _watch(report, first, seconds):
 
 
 def _lines(process, report):
-    """What a process says; it is ended where it is silent for too long."""
+    """The lines that a process writes; it is killed if it is silent for too long."""
     text, last = b"", "nothing"
     while select.select([process.stdout], [], [], _SILENT_SECONDS)[0]:
         read = os.read(process.stdout.fileno(), 2**16)
@@ -192,7 +192,7 @@ def megabytes(name):
 
 
 def _cpu_seconds():
-    """What this process and its children have used."""
+    """CPU time that this process and its children have used."""
     return sum(os.times()[:4])
 
 

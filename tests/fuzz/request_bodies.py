@@ -68,7 +68,7 @@ def chosen(data):
 
 
 def check(x, schema):
-    """What the model relies on."""
+    """Properties that the model relies on."""
     assert isinstance(x, np.ndarray)
     assert x.ndim == 2
     assert len(x) > 0

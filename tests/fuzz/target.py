@@ -67,7 +67,7 @@ class Target:
         return True
 
     def TestOneInput(self, data):  # noqa: N802  # libFuzzer's name
-        """What a fuzzer calls."""
+        """The function that a fuzzer calls."""
         self.is_accepted(data)
 
 

@@ -71,7 +71,7 @@ def hard_rows(table, splits, dtype, *, missing=True, infinite=False):
 
     Args:
         table: the training data, from which some rows are taken as they are.
-        splits: (features, thresholds) of the model's splits, as its library tells them.
+        splits: (features, thresholds) of the model's splits, as its library lists them.
         dtype: in which the library compares. All float64 values that are not of this
             dtype are rounded, some of them across a threshold.
         missing: whether NaN may occur.

@@ -1,4 +1,4 @@
-"""Which estimators can be packed, and how the others are refused."""
+"""Some estimators can be packed; the others are refused with a reason."""
 
 import lightgbm
 import numpy as np

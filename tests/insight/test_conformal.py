@@ -21,7 +21,7 @@ def test_it_takes_so_many_rows(level, n_rows):
 
 @pytest.mark.parametrize(("level", "rank"), [(0.9, 90), (0.5, 50), (0.905, 91), (0.001, 1)])
 def test_the_quantile_is_one_of_the_scores(level, rank):
-    """Of 99 rows, the ceil(100 p)-th smallest."""
+    """For 99 rows it is the ceil(100 p)-th smallest."""
     scores = np.random.default_rng(0).permutation(99) + 1.0
     assert conformal_quantile(scores, level) == rank
 

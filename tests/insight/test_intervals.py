@@ -1,4 +1,4 @@
-"""What an artifact keeps of intervals, and what it refuses."""
+"""Intervals in an artifact: what is kept, and what is refused."""
 
 from dataclasses import replace
 

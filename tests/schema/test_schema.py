@@ -1,4 +1,4 @@
-"""What is learned is what is enforced."""
+"""Rows are checked against the schema that was learned in training."""
 
 from dataclasses import replace
 

@@ -51,7 +51,7 @@ def trees_of(directory):
 
 
 def algorithms_of(base):
-    """The algorithm that each file tells of."""
+    """The algorithm that each file names."""
     found = {}
     report = base / "output" / "data" / "metrics.json"
     if report.exists():

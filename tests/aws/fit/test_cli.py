@@ -77,7 +77,7 @@ def test_a_job_is_followed_to_its_end_with_states_log_lines_and_metrics(account)
 def test_a_failed_job_says_why_with_its_last_lines(account):
     name = name_of(account)
     write_log(account, "/aws/sagemaker/TrainingJobs", f"{name}/algo-1-1", "reading", "train: bad")
-    reason = "AlgorithmError: ClientError: train.csv, line 7: 'x' is no number, " + "long " * 50
+    reason = "AlgorithmError: ClientError: train.csv, line 7: 'x' is not a number, " + "long " * 50
     failed = {"TrainingJobStatus": "Failed", "SecondaryStatus": "Failed", "FailureReason": reason}
     account.stand_in.states["DescribeTrainingJob"] = [{}, *RUNNING, failed]
     done = account.forest(*FIT)

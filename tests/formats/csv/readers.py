@@ -1,4 +1,4 @@
-"""Which reader of CSV is used, for tests that hold the readers against each other."""
+"""A switch between the readers of CSV, for tests that compare them."""
 
 from dataclasses import replace
 

@@ -31,7 +31,7 @@ def read(lines, width, words):
 
 
 def careful(lines, width, words):
-    """The same by csv.reader and float(), or None where a field is no number."""
+    """The same by csv.reader and float(), or None if a field is not a number."""
     records = list(csv.reader(io.StringIO(lines.decode(), newline="")))
     if width == 1:
         records = [record or [""] for record in records]

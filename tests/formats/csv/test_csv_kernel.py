@@ -76,7 +76,7 @@ def test_what_it_takes_python_reads_alike(rows, end, is_ended, extra):
 @settings(max_examples=300, deadline=None)
 @given(body=st.binary(max_size=60), width=st.integers(2, 5))
 def test_no_bytes_lead_it_out_of_the_text(body, width):
-    """What stands behind the text makes no difference."""
+    """The bytes after the text make no difference."""
     alone = csv_kernel.parse_numbers(body, width, np.dtype(np.float64))
     assert str(parsed(body, width)) == str(alone)
 

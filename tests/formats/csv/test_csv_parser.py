@@ -168,7 +168,7 @@ def test_neither_way_nor_blocks_nor_quotes_change_an_answer(
     assert outcome(body, schema, parameters, "Arrow", size) == expected
     assert outcome(body, schema, parameters, "csv.reader", size) == expected
     bare = text_of([*header, *rows], csv.QUOTE_MINIMAL, "\n")
-    if not bare.startswith(b"\xef\xbb\xbf"):  # Which is no part of the first word.
+    if not bare.startswith(b"\xef\xbb\xbf"):  # The mark is not part of the first word.
         assert outcome(bare, schema, parameters, "Arrow") == expected
 
 
@@ -192,7 +192,7 @@ def test_numbers_alone_are_read_alike_too(rows, quoting, end, size):
 def test_a_row_reads_the_same_alone_and_in_a_batch(rows, with_arrow):
     lines = [text_of([row], csv.QUOTE_MINIMAL, "\n") for row in rows]
     if lines[0].startswith(b"\xef\xbb\xbf"):
-        return  # At the start of a body it is no part of the first word.
+        return  # At the start of a body it is not part of the first word.
     alone = [outcome(b"1,1,1\n" + line, STRICT, {}, "csv.reader") for line in lines]
     together = outcome(
         b"1,1,1\n" + b"".join(lines), STRICT, {}, "Arrow" if with_arrow else "csv.reader"

@@ -95,7 +95,9 @@ def test_any_body_is_read_or_refused_alike_in_blocks(text):
     for sizes in (Sizes(), Sizes(block=2)):
         try:
             outcomes.append(decode(body, ONE, sizes).tolist())
-        except InvalidInput:  # Of two faults, a smaller block may show another first.
+        except (
+            InvalidInput
+        ):  # If there are two faults, smaller blocks may report another one first.
             outcomes.append("refused")
     assert repr(outcomes[0]) == repr(outcomes[1])
 

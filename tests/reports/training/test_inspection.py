@@ -1,4 +1,4 @@
-"""What the report finds in the rows themselves, on tables in which it was put."""
+"""Findings of the report in the rows, on tables that contain what is to be found."""
 
 import numpy as np
 import pytest
@@ -214,7 +214,7 @@ def test_a_leaked_number_is_found():
 
 
 def test_iris_is_no_reason_to_warn(iris):
-    """One feature tells 95 % of the species, and two flowers are alike."""
+    """One feature predicts 95 % of the species, and two flowers are alike."""
     x, labels = iris
     classes = tuple(sorted(set(labels)))
     y = np.searchsorted(classes, labels)

@@ -62,7 +62,7 @@ def test_there_are_as_many_workers_as_were_asked_for(start_serve, model_dir, var
 
 
 def test_every_worker_takes_its_share_of_the_connections(two_workers):
-    """Of eight connections that stay open, each worker has about four."""
+    """Each worker gets about four of eight connections that stay open."""
     until(lambda: len(two_workers.workers()) == 2)
     clients = [httpx.Client() for _ in range(8)]
     for client in clients:

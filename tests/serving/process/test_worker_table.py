@@ -1,4 +1,4 @@
-"""What workers know about one another."""
+"""The state that workers share with one another."""
 
 import math
 

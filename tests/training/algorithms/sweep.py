@@ -44,7 +44,7 @@ _CHOSEN = {
     "num_class": [None, 0, 1, 2, 3],
     "k_fold": [0, 2, 64],
 }
-# What a value needs beside it; None stands for every value but None.
+# The other settings that a value needs; None stands for every value but None.
 _NEEDED = {
     ("objective", "reg:quantileerror"): {"quantile_alpha": 0.5},
     ("loss", "quantile"): {"quantile": 0.5},

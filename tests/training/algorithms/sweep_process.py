@@ -42,7 +42,7 @@ def _run(drawn, folder, results):
 
 
 def _fault_of(case, base):
-    """What is wrong with the end of a job, or None."""
+    """The fault in the way a job ended, or None."""
     lay_out(base, {"train": {"a.csv": csv(case.task, case.table)}}, case.hyperparameters)
     output = base / "log"
     with output.open("wb") as file:

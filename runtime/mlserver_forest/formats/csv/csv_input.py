@@ -91,7 +91,7 @@ def _decoded(
 
 
 class _Checked:
-    """A stream that is converted, whose faults the policy's error tells."""
+    """A stream that is converted; its faults raise the policy's error."""
 
     def __init__(
         self, stream: Readable, encoding: str, source: Source, policy: ParsePolicy

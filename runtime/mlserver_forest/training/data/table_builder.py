@@ -191,7 +191,7 @@ class TableBuilder:
             self._label_problem = self._label_problem or str(error)
 
     def _finish_labels(self) -> TargetLabels:
-        """The labels; if they have a fault, they are empty, and ``_categories`` tells it."""
+        """The labels; if they have a fault, they are empty, and ``_categories`` reports it."""
         try:
             return self._labels.finish()
         except InvalidData as error:
