@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlserver_forest import cancellation
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.field_values import ValueOf, fill_in, parse_number, text_at
-from mlserver_forest.formats.labeled_rows import ParseLabeled, request_rows
+from mlserver_forest.formats.labeled_rows import ParseLabeled, request_plan, request_rows
 from mlserver_forest.formats.matrix import Body, check_expansion
 from mlserver_forest.formats.parsing import (
     SERVING,
@@ -44,6 +44,7 @@ class RequestDecoder:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._n_features = schema.n_features
+        self._request_plan = request_plan(schema)
         self._cached = lru_cache(_MOST_CACHED)(partial(_plan, schema))
 
     def decode(self, found: Format, body: Body, parameters: Mapping[str, str]) -> NDArray[Any]:
@@ -70,8 +71,8 @@ class RequestDecoder:
         source = Source("", body, width=schema.n_features, names=schema.feature_names)
         if not found.has_columns:
             labeled: ParseLabeled = load(found.parse)
-            rows = request_rows(labeled, source, schema, parameters)
-            return self.matrix(lambda _: rows, len(body))
+            rows = labeled(source, self._request_plan, SERVING, parameters)
+            return self.matrix(lambda _: request_rows(rows, schema), len(body))
         parse: Parse = load(found.parse)
         return self.matrix(lambda plan: parse(source, plan, SERVING, parameters), len(body))
 

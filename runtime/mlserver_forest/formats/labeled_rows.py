@@ -1,6 +1,6 @@
 """Rows whose label is not a column, and which may leave out features: libsvm and RecordIO."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.matrix import rows_per_block
-from mlserver_forest.formats.parsing import SERVING, ParsedRows, ParsePolicy
+from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
 from mlserver_forest.schema.schema import Schema
@@ -35,9 +35,12 @@ class Entries:
 
     def dense(self, start: int, end: int, width: int, absent: float) -> NDArray[np.float64]:
         """Some of the rows with all their values, (end - start, width)."""
-        first, last = np.searchsorted(self.rows, (start, end))
         x = np.full((end - start, width), absent)
-        x[self.rows[first:last] - start, self.columns[first:last]] = self.values[first:last]
+        if (start, end) == (0, self.n_rows):
+            x[self.rows, self.columns] = self.values
+        else:
+            first, last = np.searchsorted(self.rows, (start, end))
+            x[self.rows[first:last] - start, self.columns[first:last]] = self.values[first:last]
         return x
 
 
@@ -116,29 +119,29 @@ class ParseLabeled(Protocol):
         ...
 
 
-def request_rows(
-    parse: ParseLabeled, source: Source, schema: Schema, parameters: Mapping[str, str]
-) -> Iterator[ParsedRows]:
-    """The rows of a request with all their values; labels are left out.
-
-    Args:
-        parse: of the body's format.
-        source: the body.
-        schema: the features; ``absent_value`` is the value that a row leaves out.
-        parameters: of the media type.
-
-    Raises:
-        InvalidInput: naming the row, what came and what was expected.
-    """
-    plan = FeaturePlan(
+def request_plan(schema: Schema) -> FeaturePlan:
+    """The features of a request to a model; labels are left out."""
+    return FeaturePlan(
         schema.feature_names,
         schema.n_features or _UNNAMED_FEATURES,
         schema.index_base,
         needs_label=False,
         subject="the model expects",
     )
-    for rows in parse(source, plan, SERVING, parameters):
-        where, values = rows.locations, rows.values
+
+
+def request_rows(rows: Iterable[LabeledRows], schema: Schema) -> Iterator[ParsedRows]:
+    """The rows of a request with all their values.
+
+    Args:
+        rows: parsed with ``request_plan``.
+        schema: the features; ``absent_value`` is the value that a row leaves out.
+
+    Raises:
+        InvalidInput: if a row is sparse and nothing says how many features there are.
+    """
+    for some in rows:
+        where, values = some.locations, some.values
         if not isinstance(values, Entries):
             yield ParsedRows(where, values, {})
             continue
@@ -151,4 +154,4 @@ def request_rows(
         for start in range(0, values.n_rows, step):
             end = min(start + step, values.n_rows)
             x = values.dense(start, end, schema.n_features, schema.absent_value)
-            yield ParsedRows(where.part(start, end), x, {})
+            yield ParsedRows(where.part(start, end) if start else where, x, {})

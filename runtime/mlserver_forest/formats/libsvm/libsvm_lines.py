@@ -137,14 +137,15 @@ class _LineReader:
         self._policy = policy
         self._labels: list[float] = []
         self._weights: list[float] = []
-        self._rows: list[int] = []
+        self._lengths: list[int] = []
         self._columns: list[int] = []
         self._values: list[float] = []
 
     def lines(self) -> Lines:
+        n_rows = len(self.numbers)
         entries = Entries(
-            len(self.numbers),
-            np.array(self._rows, np.intp),
+            n_rows,
+            np.repeat(np.arange(n_rows), self._lengths),
             np.array(self._columns, np.intp),
             np.array(self._values, np.float64),
         )
@@ -169,10 +170,10 @@ class _LineReader:
                     f"{self.place}, index {column + base}{self._plan.name(column)}: "
                     f"{_shown(text)} is not a number"
                 )
-            self._rows.append(len(self.numbers))
             self._columns.append(column)
             self._values.append(value)
             last = column
+        self._lengths.append(len(fields) - n_leading)
 
     def _read_label(self, field: bytes) -> int:
         """Keep the label; returns how many fields it takes."""

@@ -90,7 +90,7 @@ class _Rows:
             row = self._reader.read(payload, f"{self._subject} {frames.number - 1}")
             some.append(row)
             step = rows_per_block(row.width)
-            template = row.template()
+            template = None if frames.is_finished else row.template()
             alike = [] if template is None else frames.take_alike(template, step)
             if alike and len(alike[0]):
                 yield from self._flushed(some)
