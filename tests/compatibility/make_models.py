@@ -1,16 +1,17 @@
 """Train small models with an old version of scikit-learn, and record its answers.
 
-``PYTHON make_models.py FOLDER`` writes a file per model to FOLDER, which is named after the version,
-and the rows with the answers beside it (``NAME.npz``). It is run once for each version, by a Python
-that has it, so it has to run on Python 2.7 and with scikit-learn 0.20. The tests read its files.
+``PYTHON make_models.py ARCHIVE.zip`` writes a file per model, and the rows with the answers beside
+it (``NAME.npz``). It is run once for each version, by a Python that has it, so it has to run on
+Python 2.7 and with scikit-learn 0.20. The archives are in ``scikit-learn/``, named after versions.
 """
-
-from __future__ import print_function
 
 import os
 import pickle
+import shutil
 import sys
+import tempfile
 import warnings
+import zipfile
 
 import numpy as np
 import sklearn
@@ -81,7 +82,13 @@ def models(x, score, binary, three):
         isolation["behaviour"] = "new"
     forest = ensemble.IsolationForest
     yield "isolation", forest(contamination=0.1, **isolation), x, None, None
-    yield "isolation-features", forest(contamination=0.2, max_features=0.6, **isolation), x, None, None
+    yield (
+        "isolation-features",
+        forest(contamination=0.2, max_features=0.6, **isolation),
+        x,
+        None,
+        None,
+    )
     missing = x.copy()
     missing[np.random.RandomState(1).uniform(size=x.shape) < 0.15] = np.nan
     if VERSION >= (1, 4):
@@ -131,26 +138,36 @@ def save(estimator, path, way):
         pickle.dump(estimator, file, protocol)
 
 
-def main(folder):
-    warnings.simplefilter("ignore")
+def write(folder):
+    """Write all models and answers; return the names of the files."""
     x = table(0, N_TRAINED)
     asked = table(1, N_ASKED)
     asked[:5, 4] = [7, 9, 2.0, 0, 5]
-    os.makedirs(folder)
     for number, (name, estimator, given, y, weights) in enumerate(models(x, *targets(x))):
+        options = {} if weights is None else {"sample_weight": weights}
         try:
-            if weights is None:
-                estimator.fit(given, y)
-            else:
-                estimator.fit(given, y, sample_weight=weights)
+            estimator.fit(given, y, **options)
         except (TypeError, ValueError) as error:
-            print("not in", sklearn.__version__, name, str(error)[:100], file=sys.stderr)
+            sys.stderr.write("%s: not in this version: %s\n" % (name, str(error)[:100]))
             continue
         rows = asked.copy()
         if np.isnan(given).any():
             rows[np.random.RandomState(2).uniform(size=rows.shape) < 0.2] = np.nan
         save(estimator, os.path.join(folder, name), WAYS[number % len(WAYS)])
-        np.savez_compressed(os.path.join(folder, name + ".npz"), x=rows, **answers(estimator, rows))
+        found = answers(estimator, rows)
+        np.savez_compressed(os.path.join(folder, name + ".npz"), x=rows, **found)
+
+
+def main(archive):
+    warnings.simplefilter("ignore")
+    folder = tempfile.mkdtemp()
+    try:
+        write(folder)
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            for name in sorted(os.listdir(folder)):
+                file.write(os.path.join(folder, name), name)
+    finally:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

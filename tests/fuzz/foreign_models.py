@@ -27,7 +27,7 @@ def read_model(data):
     file = find_model(written("model", data), folder())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        walk(import_estimator(file.read(trust_pickle=False)).forest)
+        walk(import_estimator(file.read()).forest)
 
 
 def iris():

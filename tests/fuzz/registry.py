@@ -23,6 +23,7 @@ FILES = (
     "xgboost",
     "lightgbm",
     "skops",
+    "pickle",
 )
 NAMES = (*REQUESTS, *FILES)
 

@@ -100,7 +100,7 @@ def test_an_estimator_whose_parts_do_not_fit_each_other_is_refused():
     x = np.arange(40.0).reshape(20, 2)
     estimator = RandomForestClassifier(2).fit(x, x[:, 0] > 9)
     estimator.estimators_ = [None]
-    with pytest.raises(UnsupportedEstimator, match=r"is not a model as scikit-learn .* makes it"):
+    with pytest.raises(UnsupportedEstimator, match="a NoneType in the place of a part"):
         import_estimator(estimator)
 
 

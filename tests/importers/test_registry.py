@@ -29,7 +29,9 @@ NAMES = {
 # Modules in which a name decides nothing, or is necessary.
 EXCEPTIONS = {
     "importers/registry.py": "the table",
-    "importers/scikit_learn.py": "the library's own module",
+    "importers/scikit_learn/scikit_learn_model.py": "the library's own module",
+    "importers/scikit_learn/release.py": "the library's own module",
+    "importers/scikit_learn/restored_estimator.py": "the library's own module",
     "importers/xgboost_booster.py": "the library's own module",
     "importers/lightgbm_booster.py": "the library's own module",
     "importers/skops_file.py": "skops reads scikit-learn's objects, and a message has its version",

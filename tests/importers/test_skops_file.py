@@ -9,7 +9,8 @@ import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers import scikit_learn, skops_file
+from mlserver_forest.importers import skops_file
+from mlserver_forest.importers.scikit_learn.scikit_learn_model import SKOPS_TYPES
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def saved(iris):
 
 def read(path, content):
     path.write_bytes(content)
-    return skops_file.read(path, re.compile(scikit_learn.SKOPS_TYPES))
+    return skops_file.read(path, re.compile(SKOPS_TYPES))
 
 
 def with_array_header(saved, old, new):

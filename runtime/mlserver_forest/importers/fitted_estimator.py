@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import FeatureDatatype, Label, Schema, TargetKind
 
@@ -67,7 +67,7 @@ def boosted_model(
     classes: tuple[Label, ...] = tuple(range(n_classes))
     # A ranker or regressor has no classes_; older versions of XGBoost raise AttributeError.
     if type(estimator).__name__.endswith("Classifier"):
-        classes = labels_of(estimator)
+        classes = labels_of(type(estimator).__name__, estimator.classes_)
         if not n_classes:
             raise UnsupportedEstimator(
                 f"this {type(estimator).__name__} has an objective that gives no "
@@ -77,18 +77,24 @@ def boosted_model(
     return model_of(forest, names, kind, classes, absent_is_missing=absent_is_missing)
 
 
-def labels_of(estimator: Any) -> tuple[Label, ...]:
+def labels_of(name: str, found: NDArray[Any]) -> tuple[Label, ...]:
     """The classes as strings, integers or booleans; whole floats become integers.
+
+    Args:
+        name: of the estimator's class, for error messages.
+        found: (n_classes,) its classes.
 
     Raises:
         UnsupportedEstimator: if they have other types, or several types.
     """
-    labels = estimator.classes_.tolist()
+    if found.dtype.kind == "S":  # Python 2's strings.
+        found = np.char.decode(found, "utf-8")
+    labels = found.tolist()
     if all(isinstance(label, float) and label.is_integer() for label in labels):
         labels = [int(label) for label in labels]
     if {type(label) for label in labels} not in ({str}, {int}, {bool}):
         raise UnsupportedEstimator(
-            f"the classes of this {type(estimator).__name__} are {labels[:3]}...; "
+            f"the classes of this {name} are {format_value(labels[:3])}...; "
             "labels must be all strings, all integers or all booleans"
         )
     return tuple(labels)

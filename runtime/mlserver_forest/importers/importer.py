@@ -4,6 +4,7 @@ from typing import Any
 
 from mlserver_forest.errors import UnsupportedEstimator, format_error
 from mlserver_forest.importers import registry
+from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.model.model import Model
 
 # What a model raises whose arrays do not fit each other; a library may read it all the same.
@@ -22,8 +23,8 @@ def import_estimator(estimator: Any) -> Model:
     """Read a fitted tree ensemble of scikit-learn, XGBoost or LightGBM.
 
     Args:
-        estimator: a fitted estimator, an ``xgboost.Booster`` or a ``lightgbm.Booster``. The
-            classes of a booster are 0, 1, ...
+        estimator: a fitted estimator or its record, an ``xgboost.Booster`` or a
+            ``lightgbm.Booster``. The classes of a booster are 0, 1, ...
 
     Returns:
         A model that gives the library's own answers: averages of trees and all raw scores to
@@ -35,25 +36,28 @@ def import_estimator(estimator: Any) -> Model:
     """
     importer = registry.importer_of(estimator)
     if importer is None or not can_import(estimator):
-        raise UnsupportedEstimator(_refusal(estimator))
+        raise UnsupportedEstimator(refusal(estimator))
     try:
         return importer.to_model(estimator)
     except _MALFORMED as error:
         raise UnsupportedEstimator(
-            f"this {type(estimator).__name__} is not a model as {importer.title} "
+            f"this {registry.class_of(estimator)} is not a model as {importer.title} "
             f"{importer.version} makes it ({format_error(error)}); "
             "the file is damaged, or comes from another version"
         ) from error
 
 
 def can_import(estimator: Any) -> bool:
-    """Whether an estimator is of a class that can be packed."""
+    """Whether an estimator, or its record, is of a class that can be packed."""
     importer = registry.importer_of(estimator)
-    return importer is not None and type(estimator).__name__ in importer.class_names
+    if importer is None or (isinstance(estimator, Record) and importer.records is None):
+        return False
+    return registry.class_of(estimator) in importer.class_names
 
 
-def _refusal(estimator: Any) -> str:
-    library, name = registry.module_of(estimator), type(estimator).__name__
+def refusal(estimator: Any) -> str:
+    """The message for an estimator, or its record, that cannot be packed."""
+    library, name = registry.module_of(estimator), registry.class_of(estimator)
     importer = registry.importer_of(estimator)
     hint = registry.UNSUPPORTED_LIBRARIES.get(library, "")
     if importer is not None:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from mlserver_forest.importers import (
     lightgbm_booster,
-    pickle_file,
-    scikit_learn,
     skops_file,
     xgboost_booster,
 )
 from mlserver_forest.importers.fitted_estimator import Answers
+from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
+from mlserver_forest.importers.pickles.record import Record
+from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 
@@ -42,14 +43,31 @@ class FileFormat:
     Attributes:
         title: for error messages, such as "a LightGBM text file".
         matches: recognizes it by the first ``HEAD_BYTES`` bytes.
-        read: reads the estimator or booster in it, or raises UnsupportedEstimator.
-        is_pickle: whether reading it can run any code, so that the operator must trust it.
+        read: reads the estimator or booster in it, or raises UnsupportedEstimator. Nothing in the
+            file is executed; a pickle is read as a ``Record``.
+        is_pickle: whether the library itself could read it only by running the code in it.
     """
 
     title: str
     matches: Callable[[bytes], bool]
     read: Callable[[Path], Any]
     is_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class RecordSupport:
+    """How a library's estimators are read from records; ``Importer.to_model`` takes both.
+
+    Attributes:
+        version_of: the version of the library that a record names.
+        restore: the estimator of a record, to be asked, or None if this installation cannot
+            answer for the version that wrote it.
+        walk: answers for rows without the library; like ``estimator_answers``.
+    """
+
+    version_of: Callable[[Record], str]
+    restore: Callable[[Record], Any]
+    walk: Callable[[Record, NDArray[Any], Schema], Answers]
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,7 @@ class Importer:
         skops_types: the types of its estimators that skops asks about and that are safe.
         hints: for classes that cannot be packed, what to do instead.
         serves_pickles: whether MLServer has a runtime that serves its other estimators.
+        records: how estimators are read from pickles; None if the library has to load them.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
 
@@ -84,6 +103,7 @@ class Importer:
     skops_types: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
     serves_pickles: bool = False
+    records: RecordSupport | None = None
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
     @property
@@ -102,15 +122,20 @@ IMPORTERS: tuple[Importer, ...] = (
         module="sklearn",
         title="scikit-learn",
         distribution="scikit-learn",
-        class_names=tuple(scikit_learn.FORESTS),
-        to_model=scikit_learn.to_model,
-        answers=scikit_learn.answers,
+        class_names=tuple(scikit_learn_model.FORESTS),
+        to_model=scikit_learn_model.to_model,
+        answers=scikit_learn_model.answers,
         tolerance=1e-12,
         has_exact_sums=True,
-        skops_types=scikit_learn.SKOPS_TYPES,
-        hints=scikit_learn.HINTS,
+        skops_types=scikit_learn_model.SKOPS_TYPES,
+        hints=scikit_learn_model.HINTS,
         serves_pickles=True,
-        note=scikit_learn.note,
+        records=RecordSupport(
+            version_of=scikit_learn_model.version_of,
+            restore=restored_estimator.restore,
+            walk=scikit_learn_model.walk,
+        ),
+        note=scikit_learn_model.note,
     ),
     Importer(
         module="xgboost",
@@ -160,8 +185,8 @@ def file_formats() -> tuple[FileFormat, ...]:
     shared = (
         FileFormat(
             "a joblib or pickle file",
-            pickle_file.is_pickle,
-            partial(pickle_file.read, versions=_VERSIONS_IN_PICKLES),
+            is_pickle,
+            read_pickle,
             is_pickle=True,
         ),
         FileFormat(
@@ -186,7 +211,11 @@ def importer_of(estimator: Any) -> Importer | None:
 
 def module_of(estimator: Any) -> str:
     """The name that an estimator's library is imported by."""
+    if isinstance(estimator, Record):
+        return estimator.kind.library
     return type(estimator).__module__.split(".")[0]
 
 
-_VERSIONS_IN_PICKLES = {"scikit-learn": scikit_learn.version_in_pickle}
+def class_of(estimator: Any) -> str:
+    """The name of an estimator's class."""
+    return estimator.name if isinstance(estimator, Record) else type(estimator).__name__

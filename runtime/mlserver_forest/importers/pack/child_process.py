@@ -23,11 +23,12 @@ from mlserver_forest.errors import ForestError, InvalidInput, UnsupportedEstimat
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.importers import pickle_file
-from mlserver_forest.importers.importer import can_import, import_estimator
+from mlserver_forest.importers.importer import can_import, import_estimator, refusal
 from mlserver_forest.importers.pack import packing
 from mlserver_forest.importers.pack.model_file import find_model
 from mlserver_forest.importers.pack.proof import ask, hard_rows
-from mlserver_forest.importers.registry import Importer, importer_of
+from mlserver_forest.importers.pickles.record import Record
+from mlserver_forest.importers.registry import Importer, class_of, importer_of
 from mlserver_forest.schema.schema import Schema
 
 REPORT_FILE = "report.json"
@@ -71,12 +72,14 @@ class PackReport:
         summary: the estimator and the library that read it.
         note: anything else that the user should know.
         tolerance: the tolerance of the comparison; None if a pickle was packed.
+        source: whose answers the packed model is compared with.
     """
 
     error: str = ""
     summary: str = ""
     note: str = ""
     tolerance: float | None = None
+    source: str = ""
 
 
 def run(request: PackRequest) -> PackReport:
@@ -90,27 +93,43 @@ def run(request: PackRequest) -> PackReport:
     file = find_model(Path(request.path), folder)
     with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
-        estimator = file.read(trust_pickle=request.trust_pickle)
-    importer, name = importer_of(estimator), type(estimator).__name__
+        estimator = file.read()
+        if file.form.is_pickle and not can_import(estimator):
+            if not request.trust_pickle or not isinstance(estimator, Record):
+                raise pickle_file.refuse_pickle(Path(request.path), estimator)
+            estimator = pickle_file.load(file.path, estimator)
+    importer = importer_of(estimator)
     if importer is None:
-        import_estimator(estimator)  # Refuses it, and says what is expected.
-        raise UnsupportedEstimator(f"{name} cannot be packed")
-    read_by, note = f"{importer.title} {importer.version}", importer.note(recorded)
+        raise UnsupportedEstimator(refusal(estimator))
     if importer.serves_pickles and not can_import(estimator) and hasattr(estimator, "predict"):
         _pack_pickle(request, importer, estimator, folder)
-        return PackReport(summary=f"{name}, read by {read_by}", note=note)
+        summary = f"{class_of(estimator)}{_read_by(importer)}"
+        return PackReport(summary=summary, note=importer.note(recorded))
+    return _pack_forest(request, importer, estimator, folder, importer.note(recorded))
+
+
+def _read_by(importer: Importer) -> str:
+    return f", read by {importer.title} {importer.version}"
+
+
+def _pack_forest(
+    request: PackRequest, importer: Importer, estimator: Any, folder: Path, note: str
+) -> PackReport:
+    """Write a draft of a forest, and the answers that it has to give."""
     model = import_estimator(estimator)
     model = packing.renamed(model, request.feature_names, request.class_names)
     sample = _read_sample(request.sample, model.schema) if request.sample else None
     answers = ask(importer, estimator, model, hard_rows(model, sample))
     packing.write(model, importer, answers, folder / DRAFT, name=request.name)
     np.savez(folder / ANSWERS_FILE, x=answers.x, values=answers.values, positions=answers.positions)
-    forest = model.forest
+    forest, written_by = model.forest, answers.written_by
+    origin = f" of {importer.title} {written_by}" if written_by else _read_by(importer)
     return PackReport(
-        summary=f"{name} with {forest.n_trees:,} trees and {len(forest.nodes):,} nodes, "
-        f"read by {read_by}",
+        summary=f"{class_of(estimator)} with {forest.n_trees:,} trees and {len(forest.nodes):,} "
+        f"nodes{origin}",
         note=note,
         tolerance=answers.tolerance,
+        source=answers.source,
     )
 
 

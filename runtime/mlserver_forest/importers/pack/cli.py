@@ -32,7 +32,7 @@ from mlserver_forest.errors import ForestError, UnsupportedEstimator
 @click.option(
     "--trust-pickle",
     is_flag=True,
-    help="Load a pickle, which can run any code; only for files whose origin you trust.",
+    help="Run the code in a pickle that cannot be read otherwise; only if you trust its origin.",
 )
 def pack(
     model: Path,
@@ -46,13 +46,13 @@ def pack(
     """Turn a model that you have into a model directory, and prove that it answers the same.
 
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text
-    file, or a SageMaker model.tar.gz that holds one of them.
+    file, or a SageMaker model.tar.gz that holds one of them. Pickles of scikit-learn's tree
+    ensembles, of version 0.20 to 1.9, are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 
     try:
         with tempfile.TemporaryDirectory(prefix="forest-pack-") as folder:
-            _refuse_pickle_early(model, Path(folder), trust_pickle)
             request = PackRequest(
                 path=str(model.resolve()),
                 folder=folder,
@@ -71,15 +71,6 @@ def pack(
 
 def _split(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",")) if names else ()
-
-
-def _refuse_pickle_early(model: Path, folder: Path, trust_pickle: bool) -> None:
-    """Refuse a pickle before any library that could load it is imported."""
-    from mlserver_forest.importers.pack.model_file import find_model
-    from mlserver_forest.importers.pickle_file import refuse_pickle
-
-    if find_model(model, folder).form.is_pickle and not trust_pickle:
-        raise refuse_pickle(model)
 
 
 def _run_child(request: str) -> None:
@@ -112,7 +103,7 @@ def _finish(folder: Path, out: Path) -> None:
         raise UnsupportedEstimator(report.error)
     click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
     if report.tolerance is not None:
-        _prove(folder, report.tolerance)
+        _prove(folder, report.tolerance, report.source)
     size = model_directory.copy(folder / DRAFT, out)
     click.echo(f"wrote {out} ({size:,} bytes)")
     if report.tolerance is None:
@@ -122,7 +113,7 @@ def _finish(folder: Path, out: Path) -> None:
         )
 
 
-def _prove(folder: Path, tolerance: float) -> None:
+def _prove(folder: Path, tolerance: float, source: str) -> None:
     import numpy as np
 
     from mlserver_forest.importers.pack import packing
@@ -132,5 +123,5 @@ def _prove(folder: Path, tolerance: float) -> None:
     with np.load(folder / ANSWERS_FILE, allow_pickle=False) as file:
         answers = SourceAnswers(file["x"], file["values"], file["positions"], tolerance)
     proof = packing.prove(folder / DRAFT, answers)
-    click.echo(str(proof))
+    click.echo(f"{proof}, compared with {source}")
     packing.require_agreement(proof)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlserver_forest.errors import UnsupportedEstimator, format_value
-from mlserver_forest.importers.pickle_file import refuse_pickle
 from mlserver_forest.importers.registry import (
     HEAD_BYTES,
     UNSUPPORTED_FILES,
@@ -32,14 +31,12 @@ class ModelFile:
     path: Path
     form: FileFormat
 
-    def read(self, *, trust_pickle: bool) -> Any:
-        """Read the estimator or booster.
+    def read(self) -> Any:
+        """Read the estimator, booster, or the record of one.
 
         Raises:
-            UnsupportedEstimator: if the file is a pickle that is not trusted, or cannot be read.
+            UnsupportedEstimator: if the file cannot be read.
         """
-        if self.form.is_pickle and not trust_pickle:
-            raise refuse_pickle(self.path)
         return self.form.read(self.path)
 
 

@@ -47,8 +47,8 @@ def write(
 
     Args:
         model: the packed model.
-        importer: its library, whose version is recorded.
-        answers: the library's answers; some of their rows become the self-test.
+        importer: its library, whose name is recorded.
+        answers: the answers it has to give; some of their rows become the self-test.
         directory: the folder to write.
         name: the model's name on the V2 protocol.
     """
@@ -59,7 +59,7 @@ def write(
         name=name,
         versions=[
             f"mlserver-forest/{version('mlserver-forest')}",
-            f"{importer.distribution}/{importer.version}",
+            f"{importer.distribution}/{answers.written_by or importer.version}",
             f"numpy/{version('numpy')}",
         ],
         self_test=(rows, model.forest.predict(rows).values),

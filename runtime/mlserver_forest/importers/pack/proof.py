@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NodeFields
+from mlserver_forest.importers.pickles.live_record import record_of
+from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer
 from mlserver_forest.model.model import Model
 
@@ -19,19 +21,23 @@ _ROWS_ALONE = 64
 
 @dataclass(frozen=True, eq=False)
 class SourceAnswers:
-    """The answers of the library that trained the model.
+    """The answers that the packed model has to give.
 
     Attributes:
         x: (n_samples, n_features) the rows, in the forest's dtype.
         values: float64 (n_samples, n_columns), as in ``Prediction``.
         positions: (n_samples,) the positions of the classes; empty if there are no classes.
         tolerance: how far a value may differ, relative to its size or to 1.
+        source: who gave the answers, for messages.
+        written_by: the version of the library that wrote the model; empty if it is not known.
     """
 
     x: NDArray[Any]
     values: NDArray[np.float64]
     positions: NDArray[np.intp]
     tolerance: float
+    source: str = ""
+    written_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,22 +69,40 @@ def compare(model: Model, answers: SourceAnswers) -> Proof:
 
 
 def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> SourceAnswers:
-    """Ask an estimator or booster itself.
+    """Ask an estimator or booster itself, or walk its trees if its library cannot be asked.
 
     Args:
         importer: its library.
-        estimator: the estimator that was imported.
+        estimator: the estimator that was imported, or its record.
         model: the imported model.
         x: (n_samples, n_features) rows in the forest's dtype.
     """
+    written_by, asked = "", estimator
+    if importer.records is not None:
+        record = record_of(estimator)
+        written_by = importer.records.version_of(record)
+        if isinstance(estimator, Record):
+            asked = importer.records.restore(record)
+        elif written_by != importer.version:  # It answers by its own rules, not by that version's.
+            asked = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Libraries miss the feature names of an array.
-        values, positions = importer.answers(estimator, x, model.schema)
+        if asked is None and importer.records is not None:
+            values, positions = importer.records.walk(record, x, model.schema)
+            source = (
+                f"a plain walk of the same trees in NumPy; {importer.title} {written_by} itself "
+                "was not asked"
+            )
+        else:
+            values, positions = importer.answers(asked, x, model.schema)
+            source = f"{importer.title} {importer.version}"
     return SourceAnswers(
         x,
         np.asarray(values, np.float64),
         np.asarray(positions, np.intp),
         importer.tolerance_for(model),
+        source,
+        written_by,
     )
 
 

@@ -3,6 +3,7 @@
 import bz2
 import io
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, cast
@@ -175,17 +176,16 @@ CODECS: Mapping[bytes, Callable[[BinaryIO], BinaryIO]] = {
 }
 
 
-def open_stream(source: BinaryIO, n_bytes: int) -> ByteStream:
+def open_stream(source: io.BufferedReader, n_bytes: int) -> ByteStream:
     """The bytes of a file, inflated if they are compressed.
 
     Args:
         source: the file, at its start.
         n_bytes: its size.
     """
-    buffered = io.BufferedReader(cast("io.RawIOBase", source), _BUFFER_BYTES)
-    head = buffered.peek(8)
+    head = source.peek(8)
     for magic, inflate in CODECS.items():
         if head.startswith(magic):
             most = max(_FEW_BYTES, MOST_INFLATION * n_bytes)
-            return ByteStream(inflate(cast("BinaryIO", buffered)), most)
-    return ByteStream(cast("BinaryIO", buffered), n_bytes)
+            return ByteStream(inflate(cast("BinaryIO", source)), most)
+    return ByteStream(cast("BinaryIO", source), sys.maxsize)

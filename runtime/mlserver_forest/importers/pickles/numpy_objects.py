@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.byte_stream import ByteStream
-from mlserver_forest.importers.pickles.record import GlobalName, Record
+from mlserver_forest.importers.pickles.record import GlobalName, Record, checked_key
 
 _MOST_DIMENSIONS = 32
 _MOST_FIELDS = 64
@@ -51,7 +51,7 @@ class UnfinishedDtype:
 
     def restore(self, state: Any) -> None:
         """Take the state of a dtype: (version, byte order, base, names, fields, bytes, ...)."""
-        if not isinstance(state, tuple) or len(state) < 7:  # noqa: PLR2004  # as NumPy writes it
+        if not isinstance(state, tuple) or len(state) < 7:  # as NumPy writes it
             raise _fault("has a dtype with an unknown state")
         _, order, base, names, fields, item_bytes = state[:6]
         if base is not None:
@@ -88,7 +88,12 @@ class UnfinishedDtype:
         if self._fields is not None:
             names, dtypes, offsets = zip(*self._fields, strict=True)
             return np.dtype(
-                {"names": names, "formats": dtypes, "offsets": offsets, "itemsize": self._item_bytes}
+                {
+                    "names": names,
+                    "formats": dtypes,
+                    "offsets": offsets,
+                    "itemsize": self._item_bytes,
+                }
             )
         kind, size = self._code.lstrip("<>|=")[:1], self._code.lstrip("<>|=")[1:]
         if kind == "?" and not size:
@@ -97,10 +102,8 @@ class UnfinishedDtype:
             raise _fault(f"has the dtype {self._code!r}, which is neither of numbers nor of text")
         if kind == "b" and size == "1":
             return np.dtype(np.bool_)
-        dtype = np.dtype(kind + str(int(size)))
-        if dtype.itemsize == 0 and kind in _PLAIN_KINDS:
-            raise _fault("has elements without bytes")
-        return dtype.newbyteorder(self._order) if self._order in "<>" else dtype
+        order = self._order if self._order in "<>" else "="
+        return np.dtype(order + kind + str(int(size)))
 
 
 @dataclass(eq=False)
@@ -115,7 +118,7 @@ class UnfinishedArray:
 
     def finish(self, state: Any) -> NDArray[Any]:
         """The array of a state (version, shape, dtype, is in column order, data)."""
-        if not isinstance(state, tuple) or len(state) != 5:  # noqa: PLR2004  # as NumPy writes it
+        if not isinstance(state, tuple) or len(state) != 5:  # as NumPy writes it
             raise _fault("has an unknown state")
         _, shape, dtype, is_fortran, data = state
         if not isinstance(dtype, UnfinishedDtype):
@@ -200,14 +203,15 @@ def _encoded(kind: GlobalName, arguments: tuple[Any, ...]) -> Any:
 
 
 def _plain_object(kind: GlobalName, arguments: tuple[Any, ...]) -> Any:
-    """copyreg's (class, base, state) of protocols 0 and 1."""
+    """Copyreg's (class, base, state) of protocols 0 and 1."""
     if not arguments or not isinstance(arguments[0], GlobalName):
         return Record(kind, arguments)
-    return Record(arguments[0], arguments[1:])
+    base = arguments[1] if len(arguments) > 1 else None
+    return Record(arguments[0], () if str(base) == "builtins.object" else arguments[1:])
 
 
-def _container(make: Callable[[], Any]) -> Callable[[GlobalName, tuple[Any, ...]], Any]:
-    """An empty container, which opcodes fill; bytes of Python 2 come as a string or a list."""
+def _container(make: type) -> Callable[[GlobalName, tuple[Any, ...]], Any]:
+    """A container: empty, as opcodes fill it; bytes of a string of Python 2, or a set of a list."""
 
     def reduce(kind: GlobalName, arguments: tuple[Any, ...]) -> Any:
         if not arguments:
@@ -216,6 +220,8 @@ def _container(make: Callable[[], Any]) -> Callable[[GlobalName, tuple[Any, ...]
             return arguments[0].encode("latin-1")
         if make is bytes and isinstance(arguments[0], bytes):
             return arguments[0]
+        if make in {set, frozenset} and isinstance(arguments[0], list):
+            return make(map(checked_key, arguments[0]))
         return Record(kind, arguments)
 
     return reduce
@@ -250,7 +256,6 @@ def read_wrapped(
 
 _ARRAY_CLASSES = frozenset({"numpy.ndarray", "numpy.memmap", "numpy.core.memmap.memmap"})
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
-_BUILTINS = ("builtins", "__builtin__")
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 # What the names stand for that are not left as records.
 REDUCERS: Mapping[str, Callable[[GlobalName, tuple[Any, ...]], Any]] = {
@@ -260,10 +265,10 @@ REDUCERS: Mapping[str, Callable[[GlobalName, tuple[Any, ...]], Any]] = {
     "numpy.dtype": _dtype,
     "_codecs.encode": _encoded,
     "copyreg._reconstructor": _plain_object,
-    "copy_reg._reconstructor": _plain_object,
-    **{f"{module}.bytes": _container(bytes) for module in _BUILTINS},
-    **{f"{module}.bytearray": _container(bytes) for module in _BUILTINS},
-    **{f"{module}.set": _container(set) for module in _BUILTINS},
-    **{f"{module}.dict": _container(dict) for module in _BUILTINS},
-    **{f"{module}.list": _container(list) for module in _BUILTINS},
+    "builtins.bytes": _container(bytes),
+    "builtins.bytearray": _container(bytes),
+    "builtins.set": _container(set),
+    "builtins.frozenset": _container(frozenset),
+    "builtins.dict": _container(dict),
+    "builtins.list": _container(list),
 }

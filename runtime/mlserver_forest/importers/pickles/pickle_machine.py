@@ -9,8 +9,6 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.byte_stream import ByteStream
 from mlserver_forest.importers.pickles.numpy_objects import (
@@ -19,21 +17,17 @@ from mlserver_forest.importers.pickles.numpy_objects import (
     UnfinishedDtype,
     read_wrapped,
 )
-from mlserver_forest.importers.pickles.record import GlobalName, Record
+from mlserver_forest.importers.pickles.record import GlobalName, Record, checked_key
 
 MOST_OPCODES = 100_000_000
 # A pickle in a pickle is an array of objects, as joblib writes them.
 _MOST_NESTED = 8
 _MOST_DIGITS = 1000
 _MOST_LINE = 1 << 20
-_MOST_KEY_PARTS = 16
-# The hashes of larger ones may be made to meet.
-_MOST_INT_KEY = 1 << 60
 _HIGHEST_PROTOCOL = 5
 _SEVERAL_FILES = ("NDArrayWrapper", "ZNDArrayWrapper")
 _JOBLIB_ARRAY = "NumpyArrayWrapper"
 _MARK = object()
-_KEYS = (str, bytes, int, float, type(None), np.number, np.bool_, np.str_, GlobalName)
 
 
 class PickleMachine:
@@ -105,7 +99,7 @@ class PickleMachine:
         line = self._stream.read_line(_MOST_LINE)
         if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in {b"'", b'"'}:
             raise self.fault("holds a string without quotes")
-        self._push(codecs.escape_decode(line[1:-1])[0].decode("latin-1"))  # type: ignore[attr-defined]
+        self._push(codecs.escape_decode(line[1:-1])[0].decode("latin-1"))
 
     def _line(self) -> str:
         return self._stream.read_line(_MOST_LINE).decode("utf-8")
@@ -173,7 +167,7 @@ class PickleMachine:
             target.items.extend(pairs)
             return
         for key, value in pairs:
-            target[self._key(key)] = value
+            target[checked_key(key)] = value
 
     def _add(self) -> None:
         values = self._since_mark()
@@ -181,20 +175,10 @@ class PickleMachine:
         if isinstance(target, Record):
             target.items.extend(values)
         else:
-            target.update(map(self._key, values))
+            target.update(map(checked_key, values))
 
     def _frozen_set(self) -> None:
-        self._push(frozenset(map(self._key, self._since_mark())))
-
-    def _key(self, key: Any) -> Any:
-        """A key whose hash takes a bounded time and that few others share."""
-        parts = key if isinstance(key, tuple) and len(key) <= _MOST_KEY_PARTS else (key,)
-        for part in parts:
-            if not isinstance(part, _KEYS) and not isinstance(key, Record):
-                raise self.fault(f"has a key of the type {type(part).__name__}")
-            if isinstance(part, int) and abs(part) >= _MOST_INT_KEY:
-                raise self.fault("has a key of more than 60 bits")
-        return key
+        self._push(frozenset(map(checked_key, self._since_mark())))
 
     # The memo.
 
@@ -210,13 +194,13 @@ class PickleMachine:
 
     def _global(self) -> None:
         module = self._line()
-        self._push(GlobalName(module, self._line()))
+        self._push(GlobalName.of(module, self._line()))
 
     def _stack_global(self) -> None:
         name, module = self._take(), self._take()
         if not isinstance(name, str) or not isinstance(module, str):
             raise self.fault("names a class by something that is not text")
-        self._push(GlobalName(module, name))
+        self._push(GlobalName.of(module, name))
 
     def _make(self, kind: Any, arguments: Any) -> None:
         """What a call or the making of an object leaves: a record, or one of NumPy's objects."""
@@ -235,7 +219,7 @@ class PickleMachine:
 
     def _instance(self) -> None:
         arguments = tuple(self._since_mark())
-        kind = GlobalName(self._line(), self._line())
+        kind = GlobalName.of(self._line(), self._line())
         self._make(kind, arguments)
 
     def _object(self) -> None:
@@ -284,7 +268,7 @@ class PickleMachine:
 
 # ruff: noqa: SLF001  # The table belongs to the class.
 _M = PickleMachine
-_HANDLERS: Mapping[int, Callable[[PickleMachine], None]] = {
+_HANDLERS: Mapping[int, Callable[[PickleMachine], object]] = {
     ord("\x80"): _M._protocol,
     ord("\x95"): lambda m: m._number("<Q"),  # A frame only groups what follows.
     ord("."): _M._stop,

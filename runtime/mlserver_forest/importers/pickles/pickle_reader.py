@@ -34,6 +34,6 @@ def read_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return PickleMachine(open_stream(file.raw, path.stat().st_size)).run()
+            return PickleMachine(open_stream(file, path.stat().st_size)).run()
     except UnsupportedEstimator as error:
         raise UnsupportedEstimator(f"{path}: {error}") from error

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import UnsupportedEstimator
 
+_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+
 
 @dataclass(frozen=True, slots=True)
 class GlobalName:
@@ -17,6 +19,11 @@ class GlobalName:
     module: str
     name: str
 
+    @classmethod
+    def of(cls, module: str, name: str) -> "GlobalName":
+        """The name as Python 3 has it."""
+        return cls(_PYTHON_2.get(module, module), name)
+
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
 
@@ -24,6 +31,12 @@ class GlobalName:
     def library(self) -> str:
         """The first part of the module's name, such as "sklearn"."""
         return self.module.partition(".")[0]
+
+
+_KEYS = (str, bytes, int, float, type(None), np.number, np.bool_, np.str_, GlobalName)
+_MOST_KEY_PARTS = 16
+# The hashes of larger ones may be made to meet.
+_MOST_INT_KEY = 1 << 60
 
 
 @dataclass(eq=False, slots=True)
@@ -109,3 +122,18 @@ class Record:
                 "the file is damaged"
             )
         return found
+
+
+def checked_key(key: Any) -> Any:
+    """A key of a dictionary or a set, whose hash takes a bounded time and that few others share.
+
+    Raises:
+        TypeError, ValueError: if it is another one.
+    """
+    parts = key if isinstance(key, tuple) and len(key) <= _MOST_KEY_PARTS else (key,)
+    for part in parts:
+        if not isinstance(part, _KEYS) and not isinstance(key, Record):
+            raise TypeError(f"a key of the type {type(part).__name__}")
+        if isinstance(part, int) and abs(part) >= _MOST_INT_KEY:
+            raise ValueError("a key of more than 60 bits")
+    return key

@@ -1,0 +1,127 @@
+"""A record of scikit-learn -> the estimator, made of known classes only, to ask it for answers."""
+
+import functools
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from mlserver_forest.importers.pickles.record import GlobalName, Record
+from mlserver_forest.importers.scikit_learn.release import installed_release
+
+_LOSSES = (
+    *("HalfBinomialLoss", "HalfMultinomialLoss", "ExponentialLoss", "HalfSquaredError"),
+    *("AbsoluteError", "HuberLoss", "PinballLoss", "HalfPoissonLoss", "HalfGammaLoss"),
+)
+_NAMES = {
+    "sklearn.ensemble._forest": (
+        *("RandomForestClassifier", "RandomForestRegressor"),
+        *("ExtraTreesClassifier", "ExtraTreesRegressor"),
+    ),
+    "sklearn.ensemble._gb": ("GradientBoostingClassifier", "GradientBoostingRegressor"),
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting": (
+        *("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"),
+    ),
+    "sklearn.ensemble._hist_gradient_boosting.predictor": ("TreePredictor",),
+    "sklearn.ensemble._hist_gradient_boosting.binning": ("_BinMapper",),
+    "sklearn.ensemble._iforest": ("IsolationForest",),
+    "sklearn.tree._tree": ("Tree",),
+    "sklearn.tree._classes": (
+        *("DecisionTreeClassifier", "DecisionTreeRegressor"),
+        *("ExtraTreeClassifier", "ExtraTreeRegressor"),
+    ),
+    "sklearn.dummy": ("DummyClassifier", "DummyRegressor"),
+    "sklearn.compose._column_transformer": ("ColumnTransformer",),
+    "sklearn.preprocessing._encoders": ("OrdinalEncoder",),
+    "sklearn.preprocessing._function_transformer": ("FunctionTransformer",),
+    "sklearn.preprocessing._label": ("LabelEncoder",),
+    "sklearn.utils.validation": ("check_array",),
+    "sklearn._loss.loss": _LOSSES,
+    "sklearn._loss._loss": (
+        *(f"Cy{loss}" for loss in _LOSSES),
+        *(f"__pyx_unpickle_Cy{loss}" for loss in _LOSSES),
+    ),
+    "sklearn._loss.link": (
+        *("Interval", "IdentityLink", "LogLink", "LogitLink", "HalfLogitLink"),
+        "MultinomialLogit",
+    ),
+    "numpy": ("float64", "float32", "uint8", "int64", "uint32"),
+    "builtins": ("slice",),
+}
+# The only names of a record that are ever looked up, and only these.
+_ALLOWED = {f"{module}.{name}": module for module, names in _NAMES.items() for name in names}
+_PARTIAL = "functools.partial"
+# They were used while fitting, and are not asked.
+_FORGOTTEN = {"_rng", "_feature_subsample_rng", "_scorer", "random_state", "oob_decision_function_"}
+_FAULTS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+
+
+def restore(record: Record) -> Any:
+    """The estimator of a record, or None.
+
+    Args:
+        record: an estimator whose trees were found to be sound, because scikit-learn does not
+            check them when it is asked.
+
+    Returns:
+        None if another version wrote it, or if it holds anything but the classes of tree
+        ensembles; scikit-learn is then not asked.
+    """
+    if record.get("_sklearn_version") != installed_release():
+        return None
+    try:
+        return _Restorer().restore(record)
+    except _FAULTS:
+        return None
+
+
+class _Restorer:
+    """Makes objects of known classes; each record is made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+
+    def restore(self, value: Any) -> Any:
+        """The value with objects in the place of records."""
+        if isinstance(value, GlobalName):
+            return _look_up(value)
+        if isinstance(value, Record):
+            if id(value) not in self._made:
+                self._made[id(value)] = self._object(value)
+            return self._made[id(value)]
+        if isinstance(value, dict):
+            return {
+                key: self.restore(one) for key, one in value.items() if key not in _FORGOTTEN
+            } | dict.fromkeys(_FORGOTTEN & value.keys())
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.restore, value))
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            found = np.empty(value.size, object)
+            found[:] = list(map(self.restore, value.ravel()))
+            return found.reshape(value.shape)
+        return value
+
+    def _object(self, record: Record) -> Any:
+        if str(record.kind) == _PARTIAL:
+            function, arguments, keywords, _ = record.state
+            return functools.partial(
+                self.restore(function), *self.restore(arguments), **self.restore(keywords)
+            )
+        kind, arguments = _look_up(record.kind), self.restore(record.arguments)
+        is_plain = isinstance(kind, type) and kind is not slice
+        made = kind.__new__(kind, *arguments) if is_plain else kind(*arguments)
+        state = self.restore(record.state)
+        if state is not None and hasattr(made, "__setstate__"):
+            made.__setstate__(state)
+        elif state is not None:
+            made.__dict__.update(state)
+        return made
+
+
+def _look_up(name: GlobalName) -> Any:
+    """A class or function that is allowed.
+
+    Raises:
+        KeyError: if it is not.
+    """
+    return getattr(import_module(_ALLOWED[str(name)]), name.name)
