@@ -4,12 +4,15 @@ import json
 import os
 import pickle
 import re
+import sys
 import tarfile
 import zipfile
 
 import joblib
 import lightgbm
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import skops.io
 import xgboost
@@ -174,6 +177,91 @@ def test_a_model_of_an_old_version_is_packed_without_it(tmp_path, version):
     assert f"a plain walk of the same trees in NumPy; scikit-learn {version} itself was not" in out
     settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
     assert f"scikit-learn/{version}" in json.dumps(settings)
+
+
+@pytest.mark.parametrize("name", ["rf.joblib", "isolation.joblib", "lgb.joblib"])
+def test_another_interpreter_may_be_asked(files, tmp_path, name):
+    """It has the library that wrote the model, and loads it."""
+    options = [*TRUSTED.get(name, ()), "--prove-with", f"{sys.executable} -W ignore"]
+    out = packed(files / name, tmp_path / "model", *options)
+    assert re.search(
+        r"1000 rows, 0 differences.*, compared with \S+ [\d.]+ in /\S+ -W ignore\n", out
+    )
+
+
+def test_an_interpreter_with_another_version_proves_little(tmp_path):
+    """It answers by its own rules, which may be others."""
+    folder = ROOT / "tests" / "compatibility" / "scikit-learn"
+    with zipfile.ZipFile(folder / "1.8.0.zip") as old:
+        old.extract("extra-trees-regressor.joblib", tmp_path)
+    path = tmp_path / "extra-trees-regressor.joblib"
+    out = packed(path, tmp_path / "model", "--prove-with", sys.executable)
+    assert "which is not the version 1.8.0 that wrote it, so it proves little" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("/no/such/python", "No such file or directory: '/no/such/python'"),
+        (f"{sys.executable} -S", "ended with exit code 1 (ModuleNotFoundError: No module named"),
+        ("echo", "its answers are not arrays"),
+    ],
+)
+def test_an_interpreter_that_cannot_answer_is_named(files, tmp_path, command, fault):
+    done = pack(files / "rf.joblib", "--out", tmp_path / "model", "--prove-with", command)
+    assert done.returncode == 1
+    assert f"--prove-with {command}" in done.stderr
+    assert fault in done.stderr
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture
+def sample(tmp_path, iris):
+    path = tmp_path / "sample.csv"
+    path.write_text("\n".join(",".join(map(str, row)) for row in iris[0].tolist()))
+    return path
+
+
+@pytest.mark.parametrize("form", ["labels.csv", "header.csv", "probabilities.npy", "p.parquet"])
+def test_the_users_own_answers_are_compared(files, tmp_path, iris, iris_forest, sample, form):
+    labels, shares = iris_forest.predict(iris[0]), iris_forest.predict_proba(iris[0])
+    path = tmp_path / form
+    if form.endswith("npy"):
+        np.save(path, shares)
+    elif form.endswith("parquet"):
+        pq.write_table(pa.table(dict(zip("abc", shares.T, strict=True))), path)
+    else:
+        path.write_text("\n".join([*(["label"] if form == "header.csv" else []), *labels, ""]))
+    out = packed(files / "rf.joblib", tmp_path / "model", "--data", sample, "--expect", path)
+    assert f"150 rows agree with {path}" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            lambda labels: ["virginica", *labels[1:]],
+            "1 of 150 rows differ, the first one is row 1;",
+        ),
+        (lambda labels: labels[:9], "has 9 rows, and the sample has 150; give one answer for each"),
+        (
+            lambda labels: [f"{label},1" for label in labels],
+            "has 2 columns; the model answers with 3",
+        ),
+    ],
+)
+def test_answers_that_differ_are_refused(files, tmp_path, iris, iris_forest, sample, change, fault):
+    path = tmp_path / "answers.csv"
+    path.write_text("\n".join(change(iris_forest.predict(iris[0]).tolist())))
+    done = pack(files / "rf.joblib", "--out", tmp_path / "m", "--data", sample, "--expect", path)
+    assert done.returncode == 1
+    assert fault in done.stderr
+    assert not (tmp_path / "m").exists()
+
+
+def test_own_answers_need_their_rows(files, tmp_path, sample):
+    done = pack(files / "rf.joblib", "--out", tmp_path / "m", "--expect", sample)
+    assert (done.returncode, "--expect needs --data" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.importers import pickle_file
 from mlserver_forest.importers.importer import can_import, import_estimator, refusal
 from mlserver_forest.importers.pack import packing
+from mlserver_forest.importers.pack.expected_answers import compare_expected
 from mlserver_forest.importers.pack.model_file import find_model
-from mlserver_forest.importers.pack.proof import ask, hard_rows
+from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer, class_of, importer_of
 from mlserver_forest.schema.schema import Schema
@@ -52,6 +53,8 @@ class PackRequest:
         feature_names: other names for the features, or none.
         class_names: other names for the classes, or none.
         trust_pickle: whether a pickle may be loaded.
+        expected: a file with the user's own answers to the sample, or None.
+        prove_with: the command of an interpreter that is asked for answers, or an empty string.
     """
 
     path: str
@@ -61,6 +64,8 @@ class PackRequest:
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
     trust_pickle: bool
+    expected: str | None = None
+    prove_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class PackReport:
         note: anything else that the user should know.
         tolerance: the tolerance of the comparison; None if a pickle was packed.
         source: whose answers the packed model is compared with.
+        agreement: how the user's own answers compare; empty if there are none.
     """
 
     error: str = ""
@@ -80,6 +86,7 @@ class PackReport:
     note: str = ""
     tolerance: float | None = None
     source: str = ""
+    agreement: str = ""
 
 
 def run(request: PackRequest) -> PackReport:
@@ -105,7 +112,8 @@ def run(request: PackRequest) -> PackReport:
         _pack_pickle(request, importer, estimator, folder)
         summary = f"{class_of(estimator)}{_read_by(importer)}"
         return PackReport(summary=summary, note=importer.note(recorded))
-    return _pack_forest(request, importer, estimator, folder, importer.note(recorded))
+    report = _pack_forest(request, importer, estimator, file.path, folder)
+    return replace(report, note=importer.note(recorded))
 
 
 def _read_by(importer: Importer) -> str:
@@ -113,13 +121,20 @@ def _read_by(importer: Importer) -> str:
 
 
 def _pack_forest(
-    request: PackRequest, importer: Importer, estimator: Any, folder: Path, note: str
+    request: PackRequest, importer: Importer, estimator: Any, path: Path, folder: Path
 ) -> PackReport:
     """Write a draft of a forest, and the answers that it has to give."""
-    model = import_estimator(estimator)
-    model = packing.renamed(model, request.feature_names, request.class_names)
+    found = import_estimator(estimator)
+    model = packing.renamed(found, request.feature_names, request.class_names)
     sample = _read_sample(request.sample, model.schema) if request.sample else None
-    answers = ask(importer, estimator, model, hard_rows(model, sample))
+    rows = hard_rows(model, sample)
+    if request.prove_with:
+        answers = ask_elsewhere(importer, estimator, request.prove_with, path, found, rows)
+    else:
+        answers = ask(importer, estimator, model, rows)
+    agreement = ""
+    if request.expected and sample is not None:
+        agreement = compare_expected(Path(request.expected), model, sample)
     packing.write(model, importer, answers, folder / DRAFT, name=request.name)
     np.savez(folder / ANSWERS_FILE, x=answers.x, values=answers.values, positions=answers.positions)
     forest, written_by = model.forest, answers.written_by
@@ -127,9 +142,9 @@ def _pack_forest(
     return PackReport(
         summary=f"{class_of(estimator)} with {forest.n_trees:,} trees and {len(forest.nodes):,} "
         f"nodes{origin}",
-        note=note,
         tolerance=answers.tolerance,
         source=answers.source,
+        agreement=agreement,
     )
 
 

@@ -26,6 +26,18 @@ from mlserver_forest.errors import ForestError, UnsupportedEstimator
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A CSV file with rows to compare the answers on: the features, without the label.",
 )
+@click.option(
+    "--expect",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV, Parquet or npy file with your own answers to the rows of --data.",
+)
+@click.option(
+    "--prove-with",
+    default="",
+    metavar="PYTHON",
+    help="An interpreter that has the model's library, to load the model and answer, such as "
+    "old/bin/python or 'docker run -i IMAGE python'. It runs the code in a pickle.",
+)
 @click.option("--feature-names", default="", help="The features' names, separated by commas.")
 @click.option("--class-names", default="", help="The classes' names in the model's order.")
 @click.option("--name", default="forest", show_default=True, help="The model's name in V2.")
@@ -38,6 +50,8 @@ def pack(
     model: Path,
     out: Path,
     data: Path | None,
+    expect: Path | None,
+    prove_with: str,
     feature_names: str,
     class_names: str,
     name: str,
@@ -51,6 +65,8 @@ def pack(
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 
+    if expect and not data:
+        raise click.UsageError("--expect needs --data, the rows that your answers are for")
     try:
         with tempfile.TemporaryDirectory(prefix="forest-pack-") as folder:
             request = PackRequest(
@@ -61,6 +77,8 @@ def pack(
                 feature_names=_split(feature_names),
                 class_names=_split(class_names),
                 trust_pickle=trust_pickle,
+                expected=str(expect.resolve()) if expect else None,
+                prove_with=prove_with,
             )
             _run_child(json.dumps(asdict(request)))
             _finish(Path(folder), out)
@@ -104,6 +122,8 @@ def _finish(folder: Path, out: Path) -> None:
     click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
     if report.tolerance is not None:
         _prove(folder, report.tolerance, report.source)
+    if report.agreement:
+        click.echo(report.agreement)
     size = model_directory.copy(folder / DRAFT, out)
     click.echo(f"wrote {out} ({size:,} bytes)")
     if report.tolerance is None:

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NodeFields
+from mlserver_forest.importers.pack.other_interpreter import ask_interpreter
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer
@@ -96,6 +98,35 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
         else:
             values, positions = importer.answers(asked, x, model.schema)
             source = f"{importer.title} {importer.version}"
+    return SourceAnswers(
+        x,
+        np.asarray(values, np.float64),
+        np.asarray(positions, np.intp),
+        importer.tolerance_for(model),
+        source,
+        written_by,
+    )
+
+
+def ask_elsewhere(
+    importer: Importer, estimator: Any, command: str, path: Path, model: Model, x: NDArray[Any]
+) -> SourceAnswers:
+    """Let another interpreter load the model and answer.
+
+    Args:
+        importer: the model's library.
+        estimator: the estimator that was imported, or its record.
+        command: of the interpreter.
+        path: the model's file.
+        model: the imported model, with its own names.
+        x: (n_samples, n_features) rows in the forest's dtype.
+    """
+    (values, positions), version = ask_interpreter(command, path, x, model.schema)
+    source, written_by = f"{importer.title} {version} in {command}", version
+    if importer.records is not None:
+        written_by = importer.records.version_of(record_of(estimator))
+        if written_by != version:
+            source += f", which is not the version {written_by} that wrote it, so it proves little"
     return SourceAnswers(
         x,
         np.asarray(values, np.float64),
