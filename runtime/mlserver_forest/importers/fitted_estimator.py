@@ -7,11 +7,25 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import UnsupportedEstimator, format_value
+from mlserver_forest.importers.pickles.record import GlobalName
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import FeatureDatatype, Label, Schema, TargetKind
 
 Answers = tuple[NDArray[Any], NDArray[np.intp]]
 _NO_CLASSES = np.empty(0, np.intp)
+
+
+def class_of(estimator: Any) -> str:
+    """The name of the class of an estimator, or of what stands for one that a file holds."""
+    kind = getattr(estimator, "kind", None)
+    return kind.name if isinstance(kind, GlobalName) else type(estimator).__name__
+
+
+def module_of(estimator: Any) -> str:
+    """The name that an estimator's library is imported by."""
+    kind = getattr(estimator, "kind", None)
+    module = kind.module if isinstance(kind, GlobalName) else type(estimator).__module__
+    return module.partition(".")[0]
 
 
 def model_of(
@@ -66,11 +80,12 @@ def boosted_model(
     """
     classes: tuple[Label, ...] = tuple(range(n_classes))
     # A ranker or regressor has no classes_; older versions of XGBoost raise AttributeError.
-    if type(estimator).__name__.endswith("Classifier"):
-        classes = labels_of(type(estimator).__name__, estimator.classes_)
+    if class_of(estimator).endswith("Classifier"):
+        found = estimator.classes_
+        classes = classes if found is None else labels_of(class_of(estimator), found)
         if not n_classes:
             raise UnsupportedEstimator(
-                f"this {type(estimator).__name__} has an objective that gives no "
+                f"this {class_of(estimator)} has an objective that gives no "
                 "probabilities; pack its booster, which answers with scores"
             )
     kind: TargetKind = "classification" if classes else "regression"

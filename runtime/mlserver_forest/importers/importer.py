@@ -4,6 +4,7 @@ from typing import Any
 
 from mlserver_forest.errors import UnsupportedEstimator, format_error
 from mlserver_forest.importers import registry
+from mlserver_forest.importers.fitted_estimator import class_of, module_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.model.model import Model
 
@@ -38,26 +39,36 @@ def import_estimator(estimator: Any) -> Model:
     if importer is None or not can_import(estimator):
         raise UnsupportedEstimator(refusal(estimator))
     try:
-        return importer.to_model(estimator)
+        return importer.to_model(from_record(estimator))
     except _MALFORMED as error:
         raise UnsupportedEstimator(
-            f"this {registry.class_of(estimator)} is not a model as {importer.title} "
+            f"this {class_of(estimator)} is not a model as {importer.title} "
             f"{importer.version} makes it ({format_error(error)}); "
             "the file is damaged, or comes from another version"
         ) from error
 
 
+def from_record(estimator: Any) -> Any:
+    """What an importer takes in the place of a record: the record, or the booster in it.
+
+    Raises:
+        UnsupportedEstimator: if the booster cannot be loaded.
+    """
+    importer = registry.importer_of(estimator)
+    if not isinstance(estimator, Record) or importer is None or importer.unpickle is None:
+        return estimator
+    return importer.unpickle(estimator)
+
+
 def can_import(estimator: Any) -> bool:
     """Whether an estimator, or its record, is of a class that can be packed."""
     importer = registry.importer_of(estimator)
-    if importer is None or (isinstance(estimator, Record) and importer.records is None):
-        return False
-    return registry.class_of(estimator) in importer.class_names
+    return importer is not None and class_of(estimator) in importer.class_names
 
 
 def refusal(estimator: Any) -> str:
     """The message for an estimator, or its record, that cannot be packed."""
-    library, name = registry.module_of(estimator), registry.class_of(estimator)
+    library, name = module_of(estimator), class_of(estimator)
     importer = registry.importer_of(estimator)
     hint = registry.UNSUPPORTED_LIBRARIES.get(library, "")
     if importer is not None:

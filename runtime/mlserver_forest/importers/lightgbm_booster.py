@@ -21,8 +21,16 @@ from mlserver_forest.importers.fitted_estimator import (
     Answers,
     boosted_model,
     booster_answers,
+    class_of,
     estimator_answers,
 )
+from mlserver_forest.importers.pickled_booster import (
+    PickledBooster,
+    booster_state,
+    bytes_of,
+    classes_of,
+)
+from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
 from mlserver_forest.schema.schema import Schema
@@ -78,13 +86,39 @@ def read(path: Path) -> Any:
         ) from error
 
 
+def unpickle(record: Record) -> PickledBooster:
+    """The booster in the record of an estimator or booster.
+
+    Raises:
+        UnsupportedEstimator: if LightGBM cannot load it.
+    """
+    require("lightgbm", "train")
+    import lightgbm
+
+    state = booster_state(record)
+    content = bytes_of(state)
+    text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+    try:
+        booster = lightgbm.Booster(model_str=text)
+    except (lightgbm.basic.LightGBMError, *_UNREADABLE) as error:
+        raise UnsupportedEstimator(
+            f"this {record.name} cannot be read by LightGBM {lightgbm.__version__}: {error}"
+        ) from error
+    best = state.get("best_iteration")
+    booster.best_iteration = best if isinstance(best, int) else -1
+    is_alone = state is record
+    return PickledBooster(record.kind, booster, classes_of(record), is_alone=is_alone)
+
+
 def to_model(estimator: Any) -> Model:
     """Read a fitted estimator, or a booster, whose classes are 0, 1, ..., up to its best round.
 
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
     """
-    if type(estimator).__name__ == "Booster":
+    if isinstance(estimator, PickledBooster):
+        booster, estimator = estimator.booster, None if estimator.is_alone else estimator
+    elif class_of(estimator) == "Booster":
         booster, estimator = estimator, None
     else:
         booster = estimator.booster_
@@ -96,7 +130,9 @@ def to_model(estimator: Any) -> Model:
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     """Ask the estimator or booster itself; see ``estimator_answers``."""
-    if type(estimator).__name__ != "Booster":
+    if isinstance(estimator, PickledBooster):
+        estimator = estimator.booster
+    if class_of(estimator) != "Booster":
         return estimator_answers(estimator, x, schema)
     return booster_answers(estimator.predict(x), schema)
 

@@ -21,7 +21,7 @@ from mlserver_forest.importers import (
     skops_file,
     xgboost_booster,
 )
-from mlserver_forest.importers.fitted_estimator import Answers
+from mlserver_forest.importers.fitted_estimator import Answers, module_of
 from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
@@ -87,7 +87,9 @@ class Importer:
         skops_types: the types of its estimators that skops asks about and that are safe.
         hints: for classes that cannot be packed, what to do instead.
         serves_pickles: whether MLServer has a runtime that serves its other estimators.
-        records: how estimators are read from pickles; None if the library has to load them.
+        records: how estimators are read from records, which ``to_model`` then takes.
+        unpickle: makes what ``to_model`` and ``answers`` take from the record of an estimator; None
+            if they take records.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
 
@@ -104,6 +106,7 @@ class Importer:
     hints: Mapping[str, str] = field(default_factory=dict)
     serves_pickles: bool = False
     records: RecordSupport | None = None
+    unpickle: Callable[[Record], Any] | None = None
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
     @property
@@ -150,6 +153,7 @@ IMPORTERS: tuple[Importer, ...] = (
                 "an XGBoost UBJ or JSON file", xgboost_booster.is_model, xgboost_booster.read
             ),
         ),
+        unpickle=xgboost_booster.unpickle,
         skops_types=r"xgboost\.core\.Booster|xgboost\.sklearn\.XGB\w+",
     ),
     Importer(
@@ -163,6 +167,7 @@ IMPORTERS: tuple[Importer, ...] = (
         files=(
             FileFormat("a LightGBM text file", lightgbm_booster.is_model, lightgbm_booster.read),
         ),
+        unpickle=lightgbm_booster.unpickle,
         skops_types=r"lightgbm\.basic\.Booster|lightgbm\.sklearn\.LGBM\w+",
     ),
 )
@@ -207,15 +212,3 @@ def importer_of(estimator: Any) -> Importer | None:
     """The library of an estimator, or None if it is not registered."""
     library = module_of(estimator)
     return next((one for one in IMPORTERS if one.module == library), None)
-
-
-def module_of(estimator: Any) -> str:
-    """The name that an estimator's library is imported by."""
-    if isinstance(estimator, Record):
-        return estimator.kind.library
-    return type(estimator).__module__.split(".")[0]
-
-
-def class_of(estimator: Any) -> str:
-    """The name of an estimator's class."""
-    return estimator.name if isinstance(estimator, Record) else type(estimator).__name__

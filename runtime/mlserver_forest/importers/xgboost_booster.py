@@ -20,8 +20,16 @@ from mlserver_forest.importers.fitted_estimator import (
     Answers,
     boosted_model,
     booster_answers,
+    class_of,
     estimator_answers,
 )
+from mlserver_forest.importers.pickled_booster import (
+    PickledBooster,
+    booster_state,
+    bytes_of,
+    classes_of,
+)
+from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
 from mlserver_forest.schema.schema import Schema
@@ -103,6 +111,37 @@ def read(path: Path) -> Any:
         ) from error
 
 
+def unpickle(record: Record) -> PickledBooster:
+    """The booster in the record of an estimator or booster, of XGBoost 1.6 or newer.
+
+    Raises:
+        UnsupportedEstimator: if XGBoost cannot load it.
+    """
+    require("xgboost", "train")
+    import xgboost
+
+    state = booster_state(record)
+    content = bytes_of(state)
+    if not isinstance(content, bytes) or not content.startswith(b"{"):
+        raise UnsupportedEstimator(
+            f"this {record.name} was pickled by XGBoost 1.5 or older, whose form newer versions do "
+            "not read; load it there and save it with save_model('model.json')"
+        )
+    booster = xgboost.Booster()
+    try:
+        booster.__setstate__({"handle": bytearray(content)})
+    except (xgboost.core.XGBoostError, *_UNREADABLE) as error:
+        reason = str(error).partition("Stack trace")[0].strip()
+        raise UnsupportedEstimator(
+            f"this {record.name} cannot be read by XGBoost {xgboost.__version__}: "
+            f"{reason[:_LONGEST_REASON]}"
+        ) from error
+    classes, missing = classes_of(record), record.get("missing")
+    found = PickledBooster(record.kind, booster, classes, missing, is_alone=state is record)
+    _refuse_other_missing(found)
+    return found
+
+
 def to_model(estimator: Any) -> Model:
     """Read a fitted estimator, or a booster, whose classes are 0, 1, ...
 
@@ -111,7 +150,9 @@ def to_model(estimator: Any) -> Model:
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
     """
-    if type(estimator).__name__ == "Booster":
+    if isinstance(estimator, PickledBooster):
+        booster, estimator = estimator.booster, None if estimator.is_alone else estimator
+    elif class_of(estimator) == "Booster":
         booster, estimator = estimator, None
     else:
         _refuse_other_missing(estimator)
@@ -123,7 +164,9 @@ def to_model(estimator: Any) -> Model:
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     """Ask the estimator or booster itself; see ``estimator_answers``."""
-    if type(estimator).__name__ != "Booster":
+    if isinstance(estimator, PickledBooster):
+        estimator = estimator.booster
+    if class_of(estimator) != "Booster":
         return estimator_answers(estimator, x, schema, validate_features=False)
     require("xgboost", "train")
     import xgboost
@@ -149,7 +192,7 @@ def _refuse_other_missing(estimator: Any) -> None:
     missing = estimator.missing
     if missing is not None and not math.isnan(missing):
         raise UnsupportedEstimator(
-            f"this {type(estimator).__name__} reads {missing:g} as missing, which cannot be "
+            f"this {class_of(estimator)} reads {missing:g} as missing, which cannot be "
             "packed; replace it by NaN in the data and train with missing=nan"
         )
 

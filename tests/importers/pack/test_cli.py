@@ -62,6 +62,9 @@ def files(tmp_path_factory, iris, iris_forest):
     lgb = lightgbm.LGBMClassifier(n_estimators=5, n_jobs=1, verbosity=-1).fit(x, y)
     lgb.booster_.save_model(folder / "model.txt")
     joblib.dump(lgb, folder / "lgb.joblib")
+    (folder / "lgb-booster.pkl").write_bytes(pickle.dumps(lgb.booster_))
+    joblib.dump(xgb, folder / "xgb.joblib", compress=1)
+    (folder / "booster.pkl").write_bytes(pickle.dumps(xgb.get_booster(), 2))
     with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
         archive.add(folder / "model.ubj", "./xgboost-model")
         archive.add(folder / "rf.pkl", "code/inference.py")
@@ -71,19 +74,16 @@ def files(tmp_path_factory, iris, iris_forest):
     return folder
 
 
-# Only its own library reads it so far.
-TRUSTED = {"lgb.joblib": ["--trust-pickle"]}
-
-
 @pytest.mark.parametrize(
     "name",
     [
         *("rf.joblib", "rf-small.joblib", "rf.pkl", "rf.skops", "hist.skops", "isolation.joblib"),
-        *("model.ubj", "model.json", "xgb.skops", "model.txt", "lgb.joblib", "model.tar.gz"),
+        *("model.ubj", "model.json", "xgb.skops", "xgb.joblib", "booster.pkl", "model.txt"),
+        *("lgb.joblib", "lgb-booster.pkl", "model.tar.gz"),
     ],
 )
 def test_every_form_of_file_is_packed_and_proven(files, tmp_path, name):
-    out = packed(files / name, tmp_path / "model", *TRUSTED.get(name, ()))
+    out = packed(files / name, tmp_path / "model")
     assert re.search(r"1000 rows, 0 differences, largest \|Δ\| \S+, compared with \w", out)
     assert "was not asked" not in out
     settings = read_settings(tmp_path / "model", trust_pickle=False)
@@ -182,8 +182,8 @@ def test_a_model_of_an_old_version_is_packed_without_it(tmp_path, version):
 @pytest.mark.parametrize("name", ["rf.joblib", "isolation.joblib", "lgb.joblib"])
 def test_another_interpreter_may_be_asked(files, tmp_path, name):
     """It has the library that wrote the model, and loads it."""
-    options = [*TRUSTED.get(name, ()), "--prove-with", f"{sys.executable} -W ignore"]
-    out = packed(files / name, tmp_path / "model", *options)
+    command = f"{sys.executable} -W ignore"
+    out = packed(files / name, tmp_path / "model", "--prove-with", command)
     assert re.search(
         r"1000 rows, 0 differences.*, compared with \S+ [\d.]+ in /\S+ -W ignore\n", out
     )

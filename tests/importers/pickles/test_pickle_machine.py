@@ -163,6 +163,7 @@ def separate():
         (b"\x80\x04h\x09.", "uses a value that it does not have"),
         (b"\x80\x04(.", "uses a mark as a value"),
         (b"\x80\x04]}K\x01s.", "sets items of something that is not a dictionary"),
+        (b"\x80\x04](K\x01\x90.", "adds to something that is not a set"),
         (b"\x80\x04K\x01K\x02R.", "makes an object of something that is not a class"),
         (b"\x80\x04}]K\x01s.", "a key of the type list"),
         (b"\x80\x04}\x8a\x09" + b"\x01" * 9 + b"Ns.", "a key of more than 60 bits"),

@@ -23,13 +23,14 @@ from mlserver_forest.errors import ForestError, InvalidInput, UnsupportedEstimat
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.importers import pickle_file
-from mlserver_forest.importers.importer import can_import, import_estimator, refusal
+from mlserver_forest.importers.fitted_estimator import class_of
+from mlserver_forest.importers.importer import can_import, from_record, import_estimator, refusal
 from mlserver_forest.importers.pack import packing
 from mlserver_forest.importers.pack.expected_answers import compare_expected
 from mlserver_forest.importers.pack.model_file import find_model
 from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
-from mlserver_forest.importers.registry import Importer, class_of, importer_of
+from mlserver_forest.importers.registry import Importer, importer_of
 from mlserver_forest.schema.schema import Schema
 
 REPORT_FILE = "report.json"
@@ -105,6 +106,8 @@ def run(request: PackRequest) -> PackReport:
             if not request.trust_pickle or not isinstance(estimator, Record):
                 raise pickle_file.refuse_pickle(Path(request.path), estimator)
             estimator = pickle_file.load(file.path, estimator)
+        elif file.form.is_pickle:
+            estimator = from_record(estimator)
     importer = importer_of(estimator)
     if importer is None:
         raise UnsupportedEstimator(refusal(estimator))

@@ -174,8 +174,10 @@ class PickleMachine:
         target = self._stack[-1]
         if isinstance(target, Record):
             target.items.extend(values)
-        else:
+        elif isinstance(target, set):
             target.update(map(checked_key, values))
+        else:
+            raise self.fault("adds to something that is not a set")
 
     def _frozen_set(self) -> None:
         self._push(frozenset(map(checked_key, self._since_mark())))
@@ -295,7 +297,9 @@ _HANDLERS: Mapping[int, Callable[[PickleMachine], object]] = {
     ord("C"): lambda m: m._bytes("<B"),
     ord("\x8e"): lambda m: m._bytes("<Q"),
     ord("\x96"): lambda m: m._bytes("<Q"),
-    ord("V"): lambda m: m._push(m._stream.read_line(_MOST_LINE).decode("raw-unicode-escape")),
+    ord("V"): lambda m: m._push(
+        codecs.raw_unicode_escape_decode(m._stream.read_line(_MOST_LINE))[0]
+    ),
     ord("X"): lambda m: m._text("<I"),
     ord("\x8c"): lambda m: m._text("<B"),
     ord("\x8d"): lambda m: m._text("<Q"),

@@ -27,11 +27,6 @@ class GlobalName:
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
 
-    @property
-    def library(self) -> str:
-        """The first part of the module's name, such as "sklearn"."""
-        return self.module.partition(".")[0]
-
 
 _KEYS = (str, bytes, int, float, type(None), np.number, np.bool_, np.str_, GlobalName)
 _MOST_KEY_PARTS = 16
