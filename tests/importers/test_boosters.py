@@ -24,6 +24,8 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
+from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers import xgboost_booster
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
 from mlserver_forest.importers.registry import importer_of
@@ -268,3 +270,45 @@ def test_labels_keep_their_type_and_order(labels, classes):
     schema = assert_equal_answers(estimator, x).schema
     assert schema.classes == classes
     assert {type(label) for label in schema.classes} == {type(classes[0])}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (
+            lambda x, y: xgboost.train({}, xgboost.DMatrix(x, y), 0),
+            "has no trees, because it was trained for no rounds",
+        ),
+        (
+            lambda x, y: xgboost.XGBClassifier(n_estimators=2).fit(x, np.c_[y, 1 - y, y]),
+            "classifies 3 labels at once.*train one model for each label",
+        ),
+        (
+            lambda x, y: lightgbm.LGBMClassifier(n_estimators=2, verbosity=-1).fit(x, y * 0),
+            "was fitted on one class, 0, which it always answers",
+        ),
+    ],
+)
+def test_boosters_that_have_nothing_to_serve_are_refused_by_name(make, fault):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    with pytest.raises(UnsupportedEstimator, match=fault):
+        import_estimator(make(x, (x[:, 0] > 0).astype(int)))
+
+
+@pytest.mark.parametrize(
+    ("form", "version", "newer"),
+    [
+        ("json", b'"version":[3,2,', b'"version":[3,99,'),
+        ("ubj", b"version[#L" + bytes(7) + b"\x03i\x03i\x02", None),
+    ],
+)
+def test_a_model_of_a_newer_xgboost_is_refused(tmp_path, form, version, newer):
+    """XGBoost 3.4 keeps the weights of dart in a place where 3.2 does not look."""
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    content = bytes(xgboost.train({}, xgboost.DMatrix(x, x[:, 0]), 1).save_raw(form))
+    assert version in content
+    newer = newer or version[:-1] + b"\x63"
+    (tmp_path / "model").write_bytes(content.replace(version, newer))
+    with pytest.raises(UnsupportedEstimator, match=r"written by XGBoost 3\.99.*newer than 3\.2"):
+        xgboost_booster.read(tmp_path / "model")

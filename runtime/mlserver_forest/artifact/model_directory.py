@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,9 @@ PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
 # The key in ``parameters.extra`` that ties model-settings.json to its forest file.
 DIGEST_KEY = "forest_sha256"
 
+# A model's name stands in URLs, file names and logs.
+NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
 _MAX_SETTINGS_BYTES = 1 << 28
 
 
@@ -69,11 +73,12 @@ def save(
             in its place then.
 
     Raises:
-        InvalidArtifact: if the forest does not reproduce the self-test.
+        InvalidArtifact: if the forest does not reproduce the self-test, or the name cannot stand in
+            a URL.
         InvalidEnvironment: if the directory cannot be written.
     """
     settings = {
-        "name": name,
+        "name": checked_name(name),
         "platform": "mlserver-forest",
         "implementation": FOREST_RUNTIME,
         "versions": list(versions),
@@ -90,6 +95,19 @@ def save(
     settings["parameters"] = {"uri": f"./{FOREST_FILE}", "extra": extra}
     files = _Files(FOREST_FILE, file.parts, file.n_bytes, _text(settings))
     _write(directory, files, before_rename)
+
+
+def checked_name(name: str) -> str:
+    """The name of a model.
+
+    Raises:
+        InvalidArtifact: if it is not made of letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if not NAME.fullmatch(name):
+        raise InvalidArtifact(
+            f"the model's name {format_value(name)} is not made of letters, digits, . _ -"
+        )
+    return name
 
 
 def load(directory: Path) -> Model:

@@ -83,6 +83,11 @@ def boosted_model(
     if class_of(estimator).endswith("Classifier"):
         found = estimator.classes_
         classes = classes if found is None else labels_of(class_of(estimator), found)
+        if len(classes) == 1:
+            raise UnsupportedEstimator(
+                f"this {class_of(estimator)} was fitted on one class, {classes[0]!r}, which it "
+                "always answers; fit it on two or more"
+            )
         if not n_classes:
             raise UnsupportedEstimator(
                 f"this {class_of(estimator)} has an objective that gives no "

@@ -5,6 +5,7 @@ https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html describes i
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,9 @@ _OBJECTIVES: Mapping[str, tuple[str, _Margin]] = {
 }
 _CLASSIFIERS = frozenset({"binary:logistic", "binary:hinge", "multi:softprob", "multi:softmax"})
 _CATEGORICAL = 1
+_VERSION_IN_JSON = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})')
+# An array of int8; "#L" is its length.
+_VERSION_IN_UBJ = re.compile(rb"version\[#L\0{7}\x03i(.)i(.)", re.DOTALL)
 # XGBoost's own messages may hold bytes of the file, which its package cannot decode.
 _UNREADABLE = (AttributeError, LookupError, MemoryError, TypeError, ValueError)
 _LONGEST_REASON = 500
@@ -102,13 +106,32 @@ def read(path: Path) -> Any:
     require("xgboost", "train")
     import xgboost
 
+    content = bytearray(path.read_bytes())
+    _refuse_newer(content, xgboost.__version__)
     try:
-        return xgboost.Booster(model_file=bytearray(path.read_bytes()))
+        return xgboost.Booster(model_file=content)
     except (xgboost.core.XGBoostError, *_UNREADABLE) as error:
         reason = str(error).partition("Stack trace")[0].strip()
         raise UnsupportedEstimator(
             f"{path} cannot be read by XGBoost {xgboost.__version__}: {reason[:_LONGEST_REASON]}"
         ) from error
+
+
+def _refuse_newer(content: bytearray, ours: str) -> None:
+    """Refuse a model of a newer XGBoost, whose rules the installed one does not know."""
+    in_json, in_ubj = _VERSION_IN_JSON.search(content), _VERSION_IN_UBJ.search(content)
+    if in_json:
+        written = (int(in_json[1]), int(in_json[2]))
+    elif in_ubj:
+        written = (in_ubj[1][0], in_ubj[2][0])
+    else:
+        return
+    if written > tuple(map(int, ours.split(".")[:2])):
+        version = ".".join(map(str, written))
+        raise UnsupportedEstimator(
+            f"the model was written by XGBoost {version}, which is newer than {ours}, which is "
+            f"installed; install xgboost>={version}"
+        )
 
 
 def unpickle(record: Record) -> PickledBooster:
@@ -216,6 +239,16 @@ def _forest(booster: Any) -> tuple[Forest, int]:
     n_classes, n_targets = int(parameters["num_class"]), int(parameters["num_target"])
     n_outputs = max(n_classes, n_targets, 1)
     base_score = np.array(json.loads(parameters["base_score"]), np.float32)
+    if not model["trees"]:
+        raise UnsupportedEstimator(
+            "this XGBoost model has no trees, because it was trained for no rounds; train it for "
+            "one or more"
+        )
+    if n_targets > 1 and objective in _CLASSIFIERS:
+        raise UnsupportedEstimator(
+            f"this XGBoost model classifies {n_targets} labels at once, which cannot be packed; "
+            "train one model for each label"
+        )
     cuts = _cuts(model["trees"])
     trees = [
         _tree(tree, output, weight, cuts)

@@ -14,6 +14,7 @@ from mlserver import MLModel, ModelSettings
 from mlserver.settings import Settings
 
 from mlserver_forest import __version__
+from mlserver_forest.artifact.model_directory import NAME
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
@@ -30,7 +31,6 @@ from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.models.repository import (
-    NAME,
     FixedSettings,
     ModelsFolder,
     OneModel,

@@ -11,6 +11,7 @@ import zipfile
 import joblib
 import lightgbm
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ import skops.io
 import xgboost
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.linear_model import LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -179,6 +181,14 @@ def test_a_model_of_an_old_version_is_packed_without_it(tmp_path, version):
     assert f"scikit-learn/{version}" in json.dumps(settings)
 
 
+@pytest.mark.parametrize("name", ["../x", "a/b", "ü", ""])
+def test_a_name_that_serve_refuses_is_refused(files, tmp_path, name):
+    done = pack(files / "model.ubj", "--out", tmp_path / "model", "--name", name)
+    assert done.returncode == 1
+    assert f"the model's name {name!r} is not made of letters, digits, . _ -" in done.stderr
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("name", ["rf.joblib", "isolation.joblib", "lgb.joblib"])
 def test_another_interpreter_may_be_asked(files, tmp_path, name):
     """It has the library that wrote the model, and loads it."""
@@ -279,6 +289,17 @@ def test_a_pickle_of_something_else_is_named(tmp_path, found, fault):
         done = pack(tmp_path / "model.joblib", "--out", tmp_path / "model", *trust)
         assert done.returncode == 1
         assert fault in done.stderr
+
+
+def test_any_estimator_that_was_fitted_on_a_data_frame_is_packed(tmp_path, iris):
+    frame = pd.DataFrame(iris[0], columns=["a", "b", "c", "d"])
+    joblib.dump(LogisticRegression().fit(frame, iris[1]), tmp_path / "one.joblib")
+    several = MultiOutputClassifier(LogisticRegression()).fit(frame, np.c_[iris[1], iris[1]])
+    joblib.dump(several, tmp_path / "several.joblib")
+    for name, width in (("one.joblib", 4), ("several.joblib", 0)):
+        packed(tmp_path / name, tmp_path / "model", "--trust-pickle")
+        settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
+        assert len(settings.get("inputs", [])) == width
 
 
 class Crash:

@@ -200,10 +200,13 @@ def _pack_pickle(request: PackRequest, importer: Importer, estimator: Any, folde
 
 def _schema_of(estimator: Any, request: PackRequest) -> Schema:
     """The features and classes that an estimator names; of an unknown kind if it names none."""
-    names = request.feature_names or getattr(estimator, "feature_names_in_", ())
-    if not len(names) and hasattr(estimator, "n_features_in_"):
-        names = [f"feature_{column}" for column in range(estimator.n_features_in_)]
-    classes: tuple[Any, ...] = tuple(getattr(estimator, "classes_", np.empty(0)).tolist())
+    names = request.feature_names or tuple(getattr(estimator, "feature_names_in_", ()))
+    if not names and hasattr(estimator, "n_features_in_"):
+        names = tuple(f"feature_{column}" for column in range(estimator.n_features_in_))
+    found = getattr(estimator, "classes_", ())
+    if isinstance(found, list):  # Several targets, each with its own classes.
+        return Schema((), "unknown", datatype="FP64")
+    classes: tuple[Any, ...] = tuple(np.asarray(found).tolist())
     usable = {type(label) for label in classes} in ({str}, {int}, {bool}, set())
     if not names or not usable or (classes and not hasattr(estimator, "predict_proba")):
         return Schema((), "unknown", datatype="FP64")

@@ -96,7 +96,12 @@ def _run_child(request: str) -> None:
     # -P: nothing in the current folder can take the place of a module.
     command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
     done = subprocess.run(  # noqa: S603  # our own module
-        command, input=request, text=True, capture_output=True, check=False
+        command,
+        input=request,
+        text=True,
+        errors="replace",  # A library may print bytes of a damaged file.
+        capture_output=True,
+        check=False,
     )
     if done.returncode:
         how = (

@@ -1,7 +1,6 @@
 """Model directories: how they are found, their settings, and V2's repository of them."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,14 +14,15 @@ from pydantic import ValidationError
 from mlserver_forest.artifact.model_directory import (
     DIGEST_KEY,
     FOREST_RUNTIME,
+    NAME,
     SETTINGS_FILE,
+    checked_name,
     read_settings,
 )
-from mlserver_forest.errors import InvalidArtifact, ModelNotFound, format_value
+from mlserver_forest.errors import InvalidArtifact, ModelNotFound
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 # This server writes arrays; stock MLServer writes lists.
 _IN_PROCESS = {FOREST_RUNTIME: "mlserver_forest.serving.models.runtime.ArrayForestModel"}
 _PASSED_ON = ("platform", "versions", "inputs", "outputs")
@@ -99,11 +99,7 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
     parameters = found["parameters"]
     version = parameters.get("version")
     if name is None:
-        name = str(found.get("name") or directory.name)
-        if not NAME.fullmatch(name):
-            raise InvalidArtifact(
-                f"the model's name {format_value(name)} is not made of letters, digits, . _ -"
-            )
+        name = checked_name(str(found.get("name") or directory.name))
     try:
         return _FixedModelSettings(
             name=name,
