@@ -2,6 +2,7 @@
 
 import collections
 import decimal
+import gzip
 import io
 import os
 import pickle
@@ -207,6 +208,12 @@ def test_a_bomb_ends_before_it_fills_the_memory(tmp_path, compress):
     assert size < (1 << 28) / 500
     with pytest.raises(UnsupportedEstimator, match="inflates to more than 67108864 bytes"):
         read((tmp_path / "bomb").read_bytes())
+
+
+@pytest.mark.parametrize("content", [b'{"learner": {}}', b"a,b\n1,2\n", b""])
+def test_a_compressed_file_of_something_else_is_named(content):
+    with pytest.raises(UnsupportedEstimator, match=r"holds no pickle but a file that starts with"):
+        read(gzip.compress(content, mtime=0))
 
 
 def test_arrays_in_several_files_are_refused():

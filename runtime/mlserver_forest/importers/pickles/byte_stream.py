@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import UnsupportedEstimator, format_value
 
 _PIECE_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 16
@@ -19,6 +19,10 @@ _LZMA_BYTES = 1 << 28
 # A forest compresses to a fifth or a tenth; this is far beyond, and keeps a bomb from inflating.
 MOST_INFLATION = 200
 _FEW_BYTES = 1 << 26
+_HEAD_BYTES = 512
+_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# Protocols 0 and 1 begin with a class or a function.
+_OLD_STARTS = (b"c", b"(i", b"(c")
 # joblib before 0.10 put the length of the data behind these bytes, in text.
 _OLD_JOBLIB = b"ZF"
 _OLD_JOBLIB_HEADER = len(_OLD_JOBLIB) + len(hex(1 << 64))
@@ -176,6 +180,27 @@ CODECS: Mapping[bytes, Callable[[BinaryIO], BinaryIO]] = {
 }
 
 
+def is_plain_pickle(head: bytes) -> bool:
+    """Whether bytes begin a pickle that is not compressed, of any protocol."""
+    if head.startswith(_PROTOCOLS):
+        return True
+    line = head.partition(b"\n")[0]
+    return head.startswith(_OLD_STARTS) and line[1:].replace(b".", b"").replace(b"_", b"").isalnum()
+
+
+def _require_pickle(inflated: io.BufferedReader) -> None:
+    try:
+        head = inflated.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+    except _FAULTS as error:
+        raise UnsupportedEstimator(f"it is damaged: it cannot be inflated ({error})") from error
+    if not is_plain_pickle(head):
+        start = format_value(head[:8].decode("latin-1"))
+        raise UnsupportedEstimator(
+            f"it is compressed, and holds no pickle but a file that starts with {start}; unpack "
+            "it, as with gzip -d, and give that file"
+        )
+
+
 def open_stream(source: io.BufferedReader, n_bytes: int) -> ByteStream:
     """The bytes of a file, inflated if they are compressed.
 
@@ -187,5 +212,7 @@ def open_stream(source: io.BufferedReader, n_bytes: int) -> ByteStream:
     for magic, inflate in CODECS.items():
         if head.startswith(magic):
             most = max(_FEW_BYTES, MOST_INFLATION * n_bytes)
-            return ByteStream(inflate(cast("BinaryIO", source)), most)
+            inflated = inflate(cast("BinaryIO", source))
+            _require_pickle(cast("io.BufferedReader", inflated))
+            return ByteStream(inflated, most)
     return ByteStream(cast("BinaryIO", source), sys.maxsize)
