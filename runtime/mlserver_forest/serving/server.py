@@ -167,7 +167,9 @@ class Server:
         """Load the model, again if it is loaded, for the workers that start from now on."""
         if not self._environment.multi_model:
             name = self._environment.model_name
-            load = self._models.load(self._model_dir, name, replace=True, is_starting=True)
+            # A link may lead elsewhere now than it did before.
+            directory = self._model_dir.resolve()
+            load = self._models.load(directory, name, replace=True, is_starting=True)
             asyncio.run(load)
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
@@ -201,7 +203,7 @@ def _model_routes(
         folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir, environment.trust_pickle, environment.model_name)
+    only = settings_of(model_dir.resolve(), environment.trust_pickle, environment.model_name)
     handlers = V2Handlers(settings, pipeline, models, OneModel(only))
     return handlers, OneModelRoutes(models, only.name, invocations).table()
 

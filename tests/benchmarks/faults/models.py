@@ -1,7 +1,6 @@
 """Many models on one server: loaded and unloaded under one name, and lost with their worker."""
 
 import os
-import random
 import shutil
 import signal
 import tempfile
@@ -120,6 +119,7 @@ def _one_name(scene, server, folder, other):
     """One name is loaded, unloaded and asked for by eight clients, over both APIs."""
     seen = Counter()
     index, url = "/v2/repository/models/m", server.running.url
+    chosen = np.random.default_rng(0)
     calls = (
         lambda client: _post(client, "m", folder / "m"),
         lambda client: client.delete("/models/m").status_code,
@@ -131,7 +131,7 @@ def _one_name(scene, server, folder, other):
     )
 
     def step(client):
-        seen[random.choice(calls)(client)] += 1
+        seen[calls[chosen.integers(len(calls))](client)] += 1
 
     with _repeated(*[(step, url)] * 8):
         time.sleep(_SECONDS)
