@@ -17,6 +17,8 @@ from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, is_large
 
 _MOST_HEAD_BYTES = 1 << 16
+# Of a refused body in chunks, which may never end.
+_MOST_DROPPED_BYTES = 1 << 26
 _SPECIAL_HEADERS = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -72,6 +74,7 @@ class RequestReader:
         )
         self._body: Body = b""
         self._n_checked_bytes: int | None = None  # Of a body in chunks.
+        self._n_dropped_bytes = 0
         self._n_missing = 0  # Bytes of a large body that are still to come.
         self._large_body: LargeBody | None = None
 
@@ -128,7 +131,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self.is_receiving = self._is_in_head = True
-        self._n_head_bytes = self._n_idle_bytes = 0
+        self._n_head_bytes = self._n_idle_bytes = self._n_dropped_bytes = 0
         self._url = b""
         self.headers = {}
         self._request = self._n_checked_bytes = None
@@ -191,6 +194,7 @@ class RequestReader:
         if self._n_missing:
             self._n_missing -= len(body)
         if self._request is None:
+            self._drop_part(len(body))
             return
         if not self._body:
             self._body = body
@@ -203,6 +207,12 @@ class RequestReader:
             self._application.check_part(self._request, len(self._body))
             if self._request.refusal is not None:
                 self._hand_over()  # The rest is dropped.
+
+    def _drop_part(self, n_bytes: int) -> None:
+        if self._n_checked_bytes is not None:
+            self._n_dropped_bytes += n_bytes
+            if self._n_dropped_bytes > _MOST_DROPPED_BYTES:
+                raise ProtocolError(413, "the body was refused, and goes on; close the connection")
 
     def on_message_complete(self) -> None:
         self.is_receiving = False
