@@ -19,6 +19,7 @@ class RawGRPC:
 
     Attributes:
         ended: the streams that the server has ended.
+        n_received: the bytes of messages that have come.
     """
 
     def __init__(self, port):
@@ -29,6 +30,7 @@ class RawGRPC:
         self._windows = defaultdict(int)  # Beyond the initial one.
         self._next = 1
         self.ended = set()
+        self.n_received = 0
 
     def __enter__(self):
         return self
@@ -84,6 +86,8 @@ class RawGRPC:
             self._handle(kind, flags, stream, payload)
 
     def _handle(self, kind, flags, stream, payload):
+        if kind == _DATA:
+            self._count(stream, len(payload))
         if kind == _SETTINGS and not flags & _ACK:
             for name, value in struct.iter_unpack(">HI", payload):
                 if name == _INITIAL_WINDOW_SIZE:
@@ -93,14 +97,19 @@ class RawGRPC:
             self._socket.sendall(_frame(_PING, payload, _ACK))
         elif kind == _WINDOW_UPDATE:
             (more,) = struct.unpack(">I", payload)
-            if stream:
-                self._windows[stream] += more
-            else:
-                self._window += more
+            self._window += 0 if stream else more
+            self._windows[stream] += more  # That of stream 0 is not used.
         elif kind == _RST_STREAM or (kind in (_DATA, _HEADERS) and flags & _END_STREAM):
             self.ended.add(stream)
         elif kind == _GOAWAY:
             raise ConnectionResetError("the server said GOAWAY")
+
+    def _count(self, stream, n_bytes):
+        """Count bytes of messages, and allow the server as many again."""
+        self.n_received += n_bytes
+        more = struct.pack(">I", max(n_bytes, 1))
+        for window in (0, stream):
+            self._socket.sendall(_frame(_WINDOW_UPDATE, more, 0, window))
 
 
 def prefixed(n_bytes):

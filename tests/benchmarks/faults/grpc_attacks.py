@@ -9,7 +9,8 @@ import numpy as np
 from .attack import clients
 
 _CONNECTIONS, _STREAMS = 1000, 1600
-_SLOW_BYTES, _SLOW_PIECE, _SLOW_SECONDS = 90 << 20, 1 << 20, 0.05
+# In 1 GB, a message may have 64 MiB.
+_SLOW_BYTES, _SLOW_PIECE, _SLOW_SECONDS = 60 << 20, 1 << 20, 0.05
 
 
 @clients(1)
@@ -35,7 +36,7 @@ def _grpc_messages(scene, server, ended):
 
 @clients(40, longest_ping_ms=None)
 def _slow_grpc_messages(scene, server, ended):
-    """Messages of 90 MB, a megabyte at a time, from 40 connections."""
+    """Messages of 60 MB, a megabyte at a time, from 40 connections."""
     from tests.raw_grpc import MODEL_INFER, RawGRPC, prefixed
 
     piece = bytes(_SLOW_PIECE)

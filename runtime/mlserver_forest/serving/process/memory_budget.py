@@ -17,7 +17,7 @@ _RESERVE_BYTES = 48 << 20
 # When less than this share is left, messages that are being received are given up; they may have
 # no more than this share, and no more than so many bytes, in a worker.
 _SCARCE_SHARE = 8
-_MOST_RECEIVED_BYTES = 1 << 28
+_MOST_RECEIVED_BYTES = 1 << 27
 _BYTES = 8
 _NO_LIMIT = 1 << 60
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
 from grpc import StatusCode, aio
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import model_repository_pb2 as repository_pb
@@ -29,8 +28,8 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 from mlserver_forest.serving.v2.grpc_connections import leave
-from mlserver_forest.serving.v2.grpc_guard import check_fields
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
+from mlserver_forest.serving.v2.grpc_request import read_request
 from mlserver_forest.serving.v2.handlers import V2Handlers
 
 Unary = Callable[[Any], Awaitable[Any]]
@@ -220,7 +219,7 @@ class GRPCServer:
         data = await self._reads.read(context)
         if data is aio.EOF:
             raise InvalidInput("the call has no message; send a ModelInferRequest")
-        return await self._run(len(data), lambda: self._inference(_parse(data)))
+        return await self._run(len(data), lambda: self._inference(read_request(data)))
 
     async def _infer_stream(self, context: Any) -> AsyncIterator[Any]:
         """Answer in the form of MLServer or of Triton, whose streams have other messages.
@@ -230,16 +229,17 @@ class GRPCServer:
         of Triton's gets Triton's.
         """
         while (data := await self._reads.read(context, is_stream=True)) is not aio.EOF:
-            request = await asyncio.to_thread(_parse, data) if is_large(len(data)) else _parse(data)
+            n_bytes, read = len(data), partial(read_request, data)
+            request = await asyncio.to_thread(read) if is_large(n_bytes) else read()
             is_triton = _TRITON_PARAMETER in request.parameters
             if is_triton and request.parameters[_TRITON_PARAMETER].bool_param:
-                yield await self._infer_for_triton(request)
+                yield await self._infer_for_triton(n_bytes, request)
             else:
-                yield await self._run(request.ByteSize(), partial(self._inference, request))
+                yield await self._run(n_bytes, partial(self._inference, request))
 
-    async def _infer_for_triton(self, request: Any) -> Any:
+    async def _infer_for_triton(self, n_bytes: int, request: Any) -> Any:
         try:
-            response = await self._run(request.ByteSize(), partial(self._inference, request))
+            response = await self._run(n_bytes, partial(self._inference, request))
         except Exception as error:  # noqa: BLE001  # the stream goes on; explain logs it
             return self._triton_response(error_message=explain(error, "ModelStreamInfer")[1])
         final = pb.ModelInferResponse()
@@ -282,14 +282,6 @@ class GRPCServer:
     async def _model_metadata(self, request: Any) -> Any:
         metadata = self._handlers.model_metadata(request.name, request.version or None)
         return metadata_message(await metadata)
-
-
-def _parse(data: bytes) -> Any:
-    check_fields(data)
-    try:
-        return pb.ModelInferRequest.FromString(data)
-    except DecodeError as error:
-        raise InvalidInput("the message is not a ModelInferRequest") from error
 
 
 def _serialize(message: Any) -> bytes:
