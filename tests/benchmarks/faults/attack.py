@@ -88,7 +88,7 @@ def _add(row, attack, counts, probes):
 
 def _add_calls(row, ended):
     """Calls that are refused for the moment are not lost."""
-    refused = sum(count for end, count in ended.items() if end.startswith("RESOURCE_EXHAUSTED"))
+    refused = sum(count for end, count in ended.items() if "try again" in end)
     lost = sum(ended.values()) - ended["right"] - ended["wrong"] - refused
     row.add("gRPC", f"{ended['right']} right, {refused} refused")
     row.zero("gRPC wrong", ended["wrong"])

@@ -14,10 +14,11 @@ from mlserver_forest.resources import anonymous_memory
 _EXPANSION = 4
 # For everything else, so that /ping is answered.
 _RESERVE_BYTES = 48 << 20
-# When less than this share is left, messages that are being received are given up; they may have
-# no more than this share, and no more than so many bytes, in a worker.
+# When less than this share is left, messages that are being received are given up.
 _SCARCE_SHARE = 8
-_MOST_RECEIVED_BYTES = 1 << 27
+# In a worker, those of calls may have this share of what requests may take, and so many bytes.
+_RECEIVED_SHARE = 16
+_MOST_RECEIVED_BYTES = 1 << 28
 _BYTES = 8
 _NO_LIMIT = 1 << 60
 
@@ -91,13 +92,16 @@ class MemoryBudget:
         """The bytes of memory that this worker takes beyond what it has promised."""
         return anonymous_memory() - self._promised[self._slot]
 
-    def is_scarce(self, before: int, *, is_certain: bool) -> bool:
-        """Whether unpromised memory has grown too much, or little is left.
+    def has_grown(self, before: int, *, is_certain: bool) -> bool:
+        """Whether unpromised memory has grown too much.
 
         Args:
             before: what ``unpromised`` returned earlier.
             is_certain: whether messages are being received for certain, so that less is allowed.
         """
-        scarce = self._most // _SCARCE_SHARE
-        allowed = min(scarce, _MOST_RECEIVED_BYTES) if is_certain else self._most_of_worker
-        return self.unpromised() - before > allowed or self._available() < scarce
+        received = min(self._most // _RECEIVED_SHARE, _MOST_RECEIVED_BYTES)
+        return self.unpromised() - before > (received if is_certain else self._most_of_worker)
+
+    def is_scarce(self) -> bool:
+        """Whether little memory is left."""
+        return self._available() < self._most // _SCARCE_SHARE

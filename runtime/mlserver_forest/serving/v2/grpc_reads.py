@@ -1,8 +1,8 @@
 """Messages that are being received over gRPC, and that are given up when memory is scarce.
 
 gRPC accepts a message of the largest size on each of its streams, and tells nobody how much of it
-has arrived before it is complete. When the memory of the process grows while messages are being
-received, or little is left, the later half of them is refused, which frees what has arrived.
+has arrived before it is complete. When the memory of the process grows meanwhile, all
+messages but the oldest are refused, which frees what has arrived; when little is left, all are.
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from mlserver_forest.errors import Overloaded
 from mlserver_forest.resources import return_freed_memory
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
 
-# A short message is complete when its call begins. The largest ones take tens of milliseconds on
-# the same machine.
+# A short message is complete when its call begins.
 _ROUND_SECONDS = 0.05
 
 
@@ -25,13 +24,13 @@ class _Read:
     Attributes:
         task: waits for it.
         is_stream: whether it is perhaps not being sent, because it belongs to a stream.
-        since: when it began, by the loop's time.
+        n_rounds: how often it was found incomplete.
         is_refused: whether it was given up.
     """
 
     task: asyncio.Task[Any]
     is_stream: bool
-    since: float
+    n_rounds: int = 0
     is_refused: bool = False
 
 
@@ -44,7 +43,7 @@ class MessageReads:
 
     def __init__(self, memory: MemoryBudget) -> None:
         self._memory = memory
-        self._reads: set[_Read] = set()
+        self._reads: dict[_Read, None] = {}  # The oldest first.
 
     async def read(self, context: Any, *, is_stream: bool = False) -> Any:
         """Receive a message.
@@ -60,8 +59,8 @@ class MessageReads:
             Overloaded: if the memory was needed meanwhile.
         """
         task = cast(asyncio.Task[Any], asyncio.current_task())
-        read = _Read(task, is_stream, task.get_loop().time())
-        self._reads.add(read)
+        read = _Read(task, is_stream)
+        self._reads[read] = None
         try:
             return await context.read()
         except asyncio.CancelledError:
@@ -73,26 +72,35 @@ class MessageReads:
                 "a second, or send fewer rows at a time"
             ) from None
         finally:
-            self._reads.discard(read)
+            del self._reads[read]
 
     async def watch(self) -> None:
         """Give up messages whenever memory is scarce; runs until it is cancelled."""
-        before = self._memory.unpromised()
+        before, returning = self._memory.unpromised(), asyncio.create_task(asyncio.sleep(0))
         while True:
             await asyncio.sleep(_ROUND_SECONDS)
             late = self._late()
             if not late:
                 before = self._memory.unpromised()
-            elif self._memory.is_scarce(before, is_certain=not late[0].is_stream):
-                for read in late[len(late) // 2 :]:
-                    read.is_refused = True
-                    read.task.cancel()
-                await asyncio.sleep(_ROUND_SECONDS)  # gRPC frees them.
-                await asyncio.to_thread(return_freed_memory)
+                continue
+            if self._memory.is_scarce():
+                self._give_up(late)
+            elif self._memory.has_grown(before, is_certain=not late[0].is_stream):
+                self._give_up(late[1:])
+            else:
+                continue
+            if returning.done():
+                returning = asyncio.create_task(asyncio.to_thread(return_freed_memory))
+
+    def _give_up(self, reads: list[_Read]) -> None:
+        for read in reads:
+            read.is_refused = True
+            read.task.cancel()
 
     def _late(self) -> list[_Read]:
         """The messages of calls or, if there are none, of streams; the oldest first."""
-        before = asyncio.get_running_loop().time() - _ROUND_SECONDS
-        late = [read for read in self._reads if read.since < before and not read.is_refused]
-        calls = [read for read in late if not read.is_stream]
-        return sorted(calls or late, key=lambda read: read.since)
+        for read in self._reads:
+            read.n_rounds += 1
+        # A message may be complete that the event loop, if it was busy, has not seen before.
+        late = [read for read in self._reads if read.n_rounds > 1 and not read.is_refused]
+        return [read for read in late if not read.is_stream] or late
