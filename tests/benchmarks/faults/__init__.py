@@ -4,8 +4,9 @@ A real server with its workers, a load generator in a process of its own that se
 same number of requests per second whatever the server does, and one fault at a time:
 SIGTERM, SIGHUP, killed and hanging workers, overload, slow clients and those that pipeline, too few
 files or processes, a full disk, a log that nobody reads, a clock that jumps, a model file that is
-changed, large bodies that are refused, and what one client can do to the others. With --image, the
-server is in a container whose memory is limited.
+changed, large bodies that are refused, names that clients choose, what one client can do to the
+others, and training jobs that are killed. With --image, the server is in a container whose memory
+is limited.
 The soak, a mixed load that watches memory, runs only when asked for.
 """
 
@@ -25,11 +26,13 @@ from .hang import hang
 from .kill import kill
 from .log import log
 from .models import models
+from .names import names
 from .overload import overload
 from .pids import pids
 from .pipelining import pipelining
 from .refused import refused
 from .reload import reload
+from .saving import saving
 from .scene import Scene
 from .server import NotReady, launch_in_container
 from .sigterm import sigterm
@@ -55,6 +58,8 @@ FAULTS = {
     "models": models,
     "log": log,
     "pids": pids,
+    "names": names,
+    "training": saving,
     "soak": soak,
 }
 _SOAK_MINUTES = 20.0
