@@ -68,3 +68,11 @@ def test_a_refused_body_in_chunks_may_not_go_on_for_ever(read):
     with pytest.raises(ProtocolError, match="the body was refused, and goes on") as refused:
         read(2**18, HEAD + 2000 * CHUNK)
     assert refused.value.status == 413
+
+
+def test_thousands_of_short_headers_are_refused(read):
+    head = b"GET /ping HTTP/1.1\r\nhost: x\r\n"
+    _, (request,) = read(0, head + b"x: y\r\n" * 1_800 + b"\r\n")
+    assert request.headers[b"x"] == b", ".join([b"y"] * 1_800)
+    with pytest.raises(ProtocolError, match="at most 65536 are read"):
+        read(0, head + b"x: y\r\n" * 2_000 + b"\r\n")

@@ -17,6 +17,8 @@ from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, is_large
 
 _MOST_HEAD_BYTES = 1 << 16
+# A header counts as so many bytes more, as in HTTP/2 (RFC 9113, 10.5.1), so that there are few.
+_HEADER_BYTES = 32
 # Of a refused body in chunks, which may never end.
 _MOST_DROPPED_BYTES = 1 << 26
 _SPECIAL_HEADERS = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
@@ -144,7 +146,7 @@ class RequestReader:
         """Record a header; headers of the same name form one list (RFC 9110, 5.3)."""
         if not self._is_in_head:  # A trailer, which no route needs.
             return
-        self._n_head_bytes += len(name) + len(value)
+        self._n_head_bytes += len(name) + len(value) + _HEADER_BYTES
         if self._n_head_bytes > _MOST_HEAD_BYTES:  # Whether or not the head ever ends.
             raise _head_too_long(self._n_head_bytes)
         name = name.lower()
@@ -249,7 +251,9 @@ class RequestReader:
 
 def _head_too_long(n_bytes: int) -> ProtocolError:
     return ProtocolError(
-        413, f"the headers have {n_bytes} bytes or more; at most {_MOST_HEAD_BYTES} are read"
+        413,
+        f"the headers have {n_bytes} bytes or more, where each header counts {_HEADER_BYTES} more; "
+        f"at most {_MOST_HEAD_BYTES} are read",
     )
 
 
