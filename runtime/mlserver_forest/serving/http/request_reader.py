@@ -17,6 +17,9 @@ from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, is_large
 
 _MOST_HEAD_BYTES = 1 << 16
+# Requests that a client sends without waiting for answers are parsed as soon as they are read: a
+# few at a time, so that thousands of them keep nobody waiting.
+_MOST_READ_BYTES = 1 << 14
 # A header counts as so many bytes more, as in HTTP/2 (RFC 9113, 10.5.1), so that there are few.
 _HEADER_BYTES = 32
 # Of a refused body in chunks, which may never end.
@@ -82,7 +85,11 @@ class RequestReader:
 
     def get_buffer(self) -> memoryview:
         """The memory that the next bytes should be read into."""
-        return self._large_body.free_space() if self._large_body else self._state.read_buffer
+        if self._large_body:
+            return self._large_body.free_space()
+        is_in_body = self.is_receiving and self._n_checked_bytes is not None
+        buffer = self._state.read_buffer
+        return buffer if self._n_missing or is_in_body else buffer[:_MOST_READ_BYTES]
 
     def receive(self, n_bytes: int) -> None:
         """Process bytes that were read into the buffer.
