@@ -2,7 +2,12 @@
 
 import pytest
 
-from mlserver_forest.resources import available_memory, n_cpus
+from mlserver_forest.resources import (
+    anonymous_memory,
+    available_memory,
+    n_cpus,
+    request_memory,
+)
 
 
 @pytest.fixture
@@ -64,6 +69,24 @@ def test_without_a_limit_the_machine_decides(root):
         "sys/fs/cgroup/memory/memory.usage_in_bytes": "600000\n",
     }
     assert available_memory(root(files | MEMINFO)) == 3000 << 10
+
+
+@pytest.mark.parametrize(("limit", "most"), [("max", 1000), ("2048000", 2000)])
+def test_requests_may_take_a_container_but_not_a_machine(root, limit, most):
+    files = {
+        "proc/self/cgroup": "0::/\n",
+        "sys/fs/cgroup/memory.max": limit,
+        "sys/fs/cgroup/memory.current": "600000\n",
+        "proc/meminfo": "MemTotal: 4000 kB\n",
+    }
+    assert request_memory(root(files)) == most << 10
+
+
+def test_the_memory_of_this_process_grows_with_what_it_takes():
+    before = anonymous_memory()
+    taken = bytearray(64 << 20)
+    assert 60 << 20 < anonymous_memory() - before < 80 << 20
+    del taken
 
 
 def test_without_any_of_these_files_nothing_is_limited(tmp_path):

@@ -115,7 +115,7 @@ def _serve(base_dir: Path) -> None:
     environment = replace(from_environ(), model_uri=base_dir / "model", model_name=None)
     configure_logging(as_json=environment.json_logs)
     server = Server(environment)
-    settings = read_settings(base_dir / "model", trust_pickle=False)
+    settings = read_settings((base_dir / "model").resolve(), trust_pickle=False)
     row = _sample_row(base_dir)
     call = {
         "http_port": environment.http_port,

@@ -5,6 +5,7 @@ A container sees the CPUs and the memory of its host; its own limits are in the 
 """
 
 import ctypes
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ _NO_LIMIT = 1 << 60  # If there is no limit, version 1 reports a number near 2**
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_KEPT_BYTES = 16 << 20
+_MACHINE_SHARE = 4
 
 
 def n_cpus(root: Path = Path("/")) -> int:
@@ -42,6 +44,22 @@ def total_memory(root: Path = Path("/")) -> int:
     lines = _read(root / "proc/meminfo").splitlines()
     found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemTotal:")]
     return min(found, default=_NO_LIMIT)
+
+
+def request_memory(root: Path = Path("/")) -> int:
+    """The number of bytes that requests may take together.
+
+    That is all that a container may use; other programs need the memory of a machine without a
+    limit, so requests take a quarter of it.
+    """
+    has_limit = any(_memory_groups(root))
+    return total_memory(root) // (1 if has_limit else _MACHINE_SHARE)
+
+
+def anonymous_memory(root: Path = Path("/")) -> int:
+    """The number of bytes that this process has in memory, without files and shared memory."""
+    fields = _read(root / "proc/self/statm").split()
+    return (int(fields[1]) - int(fields[2])) * mmap.PAGESIZE if fields else 0
 
 
 def keep_freed_memory() -> None:

@@ -3,7 +3,9 @@
 import io
 import json
 import subprocess
+import threading
 import time
+from contextlib import suppress
 
 import httpx
 import numpy as np
@@ -18,6 +20,7 @@ from containers import docker, ports
 from fuzz.request_samples import framed, npy, record
 from grpc_load import ask, message_of
 from mlserver_forest.formats.registry import FORMATS, answer_formats
+from raw_grpc import MODEL_INFER, RawGRPC, prefixed
 from support import (
     IRIS,
     IRIS_NAMES,
@@ -272,6 +275,43 @@ def test_a_small_container_refuses_what_does_not_fit_and_goes_on(image, ml, run)
         assert post(row) == (200, False)
     assert container.state("OOMKilled") == "false"
     assert len(container.logs().splitlines()) < 30
+
+
+def test_messages_that_many_grpc_clients_send_slowly_do_not_fill_a_container(image, ml, run):
+    """Forty clients send 60 MB each, a megabyte at a time, for as long as others call."""
+    http, grpc = free_port(), free_port()
+    limits = ["--memory=1g", "--memory-swap=1g", "--cpus=2"]
+    container = run(*limits, "-v", f"{ml}:/opt/ml", *ports(http, grpc), image, "serve")
+    container.wait_until_ready(f"http://127.0.0.1:{http}")
+    message = message_of([[5.9, 3.0, 5.1, 1.8]])
+    right = ask(grpc, message)
+    ended, n_given_up = threading.Event(), 0
+
+    def send():
+        nonlocal n_given_up
+        piece = bytes(1 << 20)
+        while not ended.is_set():
+            with suppress(OSError), RawGRPC(grpc) as client:
+                stream = client.call(MODEL_INFER)
+                left = (60 << 20) - client.send(stream, prefixed(60 << 20))
+                while left and stream not in client.ended and not ended.is_set():
+                    left -= client.send(stream, piece[:left])
+                n_given_up += left > 0 and not ended.is_set()
+
+    threads = [threading.Thread(target=send) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    answers = []
+    while n_given_up < 100 or len(answers) < 20:
+        with suppress(RpcError):  # A call may be refused for the moment.
+            answers.append(ask(grpc, message))
+        assert httpx.get(f"http://127.0.0.1:{http}/ping", timeout=10).status_code == 200
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {right}
+    assert container.state("OOMKilled") == "false"
+    assert "SIGKILL" not in container.logs()
 
 
 def test_a_container_that_may_start_too_few_threads_says_so(image, ml):

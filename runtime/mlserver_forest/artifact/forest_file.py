@@ -143,12 +143,15 @@ def encode_forest(
 
 
 def load_forest(path: Path) -> Forest:
-    """Load only the forest of a file; errors as in ``load_forest_file``."""
-    return load_forest_file(path).forest
+    """Load only the forest of a file, by any path to it; errors as in ``load_forest_file``."""
+    return load_forest_file(path.resolve()).forest
 
 
 def load_forest_file(path: Path) -> ForestFile:
     """Read a forest file, and prove that it answers as it did in training.
+
+    Args:
+        path: the file, by its real path; no link is followed.
 
     Raises:
         InvalidArtifact: if the file is missing, damaged, or of a later format, or if it fails
@@ -174,7 +177,7 @@ def load_forest_file(path: Path) -> ForestFile:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """The description in a forest file, without loading the file.
+    """The description in a forest file, by its real path, without loading the file.
 
     Raises:
         InvalidArtifact: if the file is not a forest file, or has no description.

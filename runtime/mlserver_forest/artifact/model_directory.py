@@ -21,7 +21,7 @@ from mlserver_forest.artifact.atomic_write import (
 )
 from mlserver_forest.artifact.folder_lock import lock_folder
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
-from mlserver_forest.artifact.regular_file import open_regular
+from mlserver_forest.artifact.regular_file import open_regular, resolve_inside
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
 from mlserver_forest.insight.baseline import baseline_from_arrays
 from mlserver_forest.insight.intervals import intervals_from_arrays
@@ -116,7 +116,7 @@ def load(directory: Path) -> Model:
     Raises:
         InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
     """
-    settings = read_settings(directory, trust_pickle=False)
+    settings = read_settings(directory.resolve(), trust_pickle=False)
     schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
     extra = settings["parameters"].get("extra")
     extra = extra if isinstance(extra, dict) else {}
@@ -128,7 +128,7 @@ def load_model(path: Path, schema: Schema, sha256: Any = None) -> Model:
     """Load a forest file as the model that a schema describes.
 
     Args:
-        path: the forest file.
+        path: the forest file, by its real path.
         schema: from its model-settings.json.
         sha256: the forest file's checksum in its model-settings.json; None if there is none.
 
@@ -288,11 +288,12 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
     If that file is missing, the forest file's description is read in its place.
 
     Args:
-        directory: the model directory.
+        directory: the model directory, by its real path. If a link takes its place later, it is not
+            followed.
         trust_pickle: whether runtimes that unpickle are allowed.
 
     Returns:
-        The settings, with ``parameters.uri`` made absolute.
+        The settings, with ``parameters.uri`` as a real path in the directory.
 
     Raises:
         InvalidArtifact: if there is no model, its settings cannot be used, or its runtime is
@@ -315,7 +316,7 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
             "`parameters.uri`"
         ) from error
     _check_runtime(runtime, path, trust_pickle)
-    if not target.is_relative_to(directory.resolve()):
+    if not target.is_relative_to(directory):
         raise InvalidArtifact(
             f"{path}: parameters.uri {format_value(uri)} leads out of the model's folder"
         )
@@ -325,13 +326,14 @@ def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
 
 def _settings_text(directory: Path) -> dict[str, Any]:
     try:
-        with open_regular(directory / SETTINGS_FILE) as file:
+        with open_regular(resolve_inside(directory, SETTINGS_FILE)) as file:
             return dict(json.loads(file.read(_MAX_SETTINGS_BYTES)))
     except FileNotFoundError:
         files = [path for path in directory.glob("*.safetensors") if path.name[0] != "."]
         if len(files) != 1:
             raise
-    return {**read_description(files[0]), "parameters": {"uri": files[0].name}}
+    name = files[0].name
+    return {**read_description(resolve_inside(directory, name)), "parameters": {"uri": name}}
 
 
 def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:

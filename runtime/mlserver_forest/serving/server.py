@@ -20,7 +20,7 @@ from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.formats.csv import csv_kernel
-from mlserver_forest.resources import available_memory, n_cpus
+from mlserver_forest.resources import available_memory, n_cpus, request_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.http.sockets import listen, open_port, reserve
@@ -54,6 +54,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.v2.grpc_reads import MessageReads
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
@@ -87,7 +88,7 @@ class Server:
         metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
         settings = _settings(environment)
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
-        memory = MemoryBudget(available_memory, n_slots)
+        memory = MemoryBudget(available_memory, n_slots, request_memory())
         pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds)
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
@@ -120,7 +121,9 @@ class Server:
         if environment.grpc_port is not None:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
             limit = settings.grpc_max_message_length
-            grpc = GRPCServer(handlers, metrics, environment.host, environment.grpc_port, limit)
+            reads = MessageReads(memory)
+            port = environment.grpc_port
+            grpc = GRPCServer(handlers, metrics, reads, environment.host, port, limit)
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,
@@ -167,7 +170,9 @@ class Server:
         """Load the model, again if it is loaded, for the workers that start from now on."""
         if not self._environment.multi_model:
             name = self._environment.model_name
-            load = self._models.load(self._model_dir, name, replace=True, is_starting=True)
+            # A link may lead elsewhere now than it did before.
+            directory = self._model_dir.resolve()
+            load = self._models.load(directory, name, replace=True, is_starting=True)
             asyncio.run(load)
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
@@ -201,7 +206,7 @@ def _model_routes(
         folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir, environment.trust_pickle, environment.model_name)
+    only = settings_of(model_dir.resolve(), environment.trust_pickle, environment.model_name)
     handlers = V2Handlers(settings, pipeline, models, OneModel(only))
     return handlers, OneModelRoutes(models, only.name, invocations).table()
 

@@ -3,8 +3,9 @@
 A real server with its workers, a load generator in a process of its own that sends the
 same number of requests per second whatever the server does, and one fault at a time:
 SIGTERM, SIGHUP, killed and hanging workers, overload, slow clients and those that pipeline, too few
-files, a full disk, a clock that jumps, a model file that is changed, large bodies that are refused,
-and what one client can do to the others. With --image, the server is in a container whose memory
+files or processes, a full disk, a log that nobody reads, a clock that jumps, a model file that is
+changed, large bodies that are refused, names that clients choose, what one client can do to the
+others, and training jobs that are killed. With --image, the server is in a container whose memory
 is limited.
 The soak, a mixed load that watches memory, runs only when asked for.
 """
@@ -12,6 +13,7 @@ The soak, a mixed load that watches memory, runs only when asked for.
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from .attacks import attacks
@@ -22,13 +24,17 @@ from .full_disk import full_disk
 from .grpc import grpc
 from .hang import hang
 from .kill import kill
+from .log import log
 from .models import models
+from .names import names
 from .overload import overload
+from .pids import pids
 from .pipelining import pipelining
 from .refused import refused
 from .reload import reload
+from .saving import saving
 from .scene import Scene
-from .server import NotReady, in_container
+from .server import NotReady, launch_in_container
 from .sigterm import sigterm
 from .slow import slow
 from .soak import soak
@@ -50,6 +56,10 @@ FAULTS = {
     "pipelining": pipelining,
     "attacks": attacks,
     "models": models,
+    "log": log,
+    "pids": pids,
+    "names": names,
+    "training": saving,
     "soak": soak,
 }
 _SOAK_MINUTES = 20.0
@@ -84,7 +94,7 @@ def tried(name, scene):
     """The rows of a fault; where it ends the benchmark's own part, a row that says so."""
     try:
         yield from FAULTS[name](scene)
-    except (EOFError, NotReady, OSError) as error:
+    except (EOFError, NotReady, OSError, RuntimeError) as error:
         row = Row(name)
         row.add("ended by", f"{type(error).__name__}: {error}"[:500], "nothing", met=False)
         yield row
@@ -108,7 +118,9 @@ def main(arguments):
             overload_seconds=options.overload_seconds,
             hang_variable=options.hang_variable,
             soak_minutes=options.minutes_of_soak or _SOAK_MINUTES,
-            launch=in_container(options.image, options.memory) if options.image else None,
+            launch=partial(launch_in_container, options.image, options.memory)
+            if options.image
+            else None,
         )
         for name in names:
             for row in tried(name, scene):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .mix import mixed
@@ -20,7 +20,10 @@ def full_disk(scene):
         row.skipped = "only root may mount a tmpfs: run it as root, in a container for example"
         yield row
         return
-    with full_tmpfs() as folder, scene.serving(TMPDIR=str(folder)) as server:
+    with ExitStack() as stack:
+        folder = stack.enter_context(full_tmpfs())
+        options = {"limits": ("-v", f"{folder}:{folder}")} if scene.launch else {}
+        server = stack.enter_context(scene.serving(TMPDIR=str(folder), **options))
         row.add("TMPDIR", f"tmpfs of {_SIZE}, full")
         counts = scene.load(server, mixed(scene, large_every=100), seconds=_SECONDS).run()
         add_constant_load(row, counts)

@@ -7,8 +7,8 @@ from .server import MemoryWatch
 from .table import Row
 
 _MEGABYTES = 32
-_BODIES = 40
-_GROWTH_MB = 16
+_BODIES = 200
+_GROWTH_PERCENT = 5.0
 
 
 def refused(scene):
@@ -25,7 +25,7 @@ def refused(scene):
         _, last = server.memory()
     row.add("bodies", f"{_BODIES} of {_MEGABYTES} MB", "400", set(statuses) == {400})
     row.add("most memory", f"{watch.most():.0f} MB")
-    row.at_most("memory kept", last - first, _GROWTH_MB, " MB")
+    row.at_most("memory kept", 100 * (last / first - 1), _GROWTH_PERCENT, " %")
     row.add("longest /ping", f"{1000 * probes.longest_wait():.0f} ms")
     add_constant_load(row, counts)
     yield row

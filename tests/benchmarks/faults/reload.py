@@ -6,7 +6,7 @@ import time
 from .scene import add_constant_load, pinging
 from .table import Row
 
-_SECONDS = 4.0
+_SECONDS, _END_SECONDS = 4.0, 20.0
 _IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 
 
@@ -20,7 +20,9 @@ def reload(scene):
                 server.signal(number)
             time.sleep(_SECONDS)
             counts = load.stop()
-        kept = before & server.children()
+        deadline = time.monotonic() + _END_SECONDS
+        while (kept := before & server.children()) and time.monotonic() < deadline:
+            time.sleep(0.1)
         probes = probe.stop()
     row.add("workers kept", len(kept), "0", not kept)
     row.zero("/ping lost", probes.lost)

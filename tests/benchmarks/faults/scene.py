@@ -62,17 +62,20 @@ class Scene:
     @property
     def questions(self):
         """One per flower."""
+        return self.questions_to("/invocations")
+
+    def questions_to(self, path):
         return tuple(
-            post("/invocations", row.encode(), "text/csv", right=f"{label}\n".encode())
+            post(path, row.encode(), "text/csv", right=f"{label}\n".encode())
             for row, label in zip(self.rows, self.labels, strict=True)
         )
 
-    def serving(self, *, model_dir=None, descriptors=None, **variables):
+    def serving(self, *, model_dir=None, **options):
+        """A server as ``server.serving`` gives it."""
         return serving(
             self.launch or self.support.launch,
             model_dir or self.model_dir,
-            descriptors=descriptors,
-            **{"MODEL_SERVER_WORKERS": str(self.workers), **variables},
+            **{"MODEL_SERVER_WORKERS": str(self.workers), **options},
         )
 
     def load(self, server, questions=None, **options):

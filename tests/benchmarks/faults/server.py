@@ -15,30 +15,39 @@ from pathlib import Path
 import httpx
 
 _LINES_KEPT = 200
-_SERVE = (Path(sys.executable).parent / "serve",)
+SERVE = Path(sys.executable).parent / "serve"
 _START_SECONDS = 60.0
 _WORKERS_SECONDS = 5.0
 _END_SECONDS = 5.0
 
 
 class NotReady(Exception):
-    """The server ended, or did not say 200 in time."""
+    """The server ended, or did not say 200 in time.
+
+    Attributes:
+        code: its exit code; None if it goes on.
+        lines: what it printed last.
+    """
+
+    def __init__(self, code, lines):
+        super().__init__(f"exit code {code}, {lines[-5:]}")
+        self.code, self.lines = code, lines
 
 
 class Server:
     """A ``serve`` that ``tests.support.launch`` started."""
 
-    def __init__(self, running):
-        self.running = running
+    def __init__(self, running, model_dir):
+        self.running, self.model_dir = running, model_dir
         self.pid = getattr(running, "pid", running.process.pid)
         self.port = running.http_port
         self.lines = deque(maxlen=_LINES_KEPT)
         self._seen = {}
         self._readers = []
 
-    def start(self):
+    def start(self, reads_log=True):
         """Read what it prints from now on, or its pipes would fill; wait until it is ready."""
-        for pipe in (self.running.process.stdout, self.running.process.stderr):
+        for pipe in (self.running.process.stdout, self.running.process.stderr) if reads_log else ():
             reader = threading.Thread(target=self.lines.extend, args=(pipe,), daemon=True)
             reader.start()
             self._readers.append((reader, pipe))
@@ -46,7 +55,9 @@ class Server:
         while not self._is_ready():
             self.family()
             if self.running.process.poll() is not None or time.monotonic() > deadline:
-                raise NotReady(f"exit code {self.running.process.poll()}, {list(self.lines)[-5:]}")
+                for reader, _ in self._readers:
+                    reader.join(1)
+                raise NotReady(self.running.process.poll(), list(self.lines))
             time.sleep(0.05)
         self.family()
         return self
@@ -121,42 +132,53 @@ class Server:
                 pipe.close()
 
 
-def in_container(image, memory):
-    """A function that starts the server as ``tests.support.launch`` does, in a container.
+def launch_in_container(image, memory, model_dir, command, limits=(), **variables):
+    """Start the server as ``tests.support.launch`` does, in a container.
+
+    The folder that holds the model directory has the same path there.
 
     Args:
         image: the image.
         memory: the container's limit, such as 1g.
+        model_dir: the model directory.
+        command: as on this machine.
+        limits: further options of ``docker run``.
+        variables: of the server's environment.
     """
     from tests.support import Running, free_port
 
-    def launch(model_dir, command, **variables):
-        http_port, grpc_port = free_port(), free_port()
-        name = f"forest-faults-{http_port}"
-        variables |= {"SAGEMAKER_BIND_TO_PORT": http_port, "FOREST_GRPC_PORT": grpc_port}
-        options = [word for pair in variables.items() for word in ("-e", "{}={}".format(*pair))]
-        limits = (f"--memory={memory}", f"--memory-swap={memory}", "--network=host", "--rm")
-        volume = f"{model_dir}:/opt/ml/model"
-        command = ("docker", "run", *limits, "--name", name, "-v", volume, *options, image, "serve")
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        running = Running(process, http_port, grpc_port)
-        running.pid = _pid_of_container(name, process)
-        return running
-
-    return launch
+    http_port, grpc_port = free_port(), free_port()
+    name = f"forest-faults-{http_port}"
+    variables = {
+        "SAGEMAKER_BASE_DIR": model_dir.parent,
+        "SAGEMAKER_BIND_TO_PORT": http_port,
+        "FOREST_GRPC_PORT": grpc_port,
+        **variables,
+    }
+    options = [word for pair in variables.items() for word in ("-e", "{}={}".format(*pair))]
+    limits = (f"--memory={memory}", f"--memory-swap={memory}", "--network=host", "--rm", *limits)
+    volume = f"{model_dir.parent}:{model_dir.parent}"
+    command = ["serve" if word == SERVE else word for word in command]
+    process = subprocess.Popen(
+        ("docker", "run", *limits, "--name", name, "-v", volume, *options, image, *command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running = Running(process, http_port, grpc_port)
+    running.pid = _pid_of_container(name, process)
+    return running
 
 
 def _pid_of_container(name, process):
-    """The process that the engine started, as this machine sees it."""
+    """The process that the engine started, as this machine sees it; 0 if it has ended."""
     command = ("docker", "inspect", "-f", "{{.State.Pid}}", name)
     while process.poll() is None:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode == 0 and int(done.stdout) > 0:
             return int(done.stdout)
         time.sleep(0.05)
-    raise NotReady(process.communicate()[1])
+    return 0
 
 
 def processes():
@@ -183,21 +205,23 @@ def _parent_and_start(pid):
 
 
 @contextmanager
-def serving(launch, model_dir, *, descriptors=None, **variables):
+def serving(launch, model_dir, *, command=(SERVE,), descriptors=None, reads_log=True, **variables):
     """A ready server, ended afterwards.
 
     Args:
         launch: ``tests.support.launch``.
         model_dir: the model.
+        command: starts it; ``SERVE`` is the script.
         descriptors: how many files and sockets each of its processes may have open.
-        variables: of its environment.
+        reads_log: whether anybody reads what it prints.
+        variables: of its environment, and what ``launch`` takes.
     """
-    server = Server(launch(model_dir, _SERVE, **variables))
+    server = Server(launch(model_dir, command, **variables), model_dir)
     try:
         if descriptors:
             # Long before Python has started there, and inherited by all that it starts.
             resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
-        yield server.start()
+        yield server.start(reads_log)
     finally:
         server.end()
 

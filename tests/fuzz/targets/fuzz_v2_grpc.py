@@ -9,7 +9,7 @@ with instrumented():
     from fuzz.request_bodies import REFUSALS, behind_first_byte, chosen
     from fuzz.v2_requests import raw, read_inputs, tensors
     from mlserver_forest.serving.v2.grpc_codec import _FIELDS, _plain_row, request_from
-    from mlserver_forest.serving.v2.grpc_service import _parse
+    from mlserver_forest.serving.v2.grpc_request import read_request
 
 
 def samples():
@@ -29,7 +29,7 @@ def samples():
 
 def read(data):
     choice, body = chosen(data)
-    message = _parse(body)
+    message = read_request(body)
     _plain_row(message)
     read_inputs(request_from(message), choice)
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlserver_forest.errors import Overloaded
 from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.request_reader import RequestReader
+from mlserver_forest.serving.http.request_reader import ProtocolError, RequestReader
 
 HEAD = b"POST /invocations HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
@@ -62,3 +62,17 @@ def test_a_body_in_chunks_that_is_refused_is_handed_over_once_and_the_rest_dropp
     assert isinstance(refused.refusal, Overloaded)
     assert 2**18 < len(refused.body) < 2**20
     assert (ping.path, ping.refusal) == (b"/ping", None)
+
+
+def test_a_refused_body_in_chunks_may_not_go_on_for_ever(read):
+    with pytest.raises(ProtocolError, match="the body was refused, and goes on") as refused:
+        read(2**18, HEAD + 2000 * CHUNK)
+    assert refused.value.status == 413
+
+
+def test_thousands_of_short_headers_are_refused(read):
+    head = b"GET /ping HTTP/1.1\r\nhost: x\r\n"
+    _, (request,) = read(0, head + b"x: y\r\n" * 1_800 + b"\r\n")
+    assert request.headers[b"x"] == b", ".join([b"y"] * 1_800)
+    with pytest.raises(ProtocolError, match="at most 65536 are read"):
+        read(0, head + b"x: y\r\n" * 2_000 + b"\r\n")

@@ -36,6 +36,8 @@ _STATUS_LINES = {
 _LINGER_SECONDS = 2
 # A client that sends many requests without waiting for answers shares the loop with the others.
 _MOST_AT_ONCE = 4
+# So does a client that sends bytes faster than they are read.
+_MOST_BYTES_AT_ONCE = 1 << 20
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -74,6 +76,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_reading = True
         self._takes_no_more = False
         self._n_at_once = 0  # Requests answered in this turn of the connection.
+        self._n_bytes = 0  # Received since other connections had their turn.
         self._lingers_until: float | None = None
         self._n_unsent = 0
         self.since = self._opened = state.loop.time()
@@ -115,8 +118,18 @@ class Connection(asyncio.BufferedProtocol):
             self._reader.receive(nbytes)
         except ProtocolError as error:
             self._refuse_bytes(error)
+        self._n_bytes += nbytes
         if self._waiting or self._reader.announced:
             self._pause_reading()
+        elif self._n_bytes > _MOST_BYTES_AT_ONCE:
+            self._n_bytes = 0
+            self._pause_reading()
+            self._state.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Continue reading after the other connections had their turn."""
+        if not self._waiting and self._reader.announced is None and self._can_write.is_set():
+            self._resume_reading()
 
     def _begin_body(self) -> None:
         """When its turn comes, refuse a body before it is read, or let the client send it."""

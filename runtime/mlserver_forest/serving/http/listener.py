@@ -19,6 +19,9 @@ _IDLE_SECONDS = 75
 _STALLED_SECONDS = 60
 # While the server shuts down, a connection that has been idle for this long is closed.
 _QUIET_SECONDS = 0.5
+# A worker that another one replaces has time: a connection in use is closed with its next answer,
+# and a request that meets the end of an idle one is lost.
+_QUIET_SECONDS_IF_REPLACED = 5
 # How long a worker leaves a connection to a worker that has fewer.
 _YIELD_SECONDS = 0.001
 _ACCEPTED_AT_ONCE = 64
@@ -79,8 +82,10 @@ class Listener:
         """
         deadline = monotonic() + seconds
         while monotonic() < deadline:
+            is_shutdown = self._slot.table.is_shutdown()
+            quiet_seconds = _QUIET_SECONDS if is_shutdown else _QUIET_SECONDS_IF_REPLACED
             for connection in list(self._connections):
-                connection.end_if_idle(_QUIET_SECONDS)
+                connection.end_if_idle(quiet_seconds)
             if not self._n_connections and not self._state.tasks:
                 return
             await asyncio.sleep(0.01)

@@ -17,6 +17,13 @@ from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, is_large
 
 _MOST_HEAD_BYTES = 1 << 16
+# Requests that a client sends without waiting for answers are parsed as soon as they are read: a
+# few at a time, so that thousands of them keep nobody waiting.
+_MOST_READ_BYTES = 1 << 14
+# A header counts as so many bytes more, as in HTTP/2 (RFC 9113, 10.5.1), so that there are few.
+_HEADER_BYTES = 32
+# Of a refused body in chunks, which may never end.
+_MOST_DROPPED_BYTES = 1 << 26
 _SPECIAL_HEADERS = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -72,12 +79,17 @@ class RequestReader:
         )
         self._body: Body = b""
         self._n_checked_bytes: int | None = None  # Of a body in chunks.
+        self._n_dropped_bytes = 0
         self._n_missing = 0  # Bytes of a large body that are still to come.
         self._large_body: LargeBody | None = None
 
     def get_buffer(self) -> memoryview:
         """The memory that the next bytes should be read into."""
-        return self._large_body.free_space() if self._large_body else self._state.read_buffer
+        if self._large_body:
+            return self._large_body.free_space()
+        is_in_body = self.is_receiving and self._n_checked_bytes is not None
+        buffer = self._state.read_buffer
+        return buffer if self._n_missing or is_in_body else buffer[:_MOST_READ_BYTES]
 
     def receive(self, n_bytes: int) -> None:
         """Process bytes that were read into the buffer.
@@ -128,7 +140,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self.is_receiving = self._is_in_head = True
-        self._n_head_bytes = self._n_idle_bytes = 0
+        self._n_head_bytes = self._n_idle_bytes = self._n_dropped_bytes = 0
         self._url = b""
         self.headers = {}
         self._request = self._n_checked_bytes = None
@@ -141,7 +153,7 @@ class RequestReader:
         """Record a header; headers of the same name form one list (RFC 9110, 5.3)."""
         if not self._is_in_head:  # A trailer, which no route needs.
             return
-        self._n_head_bytes += len(name) + len(value)
+        self._n_head_bytes += len(name) + len(value) + _HEADER_BYTES
         if self._n_head_bytes > _MOST_HEAD_BYTES:  # Whether or not the head ever ends.
             raise _head_too_long(self._n_head_bytes)
         name = name.lower()
@@ -191,6 +203,7 @@ class RequestReader:
         if self._n_missing:
             self._n_missing -= len(body)
         if self._request is None:
+            self._drop_part(len(body))
             return
         if not self._body:
             self._body = body
@@ -203,6 +216,12 @@ class RequestReader:
             self._application.check_part(self._request, len(self._body))
             if self._request.refusal is not None:
                 self._hand_over()  # The rest is dropped.
+
+    def _drop_part(self, n_bytes: int) -> None:
+        if self._n_checked_bytes is not None:
+            self._n_dropped_bytes += n_bytes
+            if self._n_dropped_bytes > _MOST_DROPPED_BYTES:
+                raise ProtocolError(413, "the body was refused, and goes on; close the connection")
 
     def on_message_complete(self) -> None:
         self.is_receiving = False
@@ -239,7 +258,9 @@ class RequestReader:
 
 def _head_too_long(n_bytes: int) -> ProtocolError:
     return ProtocolError(
-        413, f"the headers have {n_bytes} bytes or more; at most {_MOST_HEAD_BYTES} are read"
+        413,
+        f"the headers have {n_bytes} bytes or more, where each header counts {_HEADER_BYTES} more; "
+        f"at most {_MOST_HEAD_BYTES} are read",
     )
 
 

@@ -200,7 +200,7 @@ class LoadedModels:
         """Load the model of a directory; a load that fails changes nothing.
 
         Args:
-            directory: the model directory.
+            directory: the model directory, by its real path.
             name: the name of the model on this server; by default its own name.
             replace: whether a loaded model of that name may be replaced.
             is_starting: whether the server waits for this model, however long it takes.

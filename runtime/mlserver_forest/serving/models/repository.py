@@ -88,7 +88,7 @@ def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) ->
     """The settings of the model in a directory.
 
     Args:
-        directory: the model directory.
+        directory: the model directory, by its real path.
         trust_pickle: whether runtimes that unpickle are allowed.
         name: the name of the model on this server; by default its own name.
 
@@ -170,7 +170,7 @@ class ModelsFolder:
         return found
 
     def directory(self, name: str) -> Path:
-        """The directory of a model; SageMaker unpacks models into ``<name>/model``.
+        """The real path of a model's directory; SageMaker unpacks models into ``<name>/model``.
 
         Raises:
             ModelNotFound: if it does not exist.
@@ -180,7 +180,7 @@ class ModelsFolder:
         for directory in (self._folder / name / "model", self._folder / name):
             with suppress(PermissionError):
                 if directory.is_dir():
-                    return directory
+                    return directory.resolve()
         raise ModelNotFound(name)
 
 

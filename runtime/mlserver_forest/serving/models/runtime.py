@@ -67,7 +67,7 @@ class ForestModel(MLModel):
         parameters = self.settings.parameters
         digest = ((parameters and parameters.extra) or {}).get(DIGEST_KEY)
         schema = schema_of(self.settings)
-        self.model = await asyncio.to_thread(load_model, Path(path), schema, digest)
+        self.model = await asyncio.to_thread(load_model, self._real_path(path), schema, digest)
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -141,6 +141,10 @@ class ForestModel(MLModel):
         outputs = [output_tensor(output, column, self._data(column))]
         return v2_types.inference_response(self.name, self.version, outputs)
 
+    def _real_path(self, path: str) -> Path:
+        """The forest file; stock MLServer may name it in any way."""
+        return Path(path).resolve()
+
     def _data(self, column: Column) -> Any:
         """A flat list, with text as bytes, because MLServer's encoders cannot write arrays."""
         if isinstance(column, Labels):
@@ -153,6 +157,9 @@ class ArrayForestModel(ForestModel):
 
     Numbers have the shape that the outputs declare; text labels are ``Labels``.
     """
+
+    def _real_path(self, path: str) -> Path:
+        return Path(path)  # ``read_settings`` has checked it; what is a link by now is not opened.
 
     def _data(self, column: Column) -> Any:
         return column

@@ -109,12 +109,13 @@ def _is_name(name: Any) -> bool:
 
 
 def _directory(url: str) -> Path:
+    """The real path of the directory, which is all that is opened from now on."""
     try:
-        directory = Path(os.path.normpath(url))
+        given = Path(os.path.normpath(url))
+        directory = given.resolve()
         # /proc/self/root leads everywhere, so where the path begins counts, and where it ends.
-        places = (directory, directory.resolve())
         is_model = directory.is_dir() and not any(
-            place.is_relative_to(folder) for place in places for folder in _NO_MODELS
+            place.is_relative_to(folder) for place in (given, directory) for folder in _NO_MODELS
         )
     except (OSError, RuntimeError) as error:  # RuntimeError: the links form a loop.
         raise InvalidInput(f"url is {format_value(url)}, which cannot be read: {error}") from error

@@ -18,7 +18,8 @@ MOST_FIELDS = 50_000
 _FEW_BYTES = 2**16
 # A repeated number may stand in one field, with a byte or more for each.
 _PACKED: Mapping[int, Any] = {0: None}
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+LENGTH = 2
+_VARINT, _EIGHT_BYTES, _FOUR_BYTES = 0, 1, 5
 
 
 def check_fields(data: bytes) -> None:
@@ -50,10 +51,10 @@ def _count(data: bytes, position: int, end: int, known: Mapping[int, Any], left:
     """
     while position < end:
         left = _less(left, 1)
-        key, position = _varint(data, position, end)
+        key, position = varint(data, position, end)
         kind = key & 7
-        if kind == _LENGTH:
-            length, position = _varint(data, position, end)
+        if kind == LENGTH:
+            length, position = varint(data, position, end)
             inside = known.get(key >> 3)
             if inside is _PACKED:
                 left = _less(left, length)
@@ -61,7 +62,7 @@ def _count(data: bytes, position: int, end: int, known: Mapping[int, Any], left:
                 left = _count(data, position, min(position + length, end), inside, left)
             position += length
         elif kind == _VARINT:
-            _, position = _varint(data, position, end)
+            _, position = varint(data, position, end)
         elif kind in (_FOUR_BYTES, _EIGHT_BYTES):
             position += 4 if kind == _FOUR_BYTES else 8
         else:
@@ -78,7 +79,7 @@ def _less(left: int, n_fields: int) -> int:
     return left - n_fields
 
 
-def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+def varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     """A number and the position behind it; the end if there is none."""
     value = shift = 0
     while position < end:

@@ -12,7 +12,6 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
 from grpc import StatusCode, aio
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import model_repository_pb2 as repository_pb
@@ -29,11 +28,12 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 from mlserver_forest.serving.v2.grpc_connections import leave
-from mlserver_forest.serving.v2.grpc_guard import check_fields
+from mlserver_forest.serving.v2.grpc_reads import MessageReads
+from mlserver_forest.serving.v2.grpc_request import read_request
 from mlserver_forest.serving.v2.handlers import V2Handlers
 
 Unary = Callable[[Any], Awaitable[Any]]
-Stream = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
+Stream = Callable[[Any], AsyncIterator[Any]]
 
 _INFERENCE = "inference.GRPCInferenceService"
 _REPOSITORY = "inference.model_repository.ModelRepositoryService"
@@ -58,6 +58,7 @@ class GRPCServer:
     Args:
         handlers: do what is asked.
         metrics: counts calls.
+        reads: receives messages of inference.
         host: the address.
         port: the port.
         max_message_bytes: the largest message, in both directions. A client's must also fit into
@@ -68,12 +69,15 @@ class GRPCServer:
         self,
         handlers: V2Handlers,
         metrics: Metrics,
+        reads: MessageReads,
         host: str,
         port: int,
         max_message_bytes: int,
     ) -> None:
         self._handlers = handlers
         self._metrics = metrics
+        self._reads = reads
+        self._watching: asyncio.Task[None] | None = None
         self._address = f"{host}:{port}"
         self._port = port
         self._options = [
@@ -108,6 +112,7 @@ class GRPCServer:
         server.add_insecure_port(self._address)
         await server.start()
         self._server = server
+        self._watching = asyncio.create_task(self._reads.watch())
 
     async def stop(self, seconds: float) -> None:
         """Make the clients leave, let calls in flight finish, and close the port.
@@ -130,7 +135,10 @@ class GRPCServer:
         return {
             **{name: self._unary(_INFERENCE, name, *row) for name, row in requests.items()},
             **self._repository_handlers(_INFERENCE, pb),
-            "ModelInfer": self._unary(_INFERENCE, "ModelInfer", None, self._infer),
+            # On the wire, a call is a stream of one message, which is read when it is asked for.
+            "ModelInfer": grpc.stream_unary_rpc_method_handler(
+                self._counted(_INFERENCE, "ModelInfer", self._infer), None, _serialize
+            ),
             "ModelStreamInfer": self._stream(_INFERENCE, "ModelStreamInfer", self._infer_stream),
         }
 
@@ -164,12 +172,21 @@ class GRPCServer:
     def _unary(
         self, service: str, name: str, request_class: Any, method: Unary
     ) -> grpc.RpcMethodHandler:
+        return grpc.unary_unary_rpc_method_handler(
+            self._counted(service, name, lambda request, _: method(request)),
+            request_class.FromString,
+            _serialize,
+        )
+
+    def _counted(
+        self, service: str, name: str, method: Callable[[Any, Any], Awaitable[Any]]
+    ) -> Callable[[Any, Any], Awaitable[Any]]:
         """A method that is counted, and whose errors have the codes of the table."""
 
         async def call(request: Any, context: Any) -> Any:
             started, code = perf_counter(), StatusCode.OK
             try:
-                return await method(request)
+                return await method(request, context)
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
                 codes, message = explain(error, name)
                 code = codes.grpc
@@ -178,17 +195,15 @@ class GRPCServer:
                 seconds = perf_counter() - started
                 self._metrics.called("UNARY", service, name, code.name, seconds)
 
-        return grpc.unary_unary_rpc_method_handler(
-            call, request_class and request_class.FromString, _serialize
-        )
+        return call
 
     def _stream(self, service: str, name: str, method: Stream) -> grpc.RpcMethodHandler:
         """The same for a method of many requests and responses."""
 
-        async def call(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async def call(_: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             started, code = perf_counter(), StatusCode.OK
             try:
-                async for response in method(requests):
+                async for response in method(context):
                     yield response
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
                 codes, message = explain(error, name)
@@ -200,27 +215,31 @@ class GRPCServer:
 
         return grpc.stream_stream_rpc_method_handler(call, None, _serialize)
 
-    async def _infer(self, data: bytes) -> Any:
-        return await self._run(len(data), lambda: self._inference(_parse(data)))
+    async def _infer(self, _: AsyncIterator[Any], context: Any) -> Any:
+        data = await self._reads.read(context)
+        if data is aio.EOF:
+            raise InvalidInput("the call has no message; send a ModelInferRequest")
+        return await self._run(len(data), lambda: self._inference(read_request(data)))
 
-    async def _infer_stream(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def _infer_stream(self, context: Any) -> AsyncIterator[Any]:
         """Answer in the form of MLServer or of Triton, whose streams have other messages.
 
         MLServer 1.7.1 answers with a ModelInferResponse, Triton with a ModelStreamInferResponse
         that contains one, or an error. No message is both, so only a request with a parameter
         of Triton's gets Triton's.
         """
-        async for data in requests:
-            request = await asyncio.to_thread(_parse, data) if is_large(len(data)) else _parse(data)
+        while (data := await self._reads.read(context, is_stream=True)) is not aio.EOF:
+            n_bytes, read = len(data), partial(read_request, data)
+            request = await asyncio.to_thread(read) if is_large(n_bytes) else read()
             is_triton = _TRITON_PARAMETER in request.parameters
             if is_triton and request.parameters[_TRITON_PARAMETER].bool_param:
-                yield await self._infer_for_triton(request)
+                yield await self._infer_for_triton(n_bytes, request)
             else:
-                yield await self._run(request.ByteSize(), partial(self._inference, request))
+                yield await self._run(n_bytes, partial(self._inference, request))
 
-    async def _infer_for_triton(self, request: Any) -> Any:
+    async def _infer_for_triton(self, n_bytes: int, request: Any) -> Any:
         try:
-            response = await self._run(request.ByteSize(), partial(self._inference, request))
+            response = await self._run(n_bytes, partial(self._inference, request))
         except Exception as error:  # noqa: BLE001  # the stream goes on; explain logs it
             return self._triton_response(error_message=explain(error, "ModelStreamInfer")[1])
         final = pb.ModelInferResponse()
@@ -263,14 +282,6 @@ class GRPCServer:
     async def _model_metadata(self, request: Any) -> Any:
         metadata = self._handlers.model_metadata(request.name, request.version or None)
         return metadata_message(await metadata)
-
-
-def _parse(data: bytes) -> Any:
-    check_fields(data)
-    try:
-        return pb.ModelInferRequest.FromString(data)
-    except DecodeError as error:
-        raise InvalidInput("the message is not a ModelInferRequest") from error
 
 
 def _serialize(message: Any) -> bytes:
