@@ -109,7 +109,13 @@ class OutOfMemory(ServerError):
 
 
 class JobError(ForestError):
-    """A training job that its owner can correct."""
+    """A training job that its owner can correct.
+
+    Attributes:
+        notes: lines about the data that were read before, which may hold the reason.
+    """
+
+    notes: tuple[str, ...] = ()
 
 
 class InvalidHyperparameters(JobError):

@@ -9,11 +9,12 @@ from typing import BinaryIO, Protocol, cast
 import pyarrow as pa
 
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.row_locations import RowLocations
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: Note) -> None:
     """A request needs no notes."""
 
 
@@ -36,7 +37,7 @@ class Source:
     path: Path | None = None
     width: int = 0
     names: tuple[str, ...] | None = None
-    note: Callable[[str], None] = _ignore
+    note: Callable[[Note], None] = _ignore
     declared: frozenset[str] = frozenset()
 
     @property

@@ -52,9 +52,8 @@ def _lines(data: Data) -> Iterator[str]:
     for name, rows in (("validation", data.validation), ("test", data.test)):
         if rows is not None:
             yield f"channel {name}: {len(rows)} rows"
-    yield from table.summary.notes
-    for warning in table.summary.warnings:
-        yield f"warning: {warning}"
+    for note in data.notes:
+        yield note.line
 
 
 def _target(data: Data) -> str:

@@ -151,13 +151,8 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
     here.say(f"the target is {data.table.layout.target_name}")
-    for channel, n_left_out in data.n_without_target.items():
-        if n_left_out:
-            here.say(f"left out {n_left_out} {channel} rows without a target (missing_target=drop)")
-    for doubt in data.target.doubts:
-        here.say(f"warning: {doubt}")
-    for note in data.table.summary.notes:
-        here.say(note)
+    for note in data.notes:
+        here.say(note.line)
     return data
 
 
@@ -312,7 +307,7 @@ def _facts(trained: _Trained) -> Facts:
         files=data.table.summary.files,
         coverage=trained.coverage,
         target=data.table.layout.target_name,
-        column_warnings=data.table.summary.warnings,
+        notes=data.notes,
     )
 
 
@@ -323,5 +318,5 @@ def _summary(data: Data) -> str:
     rows, columns = table.x.shape
     text = f"read {rows} rows with {columns} features from {n_files} file(s), {names}: "
     if target.kind == "regression":
-        return text + f"a regression{target.hint}"
-    return text + f"a classification with {len(target.classes)} classes{target.hint}"
+        return text + "a regression"
+    return text + f"a classification with {len(target.classes)} classes"

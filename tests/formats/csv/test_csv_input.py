@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from mlserver_forest.errors import InvalidData, InvalidInput
 from mlserver_forest.formats.csv.csv_dialect import find_delimiter
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
-from training.channel_files import label_texts, read, same, words_of
+from training.channel_files import label_texts, notes_of, read, same, words_of
 
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
 PLAIN = "label,x,größe\nno,1.34,847.43\nyes,2,1847.5\n"
@@ -115,14 +114,14 @@ def test_text_with_commas_stays_text(tmp_path):
     assert same(table.x, [[1.5, 1], [2, 0]])
 
 
-def test_what_was_taken_is_said_once(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
+def test_what_was_taken_is_said_once(tmp_path):
     text = PLAIN.replace(",", ";").replace(".", ",")
-    read(tmp_path, {"a.csv": text, "b.csv": text})
-    said = [record.getMessage().replace(f"{tmp_path}/train/", "") for record in caplog.records]
-    assert said == [
-        "a.csv: the fields are separated by ';', as all its lines agree",
-        "a.csv: its numbers have decimal commas",
+    assert notes_of(read(tmp_path, {"a.csv": text, "b.csv": text}), tmp_path) == [
+        (
+            "a.csv: the fields are separated by ';', as all its lines agree; set delimiter to say "
+            "otherwise"
+        ),
+        "a.csv: its numbers have decimal commas; set decimal=. if the commas separate thousands",
     ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from training.channel_files import read
+from training.channel_files import notes_of, read
 
 PAIRS = [(100 + row * 1.75, row * 2.25) for row in range(60)]
 NUMBERS = [f"{'ny'[row % 2]},{x},{z}\n" for row, (x, z) in enumerate(PAIRS)]
@@ -15,10 +15,6 @@ NAMED = [f'"Car {row}",{text}' for row, text in enumerate(NUMBERS)]
 
 def table_of(base, first, rows, **columns):
     return read(base, {"a.csv": first + "".join(rows)}, **columns)
-
-
-def notes_of(base, table):
-    return [note.replace(f"{base}/train/", "") for note in table.summary.notes]
 
 
 def refusal(base, first, rows, **columns):
@@ -41,7 +37,7 @@ def test_a_header_that_is_partly_numbers_is_taken_and_said(tmp_path, header, row
     table = table_of(tmp_path, header, rows)
     assert (len(table), table.names) == (60, names)
     shown = header.strip().replace(",", ", ")
-    assert notes_of(tmp_path, table) == [
+    assert notes_of(table, tmp_path) == [
         f"a.csv, line 1 is taken as a header ({shown}); set header=absent if it is a row"
     ]
     assert len(table_of(tmp_path, header, rows, header="present")) == 60
@@ -124,7 +120,7 @@ def test_an_index_is_ignored_and_said(tmp_path, header, rows, shown, columns):
     assert table.layout.target_name == "column 'label'"
     assert len(table) == 120
     assert table.x[61].tolist() == list(PAIRS[1])
-    (note,) = notes_of(tmp_path, table)
+    (note,) = notes_of(table, tmp_path)
     assert note == (
         f"column 1 ({shown}) is taken as the index of the rows, such as pandas and R write, and "
         "ignored"
@@ -140,7 +136,7 @@ def test_an_index_can_be_ignored_by_name(tmp_path):
 def test_row_names_of_r_are_ignored_and_said(tmp_path, rows):
     table = read(tmp_path, {name: "label,x,z\n" + "".join(rows) for name in ("a.csv", "b.csv")})
     assert (table.names, len(table)) == (("x", "z"), 120)
-    (note,) = notes_of(tmp_path, table)
+    (note,) = notes_of(table, tmp_path)
     assert note == (
         "a.csv, line 1 has one name fewer than the rows have values, as R writes it: the first "
         "column is taken as row names and ignored"
@@ -158,7 +154,7 @@ def test_a_column_that_only_another_channel_has_may_be_ignored(tmp_path):
     table = table_of(tmp_path, "label,x,z\n", NUMBERS, **columns)
     assert (
         "ignore has 'surplus', which is not a column of a.csv, line 1"
-        in notes_of(tmp_path, table)[0]
+        in notes_of(table, tmp_path)[0]
     )
     other = read(
         tmp_path,

@@ -200,4 +200,7 @@ def test_the_log_tells_the_decision_and_the_doubts(tmp_path):
     base = lay_out(tmp_path, {"train": {"a.csv": csv(["No", "no", "yes"] * 20)}})
     log = trained(base)[2]
     assert ": a classification with 3 classes\n" in log
-    assert "warning: the labels 'No' and 'no' differ in case alone and are different classes" in log
+    assert (
+        "warning: Labels: the labels 'No' and 'no' differ in case alone and are different classes"
+        in log
+    )

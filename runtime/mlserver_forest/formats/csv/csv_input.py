@@ -20,6 +20,7 @@ from mlserver_forest.formats.csv.csv_dialect import (
     single_quoted,
 )
 from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import BYTE_ORDER_MARK, TextBlock, too_long
@@ -163,7 +164,9 @@ def _learned(
     if dialect.delimiter is None:
         dialect = replace(dialect, delimiter=find_delimiter(lines))
         if dialect.delimiter != ",":
-            source.note(f"the fields are separated by {_title(dialect)}, as all its lines agree")
+            text = f"the fields are separated by {_title(dialect)}, as all its lines agree"
+            text += "; set delimiter to say otherwise"
+            source.note(Note(text, "delimiter", place=source.name))
     if quoted := single_quoted(lines, dialect.delimiter or ","):
         raise policy.invalid(
             f"{source.subject}: {format_value(quoted)} stands in single quotes, which are part of "
@@ -234,7 +237,8 @@ class _Translation:
             lines.extend(self._begin(head))
         yield "".join(lines).encode("utf-8", "surrogateescape")
         if self._decimals.decimal == ",":
-            self._source.note("its numbers have decimal commas")
+            text = "its numbers have decimal commas; set decimal=. if the commas separate thousands"
+            self._source.note(Note(text, "decimal", place=self._source.name))
 
     def _begin(self, head: list[list[str]]) -> Iterable[str]:
         """The first records, which may show how decimals are written."""

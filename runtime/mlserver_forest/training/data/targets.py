@@ -35,7 +35,7 @@ class Target:
         kind: "classification" or "regression".
         classes: sorted, as scikit-learn's ``classes_``; empty for a regression.
         hint: why it is that kind, or which setting decides otherwise, for the log.
-        doubts: what looks like a mistake in the labels, as sentences for the log.
+        doubts: what looks like a mistake in the labels, as sentences.
     """
 
     kind: TargetKind
