@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from forked_command import run_forked
 from mlserver_forest.artifact.model_directory import read_settings
-from support import lay_out
+from support import clean_environ, lay_out
 from training.train_command import train, trained
 
 ROWS = [
@@ -16,9 +17,15 @@ HEADER = "id,label,x,rate,color\n"
 CHOSEN = {"ignore": "id", "target": "label"}
 
 
-def test_each_column_is_described_with_samples_and_counts(tmp_path):
+def forest_check(base):
+    environ = clean_environ()
+    return run_forked("forest", "train", "--check", "--base-dir", base, environ=environ)
+
+
+@pytest.mark.parametrize("check", [lambda base: train(base, "--check"), forest_check])
+def test_each_column_is_described_with_samples_and_counts(tmp_path, check):
     lay_out(tmp_path, {"train": {"a.csv": HEADER + "".join(ROWS)}}, CHOSEN)
-    done = train(tmp_path, "--check")
+    done = check(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[:7] == [
@@ -127,3 +134,27 @@ def test_a_missing_label_and_odd_columns_are_told_together(tmp_path, arguments):
         "holds dates or times, such as '2024-01-01' at a.csv, line 2; derive numbers from them (a "
         "year, a weekday, days since a day), or add the column to ignore"
     )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"max_depth": "deep"}, "train: 1 invalid hyperparameter: max_depth"),
+        ({"target": "labels"}, "train: target is 'labels', which is not a column of "),
+        ({"prediction_interval": 0.99}, "prediction_interval=0.99 needs 99 rows that the model"),
+        ({"validation_fraction": 0, "prediction_interval": 0.5}, "validation_fraction is 0"),
+    ],
+)
+def test_what_would_end_the_job_ends_the_check_with_1(tmp_path, chosen, message):
+    lay_out(tmp_path, {"train": {"a.csv": HEADER + "".join(ROWS)}}, CHOSEN | chosen)
+    done = forest_check(tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "can be trained on" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["input"]
+
+
+def test_nothing_is_there_to_check(tmp_path):
+    done = forest_check(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith("one of 'training' or 'train'; channels given: none\n")

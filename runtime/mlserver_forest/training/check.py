@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.training.algorithms.hyperparameters import parse
-from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data.job_data import Data, read_data
 from mlserver_forest.training.data.table import Table
+from mlserver_forest.training.validation.label_checks import (
+    require_held_out_rows,
+    require_rows_to_calibrate,
+)
 
 _SAMPLES = 3
 # Samples are looked for among so many rows.
@@ -28,7 +32,11 @@ def check(config: TrainingConfig, say: Callable[[str], None]) -> None:
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
     """
-    data = read_data(config, parse(config.hyperparameters))
+    chosen = parse(config.hyperparameters)
+    require_held_out_rows(chosen, has_validation=config.channel(VALIDATION_CHANNEL) is not None)
+    data = read_data(config, chosen)
+    n_validation = None if data.validation is None else len(data.validation)
+    require_rows_to_calibrate(chosen, len(data.training), n_validation)
     for line in _lines(data):
         say(line)
     say("the data can be trained on; --check trains nothing and writes nothing")

@@ -117,7 +117,8 @@ def check_in(base_dir: Path) -> int:
     """Check the data of a job in a folder laid out like /opt/ml.
 
     Returns:
-        The exit code: 0, or 1 for an error that the job's owner can correct.
+        The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
+        package.
     """
     from mlserver_forest.training.check import check
     from mlserver_forest.training.config import read_config
@@ -128,6 +129,9 @@ def check_in(base_dir: Path) -> int:
         _say_notes(error)
         click.echo(f"train: {error}", err=True)
         return error.exit_code
+    except Exception:  # noqa: BLE001  # the command's last line of defence
+        click.echo(traceback.format_exc(), err=True)
+        return _INTERNAL_ERROR
     return 0
 
 
