@@ -148,9 +148,12 @@ class _FirstRecords:
 
     def _has_row_names(self, names: tuple[str, ...]) -> int:
         """1 if each row has one value more than there are names, else 0."""
-        widths = {len(fields) for _, fields in self.rows}
-        are_texts = all(name and parse_number(name) is None for name in names)
-        return int(widths == {len(names) + 1} and are_texts and len(names) > 1)
+        if {len(fields) for _, fields in self.rows} != {len(names) + 1} or len(names) < 2:
+            return 0
+        are_texts = [bool(name) and _is_text(name) for name in names]
+        first = [_stripped(row)[0] for row in self.rows]
+        is_index = any(are_texts) and all(names) and _is_index(first, "", is_first=True)
+        return int(all(are_texts) or is_index)
 
     def _refuse_title(self) -> None:
         """Refuse a title, or a comment, above the header."""

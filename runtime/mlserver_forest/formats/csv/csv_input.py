@@ -19,6 +19,7 @@ from mlserver_forest.formats.csv.csv_dialect import (
     find_delimiter,
     single_quoted,
 )
+from mlserver_forest.formats.csv.csv_records import not_csv
 from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsePolicy
@@ -199,6 +200,7 @@ class _Translation:
         self._decimals = Decimals(dialect.decimal, policy)
         self._line = 0
         self._n_bytes = 0
+        self._has_escapes = False
         self._stream = stream
         self._blocks = self._translate()
         self._text = b""
@@ -242,7 +244,7 @@ class _Translation:
 
     def _begin(self, head: list[list[str]]) -> Iterable[str]:
         """The first records, which may show how decimals are written."""
-        self._decimals.learn(field for fields in head for field in fields)
+        self._decimals.learn(head)
         last, self._line = self._line, 0
         for fields in head:
             self._line += 1 + sum(field.count("\n") for field in fields)
@@ -261,14 +263,14 @@ class _Translation:
         )
 
     def _records(self) -> Iterator[list[str]]:
-        reader = fields_of(self._lines(), self._delimiter)
+        reader = fields_of(self._lines(), self._delimiter, strict=True)
         try:
             for fields in reader:
                 self._n_bytes = 0
                 yield fields
         except csv.Error as error:
             place = TextBlock(self._source.name, b"").at_line(self._line)
-            raise self._policy.invalid(f"{place} is not CSV: {error}") from error
+            raise not_csv(place, error, self._policy, has_escapes=self._has_escapes) from error
 
     def _lines(self) -> Iterator[str]:
         buffered = io.BufferedReader(cast("io.RawIOBase", self._stream), _SAMPLE_BYTES)
@@ -276,6 +278,7 @@ class _Translation:
         text = io.TextIOWrapper(buffered, "utf-8", "surrogateescape", newline="")
         for line in text:
             self._line += 1
+            self._has_escapes = self._has_escapes or '\\"' in line
             self._n_bytes += len(line)
             if self._n_bytes > self._policy.longest_row(self._source.width):
                 raise self._too_long()

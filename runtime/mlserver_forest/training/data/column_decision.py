@@ -32,6 +32,7 @@ _DATE = (
     rf"|\d{{4}}-{_MONTH}-\d{{1,2}}|{_MONTH}[- ]\d{{1,4}}|\d{{1,2}}/\d{{1,2}}/\d{{2}})"
 )
 _ZONE = r"(Z|UTC|GMT|[+-]\d{2}:?(\d{2})?)"
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+")
 _DATES = re.compile(rf"({_DATE}([T ,]+{_TIME} ?{_ZONE}?)?|{_TIME})", re.IGNORECASE)
 
 
@@ -84,11 +85,14 @@ class TextContent:
             return self._as_numbers(values, columns)
         kinds = np.array([_kind(text) for text in self.texts])
         is_number, is_day = kinds == _NUMBER, kinds == _DAY
-        if not is_number.any() and not is_day.any():
+        if not any(kinds):
             return ColumnDecision()
         counts = self.count()
         if counts[is_day].sum() >= _WARNED_SHARE * counts.sum():
             return ColumnDecision(problem=self._dates(counts, is_day))
+        with_commas = kinds == _WITH_COMMA
+        if counts[with_commas].sum() >= _WARNED_SHARE * counts.sum():
+            return ColumnDecision(problem=self._decimal_commas(int(with_commas.argmax())))
         if is_number.all() and not any(map(_is_marked, self.texts)):
             return ColumnDecision(note=self._note(self._numbers_as_text(), _WARNING))
         is_number &= self._agree(is_number, counts)
@@ -206,6 +210,13 @@ class TextContent:
             f", but there is {other}",
         )
 
+    def _decimal_commas(self, code: int) -> str:
+        return (
+            f"column {format_value(self.name)} holds numbers with decimal commas, such as "
+            f"{self._cell(code)}; set decimal=, if it is CSV, write them with decimal points, or "
+            f"set categories={self.setting} if its values are categories"
+        )
+
     def _cell(self, code: int) -> str:
         return f"{format_value(self.texts[code])} at {self.at(code)}"
 
@@ -219,12 +230,14 @@ def refused_dates(name: str, shown: str, place: str, share: str = "", but: str =
     )
 
 
-_OTHER, _NUMBER, _DAY = range(3)
+_OTHER, _NUMBER, _DAY, _WITH_COMMA = range(4)
 
 
 def _kind(text: str) -> int:
     if decorated(text) is not None or _is_plain(text):
         return _NUMBER
+    if _DECIMAL_COMMA.fullmatch(text):
+        return _WITH_COMMA
     return _DAY if is_date(text) else _OTHER
 
 
