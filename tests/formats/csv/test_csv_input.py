@@ -254,3 +254,26 @@ def test_what_another_writer_wrote_is_read_as_it_was(tmp_path_factory, rows, del
     words = table.categories["t"].names
     assert [words[int(code)] for code in table.x[:, 0]] == [b or "-" for _, b, _ in rows]
     assert table.x[:, 1].tolist() == [c for _, _, c in rows]
+
+
+def test_a_point_in_a_name_or_a_word_does_not_decide_how_decimals_are_written(tmp_path):
+    text = "label;1.5;x\n" + "a;1.25 m;0,5\nb;2.5;7,25\n" * 4
+    assert read(tmp_path, {"a.csv": text}).x[:2, 1].tolist() == [0.5, 7.25]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_quotes_after_backslashes_are_refused_with_the_settings_of_their_writers(
+    tmp_path, delimiter
+):
+    text = 'l,w,x\na,"say \\"x\\", now",1\nb,c,2\n'.replace(",", delimiter)
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, {"a.csv": text}, delimiter=delimiter)
+    assert str(caught.value).endswith(
+        'a quote seems to be written as \\", but CSV writes it twice: in Spark set '
+        'option("escape", "\\""), in R qmethod="double", in pandas leave escapechar out'
+    )
+
+
+def test_a_separator_of_lines_in_unicode_is_a_character(tmp_path):
+    text = 'l;w;x\na;"one\u2028two";1\nb;three\x85;2\n'
+    assert read(tmp_path, {"a.csv": text}).categories["w"].names == ("one\u2028two", "three")

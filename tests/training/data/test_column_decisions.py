@@ -181,3 +181,19 @@ def test_another_channel_is_read_with_the_spelling_of_training(tmp_path):
     assert "b.csv, line 2: '$5' in column 'z' is not a number, as the other values are" in str(
         caught.value
     )
+
+
+def test_decimal_commas_are_named_and_can_be_read(tmp_path):
+    cells = [f'"{row},{row % 7}"' for row in range(N_ROWS)]
+    assert refusal(tmp_path, cells) == (
+        "column 'z' holds numbers with decimal commas, such as '0,0' at a.csv, line 2; set "
+        "decimal=, if it is CSV, write them with decimal points, or set categories=z if its values "
+        "are categories"
+    )
+    table = table_of(tmp_path, cells, decimal=",")
+    assert table.x[9, 1] == 9.2
+
+
+def test_a_kept_marker_alone_is_a_category(tmp_path):
+    table = table_of(tmp_path, ["nan", "", "nan"], kept=frozenset({"nan"}), categories=("z",))
+    assert words_of(table) == {"z": ("nan",)}

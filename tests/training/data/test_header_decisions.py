@@ -166,3 +166,8 @@ def test_a_column_that_only_another_channel_has_may_be_ignored(tmp_path):
     assert other.x.tolist() == [[1, 2]]
     with pytest.raises(InvalidData, match="did you mean 'label'"):
         table_of(tmp_path, "label,x,z\n", NUMBERS, ignore=("labels",))
+
+
+def test_row_names_of_r_below_years_are_ignored(tmp_path):
+    table = table_of(tmp_path, "label,2019,2020\n", INDEXED)
+    assert (table.names, table.layout.target_name) == (("2019", "2020"), "column 'label'")

@@ -16,9 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.categories import MISSING_TEXTS
+from mlserver_forest.schema.schema import Schema
 from training.channel_files import read
 from training.data import written_tables as written
 from training.data.written_tables import frames, numbers, words
@@ -26,7 +28,7 @@ from training.data.written_tables import frames, numbers, words
 N_TABLES = int(os.environ.get("FOREST_WRITTEN_TABLES", "12"))
 KEPT = frozenset(MISSING_TEXTS - {""})
 SETTING = re.compile(
-    r"\b(categories|missing_values|ignore|header|delimiter|decimal|encoding|target|charset)\b"
+    r"\b(categories|missing_values|ignore|header|delimiter|decimal)\b|leave the field empty"
 )
 UNTYPED = {
     "pandas CSV with its index": written.pandas_csv,
@@ -76,6 +78,8 @@ def expected_of(frame, column, dtype, kept=frozenset()):
         values = [None if v is None else str(v).lower() for v in column.values]
     elif column.kind == "words":
         values = words(column, kept)
+        if are_truths(values):
+            values = [value and value.lower() for value in values]
     else:
         values = numbers(column, dtype)
     return in_order(frame, values)
@@ -91,11 +95,14 @@ def unlike(frame, table, dtype, kept=frozenset()):
 
 
 def looks_otherwise(column):
-    """Whether CSV cannot show that words are words: they are all numbers, or truth values."""
+    """Whether CSV cannot show that words are words, because they all are numbers."""
     texts = [text for text in words(column) if text is not None]
-    return all(parse_number(text) is not None for text in texts) or all(
-        text.lower() in {"true", "false"} for text in texts
-    )
+    return all(parse_number(text) is not None for text in texts)
+
+
+def are_truths(values):
+    """Whether words are true and false in any spelling, which are the two truth values."""
+    return {value and value.lower() for value in values} <= {"true", "false", None}
 
 
 def check(writer, frame, dtype, *, is_typed, written_as_missing=frozenset()):
@@ -149,3 +156,46 @@ def test_text_is_read_as_it_was_written(writer, frame, dtype):
 @given(frame=frames(), dtype=st.sampled_from([np.float32, np.float64]))
 def test_typed_values_are_read_as_they_were_written(writer, frame, dtype):
     check(TYPED[writer], frame, dtype, is_typed=True)
+
+
+SERVED = {
+    "text/csv; header=present": partial(written.pandas_csv, index=False),
+    'text/csv; header=present; delimiter=";"; decimal=","': written.excel_csv,
+    "text/csv; header=present; charset=cp1252": lambda frame: {
+        "a.csv": frame.pandas().to_csv(index=False).encode("cp1252")
+    },
+    "application/json": partial(written.pandas_json, lines=False),
+    "application/jsonlines": partial(written.pandas_json, lines=True),
+    "application/x-parquet": written.pandas_parquet,
+    "application/vnd.apache.arrow.stream": written.arrow_stream,
+}
+
+
+@pytest.mark.parametrize("media_type", SERVED)
+@BOUNDED
+@given(frame=frames("cp1252"), dtype=st.sampled_from([np.float32, np.float64]))
+def test_a_request_has_the_values_of_the_channel(tmp_path_factory, media_type, frame, dtype):
+    """A model that learned a table reads the same table, without its target, as the same rows."""
+    write = SERVED[media_type]
+    categories = tuple(c.name for c in frame.features().columns if c.kind == "words")
+    table = read(
+        tmp_path_factory.mktemp("c"),
+        write(frame),
+        media_type,
+        target="label",
+        dtype=dtype,
+        categories=categories,
+        header="present",
+    )
+    schema = Schema(
+        table.names,
+        "regression",
+        datatype="FP32" if dtype == np.float32 else "FP64",
+        categories=table.categories,
+        spellings=table.spellings,
+    )
+    (body,) = write(frame.features()).values()
+    kind, *pairs = media_type.split("; ")
+    parameters = {name: value.strip('"') for name, value in (pair.split("=") for pair in pairs)}
+    x = decoder(kind)(body if isinstance(body, bytes) else body.encode(), schema, parameters)
+    assert np.array_equal(x, table.x, equal_nan=True)

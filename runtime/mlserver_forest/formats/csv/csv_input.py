@@ -155,12 +155,14 @@ def _learned(
         head = head[len(first.removesuffix(b"\r")) :]
         if dialect.delimiter is None:
             dialect = replace(dialect, delimiter=separator)
-    lines = head.rstrip(b"\x1a\r\n").decode("utf-8", "replace").splitlines()
+    # ``str.splitlines`` would end a line at U+2028 and the like, which may stand in a field.
+    text = head.rstrip(b"\x1a\r\n").decode("utf-8", "replace")
+    lines = io.StringIO(text, newline="").readlines()
     lines = lines[:-1] if len(lines) > 1 and len(head) >= _SAMPLE_BYTES else lines
     if is_libsvm(head):
         raise policy.invalid(
-            f"{source.subject} looks like libsvm, {format_value(lines[0])}, which is not CSV; set "
-            "the channel's ContentType to text/libsvm"
+            f"{source.subject} looks like libsvm, {format_value(lines[0].rstrip())}, which is not "
+            "CSV; set the channel's ContentType to text/libsvm"
         )
     if dialect.delimiter is None:
         dialect = replace(dialect, delimiter=find_delimiter(lines))
