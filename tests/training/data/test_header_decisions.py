@@ -89,8 +89,28 @@ def test_lines_above_the_header_are_named(tmp_path, title):
     title = title.replace(", ", ",")  # Blanks after a separator do not count.
     assert text == (
         f"a.csv, line 1 is not a header: {title.partition(chr(10))[0]!r}; the header seems to be "
-        f"line {line} (label, x, z); remove the lines above it"
+        f"line {line} (label, x, z); set skip_lines={line - 1}, or remove the lines above it"
     )
+    for file in ("a.csv", "b.csv"):
+        text = f"{title}label,x,z\n{''.join(NUMBERS)}"
+        table = read(tmp_path, {file: text.replace(",", ";")}, skip_lines=line - 1)
+    assert (len(table), table.names) == (120, ("x", "z"))
+    assert table.place(0).endswith(f"a.csv, line {line + 1}")
+
+
+def test_skip_lines_may_stand_in_the_content_type_and_is_checked(tmp_path):
+    files = {"a.csv": "made by me\n\nlabel,x,z\n" + "".join(NUMBERS)}
+    table = read(tmp_path, files, "text/csv; skip_lines=2")
+    assert (len(table), table.names) == (60, ("x", "z"))
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, files, "text/csv; skip_lines=two")
+    assert "has skip_lines='two' in its ContentType; expected a number of lines" in str(
+        caught.value
+    )
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, files, skip_lines=63)
+    assert "a.csv has 63 lines in its first " in str(caught.value)
+    assert "skip_lines is 63; set the number of lines above the header" in str(caught.value)
 
 
 def test_repeated_names_are_named_with_their_columns(tmp_path):

@@ -172,8 +172,8 @@ class _FirstRecords:
                 line = self.block.at_line(row[0])
                 raise self.policy.invalid(
                     f"{self.place} is not a header: {format_value(','.join(self.first[1]))}; the "
-                    f"header seems to be {line.rpartition(', ')[2]} ({_shown(fields)}); remove the "
-                    "lines above it"
+                    f"header seems to be {line.rpartition(', ')[2]} ({_shown(fields)}); set "
+                    f"skip_lines={row[0] - 1}, or remove the lines above it"
                 )
 
     def _note(self, text: str) -> None:

@@ -46,7 +46,8 @@ def plain(source: Source, policy: ParsePolicy, parameters: Mapping[str, str]) ->
     Args:
         source: the text.
         policy: the errors to raise, and whether the first lines may decide what is not declared.
-        parameters: of the media type; ``charset``, ``delimiter`` and ``decimal`` count.
+        parameters: of the media type; ``charset``, ``delimiter`` and ``decimal`` count, and in
+            training ``skip_lines``.
 
     Raises:
         ForestError: the policy's error, for a parameter that is not known, and text that is not in
@@ -71,6 +72,7 @@ def plain(source: Source, policy: ParsePolicy, parameters: Mapping[str, str]) ->
         return replace(source, content=content.read())
     stream, head = _decoded(source.content, encoding, source, policy)
     path = source.path if stream is source.content else None
+    head = _below(head, int(parameters.get("skip_lines", 0)), source, policy)
     dialect, head = _learned(head, dialect, source, policy)
     content = _Replayed(head, stream)
     if not dialect.is_plain:
@@ -139,6 +141,19 @@ class _Replayed(io.RawIOBase):
         data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
+
+
+def _below(head: bytes, n_lines: int, source: Source, policy: ParsePolicy) -> bytes:
+    """The text without its first lines, which become blank, so that lines keep their numbers."""
+    if not n_lines:
+        return head
+    lines = head.splitlines(keepends=True)
+    if n_lines >= len(lines):
+        raise policy.invalid(
+            f"{source.subject} has {len(lines)} lines in its first {len(head)} bytes, but "
+            f"skip_lines is {n_lines}; set the number of lines above the header"
+        )
+    return b"\n" * n_lines + b"".join(lines[n_lines:])
 
 
 def _learned(

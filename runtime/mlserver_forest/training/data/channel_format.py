@@ -86,10 +86,16 @@ def _check(channel: Channel, parameters: Parameters) -> None:
     ):
         value = parameters.get(name, allowed[0])
         if value not in allowed:
-            raise InvalidData(
-                f"channel {channel.name!r} has {name}={format_value(value)} in its ContentType; "
-                f"expected {' or '.join(allowed)}"
-            )
+            raise _unsuited(channel, name, value, " or ".join(allowed))
+    if not (lines := parameters.get("skip_lines", "0")).isdecimal():
+        raise _unsuited(channel, "skip_lines", lines, "a number of lines")
+
+
+def _unsuited(channel: Channel, name: str, value: str, expected: str) -> InvalidData:
+    return InvalidData(
+        f"channel {channel.name!r} has {name}={format_value(value)} in its ContentType; expected "
+        f"{expected}"
+    )
 
 
 def _by_extension(channel: Channel, paths: Sequence[Path], note: Callable[[Note], None]) -> Format:

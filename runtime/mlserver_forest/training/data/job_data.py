@@ -116,6 +116,7 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         delimiter=job.delimiter,
         decimal=job.decimal,
         encoding=job.encoding,
+        skip_lines=job.skip_lines,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
         drop_missing_target=job.missing_target == "drop",

@@ -32,6 +32,7 @@ class Columns:
         delimiter: between the fields of CSV files; None if their first lines decide.
         decimal: what begins the decimals in CSV files; None if their numbers decide.
         encoding: of CSV files; None for UTF-8, or what their byte order mark says.
+        skip_lines: how many lines of CSV files stand above the header or the first row.
         refuse_unseen: whether categories that training did not see are refused; otherwise they
             are missing values.
         absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
@@ -52,6 +53,7 @@ class Columns:
     delimiter: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    skip_lines: int = 0
     refuse_unseen: bool = False
     absent_is_missing: bool = False
     drop_missing_target: bool = False
@@ -69,6 +71,7 @@ class Columns:
             "delimiter": self.delimiter,
             "decimal": self.decimal,
             "charset": self.encoding,
+            "skip_lines": str(self.skip_lines) if self.skip_lines else None,
         }
         return {name: value for name, value in declared.items() if value is not None}
 
