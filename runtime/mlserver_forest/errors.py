@@ -171,6 +171,11 @@ def format_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {printable(str(error), 200)}"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things for a message: "1 value", "2 values"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def format_value(value: Any, longest: int = 40) -> str:
     """Format a foreign value for an error message: Python's ``repr``, on one short line.
 

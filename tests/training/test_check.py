@@ -29,7 +29,7 @@ def test_each_column_is_described_with_samples_and_counts(tmp_path, check):
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[:7] == [
-        "60 rows from 1 file(s), a header",
+        "60 rows from 1 file, a header",
         "target, column 'label': a classification of 2 classes: 'n' (30), 'y' (30)",
         "column 'x': numbers, 59 values, 1 missing, such as 0, 0.5, 1",
         (
@@ -56,7 +56,7 @@ NOTES = [
         "validation/b.csv: the fields are separated by ';', as all its lines agree; set delimiter "
         "to say otherwise"
     ),
-    "left out 1 rows of channel 'validation' without a target (missing_target=drop)",
+    "left out 1 row of channel 'validation' without a target (missing_target=drop)",
     (
         "column 'x' is read as numbers, where '-' at train/a.csv, line 9 is missing; set "
         "categories=x if its values are categories"

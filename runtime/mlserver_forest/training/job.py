@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_folder, make_writable
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
-from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.errors import InvalidEnvironment, count
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
@@ -316,7 +316,10 @@ def _summary(data: Data) -> str:
     names = "a header" if table.has_names else "no header"
     n_files = len(table.summary.files)
     rows, columns = table.x.shape
-    text = f"read {rows} rows with {columns} features from {n_files} file(s), {names}: "
+    text = (
+        f"read {count(rows, 'row')} with {count(columns, 'feature')} from "
+        f"{count(n_files, 'file')}, {names}: "
+    )
     if target.kind == "regression":
         return text + "a regression"
     return text + f"a classification with {len(target.classes)} classes"

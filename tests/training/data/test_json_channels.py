@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from formats.request_bodies import decoder
@@ -147,3 +148,11 @@ def test_the_order_of_columns_is_that_on_which_rows_agree():
     assert merged(("l", "a"), [("b",)]) == ("l", "a", "b")
     assert merged(("l", "a"), [("b", "a")]) == ("l", "b", "a")
     assert merged((), [("x",), ("k", "x"), ("l", "k", "x")]) == ("l", "k", "x")
+
+
+def test_a_frame_with_its_schema_is_named(tmp_path):
+    text = pd.DataFrame({"l": ["a", "b"], "x": [1, 2]}).to_json(orient="table")
+    assert refused(tmp_path, {"a.json": text}).replace(f"{tmp_path}/train/", "") == (
+        'a.json is a data frame as to_json(orient="table") writes it; of a data frame, send '
+        'to_json(orient="records") or to_json(orient="split")'
+    )

@@ -36,6 +36,18 @@ def test_a_weight_below_zero_is_refused(tmp_path):
     )
 
 
+def test_partition_folders_are_named_because_they_are_not_read(tmp_path):
+    table = read(tmp_path, {"year=2024/a.svm": "1 1:2\n", "year=2025/a.svm": "0 1:3\n"})
+    assert same(table.x, [[2], [3]])
+    assert notes_of(table, tmp_path) == [
+        (
+            "warning: Partition folders: year=2024/a.svm: the names of its folders give the "
+            "columns 'year', which are not read: rows of this format have no names; write CSV or Parquet "
+            "if they are features"
+        )
+    ]
+
+
 @pytest.mark.parametrize("name", ["agaricus.txt.train", "train", "a.txt"])
 def test_text_without_a_content_type_is_recognized(tmp_path, name):
     table = read(tmp_path, {name: "1 3:7\n0 1:2\n"})

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.data.targets import learn_target
 from support import lay_out
@@ -194,6 +195,13 @@ def test_a_setting_that_the_labels_contradict_is_named(tmp_path):
         "a.csv, line 1: label '0.5' is neither a whole number nor text, and num_class=3 is for a "
         "classification; remove num_class, or write classes as integers or text"
     )
+
+
+def test_many_classes_of_an_objective_are_refused_with_the_objective(tmp_path):
+    table = read(tmp_path, {"a.csv": csv(RNG.permutation(60) * 7)})
+    implied = ImpliedTask("classification", "objective", "objective=multi:softprob")
+    with pytest.raises(InvalidData, match="; remove objective=multi:softprob and set task=regres"):
+        learn_target(table, None, implied)
 
 
 def test_the_log_tells_the_decision_and_the_doubts(tmp_path):

@@ -21,6 +21,7 @@ from mlserver_forest.training.data.table import (
     TargetLabels,
 )
 
+_UNITS = {"percent", "currency"}
 _NO_LABELS = TargetLabels((), np.empty(0, np.int32), None)
 
 
@@ -142,6 +143,21 @@ class TableMerge:
                         f"categories on host {other!r}; correct the values, or set "
                         f"categories={name} if they are categories"
                     )
+                self._refuse_two_units(host, name, table.spellings[name], hosts)
+
+    def _refuse_two_units(
+        self, host: str, name: str, spelling: NumberSpelling, hosts: Sequence[tuple[str, Table]]
+    ) -> None:
+        """Refuse signs of percent or currency on one host that the numbers of another lack."""
+        for other, table in hosts:
+            own = table.spellings.get(name, NumberSpelling())
+            is_there = name in table.names and table.summary.columns[name].kind == "numbers"
+            if is_there and _UNITS & spelling.marks != _UNITS & own.marks:
+                raise InvalidData(
+                    f"column {format_value(name)} holds numbers with {spelling.titles()} on host "
+                    f"{host!r}, but not on host {other!r}; write all numbers of the column in the "
+                    "same way"
+                )
 
     def _spellings(self) -> dict[str, NumberSpelling]:
         found: dict[str, NumberSpelling] = {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlserver_forest.errors import count
 from mlserver_forest.formats.note import Note
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.config import (
@@ -84,9 +85,8 @@ def notes_of_table(summary: Summary, channel: str) -> Iterator[Note]:
     """The notes about a channel, and the one about rows without a target."""
     yield from summary.notes
     if n_rows := summary.n_without_target:
-        text = (
-            f"left out {n_rows} rows of channel {channel!r} without a target (missing_target=drop)"
-        )
+        rows = count(n_rows, "row")
+        text = f"left out {rows} of channel {channel!r} without a target (missing_target=drop)"
         yield Note(text, "missing_target", channel=channel)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 import numpy as np
 
-from mlserver_forest.errors import InvalidData
+from mlserver_forest.errors import InvalidData, count, format_value
 from mlserver_forest.formats.labeled_rows import Entries, FeaturePlan, LabeledRows, ParseLabeled
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING
@@ -51,6 +51,13 @@ def read(
     )
     absent = np.nan if columns.absent_is_missing else 0.0
     for part in parts:
+        if part.partition:
+            listed = ", ".join(map(format_value, part.partition))
+            text = (
+                f"the names of its folders give the columns {listed}, which are not read: rows of "
+                "this format have no names; write CSV or Parquet if they are features"
+            )
+            known.note(Note(text, place=part.name, title="Partition folders"))
         with part.inflated() as stream:
             for rows in parse(Source(part.name, stream), plan, TRAINING, parameters):
                 if rows.weights is not None:
@@ -98,8 +105,8 @@ def _widened(width: int, rows: LabeledRows, known: KnownColumns) -> int:
     n_known = len(known.layout.names)
     if width > n_known and known.are_fixed:
         raise InvalidData(
-            f"{rows.locations.at(0)} or a row after it has {width} features; the training data "
-            f"have {n_known}"
+            f"{rows.locations.at(0)} or a row after it has {count(width, 'feature')}; the "
+            f"training data have {n_known}"
         )
     if width > n_known or known.is_empty:
         known.layout = nameless(max(width, 1))
@@ -111,6 +118,6 @@ def _check_dense_width(width: int, rows: LabeledRows, known: KnownColumns) -> No
         known.layout = nameless(width)
     if width != len(known.layout.names):
         raise InvalidData(
-            f"{rows.locations.at(0)} has {width} values; the rows before have "
+            f"{rows.locations.at(0)} has {count(width, 'value')}; the rows before have "
             f"{len(known.layout.names)}"
         )
