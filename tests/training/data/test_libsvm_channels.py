@@ -42,8 +42,8 @@ def test_partition_folders_are_named_because_they_are_not_read(tmp_path):
     assert notes_of(table, tmp_path) == [
         (
             "warning: Partition folders: year=2024/a.svm: the names of its folders give the "
-            "columns 'year', which are not read: rows of this format have no names; write CSV or Parquet "
-            "if they are features"
+            "columns 'year', which are not read: rows of this format have no names; write CSV or "
+            "Parquet if they are features"
         )
     ]
 

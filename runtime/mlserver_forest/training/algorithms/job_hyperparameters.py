@@ -89,6 +89,9 @@ class JobHyperparameters(BaseModel):
     ] = Field(
         0, description="How many lines, such as titles, stand above the header or the first row."
     )
+    sheet: Annotated[
+        str | None, Default("the first one"), Expected("the name of a sheet, or None")
+    ] = Field(None, description="The sheet of Excel workbooks, which the extra `excel` reads.")
     categories: Annotated[Columns, Default("the values decide")] = Field(
         [], description="Columns of categories, even if their values look like numbers."
     )

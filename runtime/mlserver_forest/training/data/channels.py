@@ -55,7 +55,7 @@ def read_channel(
 
 
 def _read(channel: Channel, columns: Columns, like: Table | None, known: KnownColumns) -> Table:
-    folder = None if channel.mode == "Pipe" else Folder(channel, known.note)
+    folder = None if channel.mode == "Pipe" else Folder(channel, known.note, columns.sheet)
     if folder is not None and not folder.paths:
         return _empty(channel, columns, like, known)
     paths = folder.paths if folder else ()

@@ -25,7 +25,8 @@ class Folder:
 
     Args:
         channel: of the job.
-        note: is called about files that are skipped.
+        note: is called about files and sheets that are skipped.
+        sheet: the sheet to read of Excel workbooks; None for the first one.
 
     Attributes:
         paths: of the files.
@@ -35,7 +36,10 @@ class Folder:
         InvalidData: if a file or folder cannot be read.
     """
 
-    def __init__(self, channel: Channel, note: Callable[[Note], None]) -> None:
+    def __init__(
+        self, channel: Channel, note: Callable[[Note], None], sheet: str | None = None
+    ) -> None:
+        self._note, self._sheet = note, sheet
         self._directory = channel.directory
         self.paths = tuple(_data_files(channel, note))
         self.n_bytes = sum(path.stat().st_size for path in self.paths)
@@ -53,7 +57,12 @@ class Folder:
                 raise InvalidData(f"{path} cannot be read: {error.strerror}") from error
             with stream:
                 yield Part(
-                    str(path), cast("BinaryIO", stream), path, partition_of(path, self._directory)
+                    str(path),
+                    cast("BinaryIO", stream),
+                    path,
+                    partition_of(path, self._directory),
+                    self._sheet,
+                    self._note,
                 )
 
 

@@ -117,6 +117,7 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         decimal=job.decimal,
         encoding=job.encoding,
         skip_lines=job.skip_lines,
+        sheet=job.sheet,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
         drop_missing_target=job.missing_target == "drop",

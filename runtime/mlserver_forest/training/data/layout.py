@@ -32,6 +32,7 @@ class Columns:
         delimiter: between the fields of CSV files; None if their first lines decide.
         decimal: what begins the decimals in CSV files; None if their numbers decide.
         encoding: of CSV files; None for UTF-8, or what their byte order mark says.
+        sheet: the sheet of Excel workbooks; None for the first one.
         skip_lines: how many lines of CSV files stand above the header or the first row.
         refuse_unseen: whether categories that training did not see are refused; otherwise they
             are missing values.
@@ -54,6 +55,7 @@ class Columns:
     decimal: str | None = None
     encoding: str | None = None
     skip_lines: int = 0
+    sheet: str | None = None
     refuse_unseen: bool = False
     absent_is_missing: bool = False
     drop_missing_target: bool = False
