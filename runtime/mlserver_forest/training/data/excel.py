@@ -73,10 +73,9 @@ def sheet_as_csv(
 def _written(sheet: Any) -> BinaryIO:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    first = sheet.start[1] if sheet.start else 0
-    for row in sheet.iter_rows():
+    for row in sheet.iter_rows():  # From the first row, and the first column with a cell.
         if any(value != "" for value in row):
-            writer.writerow([_cell(value) for value in row[first:]])
+            writer.writerow([_cell(value) for value in row])
         else:
             text.write("\n")
     return io.BytesIO(text.getvalue().encode("utf-8", "replace"))
