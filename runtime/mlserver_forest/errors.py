@@ -109,7 +109,13 @@ class OutOfMemory(ServerError):
 
 
 class JobError(ForestError):
-    """A training job that its owner can correct."""
+    """A training job that its owner can correct.
+
+    Attributes:
+        notes: lines about the data that were read before, which may hold the reason.
+    """
+
+    notes: tuple[str, ...] = ()
 
 
 class InvalidHyperparameters(JobError):
@@ -163,6 +169,11 @@ def format_error(error: BaseException) -> str:
     ``repr`` of an error may hold the whole input (UnicodeDecodeError).
     """
     return f"{type(error).__name__}: {printable(str(error), 200)}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things for a message: "1 value", "2 values"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def format_value(value: Any, longest: int = 40) -> str:

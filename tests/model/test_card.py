@@ -20,6 +20,7 @@ def test_a_card_is_read_as_it_was_written():
         measure="accuracy",
         measured_on="train",
         title="XGBoost",
+        notes=("column 'x' is read as numbers",),
     )
     assert read_card(json.loads(json.dumps(card.to_json()))) == card
 

@@ -25,6 +25,11 @@ def read(base, files, content_type=None, like=None, dtype=np.float32, name="trai
     )
 
 
+def notes_of(table, base, name="train"):
+    """The notes about a table as the log has them, without the channel's folder."""
+    return [note.line.replace(f"{base}/{name}/", "") for note in table.summary.notes]
+
+
 def words_of(table):
     return {name: found.names for name, found in table.categories.items()}
 

@@ -1,12 +1,12 @@
 """A channel whose name is another word for a known one is refused; others are named on the log."""
 
 import json
-import logging
 
 import pytest
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.config import read_config
+from mlserver_forest.training.data.job_data import notes_of_channels
 
 KNOWN = "the known channels are training, train, validation, test"
 
@@ -41,9 +41,8 @@ def test_another_word_for_a_channel_is_refused(tmp_path, name, meant):
     assert str(caught.value) == fault
 
 
-def test_other_channels_are_named_on_the_log(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
-    read_config(described(tmp_path, "train", "code"))
-    assert [record.getMessage() for record in caplog.records] == [
+def test_other_channels_are_named_in_a_note(tmp_path):
+    config = read_config(described(tmp_path, "train", "code"))
+    assert [note.line for note in notes_of_channels(config)] == [
         "the channels 'code' are not read; the known ones are training, train, validation, test"
     ]

@@ -80,7 +80,7 @@ def test_files_are_found_in_nested_folders_and_strays_are_skipped(tmp_path):
     lay_out(tmp_path, {"training": files}, FAST)
     (tmp_path / "input" / "data" / "training-manifest").write_text("{}")
     _, _, out = trained(tmp_path)
-    assert "read 150 rows with 4 features from 3 file(s)" in out
+    assert "read 150 rows with 4 features from 3 files" in out
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a\nb\n", "line 1: 1 columns leave no feature beside the target"),
+        ("a\nb\n", "line 1: 1 column leaves no feature beside the target"),
         ("a,1,2\nb,1,2\na,1\n", "line 3 has 2 values; line 1 has 3"),
         ('\n\na,1\n"b\nc",2\nd,1,2\n', "line 6 has 3 values; line 3 has 2"),
         ('a,1\n"b,2\nc,3\n', "line 2 is not CSV: unexpected end of data"),
@@ -384,7 +384,7 @@ def test_a_file_is_read_for_what_it_is_whatever_its_name(tmp_path):
     lay_out(tmp_path, {"train": {"plain.gz": text}}, FAST)
     schema, _, out = trained(tmp_path)
     assert schema.feature_names == ("size\n(cm)", "weight")
-    assert "read 12 rows with 2 features from 1 file(s), a header" in out
+    assert "read 12 rows with 2 features from 1 file, a header" in out
 
 
 def test_some_words_in_the_first_line_are_a_header_where_numbers_follow(tmp_path):

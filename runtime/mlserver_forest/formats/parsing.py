@@ -104,7 +104,6 @@ class FoundColumns(NamedTuple):
         may_grow: whether rows leave out columns, so that later ones may have more.
         are_chosen: whether a person chose the names, as in a header; if not, columns with other
             names may be matched by position.
-        notes: what was taken for what where the bytes leave a doubt, for a log.
     """
 
     names: tuple[str, ...] | None
@@ -116,7 +115,6 @@ class FoundColumns(NamedTuple):
     index_columns: frozenset[int] = frozenset()
     are_ordered: bool = True
     are_chosen: bool = True
-    notes: tuple[str, ...] = ()
     may_grow: bool = False
 
 

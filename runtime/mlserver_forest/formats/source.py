@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol, cast
 import pyarrow as pa
 
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.row_locations import RowLocations
 
@@ -17,7 +18,7 @@ from mlserver_forest.formats.row_locations import RowLocations
 _FEW_BYTES = 2**14
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: Note) -> None:
     """A request needs no notes."""
 
 
@@ -40,7 +41,7 @@ class Source:
     path: Path | None = None
     width: int = 0
     names: tuple[str, ...] | None = None
-    note: Callable[[str], None] = _ignore
+    note: Callable[[Note], None] = _ignore
     declared: frozenset[str] = frozenset()
 
     @property

@@ -15,6 +15,7 @@ _MOST_SETS = 8
 _MOST_METRICS = 16
 _MOST_IMPORTANCES = 30
 _LONGEST = 200
+_MOST_NOTES, _LONGEST_NOTE = 30, 1000
 _MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
 
 
@@ -34,6 +35,7 @@ class Card:
         title: the algorithm's name for a reader; cards of release 0.1.0 do not have it, and are
             read with one that is made of ``algorithm``.
         target: the column of the target, such as "column 'label'".
+        notes: how the data were taken where they may mean something else, a line each.
     """
 
     algorithm: str
@@ -45,6 +47,7 @@ class Card:
     measured_on: str = ""
     title: str = ""
     target: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The card for model-settings.json, cut to what ``read_card`` accepts."""
@@ -67,6 +70,7 @@ def read_card(document: Any) -> Card:
         measured_on=_text(found.get("measured_on")),
         title=_text(found.get("title")) or _title_of(algorithm),
         target=_text(found.get("target")),
+        notes=_notes(found.get("notes")),
     )
 
 
@@ -86,6 +90,11 @@ def _entries(found: Any, most: int) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return type(value) in {int, float} and abs(value) < 1e300 and math.isfinite(value)
+
+
+def _notes(found: Any) -> tuple[str, ...]:
+    lines = found[:_MOST_NOTES] if isinstance(found, list | tuple) else ()
+    return tuple(line[:_LONGEST_NOTE] for line in lines if isinstance(line, str))
 
 
 def _text(found: Any) -> str:

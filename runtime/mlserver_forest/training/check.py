@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import format_value
+from mlserver_forest.errors import count, format_value
 from mlserver_forest.training.algorithms.hyperparameters import parse
-from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data.job_data import Data, read_data
 from mlserver_forest.training.data.table import Table
+from mlserver_forest.training.validation.label_checks import (
+    require_held_out_rows,
+    require_rows_to_calibrate,
+)
 
 _SAMPLES = 3
 # Samples are looked for among so many rows.
@@ -28,7 +32,11 @@ def check(config: TrainingConfig, say: Callable[[str], None]) -> None:
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
     """
-    data = read_data(config, parse(config.hyperparameters))
+    chosen = parse(config.hyperparameters)
+    require_held_out_rows(chosen, has_validation=config.channel(VALIDATION_CHANNEL) is not None)
+    data = read_data(config, chosen)
+    n_validation = None if data.validation is None else len(data.validation)
+    require_rows_to_calibrate(chosen, len(data.training), n_validation)
     for line in _lines(data):
         say(line)
     say("the data can be trained on; --check trains nothing and writes nothing")
@@ -37,7 +45,7 @@ def check(config: TrainingConfig, say: Callable[[str], None]) -> None:
 def _lines(data: Data) -> Iterator[str]:
     table = data.table
     yield (
-        f"{len(table)} rows from {len(table.summary.files)} file(s), "
+        f"{count(len(table), 'row')} from {count(len(table.summary.files), 'file')}, "
         f"{'a header' if table.has_names else 'no header'}"
     )
     yield f"target, {table.layout.target_name}: {_target(data)}"
@@ -51,10 +59,9 @@ def _lines(data: Data) -> Iterator[str]:
         yield f"not features: {', '.join(map(format_value, ignored))}"
     for name, rows in (("validation", data.validation), ("test", data.test)):
         if rows is not None:
-            yield f"channel {name}: {len(rows)} rows"
-    yield from table.summary.notes
-    for warning in table.summary.warnings:
-        yield f"warning: {warning}"
+            yield f"channel {name}: {count(len(rows), 'row')}"
+    for note in data.notes:
+        yield note.line
 
 
 def _target(data: Data) -> str:
@@ -74,7 +81,7 @@ def _column(table: Table, feature: int, name: str) -> str:
     if not len(present):
         return f"no value in any of {len(column)} rows"
     categories, spelling = table.categories.get(name), table.spellings.get(name)
-    missing = f"{len(present)} values, {len(column) - len(present)} missing"
+    missing = f"{count(len(present), 'value')}, {len(column) - len(present)} missing"
     if categories is None:
         marks = f" with {spelling.titles()}" if spelling and spelling.marks else ""
         samples = ", ".join(f"{value:g}" for value in _first_different(present))

@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from mlserver_forest.environment import base_dir_from
-from mlserver_forest.errors import InvalidEnvironment, JobError
+from mlserver_forest.errors import ForestError, InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 from mlserver_forest.training.job_process import let_signals_in, watch_child
 
@@ -105,6 +105,7 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
         with suppress(OSError):  # A job that was refused because of this one may have written it.
             failure.unlink(missing_ok=True)
     except (JobError, InvalidEnvironment) as error:
+        _say_notes(error)
         return _fail(failure, f"ClientError: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
@@ -116,7 +117,8 @@ def check_in(base_dir: Path) -> int:
     """Check the data of a job in a folder laid out like /opt/ml.
 
     Returns:
-        The exit code: 0, or 1 for an error that the job's owner can correct.
+        The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
+        package.
     """
     from mlserver_forest.training.check import check
     from mlserver_forest.training.config import read_config
@@ -124,9 +126,19 @@ def check_in(base_dir: Path) -> int:
     try:
         check(read_config(base_dir), click.echo)
     except (JobError, InvalidEnvironment) as error:
+        _say_notes(error)
         click.echo(f"train: {error}", err=True)
         return error.exit_code
+    except Exception:  # noqa: BLE001  # the command's last line of defence
+        click.echo(traceback.format_exc(), err=True)
+        return _INTERNAL_ERROR
     return 0
+
+
+def _say_notes(error: ForestError) -> None:
+    """Say what was found out about the data before an error, which may be the reason for it."""
+    for line in error.notes if isinstance(error, JobError) else ():
+        click.echo(line)
 
 
 def _fail_killed(base_dir: Path, number: int) -> int:

@@ -1,7 +1,6 @@
 """/opt/ml/input/config/*.json -> TrainingConfig."""
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ VALIDATION_CHANNEL = "validation"
 TEST_CHANNEL = "test"
 PIPE = "Pipe"
 SHARDED = "ShardedByS3Key"
-_KNOWN_CHANNELS = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, TEST_CHANNEL)
+KNOWN_CHANNELS = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, TEST_CHANNEL)
 _OTHER_NAMES = {
     "val": VALIDATION_CHANNEL,
     "valid": VALIDATION_CHANNEL,
@@ -26,9 +25,6 @@ _OTHER_NAMES = {
     "testing": TEST_CHANNEL,
 }
 _MODES = ("File", "FastFile", PIPE)
-
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,6 +93,11 @@ class TrainingConfig:
         """Whether this machine is the one that saves the model."""
         return self.host == self.hosts[0]
 
+    @property
+    def unknown_channels(self) -> tuple[str, ...]:
+        """The names of channels that are not read."""
+        return tuple(name for name in self.channels if name not in KNOWN_CHANNELS)
+
     def training_channel(self) -> Channel:
         """The channel to learn from.
 
@@ -159,15 +160,9 @@ def _channels(base_dir: Path, described: Mapping[str, Any]) -> Mapping[str, Chan
         _refuse_misnamed(path.name for path in data.glob("*") if path.is_dir())
         # A folder that was laid out by hand has no description: take the known names.
         return {
-            name: Channel(name, data / name) for name in _KNOWN_CHANNELS if (data / name).is_dir()
+            name: Channel(name, data / name) for name in KNOWN_CHANNELS if (data / name).is_dir()
         }
     _refuse_misnamed(described)
-    if unknown := [name for name in described if name not in _KNOWN_CHANNELS]:
-        _log.warning(
-            "the channels %s are not read; the known ones are %s",
-            ", ".join(map(repr, unknown)),
-            ", ".join(_KNOWN_CHANNELS),
-        )
     return {name: _channel(name, data / name, entry) for name, entry in described.items()}
 
 
@@ -180,10 +175,10 @@ def _refuse_misnamed(names: Iterable[str]) -> None:
     for name in names:
         plain = name.lower().replace("-", "_").removesuffix("_data").removesuffix("_set")
         meant = _OTHER_NAMES.get(plain, plain)
-        if name not in _KNOWN_CHANNELS and meant in _KNOWN_CHANNELS:
+        if name not in KNOWN_CHANNELS and meant in KNOWN_CHANNELS:
             raise InvalidData(
                 f"channel {name!r} is not known; rename it to {meant!r}; the known channels are "
-                f"{', '.join(_KNOWN_CHANNELS)}"
+                f"{', '.join(KNOWN_CHANNELS)}"
             )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_folder, make_writable
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
-from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.errors import InvalidEnvironment, count
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
@@ -151,13 +151,8 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
     here.say(f"the target is {data.table.layout.target_name}")
-    for channel, n_left_out in data.n_without_target.items():
-        if n_left_out:
-            here.say(f"left out {n_left_out} {channel} rows without a target (missing_target=drop)")
-    for doubt in data.target.doubts:
-        here.say(f"warning: {doubt}")
-    for note in data.table.summary.notes:
-        here.say(note)
+    for note in data.notes:
+        here.say(note.line)
     return data
 
 
@@ -312,7 +307,7 @@ def _facts(trained: _Trained) -> Facts:
         files=data.table.summary.files,
         coverage=trained.coverage,
         target=data.table.layout.target_name,
-        column_warnings=data.table.summary.warnings,
+        notes=data.notes,
     )
 
 
@@ -321,7 +316,10 @@ def _summary(data: Data) -> str:
     names = "a header" if table.has_names else "no header"
     n_files = len(table.summary.files)
     rows, columns = table.x.shape
-    text = f"read {rows} rows with {columns} features from {n_files} file(s), {names}: "
+    text = (
+        f"read {count(rows, 'row')} with {count(columns, 'feature')} from "
+        f"{count(n_files, 'file')}, {names}: "
+    )
     if target.kind == "regression":
-        return text + f"a regression{target.hint}"
-    return text + f"a classification with {len(target.classes)} classes{target.hint}"
+        return text + "a regression"
+    return text + f"a classification with {len(target.classes)} classes"

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from mlserver_forest.errors import InvalidData, InvalidInput
 from mlserver_forest.formats.csv.csv_dialect import find_delimiter
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
-from training.channel_files import label_texts, read, same, words_of
+from training.channel_files import label_texts, notes_of, read, same, words_of
 
 TWO = Schema(("a", "b"), "regression", datatype="FP64")
 PLAIN = "label,x,größe\nno,1.34,847.43\nyes,2,1847.5\n"
@@ -115,14 +114,14 @@ def test_text_with_commas_stays_text(tmp_path):
     assert same(table.x, [[1.5, 1], [2, 0]])
 
 
-def test_what_was_taken_is_said_once(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
+def test_what_was_taken_is_said_once(tmp_path):
     text = PLAIN.replace(",", ";").replace(".", ",")
-    read(tmp_path, {"a.csv": text, "b.csv": text})
-    said = [record.getMessage().replace(f"{tmp_path}/train/", "") for record in caplog.records]
-    assert said == [
-        "a.csv: the fields are separated by ';', as all its lines agree",
-        "a.csv: its numbers have decimal commas",
+    assert notes_of(read(tmp_path, {"a.csv": text, "b.csv": text}), tmp_path) == [
+        (
+            "a.csv: the fields are separated by ';', as all its lines agree; set delimiter to say "
+            "otherwise"
+        ),
+        "a.csv: its numbers have decimal commas; set decimal=. if the commas separate thousands",
     ]
 
 
@@ -209,7 +208,7 @@ def test_a_category_in_another_encoding_is_known():
     ("body", "place"),
     [
         (b"1,5;2,25\n", "row 1 has 3 values; the model expects 2 (a, b)"),
-        (b"1;2\n", "row 1 has 1 values; the model expects 2 (a, b)"),
+        (b"1;2\n", "row 1 has 1 value; the model expects 2 (a, b)"),
         (b"1,5;2\n", "row 1: '1,5;2' has ';' among numbers"),
     ],
 )
@@ -255,3 +254,26 @@ def test_what_another_writer_wrote_is_read_as_it_was(tmp_path_factory, rows, del
     words = table.categories["t"].names
     assert [words[int(code)] for code in table.x[:, 0]] == [b or "-" for _, b, _ in rows]
     assert table.x[:, 1].tolist() == [c for _, _, c in rows]
+
+
+def test_a_point_in_a_name_or_a_word_does_not_decide_how_decimals_are_written(tmp_path):
+    text = "label;1.5;x\n" + "a;1.25 m;0,5\nb;2.5;7,25\n" * 4
+    assert read(tmp_path, {"a.csv": text}).x[:2, 1].tolist() == [0.5, 7.25]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_quotes_after_backslashes_are_refused_with_the_settings_of_their_writers(
+    tmp_path, delimiter
+):
+    text = 'l,w,x\na,"say \\"x\\", now",1\nb,c,2\n'.replace(",", delimiter)
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, {"a.csv": text}, delimiter=delimiter)
+    assert str(caught.value).endswith(
+        'a quote seems to be written as \\", but CSV writes it twice: in Spark set '
+        'option("escape", "\\""), in R qmethod="double", in pandas leave escapechar out'
+    )
+
+
+def test_a_separator_of_lines_in_unicode_is_a_character(tmp_path):
+    text = 'l;w;x\na;"one\u2028two";1\nb;three\x85;2\n'
+    assert read(tmp_path, {"a.csv": text}).categories["w"].names == ("one\u2028two", "three")

@@ -62,8 +62,8 @@ def test_rows_are_read(body, expected):
         (b"\r\n", "the body is empty"),
         (b"   ", "the body is empty"),
         (b"1,2,3", "row 1 has 3 values; the model expects 2 (a, b)"),
-        (b"1,2\n3", "row 2 has 1 values; the model expects 2 (a, b)"),
-        (b"1,2\n" * 50 + b"3\n", "row 51 has 1 values"),
+        (b"1,2\n3", "row 2 has 1 value; the model expects 2 (a, b)"),
+        (b"1,2\n" * 50 + b"3\n", "row 51 has 1 value"),
         (b"1,2\n3,red", "row 2, column 2 (b): 'red' is not a number"),
         (b"1,1_000", "row 1, column 2 (b): '1_000' is not a number"),
         (b"1,--2", "row 1, column 2 (b): '--2' is not a number"),
@@ -154,7 +154,7 @@ def test_other_parameters_are_refused(parameters, fault):
     [
         (b"1,x", "row 3, column 2 (a): 'x' is not a number"),
         (b"1,1e999", "row 3, column 2 (a): inf is not a finite FP64 number"),
-        (b"1", "row 3 has 1 values; the model expects 2 (a, b)"),
+        (b"1", "row 3 has 1 value; the model expects 2 (a, b)"),
     ],
 )
 def test_behind_a_header_a_place_is_that_in_the_body(last, fault):

@@ -63,7 +63,7 @@ def test_a_tensor_is_read(datatype, shape, data, expected):
         ("FP32", [1] * 70, [1], "input 'x' has an impossible shape"),
         ("FP32", [0, 2**62], [], "input 'x' has an impossible shape"),
         ("FP32", [0, 2**70], [], "input 'x' has an impossible shape"),
-        ("FP32", [2**62, 2**62, 2**62], [1], "but holds 1 values"),
+        ("FP32", [2**62, 2**62, 2**62], [1], "but holds 1 value"),
         ("FP32", [2], [[1], [2, 3]], "input 'x' is not a tensor: its lists have different lengths"),
         ("FP32", [2], [[1], 2], "input 'x' is not a tensor: its lists have different lengths"),
         ("FP64", [1], [10**400], "which does not fit FP64"),

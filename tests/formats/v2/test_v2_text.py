@@ -29,7 +29,7 @@ def test_elements_are_read_row_by_row(shape, data, expected):
 @pytest.mark.parametrize(
     ("shape", "data", "fault"),
     [
-        ([2], ["a"], "input 'x' declares shape [2] but holds 1 values"),
+        ([2], ["a"], "input 'x' declares shape [2] but holds 1 value"),
         ([-1], ["a"], "input 'x' declares BYTES [-1]; at most 1048576 elements are read"),
         ([2**40], ["a"], "at most 1048576 elements are read"),
         ([2], [["a"], ["b", "c"]], "its lists have different lengths"),

@@ -271,6 +271,7 @@ def test_metrics_json_holds_what_the_page_shows(tmp_path, iris):
         "metrics",
         "intervals",
         "warnings",
+        "notes",
         "importances",
         "data",
         "learning_curve",

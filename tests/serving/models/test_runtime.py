@@ -274,7 +274,7 @@ def test_categories_from_mlservers_codecs_are_read(words_dir):
     [
         ([1, 2], "input 'color' is declared BYTES but holds 1"),
         ([["red"], "blue"], "its lists have different lengths"),
-        (["red"], r"declares shape \\[2\\] but holds 1 values"),
+        (["red"], r"declares shape \\[2\\] but holds 1 value"),
         ("red", "input 'color' holds 'red'; expected a list of texts"),
         ([b"red", b"\xff"], "element 2 is b'.xff', which is not UTF-8"),
         ([{"a": 1}, "red"], "is declared BYTES but holds"),

@@ -108,7 +108,7 @@ def test_names_ids_and_parameters_are_kept():
             "'X' has both fp32_contents and raw contents; send only one of",
         ),
         (message(), "'X' declares shape [1, 4] but holds 0 values"),
-        (message(fp32_contents=[1]), "'X' declares shape [1, 4] but holds 1 values"),
+        (message(fp32_contents=[1]), "'X' declares shape [1, 4] but holds 1 value"),
         (message(fp32_contents=ROW, shape=[-1, 4]), "declares shape [-1, 4] but holds 4 values"),
         (
             message(datatype="FP64", fp32_contents=ROW),
@@ -129,7 +129,7 @@ def test_names_ids_and_parameters_are_kept():
         ),
         (
             message(datatype="BYTES", bytes_contents=[b"a"]),
-            "'X' declares shape [1, 4] but holds 1 values",
+            "'X' declares shape [1, 4] but holds 1 value",
         ),
     ],
 )

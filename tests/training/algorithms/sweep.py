@@ -41,6 +41,8 @@ _CHOSEN = {
     "delimiter": [None, ",", "tab"],
     "decimal": [None, "."],
     "encoding": [None, "utf-8"],
+    "skip_lines": [0],
+    "sheet": [None, "Sheet1"],
     "num_class": [None, 0, 1, 2, 3],
     "k_fold": [0, 2, 64],
 }

@@ -59,6 +59,11 @@ CASES = {
     "a host without files": [[], ["a,x,1\nb,y,2\n"], []],
     "names in another order": [["y,n,w\na,1,x\nb,2,y\n"], ["w,y,n\nz,a,3\n,b,4\n"]],
     "whole numbers and fractions as labels": [["1,5\n2,6\n"], ["1.5,7\n"]],
+    "numbers with thousands separators on one host": [
+        ['a,"1,234.5",1\nb,"2,000.0",2\n'],
+        ["a,7.5,3\nb,8.25,4\n"],
+    ],
+    "gaps among numbers on one host": [["a,1,1\nb,-,2\n"], ["a,7.5,3\nb,8.25,4\n"]],
     "several files on a host": [["a,u,1\n", "b,v,2\n"], ["a,w,3\n"]],
 }
 
@@ -122,3 +127,19 @@ def test_booleans_on_one_host_and_words_on_another_are_refused(tmp_path):
 def test_weights_are_those_of_all_hosts(tmp_path):
     merged, _ = read_apart(tmp_path, [["a,1,2\nb,2,3\n"], ["a,1,0\na,1,4\n"]], Columns(weight=2))
     assert merged.weight.tolist() == [2, 3, 0, 4]
+
+
+def test_percent_on_one_host_alone_is_refused(tmp_path):
+    parts = [["a,5%,1\nb,6%,2\n"], ["a,0.5,3\nb,0.25,4\n"]]
+    with pytest.raises(InvalidData) as caught:
+        read_apart(tmp_path, parts, Columns())
+    assert str(caught.value) == (
+        "column 'feature_0' holds numbers with percent signs (13.4% is 13.4) on host 'host-0', but "
+        "not on host 'host-1'; write all numbers of the column in the same way"
+    )
+
+
+def test_notes_are_kept_when_a_host_reads_again(tmp_path):
+    parts = [["y;x;w\na;1;red\n"], ["y;x;w\na;2;7\n"]]
+    merged, _ = read_apart(tmp_path, parts, Columns(target="y"))
+    assert "delimiter" in [note.setting for note in merged.summary.notes]

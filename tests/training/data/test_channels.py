@@ -190,7 +190,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ("l,x\na,1\nb,-Infinity\n", {}, "a.csv, line 3, column 2 (x): -inf is not a finite"),
         ("l,x\na,1\n,2\n", {}, "a.csv, line 3: the label (column 'l') is missing, as in 1 of"),
         ("a,1\n NA ,2\n", {}, "a.csv, line 2: the label (column 1) is missing"),
-        ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 values; line 1 has 2 (l, x); give all"),
+        ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 value; line 1 has 2 (l, x); give all"),
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         ('l,x\na,1\n"b,1\n', {}, "a.csv, line 3 is not CSV: unexpected end of data"),
         ("l,x\na,1\nb,\u00e9\n".encode("latin-1"), {}, "a.csv, line 3, byte 3 is not UTF-8"),

@@ -7,7 +7,7 @@ import pytest
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.schema.number_spelling import NumberSpelling
-from training.channel_files import NAN, read, words_of
+from training.channel_files import NAN, notes_of, read, words_of
 
 N_ROWS = 60
 NUMBERS = [f"{100 + row * 7.25:.2f}" for row in range(N_ROWS)]
@@ -56,7 +56,7 @@ def test_numbers_in_a_special_spelling_are_numbers_if_the_column_agrees(tmp_path
     assert table.x[:, 1].tolist() == expected
     assert table.categories == {}
     assert table.spellings == {"z": NumberSpelling(frozenset(marks))}
-    (note,) = table.summary.notes
+    (note,) = notes_of(table, tmp_path)
     assert note.startswith("column 'z' is read as numbers with ")
     assert note.endswith("; set categories=z if its values are categories")
 
@@ -67,8 +67,8 @@ def test_a_marker_among_numbers_is_a_missing_value_and_said(tmp_path, marker):
     assert np.isnan(table.x[7, 1])
     assert table.x[8, 1] == float(NUMBERS[8])
     assert table.spellings == {"z": NumberSpelling(missing=frozenset({marker}))}
-    assert f"where {marker!r} at " in table.summary.notes[0]
-    assert "a.csv, line 9 is missing" in table.summary.notes[0]
+    assert f"where {marker!r} at " in notes_of(table, tmp_path)[0]
+    assert "a.csv, line 9 is missing" in notes_of(table, tmp_path)[0]
 
 
 @pytest.mark.parametrize("marker", ["-", "?"])
@@ -87,7 +87,7 @@ def test_another_word_among_numbers_is_refused_with_its_cell_and_the_settings(tm
     assert table.spellings["z"].missing == {"unknown"}
     table = table_of(tmp_path, with_one("unknown"), categories=("z",))
     assert len(table.categories["z"].names) == N_ROWS
-    assert table.summary.warnings == ()
+    assert notes_of(table, tmp_path) == []
 
 
 @pytest.mark.parametrize("cell", ["5%", "$5"])
@@ -103,12 +103,14 @@ def test_below_the_bound_the_job_warns_and_takes_categories(tmp_path):
     cells = [cell if row % 10 else "A" for row, cell in enumerate(NUMBERS)]
     table = table_of(tmp_path, cells)
     assert "A" in table.categories["z"].names
-    (warning,) = table.summary.warnings
-    assert warning.startswith("column 'z': 54 of 60 values are numbers, but there is 'A' at ")
+    (warning,) = notes_of(table, tmp_path)
+    assert warning.startswith(
+        "warning: Numbers and text: column 'z': 54 of 60 values are numbers, but there is 'A' at "
+    )
     assert "all values are taken as categories" in warning
     assert "54 of 60" in refusal(tmp_path, cells, mixed_columns=0.9)
     few = [cell if row % 3 else "A" for row, cell in enumerate(NUMBERS)]
-    assert table_of(tmp_path, few).summary.warnings == ()
+    assert table_of(tmp_path, few).summary.notes == ()
 
 
 def test_all_columns_that_need_a_decision_are_named_at_once(tmp_path):
@@ -179,3 +181,19 @@ def test_another_channel_is_read_with_the_spelling_of_training(tmp_path):
     assert "b.csv, line 2: '$5' in column 'z' is not a number, as the other values are" in str(
         caught.value
     )
+
+
+def test_decimal_commas_are_named_and_can_be_read(tmp_path):
+    cells = [f'"{row},{row % 7}"' for row in range(N_ROWS)]
+    assert refusal(tmp_path, cells) == (
+        "column 'z' holds numbers with decimal commas, such as '0,0' at a.csv, line 2; set "
+        "decimal=, if it is CSV, write them with decimal points, or set categories=z if its values "
+        "are categories"
+    )
+    table = table_of(tmp_path, cells, decimal=",")
+    assert table.x[9, 1] == 9.2
+
+
+def test_a_kept_marker_alone_is_a_category(tmp_path):
+    table = table_of(tmp_path, ["nan", "", "nan"], kept=frozenset({"nan"}), categories=("z",))
+    assert words_of(table) == {"z": ("nan",)}

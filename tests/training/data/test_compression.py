@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import io
-import logging
 import lzma
 import tarfile
 import zipfile
@@ -15,7 +14,7 @@ import pytest
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.data import compression
-from training.channel_files import label_texts, read, same
+from training.channel_files import label_texts, notes_of, read, same
 
 CSV = b"l,x\na,1\nb,2\n"
 LINES = b'{"l":"a","x":1}\n{"l":"b","x":2}\n'
@@ -151,8 +150,7 @@ def test_a_file_that_inflates_without_end_is_refused(tmp_path, monkeypatch):
     )
 
 
-def test_files_that_are_not_tables_are_skipped_and_named(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
+def test_files_that_are_not_tables_are_skipped_and_named(tmp_path):
     strays = {
         "README.md": "# x",
         "Thumbs.db": "x",
@@ -160,17 +158,15 @@ def test_files_that_are_not_tables_are_skipped_and_named(tmp_path, caplog):
         "_SUCCESS": "",
         ".DS_Store": "x",
     }
-    assert same(read(tmp_path, {"a.csv": CSV, **strays}).x, [[1], [2]])
-    assert [record.getMessage() for record in caplog.records] == [
-        (
-            f"channel 'train': skipped README.md, Thumbs.db in {tmp_path}/train, whose names are "
-            "not those of tables"
-        )
+    table = read(tmp_path, {"a.csv": CSV, **strays})
+    assert same(table.x, [[1], [2]])
+    assert notes_of(table, tmp_path) == [
+        f"skipped README.md, Thumbs.db in {tmp_path}/train, whose names are not those of tables"
     ]
 
 
 def test_a_file_that_may_not_be_a_part_of_the_data_is_named(tmp_path):
     assert refused(tmp_path, {"a.csv": CSV, "notes": "see the wiki\n"}) == (
-        "notes, line 1: 1 columns; the training data have 2 ('l', 'x'); if this file is not a "
+        "notes, line 1: 1 column; the training data have 2 ('l', 'x'); if this file is not a "
         "part of the data, move it out of the channel"
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from training.channel_files import read
+from training.channel_files import notes_of, read
 
 PAIRS = [(100 + row * 1.75, row * 2.25) for row in range(60)]
 NUMBERS = [f"{'ny'[row % 2]},{x},{z}\n" for row, (x, z) in enumerate(PAIRS)]
@@ -15,10 +15,6 @@ NAMED = [f'"Car {row}",{text}' for row, text in enumerate(NUMBERS)]
 
 def table_of(base, first, rows, **columns):
     return read(base, {"a.csv": first + "".join(rows)}, **columns)
-
-
-def notes_of(base, table):
-    return [note.replace(f"{base}/train/", "") for note in table.summary.notes]
 
 
 def refusal(base, first, rows, **columns):
@@ -41,7 +37,7 @@ def test_a_header_that_is_partly_numbers_is_taken_and_said(tmp_path, header, row
     table = table_of(tmp_path, header, rows)
     assert (len(table), table.names) == (60, names)
     shown = header.strip().replace(",", ", ")
-    assert notes_of(tmp_path, table) == [
+    assert notes_of(table, tmp_path) == [
         f"a.csv, line 1 is taken as a header ({shown}); set header=absent if it is a row"
     ]
     assert len(table_of(tmp_path, header, rows, header="present")) == 60
@@ -93,8 +89,28 @@ def test_lines_above_the_header_are_named(tmp_path, title):
     title = title.replace(", ", ",")  # Blanks after a separator do not count.
     assert text == (
         f"a.csv, line 1 is not a header: {title.partition(chr(10))[0]!r}; the header seems to be "
-        f"line {line} (label, x, z); remove the lines above it"
+        f"line {line} (label, x, z); set skip_lines={line - 1}, or remove the lines above it"
     )
+    for file in ("a.csv", "b.csv"):
+        text = f"{title}label,x,z\n{''.join(NUMBERS)}"
+        table = read(tmp_path, {file: text.replace(",", ";")}, skip_lines=line - 1)
+    assert (len(table), table.names) == (120, ("x", "z"))
+    assert table.place(0).endswith(f"a.csv, line {line + 1}")
+
+
+def test_skip_lines_may_stand_in_the_content_type_and_is_checked(tmp_path):
+    files = {"a.csv": "made by me\n\nlabel,x,z\n" + "".join(NUMBERS)}
+    table = read(tmp_path, files, "text/csv; skip_lines=2")
+    assert (len(table), table.names) == (60, ("x", "z"))
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, files, "text/csv; skip_lines=two")
+    assert "has skip_lines='two' in its ContentType; expected a number of lines" in str(
+        caught.value
+    )
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, files, skip_lines=63)
+    assert "a.csv has 63 lines in its first " in str(caught.value)
+    assert "skip_lines is 63; set the number of lines above the header" in str(caught.value)
 
 
 def test_repeated_names_are_named_with_their_columns(tmp_path):
@@ -124,7 +140,7 @@ def test_an_index_is_ignored_and_said(tmp_path, header, rows, shown, columns):
     assert table.layout.target_name == "column 'label'"
     assert len(table) == 120
     assert table.x[61].tolist() == list(PAIRS[1])
-    (note,) = notes_of(tmp_path, table)
+    (note,) = notes_of(table, tmp_path)
     assert note == (
         f"column 1 ({shown}) is taken as the index of the rows, such as pandas and R write, and "
         "ignored"
@@ -140,7 +156,7 @@ def test_an_index_can_be_ignored_by_name(tmp_path):
 def test_row_names_of_r_are_ignored_and_said(tmp_path, rows):
     table = read(tmp_path, {name: "label,x,z\n" + "".join(rows) for name in ("a.csv", "b.csv")})
     assert (table.names, len(table)) == (("x", "z"), 120)
-    (note,) = notes_of(tmp_path, table)
+    (note,) = notes_of(table, tmp_path)
     assert note == (
         "a.csv, line 1 has one name fewer than the rows have values, as R writes it: the first "
         "column is taken as row names and ignored"
@@ -158,7 +174,7 @@ def test_a_column_that_only_another_channel_has_may_be_ignored(tmp_path):
     table = table_of(tmp_path, "label,x,z\n", NUMBERS, **columns)
     assert (
         "ignore has 'surplus', which is not a column of a.csv, line 1"
-        in notes_of(tmp_path, table)[0]
+        in notes_of(table, tmp_path)[0]
     )
     other = read(
         tmp_path,
@@ -170,3 +186,8 @@ def test_a_column_that_only_another_channel_has_may_be_ignored(tmp_path):
     assert other.x.tolist() == [[1, 2]]
     with pytest.raises(InvalidData, match="did you mean 'label'"):
         table_of(tmp_path, "label,x,z\n", NUMBERS, ignore=("labels",))
+
+
+def test_row_names_of_r_below_years_are_ignored(tmp_path):
+    table = table_of(tmp_path, "label,2019,2020\n", INDEXED)
+    assert (table.names, table.layout.target_name) == (("2019", "2020"), "column 'label'")

@@ -1,16 +1,16 @@
 """JSON as Spark, Glue and pandas write it: values that are left out, keys in any order."""
 
 import json
-import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from formats.request_bodies import decoder
 from mlserver_forest.errors import InvalidData, InvalidInput
 from mlserver_forest.formats.json.json_keys import merged
 from mlserver_forest.schema.schema import Schema
-from training.channel_files import NAN, label_texts, read, same, words_of
+from training.channel_files import NAN, label_texts, notes_of, read, same, words_of
 
 
 def lines(*rows):
@@ -98,16 +98,17 @@ def test_a_string_among_numbers_is_named_where_it_is(tmp_path):
     )
 
 
-def test_strings_that_are_all_numbers_are_told(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
-    read(tmp_path, {"a.json": lines({"l": "a", "x": "1.5"}, {"l": "b", "x": "2"})})
-    assert caplog.messages == [
+def test_strings_that_are_all_numbers_are_told(tmp_path):
+    text = lines({"l": "a", "x": "1.5"}, {"l": "b", "x": "2"})
+    assert notes_of(read(tmp_path, {"a.json": text}), tmp_path) == [
         (
-            f"{tmp_path}/train/a.json, line 1: column 'x' holds strings that are all numbers, such "
-            "as '1.5', and is read as categories; if it holds quantities, write it as numbers, in "
-            "pandas with astype(float)"
+            "warning: Numbers and text: column 'x' holds text that is a number in each row, such "
+            "as '1.5' at a.json, line 1, and its values are taken as categories; write them as "
+            "numbers if they are quantities, or set categories=x to confirm it"
         )
     ]
+    confirmed = read(tmp_path / "b", {"a.json": text}, categories=("x",))
+    assert notes_of(confirmed, tmp_path) == []
 
 
 def test_nan_is_told_to_be_null(tmp_path):
@@ -147,3 +148,11 @@ def test_the_order_of_columns_is_that_on_which_rows_agree():
     assert merged(("l", "a"), [("b",)]) == ("l", "a", "b")
     assert merged(("l", "a"), [("b", "a")]) == ("l", "b", "a")
     assert merged((), [("x",), ("k", "x"), ("l", "k", "x")]) == ("l", "k", "x")
+
+
+def test_a_frame_with_its_schema_is_named(tmp_path):
+    text = pd.DataFrame({"l": ["a", "b"], "x": [1, 2]}).to_json(orient="table")
+    assert refused(tmp_path, {"a.json": text}).replace(f"{tmp_path}/train/", "") == (
+        'a.json is a data frame as to_json(orient="table") writes it; of a data frame, send '
+        'to_json(orient="records") or to_json(orient="split")'
+    )

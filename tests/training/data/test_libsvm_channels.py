@@ -1,13 +1,11 @@
 """libsvm as AWS documents it: weights beside the labels, and text without a content type."""
 
-import logging
-
 import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
-from training.channel_files import read, same
+from training.channel_files import notes_of, read, same
 
 
 def refused(base, files, content_type=None):
@@ -16,14 +14,13 @@ def refused(base, files, content_type=None):
     return str(caught.value).replace(f"{base}/train/", "")
 
 
-def test_a_label_may_have_a_weight(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
+def test_a_label_may_have_a_weight(tmp_path):
     table = read(tmp_path, {"a.svm": "1:0.5 1:7\n0 1:2\n0:2 1:3\n"})
     assert same(table.x, [[7], [2], [3]])
     assert table.labels.numbers.tolist() == [1, 0, 0]
     assert table.weight.tolist() == [0.5, 1, 2]
-    assert caplog.messages == [
-        f"{tmp_path}/train/a.svm: lines begin with label:weight, which weights the rows"
+    assert notes_of(table, tmp_path) == [
+        "a.svm: lines begin with label:weight, which weights the rows"
     ]
 
 
@@ -39,16 +36,25 @@ def test_a_weight_below_zero_is_refused(tmp_path):
     )
 
 
+def test_partition_folders_are_named_because_they_are_not_read(tmp_path):
+    table = read(tmp_path, {"year=2024/a.svm": "1 1:2\n", "year=2025/a.svm": "0 1:3\n"})
+    assert same(table.x, [[2], [3]])
+    assert notes_of(table, tmp_path) == [
+        (
+            "warning: Partition folders: year=2024/a.svm: the names of its folders give the "
+            "columns 'year', which are not read: rows of this format have no names; write CSV or "
+            "Parquet if they are features"
+        )
+    ]
+
+
 @pytest.mark.parametrize("name", ["agaricus.txt.train", "train", "a.txt"])
-def test_text_without_a_content_type_is_recognized(tmp_path, caplog, name):
-    caplog.set_level(logging.WARNING)
+def test_text_without_a_content_type_is_recognized(tmp_path, name):
     table = read(tmp_path, {name: "1 3:7\n0 1:2\n"})
     assert same(table.x, [[0, 0, 7], [2, 0, 0]])
-    (record,) = caplog.records
-    assert record.getMessage() == (
-        f"channel 'train': {tmp_path}/train/{name} is read as text/libsvm, as its lines look; set "
-        "ContentType to say otherwise"
-    )
+    assert notes_of(table, tmp_path) == [
+        f"{name} is read as text/libsvm, as its lines look; set ContentType to say otherwise"
+    ]
 
 
 def test_libsvm_that_is_declared_as_csv_is_named(tmp_path):

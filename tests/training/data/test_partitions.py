@@ -1,7 +1,6 @@
 """The names of partition folders are columns."""
 
 import io
-import logging
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from training.channel_files import NAN, label_texts, read, same, words_of
+from training.channel_files import NAN, label_texts, notes_of, read, same, words_of
 
 
 def parquet(**columns):
@@ -29,13 +28,12 @@ TABLE = parquet(l=["a", "b"], x=[1, 2])
         ("p.json", '{"l":"a","x":1}\n{"l":"b","x":2}\n'),
     ],
 )
-def test_the_name_of_a_folder_is_a_column_of_its_files(tmp_path, caplog, name, content):
-    caplog.set_level(logging.WARNING)
+def test_the_name_of_a_folder_is_a_column_of_its_files(tmp_path, name, content):
     table = read(tmp_path, {f"year=2023/{name}": content, f"year=2024/{name}": content})
     assert table.names == ("x", "year")
     assert same(table.x, [[1, 2023], [2, 2023], [1, 2024], [2, 2024]])
-    (record,) = caplog.records
-    assert record.getMessage().endswith(": the names of its folders add the columns 'year'")
+    (note,) = notes_of(table, tmp_path)
+    assert note.endswith(": the names of its folders add the columns 'year'")
 
 
 def test_its_values_may_be_categories_and_missing(tmp_path):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.data.targets import learn_target
 from support import lay_out
@@ -196,8 +197,18 @@ def test_a_setting_that_the_labels_contradict_is_named(tmp_path):
     )
 
 
+def test_many_classes_of_an_objective_are_refused_with_the_objective(tmp_path):
+    table = read(tmp_path, {"a.csv": csv(RNG.permutation(60) * 7)})
+    implied = ImpliedTask("classification", "objective", "objective=multi:softprob")
+    with pytest.raises(InvalidData, match="; remove objective=multi:softprob and set task=regres"):
+        learn_target(table, None, implied)
+
+
 def test_the_log_tells_the_decision_and_the_doubts(tmp_path):
     base = lay_out(tmp_path, {"train": {"a.csv": csv(["No", "no", "yes"] * 20)}})
     log = trained(base)[2]
     assert ": a classification with 3 classes\n" in log
-    assert "warning: the labels 'No' and 'no' differ in case alone and are different classes" in log
+    assert (
+        "warning: Labels: the labels 'No' and 'no' differ in case alone and are different classes"
+        in log
+    )

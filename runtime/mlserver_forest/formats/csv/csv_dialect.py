@@ -7,9 +7,11 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 
 from mlserver_forest.errors import ForestError, format_value
 from mlserver_forest.formats.parsing import ParsePolicy
+from mlserver_forest.schema.categories import is_missing
 
 # Between fields, any number of blanks and tabs.
 BLANKS = " "
@@ -36,8 +38,10 @@ _WITH_POINT = re.compile(
 )
 _THOUSANDS_BY_COMMA = re.compile(rf"{_SIGN}[1-9]\d{{0,2}}(,\d{{3}})+{_UNIT}", re.ASCII)
 _THOUSANDS_BY_POINT = re.compile(rf"{_SIGN}[1-9]\d{{0,2}}(\.\d{{3}})+{_UNIT}", re.ASCII)
+_NUMBER = re.compile(rf"{_SIGN}[\d.,]*\d[\d.,]*([eE][+-]?\d+)?{_UNIT}", re.ASCII)
 _SINGLE_QUOTED = re.compile(r"\s*'.*'\s*", re.DOTALL)
 _FEW_LINES = 50
+_DECIMALS = (".", ",")
 _SWAPPED = str.maketrans(",.", ".,")
 
 
@@ -121,11 +125,15 @@ def _split(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     return [fields for fields in fields_of(lines, delimiter) if any(map(str.strip, fields))]
 
 
-def fields_of(lines: Iterable[str], delimiter: str) -> Iterable[list[str]]:
-    """The fields of each record."""
+def fields_of(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Iterable[list[str]]:
+    """The fields of each record.
+
+    Raises:
+        csv.Error: if ``strict``, for quotes that do not match.
+    """
     if delimiter == BLANKS:
         lines = (line.replace("\t", " ").strip() + "\n" for line in lines)
-    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t")
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=strict)
 
 
 def _commas_are_decimals(lines: Sequence[str], delimiter: str) -> bool:
@@ -145,10 +153,23 @@ class Decimals:
         self.decimal = decimal
         self._policy = policy
 
-    def learn(self, fields: Iterable[str]) -> None:
-        """Decide by some fields, if any of them shows how decimals are written."""
-        if self.decimal is None:
-            self.decimal = next(filter(None, map(self._shown_by, fields)), None)
+    def learn(self, records: Sequence[Sequence[str]]) -> None:
+        """Decide by some records, if any of them shows how decimals are written.
+
+        The columns of numbers decide; those of words, and names, may hold anything. If some have
+        points and others commas, those with commas are text, which is refused.
+        """
+        if self.decimal is not None:
+            return
+        found = list[str]()
+        for column in zip_longest(*records[1:], fillvalue=""):
+            fields = [field for field in column if not is_missing(field.strip())]
+            if all(map(_NUMBER.fullmatch, fields)):
+                found += filter(None, map(self._shown_by, fields))
+        if not found:
+            every = (field for record in records for field in record)
+            found = [*islice(filter(None, map(self._shown_by, every)), 1)]
+        self.decimal = min(found, default=None, key=_DECIMALS.index)
 
     def read(self, field: str, place: str) -> str:
         """The field with a decimal point, if it is a number with a decimal comma.

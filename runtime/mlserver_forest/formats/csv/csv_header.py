@@ -9,6 +9,7 @@ from mlserver_forest.errors import format_value
 from mlserver_forest.formats.csv.csv_records import Record, Records
 from mlserver_forest.formats.csv.header_evidence import evidence
 from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import FoundColumns, ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import TextBlock
@@ -87,46 +88,45 @@ class _FirstRecords:
         below = [row for row in below if len(row) == len(names)]
         found = evidence(names, below, self.source.declared, is_first=is_first)
         if header == "present" or (header == "auto" and (found.are_names or row_names)):
-            note = ""
             if header == "auto" and found.is_doubtful and is_first:
-                note = self._note(names, "a header", "absent", "a row")
-            return self._named(names, row_names, note), rest
-        note = ""
+                self._note(
+                    f"is taken as a header ({_shown(names)}); set header=absent if it is a row"
+                )
+            return self._named(names, row_names), rest
         if header == "auto" and is_first and found.is_doubtful:
-            note = self._note(names, "a row", "present", "the names of the columns")
+            self._note(
+                f"is taken as a row ({_shown(names)}); set header=present if it is the names of "
+                "the columns"
+            )
         if header == "absent" and found.are_names and is_first:
-            note = (
-                f"{self.place} looks like a header ({_shown(names)}), but header=absent makes it a "
-                "row; set header=present if it holds the names of the columns"
+            self._note(
+                f"looks like a header ({_shown(names)}), but header=absent makes it a row; set "
+                "header=present if it holds the names of the columns"
             )
         texts = _texts([self.first, *self.rows])
-        notes = (note,) if note else ()
-        return FoundColumns(None, len(names), self.place, texts, notes=notes), self.block
+        return FoundColumns(None, len(names), self.place, texts), self.block
 
-    def _named(self, names: tuple[str, ...], row_names: int, note: str) -> FoundColumns:
+    def _named(self, names: tuple[str, ...], row_names: int) -> FoundColumns:
         names = ("",) * row_names + names
         rows = [row for row in self.rows if _stripped(row) != names]
         index = self._index(names, rows)
-        notes = [note] if note else []
-        if row_names:
-            notes.append(
-                f"{self.place} has one name fewer than the rows have values, as R writes it: the "
-                "first column is taken as row names and ignored"
+        if row_names and not self.source.width:
+            self._note(
+                "has one name fewer than the rows have values, as R writes it: the first column is "
+                "taken as row names and ignored"
             )
-        notes += [
-            f"column {column + 1} ({names[column] or 'without a name'}) is taken as the index of "
-            f"the rows, such as pandas and R write, and ignored"
-            for column in sorted(index)
-            if not row_names
-        ]
+        for column in () if row_names or self.source.width else sorted(index):
+            text = (
+                f"column {column + 1} ({names[column] or 'without a name'}) is taken as the index "
+                "of the rows, such as pandas and R write, and ignored"
+            )
+            self.source.note(Note(text, column=names[column]))
         nameless = index | self._after_last_separator(names, rows)
         names = tuple(
             name or ("" if column in nameless else _given_name(column))
             for column, name in enumerate(names)
         )
-        return FoundColumns(
-            names, len(names), self.place, _texts(rows), index_columns=index, notes=tuple(notes)
-        )
+        return FoundColumns(names, len(names), self.place, _texts(rows), index_columns=index)
 
     def _after_last_separator(self, names: tuple[str, ...], rows: list[Record]) -> frozenset[int]:
         """The last column, if all lines end in a separator: it has neither a name nor values."""
@@ -148,9 +148,12 @@ class _FirstRecords:
 
     def _has_row_names(self, names: tuple[str, ...]) -> int:
         """1 if each row has one value more than there are names, else 0."""
-        widths = {len(fields) for _, fields in self.rows}
-        are_texts = all(name and parse_number(name) is None for name in names)
-        return int(widths == {len(names) + 1} and are_texts and len(names) > 1)
+        if {len(fields) for _, fields in self.rows} != {len(names) + 1} or len(names) < 2:
+            return 0
+        are_texts = [bool(name) and _is_text(name) for name in names]
+        first = [_stripped(row)[0] for row in self.rows]
+        is_index = any(are_texts) and all(names) and _is_index(first, "", is_first=True)
+        return int(all(are_texts) or is_index)
 
     def _refuse_title(self) -> None:
         """Refuse a title, or a comment, above the header."""
@@ -169,15 +172,12 @@ class _FirstRecords:
                 line = self.block.at_line(row[0])
                 raise self.policy.invalid(
                     f"{self.place} is not a header: {format_value(','.join(self.first[1]))}; the "
-                    f"header seems to be {line.rpartition(', ')[2]} ({_shown(fields)}); remove the "
-                    "lines above it"
+                    f"header seems to be {line.rpartition(', ')[2]} ({_shown(fields)}); set "
+                    f"skip_lines={row[0] - 1}, or remove the lines above it"
                 )
 
-    def _note(self, names: tuple[str, ...], what: str, setting: str, otherwise: str) -> str:
-        return (
-            f"{self.place} is taken as {what} ({_shown(names)}); set header={setting} if it is "
-            f"{otherwise}"
-        )
+    def _note(self, text: str) -> None:
+        self.source.note(Note(f"{self.place} {text}", "header"))
 
 
 def _stripped(record: Record) -> tuple[str, ...]:

@@ -19,7 +19,9 @@ from mlserver_forest.formats.csv.csv_dialect import (
     find_delimiter,
     single_quoted,
 )
+from mlserver_forest.formats.csv.csv_records import not_csv
 from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import BYTE_ORDER_MARK, TextBlock, too_long
@@ -44,7 +46,8 @@ def plain(source: Source, policy: ParsePolicy, parameters: Mapping[str, str]) ->
     Args:
         source: the text.
         policy: the errors to raise, and whether the first lines may decide what is not declared.
-        parameters: of the media type; ``charset``, ``delimiter`` and ``decimal`` count.
+        parameters: of the media type; ``charset``, ``delimiter`` and ``decimal`` count, and in
+            training ``skip_lines``.
 
     Raises:
         ForestError: the policy's error, for a parameter that is not known, and text that is not in
@@ -69,6 +72,7 @@ def plain(source: Source, policy: ParsePolicy, parameters: Mapping[str, str]) ->
         return replace(source, content=content.read())
     stream, head = _decoded(source.content, encoding, source, policy)
     path = source.path if stream is source.content else None
+    head = _below(head, int(parameters.get("skip_lines", 0)), source, policy)
     dialect, head = _learned(head, dialect, source, policy)
     content = _Replayed(head, stream)
     if not dialect.is_plain:
@@ -139,6 +143,19 @@ class _Replayed(io.RawIOBase):
         return len(data)
 
 
+def _below(head: bytes, n_lines: int, source: Source, policy: ParsePolicy) -> bytes:
+    """The text without its first lines, which become blank, so that lines keep their numbers."""
+    if not n_lines:
+        return head
+    lines = head.splitlines(keepends=True)
+    if n_lines >= len(lines):
+        raise policy.invalid(
+            f"{source.subject} has {len(lines)} lines in its first {len(head)} bytes, but "
+            f"skip_lines is {n_lines}; set the number of lines above the header"
+        )
+    return b"\n" * n_lines + b"".join(lines[n_lines:])
+
+
 def _learned(
     head: bytes, dialect: Dialect, source: Source, policy: ParsePolicy
 ) -> tuple[Dialect, bytes]:
@@ -153,17 +170,21 @@ def _learned(
         head = head[len(first.removesuffix(b"\r")) :]
         if dialect.delimiter is None:
             dialect = replace(dialect, delimiter=separator)
-    lines = head.rstrip(b"\x1a\r\n").decode("utf-8", "replace").splitlines()
+    # ``str.splitlines`` would end a line at U+2028 and the like, which may stand in a field.
+    text = head.rstrip(b"\x1a\r\n").decode("utf-8", "replace")
+    lines = io.StringIO(text, newline="").readlines()
     lines = lines[:-1] if len(lines) > 1 and len(head) >= _SAMPLE_BYTES else lines
     if is_libsvm(head):
         raise policy.invalid(
-            f"{source.subject} looks like libsvm, {format_value(lines[0])}, which is not CSV; set "
-            "the channel's ContentType to text/libsvm"
+            f"{source.subject} looks like libsvm, {format_value(lines[0].rstrip())}, which is not "
+            "CSV; set the channel's ContentType to text/libsvm"
         )
     if dialect.delimiter is None:
         dialect = replace(dialect, delimiter=find_delimiter(lines))
         if dialect.delimiter != ",":
-            source.note(f"the fields are separated by {_title(dialect)}, as all its lines agree")
+            text = f"the fields are separated by {_title(dialect)}, as all its lines agree"
+            text += "; set delimiter to say otherwise"
+            source.note(Note(text, "delimiter", place=source.name))
     if quoted := single_quoted(lines, dialect.delimiter or ","):
         raise policy.invalid(
             f"{source.subject}: {format_value(quoted)} stands in single quotes, which are part of "
@@ -196,6 +217,7 @@ class _Translation:
         self._decimals = Decimals(dialect.decimal, policy)
         self._line = 0
         self._n_bytes = 0
+        self._has_escapes = False
         self._stream = stream
         self._blocks = self._translate()
         self._text = b""
@@ -234,11 +256,12 @@ class _Translation:
             lines.extend(self._begin(head))
         yield "".join(lines).encode("utf-8", "surrogateescape")
         if self._decimals.decimal == ",":
-            self._source.note("its numbers have decimal commas")
+            text = "its numbers have decimal commas; set decimal=. if the commas separate thousands"
+            self._source.note(Note(text, "decimal", place=self._source.name))
 
     def _begin(self, head: list[list[str]]) -> Iterable[str]:
         """The first records, which may show how decimals are written."""
-        self._decimals.learn(field for fields in head for field in fields)
+        self._decimals.learn(head)
         last, self._line = self._line, 0
         for fields in head:
             self._line += 1 + sum(field.count("\n") for field in fields)
@@ -257,14 +280,14 @@ class _Translation:
         )
 
     def _records(self) -> Iterator[list[str]]:
-        reader = fields_of(self._lines(), self._delimiter)
+        reader = fields_of(self._lines(), self._delimiter, strict=True)
         try:
             for fields in reader:
                 self._n_bytes = 0
                 yield fields
         except csv.Error as error:
             place = TextBlock(self._source.name, b"").at_line(self._line)
-            raise self._policy.invalid(f"{place} is not CSV: {error}") from error
+            raise not_csv(place, error, self._policy, has_escapes=self._has_escapes) from error
 
     def _lines(self) -> Iterator[str]:
         buffered = io.BufferedReader(cast("io.RawIOBase", self._stream), _SAMPLE_BYTES)
@@ -272,6 +295,7 @@ class _Translation:
         text = io.TextIOWrapper(buffered, "utf-8", "surrogateescape", newline="")
         for line in text:
             self._line += 1
+            self._has_escapes = self._has_escapes or '\\"' in line
             self._n_bytes += len(line)
             if self._n_bytes > self._policy.longest_row(self._source.width):
                 raise self._too_long()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.compilation import compiled
+from mlserver_forest.errors import ForestError
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.text_blocks import TextBlock, too_long
@@ -48,6 +49,7 @@ class Records:
         self._skips_blank_lines = width != 1
         self._next_line = self.line
         self._next_position = 0
+        self._has_escapes = False
 
     def __iter__(self) -> Iterator[Record]:
         """The records in their order.
@@ -62,13 +64,14 @@ class Records:
                 yield line, fields or [""]
         except csv.Error as error:
             place = self._block.at_line(self.line)
-            raise self._policy.invalid(f"{place} is not CSV: {error}") from error
+            raise not_csv(place, error, self._policy, has_escapes=self._has_escapes) from error
 
     def _lines(self) -> Iterator[str]:
         """The lines, each with its end."""
         for chunk in io.BytesIO(self._block.content()):
             for line in chunk.splitlines(keepends=True) if b"\r" in chunk else (chunk,):
                 begins_record = self._next_position == self.position
+                self._has_escapes = self._has_escapes or b'\\"' in line
                 self._next_line += 1
                 self._next_position += len(line)
                 if begins_record and self._skips_blank_lines and line.isspace():
@@ -129,3 +132,21 @@ def last_end(text: NDArray[np.uint8]) -> int:
             begins_field = byte == _COMMA or (begins_field and byte == _BLANK)
         at += 1
     return end
+
+
+def not_csv(place: str, error: csv.Error, policy: ParsePolicy, *, has_escapes: bool) -> ForestError:
+    """The error for a record whose quotes do not match.
+
+    Args:
+        place: the line.
+        error: of the standard library.
+        policy: the error to raise.
+        has_escapes: whether some quote comes after a backslash.
+    """
+    advice = "write a quote within quotes twice"
+    if has_escapes:
+        advice = (
+            'a quote seems to be written as \\", but CSV writes it twice: in Spark set '
+            'option("escape", "\\""), in R qmethod="double", in pandas leave escapechar out'
+        )
+    return policy.invalid(f"{place} is not CSV: {error}; {advice}")

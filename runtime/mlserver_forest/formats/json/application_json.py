@@ -31,6 +31,8 @@ _SHAPES = (
 )
 _OR_V2 = ' or a V2 request with "inputs"'
 _LISTS = ("instances", "dataframe_records")
+_PANDAS_TABLE = {"schema", "data"}
+_HINT = '; of a data frame, send to_json(orient="records") or to_json(orient="split")'
 _SPLIT = "dataframe_split"
 _TABLES = {*_LISTS, _SPLIT, "columns"}
 _ARRAYS = (list, LargeArray)
@@ -164,6 +166,10 @@ def _find(
     """The rows of a document, and their columns if it names them."""
     if not isinstance(document, dict):
         return _rows(document, "", source), None
+    if document.keys() == _PANDAS_TABLE and isinstance(document["schema"], dict):
+        raise source.policy.invalid(
+            f'{source.title} is a data frame as to_json(orient="table") writes it{_HINT}'
+        )
     if _TABLES.isdisjoint(document) and _is_row(document):
         return [document], None
     for name in _LISTS:
@@ -188,7 +194,7 @@ def _hint_of_columns(document: Mapping[str, Any]) -> str:
     """The step for what pandas' ``to_json()`` writes by default, and for objects of lists."""
     if {type(value) for value in document.values()} - _CONTAINERS:
         return ""
-    return '; of a data frame, send to_json(orient="records") or to_json(orient="split")'
+    return _HINT
 
 
 def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.errors import ForestError, count, format_value
 from mlserver_forest.formats.labeled_rows import FeaturePlan
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.recordio.record_frames import Template
@@ -111,9 +111,10 @@ class RecordReader:
             return values, keys, self._sparse_width(keys, len(values), shape)
         self._width = self._width or len(values)
         if len(values) != self._width or not values:
-            raise self._fault(f"has {len(values)} values; {self._expected()}")
+            raise self._fault(f"has {count(len(values), 'value')}; {self._expected()}")
         if shape and not _is_vector(shape, len(values)):
-            raise self._fault(f"declares shape {format_value(shape)} but has {len(values)} values")
+            found = count(len(values), "value")
+            raise self._fault(f"declares shape {format_value(shape)} but has {found}")
         return values, None, len(values)
 
     def _sparse_width(self, keys: Sequence[int], n_values: int, shape: Sequence[int]) -> int:
@@ -122,7 +123,7 @@ class RecordReader:
         if not _is_vector(shape or [width], width) or (n_known and width != n_known) or not width:
             raise self._fault(f"is sparse, of shape {format_value(shape)}; {self._expected()}")
         if len(keys) != n_values:
-            raise self._fault(f"has {len(keys)} keys but {n_values} values")
+            raise self._fault(f"has {len(keys)} keys but {count(n_values, 'value')}")
         if max(keys, default=-1) >= min(width, self._plan.most):
             last = min(width, self._plan.most) - 1
             subject = self._plan.subject if n_known else "expected"
@@ -156,8 +157,8 @@ class RecordReader:
         _, tensor = self._tensor("features", name, value)
         if len(tensor.values) != 1:
             raise self._policy.invalid(
-                f"{self._place}, feature {format_value(name)} has {len(tensor.values)} values; "
-                "expected 1"
+                f"{self._place}, feature {format_value(name)} has "
+                f"{count(len(tensor.values), 'value')}; expected 1"
             )
         return float(tensor.values[0])
 
@@ -170,7 +171,7 @@ class RecordReader:
             raise self._fault(f"has {came} as its label; expected a tensor named {_VALUES!r}")
         kind, tensor = self._tensor("label", _VALUES, entries[_VALUES])
         if len(tensor.values) != 1 or tensor.keys:
-            raise self._fault(f"has {len(tensor.values)} values as its label; expected 1")
+            raise self._fault(f"has {count(len(tensor.values), 'value')} as its label; expected 1")
         return float(tensor.values[0]), (kind if not tensor.shape else "",)
 
     def _tensor(self, group: str, name: str, value: Any) -> tuple[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.errors import InvalidInput, count, format_value
 from mlserver_forest.formats.json.json_document import LargeArray
 from mlserver_forest.formats.row_array import RowArray
 
@@ -67,7 +67,7 @@ def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> NDArr
     if array.size != size_of(shape):
         raise InvalidInput(
             f"input {format_value(name)} declares shape {format_value(list(shape))} but holds "
-            f"{array.size} values"
+            + count(array.size, "value")
         )
     return reshaped(name, array, shape)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.errors import InvalidInput, count, format_value
 from mlserver_forest.formats.v2.v2_tensor import flat, size_of
 
 # Each element becomes an object, many times as large as a short text.
@@ -56,7 +56,7 @@ def check_elements(name: str, shape: Sequence[int], n_elements: int) -> None:
     if element_count(name, shape) != n_elements:
         raise InvalidInput(
             f"input {format_value(name)} declares shape {format_value(list(shape))} but holds "
-            f"{n_elements} values"
+            + count(n_elements, "value")
         )
 
 

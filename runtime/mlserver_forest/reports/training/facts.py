@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.formats.note import Note
 from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.reports.training.inspection import Inspection, inspect
+from mlserver_forest.reports.training.warnings import DataWarning
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Label, TargetKind
 
@@ -48,8 +50,7 @@ class Facts:
         files: the files of the training channel.
         coverage: the intervals or prediction sets and their measured coverage, or None.
         target: the column of the target, for a reader.
-        column_warnings: sentences about columns that may mean something else than they were taken
-            for.
+        notes: how the data were taken where they may mean something else.
     """
 
     model: str
@@ -72,7 +73,7 @@ class Facts:
     curve: Sequence[tuple[int, Mapping[str, float]]] = ()
     files: Sequence[str] = ()
     coverage: CoverageResult | None = None
-    column_warnings: Sequence[str] = ()
+    notes: Sequence[Note] = ()
     target: str = ""
 
     @cached_property
@@ -86,8 +87,13 @@ class Facts:
             self.names,
             self.categories,
             {prefix: rows for prefix, (rows, _) in self.held_out.items()},
-            self.column_warnings,
         )
+
+    @property
+    def findings(self) -> tuple[DataWarning, ...]:
+        """All warnings: the notes that are one, and what the rows show."""
+        doubts = (DataWarning(note.title, note.sentence) for note in self.notes if note.title)
+        return (*doubts, *self.inspection.findings)
 
     @property
     def plotted_set(self) -> str | None:

@@ -47,7 +47,6 @@ def inspect(
     names: Sequence[str],
     categories: Mapping[str, Categories],
     others: Mapping[str, NDArray[Any]],
-    mixed: Sequence[str] = (),
 ) -> Inspection:
     """Inspect the training rows.
 
@@ -59,7 +58,6 @@ def inspect(
         names: the names of the features.
         categories: the categories of features that have them, by name.
         others: by prefix, rows of other sets, which are searched for training rows.
-        mixed: sentences about columns of text that are numbers in most rows.
     """
     columns = summarize(x, names, categories)
     skip = [i for i, column in enumerate(columns) if column.is_constant or column.is_missing]
@@ -68,7 +66,6 @@ def inspect(
     overlaps = {prefix: overlap(x, rows) for prefix, rows in others.items() if len(rows)}
 
     def found() -> Iterator[warnings.DataWarning]:
-        yield from warnings.mixed_findings(mixed)
         yield from warnings.leakage_findings(columns, scores, kind)
         yield from warnings.overlap_findings(overlaps)
         yield from warnings.repetition_findings(repeated)

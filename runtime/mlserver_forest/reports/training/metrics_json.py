@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlserver_forest.formats.note import Note
 from mlserver_forest.reports.training.columns import Column
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
@@ -22,6 +23,7 @@ def document(facts: Facts, results: Results) -> str:
     Keys: ``format`` (1), ``model``, ``task``, ``classes``, ``hyperparameters``, ``versions``;
     ``metrics``, by set and name; ``intervals``, with ``coverage`` by set, or null;
     ``warnings``, each with ``title`` and ``text``;
+    ``notes``, each with ``channel``, ``column``, ``text`` and ``setting``;
     ``importances``, with ``features`` by name; ``data``, with ``columns`` by name;
     ``learning_curve``, a list by ``n_trees``; ``plots``, the numbers behind the plots of the
     set that they name, or null.
@@ -35,13 +37,23 @@ def document(facts: Facts, results: Results) -> str:
         "versions": dict(facts.versions),
         "metrics": {prefix: dict(found) for prefix, found in facts.metrics.items()},
         "intervals": _intervals(facts),
-        "warnings": [asdict(finding) for finding in facts.inspection.findings],
+        "warnings": [asdict(finding) for finding in facts.findings],
+        "notes": [_note(note) for note in facts.notes],
         "importances": _importances(results.importances, facts),
         "data": _data(facts),
         "learning_curve": [{"n_trees": n, **found} for n, found in facts.curve],
         "plots": _plots(facts, results.outcome),
     }
     return json.dumps(_plain(whole), allow_nan=False, indent=1) + "\n"
+
+
+def _note(note: Note) -> dict[str, str]:
+    return {
+        "channel": note.channel,
+        "column": note.column,
+        "text": note.sentence,
+        "setting": note.setting,
+    }
 
 
 def _intervals(facts: Facts) -> dict[str, Any] | None:

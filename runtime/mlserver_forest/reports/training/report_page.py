@@ -62,7 +62,7 @@ def page(facts: Facts, results: Results) -> str:
 
 
 def _sections(facts: Facts, results: Results) -> Iterator[Section]:
-    yield Section("Warnings", "warnings", {"findings": facts.inspection.findings})
+    yield Section("Warnings", "warnings", {"findings": facts.findings})
     yield Section("Metrics", "metrics", _metrics(facts))
     if facts.coverage is not None:
         is_interval = facts.coverage.output == INTERVAL
@@ -217,6 +217,10 @@ def _data(facts: Facts) -> dict[str, Any]:
         ),
         "caption": caption,
         "columns": [_column(column) for column in columns],
+        "notes": [
+            (note.channel, note.column, note.sentence, note.setting or MISSING)
+            for note in facts.notes
+        ],
     }
 
 

@@ -1,6 +1,6 @@
 """Warnings about the data: what to know before you trust the model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +71,6 @@ def column_findings(columns: Sequence[Column]) -> Iterator[DataWarning]:
             f"a model memorizes rows by them; leave {_them(naming)} out with the hyperparameter "
             "ignore",
         )
-
-
-def mixed_findings(texts: Iterable[str]) -> Iterator[DataWarning]:
-    """Columns of text that are numbers in most rows."""
-    for text in texts:
-        yield DataWarning("Numbers and text", text)
 
 
 def leakage_findings(

@@ -65,7 +65,7 @@ def remove_report(directory: Path) -> None:
 
 
 def warnings_of(facts: Facts) -> tuple[str, ...]:
-    """The warnings about the data, a line each, the most serious first."""
+    """What the rows show, a line each, the most serious first; the notes are not among them."""
     return tuple(f"{found.title}: {found.text}" for found in facts.inspection.findings)
 
 

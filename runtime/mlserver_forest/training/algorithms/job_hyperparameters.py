@@ -84,6 +84,14 @@ class JobHyperparameters(BaseModel):
         Expected("the name of an encoding, such as cp1252, or None"),
         Default("UTF-8, or what a byte order mark says"),
     ] = Field(None, description="The encoding of CSV files.")
+    skip_lines: Annotated[
+        Whole, Field(ge=0, le=1000), Expected("a whole number from 0 to 1000")
+    ] = Field(
+        0, description="How many lines, such as titles, stand above the header or the first row."
+    )
+    sheet: Annotated[
+        str | None, Default("the first one"), Expected("the name of a sheet, or None")
+    ] = Field(None, description="The sheet of Excel workbooks, which the extra `excel` reads.")
     categories: Annotated[Columns, Default("the values decide")] = Field(
         [], description="Columns of categories, even if their values look like numbers."
     )

@@ -1,7 +1,7 @@
 """Reading the channels on all hosts; if each has a part, the table is the union of the parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,24 @@ from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.cluster.job_cluster import JobCluster
 from mlserver_forest.training.cluster.member import Member
 from mlserver_forest.training.cluster.spread_rows import SpreadRows
-from mlserver_forest.training.cluster.table_merge import TableMerge, recoded, without_rows
+from mlserver_forest.training.cluster.table_merge import (
+    TableMerge,
+    recoded,
+    united_notes,
+    without_rows,
+)
 from mlserver_forest.training.config import TEST_CHANNEL, VALIDATION_CHANNEL, Channel
 from mlserver_forest.training.data.channels import read_channel
-from mlserver_forest.training.data.job_data import Data, columns_of, rows_of
+from mlserver_forest.training.data.job_data import (
+    Data,
+    columns_of,
+    notes_of_channels,
+    notes_of_table,
+    notes_of_target,
+    rows_of,
+)
 from mlserver_forest.training.data.row_blocks import KnownColumns
-from mlserver_forest.training.data.table import Table
+from mlserver_forest.training.data.table import Summary, Table
 from mlserver_forest.training.data.targets import Target, learn_target
 from mlserver_forest.training.fitting.fit_rows import Rows
 from mlserver_forest.training.validation.label_checks import require_suitable_labels
@@ -30,13 +42,13 @@ class HostRows:
 
     Attributes:
         digest: the digest of the rows.
-        n_without_target: the rows that were left out because they have no target.
+        summary: of the host's files, without columns.
         y: (n_samples,) the targets; None if the first host has the same rows.
         weight: (n_samples,) the weights, or None.
     """
 
     digest: str
-    n_without_target: int = 0
+    summary: Summary
     y: NDArray[Any] | None = None
     weight: NDArray[np.float64] | None = None
 
@@ -48,6 +60,7 @@ def read_on_cluster(cluster: JobCluster) -> Data:
         InvalidData: naming host, file and line, what came and what was expected.
         InvalidHyperparameters: if a hyperparameter does not suit the data.
     """
+    config = cluster.here.config
     table, target = _merged_table(cluster)
     like = without_rows(table, with_labels=False)
     parts = cluster.everywhere(_encode_rows, like, target)
@@ -55,15 +68,22 @@ def read_on_cluster(cluster: JobCluster) -> Data:
     training, validation = found[_TRAINING], found.get(VALIDATION_CHANNEL)
     watched = None if validation is None else validation.y
     require_suitable_labels(cluster.here.chosen, training.y, watched)
-    left_out = {
-        role: _n_without_target([host[role] for host in parts], found[role]) for role in found
-    }
-    return Data(table, target, training, validation, found.get(TEST_CHANNEL), left_out)
+    channel = config.training_channel().name
+    notes = [*notes_of_channels(config), *notes_of_table(table.summary, channel)]
+    notes.extend(notes_of_target(table, target, channel))
+    for role, rows in found.items():
+        if role != _TRAINING:
+            summary = _summary([host[role].summary for host in parts], rows)
+            notes.extend(notes_of_table(summary, role))
+    return Data(table, target, training, validation, found.get(TEST_CHANNEL), tuple(notes))
 
 
-def _n_without_target(parts: list[HostRows], rows: SpreadRows) -> int:
-    counts = [part.n_without_target for part in parts]
-    return sum(counts) if rows.is_sharded else counts[0]
+def _summary(parts: list[Summary], rows: SpreadRows) -> Summary:
+    """What the hosts say about a channel: each about its part, or all about the same rows."""
+    if not rows.is_sharded:
+        return parts[0]
+    n_without_target = sum(part.n_without_target for part in parts)
+    return replace(parts[0], notes=united_notes(parts), n_without_target=n_without_target)
 
 
 def _merged_table(cluster: JobCluster) -> tuple[Table, Target]:
@@ -136,20 +156,21 @@ def _encode_rows(member: Member, like: Table, target: Target) -> Mapping[str, Ho
     channels: dict[str, Channel | None] = {_TRAINING: config.training_channel()}
     channels |= {role: config.channel(role) for role in (VALIDATION_CHANNEL, TEST_CHANNEL)}
     member.rows[_TRAINING] = rows_of(recoded(table, like), target)
-    left_out = {_TRAINING: table.summary.n_without_target}
+    summaries = {_TRAINING: table.summary}
     for role, channel in channels.items():
         if channel is not None and role != _TRAINING:
             found = read_channel(channel, columns_of(here.chosen), table.x.dtype, like=like)
             member.rows[role] = rows_of(found, target)
-            left_out[role] = found.summary.n_without_target
+            summaries[role] = found.summary
     return {
-        role: _host_rows(member.rows[role], left_out[role], is_sharded=channel.is_sharded)
+        role: _host_rows(member.rows[role], summaries[role], is_sharded=channel.is_sharded)
         for role, channel in channels.items()
         if channel is not None
     }
 
 
-def _host_rows(rows: Rows, n_without_target: int, *, is_sharded: bool) -> HostRows:
+def _host_rows(rows: Rows, summary: Summary, *, is_sharded: bool) -> HostRows:
+    summary = replace(summary, columns={})
     if not is_sharded:
-        return HostRows(rows.digest(), n_without_target)
-    return HostRows(rows.digest(), n_without_target, rows.y, rows.weight)
+        return HostRows(rows.digest(), summary)
+    return HostRows(rows.digest(), summary, rows.y, rows.weight)

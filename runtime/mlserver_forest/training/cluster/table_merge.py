@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.number_spelling import NumberSpelling
@@ -20,6 +21,7 @@ from mlserver_forest.training.data.table import (
     TargetLabels,
 )
 
+_UNITS = {"percent", "currency"}
 _NO_LABELS = TargetLabels((), np.empty(0, np.int32), None)
 
 
@@ -45,6 +47,11 @@ def recoded(table: Table, like: Table) -> Table:
     return replace(
         table, names=like.names, categories=like.categories, spellings=like.spellings, x=x
     )
+
+
+def united_notes(parts: Iterable[Summary]) -> tuple[Note, ...]:
+    """The notes of several hosts about their parts of a channel, each once."""
+    return tuple({note.text: note for part in parts for note in part.notes}.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +88,13 @@ class TableMerge:
         self._refuse_two_kinds()
         index_base = min(table.index_base for table in self._used)
         return [
-            KnownColumns(table.x.dtype, model.layout, set(categorical), index_base=index_base)
+            KnownColumns(
+                table.x.dtype,
+                model.layout,
+                set(categorical),
+                index_base=index_base,
+                notes={note.text: note for note in table.summary.notes},
+            )
             if table.layout != UNKNOWN and _differs(table, model, categorical, index_base)
             else None
             for table in self.tables
@@ -130,6 +143,21 @@ class TableMerge:
                         f"categories on host {other!r}; correct the values, or set "
                         f"categories={name} if they are categories"
                     )
+                self._refuse_two_units(host, name, table.spellings[name], hosts)
+
+    def _refuse_two_units(
+        self, host: str, name: str, spelling: NumberSpelling, hosts: Sequence[tuple[str, Table]]
+    ) -> None:
+        """Refuse signs of percent or currency on one host that the numbers of another lack."""
+        for other, table in hosts:
+            own = table.spellings.get(name, NumberSpelling())
+            is_there = name in table.names and table.summary.columns[name].kind == "numbers"
+            if is_there and _UNITS & spelling.marks != _UNITS & own.marks:
+                raise InvalidData(
+                    f"column {format_value(name)} holds numbers with {spelling.titles()} on host "
+                    f"{host!r}, but not on host {other!r}; write all numbers of the column in the "
+                    "same way"
+                )
 
     def _spellings(self) -> dict[str, NumberSpelling]:
         found: dict[str, NumberSpelling] = {}
@@ -191,11 +219,9 @@ class TableMerge:
                 len(categories[name].names) if name in categories else None,
             )
         files = tuple(file for summary in used for file in summary.files)
-        notes = tuple(note for summary in used for note in summary.notes)
-        warnings = tuple(text for summary in used for text in summary.warnings)
         n_bytes = sum(summary.n_bytes for summary in used)
         n_without_target = sum(table.summary.n_without_target for table in self.tables)
-        return Summary(files, n_bytes, columns, notes, warnings, n_without_target)
+        return Summary(files, n_bytes, columns, united_notes(used), n_without_target)
 
 
 def _differs(table: Table, model: Table, categorical: set[int], index_base: int) -> bool:

@@ -1,6 +1,5 @@
 """Which reader reads a channel: by its ContentType, else by the names of its files."""
 
-import logging
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
@@ -9,6 +8,7 @@ from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats import registry
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data import labeled_parts, parsed_parts
@@ -18,8 +18,6 @@ from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 
 Parameters = Mapping[str, str]
 Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[Block]]
-
-_log = logging.getLogger(__name__)
 
 # A value in quotes may hold a semicolon.
 _PARAMETER = re.compile(r'([^\s=;]+)\s*=\s*("[^"]*"|[^;]*)')
@@ -35,9 +33,15 @@ def reader(found: Format) -> Read:
 
 
 def format_of(
-    channel: Channel, paths: Sequence[Path], columns: Columns
+    channel: Channel, paths: Sequence[Path], columns: Columns, note: Callable[[Note], None]
 ) -> tuple[Format, Parameters]:
     """The format of a channel, and the parameters of its ContentType.
+
+    Args:
+        channel: of the job.
+        paths: of its files; none if it is a stream.
+        columns: what the hyperparameters say about columns.
+        note: is called if the format was found by the content of a file.
 
     Raises:
         InvalidData: for a content type that is not known, files of several formats, and
@@ -46,7 +50,7 @@ def format_of(
     if channel.content_type and channel.content_type.strip():
         found, parameters = _by_content_type(channel, channel.content_type)
     else:
-        found, parameters = _by_extension(channel, paths), {}
+        found, parameters = _by_extension(channel, paths, note), {}
     if channel.mode == "Pipe" and not found.is_streamed and channel.record_wrapper != "RecordIO":
         raise InvalidData(
             f"channel {channel.name!r} has {found.name} files in Pipe mode, which come as one "
@@ -82,13 +86,19 @@ def _check(channel: Channel, parameters: Parameters) -> None:
     ):
         value = parameters.get(name, allowed[0])
         if value not in allowed:
-            raise InvalidData(
-                f"channel {channel.name!r} has {name}={format_value(value)} in its ContentType; "
-                f"expected {' or '.join(allowed)}"
-            )
+            raise _unsuited(channel, name, value, " or ".join(allowed))
+    if not (lines := parameters.get("skip_lines", "0")).isdecimal():
+        raise _unsuited(channel, "skip_lines", lines, "a number of lines")
 
 
-def _by_extension(channel: Channel, paths: Sequence[Path]) -> Format:
+def _unsuited(channel: Channel, name: str, value: str, expected: str) -> InvalidData:
+    return InvalidData(
+        f"channel {channel.name!r} has {name}={format_value(value)} in its ContentType; expected "
+        f"{expected}"
+    )
+
+
+def _by_extension(channel: Channel, paths: Sequence[Path], note: Callable[[Note], None]) -> Format:
     examples: dict[str, tuple[Format, Path]] = {}
     for path in paths:
         found = _named_format(path.name)
@@ -102,10 +112,10 @@ def _by_extension(channel: Channel, paths: Sequence[Path]) -> Format:
     found = next((found for found, _ in examples.values()), registry.default())
     if not paths or any(_by_name(path.name) for path in paths):
         return found
-    return _recognized(channel, paths[0])
+    return _recognized(paths[0], note)
 
 
-def _recognized(channel: Channel, path: Path) -> Format:
+def _recognized(path: Path, note: Callable[[Note], None]) -> Format:
     """The format of files whose names leave it open, by the first bytes of one."""
     try:
         stored = path.open("rb", buffering=0)
@@ -117,12 +127,8 @@ def _recognized(channel: Channel, path: Path) -> Format:
             found = registry.recognize(stream.read(_HEAD_BYTES))
     if found is None:
         return registry.default()
-    _log.warning(
-        "channel %r: %s is read as %s, as its lines look; set ContentType to say otherwise",
-        channel.name,
-        path,
-        found.media_type,
-    )
+    text = f"{path} is read as {found.media_type}, as its lines look"
+    note(Note(f"{text}; set ContentType to say otherwise", "ContentType"))
     return found
 
 

@@ -1,11 +1,13 @@
 """The files or streams of a channel, read to a Table."""
 
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
 
-from mlserver_forest.errors import InvalidData
+from mlserver_forest.errors import InvalidData, JobError
+from mlserver_forest.formats.note import Note
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.channel_format import format_of, reader
 from mlserver_forest.training.data.folders import Folder
@@ -46,12 +48,19 @@ def read_channel(
     Raises:
         InvalidData: naming file and line, what came and what was expected.
     """
-    folder = None if channel.mode == "Pipe" else Folder(channel)
-    if folder is not None and not folder.paths:
-        return _empty(channel, columns, dtype, like)
-    form, parameters = format_of(channel, folder.paths if folder else (), columns)
-    source = folder or Pipe(channel, splits=form.splits)
     known = known or _known(dtype, like)
+    known.channel = channel.name
+    with explained_by(known.notes.values()):
+        return _read(channel, columns, like, known)
+
+
+def _read(channel: Channel, columns: Columns, like: Table | None, known: KnownColumns) -> Table:
+    folder = None if channel.mode == "Pipe" else Folder(channel, known.note, columns.sheet)
+    if folder is not None and not folder.paths:
+        return _empty(channel, columns, like, known)
+    paths = folder.paths if folder else ()
+    form, parameters = format_of(channel, paths, columns, known.note)
+    source = folder or Pipe(channel, splits=form.splits)
     while True:
         builder = TableBuilder(known, columns, like)
         with closing(reader(form)(source.parts(), known, columns, parameters)) as blocks:
@@ -63,6 +72,16 @@ def read_channel(
     if not len(table) and channel.distribution != _SHARDED:
         raise _no_row(channel, source.names[0], known)
     return table
+
+
+@contextmanager
+def explained_by(notes: Collection[Note]) -> Iterator[None]:
+    """Give an error of a job the notes about the data that were read before it."""
+    try:
+        yield
+    except JobError as error:
+        error.notes = (*(note.line for note in notes), *error.notes)
+        raise
 
 
 def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
@@ -92,9 +111,9 @@ def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     )
 
 
-def _empty(channel: Channel, columns: Columns, dtype: np.dtype[Any], like: Table | None) -> Table:
+def _empty(channel: Channel, columns: Columns, like: Table | None, known: KnownColumns) -> Table:
     """The table of a host that got no object of a sharded channel."""
     if channel.distribution != _SHARDED:
         state = "holds no data file" if channel.directory.exists() else "does not exist"
         raise InvalidData(f"channel {channel.name!r} is empty: {channel.directory} {state}")
-    return TableBuilder(_known(dtype, like), columns, like).finish(Summary((), 0, {}))
+    return TableBuilder(known, columns, like).finish(Summary((), 0, {}))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.formats.note import Note
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.schema.number_spelling import (
     MISSING_AMONG_NUMBERS,
@@ -21,6 +22,7 @@ from mlserver_forest.training.data.layout import Columns
 
 _WARNED_SHARE = 0.8
 _SHOWN = 3
+_WARNING = "Numbers and text"
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?"
 _MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATE = (
@@ -30,6 +32,7 @@ _DATE = (
     rf"|\d{{4}}-{_MONTH}-\d{{1,2}}|{_MONTH}[- ]\d{{1,4}}|\d{{1,2}}/\d{{1,2}}/\d{{2}})"
 )
 _ZONE = r"(Z|UTC|GMT|[+-]\d{2}:?(\d{2})?)"
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+")
 _DATES = re.compile(rf"({_DATE}([T ,]+{_TIME} ?{_ZONE}?)?|{_TIME})", re.IGNORECASE)
 
 
@@ -45,15 +48,13 @@ class ColumnDecision:
     Attributes:
         spelling: if its values are numbers.
         values: (n_texts,) float64 the numbers of the texts, NaN for missing values; or None.
-        note: a line for the log, or "".
-        warning: a sentence for the log and the report, or "".
+        note: how it is taken, if its values may mean something else; or None.
         problem: why the owner has to decide, or "".
     """
 
     spelling: NumberSpelling | None = None
     values: NDArray[np.float64] | None = None
-    note: str = ""
-    warning: str = ""
+    note: Note | None = None
     problem: str = ""
 
 
@@ -84,13 +85,16 @@ class TextContent:
             return self._as_numbers(values, columns)
         kinds = np.array([_kind(text) for text in self.texts])
         is_number, is_day = kinds == _NUMBER, kinds == _DAY
-        if not is_number.any() and not is_day.any():
+        if not any(kinds):
             return ColumnDecision()
         counts = self.count()
         if counts[is_day].sum() >= _WARNED_SHARE * counts.sum():
             return ColumnDecision(problem=self._dates(counts, is_day))
+        with_commas = kinds == _WITH_COMMA
+        if counts[with_commas].sum() >= _WARNED_SHARE * counts.sum():
+            return ColumnDecision(problem=self._decimal_commas(int(with_commas.argmax())))
         if is_number.all() and not any(map(_is_marked, self.texts)):
-            return ColumnDecision(warning=self._numbers_as_text())
+            return ColumnDecision(note=self._note(self._numbers_as_text(), _WARNING))
         is_number &= self._agree(is_number, counts)
         return self._mixed(counts, is_number, columns)
 
@@ -101,7 +105,7 @@ class TextContent:
         if not texts or (len(texts) == len(self.texts) and all(map(_is_plain, texts))):
             return None
         spelling = spelling_of(texts)
-        if spelling is None or not _are_finite(map(spelling.parse, texts), self.dtype):
+        if spelling is None:
             return None
         if all("accounting" in (decorated(text) or (0.0, frozenset()))[1] for text in texts):
             return None  # More likely the numbers of a list.
@@ -109,6 +113,15 @@ class TextContent:
 
     def _as_numbers(self, spelling: NumberSpelling, columns: Columns) -> ColumnDecision:
         values = np.array([spelling.parse(text) for text in self.texts], np.float64)
+        with np.errstate(over="ignore"):
+            is_infinite = np.isinf(values.astype(self.dtype))
+        if is_infinite.any():
+            cell = self._cell(int(is_infinite.argmax()))
+            return ColumnDecision(
+                problem=f"column {format_value(self.name)}: {cell} is not a finite "
+                f"{8 * self.dtype.itemsize}-bit number; leave the field empty where a value is "
+                f"missing, or set categories={self.setting} if all values are categories"
+            )
         notes = []
         if spelling.marks:
             code = next(c for c, text in enumerate(self.texts) if _is_marked(text))
@@ -121,7 +134,7 @@ class TextContent:
             f"column {format_value(self.name)} is read as {' and as '.join(notes)}; set "
             f"categories={self.setting} if its values are categories"
         )
-        return ColumnDecision(spelling, values, note=text)
+        return ColumnDecision(spelling, values, self._note(text))
 
     def _agree(self, is_number: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which numbers have percent and currency signs like most others."""
@@ -154,10 +167,14 @@ class TextContent:
                 problem=f"{text}{advice}, or set categories={self.setting} if all values are "
                 "categories"
             )
-        return ColumnDecision(
-            warning=f"{text}all values are taken as categories; {advice}, or set "
-            f"categories={self.setting} to confirm it"
+        text += (
+            f"all values are taken as categories; {advice}, or set categories={self.setting} to "
+            "confirm it"
         )
+        return ColumnDecision(note=self._note(text, _WARNING))
+
+    def _note(self, text: str, title: str = "") -> Note:
+        return Note(text, "categories", self.name, title=title)
 
     def _like(self, is_number: NDArray[np.bool_]) -> str:
         text = self.texts[int(is_number.argmax())]
@@ -193,6 +210,13 @@ class TextContent:
             f", but there is {other}",
         )
 
+    def _decimal_commas(self, code: int) -> str:
+        return (
+            f"column {format_value(self.name)} holds numbers with decimal commas, such as "
+            f"{self._cell(code)}; set decimal=, if it is CSV, write them with decimal points, or "
+            f"set categories={self.setting} if its values are categories"
+        )
+
     def _cell(self, code: int) -> str:
         return f"{format_value(self.texts[code])} at {self.at(code)}"
 
@@ -206,12 +230,14 @@ def refused_dates(name: str, shown: str, place: str, share: str = "", but: str =
     )
 
 
-_OTHER, _NUMBER, _DAY = range(3)
+_OTHER, _NUMBER, _DAY, _WITH_COMMA = range(4)
 
 
 def _kind(text: str) -> int:
     if decorated(text) is not None or _is_plain(text):
         return _NUMBER
+    if _DECIMAL_COMMA.fullmatch(text):
+        return _WITH_COMMA
     return _DAY if is_date(text) else _OTHER
 
 
@@ -233,8 +259,3 @@ def _is_marked(text: str) -> bool:
 def _style(text: str) -> Any:
     found = decorated(text)
     return None if found is None else found[1] & {"percent", "currency"}
-
-
-def _are_finite(values: Any, dtype: np.dtype[Any]) -> bool:
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(np.array(list(values), np.float64).astype(dtype)).all())

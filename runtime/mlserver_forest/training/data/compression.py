@@ -13,7 +13,10 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING
+from mlserver_forest.optional_library import is_installed
+from mlserver_forest.training.data.excel import is_workbook, sheet_as_csv
 from mlserver_forest.training.data.stray_files import is_stray, refuse_other_format
 
 _SHOWN = 4
@@ -21,17 +24,26 @@ _BUFFER_BYTES = 2**16
 _HEAD_BYTES = 512
 _ZIP = b"PK\x03\x04"
 _ARRAYS = (".npy",)
+_INSTALL = ", or install 'mlserver-forest[excel]', which reads .xlsx files"
 
 FAULTS = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
 
 
-def inflated(stream: BinaryIO, name: str, path: Path | None) -> BinaryIO:
+def inflated(
+    stream: BinaryIO,
+    name: str,
+    path: Path | None,
+    sheet: str | None = None,
+    note: Callable[[Note], None] = lambda _: None,
+) -> BinaryIO:
     """The bytes of a file or stream, inflated if they are compressed.
 
     Args:
         stream: buffered, at its start.
         name: for error messages.
         path: of the file, if it is one.
+        sheet: the sheet of an Excel workbook, which is read as CSV; None for the first one.
+        note: is called if a workbook has other sheets.
 
     Returns:
         The stream itself if it is not compressed, or is a ZIP archive of arrays, which is a format.
@@ -45,7 +57,7 @@ def inflated(stream: BinaryIO, name: str, path: Path | None) -> BinaryIO:
         if head.startswith(magic):
             opened = open_stream(stream)
     if head.startswith(_ZIP):
-        opened = _member(stream, name, path)
+        opened = _member(stream, name, path, sheet, note)
     if opened is None:
         refuse_other_format(head, name)
         return stream
@@ -79,7 +91,13 @@ _CODECS: Mapping[bytes, Callable[[BinaryIO], Any]] = {
 }
 
 
-def _member(stream: BinaryIO, name: str, path: Path | None) -> Any:
+def _member(
+    stream: BinaryIO,
+    name: str,
+    path: Path | None,
+    sheet: str | None,
+    note: Callable[[Note], None],
+) -> Any:
     """The only table of a ZIP archive; None if it is an archive of arrays."""
     if path is None:
         # A FIFO has no end from which the archive's directory could be read.
@@ -89,10 +107,15 @@ def _member(stream: BinaryIO, name: str, path: Path | None) -> Any:
     if members and all(each.endswith(_ARRAYS) for each in members) and path is not None:
         archive.close()
         return None
+    if is_workbook(archive) and is_installed("python_calamine"):
+        stored = stream if path is None else path.open("rb")
+        with archive, stored:
+            return sheet_as_csv(archive, stored, name, sheet, note)
     if any(each in {"[Content_Types].xml", "content.xml"} for each in members):
         raise InvalidData(
             f"{name} is an Excel file or another document; save the sheet as CSV, in pandas "
             "read_excel(file).to_csv(file, index=False), and give the channel that file"
+            f"{_INSTALL if is_workbook(archive) else ''}"
         )
     tables = [each for each in members if not any(map(is_stray, Path(each).parts))]
     if len(tables) != 1:

@@ -1,12 +1,12 @@
 """The files of a channel in File or FastFile mode."""
 
-import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.note import Note
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data.partitions import partition_of
 from mlserver_forest.training.data.parts import Part
@@ -16,14 +16,17 @@ _SHOWN = 5
 # Spark and macOS write one of these beside each file.
 _QUIET = ("_", "._", ".DS_Store")
 
-_log = logging.getLogger(__name__)
-
 
 class Folder:
     """A channel's files, in the order of their paths.
 
     Nested folders are read; empty files are skipped, and those whose names say that they are no
-    tables, as names do that start with a dot or an underscore; the log names them.
+    tables, as names do that start with a dot or an underscore; notes name them.
+
+    Args:
+        channel: of the job.
+        note: is called about files and sheets that are skipped.
+        sheet: the sheet to read of Excel workbooks; None for the first one.
 
     Attributes:
         paths: of the files.
@@ -33,9 +36,12 @@ class Folder:
         InvalidData: if a file or folder cannot be read.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(
+        self, channel: Channel, note: Callable[[Note], None], sheet: str | None = None
+    ) -> None:
+        self._note, self._sheet = note, sheet
         self._directory = channel.directory
-        self.paths = tuple(_data_files(channel))
+        self.paths = tuple(_data_files(channel, note))
         self.n_bytes = sum(path.stat().st_size for path in self.paths)
 
     @property
@@ -51,11 +57,16 @@ class Folder:
                 raise InvalidData(f"{path} cannot be read: {error.strerror}") from error
             with stream:
                 yield Part(
-                    str(path), cast("BinaryIO", stream), path, partition_of(path, self._directory)
+                    str(path),
+                    cast("BinaryIO", stream),
+                    path,
+                    partition_of(path, self._directory),
+                    self._sheet,
+                    self._note,
                 )
 
 
-def _data_files(channel: Channel) -> Iterator[Path]:
+def _data_files(channel: Channel, note: Callable[[Note], None]) -> Iterator[Path]:
     if channel.directory.is_file():
         raise InvalidData(
             f"channel {channel.name!r} is empty: {channel.directory} is a file; expected a folder"
@@ -75,12 +86,8 @@ def _data_files(channel: Channel) -> Iterator[Path]:
         seen.add(real)
         tables, strays = _sorted_out(names)
         if shown := [name for name in strays if not name.startswith(_QUIET)]:
-            _log.warning(
-                "channel %r: skipped %s in %s, whose names are not those of tables",
-                channel.name,
-                ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else ""),
-                folder,
-            )
+            listed = ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
+            note(Note(f"skipped {listed} in {folder}, whose names are not those of tables"))
         for name in tables:
             path = Path(folder, name)
             if not path.exists():

@@ -1,20 +1,22 @@
 """The channels of a job, read to the rows that estimators take."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from mlserver_forest.errors import count
+from mlserver_forest.formats.note import Note
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.config import (
+    KNOWN_CHANNELS,
     TEST_CHANNEL,
-    TRAINING_CHANNELS,
     VALIDATION_CHANNEL,
     Channel,
     TrainingConfig,
 )
-from mlserver_forest.training.data.channels import Columns, read_channel
-from mlserver_forest.training.data.table import Table
+from mlserver_forest.training.data.channels import Columns, explained_by, read_channel
+from mlserver_forest.training.data.table import Summary, Table
 from mlserver_forest.training.data.targets import Target, learn_target
 from mlserver_forest.training.fitting.fit_rows import AnyRows, Rows
 from mlserver_forest.training.validation.label_checks import require_suitable_labels
@@ -30,7 +32,7 @@ class Data:
         training: its rows.
         validation: the rows of that channel, or None.
         test: the rows of that channel, or None.
-        n_without_target: by channel, the rows that were left out because they have no target.
+        notes: how the data were taken where they may mean something else.
     """
 
     table: Table
@@ -38,7 +40,7 @@ class Data:
     training: AnyRows
     validation: AnyRows | None
     test: AnyRows | None
-    n_without_target: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
@@ -50,23 +52,53 @@ def read_data(config: TrainingConfig, chosen: Hyperparameters) -> Data:
     """
     columns = columns_of(chosen)
     dtype = np.dtype(chosen.algorithm.dtype)
-    table = read_channel(config.training_channel(), columns, dtype)
-    target = learn_target(table, chosen.job.task, chosen.own.implied_task)
+    notes = list(notes_of_channels(config))
 
-    left_out = {TRAINING_CHANNELS[0]: table.summary.n_without_target}
+    def read(channel: Channel, like: Table | None = None) -> Table:
+        found = read_channel(channel, columns, dtype, like=like)
+        notes.extend(notes_of_table(found.summary, channel.name))
+        return found
 
-    def rows_like(channel: Channel | None) -> Rows | None:
-        if channel is None:
-            return None
-        found = read_channel(channel, columns, dtype, like=table)
-        left_out[channel.name] = found.summary.n_without_target
-        return rows_of(found, target)
+    def rows_like(role: str) -> Rows | None:
+        channel = config.channel(role)
+        return None if channel is None else rows_of(read(channel, table), target)
 
-    training = rows_of(table, target)
-    validation = rows_like(config.channel(VALIDATION_CHANNEL))
-    require_suitable_labels(chosen, training.y, None if validation is None else validation.y)
-    test = rows_like(config.channel(TEST_CHANNEL))
-    return Data(table, target, training, validation, test, left_out)
+    with explained_by(notes):
+        table = read(config.training_channel())
+        target = learn_target(table, chosen.job.task, chosen.own.implied_task)
+        notes.extend(notes_of_target(table, target, config.training_channel().name))
+        training = rows_of(table, target)
+        validation = rows_like(VALIDATION_CHANNEL)
+        require_suitable_labels(chosen, training.y, None if validation is None else validation.y)
+        test = rows_like(TEST_CHANNEL)
+    return Data(table, target, training, validation, test, tuple(notes))
+
+
+def notes_of_channels(config: TrainingConfig) -> Iterator[Note]:
+    """The note about channels that are not read."""
+    if unknown := config.unknown_channels:
+        listed, known = ", ".join(map(repr, unknown)), ", ".join(KNOWN_CHANNELS)
+        yield Note(f"the channels {listed} are not read; the known ones are {known}")
+
+
+def notes_of_table(summary: Summary, channel: str) -> Iterator[Note]:
+    """The notes about a channel, and the one about rows without a target."""
+    yield from summary.notes
+    if n_rows := summary.n_without_target:
+        rows = count(n_rows, "row")
+        text = f"left out {rows} of channel {channel!r} without a target (missing_target=drop)"
+        yield Note(text, "missing_target", channel=channel)
+
+
+def notes_of_target(table: Table, target: Target, channel: str) -> Iterator[Note]:
+    """The notes about the task, and about labels that look like mistakes."""
+    layout = table.layout
+    column = layout.columns[layout.roles.target] if layout.columns else ""
+    if target.hint:
+        text = f"the target ({layout.target_name}) is taken for a {target.kind}{target.hint}"
+        yield Note(text, "task", column, channel=channel)
+    for doubt in target.doubts:
+        yield Note(doubt, "task", column, channel=channel, title="Labels")
 
 
 def columns_of(chosen: Hyperparameters) -> Columns:
@@ -84,6 +116,8 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         delimiter=job.delimiter,
         decimal=job.decimal,
         encoding=job.encoding,
+        skip_lines=job.skip_lines,
+        sheet=job.sheet,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
         drop_missing_target=job.missing_target == "drop",

@@ -1,18 +1,17 @@
 """Parts of a channel whose rows have a separate label -> blocks of the matrix."""
 
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidData
+from mlserver_forest.errors import InvalidData, count, format_value
 from mlserver_forest.formats.labeled_rows import Entries, FeaturePlan, LabeledRows, ParseLabeled
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.formats.source import Source
 from mlserver_forest.training.data.layout import Columns, nameless
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite
+from mlserver_forest.training.data.row_blocks import Block, KnownColumns, without_infinite
 
 _MOST_FEATURES = 2**24
 # 2 GB of float32 for a megabyte of text: no dense matrix can hold that.
@@ -52,11 +51,19 @@ def read(
     )
     absent = np.nan if columns.absent_is_missing else 0.0
     for part in parts:
+        if part.partition:
+            listed = ", ".join(map(format_value, part.partition))
+            text = (
+                f"the names of its folders give the columns {listed}, which are not read: rows of "
+                "this format have no names; write CSV or Parquet if they are features"
+            )
+            known.note(Note(text, place=part.name, title="Partition folders"))
         with part.inflated() as stream:
             for rows in parse(Source(part.name, stream), plan, TRAINING, parameters):
                 if rows.weights is not None:
                     known.has_weights = True
-                    known.note(part.name, "lines begin with label:weight, which weights the rows")
+                    text = "lines begin with label:weight, which weights the rows"
+                    known.note(Note(text, place=part.name))
                 yield _block(rows, known, absent, learns_base=learns_base)
 
 
@@ -75,7 +82,10 @@ def _block(rows: LabeledRows, known: KnownColumns, absent: float, *, learns_base
     else:
         _check_dense_width(width, rows, known)
     weight = np.ones(len(values)) if rows.weights is None and known.has_weights else rows.weights
-    return Block(rows.locations, _finite(values, rows, known), {}, rows.labels, weight)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.ascontiguousarray(values, known.dtype)
+    x, problems = without_infinite(x, rows.locations, values, known, range(x.shape[1]))
+    return Block(rows.locations, x, {}, rows.labels, weight, problems=problems)
 
 
 def _learn_base(entries: Entries, known: KnownColumns) -> int:
@@ -95,8 +105,8 @@ def _widened(width: int, rows: LabeledRows, known: KnownColumns) -> int:
     n_known = len(known.layout.names)
     if width > n_known and known.are_fixed:
         raise InvalidData(
-            f"{rows.locations.at(0)} or a row after it has {width} features; the training data "
-            f"have {n_known}"
+            f"{rows.locations.at(0)} or a row after it has {count(width, 'feature')}; the "
+            f"training data have {n_known}"
         )
     if width > n_known or known.is_empty:
         known.layout = nameless(max(width, 1))
@@ -108,22 +118,6 @@ def _check_dense_width(width: int, rows: LabeledRows, known: KnownColumns) -> No
         known.layout = nameless(width)
     if width != len(known.layout.names):
         raise InvalidData(
-            f"{rows.locations.at(0)} has {width} values; the rows before have "
+            f"{rows.locations.at(0)} has {count(width, 'value')}; the rows before have "
             f"{len(known.layout.names)}"
         )
-
-
-def _finite(values: NDArray[Any], rows: LabeledRows, known: KnownColumns) -> NDArray[Any]:
-    """The values in the dtype of the matrix.
-
-    Raises:
-        InvalidData: naming the row with a value that is infinite or too large for the dtype.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = np.ascontiguousarray(values, known.dtype)
-    is_infinite = np.isinf(x)
-    if is_infinite.any():
-        row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
-        value = float(values[row, feature])
-        raise infinite(rows.locations.at(row), feature, value, known, feature)
-    return x

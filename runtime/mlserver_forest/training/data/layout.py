@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
-from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.errors import InvalidData, count, format_value
 from mlserver_forest.formats.parsing import FoundColumns
 
 _NAMES_SHOWN = 12
@@ -32,6 +32,8 @@ class Columns:
         delimiter: between the fields of CSV files; None if their first lines decide.
         decimal: what begins the decimals in CSV files; None if their numbers decide.
         encoding: of CSV files; None for UTF-8, or what their byte order mark says.
+        sheet: the sheet of Excel workbooks; None for the first one.
+        skip_lines: how many lines of CSV files stand above the header or the first row.
         refuse_unseen: whether categories that training did not see are refused; otherwise they
             are missing values.
         absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
@@ -52,6 +54,8 @@ class Columns:
     delimiter: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    skip_lines: int = 0
+    sheet: str | None = None
     refuse_unseen: bool = False
     absent_is_missing: bool = False
     drop_missing_target: bool = False
@@ -69,6 +73,7 @@ class Columns:
             "delimiter": self.delimiter,
             "decimal": self.decimal,
             "charset": self.encoding,
+            "skip_lines": str(self.skip_lines) if self.skip_lines else None,
         }
         return {name: value for name, value in declared.items() if value is not None}
 
@@ -132,9 +137,9 @@ class Layout:
             return self._by_name(found, found.names, self.columns)
         if found.width != self.width:
             raise InvalidData(
-                f"{found.location}: {found.width} columns{_listed(found.names)}; the training data "
-                f"have {self.width}{_listed(self.columns)}; if this file is not a part of the "
-                "data, move it out of the channel"
+                f"{found.location}: {count(found.width, 'column')}{_listed(found.names)}; the "
+                f"training data have {self.width}{_listed(self.columns)}; if this file is not a "
+                "part of the data, move it out of the channel"
             )
         return self.roles
 
@@ -224,8 +229,9 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
         )
     if not features:
         raise InvalidData(
-            f"{found.location}: {found.width} columns{_listed(found.names)} leave no feature "
-            "beside the target; expected a label and one value or more, separated by commas in CSV"
+            f"{found.location}: {count(found.width, 'column')}{_listed(found.names)} "
+            f"leave{'s' if found.width == 1 else ''} no feature beside the target; expected a "
+            "label and one value or more, separated by commas in CSV"
         )
     names = _named(found, features)
     forced = {_position(found, column, "categories") for column in columns.categories}
@@ -292,7 +298,7 @@ def _position(found: FoundColumns, column: str | int, what: str) -> int:
         if not 0 <= column < found.width:
             raise InvalidData(
                 f"{what} is column {column}, counted from 0, but {found.location} has "
-                f"{found.width} columns{_listed(found.names)}"
+                f"{count(found.width, 'column')}{_listed(found.names)}"
             )
         return column
     if found.names is None:

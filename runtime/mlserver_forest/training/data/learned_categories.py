@@ -78,8 +78,9 @@ class LearnedCategories:
 
         None if all values are missing.
         """
-        if all(BOOLEAN.code(text) is not None for text in self._codes):
-            return BOOLEAN, np.array([BOOLEAN.code(text) for text in self._codes], np.float64)
+        codes = np.array([BOOLEAN.code(text) for text in self._codes], np.float64)
+        if not np.isnan(codes).any():  # None is NaN, and so is a marker that is kept.
+            return BOOLEAN, codes
         missing = self._columns.missing
         names = tuple(sorted(text for text in self._codes if text not in missing))
         if not names:

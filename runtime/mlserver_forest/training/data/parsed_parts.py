@@ -1,21 +1,26 @@
 """Parts of a channel -> blocks of rows, by any format's parser."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.training.data.layout import Columns, Roles, declared, learn, without_index
 from mlserver_forest.training.data.partitions import PartitionColumns
 from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.row_blocks import Block, KnownColumns, infinite, weights_of
+from mlserver_forest.training.data.row_blocks import (
+    WEIGHT,
+    Block,
+    KnownColumns,
+    weights_of,
+    without_infinite,
+)
 
 _NAMES_SHOWN = 8
 
@@ -49,7 +54,7 @@ def read(
                 _path(part, stream),
                 width,
                 names,
-                partial(known.note, part.name),
+                known.note,
                 declared(columns),
             )
             for parsed in parse(
@@ -114,14 +119,7 @@ class _Rows:
         if is_new:
             dropped = [name for column, name in enumerate(names or ()) if column not in kept]
             known.layout = learn(columns, without_index(self._columns, kept, dropped))
-            known.notes.extend(found.notes)
-            known.notes.extend(
-                f"ignore has {format_value(name)}, which is not a column of {found.location}; it "
-                "is ignored in the other channels"
-                for name in sorted(known.layout.ignored)
-            )
-            self._note_ignored(columns)
-            self._note_partition(columns)
+            self._note(columns)
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]
         forced = known.layout.forced()
@@ -153,14 +151,26 @@ class _Rows:
             by_position=not known.are_fixed and self._columns.are_by_position,
         )
 
-    def _note_ignored(self, columns: FoundColumns) -> None:
-        used = {*self._known.layout.roles.features, self._known.layout.roles.target}
-        if columns.names and columns.names[-1] == "" and columns.width - 1 not in used:
-            self._known.note(
-                columns.location,
-                f"column {columns.width} does not have a name and is ignored; all lines seem to "
-                "end in a separator",
+    def _note(self, columns: FoundColumns) -> None:
+        """Keep notes about columns that are ignored, and about those that folders add."""
+        layout, place = self._known.layout, columns.location
+        for name in sorted(layout.ignored):
+            text = (
+                f"ignore has {format_value(name)}, which is not a column of {place}; it is ignored "
+                "in the other channels"
             )
+            self._known.note(Note(text, "ignore", name))
+        used = {*layout.roles.features, layout.roles.target}
+        if columns.names and columns.names[-1] == "" and columns.width - 1 not in used:
+            text = (
+                f"column {columns.width} does not have a name and is ignored; all lines seem to "
+                "end in a separator"
+            )
+            self._known.note(Note(text, place=place))
+        if names := self._partition.names:
+            listed = ", ".join(map(format_value, names))
+            text = f"the names of its folders add the columns {listed}"
+            self._known.note(Note(text, "ignore", place=place))
 
     def _grow(self, columns: FoundColumns) -> None:
         """Take columns that the rows before left out, as another pass will read them.
@@ -182,11 +192,6 @@ class _Rows:
                 )
         known.categorical = {layout.names.index(before.names[f]) for f in known.categorical}
 
-    def _note_partition(self, columns: FoundColumns) -> None:
-        if names := self._partition.names:
-            listed = ", ".join(map(format_value, names))
-            self._known.note(columns.location, f"the names of its folders add the columns {listed}")
-
     def _names(self, width: int) -> Sequence[str]:
         """The names, in error messages, of columns that do not have any."""
         names, roles = ["the label"] * width, self._roles
@@ -199,15 +204,14 @@ class _Rows:
     def block(self, rows: ParsedRows) -> Block:
         """Some rows as a block.
 
-        Raises:
-            InvalidData: naming the row of a number that is infinite or too large for the dtype, or
-                of a weight that is not a number.
+        Its problems name numbers that are infinite or too large for the dtype, and weights that are
+        not numbers.
         """
         rows = self._partition.fill_in(rows)
         roles, n_features = self._roles, len(self._roles.features)
         with np.errstate(over="ignore", invalid="ignore"):
             x = np.asarray(rows.x[:, :n_features], self._known.dtype)
-        self._refuse_infinite(x, rows)
+        x, problems = without_infinite(x, rows.locations, rows.x, self._known, roles.features)
         columns = {
             place: _text(rows.texts[column])
             for place, column in enumerate(self._kept)
@@ -219,18 +223,10 @@ class _Rows:
         if roles.weight is not None:
             column = columns.get(roles.weight)
             column = rows.x[:, n_features] if column is None else column
-            weight = weights_of(column, rows.locations, roles.weight)
+            weight, problem = weights_of(column, rows.locations, roles.weight)
+            problems |= {WEIGHT: problem} if problem else {}
         labels = columns[roles.target]
-        return Block(rows.locations, x, texts, labels, weight, self._n_expected)
-
-    def _refuse_infinite(self, x: NDArray[Any], rows: ParsedRows) -> None:
-        is_infinite = np.isinf(x)
-        # A category such as "inf" is read again as text, in another pass.
-        is_infinite[:, list(self._known.categorical)] = False
-        if is_infinite.any():
-            row, feature = (int(places[0]) for places in np.nonzero(is_infinite))
-            place, value = rows.locations.at(row), float(rows.x[row, feature])
-            raise infinite(place, self._roles.features[feature], value, self._known, feature)
+        return Block(rows.locations, x, texts, labels, weight, self._n_expected, problems)
 
 
 def _listed(names: Sequence[str] | None) -> str:

@@ -1,16 +1,21 @@
 """A part of a channel: a file, a stream, or a record that holds a file's content."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.note import Note
 from mlserver_forest.training.data.compression import FAULTS, inflated
 
 _BUFFER_BYTES = 2**16
+
+
+def _ignore(_: Note) -> None:
+    """A part whose format is looked at needs no notes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +27,16 @@ class Part:
         stream: the bytes as they are stored; ``inflated`` inflates them.
         path: of the file, if it can be opened again.
         partition: the columns whose value the names of the file's folders give.
+        sheet: the sheet to read of an Excel workbook; None for the first one.
+        note: is called if a workbook has other sheets.
     """
 
     name: str
     stream: BinaryIO
     path: Path | None = None
     partition: Mapping[str, str] = field(default_factory=dict)
+    sheet: str | None = None
+    note: Callable[[Note], None] = _ignore
 
     def is_plain(self, stream: BinaryIO) -> bool:
         """Whether the stream has the bytes as they are stored."""
@@ -35,7 +44,8 @@ class Part:
 
     @contextmanager
     def inflated(self) -> Iterator[BinaryIO]:
-        """The bytes; gzip, bzip2, xz, zstd and a ZIP archive of one file are inflated.
+        """The bytes; gzip, bzip2, xz, zstd and a ZIP archive of one file are inflated, and a
+        sheet of an Excel workbook is turned into CSV.
 
         Raises:
             InvalidData: if reading fails.
@@ -43,7 +53,7 @@ class Part:
         buffered = io.BufferedReader(cast("io.RawIOBase", self.stream), _BUFFER_BYTES)
         stored = cast("BinaryIO", buffered)
         try:
-            found = inflated(stored, self.name, self.path)
+            found = inflated(stored, self.name, self.path, self.sheet, self.note)
             try:
                 yield found
             finally:

@@ -1,7 +1,6 @@
 """Rows with their labels and weights, as the table takes them."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,16 +8,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.errors import format_value
 from mlserver_forest.formats.field_values import parse_numbers, text_at
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import UNKNOWN, Layout
 
-_log = logging.getLogger(__name__)
-
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
 Column = Any
+
+# The keys of problems in columns that are not features, before and behind those that are.
+TARGET, WEIGHT = -1, 2**31
 
 
 @dataclass
@@ -32,10 +33,10 @@ class KnownColumns:
         are_fixed: whether another table decided which features hold categories.
         spellings: of the features of numbers that may come as text.
         mixed: the features of categories that may come as numbers, as in serving.
-        notes: what was taken for what, for the log.
         index_base: the index of the first feature in text/libsvm; None until it is known.
         has_weights: whether a row of a format with separate labels has a weight.
-        noted: what was logged about the files.
+        notes: by their texts, the notes about the channel.
+        channel: its name.
     """
 
     dtype: np.dtype[Any]
@@ -44,21 +45,19 @@ class KnownColumns:
     are_fixed: bool = False
     index_base: int | None = None
     has_weights: bool = False
-    noted: set[str] = field(default_factory=set)
     spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
     mixed: frozenset[int] = frozenset()
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, Note] = field(default_factory=dict)
+    channel: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether no part has been looked at."""
         return self.layout is UNKNOWN
 
-    def note(self, name: str, text: str) -> None:
-        """Log what was found out about a file, unless it was said of another one."""
-        if text not in self.noted:
-            self.noted.add(text)
-            _log.warning("%s: %s", name, text)
+    def note(self, note: Note) -> None:
+        """Keep a note, unless another file or an earlier pass gave rise to it too."""
+        self.notes.setdefault(note.text, replace(note, channel=self.channel))
 
     def takes_booleans(self, feature: int) -> bool:
         """Whether true and false are 1 and 0 in a feature of numbers, as in serving."""
@@ -78,6 +77,7 @@ class Block:
         labels: text, or float64 numbers from a format that does not spell them.
         weight: float64, or None.
         n_expected: the rows that their part has in all, 0 if that is not known.
+        problems: by feature, or ``WEIGHT``, a sentence about a value that cannot be learned from.
     """
 
     where: RowLocations
@@ -86,6 +86,7 @@ class Block:
     labels: Column
     weight: NDArray[np.float64] | None = None
     n_expected: int = 0
+    problems: Mapping[int, str] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> "Block":
         """Some of the rows, counted from 0 and ascending."""
@@ -107,47 +108,60 @@ def _taken(column: Column, rows: NDArray[np.int64]) -> Column:
     return column.take(pa.array(rows))
 
 
-def infinite(
-    place: str, column: int, value: float, known: KnownColumns, feature: int
-) -> InvalidData:
-    """The error for a number that the matrix cannot hold."""
-    return InvalidData(
-        f"{place}, column {column + 1} ({known.layout.names[feature]}): {value!r} is not a finite "
-        f"{8 * known.dtype.itemsize}-bit number; leave the field empty (null in JSON) "
-        "where a value is missing"
-    )
+def without_infinite(
+    x: NDArray[Any],
+    rows: RowLocations,
+    values: NDArray[Any],
+    known: KnownColumns,
+    positions: Sequence[int],
+) -> tuple[NDArray[Any], dict[int, str]]:
+    """Numbers that are infinite in the dtype of the matrix, as NaN and as problems.
+
+    Args:
+        x: (n, n_features) in that dtype.
+        rows: the locations of the rows.
+        values: the same numbers as the bytes have them.
+        known: the features; those that hold categories are left alone, because "inf" may be one.
+        positions: of the features' columns in the data.
+
+    Returns:
+        The matrix without infinite numbers, and by feature the sentence about its first one.
+    """
+    is_infinite = np.isinf(x)
+    is_infinite[:, list(known.categorical)] = False
+    if not is_infinite.any():
+        return x, {}
+    problems = {}
+    for feature in np.flatnonzero(is_infinite.any(axis=0)).tolist():
+        row = int(is_infinite[:, feature].argmax())
+        problems[feature] = (
+            f"{rows.at(row)}, column {positions[feature] + 1} ({known.layout.names[feature]}): "
+            f"{float(values[row, feature])!r} is not a finite {8 * known.dtype.itemsize}-bit "
+            "number; leave the field empty (null in JSON) where a value is missing"
+        )
+    return np.where(is_infinite, np.asarray(np.nan, x.dtype), x), problems
 
 
-def weights_of(column: Column, where: RowLocations, place: int) -> NDArray[np.float64]:
-    """The weights of some rows, (n,).
+def weights_of(column: Column, where: RowLocations, place: int) -> tuple[NDArray[np.float64], str]:
+    """The weights of some rows, (n,), and the sentence about the first that is not one, or "".
 
     Args:
         column: their numbers or texts.
         where: the rows stand.
-        place: of the column, for error messages.
-
-    Raises:
-        InvalidData: naming the line of a weight that is not a number from 0 on.
+        place: of the column, for the sentence.
     """
+    shown, row, weight = "", None, column
     if not isinstance(column, np.ndarray):
-        column = _parsed(column, where, place)
-    weight = np.asarray(column, np.float64)
-    is_faulty = ~((weight >= 0) & (weight < np.inf))
-    if is_faulty.any():
+        weight, row = parse_numbers(column)
+        shown = "" if row is None else format_value(text_at(column, row))
+    if row is None:
+        weight = np.asarray(weight, np.float64)
+        is_faulty = ~((weight >= 0) & (weight < np.inf))
+        if not is_faulty.any():
+            return weight, ""
         row = int(is_faulty.argmax())
-        raise _no_weight(where.at(row), place, repr(float(weight[row])))
-    return weight
-
-
-def _parsed(column: Any, where: RowLocations, place: int) -> NDArray[np.float64]:
-    numbers, row = parse_numbers(column)
-    if row is not None:
-        raise _no_weight(where.at(row), place, format_value(text_at(column, row)))
-    return numbers
-
-
-def _no_weight(place: str, column: int, shown: str) -> InvalidData:
-    return InvalidData(
-        f"{place}, column {column + 1}: the weight {shown} is not a number from 0 on; give each "
-        "row one"
+        shown = repr(float(weight[row]))
+    return np.ones(len(column)), (
+        f"{where.at(row)}, column {place + 1}: the weight {shown} is not a number from 0 on; give "
+        "each row one"
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.number_spelling import NumberSpelling
@@ -70,17 +71,14 @@ class Summary:
         files: the files or streams, in the order of their rows.
         n_bytes: the sum of their sizes, as they are stored or sent.
         columns: by feature name.
-        notes: how columns were taken whose values may mean several things, for the log.
-        warnings: columns that may have been taken otherwise than their owner means, for the log
-            and the report.
+        notes: how the data were taken where they may mean something else.
         n_without_target: the rows that were left out because their target is missing.
     """
 
     files: tuple[str, ...]
     n_bytes: int
     columns: Mapping[str, ColumnSummary]
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     n_without_target: int = 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
-from mlserver_forest.formats.field_values import parse_number, text_at
+from mlserver_forest.formats.field_values import text_at
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
@@ -22,7 +22,7 @@ from mlserver_forest.training.data.learned_categories import (
     SpelledNumbers,
     first_category,
 )
-from mlserver_forest.training.data.row_blocks import Block, KnownColumns
+from mlserver_forest.training.data.row_blocks import TARGET, WEIGHT, Block, KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
     ColumnSummary,
@@ -61,9 +61,7 @@ class TableBuilder:
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
-        self._label_problem = ""
-        self._notes: list[str] = []
-        self._warnings: list[str] = []
+        self._problems: dict[int, str] = {}
 
     def append(self, block: Block) -> None:
         """Keep some rows.
@@ -79,6 +77,8 @@ class TableBuilder:
         if self.needs_another_pass:
             self._begin(rows.width)
             return
+        for column, problem in block.problems.items():
+            self._problems.setdefault(column, problem)
         self._keep_labels(block)
         self._keep_weight(block, rows)
         self._places.add(len(rows), block.where)
@@ -94,6 +94,9 @@ class TableBuilder:
 
         Args:
             summary: of the files, without columns.
+
+        Raises:
+            InvalidData: naming all columns that the owner of the data has to decide about.
         """
         layout, rows = self._known.layout, self._rows
         if self._n_without_target and not rows:
@@ -103,15 +106,14 @@ class TableBuilder:
             )
         x = np.empty((0, len(layout.names)), self._known.dtype) if rows is None else rows.finish()
         labels = self._finish_labels()
-        categories = (
-            self._like.categories if self._like is not None else self._categories(layout, x)
-        )
-        notes, warnings = (*self._known.notes, *self._notes), tuple(self._warnings)
+        weight = self._weight()
+        like = self._like
+        categories = self._categories(layout, x) if like is None else like.categories
+        self._refuse_problems()
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
-            notes=(*summary.notes, *notes),
-            warnings=(*summary.warnings, *warnings),
+            notes=tuple(self._known.notes.values()),
             n_without_target=self._n_without_target,
         )
         return Table(
@@ -120,12 +122,12 @@ class TableBuilder:
             categories=categories,
             x=x,
             labels=labels,
-            weight=self._weight(),
+            weight=weight,
             summary=summary,
             places=self._places,
             layout=layout,
             index_base=self._known.index_base or 0,
-            spellings=self._spellings if self._like is None else self._like.spellings,
+            spellings=self._spellings if like is None else like.spellings,
         )
 
     def _begin(self, width: int, n_rows: int = 0) -> RowArray:
@@ -186,18 +188,14 @@ class TableBuilder:
         try:
             self._labels.append(block.labels, block.where.at)
         except InvalidData as error:
-            if self._like is not None:
-                raise
-            self._label_problem = self._label_problem or str(error)
+            self._problems.setdefault(TARGET, str(error))
 
     def _finish_labels(self) -> TargetLabels:
-        """The labels; if they have a fault, they are empty, and ``_categories`` reports it."""
+        """The labels; if they have a fault, they are empty."""
         try:
             return self._labels.finish()
         except InvalidData as error:
-            if self._like is not None:
-                raise
-            self._label_problem = self._label_problem or str(error)
+            self._problems.setdefault(TARGET, str(error))
             return TargetLabels(None, None, np.empty(0))
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
@@ -217,19 +215,14 @@ class TableBuilder:
             return None
         weight = np.concatenate(self._weights)
         if not weight.any():
-            raise InvalidData(
-                f"all weights, from {self._places.at(0)} on, are 0; give some row a larger one"
-            )
+            text = f"all weights, from {self._places.at(0)} on, are 0; give some row a larger one"
+            self._problems.setdefault(WEIGHT, text)
         return weight
 
     def _categories(self, layout: Layout, x: NDArray[Any]) -> dict[str, Categories]:
-        """Sort the categories, and give the rows their final positions, or their numbers.
-
-        Raises:
-            InvalidData: naming all columns that the owner of the data has to decide about.
-        """
+        """Sort the categories, and give the rows their final positions, or their numbers."""
         refuses = self._columns.refuse_unseen
-        found, problems = {}, [self._label_problem] if self._label_problem else []
+        found = {}
         for feature, learned in sorted(self._encoders.items()):
             if not isinstance(learned, LearnedCategories) or not len(learned):
                 continue
@@ -241,7 +234,8 @@ class TableBuilder:
             if name not in layout.categorical and (categories is None or not categories.is_boolean):
                 decision = self._decide(feature, learned, column)
                 self._keep(name, decision)
-                problems += [decision.problem] if decision.problem else []
+                if decision.problem:
+                    self._problems[feature] = decision.problem
                 if decision.values is not None:
                     _renumber(column, decision.values)
                     continue
@@ -249,23 +243,15 @@ class TableBuilder:
                 column[:] = np.nan
             else:
                 found[name] = categories
-                self._note_numbers(name, categories)
                 _renumber(column, final)
-        if problems:
-            raise InvalidData(". ".join([_joined(problems), *self._known.notes]))
         return found
 
-    def _note_numbers(self, name: str, categories: Categories) -> None:
-        """Say that strings of Parquet or JSON are all numbers, which CSV would read as such."""
-        if not categories.is_boolean and all(
-            parse_number(text) is not None for text in categories.names
-        ):
-            self._known.note(
-                self._places.at(0),
-                f"column {format_value(name)} holds strings that are all numbers, such as "
-                f"{format_value(categories.names[0])}, and is read as categories; if it holds "
-                "quantities, write it as numbers, in pandas with astype(float)",
-            )
+    def _refuse_problems(self) -> None:
+        """Refuse the table if something in it needs a decision; the header may be the reason."""
+        if self._problems:
+            problems = [text for _, text in sorted(self._problems.items())]
+            notes = [note.sentence for note in self._known.notes.values() if not note.column]
+            raise InvalidData(". ".join([_joined(problems), *notes]))
 
     def _decide(
         self, feature: int, learned: LearnedCategories, column: NDArray[Any]
@@ -285,8 +271,8 @@ class TableBuilder:
     def _keep(self, name: str, decision: ColumnDecision) -> None:
         if decision.spelling is not None:
             self._spellings[name] = decision.spelling
-        self._notes += [decision.note] if decision.note else []
-        self._warnings += [decision.warning] if decision.warning else []
+        if decision.note is not None:
+            self._known.note(decision.note)
 
     def _turn_to_numbers(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
         """Read a column as numbers that has too many different values for categories.

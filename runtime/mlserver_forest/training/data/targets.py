@@ -35,7 +35,7 @@ class Target:
         kind: "classification" or "regression".
         classes: sorted, as scikit-learn's ``classes_``; empty for a regression.
         hint: why it is that kind, or which setting decides otherwise, for the log.
-        doubts: what looks like a mistake in the labels, as sentences for the log.
+        doubts: what looks like a mistake in the labels, as sentences.
     """
 
     kind: TargetKind
@@ -105,7 +105,7 @@ def learn_target(table: Table, task: str | None, implied: ImpliedTask | None = N
     if kind == "classification":
         classes = _learned_classes(table, why)
         if task is None:
-            refuse_many_classes(table, len(classes))
+            refuse_many_classes(table, len(classes), implied)
         return Target(kind, classes, hint, doubts)
     if task is None and implied is not None:
         _require_numbers(table, implied)

@@ -14,6 +14,7 @@ import numpy as np
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import TargetKind
+from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.data.table import Table
 
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")
@@ -90,8 +91,13 @@ def refuse_index(table: Table) -> None:
         )
 
 
-def refuse_many_classes(table: Table, n_classes: int) -> None:
+def refuse_many_classes(table: Table, n_classes: int, implied: ImpliedTask | None = None) -> None:
     """Refuse a number of classes that takes much memory and is rarely meant.
+
+    Args:
+        table: the training table.
+        n_classes: how many different labels it has.
+        implied: the setting that makes the task a classification, if one does.
 
     Raises:
         InvalidData: naming the setting with which they are learned nevertheless.
@@ -102,7 +108,8 @@ def refuse_many_classes(table: Table, n_classes: int) -> None:
     if is_each_row or (n_classes > _MANY_CLASSES and n_classes * few > n_rows):
         advice = "set target to another column if this one names or numbers the rows"
         if are_numbers:
-            advice = f"set task=regression if it is a quantity, or {advice}"
+            instead = f"remove {implied.setting} and " if implied else ""
+            advice = f"{instead}set task=regression if it is a quantity, or {advice}"
         raise InvalidData(
             f"the target ({table.layout.target_name}) has {n_classes} different values in {n_rows} "
             f"rows, too many for classes; {advice}; task=classification learns them as classes"
