@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_trained_on_is_refused(tmp_path):
     process = quickstart(tmp_path, "--data", "bad.csv")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "data.csv, line 2 has 1 values; line 1 has 2; give all rows" in err
+    assert "data.csv, line 2 has 1 value; line 1 has 2; give all rows" in err
 
 
 def test_ctrl_c_while_training_ends_it_cleanly(tmp_path):

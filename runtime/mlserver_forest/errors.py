@@ -176,3 +176,8 @@ def format_value(value: Any, longest: int = 40) -> str:
     is_text = isinstance(value, str | bytes)
     text = repr(value[: longest + 1]) if is_text else _SHORT.repr(value)
     return text if len(text) <= longest + 2 else f"{text[:longest]}..."
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: "1 value", "2 values"."""
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import cancellation
-from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.errors import InvalidInput, counted, format_value
 from mlserver_forest.formats.field_values import ValueOf, fill_in, parse_number, text_at
 from mlserver_forest.formats.labeled_rows import ParseLabeled, request_rows
 from mlserver_forest.formats.matrix import Body, check_expansion
@@ -146,7 +146,9 @@ def _columns(schema: Schema, found: FoundColumns) -> Sequence[int]:
             return kept if places == [*range(len(kept))] else [kept[place] for place in places]
     if not kept or len(kept) != (schema.n_features or len(kept)):
         expected = schema.with_width(1).describe()
-        raise InvalidInput(f"{found.location} has {len(kept)} values; the model expects {expected}")
+        raise InvalidInput(
+            f"{found.location} has {counted(len(kept), 'value')}; the model expects {expected}"
+        )
     return kept
 
 

@@ -109,7 +109,7 @@ def test_data_frames_are_read_without_their_index(write, read, frame):
 def test_a_model_that_names_no_features_takes_any_width(write, read):
     assert read(write(pa.table({"x": [1], "y": [2], "z": [3]})), OPEN, {}).tolist() == [[1, 2, 3]]
     assert read(write(pa.table({"x": [[1.0, 2.0, 3.0]]})), OPEN, {}).tolist() == [[1, 2, 3]]
-    with pytest.raises(InvalidInput, match="row 2 has 1 values"):
+    with pytest.raises(InvalidInput, match="row 2 has 1 value"):
         read(write(pa.table({"x": [[1.0, 2.0], [3.0], [5.0]]})), OPEN, {})
 
 
@@ -133,7 +133,7 @@ def test_a_model_that_names_no_features_takes_any_width(write, read):
         ({"a": [[["x"]]]}, "the table has missing 'b'"),
         ({"a": [[["x"]]], "b": [1]}, "column 'a' is of type list"),
         ({"a": [1.0, 2.0, float("inf")], "b": [1, 2, 3]}, "row 3, column 1 (a): inf is not a"),
-        ({"f": [[1.0, 2.0], [1.0, 2.0], [3.0]]}, "row 3 has 1 values; the model expects 2 (a, b)"),
+        ({"f": [[1.0, 2.0], [1.0, 2.0], [3.0]]}, "row 3 has 1 value; the model expects 2 (a, b)"),
         ({"f": [[1.0, 2.0], [1.0, 2.0], None]}, "row 3 is null"),
         ({"a": pa.array([], pa.int8()), "b": pa.array([], pa.int8())}, "there is no row"),
         ({f"c{number}": [1] for number in range(99)}, "the table has 99 columns"),

@@ -209,7 +209,7 @@ def test_a_category_in_another_encoding_is_known():
     ("body", "place"),
     [
         (b"1,5;2,25\n", "row 1 has 3 values; the model expects 2 (a, b)"),
-        (b"1;2\n", "row 1 has 1 values; the model expects 2 (a, b)"),
+        (b"1;2\n", "row 1 has 1 value; the model expects 2 (a, b)"),
         (b"1,5;2\n", "row 1: '1,5;2' has ';' among numbers"),
     ],
 )

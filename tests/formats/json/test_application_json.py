@@ -96,13 +96,13 @@ def test_rows_are_read(decode, document, expected):
         ),
         ("text", "the body is 'text'; expected"),
         (None, "the body is None; expected"),
-        ([[1, 2], [3]], "row 2 has 1 values; the model expects 2 (a, b)"),
+        ([[1, 2], [3]], "row 2 has 1 value; the model expects 2 (a, b)"),
         ([[1, 2, 3]], "row 1 has 3 values"),
         ([1, 2, 3], "row 1 has 3 values"),
         ([[1, "2"]], "row 1, column 2 (b): '2' is not a number"),
         ([["1", "2"]], "row 1, column 1 (a): '1' is not a number"),
         ([[1, [2]]], "row 1, column 2 (b): [2] is not a number"),
-        ([[[1, 2]]], "row 1 has 1 values"),
+        ([[[1, 2]]], "row 1 has 1 value"),
         ([[1, 2], 3], "row 2 is 3; expected a list of values"),
         ([[1, 2], [3, 4], [5, 6], [7, "x"]], "row 4, column 2 (b): 'x' is not a number"),
         ([[1, {}]], "row 1, column 2 (b): {} is not a number"),
@@ -137,7 +137,7 @@ def test_rows_are_read(decode, document, expected):
         ({"columns": [["a"], "b"], "data": [[1, 2]]}, "\"columns\" is [['a'], 'b']; expected the"),
         ({"columns": [1, 2], "data": [[1, 2]]}, '"columns" is [1, 2]; expected the names'),
         ({"columns": "ab", "data": [[1, 2]]}, "\"columns\" is 'ab'; expected the names"),
-        ({"columns": ["b", "a"], "data": [[1]]}, "row 1 has 1 values; the model expects 2 (a, b)"),
+        ({"columns": ["b", "a"], "data": [[1]]}, "row 1 has 1 value; the model expects 2 (a, b)"),
         ({"columns": ["b", "a"], "data": [[1, "x"]]}, "row 1, column 2 (a): 'x' is not a number"),
         ({"columns": ["b", "a"], "data": [1, 2]}, "row 1 is 1; expected a list of values"),
         ({"columns": ["b", "a"], "data": [{"a": 1, "b": 2}]}, "row 1 is {'a': 1, 'b': 2}"),
@@ -194,7 +194,7 @@ def test_values_are_rounded_to_the_schema_and_checked():
 def test_a_model_that_names_no_features_takes_any_width_but_one_width(decode):
     assert decode([[1, 2, 3], [4, 5, 6]], OPEN).shape == (2, 3)
     assert decode({"instances": [dense([1, 2, 3])]}, OPEN).shape == (1, 3)
-    with pytest.raises(InvalidInput, match="row 4 has 1 values"):
+    with pytest.raises(InvalidInput, match="row 4 has 1 value"):
         decode([[1, 2, 3], [1, 2, 3], [1, 2, 3], [4]], OPEN)
     with pytest.raises(InvalidInput, match="this model has no names; send lists"):
         decode([{"a": 1}], OPEN)

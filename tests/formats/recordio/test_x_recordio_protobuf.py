@@ -157,7 +157,7 @@ BYTES.features["values"].bytes.value.append(b"x")
         ),
         (framed(b"\x0a\x08\x0a\x06values"), "row 1, features['values'] holds nothing"),
         (record([1, 2, 3]), "row 1 has 3 values; the model expects 2 (a, b)"),
-        (record([1, 2]) + record([1]), "row 2 has 1 values; the model expects 2 (a, b)"),
+        (record([1, 2]) + record([1]), "row 2 has 1 value; the model expects 2 (a, b)"),
         (record([1, 2], shape=[3]), "row 1 declares shape [3] but has 2 values"),
         (record([1], keys=[2]), "row 1 has the key 2; the model expects 0 to 1"),
         (record([1], keys=[2**64 - 1]), "row 1 has the key 18446744073709551615"),

@@ -43,12 +43,14 @@ def refusal(base, cells, **columns):
         (lambda number, row: f"({number})" if row % 2 else number, {"accounting"}),
         (lambda number, row: f"\u2212{number}" if row % 2 else number, {"minus"}),
         (lambda number, row: f"{number}D+00", {"fortran"}),
+        (lambda number, row: f"R$ {number}", {"currency"}),
+        (lambda number, row: f"{number}-" if row % 2 else number, {"trailing_minus"}),
     ],
 )
 def test_numbers_in_a_special_spelling_are_numbers_if_the_column_agrees(tmp_path, spell, marks):
     cells = [spell(number, row) for row, number in enumerate(NUMBERS)]
     table = table_of(tmp_path, cells)
-    sign = {0: 1.0, 1: -1.0 if marks & {"accounting", "minus"} else 1.0}
+    sign = {0: 1.0, 1: -1.0 if marks & {"accounting", "minus", "trailing_minus"} else 1.0}
     expected = [
         sign[row % 2] * float(re.sub(r"[^0-9.]", "", cell.replace("D+00", "")))
         for row, cell in enumerate(cells)
@@ -61,7 +63,14 @@ def test_numbers_in_a_special_spelling_are_numbers_if_the_column_agrees(tmp_path
     assert note.endswith("; set categories=z if its values are categories")
 
 
-@pytest.mark.parametrize("marker", ["-", "--", "?", "."])
+def test_quoted_numbers_with_decimal_commas_are_numbers(tmp_path):
+    cells = [f'"{"1." if row % 2 else ""}{100 + row},5"' for row in range(N_ROWS)]
+    table = table_of(tmp_path, cells)
+    assert table.x[:3, 1].tolist() == [100.5, 1101.5, 102.5]
+    assert table.spellings["z"].marks == {"decimal_comma", "thousands"}
+
+
+@pytest.mark.parametrize("marker", ["-", "--", "\u2014", "?", ".", "*", "none", "na", "nil"])
 def test_a_marker_among_numbers_is_a_missing_value_and_said(tmp_path, marker):
     table = table_of(tmp_path, with_one(marker))
     assert np.isnan(table.x[7, 1])
@@ -97,6 +106,60 @@ def test_a_sign_in_some_of_the_numbers_is_refused(tmp_path, cell):
     cells = [f"{number}%" for number in NUMBERS]
     text = refusal(tmp_path, [*cells[:7], "0.5", *cells[8:]])
     assert "59 of 60 values are numbers like '100.00%', but there is '0.5' at a.csv, line 9" in text
+
+
+@pytest.mark.parametrize(
+    ("spell", "first", "second"),
+    [
+        (lambda number, row: f"{number}{'%' * (row % 2)}", "100.00", "107.25%"),
+        (lambda number, row: f"{'$€'[row % 2]}{number}", "$100.00", "€107.25"),
+        (
+            lambda number, row: f'"{number.replace(".", ".,"[row % 2])}"',
+            "100.00",
+            "107,25",
+        ),
+    ],
+    ids=["percent", "currencies", "decimals"],
+)
+def test_numbers_that_do_not_agree_are_refused(tmp_path, spell, first, second):
+    text = refusal(tmp_path, [spell(number, row) for row, number in enumerate(NUMBERS)])
+    assert text == (
+        "column 'z': 60 of 60 values are numbers, but spelled in different ways, such as "
+        f"{first!r} at a.csv, line 2 and {second!r} at a.csv, line 3; write all numbers of the "
+        "column in the same way, or set categories=z if all values are categories"
+    )
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        "{} kg".format,
+        "{}\u2030".format,
+        "\u201c{}\u201d".format,
+        "\u200b{}".format,
+        lambda number: number.replace(".", "_"),
+        lambda number: number.translate(
+            {ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"}
+        ),
+        lambda number: number[:3].translate({48 + digit: 0x660 + digit for digit in range(10)}),
+    ],
+    ids=["unit", "per_mille", "quotes", "no_width", "underscores", "wide", "arabic"],
+)
+def test_text_that_resembles_numbers_is_warned_of(tmp_path, spell):
+    cells = list(map(spell, NUMBERS))
+    table = table_of(tmp_path, cells)
+    assert set(table.categories["z"].names) == set(cells)
+    (warning,) = table.summary.warnings
+    assert warning.replace(f"{tmp_path}/train/", "").startswith(
+        f"column 'z' holds text that resembles numbers, such as {cells[0]!r} at a.csv, line 2, "
+        "and its values are taken as categories; "
+    )
+    assert table_of(tmp_path, cells, categories=("z",)).summary.warnings == ()
+
+
+def test_a_few_numbers_with_a_unit_are_categories(tmp_path):
+    table = table_of(tmp_path, ["36 months", "60 months"] * 30)
+    assert (words_of(table), table.summary.warnings) == ({"z": ("36 months", "60 months")}, ())
 
 
 def test_below_the_bound_the_job_warns_and_takes_categories(tmp_path):

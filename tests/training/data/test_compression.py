@@ -171,6 +171,6 @@ def test_files_that_are_not_tables_are_skipped_and_named(tmp_path, caplog):
 
 def test_a_file_that_may_not_be_a_part_of_the_data_is_named(tmp_path):
     assert refused(tmp_path, {"a.csv": CSV, "notes": "see the wiki\n"}) == (
-        "notes, line 1: 1 columns; the training data have 2 ('l', 'x'); if this file is not a "
+        "notes, line 1: 1 column; the training data have 2 ('l', 'x'); if this file is not a "
         "part of the data, move it out of the channel"
     )

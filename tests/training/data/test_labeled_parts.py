@@ -105,7 +105,7 @@ def test_a_wider_file_widens_all(tmp_path):
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (record([1, 2]) + record([1]), "a.rec, record 2 has 1 values; the rows before have 2"),
+        (record([1, 2]) + record([1]), "a.rec, record 2 has 1 value; the rows before have 2"),
         (record([1, 2]) + b"\x00" * 12, "a.rec, record 2 starts with b'\\x00"),
         (record([1, 2])[:-6], "a.rec, record 1 is cut off: it declares 44 bytes, of which 38"),
         (framed(b"\xff\xff"), "a.rec, record 1 is not an aialgs.data.Record"),

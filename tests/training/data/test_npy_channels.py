@@ -81,7 +81,7 @@ def test_numbers_with_decimals_make_a_regression(tmp_path):
         ({"a.npy": b"1,2\n"}, "a.npy starts with b'1,2"),
         ({"a.npy": saved(ROWS)[:-1]}, "a.npy declares shape [3, 3] of 8 bytes each but holds 71"),
         ({"a.npy": saved(ROWS.reshape(3, 3, 1))}, "a.npy: the array has shape [3, 3, 1]; expected"),
-        ({"a.npy": saved(ROWS[:, :1])}, "a.npy, row 1: 1 columns leave no feature"),
+        ({"a.npy": saved(ROWS[:, :1])}, "a.npy, row 1: 1 column leaves no feature"),
         ({"a.npy": saved(ROWS), "b.npy": saved(ROWS[:, :2])}, "b.npy, row 1: 2 columns; the train"),
         (
             {"a.npy": saved(np.full((2, 3), np.inf))},

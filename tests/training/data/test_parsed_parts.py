@@ -192,7 +192,7 @@ def test_files_whose_types_differ_have_the_words_of_both(tmp_path):
     ("content", "fault"),
     [
         ('{"l": "a", "x": 1}\n\n[1, 2]\n', "a.jsonl, line 3 is [1, 2]; the first row is an object"),
-        ('["a", 1]\n["b"]\n', "a.jsonl, line 2 has 1 values; line 1 has 2"),
+        ('["a", 1]\n["b"]\n', "a.jsonl, line 2 has 1 value; line 1 has 2"),
         ('["a", 1]\n{"l": 1}\n', "a.jsonl, line 2 is {'l': 1}; the first row is a list"),
         ('["a", 1]\n["b", [2]]\n', "a.jsonl, line 2, column 2 (feature_0): [2] is not a category"),
         (

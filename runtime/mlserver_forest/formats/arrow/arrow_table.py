@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import types
 
-from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.errors import ForestError, counted, format_value
 from mlserver_forest.formats.arrow.arrow_categories import is_category, is_text, texts_of
 from mlserver_forest.formats.matrix import MOST_UNNAMED_COLUMNS, rows_per_block
 from mlserver_forest.formats.parsing import (
@@ -186,7 +186,7 @@ class TableReader:
             if not 0 < width <= MOST_UNNAMED_COLUMNS:
                 place = self._source.locations("row").at(0)
                 raise self._policy.invalid(
-                    f"{place} has {width} values; expected 1 to {MOST_UNNAMED_COLUMNS}"
+                    f"{place} has {counted(width, 'value')}; expected 1 to {MOST_UNNAMED_COLUMNS}"
                 )
             plan = self._plan_rows(width)
         if column.null_count:
@@ -196,7 +196,9 @@ class TableReader:
         if (lengths != plan.width).any():
             row = int(np.flatnonzero(lengths != plan.width)[0])
             place = self._source.locations("row", first + 1).at(row)
-            raise self._policy.invalid(f"{place} has {lengths[row]} values; {plan.expected}")
+            raise self._policy.invalid(
+                f"{place} has {counted(int(lengths[row]), 'value')}; {plan.expected}"
+            )
         return _numbers(column.flatten()).reshape(len(column), -1)
 
     def _fields(self) -> list[tuple[str, Any]]:

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.errors import ForestError, counted, format_value
 from mlserver_forest.formats.csv import csv_arrow, csv_kernel, csv_row
 from mlserver_forest.formats.csv.csv_header import Header, find_columns
 from mlserver_forest.formats.csv.csv_kernel import Texts
@@ -252,7 +252,7 @@ class BlockParser:
         if not self.policy.is_training and (other := _other_separator(fields)):
             advice = f"; {_advice(other)}"
         return self.policy.invalid(
-            f"{place} has {len(fields)} values; {self.plan.expected}{advice}"
+            f"{place} has {counted(len(fields), 'value')}; {self.plan.expected}{advice}"
         )
 
 

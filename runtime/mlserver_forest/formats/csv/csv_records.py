@@ -62,7 +62,7 @@ class Records:
                 yield line, fields or [""]
         except csv.Error as error:
             place = self._block.at_line(self.line)
-            raise self._policy.invalid(f"{place} is not CSV: {error}") from error
+            raise self._policy.invalid(f"{place} is not CSV: {describe(error)}") from error
 
     def _lines(self) -> Iterator[str]:
         """The lines, each with its end."""
@@ -84,6 +84,13 @@ class Records:
         except UnicodeDecodeError as error:
             place = self._block.at_line(self._next_line - 1)
             raise not_utf8(place, error, self._policy) from error
+
+
+def describe(error: csv.Error) -> str:
+    """What an error of Python's parser means for the owner of the text."""
+    if str(error) == "unexpected end of data":
+        return "a quotation mark opens a field there and none closes it; close it, or double it"
+    return str(error)
 
 
 def records_end(text: Body, start: int, stop: int) -> int:

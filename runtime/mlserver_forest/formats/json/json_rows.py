@@ -12,7 +12,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
-from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.errors import ForestError, counted, format_value
 from mlserver_forest.formats.json.json_columns import AbsentValue, JsonColumns, Row
 from mlserver_forest.formats.json.json_document import LargeArray, whole
 from mlserver_forest.formats.json.json_keys import Shape, keep_order, merged, shapes_of
@@ -246,7 +246,9 @@ class JsonRows:
             )
         columns = self._columns or self._learn(FoundColumns(None, width, location))
         if width != columns.plan.width:
-            raise self._policy.invalid(f"{location} has {width} values; {columns.plan.expected}")
+            raise self._policy.invalid(
+                f"{location} has {counted(width, 'value')}; {columns.plan.expected}"
+            )
         return columns.plan
 
     def _other_width(
@@ -254,7 +256,7 @@ class JsonRows:
     ) -> ForestError:
         row = next(row for row, values in enumerate(rows) if len(values) != plan.width)
         return self._policy.invalid(
-            f"{locations.at(row)} has {len(rows[row])} values; {plan.expected}"
+            f"{locations.at(row)} has {counted(len(rows[row]), 'value')}; {plan.expected}"
         )
 
     def _other_names(

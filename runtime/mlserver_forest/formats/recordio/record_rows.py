@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from mlserver_forest.errors import ForestError, format_value
+from mlserver_forest.errors import ForestError, counted, format_value
 from mlserver_forest.formats.labeled_rows import FeaturePlan
 from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.recordio.record_frames import Template
@@ -111,7 +111,7 @@ class RecordReader:
             return values, keys, self._sparse_width(keys, len(values), shape)
         self._width = self._width or len(values)
         if len(values) != self._width or not values:
-            raise self._fault(f"has {len(values)} values; {self._expected()}")
+            raise self._fault(f"has {counted(len(values), 'value')}; {self._expected()}")
         if shape and not _is_vector(shape, len(values)):
             raise self._fault(f"declares shape {format_value(shape)} but has {len(values)} values")
         return values, None, len(values)

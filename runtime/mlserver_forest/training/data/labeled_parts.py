@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidData
+from mlserver_forest.errors import InvalidData, counted
 from mlserver_forest.formats.labeled_rows import Entries, FeaturePlan, LabeledRows, ParseLabeled
 from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.formats.source import Source
@@ -108,7 +108,7 @@ def _check_dense_width(width: int, rows: LabeledRows, known: KnownColumns) -> No
         known.layout = nameless(width)
     if width != len(known.layout.names):
         raise InvalidData(
-            f"{rows.locations.at(0)} has {width} values; the rows before have "
+            f"{rows.locations.at(0)} has {counted(width, 'value')}; the rows before have "
             f"{len(known.layout.names)}"
         )
 

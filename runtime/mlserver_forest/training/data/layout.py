@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
-from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.errors import InvalidData, counted, format_value
 from mlserver_forest.formats.parsing import FoundColumns
 
 _NAMES_SHOWN = 12
@@ -132,9 +132,9 @@ class Layout:
             return self._by_name(found, found.names, self.columns)
         if found.width != self.width:
             raise InvalidData(
-                f"{found.location}: {found.width} columns{_listed(found.names)}; the training data "
-                f"have {self.width}{_listed(self.columns)}; if this file is not a part of the "
-                "data, move it out of the channel"
+                f"{found.location}: {counted(found.width, 'column')}{_listed(found.names)}; the "
+                f"training data have {self.width}{_listed(self.columns)}; if this file is not a "
+                "part of the data, move it out of the channel"
             )
         return self.roles
 
@@ -224,8 +224,9 @@ def learn(found: FoundColumns, columns: Columns) -> Layout:
         )
     if not features:
         raise InvalidData(
-            f"{found.location}: {found.width} columns{_listed(found.names)} leave no feature "
-            "beside the target; expected a label and one value or more, separated by commas in CSV"
+            f"{found.location}: {counted(found.width, 'column')}{_listed(found.names)} "
+            f"leave{'s' * (found.width == 1)} no feature beside the target; expected a label and "
+            "one value or more, separated by commas in CSV"
         )
     names = _named(found, features)
     forced = {_position(found, column, "categories") for column in columns.categories}
@@ -292,7 +293,7 @@ def _position(found: FoundColumns, column: str | int, what: str) -> int:
         if not 0 <= column < found.width:
             raise InvalidData(
                 f"{what} is column {column}, counted from 0, but {found.location} has "
-                f"{found.width} columns{_listed(found.names)}"
+                f"{counted(found.width, 'column')}{_listed(found.names)}"
             )
         return column
     if found.names is None:

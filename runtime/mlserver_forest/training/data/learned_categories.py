@@ -17,8 +17,9 @@ from mlserver_forest.formats.field_values import (
 )
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 from mlserver_forest.schema.number_spelling import NumberSpelling
-from mlserver_forest.training.data.column_decision import is_date, refused_dates
+from mlserver_forest.training.data.column_decision import refused_dates
 from mlserver_forest.training.data.layout import Columns
+from mlserver_forest.training.data.text_kinds import is_date
 
 # Returns the location of a row of the block, for error messages.
 At = Callable[[int], str]

@@ -29,6 +29,15 @@ _OTHERS = {
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it"),
     b"Rar!": ("a RAR archive", "unpack it"),
 }
+_DOWNLOAD = "download the data again, or move it out of the channel"
+# The same of text, in lower case and without white space before it.
+_TEXT_STARTS = {
+    b"<!doctype html": ("an HTML page", _DOWNLOAD),
+    b"<html": ("an HTML page", _DOWNLOAD),
+    b"<?xml": ("an XML document", _DOWNLOAD),
+    b"version https://git-lfs": ("a pointer of Git LFS", "fetch the file with git lfs pull"),
+    b"{\\rtf": ("an RTF document", _TO_CSV),
+}
 _TAR = slice(257, 262)
 
 
@@ -51,6 +60,10 @@ def refuse_other_format(head: bytes, name: str) -> None:
     """
     for magic, (kind, advice) in _OTHERS.items():
         if head.startswith(magic) and (magic != b"ORC" or not head[3:4].isalpha()):
+            raise InvalidData(f"{name} is {kind}, which is not read; {advice}")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for start, (kind, advice) in _TEXT_STARTS.items():
+        if text.startswith(start):
             raise InvalidData(f"{name} is {kind}, which is not read; {advice}")
     if head[_TAR] == b"ustar":
         raise InvalidData(f"{name} is a tar archive, which is not read; unpack it")
