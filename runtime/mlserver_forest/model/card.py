@@ -14,6 +14,7 @@ KEY = "card"
 _MOST_SETS = 8
 _MOST_METRICS = 16
 _MOST_IMPORTANCES = 30
+_MOST_COLUMNS = 30
 _LONGEST = 200
 _MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
 
@@ -34,6 +35,7 @@ class Card:
         title: the algorithm's name for a reader; cards of release 0.1.0 do not have it, and are
             read with one that is made of ``algorithm``.
         target: the column of the target, such as "column 'label'".
+        ignored: the columns that training left out, such as those of dates.
     """
 
     algorithm: str
@@ -45,6 +47,7 @@ class Card:
     measured_on: str = ""
     title: str = ""
     target: str = ""
+    ignored: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The card for model-settings.json, cut to what ``read_card`` accepts."""
@@ -67,7 +70,13 @@ def read_card(document: Any) -> Card:
         measured_on=_text(found.get("measured_on")),
         title=_text(found.get("title")) or _title_of(algorithm),
         target=_text(found.get("target")),
+        ignored=_texts(found.get("ignored")),
     )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    texts = value[:_MOST_COLUMNS] if isinstance(value, list | tuple) else ()
+    return tuple(text for text in map(_text, texts) if text)
 
 
 def _title_of(algorithm: str) -> str:

@@ -58,6 +58,7 @@ class Schema:
             by name.
         ignores_extra: whether named columns that are not features are skipped; otherwise they are
             an error.
+        ignored: the columns that training left out, which named rows may have.
         insights: the outputs of ``INSIGHT_DATATYPES`` that the model has, and the shape that
             each has for one row.
     """
@@ -73,6 +74,7 @@ class Schema:
     categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
     spellings: Mapping[str, NumberSpelling] = field(default_factory=dict, hash=False)
     ignores_extra: bool = False
+    ignored: tuple[str, ...] = ()
     insights: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -255,7 +257,7 @@ class Schema:
             raise InvalidInput(f"{where} names features, but this model has no names; send lists")
         index = {name: position for position, name in enumerate(names)}
         missing = [name for name in self.feature_names if name not in index]
-        known = set(self.feature_names)
+        known = {*self.feature_names, *self.ignored}
         unknown = [] if self.ignores_extra else [name for name in index if name not in known]
         faults = [
             f"{label} {', '.join(map(format_value, found[:_NAMES_SHOWN]))}"

@@ -153,7 +153,8 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     here.say(f"the target is {data.table.layout.target_name}")
     for channel, n_left_out in data.n_without_target.items():
         if n_left_out:
-            here.say(f"left out {n_left_out} {channel} rows without a target (missing_target=drop)")
+            setting = f"missing_target={here.chosen.job.missing_target}"
+            here.say(f"left out {n_left_out} {channel} rows without a target ({setting})")
     for doubt in data.target.doubts:
         here.say(f"warning: {doubt}")
     for note in data.table.summary.notes:

@@ -50,5 +50,6 @@ def card_of(
         metrics=metrics,
         title=chosen.algorithm.title,
         target=data.table.layout.target_name,
+        ignored=data.table.layout.skipped,
         **shown,
     )

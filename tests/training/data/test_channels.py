@@ -207,8 +207,16 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
             {},
             "a.csv is damaged: its compressed stream fails",
         ),
-        ("l,x,d\na,1,2024-01-05\nb,2,2024-01-06T10:00:00Z\n", {}, "column 'd' holds dates or tim"),
-        ("l,d\na,10:30\nb,23:59:59.5\n", {}, "column 'd' holds dates or times, such as '10:30' at"),
+        (
+            "l,x,d\na,1,2024-01-05\nb,2,2024-01-06T10:00:00Z\n",
+            {"dates": "error"},
+            "column 'd' holds dates or tim",
+        ),
+        (
+            "l,d\na,10:30\nb,23:59:59.5\n",
+            {},
+            "no feature is left. column 'd' holds dates or times, such as '10:30' at",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(tmp_path, text, options, fault):
@@ -242,7 +250,7 @@ def test_many_numeric_labels_may_be_spelt_in_any_way(tmp_path):
     assert table.labels.numbers[-2:].tolist() == [1, 1000]
     assert table.labels.text(70_001) == "1000.0"
     assert "line 70001: the label (column 1) is missing" in refused(
-        tmp_path, {"a.csv": rows.replace("+1 ", "NA")}
+        tmp_path, {"a.csv": rows.replace("+1 ", "NA")}, missing_target="error"
     )
 
 

@@ -179,25 +179,67 @@ def test_all_columns_that_need_a_decision_are_named_at_once(tmp_path):
         f"n,{'u' if row == 3 else row},2024-01-{row % 28 + 1:02d}\n" for row in range(60)
     )
     with pytest.raises(InvalidData) as caught:
-        read(tmp_path, {"a.csv": "label,x,day\n" + rows})
+        read(tmp_path, {"a.csv": "label,x,day\n" + rows}, dates="error")
     text = str(caught.value)
     assert text.startswith("2 columns need a decision: (1) column 'x': 59 of 60 values are numbers")
     assert "; (2) column 'day' holds dates or times, such as '2024-01-01' at " in text
 
 
-def test_dates_are_refused_in_words_and_with_one_gap(tmp_path):
-    for day in ("1/{}/24", "{} January 2024", "Jan-{}", "2024-01-{}T10:00:00.000Z"):
-        days = [day.format(row % 9 + 10) for row in range(N_ROWS)]
-        assert "column 'z' holds dates or times" in refusal(tmp_path, days)
-    days = [f"Jan {row % 28 + 1} 2024" for row in range(N_ROWS)]
-    assert "column 'z' holds dates or times, such as 'Jan 1 2024' at a.csv, line 2;" in refusal(
-        tmp_path, days
+@pytest.mark.parametrize(
+    "day",
+    [
+        *("2024-01-{}", "2024-01-{}T10:00:00.000Z", "2024-01-{} 10:00:00+00:00", "2024/01/{}"),
+        *("1/{}/24", "{}/01/2024", "{}.01.2024", "{}.01.24", "{}-Jan-24", "Jan-{}", "Jan {} 2024"),
+        *(
+            "{} January 2024",
+            "{} de enero de 2024",
+            "Mon Jan {} 10:00:00 2024",
+            "20{}-01",
+            "20{}Q1",
+        ),
+        *("20{}-W01", "{}:30", "{}:30 PM", "{} days 00:10:00", "PT{}M"),
+    ],
+)
+def test_a_column_of_dates_is_left_out_and_warned_of(tmp_path, day):
+    days = [day.format(row % 9 + 10) for row in range(N_ROWS)]
+    table = table_of(tmp_path, days)
+    assert (table.names, table.x.shape, table.categories) == (("x",), (N_ROWS, 1), {})
+    assert table.layout.skipped == ("z",)
+    (warning,) = table.summary.warnings
+    assert warning.replace(f"{tmp_path}/train/", "") == (
+        f"column 'z' holds dates or times, such as {days[0]!r} at a.csv, line 2; it is left out: "
+        "derive numbers from them (a year, a weekday, days since a day) to learn from them, or set "
+        "categories=z if they are categories"
     )
+    other = read(tmp_path, {"b.csv": "z,x,label\nlate,5,n\n"}, like=table, name="validation")
+    assert other.x.tolist() == [[5]]
+    assert table_of(tmp_path, days, categories=("z",)).names == ("x", "z")
+
+
+def test_dates_with_one_gap_are_left_out_or_refused(tmp_path):
     days = ["unknown" if row == 9 else f"2024-01-{row % 28 + 1:02d}" for row in range(N_ROWS)]
-    assert refusal(tmp_path, days).startswith(
-        "column 'z' holds dates or times in 59 of 60 values, such as '2024-01-01' at a.csv, "
-        "line 2, but there is 'unknown' at a.csv, line 11; derive numbers"
+    found = (
+        "column 'z' holds dates or times in 59 of 60 values, such as '2024-01-01' at a.csv, line "
+        "2, but there is 'unknown' at a.csv, line 11; "
     )
+    (warning,) = table_of(tmp_path, days).summary.warnings
+    assert warning.replace(f"{tmp_path}/train/", "").startswith(f"{found}it is left out: ")
+    assert refusal(tmp_path, days, dates="error").startswith(f"{found}derive numbers from them")
+
+
+def test_more_dates_than_there_may_be_categories_are_left_out(tmp_path):
+    days = [
+        f"2024-01-01 {row // 3600:02d}:{row // 60 % 60:02d}:{row % 60:02d}" for row in range(70_000)
+    ]
+    table = table_of(tmp_path, days)
+    assert (table.names, len(table)) == (("x",), 70_000)
+    assert table.x[[0, -1], 0].tolist() == [0, 69_999]
+    assert len(table.summary.warnings) == 1
+
+
+def test_a_table_of_nothing_but_dates_is_refused(tmp_path):
+    with pytest.raises(InvalidData, match=r"^no feature is left. column 'day' holds dates"):
+        read(tmp_path, {"a.csv": "label,day\na,2024-01-01\nb,2024-01-02\n"})
 
 
 def test_a_nul_byte_is_refused_with_its_cell(tmp_path):

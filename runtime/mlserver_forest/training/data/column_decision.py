@@ -38,6 +38,7 @@ class ColumnDecision:
         note: a line for the log, or "".
         warning: a sentence for the log and the report, or "".
         problem: why the owner has to decide, or "".
+        is_left_out: whether the column is not a feature.
     """
 
     spelling: NumberSpelling | None = None
@@ -45,6 +46,7 @@ class ColumnDecision:
     note: str = ""
     warning: str = ""
     problem: str = ""
+    is_left_out: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class TextContent:
         kinds = np.array([kind_of(text) for text in self.texts])
         is_number, is_day, counts = kinds == "number", kinds == "date", self.count()
         if counts[is_day].sum() >= _WARNED_SHARE * counts.sum():
-            return ColumnDecision(problem=self._dates(counts, is_day))
+            return self._dates(counts, is_day, columns)
         if is_number.all() and all(map(is_plain_number, self.texts)):
             return ColumnDecision(warning=self._numbers_as_text())
         return self._mixed(counts, is_number, columns)
@@ -192,29 +194,28 @@ class TextContent:
             f"they are quantities, or set categories={self.setting} to confirm it"
         )
 
-    def _dates(self, counts: NDArray[np.int64], is_day: NDArray[np.bool_]) -> str:
-        if is_day.all():
-            return refused_dates(self.name, format_value(self.texts[0]), self.at(0))
-        other = self._cell(int((~is_day).argmax()))
-        return refused_dates(
-            self.name,
-            format_value(self.texts[int(is_day.argmax())]),
-            self.at(int(is_day.argmax())),
-            f" in {int(counts[is_day].sum())} of {int(counts.sum())} values",
-            f", but there is {other}",
+    def _dates(
+        self, counts: NDArray[np.int64], is_day: NDArray[np.bool_], columns: Columns
+    ) -> ColumnDecision:
+        share = but = ""
+        if not is_day.all():
+            share = f" in {int(counts[is_day].sum())} of {int(counts.sum())} values"
+            but = f", but there is {self._cell(int((~is_day).argmax()))}"
+        found = (
+            f"column {format_value(self.name)} holds dates or times{share}, such as "
+            f"{self._cell(int(is_day.argmax()))}{but}"
+        )
+        derive = "derive numbers from them (a year, a weekday, days since a day)"
+        if columns.dates == "error":
+            return ColumnDecision(problem=f"{found}; {derive}, or add the column to ignore")
+        return ColumnDecision(
+            warning=f"{found}; it is left out: {derive} to learn from them, or set "
+            f"categories={self.setting} if they are categories",
+            is_left_out=True,
         )
 
     def _cell(self, code: int) -> str:
         return f"{format_value(self.texts[code])} at {self.at(code)}"
-
-
-def refused_dates(name: str, shown: str, place: str, share: str = "", but: str = "") -> str:
-    """The message about a column of dates or times."""
-    return (
-        f"column {format_value(name)} holds dates or times{share}, such as {shown}"
-        f"{f' at {place}' if place else ''}{but}; derive numbers from them (a year, a weekday, "
-        "days since a day), or add the column to ignore"
-    )
 
 
 def _is_decoded(text: str) -> bool:

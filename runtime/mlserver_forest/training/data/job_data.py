@@ -86,7 +86,8 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         encoding=job.encoding,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
-        drop_missing_target=job.missing_target == "drop",
+        missing_target=job.missing_target,
+        dates=job.dates,
         keep_na_labels=job.na_labels == "keep",
     )
 

@@ -22,6 +22,7 @@ from mlserver_forest.training.data.learned_categories import (
     SpelledNumbers,
     first_category,
 )
+from mlserver_forest.training.data.missing_targets import MissingTargets
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
@@ -57,11 +58,12 @@ class TableBuilder:
         self._rows: RowArray | None = None
         self._n_rows = 0
         self._labels = self._label_column()
-        self._n_without_target = 0
+        self._missing_targets = MissingTargets(columns.missing_target)
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
         self._label_problem = ""
+        self._left_out: set[str] = set()
         self._notes: list[str] = []
         self._warnings: list[str] = []
 
@@ -71,7 +73,7 @@ class TableBuilder:
         Raises:
             InvalidData: naming file and line of a label, weight or category that is refused.
         """
-        block = self._with_target(block)
+        block = self._missing_targets.without(block, self._labels)
         rows = self._rows
         if rows is None or rows.width != block.x.shape[1]:
             rows = self._begin(block.x.shape[1], block.n_expected)
@@ -96,23 +98,27 @@ class TableBuilder:
             summary: of the files, without columns.
         """
         layout, rows = self._known.layout, self._rows
-        if self._n_without_target and not rows:
+        n_without_target = self._missing_targets.count
+        if n_without_target and not rows:
             raise InvalidData(
-                f"all {self._n_without_target} rows are without a target ({layout.target_name}); "
-                "set target to another column, or na_labels=keep if NA and the like are labels"
+                f"all {n_without_target} rows are without a target ({layout.target_name}), "
+                f"from {self._missing_targets.first} on; set target to another column, or "
+                "na_labels=keep if NA and the like are labels"
             )
         x = np.empty((0, len(layout.names)), self._known.dtype) if rows is None else rows.finish()
         labels = self._finish_labels()
         categories = (
             self._like.categories if self._like is not None else self._categories(layout, x)
         )
+        if self._left_out:
+            layout, x = self._without_left_out(layout, x)
         notes, warnings = (*self._known.notes, *self._notes), tuple(self._warnings)
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
             notes=(*summary.notes, *notes),
             warnings=(*summary.warnings, *warnings),
-            n_without_target=self._n_without_target,
+            n_without_target=n_without_target,
         )
         return Table(
             names=layout.names,
@@ -128,6 +134,12 @@ class TableBuilder:
             spellings=self._spellings if self._like is None else self._like.spellings,
         )
 
+    def _without_left_out(self, layout: Layout, x: NDArray[Any]) -> tuple[Layout, NDArray[Any]]:
+        kept = [f for f, name in enumerate(layout.names) if name not in self._left_out]
+        if not kept:
+            raise InvalidData(". ".join(["no feature is left", *self._warnings]))
+        return layout.without(self._left_out), np.ascontiguousarray(x[:, kept])
+
     def _begin(self, width: int, n_rows: int = 0) -> RowArray:
         """Start with the first rows, or again because some rows are wider."""
         self.needs_another_pass |= self._rows is not None
@@ -138,16 +150,6 @@ class TableBuilder:
     def _label_column(self) -> LabelColumn:
         name = self._known.layout.target_name
         return LabelColumn(name, keeps_na=self._columns.keep_na_labels)
-
-    def _with_target(self, block: Block) -> Block:
-        """Leave out the rows without a target, if that was chosen."""
-        if not self._columns.drop_missing_target:
-            return block
-        are_missing = self._labels.are_missing(block.labels)
-        if not are_missing.any():
-            return block
-        self._n_without_target += int(are_missing.sum())
-        return block.take(np.flatnonzero(~are_missing))
 
     def _learn(self, block: Block, rows: RowArray) -> None:
         """Find columns of numbers that turn out to hold categories."""
@@ -191,14 +193,15 @@ class TableBuilder:
             self._label_problem = self._label_problem or str(error)
 
     def _finish_labels(self) -> TargetLabels:
-        """The labels; if they have a fault, they are empty, and ``_categories`` tells it."""
-        try:
-            return self._labels.finish()
-        except InvalidData as error:
-            if self._like is not None:
-                raise
-            self._label_problem = self._label_problem or str(error)
-            return TargetLabels(None, None, np.empty(0))
+        """The labels; ``_categories`` tells their fault, if they have one."""
+        labels = self._labels.finish()
+        problem = self._missing_targets.problem(labels, self._known.layout.target_name)
+        if problem and self._like is not None:
+            raise InvalidData(problem)
+        self._label_problem = self._label_problem or problem
+        warning = self._missing_targets.warning(self._known.layout.target_name)
+        self._warnings += [warning] if warning else []
+        return labels
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
@@ -237,11 +240,17 @@ class TableBuilder:
             if learned.spelling is not None:
                 self._spellings[name] = learned.spelling
                 continue
+            if learned.is_left_out:
+                self._left_out.add(name)
+                continue
             categories, final = learned.finish(refuses_unseen=refuses) or (None, None)
             if name not in layout.categorical and (categories is None or not categories.is_boolean):
                 decision = self._decide(feature, learned, column)
                 self._keep(name, decision)
                 problems += [decision.problem] if decision.problem else []
+                if decision.is_left_out:
+                    self._left_out.add(name)
+                    continue
                 if decision.values is not None:
                     _renumber(column, decision.values)
                     continue
@@ -297,6 +306,10 @@ class TableBuilder:
         column = rows.x[:, feature]
         decision = self._decide(feature, learned, column)
         is_forced = self._known.layout.names[feature] in self._known.layout.categorical
+        if decision.is_left_out and not is_forced:
+            learned.is_left_out = True
+            self._warnings.append(decision.warning)
+            return
         if decision.values is None or is_forced:
             raise InvalidData(decision.problem) if decision.problem else learned.too_many()
         self._keep(self._known.layout.names[feature], decision)

@@ -124,6 +124,7 @@ class JobFitter:
             feature_names=self._table.names,
             categories=self._table.categories,
             ignores_extra=self._chosen.job.extra == "ignore",
+            ignored=self._table.layout.skipped,
             spellings=self._table.spellings,
             index_base=self._table.index_base,
             classes=self._target.classes,
