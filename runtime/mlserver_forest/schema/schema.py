@@ -243,6 +243,22 @@ class Schema:
             f"model's categories: {categories.describe()}; send one of them{or_missing}"
         )
 
+    def spelled_number(self, row: int, column: int, text: str) -> float:
+        """The number in a text of a feature that has a spelling, NaN for a missing value.
+
+        Raises:
+            InvalidInput: naming the row, the column and what was expected.
+        """
+        spelling = self.spellings_by_column[column]
+        number = spelling.parse(text)
+        if number is None:
+            shown = spelling.describe()
+            expected = f"; expected a plain number, or one spelled like {shown}" if shown else ""
+            raise InvalidInput(
+                f"{self.locate(row, column)}: {format_value(text)} is not a number{expected}"
+            )
+        return number
+
     def positions(self, names: Sequence[str], where: str) -> list[int]:
         """For each feature of the model, its position in ``names``.
 
