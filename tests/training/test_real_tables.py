@@ -1,5 +1,6 @@
 """Ten tables as pandas writes them, trained with the target alone, and served in every format."""
 
+import gzip
 import io
 import json
 
@@ -9,8 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from mlserver_forest import load
 from support import lay_out, serving
-from training.real_tables import TABLES, table
+from training.channel_files import read
+from training.real_tables import N_ROWS, TABLES, table
 from training.train_command import trained
 
 CHOSEN = {"n_estimators": "30", "random_state": "1"}
@@ -120,6 +123,7 @@ def test_a_table_is_trained_with_its_target_alone_and_served_in_every_format(tmp
     assert {format_name for format_name, rows in found.items() if rows != expected} == set()
     predicted = predictions(expected)
     assert v2 == predicted
+    assert load(tmp_path / "model").predict(features).ravel().tolist() == predicted
     if schema.kind == "classification":
         known = frame[target].notna()
         right = np.array([str(label) for label in predicted]) == frame[target].astype(str)
@@ -128,3 +132,25 @@ def test_a_table_is_trained_with_its_target_alone_and_served_in_every_format(tmp
         known = frame[target].notna()
         errors = np.array(predicted)[known] - frame[target][known]
         assert errors.var() < 0.2 * frame[target].var()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_read_alike_from_every_format(tmp_path, name):
+    frame, target = table(name)
+    files = {
+        "csv": frame.to_csv(),
+        "csv.gz": gzip.compress(frame.to_csv(index=False).encode(), mtime=0),
+        "tsv": frame.to_csv(index=False, sep="\t"),
+        "parquet": parquet(frame),
+        "jsonl": BODIES["json_lines"][1](frame),
+    }
+    tables = {
+        end: read(tmp_path / end, {f"a.{end}": text}, target=target) for end, text in files.items()
+    }
+    first = tables["csv"]
+    assert len(first) == N_ROWS - WITHOUT_TARGET.get(name, 0)
+    for found in tables.values():
+        assert found.names == first.names
+        assert found.categories == first.categories
+        assert np.array_equal(found.x, first.x, equal_nan=True)
+        assert np.array_equal(found.labels.codes, first.labels.codes)
