@@ -53,7 +53,10 @@ def find_columns(
     names = tuple(field.strip() for field in fields)
     if not policy.is_training:
         if header == "present":
-            index = _unnamed(names, source) if "" in names[:1] else frozenset()
+            # An index has no name, and neither has what follows a separator at the end of a line.
+            ends = {0, len(names) - 1}
+            has_unnamed = "" in (names[0], names[-1])
+            index = _unnamed(names, source) & ends if has_unnamed else frozenset()
             return FoundColumns(names, len(fields), "the header line", index_columns=index), rest
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)
@@ -90,6 +93,11 @@ class _FirstRecords:
             note = ""
             if header == "auto" and found.is_doubtful and is_first:
                 note = self._note(names, "a header", "absent", "a row")
+            if header == "present" and is_first and not found.are_names and _has_number(names):
+                note = (
+                    f"{self.place} looks like a row ({_shown(names)}), but header=present makes it "
+                    "the names of the columns; set header=absent if it is a row"
+                )
             return self._named(names, row_names, note), rest
         note = ""
         if header == "auto" and is_first and found.is_doubtful:
@@ -119,6 +127,12 @@ class _FirstRecords:
             for column in sorted(index)
             if not row_names
         ]
+        if not names[0] and 0 not in index and not self.source.width:
+            notes.append(
+                "column 1 does not have a name, and does not count the rows; it is called "
+                f"{_given_name(0)}; if it is an index, set target to the column to predict and "
+                "ignore=0"
+            )
         nameless = index | self._after_last_separator(names, rows)
         names = tuple(
             name or ("" if column in nameless else _given_name(column))
@@ -213,6 +227,10 @@ def _is_index(values: list[str], name: str, *, is_first: bool) -> bool:
         and len(set(values)) == len(values)
         and all(parse_number(value) is None for value in values)
     )
+
+
+def _has_number(names: Sequence[str]) -> bool:
+    return any(name and parse_number(name) is not None for name in names)
 
 
 def _shown(names: Sequence[str]) -> str:

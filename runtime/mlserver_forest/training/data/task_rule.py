@@ -107,7 +107,7 @@ def refuse_many_classes(table: Table, n_classes: int) -> None:
 
 def doubtful_labels(table: Table, kind: TargetKind) -> tuple[str, ...]:
     """What looks like a mistake in the labels, as sentences for the log."""
-    counted = filter(None, [_counted(table)])
+    counted = filter(None, [_counted(table), _footer(table)])
     if kind == "regression":
         return (*counted, *_constant(table))
     labels = table.labels.distinct or ()
@@ -125,6 +125,18 @@ def _counted(table: Table) -> str | None:
     return (
         f"the target ({table.layout.target_name}) counts {first}, {first + 1}, {first + 2}, ... "
         f"over the {n_rows} rows, from {table.place(0)} on, as the index of a data frame does"
+    )
+
+
+def _footer(table: Table) -> str | None:
+    """The sentence for a last row that has a label and nothing else; None if it has more."""
+    n_rows = len(table)
+    if n_rows < _LEAST_ROWS or not table.x.size or not np.isnan(table.x[-1]).all():
+        return None
+    return (
+        f"the last row, {table.place(n_rows - 1)}, has the label "
+        f"{format_value(table.labels.text(n_rows - 1))} and no other value; remove it if it is a "
+        "total or a note"
     )
 
 
