@@ -55,7 +55,9 @@ def test_columns_that_training_left_out_are_skipped():
         decoder("text/csv")(b"id,2020,color,name\na-17,7,red,x\n", known, header)
 
 
-@pytest.mark.parametrize("header", ["color,2020,", ",color,2020", ",color,2020,"])
+@pytest.mark.parametrize(
+    "header", ["color,2020,", ",color,2020", ",color,2020,", "Unnamed: 0.1,Unnamed: 0,color,2020"]
+)
 def test_an_index_and_a_separator_at_the_end_are_skipped(header):
     row = header.replace("color", "red").replace("2020", "7")
     body = f"{header}\n{row}\n".encode()

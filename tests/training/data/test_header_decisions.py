@@ -121,6 +121,7 @@ def test_an_index_is_ignored_and_said(tmp_path, header, rows, shown, columns):
     text = header + "".join(rows)
     table = read(tmp_path, {"a.csv": text, "b.csv": text}, **columns)
     assert table.names == ("x", "z")
+    assert table.layout.skipped == tuple(filter(None, [header.partition(",")[0].strip('"')]))
     assert table.layout.target_name == "column 'label'"
     assert len(table) == 120
     assert table.x[61].tolist() == list(PAIRS[1])

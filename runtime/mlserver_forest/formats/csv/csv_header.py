@@ -55,8 +55,7 @@ def find_columns(
         if header == "present":
             # An index has no name, and neither has what follows a separator at the end of a line.
             ends = {0, len(names) - 1}
-            has_unnamed = "" in (names[0], names[-1])
-            index = _unnamed(names, source) & ends if has_unnamed else frozenset()
+            index = frozenset(c for c in _unnamed(names, source) if names[c] or c in ends)
             return FoundColumns(names, len(fields), "the header line", index_columns=index), rest
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)

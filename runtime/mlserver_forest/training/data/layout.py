@@ -102,6 +102,7 @@ class Layout:
         categorical: the features that hold categories whatever their values are.
         ignored: names of columns that other channels may have, and that are ignored there.
         left_out: names of features that hold dates, and are not among ``names``.
+        index: names of columns that count or name the rows, and are not among ``columns``.
     """
 
     columns: tuple[str, ...] | None
@@ -111,6 +112,7 @@ class Layout:
     categorical: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
+    index: tuple[str, ...] = ()
 
     def without(self, features: Collection[str]) -> "Layout":
         """The same layout where some features, by name, are left out."""
@@ -127,7 +129,8 @@ class Layout:
     def skipped(self) -> tuple[str, ...]:
         """The names of columns that are no feature, target or weight, in their order."""
         used = {*self.names, *self._names_of((self.roles.target, self.roles.weight))}
-        return tuple(name for name in self.columns or () if name and name not in used)
+        found = (*self.index, *(self.columns or ()))
+        return tuple(name for name in found if name and name not in used)
 
     def _names_of(self, places: Iterable[int | None]) -> list[str]:
         return [self.columns[place] for place in places if self.columns and place is not None]

@@ -1,6 +1,7 @@
 """Parts of a channel -> blocks of rows, by any format's parser."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,7 +114,8 @@ class _Rows:
             self._grow(columns)
         if is_new:
             dropped = [name for column, name in enumerate(names or ()) if column not in kept]
-            known.layout = learn(columns, without_index(self._columns, kept, dropped))
+            layout = learn(columns, without_index(self._columns, kept, dropped))
+            known.layout = replace(layout, index=tuple(filter(None, dropped)))
             known.notes.extend(found.notes)
             known.notes.extend(
                 f"ignore has {format_value(name)}, which is not a column of {found.location}; it "
