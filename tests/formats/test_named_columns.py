@@ -43,6 +43,15 @@ def test_names_that_could_be_a_row_are_not_answered_as_one(schema, header, row, 
     assert len(read(f"{header}\n{rows}".encode(), schema, {"header": "present"})) == repeats
 
 
+def test_a_header_with_more_names_is_pointed_at():
+    with pytest.raises(InvalidInput) as caught:
+        decoder("text/csv")(b",color,2020\n0,red,7\n", MIXED, {})
+    assert str(caught.value) == (
+        "row 1 has 3 values; the model expects 2 (color, 2020); the row holds their names: for a "
+        "header line send Content-Type: text/csv; header=present"
+    )
+
+
 def test_columns_that_training_left_out_are_skipped():
     known = replace(MIXED, ignored=("id", "day"))
     metadata = to_metadata(known)

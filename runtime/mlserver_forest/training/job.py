@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_folder, make_writable
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
-from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.errors import InvalidEnvironment, counted
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
@@ -153,8 +153,9 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
     here.say(f"the target is {data.table.layout.target_name}")
     for channel, n_left_out in data.n_without_target.items():
         if n_left_out:
+            rows = counted(n_left_out, f"{channel} row")
             setting = f"missing_target={here.chosen.job.missing_target}"
-            here.say(f"left out {n_left_out} {channel} rows without a target ({setting})")
+            here.say(f"left out {rows} without a target ({setting})")
     for doubt in data.target.doubts:
         here.say(f"warning: {doubt}")
     for note in data.table.summary.notes:

@@ -96,7 +96,7 @@ def test_the_job_says_how_many_rows_it_left_out(tmp_path):
     log = trained(lay_out(tmp_path / "a", channels, hyperparameters))[2]
     assert "read 60 rows with 1 features" in log
     assert "left out 2 training rows without a target (missing_target=drop)\n" in log
-    assert "left out 1 validation rows without a target (missing_target=drop)\n" in log
+    assert "left out 1 validation row without a target (missing_target=drop)\n" in log
     reason = failed(lay_out(tmp_path / "b", channels, {"algorithm": "decision_tree"}))
     assert reason.endswith(
         "a.csv, line 61: the label (column 1) is missing, as in 2 of 62 rows; fill it, or set "

@@ -251,6 +251,11 @@ class BlockParser:
         advice = "; give all rows the same number of fields" if self.policy.is_training else ""
         if not self.policy.is_training and (other := _other_separator(fields)):
             advice = f"; {_advice(other)}"
+        elif not self.policy.is_training and {*self.plan.names} <= {f.strip() for f in fields}:
+            advice = (
+                "; the row holds their names: for a header line send Content-Type: text/csv; "
+                "header=present"
+            )
         return self.policy.invalid(
             f"{place} has {counted(len(fields), 'value')}; {self.plan.expected}{advice}"
         )

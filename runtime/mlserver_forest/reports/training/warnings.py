@@ -76,7 +76,7 @@ def column_findings(columns: Sequence[Column]) -> Iterator[DataWarning]:
 def mixed_findings(texts: Iterable[str]) -> Iterator[DataWarning]:
     """Columns of text that are numbers in most rows."""
     for text in texts:
-        yield DataWarning("Numbers and text", text)
+        yield DataWarning("How the data are read", text)
 
 
 def leakage_findings(
