@@ -191,6 +191,11 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ("l,x\na,1\n,2\n", {}, "a.csv, line 3: the label (column 'l') is missing, as in 1 of"),
         ("a,1\n NA ,2\n", {}, "a.csv, line 2: the label (column 1) is missing"),
         ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 value; line 1 has 2 (l, x); give all"),
+        (
+            "l,x\na,1\n" + "\0" * 64,
+            {},
+            "a.csv, line 3 has 1 value; line 1 has 2 (l, x); it holds NUL bytes: the text is damaged",
+        ),
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         (
             'l,x\na,1\n"b,1\n',
