@@ -60,9 +60,11 @@ def likely_encoding(text: bytes) -> str:
 
 def likely_wide(text: bytes) -> str:
     """The encoding of text of two bytes for each character; empty if it probably is not such."""
-    if text.count(0) <= len(text) // 4:
+    at_even, at_odd = text[::2].count(0), text[1::2].count(0)
+    # A damaged file may have NUL bytes anywhere.
+    if at_even + at_odd <= len(text) // 4 or 2 * min(at_even, at_odd) > max(at_even, at_odd):
         return ""
-    return "utf-16-le" if text[1::2].count(0) > text[::2].count(0) else "utf-16-be"
+    return "utf-16-le" if at_odd > at_even else "utf-16-be"
 
 
 class Readable(Protocol):

@@ -194,7 +194,7 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         (
             "l,x\na,1\n" + "\0" * 64,
             {},
-            "a.csv, line 3 has 1 value; line 1 has 2 (l, x); it holds NUL bytes: the text is damaged",
+            "a.csv, line 3 has 1 value; line 1 has 2 (l, x); it holds NUL bytes: the text is",
         ),
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
         (
