@@ -134,6 +134,9 @@ def test_numbers_that_do_not_agree_are_refused(tmp_path, spell, first, second):
     "spell",
     [
         "{} kg".format,
+        lambda number: f"€{number}{'MK'[number[-1] == '5']}",
+        lambda number: f"{number[:3]},{number[-2:]}0+",
+        '="{}"'.format,
         "{}\u2030".format,
         "\u201c{}\u201d".format,
         "\u200b{}".format,
@@ -143,18 +146,30 @@ def test_numbers_that_do_not_agree_are_refused(tmp_path, spell, first, second):
         ),
         lambda number: number[:3].translate({48 + digit: 0x660 + digit for digit in range(10)}),
     ],
-    ids=["unit", "per_mille", "quotes", "no_width", "underscores", "wide", "arabic"],
+    ids=[
+        "unit",
+        "magnitude",
+        "at_least",
+        "excel_text",
+        "per_mille",
+        "quotes",
+        "no_width",
+        "underscores",
+        "wide",
+        "arabic",
+    ],
 )
 def test_text_that_resembles_numbers_is_warned_of(tmp_path, spell):
     cells = list(map(spell, NUMBERS))
-    table = table_of(tmp_path, cells)
+    quoted = ['"' + cell.replace('"', '""') + '"' for cell in cells]
+    table = table_of(tmp_path, quoted)
     assert set(table.categories["z"].names) == set(cells)
     (warning,) = table.summary.warnings
     assert warning.replace(f"{tmp_path}/train/", "").startswith(
         f"column 'z' holds text that resembles numbers, such as {cells[0]!r} at a.csv, line 2, "
         "and its values are taken as categories; "
     )
-    assert table_of(tmp_path, cells, categories=("z",)).summary.warnings == ()
+    assert table_of(tmp_path, quoted, categories=("z",)).summary.warnings == ()
 
 
 def test_a_few_numbers_with_a_unit_are_categories(tmp_path):

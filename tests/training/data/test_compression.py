@@ -166,6 +166,22 @@ def test_feather_is_read(tmp_path, codec):
                 "application/vnd.apache.arrow.file, or give the file the extension .arrow"
             ),
         ),
+        (
+            "a.csv.lz4",
+            bytes.fromhex("04224d18") + b"\x60\x40\x82",
+            (
+                "a.csv.lz4 is compressed with lz4, which is not read; decompress it, or use gzip "
+                "or zstd"
+            ),
+        ),
+        (
+            "a.rda",
+            gzip.compress(b"RDX3\nX\n\0\0", mtime=0),
+            (
+                "a.rda is an R data file, which is not read; write it as CSV, in R with "
+                "write.csv(data, file, row.names=FALSE)"
+            ),
+        ),
         ("a.tgz", tarred(CSV), "a.tgz is a tar archive, which is not read; unpack it"),
         (
             "a.pkl",

@@ -5,6 +5,7 @@ from mlserver_forest.errors import InvalidData
 _NAMES = {"thumbs.db", "desktop.ini", "readme", "license", "licence", "changelog", "makefile"}
 _TEXTS = {"readme.txt", "license.txt", "licence.txt"}
 _ENDS = (".md", ".rst", ".ipynb", ".py", ".pyc", ".r", ".sql", ".crc", ".html", ".htm", ".pdf")
+_SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".sh", ".log")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg")
 
 _TO_CSV = "write it as CSV or Parquet"
@@ -27,6 +28,13 @@ _OTHERS = {
     b"\x80\x04\x95": ("a pickle, which could run code", _TO_CSV),
     b"\x80\x05\x95": ("a pickle, which could run code", _TO_CSV),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it"),
+    b"\x04\x22\x4d\x18": ("compressed with lz4", "decompress it, or use gzip or zstd"),
+    b"\x1f\x9d": ("compressed with compress", "decompress it, or use gzip or zstd"),
+    b"<stata_dta>": ("a Stata file", _TO_CSV),
+    b"$FL2": ("an SPSS file", _TO_CSV),
+    b"RDX": ("an R data file", "write it as CSV, in R with write.csv(data, file, row.names=FALSE)"),
+    b"MATLAB 5.0": ("a MATLAB file", _TO_CSV),
+    bytes(12) + b"\xc2\xea\x81\x60": ("a SAS file", _TO_CSV),
     b"Rar!": ("a RAR archive", "unpack it"),
 }
 _DOWNLOAD = "download the data again, or move it out of the channel"
@@ -48,7 +56,7 @@ def is_stray(name: str) -> bool:
         name.startswith((".", "_"))
         or name in _NAMES
         or name in _TEXTS
-        or name.endswith((*_ENDS, *_PICTURES))
+        or name.endswith((*_ENDS, *_SETTINGS, *_PICTURES))
     )
 
 

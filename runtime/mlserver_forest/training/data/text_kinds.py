@@ -33,8 +33,12 @@ _DATES = re.compile(
     re.IGNORECASE,
 )
 # Quotation marks of typesetting, and characters of no width, around or in a number.
-_IGNORED = re.compile("[\u200b-\u200f\u2060\ufeff'\"\u2018\u2019\u201c\u201d\u00ab\u00bb_]")
-_WITH_UNIT = re.compile(r"([-+]?\d+(?:[.,]\d+)*)\s*([^\W\d_]{1,6}|\u2030|\u00b0[CF]?)\.?")
+_IGNORED = re.compile("[\u200b-\u200f\u2060\ufeff='\"\u2018\u2019\u201c\u201d\u00ab\u00bb_]")
+_WITH_UNIT = re.compile(
+    r"(?:[^\W\d_]{0,3}[$\u20a0-\u20c0\u00a2-\u00a5]\s*)?"
+    r"[-+]?\d+(?:[.,]\d+)*\s*([^\W\d_]{1,6}|\u2030|\u00b0[CF]?|\+)\.?\+?"
+)
+_MAGNITUDES = {"k", "m", "b", "t", "mn", "bn", "tn", "mio", "mrd", "+"}
 # With fewer different numbers than this, such as in 36 months and 60 months, they are categories.
 _FEWEST_WITH_UNIT = 10
 
@@ -82,13 +86,18 @@ def are_resembling(texts: Sequence[str], counts: NDArray[np.int64]) -> NDArray[n
     weights: Counter[str] = Counter()
     for match, count in zip(matches, counts.tolist(), strict=True):
         if match is not None:
-            weights[match[2]] += count
+            weights[_unit(match[1])] += count
     if weights:
         unit = weights.most_common(1)[0][0]
-        have_it = np.array([m is not None and m[2] == unit for m in matches], np.bool_)
+        have_it = np.array([m is not None and _unit(m[1]) == unit for m in matches], np.bool_)
         if have_it.sum() >= _FEWEST_WITH_UNIT:
             found |= have_it
     return found
+
+
+def _unit(text: str) -> str:
+    """The unit; one for thousands and millions, which stand in one column."""
+    return "magnitude" if text.lower() in _MAGNITUDES else text
 
 
 def _resembles(text: str) -> bool:
