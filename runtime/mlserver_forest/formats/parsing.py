@@ -104,6 +104,7 @@ class FoundColumns(NamedTuple):
         may_grow: whether rows leave out columns, so that later ones may have more.
         are_chosen: whether a person chose the names, as in a header; if not, columns with other
             names may be matched by position.
+        has_types: whether the bytes tell a string from a number.
         notes: what was taken for what where the bytes leave a doubt, for a log.
     """
 
@@ -118,6 +119,7 @@ class FoundColumns(NamedTuple):
     are_chosen: bool = True
     notes: tuple[str, ...] = ()
     may_grow: bool = False
+    has_types: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,6 +277,22 @@ def test_a_word_that_means_missing_is_missing_among_words_too(tmp_path):
     assert np.isnan(table.categories["z"].code("n.a."))
 
 
+def test_a_word_that_means_missing_may_come_in_another_channel_first(tmp_path):
+    rows = "".join(f"{'ny'[row % 2]},{row}.5,{row}\n" for row in range(60))
+    other = {"b.csv": "label,x,z\nn,unknown,5\n"}
+    table = read(tmp_path, {"a.csv": f"label,x,z\n{rows}"})
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, other, like=table, name="validation")
+    assert str(caught.value).endswith(
+        "b.csv, line 2: 'unknown' in column 'x' is not a number; the training data have numbers "
+        "there; correct it, or name it in missing_values if it means a missing value"
+    )
+    missing = frozenset({"unknown"})
+    table = read(tmp_path, {}, missing=missing)
+    found = read(tmp_path, {}, like=table, name="validation", missing=missing)
+    assert np.array_equal(found.x, [[NAN, 5]], equal_nan=True)
+
+
 def test_more_numbers_than_there_may_be_categories_are_read(tmp_path):
     cells = ["-" if row == 7 else str(row + 0.5) for row in range(70_000)]
     table = table_of(tmp_path, cells)

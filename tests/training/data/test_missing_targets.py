@@ -133,6 +133,15 @@ def test_a_name_of_a_class_is_not_left_out_by_default(tmp_path, label):
     )
 
 
+def test_text_in_a_row_that_is_left_out_does_not_change_a_column(tmp_path):
+    text = "label,x,z\n,kg,m\n" + "".join(f"{'ny'[row % 2]},{row}.5,{row}\n" for row in range(60))
+    table = read(tmp_path, {"a.csv": text})
+    assert (table.categories, table.spellings) == ({}, {})
+    assert table.x[:2].tolist() == [[0.5, 0], [1.5, 1]]
+    (warning,) = table.summary.warnings
+    assert warning.startswith("1 of 61 rows are left out, from ")
+
+
 def test_another_channel_may_lack_some_targets(tmp_path):
     training = read(tmp_path, {"a.csv": "EU,1\nAS,2\n" * 20})
     table = read(tmp_path, {"b.csv": "EU,1\n,2\n" + "AS,3\n" * 9}, like=training, name="test")

@@ -108,7 +108,10 @@ class _FirstRecords:
             )
         texts = _texts([self.first, *self.rows])
         notes = (note,) if note else ()
-        return FoundColumns(None, len(names), self.place, texts, notes=notes), self.block
+        found_columns = FoundColumns(
+            None, len(names), self.place, texts, notes=notes, has_types=False
+        )
+        return found_columns, self.block
 
     def _named(self, names: tuple[str, ...], row_names: int, note: str) -> FoundColumns:
         names = ("",) * row_names + names
@@ -138,7 +141,13 @@ class _FirstRecords:
             for column, name in enumerate(names)
         )
         return FoundColumns(
-            names, len(names), self.place, _texts(rows), index_columns=index, notes=tuple(notes)
+            names,
+            len(names),
+            self.place,
+            _texts(rows),
+            index_columns=index,
+            notes=tuple(notes),
+            has_types=False,
         )
 
     def _after_last_separator(self, names: tuple[str, ...], rows: list[Record]) -> frozenset[int]:

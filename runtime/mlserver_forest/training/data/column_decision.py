@@ -60,6 +60,7 @@ class TextContent:
         count: returns how often each text occurs, (n_texts,).
         at: returns the location of the first row with a text.
         dtype: of the matrix.
+        has_types: whether the format tells a string from a number.
     """
 
     name: str
@@ -68,6 +69,7 @@ class TextContent:
     count: Callable[[], NDArray[np.int64]]
     at: Callable[[int], str]
     dtype: np.dtype[Any]
+    has_types: bool = True
 
     def decide(self, columns: Columns) -> ColumnDecision:
         """How the column is taken."""
@@ -86,7 +88,8 @@ class TextContent:
         """The spelling of the column's numbers, if all values are numbers or missing."""
         gaps = (MISSING_AMONG_NUMBERS | columns.missing) - columns.kept
         texts = [text for text in self.texts if text not in gaps and not is_missing(text)]
-        if not texts or (len(texts) == len(self.texts) and all(map(is_plain_number, texts))):
+        are_plain = len(texts) == len(self.texts) and all(map(is_plain_number, texts))
+        if not texts or (are_plain and self.has_types):
             return None
         spelling = spelling_of(texts)
         if spelling is None or not _are_finite(map(spelling.parse, texts), self.dtype):
@@ -105,6 +108,8 @@ class TextContent:
         if gaps:
             shown = ", ".join(self._cell(code) for code in gaps[:_SHOWN])
             notes.append(f"numbers, where {shown} {'is' if len(gaps) == 1 else 'are'} missing")
+        if not notes:  # The rows with other text were left out.
+            return ColumnDecision(spelling, values)
         text = (
             f"column {format_value(self.name)} is read as {' and as '.join(notes)}; set "
             f"categories={self.setting} if its values are categories"

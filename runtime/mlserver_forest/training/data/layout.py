@@ -175,9 +175,11 @@ class Layout:
         found_faults = (("missing", missing), ("unknown", unknown), ("repeated", repeated))
         faults = [f"{what} {_joined(which)}" for what, which in found_faults if which]
         if faults:
+            step = "; name it in ignore" if len(unknown) == 1 else "; name them in ignore"
+            step = step if unknown and not missing and not repeated else ""
             raise InvalidData(
                 f"{found.location}: columns {_joined(names)} differ from those of the training "
-                f"data, {_joined(columns)}: {' and '.join(faults)}"
+                f"data, {_joined(columns)}: {' and '.join(faults)}{step}"
             )
         return Roles(
             position[columns[target]],

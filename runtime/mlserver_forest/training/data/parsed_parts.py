@@ -101,6 +101,7 @@ class _Rows:
 
     def _plan(self, found: FoundColumns) -> ColumnPlan:
         known, names, self._n_expected = self._known, found.names, found.n_rows
+        known.has_types = found.has_types
         wanted = set(known.layout.columns or ())
         self._kept = kept = [
             column

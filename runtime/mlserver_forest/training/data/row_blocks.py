@@ -35,6 +35,7 @@ class KnownColumns:
         notes: what was taken for what, for the log.
         index_base: the index of the first feature in text/libsvm; None until it is known.
         has_weights: whether a row of a format with separate labels has a weight.
+        has_types: whether the format tells a string from a number.
         noted: what was logged about the files.
     """
 
@@ -44,6 +45,7 @@ class KnownColumns:
     are_fixed: bool = False
     index_base: int | None = None
     has_weights: bool = False
+    has_types: bool = True
     noted: set[str] = field(default_factory=set)
     spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
     mixed: frozenset[int] = frozenset()

@@ -112,6 +112,9 @@ class TableBuilder:
         )
         if self._left_out:
             layout, x = self._without_left_out(layout, x)
+        if self._columns.missing:  # The other channels, and requests, may have such texts.
+            for name in set(layout.names) - set(categories):
+                self._spellings.setdefault(name, NumberSpelling(missing=self._columns.missing))
         notes, warnings = (*self._known.notes, *self._notes), tuple(self._warnings)
         summary = replace(
             summary,
@@ -169,7 +172,8 @@ class TableBuilder:
         name = self._known.layout.names[feature]
         return InvalidData(
             f"{place}: {format_value(text.strip())} in column {format_value(name)} is not a "
-            "number; the training data have numbers there"
+            "number; the training data have numbers there; correct it, or name it in "
+            "missing_values if it means a missing value"
         )
 
     def _categories_of(self, feature: int) -> LearnedCategories | FixedCategories | SpelledNumbers:
@@ -238,7 +242,7 @@ class TableBuilder:
                 continue
             name, column = layout.names[feature], x[:, feature]
             if learned.spelling is not None:
-                self._spellings[name] = learned.spelling
+                self._spell(name, learned.spelling)
                 continue
             if learned.is_left_out:
                 self._left_out.add(name)
@@ -288,14 +292,19 @@ class TableBuilder:
             count=lambda: _count(column, len(texts)),
             at=lambda code: self._places.at(int((column == code).argmax())),
             dtype=self._known.dtype,
+            has_types=self._known.has_types,
         )
         return content.decide(self._columns)
 
     def _keep(self, name: str, decision: ColumnDecision) -> None:
         if decision.spelling is not None:
-            self._spellings[name] = decision.spelling
+            self._spell(name, decision.spelling)
         self._notes += [decision.note] if decision.note else []
         self._warnings += [decision.warning] if decision.warning else []
+
+    def _spell(self, name: str, spelling: NumberSpelling) -> None:
+        if spelling.marks or spelling.missing:
+            self._spellings[name] = spelling
 
     def _turn_to_numbers(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
         """Read a column as numbers that has too many different values for categories.
