@@ -91,6 +91,14 @@ CASES = {
             (CSV, "50.5", "yes"),
         ],
     ),
+    "a word that means missing": (
+        "label,x,z\n" + rows(ended).replace(",\n", "\n"),
+        {"missing_values": "unknown"},
+        [
+            (CSV, "50.5,unknown", "yes"),
+            (JSON, '{"x": 3.5, "z": "unknown"}', "no"),
+        ],
+    ),
     "separators at the ends of lines": (
         "label,x,z,\n" + rows(ended),
         {},

@@ -51,7 +51,7 @@ def read_channel(
         return _empty(channel, columns, dtype, like)
     form, parameters = format_of(channel, folder.paths if folder else (), columns)
     source = folder or Pipe(channel, splits=form.splits)
-    known = known or _known(dtype, like)
+    known = known or _known(columns, dtype, like)
     while True:
         builder = TableBuilder(known, columns, like)
         with closing(reader(form)(source.parts(), known, columns, parameters)) as blocks:
@@ -71,10 +71,10 @@ def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
     return InvalidData(f"{name} has a header and no row; add rows of label,value,...")
 
 
-def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
+def _known(columns: Columns, dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
         return KnownColumns(np.dtype(dtype))
-    features = list(enumerate(like.names))
+    features, spellings = list(enumerate(like.names)), like.spellings_with(columns.missing)
     return KnownColumns(
         np.dtype(dtype),
         like.layout,
@@ -86,9 +86,7 @@ def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
             for feature, name in features
             if name in like.categories and like.categories[name].has_numbers
         ),
-        spellings={
-            feature: like.spellings[name] for feature, name in features if name in like.spellings
-        },
+        spellings={feature: spellings[name] for feature, name in features if name in spellings},
     )
 
 
@@ -97,4 +95,4 @@ def _empty(channel: Channel, columns: Columns, dtype: np.dtype[Any], like: Table
     if channel.distribution != _SHARDED:
         state = "holds no data file" if channel.directory.exists() else "does not exist"
         raise InvalidData(f"channel {channel.name!r} is empty: {channel.directory} {state}")
-    return TableBuilder(_known(dtype, like), columns, like).finish(Summary((), 0, {}))
+    return TableBuilder(_known(columns, dtype, like), columns, like).finish(Summary((), 0, {}))

@@ -112,9 +112,6 @@ class TableBuilder:
         )
         if self._left_out:
             layout, x = self._without_left_out(layout, x)
-        if self._columns.missing:  # The other channels, and requests, may have such texts.
-            for name in set(layout.names) - set(categories):
-                self._spellings.setdefault(name, NumberSpelling(missing=self._columns.missing))
         notes, warnings = (*self._known.notes, *self._notes), tuple(self._warnings)
         summary = replace(
             summary,
