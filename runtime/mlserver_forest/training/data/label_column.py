@@ -33,6 +33,8 @@ class LabelColumn:
         self._name = name
         self._keeps_na = keeps_na
         self._spelt: tuple[Any, tuple[list[str], NDArray[Any]]] = (None, ([], np.empty(0)))
+        self._as_numbers: tuple[Any, tuple[NDArray[np.float64], int | None]]
+        self._as_numbers = None, (np.empty(0), None)
         self._positions: dict[str, int] | None = {}
         self._codes: list[NDArray[np.int32]] = []
         self._numbers: list[NDArray[np.float64]] = []
@@ -54,6 +56,10 @@ class LabelColumn:
         """Which labels are missing, (n,)."""
         if isinstance(labels, np.ndarray):
             return np.asarray(np.isnan(labels))
+        if self._positions is None:
+            numbers, refused = self._numbers_of(labels)
+            if refused is None:
+                return np.asarray(np.isnan(numbers))
         found, rows = self._texts_of(labels)
         return np.asarray(np.array([self._is_missing(label) for label in found] or [False])[rows])
 
@@ -93,13 +99,19 @@ class LabelColumn:
         if isinstance(labels, np.ndarray):
             numbers = labels
         else:
-            numbers, refused = parse_numbers(labels)
+            numbers, refused = self._numbers_of(labels)
             if refused is not None:
                 raise self._not_a_number(text_at(labels, refused), at(refused))
         return np.asarray(numbers, np.float64)
 
     def _is_missing(self, label: str) -> bool:
         return not label or (is_missing(label) and not self._keeps_na)
+
+    def _numbers_of(self, labels: Column) -> tuple[NDArray[np.float64], int | None]:
+        """The numbers of a block of text, which is looked at twice, as ``parse_numbers``."""
+        if self._as_numbers[0] is not labels:
+            self._as_numbers = labels, parse_numbers(labels)
+        return self._as_numbers[1]
 
     def _texts_of(self, labels: Column) -> tuple[list[str], NDArray[Any]]:
         """The distinct labels of a block, which is looked at twice, and where they stand."""
