@@ -56,6 +56,7 @@ CASES = {
         ["a,true,1\nb,false,2\n"],
         ["a,0,1\nb,1,2\n"],
     ],
+    "one number on one host, words on another": [["a,7,1\nb,7,2\n"], ["a,x,1\nb,x,2\n"]],
     "dates on one host, no values on another": [
         ["a,2024-01-01,1\nb,2024-01-02,2\n"],
         ["a,,3\nb,,4\n"],

@@ -101,7 +101,6 @@ class _Rows:
 
     def _plan(self, found: FoundColumns) -> ColumnPlan:
         known, names, self._n_expected = self._known, found.names, found.n_rows
-        known.has_types = found.has_types
         wanted = set(known.layout.columns or ())
         self._kept = kept = [
             column
@@ -116,6 +115,7 @@ class _Rows:
         if is_new:
             dropped = [name for column, name in enumerate(names or ()) if column not in kept]
             layout = learn(columns, without_index(self._columns, kept, dropped))
+            known.has_types = found.has_types
             known.layout = replace(layout, index=tuple(filter(None, dropped)))
             known.notes.extend(found.notes)
             known.notes.extend(

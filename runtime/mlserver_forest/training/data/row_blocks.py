@@ -35,7 +35,8 @@ class KnownColumns:
         notes: what was taken for what, for the log.
         index_base: the index of the first feature in text/libsvm; None until it is known.
         has_weights: whether a row of a format with separate labels has a weight.
-        has_types: whether the format tells a string from a number.
+        has_types: whether the format tells a string from a number, or another host found
+            categories.
         noted: what was logged about the files.
     """
 
