@@ -216,7 +216,7 @@ def test_both_ways_are_counted_alike(servers, client):
     headers = sent_as("text/csv")
     text = client.get(server.url + "/metrics").text
 
-    def counted(text):
+    def count(text):
         lines = (line for line in text.splitlines() if not line.startswith("#"))
         values = dict(line.rsplit(" ", 1) for line in lines)
         names = ('rest_server_requests_total{method="POST",model="forest"',
@@ -224,10 +224,10 @@ def test_both_ways_are_counted_alike(servers, client):
                  "model_infer_request_duration_count")  # fmt: skip
         return {k: float(v) for k, v in values.items() if k.startswith(names)}
 
-    before = counted(text)
+    before = count(text)
     for content in ("1,2,3,4", "1, 2,3,4"):
         client.post(server.url + "/invocations", content=content, headers=headers)
-        after = counted(client.get(server.url + "/metrics").text)
+        after = count(client.get(server.url + "/metrics").text)
         grown = [after[name] - before.get(name, 0) for name in after]
         assert sorted(grown)[-4:] == [1, 1, 1, 1]
         before = after

@@ -91,7 +91,7 @@ REASONS = {
     "not CSV": r"is not CSV",
     "not JSON": r"is not JSON",
     "not a category": r"is not a category",
-    "width": r"\d+ values?; |has \d+ values?|\d+ columns?",
+    "width": r"\d+ values?; |has \d+ values?\b|\d+ columns?\b",
     "columns": r"missing '|unknown '|repeated '|twice",
     "not finite": r"is not a finite",
     "not a number": r"is not a number",

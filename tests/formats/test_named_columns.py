@@ -43,6 +43,36 @@ def test_names_that_could_be_a_row_are_not_answered_as_one(schema, header, row, 
     assert len(read(f"{header}\n{rows}".encode(), schema, {"header": "present"})) == repeats
 
 
+def test_a_header_with_more_names_is_pointed_at():
+    with pytest.raises(InvalidInput) as caught:
+        decoder("text/csv")(b",color,2020\n0,red,7\n", MIXED, {})
+    assert str(caught.value) == (
+        "row 1 has 3 values; the model expects 2 (color, 2020); the row holds their names: for a "
+        "header line send Content-Type: text/csv; header=present"
+    )
+
+
+def test_columns_that_training_left_out_are_skipped():
+    known = replace(MIXED, ignored=("id", "day"))
+    metadata = to_metadata(known)
+    assert from_metadata(metadata["inputs"], metadata["outputs"]) == known
+    header = {"header": "present"}
+    assert decoder("text/csv")(b"id,2020,color\na-17,7,red\n", known, header).tolist() == [[1, 7]]
+    document = json.dumps([{"color": "red", "day": "2024-01-01", "2020": 7}]).encode()
+    assert decoder("application/json")(document, known, {}).tolist() == [[1, 7]]
+    with pytest.raises(InvalidInput, match="unknown 'name'"):
+        decoder("text/csv")(b"id,2020,color,name\na-17,7,red,x\n", known, header)
+
+
+@pytest.mark.parametrize(
+    "header", ["color,2020,", ",color,2020", ",color,2020,", "Unnamed: 0.1,Unnamed: 0,color,2020"]
+)
+def test_an_index_and_a_separator_at_the_end_are_skipped(header):
+    row = header.replace("color", "red").replace("2020", "7")
+    body = f"{header}\n{row}\n".encode()
+    assert decoder("text/csv")(body, MIXED, {"header": "present"}).tolist() == [[1, 7]]
+
+
 def test_columns_that_are_not_features_are_skipped_if_the_model_says_so():
     open_ = replace(MIXED, ignores_extra=True)
     metadata = to_metadata(open_)

@@ -44,10 +44,23 @@ NAN = float("nan")
         ("1.60D+00", 1.6, {"fortran"}),
         ("-1.60d\u221202", -0.016, {"fortran", "minus"}),
         ("7.5", 7.5, set()),
+        ("12,34,567.5", 1234567.5, {"thousands"}),
+        ("1\u00a0234.5", 1234.5, {"thousands"}),
+        ("R$ 847.43", 847.43, {"currency"}),
+        ("847.43 kr", 847.43, {"currency"}),
+        ("847.43 z\u0142", 847.43, {"currency"}),
+        ("\u201314.56", -14.56, {"minus"}),
+        ("14.56-", -14.56, {"trailing_minus"}),
+        ("14,5", 14.5, {"decimal_comma"}),
+        ("1.234,5", 1234.5, {"decimal_comma", "thousands"}),
+        ("1 234,5", 1234.5, {"decimal_comma", "thousands"}),
+        ("1.234.567", 1234567.0, {"decimal_comma", "thousands"}),
+        ("(1.234,5 \u20ac)", -1234.5, {"decimal_comma", "thousands", "currency", "accounting"}),
     ],
 )
 def test_a_number_is_read_with_its_marks(text, number, marks):
-    assert decorated(text) == (number, marks)
+    has_decimal_comma = "decimal_comma" in marks
+    assert decorated(text, has_decimal_comma=has_decimal_comma) == (number, marks)
     assert NumberSpelling(frozenset(marks)).parse(f" {text} ") == number
     if marks:
         assert NumberSpelling().parse(text) is None
@@ -60,8 +73,16 @@ def test_other_texts_are_not_numbers(text):
     assert decorated(text) is None
 
 
+def test_commas_begin_decimals_only_where_they_cannot_separate_thousands():
+    assert spelling_of(("1,234", "5,678.5")) == NumberSpelling(frozenset({"thousands"}))
+    found = spelling_of(("1,234", "5,6", "7"))
+    assert found == NumberSpelling(frozenset({"decimal_comma"}))
+    assert [found.parse(text) for text in ("1,234", "5,6", "7", "7.5")] == [1.234, 5.6, 7, 7.5]
+    assert spelling_of(("1.234", "5,6")) is None  # 1.234 or 1234.
+
+
 @pytest.mark.parametrize(
-    "texts", [("1%", "2"), ("$1", "2"), ("$1", "2 €"), ("1", "red"), ("1,5", "2")]
+    "texts", [("1%", "2"), ("$1", "2"), ("$1", "2 €"), ("1", "red"), ("1,5", "2.5")]
 )
 def test_a_column_that_does_not_agree_has_no_spelling(texts):
     assert spelling_of(texts) is None

@@ -121,7 +121,8 @@ def test_weights_and_infinite_numbers_are_told_with_the_others(tmp_path):
 def test_a_missing_label_and_odd_columns_are_told_together(tmp_path, arguments):
     rows = [row.replace("red", "2024-01-01").replace("blue", "2024-01-02") for row in ROWS]
     rows[3] = "3,,u,3%,2024-01-01\n"
-    lay_out(tmp_path, {"train": {"a.csv": HEADER + "".join(rows)}}, CHOSEN)
+    strict = {**CHOSEN, "dates": "error", "missing_target": "error"}
+    lay_out(tmp_path, {"train": {"a.csv": HEADER + "".join(rows)}}, strict)
     done = train(tmp_path, *arguments)
     assert done.returncode == 1
     reason = done.stderr.replace(f"{tmp_path}/input/data/train/", "").replace("ClientError: ", "")

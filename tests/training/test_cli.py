@@ -277,7 +277,10 @@ def test_data_that_cannot_be_trained_on_are_refused_with_the_place(
         ("a\nb\n", "line 1: 1 column leaves no feature beside the target"),
         ("a,1,2\nb,1,2\na,1\n", "line 3 has 2 values; line 1 has 3"),
         ('\n\na,1\n"b\nc",2\nd,1,2\n', "line 6 has 3 values; line 3 has 2"),
-        ('a,1\n"b,2\nc,3\n', "line 2 is not CSV: unexpected end of data"),
+        (
+            'a,1\n"b,2\nc,3\n',
+            "line 2 is not CSV: a quotation mark opens a field there and none closes it",
+        ),
         ("a,1\nb,1e39\n", "line 2, column 2 (feature_0): 1e+39 is not a finite 32-bit number"),
         ("a,1\nb,-inf\n", "line 2, column 2 (feature_0): -inf is not a finite"),
         ("a,1\nb,2\n,3\n", "line 3: the label (column 1) is missing"),

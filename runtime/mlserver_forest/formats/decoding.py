@@ -24,7 +24,6 @@ from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.schema.categories import is_missing
-from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.schema import Schema
 
 # Clients name their columns in the same few ways again and again.
@@ -267,12 +266,11 @@ class _RequestMatrix:
         feature, number = sorted(self._columns()).index(column), rows.locations.first - 1 + row
         if feature in schema.categories_by_column:
             schema.category_code(number, feature, text)
-        spelling = schema.spellings_by_column.get(feature)
-        but = "" if spelling or isinstance(rows.texts[column], list) else " but text"
+        if feature in schema.spellings_by_column:
+            schema.spelled_number(number, feature, text)
+        but = "" if isinstance(rows.texts[column], list) else " but text"
         place = schema.locate(number, feature)
-        raise InvalidInput(
-            f"{place}: {format_value(text)} is not a number{but}{_expected(spelling)}"
-        )
+        raise InvalidInput(f"{place}: {format_value(text)} is not a number{but}")
 
     def _columns(self) -> Sequence[int]:
         """For each feature, its column of the body."""
@@ -283,11 +281,6 @@ class _RequestMatrix:
         columns, names = self._columns(), self._schema.feature_names
         order = sorted(range(len(names)), key=columns.__getitem__)
         return replace(self._schema, feature_names=tuple(names[feature] for feature in order))
-
-
-def _expected(spelling: NumberSpelling | None) -> str:
-    shown = spelling.describe() if spelling else ""
-    return f"; expected a plain number, or one spelled like {shown}" if shown else ""
 
 
 def _number_of(texts: Any) -> ValueOf:

@@ -104,6 +104,7 @@ class FoundColumns(NamedTuple):
         may_grow: whether rows leave out columns, so that later ones may have more.
         are_chosen: whether a person chose the names, as in a header; if not, columns with other
             names may be matched by position.
+        has_types: whether the bytes tell a string from a number.
     """
 
     names: tuple[str, ...] | None
@@ -116,6 +117,7 @@ class FoundColumns(NamedTuple):
     are_ordered: bool = True
     are_chosen: bool = True
     may_grow: bool = False
+    has_types: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,13 +50,21 @@ def is_utf8(encoding: str | None) -> bool:
 
 def likely_encoding(text: bytes) -> str:
     """The encoding that text which is not UTF-8 probably has; empty if there is no good guess."""
-    n_zeros = text.count(0)
-    if n_zeros > len(text) // 4:
-        return "utf-16-le" if text[1::2].count(0) > text[::2].count(0) else "utf-16-be"
+    if wide := likely_wide(text):
+        return wide
     runs = re.findall(rb"[\x80-\xff]+", text)
     if any(byte in text for byte in _UNDEFINED_IN_CP1252) or sum(map(len, runs)) > 2 * len(runs):
         return ""
     return "cp1252"
+
+
+def likely_wide(text: bytes) -> str:
+    """The encoding of text of two bytes for each character; empty if it probably is not such."""
+    at_even, at_odd = text[::2].count(0), text[1::2].count(0)
+    # A damaged file may have NUL bytes anywhere.
+    if at_even + at_odd <= len(text) // 4 or 2 * min(at_even, at_odd) > max(at_even, at_odd):
+        return ""
+    return "utf-16-le" if at_odd > at_even else "utf-16-be"
 
 
 class Readable(Protocol):

@@ -14,6 +14,7 @@ KEY = "card"
 _MOST_SETS = 8
 _MOST_METRICS = 16
 _MOST_IMPORTANCES = 30
+_MOST_COLUMNS = 30
 _LONGEST = 200
 _MOST_NOTES, _LONGEST_NOTE = 30, 1000
 _MOST_ROWS = 1 << 53  # The largest integer that JavaScript shows exactly.
@@ -36,6 +37,7 @@ class Card:
             read with one that is made of ``algorithm``.
         target: the column of the target, such as "column 'label'".
         notes: how the data were taken where they may mean something else, a line each.
+        ignored: the columns that training left out, such as those of dates.
     """
 
     algorithm: str
@@ -48,6 +50,7 @@ class Card:
     title: str = ""
     target: str = ""
     notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The card for model-settings.json, cut to what ``read_card`` accepts."""
@@ -71,7 +74,13 @@ def read_card(document: Any) -> Card:
         title=_text(found.get("title")) or _title_of(algorithm),
         target=_text(found.get("target")),
         notes=_notes(found.get("notes")),
+        ignored=_texts(found.get("ignored")),
     )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    texts = value[:_MOST_COLUMNS] if isinstance(value, list | tuple) else ()
+    return tuple(text for text in map(_text, texts) if text)
 
 
 def _title_of(algorithm: str) -> str:

@@ -88,11 +88,17 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return array.astype(np.float64)
-    for row, value in enumerate(_listed(values)):
+    listed = _listed(values)
+    if column in schema.spellings_by_column:
+        listed = [
+            schema.spelled_number(row, column, value) if isinstance(value, str) else value
+            for row, value in enumerate(listed)
+        ]
+    for row, value in enumerate(listed):
         if not (value is None or isinstance(value, bool | int | float)):
             place = schema.locate(row, column)
             raise InvalidInput(f"{place}: {format_value(value)} is not a number")
-    return np.array(_listed(values), np.float64)
+    return np.array(listed, np.float64)
 
 
 def _codes(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:

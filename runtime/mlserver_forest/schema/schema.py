@@ -58,6 +58,7 @@ class Schema:
             by name.
         ignores_extra: whether named columns that are not features are skipped; otherwise they are
             an error.
+        ignored: the columns that training left out, which named rows may have.
         insights: the outputs of ``INSIGHT_DATATYPES`` that the model has, and the shape that
             each has for one row.
     """
@@ -73,6 +74,7 @@ class Schema:
     categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
     spellings: Mapping[str, NumberSpelling] = field(default_factory=dict, hash=False)
     ignores_extra: bool = False
+    ignored: tuple[str, ...] = ()
     insights: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -241,6 +243,22 @@ class Schema:
             f"model's categories: {categories.describe()}; send one of them{or_missing}"
         )
 
+    def spelled_number(self, row: int, column: int, text: str) -> float:
+        """The number in a text of a feature that has a spelling, NaN for a missing value.
+
+        Raises:
+            InvalidInput: naming the row, the column and what was expected.
+        """
+        spelling = self.spellings_by_column[column]
+        number = spelling.parse(text)
+        if number is None:
+            shown = spelling.describe()
+            expected = f"; expected a plain number, or one spelled like {shown}" if shown else ""
+            raise InvalidInput(
+                f"{self.locate(row, column)}: {format_value(text)} is not a number{expected}"
+            )
+        return number
+
     def positions(self, names: Sequence[str], where: str) -> list[int]:
         """For each feature of the model, its position in ``names``.
 
@@ -255,7 +273,7 @@ class Schema:
             raise InvalidInput(f"{where} names features, but this model has no names; send lists")
         index = {name: position for position, name in enumerate(names)}
         missing = [name for name in self.feature_names if name not in index]
-        known = set(self.feature_names)
+        known = {*self.feature_names, *self.ignored}
         unknown = [] if self.ignores_extra else [name for name in index if name not in known]
         faults = [
             f"{label} {', '.join(map(format_value, found[:_NAMES_SHOWN]))}"

@@ -54,6 +54,7 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         missing = [bool(found.get("missing", True)) for found in parameters]
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
         ignores_extra = parameters[0].get("extra") == "ignore"
+        ignored = tuple(map(str, parameters[0].get("ignored", ())))
         index_base = int(parameters[0].get("index_base", 0))
         described = {tensor["name"]: tensor for tensor in outputs}
         predict = described[PREDICT]
@@ -90,6 +91,7 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         absent_is_missing=all(absent),
         index_base=index_base,
         ignores_extra=ignores_extra,
+        ignored=ignored,
         categories=categories,
         spellings=spellings,
         insights=insights,
@@ -105,6 +107,7 @@ def _inputs(schema: Schema) -> MetadataTensors:
             ("absent_is_missing", schema.absent_is_missing, False),
             ("index_base", schema.index_base, 0),
             ("extra", "ignore" if schema.ignores_extra else "error", "error"),
+            ("ignored", list(schema.ignored), []),
         )
         if value != default
     }

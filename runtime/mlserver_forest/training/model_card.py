@@ -51,5 +51,6 @@ def card_of(
         title=chosen.algorithm.title,
         target=data.table.layout.target_name,
         notes=tuple(note.line for note in data.notes),
+        ignored=data.table.layout.skipped,
         **shown,
     )

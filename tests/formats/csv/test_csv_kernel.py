@@ -62,6 +62,7 @@ def as_python_reads(text, width):
 @example([["-0.0", "-0"]], "\n", True, "")
 @example([["999999999999999", "0.99999999999999"]], "\n", False, "")
 @example([["123456789012345.6", "1"]], "\n", True, "")
+@example([["-nan", "1"]], "\n", True, "")
 def test_what_it_takes_python_reads_alike(rows, end, is_ended, extra):
     text = end.join(",".join(row) for row in rows) + (end if is_ended else "") + extra
     found = parsed(text.encode(), len(rows[0]))

@@ -69,13 +69,16 @@ def test_rows_are_read(body, expected):
         (b"1,--2", "row 1, column 2 (b): '--2' is not a number"),
         (b"a,b\n1,2", "'a' is not a number; for a header line send Content-Type: text/csv; header"),
         (b"1,\xff", "line 1, byte 3 is not UTF-8"),
-        (b'1,"2', "line 1 is not CSV: unexpected end of data"),
+        (b'1,"2', "line 1 is not CSV: a quotation mark opens a field there and none closes it"),
         (b"1," + b"x" * 500, "'" + "x" * 39 + "... is not a number"),
         (b"1,2\n1,1e999", "row 2, column 2 (b): inf is not a finite FP64 number"),
         (b"1e999,2\n1,red", "row 1, column 1 (a): inf is not a finite FP64 number"),
         (b"1,2\x00", "row 1, column 2 (b): '2\\x00' is not a number"),
         (b'"1"2,3', "line 1 is not CSV: ',' expected after"),
-        (b'1,"\n\n2"\n3,"', "line 4 is not CSV: unexpected end of data"),
+        (
+            b'1,"\n\n2"\n3,"',
+            "line 4 is not CSV: a quotation mark opens a field there and none closes it",
+        ),
         (b"1,2\n" * 40 + b"\xff,1", "line 41, byte 1 is not UTF-8"),
     ],
 )

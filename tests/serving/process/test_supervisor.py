@@ -40,7 +40,7 @@ def until(condition, seconds=30):
     raise AssertionError(f"not within {seconds} s")
 
 
-def counted(server, pattern):
+def count(server, pattern):
     text = httpx.get(server.url + "/metrics").text
     return [float(number) for number in re.findall(pattern + r" (\S+)$", text, re.MULTILINE)]
 
@@ -68,7 +68,7 @@ def test_every_worker_takes_its_share_of_the_connections(two_workers):
     for client in clients:
         assert ask(two_workers, client).text == "virginica\n"
     open_files = r'^process_open_fds\{worker="\d"\}'
-    before = counted(two_workers, open_files)
+    before = count(two_workers, open_files)
     for client in clients:
         client.close()
     assert len(before) == 2
@@ -79,9 +79,9 @@ def test_any_worker_tells_what_all_have_counted(two_workers):
     for _ in range(20):
         ask(two_workers)
     ask_over_grpc(two_workers.grpc_port, [[5.9, 3.0, 5.1, 1.8]])
-    assert {tuple(counted(two_workers, REQUESTS)) for _ in range(6)} == {(20.0,)}
+    assert {tuple(count(two_workers, REQUESTS)) for _ in range(6)} == {(20.0,)}
     calls = r'^grpc_server_handled_total\{grpc_code="OK",grpc_method="ModelInfer".*\}'
-    assert counted(two_workers, calls) == [1.0]
+    assert count(two_workers, calls) == [1.0]
 
 
 def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(two_workers):
@@ -96,7 +96,7 @@ def test_a_worker_that_dies_is_replaced_and_what_it_counted_stays(two_workers):
             )
         )
         assert ask(two_workers).text == "virginica\n"
-    assert counted(two_workers, REQUESTS) == [12.0]
+    assert count(two_workers, REQUESTS) == [12.0]
     code, out, err = two_workers.stop()
     assert (code, err) == (0, "")
     assert "was sent SIGKILL" in out

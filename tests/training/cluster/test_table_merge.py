@@ -56,6 +56,11 @@ CASES = {
         ["a,true,1\nb,false,2\n"],
         ["a,0,1\nb,1,2\n"],
     ],
+    "one number on one host, words on another": [["a,7,1\nb,7,2\n"], ["a,x,1\nb,x,2\n"]],
+    "dates on one host, no values on another": [
+        ["a,2024-01-01,1\nb,2024-01-02,2\n"],
+        ["a,,3\nb,,4\n"],
+    ],
     "a host without files": [[], ["a,x,1\nb,y,2\n"], []],
     "names in another order": [["y,n,w\na,1,x\nb,2,y\n"], ["w,y,n\nz,a,3\n,b,4\n"]],
     "whole numbers and fractions as labels": [["1,5\n2,6\n"], ["1.5,7\n"]],

@@ -191,8 +191,17 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
         ("l,x\na,1\n,2\n", {}, "a.csv, line 3: the label (column 'l') is missing, as in 1 of"),
         ("a,1\n NA ,2\n", {}, "a.csv, line 2: the label (column 1) is missing"),
         ("l,x\na,1\nb\n", {}, "a.csv, line 3 has 1 value; line 1 has 2 (l, x); give all"),
+        (
+            "l,x\na,1\n" + "\0" * 64,
+            {},
+            "a.csv, line 3 has 1 value; line 1 has 2 (l, x); it holds NUL bytes: the text is",
+        ),
         ('l,x\na,1\n"b"c,1\n', {}, "a.csv, line 3 is not CSV: ',' expected after '\"'"),
-        ('l,x\na,1\n"b,1\n', {}, "a.csv, line 3 is not CSV: unexpected end of data"),
+        (
+            'l,x\na,1\n"b,1\n',
+            {},
+            "a.csv, line 3 is not CSV: a quotation mark opens a field there and none closes it",
+        ),
         ("l,x\na,1\nb,\u00e9\n".encode("latin-1"), {}, "a.csv, line 3, byte 3 is not UTF-8"),
         ("l;x\na;1;2;3\nb\n", {}, "a.csv, line 1: 'l;x' has ';' where CSV has commas"),
         ("\n \n", {}, "a.csv holds only empty lines"),
@@ -203,8 +212,16 @@ def test_an_ignored_column_may_hold_anything(tmp_path):
             {},
             "a.csv is damaged: its compressed stream fails",
         ),
-        ("l,x,d\na,1,2024-01-05\nb,2,2024-01-06T10:00:00Z\n", {}, "column 'd' holds dates or tim"),
-        ("l,d\na,10:30\nb,23:59:59.5\n", {}, "column 'd' holds dates or times, such as '10:30' at"),
+        (
+            "l,x,d\na,1,2024-01-05\nb,2,2024-01-06T10:00:00Z\n",
+            {"dates": "error"},
+            "column 'd' holds dates or tim",
+        ),
+        (
+            "l,d\na,10:30\nb,23:59:59.5\n",
+            {},
+            "no feature is left. column 'd' holds dates or times, such as '10:30' at",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place(tmp_path, text, options, fault):
@@ -238,7 +255,7 @@ def test_many_numeric_labels_may_be_spelt_in_any_way(tmp_path):
     assert table.labels.numbers[-2:].tolist() == [1, 1000]
     assert table.labels.text(70_001) == "1000.0"
     assert "line 70001: the label (column 1) is missing" in refused(
-        tmp_path, {"a.csv": rows.replace("+1 ", "NA")}
+        tmp_path, {"a.csv": rows.replace("+1 ", "NA")}, missing_target="error"
     )
 
 

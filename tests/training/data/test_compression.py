@@ -111,6 +111,76 @@ def test_feather_is_read(tmp_path, codec):
             bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * 600,
             f"a.xls is an Excel file, which is not read; save the sheet as CSV, {TO_CSV}",
         ),
+        (
+            "a.csv",
+            b"\n<!DOCTYPE html><html></html>",
+            (
+                "a.csv is an HTML page, which is not read; download the data again, or move it out "
+                "of the channel"
+            ),
+        ),
+        (
+            "a.csv",
+            b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+            (
+                "a.csv is an XML document, which is not read; download the data again, or move it "
+                "out of the channel"
+            ),
+        ),
+        (
+            "a.csv",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "a.csv is a pointer of Git LFS, which is not read; fetch the file with git lfs pull",
+        ),
+        (
+            "a.csv",
+            CSV.decode().encode("utf-16-le"),
+            (
+                "a.csv is not UTF-8, and probably utf-16-le without a byte order mark; set "
+                "encoding=utf-16-le, or charset=utf-16-le in the channel's ContentType, or write "
+                "the file in UTF-8"
+            ),
+        ),
+        (
+            "a.csv",
+            b'[{"label": "a", "x": 1}]',
+            (
+                "a.csv is a JSON document; set the channel's ContentType to application/json, or "
+                "give the file the extension .json"
+            ),
+        ),
+        (
+            "a.csv",
+            b'{"label": "a", "x": 1}\n{"label": "b", "x": 2}\n',
+            (
+                "a.csv is JSON; set the channel's ContentType to application/jsonlines, or give "
+                "the file the extension .jsonl"
+            ),
+        ),
+        (
+            "a.csv",
+            b"ARROW1\0\0" + b"\xff\xff\xff\xff" * 9,
+            (
+                "a.csv is an Arrow file; set the channel's ContentType to "
+                "application/vnd.apache.arrow.file, or give the file the extension .arrow"
+            ),
+        ),
+        (
+            "a.csv.lz4",
+            bytes.fromhex("04224d18") + b"\x60\x40\x82",
+            (
+                "a.csv.lz4 is compressed with lz4, which is not read; decompress it, or use gzip "
+                "or zstd"
+            ),
+        ),
+        (
+            "a.rda",
+            gzip.compress(b"RDX3\nX\n\0\0", mtime=0),
+            (
+                "a.rda is an R data file, which is not read; write it as CSV, in R with "
+                "write.csv(data, file, row.names=FALSE)"
+            ),
+        ),
         ("a.tgz", tarred(CSV), "a.tgz is a tar archive, which is not read; unpack it"),
         (
             "a.pkl",

@@ -137,6 +137,7 @@ def test_an_index_is_ignored_and_said(tmp_path, header, rows, shown, columns):
     text = header + "".join(rows)
     table = read(tmp_path, {"a.csv": text, "b.csv": text}, **columns)
     assert table.names == ("x", "z")
+    assert table.layout.skipped == tuple(filter(None, [header.partition(",")[0].strip('"')]))
     assert table.layout.target_name == "column 'label'"
     assert len(table) == 120
     assert table.x[61].tolist() == list(PAIRS[1])
@@ -144,6 +145,27 @@ def test_an_index_is_ignored_and_said(tmp_path, header, rows, shown, columns):
     assert note == (
         f"column 1 ({shown}) is taken as the index of the rows, such as pandas and R write, and "
         "ignored"
+    )
+
+
+def test_an_index_of_words_that_repeat_is_pointed_at(tmp_path):
+    rows = [f"{'ab'[row % 2]},{text}" for row, text in enumerate(NUMBERS)]
+    table = table_of(tmp_path, ",label,x,z\n", rows)
+    (note,) = notes_of(tmp_path, table)
+    assert note == (
+        "column 1 does not have a name, and does not count the rows; it is called column_1; if it "
+        "is an index, set target to the column to predict and ignore=0"
+    )
+    found = table_of(tmp_path, ",label,x,z\n", rows, target="label", ignore=(0,))
+    assert (found.names, found.layout.target_name) == (("x", "z"), "column 'label'")
+
+
+def test_a_row_that_is_declared_a_header_is_pointed_at(tmp_path):
+    table = table_of(tmp_path, "", NUMBERS, header="present")
+    (note,) = notes_of(tmp_path, table)
+    assert note == (
+        "a.csv, line 1 looks like a row (n, 100.0, 0.0), but header=present makes it the names of "
+        "the columns; set header=absent if it is a row"
     )
 
 

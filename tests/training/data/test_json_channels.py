@@ -94,7 +94,7 @@ def test_a_string_among_numbers_is_named_where_it_is(tmp_path):
     text = lines({"l": "a", "x": 1.5}, {"l": "b", "x": "1.3"})
     assert refused(tmp_path, {"a.json": text}).replace(f"{tmp_path}/train/", "") == (
         "a.json, line 2, column 2 (x): '1.3' is a string where a.json, line 1 has the number 1.5; "
-        "write all values of the column as numbers, or all as strings"
+        "write all values of the column as numbers, and null for a missing one, or all as strings"
     )
 
 

@@ -115,7 +115,10 @@ def test_a_wider_file_widens_all(tmp_path):
         (record([1], keys=[4], shape=[3]), "a.rec, record 1 has the key 4; expected 0 to 2"),
         (record([]), "a.rec, record 1 has 0 values; expected 1 or more"),
         (record([1, float("inf")]), "a.rec, record 1, column 2 (feature_1): inf is not a finite"),
-        (record([1], float("nan")), "a.rec, record 1: the label (column 1) is missing"),
+        (
+            record([1], float("nan")),
+            "all 1 rows are without a target (column 1), from a.rec, record 1 on",
+        ),
         (b"a,1\n", "a.rec, record 1 starts with b'a,1\\n' at byte 0; expected RecordIO"),
     ],
 )
@@ -186,7 +189,7 @@ def test_many_lines_of_libsvm_are_read_as_one_by_one(tmp_path):
             "a.libsvm, line 1: index '99999999999999999999' is out of range",
         ),
         ("1 1:1e39\n", "a.libsvm, line 1, column 1 (feature_0): 1e+39 is not a finite"),
-        ("nan 1:1\n", "a.libsvm, line 1: the label (column 1) is missing"),
+        ("nan 1:1\n", "all 1 rows are without a target (column 1), from a.libsvm, line 1 on"),
     ],
 )
 def test_a_fault_in_libsvm_is_named_with_its_line(tmp_path, text, fault):

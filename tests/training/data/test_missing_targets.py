@@ -12,7 +12,7 @@ from support import lay_out
 from training.channel_files import read
 from training.train_command import failed, trained
 
-DROP = {"drop_missing_target": True}
+DROP = {"missing_target": "drop"}
 KEEP = {"keep_na_labels": True}
 FRAME = pd.DataFrame(
     {
@@ -47,11 +47,12 @@ def test_rows_without_a_target_are_dropped_and_counted(tmp_path, name):
     assert table.summary.n_without_target == 2
 
 
+@pytest.mark.parametrize("mode", ["error", "auto"])
 @pytest.mark.parametrize("name", FILES)
-def test_the_error_says_how_many_rows_and_the_setting(tmp_path, name):
+def test_the_error_says_how_many_rows_and_the_setting(tmp_path, name, mode):
     message = r"the label \(column 'label'\) is missing, as in 2 of 5 rows; fill it, or set missing"
     with pytest.raises(InvalidData, match=message):
-        read(tmp_path, {name: FILES[name]})
+        read(tmp_path, {name: FILES[name]}, missing_target=mode)
 
 
 def test_the_places_of_rows_that_are_kept_stay_right(tmp_path):
@@ -68,7 +69,9 @@ def test_arrays_of_numbers_can_lack_a_target(tmp_path):
 
 
 def test_a_target_that_is_missing_everywhere_is_refused(tmp_path):
-    message = r"all 2 rows are without a target \(column 1\); set target to another column"
+    message = (
+        r"all 2 rows are without a target \(column 1\), from .*a\.csv, line 1 on; set target to"
+    )
     with pytest.raises(InvalidData, match=message):
         read(tmp_path, {"a.csv": "NA,1\n,2\n"}, **DROP)
 
@@ -97,5 +100,51 @@ def test_the_job_says_how_many_rows_it_left_out(tmp_path):
     reason = failed(lay_out(tmp_path / "b", channels, {"algorithm": "decision_tree"}))
     assert reason.endswith(
         "a.csv, line 61: the label (column 1) is missing, as in 2 of 62 rows; fill it, or set "
-        "missing_target=drop to leave out such rows"
+        "missing_target=drop to leave out such rows, or na_labels=keep if 'NA' is a class"
     )
+
+
+@pytest.mark.parametrize("marker", ["", "NA", "NaN"])
+def test_up_to_a_tenth_of_the_rows_is_left_out_by_default_and_warned_of(tmp_path, marker):
+    labels = [marker if row in {3, 7} else f"{row / 4}" for row in range(20)]
+    text = "label,x\n" + "".join(f"{label},{row}\n" for row, label in enumerate(labels))
+    table = read(tmp_path, {"a.csv": text})
+    assert len(table) == 18
+    assert table.labels.numbers[3] == 1.0
+    (warning,) = table.summary.warnings
+    assert warning.replace(f"{tmp_path}/train/", "") == (
+        "2 of 20 rows are left out, from a.csv, line 5 on, because they have no target (column "
+        "'label'); fill it, or set missing_target=drop to confirm it"
+    )
+    assert read(tmp_path, {"a.csv": text}, **DROP).summary.warnings == ()
+    more = text.replace("2.75,", ",")
+    with pytest.raises(InvalidData, match=r"line 5: the label \(.*\) is missing, as in 3 of 20"):
+        read(tmp_path, {"a.csv": more})
+
+
+@pytest.mark.parametrize("label", ["NA", "None"])
+def test_a_name_of_a_class_is_not_left_out_by_default(tmp_path, label):
+    text = "label,x\n" + "EU,1\nAS,2\n" * 20 + f"{label},3\n"
+    with pytest.raises(InvalidData) as caught:
+        read(tmp_path, {"a.csv": text})
+    assert str(caught.value).endswith(
+        "is missing, as in 1 of 41 rows; fill it, or set missing_target=drop to leave out such "
+        f"rows, or na_labels=keep if '{label}' is a class"
+    )
+
+
+def test_text_in_a_row_that_is_left_out_does_not_change_a_column(tmp_path):
+    text = "label,x,z\n,kg,m\n" + "".join(f"{'ny'[row % 2]},{row}.5,{row}\n" for row in range(60))
+    table = read(tmp_path, {"a.csv": text})
+    assert (table.categories, table.spellings) == ({}, {})
+    assert table.x[:2].tolist() == [[0.5, 0], [1.5, 1]]
+    (warning,) = table.summary.warnings
+    assert warning.startswith("1 of 61 rows are left out, from ")
+
+
+def test_another_channel_may_lack_some_targets(tmp_path):
+    training = read(tmp_path, {"a.csv": "EU,1\nAS,2\n" * 20})
+    table = read(tmp_path, {"b.csv": "EU,1\n,2\n" + "AS,3\n" * 9}, like=training, name="test")
+    assert (len(table), table.summary.n_without_target) == (10, 1)
+    with pytest.raises(InvalidData, match="as in 1 of 2 rows"):
+        read(tmp_path, {"b.csv": "EU,1\n,2\n"}, like=training, name="validation")

@@ -87,7 +87,10 @@ def test_numbers_with_decimals_make_a_regression(tmp_path):
             {"a.npy": saved(np.full((2, 3), np.inf))},
             "a.npy, row 1, column 2 (feature_0): inf is not a finite",
         ),
-        ({"a.npy": saved(np.full((2, 3), NAN))}, "a.npy, row 1: the label (column 1) is missing"),
+        (
+            {"a.npy": saved(np.full((2, 3), NAN))},
+            "all 2 rows are without a target (column 1), from ",
+        ),
         ({"a.npz": b"PK"}, "a.npz does not end as an archive does"),
     ],
 )

@@ -134,24 +134,30 @@ def test_columns_of_parquet_may_be_of_many_types(tmp_path, column, expected):
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (dt.date(2024, 1, 5), "2024-01-05"),
+        (dt.datetime(2024, 1, 5, 10, tzinfo=dt.UTC), "2024-01-05 10:00:00.000000"),
+        (dt.datetime(2024, 1, 5), "2024-01-05 00:00:00.000000"),  # noqa: DTZ001
+        (dt.time(10, 30), "10:30:00.000000"),
+        (dt.timedelta(1, 5), "1 day, 0:00:05"),
+        ("2024-01-05", "2024-01-05"),
+    ],
+)
+def test_dates_of_parquet_are_left_out_or_refused(tmp_path, value, shown):
+    file = parquet({"l": ["a", "b"], "c": [value, None], "x": [1, 2]})
+    table = read(tmp_path, {"a.parquet": file})
+    assert (table.names, table.x.tolist()) == (("x",), [[1], [2]])
+    (warning,) = table.summary.warnings
+    assert f"column 'c' holds dates or times, such as '{shown}' at " in warning
+    assert "it is left out" in warning
+    assert "column 'c' holds dates or times" in refused(tmp_path, {}, dates="error")
+    assert words_of(read(tmp_path, {}, categories=("c",))) == {"c": (shown,)}
+
+
+@pytest.mark.parametrize(
     ("column", "fault"),
     [
-        (
-            [dt.date(2024, 1, 5)],
-            "a.parquet: column 'c' is of type date32[day]; expected numbers, booleans or text: de",
-        ),
-        (
-            [dt.datetime(2024, 1, 5, tzinfo=dt.UTC)],
-            "derive numbers from dates or times (a year, a weekday, days since a day), or leave",
-        ),
-        (
-            [dt.timedelta(1)],
-            "a.parquet: column 'c' is of type duration",
-        ),
-        (
-            ["2024-01-05"],
-            "column 'c' holds dates or times, such as '2024-01-05' at a.parquet, row 1",
-        ),
         ([[1, 2]], "a.parquet: column 'c' is of type list<"),
         ([{"d": 1}], "a.parquet: column 'c' is of type struct<"),
         ([b"x"], "a.parquet: column 'c' is of type binary; expected numbers, booleans or text"),
@@ -197,7 +203,7 @@ def test_files_whose_types_differ_have_the_words_of_both(tmp_path):
         ('["a", 1]\n["b", [2]]\n', "a.jsonl, line 2, column 2 (feature_0): [2] is not a category"),
         (
             '["a", "x"]\n["b", 2.5]\n',
-            "a.jsonl, line 2, column 2 (feature_0): 2.5 is not a category",
+            "line 1, column 2 (feature_0): 'x' is a string where a.jsonl, line 2 has the number",
         ),
         ('["a", 1]\n["b", NaN]\n', "a.jsonl, line 2 is not JSON: unexpected character"),
         ('["a", 1]\n["b", 1e999]\n', "a.jsonl, line 2"),

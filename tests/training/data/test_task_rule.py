@@ -129,6 +129,36 @@ def test_labels_that_look_like_a_mistake_are_told(tmp_path, labels, doubt):
     assert learned(tmp_path, labels).doubts == (doubt,)
 
 
+def test_a_last_row_without_values_is_told(tmp_path):
+    text = "label,x,z\n" + "yes,1,2\nno,3,4\n" * 30 + "Total,,\n"
+    table = read(tmp_path, {"a.csv": text})
+    (doubt,) = learn_target(table, None).doubts
+    assert doubt.replace(f"{tmp_path}/train/", "") == (
+        "the last row, a.csv, line 62, has the label 'Total' and no other value; remove it if it "
+        "is a total or a note"
+    )
+
+
+def test_dates_as_the_target_are_refused(tmp_path):
+    text = "".join(f"2024-01-{row % 28 + 1:02d},{row}\n" for row in range(60))
+    table = read(tmp_path, {"a.csv": "day,x\n" + text})
+    with pytest.raises(InvalidData) as caught:
+        learn_target(table, None)
+    assert str(caught.value).replace(f"{tmp_path}/train/", "") == (
+        "the target (column 'day') holds dates or times, such as '2024-01-01' at a.csv, line 2; "
+        "set target to the column to predict, derive a number from the dates, or set "
+        "task=classification to take them as classes"
+    )
+    assert len(learn_target(table, "classification").classes) == 28
+
+
+@pytest.mark.parametrize("spell", ["R$ {}.5", "CHF {}.5", "1'{:03d}.5", '"1.{:03d},5"', "{}.5-"])
+def test_a_target_that_is_spelled_unusually_is_named(tmp_path, spell):
+    text = "".join(f"{spell.format(row)},{row}\n" for row in range(60))
+    with pytest.raises(InvalidData, match=r"line 2: label .* looks like a number, but is not"):
+        learn_target(read(tmp_path, {"a.csv": "price,x\n" + text}), None)
+
+
 def test_an_index_is_refused_whatever_the_objective_and_told_if_the_task_is_given(tmp_path):
     own = parse({"algorithm": "xgboost", "objective": "reg:squarederror"}).own
     with pytest.raises(InvalidData, match="counts 0, 1, 2"):

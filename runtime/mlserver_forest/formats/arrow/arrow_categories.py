@@ -29,11 +29,17 @@ def is_category(kind: Any) -> bool:
     return any(test(values) for test in tests)
 
 
+def is_date(kind: Any) -> bool:
+    """Whether a column holds dates, times or time spans."""
+    return bool(types.is_temporal(kind.value_type if types.is_dictionary(kind) else kind))
+
+
 def texts_of(column: Any, *, spells: bool) -> Any:
     """A column as text.
 
     Args:
-        column: pyarrow's Array, valid, of a type that ``is_category``.
+        column: pyarrow's Array, valid, of a type that ``is_category`` or, in training,
+            ``is_date``.
         spells: whether numbers with decimals are read too, and spelt as Python spells them.
 
     Returns:
@@ -46,6 +52,11 @@ def texts_of(column: Any, *, spells: bool) -> Any:
         if is_text(column.type):
             return column  # Many batches may share one long dictionary.
         column = column.dictionary_decode()
+    if types.is_timestamp(values):  # Without its time zone, which pyarrow may not know.
+        column = column.cast(pa.timestamp(values.unit))
+    if types.is_duration(values):
+        spans = column.cast(pa.duration("us"), safe=False).to_pylist()
+        return pa.array([None if span is None else str(span) for span in spans], pa.string())
     return column.cast(pa.string())
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from mlserver_forest.errors import ForestError, count, format_value
-from mlserver_forest.formats.arrow.arrow_categories import is_category, is_text, texts_of
+from mlserver_forest.formats.arrow.arrow_categories import is_category, is_date, is_text, texts_of
 from mlserver_forest.formats.matrix import MOST_UNNAMED_COLUMNS, rows_per_block
 from mlserver_forest.formats.parsing import (
     ColumnPlan,
@@ -114,7 +114,11 @@ class TableReader:
         self.columns = sorted({*plan.features, *plan.texts})
         for column in self.columns:
             self._check_type(*fields[column], column, plan)
-        self._texts = {c for c in self.columns if c in plan.texts or is_text(fields[c][1])}
+        self._texts = {
+            column
+            for column in self.columns
+            if column in plan.texts or is_text(fields[column][1]) or is_date(fields[column][1])
+        }
 
     def parse(self, batch: Any) -> Iterator[ParsedRows]:
         """Some rows.
@@ -236,19 +240,20 @@ class TableReader:
 
     def _check_type(self, name: str, kind: Any, column: int, plan: ColumnPlan) -> None:
         if column in plan.texts and column not in plan.spelled:
-            if not is_category(kind) and not (column in plan.mixed and _is_number(kind)):
+            is_mixed = column in plan.mixed and _is_number(kind)
+            if not (is_category(kind) or is_mixed or (plan.learns and is_date(kind))):
                 raise self._policy.invalid(
                     f"{self._prefix}column {format_value(name)} is of type {kind}; expected "
                     "strings, booleans or integers, because its values are categories: convert "
                     "it, in pandas with astype('string'), or with astype('Int64') if integers "
                     "with gaps became floats"
                 )
-        elif not (_is_number(kind) or is_text(kind)):
+        elif not (_is_number(kind) or is_text(kind) or (plan.learns and is_date(kind))):
             raise self._other_type(name, kind)
 
     def _other_type(self, name: str, kind: Any) -> ForestError:
         advice = "convert it, or leave the column out"
-        if types.is_temporal(_value_type(kind)):
+        if is_date(kind):
             advice = (
                 "derive numbers from dates or times (a year, a weekday, days since a day), or "
                 "leave the column out"

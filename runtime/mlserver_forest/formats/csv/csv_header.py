@@ -54,7 +54,9 @@ def find_columns(
     names = tuple(field.strip() for field in fields)
     if not policy.is_training:
         if header == "present":
-            index = _unnamed(names, source) if "" in names[:1] else frozenset()
+            # An index has no name, and neither has what follows a separator at the end of a line.
+            ends = {0, len(names) - 1}
+            index = frozenset(c for c in _unnamed(names, source) if names[c] or c in ends)
             return FoundColumns(names, len(fields), "the header line", index_columns=index), rest
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)
@@ -92,6 +94,11 @@ class _FirstRecords:
                 self._note(
                     f"is taken as a header ({_shown(names)}); set header=absent if it is a row"
                 )
+            if header == "present" and is_first and not found.are_names and _has_number(names):
+                self._note(
+                    f"looks like a row ({_shown(names)}), but header=present makes it the names "
+                    "of the columns; set header=absent if it is a row"
+                )
             return self._named(names, row_names), rest
         if header == "auto" and is_first and found.is_doubtful:
             self._note(
@@ -104,7 +111,8 @@ class _FirstRecords:
                 "header=present if it holds the names of the columns"
             )
         texts = _texts([self.first, *self.rows])
-        return FoundColumns(None, len(names), self.place, texts), self.block
+        found_columns = FoundColumns(None, len(names), self.place, texts, has_types=False)
+        return found_columns, self.block
 
     def _named(self, names: tuple[str, ...], row_names: int) -> FoundColumns:
         names = ("",) * row_names + names
@@ -121,12 +129,26 @@ class _FirstRecords:
                 "of the rows, such as pandas and R write, and ignored"
             )
             self.source.note(Note(text, column=names[column]))
+        if not row_names and not names[0] and 0 not in index and not self.source.width:
+            text = (
+                "column 1 does not have a name, and does not count the rows; it is called "
+                f"{_given_name(0)}; if it is an index, set target to the column to predict and "
+                "ignore=0"
+            )
+            self.source.note(Note(text, setting="ignore", column=_given_name(0)))
         nameless = index | self._after_last_separator(names, rows)
         names = tuple(
             name or ("" if column in nameless else _given_name(column))
             for column, name in enumerate(names)
         )
-        return FoundColumns(names, len(names), self.place, _texts(rows), index_columns=index)
+        return FoundColumns(
+            names,
+            len(names),
+            self.place,
+            _texts(rows),
+            index_columns=index,
+            has_types=False,
+        )
 
     def _after_last_separator(self, names: tuple[str, ...], rows: list[Record]) -> frozenset[int]:
         """The last column, if all lines end in a separator: it has neither a name nor values."""
@@ -213,6 +235,10 @@ def _is_index(values: list[str], name: str, *, is_first: bool) -> bool:
         and len(set(values)) == len(values)
         and all(parse_number(value) is None for value in values)
     )
+
+
+def _has_number(names: Sequence[str]) -> bool:
+    return any(name and parse_number(name) is not None for name in names)
 
 
 def _shown(names: Sequence[str]) -> str:

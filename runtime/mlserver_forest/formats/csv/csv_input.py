@@ -20,6 +20,7 @@ from mlserver_forest.formats.csv.csv_dialect import (
     single_quoted,
 )
 from mlserver_forest.formats.csv.csv_records import not_csv
+from mlserver_forest.formats.csv.other_starts import starts_otherwise
 from mlserver_forest.formats.libsvm.libsvm_head import is_libsvm
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import ParsePolicy
@@ -31,6 +32,7 @@ from mlserver_forest.formats.text_encoding import (
     encoding_marked,
     encoding_named,
     is_utf8,
+    likely_wide,
 )
 
 # The start of a file that shows how its fields are separated.
@@ -86,6 +88,12 @@ def _decoded(
     """The text in UTF-8: a stream, and its start, which was read from it."""
     head = stream.read(_SAMPLE_BYTES)
     encoding = encoding_marked(head) or encoding
+    if encoding is None and not starts_otherwise(head) and (wide := likely_wide(head)):
+        raise policy.invalid(
+            f"{source.subject} is not UTF-8, and probably {wide} without a byte order mark; set "
+            f"encoding={wide}, or charset={wide} in the channel's ContentType, or write the file "
+            "in UTF-8"
+        )
     if is_utf8(encoding):
         return stream, head.removeprefix(BYTE_ORDER_MARK)
     assert encoding is not None  # noqa: S101  # None is read as UTF-8.

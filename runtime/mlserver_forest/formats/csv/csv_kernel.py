@@ -298,6 +298,7 @@ def _fill_in(x: NDArray[Any], text: Body | memoryview, odd: NDArray[np.int64]) -
         numbers.append(number)
     with np.errstate(over="ignore"):
         values = np.array(numbers).astype(x.dtype)
+    values[np.isnan(values)] = np.nan  # float() gives -nan a sign.
     x[odd[:, 0], odd[:, 1]] = values
     return not np.isinf(values).any()
 

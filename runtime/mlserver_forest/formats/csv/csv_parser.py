@@ -249,8 +249,15 @@ class BlockParser:
         is_row = self.policy.unit == "row"
         place = f"row {row + 1}" if is_row else self.block.at_line(line)
         advice = "; give all rows the same number of fields" if self.policy.is_training else ""
-        if not self.policy.is_training and (other := _other_separator(fields)):
+        if any("\0" in field for field in fields):
+            advice = "; it holds NUL bytes: the text is damaged there, write it again"
+        elif not self.policy.is_training and (other := _other_separator(fields)):
             advice = f"; {_advice(other)}"
+        elif not self.policy.is_training and {*self.plan.names} <= {f.strip() for f in fields}:
+            advice = (
+                "; the row holds their names: for a header line send Content-Type: text/csv; "
+                "header=present"
+            )
         return self.policy.invalid(
             f"{place} has {count(len(fields), 'value')}; {self.plan.expected}{advice}"
         )

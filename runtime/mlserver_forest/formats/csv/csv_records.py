@@ -22,6 +22,9 @@ csv.field_size_limit(2**31 - 1)
 # The number of a record's first line, and its fields.
 Record = tuple[int, list[str]]
 
+# The message of csv.reader at the end of a text within quotes.
+_UNFINISHED = "unexpected end of data"
+
 
 class Records:
     """The records of a block, read one by one by ``csv.reader``.
@@ -143,6 +146,11 @@ def not_csv(place: str, error: csv.Error, policy: ParsePolicy, *, has_escapes: b
         policy: the error to raise.
         has_escapes: whether some quote comes after a backslash.
     """
+    if str(error) == _UNFINISHED and not has_escapes:
+        return policy.invalid(
+            f"{place} is not CSV: a quotation mark opens a field there and none closes it; close "
+            "it, or double it"
+        )
     advice = "write a quote within quotes twice"
     if has_escapes:
         advice = (

@@ -18,6 +18,7 @@ from mlserver_forest.formats.csv.csv_header import Header
 from mlserver_forest.formats.csv.csv_input import plain
 from mlserver_forest.formats.csv.csv_parser import BlockParser, Outcome, columns_of, find_blocks
 from mlserver_forest.formats.csv.csv_records import records_end
+from mlserver_forest.formats.csv.other_starts import refuse_other_start
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import (
@@ -33,7 +34,7 @@ from mlserver_forest.formats.text_blocks import TextBlock, text_blocks
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.schema import Schema
 
-_PARQUET = b"PAR1"
+_HEAD_BYTES = 64
 
 
 def parse(
@@ -53,7 +54,7 @@ def parse(
         width = f"{source.width} ({', '.join(source.names or ())})"
         raise policy.invalid(f"the body is empty; expected rows of {width} values")
     source = plain(source, policy, parameters)
-    blocks = _refusing_parquet(text_blocks(source, records_end, policy), source, policy)
+    blocks = _refusing_others(text_blocks(source, records_end, policy), source, policy)
     found = find_blocks(blocks, header, policy, source)
     if policy.uses_threads:
         outcomes = _in_threads(BlockParser.of(*each, plan_columns, policy) for each in found)
@@ -125,20 +126,13 @@ def _header(parameters: Mapping[str, str], policy: ParsePolicy) -> Header:
     return cast("Header", header)
 
 
-def _refusing_parquet(
+def _refusing_others(
     blocks: Iterator[TextBlock], source: Source, policy: ParsePolicy
 ) -> Iterator[TextBlock]:
     first = next(blocks, None)
     if first is None:
         return iter(())
-    if first.text[: len(_PARQUET)] == _PARQUET:
-        advice = "declare the Content-Type application/x-parquet"
-        if policy.is_training:
-            advice = (
-                "set the channel's ContentType to application/x-parquet, or give the file the "
-                "extension .parquet"
-            )
-        raise policy.invalid(f"{source.subject} is a Parquet file; {advice}")
+    refuse_other_start(bytes(first.text[:_HEAD_BYTES]), source, policy)
     return chain((first,), blocks)
 
 

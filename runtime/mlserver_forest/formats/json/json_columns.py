@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.category_values import text_of
-from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.formats.parsing import ColumnPlan, ParsedRows, ParsePolicy
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.schema.categories import is_missing
@@ -130,12 +129,13 @@ class JsonColumns:
         if None not in texts:
             return texts  # type: ignore[return-value]  # None was looked for.
         row = texts.index(None)
-        text = _first_number_as_text(values) if self.plan.learns else None
-        if type(values[row]) is float and text is not None:
+        other = _first_beside_numbers(values) if self.plan.learns else None
+        if type(values[row]) is float and other is not None:
+            kind = "a string" if type(values[other]) is str else "true or false"
             raise self._policy.invalid(
-                f"{self._locate(text, column, locations)}: {format_value(values[text])} is a "
-                f"string where {locations.at(row)} has the number {values[row]!r}; write all "
-                "values of the column as numbers, or all as strings"
+                f"{self._locate(other, column, locations)}: {format_value(values[other])} is "
+                f"{kind} where {locations.at(row)} has the number {values[row]!r}; write all "
+                "values of the column as numbers, and null for a missing one, or all as strings"
             )
         tail = ", as other rows have there" if column not in self.plan.texts else ""
         raise self._policy.invalid(
@@ -152,11 +152,16 @@ class JsonColumns:
         return f"{locations.at(row)}, column {column + 1} ({self.plan.names[column]})"
 
 
-def _first_number_as_text(values: Row) -> int | None:
-    """The first row whose value is a string, if that is a number."""
-    texts = (n for n, v in enumerate(values) if type(v) is str and not is_missing(v.strip()))
-    row = next(texts, None)
-    return row if row is not None and parse_number(values[row]) is not None else None
+def _first_beside_numbers(values: Row) -> int | None:
+    """The first row whose value is a string or a boolean."""
+    return next(
+        (
+            row
+            for row, value in enumerate(values)
+            if type(value) is bool or (type(value) is str and not is_missing(value.strip()))
+        ),
+        None,
+    )
 
 
 def _text(value: Any, *, is_spelled: bool) -> str | None:

@@ -1,9 +1,10 @@
 """The V2 inputs of a request -> the matrix that a model reads.
 
-A numeric feature is sent as numbers of any datatype. A categorical feature is sent as BYTES, with
+A numeric feature is sent as numbers of any datatype, or as BYTES if training read its numbers from
+text, such as $14.50 or ? for a missing value. A categorical feature is sent as BYTES, with
 its categories in UTF-8, or as BOOL, which means the categories "true" and "false"; numbers are the
 codes of categories (0 and 1 for a boolean feature). A matrix of numbers holds codes. A matrix of
-BYTES, which only models with categorical features read, holds the same text as CSV fields.
+BYTES, which only models with such features read, holds the same text as CSV fields.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
 
 
 def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
-    if not schema.categories_by_column or _datatype(tensor) != v2_tensor.BYTES:
+    reads_text = bool(schema.categories_by_column or schema.spellings_by_column)
+    if not reads_text or _datatype(tensor) != v2_tensor.BYTES:
         return _array(tensor)
     texts, width = texts_of(tensor.name, tensor.shape, _data(tensor)), schema.n_features
     if list(tensor.shape[1:]) != [width]:
@@ -61,6 +63,10 @@ def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
 def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
     categories, datatype = schema.categories_by_column.get(column), _datatype(tensor)
     values: Any = None
+    if column in schema.spellings_by_column and datatype == v2_tensor.BYTES:
+        texts = texts_of(tensor.name, tensor.shape, _data(tensor))
+        numbers = [schema.spelled_number(row, column, text) for row, text in enumerate(texts)]
+        return _flat(tensor, v2_tensor.reshaped(tensor.name, np.array(numbers), tensor.shape))
     if categories is not None and datatype == v2_tensor.BYTES:
         values = texts_of(tensor.name, tensor.shape, _data(tensor))
     else:

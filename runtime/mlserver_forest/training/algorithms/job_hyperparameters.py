@@ -56,8 +56,15 @@ class JobHyperparameters(BaseModel):
     target: Column = Field(
         0, description="The column of labels; names need a header, Parquet or JSON."
     )
-    missing_target: Literal["error", "drop"] = Field(
-        "error", description="Whether rows without a target are an error, or are left out."
+    dates: Literal["ignore", "error"] = Field(
+        "ignore",
+        description="Whether columns of dates or times are left out with a warning, or are an "
+        "error.",
+    )
+    missing_target: Literal["auto", "error", "drop"] = Field(
+        "auto",
+        description="Whether rows without a target are an error, or are left out; auto leaves out "
+        "up to a tenth of the rows with a warning.",
     )
     na_labels: Literal["missing", "keep"] = Field(
         "missing",

@@ -11,7 +11,7 @@ from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.number_spelling import NumberSpelling
-from mlserver_forest.training.data.layout import UNKNOWN
+from mlserver_forest.training.data.layout import UNKNOWN, Layout
 from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
@@ -79,23 +79,25 @@ class TableMerge:
         # the last features.
         named = self._used[0].has_names
         model = max(self._used, key=lambda table: (table.has_names == named, len(table.names)))
+        left_out = {name for table in self._used for name in table.layout.left_out}
+        layout = model.layout.without(left_out) if left_out else model.layout
         categorical = {
-            model.names.index(name) if name in model.names else feature
+            layout.names.index(name) if name in layout.names else feature
             for table in self._used
             for feature, name in enumerate(table.names)
-            if name in table.categories
+            if name in table.categories and name not in left_out
         }
         self._refuse_two_kinds()
         index_base = min(table.index_base for table in self._used)
         return [
             KnownColumns(
                 table.x.dtype,
-                model.layout,
+                layout,
                 set(categorical),
                 index_base=index_base,
                 notes={note.text: note for note in table.summary.notes},
             )
-            if table.layout != UNKNOWN and _differs(table, model, categorical, index_base)
+            if table.layout != UNKNOWN and _differs(table, layout, categorical, index_base)
             else None
             for table in self.tables
         ]
@@ -224,9 +226,9 @@ class TableMerge:
         return Summary(files, n_bytes, columns, united_notes(used), n_without_target)
 
 
-def _differs(table: Table, model: Table, categorical: set[int], index_base: int) -> bool:
+def _differs(table: Table, layout: Layout, categorical: set[int], index_base: int) -> bool:
     """Whether a host has to read its part again."""
-    if table.layout != model.layout or table.index_base != index_base:
+    if table.layout != layout or table.index_base != index_base:
         return True
     return any(
         table.summary.columns[name].kind == "numbers"

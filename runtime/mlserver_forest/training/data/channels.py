@@ -48,7 +48,7 @@ def read_channel(
     Raises:
         InvalidData: naming file and line, what came and what was expected.
     """
-    known = known or _known(dtype, like)
+    known = known or _known(columns, dtype, like)
     known.channel = channel.name
     with explained_by(known.notes.values()):
         return _read(channel, columns, like, known)
@@ -90,10 +90,10 @@ def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
     return InvalidData(f"{name} has a header and no row; add rows of label,value,...")
 
 
-def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
+def _known(columns: Columns, dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
         return KnownColumns(np.dtype(dtype))
-    features = list(enumerate(like.names))
+    features, spellings = list(enumerate(like.names)), like.spellings_with(columns.missing)
     return KnownColumns(
         np.dtype(dtype),
         like.layout,
@@ -105,9 +105,7 @@ def _known(dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
             for feature, name in features
             if name in like.categories and like.categories[name].has_numbers
         ),
-        spellings={
-            feature: like.spellings[name] for feature, name in features if name in like.spellings
-        },
+        spellings={feature: spellings[name] for feature, name in features if name in spellings},
     )
 
 

@@ -84,10 +84,11 @@ def notes_of_channels(config: TrainingConfig) -> Iterator[Note]:
 def notes_of_table(summary: Summary, channel: str) -> Iterator[Note]:
     """The notes about a channel, and the one about rows without a target."""
     yield from summary.notes
-    if n_rows := summary.n_without_target:
+    n_rows, setting = summary.n_without_target, "missing_target"
+    if n_rows and not any(note.setting == setting for note in summary.notes):
         rows = count(n_rows, "row")
         text = f"left out {rows} of channel {channel!r} without a target (missing_target=drop)"
-        yield Note(text, "missing_target", channel=channel)
+        yield Note(text, setting, channel=channel)
 
 
 def notes_of_target(table: Table, target: Target, channel: str) -> Iterator[Note]:
@@ -120,7 +121,8 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         sheet=job.sheet,
         refuse_unseen=job.unseen_categories == "error",
         absent_is_missing=chosen.algorithm.absent_is_missing,
-        drop_missing_target=job.missing_target == "drop",
+        missing_target=job.missing_target,
+        dates=job.dates,
         keep_na_labels=job.na_labels == "keep",
     )
 

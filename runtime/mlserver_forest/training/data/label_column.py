@@ -32,20 +32,20 @@ class LabelColumn:
     def __init__(self, name: str, *, keeps_na: bool = False) -> None:
         self._name = name
         self._keeps_na = keeps_na
-        self._n_rows = self._n_missing = 0
-        self._first_missing = ""
+        self._spelt: tuple[Any, tuple[list[str], NDArray[Any]]] = (None, ([], np.empty(0)))
+        self._as_numbers: tuple[Any, tuple[NDArray[np.float64], int | None]]
+        self._as_numbers = None, (np.empty(0), None)
         self._positions: dict[str, int] | None = {}
         self._codes: list[NDArray[np.int32]] = []
         self._numbers: list[NDArray[np.float64]] = []
         self._has_integers = True
 
     def append(self, labels: Column, at: At) -> None:
-        """Keep some labels.
+        """Keep some labels, none of which is missing.
 
         Raises:
             InvalidData: if there are too many different labels that are not numbers.
         """
-        self._n_rows += len(labels)
         self._has_integers &= not isinstance(labels, np.ndarray)
         if self._positions is not None:
             self._append_texts(self._positions, labels, at)
@@ -56,21 +56,15 @@ class LabelColumn:
         """Which labels are missing, (n,)."""
         if isinstance(labels, np.ndarray):
             return np.asarray(np.isnan(labels))
-        found, rows = _spelt(labels)
+        if self._positions is None:
+            numbers, refused = self._numbers_of(labels)
+            if refused is None:
+                return np.asarray(np.isnan(numbers))
+        found, rows = self._texts_of(labels)
         return np.asarray(np.array([self._is_missing(label) for label in found] or [False])[rows])
 
     def finish(self) -> TargetLabels:
-        """All of them.
-
-        Raises:
-            InvalidData: naming file and line of the first label that is missing, and how many are.
-        """
-        if self._n_missing:
-            raise InvalidData(
-                f"{self._first_missing}: the label ({self._name}) is missing, as in "
-                f"{self._n_missing} of {self._n_rows} rows; fill it, or set missing_target=drop to "
-                "leave out such rows"
-            )
+        """All of them."""
         if self._positions is None:
             return TargetLabels(None, None, np.concatenate(self._numbers))
         labels = sorted(self._positions)
@@ -83,10 +77,7 @@ class LabelColumn:
         return TargetLabels(tuple(labels), codes, numbers, self._has_integers)
 
     def _append_texts(self, known: dict[str, int], labels: Column, at: At) -> None:
-        found, rows = _spelt(labels)
-        for code, label in enumerate(found):
-            if self._is_missing(label):
-                self._count_missing((rows == code), at)
+        found, rows = self._texts_of(labels)
         codes = [known.setdefault(label, len(known)) for label in found]
         self._codes.append(np.array(codes or [0], np.int32)[rows])
         if len(known) > MOST_CATEGORIES:
@@ -108,21 +99,25 @@ class LabelColumn:
         if isinstance(labels, np.ndarray):
             numbers = labels
         else:
-            numbers, refused = parse_numbers(labels)
+            numbers, refused = self._numbers_of(labels)
             if refused is not None:
                 raise self._not_a_number(text_at(labels, refused), at(refused))
-        is_missing_ = np.isnan(numbers)
-        if is_missing_.any():
-            self._count_missing(is_missing_, at)
         return np.asarray(numbers, np.float64)
 
     def _is_missing(self, label: str) -> bool:
         return not label or (is_missing(label) and not self._keeps_na)
 
-    def _count_missing(self, are_missing: NDArray[np.bool_], at: At) -> None:
-        if not self._n_missing:
-            self._first_missing = at(int(are_missing.argmax()))
-        self._n_missing += int(are_missing.sum())
+    def _numbers_of(self, labels: Column) -> tuple[NDArray[np.float64], int | None]:
+        """The numbers of a block of text, which is looked at twice, as ``parse_numbers``."""
+        if self._as_numbers[0] is not labels:
+            self._as_numbers = labels, parse_numbers(labels)
+        return self._as_numbers[1]
+
+    def _texts_of(self, labels: Column) -> tuple[list[str], NDArray[Any]]:
+        """The distinct labels of a block, which is looked at twice, and where they stand."""
+        if self._spelt[0] is not labels:
+            self._spelt = labels, _spelt(labels)
+        return self._spelt[1]
 
     def _not_a_number(self, label: str, place: str) -> InvalidData:
         return InvalidData(

@@ -1,6 +1,6 @@
 """The role of each column of the data: the target, a weight, a feature, or none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
@@ -38,8 +38,9 @@ class Columns:
             are missing values.
         absent_is_missing: whether a value that a sparse row leaves out is missing; otherwise it
             is 0.
-        drop_missing_target: whether rows without a target are left out; otherwise they are an
-            error.
+        missing_target: whether rows without a target are left out or an error; "auto" leaves out
+            a small share of the rows.
+        dates: whether columns of dates are left out or an error.
         keep_na_labels: whether NA, None and the like are labels; otherwise they are missing.
     """
 
@@ -58,7 +59,8 @@ class Columns:
     sheet: str | None = None
     refuse_unseen: bool = False
     absent_is_missing: bool = False
-    drop_missing_target: bool = False
+    missing_target: Literal["auto", "error", "drop"] = "auto"
+    dates: Literal["ignore", "error"] = "ignore"
     keep_na_labels: bool = False
 
     @property
@@ -104,6 +106,8 @@ class Layout:
         names: of the features.
         categorical: the features that hold categories whatever their values are.
         ignored: names of columns that other channels may have, and that are ignored there.
+        left_out: names of features that hold dates, and are not among ``names``.
+        index: names of columns that count or name the rows, and are not among ``columns``.
     """
 
     columns: tuple[str, ...] | None
@@ -112,6 +116,29 @@ class Layout:
     names: tuple[str, ...]
     categorical: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
+    index: tuple[str, ...] = ()
+
+    def without(self, features: Collection[str]) -> "Layout":
+        """The same layout where some features, by name, are left out."""
+        kept = [f for f, name in enumerate(self.names) if name not in features]
+        roles = replace(self.roles, features=tuple(self.roles.features[f] for f in kept))
+        return replace(
+            self,
+            roles=roles,
+            names=tuple(self.names[f] for f in kept),
+            left_out=self.left_out | frozenset(features),
+        )
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The names of columns that are no feature, target or weight, in their order."""
+        used = {*self.names, *self._names_of((self.roles.target, self.roles.weight))}
+        found = (*self.index, *(self.columns or ()))
+        return tuple(name for name in found if name and name not in used)
+
+    def _names_of(self, places: Iterable[int | None]) -> list[str]:
+        return [self.columns[place] for place in places if self.columns and place is not None]
 
     def forced(self) -> set[int]:
         """The features that hold categories whatever their values are."""
@@ -153,9 +180,11 @@ class Layout:
         found_faults = (("missing", missing), ("unknown", unknown), ("repeated", repeated))
         faults = [f"{what} {_joined(which)}" for what, which in found_faults if which]
         if faults:
+            step = "; name it in ignore" if len(unknown) == 1 else "; name them in ignore"
+            step = step if unknown and not missing and not repeated else ""
             raise InvalidData(
                 f"{found.location}: columns {_joined(names)} differ from those of the training "
-                f"data, {_joined(columns)}: {' and '.join(faults)}"
+                f"data, {_joined(columns)}: {' and '.join(faults)}{step}"
             )
         return Roles(
             position[columns[target]],

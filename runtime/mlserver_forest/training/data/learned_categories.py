@@ -17,7 +17,6 @@ from mlserver_forest.formats.field_values import (
 )
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 from mlserver_forest.schema.number_spelling import NumberSpelling
-from mlserver_forest.training.data.column_decision import is_date, refused_dates
 from mlserver_forest.training.data.layout import Columns
 
 # Returns the location of a row of the block, for error messages.
@@ -34,10 +33,12 @@ class LearnedCategories:
 
     Attributes:
         spelling: if there were too many different values for categories, and all were numbers.
+        is_left_out: whether the feature is left out of the table.
     """
 
     def __init__(self, name: str, most: int, columns: Columns | None = None) -> None:
         self.spelling: NumberSpelling | None = None
+        self.is_left_out = False
         self._columns = columns or Columns()
         self._name = name
         self._most = most
@@ -54,6 +55,8 @@ class LearnedCategories:
         Raises:
             InvalidData: if there are too many categories, or a text holds a NUL byte.
         """
+        if self.is_left_out:
+            return np.full(len(texts), np.nan)
         if self.spelling is not None:
             return SpelledNumbers(self._name, self.spelling).encode(texts, at)
         found_texts, rows = distinct(texts)
@@ -66,7 +69,8 @@ class LearnedCategories:
 
     def is_full(self) -> bool:
         """Whether there are too many different values for categories."""
-        return len(self._codes) > self._most and self.spelling is None
+        is_open = self.spelling is None and not self.is_left_out
+        return is_open and len(self._codes) > self._most
 
     @property
     def texts(self) -> list[str]:
@@ -112,9 +116,6 @@ class LearnedCategories:
 
     def too_many(self) -> InvalidData:
         """The error for too many different values that are not numbers."""
-        if all(map(is_date, self._codes)):
-            shown = format_value(self._sample)
-            return InvalidData(refused_dates(self._name, shown, self._sample_place))
         return InvalidData(
             f"column {format_value(self._name)} has more than {self._most} categories, such as "
             f"{format_value(self._sample)} at {self._sample_place}; if these are identifiers "

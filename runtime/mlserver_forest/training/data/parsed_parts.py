@@ -1,6 +1,7 @@
 """Parts of a channel -> blocks of rows, by any format's parser."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -118,7 +119,9 @@ class _Rows:
             self._grow(columns)
         if is_new:
             dropped = [name for column, name in enumerate(names or ()) if column not in kept]
-            known.layout = learn(columns, without_index(self._columns, kept, dropped))
+            layout = learn(columns, without_index(self._columns, kept, dropped))
+            known.has_types = found.has_types
+            known.layout = replace(layout, index=tuple(filter(None, dropped)))
             self._note(columns)
         self._roles = roles = known.layout.roles_of(columns)
         features = [kept[place] for place in roles.features]

@@ -35,6 +35,8 @@ class KnownColumns:
         mixed: the features of categories that may come as numbers, as in serving.
         index_base: the index of the first feature in text/libsvm; None until it is known.
         has_weights: whether a row of a format with separate labels has a weight.
+        has_types: whether the format tells a string from a number, or another host found
+            categories.
         notes: by their texts, the notes about the channel.
         channel: its name.
     """
@@ -45,6 +47,7 @@ class KnownColumns:
     are_fixed: bool = False
     index_base: int | None = None
     has_weights: bool = False
+    has_types: bool = True
     spellings: Mapping[int, NumberSpelling] = field(default_factory=dict)
     mixed: frozenset[int] = frozenset()
     notes: dict[str, Note] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from mlserver_forest.errors import InvalidData
 _NAMES = {"thumbs.db", "desktop.ini", "readme", "license", "licence", "changelog", "makefile"}
 _TEXTS = {"readme.txt", "license.txt", "licence.txt"}
 _ENDS = (".md", ".rst", ".ipynb", ".py", ".pyc", ".r", ".sql", ".crc", ".html", ".htm", ".pdf")
+_SETTINGS = (".yaml", ".yml", ".toml", ".ini", ".sh", ".log")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg")
 
 _TO_CSV = "write it as CSV or Parquet"
@@ -27,7 +28,23 @@ _OTHERS = {
     b"\x80\x04\x95": ("a pickle, which could run code", _TO_CSV),
     b"\x80\x05\x95": ("a pickle, which could run code", _TO_CSV),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it"),
+    b"\x04\x22\x4d\x18": ("compressed with lz4", "decompress it, or use gzip or zstd"),
+    b"\x1f\x9d": ("compressed with compress", "decompress it, or use gzip or zstd"),
+    b"<stata_dta>": ("a Stata file", _TO_CSV),
+    b"$FL2": ("an SPSS file", _TO_CSV),
+    b"RDX": ("an R data file", "write it as CSV, in R with write.csv(data, file, row.names=FALSE)"),
+    b"MATLAB 5.0": ("a MATLAB file", _TO_CSV),
+    bytes(12) + b"\xc2\xea\x81\x60": ("a SAS file", _TO_CSV),
     b"Rar!": ("a RAR archive", "unpack it"),
+}
+_DOWNLOAD = "download the data again, or move it out of the channel"
+# The same of text, in lower case and without white space before it.
+_TEXT_STARTS = {
+    b"<!doctype html": ("an HTML page", _DOWNLOAD),
+    b"<html": ("an HTML page", _DOWNLOAD),
+    b"<?xml": ("an XML document", _DOWNLOAD),
+    b"version https://git-lfs": ("a pointer of Git LFS", "fetch the file with git lfs pull"),
+    b"{\\rtf": ("an RTF document", _TO_CSV),
 }
 _TAR = slice(257, 262)
 
@@ -39,7 +56,7 @@ def is_stray(name: str) -> bool:
         name.startswith((".", "_"))
         or name in _NAMES
         or name in _TEXTS
-        or name.endswith((*_ENDS, *_PICTURES))
+        or name.endswith((*_ENDS, *_SETTINGS, *_PICTURES))
     )
 
 
@@ -51,6 +68,10 @@ def refuse_other_format(head: bytes, name: str) -> None:
     """
     for magic, (kind, advice) in _OTHERS.items():
         if head.startswith(magic) and (magic != b"ORC" or not head[3:4].isalpha()):
+            raise InvalidData(f"{name} is {kind}, which is not read; {advice}")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for start, (kind, advice) in _TEXT_STARTS.items():
+        if text.startswith(start):
             raise InvalidData(f"{name} is {kind}, which is not read; {advice}")
     if head[_TAR] == b"ustar":
         raise InvalidData(f"{name} is a tar archive, which is not read; unpack it")

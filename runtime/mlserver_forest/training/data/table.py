@@ -116,6 +116,20 @@ class Table:
     def __len__(self) -> int:
         return len(self.x)
 
+    def spellings_with(self, missing: frozenset[str]) -> Mapping[str, NumberSpelling]:
+        """The spellings of numbers in other channels and in requests.
+
+        Args:
+            missing: texts that mean a missing value in every feature of numbers.
+        """
+        if not missing:
+            return self.spellings
+        return {
+            name: self.spellings.get(name, NumberSpelling(missing=missing))
+            for name in self.names
+            if name not in self.categories
+        }
+
     def place(self, row: int) -> str:
         """File and line (or row, or record) of a row, for error messages."""
         return self.places.at(row)

@@ -22,6 +22,7 @@ from mlserver_forest.training.data.learned_categories import (
     SpelledNumbers,
     first_category,
 )
+from mlserver_forest.training.data.missing_targets import MissingTargets
 from mlserver_forest.training.data.row_blocks import TARGET, WEIGHT, Block, KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
@@ -57,11 +58,12 @@ class TableBuilder:
         self._rows: RowArray | None = None
         self._n_rows = 0
         self._labels = self._label_column()
-        self._n_without_target = 0
+        self._missing_targets = MissingTargets(columns.missing_target)
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
         self._problems: dict[int, str] = {}
+        self._left_out: set[str] = set()
 
     def append(self, block: Block) -> None:
         """Keep some rows.
@@ -69,7 +71,7 @@ class TableBuilder:
         Raises:
             InvalidData: naming file and line of a label, weight or category that is refused.
         """
-        block = self._with_target(block)
+        block = self._missing_targets.without(block, self._labels)
         rows = self._rows
         if rows is None or rows.width != block.x.shape[1]:
             rows = self._begin(block.x.shape[1], block.n_expected)
@@ -99,10 +101,12 @@ class TableBuilder:
             InvalidData: naming all columns that the owner of the data has to decide about.
         """
         layout, rows = self._known.layout, self._rows
-        if self._n_without_target and not rows:
+        n_without_target = self._missing_targets.count
+        if n_without_target and not rows:
             raise InvalidData(
-                f"all {self._n_without_target} rows are without a target ({layout.target_name}); "
-                "set target to another column, or na_labels=keep if NA and the like are labels"
+                f"all {n_without_target} rows are without a target ({layout.target_name}), "
+                f"from {self._missing_targets.first} on; set target to another column, or "
+                "na_labels=keep if NA and the like are labels"
             )
         x = np.empty((0, len(layout.names)), self._known.dtype) if rows is None else rows.finish()
         labels = self._finish_labels()
@@ -110,11 +114,13 @@ class TableBuilder:
         like = self._like
         categories = self._categories(layout, x) if like is None else like.categories
         self._refuse_problems()
+        if self._left_out:
+            layout, x = self._without_left_out(layout, x)
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
             notes=tuple(self._known.notes.values()),
-            n_without_target=self._n_without_target,
+            n_without_target=n_without_target,
         )
         return Table(
             names=layout.names,
@@ -130,6 +136,13 @@ class TableBuilder:
             spellings=self._spellings if like is None else like.spellings,
         )
 
+    def _without_left_out(self, layout: Layout, x: NDArray[Any]) -> tuple[Layout, NDArray[Any]]:
+        kept = [f for f, name in enumerate(layout.names) if name not in self._left_out]
+        if not kept:
+            notes = [note.sentence for note in self._known.notes.values()]
+            raise InvalidData(". ".join(["no feature is left", *notes]))
+        return layout.without(self._left_out), np.ascontiguousarray(x[:, kept])
+
     def _begin(self, width: int, n_rows: int = 0) -> RowArray:
         """Start with the first rows, or again because some rows are wider."""
         self.needs_another_pass |= self._rows is not None
@@ -140,16 +153,6 @@ class TableBuilder:
     def _label_column(self) -> LabelColumn:
         name = self._known.layout.target_name
         return LabelColumn(name, keeps_na=self._columns.keep_na_labels)
-
-    def _with_target(self, block: Block) -> Block:
-        """Leave out the rows without a target, if that was chosen."""
-        if not self._columns.drop_missing_target:
-            return block
-        are_missing = self._labels.are_missing(block.labels)
-        if not are_missing.any():
-            return block
-        self._n_without_target += int(are_missing.sum())
-        return block.take(np.flatnonzero(~are_missing))
 
     def _learn(self, block: Block, rows: RowArray) -> None:
         """Find columns of numbers that turn out to hold categories."""
@@ -169,7 +172,8 @@ class TableBuilder:
         name = self._known.layout.names[feature]
         return InvalidData(
             f"{place}: {format_value(text.strip())} in column {format_value(name)} is not a "
-            "number; the training data have numbers there"
+            "number; the training data have numbers there; correct it, or name it in "
+            "missing_values if it means a missing value"
         )
 
     def _categories_of(self, feature: int) -> LearnedCategories | FixedCategories | SpelledNumbers:
@@ -192,11 +196,17 @@ class TableBuilder:
 
     def _finish_labels(self) -> TargetLabels:
         """The labels; if they have a fault, they are empty."""
+        name = self._known.layout.target_name
         try:
-            return self._labels.finish()
+            labels = self._labels.finish()
         except InvalidData as error:
             self._problems.setdefault(TARGET, str(error))
             return TargetLabels(None, None, np.empty(0))
+        if problem := self._missing_targets.problem(labels, name):
+            self._problems.setdefault(TARGET, problem)
+        if note := self._missing_targets.note(name):
+            self._known.note(note)
+        return labels
 
     def _keep_weight(self, block: Block, rows: RowArray) -> None:
         if (block.weight is None) != (not self._weights) and len(rows):
@@ -228,7 +238,10 @@ class TableBuilder:
                 continue
             name, column = layout.names[feature], x[:, feature]
             if learned.spelling is not None:
-                self._spellings[name] = learned.spelling
+                self._spell(name, learned.spelling)
+                continue
+            if learned.is_left_out:
+                self._left_out.add(name)
                 continue
             categories, final = learned.finish(refuses_unseen=refuses) or (None, None)
             if name not in layout.categorical and (categories is None or not categories.is_boolean):
@@ -236,6 +249,9 @@ class TableBuilder:
                 self._keep(name, decision)
                 if decision.problem:
                     self._problems[feature] = decision.problem
+                if decision.is_left_out:
+                    self._left_out.add(name)
+                    continue
                 if decision.values is not None:
                     _renumber(column, decision.values)
                     continue
@@ -265,14 +281,19 @@ class TableBuilder:
             count=lambda: _count(column, len(texts)),
             at=lambda code: self._places.at(int((column == code).argmax())),
             dtype=self._known.dtype,
+            has_types=self._known.has_types,
         )
         return content.decide(self._columns)
 
     def _keep(self, name: str, decision: ColumnDecision) -> None:
         if decision.spelling is not None:
-            self._spellings[name] = decision.spelling
+            self._spell(name, decision.spelling)
         if decision.note is not None:
             self._known.note(decision.note)
+
+    def _spell(self, name: str, spelling: NumberSpelling) -> None:
+        if spelling.marks or spelling.missing:
+            self._spellings[name] = spelling
 
     def _turn_to_numbers(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
         """Read a column as numbers that has too many different values for categories.
@@ -283,6 +304,10 @@ class TableBuilder:
         column = rows.x[:, feature]
         decision = self._decide(feature, learned, column)
         is_forced = self._known.layout.names[feature] in self._known.layout.categorical
+        if decision.is_left_out and not is_forced:
+            learned.is_left_out = True
+            self._keep(self._known.layout.names[feature], decision)
+            return
         if decision.values is None or is_forced:
             raise InvalidData(decision.problem) if decision.problem else learned.too_many()
         self._keep(self._known.layout.names[feature], decision)

@@ -16,14 +16,10 @@ from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.schema import TargetKind
 from mlserver_forest.training.algorithms.algorithm_hyperparameters import ImpliedTask
 from mlserver_forest.training.data.table import Table
+from mlserver_forest.training.data.text_kinds import is_date, kind_of
 
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
-# Thousands separators, currencies, percent, U+2212, and the parentheses of accountants.
-_ALMOST_A_NUMBER = re.compile(
-    r"\(?[-+\u2212]? ?[$\u20ac\u00a3\u00a5]? ?(\d{1,3}([,' \u00a0\u202f]\d{3})+|\d+)(\.\d+)?"
-    r"[ \u00a0]?[%$\u20ac\u00a3\u00a5]?\)?"
-)
 # Whole numbers are codes of classes if they are few and begin at -1, 0 or 1 with few gaps.
 _MOST_CODES = 30
 _FIRST_CODES = (-1, 0, 1)
@@ -118,7 +114,7 @@ def refuse_many_classes(table: Table, n_classes: int, implied: ImpliedTask | Non
 
 def doubtful_labels(table: Table, kind: TargetKind) -> tuple[str, ...]:
     """What looks like a mistake in the labels, as sentences for the log."""
-    counted = filter(None, [_counted(table)])
+    counted = filter(None, [_counted(table), _footer(table)])
     if kind == "regression":
         return (*counted, *_constant(table))
     labels = table.labels.distinct or ()
@@ -139,11 +135,30 @@ def _counted(table: Table) -> str | None:
     )
 
 
+def _footer(table: Table) -> str | None:
+    """The sentence for a last row that has a label and nothing else; None if it has more."""
+    n_rows = len(table)
+    if n_rows < _LEAST_ROWS or not table.x.size or not np.isnan(table.x[-1]).all():
+        return None
+    return (
+        f"the last row, {table.place(n_rows - 1)}, has the label "
+        f"{format_value(table.labels.text(n_rows - 1))} and no other value; remove it if it is a "
+        "total or a note"
+    )
+
+
 def _refuse_almost_numbers(table: Table, labels: Sequence[str]) -> None:
     others = [code for code, label in enumerate(labels) if not _is_number(label)]
     numbers = [label for label in labels if _is_number(label)]
     code = others[0]
-    if all(_ALMOST_A_NUMBER.fullmatch(labels[other]) for other in others):
+    if all(map(is_date, labels)):
+        raise InvalidData(
+            f"the target ({table.layout.target_name}) holds dates or times, such as "
+            f"{format_value(labels[0])} at {_place_of(table, 0)}; set target to the column to "
+            "predict, derive a number from the dates, or set task=classification to take them as "
+            "classes"
+        )
+    if all(kind_of(labels[other]) == "number" for other in others):
         raise InvalidData(
             f"{_place_of(table, code)}: label {format_value(labels[code])} of the target "
             f"({table.layout.target_name}) looks like a number, but is not written as one; write "

@@ -14,7 +14,7 @@ from mlserver_forest.resources import n_cpus
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.hosts import Hosts
-from mlserver_forest.training.data.job_data import Data
+from mlserver_forest.training.data.job_data import Data, columns_of
 from mlserver_forest.training.fitting.fit_result import FitResult
 from mlserver_forest.training.fitting.fit_rows import AnyRows
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -124,7 +124,8 @@ class JobFitter:
             feature_names=self._table.names,
             categories=self._table.categories,
             ignores_extra=self._chosen.job.extra == "ignore",
-            spellings=self._table.spellings,
+            ignored=self._table.layout.skipped,
+            spellings=self._table.spellings_with(columns_of(self._chosen).missing),
             index_base=self._table.index_base,
             classes=self._target.classes,
         )

@@ -1,0 +1,46 @@
+"""Tensors of text for features of numbers whose training data had text."""
+
+import numpy as np
+import pytest
+from mlserver.types import RequestInput
+
+from mlserver_forest.errors import InvalidInput
+from mlserver_forest.schema.number_spelling import NumberSpelling
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.v2.input_tensors import matrix_of
+
+RATE = NumberSpelling(frozenset({"percent"}), frozenset({"?"}))
+SCHEMA = Schema(
+    ("x", "rate"), "regression", datatype="FP64", spellings={"rate": RATE}, ignored=("day",)
+)
+NAN = float("nan")
+
+
+def tensor(name, values, datatype="BYTES", width=1):
+    shape = [len(values) // width, width]
+    return RequestInput(name=name, datatype=datatype, shape=shape, data=values)
+
+
+def test_text_is_read_as_training_read_it():
+    inputs = [tensor("x", [1.0, 2.0, 3.0], "FP64"), tensor("rate", ["13.4%", "7.5", "?"])]
+    assert np.array_equal(
+        matrix_of(inputs, SCHEMA), [[1, 13.4], [2, 7.5], [3, NAN]], equal_nan=True
+    )
+    rows = [tensor("rows", ["1", "13.4%", "2", "?"], width=2)]
+    assert np.array_equal(matrix_of(rows, SCHEMA), [[1, 13.4], [2, NAN]], equal_nan=True)
+
+
+def test_a_column_that_training_left_out_is_skipped():
+    inputs = [tensor("day", ["2024-01-01"]), tensor("rate", ["5%"]), tensor("x", [1.0], "FP64")]
+    assert matrix_of(inputs, SCHEMA).tolist() == [[1, 5]]
+
+
+def test_other_text_is_refused_with_its_place():
+    with pytest.raises(InvalidInput) as caught:
+        matrix_of([tensor("x", [1.0, 2.0], "FP64"), tensor("rate", ["5%", "$5"])], SCHEMA)
+    assert str(caught.value) == (
+        "row 2, column 2 (rate): '$5' is not a number; expected a plain number, or one spelled "
+        "like 13.4%, which is 13.4"
+    )
+    with pytest.raises(InvalidInput, match="input 'x' has datatype BYTES"):
+        matrix_of([tensor("x", ["1"]), tensor("rate", ["5%"])], SCHEMA)
