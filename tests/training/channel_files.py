@@ -30,6 +30,12 @@ def notes_of(table, base, name="train"):
     return [note.line.replace(f"{base}/{name}/", "") for note in table.summary.notes]
 
 
+def warnings_of(table, base):
+    """The warnings about a table, without their titles and the channel's folder."""
+    found = [note.sentence for note in table.summary.notes if note.title]
+    return [sentence.replace(f"{base}/train/", "") for sentence in found]
+
+
 def words_of(table):
     return {name: found.names for name, found in table.categories.items()}
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.schema.number_spelling import NumberSpelling
-from training.channel_files import NAN, notes_of, read, words_of
+from training.channel_files import NAN, notes_of, read, warnings_of, words_of
 
 N_ROWS = 60
 NUMBERS = [f"{100 + row * 7.25:.2f}" for row in range(N_ROWS)]
@@ -164,17 +164,18 @@ def test_text_that_resembles_numbers_is_warned_of(tmp_path, spell):
     quoted = ['"' + cell.replace('"', '""') + '"' for cell in cells]
     table = table_of(tmp_path, quoted)
     assert set(table.categories["z"].names) == set(cells)
-    (warning,) = table.summary.warnings
-    assert warning.replace(f"{tmp_path}/train/", "").startswith(
+    (warning,) = warnings_of(table, tmp_path)
+    assert warning.startswith(
         f"column 'z' holds text that resembles numbers, such as {cells[0]!r} at a.csv, line 2, "
         "and its values are taken as categories; "
     )
-    assert table_of(tmp_path, quoted, categories=("z",)).summary.warnings == ()
+    assert warnings_of(table_of(tmp_path, quoted, categories=("z",)), tmp_path) == []
 
 
 def test_a_few_numbers_with_a_unit_are_categories(tmp_path):
     table = table_of(tmp_path, ["36 months", "60 months"] * 30)
-    assert (words_of(table), table.summary.warnings) == ({"z": ("36 months", "60 months")}, ())
+    assert words_of(table) == {"z": ("36 months", "60 months")}
+    assert warnings_of(table, tmp_path) == []
 
 
 def test_below_the_bound_the_job_warns_and_takes_categories(tmp_path):
@@ -222,8 +223,8 @@ def test_a_column_of_dates_is_left_out_and_warned_of(tmp_path, day):
     table = table_of(tmp_path, days)
     assert (table.names, table.x.shape, table.categories) == (("x",), (N_ROWS, 1), {})
     assert table.layout.skipped == ("z",)
-    (warning,) = table.summary.warnings
-    assert warning.replace(f"{tmp_path}/train/", "") == (
+    (warning,) = warnings_of(table, tmp_path)
+    assert warning == (
         f"column 'z' holds dates or times, such as {days[0]!r} at a.csv, line 2; it is left out: "
         "derive numbers from them (a year, a weekday, days since a day) to learn from them, or set "
         "categories=z if they are categories"
@@ -239,8 +240,8 @@ def test_dates_with_one_gap_are_left_out_or_refused(tmp_path):
         "column 'z' holds dates or times in 59 of 60 values, such as '2024-01-01' at a.csv, line "
         "2, but there is 'unknown' at a.csv, line 11; "
     )
-    (warning,) = table_of(tmp_path, days).summary.warnings
-    assert warning.replace(f"{tmp_path}/train/", "").startswith(f"{found}it is left out: ")
+    (warning,) = warnings_of(table_of(tmp_path, days), tmp_path)
+    assert warning.startswith(f"{found}it is left out: ")
     assert refusal(tmp_path, days, dates="error").startswith(f"{found}derive numbers from them")
 
 
@@ -251,7 +252,7 @@ def test_more_dates_than_there_may_be_categories_are_left_out(tmp_path):
     table = table_of(tmp_path, days)
     assert (table.names, len(table)) == (("x",), 70_000)
     assert table.x[[0, -1], 0].tolist() == [0, 69_999]
-    assert len(table.summary.warnings) == 1
+    assert len(warnings_of(table, tmp_path)) == 1
 
 
 def test_a_table_of_nothing_but_dates_is_refused(tmp_path):
@@ -319,15 +320,16 @@ def test_another_channel_is_read_with_the_spelling_of_training(tmp_path):
     )
 
 
-def test_decimal_commas_are_named_and_can_be_read(tmp_path):
+def test_decimal_commas_are_read_with_a_note_or_as_declared(tmp_path):
     cells = [f'"{row},{row % 7}"' for row in range(N_ROWS)]
-    assert refusal(tmp_path, cells) == (
-        "column 'z' holds numbers with decimal commas, such as '0,0' at a.csv, line 2; set "
-        "decimal=, if it is CSV, write them with decimal points, or set categories=z if its values "
-        "are categories"
-    )
-    table = table_of(tmp_path, cells, decimal=",")
+    table = table_of(tmp_path, cells)
     assert table.x[9, 1] == 9.2
+    (note,) = notes_of(table, tmp_path)
+    assert note.startswith(
+        "column 'z' is read as numbers with decimal commas, such as '0,0' at a.csv"
+    )
+    declared = table_of(tmp_path, cells, decimal=",")
+    assert declared.x[9, 1] == 9.2
 
 
 def test_a_kept_marker_alone_is_a_category(tmp_path):

@@ -151,7 +151,7 @@ def test_an_index_is_ignored_and_said(tmp_path, header, rows, shown, columns):
 def test_an_index_of_words_that_repeat_is_pointed_at(tmp_path):
     rows = [f"{'ab'[row % 2]},{text}" for row, text in enumerate(NUMBERS)]
     table = table_of(tmp_path, ",label,x,z\n", rows)
-    (note,) = notes_of(tmp_path, table)
+    (note,) = notes_of(table, tmp_path)
     assert note == (
         "column 1 does not have a name, and does not count the rows; it is called column_1; if it "
         "is an index, set target to the column to predict and ignore=0"
@@ -162,7 +162,7 @@ def test_an_index_of_words_that_repeat_is_pointed_at(tmp_path):
 
 def test_a_row_that_is_declared_a_header_is_pointed_at(tmp_path):
     table = table_of(tmp_path, "", NUMBERS, header="present")
-    (note,) = notes_of(tmp_path, table)
+    (note,) = notes_of(table, tmp_path)
     assert note == (
         "a.csv, line 1 looks like a row (n, 100.0, 0.0), but header=present makes it the names of "
         "the columns; set header=absent if it is a row"

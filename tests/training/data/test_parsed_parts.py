@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidData
-from training.channel_files import NAN, label_texts, read, same, words_of
+from training.channel_files import NAN, label_texts, read, same, warnings_of, words_of
 
 
 def parquet(columns, **options):
@@ -148,7 +148,7 @@ def test_dates_of_parquet_are_left_out_or_refused(tmp_path, value, shown):
     file = parquet({"l": ["a", "b"], "c": [value, None], "x": [1, 2]})
     table = read(tmp_path, {"a.parquet": file})
     assert (table.names, table.x.tolist()) == (("x",), [[1], [2]])
-    (warning,) = table.summary.warnings
+    (warning,) = warnings_of(table, tmp_path)
     assert f"column 'c' holds dates or times, such as '{shown}' at " in warning
     assert "it is left out" in warning
     assert "column 'c' holds dates or times" in refused(tmp_path, {}, dates="error")

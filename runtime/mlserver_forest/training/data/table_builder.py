@@ -204,7 +204,7 @@ class TableBuilder:
             return TargetLabels(None, None, np.empty(0))
         if problem := self._missing_targets.problem(labels, name):
             self._problems.setdefault(TARGET, problem)
-        if note := self._missing_targets.note(name):
+        elif note := self._missing_targets.note(name):
             self._known.note(note)
         return labels
 
