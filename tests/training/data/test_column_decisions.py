@@ -325,8 +325,9 @@ def test_decimal_commas_are_read_with_a_note_or_as_declared(tmp_path):
     table = table_of(tmp_path, cells)
     assert table.x[9, 1] == 9.2
     (note,) = notes_of(table, tmp_path)
-    assert note.startswith(
-        "column 'z' is read as numbers with decimal commas, such as '0,0' at a.csv"
+    assert note == (
+        "column 'z' is read as numbers with decimal commas (14,5 is 14.5), such as '0,0' at a.csv, "
+        "line 2; set categories=z if its values are categories"
     )
     declared = table_of(tmp_path, cells, decimal=",")
     assert declared.x[9, 1] == 9.2
