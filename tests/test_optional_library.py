@@ -27,7 +27,14 @@ def test_a_library_of_an_extra_is_not_a_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = " ".join(project["dependencies"])
     assert [name for extra in EXTRAS.values() for name in extra if name in required] == []
-    assert set(project["optional-dependencies"]) == {"all", "aws", "train", "intelex", "test"}
+    assert set(project["optional-dependencies"]) == {
+        "all",
+        "aws",
+        "train",
+        "intelex",
+        "excel",
+        "test",
+    }
 
 
 def test_the_server_imports_neither_a_library_of_an_extra_nor_what_only_training_needs():

@@ -108,7 +108,8 @@ def test_weights_and_infinite_numbers_are_told_with_the_others(tmp_path):
     rows = [row.replace("red", "2024-01-01").replace("blue", "2024-01-02") for row in ROWS]
     rows[4], rows[5] = "4,n,1e999,4%,2024-01-01\n", "5,,5,-5,2024-01-01\n"
     content = HEADER + "".join(rows).replace("%", "")
-    lay_out(tmp_path, {"train": {"a.csv": content}}, CHOSEN | {"weight": "rate"})
+    strict = {"weight": "rate", "dates": "error", "missing_target": "error"}
+    lay_out(tmp_path, {"train": {"a.csv": content}}, CHOSEN | strict)
     done = train(tmp_path, "--check")
     reason = done.stderr.replace(f"{tmp_path}/input/data/train/", "")
     assert reason.startswith("train: 4 columns need a decision: (1) a.csv, line 7: the label")

@@ -47,7 +47,7 @@ def read(data):
     found = find_model(path, folder())
     assert found.path.parent == folder()
     if found.form.is_pickle:
-        found.read(trust_pickle=False)
+        found.read()
 
 
 TARGET = Target("model_archive", samples, read, (UnsupportedEstimator,))

@@ -141,6 +141,8 @@ def test_a_card_that_is_none_harms_nobody(tmp_path, start_serve, model_dir):
         "measured_on": "",
         "target": "",
         "title": "",
+        "notes": [],
+        "ignored": [],
     }
 
 

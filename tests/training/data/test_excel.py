@@ -1,18 +1,16 @@
 """Sheets of Excel workbooks are read as CSV, if the library of the extra is installed."""
 
 import io
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.optional_library import is_installed
 from mlserver_forest.training.data import excel
 from training.channel_files import label_texts, notes_of, read, same, words_of
 
-HAS_CALAMINE = is_installed("python_calamine")
-needs_calamine = pytest.mark.skipif(not HAS_CALAMINE, reason="python-calamine is not installed")
 OFFICE = "http://schemas.openxmlformats.org"
 MAIN = f'xmlns="{OFFICE}/spreadsheetml/2006/main"'
 KINDS = f"{OFFICE}/officeDocument/2006/relationships"
@@ -70,7 +68,6 @@ def refused(base, content, **columns):
     return str(caught.value).replace(f"{base}/train/", "")
 
 
-@needs_calamine
 def test_a_sheet_is_read_as_csv(tmp_path):
     table = read(tmp_path, {"a.xlsx": workbook(Data=sheet_of(ROWS))}, target="label")
     assert same(table.x, [[1.5, 0], [np.nan, 1], [-2, np.nan]])
@@ -80,7 +77,6 @@ def test_a_sheet_is_read_as_csv(tmp_path):
     assert table.place(1) == f"{tmp_path}/train/a.xlsx, line 3"
 
 
-@needs_calamine
 def test_rows_keep_their_numbers_below_a_title(tmp_path):
     content = workbook(Data=sheet_of([["Report 2024"], [], *ROWS], first=3))
     text = refused(tmp_path, content)
@@ -90,7 +86,6 @@ def test_rows_keep_their_numbers_below_a_title(tmp_path):
     assert table.place(0).endswith("a.xlsx, line 6")
 
 
-@needs_calamine
 def test_the_first_of_several_sheets_is_read_and_said(tmp_path):
     other = [["label", "z"], ["a", 1], ["b", 2]]
     content = workbook(Data=sheet_of(ROWS), Other=sheet_of(other, 2, "C"))
@@ -106,7 +101,6 @@ def test_the_first_of_several_sheets_is_read_and_said(tmp_path):
     )
 
 
-@needs_calamine
 def test_a_sheet_of_few_cells_far_apart_is_refused_before_memory_is_taken(tmp_path):
     far = sheet_of([*ROWS, []]).replace(
         "</row></sheetData>", f"{cell('XFD1048576', 1)}</row></sheetData>"
@@ -117,20 +111,18 @@ def test_a_sheet_of_few_cells_far_apart_is_refused_before_memory_is_taken(tmp_pa
     )
 
 
-@needs_calamine
 def test_a_workbook_that_inflates_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(excel, "_MOST_BYTES", 10_000)
     text = refused(tmp_path, workbook(Data=sheet_of(ROWS * 100)))
     assert "which would take too much memory" in text
 
 
-@needs_calamine
 def test_a_damaged_workbook_is_refused(tmp_path):
     assert "a.xlsx is damaged" in refused(tmp_path, workbook(Data="<worksheet"))
 
 
-@pytest.mark.skipif(HAS_CALAMINE, reason="python-calamine is installed")
-def test_without_the_library_the_steps_are_named(tmp_path):
+def test_without_the_library_the_steps_are_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
     assert refused(tmp_path, workbook(Data=sheet_of(ROWS))).endswith(
         "save the sheet as CSV, in pandas read_excel(file).to_csv(file, index=False), and give the "
         "channel that file, or install 'mlserver-forest[excel]', which reads .xlsx files"
