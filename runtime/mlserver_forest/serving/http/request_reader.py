@@ -77,6 +77,7 @@ class RequestReader:
         self._request: Request | None = (
             None  # None until the head is complete, or if it is dropped.
         )
+        self._head_buffer = state.read_buffer[:_MOST_READ_BYTES]
         self._body: Body = b""
         self._n_checked_bytes: int | None = None  # Of a body in chunks.
         self._n_dropped_bytes = 0
@@ -85,11 +86,12 @@ class RequestReader:
 
     def get_buffer(self) -> memoryview:
         """The memory that the next bytes should be read into."""
+        if not self.is_receiving:
+            return self._head_buffer
         if self._large_body:
             return self._large_body.free_space()
-        is_in_body = self.is_receiving and self._n_checked_bytes is not None
-        buffer = self._state.read_buffer
-        return buffer if self._n_missing or is_in_body else buffer[:_MOST_READ_BYTES]
+        is_in_body = self._n_missing or self._n_checked_bytes is not None
+        return self._state.read_buffer if is_in_body else self._head_buffer
 
     def receive(self, n_bytes: int) -> None:
         """Process bytes that were read into the buffer.
