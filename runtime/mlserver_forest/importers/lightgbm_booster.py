@@ -75,14 +75,18 @@ def read(path: Path) -> Any:
     Raises:
         UnsupportedEstimator: if LightGBM cannot read it.
     """
+    return _load(str(path), path.read_text("utf-8", "replace"))
+
+
+def _load(subject: str, text: str) -> Any:
     require("lightgbm", "train")
     import lightgbm
 
     try:
-        return lightgbm.Booster(model_str=path.read_text("utf-8", "replace"))
+        return lightgbm.Booster(model_str=text)
     except (lightgbm.basic.LightGBMError, *_UNREADABLE) as error:
         raise UnsupportedEstimator(
-            f"{path} cannot be read by LightGBM {lightgbm.__version__}: {error}"
+            f"{subject} cannot be read by LightGBM {lightgbm.__version__}: {error}"
         ) from error
 
 
@@ -92,18 +96,10 @@ def unpickle(record: Record) -> PickledBooster:
     Raises:
         UnsupportedEstimator: if LightGBM cannot load it.
     """
-    require("lightgbm", "train")
-    import lightgbm
-
     state = booster_state(record)
     content = bytes_of(state)
     text = content if isinstance(content, str) else content.decode("utf-8", "replace")
-    try:
-        booster = lightgbm.Booster(model_str=text)
-    except (lightgbm.basic.LightGBMError, *_UNREADABLE) as error:
-        raise UnsupportedEstimator(
-            f"this {record.name} cannot be read by LightGBM {lightgbm.__version__}: {error}"
-        ) from error
+    booster = _load(f"this {record.name}", text)
     best = state.get("best_iteration")
     booster.best_iteration = best if isinstance(best, int) else -1
     is_alone = state is record

@@ -43,7 +43,7 @@ def load(path: Path, found: Any) -> Any:
 
     Args:
         path: the file, which the operator trusts.
-        found: what was read in it without running it.
+        found: what was read in it without running it; None if it could not be read.
 
     Raises:
         UnsupportedEstimator: if it cannot be loaded. If the reason may be the version of a

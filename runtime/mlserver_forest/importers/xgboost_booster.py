@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +104,22 @@ def read(path: Path) -> Any:
     Raises:
         UnsupportedEstimator: if XGBoost cannot read it.
     """
+    content = bytearray(path.read_bytes())
+    return _load(str(path), content, lambda xgboost: xgboost.Booster(model_file=content))
+
+
+def _load(subject: str, content: bytearray, load: Callable[[Any], Any]) -> Any:
+    """Let XGBoost load a booster, unless a newer one wrote it."""
     require("xgboost", "train")
     import xgboost
 
-    content = bytearray(path.read_bytes())
     _refuse_newer(content, xgboost.__version__)
     try:
-        return xgboost.Booster(model_file=content)
+        return load(xgboost)
     except (xgboost.core.XGBoostError, *_UNREADABLE) as error:
         reason = str(error).partition("Stack trace")[0].strip()
         raise UnsupportedEstimator(
-            f"{path} cannot be read by XGBoost {xgboost.__version__}: {reason[:_LONGEST_REASON]}"
+            f"{subject} cannot be read by XGBoost {xgboost.__version__}: {reason[:_LONGEST_REASON]}"
         ) from error
 
 
@@ -134,15 +140,18 @@ def _refuse_newer(content: bytearray, ours: str) -> None:
         )
 
 
+def _restored(content: bytes, xgboost: Any) -> Any:
+    booster = xgboost.Booster()
+    booster.__setstate__({"handle": bytearray(content)})
+    return booster
+
+
 def unpickle(record: Record) -> PickledBooster:
     """The booster in the record of an estimator or booster, of XGBoost 1.6 or newer.
 
     Raises:
         UnsupportedEstimator: if XGBoost cannot load it.
     """
-    require("xgboost", "train")
-    import xgboost
-
     state = booster_state(record)
     content = bytes_of(state)
     if not isinstance(content, bytes) or not content.startswith(b"{"):
@@ -150,16 +159,9 @@ def unpickle(record: Record) -> PickledBooster:
             f"this {record.name} was pickled by XGBoost 1.5 or older, whose form newer versions do "
             "not read; load it there and save it with save_model('model.json')"
         )
-    booster = xgboost.Booster()
-    try:
-        booster.__setstate__({"handle": bytearray(content)})
-    except (xgboost.core.XGBoostError, *_UNREADABLE) as error:
-        reason = str(error).partition("Stack trace")[0].strip()
-        raise UnsupportedEstimator(
-            f"this {record.name} cannot be read by XGBoost {xgboost.__version__}: "
-            f"{reason[:_LONGEST_REASON]}"
-        ) from error
+    booster = _load(f"this {record.name}", bytearray(content), partial(_restored, content))
     classes, missing = classes_of(record), record.get("missing")
+    missing = float(missing) if isinstance(missing, int | float) else None
     found = PickledBooster(record.kind, booster, classes, missing, is_alone=state is record)
     _refuse_other_missing(found)
     return found

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 
+import cloudpickle
 import joblib
 import lightgbm
 import numpy as np
@@ -300,6 +301,30 @@ def test_any_estimator_that_was_fitted_on_a_data_frame_is_packed(tmp_path, iris)
         packed(tmp_path / name, tmp_path / "model", "--trust-pickle")
         settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
         assert len(settings.get("inputs", [])) == width
+
+
+def test_a_class_that_the_pickle_itself_makes_needs_trust(tmp_path, iris):
+    """cloudpickle writes the class of a script with its code."""
+
+    class Mine(LogisticRegression):
+        pass
+
+    (tmp_path / "model.pkl").write_bytes(cloudpickle.dumps(Mine().fit(*iris)))
+    done = pack(tmp_path / "model.pkl", "--out", tmp_path / "model")
+    assert done.returncode == 1
+    assert "cloudpickle's _make_skeleton_class cannot be packed" in done.stderr
+    assert "if you trust where it comes from, add --trust-pickle" in done.stderr
+
+
+def test_a_pickle_that_only_python_reads_is_read_with_trust(tmp_path, iris):
+    """Opcode \x84 looks a name up in a registry of the process."""
+    content = pickle.dumps(LogisticRegression().fit(*iris), 2)
+    registered = content.replace(b"\x80\x02", b"\x80\x02\x84\x00\x00\x00\x7f0", 1)
+    (tmp_path / "model.pkl").write_bytes(registered)
+    done = pack(tmp_path / "model.pkl", "--out", tmp_path / "model")
+    assert "uses a registry of the program that wrote it" in done.stderr
+    trusted = pack(tmp_path / "model.pkl", "--out", tmp_path / "model", "--trust-pickle")
+    assert "cannot be unpickled: ValueError: unregistered extension code" in trusted.stderr
 
 
 class Crash:

@@ -27,7 +27,7 @@ from mlserver_forest.importers.fitted_estimator import class_of
 from mlserver_forest.importers.importer import can_import, from_record, import_estimator, refusal
 from mlserver_forest.importers.pack import packing
 from mlserver_forest.importers.pack.expected_answers import compare_expected
-from mlserver_forest.importers.pack.model_file import find_model
+from mlserver_forest.importers.pack.model_file import ModelFile, find_model
 from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer, importer_of
@@ -101,13 +101,7 @@ def run(request: PackRequest) -> PackReport:
     file = find_model(Path(request.path), folder)
     with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
-        estimator = file.read()
-        if file.form.is_pickle and not can_import(estimator):
-            if not request.trust_pickle or not isinstance(estimator, Record):
-                raise pickle_file.refuse_pickle(Path(request.path), estimator)
-            estimator = pickle_file.load(file.path, estimator)
-        elif file.form.is_pickle:
-            estimator = from_record(estimator)
+        estimator = _read_pickle(file, request) if file.form.is_pickle else file.read()
     importer = importer_of(estimator)
     if importer is None:
         raise UnsupportedEstimator(refusal(estimator))
@@ -117,6 +111,25 @@ def run(request: PackRequest) -> PackReport:
         return PackReport(summary=summary, note=importer.note(recorded))
     report = _pack_forest(request, importer, estimator, file.path, folder)
     return replace(report, note=importer.note(recorded))
+
+
+def _read_pickle(file: ModelFile, request: PackRequest) -> Any:
+    """What an importer takes of a pickle, or what Python loads if the operator trusts it.
+
+    Raises:
+        UnsupportedEstimator: if it holds something else, or cannot be read without trust.
+    """
+    try:
+        found = file.read()
+    except UnsupportedEstimator:
+        if not request.trust_pickle:
+            raise
+        return pickle_file.load(file.path, None)
+    if can_import(found):
+        return from_record(found)
+    if not request.trust_pickle or not isinstance(found, Record):
+        raise pickle_file.refuse_pickle(Path(request.path), found)
+    return pickle_file.load(file.path, found)
 
 
 def _read_by(importer: Importer) -> str:

@@ -68,7 +68,7 @@ def pack(
     if expect and not data:
         raise click.UsageError("--expect needs --data, the rows that your answers are for")
     try:
-        with tempfile.TemporaryDirectory(prefix="forest-pack-") as folder:
+        with tempfile.TemporaryDirectory(prefix="forest-pack-", dir=_temporary(out)) as folder:
             request = PackRequest(
                 path=str(model.resolve()),
                 folder=folder,
@@ -85,6 +85,14 @@ def pack(
     except (ForestError, OSError) as error:
         click.echo(f"forest pack: {error}", err=True)
         sys.exit(1)
+
+
+def _temporary(out: Path) -> Path:
+    """The folder for temporary files; beside the result if nothing else can be written."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return out.resolve().parent
 
 
 def _split(names: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NodeFields
+from mlserver_forest.importers.fitted_estimator import Answers
 from mlserver_forest.importers.pack.other_interpreter import ask_interpreter
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
@@ -40,6 +41,14 @@ class SourceAnswers:
     tolerance: float
     source: str = ""
     written_by: str = ""
+
+    @classmethod
+    def of(
+        cls, x: NDArray[Any], answers: Answers, tolerance: float, source: str, written_by: str
+    ) -> "SourceAnswers":
+        """The answers of a library, in the dtypes in which they are compared."""
+        values, positions = np.asarray(answers[0], np.float64), np.asarray(answers[1], np.intp)
+        return cls(x, values, positions, tolerance, source, written_by)
 
 
 @dataclass(frozen=True)
@@ -98,14 +107,8 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
         else:
             values, positions = importer.answers(asked, x, model.schema)
             source = f"{importer.title} {importer.version}"
-    return SourceAnswers(
-        x,
-        np.asarray(values, np.float64),
-        np.asarray(positions, np.intp),
-        importer.tolerance_for(model),
-        source,
-        written_by,
-    )
+    tolerance = importer.tolerance_for(model)
+    return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)
 
 
 def ask_elsewhere(
@@ -127,14 +130,8 @@ def ask_elsewhere(
         written_by = importer.records.version_of(record_of(estimator))
         if written_by != version:
             source += f", which is not the version {written_by} that wrote it, so it proves little"
-    return SourceAnswers(
-        x,
-        np.asarray(values, np.float64),
-        np.asarray(positions, np.intp),
-        importer.tolerance_for(model),
-        source,
-        written_by,
-    )
+    tolerance = importer.tolerance_for(model)
+    return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)
 
 
 def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:

@@ -141,7 +141,7 @@ def _checked(shape: Any) -> tuple[int, ...]:
 
 
 def _of_bytes(data: Any, dtype: UnfinishedDtype, shape: Any, is_fortran: Any) -> NDArray[Any]:
-    """An array of (shape) from its bytes, which are copied, so that it may be written to."""
+    """An array of (shape) on its bytes, which are not copied; it is read-only."""
     shape = _checked(shape)
     if isinstance(data, str):  # Python 2's bytes.
         data = data.encode("latin-1")

@@ -206,6 +206,8 @@ class PickleMachine:
 
     def _make(self, kind: Any, arguments: Any) -> None:
         """What a call or the making of an object leaves: a record, or one of NumPy's objects."""
+        if isinstance(kind, Record):  # A class that the pickle itself makes, as cloudpickle does.
+            kind, arguments = kind.kind, (kind, arguments)
         if not isinstance(kind, GlobalName) or not isinstance(arguments, tuple):
             raise self.fault("makes an object of something that is not a class")
         reduce = REDUCERS.get(str(kind))

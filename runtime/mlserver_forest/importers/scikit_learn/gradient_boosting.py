@@ -99,7 +99,7 @@ def _log_odds(
     prior = np.clip(prior.astype(np.float64), release.smallest_share, 1 - release.smallest_share)
     if len(prior) > 2:  # classes
         logs = np.log(prior)
-        if release.names_losses_by_class:
+        if release.starts_from_logarithms:
             return logs
         # The link of the multinomial loss is symmetric since 1.4.
         return np.asarray(np.log(prior / np.exp(np.mean(logs))))

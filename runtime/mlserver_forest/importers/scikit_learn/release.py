@@ -35,7 +35,7 @@ class Release:
         return self.number < (1, 4)
 
     @property
-    def names_losses_by_class(self) -> bool:
+    def starts_from_logarithms(self) -> bool:
         """Whether gradient boosting starts from the logarithms of shares; since 1.4, centred."""
         return self.number < (1, 4)
 
