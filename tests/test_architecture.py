@@ -21,6 +21,7 @@ LAYERS = {
     "schema": 1,
     "formats": 2,
     "engine": 3,
+    "composition": 4,
     "insight": 4,
     "model": 5,
     "artifact": 6,

@@ -6,6 +6,10 @@ forked processes share, and is checked there, so that a file that is changed, tr
 later changes nothing. The header's ``__metadata__`` holds the format version and the SHA-256 of
 the whole file, computed with the digest's own 64 characters set to ``0``. Self-test rows lie beside
 the trees with the sums that the training library gave; a file that gives other sums is refused.
+
+A file of format 2 holds one forest, a file of format 3 several and how they answer as one: the
+description of ``composition/encoding.py`` and the facts of each forest stand in the metadata, and
+the arrays of the forest N are named ``forest.N.nodes`` and so on.
 """
 
 import hashlib
@@ -22,12 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.regular_file import open_regular
+from mlserver_forest.composition import encoding
 from mlserver_forest.engine.forest import ARRAYS, Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
-from mlserver_forest.errors import InvalidArtifact, format_error, printable
+from mlserver_forest.engine.predictor import Predictor
+from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_error, printable
 
 _FORMAT = "mlserver-forest"
-_FORMAT_VERSION = 2
+_ONE_FOREST, _COMPOSITION = 2, 3  # The versions of the format.
 _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 _NO_DIGEST = "0" * 64
 # Tolerance for exp, which libraries round differently.
@@ -48,14 +54,14 @@ class ForestFile:
     """The content of a forest file.
 
     Attributes:
-        forest: the trees.
-        rows: (n, n_features) the rows of the self-test, in the forest's ``feature_dtype``.
+        predictor: the forest, or a composition of several.
+        rows: (n, n_features) the rows of the self-test, in the predictor's ``feature_dtype``.
         insights: the other arrays by name: the model's baseline and calibration.
         description: the description that ``encode_forest`` was given.
         sha256: the file's checksum, in hexadecimal digits.
     """
 
-    forest: Forest
+    predictor: Predictor
     rows: NDArray[Any]
     insights: Mapping[str, NDArray[Any]]
     description: Mapping[str, Any]
@@ -81,7 +87,7 @@ class EncodedForest:
 
 
 def encode_forest(
-    forest: Forest,
+    predictor: Predictor,
     rows: NDArray[Any],
     answers: NDArray[np.float64],
     insights: Mapping[str, NDArray[Any]],
@@ -90,37 +96,28 @@ def encode_forest(
     """Encode a forest file.
 
     Args:
-        forest: the trees.
-        rows: (n, n_features) the rows of the self-test, in the forest's ``feature_dtype``.
+        predictor: the forest, or a composition of several.
+        rows: (n, n_features) the rows of the self-test, in the predictor's ``feature_dtype``.
         answers: float64 (n, n_columns), what the training library predicts for them.
         insights: arrays of uint32, uint64, float32 or float64 that are kept beside the trees.
         description: the content of model-settings.json, in case that file is lost.
 
     Raises:
-        InvalidArtifact: if the forest predicts anything else: to the last bit if predictions
-            are sums, up to the rounding of ``exp`` if they are not.
+        InvalidArtifact: if it predicts anything else: to the last bit if predictions are the sums
+            of one forest, up to the rounding of ``exp`` if they are not.
     """
-    tolerance = 0.0 if forest.postprocessor.name == "identity" else _ROUNDING
-    values = forest.predict(rows).values
+    is_exact = isinstance(predictor, Forest) and predictor.is_sum
+    tolerance = 0.0 if is_exact else _ROUNDING
+    values = predictor.predict(rows).values
     same = values.shape == answers.shape
     if not same or not np.allclose(values, answers, rtol=tolerance, atol=tolerance):
         raise InvalidArtifact(_FAILED)
-    sums = forest.sums(rows)
-    _check_sums(forest, rows, sums)
-    arrays = {**forest.arrays, **dict(zip(_SELF_TEST, (rows, sums), strict=True)), **insights}
+    sums = predictor.sums(rows)
+    _check_sums(predictor, rows, sums)
+    own_arrays, facts = _parts_of(predictor)
+    arrays = {**own_arrays, **dict(zip(_SELF_TEST, (rows, sums), strict=True)), **insights}
     arrays = {name: array for name, array in arrays.items() if array.size}
-    metadata = {
-        "format": _FORMAT,
-        "format_version": str(_FORMAT_VERSION),
-        "sha256": _NO_DIGEST,
-        "n_features": str(forest.n_features),
-        "feature_dtype": str(forest.feature_dtype),
-        "divisor": repr(forest.divisor),
-        "postprocessor": forest.postprocessor.name,
-        "postprocessor_scale": repr(forest.postprocessor.scale),
-        "postprocessor_offset": repr(forest.postprocessor.offset),
-        "model": json.dumps(description),
-    }
+    metadata = {"format": _FORMAT, "sha256": _NO_DIGEST, **facts, "model": json.dumps(description)}
     header: dict[str, Any] = {"__metadata__": metadata}
     data = []
     offset = 0
@@ -142,9 +139,9 @@ def encode_forest(
     return EncodedForest(parts, digest)
 
 
-def load_forest(path: Path) -> Forest:
-    """Load only the forest of a file, by any path to it; errors as in ``load_forest_file``."""
-    return load_forest_file(path.resolve()).forest
+def load_forest(path: Path) -> Predictor:
+    """Load only the trees of a file, by any path to it; errors as in ``load_forest_file``."""
+    return load_forest_file(path.resolve()).predictor
 
 
 def load_forest_file(path: Path) -> ForestFile:
@@ -163,17 +160,17 @@ def load_forest_file(path: Path) -> ForestFile:
         raise InvalidArtifact(f"the forest file {path} cannot be read: {error}") from error
     try:
         metadata, arrays = _decode(content)
-        forest = _forest(metadata, arrays)
+        predictor = _predictor(metadata, arrays)
         rows, expected = (arrays[name] for name in _SELF_TEST)
         description = dict(json.loads(metadata["model"]))
     except _UNREADABLE as error:
         raise _damaged(path, f"its header cannot be understood ({format_error(error)})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
-    _check_sums(forest, rows, expected)
-    known = {*ARRAYS, *_SELF_TEST}
+    _check_sums(predictor, rows, expected)
+    known = {*_parts_of(predictor)[0], *_SELF_TEST}
     insights = {name: array for name, array in arrays.items() if name not in known}
-    return ForestFile(forest, rows, insights, description, metadata["sha256"])
+    return ForestFile(predictor, rows, insights, description, metadata["sha256"])
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -206,37 +203,81 @@ def _read_shared(path: Path) -> memoryview:
     return view[:n_read].toreadonly()
 
 
-def _check_sums(forest: Forest, rows: NDArray[Any], expected: NDArray[Any]) -> None:
-    """Compare the forest's sums with those of training, for all rows together and one by one.
+def _check_sums(predictor: Predictor, rows: NDArray[Any], expected: NDArray[Any]) -> None:
+    """Compare the sums of trees with those of training, for all rows together and one by one.
 
     Sums are compared, rather than predictions, because additions give the same bits everywhere.
     """
-    if rows.ndim != 2 or rows.shape[1] != forest.n_features:
+    if rows.ndim != 2 or rows.shape[1] != predictor.n_features:
         raise InvalidArtifact(
             f"the forest's self-test has shape {list(rows.shape)}; "
-            f"the forest reads [n, {forest.n_features}]"
+            f"the forest reads [n, {predictor.n_features}]"
         )
-    forest.warm_up()
+    predictor.warm_up()
     try:
-        together = forest.sums(rows)
-        alone = [forest.sums(rows[i : i + 1]) for i in range(len(rows))]
-    except ValueError as error:
+        together = predictor.sums(rows)
+        alone = [predictor.sums(rows[i : i + 1]) for i in range(len(rows))]
+    except (InvalidInput, ValueError) as error:
         raise InvalidArtifact(f"the forest's self-test cannot be run: {error}") from error
     same = len(rows) > 0 and np.array_equal(together, expected)
     if not same or not np.array_equal(np.concatenate(alone), expected):
         raise InvalidArtifact(_FAILED)
 
 
-def _forest(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Forest:
+def _parts_of(predictor: Predictor) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays of a predictor and what else the file says of it; ``_predictor`` reads both."""
+    if isinstance(predictor, Forest):
+        return predictor.arrays, {"format_version": str(_ONE_FOREST), **_facts_of(predictor)}
+    encoded = encoding.encode(predictor)
+    arrays = {
+        _name_in(number, name): array
+        for number, forest in enumerate(encoded.forests)
+        for name, array in forest.arrays.items()
+    }
+    return arrays | encoded.arrays, {
+        "format_version": str(_COMPOSITION),
+        "composition": json.dumps(encoded.description),
+        "forests": json.dumps(list(map(_facts_of, encoded.forests))),
+    }
+
+
+def _predictor(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Predictor:
+    if int(metadata["format_version"]) == _ONE_FOREST:
+        return _forest(metadata, arrays)
+    forests = []
+    for number, facts in enumerate(json.loads(metadata["forests"])):
+        names = {name: _name_in(number, name) for name in ARRAYS}
+        own = {name: arrays[found] for name, found in names.items() if found in arrays}
+        forests.append(_forest(facts, own))
+    return encoding.decode(json.loads(metadata["composition"]), forests, arrays)
+
+
+def _name_in(number: int, name: str) -> str:
+    return f"forest.{number}.{name}"
+
+
+def _facts_of(forest: Forest) -> dict[str, str]:
+    """What is known of a forest beside its arrays; ``_forest`` reads it back."""
+    return {
+        "n_features": str(forest.n_features),
+        "feature_dtype": str(forest.feature_dtype),
+        "divisor": repr(forest.divisor),
+        "postprocessor": forest.postprocessor.name,
+        "postprocessor_scale": repr(forest.postprocessor.scale),
+        "postprocessor_offset": repr(forest.postprocessor.offset),
+    }
+
+
+def _forest(facts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Forest:
     return Forest.from_arrays(
         arrays,
-        n_features=int(metadata["n_features"]),
-        feature_dtype=metadata["feature_dtype"],
-        divisor=float(metadata["divisor"]),
+        n_features=int(facts["n_features"]),
+        feature_dtype=facts["feature_dtype"],
+        divisor=float(facts["divisor"]),
         postprocessor=Postprocessor(
-            metadata["postprocessor"],
-            float(metadata["postprocessor_scale"]),
-            float(metadata["postprocessor_offset"]),
+            facts["postprocessor"],
+            float(facts["postprocessor_scale"]),
+            float(facts["postprocessor_offset"]),
         ),
     )
 
@@ -251,10 +292,11 @@ def _decode(content: memoryview) -> tuple[dict[str, str], dict[str, NDArray[Any]
     metadata = header.pop("__metadata__")
     if metadata["format"] != _FORMAT:
         raise InvalidArtifact("a safetensors file, but not one that holds a forest")
-    if int(metadata["format_version"]) != _FORMAT_VERSION:
+    if int(metadata["format_version"]) not in {_ONE_FOREST, _COMPOSITION}:
         raise InvalidArtifact(
             f"format version {printable(metadata['format_version'], 20)}; this version of "
-            f"mlserver-forest reads format {_FORMAT_VERSION}; upgrade it or train the model again"
+            f"mlserver-forest reads formats {_ONE_FOREST} and {_COMPOSITION}; upgrade it or train "
+            "the model again"
         )
     blank = text.replace(metadata["sha256"].encode(), _NO_DIGEST.encode(), 1)
     if _digest([content[:8], blank, content[8 + length :]]) != metadata["sha256"]:

@@ -150,9 +150,9 @@ def load_model(path: Path, schema: Schema, sha256: Any = None) -> Model:
     try:
         return Model(
             schema,
-            file.forest,
+            file.predictor,
             baseline_from_arrays(file.insights, schema),
-            intervals_from_arrays(file.insights, file.forest, schema),
+            intervals_from_arrays(file.insights, file.predictor, schema),
             file.rows,
         )
     except InvalidArtifact as error:

@@ -13,6 +13,7 @@ from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_split
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
+from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.shap.explainer import Explainer
 from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.engine.validation import check_forest
@@ -30,23 +31,6 @@ _FEATURE_DTYPES: Mapping[str, np.dtype[Any]] = {
     "float32": np.dtype(np.float32),
     "float64": np.dtype(np.float64),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The predictions of a forest for some rows.
-
-    Attributes:
-        values: float64 (n_samples, n_columns): the training library's ``predict_proba``, with
-            columns in the order of the classes, for a classifier; its ``predict``, with one
-            column for each target, for a regressor; and its ``score_samples`` and
-            ``decision_function`` for an isolation forest.
-        positions: (n_samples,) each row's class, as its position among the classes; without
-            meaning for a regressor.
-    """
-
-    values: NDArray[np.float64]
-    positions: NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +138,30 @@ class Forest:
         return self.initial.size
 
     @property
+    def n_nodes(self) -> int:
+        return len(self.nodes)
+
+    @cached_property
+    def n_columns(self) -> int:
+        """The number of columns of ``Prediction.values``."""
+        return self.postprocessor.values(self.initial.reshape(1, -1)).shape[1]
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether values are ``sums``, not a function of them."""
+        return self.postprocessor.name == "identity"
+
+    @cached_property
+    def decision_width(self) -> int:
+        """The number of columns of ``decision``."""
+        return self.postprocessor.decision(self.initial.reshape(1, -1)).shape[1]
+
+    @property
+    def unexplained(self) -> str:
+        """Why ``contributions`` cannot be given; empty if they can."""
+        return "" if self.covers.size else "its forest has no covers"
+
+    @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, for an artifact; ``from_arrays`` reads them back."""
         return {name: getattr(self, name) for name in ARRAYS}
@@ -193,6 +201,10 @@ class Forest:
         values = self.postprocessor.values(sums)
         positions = self.postprocessor.positions(sums, values)
         return Prediction(values.astype(np.float64, copy=False), positions)
+
+    def decision(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
+        """(n_samples, k): ``decision_function`` of a classifier; see ``Predictor``."""
+        return self.postprocessor.decision(self.sums(x, n_threads)).astype(np.float64, copy=False)
 
     def contributions(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
         """How much each feature adds to the sums: exact path-dependent TreeSHAP.
@@ -315,6 +327,17 @@ ARRAYS = (
     "category_bits",
     "covers",
 )
+
+
+def only_forest(predictor: Predictor) -> Forest:
+    """The forest that a predictor is; what needs its leaves cannot take a composition.
+
+    Raises:
+        InvalidArtifact: if it is one.
+    """
+    if not isinstance(predictor, Forest):
+        raise InvalidArtifact("the leaves of one forest are needed, but the model has several")
+    return predictor
 
 
 def _exactly(array: NDArray[Any], dtype: type) -> NDArray[Any]:

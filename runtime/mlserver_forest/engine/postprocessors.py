@@ -68,6 +68,17 @@ class Postprocessor:
         """
         return _FUNCTIONS[self.name][1](sums, values)
 
+    def decision(self, sums: Values) -> Values:
+        """The ``decision_function`` of a classifier of scikit-learn.
+
+        Args:
+            sums: as in ``values``.
+
+        Returns:
+            (n_samples, k): one column for two classes, else one for each class.
+        """
+        return _margin(sums) if self.name == "adaboost" and sums.shape[1] == 2 else sums
+
 
 # Compiled code calls the C library's exp, as the training libraries do; NumPy's differs in the
 # last bit. (scipy.special.expit would agree too, but importing it takes 0.2 s.)
@@ -147,6 +158,25 @@ def _isolation(sums: Values, post: Postprocessor) -> Values:
     return np.hstack([scores, scores - post.offset])
 
 
+def _margin(votes: Values) -> Values:
+    """(n_samples, 1) by how much the votes for the second of two classes lead."""
+    return votes[:, 1:] - votes[:, :1]
+
+
+def _adaboost(sums: Values, post: Postprocessor) -> Values:
+    """Probabilities of AdaBoostClassifier: ``_compute_proba_from_decision`` in scikit-learn 1.9."""
+    decision = post.decision(sums)
+    if sums.shape[1] == 2:
+        return _softmax_rows(np.hstack([-decision, decision]) / 2)
+    scaled: Values = _softmax_rows(decision / (sums.shape[1] - 1))
+    return scaled
+
+
+def _adaboost_class(sums: Values, _: Values) -> Positions:
+    is_second = _margin(sums)[:, 0] > 0
+    return is_second.astype(np.intp) if sums.shape[1] == 2 else sums.argmax(axis=1)
+
+
 def _largest_value(_: Values, values: Values) -> Positions:
     return values.argmax(axis=1)
 
@@ -184,5 +214,6 @@ _FUNCTIONS: Mapping[str, _Functions] = {
     "signed_square": (_signed_square, _largest_value),
     "logarithm_one_plus_exp": (_logarithm_one_plus_exp, _largest_value),
     "hinge": (_hinge, _largest_value),
+    "adaboost": (_adaboost, _adaboost_class),
     "isolation": (_isolation, _decision_at_least_zero),
 }

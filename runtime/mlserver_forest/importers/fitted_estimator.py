@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.importers.pickles.record import GlobalName
 from mlserver_forest.model.model import Model
@@ -29,7 +30,7 @@ def module_of(estimator: Any) -> str:
 
 
 def model_of(
-    forest: Forest,
+    forest: Predictor,
     names: Any,
     kind: TargetKind,
     classes: tuple[Label, ...],
@@ -40,7 +41,7 @@ def model_of(
     """Make a model of a forest, with the schema that its library describes.
 
     Args:
-        forest: the trees.
+        forest: the trees, or a composition of several forests.
         names: the features' names, or None for ``feature_0``, ``feature_1``, ...
         kind: what the model predicts.
         classes: as in ``Schema``.
@@ -50,7 +51,7 @@ def model_of(
     if names is None:
         names = [f"feature_{column}" for column in range(forest.n_features)]
     datatype: FeatureDatatype = "FP64" if forest.feature_dtype.itemsize == 8 else "FP32"
-    n_targets = forest.n_outputs if kind == "regression" else 1
+    n_targets = forest.n_columns if kind == "regression" else 1
     schema = Schema(
         tuple(map(str, names)),
         kind,

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlserver_forest.errors import UnsupportedEstimator, format_error, format_value
-from mlserver_forest.importers.importer import refusal
 from mlserver_forest.importers.pickles.record import GlobalName, Record
-from mlserver_forest.importers.registry import importer_of
+from mlserver_forest.importers.registry import importer_of, refusal
 
 
 def refuse_pickle(path: Path, found: Any) -> UnsupportedEstimator:

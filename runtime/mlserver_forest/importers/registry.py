@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any
 from warnings import WarningMessage
 
+import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.composition.composition import forests_in
+from mlserver_forest.engine.forest import Forest
+from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers import (
     lightgbm_booster,
     skops_file,
     xgboost_booster,
 )
-from mlserver_forest.importers.fitted_estimator import Answers, module_of
+from mlserver_forest.importers.fitted_estimator import Answers, class_of, module_of
 from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
@@ -30,6 +34,8 @@ from mlserver_forest.schema.schema import Schema
 
 # How many of a file's first bytes ``FileFormat.matches`` is given.
 HEAD_BYTES = 512
+# Of a composition with a member that adds up in float32.
+_FLOAT32_TOLERANCE = 1e-6
 
 
 def _no_note(_: Sequence[WarningMessage]) -> str:
@@ -87,6 +93,8 @@ class Importer:
         skops_types: the types of its estimators that skops asks about and that are safe.
         hints: for classes that cannot be packed, what to do instead.
         serves_pickles: whether MLServer has a runtime that serves its other estimators.
+        around_others: the classes among ``class_names`` whose estimators stand around others, which
+            may be of a kind that cannot be packed.
         records: how estimators are read from records, which ``to_model`` then takes.
         unpickle: makes what ``to_model`` and ``answers`` take from the record of an estimator; None
             if they take records.
@@ -105,6 +113,7 @@ class Importer:
     skops_types: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
     serves_pickles: bool = False
+    around_others: tuple[str, ...] = ()
     records: RecordSupport | None = None
     unpickle: Callable[[Record], Any] | None = None
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
@@ -116,8 +125,10 @@ class Importer:
 
     def tolerance_for(self, model: Model) -> float:
         """How far the values of a packed model may differ."""
-        is_sum = model.forest.postprocessor.name == "identity"
-        return 0.0 if self.has_exact_sums and is_sum else self.tolerance
+        if isinstance(model.forest, Forest):
+            return 0.0 if self.has_exact_sums and model.forest.is_sum else self.tolerance
+        dtypes = [forest.leaf_values.dtype for forest, _ in forests_in(model.forest)]
+        return max(self.tolerance, _FLOAT32_TOLERANCE if np.float32 in dtypes else 0.0)
 
 
 IMPORTERS: tuple[Importer, ...] = (
@@ -125,18 +136,21 @@ IMPORTERS: tuple[Importer, ...] = (
         module="sklearn",
         title="scikit-learn",
         distribution="scikit-learn",
-        class_names=tuple(scikit_learn_model.FORESTS),
-        to_model=scikit_learn_model.to_model,
+        class_names=scikit_learn_model.CLASS_NAMES,
+        to_model=lambda estimator: scikit_learn_model.to_model(estimator, import_member),
         answers=scikit_learn_model.answers,
         tolerance=1e-12,
         has_exact_sums=True,
         skops_types=scikit_learn_model.SKOPS_TYPES,
         hints=scikit_learn_model.HINTS,
         serves_pickles=True,
+        around_others=tuple(scikit_learn_model.META_ESTIMATORS),
         records=RecordSupport(
             version_of=scikit_learn_model.version_of,
             restore=restored_estimator.restore,
-            walk=scikit_learn_model.walk,
+            walk=lambda record, x, schema: scikit_learn_model.walk(
+                record, x, schema, import_member
+            ),
         ),
         note=scikit_learn_model.note,
     ),
@@ -212,3 +226,53 @@ def importer_of(estimator: Any) -> Importer | None:
     """The library of an estimator, or None if it is not registered."""
     library = module_of(estimator)
     return next((one for one in IMPORTERS if one.module == library), None)
+
+
+def can_import(estimator: Any) -> bool:
+    """Whether an estimator, or its record, is of a class that can be packed."""
+    importer = importer_of(estimator)
+    return importer is not None and class_of(estimator) in importer.class_names
+
+
+def require_importer(estimator: Any) -> Importer:
+    """The library of an estimator of a class that can be packed.
+
+    Raises:
+        UnsupportedEstimator: naming what came and what can be packed.
+    """
+    importer = importer_of(estimator)
+    if importer is None or not can_import(estimator):
+        raise UnsupportedEstimator(refusal(estimator))
+    return importer
+
+
+def import_member(estimator: Any) -> Model:
+    """Read an estimator, or its record, that stands in an estimator of another library.
+
+    Raises:
+        UnsupportedEstimator: if it cannot be packed.
+    """
+    return require_importer(estimator).to_model(from_record(estimator))
+
+
+def from_record(estimator: Any) -> Any:
+    """What an importer takes in the place of a record: the record, or the booster in it.
+
+    Raises:
+        UnsupportedEstimator: if the booster cannot be loaded.
+    """
+    importer = importer_of(estimator)
+    if not isinstance(estimator, Record) or importer is None or importer.unpickle is None:
+        return estimator
+    return importer.unpickle(estimator)
+
+
+def refusal(estimator: Any) -> str:
+    """The message for an estimator, or its record, that cannot be packed."""
+    library, name = module_of(estimator), class_of(estimator)
+    importer = importer_of(estimator)
+    hint = UNSUPPORTED_LIBRARIES.get(library, "")
+    if importer is not None:
+        hint = importer.hints.get(name, "")
+    known = ", ".join(name for one in IMPORTERS for name in one.class_names)
+    return f"{library}'s {name} cannot be packed{hint and '; '}{hint}; expected one of {known}"

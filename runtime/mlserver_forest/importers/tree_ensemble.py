@@ -1,4 +1,7 @@
-"""A tree ensemble as its library describes it: packed for the engine, or walked step by step."""
+"""A tree ensemble as its library describes it: packed for the engine, or walked step by step.
+
+It is a ``Predictor`` itself, so that a composition may be asked before its trees are packed.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.composition.composition import Composition
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
+from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.tree_packing import Tree, pack
 
-Answers = tuple[NDArray[Any], NDArray[np.intp]]
-_NO_CLASSES = np.empty(0, np.intp)
+
+def packed(predictor: Predictor) -> Predictor:
+    """A predictor with forests of the engine in the place of tree ensembles.
+
+    Raises:
+        UnsupportedEstimator: as in ``TreeEnsemble.pack``.
+    """
+    if isinstance(predictor, TreeEnsemble):
+        return predictor.pack()
+    return predictor.map_members(packed) if isinstance(predictor, Composition) else predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +35,7 @@ class TreeEnsemble:
     Attributes:
         trees: in the order in which the library adds them up.
         n_features: the number of columns of ``X``.
-        feature_dtype: np.float32 or np.float64, in which the library compares.
+        feature_dtype: float32 or float64, in which the library compares.
         initial: (n_outputs,) float64, what the sums start from.
         divisor: what the sums are divided by at the end.
         postprocessor: turns the sums into predictions.
@@ -31,7 +44,7 @@ class TreeEnsemble:
 
     trees: Sequence[Tree]
     n_features: int
-    feature_dtype: type
+    feature_dtype: np.dtype[Any]
     initial: NDArray[np.float64]
     divisor: float = 1.0
     postprocessor: Postprocessor = field(default_factory=lambda: Postprocessor("identity"))
@@ -46,31 +59,75 @@ class TreeEnsemble:
         return pack(
             self.trees,
             n_features=self.n_features,
-            feature_dtype=self.feature_dtype,
+            feature_dtype=self.feature_dtype.type,
             initial=self.initial,
             divisor=self.divisor,
             postprocessor=self.postprocessor,
             cuts=self.cuts,
         )
 
-    def walk(self, x: NDArray[Any], *, has_classes: bool) -> Answers:
-        """Follow each row through each tree in plain NumPy, as a second opinion on the engine.
+    def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
+        """Follow each row through each tree in plain NumPy, as a second opinion on the engine."""
+        sums = self.sums(x, n_threads)
+        values = self.postprocessor.values(sums)
+        return Prediction(values, self.postprocessor.positions(sums, values))
 
-        Args:
-            x: (n_samples, n_features) rows in ``feature_dtype``.
-            has_classes: whether the positions of classes are wanted.
+    def decision(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
+        """See ``Predictor``."""
+        found: NDArray[np.float64] = self.postprocessor.decision(self.sums(x, n_threads))
+        return found
 
-        Returns:
-            As ``fitted_estimator.estimator_answers``.
-        """
+    def sums(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
+        """See ``Predictor``; in one thread."""
         sums = np.tile(self.initial, (len(x), 1))
         for tree in self.trees:
             width = tree.values.shape[1]
             sums[:, tree.output : tree.output + width] += tree.values[self._leaves(tree, x)]
         sums /= self.divisor
-        values = self.postprocessor.values(sums)
-        positions = self.postprocessor.positions(sums, values) if has_classes else _NO_CLASSES
-        return values, positions
+        return sums
+
+    @property
+    def n_columns(self) -> int:
+        return self.postprocessor.values(self.initial.reshape(1, -1)).shape[1]
+
+    @property
+    def n_outputs(self) -> int:
+        return self.initial.size
+
+    @property
+    def n_trees(self) -> int:
+        return len(self.trees)
+
+    @property
+    def n_nodes(self) -> int:
+        return sum(len(tree.left) for tree in self.trees)
+
+    @property
+    def is_sum(self) -> bool:
+        return self.postprocessor.name == "identity"
+
+    @property
+    def decision_width(self) -> int:
+        return self.postprocessor.decision(self.initial.reshape(1, -1)).shape[1]
+
+    @property
+    def unexplained(self) -> str:
+        return "it is not packed"
+
+    @property
+    def expected_value(self) -> NDArray[np.float64]:
+        raise ValueError(self.unexplained)
+
+    @property
+    def contribution_work(self) -> int:
+        return 0
+
+    def contributions(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
+        """Refused."""
+        raise ValueError(self.unexplained)
+
+    def warm_up(self) -> None:
+        """Nothing is compiled."""
 
     def _leaves(self, tree: Tree, x: NDArray[Any]) -> NDArray[np.intp]:
         """(n_samples,) the node in which each row ends."""

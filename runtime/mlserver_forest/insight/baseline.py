@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Forest, Prediction
+from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.insight import histograms
 from mlserver_forest.insight.histograms import MOST_CATEGORY_BINS, Histograms
@@ -44,16 +44,16 @@ class Baseline:
     n_rows: int
 
     @classmethod
-    def from_rows(cls, x: NDArray[Any], forest: Forest | None, schema: Schema) -> "Baseline":
+    def from_rows(cls, x: NDArray[Any], predictor: Predictor | None, schema: Schema) -> "Baseline":
         """Learn the baseline of training rows.
 
         Args:
             x: (n_samples, n_features) in the dtype of the features, at least one row.
-            forest: the forest that predicts the rows; if None, ``predictions`` has no columns.
+            predictor: what predicts the rows; if None, ``predictions`` has no columns.
             schema: the schema of the model.
 
         Raises:
-            ValueError: if ``x`` does not have the forest's dtype and width.
+            ValueError: if ``x`` does not have the predictor's dtype and width.
         """
         ranges, n_missing = _totals(x)
         n_most = max(_FEWEST_ROWS, min(_MOST_ROWS, _MOST_VALUES // max(x.shape[1], 1)))
@@ -64,7 +64,7 @@ class Baseline:
             column: len(found.names) for column, found in schema.categories_by_column.items()
         }
         n_classes = len(schema.classes)
-        prediction = forest.predict(sample, n_cpus()) if forest else None
+        prediction = predictor.predict(sample, n_cpus()) if predictor else None
         predicted = prediction_columns(prediction, len(sample), schema)
         return cls(
             histograms.learn(sample, n_categories, MOST_CATEGORY_BINS, n_missing / len(x)),

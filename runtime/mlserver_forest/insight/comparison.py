@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Prediction
+from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.insight.baseline import Baseline, prediction_columns
 from mlserver_forest.schema.schema import Schema
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.forest import only_forest
 from mlserver_forest.engine.leaf_samples import LeafSamples
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.schema.output_names import INTERVAL, PREDICTION_SET
 from mlserver_forest.schema.schema import Schema
@@ -85,7 +86,7 @@ class Intervals:
 
 
 def intervals_from_arrays(
-    arrays: Mapping[str, NDArray[Any]], forest: Forest, schema: Schema
+    arrays: Mapping[str, NDArray[Any]], predictor: Predictor, schema: Schema
 ) -> Intervals | None:
     """Read back ``Intervals.arrays``; None if there are none.
 
@@ -107,7 +108,7 @@ def intervals_from_arrays(
         raise _damaged(f"its level is {level}; expected a number between 0 and 1")
     samples = LeafSamples(*(arrays[name] for name in _SAMPLES)) if len(given) == 5 else None
     if samples is not None:
-        samples.check(forest)
+        samples.check(only_forest(predictor))
     return Intervals(level, margin, samples)
 
 

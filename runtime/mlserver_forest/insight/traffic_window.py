@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Prediction
+from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.comparison import count_rows, n_counts
 from mlserver_forest.schema.schema import Schema

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest import cancellation
-from mlserver_forest.engine.forest import Forest, Prediction
+from mlserver_forest.engine.forest import only_forest
+from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.formats.predictions import Column
@@ -67,7 +68,7 @@ class Model:
 
     Attributes:
         schema: the features, the classes and the outputs.
-        forest: the trees.
+        forest: the trees: one forest, or a composition of several.
         baseline: what the training rows looked like, if it is known.
         calibration: how intervals or prediction sets are made, if the model has them.
         samples: (n, n_features) some rows, in the dtype of the features, that the model is
@@ -79,7 +80,7 @@ class Model:
     """
 
     schema: Schema
-    forest: Forest
+    forest: Predictor
     baseline: Baseline | None = None
     calibration: Intervals | None = None
     samples: NDArray[Any] = field(default_factory=_NO_SAMPLES.copy)
@@ -87,8 +88,7 @@ class Model:
 
     def __post_init__(self) -> None:
         forest, schema = self.forest, self.schema
-        n_columns = forest.postprocessor.values(forest.initial.reshape(1, -1)).shape[1]
-        found = (forest.n_features, forest.feature_dtype, n_columns)
+        found = (forest.n_features, forest.feature_dtype, forest.n_columns)
         expected = (schema.n_features, schema.dtype, schema.n_value_columns)
         if found != expected:
             raise InvalidArtifact(
@@ -114,7 +114,7 @@ class Model:
         """The outputs beside predictions that the model can give, and the shape of one row."""
         forest = self.forest
         found: dict[str, tuple[int, ...]] = {}
-        if forest.covers.size:
+        if not forest.unexplained:
             n_outputs = (forest.n_outputs,) if forest.n_outputs > 1 else ()
             found[CONTRIBUTIONS] = (forest.n_features, *n_outputs)
             found[EXPECTED_VALUE] = (forest.n_outputs,)
@@ -190,10 +190,11 @@ class Model:
 
         Raises:
             InvalidInput: as in ``predict``.
-            InvalidArtifact: if the forest does not have covers, which explanations need.
+            InvalidArtifact: if the trees do not have covers, which explanations need, or the
+                model is not a sum over features.
         """
-        if not self.forest.covers.size:
-            raise InvalidArtifact("this model cannot explain: its forest has no covers")
+        if self.forest.unexplained:
+            raise InvalidArtifact(f"this model cannot explain: {self.forest.unexplained}")
         x = matrix_from(X, self.schema)
         contributions = self._in_blocks(x, RowBlock.contributions, _EXPLAINED, threads)
         return Explanation(contributions, self.forest.expected_value)
@@ -285,14 +286,14 @@ class Model:
     def work_for(self, names: Collection[str]) -> int:
         """The work of these outputs for one row, in walks down a tree."""
         work = self.work_per_row
-        if not _EXPLAINED.isdisjoint(names) and self.forest.covers.size:
+        if not _EXPLAINED.isdisjoint(names) and not self.forest.unexplained:
             work += self.forest.contribution_work
         return work + (self._interval_work if INTERVAL in names else 0)
 
     @cached_property
     def _interval_work(self) -> int:
         samples = self.calibration and self.calibration.samples
-        return samples.work(self.forest) + self.forest.n_trees if samples else 0
+        return samples.work(only_forest(self.forest)) + self.forest.n_trees if samples else 0
 
     @cached_property
     def _widths(self) -> Mapping[str, int]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Forest, Prediction
+from mlserver_forest.engine.forest import only_forest
+from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.formats.labels import Labels
@@ -45,7 +46,7 @@ class RowBlock:
     def __init__(
         self,
         x: NDArray[Any],
-        forest: Forest,
+        forest: Predictor,
         baseline: Baseline | None,
         calibration: Intervals | None,
         threads: KernelThreads | None,
@@ -105,7 +106,8 @@ class RowBlock:
         calibration = self._known_calibration()
         if calibration.samples is None:
             return calibration.widen(self.prediction.values.repeat(2, axis=1))
-        quantiles = partial(calibration.samples.quantiles, self._forest, calibration.levels)
+        forest = only_forest(self._forest)
+        quantiles = partial(calibration.samples.quantiles, forest, calibration.levels)
         return calibration.widen(self._run(quantiles, self.x))
 
     def prediction_set(self) -> NDArray[np.bool_]:

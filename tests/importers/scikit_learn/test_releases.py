@@ -12,11 +12,12 @@ from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pickles.pickle_reader import read_pickle
 from mlserver_forest.importers.pickles.record import GlobalName, Record
+from mlserver_forest.importers.registry import IMPORTERS
 from mlserver_forest.importers.scikit_learn.release import release_of
 from mlserver_forest.importers.scikit_learn.restored_estimator import restore
-from mlserver_forest.importers.scikit_learn.scikit_learn_model import walk
 
 ARCHIVES = sorted(Path(__file__).parents[2].glob("compatibility/scikit-learn/*.zip"))
+RECORDS = next(one for one in IMPORTERS if one.module == "sklearn").records
 # Sums of exponentials and logarithms; scikit-learn's forests and raw sums are equal to the bit.
 ROUNDING = 1e-15
 
@@ -60,7 +61,7 @@ def test_a_model_answers_as_the_version_that_wrote_it(tmp_path, archive, name):
     if labels is not None:
         labels = np.char.decode(labels) if labels.dtype.kind == "S" else labels
         assert np.array_equal(np.array(model.schema.classes)[prediction.positions], labels)
-    walked, positions = walk(record, x, model.schema)
+    walked, positions = RECORDS.walk(record, x, model.schema)
     assert np.allclose(walked, values, rtol=1e-12, atol=1e-12)
     assert labels is None or np.array_equal(positions, prediction.positions)
 

@@ -24,13 +24,20 @@ from mlserver_forest.formats import registry
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.importers import pickle_file
 from mlserver_forest.importers.fitted_estimator import class_of
-from mlserver_forest.importers.importer import can_import, from_record, import_estimator, refusal
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import packing
 from mlserver_forest.importers.pack.expected_answers import compare_expected
 from mlserver_forest.importers.pack.model_file import ModelFile, find_model
 from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
-from mlserver_forest.importers.registry import Importer, importer_of
+from mlserver_forest.importers.registry import (
+    Importer,
+    can_import,
+    from_record,
+    importer_of,
+    refusal,
+)
+from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 
 REPORT_FILE = "report.json"
@@ -105,12 +112,19 @@ def run(request: PackRequest) -> PackReport:
     importer = importer_of(estimator)
     if importer is None:
         raise UnsupportedEstimator(refusal(estimator))
+    note = importer.note(recorded)
     if importer.serves_pickles and not can_import(estimator) and hasattr(estimator, "predict"):
-        _pack_pickle(request, importer, estimator, folder)
-        summary = f"{class_of(estimator)}{_read_by(importer)}"
-        return PackReport(summary=summary, note=importer.note(recorded))
-    report = _pack_forest(request, importer, estimator, file.path, folder)
-    return replace(report, note=importer.note(recorded))
+        return _pack_pickle(request, importer, estimator, folder, note)
+    try:
+        model = import_estimator(estimator)
+    except UnsupportedEstimator as error:
+        if not request.trust_pickle or class_of(estimator) not in importer.around_others:
+            raise
+        is_record = isinstance(estimator, Record)
+        loaded = pickle_file.load(file.path, estimator) if is_record else estimator
+        return _pack_pickle(request, importer, loaded, folder, f"it stays a pickle: {error}")
+    report = _pack_forest(request, importer, estimator, model, file.path, folder)
+    return replace(report, note=note)
 
 
 def _read_pickle(file: ModelFile, request: PackRequest) -> Any:
@@ -137,10 +151,14 @@ def _read_by(importer: Importer) -> str:
 
 
 def _pack_forest(
-    request: PackRequest, importer: Importer, estimator: Any, path: Path, folder: Path
+    request: PackRequest,
+    importer: Importer,
+    estimator: Any,
+    found: Model,
+    path: Path,
+    folder: Path,
 ) -> PackReport:
     """Write a draft of a forest, and the answers that it has to give."""
-    found = import_estimator(estimator)
     model = packing.renamed(found, request.feature_names, request.class_names)
     sample = _read_sample(request.sample, model.schema) if request.sample else None
     rows = hard_rows(model, sample)
@@ -156,7 +174,7 @@ def _pack_forest(
     forest, written_by = model.forest, answers.written_by
     origin = f" of {importer.title} {written_by}" if written_by else _read_by(importer)
     return PackReport(
-        summary=f"{class_of(estimator)} with {forest.n_trees:,} trees and {len(forest.nodes):,} "
+        summary=f"{class_of(estimator)} with {forest.n_trees:,} trees and {forest.n_nodes:,} "
         f"nodes{origin}",
         tolerance=answers.tolerance,
         source=answers.source,
@@ -192,7 +210,9 @@ def _read_sample(path: str, schema: Schema) -> NDArray[Any]:
         ) from error
 
 
-def _pack_pickle(request: PackRequest, importer: Importer, estimator: Any, folder: Path) -> None:
+def _pack_pickle(
+    request: PackRequest, importer: Importer, estimator: Any, folder: Path, note: str
+) -> PackReport:
     """Write a draft for MLServer's own runtime, which loads a pickle."""
     if not request.trust_pickle:
         raise UnsupportedEstimator(
@@ -209,6 +229,7 @@ def _pack_pickle(request: PackRequest, importer: Importer, estimator: Any, folde
         name=request.name,
         versions=[f"{importer.distribution}/{importer.version}"],
     )
+    return PackReport(summary=f"{class_of(estimator)}{_read_by(importer)}", note=note)
 
 
 def _schema_of(estimator: Any, request: PackRequest) -> Schema:

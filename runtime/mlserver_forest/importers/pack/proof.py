@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.composition.composition import forests_in
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NodeFields
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.fitted_estimator import Answers
 from mlserver_forest.importers.pack.other_interpreter import ask_interpreter
 from mlserver_forest.importers.pickles.live_record import record_of
@@ -144,16 +146,26 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
     Returns:
         Rows in the forest's dtype.
     """
-    forest = model.forest
+    predictor = model.forest
     rng = np.random.default_rng(0)
-    x = np.column_stack([_values(edges, forest, rng) for edges in _edges(forest)])
+    edges = _edges(predictor)
+    x = np.column_stack([_values(one, predictor.feature_dtype, rng) for one in edges])
     if model.schema.takes_missing:
         x[rng.random(x.shape) < _MISSING_SHARE] = np.nan
     return x if sample is None else np.concatenate([sample.astype(x.dtype), x])
 
 
-def _edges(forest: Forest) -> list[NDArray[Any]]:
-    """For each feature, its distinct thresholds, or the edges of its categories."""
+def _edges(predictor: Predictor) -> list[NDArray[Any]]:
+    """For each feature, its distinct thresholds in all forests, or the edges of its categories."""
+    known: list[list[NDArray[Any]]] = [[] for _ in range(predictor.n_features)]
+    for forest, columns in forests_in(predictor):
+        for column, found in zip(columns.tolist(), _edges_in(forest), strict=True):
+            if column >= 0:
+                known[column].append(found)
+    return [np.unique(np.concatenate([np.empty(0, np.float32), *found])) for found in known]
+
+
+def _edges_in(forest: Forest) -> list[NDArray[Any]]:
     fields = NodeFields(forest.nodes, forest.n_features)
     features, thresholds = fields.features, fields.thresholds
     numeric = ~np.isnan(thresholds) & ~fields.is_categorical
@@ -163,11 +175,10 @@ def _edges(forest: Forest) -> list[NDArray[Any]]:
     if forest.cut_starts.size:
         cuts = np.split(forest.cuts, forest.cut_starts[1:-1])
         split = [np.concatenate(both) for both in zip(split, cuts, strict=True)]
-    return [np.unique(found) for found in split]
+    return split
 
 
-def _values(edges: NDArray[Any], forest: Forest, rng: np.random.Generator) -> NDArray[Any]:
-    dtype = forest.feature_dtype
+def _values(edges: NDArray[Any], dtype: np.dtype[Any], rng: np.random.Generator) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         on = edges.astype(dtype)
         beside = [np.nextafter(on, dtype.type(side)) for side in (-np.inf, np.inf)]

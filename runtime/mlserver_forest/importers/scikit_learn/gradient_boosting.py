@@ -12,10 +12,10 @@ from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.release import release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (
     has_classes,
-    members_of,
     n_features_of,
     raw_values,
     read_tree,
+    trees_of,
 )
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
@@ -39,14 +39,14 @@ def read_gradient_boosting(estimator: Record) -> TreeEnsemble:
             estimator.require("learning_rate") * raw_values(member)[:, 0, :],
             number % n_outputs,
         )
-        for number, member in enumerate(members_of(estimator))
+        for number, member in enumerate(trees_of(estimator))
     ]
     # The exponential loss halves the log odds, so its sigmoid is that of twice the sum.
     is_exponential = estimator.get("loss") == "exponential"
     return TreeEnsemble(
         trees,
         n_features=n_features_of(estimator),
-        feature_dtype=np.float32,
+        feature_dtype=np.dtype(np.float32),
         initial=_initial(estimator, n_outputs, is_exponential=is_exponential),
         postprocessor=boosting_postprocessor(
             estimator, n_outputs, "binary_gradient_boosting", 2.0 if is_exponential else 1.0
@@ -105,5 +105,7 @@ def _log_odds(
         return np.asarray(np.log(prior / np.exp(np.mean(logs))))
     from scipy.special import logit  # It takes 0.2 s to import.
 
-    odds: NDArray[np.float64] = logit(prior[1:])
-    return 0.5 * odds if is_exponential else odds
+    # They differ in the last bit, which isotonic calibration may turn into another probability.
+    shares = prior[1:]
+    odds = np.log(shares / (1 - shares)) if release.starts_from_logarithms else logit(shares)
+    return np.asarray(0.5 * odds if is_exponential else odds)

@@ -33,7 +33,7 @@ def read_hist_gradient_boosting(estimator: Record) -> TreeEnsemble:
     return TreeEnsemble(
         trees,
         n_features=n_features_of(estimator),
-        feature_dtype=np.float64,
+        feature_dtype=np.dtype(np.float64),
         initial=baseline,
         postprocessor=boosting_postprocessor(estimator, n_outputs, "binary_hist_gradient_boosting"),
         cuts=encoding.cuts,

@@ -8,10 +8,10 @@ from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.release import release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (
-    members_of,
     n_features_of,
     nodes_of,
     read_tree,
+    trees_of,
 )
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
@@ -26,7 +26,7 @@ def read_isolation_forest(estimator: Record) -> TreeEnsemble:
             "not keep; fit it with behaviour='new', or with scikit-learn 0.22 or newer"
         )
     lone = 1.0 if release_of(estimator).counts_lone_rows else 0.0
-    members = members_of(estimator)
+    members = trees_of(estimator)
     features = estimator.require("estimators_features_")
     trees = []
     for member, columns in zip(members, features, strict=True):
@@ -38,7 +38,7 @@ def read_isolation_forest(estimator: Record) -> TreeEnsemble:
     return TreeEnsemble(
         trees,
         n_features=n_features_of(estimator),
-        feature_dtype=np.float32,
+        feature_dtype=np.dtype(np.float32),
         initial=np.zeros(1),
         postprocessor=Postprocessor(
             "isolation", float(len(trees) * average), float(estimator.require("offset_"))

@@ -54,6 +54,21 @@ class Release:
         """Whether HistGradientBoosting numbers the categories that it finds; since 1.4."""
         return self.number >= (1, 4)
 
+    @property
+    def votes_against(self) -> bool:
+        """Whether AdaBoost's trees also vote against the other classes (SAMME); since 1.3.1."""
+        return self.number >= (1, 3) and self.text != "1.3.0"
+
+    @property
+    def boosts_labels_apart(self) -> bool:
+        """Whether AdaBoost's SAMME has other sums for labels than for probabilities; until 0.21."""
+        return self.number < (0, 22)
+
+    @property
+    def takes_last_of_equal(self) -> bool:
+        """Whether OneVsRestClassifier predicts the last of equally likely classes; until 1.7."""
+        return self.number < (1, 8)
+
     def takes_missing(self, estimator: Record, member: Record) -> bool:
         """Whether NaN is accepted.
 

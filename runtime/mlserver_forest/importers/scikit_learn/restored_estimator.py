@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlserver_forest.composition.target_transforms import FUNCTIONS
 from mlserver_forest.importers.pickles.record import GlobalName, Record
 from mlserver_forest.importers.scikit_learn.release import installed_release
 
@@ -34,8 +35,29 @@ _NAMES = {
     "sklearn.compose._column_transformer": ("ColumnTransformer",),
     "sklearn.preprocessing._encoders": ("OrdinalEncoder",),
     "sklearn.preprocessing._function_transformer": ("FunctionTransformer",),
-    "sklearn.preprocessing._label": ("LabelEncoder",),
+    "sklearn.preprocessing._label": ("LabelEncoder", "LabelBinarizer"),
     "sklearn.utils.validation": ("check_array",),
+    "sklearn.calibration": (
+        *("CalibratedClassifierCV", "_CalibratedClassifier"),
+        *("_SigmoidCalibration", "_TemperatureScaling"),
+    ),
+    "sklearn.isotonic": ("IsotonicRegression",),
+    "sklearn.ensemble._voting": ("VotingClassifier", "VotingRegressor"),
+    "sklearn.ensemble._bagging": ("BaggingClassifier", "BaggingRegressor"),
+    "sklearn.ensemble._weight_boosting": ("AdaBoostClassifier", "AdaBoostRegressor"),
+    "sklearn.ensemble._stacking": ("StackingClassifier", "StackingRegressor"),
+    "sklearn.linear_model._base": ("LinearRegression",),
+    "sklearn.linear_model._logistic": ("LogisticRegression",),
+    "sklearn.linear_model._ridge": ("Ridge", "RidgeCV"),
+    "sklearn.multiclass": ("OneVsRestClassifier",),
+    "sklearn.multioutput": ("MultiOutputRegressor", "RegressorChain"),
+    "sklearn.compose._target": ("TransformedTargetRegressor",),
+    "sklearn.preprocessing._data": (
+        *("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"),
+    ),
+    "sklearn.model_selection._classification_threshold": ("FixedThresholdClassifier",),
+    "sklearn.model_selection._search": ("GridSearchCV", "RandomizedSearchCV"),
+    "sklearn.frozen._frozen": ("FrozenEstimator",),
     "sklearn._loss.loss": _LOSSES,
     "sklearn._loss._loss": (
         *(f"Cy{loss}" for loss in _LOSSES),
@@ -45,14 +67,24 @@ _NAMES = {
         *("Interval", "IdentityLink", "LogLink", "LogitLink", "HalfLogitLink"),
         "MultinomialLogit",
     ),
-    "numpy": ("float64", "float32", "uint8", "int64", "uint32"),
+    "numpy": ("float64", "float32", "uint8", "int64", "uint32", *FUNCTIONS),
     "builtins": ("slice",),
 }
 # The only names of a record that are ever looked up, and only these.
 _ALLOWED = {f"{module}.{name}": module for module, names in _NAMES.items() for name in names}
 _PARTIAL = "functools.partial"
 # They were used while fitting, and are not asked.
-_FORGOTTEN = {"_rng", "_feature_subsample_rng", "_scorer", "random_state", "oob_decision_function_"}
+_FORGOTTEN = {
+    *("_rng", "_feature_subsample_rng", "_scorer", "random_state", "oob_decision_function_"),
+    *(
+        "cv",
+        "_checked_cv_orig",
+        "cv_results_",
+        "scorer_",
+        "named_estimators_",
+        "estimator_samples_",
+    ),
+}
 _FAULTS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 
 
@@ -107,6 +139,8 @@ class _Restorer:
             return functools.partial(
                 self.restore(function), *self.restore(arguments), **self.restore(keywords)
             )
+        if record.get("_sklearn_version", installed_release()) != installed_release():
+            raise ValueError("a part of it comes from another version")
         kind, arguments = _look_up(record.kind), self.restore(record.arguments)
         is_plain = isinstance(kind, type) and kind is not slice
         made = kind.__new__(kind, *arguments) if is_plain else kind(*arguments)

@@ -7,27 +7,65 @@ from warnings import WarningMessage
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.predictor import Predictor
+from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.fitted_estimator import (
     Answers,
+    class_of,
     estimator_answers,
     labels_of,
     model_of,
+    module_of,
 )
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
+from mlserver_forest.importers.scikit_learn.estimator_part import EstimatorPart, ReadMember
 from mlserver_forest.importers.scikit_learn.gradient_boosting import read_gradient_boosting
 from mlserver_forest.importers.scikit_learn.hist_gradient_boosting import (
     read_hist_gradient_boosting,
 )
 from mlserver_forest.importers.scikit_learn.isolation_forest import read_isolation_forest
+from mlserver_forest.importers.scikit_learn.meta_estimators.adaboost import (
+    read_adaboost_classifier,
+    read_adaboost_regressor,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.bagging import read_bagging
+from mlserver_forest.importers.scikit_learn.meta_estimators.best_estimator import (
+    INNER,
+    read_best_estimator,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.calibration import (
+    read_calibrated_classifier,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.several_targets import (
+    read_multi_output_regressor,
+    read_one_vs_rest,
+    read_regressor_chain,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.stacking import (
+    read_stacking_classifier,
+    read_stacking_regressor,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.thresholds import (
+    read_fixed_threshold,
+    read_tuned_threshold,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.transformed_target import (
+    read_transformed_target,
+)
+from mlserver_forest.importers.scikit_learn.meta_estimators.voting import (
+    read_voting_classifier,
+    read_voting_regressor,
+    weights_of,
+)
 from mlserver_forest.importers.scikit_learn.release import release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (
     average,
     has_classes,
-    members_of,
     takes_missing,
+    trees_of,
 )
-from mlserver_forest.importers.tree_ensemble import TreeEnsemble
+from mlserver_forest.importers.tree_ensemble import TreeEnsemble, packed
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Label, Schema, TargetKind
 
@@ -37,52 +75,131 @@ SKOPS_TYPES = (
     r"|sklearn\.ensemble\._hist_gradient_boosting\.predictor\.TreePredictor"
     r"|sklearn\.utils\.validation\.check_array"
 )
-HINTS: Mapping[str, str] = dict.fromkeys(
-    ("Pipeline", "GridSearchCV", "RandomizedSearchCV", "CalibratedClassifierCV"),
-    "pack the fitted tree ensemble inside it, and prepare its features beforehand",
-)
+HINTS: Mapping[str, str] = {
+    "Pipeline": "pack the fitted tree ensemble inside it, and prepare its features beforehand",
+    "MultiOutputClassifier": "pack each of its estimators_, one for each target",
+    "ClassifierChain": "pack each of its estimators_, one for each label",
+}
+LIBRARY = "sklearn"
+ISOLATION_FOREST = "IsolationForest"
+HARD_VOTING = "hard"
+_MOST_DEPTH = 16
+_NO_CLASSES = np.empty(0, np.intp)
+# Reads an estimator of another library, or its record.
+ImportOther = Callable[[Any], Model]
 
 
-def to_model(estimator: Any) -> Model:
-    """Read a fitted estimator of one of the classes in ``FORESTS``.
+def to_model(estimator: Any, import_other: ImportOther) -> Model:
+    """Read a fitted estimator of one of the classes in ``CLASS_NAMES``.
 
     Args:
         estimator: the estimator, or its record.
+        import_other: reads estimators of other libraries that stand in it.
 
     Raises:
         UnsupportedEstimator: if it is not fitted, or has something that cannot be packed.
     """
     record = record_of(estimator)
-    forest = FORESTS[record.name](record).pack()
+    if record.name == ISOLATION_FOREST:
+        forest = read_isolation_forest(record).pack()
+        names, missing = record.get("feature_names_in_"), takes_missing(record, release_of(record))
+        return model_of(forest, names, "anomaly_detection", (-1, 1), takes_missing=missing)
+    part = _Reader(import_other).read(record)
     kind: TargetKind = "regression"
     classes: tuple[Label, ...] = ()
-    if record.name == "IsolationForest":
-        kind, classes = "anomaly_detection", (-1, 1)
-    elif has_classes(record):
-        kind, classes = "classification", labels_of(record.name, record.array("classes_", 1))
-    names = record.get("feature_names_in_")
-    missing = takes_missing(record, release_of(record))
-    return model_of(forest, names, kind, classes, takes_missing=missing)
+    if part.classes is not None:
+        kind, classes = "classification", labels_of(part.name, part.classes)
+    names, missing = part.feature_names, part.takes_missing
+    return model_of(packed(part.predictor), names, kind, classes, takes_missing=missing)
+
+
+class _Reader:
+    """Reads an estimator and all that stands in it."""
+
+    def __init__(self, import_other: ImportOther) -> None:
+        self._import_other = import_other
+        self._depth = 0
+
+    def read(self, estimator: Any) -> EstimatorPart:
+        """See ``ReadMember``.
+
+        Raises:
+            UnsupportedEstimator: naming the class that cannot be packed.
+        """
+        if module_of(estimator) != LIBRARY:
+            return self._other(estimator)
+        record = record_of(estimator)
+        if record.name in FORESTS:
+            return _forest_part(record)
+        if record.name not in META_ESTIMATORS:
+            raise UnsupportedEstimator(_refusal(record))
+        self._depth += 1
+        if self._depth > _MOST_DEPTH:
+            raise UnsupportedEstimator(
+                f"more than {_MOST_DEPTH} estimators stand in each other; the file is damaged"
+            )
+        part = META_ESTIMATORS[record.name](record, self.read)
+        self._depth -= 1
+        return part
+
+    def _other(self, estimator: Any) -> EstimatorPart:
+        """An estimator of another library, which has to answer with a forest."""
+        model = self._import_other(estimator)
+        schema = model.schema
+        classes = np.array(schema.classes) if schema.kind == "classification" else None
+        return EstimatorPart(class_of(estimator), model.forest, classes, schema.takes_missing)
+
+
+def _forest_part(record: Record) -> EstimatorPart:
+    return EstimatorPart(
+        record.name,
+        FORESTS[record.name](record),
+        record.array("classes_", 1) if has_classes(record) else None,
+        takes_missing(record, release_of(record)),
+        has_decision="Boosting" in record.name,
+        feature_names=record.get("feature_names_in_"),
+    )
+
+
+def _refusal(record: Record) -> str:
+    hint = HINTS.get(record.name, "")
+    return f"a {record.name} cannot be packed{hint and '; '}{hint}"
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     """Ask the estimator itself; see ``estimator_answers``."""
     if hasattr(estimator, "n_jobs"):
         estimator.n_jobs = 1  # So that the trees are summed in their order.
+    if getattr(estimator, "voting", "") == HARD_VOTING:
+        return _hard_votes(estimator, x)
     if schema.kind == "anomaly_detection":
         scores = [estimator.score_samples(x), estimator.decision_function(x)]
         return np.column_stack(scores), (estimator.predict(x) == 1).astype(np.intp)
     return estimator_answers(estimator, x, schema)
 
 
-def walk(record: Record, x: NDArray[Any], schema: Schema) -> Answers:
-    """Answers without scikit-learn; see ``TreeEnsemble.walk``."""
-    return FORESTS[record.name](record).walk(x, has_classes=bool(schema.classes))
+def walk(record: Record, x: NDArray[Any], schema: Schema, import_other: ImportOther) -> Answers:
+    """Answers without scikit-learn: the trees are walked in NumPy, as they stand in the file."""
+    if record.name == ISOLATION_FOREST:
+        predictor: Predictor = read_isolation_forest(record)
+    else:
+        predictor = _Reader(import_other).read(record).predictor
+    found = predictor.predict(x)
+    return found.values, found.positions if schema.classes else _NO_CLASSES
 
 
 def version_of(record: Record) -> str:
     """The version of scikit-learn that a record names."""
     return release_of(record).text
+
+
+def _hard_votes(estimator: Any, x: NDArray[Any]) -> Answers:
+    """The shares of the votes, which scikit-learn counts but does not give, and its own labels."""
+    votes = estimator.transform(x)
+    weights = weights_of(record_of(estimator), votes.shape[1])
+    counts = np.stack([np.bincount(row, weights, len(estimator.classes_)) for row in votes])
+    labels = estimator.le_.transform(estimator.predict(x))
+    return counts / weights.sum(), labels.astype(np.intp)
 
 
 def note(recorded: Sequence[WarningMessage]) -> str:
@@ -95,7 +212,7 @@ def note(recorded: Sequence[WarningMessage]) -> str:
 
 
 def _read_forest(estimator: Record) -> TreeEnsemble:
-    return average(estimator, members_of(estimator))
+    return average(estimator, trees_of(estimator))
 
 
 def _read_tree(estimator: Record) -> TreeEnsemble:
@@ -115,5 +232,23 @@ FORESTS: Mapping[str, Callable[[Record], TreeEnsemble]] = {
     "GradientBoostingRegressor": read_gradient_boosting,
     "HistGradientBoostingClassifier": read_hist_gradient_boosting,
     "HistGradientBoostingRegressor": read_hist_gradient_boosting,
-    "IsolationForest": read_isolation_forest,
 }
+META_ESTIMATORS: Mapping[str, Callable[[Record, ReadMember], EstimatorPart]] = {
+    "AdaBoostClassifier": read_adaboost_classifier,
+    "AdaBoostRegressor": read_adaboost_regressor,
+    "BaggingClassifier": read_bagging,
+    "BaggingRegressor": read_bagging,
+    "CalibratedClassifierCV": read_calibrated_classifier,
+    "FixedThresholdClassifier": read_fixed_threshold,
+    "MultiOutputRegressor": read_multi_output_regressor,
+    "OneVsRestClassifier": read_one_vs_rest,
+    "RegressorChain": read_regressor_chain,
+    "StackingClassifier": read_stacking_classifier,
+    "StackingRegressor": read_stacking_regressor,
+    "TransformedTargetRegressor": read_transformed_target,
+    "TunedThresholdClassifierCV": read_tuned_threshold,
+    "VotingClassifier": read_voting_classifier,
+    "VotingRegressor": read_voting_regressor,
+    **dict.fromkeys(INNER, read_best_estimator),
+}
+CLASS_NAMES = (*FORESTS, ISOLATION_FOREST, *META_ESTIMATORS)

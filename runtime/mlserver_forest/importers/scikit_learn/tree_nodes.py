@@ -8,12 +8,19 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.tree_packing import Tree
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.fitted_estimator import class_of, module_of
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.release import Release, release_of
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
 _SUM_TOLERANCE = 1e-6
+_TREES = frozenset(
+    {
+        *("DecisionTreeClassifier", "DecisionTreeRegressor"),
+        *("ExtraTreeClassifier", "ExtraTreeRegressor"),
+    }
+)
 
 
 def has_classes(estimator: Record) -> bool:
@@ -29,13 +36,18 @@ def n_features_of(estimator: Record) -> int:
     raise UnsupportedEstimator(f"this {estimator.name} is not fitted; fit it first")
 
 
-def members_of(estimator: Record) -> list[Record]:
-    """The trees of an ensemble, stage by stage if they come in stages."""
+def members_of(estimator: Record) -> list[Any]:
+    """The estimators in an ensemble, stage by stage if they come in stages."""
     found = estimator.require("estimators_")
     members = found.ravel().tolist() if isinstance(found, np.ndarray) else found
     if not isinstance(members, list) or not members:
         raise UnsupportedEstimator(f"this {estimator.name} has no trees; fit it first")
-    return list(map(record_of, members))
+    return members
+
+
+def trees_of(estimator: Record) -> list[Record]:
+    """The trees of an ensemble, stage by stage if they come in stages."""
+    return list(map(record_of, members_of(estimator)))
 
 
 def read_tree(
@@ -103,6 +115,35 @@ def leaf_values(estimator: Record, *, is_classifier: bool) -> NDArray[np.float64
     return shares
 
 
+def are_trees(members: Sequence[Any]) -> bool:
+    """Whether all members of an ensemble are decision trees or extra trees."""
+    return all(class_of(one) in _TREES and module_of(one) == "sklearn" for one in members)
+
+
+def spread_over(
+    values: NDArray[np.float64], own: NDArray[Any], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Values of a tree's own classes in the columns of all classes.
+
+    Args:
+        values: (n_nodes, n_own).
+        own: (n_own,) the classes that the tree saw.
+        classes: (n_classes,) all classes.
+
+    Returns:
+        (n_nodes, n_classes), 0 for classes that the tree did not see.
+
+    Raises:
+        UnsupportedEstimator: if the tree saw another class.
+    """
+    is_own = own[:, np.newaxis] == classes
+    if not (is_own.sum(axis=1) == 1).all():
+        raise UnsupportedEstimator(
+            "a tree has classes that its ensemble lacks; the file is damaged"
+        )
+    return values @ is_own.astype(np.float64)
+
+
 def average(estimator: Record, trees: Sequence[Record]) -> TreeEnsemble:
     """Decision trees, random forests and extra trees predict the mean of the leaf values."""
     is_classifier = has_classes(estimator)
@@ -115,7 +156,7 @@ def average(estimator: Record, trees: Sequence[Record]) -> TreeEnsemble:
     return TreeEnsemble(
         packed,
         n_features=n_features_of(estimator),
-        feature_dtype=np.float32,
+        feature_dtype=np.dtype(np.float32),
         initial=np.zeros(packed[0].values.shape[1]),
         divisor=len(trees),
     )
@@ -124,4 +165,4 @@ def average(estimator: Record, trees: Sequence[Record]) -> TreeEnsemble:
 def takes_missing(estimator: Record, release: Release) -> bool:
     """Whether NaN is accepted in a row."""
     has_members = estimator.has("estimators_")
-    return release.takes_missing(estimator, members_of(estimator)[0] if has_members else estimator)
+    return release.takes_missing(estimator, trees_of(estimator)[0] if has_members else estimator)

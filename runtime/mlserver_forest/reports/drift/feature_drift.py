@@ -90,8 +90,8 @@ def find(reference: Reference, x: NDArray[Any]) -> DriftResult:
         reference: the baseline of the training rows.
         x: (n, n_features) in the dtype of the features; n is at least 1.
     """
-    baseline, schema, forest = reference.baseline, reference.schema, reference.forest
-    prediction = None if forest is None else forest.predict(x, n_cpus())
+    baseline, schema, predictor = reference.baseline, reference.schema, reference.predictor
+    prediction = None if predictor is None else predictor.predict(x, n_cpus())
     numbers = count_rows(baseline, schema, x, prediction)
     found = compare(baseline, numbers)
     shares = numbers[1 + len(baseline.ranges) :] / len(x)

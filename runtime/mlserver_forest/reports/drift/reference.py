@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, load, read_settings
-from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import InvalidArtifact, InvalidData, InvalidInput, format_value
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.decoding import RequestDecoder
@@ -33,12 +33,12 @@ class Reference:
     Attributes:
         baseline: the baseline of the training rows.
         schema: the features.
-        forest: the model, or None.
+        predictor: what predicts rows, or None.
     """
 
     baseline: Baseline
     schema: Schema
-    forest: Forest | None
+    predictor: Predictor | None
 
 
 def read_reference(path: Path, target: str) -> Reference:

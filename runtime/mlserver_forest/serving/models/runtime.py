@@ -12,7 +12,7 @@ from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.model_directory import DIGEST_KEY, FOREST_FILE, load_model
-from mlserver_forest.engine.forest import Prediction
+from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.labels import Labels

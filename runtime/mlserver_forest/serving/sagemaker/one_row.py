@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Prediction
+from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import RowWriter
 from mlserver_forest.formats.registry import load

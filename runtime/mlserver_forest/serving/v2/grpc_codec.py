@@ -21,7 +21,7 @@ from mlserver.types import (
 )
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Prediction
+from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.training.cluster.job_cluster import JobCluster
 from mlserver_forest.training.cluster.member import Member, Selection
 from mlserver_forest.training.fitting.fit_rows import Rows
@@ -64,7 +64,7 @@ class SpreadRows:
             digest.update(self.positions.tobytes())
         return digest.hexdigest()
 
-    def answers(self, forest: Forest) -> NDArray[Any]:
+    def answers(self, forest: Predictor) -> NDArray[Any]:
         """(n_samples, n_outputs) predictions, each computed on the host that has the row."""
         if self.starts is None:
             return self.here().answers(forest)
@@ -135,7 +135,7 @@ class SpreadRows:
         return gathered
 
 
-def _answered(member: Member, selection: Selection, forest: Forest) -> NDArray[Any]:
+def _answered(member: Member, selection: Selection, forest: Predictor) -> NDArray[Any]:
     """A forest's predictions for rows on this host."""
     return member.select(selection).answers(forest)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.resources import n_cpus
 
 
@@ -30,7 +30,7 @@ class AnyRows(Protocol):
     def digest(self) -> str:
         """A fingerprint of the rows."""
 
-    def answers(self, forest: Forest) -> NDArray[Any]:
+    def answers(self, forest: Predictor) -> NDArray[Any]:
         """(n_samples, n_outputs) predictions of a packed forest."""
 
     def sample(self) -> "Rows":
@@ -59,7 +59,7 @@ class Rows:
         weight = None if self.weight is None else self.weight[positions]
         return Rows(self.x[positions], self.y[positions], weight)
 
-    def answers(self, forest: Forest) -> NDArray[Any]:
+    def answers(self, forest: Predictor) -> NDArray[Any]:
         """(n_samples, n_outputs) predictions of a packed forest."""
         return forest.predict(self.x, n_cpus()).values
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.forest import only_forest
 from mlserver_forest.engine.leaf_samples import LeafSamples, learn_leaf_samples
 from mlserver_forest.insight.conformal import (
     conformal_quantile,
@@ -124,7 +125,7 @@ class IntervalLearner:
             return None
         rows = learned.sample()
         return learn_leaf_samples(
-            fitted.packed.forest,
+            only_forest(fitted.packed.forest),
             rows.x,
             rows.y,
             rows.weight,
@@ -137,7 +138,7 @@ class IntervalLearner:
     ) -> HeldOutAnswers | None:
         if self._stop.is_requested:
             return None
-        rows, forest = _counted(held_out), fitted.packed.forest
+        rows, forest = _counted(held_out), only_forest(fitted.packed.forest)
         if samples is not None:
             levels = Intervals(self._level, 0.0).levels
             return HeldOutAnswers(samples.quantiles(forest, levels, rows.x, n_cpus()), rows.y)
