@@ -132,7 +132,7 @@ class Composition(ABC):
         if np.isinf(narrow).any():
             row, column = np.argwhere(np.isinf(narrow))[0].tolist()
             raise InvalidInput(
-                f"row {row + 1}, column {column + 1}: {x[row, column]!r} is too large for "
+                f"row {row + 1}, column {column + 1}: {float(x[row, column])} is too large for "
                 "float32, in which a part of this model compares"
             )
         return narrow

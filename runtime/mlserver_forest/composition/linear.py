@@ -129,8 +129,11 @@ class Linear(Composition):
         return found
 
     def _scores(self, taken: NDArray[np.float64]) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = taken @ self.coefficients.T + self.intercept
-        return scores
+        """Scores that are the same bits for a row alone, which a matrix product does not promise."""
+        scores = np.zeros((*taken.shape[:-1], self.n_outputs))
+        for column, coefficients in enumerate(self.coefficients.T):
+            scores += taken[..., column, np.newaxis] * coefficients
+        return scores + self.intercept
 
     def _take(
         self, member: Predictor, how: str, x: NDArray[Any], n_threads: int
