@@ -51,7 +51,7 @@ def test_invocations_and_v2_answer_as_the_estimator(server, estimator, iris):
     given = [row["probabilities"] for row in found]
     np.testing.assert_allclose(given, values, atol=1e-12)
     over_grpc = ask_over_grpc(server.grpc_port, rows.tolist())
-    assert over_grpc["predict"] == labels.tolist()
+    assert [label for [label] in over_grpc["predict"]] == labels.tolist()
 
 
 def test_what_it_is_not_explained_by_is_said(server, iris):

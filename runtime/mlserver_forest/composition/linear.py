@@ -129,7 +129,7 @@ class Linear(Composition):
         return found
 
     def _scores(self, taken: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores that are the same bits for a row alone, which a matrix product does not promise."""
+        """The same bits for a row alone as among others, unlike those of a matrix product."""
         scores = np.zeros((*taken.shape[:-1], self.n_outputs))
         for column, coefficients in enumerate(self.coefficients.T):
             scores += taken[..., column, np.newaxis] * coefficients

@@ -20,6 +20,7 @@ from mlserver_forest.errors import InvalidEnvironment, count
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
+from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.model.card import Card
 from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.facts import Facts
@@ -35,9 +36,20 @@ from mlserver_forest.training.fitting.fit_rows import AnyRows
 from mlserver_forest.training.fitting.job_fitter import FittedModel, JobFitter
 from mlserver_forest.training.fitting.stopping import Stop
 from mlserver_forest.training.model_card import card_of
-from mlserver_forest.training.validation.evaluation import coverage_lines, evaluate, metric_lines
+from mlserver_forest.training.validation.decision_learner import (
+    Decision,
+    DecisionLearner,
+    HeldOut,
+    require_classes_to_decide,
+)
+from mlserver_forest.training.validation.evaluation import (
+    coverage_lines,
+    decision_lines,
+    evaluate,
+    metric_lines,
+)
 from mlserver_forest.training.validation.holdout import HoldoutValidation, ValidationResult
-from mlserver_forest.training.validation.interval_learner import IntervalLearner
+from mlserver_forest.training.validation.interval_learner import HeldOutAnswers, IntervalLearner
 from mlserver_forest.training.validation.label_checks import (
     require_held_out_rows,
     require_rows_to_calibrate,
@@ -62,6 +74,7 @@ class _Trained:
         model: the fitted model.
         validation: metrics and predictions by set of rows.
         coverage: intervals or prediction sets and their measured coverage, or None.
+        decision: the calibration and the threshold, or None.
     """
 
     chosen: Hyperparameters
@@ -69,6 +82,12 @@ class _Trained:
     model: FittedModel
     validation: ValidationResult
     coverage: CoverageResult | None
+    decision: Decision | None = None
+
+    @property
+    def rule(self) -> DecisionRule:
+        """Which class the model predicts."""
+        return self.decision.result.rule if self.decision else MOST_PROBABLE
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -148,6 +167,7 @@ def _train(here: OneHost, hosts: Hosts) -> None:
 def _read(here: OneHost, hosts: Hosts) -> Data:
     data = hosts.read()
     n_validation = None if data.validation is None else len(data.validation)
+    require_classes_to_decide(here.chosen, data.target.kind, data.target.classes)
     require_rows_to_calibrate(here.chosen, len(data.training), n_validation)
     here.say(_summary(data))
     here.say(f"the target is {data.table.layout.target_name}")
@@ -177,8 +197,41 @@ def _fit(here: OneHost, hosts: Hosts, data: Data) -> _Trained:
     line = model.result.early_stop(chosen.own.n_steps, chosen.own.patience)
     if line and not stop.is_requested and validation.n_steps is None:
         say(line)
+    decision = _decide(here, data, model, validation, seed)
+    if decision is not None:
+        model = model.after(decision.predictor)
+        validation = _decided(validation, decision, data)
     coverage = learner.run(model, validation.trial) if learner else None
-    return _Trained(chosen, data, model, validation, coverage)
+    return _Trained(chosen, data, model, validation, coverage, decision)
+
+
+def _decide(
+    here: OneHost, data: Data, model: FittedModel, validation: ValidationResult, seed: int
+) -> Decision | None:
+    """Learn the calibration and the threshold that were asked for, on held-out rows."""
+    if not here.chosen.job.decides or here.stop.is_requested:
+        return None
+    held_out = None
+    if data.validation is not None:
+        rows = data.validation
+        held_out = HeldOut.of(model.answers_to(rows), rows.y, rows.weight)
+    elif "validation" in validation.sets:
+        y, answers = validation.sets["validation"]
+        held_out = HeldOut.of(answers, y, validation.weight)
+    return DecisionLearner(here.chosen, data.target.classes, seed, here.say).run(held_out)
+
+
+def _decided(validation: ValidationResult, decision: Decision, data: Data) -> ValidationResult:
+    """The held-out rows as the decision answers them: each half by what the other half gave."""
+    held_out, answers = decision.held_out, decision.cross_fitted
+    rule, target = decision.result.rule, data.target
+    found = evaluate(answers, held_out.y, target.kind, target.classes, held_out.weight, rule)
+    return replace(
+        validation,
+        metrics={**validation.metrics, "validation": found},
+        sets={**validation.sets, "validation": (held_out.y, answers)},
+        trial=None if validation.trial is None else HeldOutAnswers(answers, held_out.y),
+    )
 
 
 def _save(config: TrainingConfig, trained: _Trained) -> None:
@@ -221,12 +274,13 @@ def _self_test(model: FittedModel, data: Data) -> tuple[NDArray[Any], NDArray[np
     is_classes = data.target.kind == "classification"
     answers = estimator.predict_proba(rows) if is_classes else estimator.predict(rows)
     answers = np.asarray(answers, np.float64).reshape(len(rows), -1)
+    own = model.forest.predict(rows).values
+    is_same = own.shape == answers.shape and np.allclose(own, answers, _ROUNDING, _ROUNDING)
+    if model.is_changed and is_same:
+        return rows, model.packed.forest.predict(rows).values
     importer = importer_of(estimator)
-    if importer is None or importer.has_exact_sums:
-        return rows, answers
-    own = model.packed.forest.predict(rows).values
-    is_rounding = own.shape == answers.shape and np.allclose(own, answers, _ROUNDING, _ROUNDING)
-    return rows, own if is_rounding else answers
+    is_exact = importer is None or importer.has_exact_sums
+    return rows, own if is_same and not is_exact else answers
 
 
 def _evaluate(trained: _Trained) -> None:
@@ -237,9 +291,16 @@ def _evaluate(trained: _Trained) -> None:
     if model.result.out_of_bag is not None:
         known["oob"] = _out_of_bag(data.training, model.result.out_of_bag.average())
     target = data.target
+    if trained.decision is not None:
+        known.pop("validation", None)  # They are measured already, half by half.
+        if "oob" in known:
+            rows, answers = known["oob"]
+            known["oob"] = rows, trained.decision.calibrated(answers)
     for name, (rows, answers) in known.items():
         if len(rows):
-            found = evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
+            found = evaluate(
+                answers, rows.y, target.kind, target.classes, rows.weight, trained.rule
+            )
             validation.metrics[name] = found
             validation.sets[name] = (rows.y, answers)
 
@@ -253,6 +314,8 @@ def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[
 def _log_lines(trained: _Trained) -> list[str]:
     metrics = trained.validation.metrics
     lines = [line for prefix, found in metrics.items() for line in metric_lines(prefix, found)]
+    if trained.decision:
+        lines += decision_lines(trained.decision.result)
     return lines + (coverage_lines(trained.coverage) if trained.coverage else [])
 
 
@@ -306,6 +369,7 @@ def _facts(trained: _Trained) -> Facts:
         ],
         files=data.table.summary.files,
         coverage=trained.coverage,
+        decision=trained.decision.result if trained.decision else None,
         target=data.table.layout.target_name,
         notes=data.notes,
     )

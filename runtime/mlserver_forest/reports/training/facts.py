@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.formats.note import Note
 from mlserver_forest.insight.coverage import CoverageResult
+from mlserver_forest.insight.decision import DecisionResult
+from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.reports.training.inspection import Inspection, inspect
 from mlserver_forest.reports.training.warnings import DataWarning
 from mlserver_forest.schema.categories import Categories
@@ -49,6 +51,7 @@ class Facts:
             "validation:log_loss".
         files: the files of the training channel.
         coverage: the intervals or prediction sets and their measured coverage, or None.
+        decision: the calibration and the threshold, and what they change, or None.
         target: the column of the target, for a reader.
         notes: how the data were taken where they may mean something else.
     """
@@ -73,6 +76,7 @@ class Facts:
     curve: Sequence[tuple[int, Mapping[str, float]]] = ()
     files: Sequence[str] = ()
     coverage: CoverageResult | None = None
+    decision: DecisionResult | None = None
     notes: Sequence[Note] = ()
     target: str = ""
 
@@ -88,6 +92,11 @@ class Facts:
             self.categories,
             {prefix: rows for prefix, (rows, _) in self.held_out.items()},
         )
+
+    @property
+    def rule(self) -> DecisionRule:
+        """Which class is predicted."""
+        return self.decision.rule if self.decision else MOST_PROBABLE
 
     @property
     def findings(self) -> tuple[DataWarning, ...]:

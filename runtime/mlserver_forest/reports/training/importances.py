@@ -56,7 +56,7 @@ def importances(facts: Facts) -> Importances:
     x, y = facts.held_out[prefix] if prefix != "train" else (facts.x, facts.y)
     rows = rows_of(len(y), affordable(len(facts.names), _SAMPLE))
     x, y = x[rows], y[rows]
-    base = _score(facts.predict(x), y, facts.kind)
+    base = _score(facts.predict(x), y, facts)
     losses = np.full((len(facts.names), _REPEATS), np.nan)
     stacked = np.tile(x, (_REPEATS, 1))
     rng = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def importances(facts: Facts) -> Importances:
         orders = [rng.permutation(len(rows)) for _ in range(_REPEATS)]
         stacked[:, column] = np.concatenate([x[order, column] for order in orders])
         answers = np.split(facts.predict(stacked), _REPEATS)
-        losses[column] = [base - _score(found, y, facts.kind) for found in answers]
+        losses[column] = [base - _score(found, y, facts) for found in answers]
         stacked[:, column] = kept
     return Importances(
         prefix,
@@ -89,9 +89,9 @@ def _candidates(facts: Facts) -> list[int]:
     return [int(i) for i in np.argsort(-promise, kind="stable")[:MOST_FEATURES]]
 
 
-def _score(answers: Answers, y: NDArray[np.float64], kind: TargetKind) -> float:
-    if kind == "classification":
-        return float((answers.argmax(axis=1) == y).mean())
+def _score(answers: Answers, y: NDArray[np.float64], facts: Facts) -> float:
+    if facts.kind == "classification":
+        return float((facts.rule.positions(answers) == y).mean())
     if np.ptp(y) == 0:
         return 0.0
     with np.errstate(over="ignore", invalid="ignore"):

@@ -22,6 +22,7 @@ def document(facts: Facts, results: Results) -> str:
 
     Keys: ``format`` (1), ``model``, ``task``, ``classes``, ``hyperparameters``, ``versions``;
     ``metrics``, by set and name; ``intervals``, with ``coverage`` by set, or null;
+    ``decision``, with metrics ``before`` and ``after``, or null;
     ``warnings``, each with ``title`` and ``text``;
     ``notes``, each with ``channel``, ``column``, ``text`` and ``setting``;
     ``importances``, with ``features`` by name; ``data``, with ``columns`` by name;
@@ -37,6 +38,7 @@ def document(facts: Facts, results: Results) -> str:
         "versions": dict(facts.versions),
         "metrics": {prefix: dict(found) for prefix, found in facts.metrics.items()},
         "intervals": _intervals(facts),
+        "decision": _decision(facts),
         "warnings": [asdict(finding) for finding in facts.findings],
         "notes": [_note(note) for note in facts.notes],
         "importances": _importances(results.importances, facts),
@@ -65,6 +67,21 @@ def _intervals(facts: Facts) -> dict[str, Any] | None:
         "level": coverage.intervals.level,
         "margin": coverage.intervals.margin,
         "coverage": {prefix: asdict(found) for prefix, found in coverage.coverages.items()},
+    }
+
+
+def _decision(facts: Facts) -> dict[str, Any] | None:
+    found = facts.decision
+    if found is None:
+        return None
+    return {
+        "calibration": found.calibration or None,
+        "goal": found.goal or None,
+        "positive_class": found.positive or None,
+        "threshold": found.rule.threshold,
+        "before": found.before,
+        "after": found.after,
+        "n_rows": found.n_rows,
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.reports.training.facts import Answers
 from mlserver_forest.reports.training.samples import bin_counts, rows_of
 from mlserver_forest.schema.schema import Label
@@ -104,13 +105,19 @@ class RegressionPlots:
 
 
 def classification_plots(
-    y: NDArray[Any], answers: Answers, classes: Sequence[Label]
+    y: NDArray[Any],
+    answers: Answers,
+    classes: Sequence[Label],
+    rule: DecisionRule = MOST_PROBABLE,
 ) -> ClassificationPlots:
     """The confusion matrix of all rows, and curves of at most 100,000 rows."""
     rows = rows_of(len(y), _SAMPLE)
     some = y[rows], answers[rows]
     return ClassificationPlots(
-        confusion(y, answers, classes), *curves(*some, classes), reliability(*some), len(rows)
+        confusion(y, answers, classes, rule),
+        *curves(*some, classes),
+        reliability(*some),
+        len(rows),
     )
 
 
@@ -132,10 +139,15 @@ def regression_plots(y: NDArray[Any], predicted: Answers) -> RegressionPlots:
     )
 
 
-def confusion(y: NDArray[Any], answers: Answers, classes: Sequence[Label]) -> Confusion:
+def confusion(
+    y: NDArray[Any],
+    answers: Answers,
+    classes: Sequence[Label],
+    rule: DecisionRule = MOST_PROBABLE,
+) -> Confusion:
     """Count true and predicted classes."""
     n_classes, most = len(classes), _MOST_LABELS
-    predicted = answers.argmax(axis=1)
+    predicted = rule.positions(answers)
     whole = np.bincount(y * n_classes + predicted, minlength=n_classes**2).reshape(
         n_classes, n_classes
     )

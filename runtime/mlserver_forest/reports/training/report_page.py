@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from mlserver_forest.insight.decision import DecisionResult
 from mlserver_forest.reports.html.number_format import MISSING, fixed, number, percent
 from mlserver_forest.reports.html.templates import outside, render
 from mlserver_forest.reports.training import plot_sections
@@ -28,6 +29,15 @@ _MOST_CLASSES = 12
 _BINS = 12
 _HEADLINE = ("roc_auc", "accuracy", "r2", "rmse")
 _LOST = {"accuracy": "accuracy", "r2": "R²"}
+
+
+_DECISION_METRICS = {
+    "log_loss": "Log loss",
+    "brier_score": "Brier score",
+    "accuracy": "Accuracy",
+    "recall": "Recall of the positive class",
+    "precision": "Precision of the positive class",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ def _sections(facts: Facts, results: Results) -> Iterator[Section]:
         is_interval = facts.coverage.output == INTERVAL
         title = "Prediction intervals" if is_interval else "Prediction sets"
         yield Section(title, "coverage", _coverage(facts, is_interval=is_interval))
+    if facts.decision is not None:
+        yield Section("Decisions", "decision", _decision(facts.decision))
     outcome = results.outcome
     if isinstance(outcome, ClassificationPlots):
         confusion = plot_sections.confusion(outcome.confusion, SETS[facts.plotted_set or ""])
@@ -150,6 +162,23 @@ def _coverage(facts: Facts, *, is_interval: bool) -> dict[str, Any]:
             for prefix, c in found.items()
         ],
         "is_cross_fitted": any(c.is_cross_fitted for c in found.values()),
+    }
+
+
+def _decision(found: DecisionResult) -> dict[str, Any]:
+    """What calibration and threshold change, a row for each metric."""
+    threshold = found.rule.threshold
+    return {
+        "calibration": found.calibration,
+        "goal": found.goal,
+        "positive": found.positive,
+        "threshold": None if threshold is None else number(threshold),
+        "head": ["Metric", "Before", "After"],
+        "rows": [
+            [_DECISION_METRICS[name], fixed(found.before[name]), fixed(value)]
+            for name, value in found.after.items()
+        ],
+        "n_rows": number(found.n_rows),
     }
 
 

@@ -35,5 +35,5 @@ def _outcome(facts: Facts) -> ClassificationPlots | RegressionPlots | None:
         return None
     y, answers = facts.sets[facts.plotted_set]
     if facts.kind == "classification":
-        return classification_plots(y, answers, facts.classes)
+        return classification_plots(y, answers, facts.classes, facts.rule)
     return regression_plots(y, answers)

@@ -18,11 +18,22 @@ from mlserver_forest.training.algorithms.hyperparameter_types import (
     Whole,
 )
 from mlserver_forest.training.algorithms.registry import ALGORITHMS, DEFAULT
+from mlserver_forest.training.algorithms.threshold_goal import (
+    EXPECTED,
+    ThresholdGoal,
+    threshold_goal,
+)
 
 
 def _folds(value: object) -> object:
     if value == 1:
         raise ValueError
+    return value
+
+
+def _threshold(value: object) -> object:
+    if value is not None:
+        threshold_goal(value)
     return value
 
 
@@ -125,7 +136,7 @@ class JobHyperparameters(BaseModel):
         BelowOne | None,
         Default(
             "0.2 without a validation channel; 0 for more than 50,000 rows with out-of-bag "
-            "answers if prediction_interval is not set"
+            "answers if prediction_interval, calibrate and threshold are not set"
         ),
     ] = Field(None, description="The share of rows to hold out for validation.")
     k_fold: Annotated[
@@ -139,9 +150,38 @@ class JobHyperparameters(BaseModel):
         description="The share of new rows whose target the `interval` (regression) or the "
         "`prediction_set` (classification) should contain, such as 0.9.",
     )
+    calibrate: Annotated[Literal["sigmoid", "isotonic"] | None, Default("none")] = Field(
+        None,
+        description="How the probabilities of a classification are corrected on held-out rows.",
+    )
+    threshold: Annotated[
+        str | float | None,
+        BeforeValidator(_threshold),
+        Expected(f"{EXPECTED}, or None"),
+        Default("the most probable class is predicted"),
+    ] = Field(
+        None,
+        description="The probability from which on the positive one of two classes is predicted, "
+        "or what held-out rows should choose it for.",
+    )
+    positive_class: Annotated[
+        str | bool | int | None,
+        Expected("a label, or None"),
+        Default("the second of the sorted labels"),
+    ] = Field(None, description="The class that `threshold` is for.")
     report: bool = Field(True, description="Whether a report is written to output/data.")
     intelex: bool = Field(
         True,
         description="Whether scikit-learn-intelex grows a random forest, if it is installed "
         "and grows the same forests as scikit-learn.",
     )
+
+    @property
+    def threshold_goal(self) -> ThresholdGoal | None:
+        """What ``threshold`` asks for."""
+        return None if self.threshold is None else threshold_goal(self.threshold)
+
+    @property
+    def decides(self) -> bool:
+        """Whether a calibration or a threshold is learned from held-out rows."""
+        return self.calibrate is not None or self.threshold is not None

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.model.model import Model
 from mlserver_forest.resources import n_cpus
@@ -29,10 +31,28 @@ class FittedModel:
     Attributes:
         result: the estimator, and how it was fitted.
         packed: the packed model.
+        before: the forest that gives the estimator's own predictions, if ``packed`` has something
+            after it.
     """
 
     result: FitResult
     packed: Model
+    before: Predictor | None = None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether ``packed`` answers something else than the estimator."""
+        return self.before is not None
+
+    @property
+    def forest(self) -> Predictor:
+        """What gives the estimator's own predictions."""
+        return self.before or self.packed.forest
+
+    def after(self, change: Callable[[Predictor], Predictor]) -> "FittedModel":
+        """The same model with a change after its forest, such as a calibration."""
+        packed = replace(self.packed, forest=change(self.forest))
+        return replace(self, packed=packed, before=self.forest)
 
     def answers(self, x: NDArray[Any]) -> NDArray[Any]:
         """(n_samples, n_classes) float64 probabilities, or (n_samples,) numbers."""

@@ -10,6 +10,8 @@ from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
 from mlserver_forest.insight.coverage import CoverageResult
+from mlserver_forest.insight.decision import DecisionResult
+from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.schema.output_names import INTERVAL
 from mlserver_forest.schema.schema import Label, TargetKind
 
@@ -91,6 +93,7 @@ def evaluate(
     kind: TargetKind,
     classes: Sequence[Label],
     weight: NDArray[np.float64] | None = None,
+    rule: DecisionRule = MOST_PROBABLE,
 ) -> dict[str, float]:
     """Compute the metrics that these rows allow.
 
@@ -100,6 +103,7 @@ def evaluate(
         kind: "classification" or "regression".
         classes: in the order of the columns of ``answers``.
         weight: (n_samples,) row weights of at least 0, or None.
+        rule: which class is predicted.
 
     Returns:
         The finite metrics by name. For classes: accuracy, balanced_accuracy (the mean
@@ -115,7 +119,7 @@ def evaluate(
     if kind == "regression":
         found = _metrics_of_numbers(answers.reshape(-1), y, weight)
     else:
-        found = _metrics_of_classes(answers, y, len(classes), weight)
+        found = _metrics_of_classes(answers, y, len(classes), weight, rule)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
@@ -133,11 +137,15 @@ def _metrics_of_numbers(
 
 
 def _metrics_of_classes(
-    probabilities: Answers, y: NDArray[Any], n_classes: int, weight: NDArray[np.float64] | None
+    probabilities: Answers,
+    y: NDArray[Any],
+    n_classes: int,
+    weight: NDArray[np.float64] | None,
+    rule: DecisionRule,
 ) -> dict[str, float]:
     # Sums of 32-bit probabilities differ from 1 by more than scikit-learn allows.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    predicted = probabilities.argmax(axis=1)
+    predicted = rule.positions(probabilities)
     labels, present = np.arange(n_classes), np.unique(y)
     found = {
         "accuracy": metrics.accuracy_score(y, predicted, sample_weight=weight),
@@ -173,3 +181,22 @@ def coverage_lines(result: CoverageResult) -> list[str]:
             prefix, {f"{result.output}_coverage": found.coverage, size: found.size}
         )
     ]
+
+
+def decision_lines(result: DecisionResult) -> list[str]:
+    """The log lines of a calibration or threshold: what it is, then the metrics it changes."""
+    parts = []
+    if result.calibration:
+        parts.append(f"{result.calibration} calibration")
+    if result.rule.threshold is not None:
+        parts.append(
+            f"predicts {result.positive!r} from a probability of {result.rule.threshold:.6g} on "
+            f"({result.goal})"
+        )
+    if not parts:
+        return []
+    changes = ", ".join(
+        f"{name} {result.before[name]:.4g} -> {value:.4g}" for name, value in result.after.items()
+    )
+    where = f"on {result.n_rows} held-out rows, each half measured with what the other half gave"
+    return [f"{'; '.join(parts)}: {changes} {where}"]

@@ -39,12 +39,14 @@ class ValidationResult:
         sets: by set, (n_samples,) labels as the estimator takes them, and the predictions.
         n_steps: the rounds after which boosting stopped early on the held-out rows, or None.
         trial: predictions for the held-out rows, from which intervals are learned, or None.
+        weight: the weights of the held-out rows; None if all count the same.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     sets: dict[str, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
     n_steps: int | None = None
     trial: HeldOutAnswers | None = None
+    weight: NDArray[np.float64] | None = None
 
 
 class HoldoutValidation:
@@ -96,7 +98,8 @@ class HoldoutValidation:
         if chosen is not None:
             return chosen
         has_votes = self._chosen.own.has_out_of_bag and len(self._data.training) > _FEW_ROWS
-        return 0.0 if has_votes and self._learner is None else HELD_OUT_FRACTION
+        needs_rows = self._learner is not None or self._chosen.job.decides
+        return 0.0 if has_votes and not needs_rows else HELD_OUT_FRACTION
 
     def _cross_validate(self, result: ValidationResult) -> None:
         rows, target, k_fold = self._data.training, self._data.target, self._chosen.job.k_fold
@@ -159,7 +162,7 @@ class HoldoutValidation:
         stops = self._chosen.early_stopping_rounds is not None
         n_steps = fitted.result.n_steps if stops else None
         trial = self._learner.try_out(fitted, learn, held_out) if self._learner else None
-        return ValidationResult(result.metrics, result.sets, n_steps, trial)
+        return ValidationResult(result.metrics, result.sets, n_steps, trial, held_out.weight)
 
     def _evaluate(self, fitted: FittedModel, rows: AnyRows) -> dict[str, float]:
         target = self._data.target

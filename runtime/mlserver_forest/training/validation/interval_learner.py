@@ -138,11 +138,11 @@ class IntervalLearner:
     ) -> HeldOutAnswers | None:
         if self._stop.is_requested:
             return None
-        rows, forest = _counted(held_out), only_forest(fitted.packed.forest)
+        rows, predictor = _counted(held_out), fitted.packed.forest
         if samples is not None:
-            levels = Intervals(self._level, 0.0).levels
+            forest, levels = only_forest(predictor), Intervals(self._level, 0.0).levels
             return HeldOutAnswers(samples.quantiles(forest, levels, rows.x, n_cpus()), rows.y)
-        values = forest.predict(rows.x, n_cpus()).values
+        values = predictor.predict(rows.x, n_cpus()).values
         return HeldOutAnswers(values if self._is_classes else values.repeat(2, axis=1), rows.y)
 
     def _margin(self, trial: HeldOutAnswers) -> float:

@@ -58,7 +58,7 @@ def _suits(rule: LabelRule, y: NDArray[Any], *, learns: bool) -> bool:
 
 
 def require_held_out_rows(chosen: Hyperparameters, *, has_validation: bool) -> None:
-    """Check that a job with ``prediction_interval`` or ``early_stopping_rounds`` holds out rows.
+    """Check that a job whose settings need rows that the model does not learn from holds some out.
 
     Raises:
         InvalidHyperparameters: naming what to change.
@@ -69,6 +69,10 @@ def require_held_out_rows(chosen: Hyperparameters, *, has_validation: bool) -> N
     needing = []
     if job.prediction_interval is not None:
         needing.append(f"prediction_interval={job.prediction_interval:g}")
+    if job.calibrate is not None:
+        needing.append(f"calibrate={job.calibrate}")
+    if job.threshold_goal is not None and job.threshold_goal.measure != "number":
+        needing.append(f"threshold={job.threshold_goal.text}")
     if rounds is not None:
         needing.append(f"early_stopping_rounds={rounds}")
     faults = [
