@@ -47,7 +47,8 @@ async function predictRow(model, row, signal) {
 // The answer in one line.
 function summary(model, answer) {
   if (model.kind === "classification") {
-    const share = Math.max(...answer[PROBABILITIES]);
+    // With a threshold, the predicted class is not always the most probable one.
+    const share = answer[PROBABILITIES][model.classes.indexOf(answer[LABEL])];
     return `Predicted ${answer[LABEL]}, ${percent(share)}`;
   }
   if (model.kind === "anomaly_detection") return answer[LABEL] < 0 ? "Predicted an outlier" : "Predicted an inlier";
