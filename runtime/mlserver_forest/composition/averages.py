@@ -28,12 +28,12 @@ class Average(Composition):
     def check(self) -> None:
         """See ``Composition.check``."""
         check_weights(self, len(self.members))
-        if len({member.n_columns for member in self.members}) != 1:
+        if len({member.n_value_columns for member in self.members}) != 1:
             raise self.damaged("its members do not predict the same columns")
 
     @property
-    def n_columns(self) -> int:
-        return self.members[0].n_columns
+    def n_value_columns(self) -> int:
+        return self.members[0].n_value_columns
 
     @property
     def is_sum(self) -> bool:
@@ -84,11 +84,11 @@ class Vote(Composition):
     def check(self) -> None:
         """See ``Composition.check``."""
         check_weights(self, len(self.members))
-        if {member.n_columns for member in self.members} != {self.n_classes}:
+        if {member.n_value_columns for member in self.members} != {self.n_classes}:
             raise self.damaged("its members do not know the same classes")
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return self.n_classes
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
@@ -105,7 +105,7 @@ class WeightedMedian(OneMember):
     """The weighted median of the columns of one member: AdaBoostRegressor.
 
     Attributes:
-        weights: float64 (n_columns of the member,).
+        weights: float64 (n_value_columns of the member,).
     """
 
     operation = "weighted median"
@@ -113,10 +113,10 @@ class WeightedMedian(OneMember):
 
     def check(self) -> None:
         """See ``Composition.check``."""
-        check_weights(self, self.member.n_columns)
+        check_weights(self, self.member.n_value_columns)
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return 1
 
     @property
@@ -153,8 +153,8 @@ class SideBySide(Composition):
     operation = "side by side"
 
     @property
-    def n_columns(self) -> int:
-        return sum(member.n_columns for member in self.members)
+    def n_value_columns(self) -> int:
+        return sum(member.n_value_columns for member in self.members)
 
     @property
     def is_sum(self) -> bool:

@@ -49,7 +49,7 @@ class Composition(ABC):
 
     @property
     @abstractmethod
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         """The number of columns of ``Prediction.values``."""
 
     @property
@@ -63,7 +63,7 @@ class Composition(ABC):
 
     @property
     def n_outputs(self) -> int:
-        return self.n_columns
+        return self.n_value_columns
 
     @cached_property
     def n_trees(self) -> int:
@@ -193,8 +193,8 @@ class OneMember(Composition):
         return self.members[0]
 
     @property
-    def n_columns(self) -> int:
-        return self.member.n_columns
+    def n_value_columns(self) -> int:
+        return self.member.n_value_columns
 
     @property
     def n_outputs(self) -> int:

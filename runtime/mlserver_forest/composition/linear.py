@@ -68,7 +68,7 @@ class Linear(Composition):
         return np.dtype(np.float64) if self.with_features else wider(self.members)
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return 2 if self.link in _TWO_CLASSES else self.n_outputs
 
     @property
@@ -105,7 +105,7 @@ class Linear(Composition):
             total = values.sum(axis=1, keepdims=True)
             uniform = np.full_like(values, 1 / values.shape[1])
             values = np.divide(values, total, out=uniform, where=total != 0)
-        if self.n_columns > scores.shape[1]:
+        if self.n_value_columns > scores.shape[1]:
             return Prediction(values, (scores[:, 0] > 0).astype(np.intp))
         return Prediction(values, scores.argmax(axis=1))
 
@@ -154,5 +154,5 @@ def _columns(found: NDArray[np.float64], how: str) -> NDArray[np.float64]:
 def _width(member: Predictor, how: str) -> int:
     """How many columns are taken of a member; less than 1 if it does not have them."""
     if how == "second":
-        return int(member.n_columns == 2)
-    return {"values": member.n_columns, "decision": member.decision_width, "position": 1}[how]
+        return int(member.n_value_columns == 2)
+    return {"values": member.n_value_columns, "decision": member.decision_width, "position": 1}[how]

@@ -68,7 +68,7 @@ class Calibrated(OneMember):
     def check(self) -> None:
         """See ``Composition.check``."""
         n_scores = 1 if self.n_classes == 2 else self.n_classes
-        known = self.member.decision_width if self.by_decision else self.member.n_columns
+        known = self.member.decision_width if self.by_decision else self.member.n_value_columns
         if self.n_classes < 2 or known != (n_scores if self.by_decision else self.n_classes):
             raise self.damaged("its member does not know the same classes")
         shapes = {"sigmoid": (n_scores, 2), "temperature": (1, 1)}
@@ -82,7 +82,7 @@ class Calibrated(OneMember):
             raise self.damaged(f"its {self.method} has no numbers for each class")
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return self.n_classes
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
@@ -140,13 +140,13 @@ class OneVsRest(Composition):
 
     def check(self) -> None:
         """See ``Composition.check``."""
-        if {member.n_columns for member in self.members} != {2}:
+        if {member.n_value_columns for member in self.members} != {2}:
             raise self.damaged("its members do not predict two classes each")
         if self.by_decision and {member.decision_width for member in self.members} != {1}:
             raise self.damaged("its members have no decision function of one column")
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return max(len(self.members), 2)
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
@@ -188,7 +188,7 @@ class Threshold(OneMember):
 
     def check(self) -> None:
         """See ``Composition.check``."""
-        if self.member.n_columns != 2 or self.position not in {0, 1}:
+        if self.member.n_value_columns != 2 or self.position not in {0, 1}:
             raise self.damaged("it needs two classes")
         if self.by_decision and self.member.decision_width != 1:
             raise self.damaged("its member has no decision function of one column")

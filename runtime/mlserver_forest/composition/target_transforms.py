@@ -54,7 +54,7 @@ class Rescale(OneMember):
     operations and their order are the library's.
 
     Attributes:
-        before, factor, divisor, after: float64 (n_columns,); 0 or 1 where a scaler has none.
+        before, factor, divisor, after: float64 (n_value_columns,); 0 or 1 where a scaler has none.
     """
 
     operation = "scale"
@@ -66,7 +66,7 @@ class Rescale(OneMember):
     def check(self) -> None:
         """See ``Composition.check``."""
         for numbers in (self.before, self.factor, self.divisor, self.after):
-            if numbers.shape != (self.member.n_columns,) or not np.isfinite(numbers).all():
+            if numbers.shape != (self.member.n_value_columns,) or not np.isfinite(numbers).all():
                 raise self.damaged("it has no finite numbers for each target")
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
@@ -94,11 +94,11 @@ class Chain(Composition):
             raise self.damaged("its members do not read the targets before them")
         if sorted(self.order.tolist()) != list(range(len(self.members))):
             raise self.damaged("its order does not name each target once")
-        if {member.n_columns for member in self.members} != {1}:
+        if {member.n_value_columns for member in self.members} != {1}:
             raise self.damaged("a member does not predict one number")
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return len(self.members)
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:

@@ -142,7 +142,7 @@ class Forest:
         return len(self.nodes)
 
     @cached_property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         """The number of columns of ``Prediction.values``."""
         return self.postprocessor.values(self.initial.reshape(1, -1)).shape[1]
 

@@ -41,7 +41,7 @@ class Predictor(Protocol):
         """float32 or float64, the dtype of ``X``."""
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         """The number of columns of ``Prediction.values``."""
 
     @property

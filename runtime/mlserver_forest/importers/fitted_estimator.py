@@ -51,7 +51,7 @@ def model_of(
     if names is None:
         names = [f"feature_{column}" for column in range(forest.n_features)]
     datatype: FeatureDatatype = "FP64" if forest.feature_dtype.itemsize == 8 else "FP32"
-    n_targets = forest.n_columns if kind == "regression" else 1
+    n_targets = forest.n_value_columns if kind == "regression" else 1
     schema = Schema(
         tuple(map(str, names)),
         kind,

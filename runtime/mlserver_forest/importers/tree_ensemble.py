@@ -87,7 +87,7 @@ class TreeEnsemble:
         return sums
 
     @property
-    def n_columns(self) -> int:
+    def n_value_columns(self) -> int:
         return self.postprocessor.values(self.initial.reshape(1, -1)).shape[1]
 
     @property

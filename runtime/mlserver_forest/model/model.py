@@ -88,7 +88,7 @@ class Model:
 
     def __post_init__(self) -> None:
         forest, schema = self.forest, self.schema
-        found = (forest.n_features, forest.feature_dtype, forest.n_columns)
+        found = (forest.n_features, forest.feature_dtype, forest.n_value_columns)
         expected = (schema.n_features, schema.dtype, schema.n_value_columns)
         if found != expected:
             raise InvalidArtifact(

@@ -53,7 +53,7 @@ def read_transformed_target(estimator: Record, read: ReadMember) -> EstimatorPar
 
 
 def _rescale(scaler: Record, member: EstimatorPart) -> Rescale:
-    n_targets = member.predictor.n_columns
+    n_targets = member.predictor.n_value_columns
     found: dict[str, NDArray[np.float64]] = {}
     for parameter, neutral in _NEUTRAL.items():
         attribute = _SCALERS[scaler.name].get(parameter)
