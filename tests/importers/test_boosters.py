@@ -25,10 +25,10 @@ from sklearn.tree import (
 )
 
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers import xgboost_booster
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
 from mlserver_forest.importers.registry import importer_of
+from mlserver_forest.importers.xgboost import saved_model
 
 # scikit-learn on classes with few rows, LightGBM on arrays without names.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -311,4 +311,4 @@ def test_a_model_of_a_newer_xgboost_is_refused(tmp_path, form, version, newer):
     newer = newer or version[:-1] + b"\x63"
     (tmp_path / "model").write_bytes(content.replace(version, newer))
     with pytest.raises(UnsupportedEstimator, match=r"written by XGBoost 3\.99.*newer than 3\.2"):
-        xgboost_booster.read(tmp_path / "model")
+        saved_model.read(tmp_path / "model")

@@ -15,8 +15,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers import xgboost_booster
 from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.importers.xgboost import saved_model
 
 
 @pytest.mark.parametrize("kind", [LogisticRegression, BaggingClassifier])
@@ -61,7 +61,6 @@ CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.cor
     [
         (linear_trees, "linear_tree=false"),
         (lambda: boosted(booster="gblinear"), "booster=gbtree"),
-        (lambda: boosted(missing=-1.0), "replace it by NaN"),
         (
             lambda: named_categories(
                 xgboost.XGBClassifier(n_estimators=2, enable_categorical=True)
@@ -110,4 +109,4 @@ def test_an_xgboost_file_whose_error_is_not_text_is_refused(tmp_path):
     path = tmp_path / "model.json"
     path.write_bytes(bytes(booster.save_raw("json")).replace(b"reg:squarederror", b"\xff\xfe"))
     with pytest.raises(UnsupportedEstimator, match="cannot be read by XGBoost"):
-        xgboost_booster.read(path)
+        saved_model.read(path)

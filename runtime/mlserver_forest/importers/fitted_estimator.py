@@ -36,6 +36,7 @@ def model_of(
     *,
     takes_missing: bool = True,
     absent_is_missing: bool = False,
+    missing_number: float | None = None,
 ) -> Model:
     """Make a model of a forest, with the schema that its library describes.
 
@@ -46,6 +47,7 @@ def model_of(
         classes: as in ``Schema``.
         takes_missing: as in ``Schema``.
         absent_is_missing: as in ``Schema``.
+        missing_number: as in ``Schema``.
     """
     if names is None:
         names = [f"feature_{column}" for column in range(forest.n_features)]
@@ -59,12 +61,19 @@ def model_of(
         n_targets,
         takes_missing,
         absent_is_missing,
+        missing_number,
     )
     return Model(schema, forest)
 
 
 def boosted_model(
-    forest: Forest, names: Any, n_classes: int, estimator: Any, *, absent_is_missing: bool = False
+    forest: Forest,
+    names: Any,
+    n_classes: int,
+    estimator: Any,
+    *,
+    absent_is_missing: bool = False,
+    missing_number: float | None = None,
 ) -> Model:
     """The model of a booster.
 
@@ -74,6 +83,7 @@ def boosted_model(
         n_classes: the number of classes; 0 if it does not classify.
         estimator: the estimator around the booster, or None.
         absent_is_missing: as in ``Schema``.
+        missing_number: as in ``Schema``.
 
     Raises:
         UnsupportedEstimator: if a classifier has an objective without probabilities.
@@ -94,7 +104,14 @@ def boosted_model(
                 "probabilities; pack its booster, which answers with scores"
             )
     kind: TargetKind = "classification" if classes else "regression"
-    return model_of(forest, names, kind, classes, absent_is_missing=absent_is_missing)
+    return model_of(
+        forest,
+        names,
+        kind,
+        classes,
+        absent_is_missing=absent_is_missing,
+        missing_number=missing_number,
+    )
 
 
 def labels_of(name: str, found: NDArray[Any]) -> tuple[Label, ...]:

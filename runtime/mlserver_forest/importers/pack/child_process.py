@@ -31,6 +31,7 @@ from mlserver_forest.importers.pack.model_file import ModelFile, find_model
 from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer, importer_of
+from mlserver_forest.importers.saved_booster import SavedBooster
 from mlserver_forest.schema.schema import Schema
 
 REPORT_FILE = "report.json"
@@ -56,6 +57,8 @@ class PackRequest:
         trust_pickle: whether a pickle may be loaded.
         expected: a file with the user's own answers to the sample, or None.
         prove_with: the command of an interpreter that is asked for answers, or an empty string.
+        rounds: which rounds of a booster that stopped early answer; empty for its usual ones.
+        missing: a number that means missing, or None.
     """
 
     path: str
@@ -67,6 +70,8 @@ class PackRequest:
     trust_pickle: bool
     expected: str | None = None
     prove_with: str = ""
+    rounds: str = ""
+    missing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,30 @@ def run(request: PackRequest) -> PackReport:
         _pack_pickle(request, importer, estimator, folder)
         summary = f"{class_of(estimator)}{_read_by(importer)}"
         return PackReport(summary=summary, note=importer.note(recorded))
+    estimator = _as_requested(importer, estimator, request)
     report = _pack_forest(request, importer, estimator, file.path, folder)
-    return replace(report, note=importer.note(recorded))
+    notes = [importer.note(recorded), *getattr(estimator, "notes", ())]
+    return replace(report, note="; ".join(filter(None, notes)))
+
+
+def _as_requested(importer: Importer, estimator: Any, request: PackRequest) -> Any:
+    """The estimator with the rounds and the missing number that were asked for.
+
+    Raises:
+        InvalidInput: if it has nothing of the kind.
+    """
+    if request.missing is not None and not importer.has_missing_number:
+        raise InvalidInput(
+            f"--missing is given, but {importer.title} reads no number as missing; leave it out"
+        )
+    if isinstance(estimator, SavedBooster) and importer.use_all_rounds is not None:
+        return estimator.as_requested(request.rounds, request.missing, importer.use_all_rounds)
+    if request.rounds or request.missing is not None:
+        raise InvalidInput(
+            f"--rounds and --missing are for boosters in files of their own library or in pickles, "
+            f"not for this {class_of(estimator)}; leave them out"
+        )
+    return estimator
 
 
 def _read_pickle(file: ModelFile, request: PackRequest) -> Any:

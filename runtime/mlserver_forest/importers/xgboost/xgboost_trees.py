@@ -1,14 +1,10 @@
-"""XGBoost: its boosters -> ``Model``, read from the JSON that XGBoost itself writes.
+"""XGBoost's own description of a model in JSON -> a forest.
 
 https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html describes it.
 """
 
 import json
-import math
-import re
 from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,32 +14,7 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers.fitted_estimator import (
-    Answers,
-    boosted_model,
-    booster_answers,
-    class_of,
-    estimator_answers,
-)
-from mlserver_forest.importers.pickled_booster import (
-    PickledBooster,
-    booster_state,
-    bytes_of,
-    classes_of,
-)
-from mlserver_forest.importers.pickles.record import Record
-from mlserver_forest.model.model import Model
-from mlserver_forest.optional_library import require
-from mlserver_forest.schema.schema import Schema
 
-CLASS_NAMES = (
-    "Booster",
-    "XGBClassifier",
-    "XGBRegressor",
-    "XGBRanker",
-    "XGBRFClassifier",
-    "XGBRFRegressor",
-)
 _Margin = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -85,150 +56,19 @@ _OBJECTIVES: Mapping[str, tuple[str, _Margin]] = {
 }
 _CLASSIFIERS = frozenset({"binary:logistic", "binary:hinge", "multi:softprob", "multi:softmax"})
 _CATEGORICAL = 1
-_VERSION_IN_JSON = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})')
-# An array of int8; "#L" is its length.
-_VERSION_IN_UBJ = re.compile(rb"version\[#L\0{7}\x03i(.)i(.)", re.DOTALL)
-# XGBoost's own messages may hold bytes of the file, which its package cannot decode.
-_UNREADABLE = (AttributeError, LookupError, MemoryError, TypeError, ValueError)
-_LONGEST_REASON = 500
+# Each has a name, whatever the trees use of it.
+_MOST_FEATURES = 1 << 20
 
 
-def is_model(head: bytes) -> bool:
-    """Whether ``head`` begins a model in JSON or UBJ, which starts with its learner."""
-    return head.lstrip().startswith(b"{") and b"learner" in head
+def forest_of(learner: Mapping[str, Any]) -> tuple[Forest, int]:
+    """The trees of a learner in JSON, and the number of classes: 0 if it does not classify.
 
-
-def read(path: Path) -> Any:
-    """Read a booster.
-
-    Raises:
-        UnsupportedEstimator: if XGBoost cannot read it.
-    """
-    content = bytearray(path.read_bytes())
-    return _load(str(path), content, lambda xgboost: xgboost.Booster(model_file=content))
-
-
-def _load(subject: str, content: bytearray, load: Callable[[Any], Any]) -> Any:
-    """Let XGBoost load a booster, unless a newer one wrote it."""
-    require("xgboost", "train")
-    import xgboost
-
-    _refuse_newer(content, xgboost.__version__)
-    try:
-        return load(xgboost)
-    except (xgboost.core.XGBoostError, *_UNREADABLE) as error:
-        reason = str(error).partition("Stack trace")[0].strip()
-        raise UnsupportedEstimator(
-            f"{subject} cannot be read by XGBoost {xgboost.__version__}: {reason[:_LONGEST_REASON]}"
-        ) from error
-
-
-def _refuse_newer(content: bytearray, ours: str) -> None:
-    """Refuse a model of a newer XGBoost, whose rules the installed one does not know."""
-    in_json, in_ubj = _VERSION_IN_JSON.search(content), _VERSION_IN_UBJ.search(content)
-    if in_json:
-        written = (int(in_json[1]), int(in_json[2]))
-    elif in_ubj:
-        written = (in_ubj[1][0], in_ubj[2][0])
-    else:
-        return
-    if written > tuple(map(int, ours.split(".")[:2])):
-        version = ".".join(map(str, written))
-        raise UnsupportedEstimator(
-            f"the model was written by XGBoost {version}, which is newer than {ours}, which is "
-            f"installed; install xgboost>={version}"
-        )
-
-
-def _restored(content: bytes, xgboost: Any) -> Any:
-    booster = xgboost.Booster()
-    booster.__setstate__({"handle": bytearray(content)})
-    return booster
-
-
-def unpickle(record: Record) -> PickledBooster:
-    """The booster in the record of an estimator or booster, of XGBoost 1.6 or newer.
-
-    Raises:
-        UnsupportedEstimator: if XGBoost cannot load it.
-    """
-    state = booster_state(record)
-    content = bytes_of(state)
-    if not isinstance(content, bytes) or not content.startswith(b"{"):
-        raise UnsupportedEstimator(
-            f"this {record.name} was pickled by XGBoost 1.5 or older, whose form newer versions do "
-            "not read; load it there and save it with save_model('model.json')"
-        )
-    booster = _load(f"this {record.name}", bytearray(content), partial(_restored, content))
-    classes, missing = classes_of(record), record.get("missing")
-    missing = float(missing) if isinstance(missing, int | float) else None
-    found = PickledBooster(record.kind, booster, classes, missing, is_alone=state is record)
-    _refuse_other_missing(found)
-    return found
-
-
-def to_model(estimator: Any) -> Model:
-    """Read a fitted estimator, or a booster, whose classes are 0, 1, ...
-
-    XGBoost reads what a sparse matrix leaves out as missing (DMatrix); no other library does.
+    XGBoost compares and adds up in float32, and so does the forest; a value goes left if it is
+    less than the threshold.
 
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
     """
-    if isinstance(estimator, PickledBooster):
-        booster, estimator = estimator.booster, None if estimator.is_alone else estimator
-    elif class_of(estimator) == "Booster":
-        booster, estimator = estimator, None
-    else:
-        _refuse_other_missing(estimator)
-        booster = estimator.get_booster()
-    forest, n_classes = _forest(booster)
-    names = booster.feature_names
-    return boosted_model(forest, names, n_classes, estimator, absent_is_missing=True)
-
-
-def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
-    """Ask the estimator or booster itself; see ``estimator_answers``."""
-    if isinstance(estimator, PickledBooster):
-        estimator = estimator.booster
-    if class_of(estimator) != "Booster":
-        return estimator_answers(estimator, x, schema, validate_features=False)
-    require("xgboost", "train")
-    import xgboost
-
-    # The booster, rather than the array, says which columns hold categories.
-    data = xgboost.DMatrix(
-        x,
-        feature_names=estimator.feature_names,
-        feature_types=estimator.feature_types,
-        enable_categorical=True,
-    )
-    best = estimator.attr("best_iteration")
-    rounds = (0, 0) if best is None else (0, int(best) + 1)
-    values = estimator.predict(data, iteration_range=rounds).reshape(len(x), -1)
-    if values.shape[1] == 1 and schema.n_value_columns > 2:  # multi:softmax gives classes.
-        margins = estimator.predict(data, iteration_range=rounds, output_margin=True)
-        powers = np.exp(margins - margins.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True), values[:, 0].astype(np.intp)
-    return booster_answers(values, schema)
-
-
-def _refuse_other_missing(estimator: Any) -> None:
-    missing = estimator.missing
-    if missing is not None and not math.isnan(missing):
-        raise UnsupportedEstimator(
-            f"this {class_of(estimator)} reads {missing:g} as missing, which cannot be "
-            "packed; replace it by NaN in the data and train with missing=nan"
-        )
-
-
-def _forest(booster: Any) -> tuple[Forest, int]:
-    """The trees, and the number of classes: 0 if the booster does not classify.
-
-    XGBoost compares and adds up in float32, and so does the forest; a value goes left if it is
-    less than the threshold.
-    """
-    learner = json.loads(_of_best_iteration(booster).save_raw("json"))["learner"]
     objective = learner["objective"]["name"]
     if objective not in _OBJECTIVES:
         raise UnsupportedEstimator(
@@ -239,7 +79,12 @@ def _forest(booster: Any) -> tuple[Forest, int]:
     model, weights = _gradient_booster(learner["gradient_booster"])
     parameters = learner["learner_model_param"]
     n_classes, n_targets = int(parameters["num_class"]), int(parameters["num_target"])
-    n_outputs = max(n_classes, n_targets, 1)
+    n_outputs, n_features = max(n_classes, n_targets, 1), int(parameters["num_feature"])
+    if n_features > _MOST_FEATURES:
+        raise UnsupportedEstimator(
+            f"this XGBoost model has {n_features:,} features, of which at most {_MOST_FEATURES:,} "
+            "can be packed; leave out those that no tree uses"
+        )
     base_score = np.array(json.loads(parameters["base_score"]), np.float32)
     if not model["trees"]:
         raise UnsupportedEstimator(
@@ -258,19 +103,13 @@ def _forest(booster: Any) -> tuple[Forest, int]:
     ]
     forest = pack(
         trees,
-        n_features=int(parameters["num_feature"]),
+        n_features=n_features,
         feature_dtype=np.float32,
         initial=np.broadcast_to(margin(base_score), n_outputs).astype(np.float32),
         postprocessor=Postprocessor(postprocessor),
         cuts=cuts,
     )
     return forest, (max(n_classes, 2) if objective in _CLASSIFIERS else 0)
-
-
-def _of_best_iteration(booster: Any) -> Any:
-    """Without the rounds after the best one: early stopping keeps them, predictions do not."""
-    best = booster.attr("best_iteration")
-    return booster if best is None else booster[: int(best) + 1]
 
 
 def _gradient_booster(booster: Mapping[str, Any]) -> tuple[Any, list[float]]:
