@@ -12,6 +12,7 @@ from mlserver_forest.importers.fitted_estimator import (
     estimator_answers,
 )
 from mlserver_forest.importers.lightgbm.lightgbm_trees import forest_of
+from mlserver_forest.importers.lightgbm.pandas_categories import pandas_categories
 from mlserver_forest.importers.saved_booster import SavedBooster
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
@@ -32,7 +33,13 @@ def to_model(estimator: Any) -> Model:
     names = booster.feature_name()
     is_unnamed = names == [f"Column_{column}" for column in range(len(names))]
     around = None if class_of(estimator) in _GENERAL else estimator
-    return boosted_model(forest, None if is_unnamed else names, n_classes, around)
+    return boosted_model(
+        forest,
+        None if is_unnamed else names,
+        n_classes,
+        around,
+        categories=pandas_categories(text),
+    )
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:

@@ -4,7 +4,6 @@ NumericalDecision and CategoricalDecision in LightGBM 4, include/LightGBM/tree.h
 node decides.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +52,6 @@ def forest_of(text: str) -> tuple[Forest, int]:
         UnsupportedEstimator: naming what cannot be packed.
     """
     header, *sections = _sections(text)
-    _refuse_named_categories(text)
     objective, _, parameters = header.get("objective", "custom").partition(" ")
     if objective not in _OBJECTIVES:
         raise UnsupportedEstimator(
@@ -90,17 +88,6 @@ def _sections(text: str) -> Iterator[dict[str, str]]:
     """The header and then the trees, each as ``key=value``."""
     for section in text.partition("\nend of trees")[0].split("\nTree="):
         yield dict(line.partition("=")[::2] for line in section.splitlines())
-
-
-def _refuse_named_categories(text: str) -> None:
-    """Refuse the categories of a data frame, unless they are the codes 0, 1, ... themselves."""
-    last = text.rpartition("\npandas_categorical:")[2].strip()
-    for categories in json.loads(last or "null") or ():
-        if categories != list(range(len(categories))):
-            raise UnsupportedEstimator(
-                "this LightGBM model was trained on a DataFrame with the categories "
-                f"{', '.join(map(repr, categories[:3]))}, ...; train it on their codes (.cat.codes)"
-            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.gradient_boosting import read_gradient_boosting
 from mlserver_forest.importers.scikit_learn.hist_gradient_boosting import (
     read_hist_gradient_boosting,
+    rows_with_names,
 )
 from mlserver_forest.importers.scikit_learn.isolation_forest import read_isolation_forest
 from mlserver_forest.importers.scikit_learn.release import release_of
@@ -53,7 +54,7 @@ def to_model(estimator: Any) -> Model:
         UnsupportedEstimator: if it is not fitted, or has something that cannot be packed.
     """
     record = record_of(estimator)
-    forest = FORESTS[record.name](record).pack()
+    ensemble = FORESTS[record.name](record)
     kind: TargetKind = "regression"
     classes: tuple[Label, ...] = ()
     if record.name == "IsolationForest":
@@ -62,7 +63,14 @@ def to_model(estimator: Any) -> Model:
         kind, classes = "classification", labels_of(record.name, record.array("classes_", 1))
     names = record.get("feature_names_in_")
     missing = takes_missing(record, release_of(record))
-    return model_of(forest, names, kind, classes, takes_missing=missing)
+    return model_of(
+        ensemble.pack(),
+        names,
+        kind,
+        classes,
+        takes_missing=missing,
+        categories=ensemble.categories,
+    )
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
@@ -72,6 +80,8 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     if schema.kind == "anomaly_detection":
         scores = [estimator.score_samples(x), estimator.decision_function(x)]
         return np.column_stack(scores), (estimator.predict(x) == 1).astype(np.intp)
+    if schema.categories:
+        x = rows_with_names(estimator, x, schema)
     return estimator_answers(estimator, x, schema)
 
 

@@ -15,7 +15,7 @@ from mlserver_forest.importers.fitted_estimator import (
     estimator_answers,
 )
 from mlserver_forest.importers.saved_booster import SavedBooster
-from mlserver_forest.importers.xgboost.xgboost_trees import forest_of
+from mlserver_forest.importers.xgboost.xgboost_trees import forest_of, named_categories
 from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
 from mlserver_forest.schema.schema import Schema
@@ -49,6 +49,7 @@ def to_model(estimator: Any) -> Model:
         None if is_alone else estimator,
         absent_is_missing=True,
         missing_number=_missing_number(estimator),
+        categories=named_categories(learner),
     )
 
 

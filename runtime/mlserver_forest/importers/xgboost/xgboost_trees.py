@@ -5,6 +5,7 @@ https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html describes i
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.data_frame_categories import categories_of
+from mlserver_forest.schema.categories import Categories
 
 _Margin = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -112,6 +115,34 @@ def forest_of(learner: Mapping[str, Any]) -> tuple[Forest, int]:
     return forest, (max(n_classes, 2) if objective in _CLASSIFIERS else 0)
 
 
+def named_categories(learner: Mapping[str, Any]) -> dict[int, Categories]:
+    """The categories of a data frame that are not their own codes, by column; kept since 3.1.
+
+    XGBoost refuses categories that it did not see.
+
+    Raises:
+        UnsupportedEstimator: if a request could not name them.
+    """
+    booster = learner["gradient_booster"]
+    model = booster["gbtree"]["model"] if booster["name"] == "dart" else booster["model"]
+    encodings = enumerate((model.get("cats") or {}).get("enc") or ())
+    return {
+        column: named
+        for column, encoding in encodings
+        if encoding["values"]
+        and (named := categories_of(column, _decoded(encoding), refuses_unseen=True))
+    }
+
+
+def _decoded(encoding: Mapping[str, Any]) -> list[Any]:
+    """The categories of a column: numbers, or texts of which the bytes are kept."""
+    values: list[Any] = encoding["values"]
+    if "offsets" not in encoding:
+        return values
+    text = bytes(value & 255 for value in values)
+    return [text[start:end].decode() for start, end in pairwise(encoding["offsets"])]
+
+
 def _gradient_booster(booster: Mapping[str, Any]) -> tuple[Any, list[float]]:
     """The trees, and each tree's weight."""
     if booster["name"] == "gblinear":
@@ -120,21 +151,9 @@ def _gradient_booster(booster: Mapping[str, Any]) -> tuple[Any, list[float]]:
             "train it with booster=gbtree"
         )
     model = booster["gbtree"]["model"] if booster["name"] == "dart" else booster["model"]
-    _refuse_named_categories(model.get("cats") or {})
     # XGBoost 3.4 keeps dart's weights beside the trees, 3.2 one level above.
     weights = model.get("weight_drop") or booster.get("weight_drop")
     return model, weights or [1.0] * len(model["trees"])
-
-
-def _refuse_named_categories(cats: Mapping[str, Any]) -> None:
-    """Refuse the categories of a data frame, unless they are the codes 0, 1, ... themselves."""
-    for column, encoding in enumerate(cats.get("enc") or ()):
-        values = encoding["values"]
-        if values and ("offsets" in encoding or values != list(range(len(values)))):
-            raise UnsupportedEstimator(
-                f"this XGBoost model was trained on a DataFrame whose column {column + 1} has "
-                "categories other than 0, 1, 2, ...; train it on their codes (.cat.codes)"
-            )
 
 
 def _cuts(trees: Any) -> dict[int, NDArray[np.float64]]:
