@@ -40,13 +40,13 @@ def to_model(estimator: Any) -> Model:
     """
     booster = _booster_of(estimator)
     learner = json.loads(_of_best_iteration(booster).save_raw("json"))["learner"]
-    forest, n_classes = forest_of(learner)
-    is_alone = class_of(estimator) == "Booster"
+    name = class_of(estimator)
+    forest, n_classes = forest_of(learner, of_classifier=name.endswith("Classifier"))
     return boosted_model(
         forest,
         booster.feature_names,
         n_classes,
-        None if is_alone else estimator,
+        None if name == "Booster" else estimator,
         absent_is_missing=True,
         missing_number=_missing_number(estimator),
         categories=named_categories(learner),
@@ -54,8 +54,13 @@ def to_model(estimator: Any) -> Model:
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
-    """Ask the estimator or booster itself; see ``estimator_answers``."""
-    if not isinstance(estimator, SavedBooster) and class_of(estimator) != "Booster":
+    """Ask the estimator or booster itself; see ``estimator_answers``.
+
+    XGBoost 3.2 does not predict with missing=None, which older versions had by default, so the
+    booster of such an estimator is asked.
+    """
+    has_missing = getattr(estimator, "missing", None) is not None
+    if has_missing and not isinstance(estimator, SavedBooster):
         return estimator_answers(estimator, x, schema, validate_features=False)
     require("xgboost", "train")
     import xgboost

@@ -18,6 +18,7 @@ from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.data_frame_categories import categories_of
 from mlserver_forest.schema.categories import Categories
 
+_LEAST_SHARE = np.float32(1e-6)
 _Margin = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -26,8 +27,9 @@ def _same(base_score: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _logit(base_score: NDArray[np.float32]) -> NDArray[np.float32]:
-    odds = np.float32(1) / base_score - np.float32(1)
-    return -_log(odds)
+    # XGBoost 3.1 and later keep the mean of the labels, which may be 0 or 1, and clip it here.
+    inside = np.clip(base_score, _LEAST_SHARE, np.float32(1) - _LEAST_SHARE)
+    return -_log(np.float32(1) / inside - np.float32(1))
 
 
 def _log(base_score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -63,8 +65,13 @@ _CATEGORICAL = 1
 _MOST_FEATURES = 1 << 20
 
 
-def forest_of(learner: Mapping[str, Any]) -> tuple[Forest, int]:
+def forest_of(learner: Mapping[str, Any], *, of_classifier: bool = False) -> tuple[Forest, int]:
     """The trees of a learner in JSON, and the number of classes: 0 if it does not classify.
+
+    Args:
+        learner: as XGBoost writes it.
+        of_classifier: whether an XGBClassifier is around it, which takes reg:logistic for the
+            probability of the second class.
 
     XGBoost compares and adds up in float32, and so does the forest; a value goes left if it is
     less than the threshold.
@@ -78,6 +85,8 @@ def forest_of(learner: Mapping[str, Any]) -> tuple[Forest, int]:
             f"an XGBoost model with the objective {objective} cannot be packed; "
             f"expected one of {', '.join(_OBJECTIVES)}"
         )
+    if of_classifier and objective == "reg:logistic":
+        objective = "binary:logistic"
     postprocessor, margin = _OBJECTIVES[objective]
     model, weights = _gradient_booster(learner["gradient_booster"])
     parameters = learner["learner_model_param"]
