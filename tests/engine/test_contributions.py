@@ -224,3 +224,16 @@ def test_without_covers_there_are_none():
     arrays = {name: array for name, array in forest.arrays.items() if name != "covers"}
     with pytest.raises(ValueError, match="covers"):
         rebuilt(forest, arrays).contributions(ROWS)
+
+
+def test_contributions_of_lightgbms_rf_are_those_of_the_mean_of_its_rounds():
+    """LightGBM's own add up to the sum of the rounds, which its prediction is not."""
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    parameters = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.7, "num_threads": 1}
+    data = lightgbm.Dataset(x, x[:, 0] * x[:, 1])
+    booster = lightgbm.train({**parameters, "verbosity": -1}, data, 5)
+    found = import_estimator(booster).explain(x)
+    own = booster.predict(x, pred_contrib=True)
+    assert np.allclose(found.contributions * 5, own[:, :4], atol=1e-12)
+    total = found.contributions.sum(axis=1) + found.expected_value
+    assert np.allclose(total, booster.predict(x), atol=1e-12)

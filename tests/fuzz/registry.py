@@ -21,6 +21,7 @@ FILES = (
     "model_settings",
     "model_archive",
     "xgboost",
+    "xgboost_binary",
     "lightgbm",
     "skops",
     "pickle",

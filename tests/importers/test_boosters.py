@@ -25,10 +25,10 @@ from sklearn.tree import (
 )
 
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers import xgboost_booster
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
 from mlserver_forest.importers.registry import importer_of
+from mlserver_forest.importers.xgboost import saved_model
 
 # scikit-learn on classes with few rows, LightGBM on arrays without names.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -311,4 +311,72 @@ def test_a_model_of_a_newer_xgboost_is_refused(tmp_path, form, version, newer):
     newer = newer or version[:-1] + b"\x63"
     (tmp_path / "model").write_bytes(content.replace(version, newer))
     with pytest.raises(UnsupportedEstimator, match=r"written by XGBoost 3\.99.*newer than 3\.2"):
-        xgboost_booster.read(tmp_path / "model")
+        saved_model.read(tmp_path / "model")
+
+
+@settings(max_examples=20, deadline=None)
+@given(tables(), st.sampled_from([-999.0, 0.0, 0.1, 1.0]), st.booleans())
+def test_a_number_that_means_missing_is_the_one_that_xgboost_compares(table, number, is_classifier):
+    x, rng = table
+    x = x.astype(np.float32)
+    x[rng.random(x.shape) < 0.2] = number
+    kind = xgboost.XGBClassifier if is_classifier else xgboost.XGBRegressor
+    estimator = kind(n_estimators=3, max_depth=4, missing=number, n_jobs=1)
+    model = assert_equal_answers(estimator.fit(np.nan_to_num(x), targets(x, rng, 2)), x)
+    assert model.schema.missing_number == number
+
+
+@pytest.fixture(scope="module")
+def two_classes():
+    x = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    return x, (x[:, 0] > x[:, 1] * 2).astype(int)
+
+
+def test_a_classifier_by_reg_logistic_gives_probabilities_as_xgboost_does(two_classes):
+    x, y = two_classes
+    estimator = xgboost.XGBClassifier(n_estimators=4, objective="reg:logistic", n_jobs=1).fit(x, y)
+    assert assert_equal_answers(estimator, x).schema.classes == (0, 1)
+    assert assert_equal_answers(estimator.get_booster(), x).schema.kind == "regression"
+
+
+def test_an_estimator_that_was_made_with_missing_none_is_asked_through_its_booster(two_classes):
+    """It was the default of old versions, and XGBoost 3.2 fails to predict with it."""
+    estimator = xgboost.XGBRegressor(n_estimators=4, n_jobs=1).fit(*two_classes)
+    estimator.missing = None
+    assert assert_equal_answers(estimator, two_classes[0]).schema.missing_number is None
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_booster_whose_labels_are_all_the_same_starts_where_xgboost_starts(two_classes, label):
+    """XGBoost 3.2 keeps the mean of the labels as base_score, and clips it."""
+    x, _ = two_classes
+    data = xgboost.DMatrix(x, np.full(len(x), label))
+    assert_equal_answers(xgboost.train({"objective": "binary:logistic"}, data, 2), x)
+
+
+@pytest.mark.parametrize(
+    ("objective", "n_classes"), [("binary", 2), ("multiclass", 3), ("regression", 0)]
+)
+def test_the_general_model_of_lightgbm_answers_as_its_booster(two_classes, objective, n_classes):
+    x, y = two_classes
+    options = {"num_class": 3} if n_classes > 2 else {}
+    model = lightgbm.LGBMModel(n_estimators=4, objective=objective, verbosity=-1, **options)
+    schema = assert_equal_answers(model.fit(x, y), x).schema
+    assert schema.classes == tuple(range(n_classes))
+
+
+def logistic_by_hand(labels, scores):
+    probability = 1 / (1 + np.exp(-scores))
+    return probability - labels, probability * (1 - probability)
+
+
+def test_an_objective_of_the_users_own_gives_what_the_library_makes_of_it(two_classes):
+    x, y = two_classes
+    classifier = xgboost.XGBClassifier(n_estimators=3, objective=logistic_by_hand, n_jobs=1)
+    assert_equal_answers(classifier.fit(x, y), x)
+    regressor = lightgbm.LGBMRegressor(n_estimators=3, objective=logistic_by_hand, verbosity=-1)
+    assert_equal_answers(regressor.fit(x, y), x)
+    classifier = lightgbm.LGBMClassifier(n_estimators=3, objective=logistic_by_hand, verbosity=-1)
+    with pytest.raises(UnsupportedEstimator, match="pack its booster, which answers with scores"):
+        import_estimator(classifier.fit(x, y))
+    assert_equal_answers(classifier.booster_, x)

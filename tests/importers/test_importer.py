@@ -2,21 +2,19 @@
 
 import lightgbm
 import numpy as np
-import pandas as pd
 import pytest
 import xgboost
 from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingRegressor,
-    HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers import xgboost_booster
 from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.importers.xgboost import saved_model
 
 
 @pytest.mark.parametrize("kind", [LogisticRegression, BaggingClassifier])
@@ -48,11 +46,6 @@ def linear_trees():
     return lightgbm.train(parameters, lightgbm.Dataset(x, x[:, 0] ** 2), 3)
 
 
-def named_categories(kind):
-    frame = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 30), "b": np.arange(60.0)})
-    return kind.fit(frame, np.arange(60) % 2)
-
-
 CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.core"})
 
 
@@ -61,23 +54,6 @@ CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.cor
     [
         (linear_trees, "linear_tree=false"),
         (lambda: boosted(booster="gblinear"), "booster=gbtree"),
-        (lambda: boosted(missing=-1.0), "replace it by NaN"),
-        (
-            lambda: named_categories(
-                xgboost.XGBClassifier(n_estimators=2, enable_categorical=True)
-            ),
-            "cat.codes",
-        ),
-        (
-            lambda: named_categories(
-                lightgbm.LGBMClassifier(n_estimators=2, min_child_samples=2, verbosity=-1)
-            ),
-            "cat.codes",
-        ),
-        (
-            lambda: named_categories(HistGradientBoostingClassifier(max_iter=2)),
-            "OrdinalEncoder",
-        ),
         (
             lambda: GradientBoostingRegressor(init=LinearRegression(), n_estimators=2).fit(
                 np.eye(3), [1, 2, 3]
@@ -110,4 +86,4 @@ def test_an_xgboost_file_whose_error_is_not_text_is_refused(tmp_path):
     path = tmp_path / "model.json"
     path.write_bytes(bytes(booster.save_raw("json")).replace(b"reg:squarederror", b"\xff\xfe"))
     with pytest.raises(UnsupportedEstimator, match="cannot be read by XGBoost"):
-        xgboost_booster.read(path)
+        saved_model.read(path)

@@ -27,6 +27,7 @@ SCHEMAS = [
         index_base=1,
     ),
     Schema(("a",), "regression", datatype="FP64", categories={"a": BOOLEAN}),
+    Schema(("a", "b"), "regression", absent_is_missing=True, missing_number=-999.5),
 ]
 WORDS = SCHEMAS[4]
 
@@ -208,3 +209,13 @@ def test_many_and_long_words_are_described_briefly():
         schema.category_code(0, 0, "v" * 10_000)
     assert len(str(caught.value)) < 1200
     assert ", ...; send one of them" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [-999.0, 0.0, 0.1])
+def test_a_number_that_means_missing_is_compared_in_the_dtype_of_the_features(number):
+    schema = Schema(("a", "b"), "regression", missing_number=number)
+    sent = np.array([[number, 1.0], [np.nextafter(number, 9), -number], [np.nan, 5.0]])
+    x = schema.conform(sent)
+    missing = [[True, False], [True, number == 0], [True, False]]
+    assert np.isnan(x).tolist() == missing
+    assert np.array_equal(x[~np.isnan(x)], sent.astype(np.float32)[~np.array(missing)])

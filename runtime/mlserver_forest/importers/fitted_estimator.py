@@ -1,5 +1,6 @@
 """The protocol that the estimators of all libraries share, which is scikit-learn's."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.importers.pickles.record import GlobalName
 from mlserver_forest.model.model import Model
+from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import FeatureDatatype, Label, Schema, TargetKind
 
 Answers = tuple[NDArray[Any], NDArray[np.intp]]
@@ -37,6 +39,8 @@ def model_of(
     *,
     takes_missing: bool = True,
     absent_is_missing: bool = False,
+    missing_number: float | None = None,
+    categories: Mapping[int, Categories] | None = None,
 ) -> Model:
     """Make a model of a forest, with the schema that its library describes.
 
@@ -47,25 +51,37 @@ def model_of(
         classes: as in ``Schema``.
         takes_missing: as in ``Schema``.
         absent_is_missing: as in ``Schema``.
+        missing_number: as in ``Schema``.
+        categories: the features whose categories have names, by column.
     """
     if names is None:
         names = [f"feature_{column}" for column in range(forest.n_features)]
+    names = tuple(map(str, names))
     datatype: FeatureDatatype = "FP64" if forest.feature_dtype.itemsize == 8 else "FP32"
     n_targets = forest.n_value_columns if kind == "regression" else 1
     schema = Schema(
-        tuple(map(str, names)),
+        names,
         kind,
         classes,
         datatype,
         n_targets,
         takes_missing,
         absent_is_missing,
+        missing_number,
+        categories={names[column]: found for column, found in (categories or {}).items()},
     )
     return Model(schema, forest)
 
 
 def boosted_model(
-    forest: Forest, names: Any, n_classes: int, estimator: Any, *, absent_is_missing: bool = False
+    forest: Forest,
+    names: Any,
+    n_classes: int,
+    estimator: Any,
+    *,
+    absent_is_missing: bool = False,
+    missing_number: float | None = None,
+    categories: Mapping[int, Categories] | None = None,
 ) -> Model:
     """The model of a booster.
 
@@ -75,6 +91,8 @@ def boosted_model(
         n_classes: the number of classes; 0 if it does not classify.
         estimator: the estimator around the booster, or None.
         absent_is_missing: as in ``Schema``.
+        missing_number: as in ``Schema``.
+        categories: as in ``model_of``.
 
     Raises:
         UnsupportedEstimator: if a classifier has an objective without probabilities.
@@ -95,7 +113,15 @@ def boosted_model(
                 "probabilities; pack its booster, which answers with scores"
             )
     kind: TargetKind = "classification" if classes else "regression"
-    return model_of(forest, names, kind, classes, absent_is_missing=absent_is_missing)
+    return model_of(
+        forest,
+        names,
+        kind,
+        classes,
+        absent_is_missing=absent_is_missing,
+        missing_number=missing_number,
+        categories=categories,
+    )
 
 
 def labels_of(name: str, found: NDArray[Any]) -> tuple[Label, ...]:

@@ -20,15 +20,13 @@ from numpy.typing import NDArray
 from mlserver_forest.composition.composition import forests_in
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers import (
-    lightgbm_booster,
-    skops_file,
-    xgboost_booster,
-)
+from mlserver_forest.importers import skops_file
 from mlserver_forest.importers.fitted_estimator import Answers, class_of, module_of
+from mlserver_forest.importers.lightgbm import lightgbm_booster, saved_text
 from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
+from mlserver_forest.importers.xgboost import saved_model, xgboost_booster
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 
@@ -96,6 +94,8 @@ class Importer:
         around_others: the classes among ``class_names`` whose estimators stand around others, which
             may be of a kind that cannot be packed.
         records: how estimators are read from records, which ``to_model`` then takes.
+        use_all_rounds: makes a booster of the library forget the round at which it stopped early.
+        has_missing_number: whether a number may mean missing in its models.
         unpickle: makes what ``to_model`` and ``answers`` take from the record of an estimator; None
             if they take records.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
@@ -115,6 +115,8 @@ class Importer:
     serves_pickles: bool = False
     around_others: tuple[str, ...] = ()
     records: RecordSupport | None = None
+    use_all_rounds: Callable[[Any], None] | None = None
+    has_missing_number: bool = False
     unpickle: Callable[[Record], Any] | None = None
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
@@ -164,10 +166,12 @@ IMPORTERS: tuple[Importer, ...] = (
         tolerance=1e-6,
         files=(
             FileFormat(
-                "an XGBoost UBJ or JSON file", xgboost_booster.is_model, xgboost_booster.read
+                "an XGBoost UBJ, JSON or binary file", saved_model.is_model, saved_model.read
             ),
         ),
-        unpickle=xgboost_booster.unpickle,
+        use_all_rounds=xgboost_booster.use_all_rounds,
+        has_missing_number=True,
+        unpickle=saved_model.unpickle,
         skops_types=r"xgboost\.core\.Booster|xgboost\.sklearn\.XGB\w+",
     ),
     Importer(
@@ -178,10 +182,9 @@ IMPORTERS: tuple[Importer, ...] = (
         to_model=lightgbm_booster.to_model,
         answers=lightgbm_booster.answers,
         tolerance=1e-6,
-        files=(
-            FileFormat("a LightGBM text file", lightgbm_booster.is_model, lightgbm_booster.read),
-        ),
-        unpickle=lightgbm_booster.unpickle,
+        files=(FileFormat("a LightGBM text file", saved_text.is_model, saved_text.read),),
+        use_all_rounds=lightgbm_booster.use_all_rounds,
+        unpickle=saved_text.unpickle,
         skops_types=r"lightgbm\.basic\.Booster|lightgbm\.sklearn\.LGBM\w+",
     ),
 )
@@ -193,8 +196,6 @@ UNSUPPORTED_LIBRARIES: Mapping[str, str] = {
 UNSUPPORTED_FILES: Mapping[bytes, str] = {
     b"CBM1": "a CatBoost model; CatBoost keeps its trees in a form of its own, so train with "
     "LightGBM or XGBoost",
-    b"binf": "a model in XGBoost's old binary format; load it with the XGBoost that wrote it and "
-    "save it again with save_model('model.ubj')",
 }
 
 
@@ -214,7 +215,8 @@ def file_formats() -> tuple[FileFormat, ...]:
             partial(skops_file.read, trusted=re.compile(skops_types)),
         ),
     )
-    return (*shared, *(form for one in IMPORTERS for form in one.files))
+    # A binary model may begin as a pickle does: its first bytes are a number.
+    return (*(form for one in IMPORTERS for form in one.files), *shared)
 
 
 def format_of(head: bytes) -> FileFormat | None:

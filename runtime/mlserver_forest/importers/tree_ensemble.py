@@ -15,6 +15,7 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.tree_packing import Tree, pack
+from mlserver_forest.schema.categories import Categories
 
 
 def packed(predictor: Predictor) -> Predictor:
@@ -40,6 +41,7 @@ class TreeEnsemble:
         divisor: what the sums are divided by at the end.
         postprocessor: turns the sums into predictions.
         cuts: by categorical feature, ascending, where its values are cut into intervals.
+        categories: by categorical feature that is given as names, their names.
     """
 
     trees: Sequence[Tree]
@@ -49,6 +51,7 @@ class TreeEnsemble:
     divisor: float = 1.0
     postprocessor: Postprocessor = field(default_factory=lambda: Postprocessor("identity"))
     cuts: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    categories: Mapping[int, Categories] = field(default_factory=dict)
 
     def pack(self) -> Forest:
         """The forest of the engine.

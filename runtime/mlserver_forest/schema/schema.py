@@ -52,6 +52,8 @@ class Schema:
         takes_missing: whether values may be missing. A missing value is NaN in ``X``.
         absent_is_missing: whether a value that a sparse matrix leaves out is missing, as in
             XGBoost's DMatrix, rather than 0, as in scikit-learn and LightGBM.
+        missing_number: a number that means missing in every feature, as NaN does; None if there is
+            none. It is compared in the dtype of ``X``, as in XGBoost's DMatrix.
         index_base: the index of the first feature in text/libsvm, 0 or 1.
         categories: the categorical features, by name.
         spellings: what features of numbers may have beside plain numbers where they come as text,
@@ -70,6 +72,7 @@ class Schema:
     n_targets: int = 1
     takes_missing: bool = True
     absent_is_missing: bool = False
+    missing_number: float | None = None
     index_base: int = 0
     categories: Mapping[str, Categories] = field(default_factory=dict, hash=False)
     spellings: Mapping[str, NumberSpelling] = field(default_factory=dict, hash=False)
@@ -108,6 +111,11 @@ class Schema:
             for column, name in enumerate(self.feature_names)
             if (found := self.categories.get(name))
         }
+
+    @property
+    def takes_numbers_as_they_are(self) -> bool:
+        """Whether there are neither categories nor a number that means missing."""
+        return not self.categories and self.missing_number is None
 
     @cached_property
     def spellings_by_column(self) -> Mapping[int, NumberSpelling]:
@@ -207,6 +215,8 @@ class Schema:
         else:
             with np.errstate(over="ignore", invalid="ignore"):  # A signalling NaN warns.
                 x = np.ascontiguousarray(values, dtype=dtype)
+        if self.missing_number is not None:
+            x = np.where(x == dtype.type(self.missing_number), dtype.type(np.nan), x)
         if self.categories and not has_codes:
             self._check_codes(x, first_row)
         if np.count_nonzero(np.isfinite(x)) == x.size:  # Faster than ``all``.

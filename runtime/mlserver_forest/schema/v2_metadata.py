@@ -53,6 +53,8 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         }
         missing = [bool(found.get("missing", True)) for found in parameters]
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
+        missing_number = parameters[0].get("missing_number")
+        missing_number = None if missing_number is None else float(missing_number)
         ignores_extra = parameters[0].get("extra") == "ignore"
         ignored = tuple(map(str, parameters[0].get("ignored", ())))
         index_base = int(parameters[0].get("index_base", 0))
@@ -89,6 +91,7 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         n_targets=n_targets,
         takes_missing=all(missing),
         absent_is_missing=all(absent),
+        missing_number=missing_number,
         index_base=index_base,
         ignores_extra=ignores_extra,
         ignored=ignored,
@@ -105,6 +108,7 @@ def _inputs(schema: Schema) -> MetadataTensors:
         for name, value, default in (
             ("missing", schema.takes_missing, True),
             ("absent_is_missing", schema.absent_is_missing, False),
+            ("missing_number", schema.missing_number, None),
             ("index_base", schema.index_base, 0),
             ("extra", "ignore" if schema.ignores_extra else "error", "error"),
             ("ignored", list(schema.ignored), []),

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 
 import cloudpickle
+import httpx
 import joblib
 import lightgbm
 import numpy as np
@@ -26,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 from forked_command import run_forked
 from mlserver_forest.artifact.forest_file import load_forest
-from mlserver_forest.artifact.model_directory import read_settings
+from mlserver_forest.artifact.model_directory import load, read_settings
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import proof
 from mlserver_forest.importers.registry import importer_of
@@ -345,7 +346,7 @@ def test_a_crash_of_the_reading_process_is_reported(tmp_path):
         (b"", "is empty"),
         (b"hello world", "is not a model file: it starts with 'hello wo'"),
         (b"CBM1....", "CatBoost"),
-        (b"binf....", "XGBoost's old binary format"),
+        (b"binf....", "XGBoost model in binary form is damaged at byte 0"),
         (b"PK\x03\x04....", "cannot be read"),
         (b"{}", "is not a model file: it starts with '{}'"),
         (b'{"learner": {}}', "cannot be read by XGBoost"),
@@ -397,3 +398,75 @@ def test_the_comparison_finds_one_probability_that_is_off_by_one_bit(iris, iris_
     assert proof.compare(model, answers).n_different == 0
     answers.values[7, 0] = np.nextafter(answers.values[7, 0], 2)
     assert proof.compare(model, answers).n_different == 1
+
+
+def booster_file(version, name, folder):
+    """A file of an old version of XGBoost."""
+    with zipfile.ZipFile(ROOT / f"tests/compatibility/xgboost/{version}.zip") as archive:
+        return archive.extract(name, folder)
+
+
+def test_xgboosts_old_binary_form_is_packed_in_sagemakers_archive(tmp_path):
+    path = booster_file("1.5.2", "softprob.model", tmp_path)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(path, "xgboost-model")
+    told = packed(tmp_path / "model.tar.gz", tmp_path / "model")
+    assert "nodes of XGBoost 1.5\n" in told
+    assert "which reads what 1.5 wrote; XGBoost 1.5 itself was not asked" in told
+    assert "xgboost/1.5" in read_settings(tmp_path / "model", trust_pickle=False)["versions"]
+
+
+@pytest.mark.parametrize(
+    ("options", "n_trees", "note"),
+    [
+        ((), 1, "the first 1 of 4 rounds are packed, though Booster.predict uses all of them"),
+        (("--rounds", "best"), 1, "it stopped early, so the first 1 of 4 rounds are packed\n"),
+        (("--rounds", "all"), 4, "all 4 rounds are packed, and the best one is 1\n"),
+    ],
+)
+def test_the_rounds_of_a_booster_that_stopped_early_are_chosen(tmp_path, options, n_trees, note):
+    path = booster_file("2.0.3", "stopped.json", tmp_path)
+    assert note in packed(path, tmp_path / "model", *options)
+    assert load_forest(tmp_path / "model" / "forest.safetensors").n_trees == n_trees
+
+
+def test_a_number_that_means_missing_is_kept(tmp_path):
+    """A pickle says which one it is, and a file of XGBoost 2 does not."""
+    path = booster_file("3.2.0", "estimator-missing.joblib", tmp_path)
+    assert "--missing" not in packed(path, tmp_path / "pickled")
+    path = booster_file("2.0.3", "estimator-missing.ubj", tmp_path)
+    assert "add --missing NUMBER" in packed(path, tmp_path / "unknown")
+    assert "--missing" not in packed(path, tmp_path / "told", "--missing", "-999")
+    schemas = [
+        load(tmp_path / name).schema.missing_number for name in ("pickled", "unknown", "told")
+    ]
+    assert schemas == [-999, None, -999]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fault"),
+    [
+        ("model.txt", ("--missing", "-1"), "LightGBM reads no number as missing; leave it out"),
+        ("rf.joblib", ("--rounds", "all"), "not for this RandomForestClassifier; leave them out"),
+    ],
+)
+def test_an_option_that_has_no_meaning_is_refused(files, tmp_path, name, options, fault):
+    done = pack(files / name, "--out", tmp_path / "model", *options)
+    assert (done.returncode, fault in done.stderr) == (1, True), done.stderr
+
+
+def test_a_number_that_means_missing_is_so_however_a_row_is_sent(tmp_path, start_serve):
+    path = booster_file("3.2.0", "estimator-missing.joblib", tmp_path)
+    packed(path, tmp_path / "model")
+    server = start_serve(tmp_path / "model").wait_until_ready()
+
+    def answer(**body):
+        return httpx.post(f"{server.url}/invocations", **body).json()
+
+    expected = answer(json=[[None, 0.5, None, 2]])
+    assert answer(json=[[1, 0.5, 1, 2]]) != expected
+    assert answer(json=[[-999, 0.5, -999, 2]]) == expected
+    assert answer(json=[[-999, 0.5, None, 2]]) == expected
+    csv = {"content-type": "text/csv", "accept": "application/json"}
+    assert answer(content=b"-999,0.5,-999,2", headers=csv) == expected
+    assert answer(content=b"-999,0.5,-999.0,2\n", headers=csv) == expected

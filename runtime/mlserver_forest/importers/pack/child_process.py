@@ -37,6 +37,7 @@ from mlserver_forest.importers.registry import (
     importer_of,
     refusal,
 )
+from mlserver_forest.importers.saved_booster import SavedBooster
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 
@@ -63,6 +64,8 @@ class PackRequest:
         trust_pickle: whether a pickle may be loaded.
         expected: a file with the user's own answers to the sample, or None.
         prove_with: the command of an interpreter that is asked for answers, or an empty string.
+        rounds: which rounds of a booster that stopped early answer; empty for its usual ones.
+        missing: a number that means missing, or None.
     """
 
     path: str
@@ -74,6 +77,8 @@ class PackRequest:
     trust_pickle: bool
     expected: str | None = None
     prove_with: str = ""
+    rounds: str = ""
+    missing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def run(request: PackRequest) -> PackReport:
     note = importer.note(recorded)
     if importer.serves_pickles and not can_import(estimator) and hasattr(estimator, "predict"):
         return _pack_pickle(request, importer, estimator, folder, note)
+    estimator = _as_requested(importer, estimator, request)
     try:
         model = import_estimator(estimator)
     except UnsupportedEstimator as error:
@@ -124,7 +130,28 @@ def run(request: PackRequest) -> PackReport:
         loaded = pickle_file.load(file.path, estimator) if is_record else estimator
         return _pack_pickle(request, importer, loaded, folder, f"it stays a pickle: {error}")
     report = _pack_forest(request, importer, estimator, model, file.path, folder)
-    return replace(report, note=note)
+    notes = [note, *getattr(estimator, "notes", ())]
+    return replace(report, note="; ".join(filter(None, notes)))
+
+
+def _as_requested(importer: Importer, estimator: Any, request: PackRequest) -> Any:
+    """The estimator with the rounds and the missing number that were asked for.
+
+    Raises:
+        InvalidInput: if it has nothing of the kind.
+    """
+    if request.missing is not None and not importer.has_missing_number:
+        raise InvalidInput(
+            f"--missing is given, but {importer.title} reads no number as missing; leave it out"
+        )
+    if isinstance(estimator, SavedBooster) and importer.use_all_rounds is not None:
+        return estimator.as_requested(request.rounds, request.missing, importer.use_all_rounds)
+    if request.rounds or request.missing is not None:
+        raise InvalidInput(
+            f"--rounds and --missing are for boosters in files of their own library or in pickles, "
+            f"not for this {class_of(estimator)}; leave them out"
+        )
+    return estimator
 
 
 def _read_pickle(file: ModelFile, request: PackRequest) -> Any:

@@ -38,6 +38,17 @@ from mlserver_forest.errors import ForestError, UnsupportedEstimator
     help="An interpreter that has the model's library, to load the model and answer, such as "
     "old/bin/python or 'docker run -i IMAGE python'. It runs the code in a pickle.",
 )
+@click.option(
+    "--rounds",
+    type=click.Choice(["all", "best"]),
+    default=None,
+    help="Which rounds of a booster that stopped early answer.  [default: up to the best one]",
+)
+@click.option(
+    "--missing",
+    type=float,
+    help="The number that an XGBoost model reads as missing beside NaN, if its file does not say.",
+)
 @click.option("--feature-names", default="", help="The features' names, separated by commas.")
 @click.option("--class-names", default="", help="The classes' names in the model's order.")
 @click.option("--name", default="forest", show_default=True, help="The model's name in V2.")
@@ -52,6 +63,8 @@ def pack(
     data: Path | None,
     expect: Path | None,
     prove_with: str,
+    rounds: str | None,
+    missing: float | None,
     feature_names: str,
     class_names: str,
     name: str,
@@ -59,9 +72,9 @@ def pack(
 ) -> None:
     """Turn a model that you have into a model directory, and prove that it answers the same.
 
-    MODEL is a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text
-    file, or a SageMaker model.tar.gz that holds one of them. Pickles of scikit-learn's tree
-    ensembles, of version 0.20 to 1.9, are read without running any code.
+    MODEL is a joblib, pickle or skops file, an XGBoost UBJ, JSON or binary file, a LightGBM text
+    file, or a SageMaker model.tar.gz that holds one of them. Pickles of tree ensembles of
+    scikit-learn 0.20 to 1.9, XGBoost and LightGBM are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 
@@ -79,6 +92,8 @@ def pack(
                 trust_pickle=trust_pickle,
                 expected=str(expect.resolve()) if expect else None,
                 prove_with=prove_with,
+                rounds=rounds or "",
+                missing=missing,
             )
             _run_child(json.dumps(asdict(request)))
             _finish(Path(folder), out)

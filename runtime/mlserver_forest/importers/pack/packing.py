@@ -32,9 +32,12 @@ def renamed(model: Model, feature_names: Sequence[str], class_names: Sequence[st
                 f"{len(given)} {what} were given, but the model has {len(own)}: "
                 f"{format_value(list(own[:8]))}"
             )
+    names = tuple(feature_names) or schema.feature_names
+    new_name = dict(zip(schema.feature_names, names, strict=True))
     schema = replace(
         schema,
-        feature_names=tuple(feature_names) or schema.feature_names,
+        feature_names=names,
+        categories={new_name[name]: found for name, found in schema.categories.items()},
         classes=tuple(class_names) or schema.classes,
     )
     return replace(model, schema=schema)

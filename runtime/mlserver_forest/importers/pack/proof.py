@@ -67,18 +67,18 @@ class Proof:
 
 def compare(model: Model, answers: SourceAnswers) -> Proof:
     """Ask the packed model, all rows together and the first ones alone, and compare."""
-    forest = model.forest
-    prediction = forest.predict(answers.x)
+    forest, x = model.forest, model.schema.conform(answers.x, has_codes=True)
+    prediction = forest.predict(x)
     delta = np.abs(prediction.values - answers.values)
     allowed = answers.tolerance * np.maximum(np.abs(answers.values), 1)
     # Negated, so that a NaN counts as a difference.
     different: NDArray[np.bool_] = np.any(~(delta <= allowed), axis=1)
     if answers.positions.size:
         different |= prediction.positions != answers.positions
-    for row in range(min(len(answers.x), _ROWS_ALONE)):
-        alone = forest.predict(answers.x[row : row + 1])
+    for row in range(min(len(x), _ROWS_ALONE)):
+        alone = forest.predict(x[row : row + 1])
         different[row] |= not np.array_equal(alone.values[0], prediction.values[row])
-    return Proof(len(answers.x), int(different.sum()), float(delta.max(initial=0)))
+    return Proof(len(x), int(different.sum()), float(delta.max(initial=0)))
 
 
 def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> SourceAnswers:
@@ -90,7 +90,7 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
         model: the imported model.
         x: (n_samples, n_features) rows in the forest's dtype.
     """
-    written_by, asked = "", estimator
+    written_by, asked = getattr(estimator, "written_by", ""), estimator
     if importer.records is not None:
         record = record_of(estimator)
         written_by = importer.records.version_of(record)
@@ -108,9 +108,20 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
             )
         else:
             values, positions = importer.answers(asked, x, model.schema)
-            source = f"{importer.title} {importer.version}"
+            source = _source(importer, written_by)
     tolerance = importer.tolerance_for(model)
     return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)
+
+
+def _source(importer: Importer, written_by: str) -> str:
+    """The installed library, and whether it is the one that wrote the model."""
+    source = f"{importer.title} {importer.version}"
+    if not written_by or f"{importer.version}.".startswith(f"{written_by}."):
+        return source
+    return (
+        f"{source}, which reads what {written_by} wrote; {importer.title} {written_by} itself was "
+        "not asked"
+    )
 
 
 def ask_elsewhere(
@@ -152,6 +163,8 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
     x = np.column_stack([_values(one, predictor.feature_dtype, rng) for one in edges])
     if model.schema.takes_missing:
         x[rng.random(x.shape) < _MISSING_SHARE] = np.nan
+    if model.schema.missing_number is not None:
+        x[rng.random(x.shape) < _MISSING_SHARE] = model.schema.missing_number
     return x if sample is None else np.concatenate([sample.astype(x.dtype), x])
 
 

@@ -1,7 +1,7 @@
 """What was read of an estimator, which may stand in another one."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.record import Record
+from mlserver_forest.schema.categories import Categories
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,8 @@ class EstimatorPart:
         has_decision: whether the estimator has a ``decision_function``, which other estimators then
             prefer to its probabilities; its predictor may lack it.
         feature_names: of the training rows; None if there are none.
+        missing_number: a number that means missing, or None.
+        categories: by column, the categories of features that are given as names.
     """
 
     name: str
@@ -31,6 +34,8 @@ class EstimatorPart:
     takes_missing: bool
     has_decision: bool = False
     feature_names: Any = None
+    missing_number: float | None = None
+    categories: Mapping[int, Categories] = field(default_factory=dict)
 
 
 ReadMember = Callable[[Any], EstimatorPart]
@@ -54,12 +59,27 @@ def composed(
         classes: as in ``EstimatorPart``.
         takes_missing: whether the estimator itself lets NaN pass.
         has_decision: as in ``EstimatorPart``.
+
+    Raises:
+        UnsupportedEstimator: if the members read the same row in different ways.
     """
     names = estimator.get("feature_names_in_")
     if names is None and {member.predictor.n_features for member in members} == {
         predictor.n_features
     }:
         names = members[0].feature_names
+    first = members[0]
+    for member in members:
+        if member.categories != first.categories:
+            raise UnsupportedEstimator(
+                f"the members of this {estimator.name} know different categories, so they cannot "
+                "read the same row; fit it on the codes of the categories"
+            )
+        if member.missing_number != first.missing_number:
+            raise UnsupportedEstimator(
+                f"the members of this {estimator.name} read different numbers as missing "
+                f"({first.missing_number} and {member.missing_number}); fit it with missing=nan"
+            )
     return EstimatorPart(
         estimator.name,
         predictor,
@@ -67,6 +87,8 @@ def composed(
         takes_missing and all(member.takes_missing for member in members),
         has_decision,
         names,
+        first.missing_number,
+        first.categories,
     )
 
 

@@ -1,5 +1,6 @@
 """HistGradientBoostingClassifier and -Regressor."""
 
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,21 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.tree_packing import Tree
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.data_frame_categories import categories_of
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.gradient_boosting import boosting_postprocessor
 from mlserver_forest.importers.scikit_learn.release import release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import n_features_of
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
+from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.schema import Schema
 
 _ENCODER = "encoder"
+# The kinds of dtypes of categories that are given as numbers.
+_NUMBERS = "biuf"
+# No category of a table is so called.
+_UNKNOWN = "\N{REPLACEMENT CHARACTER} unknown"
 
 
 def read_hist_gradient_boosting(estimator: Record) -> TreeEnsemble:
@@ -37,7 +45,41 @@ def read_hist_gradient_boosting(estimator: Record) -> TreeEnsemble:
         initial=baseline,
         postprocessor=boosting_postprocessor(estimator, n_outputs, "binary_hist_gradient_boosting"),
         cuts=encoding.cuts,
+        categories=encoding.categories,
     )
+
+
+def rows_with_names(estimator: Any, x: NDArray[Any], schema: Schema) -> Any:
+    """Rows as an estimator takes them that was fitted on names of categories.
+
+    Args:
+        estimator: the estimator itself.
+        x: (n_samples, n_features) with the codes of categories; what is not a code is unknown.
+        schema: of its model.
+
+    Returns:
+        A data frame if it was fitted on one, or an array of objects.
+    """
+    record = record_of(estimator)
+    columns: list[Any] = list(x.T)
+    chosen = np.flatnonzero(record.array("is_categorical_", 1)).tolist()
+    named = dict(zip(chosen, _encoder_of(record).require("categories_"), strict=True))
+    for column, categories in schema.categories_by_column.items():
+        codes, names = x[:, column], [*_present(named[column]), _UNKNOWN, None]
+        is_known = categories.are_codes(codes)
+        places = np.where(is_known, np.nan_to_num(codes, nan=len(names) - 1), len(names) - 2)
+        columns[column] = np.array(names, object)[places.astype(np.intp)]
+    if record.get("feature_names_in_") is None:
+        return np.array(columns, object).T
+    import pandas as pd
+
+    return pd.DataFrame(dict(zip(record.get("feature_names_in_"), columns, strict=True)))
+
+
+def _present(categories: Any) -> list[Any]:
+    """Categories without those that mean a missing value, which come last."""
+    found = np.asarray(categories).tolist()
+    return [one for one in found if not (one is None or (isinstance(one, float) and isnan(one)))]
 
 
 class _Encoding:
@@ -51,6 +93,7 @@ class _Encoding:
     def __init__(self, estimator: Record) -> None:
         self.columns: NDArray[np.intp] = np.arange(n_features_of(estimator))
         self.cuts: dict[int, NDArray[np.float64]] = {}
+        self.categories: dict[int, Categories] = {}
         # By column, a number in the interval of each category, and its bit in a node's set.
         self._bits: dict[int, tuple[NDArray[np.float64], NDArray[np.intp]]] = {}
 
@@ -103,6 +146,13 @@ class _Encoding:
         self._bits[column] = (values, bits)
         self.cuts[column] = np.unique([*starts, *ends, np.inf])
 
+    def learn_names(self, column: int, names: list[Any]) -> None:
+        """Learn the names of a column's categories, whose codes are their positions."""
+        found = categories_of(column, names)
+        if found is not None:
+            self.categories[column] = found
+        self.learn(column, np.arange(len(names), dtype=np.float64), are_codes=False)
+
     def _goes_right(
         self, column: int, left: NDArray[np.uint32], *, missing: bool
     ) -> NDArray[np.bool_]:
@@ -128,7 +178,9 @@ def _encoding_of(estimator: Record) -> _Encoding:
         thresholds = estimator.record("_bin_mapper").require("bin_thresholds_")
         found = [thresholds[column] for column in np.flatnonzero(mask)]
     for column, categories in zip(np.flatnonzero(mask).tolist(), found, strict=True):
-        _require_numbers(estimator, column, categories)
+        if np.asarray(categories).dtype.kind not in _NUMBERS:
+            encoding.learn_names(column, _present(categories))
+            continue
         encoding.learn(
             column,
             np.asarray(categories, np.float64),
@@ -147,11 +199,3 @@ def _encoder_of(estimator: Record) -> Record:
     raise UnsupportedEstimator(
         f"this {estimator.name} has categories but does not say which; the file is damaged"
     )
-
-
-def _require_numbers(estimator: Record, column: int, categories: Any) -> None:
-    if np.asarray(categories).dtype.kind not in "biuf":
-        raise UnsupportedEstimator(
-            f"this {estimator.name} has categories that are not numbers in column {column + 1} "
-            f"({categories[0]!r}, ...); fit it on the numbers of an OrdinalEncoder"
-        )

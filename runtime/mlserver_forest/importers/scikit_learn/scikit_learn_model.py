@@ -23,6 +23,7 @@ from mlserver_forest.importers.scikit_learn.estimator_part import EstimatorPart,
 from mlserver_forest.importers.scikit_learn.gradient_boosting import read_gradient_boosting
 from mlserver_forest.importers.scikit_learn.hist_gradient_boosting import (
     read_hist_gradient_boosting,
+    rows_with_names,
 )
 from mlserver_forest.importers.scikit_learn.isolation_forest import read_isolation_forest
 from mlserver_forest.importers.scikit_learn.meta_estimators.adaboost import (
@@ -109,8 +110,15 @@ def to_model(estimator: Any, import_other: ImportOther) -> Model:
     classes: tuple[Label, ...] = ()
     if part.classes is not None:
         kind, classes = "classification", labels_of(part.name, part.classes)
-    names, missing = part.feature_names, part.takes_missing
-    return model_of(packed(part.predictor), names, kind, classes, takes_missing=missing)
+    return model_of(
+        packed(part.predictor),
+        part.feature_names,
+        kind,
+        classes,
+        takes_missing=part.takes_missing,
+        missing_number=part.missing_number,
+        categories=part.categories,
+    )
 
 
 class _Reader:
@@ -147,17 +155,26 @@ class _Reader:
         model = self._import_other(estimator)
         schema = model.schema
         classes = np.array(schema.classes) if schema.kind == "classification" else None
-        return EstimatorPart(class_of(estimator), model.forest, classes, schema.takes_missing)
+        return EstimatorPart(
+            class_of(estimator),
+            model.forest,
+            classes,
+            schema.takes_missing,
+            missing_number=schema.missing_number,
+            categories=schema.categories_by_column,
+        )
 
 
 def _forest_part(record: Record) -> EstimatorPart:
+    ensemble = FORESTS[record.name](record)
     return EstimatorPart(
         record.name,
-        FORESTS[record.name](record),
+        ensemble,
         record.array("classes_", 1) if has_classes(record) else None,
         takes_missing(record, release_of(record)),
         has_decision="Boosting" in record.name,
         feature_names=record.get("feature_names_in_"),
+        categories=ensemble.categories,
     )
 
 
@@ -175,6 +192,8 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     if schema.kind == "anomaly_detection":
         scores = [estimator.score_samples(x), estimator.decision_function(x)]
         return np.column_stack(scores), (estimator.predict(x) == 1).astype(np.intp)
+    if schema.categories:
+        x = rows_with_names(estimator, x, schema)
     return estimator_answers(estimator, x, schema)
 
 

@@ -124,7 +124,7 @@ class ForestModel(MLModel):
         """Whether the forest reads these rows without a conversion."""
         forest = self.model.forest
         is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
-        return is_fit and not self.model.schema.categories
+        return is_fit and self.model.schema.takes_numbers_as_they_are
 
     def predict_rows(self, x: NDArray[Any]) -> Prediction:
         """The forest's prediction for rows that it ``reads`` and the schema allows."""

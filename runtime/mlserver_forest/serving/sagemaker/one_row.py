@@ -99,7 +99,7 @@ def one_row(
     read, writer = format_of(sent.essence).read_row, format_of(answer).row_writer
     if not read or not writer or set(sent.parameters) - {"charset"} or not schema.n_features:
         return None
-    if schema.categories_by_column or not isinstance(runtime, ForestModel):
+    if not schema.takes_numbers_as_they_are or not isinstance(runtime, ForestModel):
         return None
     write = load(writer)(schema, ends_with_newline)
     if write is None:

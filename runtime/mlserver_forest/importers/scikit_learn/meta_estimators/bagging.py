@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.composition.averages import Average, Select
 from mlserver_forest.engine.predictor import Predictor
+from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.estimator_part import (
@@ -51,6 +52,11 @@ def read_bagging(estimator: Record, read: ReadMember) -> EstimatorPart:
         require_regressors(estimator, members)
     else:
         require_classifiers(estimator, members, len(classes))
+    if any(member.categories for member in members):
+        raise UnsupportedEstimator(
+            f"this {estimator.name} draws features for members that read categories as words, "
+            "which cannot be packed; fit it on the codes of the categories"
+        )
     width = n_features_of(estimator)
     selected: list[Predictor] = [
         Select((member.predictor,), columns.astype(np.uint32), width)

@@ -1,13 +1,11 @@
-"""LightGBM: its boosters -> ``Model``, read from the text that LightGBM itself writes.
+"""The text of a LightGBM model -> a forest.
 
 NumericalDecision and CategoricalDecision in LightGBM 4, include/LightGBM/tree.h, define how a
 node decides.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,25 +15,7 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers.fitted_estimator import (
-    Answers,
-    boosted_model,
-    booster_answers,
-    class_of,
-    estimator_answers,
-)
-from mlserver_forest.importers.pickled_booster import (
-    PickledBooster,
-    booster_state,
-    bytes_of,
-    classes_of,
-)
-from mlserver_forest.importers.pickles.record import Record
-from mlserver_forest.model.model import Model
-from mlserver_forest.optional_library import require
-from mlserver_forest.schema.schema import Schema
 
-CLASS_NAMES = ("Booster", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
 _OBJECTIVES: Mapping[str, str] = {
     "binary": "binary",
     "multiclass": "softmax",
@@ -61,86 +41,17 @@ _IS_CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_NONE, _MISSING_ZERO = 0, 1
 # kZeroThreshold: if zero means missing, numbers up to here are zero.
 _ZERO = float(np.float32(1e-35))
-_UNREADABLE = (AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError)
 
 
-def is_model(head: bytes) -> bool:
-    """Whether ``head`` begins a model that LightGBM saved as text."""
-    return head.startswith((b"tree\n", b"tree\r\n"))
+def forest_of(text: str) -> tuple[Forest, int]:
+    """The trees in a model's text, and the number of classes: 0 if it does not classify.
 
-
-def read(path: Path) -> Any:
-    """Read a booster.
-
-    Raises:
-        UnsupportedEstimator: if LightGBM cannot read it.
-    """
-    return _load(str(path), path.read_text("utf-8", "replace"))
-
-
-def _load(subject: str, text: str) -> Any:
-    require("lightgbm", "train")
-    import lightgbm
-
-    try:
-        return lightgbm.Booster(model_str=text)
-    except (lightgbm.basic.LightGBMError, *_UNREADABLE) as error:
-        raise UnsupportedEstimator(
-            f"{subject} cannot be read by LightGBM {lightgbm.__version__}: {error}"
-        ) from error
-
-
-def unpickle(record: Record) -> PickledBooster:
-    """The booster in the record of an estimator or booster.
-
-    Raises:
-        UnsupportedEstimator: if LightGBM cannot load it.
-    """
-    state = booster_state(record)
-    content = bytes_of(state)
-    text = content if isinstance(content, str) else content.decode("utf-8", "replace")
-    booster = _load(f"this {record.name}", text)
-    best = state.get("best_iteration")
-    booster.best_iteration = best if isinstance(best, int) else -1
-    is_alone = state is record
-    return PickledBooster(record.kind, booster, classes_of(record), is_alone=is_alone)
-
-
-def to_model(estimator: Any) -> Model:
-    """Read a fitted estimator, or a booster, whose classes are 0, 1, ..., up to its best round.
+    LightGBM compares and adds up in float64, and so does the forest.
 
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
     """
-    if isinstance(estimator, PickledBooster):
-        booster, estimator = estimator.booster, None if estimator.is_alone else estimator
-    elif class_of(estimator) == "Booster":
-        booster, estimator = estimator, None
-    else:
-        booster = estimator.booster_
-    forest, n_classes = _forest(booster)
-    names = booster.feature_name()
-    is_unnamed = names == [f"Column_{column}" for column in range(len(names))]
-    return boosted_model(forest, None if is_unnamed else names, n_classes, estimator)
-
-
-def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
-    """Ask the estimator or booster itself; see ``estimator_answers``."""
-    if isinstance(estimator, PickledBooster):
-        estimator = estimator.booster
-    if class_of(estimator) != "Booster":
-        return estimator_answers(estimator, x, schema)
-    return booster_answers(estimator.predict(x), schema)
-
-
-def _forest(booster: Any) -> tuple[Forest, int]:
-    """The trees, and the number of classes: 0 if the booster does not classify.
-
-    LightGBM compares and adds up in float64, and so does the forest.
-    """
-    text = booster.model_to_string(num_iteration=booster.best_iteration or -1)
     header, *sections = _sections(text)
-    _refuse_named_categories(text)
     objective, _, parameters = header.get("objective", "custom").partition(" ")
     if objective not in _OBJECTIVES:
         raise UnsupportedEstimator(
@@ -177,17 +88,6 @@ def _sections(text: str) -> Iterator[dict[str, str]]:
     """The header and then the trees, each as ``key=value``."""
     for section in text.partition("\nend of trees")[0].split("\nTree="):
         yield dict(line.partition("=")[::2] for line in section.splitlines())
-
-
-def _refuse_named_categories(text: str) -> None:
-    """Refuse the categories of a data frame, unless they are the codes 0, 1, ... themselves."""
-    last = text.rpartition("\npandas_categorical:")[2].strip()
-    for categories in json.loads(last or "null") or ():
-        if categories != list(range(len(categories))):
-            raise UnsupportedEstimator(
-                "this LightGBM model was trained on a DataFrame with the categories "
-                f"{', '.join(map(repr, categories[:3]))}, ...; train it on their codes (.cat.codes)"
-            )
 
 
 @dataclass(frozen=True, eq=False)

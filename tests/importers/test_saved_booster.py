@@ -67,10 +67,12 @@ def booster(**state):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"missing": -999.0}, "reads -999 as missing, which cannot be packed"),
         ({"_Booster": None}, "this XGBRegressor is not fitted; fit it first"),
         (booster(), "has no trees"),
-        (booster(handle=b"binf"), r"pickled by XGBoost 1.5 or older.*save_model"),
+        (booster(handle=b"binf"), "in binary form is damaged at byte 0"),
+        (booster(handle=b"CONFIG-offset:"), "is cut off"),
+        (booster(handle=b"CONFIG-offset:" + bytes(8) + b"["), "in JSON cannot be read"),
+        (booster(handle="tree"), "are text, not bytes"),
         (booster(handle=b"{L"), "cannot be read by XGBoost"),
     ],
 )
