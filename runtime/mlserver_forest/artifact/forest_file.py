@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.regular_file import open_regular
-from mlserver_forest.engine.forest import ARRAYS, Forest
+from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.errors import InvalidArtifact, format_error, printable
 
@@ -171,7 +171,7 @@ def load_forest_file(path: Path) -> ForestFile:
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
     _check_sums(forest, rows, expected)
-    known = {*ARRAYS, *_SELF_TEST}
+    known = {*forest.arrays, *_SELF_TEST}
     insights = {name: array for name, array in arrays.items() if name not in known}
     return ForestFile(forest, rows, insights, description, metadata["sha256"])
 

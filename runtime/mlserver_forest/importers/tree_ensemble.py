@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.tree_packing import Tree, pack
@@ -27,6 +28,7 @@ class TreeEnsemble:
         divisor: what the sums are divided by at the end.
         postprocessor: turns the sums into predictions.
         cuts: by categorical feature, ascending, where its values are cut into intervals.
+        derived: the columns after those of ``X``, which trees may read as well.
     """
 
     trees: Sequence[Tree]
@@ -36,6 +38,7 @@ class TreeEnsemble:
     divisor: float = 1.0
     postprocessor: Postprocessor = field(default_factory=lambda: Postprocessor("identity"))
     cuts: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    derived: DerivedColumns | None = None
 
     def pack(self) -> Forest:
         """The forest of the engine.
@@ -51,6 +54,7 @@ class TreeEnsemble:
             divisor=self.divisor,
             postprocessor=self.postprocessor,
             cuts=self.cuts,
+            derived=self.derived,
         )
 
     def walk(self, x: NDArray[Any], *, has_classes: bool) -> Answers:
@@ -63,6 +67,8 @@ class TreeEnsemble:
         Returns:
             As ``fitted_estimator.estimator_answers``.
         """
+        if self.derived is not None:
+            x = self.derived.append(x)
         sums = np.tile(self.initial, (len(x), 1))
         for tree in self.trees:
             width = tree.values.shape[1]
