@@ -92,7 +92,7 @@ def _sample(row: NDArray[Any], schema: Schema) -> Sequence[float | str | None]:
     return [
         None
         if not np.isfinite(value)
-        else schema.categories_by_column[column].names[int(value)]
+        else schema.categories_by_column[column].name_of(float(value))
         if column in schema.categories_by_column
         else _number(value)
         for column, value in enumerate(row)
