@@ -1,5 +1,6 @@
 """The protocol that the estimators of all libraries share, which is scikit-learn's."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.importers.pickles.record import GlobalName
 from mlserver_forest.model.model import Model
+from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import FeatureDatatype, Label, Schema, TargetKind
 
 Answers = tuple[NDArray[Any], NDArray[np.intp]]
@@ -36,6 +38,7 @@ def model_of(
     *,
     takes_missing: bool = True,
     absent_is_missing: bool = False,
+    categories: Mapping[str, Categories] | None = None,
 ) -> Model:
     """Make a model of a forest, with the schema that its library describes.
 
@@ -46,6 +49,7 @@ def model_of(
         classes: as in ``Schema``.
         takes_missing: as in ``Schema``.
         absent_is_missing: as in ``Schema``.
+        categories: as in ``Schema``.
     """
     if names is None:
         names = [f"feature_{column}" for column in range(forest.n_features)]
@@ -59,6 +63,7 @@ def model_of(
         n_targets,
         takes_missing,
         absent_is_missing,
+        categories=categories or {},
     )
     return Model(schema, forest)
 

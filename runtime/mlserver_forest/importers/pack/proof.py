@@ -94,8 +94,8 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
         written_by = importer.records.version_of(record)
         if isinstance(estimator, Record):
             asked = importer.records.restore(record)
-        elif written_by != importer.version:  # It answers by its own rules, not by that version's.
-            asked = None
+        elif written_by != importer.version or not importer.records.can_be_asked(estimator):
+            asked = None  # Another version answers by its own rules.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Libraries miss the feature names of an array.
         if asked is None and importer.records is not None:
@@ -153,17 +153,20 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def _edges(forest: Forest) -> list[NDArray[Any]]:
-    """For each feature, its distinct thresholds, or the edges of its categories."""
-    fields = NodeFields(forest.nodes, forest.n_features)
+    """For each feature, its distinct thresholds, the edges of its categories, its known numbers."""
+    fields = NodeFields(forest.nodes, forest.n_columns)
     features, thresholds = fields.features, fields.thresholds
     numeric = ~np.isnan(thresholds) & ~fields.is_categorical
     order = np.argsort(features[numeric], kind="stable")
-    bounds = np.searchsorted(features[numeric][order], np.arange(forest.n_features + 1))
+    bounds = np.searchsorted(features[numeric][order], np.arange(forest.n_columns + 1))
     split = np.split(thresholds[numeric][order], bounds[1:-1])
     if forest.cut_starts.size:
         cuts = np.split(forest.cuts, forest.cut_starts[1:-1])
         split = [np.concatenate(both) for both in zip(split, cuts, strict=True)]
-    return [np.unique(found) for found in split]
+    if forest.derived is not None:
+        known = map(forest.derived.known_numbers, range(forest.n_features))
+        split = [np.concatenate(both) for both in zip(split, known, strict=False)]
+    return [np.unique(found) for found in split[: forest.n_features]]
 
 
 def _values(edges: NDArray[Any], forest: Forest, rng: np.random.Generator) -> NDArray[Any]:
