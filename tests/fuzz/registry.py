@@ -22,6 +22,7 @@ FILES = (
     "model_archive",
     "xgboost",
     "lightgbm",
+    "catboost",
     "skops",
     "pickle",
 )
