@@ -21,7 +21,7 @@ _MALFORMED = (
 
 
 def import_estimator(estimator: Any) -> Model:
-    """Read a fitted tree ensemble of scikit-learn, XGBoost or LightGBM.
+    """Read a fitted tree ensemble of scikit-learn, XGBoost, LightGBM or CatBoost.
 
     Args:
         estimator: a fitted estimator or its record, an ``xgboost.Booster`` or a

@@ -83,7 +83,10 @@ def test_a_length_in_a_file_takes_no_memory():
     [
         (lambda: with_loss("MultiLogloss"), "MultiLogloss cannot be packed; train one model"),
         (lambda: with_loss("RMSEWithUncertainty"), "MultiQuantile for an interval"),
-        (lambda: with_loss("Invented"), "Invented cannot be packed; expected one of Cox, CrossEntropy"),
+        (
+            lambda: with_loss("Invented"),
+            "Invented cannot be packed; expected one of Cox, CrossEntropy",
+        ),
         (
             lambda: changed("absolute.json", lambda found: found["model_info"].pop("params")),
             "does not name its loss function",

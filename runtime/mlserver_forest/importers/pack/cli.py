@@ -60,8 +60,9 @@ def pack(
     """Turn a model that you have into a model directory, and prove that it answers the same.
 
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text
-    file, or a SageMaker model.tar.gz that holds one of them. Pickles of scikit-learn's tree
-    ensembles, of version 0.20 to 1.9, are read without running any code.
+    file, a CatBoost cbm or JSON file, or a SageMaker model.tar.gz that holds one of them.
+    Pickles of scikit-learn's tree ensembles, of version 0.20 to 1.9, and of CatBoost are
+    read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 
