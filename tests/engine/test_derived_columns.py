@@ -94,16 +94,28 @@ def test_a_forest_reads_derived_columns_and_keeps_them_in_its_file(tmp_path):
     assert loaded.n_columns == 6
 
 
-def test_contributions_go_to_the_columns_of_the_row_in_equal_parts():
+def test_contributions_go_to_the_columns_whose_numbers_are_looked_up():
     rows = np.array([[7.0, 3, 1], [4, 0, 5]])
     made = forest(example())
     shares = made.contributions(rows)
-    assert shares.shape == (2, 3, 1)
-    sums = shares.sum(axis=1) + made.expected_value
-    assert np.allclose(sums, made.sums(rows), rtol=1e-12)
-    # The second column and the third take part in the combination alone.
-    assert np.array_equal(shares[:, 1], shares[:, 2])
+    assert np.allclose(shares.sum(axis=1) + made.expected_value, made.sums(rows), rtol=1e-12)
     assert np.abs(shares[:, 0]).min() > 0
+    assert not shares[:, 1:].any()
+
+
+def test_a_combination_of_columns_is_shared_equally():
+    one = table([Term(WHOLE, 1)], [key_of(3)], [70, 1])
+    both = table([Term(WHOLE, 0), Term(WHOLE, 2)], [key_of(7, 1)], [11, 0])
+    other = table([Term(ABOVE, 2, 4.0), Term(ABOVE, 1, 0.0)], [key_of(1, 1)], [20, 0])
+    derived = DerivedColumns.of([one, both, other])
+    assert derived.sources == ((1,), (0, 2), (1, 2))
+    assert derived.players(3).tolist() == [1, 4, 5]
+    made = forest(derived)
+    rows = np.array([[7.0, 3, 1], [4, 0, 5]])
+    for shares in (made.contributions(rows), made.contributions(np.tile(rows, (40, 1)))[:2]):
+        assert np.allclose(shares.sum(axis=1) + made.expected_value, made.sums(rows), rtol=1e-12)
+        assert np.abs(shares[:, 1] - shares[:, 2]).min() > 0
+    assert made.contributions(rows).shape == (2, 3, 1)
 
 
 @pytest.mark.parametrize(

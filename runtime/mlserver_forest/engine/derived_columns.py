@@ -160,13 +160,21 @@ class DerivedColumns:
         return self.tables.size
 
     @cached_property
-    def sources(self) -> tuple[NDArray[np.intp], ...]:
-        """For each derived column, the columns of ``X`` that it is computed from."""
-        starts = self.term_starts.astype(np.int64)
-        by_table = [
-            np.unique(self.terms[start:end, 1]).astype(np.intp) for start, end in pairwise(starts)
-        ]
-        return tuple(by_table[table] for table in self.tables.tolist())
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """For each derived column, the columns of ``X`` that its contributions belong to.
+
+        These are the columns whose numbers are part of the key, in equal parts. Those that are only
+        compared with something get none, as in CatBoost (catboost/libs/fstr/shap_values.cpp),
+        unless there are no others.
+        """
+        found = []
+        for start, end in pairwise(self.term_starts.tolist()):
+            kinds, columns = self.terms[start:end].T
+            is_whole = kinds == WHOLE
+            found.append(
+                tuple(np.unique(columns[is_whole] if is_whole.any() else columns).tolist())
+            )
+        return tuple(found[table] for table in self.tables.tolist())
 
     def append(self, x: NDArray[Any]) -> NDArray[Any]:
         """The rows with their derived columns.
@@ -184,6 +192,21 @@ class DerivedColumns:
         look_up(x, *arrays, self.tables, self._value_starts, self.values, derived)
         return wide
 
+    def players(self, n_features: int) -> NDArray[np.int64]:
+        """For each derived column, the column that its contributions are counted with.
+
+        Columns with the same sources are one player, as in CatBoost
+        (``MapBinFeaturesToClasses`` in catboost/libs/fstr/shap_values.cpp); so a column with one
+        source is counted with that source.
+
+        Args:
+            n_features: the number of columns of ``X``.
+        """
+        known: dict[tuple[int, ...], int] = {(column,): column for column in range(n_features)}
+        for column, sources in enumerate(self.sources):
+            known.setdefault(sources, n_features + column)
+        return np.array([known[sources] for sources in self.sources], np.int64)
+
     def fold(self, shares: NDArray[np.float64], n_features: int) -> NDArray[np.float64]:
         """Give the contributions of derived columns to the columns that they are computed from.
 
@@ -192,13 +215,11 @@ class DerivedColumns:
             n_features: the number of columns of ``X``.
 
         Returns:
-            (n_samples, n_features, n_outputs). If a derived column is computed from several
-            columns, each gets an equal part, as in CatBoost
-            (catboost/libs/fstr/shap_values.cpp).
+            (n_samples, n_features, n_outputs); ``sources`` says which columns get a part.
         """
         total = shares[:, :n_features].copy()
         for column, sources in enumerate(self.sources):
-            total[:, sources] += shares[:, n_features + column, None] / len(sources)
+            total[:, list(sources)] += shares[:, n_features + column, None] / len(sources)
         return total
 
     def known_numbers(self, column: int) -> NDArray[np.float64]:

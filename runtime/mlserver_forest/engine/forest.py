@@ -284,8 +284,11 @@ class Forest:
         if not self.covers.size:
             raise ValueError("contributions need covers, which this forest does not have")
         outputs, leaf_values = self._arguments[8:10]
-        sizes = self.n_columns, self.n_outputs
-        return Explainer(self.walk_arguments, outputs, leaf_values, self.covers, *sizes)
+        players = np.arange(self.n_columns)
+        if self.derived:
+            players[self.n_features :] = self.derived.players(self.n_features)
+        tables = outputs, leaf_values, self.covers, players
+        return Explainer(self.walk_arguments, *tables, self.n_outputs)
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         add_leaf_values(x, *self._arguments, total)

@@ -130,6 +130,24 @@ def test_contributions_of_symmetric_trees_are_catboosts():
         np.testing.assert_allclose(explanation.contributions, known[:, :-1], atol=1e-12)
 
 
+@pytest.mark.parametrize("complexity", [1, 4])
+def test_contributions_of_statistics_are_catboosts(complexity):
+    rng = np.random.default_rng(0)
+    words = rng.choice([f"word {number}" for number in range(12)], (120, 2))
+    frame = pd.DataFrame({"a": rng.normal(size=120), "b": words[:, 0], "c": words[:, 1]})
+    frame["d"] = rng.choice(["x", "y"], 120)
+    y = frame["a"] + pd.factorize(frame["b"])[0] % 3 + (frame["d"] == "x")
+    model = catboost.CatBoostRegressor(**{**SMALL, "iterations": 20}, max_ctr_complexity=complexity)
+    model.fit(frame, y, cat_features=["b", "c", "d"])
+    pool = catboost.Pool(frame, cat_features=["b", "c", "d"])
+    known = model.get_feature_importance(pool, type="ShapValues")
+    packed = import_estimator(model)
+    assert packed.forest.derived is not None
+    for n_rows in (3, 120):
+        found = packed.explain(frame[:n_rows]).contributions
+        np.testing.assert_allclose(found, known[:n_rows, :-1], atol=1e-12)
+
+
 def test_a_model_in_memory_with_words_is_compared_by_a_plain_walk():
     frame = pd.DataFrame({"word": list("abcd") * 30, "number": np.arange(120.0)})
     model = catboost.CatBoostClassifier(**SMALL).fit(
