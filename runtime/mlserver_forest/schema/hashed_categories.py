@@ -16,6 +16,8 @@ from mlserver_forest.errors import format_value
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.city_hash import hash_text
 
+# How many hashes there are.
+HASHES = 1 << 32
 # Whole numbers below it are exact in float64.
 _MOST = float(1 << 53)
 _NO_RULE = (

@@ -158,6 +158,10 @@ def test_a_model_in_memory_with_words_is_compared_by_a_plain_walk():
         warnings.simplefilter("error")
         answers = ask(importer_of(model), model, packed, hard_rows(packed, None))
     assert "itself was not asked" in answers.source
+    hashes = answers.x[:, 0]
+    assert np.array_equal(hashes, hashes.astype(np.uint32))
+    known = {hash_text(word) for word in "abcd"}
+    assert known <= set(hashes.tolist())
     assert compare(packed, answers).n_different == 0
 
 

@@ -16,6 +16,7 @@ from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer
 from mlserver_forest.model.model import Model
+from mlserver_forest.schema.hashed_categories import HASHES
 
 _ROWS = 1000
 _MISSING_SHARE = 0.1
@@ -146,10 +147,20 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
     """
     forest = model.forest
     rng = np.random.default_rng(0)
-    x = np.column_stack([_values(edges, forest, rng) for edges in _edges(forest)])
+    edges = _edges(forest)
+    x = np.column_stack([_values(found, forest, rng) for found in edges])
     if model.schema.takes_missing:
         x[rng.random(x.shape) < _MISSING_SHARE] = np.nan
+    for column, categories in model.schema.categories_by_column.items():
+        if categories.is_hashed:
+            x[:, column] = _hashes(edges[column], rng)
     return x if sample is None else np.concatenate([sample.astype(x.dtype), x])
+
+
+def _hashes(known: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Hashes of categories: known ones, their neighbors, and as many of any other."""
+    others = rng.integers(0, HASHES, max(len(known), 1)).astype(np.float64)
+    return rng.choice(np.concatenate([known, others]) % HASHES, _ROWS)
 
 
 def _edges(forest: Forest) -> list[NDArray[Any]]:
