@@ -1,9 +1,9 @@
 """CityHash64, version 1, of which CatBoost keeps the low 32 bits of a category's text.
 
 Google's algorithm, by Geoff Pike and Jyrki Alakuijala (Copyright (c) 2011 Google, Inc., MIT
-License), written in Python after CatBoost's copy of it (util/digest/city.cpp; the combination of two
-numbers is ``Hash128to64`` of util/digest/city.h, and ``CalcCatFeatureHash`` of
-catboost/libs/cat_feature/cat_feature.cpp keeps 32 bits). Version 1 differs from later ones.
+License), written in Python after CatBoost's copy of it (util/digest/city.cpp). The combination of
+two numbers is ``Hash128to64`` of util/digest/city.h, and ``CalcCatFeatureHash`` of
+catboost/libs/cat_feature/cat_feature.cpp keeps 32 bits. Version 1 differs from later ones.
 """
 
 import struct
