@@ -116,6 +116,20 @@ def test_tensors_of_v2_mean_the_same():
     assert matrix_of([numbers], SCHEMA).tolist() == expected
 
 
+@pytest.mark.parametrize("datatype", ["INT8", "UINT8", "INT32", "UINT64", "FP32", "FP64"])
+def test_whole_numbers_of_any_datatype_are_the_categories_of_their_digits(datatype):
+    inputs = [
+        tensor("size", "FP64", [0.5, 1.5]),
+        tensor("color", datatype, [5, 100]),
+        tensor("number", datatype, [0, 7]),
+    ]
+    expected = [
+        [0.5, hash_text("5"), hash_text("0")],
+        [1.5, hash_text("100"), hash_text("7")],
+    ]
+    assert matrix_of(inputs, SCHEMA).tolist() == expected
+
+
 def test_a_matrix_of_numpy_holds_the_categories_of_digits():
     stream = io.BytesIO()
     np.save(stream, np.array([[0.5, 5, -3]]))

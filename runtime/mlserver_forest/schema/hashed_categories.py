@@ -60,10 +60,10 @@ class HashedCategories(Categories):
             return np.asarray((np.abs(values) < _MOST) & (values == np.floor(values)))
 
     def codes_from_numbers(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The hashes of the digits of whole numbers, in the dtype of ``values``."""
+        """The hashes of the digits of whole numbers, float64 in the shape of ``values``."""
         distinct, places = np.unique(values, return_inverse=True)
         hashes = [hash_text(str(int(value))) for value in distinct.tolist()]
-        return np.array(hashes, values.dtype)[places]
+        return np.array(hashes, np.float64)[places]
 
     def name_of(self, code: float) -> str | None:
         """The category of a hash, if its name is known."""

@@ -31,17 +31,22 @@ def look_up(x, terms, operands, term_starts, keys, key_starts, tables, value_sta
         values: for each column, one for each key and then that of all others.
         found: (n_samples, n_columns) floats, changed in place.
     """
-    for row in range(x.shape[0]):
-        known, at = np.int64(-1), np.int64(0)
-        for column in range(tables.size):
-            table = np.int64(tables[column])
-            start, end = np.int64(key_starts[table]), np.int64(key_starts[table + 1])
-            if table != known:
+    places = np.empty(x.shape[0], np.int64)
+    known = np.int64(-1)
+    for column in range(tables.size):
+        table = np.int64(tables[column])
+        start = np.int64(key_starts[table])
+        if table != known:  # Columns of one table follow each other.
+            known, end = table, np.int64(key_starts[table + 1])
+            first, last = np.int64(term_starts[table]), np.int64(term_starts[table + 1])
+            for row in range(x.shape[0]):
                 key = np.uint64(0)
-                for term in range(term_starts[table], term_starts[table + 1]):
+                for term in range(first, last):
                     key = FACTOR * (key + FACTOR * part_of(x, row, terms, operands, term))
-                known, at = table, place_of(key, keys, start, end)
-            found[row, column] = values[value_starts[column] + at - start]
+                places[row] = place_of(key, keys, start, end) - start
+        begin = value_starts[column]
+        for row in range(x.shape[0]):
+            found[row, column] = values[begin + places[row]]
 
 
 @compiled
