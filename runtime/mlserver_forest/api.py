@@ -41,7 +41,8 @@ def pack(
     """Turn a fitted estimator into a model directory, proven to answer as the estimator does.
 
     Args:
-        estimator: a fitted tree ensemble of scikit-learn, XGBoost or LightGBM, or a booster.
+        estimator: a fitted tree ensemble of scikit-learn, XGBoost, LightGBM or CatBoost, or a
+            booster.
         directory: the folder to write; made if missing. An earlier model in it is replaced.
         sample: (n_samples, n_features) rows to compare besides the generated ones; see
             ``Model.predict``.

@@ -25,6 +25,16 @@ def test_a_row_of_a_models_own_words_is_made_from_its_settings(tmp_path):
     assert from_settings(tmp_path) == Sample("text/csv", b'0,"Ulm, new",true,0,0')
 
 
+def test_a_category_that_is_known_by_its_hash_may_be_any_text(tmp_path):
+    tensor = {"datatype": "BYTES", "shape": [-1, 1]}
+    inputs = [
+        {**tensor, "name": "town", "parameters": {"hash": "CityHash64", "known": ["Ulm"]}},
+        {**tensor, "name": "color", "parameters": {"hash": "CityHash64", "known": []}},
+    ]
+    (tmp_path / "model-settings.json").write_text(json.dumps({"inputs": inputs}))
+    assert from_settings(tmp_path) == Sample("text/csv", b"Ulm,unknown")
+
+
 def test_a_row_of_the_training_data_has_no_label(tmp_path):
     assert from_training_data(IRIS).body == IRIS.read_text().split()[-1].partition(",")[2].encode()
     (tmp_path / "labels.csv").write_text("a\nb\n")

@@ -23,6 +23,7 @@ FILES = (
     "xgboost",
     "xgboost_binary",
     "lightgbm",
+    "catboost",
     "skops",
     "pickle",
 )

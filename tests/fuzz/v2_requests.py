@@ -25,7 +25,7 @@ _DTYPES = {
 def read_inputs(request, choice):
     """Read the tensors of a request as a model with one of the schemas does."""
     schema = V2_SCHEMAS[choice % len(V2_SCHEMAS)]
-    check(schema.conform(matrix_of(request.inputs, schema)), schema)
+    check(matrix_of(request.inputs, schema), schema)
 
 
 def tensors():

@@ -62,7 +62,7 @@ CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.cor
         ),
         (lambda: make_pipeline(RandomForestClassifier(2)), "pack the fitted tree ensemble"),
         (lambda: RandomForestClassifier(2), "is not fitted"),
-        (CatBoostClassifier, "LightGBM or XGBoost"),
+        (CatBoostClassifier, "is not fitted"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -32,6 +32,8 @@ EXCEPTIONS = {
     "importers/scikit_learn/scikit_learn_model.py": "the library's own module",
     "importers/scikit_learn/release.py": "the library's own module",
     "importers/scikit_learn/restored_estimator.py": "the library's own module",
+    "importers/catboost/catboost_library.py": "the library's own module",
+    "importers/catboost/catboost_model.py": "the library's own module",
     "importers/xgboost/xgboost_booster.py": "the library's own module",
     "importers/xgboost/saved_model.py": "the library's own module",
     "importers/lightgbm/lightgbm_booster.py": "the library's own module",

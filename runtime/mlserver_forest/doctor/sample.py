@@ -85,9 +85,14 @@ def from_settings(model_dir: Path) -> Sample | None:
 
 
 def _cells(tensor: dict[str, Any]) -> list[str]:
-    """A value for each column of a tensor: 0, or a category that the model knows."""
-    categories = (tensor.get("parameters") or {}).get("categories")
-    value = {"BYTES": categories[0] if categories else "", "BOOL": "true"}.get(
+    """A value for each column of a tensor: 0, or a category that the model knows.
+
+    A model that knows hashes alone takes any text.
+    """
+    parameters = tensor.get("parameters") or {}
+    categories = parameters.get("categories") or parameters.get("known")
+    text = "unknown" if "hash" in parameters else ""
+    value = {"BYTES": categories[0] if categories else text, "BOOL": "true"}.get(
         tensor["datatype"], "0"
     )
     return [value] * int(tensor["shape"][1])

@@ -3,10 +3,14 @@
 The container image runs it once, because its root file system may be read-only later.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, Term
 from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.kernels.lookup_kernel import WHOLE
 from mlserver_forest.engine.leaf_samples import learn_leaf_samples
 from mlserver_forest.engine.nodes import NARROW, WIDE, Width
 from mlserver_forest.engine.postprocessors import Postprocessor
@@ -31,6 +35,8 @@ def compile_ahead() -> None:
                 forest.warm_up()
             forest.contributions(np.zeros((1, 1), features))
             _compile_leaf_samples(forest)
+    for dtype in (np.float32, np.float64):
+        _one_lookup().append(_read_only(np.zeros((1, 1), dtype)))
 
 
 def _compile_leaf_samples(forest: Forest) -> None:
@@ -38,6 +44,16 @@ def _compile_leaf_samples(forest: Forest) -> None:
     samples = learn_leaf_samples(forest, x, np.zeros(1), None)
     if samples is not None:
         samples.quantiles(forest, (0.05, 0.95), x)
+
+
+def _one_lookup() -> DerivedColumns:
+    values = [np.zeros(1, np.float32)]
+    return DerivedColumns.of([LookupTable([Term(WHOLE, 0)], np.empty(0, np.uint64), values)])
+
+
+def _read_only(x: NDArray[Any]) -> NDArray[Any]:
+    x.flags.writeable = False
+    return x
 
 
 def _one_leaf(

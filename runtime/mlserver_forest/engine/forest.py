@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
@@ -57,6 +58,8 @@ class Forest:
         category_bits: uint32, the codes that go right, for each distinct set of categories.
         covers: (n_nodes,) float32 or float64, the weight of the training rows that passed
             through each node, which contributions need; empty if it is not known.
+        derived: columns that are computed from those of ``X`` and come after them; None if the
+            trees read ``X`` alone.
 
     Raises:
         InvalidArtifact: if the kernel could not walk these arrays safely.
@@ -75,12 +78,13 @@ class Forest:
     cut_starts: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
     category_bits: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
     covers: NDArray[Any] = field(default_factory=_NO_COVERS.copy)
+    derived: DerivedColumns | None = None
     _arguments: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_forest(self)
-        for name, array in self.arrays.items():
-            object.__setattr__(self, name, _read_only(array))
+        for name in ARRAYS:
+            object.__setattr__(self, name, _read_only(getattr(self, name)))
         object.__setattr__(self, "_arguments", self._kernel_arguments())
 
     @classmethod
@@ -118,6 +122,7 @@ class Forest:
                 cut_starts=_exactly(arrays.get("cut_starts", _NO_CUTS), np.uint32),
                 category_bits=_exactly(arrays.get("category_bits", _NO_CUTS), np.uint32),
                 covers=arrays.get("covers", _NO_COVERS),
+                derived=DerivedColumns.from_arrays(arrays),
                 n_features=n_features,
                 feature_dtype=_FEATURE_DTYPES[feature_dtype],
                 divisor=divisor,
@@ -131,6 +136,11 @@ class Forest:
     @property
     def n_trees(self) -> int:
         return self.roots.size - 1
+
+    @property
+    def n_columns(self) -> int:
+        """The number of columns that the trees read: those of ``X`` and the derived ones."""
+        return self.n_features + (self.derived.n_columns if self.derived else 0)
 
     @property
     def n_outputs(self) -> int:
@@ -164,7 +174,8 @@ class Forest:
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, for an artifact; ``from_arrays`` reads them back."""
-        return {name: getattr(self, name) for name in ARRAYS}
+        own = {name: getattr(self, name) for name in ARRAYS}
+        return {**own, **self.derived.arrays} if self.derived else own
 
     def sums(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[Any]:
         """Add up the trees' leaf values, which gives the training library's raw scores.
@@ -226,10 +237,10 @@ class Forest:
             ValueError: as in ``sums``, and if ``covers`` are not known.
         """
         x = self.checked(x)
-        total = np.zeros((len(x), self.n_features, self.n_outputs))
+        total = np.zeros((len(x), self.n_columns, self.n_outputs))
         share_rows(self._explainer.add, x, total, min(n_threads, len(x)))
         total /= self._mean_of
-        return total
+        return self.derived.fold(total, self.n_features) if self.derived else total
 
     @cached_property
     def expected_value(self) -> NDArray[np.float64]:
@@ -256,7 +267,7 @@ class Forest:
         return self._arguments[:8]
 
     def checked(self, x: NDArray[Any]) -> NDArray[Any]:
-        """``x`` as the kernels take it, C-contiguous and read-only.
+        """``x`` as the kernels take it, C-contiguous and read-only, with the derived columns.
 
         Raises:
             ValueError: if it has another dtype or width.
@@ -265,7 +276,8 @@ class Forest:
             raise ValueError(
                 f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
             )
-        return _read_only(np.ascontiguousarray(x))
+        x = _read_only(np.ascontiguousarray(x))
+        return _read_only(self.derived.append(x)) if self.derived else x
 
     def warm_up(self) -> None:
         """Compile the kernel for this forest, or read it from Numba's cache."""
@@ -284,8 +296,11 @@ class Forest:
         if not self.covers.size:
             raise ValueError("contributions need covers, which this forest does not have")
         outputs, leaf_values = self._arguments[8:10]
-        sizes = self.n_features, self.n_outputs
-        return Explainer(self.walk_arguments, outputs, leaf_values, self.covers, *sizes)
+        players = np.arange(self.n_columns)
+        if self.derived:
+            players[self.n_features :] = self.derived.players(self.n_features)
+        tables = outputs, leaf_values, self.covers, players
+        return Explainer(self.walk_arguments, *tables, self.n_outputs)
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         add_leaf_values(x, *self._arguments, total)
@@ -293,7 +308,7 @@ class Forest:
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]
         words = self.nodes.reshape(-1)
-        shift = width.word(shift_for(self.n_features))
+        shift = width.word(shift_for(self.n_columns))
         payload = width.word(width.payload)
         starts = np.zeros(self.n_trees + 1, np.int64)
         np.cumsum(count_splits(words, self.roots), out=starts[1:])

@@ -175,13 +175,13 @@ def _find(forest: Forest, first: int, x: NDArray[Any], nodes: NDArray[np.int64])
 
 def _leaves(forest: Forest) -> NDArray[np.bool_]:
     """(n_nodes,) which nodes are leaves."""
-    return NodeFields(forest.nodes, forest.n_features).is_leaf
+    return NodeFields(forest.nodes, forest.n_columns).is_leaf
 
 
 def _own_codes(forest: Forest, targets: NDArray[np.float64]) -> NDArray[np.int64]:
     """(n_nodes,) the code of a leaf's own value; -1 for other nodes."""
     found = np.full(len(forest.nodes), -1)
-    fields = NodeFields(forest.nodes, forest.n_features)
+    fields = NodeFields(forest.nodes, forest.n_columns)
     leaves = fields.is_leaf
     answers = forest.leaf_values[fields.leaf_rows(leaves), 0]
     found[leaves] = np.minimum(np.searchsorted(targets, answers), len(targets) - 1)

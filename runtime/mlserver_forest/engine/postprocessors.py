@@ -27,7 +27,9 @@ class Postprocessor:
         name: a key of the table at the end of this module.
         scale: for a sigmoid, the factor of the sum; for an isolation forest, the path length
             that gives a score of one half.
-        offset: for an isolation forest, the score from which on a row is an inlier.
+        offset: for an isolation forest, the score from which on a row is an inlier; for two
+            classes, the sum above which the second one is predicted, where the library lets it
+            be chosen.
 
     Raises:
         InvalidArtifact: if there is no function of that name.
@@ -66,7 +68,7 @@ class Postprocessor:
         Returns:
             intp (n_samples,); without meaning for a regressor.
         """
-        return _FUNCTIONS[self.name][1](sums, values)
+        return _FUNCTIONS[self.name][1](sums, values, self)
 
     def decision(self, sums: Values) -> Values:
         """The ``decision_function`` of a classifier of scikit-learn.
@@ -172,44 +174,50 @@ def _adaboost(sums: Values, post: Postprocessor) -> Values:
     return scaled
 
 
-def _adaboost_class(sums: Values, _: Values) -> Positions:
+def _adaboost_class(sums: Values, _: Values, __: Postprocessor) -> Positions:
     is_second = _margin(sums)[:, 0] > 0
     return is_second.astype(np.intp) if sums.shape[1] == 2 else sums.argmax(axis=1)
 
 
-def _largest_value(_: Values, values: Values) -> Positions:
+def _largest_value(_: Values, values: Values, __: Postprocessor) -> Positions:
     return values.argmax(axis=1)
 
 
-def _largest_sum(sums: Values, _: Values) -> Positions:
+def _largest_sum(sums: Values, _: Values, __: Postprocessor) -> Positions:
     return sums.argmax(axis=1)
 
 
-def _positive_sum(sums: Values, _: Values) -> Positions:
-    return (sums[:, 0] > 0).astype(np.intp)
+def _positive_sum(sums: Values, _: Values, post: Postprocessor) -> Positions:
+    return (sums[:, 0] > post.offset).astype(np.intp)
 
 
-def _sum_at_least_zero(sums: Values, _: Values) -> Positions:
+def _sum_at_least_zero(sums: Values, _: Values, __: Postprocessor) -> Positions:
     return (sums[:, 0] >= 0).astype(np.intp)
 
 
-def _decision_at_least_zero(_: Values, values: Values) -> Positions:
+def _decision_at_least_zero(_: Values, values: Values, __: Postprocessor) -> Positions:
     return (values[:, 1] >= 0).astype(np.intp)
 
 
-_Functions = tuple[Callable[[Values, Postprocessor], Values], Callable[[Values, Values], Positions]]
+_Functions = tuple[
+    Callable[[Values, Postprocessor], Values],
+    Callable[[Values, Values, Postprocessor], Positions],
+]
 
 _FUNCTIONS: Mapping[str, _Functions] = {
     "identity": (_identity, _largest_value),
     "sigmoid": (_sigmoid, _largest_value),
     # For a sum of 0, GradientBoosting of scikit-learn predicts the second class, and
-    # HistGradientBoosting the first; LightGBM and XGBoost compare the probabilities.
+    # HistGradientBoosting the first; LightGBM and XGBoost compare the probabilities, and
+    # CatBoost compares the sum with that of a threshold which its users may set.
     "binary": (_two_classes, _largest_value),
     "binary_gradient_boosting": (_two_classes, _sum_at_least_zero),
     "binary_hist_gradient_boosting": (_two_classes, _positive_sum),
+    "binary_above_offset": (_two_classes, _positive_sum),
     "softmax": (_softmax, _largest_value),
     "softmax_of_sums": (_softmax, _largest_sum),
     "multiclass_ova": (_sigmoid, _largest_value),
+    "multiclass_ova_of_sums": (_sigmoid, _largest_sum),
     "exponential": (_exponential, _largest_value),
     "signed_square": (_signed_square, _largest_value),
     "logarithm_one_plus_exp": (_logarithm_one_plus_exp, _largest_value),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import (
     CATEGORICAL,
@@ -57,6 +58,7 @@ def pack(
     divisor: float = 1.0,
     postprocessor: Postprocessor = Postprocessor("identity"),  # noqa: B008  # a frozen value
     cuts: Mapping[int, NDArray[Any]] | None = None,
+    derived: DerivedColumns | None = None,
 ) -> Forest:
     """Pack trees.
 
@@ -69,6 +71,7 @@ def pack(
         postprocessor: turns the sums into predictions.
         cuts: by categorical feature, ascending, where its values are cut into intervals; see
             ``kernels/blocks.py``.
+        derived: the columns after those of ``X``, which trees may read as well.
 
     Raises:
         UnsupportedEstimator: if the nodes of a tree do not form a tree.
@@ -77,7 +80,8 @@ def pack(
     start = np.atleast_1d(np.asarray(initial))
     leaf_values, leaf_rows = _distinct(packed, start.dtype)
     category_bits, places = _category_bits(packed)
-    shift = shift_for(n_features)
+    n_columns = n_features + (derived.n_columns if derived else 0)
+    shift = shift_for(n_columns)
     sizes = [tree.size for tree in packed]
     width = _width(feature_dtype, shift, sizes, max(len(leaf_values), len(category_bits)))
     nodes = [
@@ -85,7 +89,7 @@ def pack(
         for tree, rows, at in zip(packed, leaf_rows, places, strict=True)
     ]
     cuts = cuts or {}
-    lengths = [len(cuts.get(feature, ())) for feature in range(n_features)] if cuts else []
+    lengths = [len(cuts.get(feature, ())) for feature in range(n_columns)] if cuts else []
     ordered = [np.asarray(cuts[feature], width.floats) for feature in sorted(cuts)]
     return Forest(
         nodes=np.concatenate(nodes),
@@ -101,6 +105,7 @@ def pack(
         divisor=float(divisor),
         postprocessor=postprocessor,
         n_features=n_features,
+        derived=derived,
     )
 
 

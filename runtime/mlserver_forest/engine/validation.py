@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.blocks import n_codes
 from mlserver_forest.engine.nodes import (
     CATEGORICAL,
@@ -45,6 +46,10 @@ class PackedTrees(Protocol):
     def category_bits(self) -> NDArray[np.uint32]: ...
     @property
     def covers(self) -> NDArray[Any]: ...
+    @property
+    def n_columns(self) -> int: ...
+    @property
+    def derived(self) -> DerivedColumns | None: ...
 
 
 def check_forest(forest: PackedTrees) -> None:
@@ -57,13 +62,15 @@ def check_forest(forest: PackedTrees) -> None:
         InvalidArtifact: naming the fault.
     """
     _check_shapes(forest)
+    if forest.derived is not None:
+        forest.derived.check_columns(forest.n_features)
     bounds = _check_bounds(forest)
     _check_outputs(forest)
     _check_cuts(forest)
-    fields = NodeFields(forest.nodes, forest.n_features)
+    fields = NodeFields(forest.nodes, forest.n_columns)
     leaf = _check_children(fields.left, bounds)
     features, flags = fields.features, fields.flags
-    _require((features < forest.n_features).all(), "a feature out of range")
+    _require((features < forest.n_columns).all(), "a feature out of range")
     _require(not flags[leaf].any(), "a leaf with the flags of a split")
     _require(fields.have_leaf_bits(leaf), "a leaf without NaN")
     _require((fields.leaf_rows(leaf) < len(forest.leaf_values)).all(), "a leaf value out of range")
@@ -91,7 +98,10 @@ def _check_shapes(forest: PackedTrees) -> None:
         and forest.feature_dtype in _FLOATS
         and forest.feature_dtype.itemsize <= nodes.dtype.itemsize
         and forest.cuts.ndim == forest.cut_starts.ndim == forest.category_bits.ndim == 1
-        and 0 < forest.n_features < 1 << (nodes.dtype.itemsize * 8 - FEATURE_SHIFT - 2)
+        and 0
+        < forest.n_features
+        <= forest.n_columns
+        < 1 << (nodes.dtype.itemsize * 8 - FEATURE_SHIFT - 2)
     )
     _require(fit, "array shapes do not fit together")
 
@@ -130,7 +140,7 @@ def _check_cuts(forest: PackedTrees) -> None:
     if not starts.size:
         _require(not forest.cuts.size, "cuts that belong to no feature")
         return
-    ends_fit = starts.size == forest.n_features + 1 and starts[0] == 0
+    ends_fit = starts.size == forest.n_columns + 1 and starts[0] == 0
     _require(ends_fit and starts[-1] == forest.cuts.size, "cuts that do not cover the features")
     lengths = np.diff(starts)
     _require((lengths >= 0).all() and (lengths <= _MOST_CUTS).all(), "cuts out of order")

@@ -118,6 +118,7 @@ def _plan(schema: Schema, found: FoundColumns) -> ColumnPlan:
         expected=f"the model expects {schema.describe()}",
         absent=schema.absent_value,
         names=found.names or schema.feature_names,
+        is_exact=any(one.is_hashed for one in schema.categories.values()),
     )
 
 

@@ -142,6 +142,8 @@ class ColumnPlan:
         names: of all columns, for error messages.
         by_position: whether a column was chosen by its position, so that objects with their keys
             in another order are refused.
+        is_exact: whether white space around a text belongs to it, as categories need that are known
+            by their hashes alone; otherwise a reader may drop it.
     """
 
     width: int
@@ -155,6 +157,7 @@ class ColumnPlan:
     absent: float = 0.0
     names: Sequence[str] = ()
     by_position: bool = False
+    is_exact: bool = False
 
 
 # Called for each block, because training learns while it reads which columns hold categories;

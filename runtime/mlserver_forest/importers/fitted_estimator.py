@@ -15,7 +15,7 @@ from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import FeatureDatatype, Label, Schema, TargetKind
 
 Answers = tuple[NDArray[Any], NDArray[np.intp]]
-_NO_CLASSES = np.empty(0, np.intp)
+NO_CLASSES = np.empty(0, np.intp)
 
 
 def class_of(estimator: Any) -> str:
@@ -162,7 +162,7 @@ def estimator_answers(estimator: Any, x: NDArray[Any], schema: Schema, **options
     """
     labels = estimator.predict(x, **options)
     if schema.kind != "classification":
-        return labels.reshape(len(x), -1), _NO_CLASSES
+        return labels.reshape(len(x), -1), NO_CLASSES
     known = {label: position for position, label in enumerate(estimator.classes_.tolist())}
     positions = np.array([known[label] for label in labels.tolist()], np.intp)
     return estimator.predict_proba(x, **options), positions
@@ -178,7 +178,7 @@ def booster_answers(values: NDArray[Any], schema: Schema) -> Answers:
     """
     values = values.reshape(len(values), -1)
     if schema.kind != "classification":
-        return values, _NO_CLASSES
+        return values, NO_CLASSES
     if values.shape[1] == 1:
         values = np.column_stack([1 - values[:, 0], values[:, 0]])
     return values, values.argmax(axis=1)

@@ -21,6 +21,7 @@ from mlserver_forest.composition.composition import forests_in
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers import skops_file
+from mlserver_forest.importers.catboost import catboost_library, catboost_model
 from mlserver_forest.importers.fitted_estimator import Answers, class_of, module_of
 from mlserver_forest.importers.lightgbm import lightgbm_booster, saved_text
 from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
@@ -28,6 +29,7 @@ from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
 from mlserver_forest.importers.xgboost import saved_model, xgboost_booster
 from mlserver_forest.model.model import Model
+from mlserver_forest.optional_library import is_installed
 from mlserver_forest.schema.schema import Schema
 
 # How many of a file's first bytes ``FileFormat.matches`` is given.
@@ -67,11 +69,13 @@ class RecordSupport:
         restore: the estimator of a record, to be asked, or None if this installation cannot
             answer for the version that wrote it.
         walk: answers for rows without the library; like ``estimator_answers``.
+        can_be_asked: whether an estimator in memory takes the rows of the packed model.
     """
 
     version_of: Callable[[Record], str]
     restore: Callable[[Record], Any]
     walk: Callable[[Record, NDArray[Any], Schema], Answers]
+    can_be_asked: Callable[[Any], bool] = lambda _: True
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,9 @@ class Importer:
 
     @property
     def version(self) -> str:
-        """The installed version of the library."""
+        """The installed version of the library, or "(not installed)"."""
+        if not is_installed(self.module):
+            return "(not installed)"
         return str(import_module(self.module).__version__)
 
     def tolerance_for(self, model: Model) -> float:
@@ -187,16 +193,30 @@ IMPORTERS: tuple[Importer, ...] = (
         unpickle=saved_text.unpickle,
         skops_types=r"lightgbm\.basic\.Booster|lightgbm\.sklearn\.LGBM\w+",
     ),
+    Importer(
+        module="catboost",
+        title="CatBoost",
+        distribution="catboost",
+        class_names=catboost_model.CLASS_NAMES,
+        to_model=catboost_model.to_model,
+        answers=catboost_library.answers,
+        tolerance=1e-6,
+        files=(
+            FileFormat("a CatBoost cbm file", catboost_model.is_cbm, catboost_model.read),
+            FileFormat("a CatBoost JSON file", catboost_model.is_json, catboost_model.read),
+        ),
+        records=RecordSupport(
+            version_of=catboost_model.version_of,
+            restore=catboost_library.restore,
+            walk=catboost_model.walk,
+            can_be_asked=catboost_library.can_be_asked,
+        ),
+    ),
 )
 
 # Libraries and files that are recognized in order to say what to do instead.
-UNSUPPORTED_LIBRARIES: Mapping[str, str] = {
-    "catboost": "CatBoost keeps its trees in a form of its own: train with LightGBM or XGBoost",
-}
-UNSUPPORTED_FILES: Mapping[bytes, str] = {
-    b"CBM1": "a CatBoost model; CatBoost keeps its trees in a form of its own, so train with "
-    "LightGBM or XGBoost",
-}
+UNSUPPORTED_LIBRARIES: Mapping[str, str] = {}
+UNSUPPORTED_FILES: Mapping[bytes, str] = {}
 
 
 def file_formats() -> tuple[FileFormat, ...]:

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.composition.composition import Composition
+from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.tree_packing import Tree, pack
+from mlserver_forest.importers.fitted_estimator import NO_CLASSES, Answers
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.schema import Schema
 
 
 def packed(predictor: Predictor) -> Predictor:
@@ -27,6 +30,12 @@ def packed(predictor: Predictor) -> Predictor:
     if isinstance(predictor, TreeEnsemble):
         return predictor.pack()
     return predictor.map_members(packed) if isinstance(predictor, Composition) else predictor
+
+
+def walked(predictor: Predictor, x: NDArray[Any], schema: Schema) -> Answers:
+    """Answers of a predictor whose trees are not packed; see ``estimator_answers``."""
+    found = predictor.predict(x)
+    return found.values, found.positions if schema.classes else NO_CLASSES
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +51,7 @@ class TreeEnsemble:
         postprocessor: turns the sums into predictions.
         cuts: by categorical feature, ascending, where its values are cut into intervals.
         categories: by categorical feature that is given as names, their names.
+        derived: the columns after those of ``X``, which trees may read as well.
     """
 
     trees: Sequence[Tree]
@@ -52,6 +62,7 @@ class TreeEnsemble:
     postprocessor: Postprocessor = field(default_factory=lambda: Postprocessor("identity"))
     cuts: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
     categories: Mapping[int, Categories] = field(default_factory=dict)
+    derived: DerivedColumns | None = None
 
     def pack(self) -> Forest:
         """The forest of the engine.
@@ -67,6 +78,7 @@ class TreeEnsemble:
             divisor=self.divisor,
             postprocessor=self.postprocessor,
             cuts=self.cuts,
+            derived=self.derived,
         )
 
     def predict(self, x: NDArray[Any], n_threads: int = 1) -> Prediction:
@@ -82,6 +94,8 @@ class TreeEnsemble:
 
     def sums(self, x: NDArray[Any], n_threads: int = 1) -> NDArray[np.float64]:
         """See ``Predictor``; in one thread."""
+        if self.derived is not None:
+            x = self.derived.append(x)
         sums = np.tile(self.initial, (len(x), 1))
         for tree in self.trees:
             width = tree.values.shape[1]

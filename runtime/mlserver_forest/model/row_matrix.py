@@ -36,13 +36,17 @@ def matrix_from(rows: Any, schema: Schema) -> NDArray[Any]:
     names = _column_names(rows)
     if names is not None:
         ordered = [names[position] for position in schema.positions(names, "the table")]
-        return schema.conform(_side_by_side([rows[name] for name in ordered], schema))
+        return _conformed([rows[name] for name in ordered], schema)
     values = _array(rows, schema)
     if values.dtype.kind in "biuf":
         return schema.conform(values)
     if values.ndim != 2 or values.shape[1] != schema.n_features:
         return schema.conform(np.empty(values.shape))  # Raises, saying what was expected.
-    return schema.conform(_side_by_side(list(values.T), schema))
+    return _conformed(list(values.T), schema)
+
+
+def _conformed(columns: Sequence[Any], schema: Schema) -> NDArray[Any]:
+    return schema.conform(_side_by_side(columns, schema), has_codes=True)
 
 
 def _column_names(rows: Any) -> list[Any] | None:

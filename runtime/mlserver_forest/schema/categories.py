@@ -86,6 +86,11 @@ class Categories:
         }
 
     @property
+    def is_hashed(self) -> bool:
+        """Whether the codes are hashes, so that all texts have one (``hashed_categories.py``)."""
+        return False
+
+    @property
     def has_numbers(self) -> bool:
         """Whether some category is spelled like a number."""
         return not self.is_boolean and bool(self._code_by_number)
@@ -118,6 +123,30 @@ class Categories:
         with np.errstate(invalid="ignore"):
             in_range = (values >= 0) & (values < len(self.names)) & (values == np.floor(values))
         return np.asarray(in_range | np.isnan(values))
+
+    def codes_from_numbers(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The codes that numbers stand for where ``are_codes`` holds: the numbers themselves."""
+        return values
+
+    def name_of(self, code: float) -> str | None:
+        """The category of a code; None if its name is not known."""
+        return self.names[int(code)]
+
+    def describe_codes(self) -> str:
+        """What is expected in a matrix of numbers, for error messages."""
+        return f"0 to {len(self.names) - 1}, the positions of {self.describe()}"
+
+    def refusal(self, text: str, or_missing: str) -> str:
+        """The end of the message for a text that is refused.
+
+        Args:
+            text: it.
+            or_missing: what may be sent for a missing value; empty if none may be missing.
+        """
+        return (
+            f"{format_value(text)} is not one of this model's categories: {self.describe()}; "
+            f"send one of them{or_missing}"
+        )
 
     def describe(self) -> str:
         """The first few names, each cut if it is long, for error messages."""

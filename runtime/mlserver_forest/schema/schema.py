@@ -193,7 +193,7 @@ class Schema:
             values: numbers of any dtype, shape (n_samples, n_features).
             first_row: how many rows came before these, for error messages.
             has_codes: whether the codes of categories come from ``Categories``; otherwise they
-                are checked.
+                are numbers of ``codes_from_numbers``.
 
         Returns:
             C-contiguous array of the same shape in the dtype of ``datatype``, rounded as
@@ -218,7 +218,7 @@ class Schema:
         if self.missing_number is not None:
             x = np.where(x == dtype.type(self.missing_number), dtype.type(np.nan), x)
         if self.categories and not has_codes:
-            self._check_codes(x, first_row)
+            x = self._with_codes(x, first_row)
         if np.count_nonzero(np.isfinite(x)) == x.size:  # Faster than ``all``.
             return x
         faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
@@ -248,10 +248,31 @@ class Schema:
         if code is not None:
             return code
         or_missing = _OR_MISSING if self.takes_missing else ""
-        raise InvalidInput(
-            f"{self.locate(row, column)}: {format_value(text.strip())} is not one of this "
-            f"model's categories: {categories.describe()}; send one of them{or_missing}"
-        )
+        refusal = categories.refusal(text.strip(), or_missing)
+        raise InvalidInput(f"{self.locate(row, column)}: {refusal}")
+
+    def codes_from_numbers(
+        self, values: NDArray[Any], column: int, first_row: int = 0
+    ) -> NDArray[Any]:
+        """The codes that numbers of a categorical feature stand for.
+
+        Args:
+            values: (n_samples,) numbers.
+            column: counted from 0; one of ``categories_by_column``.
+            first_row: how many rows came before these, for error messages.
+
+        Raises:
+            InvalidInput: naming the first number that does not stand for a category.
+        """
+        categories = self.categories_by_column[column]
+        fits = categories.are_codes(values)
+        if not fits.all():
+            row = int(np.flatnonzero(~fits)[0])
+            raise InvalidInput(
+                f"{self.locate(first_row + row, column)}: {values[row]} is not a category code; "
+                f"in a matrix of numbers expected {categories.describe_codes()}"
+            )
+        return categories.codes_from_numbers(values)
 
     def spelled_number(self, row: int, column: int, text: str) -> float:
         """The number in a text of a feature that has a spelling, NaN for a missing value.
@@ -298,16 +319,15 @@ class Schema:
             )
         return [index[name] for name in self.feature_names]
 
-    def _check_codes(self, x: NDArray[Any], first_row: int) -> None:
-        for column, categories in self.categories_by_column.items():
-            fits = categories.are_codes(x[:, column])
-            if not fits.all():
-                row = int(np.flatnonzero(~fits)[0])
-                raise InvalidInput(
-                    f"{self.locate(first_row + row, column)}: {x[row, column]} is not a category "
-                    f"code; in a matrix of numbers expected 0 to {len(categories.names) - 1}, "
-                    f"the positions of {categories.describe()}"
-                )
+    def _with_codes(self, x: NDArray[Any], first_row: int) -> NDArray[Any]:
+        """The matrix with codes in the place of the numbers that stand for categories."""
+        has_hashes = any(found.is_hashed for found in self.categories.values())
+        coded = x.copy() if has_hashes else x
+        for column in self.categories_by_column:
+            codes = self.codes_from_numbers(x[:, column], column, first_row)
+            if has_hashes:
+                coded[:, column] = codes
+        return coded
 
     def _fault(self, value: Any, column: int) -> str:
         if np.isnan(value):

@@ -4,7 +4,8 @@ There is one input tensor per feature. The outputs are ``predict``, ``predict_pr
 classifier, ``score_samples`` and ``decision_function`` for an anomaly detector, and the model's
 insights. The parameters of ``predict`` list the classes in the order of the probability columns.
 A categorical feature has the datatype BYTES, and the parameters of its input list the categories
-in the order of their codes; a boolean feature has the datatype BOOL. The parameters of a numeric
+in the order of their codes, or name the hash that tells them apart; a boolean feature has the
+datatype BOOL. The parameters of a numeric
 feature hold the spelling of its numbers, if training saw more than plain ones.
 """
 
@@ -13,11 +14,14 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_value
 from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.hashed_categories import HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
 from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
 
 MetadataTensors = list[dict[str, Any]]
+# The low 32 bits of the hash of a text in UTF-8 (city_hash.py).
+_HASH = "CityHash64 v1, low 32 bits"
 
 
 def to_metadata(schema: Schema) -> dict[str, MetadataTensors]:
@@ -139,7 +143,10 @@ def _categorical_tensor(
 ) -> dict[str, Any]:
     """The input of a categorical feature; ``codes`` is the datatype of the matrix."""
     parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
-    if not categories.is_boolean:
+    if categories.is_hashed:
+        parameters["hash"] = _HASH
+        parameters["known"] = list(categories.names)
+    elif not categories.is_boolean:
         parameters["categories"] = list(categories.names)
         parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
         if categories.missing:
@@ -169,6 +176,10 @@ def _outputs(schema: Schema) -> MetadataTensors:
 
 def _categories(parameters: Mapping[str, Any]) -> Categories:
     """The categories of an input tensor; it is boolean if it does not list any."""
+    if "hash" in parameters:
+        if parameters["hash"] != _HASH:
+            raise ValueError("categories of an unknown hash")
+        return HashedCategories(tuple(map(str, parameters.get("known", ()))))
     if "categories" not in parameters:
         return BOOLEAN
     names = tuple(parameters["categories"])

@@ -20,7 +20,7 @@ class Explainer:
         outputs: (n_trees,) int64, the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         covers: (n_nodes,) the weight of the training rows at each node.
-        n_features: the number of columns of ``X``.
+        players: (n_columns,) int64; see ``tree_steps.lay_out``.
         n_outputs: the number of columns of the sums.
 
     Attributes:
@@ -34,15 +34,13 @@ class Explainer:
         outputs: NDArray[np.int64],
         leaf_values: NDArray[Any],
         covers: NDArray[Any],
-        n_features: int,
+        players: NDArray[np.int64],
         n_outputs: int,
     ) -> None:
         steps, shares = np.empty((len(covers), N_COLUMNS), np.uint32), np.empty(len(covers))
         self.expected = np.zeros(n_outputs)
         weights = np.asarray(covers, np.float64)
-        sizes = lay_out(
-            walk, outputs, leaf_values, weights, n_features, steps, shares, self.expected
-        )
+        sizes = lay_out(walk, outputs, leaf_values, weights, players, steps, shares, self.expected)
         rules = _quadrature(int(sizes[:, 1].max()))
         trees = (steps, shares, sizes, rules)
         n_kept = len(covers) if len(covers) * rules.shape[2] <= _MOST_KEPT else 0

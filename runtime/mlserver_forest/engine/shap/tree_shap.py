@@ -24,6 +24,7 @@ from numba import njit
 
 from mlserver_forest.compilation import compiled
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
+from mlserver_forest.engine.kernels.walk import mask_of
 from mlserver_forest.engine.nodes import LANES
 from mlserver_forest.engine.shap.tree_shap_walks import add_to_block, add_to_row
 from mlserver_forest.engine.shap.tree_steps import LEAF, SPLIT, prepare
@@ -85,12 +86,12 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
             prepared one after the other.
         total: (n_samples, n_features * n_outputs) float64, changed in place.
     """
-    cuts, cut_starts, thresholds, words, roots, _, _, category_bits = walk
+    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
     steps, shares, sizes, rules = trees
     factors, terms, leaves = tables
     n_samples, n_features = x.shape
     width, n_outputs = leaf_values.shape[1], total.shape[1] // n_features
-    nodes = (thresholds, words, category_bits)
+    nodes = (thresholds, words, category_bits, mask_of(words, shift))
     n_trees, n_points, n_deep = roots.size - 1, rules.shape[2], sizes[:, 0].max() + 1
     is_kept = leaves.shape[0] > 0
     at_once, room = n_trees, tables

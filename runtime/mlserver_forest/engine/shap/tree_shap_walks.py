@@ -3,7 +3,7 @@
 Both go through the steps of some trees and add what these contribute to ``phi``. They share these
 arguments:
 
-    nodes: the thresholds, words and bits of categories, as in ``walk.py``.
+    nodes: the thresholds, words, bits of categories and mask of the feature, as in ``walk.py``.
     steps: (n_steps, N_COLUMNS) the steps of the trees; see ``tree_steps.py``.
     tables: the rule's weights, (n_points,); the factors and terms that ``tree_steps.prepare``
         writes; and (n_steps, width) the leaf values of the steps.
@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from mlserver_forest.engine.kernels.walk import goes_right
-from mlserver_forest.engine.nodes import LANES
+from mlserver_forest.engine.nodes import FEATURE_SHIFT, LANES
 from mlserver_forest.engine.shap.tree_steps import (
     ABOVE,
     DEPTH,
@@ -52,7 +52,7 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
         n_outputs: see above.
         phi: (n_features * n_outputs, LANES), changed in place.
     """
-    thresholds, words, category_bits = nodes
+    thresholds, words, category_bits, feature_mask = nodes
     weights, factors, terms, leaf_values = tables
     here, right, product, gathered, step_at = memory
     width, n_points = leaf_values.shape[1], weights.size
@@ -87,7 +87,7 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
         if steps[step, LEAF] == SPLIT:
             node = np.uint64(steps[step, NODE])
             word = words[np.uint64(2) * node + np.uint64(1)]
-            feature = np.int64(steps[step + 1, FEATURE])
+            feature = np.int64(np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT))
             goes = right[depth]
             for row in range(n_rows):
                 value = block[feature * LANES + row]
@@ -152,7 +152,7 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
         n_outputs: see above.
         phi: (n_features * n_outputs,), changed in place.
     """
-    thresholds, words, category_bits = nodes
+    thresholds, words, category_bits, feature_mask = nodes
     weights, factors, terms, leaf_values = tables
     passes, states, step_at, right, product, gathered = memory
     width, n_points = np.uint64(leaf_values.shape[1]), np.uint64(weights.size)
@@ -180,7 +180,7 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
         if steps[step, LEAF] == SPLIT:
             node = np.uint64(steps[step, NODE])
             word = words[_TWO * node + _ONE]
-            value = values[np.uint64(steps[step + _ONE, FEATURE])]
+            value = values[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
             right[depth] = goes_right(value, word, node, thresholds, words, category_bits, True)
             for k in range(width * n_points):
                 gathered[at * width + np.uint64(k)] = 0.0

@@ -15,7 +15,7 @@ PASSES, STOPS, STOPPED = 0, 1, 2
 
 
 @compiled
-def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expected):
+def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected):
     """Write the nodes of the trees in depth-first order.
 
     Args:
@@ -23,10 +23,12 @@ def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expec
         outputs: (n_trees,) the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         covers: (n_nodes,) float64, the weight of the training rows at each node.
-        n_features: the number of columns of ``X``.
+        players: (n_columns,) int64, for each column that trees read, the one that its
+            contributions are counted with: itself, or another that is computed from the same.
         steps: (n_nodes, N_COLUMNS) uint32, written: the node among all; its depth; the depth
             at which the feature of the edge to it occurred last on the path, or 0; that
-            feature; whether it is a right child; and a leaf's row, or SPLIT.
+            feature, which is the player of a column; whether it is a right child; and a
+            leaf's row, or SPLIT.
         shares: (n_nodes,) float64, written: the share of the training rows that pass all
             splits by that feature down to here.
         expected: (n_outputs,) float64, to which the mean of the leaves is added.
@@ -39,7 +41,7 @@ def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expec
     feature_mask = mask_of(words, shift)
     n_trees = roots.size - 1
     found = np.zeros((n_trees, 2), np.int64)
-    last = np.zeros(n_features, np.int64)
+    last = np.zeros(players.size, np.int64)
     size = 1
     node, stage = np.zeros(size, np.uint64), np.zeros(size, np.int64)
     step_at, reach = np.zeros(size, np.int64), np.ones(size)
@@ -73,7 +75,7 @@ def lay_out(walk, outputs, leaf_values, covers, n_features, steps, shares, expec
                 unique -= steps[at, ABOVE] == 0
                 depth -= 1
                 continue
-            feature = np.int64(np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT))
+            feature = players[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
             weights = covers[root + left], covers[root + left + one]
             both = weights[0] + weights[1]
             side = stage[depth]

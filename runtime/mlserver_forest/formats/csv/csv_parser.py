@@ -179,7 +179,7 @@ class BlockParser:
         plan, records, lines = self.plan, list[list[str]](), list[int]()
         fault: ForestError | None = None
         try:
-            for line, fields in Records(self.block, self.policy, plan.width):
+            for line, fields in Records(self.block, self.policy, plan.width, plan.is_exact):
                 if len(fields) != plan.width:
                     raise self._other_width(fields, line, n_before + len(records))
                 if not (n_before or records or self.policy.is_training):

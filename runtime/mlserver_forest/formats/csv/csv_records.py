@@ -37,19 +37,24 @@ class Records:
         block: whole records.
         policy: how long a row may be, and the error to raise.
         width: the columns of a row.
+        is_exact: whether white space after a comma belongs to the field, rather than standing
+            before a quote.
 
     Attributes:
         line: the number of the line where the next record begins.
         position: the byte of the block where it begins.
     """
 
-    def __init__(self, block: TextBlock, policy: ParsePolicy, width: int) -> None:
+    def __init__(
+        self, block: TextBlock, policy: ParsePolicy, width: int, is_exact: bool = False
+    ) -> None:
         self.line = block.first_line
         self.position = 0
         self._block = block
         self._policy = policy
         self._limit = policy.longest_row(width)
         self._skips_blank_lines = width != 1
+        self._skips_blanks = not is_exact
         self._next_line = self.line
         self._next_position = 0
         self._has_escapes = False
@@ -62,7 +67,9 @@ class Records:
                 too long.
         """
         try:
-            for fields in csv.reader(self._lines(), strict=True, skipinitialspace=True):
+            for fields in csv.reader(
+                self._lines(), strict=True, skipinitialspace=self._skips_blanks
+            ):
                 line, self.line, self.position = self.line, self._next_line, self._next_position
                 yield line, fields or [""]
         except csv.Error as error:

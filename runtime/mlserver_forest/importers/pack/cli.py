@@ -73,8 +73,9 @@ def pack(
     """Turn a model that you have into a model directory, and prove that it answers the same.
 
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ, JSON or binary file, a LightGBM text
-    file, or a SageMaker model.tar.gz that holds one of them. Pickles of tree ensembles of
-    scikit-learn 0.20 to 1.9, XGBoost and LightGBM are read without running any code.
+    file, a CatBoost cbm or JSON file, or a SageMaker model.tar.gz that holds one of them. Pickles
+    of tree ensembles of scikit-learn 0.20 to 1.9, XGBoost, LightGBM and CatBoost are read without
+    running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 

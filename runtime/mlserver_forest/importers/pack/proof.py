@@ -18,6 +18,7 @@ from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer
 from mlserver_forest.model.model import Model
+from mlserver_forest.schema.hashed_categories import HASHES
 
 _ROWS = 1000
 _MISSING_SHARE = 0.1
@@ -96,8 +97,8 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
         written_by = importer.records.version_of(record)
         if isinstance(estimator, Record):
             asked = importer.records.restore(record)
-        elif written_by != importer.version:  # It answers by its own rules, not by that version's.
-            asked = None
+        elif written_by != importer.version or not importer.records.can_be_asked(estimator):
+            asked = None  # Another version answers by its own rules.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Libraries miss the feature names of an array.
         if asked is None and importer.records is not None:
@@ -165,7 +166,16 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
         x[rng.random(x.shape) < _MISSING_SHARE] = np.nan
     if model.schema.missing_number is not None:
         x[rng.random(x.shape) < _MISSING_SHARE] = model.schema.missing_number
+    for column, categories in model.schema.categories_by_column.items():
+        if categories.is_hashed:
+            x[:, column] = _hashes(edges[column], rng)
     return x if sample is None else np.concatenate([sample.astype(x.dtype), x])
+
+
+def _hashes(known: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Hashes of categories: known ones, their neighbors, and as many of any other."""
+    others = rng.integers(0, HASHES, max(len(known), 1)).astype(np.float64)
+    return rng.choice(np.concatenate([known, others]) % HASHES, _ROWS)
 
 
 def _edges(predictor: Predictor) -> list[NDArray[Any]]:
@@ -179,16 +189,19 @@ def _edges(predictor: Predictor) -> list[NDArray[Any]]:
 
 
 def _edges_in(forest: Forest) -> list[NDArray[Any]]:
-    fields = NodeFields(forest.nodes, forest.n_features)
+    fields = NodeFields(forest.nodes, forest.n_columns)
     features, thresholds = fields.features, fields.thresholds
     numeric = ~np.isnan(thresholds) & ~fields.is_categorical
     order = np.argsort(features[numeric], kind="stable")
-    bounds = np.searchsorted(features[numeric][order], np.arange(forest.n_features + 1))
+    bounds = np.searchsorted(features[numeric][order], np.arange(forest.n_columns + 1))
     split = np.split(thresholds[numeric][order], bounds[1:-1])
     if forest.cut_starts.size:
         cuts = np.split(forest.cuts, forest.cut_starts[1:-1])
         split = [np.concatenate(both) for both in zip(split, cuts, strict=True)]
-    return split
+    if forest.derived is not None:
+        known = map(forest.derived.known_numbers, range(forest.n_features))
+        split = [np.concatenate(both) for both in zip(split, known, strict=False)]
+    return split[: forest.n_features]
 
 
 def _values(edges: NDArray[Any], dtype: np.dtype[Any], rng: np.random.Generator) -> NDArray[Any]:

@@ -66,7 +66,7 @@ from mlserver_forest.importers.scikit_learn.tree_nodes import (
     takes_missing,
     trees_of,
 )
-from mlserver_forest.importers.tree_ensemble import TreeEnsemble, packed
+from mlserver_forest.importers.tree_ensemble import TreeEnsemble, packed, walked
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Label, Schema, TargetKind
 
@@ -85,7 +85,6 @@ LIBRARY = "sklearn"
 ISOLATION_FOREST = "IsolationForest"
 HARD_VOTING = "hard"
 _MOST_DEPTH = 16
-_NO_CLASSES = np.empty(0, np.intp)
 # Reads an estimator of another library, or its record.
 ImportOther = Callable[[Any], Model]
 
@@ -203,8 +202,7 @@ def walk(record: Record, x: NDArray[Any], schema: Schema, import_other: ImportOt
         predictor: Predictor = read_isolation_forest(record)
     else:
         predictor = _Reader(import_other).read(record).predictor
-    found = predictor.predict(x)
-    return found.values, found.positions if schema.classes else _NO_CLASSES
+    return walked(predictor, x, schema)
 
 
 def version_of(record: Record) -> str:

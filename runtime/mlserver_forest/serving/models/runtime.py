@@ -94,7 +94,7 @@ class ForestModel(MLModel):
         model = self.model
         names = [output.name for output in payload.outputs or ()] or [PREDICT]
         model.check_names(names)
-        x = model.schema.conform(matrix_of(payload.inputs, model.schema))
+        x = matrix_of(payload.inputs, model.schema)
         columns = self.answer(x, names)
         outputs = [
             output_tensor(model.outputs[name], columns[name], self._data(columns[name]))

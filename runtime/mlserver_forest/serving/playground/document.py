@@ -16,6 +16,8 @@ _MOST_FEATURES = 2_000
 _MOST_CATEGORIES = 500
 _MOST_CATEGORIES_IN_ALL = 20_000
 _MOST_CELLS = 20_000
+# Stands for a category of which only the hash is known.
+_ANY_CATEGORY = "unknown"
 _MOST_SAMPLES = 17
 
 
@@ -74,6 +76,7 @@ def _features(schema: Schema, ranges: NDArray[Any]) -> list[dict[str, Any]]:
             is_short = (
                 len(categories.names) <= _MOST_CATEGORIES
                 and n_categories <= _MOST_CATEGORIES_IN_ALL
+                and not categories.is_hashed
             )
             names = list(categories.names) if is_short else None
             n_names = len(categories.names)
@@ -88,11 +91,14 @@ def _range(values: NDArray[Any]) -> list[float] | None:
 
 
 def _sample(row: NDArray[Any], schema: Schema) -> Sequence[float | str | None]:
-    """A row as a person would write it: categories by name, None for missing values."""
+    """A row as a person would write it: categories by name, None for missing values.
+
+    A category of which only the hash is known stands as some other text.
+    """
     return [
         None
         if not np.isfinite(value)
-        else schema.categories_by_column[column].names[int(value)]
+        else schema.categories_by_column[column].name_of(float(value)) or _ANY_CATEGORY
         if column in schema.categories_by_column
         else _number(value)
         for column, value in enumerate(row)

@@ -77,7 +77,7 @@ class Field {
       return this.rangesAreWhole ? `${span} in training` : `such as ${span}`;
     }
     if (this.isNumber) return "a number";
-    if (!categories) return `one of ${count.toLocaleString("en")} categories`;
+    if (!categories) return count ? `one of ${count.toLocaleString("en")} categories` : "a category";
     return count === undefined ? "true or false" : count === 1 ? "1 category" : `${count.toLocaleString("en")} categories`;
   }
 

@@ -3,7 +3,8 @@
 A numeric feature is sent as numbers of any datatype, or as BYTES if training read its numbers from
 text, such as $14.50 or ? for a missing value. A categorical feature is sent as BYTES, with
 its categories in UTF-8, or as BOOL, which means the categories "true" and "false"; numbers are the
-codes of categories (0 and 1 for a boolean feature). A matrix of numbers holds codes. A matrix of
+codes of categories (0 and 1 for a boolean feature), or whole numbers whose digits are the category
+if the model knows hashes alone. A matrix of numbers holds the same numbers. A matrix of
 BYTES, which only models with such features read, holds the same text as CSV fields.
 """
 
@@ -25,7 +26,7 @@ from mlserver_forest.schema.schema import Schema
 
 
 def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
-    """The matrix, or the columns of the features side by side, in the schema's order.
+    """The matrix, or the columns of the features side by side, as ``Schema.conform`` returns it.
 
     Raises:
         InvalidInput: naming the input, what came and what was expected.
@@ -43,13 +44,13 @@ def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
     lengths = {len(column) for column in columns}
     if len(lengths) != 1:
         raise InvalidInput(f"the features have different numbers of rows: {sorted(lengths)}")
-    return np.column_stack(columns)
+    return schema.conform(np.column_stack(columns), has_codes=True)
 
 
 def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
     reads_text = bool(schema.categories_by_column or schema.spellings_by_column)
     if not reads_text or _datatype(tensor) != v2_tensor.BYTES:
-        return _array(tensor)
+        return schema.conform(_array(tensor))
     texts, width = texts_of(tensor.name, tensor.shape, _data(tensor)), schema.n_features
     if list(tensor.shape[1:]) != [width]:
         raise InvalidInput(
@@ -71,8 +72,10 @@ def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
         values = texts_of(tensor.name, tensor.shape, _data(tensor))
     else:
         array = _array(tensor)
-        if categories is None or array.dtype.kind != "b":
+        if categories is None:
             return _flat(tensor, array)
+        if array.dtype.kind != "b":
+            return schema.codes_from_numbers(_flat(tensor, array), column)
         values = ["true" if value else "false" for value in array.ravel().tolist()]
     codes = codes_of(values, categories)
     if codes is None:
