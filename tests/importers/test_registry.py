@@ -35,7 +35,6 @@ EXCEPTIONS = {
     "importers/xgboost_booster.py": "the library's own module",
     "importers/lightgbm_booster.py": "the library's own module",
     "importers/pack/mlflow_model.py": "MLflow's flavours are named after libraries",
-    "importers/skops_file.py": "skops reads scikit-learn's objects, and a message has its version",
 }
 
 

@@ -5,10 +5,8 @@ running code, which classes are understood, and how exactly the packed model mus
 library. Nothing in a file chooses code: only what stands in these tables is ever called.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -84,7 +82,6 @@ class Importer:
         tolerance: how far the packed model's values may differ, relative to their size or to 1.
         has_exact_sums: whether values that are sums must be equal to the last bit.
         files: the library's own forms of file.
-        skops_types: the types of its estimators that skops asks about and that are safe.
         hints: for classes that cannot be packed, what to do instead.
         serves_pickles: whether MLServer has a runtime that serves its other estimators.
         records: how estimators are read from records, which ``to_model`` then takes.
@@ -102,7 +99,6 @@ class Importer:
     tolerance: float
     has_exact_sums: bool = False
     files: tuple[FileFormat, ...] = ()
-    skops_types: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
     serves_pickles: bool = False
     records: RecordSupport | None = None
@@ -130,7 +126,6 @@ IMPORTERS: tuple[Importer, ...] = (
         answers=scikit_learn_model.answers,
         tolerance=1e-12,
         has_exact_sums=True,
-        skops_types=scikit_learn_model.SKOPS_TYPES,
         hints=scikit_learn_model.HINTS,
         serves_pickles=True,
         records=RecordSupport(
@@ -154,7 +149,6 @@ IMPORTERS: tuple[Importer, ...] = (
             ),
         ),
         unpickle=xgboost_booster.unpickle,
-        skops_types=r"xgboost\.core\.Booster|xgboost\.sklearn\.XGB\w+",
     ),
     Importer(
         module="lightgbm",
@@ -168,7 +162,6 @@ IMPORTERS: tuple[Importer, ...] = (
             FileFormat("a LightGBM text file", lightgbm_booster.is_model, lightgbm_booster.read),
         ),
         unpickle=lightgbm_booster.unpickle,
-        skops_types=r"lightgbm\.basic\.Booster|lightgbm\.sklearn\.LGBM\w+",
     ),
 )
 
@@ -186,7 +179,6 @@ UNSUPPORTED_FILES: Mapping[bytes, str] = {
 
 def file_formats() -> tuple[FileFormat, ...]:
     """All forms of file: those that hold any library's estimators, and each library's own."""
-    skops_types = "|".join(one.skops_types for one in IMPORTERS if one.skops_types)
     shared = (
         FileFormat(
             "a joblib or pickle file",
@@ -194,11 +186,7 @@ def file_formats() -> tuple[FileFormat, ...]:
             read_pickle,
             is_pickle=True,
         ),
-        FileFormat(
-            "a skops file",
-            skops_file.is_zip,
-            partial(skops_file.read, trusted=re.compile(skops_types)),
-        ),
+        FileFormat("a skops file", skops_file.is_zip, skops_file.read),
     )
     return (*shared, *(form for one in IMPORTERS for form in one.files))
 
