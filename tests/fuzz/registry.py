@@ -24,6 +24,7 @@ FILES = (
     "lightgbm",
     "skops",
     "pickle",
+    "onnx",
 )
 NAMES = (*REQUESTS, *FILES)
 

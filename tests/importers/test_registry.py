@@ -34,6 +34,9 @@ EXCEPTIONS = {
     "importers/scikit_learn/restored_estimator.py": "the library's own module",
     "importers/xgboost_booster.py": "the library's own module",
     "importers/lightgbm_booster.py": "the library's own module",
+    "importers/onnx/onnx_file.py": "the library's own module",
+    "importers/onnx/onnx_model.py": "the library's own module",
+    "importers/onnx/graph.py": "the library's own module",
     "importers/pack/mlflow_model.py": "MLflow's flavours are named after libraries",
 }
 
@@ -119,7 +122,7 @@ def test_the_toy_librarys_file_is_one_of_those_expected(toy, environ, tmp_path):
     (tmp_path / "file").write_text("hello")
     command = [BIN / "forest", "pack", tmp_path / "file", "--out", tmp_path / "model"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert "a LightGBM text file, a Toy file, or an archive or a folder" in done.stderr
+    assert "an ONNX file, a Toy file, or an archive or a folder" in done.stderr
 
 
 def test_an_unregistered_library_is_refused_by_name(toy):

@@ -20,6 +20,7 @@ from mlserver_forest.importers import (
     xgboost_booster,
 )
 from mlserver_forest.importers.fitted_estimator import Answers, module_of
+from mlserver_forest.importers.onnx import onnx_file, onnx_model
 from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
@@ -87,6 +88,7 @@ class Importer:
         records: how estimators are read from records, which ``to_model`` then takes.
         unpickle: makes what ``to_model`` and ``answers`` take from the record of an estimator; None
             if they take records.
+        answered_by: the name of what answers, if it is not the library itself.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
 
@@ -103,12 +105,16 @@ class Importer:
     serves_pickles: bool = False
     records: RecordSupport | None = None
     unpickle: Callable[[Record], Any] | None = None
+    answered_by: str = ""
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
     @property
     def version(self) -> str:
-        """The installed version of the library."""
-        return str(import_module(self.module).__version__)
+        """The installed version of the library; says so if there is none."""
+        try:
+            return str(import_module(self.module).__version__)
+        except ImportError:
+            return "(not installed)"
 
     def tolerance_for(self, model: Model) -> float:
         """How far the values of a packed model may differ."""
@@ -162,6 +168,22 @@ IMPORTERS: tuple[Importer, ...] = (
             FileFormat("a LightGBM text file", lightgbm_booster.is_model, lightgbm_booster.read),
         ),
         unpickle=lightgbm_booster.unpickle,
+    ),
+    Importer(
+        module=onnx_file.MODULE,
+        title="ONNX",
+        answered_by="ONNX Runtime",
+        distribution="onnx",
+        class_names=onnx_model.CLASS_NAMES,
+        to_model=onnx_model.to_model,
+        answers=onnx_model.answers,
+        tolerance=1e-6,
+        files=(FileFormat("an ONNX file", onnx_file.is_model, onnx_file.read),),
+        records=RecordSupport(
+            version_of=onnx_model.version_of,
+            restore=onnx_model.restore,
+            walk=onnx_model.walk,
+        ),
     ),
 )
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import skops.io
 import xgboost
+from skl2onnx import to_onnx
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.impute import SimpleImputer
@@ -76,6 +77,8 @@ def files(tmp_path_factory, iris, iris_forest):
     (folder / "lgb-booster.pkl").write_bytes(pickle.dumps(lgb.booster_))
     joblib.dump(xgb, folder / "xgb.joblib", compress=1)
     (folder / "booster.pkl").write_bytes(pickle.dumps(xgb.get_booster(), 2))
+    exported = to_onnx(iris_forest, x[:1].astype(np.float32), options={"zipmap": False})
+    (folder / "model.onnx").write_bytes(exported.SerializeToString())
     with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
         archive.add(folder / "model.ubj", "./xgboost-model")
         archive.add(folder / "rf.pkl", "code/inference.py")
@@ -90,7 +93,7 @@ def files(tmp_path_factory, iris, iris_forest):
     [
         *("rf.joblib", "rf-small.joblib", "rf.pkl", "rf.skops", "hist.skops", "isolation.joblib"),
         *("model.ubj", "model.json", "xgb.skops", "xgb.joblib", "booster.pkl", "model.txt"),
-        *("lgb.joblib", "lgb-booster.pkl", "model.tar.gz"),
+        *("lgb.joblib", "lgb-booster.pkl", "model.tar.gz", "model.onnx"),
     ],
 )
 def test_every_form_of_file_is_packed_and_proven(files, tmp_path, name):

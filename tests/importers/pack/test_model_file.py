@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import treelite
 import xgboost
+from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
 from mlserver_forest.errors import UnsupportedEstimator
@@ -40,6 +41,9 @@ def models(iris):
         "model.json": bytes(booster.save_raw("json")),
         "model.txt": light.model_to_string().encode(),
         "model.pkl": pickle.dumps(RandomForestClassifier(2).fit(x, y)),
+        "model.onnx": to_onnx(
+            RandomForestClassifier(2).fit(x, y), x[:1].astype(np.float32)
+        ).SerializeToString(),
     }
 
 
@@ -81,7 +85,9 @@ def refusal(tmp_path, content, name="file"):
     return str(raised.value).replace(str(tmp_path), "")
 
 
-@pytest.mark.parametrize("name", ["model.ubj", "model.json", "model.txt", "model.pkl"])
+@pytest.mark.parametrize(
+    "name", ["model.ubj", "model.json", "model.txt", "model.pkl", "model.onnx"]
+)
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -109,6 +115,7 @@ def test_a_model_is_found_in_any_wrapping(tmp_path, models, name, wrap):
     assert (getattr(estimator, "name", "") or type(estimator).__name__) in {
         "Booster",
         "RandomForestClassifier",
+        "TreeEnsembleClassifier",
     }
 
 
@@ -225,7 +232,10 @@ def test_awss_layouts_hold_one_model(tmp_path, models):
 
 def test_several_models_are_named(tmp_path, models):
     message = refusal(tmp_path, tar(models, "w:gz"))
-    assert "holds 4 models, 'model.ubj', 'model.json', 'model.txt', 'model.pkl'" in message
+    assert (
+        "holds 5 models, 'model.ubj', 'model.json', 'model.txt', 'model.pkl', 'model.onnx'"
+        in message
+    )
     assert "unpack it, and give the file of the one that you want" in message
 
 
@@ -335,6 +345,7 @@ signature:
         ("sklearn", "pickled_model", "model.pkl"),
         ("xgboost", "data", "model.ubj"),
         ("lightgbm", "data", "model.txt"),
+        ("onnx", "data", "model.onnx"),
     ],
 )
 @pytest.mark.parametrize("form", ["folder", "tar", "nested tar"])

@@ -106,7 +106,7 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
             )
         else:
             values, positions = importer.answers(asked, x, model.schema)
-            source = f"{importer.title} {importer.version}"
+            source = f"{importer.answered_by or importer.title} {importer.version}"
     tolerance = importer.tolerance_for(model)
     return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)
 
@@ -168,10 +168,12 @@ def _edges(forest: Forest) -> list[NDArray[Any]]:
 
 def _values(edges: NDArray[Any], forest: Forest, rng: np.random.Generator) -> NDArray[Any]:
     dtype = forest.feature_dtype
+    edges = edges[np.isfinite(edges)]  # A threshold may be infinite, so that all go one way.
     with np.errstate(over="ignore"):
         on = edges.astype(dtype)
         beside = [np.nextafter(on, dtype.type(side)) for side in (-np.inf, np.inf)]
-    between = rng.normal(np.mean(on) if on.size else 0, np.ptp(on) / 2 + 1 if on.size else 1, 100)
+        spread = np.ptp(edges.astype(np.float64)) / 2 + 1 if on.size else 1
+    between = rng.normal(np.mean(edges, dtype=np.float64) if on.size else 0, spread, 100)
     with np.errstate(over="ignore", invalid="ignore"):
         pool = np.concatenate([on, *beside, [0], between.astype(dtype)]).astype(dtype)
     return rng.choice(pool[np.isfinite(pool)], _ROWS)
