@@ -193,6 +193,27 @@ def test_a_model_of_an_old_version_is_packed_without_it(tmp_path, version):
     assert f"scikit-learn/{version}" in json.dumps(settings)
 
 
+def test_a_model_of_awss_image_of_2021(tmp_path):
+    """Written by scikit-learn 0.23, with the code of its endpoint, and answers that it gave."""
+    folder = ROOT / "tests" / "compatibility" / "scikit-learn"
+    with zipfile.ZipFile(folder / "0.23.2.zip") as old:
+        (name,) = [name for name in old.namelist() if re.match(r"random-forest\.[jp]\w+$", name)]
+        for wanted in (name, "random-forest.npz"):
+            old.extract(wanted, tmp_path)
+    with np.load(tmp_path / "random-forest.npz") as answers:
+        np.savetxt(tmp_path / "rows.csv", answers["x"], delimiter=",", fmt="%.17g")
+        np.save(tmp_path / "answers.npy", answers["predict_proba"])
+    (tmp_path / "inference.py").write_text("import joblib\n")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / name, "model.joblib")
+        archive.add(tmp_path / "inference.py", "inference.py")
+        archive.add(tmp_path / name, "code/model.joblib")
+    own = ("--data", tmp_path / "rows.csv", "--expect", tmp_path / "answers.npy")
+    out = packed(tmp_path / "model.tar.gz", tmp_path / "model", *own)
+    assert "RandomForestClassifier with 4 trees and 92 nodes of scikit-learn 0.23.2\n" in out
+    assert f"60 rows agree with {tmp_path}/answers.npy, largest |Δ| 0\n" in out
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "ü", ""])
 def test_a_name_that_serve_refuses_is_refused(files, tmp_path, name):
     done = pack(files / "model.ubj", "--out", tmp_path / "model", "--name", name)
