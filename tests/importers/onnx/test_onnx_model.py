@@ -328,6 +328,21 @@ def of_two(weights, transform):
     return classic("TreeEnsembleClassifier", nodes, post_transform=transform, **labels)
 
 
+@pytest.mark.parametrize("modes", [ORDER, EQUAL])
+def test_opposite_scores_of_two_classes(modes):
+    """CatBoost writes both, for the labels 0 and 1."""
+    nodes = random_trees(np.random.default_rng(3), 9, 3, modes, 1, VALUES)
+    for node in nodes:
+        node["weights"] = {
+            at: sign * one for one in node["weights"].values() for at, sign in ((0, -1), (1, 1))
+        }
+    labels = {"classlabels_int64s": [0, 1], "post_transform": "LOGISTIC"}
+    proven(behind(ensemble=classic("TreeEnsembleClassifier", nodes, **labels)))
+    labels["classlabels_int64s"] = [7, 8]
+    with pytest.raises(UnsupportedEstimator, match="a score for the second one"):
+        import_estimator(read(behind(ensemble=classic("TreeEnsembleClassifier", nodes, **labels))))
+
+
 def neural():
     return model([helper.make_node("Gemm", ["X", "w"], ["scores"])], 3, {"scores": FLOAT})
 

@@ -1,5 +1,6 @@
 """An ONNX file -> the record of its model: its bytes, parsed by protobuf, with nothing executed."""
 
+import re
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ _MOST_BYTES = (1 << 31) - 1
 _DTYPES = {1: "float32", 6: "int32", 7: "int64", 11: "float64", 2: "uint8", 9: "bool"}
 _FIELDS = {"float32": "float_data", "float64": "double_data", "int64": "int64_data"}
 _STRING = 8
+_VERSION = re.compile(r"\d[\w.+-]{0,39}")
 _EXTERNAL = 1
-# A tensor with fewer elements than this may be larger than its bytes say.
 _MOST_RANK = 8
 
 
@@ -70,7 +71,8 @@ def version_of(record: Record) -> str:
     """The version of the operators, and who wrote them, such as "opset 3 (skl2onnx 1.20.0)"."""
     model = record.require("model")
     versions = [one.version for one in model.opset_import if one.domain == "ai.onnx.ml"]
-    producer = " ".join(filter(None, (model.producer_name[:40], model.producer_version[:40])))
+    version = _VERSION.match(model.producer_version)  # CatBoost writes several lines.
+    producer = " ".join(filter(None, (model.producer_name[:40], version[0] if version else "")))
     return f"opset {max(versions, default=1)}{producer and f' ({producer})'}"
 
 

@@ -182,7 +182,26 @@ def _named(names: tuple[str, ...], number: int) -> str:
     return names[number] if 0 <= number < len(names) else str(number)
 
 
+def _of_one_score(ensemble: _Ensemble) -> _Ensemble:
+    """With the second class's score alone, if the first one's is its opposite, as CatBoost writes.
+
+    ONNX Runtime then answers 1 if the second score is above 0, and 0 if not, whatever the labels.
+    """
+    is_opposite = all(
+        tree.values.shape[1] == 2 and np.array_equal(tree.values[:, 0], -tree.values[:, 1])
+        for tree in ensemble.trees
+    )
+    fits = ensemble.classes == (0, 1) and ensemble.transform == "LOGISTIC"
+    if not (is_opposite and fits) or ensemble.base.size:
+        return ensemble
+    trees = [
+        replace(tree, values=tree.values[:, 1:], given=tree.given[:, 1:]) for tree in ensemble.trees
+    ]
+    return replace(ensemble, trees=trees)
+
+
 def _tree_ensemble(ensemble: _Ensemble) -> TreeEnsemble:
+    ensemble = _of_one_score(ensemble)
     trees, cuts = trees_of(ensemble.trees, ensemble.graph.columns)
     divisor = _divisor(ensemble)
     postprocessor, n_sums, share = _postprocessor(ensemble)
