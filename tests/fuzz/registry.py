@@ -26,6 +26,7 @@ FILES = (
     "catboost",
     "skops",
     "pickle",
+    "onnx",
 )
 NAMES = (*REQUESTS, *FILES)
 

@@ -33,4 +33,5 @@ def test_every_format_and_every_library_has_a_target():
     texts = "".join(path.read_text() for path in TARGETS.glob("*.py"))
     named = set(re.findall(r'body_target\("\w+", "([^"]+)"', texts))
     assert named == {found.media_type for found in FORMATS}
-    assert {one.module for one in IMPORTERS} <= {*registry.FILES, "sklearn"}  # In skops files.
+    others = {"sklearn", "onnxruntime"}  # In skops files and pickles, and in onnx.
+    assert {one.module for one in IMPORTERS} <= {*registry.FILES, *others}

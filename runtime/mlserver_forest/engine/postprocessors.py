@@ -149,6 +149,11 @@ def _logarithm_one_plus_exp(sums: Values, _: Postprocessor) -> Values:
     return np.logaddexp(0, sums)
 
 
+def _share(sums: Values, _: Postprocessor) -> Values:
+    """The probability of the second class, and what is left of 1."""
+    return np.hstack([1 - sums, sums])
+
+
 def _hinge(sums: Values, _: Postprocessor) -> Values:
     return np.hstack([sums <= 0, sums > 0]).astype(sums.dtype)
 
@@ -214,6 +219,7 @@ _FUNCTIONS: Mapping[str, _Functions] = {
     "binary_gradient_boosting": (_two_classes, _sum_at_least_zero),
     "binary_hist_gradient_boosting": (_two_classes, _positive_sum),
     "binary_above_offset": (_two_classes, _positive_sum),
+    "binary_share": (_share, _largest_value),
     "softmax": (_softmax, _largest_value),
     "softmax_of_sums": (_softmax, _largest_sum),
     "multiclass_ova": (_sigmoid, _largest_value),

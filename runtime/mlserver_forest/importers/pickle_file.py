@@ -8,24 +8,29 @@ from typing import Any
 
 from mlserver_forest.errors import UnsupportedEstimator, format_error, format_value
 from mlserver_forest.importers.pickles.record import GlobalName, Record
-from mlserver_forest.importers.registry import importer_of, refusal
+from mlserver_forest.importers.registry import can_import, importer_of, refusal
 
 
-def refuse_pickle(path: Path, found: Any) -> UnsupportedEstimator:
+def refuse_pickle(path: str, found: Any) -> UnsupportedEstimator:
     """The error for a pickle that cannot be packed without running its code.
 
     Args:
-        path: the file.
+        path: the file, as messages call it.
         found: what was read without running it, for the caller to raise.
     """
     if not isinstance(found, Record):
-        return UnsupportedEstimator(
-            f"{path} holds {_describe(found)}, not an estimator; save the estimator alone, with "
-            "joblib.dump(estimator, file)"
-        )
+        return refuse_other(path, found)
     return UnsupportedEstimator(
         f"{path}: {refusal(found)}. To read anything else, Python runs the code in the pickle: if "
         "you trust where it comes from, add --trust-pickle"
+    )
+
+
+def refuse_other(path: str, found: Any) -> UnsupportedEstimator:
+    """The error for a file that holds a plain value in the place of an estimator."""
+    return UnsupportedEstimator(
+        f"{path} holds {_describe(found)}, not an estimator; save the estimator alone, with "
+        f"joblib.dump({_estimator_in(found)}, file)"
     )
 
 
@@ -35,6 +40,17 @@ def _describe(found: Any) -> str:
     if isinstance(found, GlobalName):
         return f"the name {found} alone"
     return f"a {type(found).__name__}"
+
+
+def _estimator_in(found: Any) -> str:
+    """How Python names the estimator in a container."""
+    items: Any = ()
+    if isinstance(found, dict):
+        items = found.items()
+    elif isinstance(found, list | tuple):
+        items = enumerate(found)
+    keys = [key for key, value in items if isinstance(value, Record) and can_import(value)]
+    return f"joblib.load(this)[{format_value(keys[0])}]" if keys else "estimator"
 
 
 def load(path: Path, found: Any) -> Any:

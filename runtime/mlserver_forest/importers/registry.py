@@ -5,10 +5,8 @@ running code, which classes are understood, and how exactly the packed model mus
 library. Nothing in a file chooses code: only what stands in these tables is ever called.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from mlserver_forest.importers import skops_file
 from mlserver_forest.importers.catboost import catboost_library, catboost_model
 from mlserver_forest.importers.fitted_estimator import Answers, class_of, module_of
 from mlserver_forest.importers.lightgbm import lightgbm_booster, saved_text
+from mlserver_forest.importers.onnx import onnx_file, onnx_model
 from mlserver_forest.importers.pickles.pickle_reader import is_pickle, read_pickle
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn import restored_estimator, scikit_learn_model
@@ -92,7 +91,6 @@ class Importer:
         tolerance: how far the packed model's values may differ, relative to their size or to 1.
         has_exact_sums: whether values that are sums must be equal to the last bit.
         files: the library's own forms of file.
-        skops_types: the types of its estimators that skops asks about and that are safe.
         hints: for classes that cannot be packed, what to do instead.
         serves_pickles: whether MLServer has a runtime that serves its other estimators.
         around_others: the classes among ``class_names`` whose estimators stand around others, which
@@ -102,6 +100,7 @@ class Importer:
         has_missing_number: whether a number may mean missing in its models.
         unpickle: makes what ``to_model`` and ``answers`` take from the record of an estimator; None
             if they take records.
+        answered_by: the name of what answers, if it is not the library itself.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
 
@@ -114,7 +113,6 @@ class Importer:
     tolerance: float
     has_exact_sums: bool = False
     files: tuple[FileFormat, ...] = ()
-    skops_types: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
     serves_pickles: bool = False
     around_others: tuple[str, ...] = ()
@@ -122,6 +120,7 @@ class Importer:
     use_all_rounds: Callable[[Any], None] | None = None
     has_missing_number: bool = False
     unpickle: Callable[[Record], Any] | None = None
+    answered_by: str = ""
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
     @property
@@ -149,7 +148,6 @@ IMPORTERS: tuple[Importer, ...] = (
         answers=scikit_learn_model.answers,
         tolerance=1e-12,
         has_exact_sums=True,
-        skops_types=scikit_learn_model.SKOPS_TYPES,
         hints=scikit_learn_model.HINTS,
         serves_pickles=True,
         around_others=tuple(scikit_learn_model.META_ESTIMATORS),
@@ -178,7 +176,6 @@ IMPORTERS: tuple[Importer, ...] = (
         use_all_rounds=xgboost_booster.use_all_rounds,
         has_missing_number=True,
         unpickle=saved_model.unpickle,
-        skops_types=r"xgboost\.core\.Booster|xgboost\.sklearn\.XGB\w+",
     ),
     Importer(
         module="lightgbm",
@@ -191,7 +188,22 @@ IMPORTERS: tuple[Importer, ...] = (
         files=(FileFormat("a LightGBM text file", saved_text.is_model, saved_text.read),),
         use_all_rounds=lightgbm_booster.use_all_rounds,
         unpickle=saved_text.unpickle,
-        skops_types=r"lightgbm\.basic\.Booster|lightgbm\.sklearn\.LGBM\w+",
+    ),
+    Importer(
+        module=onnx_file.MODULE,
+        title="ONNX",
+        answered_by="ONNX Runtime",
+        distribution="onnx",
+        class_names=onnx_model.CLASS_NAMES,
+        to_model=onnx_model.to_model,
+        answers=onnx_model.answers,
+        tolerance=1e-6,
+        files=(FileFormat("an ONNX file", onnx_file.is_model, onnx_file.read),),
+        records=RecordSupport(
+            version_of=onnx_model.version_of,
+            restore=onnx_model.restore,
+            walk=onnx_model.walk,
+        ),
     ),
     Importer(
         module="catboost",
@@ -221,7 +233,6 @@ UNSUPPORTED_FILES: Mapping[bytes, str] = {}
 
 def file_formats() -> tuple[FileFormat, ...]:
     """All forms of file: those that hold any library's estimators, and each library's own."""
-    skops_types = "|".join(one.skops_types for one in IMPORTERS if one.skops_types)
     shared = (
         FileFormat(
             "a joblib or pickle file",
@@ -229,11 +240,7 @@ def file_formats() -> tuple[FileFormat, ...]:
             read_pickle,
             is_pickle=True,
         ),
-        FileFormat(
-            "a skops file",
-            skops_file.is_zip,
-            partial(skops_file.read, trusted=re.compile(skops_types)),
-        ),
+        FileFormat("a skops file", skops_file.is_zip, skops_file.read),
     )
     # A binary model may begin as a pickle does: its first bytes are a number.
     return (*(form for one in IMPORTERS for form in one.files), *shared)

@@ -19,17 +19,26 @@ import pyarrow.parquet as pq
 import pytest
 import skops.io
 import xgboost
+from skl2onnx import to_onnx
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 
 from forked_command import run_forked
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import load, read_settings
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import proof
+from mlserver_forest.importers.pack.pickled_schema import schema_of
 from mlserver_forest.importers.registry import importer_of
 from support import ROOT, clean_environ
 
@@ -69,6 +78,8 @@ def files(tmp_path_factory, iris, iris_forest):
     (folder / "lgb-booster.pkl").write_bytes(pickle.dumps(lgb.booster_))
     joblib.dump(xgb, folder / "xgb.joblib", compress=1)
     (folder / "booster.pkl").write_bytes(pickle.dumps(xgb.get_booster(), 2))
+    exported = to_onnx(iris_forest, x[:1].astype(np.float32), options={"zipmap": False})
+    (folder / "model.onnx").write_bytes(exported.SerializeToString())
     with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
         archive.add(folder / "model.ubj", "./xgboost-model")
         archive.add(folder / "rf.pkl", "code/inference.py")
@@ -83,7 +94,7 @@ def files(tmp_path_factory, iris, iris_forest):
     [
         *("rf.joblib", "rf-small.joblib", "rf.pkl", "rf.skops", "hist.skops", "isolation.joblib"),
         *("model.ubj", "model.json", "xgb.skops", "xgb.joblib", "booster.pkl", "model.txt"),
-        *("lgb.joblib", "lgb-booster.pkl", "model.tar.gz"),
+        *("lgb.joblib", "lgb-booster.pkl", "model.tar.gz", "model.onnx"),
     ],
 )
 def test_every_form_of_file_is_packed_and_proven(files, tmp_path, name):
@@ -181,6 +192,27 @@ def test_a_model_of_an_old_version_is_packed_without_it(tmp_path, version):
     assert f"a plain walk of the same trees in NumPy; scikit-learn {version} itself was not" in out
     settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
     assert f"scikit-learn/{version}" in json.dumps(settings)
+
+
+def test_a_model_of_awss_image_of_2021(tmp_path):
+    """Written by scikit-learn 0.23, with the code of its endpoint, and answers that it gave."""
+    folder = ROOT / "tests" / "compatibility" / "scikit-learn"
+    with zipfile.ZipFile(folder / "0.23.2.zip") as old:
+        (name,) = [name for name in old.namelist() if re.match(r"random-forest\.[jp]\w+$", name)]
+        for wanted in (name, "random-forest.npz"):
+            old.extract(wanted, tmp_path)
+    with np.load(tmp_path / "random-forest.npz") as answers:
+        np.savetxt(tmp_path / "rows.csv", answers["x"], delimiter=",", fmt="%.17g")
+        np.save(tmp_path / "answers.npy", answers["predict_proba"])
+    (tmp_path / "inference.py").write_text("import joblib\n")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / name, "model.joblib")
+        archive.add(tmp_path / "inference.py", "inference.py")
+        archive.add(tmp_path / name, "code/model.joblib")
+    own = ("--data", tmp_path / "rows.csv", "--expect", tmp_path / "answers.npy")
+    out = packed(tmp_path / "model.tar.gz", tmp_path / "model", *own)
+    assert "RandomForestClassifier with 4 trees and 92 nodes of scikit-learn 0.23.2\n" in out
+    assert f"60 rows agree with {tmp_path}/answers.npy, largest |Δ| 0\n" in out
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "ü", ""])
@@ -285,12 +317,32 @@ def test_own_answers_need_their_rows(files, tmp_path, sample):
         (os.mkdir, "holds the name posix.mkdir alone"),
     ],
 )
-def test_a_pickle_of_something_else_is_named(tmp_path, found, fault):
-    joblib.dump(found, tmp_path / "model.joblib")
+@pytest.mark.parametrize("protocol", [0, 1, 4])
+def test_a_pickle_of_something_else_is_named(tmp_path, found, fault, protocol):
+    (tmp_path / "model.joblib").write_bytes(pickle.dumps(found, protocol))
     for trust in ((), ("--trust-pickle",)):
         done = pack(tmp_path / "model.joblib", "--out", tmp_path / "model", *trust)
         assert done.returncode == 1
         assert fault in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrap", "advice"),
+    [
+        (lambda forest: {"features": ["a"], "model": forest}, "joblib.load(this)['model']"),
+        (lambda forest: ["a", forest], "joblib.load(this)[1]"),
+        (lambda forest: (forest, 0.5), "joblib.load(this)[0]"),
+    ],
+)
+def test_an_estimator_in_a_container_is_found(tmp_path, iris_forest, wrap, advice):
+    """The advice can be followed as it stands."""
+    path = tmp_path / "model.joblib"
+    joblib.dump(wrap(iris_forest), path)
+    done = pack(path, "--out", tmp_path / "model")
+    assert f"save the estimator alone, with joblib.dump({advice}, file)" in done.stderr
+    alone = eval(advice, {"joblib": joblib, "this": path})  # noqa: S307  # our own sentence
+    joblib.dump(alone, tmp_path / "alone.joblib")
+    packed(tmp_path / "alone.joblib", tmp_path / "model")
 
 
 def test_any_estimator_that_was_fitted_on_a_data_frame_is_packed(tmp_path, iris):
@@ -302,6 +354,39 @@ def test_any_estimator_that_was_fitted_on_a_data_frame_is_packed(tmp_path, iris)
         packed(tmp_path / name, tmp_path / "model", "--trust-pickle")
         settings = json.loads((tmp_path / "model" / "model-settings.json").read_text())
         assert len(settings.get("inputs", [])) == width
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        ColumnTransformer([("words", OneHotEncoder(), ["colour"])], remainder="passthrough"),
+        make_column_transformer((StandardScaler(), ["size"])),
+        TargetEncoder(),
+        SimpleImputer(strategy="most_frequent"),
+        FunctionTransformer(lambda frame: frame[["size"]]),
+    ],
+)
+def test_columns_that_may_hold_words_are_not_declared_as_numbers(first):
+    frame = pd.DataFrame({"size": [1.0, 2, 3, 4] * 5, "colour": ["red", "blue"] * 10})
+    y = [0, 1] * 10
+    if isinstance(first, SimpleImputer):
+        model = make_pipeline(first, OneHotEncoder(), LogisticRegression()).fit(frame, y)
+    else:
+        model = make_pipeline(first, LogisticRegression()).fit(frame, y)
+    assert schema_of(model, ()).kind == "unknown"
+
+
+def test_columns_of_numbers_are_declared():
+    frame = pd.DataFrame({"size": [1.0, 2, 3, 4] * 5, "age": [3, 1] * 10})
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, ["a", "b"] * 10)
+    found = schema_of(model, ())
+    assert (found.kind, found.feature_names, found.datatype, found.classes) == (
+        "classification",
+        ("size", "age"),
+        "FP64",
+        ("a", "b"),
+    )
+    assert schema_of(model, ("x", "y")).feature_names == ("x", "y")
 
 
 def test_a_class_that_the_pickle_itself_makes_needs_trust(tmp_path, iris):
@@ -328,16 +413,44 @@ def test_a_pickle_that_only_python_reads_is_read_with_trust(tmp_path, iris):
     assert "cannot be unpickled: ValueError: unregistered extension code" in trusted.stderr
 
 
-class Crash:
+class Calls:
+    """A pickle that calls a function when it is loaded."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
     def __reduce__(self):
-        return (os.abort, ())
+        return self.call
 
 
-def test_a_crash_of_the_reading_process_is_reported(tmp_path):
-    joblib.dump(Crash(), tmp_path / "crash.joblib")
-    done = pack(tmp_path / "crash.joblib", "--out", tmp_path / "model", "--trust-pickle")
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        (Calls(os.abort), "a library crashed while it read the model (SIGABRT; "),
+        (
+            Calls(eval, "__import__('os').kill(__import__('os').getpid(), 9)"),
+            "was killed (SIGKILL)",
+        ),
+        (Calls(eval, "__import__('os').kill(__import__('os').getpid(), 15)"), "stopped (SIGTERM)"),
+        (Calls(os._exit, 3), "ended the process that read it (exit code 3; it wrote no message)"),
+        (Calls(os._exit, 0), "ended the process that read it (exit code 0; it wrote no message)"),
+        (Calls(sys.exit, 4), "the code in the file ended the process that read it (exit code 4)"),
+        (Calls(bytearray, 1 << 45), "cannot be unpickled: MemoryError"),
+        (Calls(eval, "1 / 0"), "cannot be unpickled: ZeroDivisionError: division by zero"),
+        (
+            Calls(eval, "(__import__('os').write(2, b'\\xff\\xfe'), __import__('os').abort())"),
+            "SIGABRT; \ufffd\ufffd",
+        ),
+    ],
+)
+def test_each_end_of_the_reading_process_has_a_sentence_of_its_own(tmp_path, call, fault):
+    joblib.dump(call, tmp_path / "model.joblib")
+    done = pack(tmp_path / "model.joblib", "--out", tmp_path / "model", "--trust-pickle")
     assert done.returncode == 1
-    assert "ended with signal SIGABRT" in done.stderr
+    assert fault in done.stderr
+    assert str(tmp_path / "model.joblib") in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
@@ -349,6 +462,7 @@ def test_a_crash_of_the_reading_process_is_reported(tmp_path):
         (b"binf....", "XGBoost model in binary form is damaged at byte 0"),
         (b"PK\x03\x04....", "cannot be read"),
         (b"{}", "is not a model file: it starts with '{}'"),
+        (b"\x89HDF\r\n\x1a\n", "is a Keras model in HDF5; a neural network is not a tree"),
         (b'{"learner": {}}', "cannot be read by XGBoost"),
         (b"tree\nversion=v4\n", "cannot be read by LightGBM"),
     ],
@@ -382,7 +496,7 @@ def test_an_archive_of_two_models_is_refused(files, tmp_path):
         archive.add(files / "model.ubj", "a")
         archive.add(files / "model.txt", "b")
     done = pack(tmp_path / "model.tar.gz", "--out", tmp_path / "model")
-    assert "holds 2 models, ['a', 'b']; expected exactly one" in done.stderr
+    assert "holds 2 models, 'a', 'b'; expected exactly one" in done.stderr
 
 
 def test_a_sample_of_another_width_is_refused(files, tmp_path):

@@ -27,7 +27,9 @@ from mlserver_forest.importers.fitted_estimator import class_of
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import packing
 from mlserver_forest.importers.pack.expected_answers import compare_expected
+from mlserver_forest.importers.pack.failure import describe_exception
 from mlserver_forest.importers.pack.model_file import ModelFile, find_model
+from mlserver_forest.importers.pack.pickled_schema import schema_of
 from mlserver_forest.importers.pack.proof import ask, ask_elsewhere, hard_rows
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import (
@@ -55,7 +57,7 @@ class PackRequest:
     """A model to pack, as the parent sends it in JSON.
 
     Attributes:
-        path: the model file.
+        path: the model file, or a folder that holds one.
         folder: where the draft, the answers and the report are written.
         name: the model's name on the V2 protocol.
         sample: a CSV file with rows to compare, or None.
@@ -111,9 +113,10 @@ def run(request: PackRequest) -> PackReport:
     """
     folder = Path(request.folder)
     file = find_model(Path(request.path), folder)
+    _limit_memory(file.path.stat().st_size)
     with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
-        estimator = _read_pickle(file, request) if file.form.is_pickle else file.read()
+        estimator = _read_pickle(file, request) if file.form.is_pickle else _read(file)
     importer = importer_of(estimator)
     if importer is None:
         raise UnsupportedEstimator(refusal(estimator))
@@ -154,6 +157,14 @@ def _as_requested(importer: Importer, estimator: Any, request: PackRequest) -> A
     return estimator
 
 
+def _read(file: ModelFile) -> Any:
+    """What an importer takes of a file whose library runs no code to read it."""
+    found = file.read()
+    if not isinstance(found, Record) and importer_of(found) is None:
+        raise pickle_file.refuse_other(file.name, found)
+    return from_record(found) if can_import(found) else found
+
+
 def _read_pickle(file: ModelFile, request: PackRequest) -> Any:
     """What an importer takes of a pickle, or what Python loads if the operator trusts it.
 
@@ -169,7 +180,7 @@ def _read_pickle(file: ModelFile, request: PackRequest) -> Any:
     if can_import(found):
         return from_record(found)
     if not request.trust_pickle or not isinstance(found, Record):
-        raise pickle_file.refuse_pickle(Path(request.path), found)
+        raise pickle_file.refuse_pickle(file.name, found)
     return pickle_file.load(file.path, found)
 
 
@@ -252,27 +263,11 @@ def _pack_pickle(
     model_directory.save_pickle(
         folder / DRAFT,
         path,
-        _schema_of(estimator, request),
+        schema_of(estimator, request.feature_names),
         name=request.name,
         versions=[f"{importer.distribution}/{importer.version}"],
     )
     return PackReport(summary=f"{class_of(estimator)}{_read_by(importer)}", note=note)
-
-
-def _schema_of(estimator: Any, request: PackRequest) -> Schema:
-    """The features and classes that an estimator names; of an unknown kind if it names none."""
-    names = request.feature_names or tuple(getattr(estimator, "feature_names_in_", ()))
-    if not names and hasattr(estimator, "n_features_in_"):
-        names = tuple(f"feature_{column}" for column in range(estimator.n_features_in_))
-    found = getattr(estimator, "classes_", ())
-    if isinstance(found, list):  # Several targets, each with its own classes.
-        return Schema((), "unknown", datatype="FP64")
-    classes: tuple[Any, ...] = tuple(np.asarray(found).tolist())
-    usable = {type(label) for label in classes} in ({str}, {int}, {bool}, set())
-    if not names or not usable or (classes and not hasattr(estimator, "predict_proba")):
-        return Schema((), "unknown", datatype="FP64")
-    kind: Any = "classification" if classes else "regression"
-    return Schema(tuple(map(str, names)), kind, classes, "FP64")
 
 
 def main(text: str) -> None:
@@ -280,10 +275,13 @@ def main(text: str) -> None:
     given: Mapping[str, Any] = json.loads(text)
     request = PackRequest(**given)
     try:
-        _limit_memory(os.path.getsize(request.path))  # noqa: PTH202  # a path in text
+        _limit_memory(0)
         report = run(request)
     except (ForestError, OSError) as error:
         report = PackReport(error=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # Libraries raise anything.
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        report = PackReport(error=describe_exception(request.path, error, limit))
     (Path(request.folder) / REPORT_FILE).write_text(json.dumps(asdict(report)))
 
 

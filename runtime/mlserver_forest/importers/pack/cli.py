@@ -1,20 +1,23 @@
 """The command ``forest pack``."""
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlserver_forest.errors import ForestError, UnsupportedEstimator
 
+if TYPE_CHECKING:
+    from mlserver_forest.importers.pack.child_process import PackRequest
+
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--out",
     required=True,
@@ -73,9 +76,9 @@ def pack(
     """Turn a model that you have into a model directory, and prove that it answers the same.
 
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ, JSON or binary file, a LightGBM text
-    file, a CatBoost cbm or JSON file, or a SageMaker model.tar.gz that holds one of them. Pickles
-    of tree ensembles of scikit-learn 0.20 to 1.9, XGBoost, LightGBM and CatBoost are read without
-    running any code.
+    file, a CatBoost cbm or JSON file, an ONNX file, or an archive or a folder that holds one of
+    them, such as SageMaker's model.tar.gz or an MLflow model. Pickles of tree ensembles of
+    scikit-learn 0.20 to 1.9, XGBoost, LightGBM and CatBoost are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 
@@ -96,7 +99,7 @@ def pack(
                 rounds=rounds or "",
                 missing=missing,
             )
-            _run_child(json.dumps(asdict(request)))
+            _run_child(request)
             _finish(Path(folder), out)
     except (ForestError, OSError) as error:
         click.echo(f"forest pack: {error}", err=True)
@@ -115,29 +118,23 @@ def _split(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",")) if names else ()
 
 
-def _run_child(request: str) -> None:
+def _run_child(request: "PackRequest") -> None:
     """Read and import the model in a separate process, which may run foreign code or crash."""
+    from mlserver_forest.importers.pack.child_process import REPORT_FILE
+    from mlserver_forest.importers.pack.failure import describe_exit
+
     # -P: nothing in the current folder can take the place of a module.
     command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
     done = subprocess.run(  # noqa: S603  # our own module
         command,
-        input=request,
+        input=json.dumps(asdict(request)),
         text=True,
         errors="replace",  # A library may print bytes of a damaged file.
         capture_output=True,
         check=False,
     )
-    if done.returncode:
-        how = (
-            f"signal {signal.Signals(-done.returncode).name}"
-            if done.returncode < 0
-            else f"exit code {done.returncode}"
-        )
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UnsupportedEstimator(
-            f"the process that read the model ended with {how} ({last[0]}); "
-            "the file is damaged or needs other versions of its libraries"
-        )
+    if done.returncode or not Path(request.folder, REPORT_FILE).exists():
+        raise UnsupportedEstimator(describe_exit(str(request.path), done.returncode, done.stderr))
 
 
 def _finish(folder: Path, out: Path) -> None:

@@ -116,8 +116,12 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
 
 def _source(importer: Importer, written_by: str) -> str:
     """The installed library, and whether it is the one that wrote the model."""
-    source = f"{importer.title} {importer.version}"
-    if not written_by or f"{importer.version}.".startswith(f"{written_by}."):
+    source = f"{importer.answered_by or importer.title} {importer.version}"
+    if (
+        not written_by
+        or importer.answered_by
+        or f"{importer.version}.".startswith(f"{written_by}.")
+    ):
         return source
     return (
         f"{source}, which reads what {written_by} wrote; {importer.title} {written_by} itself was "
@@ -205,10 +209,12 @@ def _edges_in(forest: Forest) -> list[NDArray[Any]]:
 
 
 def _values(edges: NDArray[Any], dtype: np.dtype[Any], rng: np.random.Generator) -> NDArray[Any]:
+    edges = edges[np.isfinite(edges)]  # A threshold may be infinite, so that all go one way.
     with np.errstate(over="ignore"):
         on = edges.astype(dtype)
         beside = [np.nextafter(on, dtype.type(side)) for side in (-np.inf, np.inf)]
-    between = rng.normal(np.mean(on) if on.size else 0, np.ptp(on) / 2 + 1 if on.size else 1, 100)
+        spread = np.ptp(edges.astype(np.float64)) / 2 + 1 if on.size else 1
+    between = rng.normal(np.mean(edges, dtype=np.float64) if on.size else 0, spread, 100)
     with np.errstate(over="ignore", invalid="ignore"):
         pool = np.concatenate([on, *beside, [0], between.astype(dtype)]).astype(dtype)
     return rng.choice(pool[np.isfinite(pool)], _ROWS)

@@ -3,6 +3,7 @@
 import bz2
 import io
 import lzma
+import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,15 +19,19 @@ _BUFFER_BYTES = 1 << 16
 _LZMA_BYTES = 1 << 28
 # A forest compresses to a fifth or a tenth; this is far beyond, and keeps a bomb from inflating.
 MOST_INFLATION = 200
-_FEW_BYTES = 1 << 26
+FEW_BYTES = 1 << 26
 _HEAD_BYTES = 512
 _PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-# Protocols 0 and 1 begin with a class or a function.
-_OLD_STARTS = (b"c", b"(i", b"(c")
+# Protocols 0 and 1 begin with their object: one of a class, a dictionary, a list, or text.
+_OLD_STARTS = re.compile(
+    rb"(?:\(?c|\(i)[\w.]+\n|\([dl]p\d+\n|\((?:[FILSV][^\n]*\n|c[\w.]+\n)|[\]}]q\0"
+    rb"|(?:V[^\n]*|S(['\"])[^\n]*\1)\np0\n"
+)
+_OLD_TEXT = b"X"
 # joblib before 0.10 put the length of the data behind these bytes, in text.
 _OLD_JOBLIB = b"ZF"
 _OLD_JOBLIB_HEADER = len(_OLD_JOBLIB) + len(hex(1 << 64))
-_FAULTS = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException)
+INFLATION_FAULTS = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException)
 
 
 class ByteStream:
@@ -76,7 +81,7 @@ class ByteStream:
         """
         try:
             line = self._stream.readline(most + 1)
-        except _FAULTS as error:
+        except INFLATION_FAULTS as error:
             raise self._damaged(error) from error
         self._count(len(line))
         if not line.endswith(b"\n"):
@@ -89,7 +94,7 @@ class ByteStream:
     def _read(self, n_bytes: int) -> bytes:
         try:
             return self._stream.read(n_bytes)
-        except _FAULTS as error:
+        except INFLATION_FAULTS as error:
             raise self._damaged(error) from error
 
     def _count(self, n_bytes: int) -> None:
@@ -150,9 +155,12 @@ def _inflate(make: Callable[[], Any]) -> Callable[[BinaryIO], BinaryIO]:
     )
 
 
-def _lz4(source: BinaryIO) -> BinaryIO:
-    stream = pa.CompressedInputStream(pa.PythonFile(source, mode="r"), "lz4")
-    return cast("BinaryIO", io.BufferedReader(stream, _BUFFER_BYTES))
+def _arrow(codec: str) -> Callable[[BinaryIO], BinaryIO]:
+    def inflate(source: BinaryIO) -> BinaryIO:
+        stream = pa.CompressedInputStream(pa.PythonFile(source, mode="r"), codec)
+        return cast("BinaryIO", io.BufferedReader(stream, _BUFFER_BYTES))
+
+    return inflate
 
 
 _zlib = _inflate(lambda: zlib.decompressobj(wbits=47))  # zlib's header, or gzip's.
@@ -165,7 +173,7 @@ def _old_joblib(source: BinaryIO) -> BinaryIO:
     return _zlib(source)
 
 
-# The compressions that joblib offers, by the first bytes of a file.
+# The compressions that joblib offers, and zstd, by the first bytes of a file.
 CODECS: Mapping[bytes, Callable[[BinaryIO], BinaryIO]] = {
     b"\x1f\x8b": _zlib,
     b"\x78\x01": _zlib,
@@ -175,7 +183,8 @@ CODECS: Mapping[bytes, Callable[[BinaryIO], BinaryIO]] = {
     b"BZh": _inflate(bz2.BZ2Decompressor),
     b"\xfd7zXZ": _inflate(lambda: lzma.LZMADecompressor(memlimit=_LZMA_BYTES)),
     b"\x5d\x00\x00": _inflate(lambda: lzma.LZMADecompressor(memlimit=_LZMA_BYTES)),
-    b"\x04\x22\x4d\x18": _lz4,
+    b"\x04\x22\x4d\x18": _arrow("lz4"),
+    b"\x28\xb5\x2f\xfd": _arrow("zstd"),
     _OLD_JOBLIB: _old_joblib,
 }
 
@@ -184,14 +193,16 @@ def is_plain_pickle(head: bytes) -> bool:
     """Whether bytes begin a pickle that is not compressed, of any protocol."""
     if head.startswith(_PROTOCOLS):
         return True
-    line = head.partition(b"\n")[0]
-    return head.startswith(_OLD_STARTS) and line[1:].replace(b".", b"").replace(b"_", b"").isalnum()
+    if head.startswith(_OLD_TEXT):  # Its length, the text, and the place where it is kept.
+        end = 5 + int.from_bytes(head[1:5], "little")
+        return head[end : end + 2] == b"q\0"
+    return _OLD_STARTS.match(head) is not None
 
 
 def _require_pickle(inflated: io.BufferedReader) -> None:
     try:
         head = inflated.peek(_HEAD_BYTES)[:_HEAD_BYTES]
-    except _FAULTS as error:
+    except INFLATION_FAULTS as error:
         raise UnsupportedEstimator(f"it is damaged: it cannot be inflated ({error})") from error
     if not is_plain_pickle(head):
         start = format_value(head[:8].decode("latin-1"))
@@ -211,7 +222,7 @@ def open_stream(source: io.BufferedReader, n_bytes: int) -> ByteStream:
     head = source.peek(8)
     for magic, inflate in CODECS.items():
         if head.startswith(magic):
-            most = max(_FEW_BYTES, MOST_INFLATION * n_bytes)
+            most = max(FEW_BYTES, MOST_INFLATION * n_bytes)
             inflated = inflate(cast("BinaryIO", source))
             _require_pickle(cast("io.BufferedReader", inflated))
             return ByteStream(inflated, most)

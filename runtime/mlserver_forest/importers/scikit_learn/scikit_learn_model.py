@@ -70,12 +70,6 @@ from mlserver_forest.importers.tree_ensemble import TreeEnsemble, packed, walked
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Label, Schema, TargetKind
 
-# Types that skops 0.16 asks about and that scikit-learn's tree ensembles are made of.
-SKOPS_TYPES = (
-    r"sklearn\.tree\._tree\.Tree"
-    r"|sklearn\.ensemble\._hist_gradient_boosting\.predictor\.TreePredictor"
-    r"|sklearn\.utils\.validation\.check_array"
-)
 HINTS: Mapping[str, str] = {
     "Pipeline": "pack the fitted tree ensemble inside it, and prepare its features beforehand",
     "MultiOutputClassifier": "pack each of its estimators_, one for each target",
