@@ -23,10 +23,10 @@ from sklearn.linear_model import LogisticRegression
 
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers import skops_file
-from mlserver_forest.importers.importer import from_record, import_estimator
+from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import proof
 from mlserver_forest.importers.pickles.record import GlobalName, Record
-from mlserver_forest.importers.registry import importer_of
+from mlserver_forest.importers.registry import from_record, importer_of
 from support import ROOT
 
 VERSIONS = sorted(path.stem for path in (ROOT / "tests/compatibility/skops").glob("*.zip"))
