@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import shap
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     BaggingRegressor,
     GradientBoostingRegressor,
@@ -16,7 +17,9 @@ from sklearn.ensemble import (
 )
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
 
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.composition.averages import Average, Select
 from mlserver_forest.composition.composition import forests_in
 from mlserver_forest.errors import InvalidArtifact, InvalidInput
@@ -97,6 +100,20 @@ def test_a_number_that_a_member_cannot_hold_is_named():
     rows[1, 2] = 1e39
     with pytest.raises(InvalidInput, match=re.escape("row 2, column 3: 1e+39 is too large")):
         model.predict(rows)
+
+
+def test_a_calibration_of_32_bits_stays_one(tmp_path):
+    """XGBoost's probabilities are float32, and so are the steps learned from them."""
+    members = XGBClassifier(n_estimators=3, max_depth=2)
+    estimator = CalibratedClassifierCV(members, method="isotonic", cv=2).fit(ROWS, NUMBERS > 0)
+    model = import_estimator(estimator)
+    rows = ROWS.astype(np.float32)
+    answers = model.forest.predict(rows).values
+    np.testing.assert_allclose(answers, estimator.predict_proba(rows), atol=1e-6)
+    given = {"name": "m", "versions": [], "self_test": (rows[:3], answers[:3])}
+    model_directory.save(tmp_path, model, **given)
+    read = model_directory.load(tmp_path)
+    assert np.array_equal(read.forest.predict(rows).values, answers)
 
 
 def test_members_that_do_not_belong_together_are_refused():

@@ -15,6 +15,7 @@ from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
 
 _NO_TABLE = np.empty((0, 2))
+_FLOATS = (np.float32, np.float64)
 _NO_STARTS = np.empty(0, np.uint32)
 _LOGISTIC, _SOFTMAX = Postprocessor("sigmoid"), Postprocessor("softmax")
 # What a probability may exceed 1 by, and what is added to it before its logarithm.
@@ -62,7 +63,7 @@ class Calibrated(OneMember):
     by_decision: bool
     n_classes: int
     slopes: NDArray[np.float64] = field(default_factory=_NO_TABLE.copy)
-    table: NDArray[np.float64] = field(default_factory=_NO_TABLE.copy)
+    table: NDArray[Any] = field(default_factory=_NO_TABLE.copy)
     starts: NDArray[np.uint32] = field(default_factory=_NO_STARTS.copy)
 
     def check(self) -> None:
@@ -72,6 +73,8 @@ class Calibrated(OneMember):
         if self.n_classes < 2 or known != (n_scores if self.by_decision else self.n_classes):
             raise self.damaged("its member does not know the same classes")
         shapes = {"sigmoid": (n_scores, 2), "temperature": (1, 1)}
+        if self.table.dtype not in _FLOATS or self.table.shape[1:] != (2,):
+            raise self.damaged("its tables are not pairs of numbers")
         if self.method == "isotonic":
             starts = self.starts.astype(np.int64)
             n_points = np.diff(starts)

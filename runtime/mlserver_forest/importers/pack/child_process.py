@@ -127,8 +127,13 @@ def run(request: PackRequest) -> PackReport:
     try:
         model = import_estimator(estimator)
     except UnsupportedEstimator as error:
-        if not request.trust_pickle or class_of(estimator) not in importer.around_others:
+        if class_of(estimator) not in importer.around_others:
             raise
+        if not request.trust_pickle:
+            raise UnsupportedEstimator(
+                f"this {class_of(estimator)} cannot be packed: {error}. If it comes from a source "
+                "that you trust, --trust-pickle packs the pickle for MLServer's own runtime"
+            ) from error
         is_record = isinstance(estimator, Record)
         loaded = pickle_file.load(file.path, estimator) if is_record else estimator
         return _pack_pickle(request, importer, loaded, folder, f"it stays a pickle: {error}")

@@ -173,7 +173,7 @@ def _forest_part(record: Record) -> EstimatorPart:
 
 def _refusal(record: Record) -> str:
     hint = HINTS.get(record.name, "")
-    return f"a {record.name} cannot be packed{hint and '; '}{hint}"
+    return f"a {record.name} is not a tree ensemble that can be packed{hint and '; '}{hint}"
 
 
 def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
