@@ -227,7 +227,10 @@ IMPORTERS: tuple[Importer, ...] = (
 )
 
 # Libraries and files that are recognized in order to say what to do instead.
-UNSUPPORTED_LIBRARIES: Mapping[str, str] = {}
+UNSUPPORTED_LIBRARIES: Mapping[str, str] = {
+    "sklearnex": "its trees are scikit-learn's: move them to scikit-learn's own class, as "
+    "docs/bring-your-own-model.md shows",
+}
 UNSUPPORTED_FILES: Mapping[bytes, str] = {}
 
 
@@ -303,5 +306,8 @@ def refusal(estimator: Any) -> str:
     hint = UNSUPPORTED_LIBRARIES.get(library, "")
     if importer is not None:
         hint = importer.hints.get(name, "")
-    known = ", ".join(name for one in IMPORTERS for name in one.class_names)
-    return f"{library}'s {name} cannot be packed{hint and '; '}{hint}; expected one of {known}"
+    *others, last = (one.title for one in IMPORTERS)
+    return (
+        f"{library}'s {name} cannot be packed{hint and '; '}{hint}; expected a tree ensemble of "
+        f"{', '.join(others)} or {last}, or an estimator of scikit-learn around some"
+    )
