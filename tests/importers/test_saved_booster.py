@@ -80,3 +80,11 @@ def test_a_booster_that_cannot_be_read_is_named(table, tmp_path, change, fault):
     record = record_of(xgboost.XGBRegressor(n_estimators=2, n_jobs=1).fit(*table), tmp_path)
     with pytest.raises(UnsupportedEstimator, match=fault):
         import_estimator(replace(record, state={**record.state, **change}))
+
+
+def test_a_best_round_that_is_no_number_is_refused(table, tmp_path):
+    x, y = table
+    booster = xgboost.train({}, xgboost.DMatrix(x, y), 2)
+    booster.set_attr(best_iteration="-1\n")
+    with pytest.raises(UnsupportedEstimator, match=r"the best round of this .* not a number"):
+        import_estimator(record_of(booster, tmp_path))

@@ -584,3 +584,10 @@ def test_a_number_that_means_missing_is_so_however_a_row_is_sent(tmp_path, start
     csv = {"content-type": "text/csv", "accept": "application/json"}
     assert answer(content=b"-999,0.5,-999,2", headers=csv) == expected
     assert answer(content=b"-999,0.5,-999.0,2\n", headers=csv) == expected
+
+
+def test_the_version_that_wrote_a_booster_may_be_asked(tmp_path):
+    estimator = xgboost.XGBRegressor(n_estimators=2, n_jobs=1).fit(np.eye(4), np.arange(4))
+    joblib.dump(estimator, tmp_path / "model.joblib")
+    told = packed(tmp_path / "model.joblib", tmp_path / "model", "--prove-with", sys.executable)
+    assert f"compared with XGBoost {xgboost.__version__} in {sys.executable}\n" in told

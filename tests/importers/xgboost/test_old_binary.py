@@ -122,6 +122,13 @@ def test_any_change_is_read_or_refused_by_name(position, replacement):
             json.dumps(read_old_binary(form)[0])
 
 
-def test_a_number_of_features_beyond_all_reason_takes_no_memory(model):
-    with pytest.raises(UnsupportedEstimator, match="1,073,741,824 features, of which at most"):
-        forest_of(read_old_binary(changed(model, 4, "<I", 1 << 30))[0]["learner"])
+@pytest.mark.parametrize(
+    ("at", "fault"),
+    [
+        (4, "1,073,741,824 features, of which at most"),
+        (8, "1,073,741,824 outputs and 5 trees"),
+    ],
+)
+def test_a_number_beyond_all_reason_takes_no_memory(model, at, fault):
+    with pytest.raises(UnsupportedEstimator, match=fault):
+        forest_of(read_old_binary(changed(model, at, "<I", 1 << 30))[0]["learner"])

@@ -117,16 +117,18 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
 def _source(importer: Importer, written_by: str) -> str:
     """The installed library, and whether it is the one that wrote the model."""
     source = f"{importer.answered_by or importer.title} {importer.version}"
-    if (
-        not written_by
-        or importer.answered_by
-        or f"{importer.version}.".startswith(f"{written_by}.")
-    ):
+    is_same = not written_by or _is_version(importer.version, written_by)
+    if is_same or importer.answered_by:
         return source
     return (
         f"{source}, which reads what {written_by} wrote; {importer.title} {written_by} itself was "
         "not asked"
     )
+
+
+def _is_version(version: str, written_by: str) -> bool:
+    """Whether a version is the one that wrote a model, of which a file may say a part: "1.5"."""
+    return f"{version}.".startswith(f"{written_by}.")
 
 
 def ask_elsewhere(
@@ -144,10 +146,12 @@ def ask_elsewhere(
     """
     (values, positions), version = ask_interpreter(command, path, x, model.schema)
     source, written_by = f"{importer.title} {version} in {command}", version
+    own = getattr(estimator, "written_by", "")
     if importer.records is not None:
-        written_by = importer.records.version_of(record_of(estimator))
-        if written_by != version:
-            source += f", which is not the version {written_by} that wrote it, so it proves little"
+        own = importer.records.version_of(record_of(estimator))
+    if own and not _is_version(version, own):
+        source += f", which is not the version {own} that wrote it, so it proves little"
+        written_by = own
     tolerance = importer.tolerance_for(model)
     return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.importers.pickles.record import GlobalName, Record
 from mlserver_forest.importers.saved_booster import (
     SavedBooster,
@@ -36,6 +36,7 @@ _KINDS = {"classifier": "XGBClassifier", "regressor": "XGBRegressor", "ranker": 
 _VERSION_IN_JSON = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,\s*(\d{1,4})')
 # An array of int8; "#L" is its length.
 _VERSION_IN_UBJ = re.compile(rb"version\[#L\0{7}\x03i(.)i(.)i(.)", re.DOTALL)
+_POSITION = re.compile(r"[0-9]{1,9}")
 _BEFORE_VERSIONS = "0.90 or older"
 # The model and the configuration of a pickled booster, and the length of the model.
 _SNAPSHOT = b"CONFIG-offset:"
@@ -105,6 +106,11 @@ def unpickle(record: Record) -> SavedBooster:
 def _saved(saved: SavedBooster, content: _Content) -> SavedBooster:
     """A saved booster with what its content says."""
     best = saved.booster.attr("best_iteration")
+    if best is not None and not _POSITION.fullmatch(best):
+        raise UnsupportedEstimator(
+            f"the best round of this XGBoost model is {format_value(best[:80])}, not a number; "
+            "the file is damaged"
+        )
     return replace(
         saved,
         written_by=content.version,

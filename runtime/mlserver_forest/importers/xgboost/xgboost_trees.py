@@ -113,6 +113,11 @@ def forest_of(learner: Mapping[str, Any], *, of_classifier: bool = False) -> tup
         _tree(tree, output, weight, cuts)
         for tree, output, weight in zip(model["trees"], model["tree_info"], weights, strict=True)
     ]
+    if n_outputs > len(trees):
+        raise UnsupportedEstimator(
+            f"this XGBoost model has {n_outputs:,} outputs and {len(trees)} trees, though each "
+            "output has a tree in each round; the file is damaged"
+        )
     forest = pack(
         trees,
         n_features=n_features,
