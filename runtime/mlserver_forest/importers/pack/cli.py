@@ -63,8 +63,8 @@ def pack(
     """Turn a model that you have into a model directory, and prove that it answers the same.
 
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ or JSON file, a LightGBM text
-    file, or an archive or a folder that holds one of them, such as SageMaker's model.tar.gz or an
-    MLflow model. Pickles of scikit-learn's tree
+    file, an ONNX file, or an archive or a folder that holds one of them, such as SageMaker's
+    model.tar.gz or an MLflow model. Pickles of scikit-learn's tree
     ensembles, of version 0.20 to 1.9, are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
