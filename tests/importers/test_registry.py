@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "importers/lightgbm_booster.py": "the library's own module",
     "importers/onnx/onnx_file.py": "the library's own module",
     "importers/onnx/onnx_model.py": "the library's own module",
+    "importers/onnx/ensemble.py": "the library's own module",
     "importers/onnx/graph.py": "the library's own module",
     "importers/pack/mlflow_model.py": "MLflow's flavours are named after libraries",
 }
