@@ -40,6 +40,7 @@ EXCEPTIONS = {
     "importers/lightgbm/saved_text.py": "the library's own module",
     "importers/onnx/onnx_file.py": "the library's own module",
     "importers/onnx/onnx_model.py": "the library's own module",
+    "importers/onnx/ensemble.py": "the library's own module",
     "importers/onnx/graph.py": "the library's own module",
     "importers/pack/mlflow_model.py": "MLflow's flavours are named after libraries",
 }

@@ -226,12 +226,11 @@ IMPORTERS: tuple[Importer, ...] = (
     ),
 )
 
-# Libraries and files that are recognized in order to say what to do instead.
+# Libraries that are recognized in order to say what to do instead.
 UNSUPPORTED_LIBRARIES: Mapping[str, str] = {
     "sklearnex": "its trees are scikit-learn's: move them to scikit-learn's own class, as "
     "docs/bring-your-own-model.md shows",
 }
-UNSUPPORTED_FILES: Mapping[bytes, str] = {}
 
 
 def file_formats() -> tuple[FileFormat, ...]:

@@ -214,9 +214,6 @@ def _form_of(head: bytes, name: str) -> FileFormat:
         raise _NotModel(f"{name} is {kind}")
     if form is not None:
         return form
-    for magic, what in registry.UNSUPPORTED_FILES.items():
-        if head.startswith(magic):
-            raise _NotModel(f"{name} is {what}")
     if not head:
         raise _NotModel(f"{name} is empty; {_expected()}")
     raise _NotModel(
