@@ -168,17 +168,24 @@ def estimator_answers(estimator: Any, x: NDArray[Any], schema: Schema, **options
     return estimator.predict_proba(x, **options), positions
 
 
-def booster_answers(values: NDArray[Any], schema: Schema) -> Answers:
+def booster_answers(
+    values: NDArray[Any], schema: Schema, margins: NDArray[Any] | None = None
+) -> Answers:
     """Turn the result of a booster's ``predict`` into what ``estimator_answers`` returns.
 
     Args:
         values: (n_samples,) or (n_samples, n_columns); the probability of the second class if
-            there are two.
+            there are two, or the classes' numbers if the objective is ``multi:softmax``.
         schema: the schema of the imported model.
+        margins: the raw scores; (n_samples, n_classes) if there are several, which give the
+            probabilities of ``multi:softmax``.
     """
     values = values.reshape(len(values), -1)
     if schema.kind != "classification":
         return values, NO_CLASSES
+    if values.shape[1] == 1 and margins is not None and margins.ndim == 2 and margins.shape[1] > 1:
+        powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True), values[:, 0].astype(np.intp)
     if values.shape[1] == 1:
         values = np.column_stack([1 - values[:, 0], values[:, 0]])
     return values, values.argmax(axis=1)

@@ -58,19 +58,25 @@ class SavedBooster:
             missing: the number that means missing beside NaN, or None.
             use_all_rounds: makes the library's booster forget its best round.
         """
-        notes = list(self.notes)
+        notes, n_best = list(self.notes), self.n_best
         if self.has_later_rounds:
+            notes.append(self._rounds_note(rounds))
             if rounds == "all":
                 use_all_rounds(self.booster)
-            notes.append(self._rounds_note(rounds))
-        if missing is not None:
-            return replace(self, missing=missing, says_missing=True, notes=tuple(notes))
-        if not self.says_missing:
+                n_best = None
+        says_missing = self.says_missing or missing is not None
+        if not says_missing:
             notes.append(
                 f"the file does not say which number this {self.kind.name} reads as missing beside "
                 "NaN: if it was made with missing=NUMBER, add --missing NUMBER"
             )
-        return replace(self, notes=tuple(notes))
+        return replace(
+            self,
+            n_best=n_best,
+            missing=self.missing if missing is None else missing,
+            says_missing=says_missing,
+            notes=tuple(notes),
+        )
 
     def _rounds_note(self, rounds: str) -> str:
         if rounds == "all":

@@ -223,7 +223,13 @@ def test_a_name_that_serve_refuses_is_refused(files, tmp_path, name):
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("name", ["rf.joblib", "isolation.joblib", "lgb.joblib"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rf.joblib", "isolation.joblib", "lgb.joblib"),
+        *("booster.pkl", "lgb-booster.pkl", "model.txt", "model.ubj"),
+    ],
+)
 def test_another_interpreter_may_be_asked(files, tmp_path, name):
     """It has the library that wrote the model, and loads it."""
     command = f"{sys.executable} -W ignore"
@@ -231,6 +237,26 @@ def test_another_interpreter_may_be_asked(files, tmp_path, name):
     assert re.search(
         r"1000 rows, 0 differences.*, compared with \S+ [\d.]+ in /\S+ -W ignore\n", out
     )
+
+
+@pytest.mark.parametrize("rounds", ["best", "all"])
+def test_another_interpreter_is_asked_about_the_rounds_that_are_packed(tmp_path, rounds):
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    rows, other = (xgboost.DMatrix(x, label) for label in (x[:, 0] > 0, x[:, 0] < 0))
+    parameters = {"objective": "multi:softmax", "num_class": 2, "eta": 1.0}
+    options = {"evals": [(other, "v")], "early_stopping_rounds": 2, "verbose_eval": False}
+    booster = xgboost.train(parameters, rows, 30, **options)
+    booster.save_model(tmp_path / "model.ubj")
+    options = ("--rounds", rounds, "--prove-with", sys.executable)
+    out = packed(tmp_path / "model.ubj", tmp_path / "model", *options)
+    assert "1000 rows, 0 differences" in out
+    assert f"compared with XGBoost {xgboost.__version__} in {sys.executable}" in out
+
+
+def test_what_another_interpreter_cannot_load_is_said(files, tmp_path):
+    done = pack(files / "rf.skops", "--out", tmp_path / "model", "--prove-with", sys.executable)
+    assert done.returncode == 1
+    assert "--prove-with loads pickles and joblib files, and the files of XGBoost" in done.stderr
 
 
 def test_an_interpreter_with_another_version_proves_little(tmp_path):

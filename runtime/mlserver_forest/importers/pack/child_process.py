@@ -137,7 +137,7 @@ def run(request: PackRequest) -> PackReport:
         is_record = isinstance(estimator, Record)
         loaded = pickle_file.load(file.path, estimator) if is_record else estimator
         return _pack_pickle(request, importer, loaded, folder, f"it stays a pickle: {error}")
-    report = _pack_forest(request, importer, estimator, model, file.path, folder)
+    report = _pack_forest(request, importer, estimator, model, file, folder)
     notes = [note, *getattr(estimator, "notes", ())]
     return replace(report, note="; ".join(filter(None, notes)))
 
@@ -198,7 +198,7 @@ def _pack_forest(
     importer: Importer,
     estimator: Any,
     found: Model,
-    path: Path,
+    file: ModelFile,
     folder: Path,
 ) -> PackReport:
     """Write a draft of a forest, and the answers that it has to give."""
@@ -206,7 +206,7 @@ def _pack_forest(
     sample = _read_sample(request.sample, model.schema) if request.sample else None
     rows = hard_rows(model, sample)
     if request.prove_with:
-        answers = ask_elsewhere(importer, estimator, request.prove_with, path, found, rows)
+        answers = ask_elsewhere(importer, estimator, request.prove_with, file, found, rows)
     else:
         answers = ask(importer, estimator, model, rows)
     agreement = ""

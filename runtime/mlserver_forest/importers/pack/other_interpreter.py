@@ -1,12 +1,14 @@
 """Answers of the library that wrote a model, in an interpreter that the user names.
 
-It may be a Python of another environment, or ``docker run -i IMAGE python``. It needs NumPy, joblib
-and the library that wrote the model, and gets the model and the rows on its standard input.
+It may be a Python of another environment, or ``docker run -i IMAGE python``. It needs NumPy, the
+library that wrote the model, and joblib if that wrote the file. The model and the rows come on its
+standard input.
 """
 
 import io
 import shlex
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +16,108 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import UnsupportedEstimator, format_value
+from mlserver_forest.importers.fitted_estimator import NO_CLASSES, Answers, booster_answers
 from mlserver_forest.schema.schema import Schema
 
-Answers = tuple[NDArray[Any], NDArray[np.intp]]
 _SECONDS = 600
-_NO_CLASSES = np.empty(0, np.intp)
 # Python 2.7 and 3, with the NumPy and joblib of their time.
 _SCRIPT = """
-import io, sys, warnings
+import importlib, io, os, pickle, sys, tempfile, warnings
 import numpy
 warnings.simplefilter("ignore")
-try:
-    import joblib
-except ImportError:
-    from sklearn.externals import joblib
 given = numpy.load(io.BytesIO(getattr(sys.stdin, "buffer", sys.stdin).read()))
-model = joblib.load(io.BytesIO(given["model"].tobytes()))
-if hasattr(model, "n_jobs"):
-    model.n_jobs = 1
-found = {}
-for name in ("predict", "predict_proba", "score_samples", "decision_function"):
-    if not hasattr(model, name) or name[:7] != "predict" and not hasattr(model, "offset_"):
-        continue
-    found[name] = getattr(model, name)(given["x"])
-    if found[name].dtype == object:
-        found[name] = found[name].astype(str)
-found["version"] = numpy.array(str(__import__(type(model).__module__.split(".")[0]).__version__))
+x, library, n_rounds = given["x"], str(given["library"]), int(given["n_rounds"])
+handle, path = tempfile.mkstemp()
+with os.fdopen(handle, "wb") as file:
+    file.write(given["model"].tobytes())
+
+def unpickled():
+    for name in ("joblib", "sklearn.externals.joblib"):
+        try:
+            return importlib.import_module(name).load(path)
+        except ImportError:
+            continue
+    with open(path, "rb") as file:  # Enough for a booster.
+        return pickle.load(file)
+
+def loaded():
+    if given["is_pickle"]:
+        return unpickled()
+    if library == "xgboost":
+        import xgboost
+        booster = xgboost.Booster()
+        booster.load_model(path)
+        return booster
+    import lightgbm
+    return lightgbm.Booster(model_file=path)
+
+def ask_xgboost(booster):
+    import xgboost
+    data = xgboost.DMatrix(x, missing=numpy.nan, feature_names=booster.feature_names)
+    limits = [{"iteration_range": (0, n_rounds)}, {"ntree_limit": n_rounds}] if n_rounds else [{}]
+    for limit in limits:
+        try:
+            values = booster.predict(data, **limit)
+            break
+        except TypeError:  # Before 1.4 there was only the second one.
+            continue
+    return {"values": values, "margins": booster.predict(data, output_margin=True, **limit)}
+
+def ask(model):
+    if type(model).__name__ == "Booster":
+        if library == "xgboost":
+            return ask_xgboost(model)
+        return {"values": model.predict(x, num_iteration=n_rounds or -1)}
+    if hasattr(model, "n_jobs"):
+        model.n_jobs = 1
+    found = {}
+    for name in ("predict", "predict_proba", "score_samples", "decision_function"):
+        if not hasattr(model, name) or name[:7] != "predict" and not hasattr(model, "offset_"):
+            continue
+        found[name] = getattr(model, name)(x)
+        if found[name].dtype == object:
+            found[name] = found[name].astype(str)
+    return found
+
+try:
+    model = loaded()
+    found = ask(model)
+finally:
+    os.remove(path)
+version = __import__(type(model).__module__.split(".")[0]).__version__
 out = io.BytesIO()
-numpy.savez(out, **found)
+numpy.savez(out, version=numpy.array(str(version)), **found)
 getattr(sys.stdout, "buffer", sys.stdout).write(out.getvalue())
 """
+# The libraries whose own files the script loads.
+_OWN_FILES = ("xgboost", "lightgbm")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A model that another interpreter is asked about.
+
+    Attributes:
+        path: its file, whose code that interpreter runs if it is a pickle.
+        is_pickle: whether it is one.
+        library: the name that the model's library is imported by.
+        n_rounds: how many rounds of a booster are asked; 0 for all.
+    """
+
+    path: Path
+    is_pickle: bool
+    library: str
+    n_rounds: int = 0
 
 
 def ask_interpreter(
-    command: str, path: Path, x: NDArray[Any], schema: Schema
+    command: str, question: Question, x: NDArray[Any], schema: Schema
 ) -> tuple[Answers, str]:
     """Let another interpreter load the model and answer.
 
     Args:
         command: the interpreter, with its options.
-        path: the model's file, whose code that interpreter runs.
+        question: the model.
         x: (n_samples, n_features) rows.
         schema: of the imported model.
 
@@ -63,8 +127,20 @@ def ask_interpreter(
     Raises:
         UnsupportedEstimator: if it does not start, fails, or answers something else.
     """
+    if not question.is_pickle and question.library not in _OWN_FILES:
+        raise UnsupportedEstimator(
+            "--prove-with loads pickles and joblib files, and the files of XGBoost and LightGBM; "
+            "save the estimator with joblib, or give answers of your own with --expect"
+        )
     given = io.BytesIO()
-    np.savez(given, x=x, model=np.frombuffer(path.read_bytes(), np.uint8))
+    np.savez(
+        given,
+        x=x,
+        model=np.frombuffer(question.path.read_bytes(), np.uint8),
+        library=np.array(question.library),
+        is_pickle=np.array(question.is_pickle),
+        n_rounds=np.array(question.n_rounds),
+    )
     try:
         done = subprocess.run(  # noqa: S603  # the user's own command
             [*shlex.split(command), "-c", _SCRIPT],
@@ -93,12 +169,14 @@ def ask_interpreter(
 
 
 def _answers(found: dict[str, NDArray[Any]], schema: Schema) -> Answers:
+    if "values" in found:
+        return booster_answers(found["values"], schema, found.get("margins"))
     labels = found["predict"]
     if schema.kind == "anomaly_detection":
         values = np.column_stack([found["score_samples"], found["decision_function"]])
         return values, (labels == 1).astype(np.intp)
     if schema.kind != "classification":
-        return labels.reshape(len(labels), -1), _NO_CLASSES
+        return labels.reshape(len(labels), -1), NO_CLASSES
     if labels.dtype.kind == "S":  # Python 2's strings.
         labels = np.char.decode(labels, "utf-8")
     known = {label: position for position, label in enumerate(schema.classes)}

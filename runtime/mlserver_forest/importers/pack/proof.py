@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,12 @@ from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NodeFields
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.fitted_estimator import Answers
-from mlserver_forest.importers.pack.other_interpreter import ask_interpreter
+from mlserver_forest.importers.pack.model_file import ModelFile
+from mlserver_forest.importers.pack.other_interpreter import Question, ask_interpreter
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.registry import Importer
+from mlserver_forest.importers.saved_booster import SavedBooster
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.hashed_categories import HASHES
 
@@ -132,7 +133,7 @@ def _is_version(version: str, written_by: str) -> bool:
 
 
 def ask_elsewhere(
-    importer: Importer, estimator: Any, command: str, path: Path, model: Model, x: NDArray[Any]
+    importer: Importer, estimator: Any, command: str, file: ModelFile, model: Model, x: NDArray[Any]
 ) -> SourceAnswers:
     """Let another interpreter load the model and answer.
 
@@ -140,11 +141,15 @@ def ask_elsewhere(
         importer: the model's library.
         estimator: the estimator that was imported, or its record.
         command: of the interpreter.
-        path: the model's file.
+        file: the model's file.
         model: the imported model, with its own names.
         x: (n_samples, n_features) rows in the forest's dtype.
     """
-    (values, positions), version = ask_interpreter(command, path, x, model.schema)
+    n_rounds = 0
+    if isinstance(estimator, SavedBooster) and estimator.has_later_rounds:
+        n_rounds = estimator.n_best or 0
+    question = Question(file.path, file.form.is_pickle, importer.module, n_rounds)
+    (values, positions), version = ask_interpreter(command, question, x, model.schema)
     source, written_by = f"{importer.title} {version} in {command}", version
     own = getattr(estimator, "written_by", "")
     if importer.records is not None:

@@ -4,7 +4,6 @@ import json
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.importers.fitted_estimator import (
@@ -76,12 +75,9 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
     )
     best = booster.attr("best_iteration")
     rounds = (0, 0) if best is None else (0, int(best) + 1)
-    values = booster.predict(data, iteration_range=rounds).reshape(len(x), -1)
-    if values.shape[1] == 1 and schema.n_value_columns > 2:  # multi:softmax gives classes.
-        margins = booster.predict(data, iteration_range=rounds, output_margin=True)
-        powers = np.exp(margins - margins.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True), values[:, 0].astype(np.intp)
-    return booster_answers(values, schema)
+    values = booster.predict(data, iteration_range=rounds)
+    margins = booster.predict(data, iteration_range=rounds, output_margin=True)
+    return booster_answers(values, schema, margins)
 
 
 def use_all_rounds(booster: Any) -> None:
