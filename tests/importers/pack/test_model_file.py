@@ -22,6 +22,7 @@ from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.fitted_estimator import class_of
 from mlserver_forest.importers.pack import containers
 from mlserver_forest.importers.pack.mlflow_model import flavours_in, named_file
 from mlserver_forest.importers.pack.model_file import find_model
@@ -112,7 +113,7 @@ def test_a_model_is_found_in_any_wrapping(tmp_path, models, name, wrap):
     if not file.form.is_pickle:  # A pickle is inflated while it is read.
         assert file.path.read_bytes() == models[name]
     estimator = file.read()
-    assert (getattr(estimator, "name", "") or type(estimator).__name__) in {
+    assert class_of(estimator) in {
         "Booster",
         "RandomForestClassifier",
         "TreeEnsembleClassifier",

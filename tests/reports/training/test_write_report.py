@@ -270,6 +270,7 @@ def test_metrics_json_holds_what_the_page_shows(tmp_path, iris):
         "versions",
         "metrics",
         "intervals",
+        "decision",
         "warnings",
         "notes",
         "importances",

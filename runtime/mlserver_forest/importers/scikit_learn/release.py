@@ -11,6 +11,7 @@ import numpy as np
 from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.importers.pickles.record import Record
 
+LIBRARY = "sklearn"  # The name that it is imported by.
 _OLDEST, _NEWEST = (0, 20), (1, 9)
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})([.\w+]*)")
 _CRITERIA = {"gini", "log_loss", "entropy", "squared_error", "friedman_mse", "poisson"}

@@ -59,7 +59,7 @@ from mlserver_forest.importers.scikit_learn.meta_estimators.voting import (
     read_voting_regressor,
     weights_of,
 )
-from mlserver_forest.importers.scikit_learn.release import release_of
+from mlserver_forest.importers.scikit_learn.release import LIBRARY, release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (
     average,
     has_classes,
@@ -75,7 +75,6 @@ HINTS: Mapping[str, str] = {
     "MultiOutputClassifier": "pack each of its estimators_, one for each target",
     "ClassifierChain": "pack each of its estimators_, one for each label",
 }
-LIBRARY = "sklearn"
 ISOLATION_FOREST = "IsolationForest"
 HARD_VOTING = "hard"
 _MOST_DEPTH = 16

@@ -8,19 +8,13 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.tree_packing import Tree
 from mlserver_forest.errors import UnsupportedEstimator
-from mlserver_forest.importers.fitted_estimator import class_of, module_of
+from mlserver_forest.importers.fitted_estimator import module_of
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
-from mlserver_forest.importers.scikit_learn.release import Release, release_of
+from mlserver_forest.importers.scikit_learn.release import LIBRARY, Release, release_of
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
 _SUM_TOLERANCE = 1e-6
-_TREES = frozenset(
-    {
-        *("DecisionTreeClassifier", "DecisionTreeRegressor"),
-        *("ExtraTreeClassifier", "ExtraTreeRegressor"),
-    }
-)
 
 
 def has_classes(estimator: Record) -> bool:
@@ -117,7 +111,7 @@ def leaf_values(estimator: Record, *, is_classifier: bool) -> NDArray[np.float64
 
 def are_trees(members: Sequence[Any]) -> bool:
     """Whether all members of an ensemble are decision trees or extra trees."""
-    return all(class_of(one) in _TREES and module_of(one) == "sklearn" for one in members)
+    return all(module_of(one) == LIBRARY and record_of(one).has("tree_") for one in members)
 
 
 def spread_over(
