@@ -9,10 +9,12 @@ import pytest
 from mlserver_forest.engine.kernels.lookup_kernel import CODE, EQUAL
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.training.algorithms.catboost.catboost_fit import fit as fit_catboost
 from mlserver_forest.training.algorithms.estimators import make_estimator
 from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.cli import train_in
 from support import lay_out
+from training.fitting.contexts import NUMBERS, StopAfter, context_of, rows_of
 
 NAMES = ("size", "colour", "city", "shape")
 CATEGORIES = {
@@ -97,6 +99,32 @@ def test_weights_of_classes_go_by_label():
         return made.fit(x, y).predict(x).mean()
 
     assert share(class_weight='{"no": 1, "yes": 9}') > share() + 0.1
+
+
+def fit_rows(y, n_steps, **more):
+    """The result of a fit of the registry's function on rows without categories."""
+    chosen = {"algorithm": "catboost", "learning_rate": "0.3", "early_stopping_rounds": "5"}
+    estimator = make_estimator(parse(chosen), "regression", (), tuple("abcdef"), {}, 3)
+    context = context_of(estimator, n_steps, y, hyperparameters=chosen, **more)
+    return fit_catboost(context)
+
+
+def test_sigterm_keeps_the_rounds_so_far():
+    stopped = fit_rows(NUMBERS, 500, stop=StopAfter(20))
+    assert stopped.n_steps == 21
+    assert import_estimator(stopped.estimator).forest.n_trees == 21
+    whole = fit_rows(NUMBERS, 21)
+    assert np.array_equal(stopped.estimator.predict(NUMBERS.x), whole.estimator.predict(NUMBERS.x))
+
+
+def test_early_stopping_keeps_the_rounds_up_to_the_best_and_a_final_fit_all():
+    watched = rows_of(NUMBERS.x[:100], np.random.default_rng(0).normal(size=100))
+    result = fit_rows(NUMBERS, 300, validation=watched)
+    rounds, values = zip(*((n, found["RMSE"]) for n, found in result.curve), strict=True)
+    assert rounds == tuple(range(1, len(rounds) + 1))
+    assert result.n_steps == rounds[int(np.argmin(values))]
+    assert len(rounds) == result.n_steps + 5
+    assert fit_rows(NUMBERS, 30, validation=watched, stops_early=False).n_steps == 30
 
 
 def table():

@@ -203,6 +203,8 @@ def test_what_can_be_set_can_be_packed(algorithm, problem, raw):
         ("lightgbm", {"objective": "gamma"}),
         ("lightgbm", {"objective": "tweedie", "tweedie_variance_power": "1.3"}),
         ("lightgbm", {"objective": "cross_entropy"}),
+        ("catboost", {"loss_function": "Poisson"}),
+        ("catboost", {"objective": "Tweedie", "variance_power": "1.3"}),
         ("hist_gradient_boosting", {"loss": "poisson"}),
         ("hist_gradient_boosting", {"loss": "gamma"}),
         ("random_forest", {"criterion": "poisson"}),
@@ -237,6 +239,7 @@ def test_monotonic_constraints_hold():
         ("hist_gradient_boosting", "monotonic_cst"),
         ("xgboost", "monotone_constraints"),
         ("lightgbm", "monotone_constraints"),
+        ("catboost", "monotone_constraints"),
     ):
         estimator, _ = fitted(algorithm, "regression", **{name: '{"size": 1, "age": -1}'})
         for column, sign in ((0, 1), (4, -1)):
@@ -292,7 +295,7 @@ def test_what_does_not_suit_the_data_is_refused_with_what_does(algorithm, proble
     assert [text for text in caught.value.faults if text.startswith(fault)] != []
 
 
-@pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost", "hist_gradient_boosting"])
+@pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost", "catboost", "hist_gradient_boosting"])
 def test_a_constraint_on_words_is_refused(algorithm):
     """LightGBM would abort the process."""
     name = "monotonic_cst" if algorithm == "hist_gradient_boosting" else "monotone_constraints"
