@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlserver_forest.engine.kernels.lookup_kernel import CODE, EQUAL
+from mlserver_forest.errors import InvalidData, InvalidHyperparameters
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.algorithms.catboost.catboost_fit import fit as fit_catboost
@@ -101,11 +102,11 @@ def test_weights_of_classes_go_by_label():
     assert share(class_weight='{"no": 1, "yes": 9}') > share() + 0.1
 
 
-def fit_rows(y, n_steps, **more):
+def fit_rows(rows, n_steps, **more):
     """The result of a fit of the registry's function on rows without categories."""
     chosen = {"algorithm": "catboost", "learning_rate": "0.3", "early_stopping_rounds": "5"}
     estimator = make_estimator(parse(chosen), "regression", (), tuple("abcdef"), {}, 3)
-    context = context_of(estimator, n_steps, y, hyperparameters=chosen, **more)
+    context = context_of(estimator, n_steps, rows, hyperparameters=chosen, **more)
     return fit_catboost(context)
 
 
@@ -125,6 +126,20 @@ def test_early_stopping_keeps_the_rounds_up_to_the_best_and_a_final_fit_all():
     assert result.n_steps == rounds[int(np.argmin(values))]
     assert len(rounds) == result.n_steps + 5
     assert fit_rows(NUMBERS, 30, validation=watched, stops_early=False).n_steps == 30
+
+
+def test_a_draw_of_no_rows_names_the_hyperparameter():
+    chosen = {"algorithm": "catboost", "bootstrap_type": "Bernoulli", "subsample": "0.0001"}
+    estimator = make_estimator(parse(chosen), "regression", (), tuple("abcdef"), {}, 3)
+    with pytest.raises(InvalidHyperparameters, match=r"subsample=0\.0001 of 400 rows left a round"):
+        fit_catboost(context_of(estimator, 20, NUMBERS, hyperparameters=chosen))
+
+
+def test_rows_of_one_value_are_refused_with_catboosts_reason():
+    constant = rows_of(np.ones((400, 6)), NUMBERS.y)
+    message = "the training library cannot fit these rows: All features are either constant"
+    with pytest.raises(InvalidData, match=message):
+        fit_rows(constant, 20)
 
 
 def table():

@@ -1,9 +1,12 @@
 """CatBoost on one host."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import catboost
 
+from mlserver_forest.errors import InvalidHyperparameters
 from mlserver_forest.training.algorithms.catboost.catboost_estimators import with_texts
 from mlserver_forest.training.fitting.boosting_rounds import BoostingRounds
 from mlserver_forest.training.fitting.fit_context import FitContext, library_refusals
@@ -25,7 +28,7 @@ def fit(context: FitContext) -> FitResult:
     estimator = context.estimator.set_params(iterations=context.n_steps)
     if context.is_small and "thread_count" not in estimator.get_params():
         estimator.set_params(thread_count=1)
-    with library_refusals(catboost.CatBoostError):
+    with library_refusals(catboost.CatBoostError), _refusal_of_a_draw(estimator, len(rows)):
         estimator.fit(
             rows.x,
             rows.y,
@@ -36,6 +39,19 @@ def fit(context: FitContext) -> FitResult:
             callbacks=[_AfterRound(rounds)],
         )
     return FitResult(estimator, estimator.tree_count_, rounds.curve)
+
+
+@contextmanager
+def _refusal_of_a_draw(estimator: Any, n_rows: int) -> Iterator[None]:
+    """Name the hyperparameter by which a round has drawn no row, which depends on chance."""
+    try:
+        yield
+    except catboost.CatBoostError as error:
+        if "Too few sampling units" not in str(error):
+            raise
+        subsample = estimator.get_params()["subsample"]
+        fault = f"subsample={subsample:g} of {n_rows} rows left a round without rows"
+        raise InvalidHyperparameters([f"{fault}; choose a larger one"]) from error
 
 
 def _pool(rows: Rows, estimator: Any) -> Any:

@@ -70,7 +70,7 @@ _PARAMETERS = {
 _EXPONENTIAL = frozenset({"Poisson", "Tweedie"})
 _METRICS = {
     **dict.fromkeys(("Logloss", "AUC", "PRAUC", "F1", "BalancedAccuracy"), BINARY),
-    **dict.fromkeys(("MultiClass", "MultiClassOneVsAll", "TotalF1"), MULTICLASS),
+    "TotalF1": MULTICLASS,
     **dict.fromkeys(("Accuracy", "MCC"), CLASSIFICATION),
     **dict.fromkeys(("RMSE", "MAE", "MAPE", "SMAPE", "R2", "MedianAbsoluteError"), REGRESSION),
 }
