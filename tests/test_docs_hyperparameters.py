@@ -16,6 +16,7 @@ NAMES = (
     "hist_gradient_boosting",
     "xgboost",
     "lightgbm",
+    "catboost",
 )
 BLOCK = r"<!-- hyperparameters (\w+) -->\n<details>.*?</details>"
 

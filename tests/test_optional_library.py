@@ -10,7 +10,11 @@ from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.optional_library import is_installed, require
 from support import ROOT
 
-EXTRAS = {"train": {"dask", "distributed", "lightgbm", "matplotlib", "xgboost"}, "aws": {"boto3"}}
+EXTRAS = {
+    "train": {"dask", "distributed", "lightgbm", "matplotlib", "xgboost"},
+    "catboost": {"catboost"},
+    "aws": {"boto3"},
+}
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it():
@@ -30,6 +34,7 @@ def test_a_library_of_an_extra_is_not_a_dependency():
     assert set(project["optional-dependencies"]) == {
         "all",
         "aws",
+        "catboost",
         "train",
         "intelex",
         "excel",

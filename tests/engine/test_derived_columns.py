@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest
 from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, Term
-from mlserver_forest.engine.kernels.lookup_kernel import ABOVE, ABOVE_OR_MISSING, EQUAL, WHOLE
+from mlserver_forest.engine.kernels.lookup_kernel import (
+    ABOVE,
+    ABOVE_OR_MISSING,
+    CODE,
+    EQUAL,
+    WHOLE,
+)
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import InvalidArtifact
 
@@ -41,6 +47,14 @@ def example():
     return DerivedColumns.of([one, both])
 
 
+def example_of_codes():
+    """One column of codes, whose categories have the hashes 7, 2**32 - 2 and, if none, 3."""
+    keys = [key_of(7), key_of(-2), key_of(3)]
+    terms = [Term(CODE, 0, hashes=(7, 2**32 - 2, 3))]
+    other = table([Term(CODE, 2, hashes=(5,))], [key_of(5)], [11, 0])
+    return DerivedColumns.of([table(terms, keys, [70, -20, 30, 1]), other])
+
+
 def forest(derived):
     """A tree that splits by each derived column."""
     tree = Tree(
@@ -67,6 +81,38 @@ def test_values_are_looked_up_by_the_key_of_a_row():
         == np.float32([0.7, -0.2, 0.5, 0.7, 0.7, 0.5]).tolist()
     )
     assert wide[:, 5].tolist() == [11, 0, 0, 22, 22, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_code_is_looked_up_by_the_hash_of_its_category(dtype):
+    rows = np.array([[0, 0, 0], [1, 0, NAN], [2, 0, 1], [NAN, 0, -1], [-1, 0, 1e30]], dtype)
+    derived = example_of_codes()
+    assert derived.append(rows)[:, 3:].tolist() == [
+        [70, 11], [-20, 11], [30, 11], [30, 11], [30, 11],
+    ]  # fmt: skip
+    assert derived.sources == ((0,), (2,))
+    kept = DerivedColumns.from_arrays(derived.arrays)
+    assert np.array_equal(kept.append(rows), derived.append(rows), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("hashes", lambda array: array[:-1]),
+        ("hashes", lambda array: None),
+        ("hashes", lambda array: array + np.uint32(1)),
+        ("hashes", lambda array: np.full_like(array, 2**32 - 1)),
+        ("operands", lambda array: array - 1),
+        ("operands", lambda array: array + 0.5),
+        ("operands", lambda array: array * NAN),
+        ("operands", lambda array: array + 1e300),
+    ],
+)
+def test_hashes_that_could_lead_the_kernel_astray_are_refused(name, change):
+    arrays = example_of_codes().arrays
+    arrays[f"derived_{name}"] = change(arrays[f"derived_{name}"])
+    with pytest.raises(InvalidArtifact, match="derived columns of the forest are damaged"):
+        DerivedColumns.from_arrays(arrays)
 
 
 @settings(deadline=None)

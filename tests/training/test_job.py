@@ -108,6 +108,7 @@ def test_no_rows_are_held_out_where_none_shall_be(tmp_path):
     [
         ("xgboost", {"early_stopping_rounds": "5"}),
         ("lightgbm", {"early_stopping_rounds": "5"}),
+        ("catboost", {"early_stopping_rounds": "5"}),
         ("hist_gradient_boosting", {"early_stopping": "true", "n_iter_no_change": "5"}),
     ],
 )

@@ -1,7 +1,8 @@
 """Columns that are computed from the columns of a row before its walk down the trees.
 
 A derived column is looked up. The terms of a table turn a row into a key: a column's number itself,
-or whether it is above a threshold or equal to a number. The table lists the keys that training saw;
+the hash of the category that it is the code of, or whether it is above a threshold or equal to a
+number. The table lists the keys that training saw;
 each of its columns has a value for each key, and one for all other rows. So statistics of
 categories and of their combinations, such as the mean of the target, need no code of their own:
 whoever packs a model computes the values.
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.kernels.lookup_kernel import (
     ABOVE,
     ABOVE_OR_MISSING,
+    CODE,
     EQUAL,
     FACTOR,
     WHOLE,
@@ -32,6 +34,7 @@ from mlserver_forest.errors import InvalidArtifact
 _DTYPES: Mapping[str, type] = {
     "terms": np.uint32,
     "operands": np.float64,
+    "hashes": np.uint32,
     "term_starts": np.uint32,
     "keys": np.uint64,
     "key_starts": np.uint32,
@@ -39,7 +42,9 @@ _DTYPES: Mapping[str, type] = {
     "values": np.float32,
 }
 PREFIX = "derived_"
-_KINDS = (WHOLE, ABOVE, ABOVE_OR_MISSING, EQUAL)
+_KINDS = (WHOLE, ABOVE, ABOVE_OR_MISSING, EQUAL, CODE)
+# Terms in which each number of a column has a part of its own.
+_OF_NUMBERS = (WHOLE, CODE)
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,18 @@ class Term:
     """A part of a key.
 
     Attributes:
-        kind: WHOLE (a number from 0 to 2**32 - 1), ABOVE, ABOVE_OR_MISSING or EQUAL.
+        kind: WHOLE (a number from 0 to 2**32 - 1), ABOVE, ABOVE_OR_MISSING, EQUAL or CODE (a
+            number from 0 on that stands for a category).
         column: of ``X``.
         operand: what the column is compared with.
+        hashes: for CODE, the hash of each code's category, from 0 to 2**32 - 1, and last the one
+            that all other values have.
     """
 
     kind: int
     column: int
     operand: float = 0.0
+    hashes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +87,8 @@ class DerivedColumns:
 
     Attributes:
         terms: (n_terms, 2) uint32, the kind and the column of each term.
-        operands: (n_terms,) float64.
+        operands: (n_terms,) float64; for a CODE term, where its part of ``hashes`` begins.
+        hashes: uint32, for each list of hashes the number of its codes, and then the list.
         term_starts: (n_tables + 1,) uint32, where the terms of each table begin.
         keys: (n_keys,) uint64, ascending within a table.
         key_starts: (n_tables + 1,) uint32, where the keys of each table begin.
@@ -88,6 +98,7 @@ class DerivedColumns:
 
     terms: NDArray[np.uint32]
     operands: NDArray[np.float64]
+    hashes: NDArray[np.uint32]
     term_starts: NDArray[np.uint32]
     keys: NDArray[np.uint64]
     key_starts: NDArray[np.uint32]
@@ -112,9 +123,13 @@ class DerivedColumns:
         """Put tables together; their columns keep their order."""
         orders = [np.argsort(table.keys, kind="stable") for table in tables]
         terms = [term for table in tables for term in table.terms]
+        hashes, starts = _lists_of_hashes(terms)
         return cls(
             terms=np.array([(term.kind, term.column) for term in terms], np.uint32).reshape(-1, 2),
-            operands=np.array([term.operand for term in terms], np.float64),
+            operands=np.array(
+                [starts.get(term.hashes, term.operand) for term in terms], np.float64
+            ),
+            hashes=hashes,
             term_starts=_starts([len(table.terms) for table in tables]),
             keys=np.concatenate(
                 [table.keys[order] for table, order in zip(tables, orders, strict=True)]
@@ -143,7 +158,7 @@ class DerivedColumns:
         if all(array is None for array in found.values()):
             return None
         # An array that was empty is left out of a forest file.
-        empty = {"keys": np.empty(0, np.uint64)}
+        empty = {"keys": np.empty(0, np.uint64), "hashes": np.empty(0, np.uint32)}
         filled = {
             name: empty.get(name) if array is None else array for name, array in found.items()
         }
@@ -170,9 +185,9 @@ class DerivedColumns:
         found = []
         for start, end in pairwise(self.term_starts.tolist()):
             kinds, columns = self.terms[start:end].T
-            is_whole = kinds == WHOLE
+            is_number = np.isin(kinds, _OF_NUMBERS)
             found.append(
-                tuple(np.unique(columns[is_whole] if is_whole.any() else columns).tolist())
+                tuple(np.unique(columns[is_number] if is_number.any() else columns).tolist())
             )
         return tuple(found[table] for table in self.tables.tolist())
 
@@ -187,9 +202,18 @@ class DerivedColumns:
         """
         wide = np.empty((len(x), x.shape[1] + self.n_columns), x.dtype)
         wide[:, : x.shape[1]] = x
-        arrays = (self.terms, self.operands, self.term_starts, self.keys, self.key_starts)
+        terms = (self.terms, self.operands, self.hashes, self.term_starts)
         derived = wide[:, x.shape[1] :]
-        look_up(x, *arrays, self.tables, self._value_starts, self.values, derived)
+        look_up(
+            x,
+            *terms,
+            self.keys,
+            self.key_starts,
+            self.tables,
+            self._value_starts,
+            self.values,
+            derived,
+        )
         return wide
 
     def players(self, n_features: int) -> NDArray[np.int64]:
@@ -254,10 +278,33 @@ class DerivedColumns:
         _require(n_tables >= 1 and self.tables.size >= 1, "no tables")
         _require(self.terms.shape == (self.operands.size, 2), "terms without operands")
         _require(np.isin(self.terms[:, 0], _KINDS).all(), "a term of an unknown kind")
+        self._check_hashes()
         _check_starts(self.term_starts, self.operands.size, least=1)
         _check_starts(self.key_starts, self.keys.size, least=0)
         _require(self.key_starts.size == n_tables + 1, "tables without keys")
         _require((self.tables < n_tables).all(), "a column of a table out of range")
+
+    def _check_hashes(self) -> None:
+        starts = self.operands[self.terms[:, 0] == CODE]
+        # Not a number is not within the range either.
+        _require(((starts >= 0) & (starts < self.hashes.size)).all(), "hashes out of range")
+        places = starts.astype(np.int64)
+        ends = places + 2 + self.hashes[places]
+        _require((places == starts).all(), "hashes between two places")
+        _require((ends <= self.hashes.size).all(), "hashes that end early")
+
+
+def _lists_of_hashes(
+    terms: Sequence[Term],
+) -> tuple[NDArray[np.uint32], dict[tuple[int, ...], int]]:
+    """The lists of all terms, each once, and where each begins."""
+    found: list[int] = []
+    starts: dict[tuple[int, ...], int] = {}
+    for term in terms:
+        if term.hashes and term.hashes not in starts:
+            starts[term.hashes] = len(found)
+            found += [len(term.hashes) - 1, *term.hashes]
+    return np.array(found, np.uint32), starts
 
 
 def _check_starts(starts: NDArray[np.uint32], size: int, *, least: int) -> None:

@@ -110,7 +110,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
             the checkpoints, or if a library is missing.
     """
     chosen = parse(config.hyperparameters)
-    require(chosen.algorithm.module, "train")
+    require(chosen.algorithm.module, chosen.algorithm.extra)
     has_validation = config.channel(VALIDATION_CHANNEL) is not None
     require_held_out_rows(chosen, has_validation=has_validation)
     here = OneHost(config, chosen, say, stop)

@@ -45,6 +45,8 @@ _CHOSEN = {
     "sheet": [None, "Sheet1"],
     "num_class": [None, 0, 1, 2, 3],
     "k_fold": [0, 2, 64],
+    "threshold": [None, 0.3, "recall>=0.9", "cost:fp=1,fn=20"],
+    "positive_class": [None, "b"],
 }
 # The other settings that a value needs; None stands for every value but None.
 _NEEDED = {
@@ -59,7 +61,7 @@ _NEEDED = {
 # A large number here is slow or takes memory, and means the same as a small one.
 _SMALL = 64
 # The rounds or trees of a job, as few as show what a setting does.
-_STEPS = {"n_estimators": 4, "max_iter": 4}
+_STEPS = {"n_estimators": 4, "max_iter": 4, "iterations": 4}
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def values(model, name):
     hint = get_type_hints(model, include_extras=True)[name]
     default = model.model_fields[name].default
     found = _values(hint, default)
-    if "eval_metric" in name:
+    if "eval_metric" in name and "list" in str(hint):
         found = [name for name in found if name is not None]
         found = [None, *([name] for name in found), found[:2], found[-2:]]
     return [value for place, value in enumerate(found) if value not in found[:place]]

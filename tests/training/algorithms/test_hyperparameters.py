@@ -448,7 +448,7 @@ def test_all_faults_are_reported_at_once():
         "seed and random_state are the same hyperparameter; remove one",
         "'n_estimater' is unknown; did you mean n_estimators?",
         "'qwertz' is unknown; remove it",
-        "'num_leaves' is for lightgbm, not for random_forest; use max_leaf_nodes",
+        "'num_leaves' is for lightgbm, catboost, not for random_forest; use max_leaf_nodes",
         "k_fold is 1; expected a whole number of 2 or more, or 0",
         "max_depth is 'deep'; expected a whole number of 1 or more, or None",
         f"min_samples_split is 1; expected {expected}",
@@ -459,9 +459,9 @@ def test_all_faults_are_reported_at_once():
 
 
 def test_where_there_is_no_such_algorithm_its_hyperparameters_are_not_judged():
-    assert faults_of(algorithm="catboost", num_leaves="many", what="1", k_fold="x") == [
+    assert faults_of(algorithm="ngboost", num_leaves="many", what="1", k_fold="x") == [
         "'what' is unknown; remove it",
-        f"algorithm is 'catboost'; expected {', '.join([*ALGORITHMS][:-1])} or lightgbm",
+        f"algorithm is 'ngboost'; expected {', '.join([*ALGORITHMS][:-1])} or catboost",
         "k_fold is 'x'; expected a whole number of 2 or more, or 0",
     ]
     assert faults_of(algorithm="[1]")[0].startswith("algorithm is [1]; expected random_forest")
@@ -501,10 +501,10 @@ def test_where_there_is_no_such_algorithm_its_hyperparameters_are_not_judged():
         ({"monotonic_cst": "[2]"}, 'monotonic_cst is [2]; expected {"feature": 1 or -1'),
         ({"x" * 300: "1"}, "x... is unknown; remove it"),
         ({"early_stopping_rounds": "5"},
-         "'early_stopping_rounds' is for xgboost, lightgbm, not for random_forest; "),
+         "'early_stopping_rounds' is for xgboost, lightgbm, catboost, not for random_forest; "),
         ({"csv_weights": "1"}, "'csv_weights' is unknown; use weight=1, where the weights are"),
         ({"algorithm": "hist_gradient_boosting", "n_estimators": "5"},
-         "xgboost, lightgbm, not for hist_gradient_boosting; use max_iter"),
+         "xgboost, lightgbm, catboost, not for hist_gradient_boosting; use max_iter"),
         ({"algorithm": "hist_gradient_boosting", "max_bins": "256"},
          "max_bins is 256; expected a whole number from 2 to 255"),
         ({"algorithm": "hist_gradient_boosting", "loss": "quantile"},
@@ -515,7 +515,7 @@ def test_where_there_is_no_such_algorithm_its_hyperparameters_are_not_judged():
         ({"algorithm": "xgboost", "eta": "0.1", "learning_rate": "0.1"},
          "eta and learning_rate are the same hyperparameter; remove one"),
         ({"algorithm": "xgboost", "class_weight": "balanced"},
-         "hist_gradient_boosting, lightgbm, not for xgboost; use scale_pos_weight for two"),
+         "hist_gradient_boosting, lightgbm, catboost, not for xgboost; use scale_pos_weight for"),
         ({"algorithm": "xgboost", "objective": "rank:ndcg"},
          "objective is 'rank:ndcg'; expected binary:logistic, binary:hinge, multi:softprob"),
         ({"algorithm": "xgboost", "objective": "binary:logistic", "task": "regression"},

@@ -26,7 +26,7 @@ PACKAGE = Path(mlserver_forest.__file__).parent
 RECIPE = "docs/contributing.md"
 # Importers name model libraries, not algorithms; they have a registry of their own.
 OTHER_NOUNS = ("importers/",)
-LIBRARIES = {"xgboost", "lightgbm", "sklearnex", "daal4py"}
+LIBRARIES = {"xgboost", "lightgbm", "catboost", "sklearnex", "daal4py"}
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -121,5 +121,7 @@ def test_its_hyperparameters_are_listed_and_checked_like_all_others(shallow_tree
     assert parse({"algorithm": "shallow_tree", "max_depth": "3"}).own.depth == 3
     with pytest.raises(InvalidHyperparameters, match="depth is 0; expected a whole number of 1"):
         parse({"algorithm": "shallow_tree", "depth": "0"})
-    with pytest.raises(InvalidHyperparameters, match="'depth' is for shallow_tree, not for xgb"):
+    with pytest.raises(
+        InvalidHyperparameters, match="'depth' is for catboost, shallow_tree, not for xgb"
+    ):
         parse({"algorithm": "xgboost", "depth": "1"})

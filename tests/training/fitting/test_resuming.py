@@ -29,7 +29,8 @@ CHOSEN = {
     "random_forest": {"intelex": "false"},
     "extra_trees": {"intelex": "false"},
 }
-IN_STEPS = sorted(set(ALGORITHMS) - {"decision_tree"})
+# CatBoost begins anew: it cannot continue with the same random choices.
+IN_STEPS = sorted(set(ALGORITHMS) - {"decision_tree", "catboost"})
 
 
 @pytest.fixture(autouse=True)

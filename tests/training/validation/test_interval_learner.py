@@ -13,7 +13,7 @@ from training.fitting.test_stopping import start, wait_for_checkpoint
 from training.train_command import failed, train
 
 FORESTS = ("random_forest", "extra_trees", "decision_tree")
-BOOSTERS = ("hist_gradient_boosting", "xgboost", "lightgbm")
+BOOSTERS = ("hist_gradient_boosting", "xgboost", "lightgbm", "catboost")
 LEVEL = 0.9
 N_FRESH = 8000
 # Trees or rounds; more would take longer and show nothing else.

@@ -8,6 +8,7 @@ WHOLE = 0
 ABOVE = 1
 ABOVE_OR_MISSING = 2
 EQUAL = 3
+CODE = 4
 
 # CatBoost's combination of two hashes (catboost/libs/model/hash.h).
 FACTOR = np.uint64(0x4906BA494954CB65)
@@ -16,13 +17,16 @@ _RANGE = np.float64(1 << 32)
 
 
 @compiled
-def look_up(x, terms, operands, term_starts, keys, key_starts, tables, value_starts, values, found):
+def look_up(
+    x, terms, operands, hashes, term_starts, keys, key_starts, tables, value_starts, values, found
+):
     """Write the derived columns of rows.
 
     Args:
         x: (n_samples, n_features) floats.
         terms: (n_terms, 2) uint32, the kind and the column of each term.
         operands: (n_terms,) float64.
+        hashes: uint32, where the operands of CODE terms point to.
         term_starts: (n_tables + 1,) uint32, where the terms of each table begin.
         keys: (n_keys,) uint64, ascending within a table.
         key_starts: (n_tables + 1,) uint32, where the keys of each table begin.
@@ -42,7 +46,7 @@ def look_up(x, terms, operands, term_starts, keys, key_starts, tables, value_sta
             for row in range(x.shape[0]):
                 key = np.uint64(0)
                 for term in range(first, last):
-                    key = FACTOR * (key + FACTOR * part_of(x, row, terms, operands, term))
+                    key = FACTOR * (key + FACTOR * part_of(x, row, terms, operands, hashes, term))
                 places[row] = place_of(key, keys, start, end) - start
         begin = value_starts[column]
         for row in range(x.shape[0]):
@@ -50,7 +54,7 @@ def look_up(x, terms, operands, term_starts, keys, key_starts, tables, value_sta
 
 
 @compiled
-def part_of(x, row, terms, operands, term):
+def part_of(x, row, terms, operands, hashes, term):
     """What a term adds to the key of a row: uint64."""
     value = np.float64(x[row, terms[term, 1]])
     kind, operand = terms[term, 0], operands[term]
@@ -60,6 +64,12 @@ def part_of(x, row, terms, operands, term):
         return np.uint64(not value <= operand)
     if kind == EQUAL:
         return np.uint64(value == operand)
+    if kind == CODE:
+        # The number of codes comes first, and the hash of all other values last.
+        start = np.int64(operand)
+        n_codes = np.int64(hashes[start])
+        code = np.int64(value) if value >= 0 and value < n_codes else n_codes
+        value = np.float64(hashes[start + 1 + code])
     if not (value >= 0 and value < _RANGE):
         return np.uint64(0)
     # The number is read as a signed one of 32 bits, and widened with its sign.

@@ -3,6 +3,7 @@
 Neither needs CatBoost, whose versions keep the same format, and neither runs any code.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.catboost.category_codes import hashes_of_codes
 from mlserver_forest.importers.catboost.cbm_file import MAGIC, read_cbm
 from mlserver_forest.importers.catboost.ctr_columns import derived_columns
 from mlserver_forest.importers.catboost.description import ModelDescription
@@ -62,7 +64,7 @@ def to_model(estimator: Any) -> Model:
     Raises:
         UnsupportedEstimator: naming what cannot be packed.
     """
-    model = _description(record_of(estimator))
+    model = replace(_description(record_of(estimator)), hashes=hashes_of_codes(estimator))
     objective = objective_of(model)
     kind: TargetKind = "classification" if objective.classes else "regression"
     forest = _ensemble(model, objective).pack()
@@ -101,7 +103,7 @@ def _ensemble(model: ModelDescription, objective: Objective) -> TreeEnsemble:
     return TreeEnsemble(
         trees=trees_of(model, splits),
         n_features=model.n_columns,
-        feature_dtype=np.dtype(np.float64 if model.categorical_features else np.float32),
+        feature_dtype=np.dtype(np.float64 if model.is_wide else np.float32),
         initial=model.bias,
         postprocessor=objective.postprocessor,
         cuts=splits.cuts,
@@ -110,11 +112,12 @@ def _ensemble(model: ModelDescription, objective: Objective) -> TreeEnsemble:
 
 
 def _categories(model: ModelDescription) -> dict[int, HashedCategories]:
-    """By column, what a model knows of its categories."""
+    """By column of hashes, what a model knows of its categories."""
     words = {one.index: one.words for one in model.one_hot_features}
     return {
         one.column: HashedCategories(tuple(filter(None, words.get(one.index, ()))))
         for one in model.categorical_features
+        if one.column not in model.hashes
     }
 
 

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, Term
-from mlserver_forest.engine.kernels.lookup_kernel import ABOVE, ABOVE_OR_MISSING, EQUAL, WHOLE
+from mlserver_forest.engine.kernels.lookup_kernel import (
+    ABOVE,
+    ABOVE_OR_MISSING,
+    CODE,
+    EQUAL,
+    WHOLE,
+)
 from mlserver_forest.importers.catboost.cbm_file import COUNTERS, MEANS
 from mlserver_forest.importers.catboost.description import (
     CtrFeature,
@@ -48,19 +54,36 @@ def _terms(projection: Projection, model: ModelDescription) -> list[Term]:
     categorical = {one.index: one.column for one in model.categorical_features}
     numeric = {one.index: one for one in model.float_features}
     try:
-        found = [Term(WHOLE, categorical[index]) for index in projection.categorical]
+        found = [_category(categorical[index], model) for index in projection.categorical]
         for index, border in projection.above:
             feature = numeric[index]
-            threshold = threshold_of(np.array(border, np.float32), is_wide=True)
+            threshold = threshold_of(np.array(border, np.float32), is_wide=model.is_wide)
             kind = ABOVE_OR_MISSING if feature.missing_right else ABOVE
             found.append(Term(kind, feature.column, float(threshold)))
         for index, value in projection.equal:
-            found.append(Term(EQUAL, categorical[index], hash_number(value)))
+            found.append(_equal(categorical[index], hash_number(value), model))
     except KeyError as error:
         raise damaged("a CTR feature of it names a feature that it does not have") from error
     if not found:
         raise damaged("a CTR feature of it names no features")
     return found
+
+
+def _category(column: int, model: ModelDescription) -> Term:
+    hashes = model.hashes.get(column, ())
+    return Term(CODE, column, hashes=hashes) if hashes else Term(WHOLE, column)
+
+
+def _equal(column: int, wanted: float, model: ModelDescription) -> Term:
+    """Whether a column holds the category with a hash."""
+    if column not in model.hashes:
+        return Term(EQUAL, column, wanted)
+    *codes, missing = model.hashes[column]
+    if wanted == missing:
+        return Term(ABOVE_OR_MISSING, column, len(codes) - 1)
+    if codes.count(int(wanted)) != 1:
+        raise damaged("a split of it is about a category that its training did not have")
+    return Term(EQUAL, column, codes.index(int(wanted)))
 
 
 def _values(feature: CtrFeature, table: CtrTable) -> NDArray[np.float32]:

@@ -179,6 +179,8 @@ class ModelDescription:
         version: of the CatBoost that wrote the model, such as "1.2.10"; the revision of its source,
             such as "revision-6149120", if it does not say more; empty if it says nothing.
         unread: kinds of features that the model uses and that are not described here.
+        hashes: by column whose categories are codes in ``X``, the hash of each code's category, and
+            last that of all other values; in other columns ``X`` holds hashes.
     """
 
     float_features: Sequence[FloatFeature]
@@ -194,11 +196,17 @@ class ModelDescription:
     threshold: float = 0.5
     version: str = ""
     unread: tuple[str, ...] = field(default=())
+    hashes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def n_outputs(self) -> int:
         """The number of columns of the sums."""
         return len(self.bias)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether ``X`` is float64, in which hashes are exact; if not, it is float32."""
+        return any(one.column not in self.hashes for one in self.categorical_features)
 
     def is_before(self, revision: int) -> bool:
         """Whether the model was written by an older CatBoost than that of a revision."""

@@ -49,6 +49,7 @@ class AlgorithmHyperparameters(BaseModel):
         FROM_JOB: hyperparameters of the job that the constructor takes too.
         VALUES: field -> value -> the problems that the value is for.
         FIELDS: field -> the problems that it is for, whatever its value.
+        NEEDS: field -> another field, and the values of that field with which it has an effect.
         LABELS: field -> value -> the labels of a regression that the value takes; a value that
             is not listed takes all.
     """
@@ -60,6 +61,7 @@ class AlgorithmHyperparameters(BaseModel):
     FROM_JOB: ClassVar[frozenset[str]] = frozenset()
     VALUES: ClassVar[Mapping[str, Mapping[Any, frozenset[Problem]]]] = {}
     FIELDS: ClassVar[Mapping[str, frozenset[Problem]]] = {}
+    NEEDS: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
     LABELS: ClassVar[Mapping[str, Mapping[str, LabelRule]]] = {}
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -116,7 +118,11 @@ class AlgorithmHyperparameters(BaseModel):
 
     def contradictions(self) -> list[str]:
         """Faults that do not depend on the data: hyperparameters that exclude each other."""
-        return []
+        return [
+            f"{name} needs {other}={' or '.join(values)}"
+            for name, (other, values) in self.NEEDS.items()
+            if name in self.model_fields_set and getattr(self, other) not in values
+        ]
 
     def misfits(self, problem: frozenset[Problem], n_classes: int) -> list[str]:
         """Faults that depend on the labels.

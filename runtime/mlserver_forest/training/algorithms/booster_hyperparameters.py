@@ -1,6 +1,5 @@
 """What the hyperparameters of XGBoost and LightGBM have in common."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -31,13 +30,8 @@ from mlserver_forest.training.algorithms.problems import (
 
 
 class BoosterHyperparameters(AlgorithmHyperparameters):
-    """Gradient boosting by a library of its own.
+    """Gradient boosting by a library of its own."""
 
-    Attributes:
-        NEEDS: field -> another field, and the values of that field with which it has an effect.
-    """
-
-    NEEDS: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
     # The constructor gets early_stopping_rounds only if there are rows to watch.
     OWN: ClassVar = frozenset({"early_stopping_rounds", "num_class"})
     ALWAYS: ClassVar = frozenset({"n_jobs"})
@@ -76,13 +70,6 @@ class BoosterHyperparameters(AlgorithmHyperparameters):
     @property
     def patience(self) -> int | None:
         return self.early_stopping_rounds
-
-    def contradictions(self) -> list[str]:
-        return [
-            f"{name} needs {other}={' or '.join(values)}"
-            for name, (other, values) in self.NEEDS.items()
-            if name in self.model_fields_set and getattr(self, other) not in values
-        ]
 
     def misfits(self, problem: frozenset[Problem], n_classes: int) -> list[str]:
         faults = super().misfits(problem, n_classes)

@@ -64,15 +64,18 @@ def _problem(kind: TargetKind, classes: Sequence[Label]) -> frozenset[Problem]:
 
 def _use_class_positions(parameters: dict[str, Any], classes: Sequence[Label]) -> list[str]:
     """Key class weights by the label's position instead of the label; return faults."""
-    weights = parameters.get("class_weight")
-    if not isinstance(weights, dict) or not classes:
-        return []
     position = {str(label): i for i, label in enumerate(classes)}
-    parameters["class_weight"] = {
-        position[label]: weight for label, weight in weights.items() if label in position
-    }
-    strange = [label for label in weights if label not in position]
-    return [f"class_weight names {format_value(label)}, which is not a label" for label in strange]
+    faults = []
+    for key in ("class_weight", "class_weights"):
+        weights = parameters.get(key)
+        if not isinstance(weights, dict) or not classes:
+            continue
+        parameters[key] = {
+            position[label]: weight for label, weight in weights.items() if label in position
+        }
+        strange = [label for label in weights if label not in position]
+        faults += [f"{key} names {format_value(label)}, which is not a label" for label in strange]
+    return faults
 
 
 def _use_feature_positions(

@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 from typing import Any, Literal
 
 from mlserver_forest.training.algorithms.algorithm_hyperparameters import AlgorithmHyperparameters
+from mlserver_forest.training.algorithms.catboost.catboost_hyperparameters import CatBoost
 from mlserver_forest.training.algorithms.forests.forest_hyperparameters import (
     DecisionTree,
     ExtraTrees,
@@ -39,6 +40,8 @@ class Algorithm:
         classifier: the library's estimator for a classification, ``module:class``.
         regressor: the library's estimator for a regression, ``module:class``.
         distribution: the distribution that trains it; the model records its version.
+        library: the module of the library, if the estimators are not its own.
+        extra: the extra of this package that installs it.
         dtype: dtype of X, chosen so that the library compares at full precision.
         unit: what one step of fitting adds.
         fit_function: the function that fits on one host, ``FitContext -> FitResult``, as
@@ -62,11 +65,13 @@ class Algorithm:
     cluster_fit_function: str | None = None
     has_leaf_intervals: bool = False
     absent_is_missing: bool = False
+    library: str = ""
+    extra: str = "train"
 
     @property
     def module(self) -> str:
-        """The module of the library, which the estimators are imported from."""
-        return self.classifier.partition(":")[0].partition(".")[0]
+        """The module of the library."""
+        return self.library or self.classifier.partition(":")[0].partition(".")[0]
 
     def estimator_class(self, *, is_classification: bool) -> Any:
         """The library's estimator; this imports the library."""
@@ -143,6 +148,20 @@ _ROWS = (
         unit="rounds",
         fit_function=f"{_ROOM}.lightgbm.lightgbm_fit:fit",
         cluster_fit_function=f"{_ROOM}.lightgbm.lightgbm_cluster_fit:fit_on_cluster",
+    ),
+    Algorithm(
+        name="catboost",
+        title="CatBoost",
+        hyperparameters=CatBoost,
+        classifier=f"{_ROOM}.catboost.catboost_estimators:CodedClassifier",
+        regressor=f"{_ROOM}.catboost.catboost_estimators:CodedRegressor",
+        distribution="catboost",
+        # CatBoost rounds numbers to float32; codes of categories are exact in it.
+        dtype="float32",
+        unit="rounds",
+        fit_function=f"{_ROOM}.catboost.catboost_fit:fit",
+        library="catboost",
+        extra="catboost",
     ),
 )
 ALGORITHMS: Mapping[str, Algorithm] = {row.name: row for row in _ROWS}

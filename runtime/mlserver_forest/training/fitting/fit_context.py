@@ -18,7 +18,8 @@ from mlserver_forest.training.fitting.stopping import Stop
 
 # A table of fewer values is boosted by one thread as fast as by several.
 _SMALL_TABLE = 50_000
-_COMPILED = re.compile(r"^\[[0-9:]+\] \S+: ")
+# Where a library was compiled, which its message begins with.
+_COMPILED = re.compile(r"^(\[[0-9:]+\] )?\S+\.\w+:\d+: ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,6 @@ def library_refusals(*errors: type[Exception]) -> Iterator[None]:
         try:
             yield
         except refusals as error:
-            # XGBoost adds where it was compiled and its stack.
+            # XGBoost adds its stack.
             reason = _COMPILED.sub("", str(error).partition("Stack trace:")[0]).strip()
             raise InvalidData(f"the training library cannot fit these rows: {reason}") from error

@@ -1,0 +1,1 @@
+"""CatBoost: its hyperparameters, its estimators for categories that are codes, and their fit."""
