@@ -100,6 +100,9 @@ class Importer:
         has_missing_number: whether a number may mean missing in its models.
         unpickle: makes what ``to_model`` and ``answers`` take from the record of an estimator; None
             if they take records.
+        script: what another interpreter runs to load and ask a booster (``--prove-with``): the
+            functions ``load_booster(path)`` and ``ask_booster(booster, x, n_rounds)``, for Python
+            2.7 and later; the second returns arrays named as the arguments of ``booster_answers``.
         answered_by: the name of what answers, if it is not the library itself.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
@@ -120,6 +123,7 @@ class Importer:
     use_all_rounds: Callable[[Any], None] | None = None
     has_missing_number: bool = False
     unpickle: Callable[[Record], Any] | None = None
+    script: str = ""
     answered_by: str = ""
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
@@ -176,6 +180,7 @@ IMPORTERS: tuple[Importer, ...] = (
         use_all_rounds=xgboost_booster.use_all_rounds,
         has_missing_number=True,
         unpickle=saved_model.unpickle,
+        script=xgboost_booster.SCRIPT,
     ),
     Importer(
         module="lightgbm",
@@ -188,6 +193,7 @@ IMPORTERS: tuple[Importer, ...] = (
         files=(FileFormat("a LightGBM text file", saved_text.is_model, saved_text.read),),
         use_all_rounds=lightgbm_booster.use_all_rounds,
         unpickle=saved_text.unpickle,
+        script=lightgbm_booster.SCRIPT,
     ),
     Importer(
         module=onnx_file.MODULE,

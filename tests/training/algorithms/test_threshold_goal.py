@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score
 
 from mlserver_forest.training.algorithms.threshold_goal import EXPECTED, threshold_goal
+from mlserver_forest.training.validation.threshold_choice import choose_threshold
 
 rows = st.lists(
     st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans(), st.integers(1, 3)),
@@ -39,7 +40,7 @@ def candidates(drawn):
 @settings(max_examples=300, deadline=None)
 @given(rows, st.integers(1, 10).map(lambda n: n / 10))
 def test_a_recall_is_reached_with_the_best_precision_that_it_leaves(drawn, least):
-    threshold = threshold_goal(f"recall>={least}").choose(*columns(drawn))
+    threshold = choose_threshold(threshold_goal(f"recall>={least}"), *columns(drawn))
     recall = measures(drawn, threshold)[0]
     assert recall >= least - 1e-12
     lowest = min(score for score, _, _ in drawn if score >= threshold)
@@ -50,7 +51,7 @@ def test_a_recall_is_reached_with_the_best_precision_that_it_leaves(drawn, least
 @settings(max_examples=300, deadline=None)
 @given(rows, st.integers(1, 10).map(lambda n: n / 10))
 def test_a_precision_is_reached_with_the_best_recall_or_it_is_said_that_none_is(drawn, least):
-    threshold = threshold_goal(f"precision >= {least}").choose(*columns(drawn))
+    threshold = choose_threshold(threshold_goal(f"precision >= {least}"), *columns(drawn))
     reached = [one for one in candidates(drawn) if measures(drawn, one)[1] >= least]
     if threshold is None:
         assert not reached
@@ -69,12 +70,12 @@ def test_no_other_threshold_costs_less(drawn, false_positive, false_negative):
         _, _, positives, negatives = measures(drawn, threshold)
         return positives * false_positive + negatives * false_negative
 
-    found = cost(goal.choose(*columns(drawn)))
+    found = cost(choose_threshold(goal, *columns(drawn)))
     assert all(found <= cost(one) + 1e-9 for one in candidates(drawn))
 
 
 def test_a_number_is_the_threshold():
-    assert threshold_goal(0.3).choose(*columns([(0.1, True, 1), (0.2, False, 1)])) == 0.3
+    assert choose_threshold(threshold_goal(0.3), *columns([(0.1, True, 1), (0.2, False, 1)])) == 0.3
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,16 @@ from mlserver_forest.schema.schema import Schema
 _GENERAL = ("Booster", "LGBMModel")
 CLASS_NAMES = (*_GENERAL, "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
 
+# See ``Importer.script``.
+SCRIPT = """
+def load_booster(path):
+    import lightgbm
+    return lightgbm.Booster(model_file=path)
+
+def ask_booster(booster, x, n_rounds):
+    return {"values": booster.predict(x, num_iteration=n_rounds or -1)}
+"""
+
 
 def to_model(estimator: Any) -> Model:
     """Read a fitted estimator, or a booster, whose classes are 0, 1, ..., up to its best round.

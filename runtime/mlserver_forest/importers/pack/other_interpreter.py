@@ -26,7 +26,7 @@ import importlib, io, os, pickle, sys, tempfile, warnings
 import numpy
 warnings.simplefilter("ignore")
 given = numpy.load(io.BytesIO(getattr(sys.stdin, "buffer", sys.stdin).read()))
-x, library, n_rounds = given["x"], str(given["library"]), int(given["n_rounds"])
+x, n_rounds = given["x"], int(given["n_rounds"])
 handle, path = tempfile.mkstemp()
 with os.fdopen(handle, "wb") as file:
     file.write(given["model"].tobytes())
@@ -40,34 +40,11 @@ def unpickled():
     with open(path, "rb") as file:  # Enough for a booster.
         return pickle.load(file)
 
-def loaded():
-    if given["is_pickle"]:
-        return unpickled()
-    if library == "xgboost":
-        import xgboost
-        booster = xgboost.Booster()
-        booster.load_model(path)
-        return booster
-    import lightgbm
-    return lightgbm.Booster(model_file=path)
-
-def ask_xgboost(booster):
-    import xgboost
-    data = xgboost.DMatrix(x, missing=numpy.nan, feature_names=booster.feature_names)
-    limits = [{"iteration_range": (0, n_rounds)}, {"ntree_limit": n_rounds}] if n_rounds else [{}]
-    for limit in limits:
-        try:
-            values = booster.predict(data, **limit)
-            break
-        except TypeError:  # Before 1.4 there was only the second one.
-            continue
-    return {"values": values, "margins": booster.predict(data, output_margin=True, **limit)}
+SCRIPT
 
 def ask(model):
     if type(model).__name__ == "Booster":
-        if library == "xgboost":
-            return ask_xgboost(model)
-        return {"values": model.predict(x, num_iteration=n_rounds or -1)}
+        return ask_booster(model, x, n_rounds)
     if hasattr(model, "n_jobs"):
         model.n_jobs = 1
     found = {}
@@ -80,7 +57,7 @@ def ask(model):
     return found
 
 try:
-    model = loaded()
+    model = unpickled() if given["is_pickle"] else load_booster(path)
     found = ask(model)
 finally:
     os.remove(path)
@@ -89,8 +66,7 @@ out = io.BytesIO()
 numpy.savez(out, version=numpy.array(str(version)), **found)
 getattr(sys.stdout, "buffer", sys.stdout).write(out.getvalue())
 """
-# The libraries whose own files the script loads.
-_OWN_FILES = ("xgboost", "lightgbm")
+_PLACE = "SCRIPT"
 
 
 @dataclass(frozen=True)
@@ -100,13 +76,13 @@ class Question:
     Attributes:
         path: its file, whose code that interpreter runs if it is a pickle.
         is_pickle: whether it is one.
-        library: the name that the model's library is imported by.
+        script: ``Importer.script`` of the model's library.
         n_rounds: how many rounds of a booster are asked; 0 for all.
     """
 
     path: Path
     is_pickle: bool
-    library: str
+    script: str
     n_rounds: int = 0
 
 
@@ -127,7 +103,7 @@ def ask_interpreter(
     Raises:
         UnsupportedEstimator: if it does not start, fails, or answers something else.
     """
-    if not question.is_pickle and question.library not in _OWN_FILES:
+    if not question.is_pickle and not question.script:
         raise UnsupportedEstimator(
             "--prove-with loads pickles and joblib files, and the files of XGBoost and LightGBM; "
             "save the estimator with joblib, or give answers of your own with --expect"
@@ -137,13 +113,12 @@ def ask_interpreter(
         given,
         x=x,
         model=np.frombuffer(question.path.read_bytes(), np.uint8),
-        library=np.array(question.library),
         is_pickle=np.array(question.is_pickle),
         n_rounds=np.array(question.n_rounds),
     )
     try:
         done = subprocess.run(  # noqa: S603  # the user's own command
-            [*shlex.split(command), "-c", _SCRIPT],
+            [*shlex.split(command), "-c", _SCRIPT.replace(_PLACE, question.script)],
             input=given.getvalue(),
             capture_output=True,
             check=False,

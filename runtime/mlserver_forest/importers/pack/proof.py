@@ -148,7 +148,7 @@ def ask_elsewhere(
     n_rounds = 0
     if isinstance(estimator, SavedBooster) and estimator.has_later_rounds:
         n_rounds = estimator.n_best or 0
-    question = Question(file.path, file.form.is_pickle, importer.module, n_rounds)
+    question = Question(file.path, file.form.is_pickle, importer.script, n_rounds)
     (values, positions), version = ask_interpreter(command, question, x, model.schema)
     source, written_by = f"{importer.title} {version} in {command}", version
     own = getattr(estimator, "written_by", "")

@@ -32,7 +32,6 @@ from mlserver_forest.importers.scikit_learn.meta_estimators.adaboost import (
 )
 from mlserver_forest.importers.scikit_learn.meta_estimators.bagging import read_bagging
 from mlserver_forest.importers.scikit_learn.meta_estimators.best_estimator import (
-    INNER,
     read_best_estimator,
 )
 from mlserver_forest.importers.scikit_learn.meta_estimators.calibration import (
@@ -259,6 +258,10 @@ META_ESTIMATORS: Mapping[str, Callable[[Record, ReadMember], EstimatorPart]] = {
     "TunedThresholdClassifierCV": read_tuned_threshold,
     "VotingClassifier": read_voting_classifier,
     "VotingRegressor": read_voting_regressor,
-    **dict.fromkeys(INNER, read_best_estimator),
+    "FrozenEstimator": read_best_estimator,
+    "GridSearchCV": read_best_estimator,
+    "HalvingGridSearchCV": read_best_estimator,
+    "HalvingRandomSearchCV": read_best_estimator,
+    "RandomizedSearchCV": read_best_estimator,
 }
 CLASS_NAMES = (*FORESTS, ISOLATION_FOREST, *META_ESTIMATORS)

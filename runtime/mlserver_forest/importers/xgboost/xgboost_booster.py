@@ -28,6 +28,27 @@ CLASS_NAMES = (
     "XGBRFRegressor",
 )
 
+# See ``Importer.script``; before 1.4, predict knew ntree_limit alone.
+SCRIPT = """
+def load_booster(path):
+    import xgboost
+    booster = xgboost.Booster()
+    booster.load_model(path)
+    return booster
+
+def ask_booster(booster, x, n_rounds):
+    import xgboost
+    data = xgboost.DMatrix(x, missing=numpy.nan, feature_names=booster.feature_names)
+    limits = [{"iteration_range": (0, n_rounds)}, {"ntree_limit": n_rounds}] if n_rounds else [{}]
+    for limit in limits:
+        try:
+            values = booster.predict(data, **limit)
+            break
+        except TypeError:
+            continue
+    return {"values": values, "margins": booster.predict(data, output_margin=True, **limit)}
+"""
+
 
 def to_model(estimator: Any) -> Model:
     """Read a fitted estimator, or a booster, whose classes are 0, 1, ...

@@ -24,6 +24,7 @@ from mlserver_forest.insight.decision import DecisionResult
 from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.schema.schema import Label
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
+from mlserver_forest.training.validation.threshold_choice import choose_threshold
 
 # Fewer held-out rows than this say too little.
 LEAST_ROWS = 30
@@ -155,7 +156,8 @@ class DecisionLearner:
         if self._goal is None:
             return calibration, MOST_PROBABLE
         scores = _calibrated(calibration, rows.probabilities)[:, self._position]
-        threshold = self._goal.choose(scores, rows.y == self._position, rows.weight)
+        is_positive = rows.y == self._position
+        threshold = choose_threshold(self._goal, scores, is_positive, rows.weight)
         if threshold is None and says:
             self._say(
                 f"warning: no threshold reaches {self._goal.text} on the {len(rows)} held-out "
