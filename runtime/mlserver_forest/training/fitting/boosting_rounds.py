@@ -29,7 +29,11 @@ class BoostingRounds:
         self.curve: Curve = []
 
     def end_round(
-        self, n_rounds: int, metrics: Mapping[str, float], booster: Callable[[], bytes]
+        self,
+        n_rounds: int,
+        metrics: Mapping[str, float],
+        booster: Callable[[], bytes],
+        n_kept: int | None = None,
     ) -> bool:
         """Record a round.
 
@@ -37,6 +41,7 @@ class BoostingRounds:
             n_rounds: the number of rounds so far, including those of a checkpoint.
             metrics: the metrics on the validation rows; empty without such rows.
             booster: returns the content of a checkpoint.
+            n_kept: how many rounds that content holds; None for all.
 
         Returns:
             Whether the job was asked to stop.
@@ -44,8 +49,9 @@ class BoostingRounds:
         if metrics:
             self.curve.append((n_rounds, dict(metrics)))
         self._progress.at(n_rounds, metrics)
-        if self._checkpoints:
-            self._checkpoints.keep_all(n_rounds, booster)
+        n_kept = n_rounds if n_kept is None else n_kept
+        if self._checkpoints and n_kept:
+            self._checkpoints.keep_all(n_kept, booster)
         return self._stop.is_requested
 
 
