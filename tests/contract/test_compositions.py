@@ -65,4 +65,6 @@ def test_what_it_is_not_explained_by_is_said(server, iris):
     body = ",".join(map(str, iris[0][0]))
     answer = httpx.post(server.url + "/invocations", content=body, headers=headers)
     assert answer.status_code == 400
-    assert "output 'contributions' was chosen; this model" in answer.json()["error"]
+    error = answer.json()["error"]
+    assert "output 'contributions' was chosen; this model" in error
+    assert "averages of probabilities and models without covers have none" in error

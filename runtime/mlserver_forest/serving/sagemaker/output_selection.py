@@ -16,6 +16,7 @@ from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.schema.output_names import (
     CONTRIBUTIONS,
     DECISION_FUNCTION,
+    EXPECTED_VALUE,
     INSIGHT_DATATYPES,
     INTERVAL,
     OUT_OF_RANGE_FEATURES,
@@ -169,9 +170,16 @@ _KINDS: Mapping[TargetKind, str] = {
     "anomaly_detection": "anomaly detector",
     "unknown": "model of a foreign runtime",
 }
-_AGAIN = dict.fromkeys(
-    (INTERVAL, PREDICTION_SET), "train it again with prediction_interval=0.9 for that"
-)
+_AGAIN: Mapping[str, str] = {
+    **dict.fromkeys(
+        (INTERVAL, PREDICTION_SET), "train it again with prediction_interval=0.9 for that"
+    ),
+    **dict.fromkeys(
+        (CONTRIBUTIONS, EXPECTED_VALUE),
+        "votes, averages of probabilities and models without covers have none "
+        "(docs/explanations.md); train or pack others again for that",
+    ),
+}
 _NAMED: Mapping[str, Callable[[Schema], Sequence[Any]]] = {
     CONTRIBUTIONS: lambda schema: schema.feature_names,
     OUT_OF_RANGE_FEATURES: lambda schema: schema.feature_names,
