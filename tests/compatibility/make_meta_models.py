@@ -6,15 +6,11 @@ bagging, boosting, calibration, stacking and the like. The archives are in ``sci
 
 import os
 import pickle
-import shutil
 import sys
-import tempfile
-import warnings
-import zipfile
 
 import joblib
 import numpy as np
-from make_models import N_ASKED, N_TRAINED, VERSION, histogram, table, targets
+from make_models import N_ASKED, N_TRAINED, VERSION, histogram, main, table, targets
 from sklearn import ensemble, linear_model, preprocessing, tree
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -166,17 +162,5 @@ def write(folder):
     np.savez_compressed(os.path.join(folder, "rows.npz"), x=asked)
 
 
-def main(archive):
-    warnings.simplefilter("ignore")
-    folder = tempfile.mkdtemp()
-    try:
-        write(folder)
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-            for name in sorted(os.listdir(folder)):
-                file.write(os.path.join(folder, name), name)
-    finally:
-        shutil.rmtree(folder)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], write)

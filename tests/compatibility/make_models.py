@@ -158,7 +158,8 @@ def write(folder):
         np.savez_compressed(os.path.join(folder, name + ".npz"), x=rows, **found)
 
 
-def main(archive):
+def main(archive, write):
+    """Keep what ``write`` writes to a folder in an archive."""
     warnings.simplefilter("ignore")
     folder = tempfile.mkdtemp()
     try:
@@ -171,4 +172,4 @@ def main(archive):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], write)

@@ -147,11 +147,16 @@ def average(estimator: Record, trees: Sequence[Record]) -> TreeEnsemble:
             "which cannot be packed; fit one classifier for each target"
         )
     packed = [read_tree(tree, leaf_values(tree, is_classifier=is_classifier)) for tree in trees]
+    return averaged(packed, n_features_of(estimator))
+
+
+def averaged(trees: Sequence[Tree], n_features: int) -> TreeEnsemble:
+    """The mean of what trees add, which compare in float32."""
     return TreeEnsemble(
-        packed,
-        n_features=n_features_of(estimator),
+        trees,
+        n_features=n_features,
         feature_dtype=np.dtype(np.float32),
-        initial=np.zeros(packed[0].values.shape[1]),
+        initial=np.zeros(trees[0].values.shape[1]),
         divisor=len(trees),
     )
 

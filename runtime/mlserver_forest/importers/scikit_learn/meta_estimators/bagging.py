@@ -20,6 +20,7 @@ from mlserver_forest.importers.scikit_learn.estimator_part import (
 from mlserver_forest.importers.scikit_learn.release import release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (
     are_trees,
+    averaged,
     has_classes,
     leaf_values,
     members_of,
@@ -79,10 +80,4 @@ def _forest(
         if classes is not None:  # The trees know the classes by their numbers.
             values = spread_over(values, tree.array("classes_", 1), np.arange(len(classes)))
         packed.append(read_tree(tree, values, features=columns))
-    return TreeEnsemble(
-        packed,
-        n_features=n_features_of(estimator),
-        feature_dtype=np.dtype(np.float32),
-        initial=np.zeros(packed[0].values.shape[1]),
-        divisor=len(trees),
-    )
+    return averaged(packed, n_features_of(estimator))
