@@ -89,6 +89,9 @@ def models(x, score, binary, three):
         None,
         None,
     )
+    if VERSION < (0, 22):
+        old = dict(isolation, behaviour="old")
+        yield "isolation-old", forest(contamination=0.15, **old), x, None, None
     missing = x.copy()
     missing[np.random.RandomState(1).uniform(size=x.shape) < 0.15] = np.nan
     if VERSION >= (1, 4):

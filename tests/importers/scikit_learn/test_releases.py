@@ -122,10 +122,3 @@ def test_probabilities_that_do_not_sum_to_1_are_refused(tmp_path):
     record.state["_sklearn_version"] = "1.5.0"
     with pytest.raises(UnsupportedEstimator, match=r"do not sum to 1, which scikit-learn 1\.5"):
         import_estimator(record)
-
-
-def test_a_threshold_of_the_old_behaviour_is_refused(tmp_path):
-    record, _ = read(ARCHIVES[0], "isolation.joblib", tmp_path)
-    record.state["behaviour"] = "old"
-    with pytest.raises(UnsupportedEstimator, match=r"behaviour='old'.*fit it with behaviour='new'"):
-        import_estimator(record)

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.composition.probabilities import Threshold
 from mlserver_forest.engine.postprocessors import Postprocessor
+from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.release import release_of
@@ -16,15 +18,16 @@ from mlserver_forest.importers.scikit_learn.tree_nodes import (
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
 _LEAF = -1
+# The position of inliers among the classes, and of the decision function among the values.
+_INLIER = 1
 
 
-def read_isolation_forest(estimator: Record) -> TreeEnsemble:
-    """The trees, whose leaves hold the length of the path to them."""
-    if estimator.get("behaviour") == "old":
-        raise UnsupportedEstimator(
-            "this IsolationForest has behaviour='old', which decided by a threshold that it does "
-            "not keep; fit it with behaviour='new', or with scikit-learn 0.22 or newer"
-        )
+def read_isolation_forest(estimator: Record) -> Predictor:
+    """The trees, whose leaves hold the length of the path to them.
+
+    Until 0.21 there was behaviour='old', the default, by which a row is an inlier from another
+    number of the decision function on than 0.
+    """
     lone = 1.0 if release_of(estimator).counts_lone_rows else 0.0
     members = trees_of(estimator)
     features = estimator.require("estimators_features_")
@@ -35,7 +38,7 @@ def read_isolation_forest(estimator: Record) -> TreeEnsemble:
         rest = _average_path_length(nodes["n_node_samples"], lone)
         trees.append(read_tree(member, (depths + rest - 1.0).reshape(-1, 1), 0, columns))
     average = _average_path_length(np.array([estimator.require("_max_samples")]), lone)[0]
-    return TreeEnsemble(
+    ensemble = TreeEnsemble(
         trees,
         n_features=n_features_of(estimator),
         feature_dtype=np.dtype(np.float32),
@@ -44,6 +47,9 @@ def read_isolation_forest(estimator: Record) -> TreeEnsemble:
             "isolation", float(len(trees) * average), float(estimator.require("offset_"))
         ),
     )
+    if estimator.get("behaviour") != "old":
+        return ensemble
+    return Threshold((ensemble,), float(estimator.require("_threshold_")), _INLIER)
 
 
 def _depths(left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ from warnings import WarningMessage
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.fitted_estimator import (
     Answers,
@@ -93,7 +92,7 @@ def to_model(estimator: Any, import_other: ImportOther) -> Model:
     """
     record = record_of(estimator)
     if record.name == ISOLATION_FOREST:
-        forest = read_isolation_forest(record).pack()
+        forest = packed(read_isolation_forest(record))
         names, missing = record.get("feature_names_in_"), takes_missing(record, release_of(record))
         return model_of(forest, names, "anomaly_detection", (-1, 1), takes_missing=missing)
     part = _Reader(import_other).read(record)
@@ -191,7 +190,7 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
 def walk(record: Record, x: NDArray[Any], schema: Schema, import_other: ImportOther) -> Answers:
     """Answers without scikit-learn: the trees are walked in NumPy, as they stand in the file."""
     if record.name == ISOLATION_FOREST:
-        predictor: Predictor = read_isolation_forest(record)
+        predictor = read_isolation_forest(record)
     else:
         predictor = _Reader(import_other).read(record).predictor
     return walked(predictor, x, schema)
