@@ -31,6 +31,7 @@ EXCEPTIONS = {
     "importers/registry.py": "the table",
     "importers/scikit_learn/scikit_learn_model.py": "the library's own module",
     "importers/scikit_learn/release.py": "the library's own module",
+    "importers/scikit_learn/member_stand_in.py": "the library's own module",
     "importers/scikit_learn/restored_estimator.py": "the library's own module",
     "importers/catboost/catboost_library.py": "the library's own module",
     "importers/catboost/catboost_model.py": "the library's own module",

@@ -134,6 +134,11 @@ class Importer:
             return "(not installed)"
         return str(import_module(self.module).__version__)
 
+    def wrote(self, found: Any) -> bool:
+        """Whether the installed version wrote a booster, as far as that is known."""
+        written_by = getattr(found, "written_by", "")
+        return not written_by or is_version(self.version, written_by)
+
     def tolerance_for(self, model: Model) -> float:
         """How far the values of a packed model may differ."""
         if isinstance(model.forest, Forest):
@@ -157,7 +162,7 @@ IMPORTERS: tuple[Importer, ...] = (
         around_others=tuple(scikit_learn_model.META_ESTIMATORS),
         records=RecordSupport(
             version_of=scikit_learn_model.version_of,
-            restore=restored_estimator.restore,
+            restore=lambda record: restored_estimator.restore(record, restore_member),
             walk=lambda record, x, schema: scikit_learn_model.walk(
                 record, x, schema, import_member
             ),
@@ -259,6 +264,11 @@ def format_of(head: bytes) -> FileFormat | None:
     return next((form for form in file_formats() if form.matches(head)), None)
 
 
+def is_version(version: str, written_by: str) -> bool:
+    """Whether a version is the one that wrote a model, of which a file may say a part: "1.5"."""
+    return f"{version}.".startswith(f"{written_by}.")
+
+
 def importer_of(estimator: Any) -> Importer | None:
     """The library of an estimator, or None if it is not registered."""
     library = module_of(estimator)
@@ -290,6 +300,31 @@ def import_member(estimator: Any) -> Model:
         UnsupportedEstimator: if it cannot be packed.
     """
     return require_importer(estimator).to_model(from_record(estimator))
+
+
+def restore_member(record: Record) -> Any:
+    """What stands for an estimator of another library in one of scikit-learn, to be asked.
+
+    Returns:
+        An estimator that asks that library; None for any other record.
+
+    Raises:
+        UnsupportedEstimator: if the version that wrote it cannot be asked.
+    """
+    importer = importer_of(record)
+    if importer is None or importer.serves_pickles:
+        return None
+    from mlserver_forest.importers.scikit_learn.member_stand_in import stand_in, unfitted
+
+    try:
+        found = from_record(record)
+        schema = importer.to_model(found).schema
+    except UnsupportedEstimator:
+        return unfitted()
+    asked = found if importer.records is None else importer.records.restore(record)
+    if asked is None or not importer.wrote(found):
+        raise UnsupportedEstimator(f"this {importer.title} cannot be asked about a {record.name}")
+    return stand_in(lambda x: importer.answers(asked, x, schema), schema)
 
 
 def from_record(estimator: Any) -> Any:

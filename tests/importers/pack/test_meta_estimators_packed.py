@@ -3,6 +3,7 @@
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -34,6 +35,8 @@ def test_a_vote_of_two_libraries_is_packed_without_running_its_code(tmp_path, ir
     done = pack(tmp_path / "vote.joblib")
     assert done.returncode == 0, done.stderr
     assert "1000 rows, 0 differences" in done.stdout
+    # It asks XGBoost about its member.
+    assert f"compared with scikit-learn {sklearn.__version__}\n" in done.stdout
     model = model_directory.load(tmp_path / "vote")
     np.testing.assert_allclose(model.predict_proba(x), estimator.predict_proba(x), atol=1e-7)
 

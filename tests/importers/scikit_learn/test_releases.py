@@ -14,7 +14,6 @@ from mlserver_forest.importers.pickles.pickle_reader import read_pickle
 from mlserver_forest.importers.pickles.record import GlobalName, Record
 from mlserver_forest.importers.registry import IMPORTERS
 from mlserver_forest.importers.scikit_learn.release import release_of
-from mlserver_forest.importers.scikit_learn.restored_estimator import restore
 
 ARCHIVES = sorted(Path(__file__).parents[2].glob("compatibility/scikit-learn/*.zip"))
 RECORDS = next(one for one in IMPORTERS if one.module == "sklearn").records
@@ -80,7 +79,7 @@ def test_an_estimator_of_the_installed_version_can_be_asked(tmp_path, name):
     import sklearn
 
     record, recorded = read(ARCHIVES[-1], name, tmp_path)
-    estimator = restore(record)
+    estimator = RECORDS.restore(record)
     if record.get("_sklearn_version") != sklearn.__version__:
         assert estimator is None
         return
@@ -89,15 +88,15 @@ def test_an_estimator_of_the_installed_version_can_be_asked(tmp_path, name):
 
 def test_an_estimator_of_another_version_is_not_asked(tmp_path):
     record, _ = read(ARCHIVES[0], files_of(ARCHIVES[0])[0], tmp_path)
-    assert restore(record) is None
+    assert RECORDS.restore(record) is None
 
 
 def test_only_classes_of_tree_ensembles_are_looked_up(tmp_path):
     record, _ = read(ARCHIVES[-1], "decision-tree.joblib", tmp_path)
     record.state["criterion"] = Record(GlobalName("os", "mkdir"), (str(tmp_path / "made"),))
-    assert restore(record) is None
+    assert RECORDS.restore(record) is None
     record.state["criterion"] = GlobalName("os", "mkdir")
-    assert restore(record) is None
+    assert RECORDS.restore(record) is None
     assert not (tmp_path / "made").exists()
 
 

@@ -16,7 +16,7 @@ from mlserver_forest.importers.pack.model_file import ModelFile
 from mlserver_forest.importers.pack.other_interpreter import Question, ask_interpreter
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
-from mlserver_forest.importers.registry import Importer
+from mlserver_forest.importers.registry import Importer, is_version
 from mlserver_forest.importers.saved_booster import SavedBooster
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.hashed_categories import HASHES
@@ -118,18 +118,13 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
 def _source(importer: Importer, written_by: str) -> str:
     """The installed library, and whether it is the one that wrote the model."""
     source = f"{importer.answered_by or importer.title} {importer.version}"
-    is_same = not written_by or _is_version(importer.version, written_by)
+    is_same = not written_by or is_version(importer.version, written_by)
     if is_same or importer.answered_by:
         return source
     return (
         f"{source}, which reads what {written_by} wrote; {importer.title} {written_by} itself was "
         "not asked"
     )
-
-
-def _is_version(version: str, written_by: str) -> bool:
-    """Whether a version is the one that wrote a model, of which a file may say a part: "1.5"."""
-    return f"{version}.".startswith(f"{written_by}.")
 
 
 def ask_elsewhere(
@@ -154,7 +149,7 @@ def ask_elsewhere(
     own = getattr(estimator, "written_by", "")
     if importer.records is not None:
         own = importer.records.version_of(record_of(estimator))
-    if own and not _is_version(version, own):
+    if own and not is_version(version, own):
         source += f", which is not the version {own} that wrote it, so it proves little"
         written_by = own
     tolerance = importer.tolerance_for(model)

@@ -1,12 +1,14 @@
 """A record of scikit-learn -> the estimator, made of known classes only, to ask it for answers."""
 
 import functools
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from mlserver_forest.composition.target_transforms import FUNCTIONS
+from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.record import GlobalName, Record
 from mlserver_forest.importers.scikit_learn.release import installed_release
 
@@ -85,15 +87,19 @@ _FORGOTTEN = {
         "estimator_samples_",
     ),
 }
+# See ``restore``.
+RestoreOther = Callable[[Record], Any]
 _FAULTS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
 
 
-def restore(record: Record) -> Any:
+def restore(record: Record, restore_other: RestoreOther) -> Any:
     """The estimator of a record, or None.
 
     Args:
         record: an estimator whose trees were found to be sound, because scikit-learn does not
             check them when it is asked.
+        restore_other: makes what stands for an estimator of another library in it; None for any
+            other record.
 
     Returns:
         None if another version wrote it, or if it holds anything but the classes of tree
@@ -102,15 +108,16 @@ def restore(record: Record) -> Any:
     if record.get("_sklearn_version") != installed_release():
         return None
     try:
-        return _Restorer().restore(record)
-    except _FAULTS:
+        return _Restorer(restore_other).restore(record)
+    except (UnsupportedEstimator, *_FAULTS):
         return None
 
 
 class _Restorer:
     """Makes objects of known classes; each record is made once."""
 
-    def __init__(self) -> None:
+    def __init__(self, restore_other: RestoreOther) -> None:
+        self._restore_other = restore_other
         self._made: dict[int, Any] = {}
 
     def restore(self, value: Any) -> Any:
@@ -134,6 +141,9 @@ class _Restorer:
         return value
 
     def _object(self, record: Record) -> Any:
+        other = self._restore_other(record)
+        if other is not None:
+            return other
         if str(record.kind) == _PARTIAL:
             function, arguments, keywords, _ = record.state
             return functools.partial(
