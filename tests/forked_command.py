@@ -1,7 +1,7 @@
 """``train``, ``serve`` and ``forest``, forked from a process that has imported what they need.
 
 Imports take up to two seconds, most of the time of a short command. Each run has a process, an
-environment and output of its own. The installed scripts are run by test_quickstart.py and
+environment and output of its own, and so has the process in which forest pack reads a file. The installed scripts are run by test_quickstart.py and
 test_docs.py. (Every run imports this module, so it imports only the standard library.)
 """
 
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from multiprocessing import reduction
 from pathlib import Path
 
@@ -26,7 +27,7 @@ PROCESSES.set_forkserver_preload(
     [
         *_MODULES.values(),
         *("mlserver_forest.training.job", "mlserver_forest.serving.server"),
-        *("mlserver_forest.importers.pack.cli", "mlserver_forest.doctor.cli"),
+        *("mlserver_forest.importers.pack.child_process", "mlserver_forest.doctor.cli"),
         *("sklearn.ensemble", "distributed", "xgboost", "lightgbm"),
     ]
 )
@@ -112,7 +113,7 @@ def run_forked(command, *arguments, environ, cwd=None, prepare=None, timeout=300
 def _text(file):
     with file:
         file.seek(0)
-        return file.read().decode()
+        return file.read().decode(errors="replace")
 
 
 def _run(words, environ, cwd, cpus, streams, prepare):
@@ -127,8 +128,33 @@ def _run(words, environ, cwd, cpus, streams, prepare):
     os.chdir(cwd)
     if cpus is not None:
         os.sched_setaffinity(0, cpus)
+    if words[:2] == ("forest", "pack"):
+        importlib.import_module("mlserver_forest.importers.pack.cli").start_child = _fork_child
     if prepare:
         prepare()
     sys.argv = list(words)
     name, *arguments = words
     getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)
+
+
+def _fork_child(request):
+    """``start_child`` of forest pack, in a process that has imported what it needs."""
+    main = importlib.import_module("mlserver_forest.importers.pack.child_process").main
+    # _text closes them.
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        code = 1
+        try:
+            main(request)
+            code = 0
+        except BaseException:  # noqa: BLE001  # as an interpreter does
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return subprocess.CompletedProcess([], code, _text(out), _text(err))

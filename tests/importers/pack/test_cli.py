@@ -226,8 +226,8 @@ def test_a_name_that_serve_refuses_is_refused(files, tmp_path, name):
 @pytest.mark.parametrize(
     "name",
     [
-        *("rf.joblib", "isolation.joblib", "lgb.joblib"),
-        *("booster.pkl", "lgb-booster.pkl", "model.txt", "model.ubj"),
+        *("rf.joblib", "isolation.joblib"),
+        *("booster.pkl", "lgb-booster.pkl", "model.txt"),
     ],
 )
 def test_another_interpreter_may_be_asked(files, tmp_path, name):

@@ -123,18 +123,23 @@ def _run_child(request: "PackRequest") -> None:
     from mlserver_forest.importers.pack.child_process import REPORT_FILE
     from mlserver_forest.importers.pack.failure import describe_exit
 
+    done = start_child(json.dumps(asdict(request)))
+    if done.returncode or not Path(request.folder, REPORT_FILE).exists():
+        raise UnsupportedEstimator(describe_exit(str(request.path), done.returncode, done.stderr))
+
+
+def start_child(request: str) -> subprocess.CompletedProcess[str]:
+    """Run ``child_process.py`` on a request in JSON, to its end."""
     # -P: nothing in the current folder can take the place of a module.
     command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
-    done = subprocess.run(  # noqa: S603  # our own module
+    return subprocess.run(  # noqa: S603  # our own module
         command,
-        input=json.dumps(asdict(request)),
+        input=request,
         text=True,
         errors="replace",  # A library may print bytes of a damaged file.
         capture_output=True,
         check=False,
     )
-    if done.returncode or not Path(request.folder, REPORT_FILE).exists():
-        raise UnsupportedEstimator(describe_exit(str(request.path), done.returncode, done.stderr))
 
 
 def _finish(folder: Path, out: Path) -> None:
