@@ -1,8 +1,9 @@
 """``train``, ``serve`` and ``forest``, forked from a process that has imported what they need.
 
 Imports take up to two seconds, most of the time of a short command. Each run has a process, an
-environment and output of its own, and so has the process in which forest pack reads a file. The installed scripts are run by test_quickstart.py and
-test_docs.py. (Every run imports this module, so it imports only the standard library.)
+environment and output of its own, and so has the process in which forest pack reads a file. The
+installed scripts are run by test_quickstart.py and test_docs.py. (Every run imports this module, so
+it imports only the standard library.)
 """
 
 import contextlib

@@ -33,6 +33,8 @@ KEPT_MB = 200
 WARM_UP = 500
 # This many are read however slow the machine is.
 FEWEST = 200
+# Each of these has a process of its own.
+FEWEST_ISOLATED = 80
 # An allocation beyond it fails, and that is a fault.
 _MOST_MEMORY = 8 << 30
 
@@ -63,13 +65,19 @@ class Report:
 def watch(name, seconds):
     """Read the inputs of a target for some seconds, the saved ones and the samples first."""
     report = Report(name)
-    if registry.load(name).is_isolated:
+    target = registry.load(name)
+    if target.is_isolated:
         report.longest_seconds = _LONGEST_ISOLATED_SECONDS
     ends = time.monotonic() + seconds
     first = 0
-    while first < FEWEST or time.monotonic() < ends:
+    while first < _fewest(target) or time.monotonic() < ends:
         first = _watch(report, first, ends - time.monotonic())
     return report
+
+
+def _fewest(target):
+    """How many inputs are read, however long that takes."""
+    return FEWEST_ISOLATED if target.is_isolated else FEWEST
 
 
 def _watch(report, first, seconds):
@@ -144,7 +152,7 @@ def work(name, first, seconds):
     kept = megabytes("VmRSS")
     ends = time.monotonic() + seconds
     number = first
-    while number < FEWEST or time.monotonic() < ends:
+    while number < _fewest(target) or time.monotonic() < ends:
         data = target.input(number)
         if number == first + WARM_UP:
             kept = megabytes("VmRSS")
