@@ -37,7 +37,7 @@ def candidates(drawn):
     return sorted({*columns(drawn)[0].tolist(), 2.0})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows, st.integers(1, 10).map(lambda n: n / 10))
 def test_a_recall_is_reached_with_the_best_precision_that_it_leaves(drawn, least):
     threshold = choose_threshold(threshold_goal(f"recall>={least}"), *columns(drawn))
@@ -48,7 +48,7 @@ def test_a_recall_is_reached_with_the_best_precision_that_it_leaves(drawn, least
     assert all(measures(drawn, one)[0] < least + 1e-12 for one in higher)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows, st.integers(1, 10).map(lambda n: n / 10))
 def test_a_precision_is_reached_with_the_best_recall_or_it_is_said_that_none_is(drawn, least):
     threshold = choose_threshold(threshold_goal(f"precision >= {least}"), *columns(drawn))
@@ -61,7 +61,7 @@ def test_a_precision_is_reached_with_the_best_recall_or_it_is_said_that_none_is(
     assert all(measures(drawn, one)[0] <= recall + 1e-12 for one in reached)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows, st.integers(0, 5), st.integers(1, 5))
 def test_no_other_threshold_costs_less(drawn, false_positive, false_negative):
     goal = threshold_goal(f"cost:fp={false_positive},fn={false_negative}")
