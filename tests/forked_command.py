@@ -28,7 +28,7 @@ PROCESSES.set_forkserver_preload(
     [
         *_MODULES.values(),
         *("mlserver_forest.training.job", "mlserver_forest.serving.server"),
-        *("mlserver_forest.importers.pack.child_process", "mlserver_forest.doctor.cli"),
+        *("mlserver_forest.importers.pack.cli", "mlserver_forest.doctor.cli"),
         *("sklearn.ensemble", "distributed", "xgboost", "lightgbm"),
     ]
 )
