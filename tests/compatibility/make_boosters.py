@@ -59,7 +59,7 @@ class XGBoost:
     def __init__(self, folder):
         import xgboost
 
-        self.library = xgboost
+        self.package = xgboost
         self.folder = folder
         self.version = tuple(int(part) for part in xgboost.__version__.split(".")[:2])
         self.x, self.asked = table(0, N_TRAINED), table(1, N_ASKED)
@@ -88,14 +88,14 @@ class XGBoost:
         self.estimators()
 
     def matrix(self, x, y=None):
-        return self.library.DMatrix(x, label=y)
+        return self.package.DMatrix(x, label=y)
 
     def train(self, target, options, **more):
         data = self.matrix(self.x, target)
         if options.get("objective", "").startswith("rank:"):
             data.set_group([len(self.x) // 4] * 4)
         parameters = dict({"max_depth": 3, "nthread": 1, "seed": 3}, **options)
-        return self.library.train(parameters, data, ROUNDS, **more)
+        return self.package.train(parameters, data, ROUNDS, **more)
 
     def booster(self, name, target, options):
         booster = self.train(target, options)
@@ -110,7 +110,7 @@ class XGBoost:
         parameters = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "eta": 0.6}
         parameters["eval_metric"] = "logloss"
         parameters.update(options)
-        booster = self.library.train(
+        booster = self.package.train(
             parameters,
             data,
             20,
@@ -127,7 +127,7 @@ class XGBoost:
         self.save(name, booster, booster.save_model, self.asked, found)
 
     def estimators(self):
-        library, few = self.library, {"n_estimators": ROUNDS, "max_depth": 3, "n_jobs": 1}
+        library, few = self.package, {"n_estimators": ROUNDS, "max_depth": 3, "n_jobs": 1}
         labels = np.array(["no", "yes"])[self.binary]
         if self.version >= (1, 6):
             labels = self.binary
@@ -172,7 +172,7 @@ class LightGBM:
     def __init__(self, folder):
         import lightgbm
 
-        self.library = lightgbm
+        self.package = lightgbm
         self.folder = folder
         self.x, self.asked = table(0, N_TRAINED).astype(float), table(1, N_ASKED).astype(float)
         self.score, self.binary, self.three = targets(self.x)
@@ -197,17 +197,17 @@ class LightGBM:
     def train(self, target, options, rounds=ROUNDS, **more):
         options = dict(options)
         codes = options.pop("codes", "auto")
-        data = self.library.Dataset(self.x, target, categorical_feature=codes)
+        data = self.package.Dataset(self.x, target, categorical_feature=codes)
         parameters = {"num_leaves": 6, "num_threads": 1, "verbose": -1, "min_data_in_leaf": 5}
         parameters.update(bagging_fraction=0.7, seed=3, min_data_per_group=5, **options)
-        return self.library.train(parameters, data, rounds, **more)
+        return self.package.train(parameters, data, rounds, **more)
 
     def booster(self, name, target, options):
         booster = self.train(target, options)
         self.save(name, booster, booster, self.asked, {"predict": booster.predict(self.asked)})
 
     def estimators(self):
-        library, few = self.library, {"n_estimators": ROUNDS, "num_leaves": 6, "n_jobs": 1}
+        library, few = self.package, {"n_estimators": ROUNDS, "num_leaves": 6, "n_jobs": 1}
         labels = np.array(["no", "yes"])[self.binary]
         held = (table(5, 80).astype(float), np.random.RandomState(4).randint(0, 2, 80))
         self.estimator("classifier", library.LGBMClassifier(**few), labels)

@@ -40,7 +40,7 @@ class Algorithm:
         classifier: the library's estimator for a classification, ``module:class``.
         regressor: the library's estimator for a regression, ``module:class``.
         distribution: the distribution that trains it; the model records its version.
-        library: the module of the library, if the estimators are not its own.
+        trained_by: the module of the library, if the estimators are not its own.
         extra: the extra of this package that installs it.
         dtype: dtype of X, chosen so that the library compares at full precision.
         unit: what one step of fitting adds.
@@ -65,13 +65,13 @@ class Algorithm:
     cluster_fit_function: str | None = None
     has_leaf_intervals: bool = False
     absent_is_missing: bool = False
-    library: str = ""
+    trained_by: str = ""
     extra: str = "train"
 
     @property
     def module(self) -> str:
         """The module of the library."""
-        return self.library or self.classifier.partition(":")[0].partition(".")[0]
+        return self.trained_by or self.classifier.partition(":")[0].partition(".")[0]
 
     def estimator_class(self, *, is_classification: bool) -> Any:
         """The library's estimator; this imports the library."""
@@ -160,7 +160,7 @@ _ROWS = (
         dtype="float32",
         unit="rounds",
         fit_function=f"{_ROOM}.catboost.catboost_fit:fit",
-        library="catboost",
+        trained_by="catboost",
         extra="catboost",
     ),
 )
