@@ -49,7 +49,8 @@ class Categories:
     """The categories of one feature.
 
     A category's code is its position in ``names``. A missing value has the code NaN, and a
-    category that training did not see has ``UNSEEN``, which is a NaN too.
+    category that training did not see has ``UNSEEN``, which is a NaN too, or the code after the
+    last name.
 
     A number that is spelled in another way than in training, such as 7.50 for 7.5, is the same
     category, unless training saw several spellings of that number.
@@ -59,14 +60,17 @@ class Categories:
             feature, which accepts any usual spelling of the two, and 0 and 1.
         is_boolean: whether the feature is true or false.
         refuses_unseen: whether a category that training did not see is an error. If not, it is
-            read as a missing value.
+            read as a missing value, or has a code of its own.
         missing: texts that mean a missing value, beside ``MISSING_TEXTS``.
+        has_unseen_code: whether all categories that training did not see have the code after the
+            last name, so that they are not read as missing.
     """
 
     names: tuple[str, ...]
     is_boolean: bool = False
     refuses_unseen: bool = False
     missing: frozenset[str] = frozenset()
+    has_unseen_code: bool = False
 
     @cached_property
     def _codes(self) -> dict[str, int]:
@@ -106,7 +110,9 @@ class Categories:
         found = self._code_by_number.get(_number(name)) if self.has_numbers else None
         if found is not None:
             return float(found)
-        return None if self.refuses_unseen or self.is_boolean else UNSEEN
+        if self.refuses_unseen or self.is_boolean:
+            return None
+        return float(len(self.names)) if self.has_unseen_code else UNSEEN
 
     def codes(self, texts: Sequence[str]) -> NDArray[np.float64] | None:
         """The codes of fields as ``code`` gives them, float64 (n,); None if one must be refused."""
@@ -119,22 +125,28 @@ class Categories:
         return np.fromiter(map(codes.__getitem__, texts), np.float64, len(texts))
 
     def are_codes(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which numbers are positions in ``names`` or NaN: bool, the shape of ``values``."""
+        """Which numbers are codes or NaN: bool, the shape of ``values``."""
         with np.errstate(invalid="ignore"):
-            in_range = (values >= 0) & (values < len(self.names)) & (values == np.floor(values))
+            in_range = (values >= 0) & (values < self.n_codes) & (values == np.floor(values))
         return np.asarray(in_range | np.isnan(values))
 
     def codes_from_numbers(self, values: NDArray[Any]) -> NDArray[Any]:
         """The codes that numbers stand for where ``are_codes`` holds: the numbers themselves."""
         return values
 
+    @property
+    def n_codes(self) -> int:
+        """The number of codes that are not NaN."""
+        return len(self.names) + self.has_unseen_code
+
     def name_of(self, code: float) -> str | None:
         """The category of a code; None if its name is not known."""
-        return self.names[int(code)]
+        return self.names[int(code)] if code < len(self.names) else None
 
     def describe_codes(self) -> str:
         """What is expected in a matrix of numbers, for error messages."""
-        return f"0 to {len(self.names) - 1}, the positions of {self.describe()}"
+        unseen = f", or {len(self.names)} for any other" if self.has_unseen_code else ""
+        return f"0 to {len(self.names) - 1}, the positions of {self.describe()}{unseen}"
 
     def refusal(self, text: str, or_missing: str) -> str:
         """The end of the message for a text that is refused.

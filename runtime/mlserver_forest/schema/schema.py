@@ -50,6 +50,9 @@ class Schema:
         datatype: the V2 datatype of the features, which gives the dtype of ``X``.
         n_targets: how many numbers a regression predicts for a row.
         takes_missing: whether values may be missing. A missing value is NaN in ``X``.
+        required: the features that may not be missing although others may.
+        ranges: the smallest and the largest number that a feature of numbers may have, by name;
+            any finite number if it has none.
         absent_is_missing: whether a value that a sparse matrix leaves out is missing, as in
             XGBoost's DMatrix, rather than 0, as in scikit-learn and LightGBM.
         missing_number: a number that means missing in every feature, as NaN does; None if there is
@@ -79,16 +82,20 @@ class Schema:
     ignores_extra: bool = False
     ignored: tuple[str, ...] = ()
     insights: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
+    required: frozenset[str] = frozenset()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if strange := set(self.categories) - set(self.feature_names):
-            raise InvalidArtifact(
-                f"there are categories for {sorted(strange)}, which are not features of the model"
-            )
-        if strange := set(self.spellings) - set(self.feature_names):
-            raise InvalidArtifact(
-                f"there are spellings for {sorted(strange)}, which are not features of the model"
-            )
+        for what, names in (
+            ("categories", self.categories),
+            ("spellings", self.spellings),
+            ("ranges", self.ranges),
+            ("required values", self.required),
+        ):
+            if strange := set(names) - set(self.feature_names):
+                raise InvalidArtifact(
+                    f"there are {what} for {sorted(strange)}, which are not features of the model"
+                )
         if len(set(self.feature_names)) != len(self.feature_names):
             raise InvalidArtifact("two features have the same name; each needs its own")
         if len(set(self.classes)) != len(self.classes):
@@ -104,13 +111,29 @@ class Schema:
     def categories_by_column(self) -> Mapping[int, Categories]:
         """The categorical features by their column in ``X``, ascending.
 
-        If values may not be missing, a category that training did not see is refused.
+        If values may not be missing, a category that would be read as missing is refused.
         """
+        required = set(self._required_columns.tolist())
         return {
-            column: replace(found, refuses_unseen=found.refuses_unseen or not self.takes_missing)
+            column: replace(
+                found,
+                refuses_unseen=found.refuses_unseen
+                or (column in required and not found.has_unseen_code),
+            )
             for column, name in enumerate(self.feature_names)
             if (found := self.categories.get(name))
         }
+
+    @cached_property
+    def _required_columns(self) -> NDArray[np.intp]:
+        """The columns of ``X`` in which no value may be missing, ascending."""
+        names = enumerate(self.feature_names)
+        found = [column for column, name in names if not self.may_be_missing(name)]
+        return np.array(found, np.intp)
+
+    def may_be_missing(self, name: str) -> bool:
+        """Whether the value of a feature may be missing."""
+        return self.takes_missing and name not in self.required
 
     @property
     def takes_numbers_as_they_are(self) -> bool:
@@ -219,9 +242,14 @@ class Schema:
             x = np.where(x == dtype.type(self.missing_number), dtype.type(np.nan), x)
         if self.categories and not has_codes:
             x = self._with_codes(x, first_row)
+        if self.ranges:
+            self._check_ranges(x, first_row)
         if np.count_nonzero(np.isfinite(x)) == x.size:  # Faster than ``all``.
             return x
         faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
+        if self.required:
+            columns = self._required_columns
+            faulty[:, columns] |= np.isnan(x[:, columns])
         if faulty.any():
             row, column = (int(place[0]) for place in np.nonzero(faulty))
             place = self.with_width(values.shape[1]).locate(first_row + row, column)
@@ -247,7 +275,7 @@ class Schema:
         code = categories.code(text)
         if code is not None:
             return code
-        or_missing = _OR_MISSING if self.takes_missing else ""
+        or_missing = _OR_MISSING if self.may_be_missing(self.feature_names[column]) else ""
         refusal = categories.refusal(text.strip(), or_missing)
         raise InvalidInput(f"{self.locate(row, column)}: {refusal}")
 
@@ -329,14 +357,30 @@ class Schema:
                 coded[:, column] = codes
         return coded
 
+    def _check_ranges(self, x: NDArray[Any], first_row: int) -> None:
+        """Refuse numbers outside of ``ranges``.
+
+        Raises:
+            InvalidInput: naming the row, the column, the number and the range.
+        """
+        for column, name in enumerate(self.feature_names):
+            if name not in self.ranges:
+                continue
+            low, high = self.ranges[name]
+            outside = (x[:, column] < low) | (x[:, column] > high)
+            if outside.any():
+                row = int(np.flatnonzero(outside)[0])
+                raise InvalidInput(
+                    f"{self.locate(first_row + row, column)}: {x[row, column]!r} is out of the "
+                    f"range that this model can compute; send a number from {low!r} to {high!r}"
+                )
+
     def _fault(self, value: Any, column: int) -> str:
         if np.isnan(value):
             categories = self.categories_by_column.get(column)
             expected = f"one of {categories.describe()}" if categories else "a number"
-            return (
-                " is missing; this model's algorithm does not accept missing values; "
-                f"send {expected}"
-            )
+            who = "feature" if self.takes_missing else "model's algorithm"
+            return f" is missing; this {who} does not accept missing values; send {expected}"
         return (
             f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
         )

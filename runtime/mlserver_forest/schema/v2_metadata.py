@@ -55,7 +55,13 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
             for tensor, found in pairs
             if "codes" not in found and (spelling := NumberSpelling.from_parameters(found))
         }
-        missing = [bool(found.get("missing", True)) for found in parameters]
+        missing = {str(tensor["name"]): bool(found.get("missing", True)) for tensor, found in pairs}
+        takes_missing = any(missing.values())
+        ranges = {
+            str(tensor["name"]): (float(found["minimum"]), float(found["maximum"]))
+            for tensor, found in pairs
+            if "minimum" in found
+        }
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
         missing_number = parameters[0].get("missing_number")
         missing_number = None if missing_number is None else float(missing_number)
@@ -93,7 +99,7 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         classes=classes,
         datatype=datatype,
         n_targets=n_targets,
-        takes_missing=all(missing),
+        takes_missing=takes_missing,
         absent_is_missing=all(absent),
         missing_number=missing_number,
         index_base=index_base,
@@ -102,15 +108,15 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         categories=categories,
         spellings=spellings,
         insights=insights,
+        required=frozenset(name for name in names if takes_missing and not missing[name]),
+        ranges=ranges,
     )
 
 
 def _inputs(schema: Schema) -> MetadataTensors:
-    tensor: dict[str, Any] = {"datatype": schema.datatype, "shape": [-1, 1]}
     parameters = {
         name: value
         for name, value, default in (
-            ("missing", schema.takes_missing, True),
             ("absent_is_missing", schema.absent_is_missing, False),
             ("missing_number", schema.missing_number, None),
             ("index_base", schema.index_base, 0),
@@ -119,40 +125,48 @@ def _inputs(schema: Schema) -> MetadataTensors:
         )
         if value != default
     }
-    if parameters:
-        tensor["parameters"] = parameters
-    return [
-        _categorical_tensor(name, tensor, schema.categories[name])
-        if name in schema.categories
-        else _numeric_tensor(name, tensor, schema.spellings.get(name))
-        for name in schema.feature_names
-    ]
+    return [_input(name, schema, parameters) for name in schema.feature_names]
 
 
-def _numeric_tensor(
-    name: str, tensor: dict[str, Any], spelling: NumberSpelling | None
-) -> dict[str, Any]:
-    if spelling is None:
-        return {"name": name, **tensor}
-    parameters = {**tensor.get("parameters", {}), **spelling.to_parameters()}
-    return {"name": name, **tensor, "parameters": parameters}
+def _input(name: str, schema: Schema, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensor of a feature.
+
+    Args:
+        name: of the feature.
+        schema: the schema.
+        parameters: what all features share.
+    """
+    missing = {} if schema.may_be_missing(name) else {"missing": False}
+    parameters = {**missing, **parameters}
+    if name in schema.categories:
+        return _categorical_tensor(name, schema.datatype, parameters, schema.categories[name])
+    if name in schema.ranges:
+        parameters |= dict(zip(("minimum", "maximum"), schema.ranges[name], strict=True))
+    if name in schema.spellings:
+        parameters |= schema.spellings[name].to_parameters()
+    tensor = {"name": name, "datatype": schema.datatype, "shape": [-1, 1]}
+    return {**tensor, "parameters": parameters} if parameters else tensor
 
 
 def _categorical_tensor(
-    name: str, tensor: dict[str, Any], categories: Categories
+    name: str, codes: str, shared: Mapping[str, Any], categories: Categories
 ) -> dict[str, Any]:
     """The input of a categorical feature; ``codes`` is the datatype of the matrix."""
-    parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
+    parameters = {**shared, "codes": codes}
     if categories.is_hashed:
         parameters["hash"] = _HASH
         parameters["known"] = list(categories.names)
     elif not categories.is_boolean:
         parameters["categories"] = list(categories.names)
-        parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
+        parameters["unseen"] = (
+            "error"
+            if categories.refuses_unseen
+            else ("category" if categories.has_unseen_code else "missing")
+        )
         if categories.missing:
             parameters["missing_values"] = sorted(categories.missing)
     datatype = "BOOL" if categories.is_boolean else "BYTES"
-    return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
+    return {"name": name, "datatype": datatype, "shape": [-1, 1], "parameters": parameters}
 
 
 def _outputs(schema: Schema) -> MetadataTensors:
@@ -189,4 +203,5 @@ def _categories(parameters: Mapping[str, Any]) -> Categories:
         names,
         refuses_unseen=parameters.get("unseen") == "error",
         missing=frozenset(map(str, parameters.get("missing_values", ()))),
+        has_unseen_code=parameters.get("unseen") == "category",
     )
