@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.kernels.blocks import n_codes
 from mlserver_forest.engine.nodes import (
     CATEGORICAL,
     FEATURE_SHIFT,
     MISSING_RIGHT,
     NARROW,
     WIDE,
+    NodeFields,
     Width,
     shift_for,
 )
@@ -107,6 +110,48 @@ def pack(
         n_features=n_features,
         derived=derived,
     )
+
+
+def unpack(forest: Forest) -> list[Tree]:
+    """The trees of a forest, as ``pack`` takes them."""
+    fields = NodeFields(forest.nodes, forest.n_columns)
+    is_leaf, is_categorical = fields.is_leaf, fields.is_categorical
+    features, thresholds, left = fields.features, fields.thresholds.astype(np.float64), fields.left
+    missing_right = fields.flags & fields.flags.dtype.type(MISSING_RIGHT) != 0
+    is_leaf &= ~is_categorical  # The place of a set may look like a NaN.
+    leaf_values = np.zeros((len(is_leaf), forest.leaf_values.shape[1]), forest.leaf_values.dtype)
+    leaf_values[is_leaf] = forest.leaf_values[fields.leaf_rows(is_leaf).astype(np.int64)]
+    covers = forest.covers if forest.covers.size else np.zeros(len(is_leaf))
+    trees = []
+    for place, (start, end) in enumerate(pairwise(forest.roots.tolist())):
+        own = slice(int(start), int(end))
+        trees.append(
+            Tree(
+                left=np.where(is_leaf[own], -1, left[own]),
+                right=np.where(is_leaf[own], -1, left[own] + 1),
+                feature=features[own],
+                threshold=np.where(is_leaf[own], 0.0, thresholds[own]),
+                missing_right=missing_right[own],
+                values=leaf_values[own],
+                covers=covers[own],
+                output=int(forest.outputs[place]),
+                categorical={
+                    node: _bits_of(forest, fields, int(start) + node)
+                    for node in np.flatnonzero(is_categorical[own]).tolist()
+                },
+            )
+        )
+    return trees
+
+
+def _bits_of(forest: Forest, fields: NodeFields, node: int) -> NDArray[np.bool_]:
+    """(n_codes,) which codes go right at a split by categories."""
+    feature = int(fields.features[node])
+    start, end = forest.cut_starts[feature : feature + 2].tolist()
+    size = n_codes(end - start)
+    first = int(fields.bit_positions[node])
+    words = forest.category_bits[first : first - (-size // 32)]
+    return np.unpackbits(words.astype("<u4").view(np.uint8), bitorder="little")[:size] != 0
 
 
 class _PackedTree:

@@ -33,7 +33,7 @@ from mlserver_forest.schema.schema import Schema
 
 # How many of a file's first bytes ``FileFormat.matches`` is given.
 HEAD_BYTES = 512
-# Of a composition with a member that adds up in float32.
+# Of a model with a forest that adds up in float32.
 _FLOAT32_TOLERANCE = 1e-6
 
 
@@ -141,10 +141,11 @@ class Importer:
 
     def tolerance_for(self, model: Model) -> float:
         """How far the values of a packed model may differ."""
-        if isinstance(model.forest, Forest):
-            return 0.0 if self.has_exact_sums and model.forest.is_sum else self.tolerance
         dtypes = [forest.leaf_values.dtype for forest, _ in forests_in(model.forest)]
-        return max(self.tolerance, _FLOAT32_TOLERANCE if np.float32 in dtypes else 0.0)
+        if np.float32 in dtypes:
+            return max(self.tolerance, _FLOAT32_TOLERANCE)
+        is_exact = isinstance(model.forest, Forest) and model.forest.is_sum
+        return 0.0 if self.has_exact_sums and is_exact else self.tolerance
 
 
 IMPORTERS: tuple[Importer, ...] = (
@@ -154,7 +155,9 @@ IMPORTERS: tuple[Importer, ...] = (
         distribution="scikit-learn",
         class_names=scikit_learn_model.CLASS_NAMES,
         to_model=lambda estimator: scikit_learn_model.to_model(estimator, import_member),
-        answers=scikit_learn_model.answers,
+        answers=lambda estimator, x, schema: scikit_learn_model.answers(
+            estimator, x, schema, import_member
+        ),
         tolerance=1e-12,
         has_exact_sums=True,
         hints=scikit_learn_model.HINTS,

@@ -5,6 +5,7 @@ It is a ``Predictor`` itself, so that a composition may be asked before its tree
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
-from mlserver_forest.engine.tree_packing import Tree, pack
+from mlserver_forest.engine.tree_packing import Tree, pack, unpack
 from mlserver_forest.importers.fitted_estimator import NO_CLASSES, Answers
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
@@ -63,6 +64,25 @@ class TreeEnsemble:
     cuts: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
     categories: Mapping[int, Categories] = field(default_factory=dict)
     derived: DerivedColumns | None = None
+
+    @classmethod
+    def of(cls, forest: Forest) -> "TreeEnsemble":
+        """The trees of a packed forest."""
+        ends = forest.cut_starts.tolist()
+        return cls(
+            unpack(forest),
+            n_features=forest.n_features,
+            feature_dtype=forest.feature_dtype,
+            initial=forest.initial,
+            divisor=forest.divisor,
+            postprocessor=forest.postprocessor,
+            cuts={
+                column: forest.cuts[start:end].astype(np.float64)
+                for column, (start, end) in enumerate(pairwise(ends))
+                if end > start
+            },
+            derived=forest.derived,
+        )
 
     def pack(self) -> Forest:
         """The forest of the engine.

@@ -357,23 +357,29 @@ class Schema:
                 coded[:, column] = codes
         return coded
 
+    @cached_property
+    def _limits(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(n_features,) the smallest and (n_features,) the largest numbers, in the dtype of X."""
+        anything = (-np.inf, np.inf)
+        found = [self.ranges.get(name, anything) for name in self.feature_names]
+        low, high = np.array(found, self.dtype).T
+        return low, high
+
     def _check_ranges(self, x: NDArray[Any], first_row: int) -> None:
         """Refuse numbers outside of ``ranges``.
 
         Raises:
             InvalidInput: naming the row, the column, the number and the range.
         """
-        for column, name in enumerate(self.feature_names):
-            if name not in self.ranges:
-                continue
-            low, high = self.ranges[name]
-            outside = (x[:, column] < low) | (x[:, column] > high)
-            if outside.any():
-                row = int(np.flatnonzero(outside)[0])
-                raise InvalidInput(
-                    f"{self.locate(first_row + row, column)}: {x[row, column]!r} is out of the "
-                    f"range that this model can compute; send a number from {low!r} to {high!r}"
-                )
+        low, high = self._limits
+        outside = (x < low) | (x > high)
+        if outside.any():
+            row, column = (int(place[0]) for place in np.nonzero(outside))
+            raise InvalidInput(
+                f"{self.locate(first_row + row, column)}: {x[row, column]} is out of the range "
+                f"that this model can compute with; send a number from {low[column]} to "
+                f"{high[column]}"
+            )
 
     def _fault(self, value: Any, column: int) -> str:
         if np.isnan(value):

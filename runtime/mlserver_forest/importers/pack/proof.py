@@ -22,6 +22,7 @@ from mlserver_forest.model.model import Model
 from mlserver_forest.schema.hashed_categories import HASHES
 
 _ROWS = 1000
+_MOST_ROWS = 20_000
 _MISSING_SHARE = 0.1
 _ROWS_ALONE = 64
 
@@ -166,24 +167,46 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
     Returns:
         Rows in the forest's dtype.
     """
-    predictor = model.forest
+    predictor, schema = model.forest, model.schema
     rng = np.random.default_rng(0)
     edges = _edges(predictor)
-    x = np.column_stack([_values(one, predictor.feature_dtype, rng) for one in edges])
-    if model.schema.takes_missing:
-        x[rng.random(x.shape) < _MISSING_SHARE] = np.nan
-    if model.schema.missing_number is not None:
-        x[rng.random(x.shape) < _MISSING_SHARE] = model.schema.missing_number
-    for column, categories in model.schema.categories_by_column.items():
+    pools = [_values(one, predictor.feature_dtype, rng) for one in edges]
+    for column, name in enumerate(schema.feature_names):
+        low, high = schema.ranges.get(name, (-np.inf, np.inf))
+        pools[column] = pools[column][(pools[column] >= low) & (pools[column] <= high)]
+    for column, categories in schema.categories_by_column.items():
         if categories.is_hashed:
-            x[:, column] = _hashes(edges[column], rng)
+            pools[column] = _hashes(edges[column], rng)
+        elif categories.has_unseen_code or categories.refuses_unseen:
+            pools[column] = np.arange(categories.n_codes, dtype=np.float64)
+    n_rows = min(max(_ROWS, *map(len, pools)), _MOST_ROWS) if schema.datatype == "FP64" else _ROWS
+    x = np.column_stack([_drawn(pool, n_rows, rng) for pool in pools]).astype(
+        predictor.feature_dtype
+    )
+    may_be_missing = np.array(list(map(schema.may_be_missing, schema.feature_names)))
+    x[(rng.random(x.shape) < _MISSING_SHARE) & may_be_missing] = np.nan
+    if schema.missing_number is not None:
+        x[rng.random(x.shape) < _MISSING_SHARE] = schema.missing_number
+    # A gap in each column alone, and in all.
+    alone = np.where(np.eye(len(pools), dtype=bool) & may_be_missing, np.nan, x[: len(pools)])
+    x[: len(alone)] = alone[: len(x)]
+    x[-1, may_be_missing] = np.nan
     return x if sample is None else np.concatenate([sample.astype(x.dtype), x])
+
+
+def _drawn(pool: NDArray[Any], n_rows: int, rng: np.random.Generator) -> NDArray[Any]:
+    """So many of a feature's values: each at least once, if there are not more of them."""
+    if len(pool) > n_rows:
+        return rng.choice(pool, n_rows, replace=False)
+    found = np.concatenate([pool, rng.choice(pool, n_rows - len(pool))])
+    rng.shuffle(found)
+    return found
 
 
 def _hashes(known: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
     """Hashes of categories: known ones, their neighbors, and as many of any other."""
     others = rng.integers(0, HASHES, max(len(known), 1)).astype(np.float64)
-    return rng.choice(np.concatenate([known, others]) % HASHES, _ROWS)
+    return np.concatenate([known, others]) % HASHES
 
 
 def _edges(predictor: Predictor) -> list[NDArray[Any]]:
@@ -221,4 +244,4 @@ def _values(edges: NDArray[Any], dtype: np.dtype[Any], rng: np.random.Generator)
     between = rng.normal(np.mean(edges, dtype=np.float64) if on.size else 0, spread, 100)
     with np.errstate(over="ignore", invalid="ignore"):
         pool = np.concatenate([on, *beside, [0], between.astype(dtype)]).astype(dtype)
-    return rng.choice(pool[np.isfinite(pool)], _ROWS)
+    return np.unique(pool[np.isfinite(pool)])

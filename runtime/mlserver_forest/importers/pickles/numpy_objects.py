@@ -79,6 +79,14 @@ class UnfinishedDtype:
             found.append((str(name), plain, offset))
         return found
 
+    def finish(self) -> np.dtype[Any]:
+        """The dtype, which may be that of Python's objects.
+
+        Raises:
+            UnsupportedEstimator: as in ``plain``.
+        """
+        return np.dtype(object) if self.is_object else self.plain()
+
     def plain(self) -> np.dtype[Any]:
         """The dtype of numbers, booleans, text or bytes, or a structure of them.
 

@@ -26,6 +26,7 @@ class EstimatorPart:
         feature_names: of the training rows; None if there are none.
         missing_number: a number that means missing, or None.
         categories: by column, the categories of features that are given as names.
+        absent_is_missing: whether a value that a sparse matrix leaves out is missing.
     """
 
     name: str
@@ -36,6 +37,7 @@ class EstimatorPart:
     feature_names: Any = None
     missing_number: float | None = None
     categories: Mapping[int, Categories] = field(default_factory=dict)
+    absent_is_missing: bool = False
 
 
 ReadMember = Callable[[Any], EstimatorPart]

@@ -9,7 +9,9 @@ import numpy as np
 
 from mlserver_forest.composition.target_transforms import FUNCTIONS
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.pickles.numpy_objects import UnfinishedDtype
 from mlserver_forest.importers.pickles.record import GlobalName, Record
+from mlserver_forest.importers.scikit_learn.pipelines.scalers import FUNCTIONS as STEPS
 from mlserver_forest.importers.scikit_learn.release import installed_release
 
 _LOSSES = (
@@ -34,8 +36,20 @@ _NAMES = {
         *("ExtraTreeClassifier", "ExtraTreeRegressor"),
     ),
     "sklearn.dummy": ("DummyClassifier", "DummyRegressor"),
-    "sklearn.compose._column_transformer": ("ColumnTransformer",),
-    "sklearn.preprocessing._encoders": ("OrdinalEncoder",),
+    "sklearn.pipeline": ("Pipeline", "FeatureUnion"),
+    "sklearn.compose._column_transformer": ("ColumnTransformer", "_RemainderColsList"),
+    "sklearn.impute._base": ("SimpleImputer", "MissingIndicator"),
+    "sklearn.preprocessing._encoders": ("OrdinalEncoder", "OneHotEncoder"),
+    "sklearn.preprocessing._target_encoder": ("TargetEncoder",),
+    "sklearn.preprocessing._discretization": ("KBinsDiscretizer",),
+    "sklearn.feature_selection._univariate_selection": (
+        *("SelectKBest", "SelectPercentile", "SelectFpr", "SelectFdr", "SelectFwe"),
+        "GenericUnivariateSelect",
+    ),
+    "sklearn.feature_selection._from_model": ("SelectFromModel",),
+    "sklearn.feature_selection._variance_threshold": ("VarianceThreshold",),
+    "sklearn.feature_selection._rfe": ("RFE", "RFECV"),
+    "sklearn.feature_selection._sequential": ("SequentialFeatureSelector",),
     "sklearn.preprocessing._function_transformer": ("FunctionTransformer",),
     "sklearn.preprocessing._label": ("LabelEncoder", "LabelBinarizer"),
     "sklearn.utils.validation": ("check_array",),
@@ -55,7 +69,8 @@ _NAMES = {
     "sklearn.multioutput": ("MultiOutputRegressor", "RegressorChain"),
     "sklearn.compose._target": ("TransformedTargetRegressor",),
     "sklearn.preprocessing._data": (
-        *("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"),
+        *("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "Binarizer"),
+        *("PowerTransformer", "QuantileTransformer"),
     ),
     "sklearn.model_selection._classification_threshold": ("FixedThresholdClassifier",),
     "sklearn.model_selection._search": ("GridSearchCV", "RandomizedSearchCV"),
@@ -69,7 +84,7 @@ _NAMES = {
         *("Interval", "IdentityLink", "LogLink", "LogitLink", "HalfLogitLink"),
         "MultinomialLogit",
     ),
-    "numpy": ("float64", "float32", "uint8", "int64", "uint32", *FUNCTIONS),
+    "numpy": ("float64", "float32", "uint8", "int64", "uint32", *FUNCTIONS, *STEPS),
     "builtins": ("slice",),
 }
 # The only names of a record that are ever looked up, and only these.
@@ -77,6 +92,7 @@ _ALLOWED = {f"{module}.{name}": module for module, names in _NAMES.items() for n
 _PARTIAL = "functools.partial"
 # They were used while fitting, and are not asked.
 _FORGOTTEN = {
+    *("transformers", "_columns", "score_func"),
     *("_rng", "_feature_subsample_rng", "_scorer", "random_state", "oob_decision_function_"),
     *(
         "cv",
@@ -128,17 +144,18 @@ class _Restorer:
             if id(value) not in self._made:
                 self._made[id(value)] = self._object(value)
             return self._made[id(value)]
+        if isinstance(value, UnfinishedDtype):
+            return value.finish()
         if isinstance(value, dict):
             return {
                 key: self.restore(one) for key, one in value.items() if key not in _FORGOTTEN
             } | dict.fromkeys(_FORGOTTEN & value.keys())
-        if isinstance(value, list | tuple):
-            return type(value)(map(self.restore, value))
         if isinstance(value, np.ndarray) and value.dtype == object:
             found = np.empty(value.size, object)
             found[:] = list(map(self.restore, value.ravel()))
             return found.reshape(value.shape)
-        return value
+        is_list = isinstance(value, list | tuple)
+        return type(value)(map(self.restore, value)) if is_list else value
 
     def _object(self, record: Record) -> Any:
         other = self._restore_other(record)

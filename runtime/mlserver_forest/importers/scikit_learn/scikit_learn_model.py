@@ -1,6 +1,7 @@
 """The classes of scikit-learn that can be packed -> ``Model``."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from warnings import WarningMessage
 
@@ -57,6 +58,8 @@ from mlserver_forest.importers.scikit_learn.meta_estimators.voting import (
     read_voting_regressor,
     weights_of,
 )
+from mlserver_forest.importers.scikit_learn.pipelines.pipeline import read_pipeline
+from mlserver_forest.importers.scikit_learn.pipelines.preparation import Preparation
 from mlserver_forest.importers.scikit_learn.release import LIBRARY, release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (
     average,
@@ -69,7 +72,6 @@ from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Label, Schema, TargetKind
 
 HINTS: Mapping[str, str] = {
-    "Pipeline": "pack the fitted tree ensemble inside it, and prepare its features beforehand",
     "MultiOutputClassifier": "pack each of its estimators_, one for each target",
     "ClassifierChain": "pack each of its estimators_, one for each label",
 }
@@ -96,19 +98,24 @@ def to_model(estimator: Any, import_other: ImportOther) -> Model:
         names, missing = record.get("feature_names_in_"), takes_missing(record, release_of(record))
         return model_of(forest, names, "anomaly_detection", (-1, 1), takes_missing=missing)
     part = _Reader(import_other).read(record)
+    preparation = Preparation.of(part)
     kind: TargetKind = "regression"
     classes: tuple[Label, ...] = ()
     if part.classes is not None:
         kind, classes = "classification", labels_of(part.name, part.classes)
-    return model_of(
-        packed(part.predictor),
-        part.feature_names,
+    predictor = part.predictor if preparation is None else preparation.folded()
+    model = model_of(
+        packed(predictor),
+        part.feature_names if preparation is None else preparation.names,
         kind,
         classes,
         takes_missing=part.takes_missing,
         missing_number=part.missing_number,
         categories=part.categories,
     )
+    if preparation is None:
+        return model
+    return replace(model, schema=preparation.describe(model.schema))
 
 
 class _Reader:
@@ -152,6 +159,7 @@ class _Reader:
             schema.takes_missing,
             missing_number=schema.missing_number,
             categories=schema.categories_by_column,
+            absent_is_missing=schema.absent_is_missing,
         )
 
 
@@ -173,10 +181,21 @@ def _refusal(record: Record) -> str:
     return f"a {record.name} is not a tree ensemble that can be packed{hint and '; '}{hint}"
 
 
-def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
-    """Ask the estimator itself; see ``estimator_answers``."""
-    if hasattr(estimator, "n_jobs"):
-        estimator.n_jobs = 1  # So that the trees are summed in their order.
+def answers(estimator: Any, x: NDArray[Any], schema: Schema, import_other: ImportOther) -> Answers:
+    """Ask the estimator itself; see ``estimator_answers``.
+
+    Args:
+        estimator: a fitted estimator of one of the classes in ``CLASS_NAMES``.
+        x: (n_samples, n_features) as the model reads it.
+        schema: of the model.
+        import_other: as in ``to_model``.
+    """
+    _use_one_thread(estimator)  # So that the trees are summed in their order.
+    if class_of(estimator) in META_ESTIMATORS:
+        part = _Reader(import_other).read(record_of(estimator))
+        preparation = Preparation.of(part)
+        if preparation is not None:
+            return estimator_answers(estimator, preparation.rows(x), schema)
     if getattr(estimator, "voting", "") == HARD_VOTING:
         return _hard_votes(estimator, x)
     if schema.kind == "anomaly_detection":
@@ -190,15 +209,29 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
 def walk(record: Record, x: NDArray[Any], schema: Schema, import_other: ImportOther) -> Answers:
     """Answers without scikit-learn: the trees are walked in NumPy, as they stand in the file."""
     if record.name == ISOLATION_FOREST:
-        predictor = read_isolation_forest(record)
-    else:
-        predictor = _Reader(import_other).read(record).predictor
+        return walked(read_isolation_forest(record), x, schema)
+    part = _Reader(import_other).read(record)
+    preparation = Preparation.of(part)
+    predictor = part.predictor if preparation is None else preparation.by_steps()
     return walked(predictor, x, schema)
 
 
 def version_of(record: Record) -> str:
     """The version of scikit-learn that a record names."""
     return release_of(record).text
+
+
+def _use_one_thread(estimator: Any) -> None:
+    """Make an estimator, and all that stand in it, answer in one thread."""
+    if isinstance(estimator, list | tuple):
+        for one in estimator:
+            _use_one_thread(one)
+    elif module_of(estimator) == LIBRARY and hasattr(estimator, "get_params"):
+        if hasattr(estimator, "n_jobs"):
+            estimator.n_jobs = 1
+        if class_of(estimator) in META_ESTIMATORS:
+            for one in vars(estimator).values():
+                _use_one_thread(one)
 
 
 def _hard_votes(estimator: Any, x: NDArray[Any]) -> Answers:
@@ -253,6 +286,7 @@ META_ESTIMATORS: Mapping[str, Callable[[Record, ReadMember], EstimatorPart]] = {
     "RegressorChain": read_regressor_chain,
     "StackingClassifier": read_stacking_classifier,
     "StackingRegressor": read_stacking_regressor,
+    "Pipeline": read_pipeline,
     "TransformedTargetRegressor": read_transformed_target,
     "TunedThresholdClassifierCV": read_tuned_threshold,
     "VotingClassifier": read_voting_classifier,

@@ -1,7 +1,6 @@
 """TransformedTargetRegressor."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +8,14 @@ from numpy.typing import NDArray
 from mlserver_forest.composition.target_transforms import FUNCTIONS, Inverse, Rescale
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.live_record import record_of
-from mlserver_forest.importers.pickles.record import GlobalName, Record
+from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.estimator_part import (
     EstimatorPart,
     ReadMember,
     composed,
     require_regressors,
 )
+from mlserver_forest.importers.scikit_learn.function_names import name_of_function
 
 # By scaler, the attributes that are the parameters of ``Rescale``.
 _SCALERS: Mapping[str, Mapping[str, str]] = {
@@ -25,7 +25,6 @@ _SCALERS: Mapping[str, Mapping[str, str]] = {
     "RobustScaler": {"factor": "scale_", "after": "center_"},
 }
 _NEUTRAL = {"before": 0.0, "factor": 1.0, "divisor": 1.0, "after": 0.0}
-_UFUNC = "_ufunc_reconstruct"
 
 
 def read_transformed_target(estimator: Record, read: ReadMember) -> EstimatorPart:
@@ -43,7 +42,7 @@ def read_transformed_target(estimator: Record, read: ReadMember) -> EstimatorPar
     function = transformer.get("inverse_func")
     if function is None:
         return composed(estimator, member.predictor, [member])
-    name = _name_of(function)
+    name = name_of_function(function)
     if name not in FUNCTIONS or transformer.get("inv_kw_args"):
         raise UnsupportedEstimator(
             f"this {estimator.name} transforms its target back by the function {name}, which "
@@ -61,15 +60,3 @@ def _rescale(scaler: Record, member: EstimatorPart) -> Rescale:
         value = neutral if given is None else np.asarray(given, np.float64)
         found[parameter] = np.broadcast_to(value, n_targets).astype(np.float64)
     return Rescale((member.predictor,), **found)
-
-
-def _name_of(function: Any) -> str:
-    """The name of a function of NumPy, as any version pickled it; others are in full."""
-    if isinstance(function, Record) and function.name == _UFUNC:
-        return str(function.arguments[-1])
-    if isinstance(function, GlobalName):
-        is_numpy = function.module.partition(".")[0] == "numpy"
-        return function.name if is_numpy else str(function)
-    module = getattr(function, "__module__", "") or ""
-    name = getattr(function, "__name__", type(function).__name__)
-    return name if isinstance(function, np.ufunc) else f"{module}.{name}"

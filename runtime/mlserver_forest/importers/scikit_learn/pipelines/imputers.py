@@ -1,0 +1,139 @@
+"""SimpleImputer and MissingIndicator, as impute/_base.py of scikit-learn 0.20 to 1.9 has them."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.pickles.live_record import record_of
+from mlserver_forest.importers.pickles.record import Record
+from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
+    ColumnFunction,
+    PreparedTable,
+    Values,
+    as_numbers,
+    is_number,
+    missing_in,
+    not_numbers,
+    side_by_side,
+)
+
+_OF_ANY_TYPE = ("most_frequent", "constant")
+
+
+def read_simple_imputer(imputer: Record, table: PreparedTable) -> PreparedTable:
+    """Missing values are replaced; columns that say where they were may come at the end."""
+    fills = np.asarray(imputer.require("statistics_"), object).tolist()
+    if len(fills) != len(table.columns):
+        raise UnsupportedEstimator(
+            f"a SimpleImputer was fitted on {len(fills)} columns, but {len(table.columns)} come "
+            "to it; the file is damaged, or the pipeline was changed after it was fitted"
+        )
+    if table.is_sparse:
+        raise UnsupportedEstimator(
+            "a SimpleImputer reads a sparse matrix, which cannot be packed; impute before the "
+            "encoder, or set sparse_output=False"
+        )
+    marker = _marker(imputer)
+    takes_any = imputer.get("strategy") in _OF_ANY_TYPE
+    keeps_empty = bool(imputer.get("keep_empty_features"))
+    filled = table.map([_fill(marker, fill, takes_any=takes_any) for fill in fills])
+    kept = [place for place, fill in enumerate(fills) if keeps_empty or not _is_nan(fill)]
+    filled = filled.take(kept)
+    if not imputer.get("add_indicator"):
+        return filled
+    indicators = read_missing_indicator(record_of(imputer.require("indicator_")), table)
+    return side_by_side([filled, indicators], is_sparse=False)
+
+
+def read_missing_indicator(indicator: Record, table: PreparedTable) -> PreparedTable:
+    """1 where a value is missing, for all columns or for those that lacked some in training."""
+    marker = _marker(indicator)
+    chosen = indicator.array("features_", 1).tolist()
+    only_seen = indicator.require("features") == "missing-only"
+    refuses_new = only_seen and indicator.get("error_on_new") and not indicator.get("_precomputed")
+    refuses_other = _refuses_other_missing(marker)
+
+    def shows(*, refuses_all: bool) -> ColumnFunction:
+        return ColumnFunction(
+            lambda values: _is_marked(values, marker).astype(np.float64),
+            edges=_edges(marker),
+            known=_known(marker),
+            is_lookup=True,
+            refuses=(lambda values: _is_marked(values, marker)) if refuses_all else refuses_other,
+            says="whether missing",
+        )
+
+    everywhere = table.map(
+        [
+            shows(refuses_all=bool(refuses_new) and place not in chosen)
+            for place in range(len(table.columns))
+        ]
+    )
+    return replace(everywhere.take(chosen), is_sparse=indicator.get("sparse") is True)
+
+
+def _fill(marker: Any, fill: Any, *, takes_any: bool) -> ColumnFunction:
+    def apply(values: Values) -> Values:
+        marked = _is_marked(values, marker)
+        values = values.copy() if takes_any else as_numbers(values)
+        values[marked] = fill
+        return values
+
+    other = _refuses_other_missing(marker)
+
+    def refuses(values: Values) -> NDArray[np.bool_]:
+        refused = np.zeros(len(values), bool) if other is None else other(values)
+        return refused if takes_any else refused | (not_numbers(values) & ~missing_in(values))
+
+    shown = f"{fill:g}" if is_number(fill) else fill
+    return ColumnFunction(
+        apply,
+        edges=_edges(marker),
+        known=_known(marker),
+        keeps_values=True,
+        refuses=refuses,
+        says=f"imputed by {shown}",
+    )
+
+
+def _marker(record: Record) -> Any:
+    """What means a missing value: NaN, None, a number or a text."""
+    found = record.get("missing_values", np.nan)
+    if isinstance(found, np.generic):
+        found = found.item()
+    is_plain = found is None or isinstance(found, str | bool | int | float)
+    return found if is_plain else np.nan  # pandas.NA.
+
+
+def _is_marked(values: Values, marker: Any) -> NDArray[np.bool_]:
+    if _is_nan(marker):
+        return missing_in(values)
+    if values.dtype.kind == "O":
+        return np.array([value is marker or value == marker for value in values], bool)
+    if not is_number(marker):
+        return np.zeros(len(values), bool)
+    found: NDArray[np.bool_] = values == marker
+    return found
+
+
+def _refuses_other_missing(marker: Any) -> Any:
+    """NaN is refused where something else means missing."""
+    return None if _is_nan(marker) else missing_in
+
+
+def _edges(marker: Any) -> NDArray[np.float64]:
+    """A number that is replaced stands between two edges."""
+    if not is_number(marker) or _is_nan(marker):
+        return np.empty(0)
+    return np.array([np.nextafter(float(marker), -np.inf), float(marker)])
+
+
+def _known(marker: Any) -> list[Any]:
+    return [] if marker is None or _is_nan(marker) else [marker]
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value  # noqa: PLR0124

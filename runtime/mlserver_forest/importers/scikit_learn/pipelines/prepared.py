@@ -1,0 +1,198 @@
+"""What a pipeline makes of its raw columns: functions of one raw column each.
+
+A value of a raw column is a float64 number (NaN if it is missing), or an object: a category, NaN or
+None.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnFunction:
+    """A step on the way from a raw value to a feature.
+
+    Attributes:
+        apply: (n,) values -> (n,) values; never changes its argument.
+        edges: ascending numbers that divide the values into intervals, each with its upper end,
+            within which the result only rises, or only falls.
+        known: values that it tells from all others, by equality.
+        is_lookup: whether it does nothing else with values than to compare them.
+        keeps_values: whether values that are not missing pass as they are, so that the function
+            after it still sees those of the raw column.
+        refuses: (n,) values -> (n,) bool, which of them the library refuses; None if it takes all.
+        says: for people, what it does, such as "imputed by 29.7"; may be empty.
+    """
+
+    apply: Callable[[Values], Values]
+    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    known: Sequence[Any] = ()
+    is_lookup: bool = False
+    keeps_values: bool = False
+    refuses: Callable[[Values], NDArray[np.bool_]] | None = None
+    says: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedColumn:
+    """A feature that is a function of one raw column.
+
+    Attributes:
+        source: the position of the raw column.
+        functions: applied one after the other.
+    """
+
+    source: int
+    functions: tuple[ColumnFunction, ...] = ()
+
+    def then(self, *functions: ColumnFunction) -> "PreparedColumn":
+        """The same with more functions at the end."""
+        return replace(self, functions=(*self.functions, *functions))
+
+    def of(self, values: Values) -> tuple[Values, NDArray[np.bool_]]:
+        """The feature of some raw values.
+
+        Returns:
+            (n,) the feature, and (n,) whether the library refuses the value.
+        """
+        refused = np.zeros(len(values), bool)
+        with np.errstate(all="ignore"):
+            for function in self.functions:
+                if function.refuses is not None:
+                    refused |= function.refuses(values)
+                values = function.apply(values)
+        return values, refused
+
+    def as_floats(self, values: Values) -> NDArray[np.float64]:
+        """(n,) the feature of raw values; without meaning where one is refused."""
+        return self.of(values)[0].astype(np.float64)
+
+    @property
+    def known(self) -> list[Any]:
+        """The raw values that it tells from all others."""
+        found: list[Any] = []
+        for function in self.functions:
+            found.extend(function.known)
+            if not function.keeps_values:
+                break
+        return found
+
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether raw values are computed with, and not only compared for equality."""
+        for function in self.functions:
+            if function.is_lookup or not function.keeps_values:
+                return not function.is_lookup
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTable:
+    """The columns that a transformer gives.
+
+    Attributes:
+        columns: the columns.
+        is_sparse: whether it is a sparse matrix, from which zeros are left out.
+        guards: columns that nothing reads, but whose values may be refused.
+    """
+
+    columns: tuple[PreparedColumn, ...]
+    is_sparse: bool = False
+    guards: tuple[PreparedColumn, ...] = ()
+
+    def take(self, places: Sequence[int]) -> "PreparedTable":
+        """Some of its columns; the others are guards."""
+        others = set(range(len(self.columns))) - set(places)
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in places),
+            guards=(*self.guards, *(self.columns[place] for place in sorted(others))),
+        )
+
+    def after(self, first: "PreparedTable") -> "PreparedTable":
+        """This table, whose raw columns are the columns of ``first``."""
+
+        def all_from(columns: Sequence[PreparedColumn]) -> tuple[PreparedColumn, ...]:
+            return tuple(first.columns[one.source].then(*one.functions) for one in columns)
+
+        guards = (*first.guards, *all_from(self.guards))
+        return replace(self, columns=all_from(self.columns), guards=guards)
+
+    def map(self, functions: Sequence[ColumnFunction]) -> "PreparedTable":
+        """Each column with a function of its own at the end."""
+        pairs = zip(self.columns, functions, strict=True)
+        return replace(self, columns=tuple(column.then(function) for column, function in pairs))
+
+    def map_all(self, function: ColumnFunction) -> "PreparedTable":
+        """Each column with the same function at the end."""
+        return self.map([function] * len(self.columns))
+
+
+def side_by_side(tables: Sequence[PreparedTable], *, is_sparse: bool) -> PreparedTable:
+    """The columns of several tables of the same raw columns."""
+    return PreparedTable(
+        tuple(column for table in tables for column in table.columns),
+        is_sparse,
+        tuple(guard for table in tables for guard in table.guards),
+    )
+
+
+def raw_table(n_columns: int) -> PreparedTable:
+    """The raw columns as they are."""
+    return PreparedTable(tuple(PreparedColumn(place) for place in range(n_columns)))
+
+
+def as_numbers(values: Values) -> NDArray[Any]:
+    """Values as floating-point numbers, as ``check_array`` with ``FLOAT_DTYPES`` makes them.
+
+    Returns:
+        A copy, float32 if they are, else float64; NaN for what is not a number, which
+        ``not_numbers`` refuses.
+    """
+    if values.dtype == np.float32:
+        return values.copy()
+    if values.dtype.kind != "O":
+        return values.astype(np.float64)
+    return np.array([value if is_number(value) else np.nan for value in values], np.float64)
+
+
+def not_numbers(values: Values) -> NDArray[np.bool_]:
+    """(n,) which values are neither a number nor missing."""
+    if values.dtype.kind != "O":
+        return np.zeros(len(values), bool)
+    return np.array([not is_number(value) for value in values], bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, true or false."""
+    return isinstance(value, bool | int | float | np.number | np.bool_)
+
+
+def missing_in(values: Values) -> NDArray[np.bool_]:
+    """(n,) which values are NaN."""
+    found: NDArray[np.bool_] = values != values  # noqa: PLR0124  # also for objects
+    return found
+
+
+def numeric(
+    change: Callable[[NDArray[Any]], Values], *, refuses_missing: bool = False, **details: Any
+) -> ColumnFunction:
+    """A function of numbers.
+
+    Args:
+        change: (n,) floats, which it may change in place -> (n,).
+        refuses_missing: whether NaN is refused.
+        details: other attributes of ``ColumnFunction``.
+    """
+
+    def refuses(values: Values) -> NDArray[np.bool_]:
+        refused = not_numbers(values)
+        return refused | missing_in(values) if refuses_missing else refused
+
+    return ColumnFunction(lambda values: change(as_numbers(values)), refuses=refuses, **details)
