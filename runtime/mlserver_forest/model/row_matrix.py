@@ -3,7 +3,8 @@
 A matrix of numbers holds the codes of categories, as everywhere. Rows and columns of Python values
 hold the categories themselves: text, true or false, or a whole number, as in JSON
 (``formats/category_values.py``); also a float that is whole, because pandas turns a column of
-integers with missing values into one. None and NaN are missing values.
+integers with missing values into one, and any float where categories are numbers. None and NaN are
+missing values.
 """
 
 import math
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.category_values import codes_of, text_of
+from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
 
 
@@ -106,8 +108,9 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
 
 
 def _codes(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
-    present = [_category(value) for value in _listed(values)]
-    codes = codes_of(present, schema.categories_by_column[column])
+    categories = schema.categories_by_column[column]
+    present = [_category(value, categories) for value in _listed(values)]
+    codes = codes_of(present, categories)
     if codes is not None:
         return codes
     return np.array([_code(value, row, column, schema) for row, value in enumerate(present)])
@@ -131,9 +134,11 @@ def _listed(values: Any) -> list[Any]:
     return list(values)
 
 
-def _category(value: Any) -> Any:
+def _category(value: Any, categories: Categories) -> Any:
     if not isinstance(value, float):
         return value
     if math.isnan(value):
         return None
-    return int(value) if value.is_integer() else value
+    if value.is_integer():
+        return int(value)
+    return repr(value) if categories.has_numbers else value

@@ -177,7 +177,7 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
     for column, categories in schema.categories_by_column.items():
         if categories.is_hashed:
             pools[column] = _hashes(edges[column], rng)
-        elif categories.has_unseen_code or categories.refuses_unseen:
+        elif categories.is_boolean or categories.refuses_unseen or categories.has_unseen_code:
             pools[column] = np.arange(categories.n_codes, dtype=np.float64)
     n_rows = min(max(_ROWS, *map(len, pools)), _MOST_ROWS) if schema.datatype == "FP64" else _ROWS
     x = np.column_stack([_drawn(pool, n_rows, rng) for pool in pools]).astype(

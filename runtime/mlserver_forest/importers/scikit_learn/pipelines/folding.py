@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.tree_packing import Tree
+from mlserver_forest.errors import UnsupportedEstimator, format_value
 from mlserver_forest.importers.scikit_learn.pipelines.number_line import (
     HIGHEST,
     Keys,
@@ -22,6 +23,9 @@ from mlserver_forest.importers.scikit_learn.pipelines.number_line import (
 from mlserver_forest.importers.scikit_learn.pipelines.prepared import PreparedColumn
 from mlserver_forest.importers.scikit_learn.pipelines.raw_columns import RawColumn
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
+
+# Of all sets of a column: 256 MB.
+_MOST_BITS = 1 << 31
 
 
 def fold(
@@ -54,6 +58,7 @@ def fold(
         ]
         if any(len(side.flips) > 1 for side in sides):
             cuts[place] = np.unique(np.concatenate([side.flips for side in sides]))
+            _require_small(columns[place], len(sides), len(cuts[place]))
     for tests, place in zip(asked, places.tolist(), strict=True):
         tests.place(columns[place], cuts.get(place))
     return replace(
@@ -64,6 +69,15 @@ def fold(
         cuts={place: columns[place].numbers_of(keys + 1) for place, keys in cuts.items()},
         categories={},
     )
+
+
+def _require_small(column: RawColumn, n_tests: int, n_cuts: int) -> None:
+    if n_tests * n_cuts > _MOST_BITS:
+        raise UnsupportedEstimator(
+            f"the column {format_value(column.name)} is compared with {n_cuts:,} numbers both in "
+            "intervals and by size, which takes too much memory; drop one of the two from the "
+            "pipeline, or fit fewer or smaller trees"
+        )
 
 
 def line_of(feature: PreparedColumn) -> Line:
@@ -271,12 +285,6 @@ def _split(test: _Test, column: RawColumn, cuts: Keys | None) -> _Split:
         numbers = column.numbers_of(side.flips)
         threshold = float(numbers[0]) if len(numbers) else np.inf
         return _Split(threshold, is_swapped, missing_right)
-    # Codes are compared, and the one of a missing value is the last.
-    if not len(side.flips) and not missing_right:
-        return _Split(np.inf, is_swapped, missing_right)
-    if len(side.flips) < 2 and missing_right:
-        code = np.searchsorted(cuts, side.flips[0]) if len(side.flips) else len(cuts)
-        return _Split(float(code), is_swapped, missing_right)
     n_flips = np.searchsorted(side.flips, cuts, side="right")
     goes_left = np.append(side.first, side.first ^ (n_flips % 2 == 1))
     goes_right = np.append(~goes_left, not test.missing_left)

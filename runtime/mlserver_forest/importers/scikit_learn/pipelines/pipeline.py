@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.fitted_estimator import module_of
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.estimator_part import EstimatorPart, ReadMember
@@ -18,7 +19,11 @@ from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
     numeric,
     raw_table,
 )
-from mlserver_forest.importers.scikit_learn.pipelines.prepared_rows import checked, prepare
+from mlserver_forest.importers.scikit_learn.pipelines.prepared_rows import (
+    prepare,
+    without_missing,
+)
+from mlserver_forest.importers.scikit_learn.release import LIBRARY
 
 
 def read_pipeline(pipeline: Record, read: ReadMember) -> EstimatorPart:
@@ -36,9 +41,10 @@ def read_pipeline(pipeline: Record, read: ReadMember) -> EstimatorPart:
             f"the {part.name} in this pipeline was fitted on {part.predictor.n_features} columns, "
             f"but {len(table.columns)} come to it; the file is damaged"
         )
-    table = checked(
-        _as_read(table, part), part.predictor.feature_dtype, takes_missing=part.takes_missing
-    )
+    table = _as_read(table, part)
+    # scikit-learn's own trees take NaN, but not in a sparse matrix.
+    if not part.takes_missing or (table.is_sparse and module_of(last) == LIBRARY):
+        table = without_missing(table)
     return EstimatorPart(
         part.name,
         prepare(part.predictor, table, width),

@@ -81,7 +81,7 @@ def prepare(predictor: Predictor, table: PreparedTable, width: int) -> Predictor
                 "a CatBoost model with statistics of categories stands in this pipeline, which "
                 "cannot be packed; pack the model alone, and send it what the pipeline prepares"
             )
-        return PreparedRows((predictor,), table, width)
+        return PreparedRows((predictor,), _rounded(table, predictor.feature_dtype), width)
     if isinstance(predictor, PreparedRows):
         return replace(predictor, table=predictor.table.after(table), width=width)
     if isinstance(predictor, Select):
@@ -94,21 +94,19 @@ def prepare(predictor: Predictor, table: PreparedTable, width: int) -> Predictor
     return predictor.map_members(lambda member: prepare(member, table, width))
 
 
-def checked(table: PreparedTable, dtype: np.dtype[Any], *, takes_missing: bool) -> PreparedTable:
-    """A table as an estimator takes it: in its dtype, without infinite float32 numbers.
+def without_missing(table: PreparedTable) -> PreparedTable:
+    """A table whose estimator refuses NaN."""
+    return table.map_all(ColumnFunction(lambda values: values, refuses=missing_in))
 
-    Args:
-        table: the table.
-        dtype: in which the estimator compares.
-        takes_missing: whether it accepts NaN.
-    """
+
+def _rounded(table: PreparedTable, dtype: np.dtype[Any]) -> PreparedTable:
+    """A table in the dtype in which trees compare, without infinite float32 numbers."""
 
     def rounded(values: Values) -> Values:
         return values.astype(np.float64).astype(dtype)
 
     def refuses(values: Values) -> NDArray[np.bool_]:
-        refused = np.isinf(rounded(values)) & (dtype == np.float32)
-        return refused if takes_missing else refused | missing_in(rounded(values))
+        return np.isinf(rounded(values)) & (dtype == np.float32)
 
     return table.map_all(ColumnFunction(rounded, refuses=refuses))
 
@@ -133,8 +131,8 @@ def with_preparations(predictor: Predictor, width: int, *, takes_missing: bool) 
     if isinstance(predictor, PreparedRows):
         return predictor
     if isinstance(predictor, TreeEnsemble | Forest):
-        table = checked(raw_table(width), predictor.feature_dtype, takes_missing=takes_missing)
-        return prepare(predictor, table, width)
+        table = raw_table(width)
+        return prepare(predictor, table if takes_missing else without_missing(table), width)
     assert isinstance(predictor, Composition), "there are no other predictors"  # noqa: S101
     return predictor.map_members(
         lambda member: with_preparations(member, width, takes_missing=takes_missing)
