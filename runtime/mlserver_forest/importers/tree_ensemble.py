@@ -6,7 +6,7 @@ It is a ``Predictor`` itself, so that a composition may be asked before its tree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class TreeEnsemble:
     derived: DerivedColumns | None = None
 
     @classmethod
-    def of(cls, forest: Forest) -> "TreeEnsemble":
+    def of(cls, forest: Forest) -> Self:
         """The trees of a packed forest."""
         ends = forest.cut_starts.tolist()
         return cls(

@@ -58,7 +58,7 @@ from mlserver_forest.importers.scikit_learn.meta_estimators.voting import (
     read_voting_regressor,
     weights_of,
 )
-from mlserver_forest.importers.scikit_learn.pipelines.pipeline import read_pipeline
+from mlserver_forest.importers.scikit_learn.pipelines.fitted_pipeline import read_pipeline
 from mlserver_forest.importers.scikit_learn.pipelines.preparation import Preparation
 from mlserver_forest.importers.scikit_learn.release import LIBRARY, release_of
 from mlserver_forest.importers.scikit_learn.tree_nodes import (

@@ -67,7 +67,10 @@ def read_transformer(found: Any, table: PreparedTable, depth: int = 0) -> Prepar
             f"more than {_MOST_DEPTH} transformers stand in each other; the file is damaged"
         )
     record = record_of(found)
-    if module_of(found) != LIBRARY or record.name not in _READERS:
+    is_own = module_of(found) == LIBRARY
+    if is_own and record.has("steps"):
+        return _pipeline(record, table, depth + 1)
+    if not is_own or record.name not in _READERS:
         hint = _HINTS.get(record.name, "prepare its columns before the pipeline")
         raise UnsupportedEstimator(
             f"a {record.name} of {module_of(found)} stands in this pipeline, which cannot be "
@@ -173,7 +176,6 @@ def _plain(read: Callable[[Record, PreparedTable], PreparedTable]) -> _Reader:
 
 
 _READERS: Mapping[str, _Reader] = {
-    "Pipeline": _pipeline,
     "ColumnTransformer": _column_transformer,
     "FeatureUnion": _feature_union,
     "StandardScaler": _plain(read_standard_scaler),
