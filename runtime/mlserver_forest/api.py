@@ -9,7 +9,7 @@ from typing import Any
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import packing
-from mlserver_forest.importers.pack.proof import ask, hard_rows
+from mlserver_forest.importers.pack.proof import SourceAnswers, ask, compare, hard_rows
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.model.model import Model
 from mlserver_forest.model.row_matrix import matrix_from
@@ -41,11 +41,11 @@ def pack(
     """Turn a fitted estimator into a model directory, proven to answer as the estimator does.
 
     Args:
-        estimator: a fitted tree ensemble of scikit-learn, XGBoost, LightGBM or CatBoost, or a
-            booster.
+        estimator: a fitted tree ensemble of scikit-learn, XGBoost, LightGBM or CatBoost, a
+            booster, or a pipeline of scikit-learn around one, which then reads raw rows.
         directory: the folder to write; made if missing. An earlier model in it is replaced.
         sample: (n_samples, n_features) rows to compare besides the generated ones; see
-            ``Model.predict``.
+            ``Model.predict``. A pipeline is asked about them as they are.
         feature_names: other names for the features, in the order of their columns.
         class_names: other names for the classes, in the estimator's order.
         name: the model's name on the V2 protocol.
@@ -64,6 +64,9 @@ def pack(
     assert importer is not None, "import_estimator refuses other libraries"  # noqa: S101
     rows = None if sample is None else matrix_from(sample, model.schema)
     answers = ask(importer, estimator, model, hard_rows(model, rows))
+    if rows is not None and importer.pipelines and importer.pipelines.describe(estimator):
+        own = importer.pipelines.ask(estimator, sample, model.schema)
+        packing.require_agreement(compare(model, SourceAnswers.of(rows, own, answers.tolerance)))
     with TemporaryDirectory(prefix="forest-pack-") as folder:
         draft = Path(folder) / "model"
         packing.write(model, importer, answers, draft, name=name)

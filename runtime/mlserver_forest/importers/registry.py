@@ -78,6 +78,20 @@ class RecordSupport:
 
 
 @dataclass(frozen=True)
+class PipelineSupport:
+    """How a library's estimators are treated that prepare raw rows themselves.
+
+    Attributes:
+        describe: for each raw column of an estimator, its name and what is done with it; empty if
+            the estimator prepares nothing.
+        ask: answers for rows as a user has them; like ``estimator_answers``.
+    """
+
+    describe: Callable[[Any], Mapping[str, str]]
+    ask: Callable[[Any, Any, Schema], Answers]
+
+
+@dataclass(frozen=True)
 class Importer:
     """A model library.
 
@@ -103,6 +117,7 @@ class Importer:
         script: what another interpreter runs to load and ask a booster (``--prove-with``): the
             functions ``load_booster(path)`` and ``ask_booster(booster, x, n_rounds)``, for Python
             2.7 and later; the second returns arrays named as the arguments of ``booster_answers``.
+        pipelines: for a library whose estimators may prepare raw rows.
         answered_by: the name of what answers, if it is not the library itself.
         note: turns the warnings from reading a file into a note for the user, or an empty string.
     """
@@ -124,6 +139,7 @@ class Importer:
     has_missing_number: bool = False
     unpickle: Callable[[Record], Any] | None = None
     script: str = ""
+    pipelines: PipelineSupport | None = None
     answered_by: str = ""
     note: Callable[[Sequence[WarningMessage]], str] = _no_note
 
@@ -169,6 +185,10 @@ IMPORTERS: tuple[Importer, ...] = (
             walk=lambda record, x, schema: scikit_learn_model.walk(
                 record, x, schema, import_member
             ),
+        ),
+        pipelines=PipelineSupport(
+            describe=lambda estimator: scikit_learn_model.describe(estimator, import_member),
+            ask=scikit_learn_model.ask_raw,
         ),
         note=scikit_learn_model.note,
     ),

@@ -26,6 +26,7 @@ from mlserver_forest.importers import pickle_file
 from mlserver_forest.importers.fitted_estimator import class_of
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import packing
+from mlserver_forest.importers.pack.column_report import describe_columns
 from mlserver_forest.importers.pack.expected_answers import compare_expected
 from mlserver_forest.importers.pack.failure import describe_exception
 from mlserver_forest.importers.pack.model_file import ModelFile, find_model
@@ -94,6 +95,7 @@ class PackReport:
         tolerance: the tolerance of the comparison; None if a pickle was packed.
         source: whose answers the packed model is compared with.
         agreement: how the user's own answers compare; empty if there are none.
+        columns: how each raw column of a pipeline is read.
     """
 
     error: str = ""
@@ -102,6 +104,7 @@ class PackReport:
     tolerance: float | None = None
     source: str = ""
     agreement: str = ""
+    columns: tuple[str, ...] = ()
 
 
 def run(request: PackRequest) -> PackReport:
@@ -222,7 +225,13 @@ def _pack_forest(
         tolerance=answers.tolerance,
         source=answers.source,
         agreement=agreement,
+        columns=_columns_of(importer, estimator, model),
     )
+
+
+def _columns_of(importer: Importer, estimator: Any, model: Model) -> tuple[str, ...]:
+    says = importer.pipelines.describe(estimator) if importer.pipelines else {}
+    return tuple(describe_columns(model, says)) if says else ()
 
 
 def _limit_memory(n_bytes: int) -> None:

@@ -78,7 +78,8 @@ def pack(
     MODEL is a joblib, pickle or skops file, an XGBoost UBJ, JSON or binary file, a LightGBM text
     file, a CatBoost cbm or JSON file, an ONNX file, or an archive or a folder that holds one of
     them, such as SageMaker's model.tar.gz or an MLflow model. Pickles of tree ensembles of
-    scikit-learn 0.20 to 1.9, XGBoost, LightGBM and CatBoost are read without running any code.
+    scikit-learn 0.20 to 1.9, XGBoost, LightGBM and CatBoost, and of pipelines of scikit-learn
+    around them, are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
 
@@ -151,6 +152,8 @@ def _finish(folder: Path, out: Path) -> None:
     if report.error:
         raise UnsupportedEstimator(report.error)
     click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
+    for line in report.columns:
+        click.echo(f"  {line}")
     if report.tolerance is not None:
         _prove(folder, report.tolerance, report.source)
     if report.agreement:

@@ -49,7 +49,12 @@ class SourceAnswers:
 
     @classmethod
     def of(
-        cls, x: NDArray[Any], answers: Answers, tolerance: float, source: str, written_by: str
+        cls,
+        x: NDArray[Any],
+        answers: Answers,
+        tolerance: float,
+        source: str = "",
+        written_by: str = "",
     ) -> "SourceAnswers":
         """The answers of a library, in the dtypes in which they are compared."""
         values, positions = np.asarray(answers[0], np.float64), np.asarray(answers[1], np.intp)

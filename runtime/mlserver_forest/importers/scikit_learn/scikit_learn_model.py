@@ -190,12 +190,10 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema, import_other: Impor
         schema: of the model.
         import_other: as in ``to_model``.
     """
-    _use_one_thread(estimator)  # So that the trees are summed in their order.
-    if class_of(estimator) in META_ESTIMATORS:
-        part = _Reader(import_other).read(record_of(estimator))
-        preparation = Preparation.of(part)
-        if preparation is not None:
-            return estimator_answers(estimator, preparation.rows(x), schema)
+    preparation = _preparation_of(estimator, import_other)
+    if preparation is not None:
+        return ask_raw(estimator, preparation.rows(x), schema)
+    _use_one_thread(estimator)
     if getattr(estimator, "voting", "") == HARD_VOTING:
         return _hard_votes(estimator, x)
     if schema.kind == "anomaly_detection":
@@ -204,6 +202,24 @@ def answers(estimator: Any, x: NDArray[Any], schema: Schema, import_other: Impor
     if schema.categories:
         x = rows_with_names(estimator, x, schema)
     return estimator_answers(estimator, x, schema)
+
+
+def ask_raw(estimator: Any, rows: Any, schema: Schema) -> Answers:
+    """Ask a pipeline, or an estimator around some, about rows as a user has them."""
+    _use_one_thread(estimator)
+    return estimator_answers(estimator, rows, schema)
+
+
+def describe(estimator: Any, import_other: ImportOther) -> Mapping[str, str]:
+    """For each raw column of a pipeline, what is done with it; empty for other estimators."""
+    preparation = _preparation_of(estimator, import_other)
+    return {} if preparation is None else preparation.says
+
+
+def _preparation_of(estimator: Any, import_other: ImportOther) -> Preparation | None:
+    if class_of(estimator) not in META_ESTIMATORS:
+        return None
+    return Preparation.of(_Reader(import_other).read(record_of(estimator)))
 
 
 def walk(record: Record, x: NDArray[Any], schema: Schema, import_other: ImportOther) -> Answers:
@@ -222,7 +238,7 @@ def version_of(record: Record) -> str:
 
 
 def _use_one_thread(estimator: Any) -> None:
-    """Make an estimator, and all that stand in it, answer in one thread."""
+    """Make an estimator, and all that stand in it, add up their trees in their order."""
     if isinstance(estimator, list | tuple):
         for one in estimator:
             _use_one_thread(one)

@@ -63,6 +63,11 @@ class Preparation:
         """The features of the schema."""
         return [column.name for column in self.columns]
 
+    @property
+    def says(self) -> dict[str, str]:
+        """For each raw column, what is done with it."""
+        return {column.name: "; ".join(filter(None, column.says)) for column in self.columns}
+
     def folded(self) -> Predictor:
         """The predictor with its preparation folded into its trees.
 

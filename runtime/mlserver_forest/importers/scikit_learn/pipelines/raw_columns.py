@@ -204,10 +204,10 @@ def _with_missing(column: RawColumn, features: Sequence[PreparedColumn]) -> RawC
 
 
 def _refuses_numbers(features: Sequence[PreparedColumn], known: Sequence[Any]) -> bool:
-    """Whether numbers that are not known are refused."""
-    other = float(max(known)) + 1
-    refused = _refused(features, np.array([other]))
-    return bool(refused.any()) and not _refused(features, np.array([float(known[0])])).any()
+    """Whether some numbers that are known are taken, and others are refused."""
+    numbers = np.array([*known, float(max(known)) + 1], np.float64)
+    refused = _refused(features, numbers)
+    return bool(refused[-1]) and not refused[:-1].all()
 
 
 def _range(features: Sequence[PreparedColumn], known: Sequence[Any]) -> tuple[float, float] | None:
