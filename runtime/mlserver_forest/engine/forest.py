@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
@@ -169,7 +169,9 @@ class Forest:
     @property
     def unexplained(self) -> str:
         """Why ``contributions`` cannot be given; empty if they can."""
-        return "" if self.covers.size else "its forest has no covers"
+        if not self.covers.size:
+            return "its forest has no covers"
+        return self.derived.unexplained(self.n_features) if self.derived else ""
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -234,7 +236,7 @@ class Forest:
             outputs are in the order of the classes or targets.
 
         Raises:
-            ValueError: as in ``sums``, and if ``covers`` are not known.
+            ValueError: as in ``sums``, and if they are ``unexplained``.
         """
         x = self.checked(x)
         total = np.zeros((len(x), self.n_columns, self.n_outputs))
@@ -247,7 +249,7 @@ class Forest:
         """float64 (n_outputs,) the mean of the sums over the training rows.
 
         Raises:
-            ValueError: if ``covers`` are not known.
+            ValueError: if contributions are ``unexplained``.
         """
         return self.initial + self._explainer.expected / self._mean_of
 
@@ -293,8 +295,8 @@ class Forest:
 
     @cached_property
     def _explainer(self) -> Explainer:
-        if not self.covers.size:
-            raise ValueError("contributions need covers, which this forest does not have")
+        if self.unexplained:
+            raise ValueError(f"there are no contributions: {self.unexplained}")
         outputs, leaf_values = self._arguments[8:10]
         players = np.arange(self.n_columns)
         if self.derived:
