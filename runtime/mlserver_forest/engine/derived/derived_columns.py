@@ -124,21 +124,12 @@ class DerivedColumns:
             (n_samples, n_features + n_columns) in the same dtype. A row has the same numbers alone
             and among others.
         """
-        n_features = x.shape[1]
-        wide = np.empty((len(x), n_features + self.n_columns), x.dtype)
-        wide[:, :n_features] = x
-        n_rows = max(1, _MOST_NUMBERS // (n_features + self._n_derived))
+        n_rows = max(1, _MOST_NUMBERS // (x.shape[1] + self._n_derived))
+        if len(x) <= n_rows:
+            return self._append(x)
+        wide = np.empty((len(x), x.shape[1] + self.n_columns), x.dtype)
         for start in range(0, len(x), n_rows):
-            rows = slice(start, start + n_rows)
-            table = np.empty((len(x[rows]), n_features + self._n_derived))
-            table[:, :n_features] = x[rows]
-            first = n_features
-            for one in self.derivations:
-                one.derive(table, first)
-                first += one.n_columns
-            derived = table[:, n_features:]
-            with np.errstate(over="ignore"):  # A large number is infinite in float32.
-                wide[rows, n_features:] = derived if self._are_all_read else derived[:, self.read]
+            wide[start : start + n_rows] = self._append(x[start : start + n_rows])
         return wide
 
     def sources(self, n_features: int) -> tuple[tuple[int, ...], ...]:
@@ -200,6 +191,21 @@ class DerivedColumns:
         for one in self.derivations:
             one.check_columns(first)
             first += one.n_columns
+
+    def _append(self, x: NDArray[Any]) -> NDArray[Any]:
+        n_features = x.shape[1]
+        table = np.empty((len(x), n_features + self._n_derived))
+        table[:, :n_features] = x
+        first = n_features
+        for one in self.derivations:
+            one.derive(table, first)
+            first += one.n_columns
+        if not self._are_all_read:
+            table = np.hstack([table[:, :n_features], table[:, n_features:][:, self.read]])
+        if x.dtype == table.dtype:
+            return table
+        with np.errstate(over="ignore"):  # A large number is infinite in float32.
+            return table.astype(x.dtype)
 
     @cached_property
     def _are_all_read(self) -> bool:
