@@ -22,6 +22,8 @@ from mlserver_forest.errors import InvalidArtifact, format_error
 
 # Starting a thread does not pay off for fewer rows than this.
 _ROWS_PER_THREAD = 512
+# Rows with their derived columns: 128 MB in float64. Fewer rows at once are slower to walk.
+_MOST_NUMBERS = 1 << 24
 # In walks down a tree: more than any request may do on an event loop.
 _MUCH_WORK = 1 << 20
 
@@ -193,9 +195,12 @@ class Forest:
         Raises:
             ValueError: if ``x`` has another dtype or width.
         """
-        x = self.checked(x)
         total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
-        share_rows(self._add, x, total, min(n_threads, len(x) // _ROWS_PER_THREAD))
+        n_rows = max(1, _MOST_NUMBERS // self.n_columns) if self.derived else len(x)
+        for start in range(0, max(1, len(x)), max(1, n_rows)):
+            rows = self.checked(x[start : start + n_rows])
+            own = total[start : start + n_rows]
+            share_rows(self._add, rows, own, min(n_threads, len(rows) // _ROWS_PER_THREAD))
         if self.divisor != 1:
             total /= self.divisor
         return total

@@ -86,6 +86,11 @@ def test_rows_are_derived_in_blocks_with_the_same_numbers(monkeypatch):
     monkeypatch.setattr("mlserver_forest.engine.derived.derived_columns._MOST_NUMBERS", 33)
     assert np.array_equal(DERIVED.append(x), expected, equal_nan=True)
     assert DERIVED.append(x[:0]).shape == (0, 5)
+    _, forest = packed(x, DERIVED)
+    sums = forest.sums(x)
+    monkeypatch.setattr("mlserver_forest.engine.forest._MOST_NUMBERS", 33)
+    assert np.array_equal(forest.sums(x), sums)
+    assert forest.sums(x[:0]).shape == (0, 1)
 
 
 def test_contributions_count_a_date_as_one_player():
