@@ -195,12 +195,9 @@ class Forest:
         Raises:
             ValueError: if ``x`` has another dtype or width.
         """
+        x = self._checked(x)
         total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
-        n_rows = max(1, _MOST_NUMBERS // self.n_columns) if self.derived else len(x)
-        for start in range(0, max(1, len(x)), max(1, n_rows)):
-            rows = self.checked(x[start : start + n_rows])
-            own = total[start : start + n_rows]
-            share_rows(self._add, rows, own, min(n_threads, len(rows) // _ROWS_PER_THREAD))
+        share_rows(self._add, x, total, min(n_threads, len(x) // _ROWS_PER_THREAD))
         if self.divisor != 1:
             total /= self.divisor
         return total
@@ -279,12 +276,7 @@ class Forest:
         Raises:
             ValueError: if it has another dtype or width.
         """
-        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ValueError(
-                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
-            )
-        x = _read_only(np.ascontiguousarray(x))
-        return _read_only(self.derived.append(x)) if self.derived else x
+        return self._wide(self._checked(x))
 
     def warm_up(self) -> None:
         """Compile the kernel for this forest, or read it from Numba's cache."""
@@ -309,8 +301,24 @@ class Forest:
         tables = outputs, leaf_values, self.covers, players
         return Explainer(self.walk_arguments, *tables, self.n_outputs)
 
+    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
+        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ValueError(
+                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
+            )
+        return _read_only(np.ascontiguousarray(x))
+
+    def _wide(self, x: NDArray[Any]) -> NDArray[Any]:
+        return _read_only(self.derived.append(x)) if self.derived else x
+
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
-        add_leaf_values(x, *self._arguments, total)
+        if self.derived is None:
+            add_leaf_values(x, *self._arguments, total)
+            return
+        n_rows = max(1, _MOST_NUMBERS // self.n_columns)
+        for start in range(0, len(x), n_rows):
+            rows = slice(start, start + n_rows)
+            add_leaf_values(self._wide(x[rows]), *self._arguments, total[rows])
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]
