@@ -1,5 +1,7 @@
 """Derivations that read each other, in a forest and in its file."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeRegressor
@@ -9,10 +11,12 @@ from mlserver_forest.composition.averages import Average
 from mlserver_forest.engine.derived.date_parts import DatePart, DateParts
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term
+from mlserver_forest.engine.derived.registry import KINDS
 from mlserver_forest.engine.kernels.date_kernel import DAY, DAYS, HOUR, MONTH, WEEKDAY, YEAR
 from mlserver_forest.engine.kernels.lookup_kernel import EQUAL, FACTOR
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.errors import InvalidArtifact
+from support import ROOT
 
 DATES = DateParts.of([DatePart(part, 1) for part in (YEAR, MONTH, DAY, WEEKDAY, HOUR, DAYS)])
 # Whether the derived column of the weekday, which is the column 2 + 3, is Sunday.
@@ -167,3 +171,19 @@ def test_arrays_that_do_not_fit_are_refused(name, change, fault):
     arrays[name] = change(arrays[name])
     with pytest.raises(InvalidArtifact, match=fault):
         DerivedColumns.from_arrays(arrays).check_columns(2)
+
+
+def test_kinds_keep_their_numbers_and_the_documentation_lists_their_arrays():
+    assert {number: kind.__name__ for number, kind in KINDS.items()} == {
+        0: "Lookups",
+        1: "DateParts",
+        2: "ColumnSteps",
+        3: "Projection",
+        4: "Products",
+        5: "UnitNorm",
+        6: "Imputation",
+    }
+    page = (ROOT / "docs" / "model-directory.md").read_text()
+    for number, kind in KINDS.items():
+        row = re.search(rf"^\| {number} \|.*\| (.*) \|$", page, re.MULTILINE)[1]
+        assert row == ", ".join(f"`{name}`" for name in kind.LAYOUT)

@@ -21,6 +21,7 @@ from sklearn.preprocessing import (
 )
 
 from mlserver_forest.engine.derived.column_steps import ColumnSteps, Step, SteppedColumn
+from mlserver_forest.engine.derived.derivation_list import DerivationList
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.column_step_kernel import (
     ADD,
@@ -33,7 +34,7 @@ from mlserver_forest.engine.kernels.column_step_kernel import (
     SUBTRACT,
 )
 from mlserver_forest.engine.tree_packing import Tree, pack, round_down
-from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.errors import InvalidArtifact, UnsupportedEstimator
 from mlserver_forest.importers.catboost.splits import threshold_of
 from mlserver_forest.importers.scikit_learn.mixing_transformers import (
     iterative_imputer,
@@ -212,7 +213,7 @@ def packed(estimator, derivations, read, n_features):
         feature_dtype=np.float64,
         initial=np.zeros(len(estimator.classes_)),
         divisor=len(estimator.estimators_),
-        derived=DerivedColumns.of(derivations, read),
+        derived=derivations.derived_columns(read),
     )
 
 
@@ -220,9 +221,10 @@ def test_a_pipeline_of_a_scaler_and_principal_components():
     x, y = load_iris(return_X_y=True)
     made = make_pipeline(StandardScaler(), PCA(3), RandomForestClassifier(20, random_state=0))
     scaler, pca, estimator = (step for _, step in made.fit(x, y).steps)
-    # The scaled columns are 4 to 7, the components 8 to 10; trees read derived columns 4 to 6.
-    derivations = [scaled(scaler), of_pca(pca, [4, 5, 6, 7])]
-    forest = packed(estimator, derivations, [4, 5, 6], n_features=4)
+    derivations = DerivationList(n_features=4)
+    columns = derivations.add(scaled(scaler))
+    components = derivations.add(of_pca(pca, columns))
+    forest = packed(estimator, derivations, components, n_features=4)
     between = np.random.default_rng(0).uniform(x.min(axis=0), x.max(axis=0), (2000, 4))
     for rows_ in (x, between, between[:1]):
         assert np.array_equal(forest.predict(rows_).values, made.predict_proba(rows_))
@@ -245,7 +247,7 @@ def test_a_pipeline_of_numbers_and_categories_with_polynomial_features():
         RandomForestClassifier(20, random_state=0),
     ).fit(x, y)
     fill, scale = (step for _, step in made[0].named_transformers_["n"].steps)
-    steps = [
+    columns = [
         SteppedColumn(
             column,
             (
@@ -258,11 +260,18 @@ def test_a_pipeline_of_numbers_and_categories_with_polynomial_features():
         )
         for column in range(2)
     ] + [SteppedColumn(2, (Step(EQUAL, float(code)),)) for code in range(4)]
+    derivations = DerivationList(n_features=3)
+    joined = derivations.add(ColumnSteps.of(columns))
     products = polynomial_features(
-        range(3, 9), degrees=(0, 2), interaction_only=True, include_bias=False
+        joined, degrees=(0, 2), interaction_only=True, include_bias=False
     )
-    last = 9 + products.n_columns
-    projection = of_pca(made[2], range(9, last))
-    read = range(last - 3, last - 3 + 5)
-    forest = packed(made[3], [ColumnSteps.of(steps), products, projection], read, n_features=3)
+    components = derivations.add(of_pca(made[2], derivations.add(products)))
+    forest = packed(made[3], derivations, components, n_features=3)
     assert np.array_equal(forest.predict(x).values, made.predict_proba(x))
+
+
+def test_a_derivation_cannot_read_what_comes_after_it():
+    derivations = DerivationList(n_features=2)
+    assert derivations.add(normalizer([0, 1], "l1")) == range(2, 4)
+    with pytest.raises(InvalidArtifact, match="a column out of range"):
+        derivations.add(normalizer([0, 4], "l1"))
