@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.derived.column_steps import ColumnSteps, Step, SteppedColumn
+from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
 from mlserver_forest.engine.derived.date_parts import DatePart, DateParts
 from mlserver_forest.engine.derived.derivation import Derivation
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.derived.imputation import Imputation, ImputationStep
+from mlserver_forest.engine.derived.linear_projection import LinearProjection
 from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term
 from mlserver_forest.engine.derived.products import Products
-from mlserver_forest.engine.derived.projection import Projection
 from mlserver_forest.engine.derived.unit_norm import UnitNorm
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.kernels.column_step_kernel import ADD
@@ -63,8 +63,8 @@ def _derivations() -> Sequence[Derivation]:
     return (
         Lookups.of([LookupTable([Term(WHOLE, 0)], np.empty(0, np.uint64), values)]),
         DateParts.of([DatePart(YEAR, 0)]),
-        ColumnSteps.of([SteppedColumn(0, (Step(ADD),))]),
-        Projection.of([0], [[1.0]]),
+        ColumnSteps.of([SteppedColumn(0, (ColumnStep(ADD),))]),
+        LinearProjection.of([0], [[1.0]]),
         Products.of([[0]]),
         UnitNorm.of([0], L1),
         Imputation.of([0], [0.0], [ImputationStep(0, [], [], 0.0)]),

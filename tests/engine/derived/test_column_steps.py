@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.engine.derived.column_steps import ColumnSteps, Step, SteppedColumn
+from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.column_step_kernel import (
     ABOVE,
@@ -25,7 +25,7 @@ from mlserver_forest.engine.kernels.column_step_kernel import (
 from mlserver_forest.errors import InvalidArtifact
 
 NAN = float("nan")
-CODES = Step(INTERVALS, edges=(-0.5, 0.5, 1.5), values=(-1.0, 10.0, 11.0, -1.0, 99.0))
+CODES = ColumnStep(INTERVALS, edges=(-0.5, 0.5, 1.5), values=(-1.0, 10.0, 11.0, -1.0, 99.0))
 OF_NUMPY = {
     SUBTRACT: lambda v, operand: v - operand,
     DIVIDE: lambda v, operand: v / operand,
@@ -59,7 +59,7 @@ def test_steps_are_numpys(values, steps):
     with np.errstate(all="ignore"):
         for operation, operand in steps:
             expected = OF_NUMPY[operation](expected, operand)
-    found = stepped(values, *(Step(*step) for step in steps))
+    found = stepped(values, *(ColumnStep(*step) for step in steps))
     assert np.array_equal(found, expected, equal_nan=True)
 
 
@@ -70,13 +70,15 @@ def test_steps_are_numpys(values, steps):
 def test_each_interval_has_its_number(edges, values, data):
     values += [edge for edge in edges if data.draw(st.booleans())]
     numbers = [*map(float, range(len(edges) + 1)), -7.0]
-    found = stepped([*values, NAN], Step(INTERVALS, edges=tuple(edges), values=tuple(numbers)))
+    found = stepped(
+        [*values, NAN], ColumnStep(INTERVALS, edges=tuple(edges), values=tuple(numbers))
+    )
     assert found.tolist() == [*np.searchsorted(edges, values, side="left"), -7.0]
 
 
 def test_codes_have_numbers_and_columns_of_their_own():
-    columns = [SteppedColumn(1, (Step(EQUAL, float(code)),)) for code in range(2)]
-    columns += [SteppedColumn(1, (CODES,)), SteppedColumn(1, (CODES, Step(ADD, 0.5)))]
+    columns = [SteppedColumn(1, (ColumnStep(EQUAL, float(code)),)) for code in range(2)]
+    columns += [SteppedColumn(1, (CODES,)), SteppedColumn(1, (CODES, ColumnStep(ADD, 0.5)))]
     columns += [SteppedColumn(0, ())]
     derived = DerivedColumns.of([ColumnSteps.of(columns)])
     found = derived.append(np.array([[5.0, 0], [5, 1], [5, 2], [5, -1], [5, NAN]]))
@@ -91,7 +93,12 @@ def test_codes_have_numbers_and_columns_of_their_own():
 
 
 def test_numbers_that_matter_are_known():
-    steps = (Step(SUBTRACT, 10.0), Step(DIVIDE, 2.0), Step(AT_MOST, 3.0), Step(TO_FLOAT32))
+    steps = (
+        ColumnStep(SUBTRACT, 10.0),
+        ColumnStep(DIVIDE, 2.0),
+        ColumnStep(AT_MOST, 3.0),
+        ColumnStep(TO_FLOAT32),
+    )
     derived = DerivedColumns.of([ColumnSteps.of([SteppedColumn(0, steps)])])
     assert derived.known_numbers(0).tolist() == [8, 10, 12, 16]
     assert derived.known_numbers(1).size == 0
@@ -125,7 +132,7 @@ def test_numbers_that_matter_are_known():
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(name, change):
-    steps = ColumnSteps.of([SteppedColumn(0, (Step(FILL, 0.0), CODES)), SteppedColumn(1, ())])
+    steps = ColumnSteps.of([SteppedColumn(0, (ColumnStep(FILL, 0.0), CODES)), SteppedColumn(1, ())])
     steps.check_columns(2)
     arrays = steps.arrays
     arrays[name] = change(arrays[name])

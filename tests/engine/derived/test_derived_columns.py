@@ -178,7 +178,7 @@ def test_kinds_keep_their_numbers_and_the_documentation_lists_their_arrays():
         0: "Lookups",
         1: "DateParts",
         2: "ColumnSteps",
-        3: "Projection",
+        3: "LinearProjection",
         4: "Products",
         5: "UnitNorm",
         6: "Imputation",

@@ -6,19 +6,21 @@ That they are right is shown in tests/importers/scikit_learn/test_mixing_transfo
 import numpy as np
 import pytest
 
-from mlserver_forest.engine.derived.column_steps import ColumnSteps, Step, SteppedColumn
+from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.derived.imputation import Imputation, ImputationStep
+from mlserver_forest.engine.derived.linear_projection import LinearProjection
 from mlserver_forest.engine.derived.products import Products
-from mlserver_forest.engine.derived.projection import Projection
 from mlserver_forest.engine.derived.unit_norm import UnitNorm
 from mlserver_forest.engine.kernels.column_step_kernel import EQUAL
 from mlserver_forest.engine.kernels.mixing_kernels import GREATEST, L2
 from mlserver_forest.errors import InvalidArtifact
 
 NAN = float("nan")
-ONE_HOT = ColumnSteps.of([SteppedColumn(0, (Step(EQUAL, float(code)),)) for code in range(3)])
-PROJECTION = Projection.of([0, 1], [[2.0, 0.0], [1.0, 3.0]], centers=[1.0, 2.0], scales=[1.0, 2.0])
+ONE_HOT = ColumnSteps.of([SteppedColumn(0, (ColumnStep(EQUAL, float(code)),)) for code in range(3)])
+PROJECTION = LinearProjection.of(
+    [0, 1], [[2.0, 0.0], [1.0, 3.0]], centers=[1.0, 2.0], scales=[1.0, 2.0]
+)
 PRODUCTS = Products.of([(), (0,), (0, 0, 1)])
 UNIT_NORM = UnitNorm.of([0, 1], L2)
 IMPUTATION = Imputation.of(
@@ -45,7 +47,7 @@ def test_answers():
 
 
 def test_columns_that_mix_others_cannot_be_explained_and_those_of_one_column_can():
-    projected = Projection.of([2, 3, 4], np.eye(3) + 1)
+    projected = LinearProjection.of([2, 3, 4], np.eye(3) + 1)
     for derivations, read, reason in (
         ([PROJECTION], [0], ""),
         ([PROJECTION], [0, 1], PROJECTION.MIXING),

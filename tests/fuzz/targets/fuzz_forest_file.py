@@ -8,13 +8,13 @@ from fuzz.target import Target, fuzz, instrumented
 with instrumented():
     from fuzz.files import walk, written
     from mlserver_forest.artifact import forest_file
-    from mlserver_forest.engine.derived.column_steps import ColumnSteps, Step, SteppedColumn
+    from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
     from mlserver_forest.engine.derived.date_parts import DatePart, DateParts
     from mlserver_forest.engine.derived.derived_columns import DerivedColumns
     from mlserver_forest.engine.derived.imputation import Imputation, ImputationStep
+    from mlserver_forest.engine.derived.linear_projection import LinearProjection
     from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term
     from mlserver_forest.engine.derived.products import Products
-    from mlserver_forest.engine.derived.projection import Projection
     from mlserver_forest.engine.derived.unit_norm import UnitNorm
     from mlserver_forest.engine.kernels.column_step_kernel import EQUAL, INTERVALS
     from mlserver_forest.engine.kernels.date_kernel import DAYS, MONTH, WEEKDAY
@@ -25,7 +25,7 @@ with instrumented():
     from mlserver_forest.importers.importer import import_estimator
 
 _DIGEST = b'"sha256": "'
-MONTHS = Step(INTERVALS, edges=(3.0, 6.0), values=(1.0, 2.0, 3.0, 0.0))
+MONTHS = ColumnStep(INTERVALS, edges=(3.0, 6.0), values=(1.0, 2.0, 3.0, 0.0))
 TABLE = LookupTable(
     [Term(CODE, 2, hashes=(5, 7, 9))], np.arange(3, dtype=np.uint64), [np.ones(4, np.float32)]
 )
@@ -53,12 +53,14 @@ def samples():
 
 def with_derived_columns():
     """A tree that reads the last column of each derivation, most of which read others."""
-    one_hot = ColumnSteps.of([SteppedColumn(3, (Step(EQUAL, 6.0),)), SteppedColumn(2, (MONTHS,))])
+    one_hot = ColumnSteps.of(
+        [SteppedColumn(3, (ColumnStep(EQUAL, 6.0),)), SteppedColumn(2, (MONTHS,))]
+    )
     derivations = (
         DateParts.of([DatePart(MONTH, 1), DatePart(WEEKDAY, 1), DatePart(DAYS, 1, 1e9)]),
         one_hot,
         Imputation.of([4, 0], [1.0, 2.0], [ImputationStep(0, [1], [1e-9], 0.5)]),
-        Projection.of([5, 6, 7], [[1.0, -1.0, 0.5]], centers=[0.0, 5.0, 1.0]),
+        LinearProjection.of([5, 6, 7], [[1.0, -1.0, 0.5]], centers=[0.0, 5.0, 1.0]),
         Products.of([(9, 9, 0), ()]),
         UnitNorm.of([4, 9], L1),
         Lookups.of([TABLE]),

@@ -20,7 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from mlserver_forest.engine.derived.column_steps import ColumnSteps, Step, SteppedColumn
+from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
 from mlserver_forest.engine.derived.derivation_list import DerivationList
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.column_step_kernel import (
@@ -64,7 +64,7 @@ def derived(x, *derivations, read=None):
 def scaled(scaler, first=0):
     return ColumnSteps.of(
         [
-            SteppedColumn(first + column, (Step(SUBTRACT, mean), Step(DIVIDE, scale)))
+            SteppedColumn(first + column, (ColumnStep(SUBTRACT, mean), ColumnStep(DIVIDE, scale)))
             for column, (mean, scale) in enumerate(
                 zip(scaler.mean_.tolist(), scaler.scale_.tolist(), strict=True)
             )
@@ -251,15 +251,15 @@ def test_a_pipeline_of_numbers_and_categories_with_polynomial_features():
         SteppedColumn(
             column,
             (
-                Step(FILL, fill.statistics_[column]),
-                Step(MULTIPLY, scale.scale_[column]),
-                Step(ADD, scale.min_[column]),
-                Step(AT_LEAST, 0.0),
-                Step(AT_MOST, 1.0),
+                ColumnStep(FILL, fill.statistics_[column]),
+                ColumnStep(MULTIPLY, scale.scale_[column]),
+                ColumnStep(ADD, scale.min_[column]),
+                ColumnStep(AT_LEAST, 0.0),
+                ColumnStep(AT_MOST, 1.0),
             ),
         )
         for column in range(2)
-    ] + [SteppedColumn(2, (Step(EQUAL, float(code)),)) for code in range(4)]
+    ] + [SteppedColumn(2, (ColumnStep(EQUAL, float(code)),)) for code in range(4)]
     derivations = DerivationList(n_features=3)
     joined = derivations.add(ColumnSteps.of(columns))
     products = polynomial_features(

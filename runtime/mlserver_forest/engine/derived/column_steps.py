@@ -27,7 +27,7 @@ from mlserver_forest.engine.kernels.column_step_kernel import (
 
 
 @dataclass(frozen=True)
-class Step:
+class ColumnStep:
     """A step, in float64. A missing value stays missing unless a step says otherwise.
 
     Attributes:
@@ -57,7 +57,7 @@ class SteppedColumn:
     """
 
     column: int
-    steps: tuple[Step, ...]
+    steps: tuple[ColumnStep, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class ColumnSteps(Derivation):
         """Put columns together, in their order."""
         steps = [step for one in columns for step in one.steps]
         tables: list[float] = []
-        places: dict[Step, int] = {}
+        places: dict[ColumnStep, int] = {}
         for step in steps:
             if step.operation == INTERVALS and step not in places:
                 places[step] = len(tables)

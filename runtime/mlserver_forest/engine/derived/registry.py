@@ -6,9 +6,9 @@ from mlserver_forest.engine.derived.column_steps import ColumnSteps
 from mlserver_forest.engine.derived.date_parts import DateParts
 from mlserver_forest.engine.derived.derivation import Derivation
 from mlserver_forest.engine.derived.imputation import Imputation
+from mlserver_forest.engine.derived.linear_projection import LinearProjection
 from mlserver_forest.engine.derived.lookups import Lookups
 from mlserver_forest.engine.derived.products import Products
-from mlserver_forest.engine.derived.projection import Projection
 from mlserver_forest.engine.derived.unit_norm import UnitNorm
 
 # Numbers are never used again for another kind.
@@ -16,7 +16,7 @@ KINDS: Mapping[int, type[Derivation]] = {
     0: Lookups,
     1: DateParts,
     2: ColumnSteps,
-    3: Projection,
+    3: LinearProjection,
     4: Products,
     5: UnitNorm,
     6: Imputation,

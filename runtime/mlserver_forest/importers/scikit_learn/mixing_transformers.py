@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.derived.imputation import Imputation, ImputationStep
+from mlserver_forest.engine.derived.linear_projection import LinearProjection
 from mlserver_forest.engine.derived.products import Products
-from mlserver_forest.engine.derived.projection import Projection
 from mlserver_forest.engine.derived.unit_norm import UnitNorm
 from mlserver_forest.engine.kernels.mixing_kernels import GREATEST, L1, L2
 from mlserver_forest.errors import UnsupportedEstimator
@@ -32,7 +32,7 @@ def principal_components(
     mean: NDArray[Any] | None,
     variances: NDArray[Any] | None,
     centers_first: bool,
-) -> Projection:
+) -> LinearProjection:
     """PCA and IncrementalPCA; with neither a mean nor variances, TruncatedSVD.
 
     Args:
@@ -57,11 +57,11 @@ def principal_components(
                 "zero; fit it with fewer components"
             )
     if mean is None:
-        return Projection.of(columns, components, scales=scales)
+        return LinearProjection.of(columns, components, scales=scales)
     if centers_first:
-        return Projection.of(columns, components, centers=mean, scales=scales)
+        return LinearProjection.of(columns, components, centers=mean, scales=scales)
     offsets = np.reshape(mean, (1, -1)) @ np.asarray(components).T
-    return Projection.of(columns, components, offsets=offsets[0], scales=scales)
+    return LinearProjection.of(columns, components, offsets=offsets[0], scales=scales)
 
 
 def polynomial_features(

@@ -13,7 +13,7 @@ from mlserver_forest.engine.kernels.mixing_kernels import project
 
 
 @dataclass(frozen=True, eq=False)
-class Projection(Derivation):
+class LinearProjection(Derivation):
     """``((columns - centers) @ weights - offsets) / scales``.
 
     Attributes:
@@ -48,7 +48,7 @@ class Projection(Derivation):
         centers: ArrayLike = 0.0,
         offsets: ArrayLike = 0.0,
         scales: ArrayLike = 1.0,
-    ) -> "Projection":
+    ) -> "LinearProjection":
         """Put it together.
 
         Args:
