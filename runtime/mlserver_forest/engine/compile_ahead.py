@@ -66,7 +66,7 @@ def _derivations() -> Sequence[Derivation]:
         ColumnSteps.of([SteppedColumn(0, (ColumnStep(ADD),))]),
         LinearProjection.of([0], [[1.0]]),
         Products.of([[0]]),
-        UnitNorm.of([0], L1),
+        UnitNorm.of([0], L1, 1.0),
         Imputation.of([0], [0.0], [ImputationStep(0, [], [], 0.0)]),
     )
 

@@ -22,7 +22,7 @@ PROJECTION = LinearProjection.of(
     [0, 1], [[2.0, 0.0], [1.0, 3.0]], centers=[1.0, 2.0], scales=[1.0, 2.0]
 )
 PRODUCTS = Products.of([(), (0,), (0, 0, 1)])
-UNIT_NORM = UnitNorm.of([0, 1], L2)
+UNIT_NORM = UnitNorm.of([0, 1], L2, 1e-15)
 IMPUTATION = Imputation.of(
     [0, 1],
     [5.0, 6.0],
@@ -38,7 +38,7 @@ def test_answers():
     assert answers(PROJECTION, [1, 2], [2, 4]) == [[0, 0], [2, 3.5]]
     assert answers(PRODUCTS, [3, 2]) == [[1, 3, 18]]
     assert answers(UNIT_NORM, [3, -4], [0, 0]) == [[0.6, -0.8], [0, 0]]
-    assert answers(UnitNorm.of([1, 0], GREATEST), [3, -4]) == [[-1, 0.75]]
+    assert answers(UnitNorm.of([1, 0], GREATEST, 1e-15), [3, -4]) == [[-1, 0.75]]
     assert answers(IMPUTATION, [7, 2], [NAN, 2], [NAN, 9], [3, NAN]) == [
         [7, 2], [5, 2], [10, 9], [3, 0],
     ]  # fmt: skip
@@ -99,6 +99,9 @@ def test_numbers_that_matter_are_known():
         (UNIT_NORM, "columns", lambda array: array + np.uint32(1)),
         (UNIT_NORM, "norm", lambda array: array + np.uint32(2)),
         (UNIT_NORM, "norm", lambda array: array[:0]),
+        (UNIT_NORM, "least", lambda array: array * 0),
+        (UNIT_NORM, "least", lambda array: array * NAN),
+        (UNIT_NORM, "least", lambda array: array[:0]),
         (IMPUTATION, "columns", lambda array: array + np.uint32(1)),
         (IMPUTATION, "columns", lambda array: array[:1]),
         (IMPUTATION, "initial", lambda array: array * NAN),

@@ -62,7 +62,7 @@ def with_derived_columns():
         Imputation.of([4, 0], [1.0, 2.0], [ImputationStep(0, [1], [1e-9], 0.5)]),
         LinearProjection.of([5, 6, 7], [[1.0, -1.0, 0.5]], centers=[0.0, 5.0, 1.0]),
         Products.of([(9, 9, 0), ()]),
-        UnitNorm.of([4, 9], L1),
+        UnitNorm.of([4, 9], L1, 1e-15),
         Lookups.of([TABLE]),
     )
     ends = np.cumsum([one.n_columns for one in derivations])

@@ -161,6 +161,10 @@ def test_unit_norms(norm):
     np.testing.assert_allclose(found, expected, rtol=2e-15)
     if norm == "max":
         assert np.array_equal(found, expected)
+    of_sparse = derived(x, normalizer(range(30), norm, divides_by_tiny=True))
+    expected = Normalizer(norm).transform(csr_array(x)).toarray()
+    np.testing.assert_allclose(of_sparse, expected, rtol=2e-15)
+    assert of_sparse[4, 0] > 0.01
     with pytest.raises(UnsupportedEstimator, match="an unknown norm"):
         normalizer([0], "l3")
 

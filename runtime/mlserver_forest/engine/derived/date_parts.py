@@ -2,7 +2,8 @@
 
 A date is a number: seconds since 1970-01-01 00:00 UTC, with a fraction or without, before 1970
 below zero. A missing date has missing parts, and so has a number that is not within the years 1 to
-9999, which are those that Python's ``datetime`` knows.
+9999, which are those that Python's ``datetime`` knows. ``X`` should be float64: float32 puts the
+dates of today up to a minute off.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ A file from before there were kinds holds look-up tables alone, and a forest tha
 is still written like that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -135,6 +135,8 @@ class DerivedColumns:
     def sources(self, n_features: int) -> tuple[tuple[int, ...], ...]:
         """For each column that trees read, the columns of ``X`` that its contributions belong to.
 
+        A constant has none, and neither has a column that makes the forest ``unexplained``.
+
         Args:
             n_features: the number of columns of ``X``.
         """
@@ -223,7 +225,7 @@ class DerivedColumns:
         if n_features not in self._known_origins:
             every = [_Origin((column,)) for column in range(n_features)]
             for one in self.derivations:
-                every += [_Origin.of([every[p] for p in own], one.MIXING) for own in one.parents]
+                every += list(_origins_of(one, every))
             self._known_origins[n_features] = tuple(
                 every[n_features + column] for column in self.read.tolist()
             )
@@ -235,7 +237,7 @@ class _Origin:
     """Where a column comes from.
 
     Attributes:
-        sources: the columns of ``X``, ascending.
+        sources: the columns of ``X``, ascending; none if they are mixed.
         mixing: why its contributions cannot be given to them; empty if they can.
     """
 
@@ -247,9 +249,21 @@ class _Origin:
         """That of a column that is computed from others, by a kind that mixes them or not."""
         if len(parents) == 1:
             return parents[0]
-        sources = tuple(sorted({source for parent in parents for source in parent.sources}))
         reason = next((parent.mixing for parent in parents if parent.mixing), "")
-        return cls(sources, reason or (mixing if len(sources) > 1 else ""))
+        if not reason:
+            sources = tuple(sorted({source for parent in parents for source in parent.sources}))
+            if len(sources) < 2 or not mixing:
+                return cls(sources)
+        return cls((), reason or mixing)
+
+
+def _origins_of(derivation: Derivation, known: Sequence[_Origin]) -> Iterator[_Origin]:
+    last: tuple[int, ...] | None = None
+    for parents in derivation.parents:
+        if parents is not last:  # Columns of one norm have the same, of which there may be many.
+            last = parents
+            origin = _Origin.of([known[parent] for parent in parents], derivation.MIXING)
+        yield origin
 
 
 def _kind(number: int) -> type[Derivation]:

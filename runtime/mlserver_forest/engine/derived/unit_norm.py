@@ -13,27 +13,32 @@ from mlserver_forest.engine.kernels.mixing_kernels import GREATEST, L1, L2, scal
 
 @dataclass(frozen=True, eq=False)
 class UnitNorm(Derivation):
-    """Rows of some columns, divided by their norm; a norm of almost 0 counts as 1.
+    """Rows of some columns, divided by their norm.
 
     Attributes:
         columns: (n_columns,) uint32.
         norm: (1,) uint32, L1 (the sum of absolute values), L2 (the root of the sum of squares) or
             GREATEST (the greatest absolute value).
+        least: (1,) float64, positive; a smaller norm counts as 1.
     """
 
     LAYOUT: ClassVar[Mapping[str, tuple[type, int]]] = {
         "columns": (np.uint32, 1),
         "norm": (np.uint32, 1),
+        "least": (np.float64, 1),
     }
     MIXING: ClassVar[str] = "its trees read rows of several columns that are scaled to one norm"
 
     columns: NDArray[np.uint32]
     norm: NDArray[np.uint32]
+    least: NDArray[np.float64]
 
     @classmethod
-    def of(cls, columns: Sequence[int], norm: int) -> "UnitNorm":
+    def of(cls, columns: Sequence[int], norm: int, least: float) -> "UnitNorm":
         """Put it together from the attributes."""
-        return cls(np.array(columns, np.uint32), np.array([norm], np.uint32))
+        return cls(
+            np.array(columns, np.uint32), np.array([norm], np.uint32), np.array([least], np.float64)
+        )
 
     @property
     def n_columns(self) -> int:
@@ -49,8 +54,10 @@ class UnitNorm(Derivation):
 
     def derive(self, table: NDArray[np.float64], first: int) -> None:
         """See ``Derivation``."""
-        scale_to_unit_norm(table, first, self.columns, int(self.norm[0]))
+        norm, least = int(self.norm[0]), float(self.least[0])
+        scale_to_unit_norm(table, first, self.columns, norm, least)
 
     def _check(self) -> None:
         require(self.columns.size, "no columns")
         require(self.norm.size == 1 and self.norm[0] in {L1, L2, GREATEST}, "an unknown norm")
+        require(self.least.size == 1 and self.least[0] > 0, "a least norm that is not positive")

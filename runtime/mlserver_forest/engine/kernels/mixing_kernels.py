@@ -12,8 +12,6 @@ from mlserver_forest.compilation import compiled
 L1 = 0
 L2 = 1
 GREATEST = 2
-# Smaller norms count as 1 (scikit-learn's ``_handle_zeros_in_scale``).
-_LEAST_NORM = 10 * 2.220446049250313e-16
 
 
 @compiled
@@ -60,7 +58,7 @@ def multiply(rows, first, factors, starts):
 
 
 @compiled
-def scale_to_unit_norm(rows, first, columns, norm):
+def scale_to_unit_norm(rows, first, columns, norm, least):
     """Write columns that are divided by their norm in each row.
 
     Args:
@@ -68,6 +66,7 @@ def scale_to_unit_norm(rows, first, columns, norm):
         first: the number of columns that may be read.
         columns: (n_columns,) uint32.
         norm: L1, L2 or GREATEST.
+        least: positive; a smaller norm counts as 1.
     """
     for row in range(rows.shape[0]):
         total = 0.0
@@ -81,7 +80,7 @@ def scale_to_unit_norm(rows, first, columns, norm):
                 total = value
         if norm == L2:
             total = np.sqrt(total)
-        if total < _LEAST_NORM:
+        if total < least:
             total = 1.0
         for column in range(columns.size):
             rows[row, first + column] = rows[row, columns[column]] / total

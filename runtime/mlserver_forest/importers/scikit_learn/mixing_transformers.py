@@ -21,6 +21,8 @@ from mlserver_forest.engine.kernels.mixing_kernels import GREATEST, L1, L2
 from mlserver_forest.errors import UnsupportedEstimator
 
 _NORMS: Mapping[str, int] = {"l1": L1, "l2": L2, "max": GREATEST}
+# Smaller norms count as 1 (``_handle_zeros_in_scale``).
+_LEAST_NORM = 10 * np.finfo(np.float64).eps
 # Above this number, a file would be larger than anyone expects.
 _MOST_PRODUCTS = 1 << 17
 
@@ -80,7 +82,7 @@ def polynomial_features(
         interaction_only: its parameter.
         include_bias: its parameter.
         from_last: whether factors are multiplied from the last column to the first, as it does
-            with dense rows; from the first to the last with sparse ones.
+            with dense rows since 0.22; from the first to the last with sparse ones.
 
     Raises:
         UnsupportedEstimator: if there are too many.
@@ -101,19 +103,21 @@ def polynomial_features(
     return Products.of(products)
 
 
-def normalizer(columns: Sequence[int], norm: str) -> UnitNorm:
+def normalizer(columns: Sequence[int], norm: str, *, divides_by_tiny: bool = False) -> UnitNorm:
     """Normalizer.
 
     Args:
         columns: the columns that it reads.
         norm: its parameter.
+        divides_by_tiny: whether any norm but 0 is divided by, as until 0.24, and of sparse rows.
 
     Raises:
         UnsupportedEstimator: if the norm is not known.
     """
     if norm not in _NORMS:
         raise UnsupportedEstimator(f"a Normalizer has an unknown norm; known are {list(_NORMS)}")
-    return UnitNorm.of(columns, _NORMS[norm])
+    least = np.finfo(np.float64).smallest_subnormal if divides_by_tiny else _LEAST_NORM
+    return UnitNorm.of(columns, _NORMS[norm], float(least))
 
 
 def iterative_imputer(
