@@ -125,6 +125,7 @@ def rewritten(model_dir, tmp_path, change):
         lambda header: header["__metadata__"].update(feature_dtype="O"),
         lambda header: header["__metadata__"].update(feature_dtype="f,4"),
         lambda header: header["__metadata__"].update(divisor="nan"),
+        lambda header: header["__metadata__"].update(divisor="0"),
         lambda header: header["__metadata__"].update(divisor="x"),
         lambda header: header["__metadata__"].update(postprocessor="os.system"),
         lambda header: header["__metadata__"].update(postprocessor_scale="x"),

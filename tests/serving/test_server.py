@@ -448,7 +448,7 @@ def test_no_model_is_refused_at_start(start_serve, tmp_path):
         (lambda content: b"PK" + content[2:], "not a forest file"),
         (
             lambda content: content.replace(b'"format_version": "2"', b'"format_version": "9"'),
-            "format version 9; this version of mlserver-forest reads formats 2 and 3; upgrade it",
+            "format version 9; this version of mlserver-forest reads formats 2 to 4; upgrade it",
         ),
     ],
 )

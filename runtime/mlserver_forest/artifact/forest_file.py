@@ -9,7 +9,9 @@ the trees with the sums that the training library gave; a file that gives other 
 
 A file of format 2 holds one forest, a file of format 3 several and how they answer as one: the
 description of ``composition/encoding.py`` and the facts of each forest stand in the metadata, and
-the arrays of the forest N are named ``forest.N.nodes`` and so on.
+the arrays of the forest N are named ``forest.N.nodes`` and so on. A file of format 4 is one of
+either, whose trees read derived columns of other kinds than look-up tables
+(``engine/derived/registry.py``).
 """
 
 import hashlib
@@ -17,6 +19,7 @@ import json
 import math
 import mmap
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +30,13 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact.regular_file import open_regular
 from mlserver_forest.composition import encoding
-from mlserver_forest.engine.forest import ARRAYS, Forest
+from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_error, printable
 
 _FORMAT = "mlserver-forest"
-_ONE_FOREST, _COMPOSITION = 2, 3  # The versions of the format.
+_ONE_FOREST, _COMPOSITION, _DERIVED = 2, 3, 4  # The versions of the format.
 _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 _NO_DIGEST = "0" * 64
 # Tolerance for exp, which libraries round differently.
@@ -227,33 +230,43 @@ def _check_sums(predictor: Predictor, rows: NDArray[Any], expected: NDArray[Any]
 def _parts_of(predictor: Predictor) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """The arrays of a predictor and what else the file says of it; ``_predictor`` reads both."""
     if isinstance(predictor, Forest):
-        return predictor.arrays, {"format_version": str(_ONE_FOREST), **_facts_of(predictor)}
+        version = _version_of([predictor], _ONE_FOREST)
+        return predictor.arrays, {"format_version": version, **_facts_of(predictor)}
     encoded = encoding.encode(predictor)
     arrays = {
-        _name_in(number, name): array
+        f"{_name_of(number)}.{name}": array
         for number, forest in enumerate(encoded.forests)
         for name, array in forest.arrays.items()
     }
     return arrays | encoded.arrays, {
-        "format_version": str(_COMPOSITION),
+        "format_version": _version_of(encoded.forests, _COMPOSITION),
         "composition": json.dumps(encoded.description),
         "forests": json.dumps(list(map(_facts_of, encoded.forests))),
     }
 
 
 def _predictor(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Predictor:
-    if int(metadata["format_version"]) == _ONE_FOREST:
+    version = int(metadata["format_version"])
+    if version == _ONE_FOREST or (version == _DERIVED and "composition" not in metadata):
         return _forest(metadata, arrays)
-    forests = []
-    for number, facts in enumerate(json.loads(metadata["forests"])):
-        names = {name: _name_in(number, name) for name in ARRAYS}
-        own = {name: arrays[found] for name, found in names.items() if found in arrays}
-        forests.append(_forest(facts, own))
+    own: dict[str, dict[str, NDArray[Any]]] = defaultdict(dict)
+    for name, array in arrays.items():
+        forest, _, inner = name.rpartition(".")
+        own[forest][inner] = array
+    forests = [
+        _forest(facts, own[_name_of(number)])
+        for number, facts in enumerate(json.loads(metadata["forests"]))
+    ]
     return encoding.decode(json.loads(metadata["composition"]), forests, arrays)
 
 
-def _name_in(number: int, name: str) -> str:
-    return f"forest.{number}.{name}"
+def _version_of(forests: Sequence[Forest], least: int) -> str:
+    has_kinds = any(forest.derived and forest.derived.has_kinds for forest in forests)
+    return str(_DERIVED if has_kinds else least)
+
+
+def _name_of(forest: int) -> str:
+    return f"forest.{forest}"
 
 
 def _facts_of(forest: Forest) -> dict[str, str]:
@@ -292,11 +305,11 @@ def _decode(content: memoryview) -> tuple[dict[str, str], dict[str, NDArray[Any]
     metadata = header.pop("__metadata__")
     if metadata["format"] != _FORMAT:
         raise InvalidArtifact("a safetensors file, but not one that holds a forest")
-    if int(metadata["format_version"]) not in {_ONE_FOREST, _COMPOSITION}:
+    if int(metadata["format_version"]) not in {_ONE_FOREST, _COMPOSITION, _DERIVED}:
         raise InvalidArtifact(
             f"format version {printable(metadata['format_version'], 20)}; this version of "
-            f"mlserver-forest reads formats {_ONE_FOREST} and {_COMPOSITION}; upgrade it or train "
-            "the model again"
+            f"mlserver-forest reads formats {_ONE_FOREST} to {_DERIVED}; upgrade it or train the "
+            "model again"
         )
     blank = text.replace(metadata["sha256"].encode(), _NO_DIGEST.encode(), 1)
     if _digest([content[:8], blank, content[8 + length :]]) != metadata["sha256"]:

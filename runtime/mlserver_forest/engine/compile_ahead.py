@@ -3,14 +3,25 @@
 The container image runs it once, because its root file system may be read-only later.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, Term
+from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
+from mlserver_forest.engine.derived.date_parts import DatePart, DateParts
+from mlserver_forest.engine.derived.derivation import Derivation
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.imputation import Imputation, ImputationStep
+from mlserver_forest.engine.derived.linear_projection import LinearProjection
+from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term
+from mlserver_forest.engine.derived.products import Products
+from mlserver_forest.engine.derived.unit_norm import UnitNorm
 from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.kernels.column_step_kernel import ADD
+from mlserver_forest.engine.kernels.date_kernel import YEAR
 from mlserver_forest.engine.kernels.lookup_kernel import WHOLE
+from mlserver_forest.engine.kernels.mixing_kernels import L1
 from mlserver_forest.engine.leaf_samples import learn_leaf_samples
 from mlserver_forest.engine.nodes import NARROW, WIDE, Width
 from mlserver_forest.engine.postprocessors import Postprocessor
@@ -35,8 +46,8 @@ def compile_ahead() -> None:
                 forest.warm_up()
             forest.contributions(np.zeros((1, 1), features))
             _compile_leaf_samples(forest)
-    for dtype in (np.float32, np.float64):
-        _one_lookup().append(_read_only(np.zeros((1, 1), dtype)))
+    for derivation in _derivations():
+        DerivedColumns.of([derivation]).append(np.zeros((1, 1)))
 
 
 def _compile_leaf_samples(forest: Forest) -> None:
@@ -46,14 +57,18 @@ def _compile_leaf_samples(forest: Forest) -> None:
         samples.quantiles(forest, (0.05, 0.95), x)
 
 
-def _one_lookup() -> DerivedColumns:
+def _derivations() -> Sequence[Derivation]:
+    """One of each kind."""
     values = [np.zeros(1, np.float32)]
-    return DerivedColumns.of([LookupTable([Term(WHOLE, 0)], np.empty(0, np.uint64), values)])
-
-
-def _read_only(x: NDArray[Any]) -> NDArray[Any]:
-    x.flags.writeable = False
-    return x
+    return (
+        Lookups.of([LookupTable([Term(WHOLE, 0)], np.empty(0, np.uint64), values)]),
+        DateParts.of([DatePart(YEAR, 0)]),
+        ColumnSteps.of([SteppedColumn(0, (ColumnStep(ADD),))]),
+        LinearProjection.of([0], [[1.0]]),
+        Products.of([[0]]),
+        UnitNorm.of([0], L1, 1.0),
+        Imputation.of([0], [0.0], [ImputationStep(0, [], [], 0.0)]),
+    )
 
 
 def _one_leaf(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
@@ -22,6 +22,8 @@ from mlserver_forest.errors import InvalidArtifact, format_error
 
 # Starting a thread does not pay off for fewer rows than this.
 _ROWS_PER_THREAD = 512
+# Rows with their derived columns: 128 MB in float64. Fewer rows at once are slower to walk.
+_MOST_NUMBERS = 1 << 24
 # In walks down a tree: more than any request may do on an event loop.
 _MUCH_WORK = 1 << 20
 
@@ -169,7 +171,9 @@ class Forest:
     @property
     def unexplained(self) -> str:
         """Why ``contributions`` cannot be given; empty if they can."""
-        return "" if self.covers.size else "its forest has no covers"
+        if not self.covers.size:
+            return "its forest has no covers"
+        return self.derived.unexplained(self.n_features) if self.derived else ""
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -191,7 +195,7 @@ class Forest:
         Raises:
             ValueError: if ``x`` has another dtype or width.
         """
-        x = self.checked(x)
+        x = self._checked(x)
         total = self.initial.reshape(1, -1).repeat(len(x), axis=0)
         share_rows(self._add, x, total, min(n_threads, len(x) // _ROWS_PER_THREAD))
         if self.divisor != 1:
@@ -234,7 +238,7 @@ class Forest:
             outputs are in the order of the classes or targets.
 
         Raises:
-            ValueError: as in ``sums``, and if ``covers`` are not known.
+            ValueError: as in ``sums``, and if they are ``unexplained``.
         """
         x = self.checked(x)
         total = np.zeros((len(x), self.n_columns, self.n_outputs))
@@ -247,7 +251,7 @@ class Forest:
         """float64 (n_outputs,) the mean of the sums over the training rows.
 
         Raises:
-            ValueError: if ``covers`` are not known.
+            ValueError: if contributions are ``unexplained``.
         """
         return self.initial + self._explainer.expected / self._mean_of
 
@@ -272,12 +276,7 @@ class Forest:
         Raises:
             ValueError: if it has another dtype or width.
         """
-        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ValueError(
-                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
-            )
-        x = _read_only(np.ascontiguousarray(x))
-        return _read_only(self.derived.append(x)) if self.derived else x
+        return self._wide(self._checked(x))
 
     def warm_up(self) -> None:
         """Compile the kernel for this forest, or read it from Numba's cache."""
@@ -293,8 +292,8 @@ class Forest:
 
     @cached_property
     def _explainer(self) -> Explainer:
-        if not self.covers.size:
-            raise ValueError("contributions need covers, which this forest does not have")
+        if self.unexplained:
+            raise ValueError(f"there are no contributions: {self.unexplained}")
         outputs, leaf_values = self._arguments[8:10]
         players = np.arange(self.n_columns)
         if self.derived:
@@ -302,8 +301,24 @@ class Forest:
         tables = outputs, leaf_values, self.covers, players
         return Explainer(self.walk_arguments, *tables, self.n_outputs)
 
+    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
+        if x.dtype != self.feature_dtype or x.ndim != 2 or x.shape[1] != self.n_features:
+            raise ValueError(
+                f"x must be {self.feature_dtype} (n, {self.n_features}), not {x.dtype} {x.shape}"
+            )
+        return _read_only(np.ascontiguousarray(x))
+
+    def _wide(self, x: NDArray[Any]) -> NDArray[Any]:
+        return _read_only(self.derived.append(x)) if self.derived else x
+
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
-        add_leaf_values(x, *self._arguments, total)
+        if self.derived is None:
+            add_leaf_values(x, *self._arguments, total)
+            return
+        n_rows = max(1, _MOST_NUMBERS // self.n_columns)
+        for start in range(0, len(x), n_rows):
+            rows = slice(start, start + n_rows)
+            add_leaf_values(self._wide(x[rows]), *self._arguments, total[rows])
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlserver_forest.engine.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.kernels.blocks import n_codes
 from mlserver_forest.engine.nodes import (

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.blocks import n_codes
 from mlserver_forest.engine.nodes import (
     CATEGORICAL,
@@ -50,6 +50,8 @@ class PackedTrees(Protocol):
     def n_columns(self) -> int: ...
     @property
     def derived(self) -> DerivedColumns | None: ...
+    @property
+    def divisor(self) -> float: ...
 
 
 def check_forest(forest: PackedTrees) -> None:
@@ -104,6 +106,7 @@ def _check_shapes(forest: PackedTrees) -> None:
         < 1 << (nodes.dtype.itemsize * 8 - FEATURE_SHIFT - 2)
     )
     _require(fit, "array shapes do not fit together")
+    _require(np.isfinite(forest.divisor) and forest.divisor != 0, "an unusable divisor")
 
 
 def _check_bounds(forest: PackedTrees) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.composition.composition import Composition
-from mlserver_forest.engine.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor

@@ -69,8 +69,8 @@ def test_splits_of_one_category_and_combinations_of_columns_are_among_them():
     x, y = rows(900, 0, has_missing=True)
     forest = import_estimator(fitted(x, y, one_hot_max_size="5", max_ctr_complexity="4")).forest
     assert forest.category_bits.size > 0
-    assert {CODE, EQUAL} <= set(forest.derived.terms[:, 0].tolist())
-    assert {(1,), (2,), (1, 2)} <= set(forest.derived.sources)
+    assert {CODE, EQUAL} <= set(forest.derived.derivations[0].terms[:, 0].tolist())
+    assert {(1,), (2,), (1, 2)} <= set(forest.derived.sources(forest.n_features))
 
 
 def test_contributions_add_up_and_go_to_the_columns_of_codes():

@@ -1,4 +1,4 @@
-"""The compiled loop that looks up derived columns; ``engine/derived_columns.py`` describes them."""
+"""The compiled loop that looks up derived columns; ``engine/derived/lookups.py`` describes them."""
 
 import numpy as np
 
@@ -18,45 +18,56 @@ _RANGE = np.float64(1 << 32)
 
 @compiled
 def look_up(
-    x, terms, operands, hashes, term_starts, keys, key_starts, tables, value_starts, values, found
+    rows,
+    first,
+    terms,
+    operands,
+    hashes,
+    term_starts,
+    keys,
+    key_starts,
+    tables,
+    value_starts,
+    values,
 ):
-    """Write the derived columns of rows.
+    """Write the columns that rows look up.
 
     Args:
-        x: (n_samples, n_features) floats.
+        rows: (n_samples, any number) float64; the columns from ``first`` on are written.
+        first: the number of columns that may be read.
         terms: (n_terms, 2) uint32, the kind and the column of each term.
         operands: (n_terms,) float64.
         hashes: uint32, where the operands of CODE terms point to.
         term_starts: (n_tables + 1,) uint32, where the terms of each table begin.
         keys: (n_keys,) uint64, ascending within a table.
         key_starts: (n_tables + 1,) uint32, where the keys of each table begin.
-        tables: (n_columns,) uint32, the table of each derived column, ascending.
+        tables: (n_columns,) uint32, the table of each column, ascending.
         value_starts: (n_columns,) int64, where the values of each column begin.
         values: for each column, one for each key and then that of all others.
-        found: (n_samples, n_columns) floats, changed in place.
     """
-    places = np.empty(x.shape[0], np.int64)
+    places = np.empty(rows.shape[0], np.int64)
     known = np.int64(-1)
     for column in range(tables.size):
         table = np.int64(tables[column])
         start = np.int64(key_starts[table])
         if table != known:  # Columns of one table follow each other.
             known, end = table, np.int64(key_starts[table + 1])
-            first, last = np.int64(term_starts[table]), np.int64(term_starts[table + 1])
-            for row in range(x.shape[0]):
+            low, high = np.int64(term_starts[table]), np.int64(term_starts[table + 1])
+            for row in range(rows.shape[0]):
                 key = np.uint64(0)
-                for term in range(first, last):
-                    key = FACTOR * (key + FACTOR * part_of(x, row, terms, operands, hashes, term))
+                for term in range(low, high):
+                    part = part_of(rows, row, terms, operands, hashes, term)
+                    key = FACTOR * (key + FACTOR * part)
                 places[row] = place_of(key, keys, start, end) - start
         begin = value_starts[column]
-        for row in range(x.shape[0]):
-            found[row, column] = values[begin + places[row]]
+        for row in range(rows.shape[0]):
+            rows[row, first + column] = values[begin + places[row]]
 
 
 @compiled
-def part_of(x, row, terms, operands, hashes, term):
+def part_of(rows, row, terms, operands, hashes, term):
     """What a term adds to the key of a row: uint64."""
-    value = np.float64(x[row, terms[term, 1]])
+    value = np.float64(rows[row, terms[term, 1]])
     kind, operand = terms[term, 0], operands[term]
     if kind == ABOVE:
         return np.uint64(value > operand)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, Term
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term
 from mlserver_forest.engine.kernels.lookup_kernel import (
     ABOVE,
     ABOVE_OR_MISSING,
@@ -47,7 +48,7 @@ def derived_columns(model: ModelDescription) -> DerivedColumns | None:
             raise damaged("a table of a CTR feature has the same category twice")
         values = [_values(feature, table) for feature in group]
         tables.append(LookupTable(_terms(base.projection, model), table.keys, values))
-    return DerivedColumns.of(tables)
+    return DerivedColumns.of([Lookups.of(tables)])
 
 
 def _terms(projection: Projection, model: ModelDescription) -> list[Term]:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest
-from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, Term
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
+from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term
 from mlserver_forest.engine.kernels.lookup_kernel import (
     ABOVE,
     ABOVE_OR_MISSING,
@@ -44,7 +45,7 @@ def example():
     )
     terms = [Term(WHOLE, 0), Term(ABOVE, 1, 2.0), Term(EQUAL, 2, 5.0), Term(ABOVE_OR_MISSING, 1, 0)]
     both = table(terms, [key_of(7, 1, 0, 1), key_of(7, 0, 1, 1)], [11, 22, 0])
-    return DerivedColumns.of([one, both])
+    return DerivedColumns.of([Lookups.of([one, both])])
 
 
 def example_of_codes():
@@ -52,7 +53,7 @@ def example_of_codes():
     keys = [key_of(7), key_of(-2), key_of(3)]
     terms = [Term(CODE, 0, hashes=(7, 2**32 - 2, 3))]
     other = table([Term(CODE, 2, hashes=(5,))], [key_of(5)], [11, 0])
-    return DerivedColumns.of([table(terms, keys, [70, -20, 30, 1]), other])
+    return DerivedColumns.of([Lookups.of([table(terms, keys, [70, -20, 30, 1]), other])])
 
 
 def forest(derived):
@@ -90,7 +91,7 @@ def test_a_code_is_looked_up_by_the_hash_of_its_category(dtype):
     assert derived.append(rows)[:, 3:].tolist() == [
         [70, 11], [-20, 11], [30, 11], [30, 11], [30, 11],
     ]  # fmt: skip
-    assert derived.sources == ((0,), (2,))
+    assert derived.sources(3) == ((0,), (2,))
     kept = DerivedColumns.from_arrays(derived.arrays)
     assert np.array_equal(kept.append(rows), derived.append(rows), equal_nan=True)
 
@@ -110,7 +111,9 @@ def test_a_code_is_looked_up_by_the_hash_of_its_category(dtype):
 )
 def test_hashes_that_could_lead_the_kernel_astray_are_refused(name, change):
     arrays = example_of_codes().arrays
-    arrays[f"derived_{name}"] = change(arrays[f"derived_{name}"])
+    changed = change(arrays.pop(f"derived_{name}"))
+    if changed is not None:
+        arrays[f"derived_{name}"] = changed
     with pytest.raises(InvalidArtifact, match="derived columns of the forest are damaged"):
         DerivedColumns.from_arrays(arrays)
 
@@ -121,7 +124,8 @@ def test_every_key_finds_its_value_and_no_other_does(numbers, data):
     known = data.draw(st.lists(st.sampled_from(numbers), unique=True))
     signed = [number - 2**32 if number >= 2**31 else number for number in known]
     values = np.append(np.arange(len(known)), -1)
-    derived = DerivedColumns.of([table([Term(WHOLE, 0)], [key_of(one) for one in signed], values)])
+    one = table([Term(WHOLE, 0)], [key_of(one) for one in signed], values)
+    derived = DerivedColumns.of([Lookups.of([one])])
     found = derived.append(np.array(numbers, np.float64).reshape(-1, 1))[:, 1]
     expected = [known.index(number) if number in known else -1 for number in numbers]
     assert found.tolist() == expected
@@ -153,8 +157,8 @@ def test_a_combination_of_columns_is_shared_equally():
     one = table([Term(WHOLE, 1)], [key_of(3)], [70, 1])
     both = table([Term(WHOLE, 0), Term(WHOLE, 2)], [key_of(7, 1)], [11, 0])
     other = table([Term(ABOVE, 2, 4.0), Term(ABOVE, 1, 0.0)], [key_of(1, 1)], [20, 0])
-    derived = DerivedColumns.of([one, both, other])
-    assert derived.sources == ((1,), (0, 2), (1, 2))
+    derived = DerivedColumns.of([Lookups.of([one, both, other])])
+    assert derived.sources(3) == ((1,), (0, 2), (1, 2))
     assert derived.players(3).tolist() == [1, 4, 5]
     made = forest(derived)
     rows = np.array([[7.0, 3, 1], [4, 0, 5]])
@@ -182,6 +186,8 @@ def test_a_combination_of_columns_is_shared_equally():
 )
 def test_arrays_that_could_lead_the_kernel_astray_are_refused(name, change):
     arrays = forest(example()).arrays
-    arrays[f"derived_{name}"] = change(arrays[f"derived_{name}"])
+    changed = change(arrays.pop(f"derived_{name}"))
+    if changed is not None:
+        arrays[f"derived_{name}"] = changed
     with pytest.raises(InvalidArtifact, match="derived columns of the forest are damaged"):
         DerivedColumns.from_arrays(arrays).check_columns(3)
