@@ -9,11 +9,12 @@ NAMES = (
     "explanations",
     "faults",
     "hosts",
+    "pipelines",
     "reading",
     "serving",
     "training",
 )
-WITH_OPTIONS = ("bodies", "explanations", "faults", "reading", "serving", "training")
+WITH_OPTIONS = ("bodies", "explanations", "faults", "pipelines", "reading", "serving", "training")
 
 if __name__ == "__main__":
     name, options = sys.argv[1:2], sys.argv[2:]
