@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.forest import Forest
-from mlserver_forest.engine.kernels.blocks import n_codes
+from mlserver_forest.engine.kernels.blocks import CODES_BESIDE_CUTS
 from mlserver_forest.engine.nodes import (
     CATEGORICAL,
     FEATURE_SHIFT,
@@ -148,7 +148,7 @@ def _bits_of(forest: Forest, fields: NodeFields, node: int) -> NDArray[np.bool_]
     """(n_codes,) which codes go right at a split by categories."""
     feature = int(fields.features[node])
     start, end = forest.cut_starts[feature : feature + 2].tolist()
-    size = n_codes(end - start)
+    size = end - start + CODES_BESIDE_CUTS
     first = int(fields.bit_positions[node])
     words = forest.category_bits[first : first - (-size // 32)]
     return np.unpackbits(words.astype("<u4").view(np.uint8), bitorder="little")[:size] != 0
