@@ -6,10 +6,17 @@ import os
 # that they start. Boosting two of them took 2.5 times the CPU without this. OpenMP reads it once.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import functools
+
 import numpy as np
 import pytest
+from httpx._transports import default
 
 from support import IRIS, ROOT, launch, save_model, serving
+
+# Each call without a client makes a context for TLS, which reads the system's certificates: 35 ms,
+# ten times as long as most answers take, and half of the time in which a server is waited for.
+default.create_ssl_context = functools.cache(default.create_ssl_context)
 
 # The files that take longest, in the order in which they start. With two processes that each take
 # the next file, a long one at the end would leave the other process without work.

@@ -54,12 +54,9 @@ class ForkedCommand:
         self._out = tempfile.TemporaryFile()  # noqa: SIM115  # closed by communicate
         self._err = None if stderr == subprocess.STDOUT else tempfile.TemporaryFile()  # noqa: SIM115
         self._texts = None
-        streams = [reduction.DupFd(file.fileno()) for file in (self._out, self._err or self._out)]
+        streams = {1: self._out.fileno(), 2: (self._err or self._out).fileno()}
         words = (command, *map(str, arguments))
-        self._process = PROCESSES.Process(
-            target=_run, args=(words, environ, cwd or Path.cwd(), cpus, streams, prepare)
-        )
-        self._process.start()
+        self._process = fork(words, environ, cwd or Path.cwd(), streams, cpus, prepare)
         self.pid = self._process.pid
 
     def __enter__(self):
@@ -111,16 +108,35 @@ def run_forked(command, *arguments, environ, cwd=None, prepare=None, timeout=300
     return subprocess.CompletedProcess([command, *arguments], process.returncode, *texts)
 
 
+def fork(words, environ, cwd, streams, cpus=None, prepare=None):
+    """Start a command.
+
+    Args:
+        words: the command and its arguments; ``python -`` runs the program on its stdin.
+        environ: as in ``ForkedCommand``, and so are ``cpus`` and ``prepare``.
+        cwd: its working directory.
+        streams: file descriptors of this process by those that they become.
+    """
+    passed = {number: reduction.DupFd(stream) for number, stream in streams.items()}
+    process = PROCESSES.Process(
+        target=_run, args=(tuple(words), environ, cwd, passed, cpus, prepare)
+    )
+    process.start()
+    return process
+
+
 def _text(file):
     with file:
         file.seek(0)
         return file.read().decode(errors="replace")
 
 
-def _run(words, environ, cwd, cpus, streams, prepare):
+def _run(words, environ, cwd, streams, cpus, prepare):
     """Run the command in this process, which ends with its exit code."""
-    for number, stream in zip((1, 2), streams, strict=True):
+    for number, stream in streams.items():
         os.dup2(stream.detach(), number)
+    if 0 in streams:
+        sys.stdin = open(0)  # noqa: SIM115  # multiprocessing has opened /dev/null in its place
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through=True)
     os.environ.clear()
@@ -135,6 +151,9 @@ def _run(words, environ, cwd, cpus, streams, prepare):
         prepare()
     sys.argv = list(words)
     name, *arguments = words
+    if words == ("python", "-"):
+        exec(compile(sys.stdin.read(), "<stdin>", "exec"), {"__name__": "__main__"})  # noqa: S102
+        return
     getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)
 
 

@@ -7,14 +7,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from itertools import takewhile
 
 import httpx
 import pytest
 
+from command_folder import command_folder
 from docs_blocks import PAGES, RUN, blocks_of
+from forked_command import run_forked
 from mlserver_forest.formats.registry import FORMATS
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
@@ -42,17 +43,23 @@ def trained(tmp_path_factory):
     for path in (IRIS, PAYLOAD):
         shutil.copy(path, folder / "data")
     base = lay_out(folder / "ml", {"training": {"iris.csv": IRIS.read_text()}})
-    subprocess.run(
-        [BIN / "train", "--base-dir", base], env=clean_environ(), capture_output=True, check=True
-    )
+    assert run_forked("train", "--base-dir", base, environ=clean_environ()).returncode == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """A folder with forest, train, serve and python, which do not import what takes long."""
+    with command_folder(tmp_path_factory.mktemp("commands") / "bin") as folder:
+        yield folder
 
 
 class Reader:
     """Who follows a page: one folder, one server at a time, on ports of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, commands):
         self.folder = folder
+        self._commands = commands
         self._http, self._grpc = free_port(), free_port()
         self._server = None
         (folder / ".curlrc").write_text("fail-with-body\n")  # Else curl calls an error success.
@@ -63,11 +70,12 @@ class Reader:
             CURL_HOME=str(folder),
             **AWS,
         )
-        self._environ = environ | {"PATH": f"{BIN}:{environ['PATH']}"}
+        self._environ = environ | {"PATH": f"{commands}:{BIN}:{environ['PATH']}"}
 
     def run(self, block, *, more=""):
         text = self._here(block.text)
-        command = [sys.executable, "-"] if block.kind == "python" else ["bash", "-euo", "pipefail"]
+        python = [self._commands / "python", "-"]
+        command = python if block.kind == "python" else ["bash", "-euo", "pipefail"]
         return subprocess.run(
             command, input=text + more, cwd=self.folder, env=self._environ,
             capture_output=True, text=True, check=False, timeout=300,
@@ -102,9 +110,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path, trained, request):
+def reader(tmp_path, trained, commands):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    reader = Reader(tmp_path)
+    reader = Reader(tmp_path, commands)
     yield reader
     reader.end()
 
