@@ -13,7 +13,7 @@ import sys
 import threading
 from multiprocessing.connection import wait
 
-from forked_command import fork
+from forked_command import fork_command, start_server
 
 _NAMES = ("forest", "train", "serve", "python")
 _LARGEST_REQUEST = 200_000
@@ -41,6 +41,7 @@ def command_folder(folder):
     Args:
         folder: is made; its path has fewer than 90 characters, as those of sockets.
     """
+    start_server()
     folder.mkdir()
     address = folder / "socket"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -67,7 +68,7 @@ def _run(connection):
     with connection:
         request, descriptors, *_ = socket.recv_fds(connection, _LARGEST_REQUEST, 3)
         words, environ, cwd = json.loads(request)
-        process = fork(words, environ, cwd, dict(enumerate(descriptors)))
+        process = fork_command(words, environ, cwd, dict(enumerate(descriptors)))
         for descriptor in descriptors:
             os.close(descriptor)
         connection.send(str(process.pid).encode())

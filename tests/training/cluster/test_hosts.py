@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,24 +53,31 @@ class Host:
     base: Path
     process: subprocess.Popen | ForkedCommand = None
 
-    def start(self, *wrapper, **variables):
-        """Start ``train``; from nothing if it is wrapped or imports read the variables."""
-        cpus = sorted(os.sched_getaffinity(0))
-        cpu = cpus[int(re.findall(r"\d+", self.name)[-1]) % len(cpus)]
-        environ = clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables)
-        if not wrapper and not variables:
-            self.process = ForkedCommand(
-                "train", environ=environ, cpus={cpu}, stderr=subprocess.STDOUT
-            )
-            return self
+    def start(self, machine=None):
+        """Start ``train``, on a machine of ``network`` if that is given."""
+        self.process = ForkedCommand(
+            "train",
+            environ=clean_environ(SAGEMAKER_BASE_DIR=str(self.base)),
+            cpus={self._cpu},
+            stderr=subprocess.STDOUT,
+            prepare=machine and partial(network.enter, machine),
+        )
+        return self
+
+    def start_from_nothing(self, **variables):
+        """Start the installed script with variables that libraries read when they are imported."""
         self.process = subprocess.Popen(
-            [*wrapper, "taskset", "-c", str(cpu), BIN / "train"],
-            env=environ,
+            ["taskset", "-c", str(self._cpu), BIN / "train"],
+            env=clean_environ(SAGEMAKER_BASE_DIR=str(self.base), **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        return self
+
+    @property
+    def _cpu(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        return cpus[int(re.findall(r"\d+", self.name)[-1]) % len(cpus)]
 
     def ended(self, code=0, seconds=SECONDS):
         """Wait for the end of the process; return its output."""
@@ -231,7 +239,7 @@ def test_boosting_on_two_hosts_is_as_good_as_on_one(hosts, machines, algorithm, 
         sharded = ("train",)
     made = hosts(parts, chosen, sharded=sharded, names=list(machines)[:2])
     for host in made:
-        host.start(*network.inside(machines[host.name]))
+        host.start(machines[host.name])
     out = made[0].ended()
     made[1].ended()
     name = "validation:log_loss"
@@ -327,7 +335,7 @@ def test_names_may_resolve_late_and_a_host_call_itself_by_a_loopback_address(hos
     network.know(inside[0], {"127.0.0.1": "algo-1"})
     made = hosts([channels] * 2, {"n_estimators": "4"}, names=names, network_interface_name="eth0")
     for host, machine in zip(made, inside, strict=True):
-        host.start(*network.inside(machine))
+        host.start(machine)
     time.sleep(3)
     addresses = dict(zip(machines, names, strict=False))
     network.know(inside[1], addresses)
@@ -376,7 +384,7 @@ def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
     channels = {"train": {"a.csv": text(table(6000))}}
     made = hosts([channels] * 2, LONG, names=list(machines)[:2])
     for host in made:
-        host.start(*network.inside(machines[host.name]))
+        host.start(machines[host.name])
     wait_for_checkpoints(made)
     with network.cut(machines[made[0].name]):
         for host, other in zip(made, reversed(made), strict=True):
@@ -444,7 +452,7 @@ def test_hosts_listen_where_others_call_and_leave_no_files(hosts, tmp_path):
     for folder in folders.values():
         folder.mkdir()
     for host in made:
-        host.start(**{name: str(folder) for name, folder in folders.items()})
+        host.start_from_nothing(**{name: str(folder) for name, folder in folders.items()})
     wait_for_checkpoints(made)
     heard = [listening(host.process) for host in made]
     assert {address for address, _ in heard[0]} == {ADDRESSES[0]}
