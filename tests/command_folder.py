@@ -1,8 +1,7 @@
 """A folder for PATH whose ``forest``, ``train`` and ``serve`` are forked by ``forked_command``.
 
 Its commands are small programs that pass their arguments, environment and streams to the process of
-the tests, which forks the command. They forward signals to it, and end with its exit code. The
-folder has ``python -`` too: a program from stdin in a process that has imported what most need.
+the tests, which forks the command. They forward signals to it, and end with its exit code.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from multiprocessing.connection import wait
 
 from forked_command import fork_command, start_server
 
-_NAMES = ("forest", "train", "serve", "python")
+_NAMES = ("forest", "train", "serve")
 _LARGEST_REQUEST = 200_000
 # Without site and the environment, Python starts in 15 ms.
 _COMMAND = """#!{python} -IS

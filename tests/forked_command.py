@@ -125,7 +125,7 @@ def fork_command(words, environ, cwd, streams, cpus=None, prepare=None):
     """Start a command.
 
     Args:
-        words: the command and its arguments; ``python -`` runs the program on its stdin.
+        words: the command and its arguments.
         environ: as in ``ForkedCommand``, and so are ``cpus`` and ``prepare``.
         cwd: its working directory.
         streams: file descriptors of this process by those that they become.
@@ -160,9 +160,6 @@ def _run(words, environ, cwd, streams, cpus, prepare):
         prepare()
     sys.argv = list(words)
     name, *arguments = words
-    if words == ("python", "-"):
-        exec(compile(sys.stdin.read(), "<stdin>", "exec"), {"__name__": "__main__"})  # noqa: S102
-        return
     getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from itertools import takewhile
 
@@ -49,7 +50,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory):
-    """A folder with forest, train, serve and python, which do not import what takes long."""
+    """A folder with forest, train and serve, which need not import what takes long."""
     with command_folder(tmp_path_factory.mktemp("commands") / "bin") as folder:
         yield folder
 
@@ -59,7 +60,6 @@ class Reader:
 
     def __init__(self, folder, commands):
         self.folder = folder
-        self._commands = commands
         self._http, self._grpc = free_port(), free_port()
         self._server = None
         (folder / ".curlrc").write_text("fail-with-body\n")  # Else curl calls an error success.
@@ -74,8 +74,7 @@ class Reader:
 
     def run(self, block, *, more=""):
         text = self._here(block.text)
-        python = [self._commands / "python", "-"]
-        command = python if block.kind == "python" else ["bash", "-euo", "pipefail"]
+        command = [sys.executable, "-"] if block.kind == "python" else ["bash", "-euo", "pipefail"]
         return subprocess.run(
             command, input=text + more, cwd=self.folder, env=self._environ,
             capture_output=True, text=True, check=False, timeout=300,
