@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -99,7 +100,7 @@ class Reader:
 
     def end(self):
         if self._server is not None:
-            self._server.terminate()
+            self._server.send_signal(signal.SIGINT)  # As Ctrl-C does; SIGTERM has a grace period.
             self._server.wait(timeout=60)
 
     def _here(self, text):

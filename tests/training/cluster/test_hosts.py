@@ -24,7 +24,8 @@ from mlserver_forest.training.config import SHARDED
 from mlserver_forest.training.fitting.stopping import Stop
 from support import BIN, children_of, clean_environ, lay_out
 
-SECONDS = 90
+SECONDS = 300  # How long a job may take where other work keeps the machine busy.
+SECONDS_TO_STOP = 120  # After them, SageMaker kills a job that got SIGTERM.
 # Loopback addresses depend on the process, because other tests may run at the same time.
 NETWORK = f"127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}"
 ADDRESSES = tuple(f"{NETWORK}.{number}" for number in (2, 3, 4))
@@ -374,7 +375,7 @@ def test_a_killed_host_fails_the_job_on_all_others_with_its_name(hosts, victim):
     dead = made.pop(victim)
     dead.process.kill()
     for host in made:
-        host.ended(1, seconds=30)
+        host.ended(1)
         assert host.failure.startswith(f"ClientError: host '{dead.name}'")
         assert "is gone" in host.failure
 
@@ -388,7 +389,7 @@ def test_a_host_that_loses_its_network_fails_the_job_on_all(hosts, machines):
     wait_for_checkpoints(made)
     with network.cut(machines[made[0].name]):
         for host, other in zip(made, reversed(made), strict=True):
-            host.ended(1, seconds=40)
+            host.ended(1, seconds=90)
             assert host.failure.startswith(f"ClientError: host '{other.name}'")
             assert "is gone" in host.failure
 
@@ -402,7 +403,7 @@ def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, algorithm, asked
     made = [host.start() for host in hosts([channels] * 2, chosen)]
     wait_for_checkpoints(made if algorithm == "extra_trees" else made[:1])
     made[asked].process.send_signal(signal.SIGTERM)
-    outs = [host.ended(0, seconds=25) for host in made]
+    outs = [host.ended(0, SECONDS_TO_STOP) for host in made]
     assert "stopped by SIGTERM" in outs[0]
     assert 2 <= made[0].forest.n_trees < 20000
     assert not made[1].wrote
@@ -412,7 +413,7 @@ def test_sigterm_on_any_host_saves_what_has_grown_on_all(hosts, algorithm, asked
 def test_hosts_that_were_killed_go_on_from_their_checkpoints(hosts):
     """Each host continues from its own, and the forest is that of an uninterrupted job."""
     channels = {"train": {"a.csv": text(table(6000))}}
-    chosen = LONG | {"n_estimators": "900"}
+    chosen = LONG | {"n_estimators": "400"}
     (alone,) = hosts([channels], chosen, names=[ALONE])
     alone.start().ended()
     made = [host.start() for host in hosts([channels] * 2, chosen)]
