@@ -33,6 +33,7 @@ AWS = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_MAX_ATTEMPTS": "1",  # Nobody answers there.
     "ROLE": "arn:aws:iam::111122223333:role/forest",
 }
 
