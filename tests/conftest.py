@@ -6,30 +6,43 @@ import os
 # that they start. Boosting two of them took 2.5 times the CPU without this. OpenMP reads it once.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import functools
+
 import numpy as np
 import pytest
+from httpx._transports import default
 
 from support import IRIS, ROOT, launch, save_model, serving
 
+# Each call without a client makes a context for TLS, which reads the system's certificates: 35 ms,
+# ten times as long as most answers take, and half of the time in which a server is waited for.
+default.create_ssl_context = functools.cache(default.create_ssl_context)
+
 # The files that take longest, in the order in which they start. With two processes that each take
-# the next file, a long one at the end would leave the other process without work.
+# the next file, a long one at the end would leave the other process without work. The tests of the
+# image are not the first, because it may still be built.
 LONGEST = [
     ROOT / "tests" / name
     for name in (
-        "container/test_image.py",
         "training/cluster/test_hosts.py",
         "test_docs.py",
+        "container/test_image.py",
         "container/test_sagemaker_sdk.py",
         "container/test_doctor.py",
         "doctor/test_cli.py",
+        "training/fitting/test_stopping.py",
+        "test_readme.py",
         "serving/test_server.py",
         "aws/test_executor.py",
         "importers/pack/test_cli.py",
-        "training/fitting/test_stopping.py",
         "container/test_kserve.py",
         "serving/process/test_supervisor.py",
-        "test_readme.py",
         "browser/test_playground_page.py",
+        "contract/test_faults.py",
+        "fuzz/test_targets.py",
+        "training/test_cli.py",
+        "training/test_saving.py",
+        "reports/training/test_write_report.py",
     )
 ]
 

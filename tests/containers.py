@@ -24,8 +24,9 @@ class Container:
         docker("run", "-d", "--name", self.name, *arguments)
 
     def wait_until_ready(self, url, path="/ping"):
-        for _ in range(600):
-            assert self.state("Running") == "true", self.logs()
+        for attempt in range(600):
+            if attempt % 10 == 9:  # The command takes longer than a request.
+                assert self.state("Running") == "true", self.logs()
             try:
                 if httpx.get(url + path, timeout=2).status_code == 200:
                     return

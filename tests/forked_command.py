@@ -1,12 +1,13 @@
 """``train``, ``serve`` and ``forest``, forked from a process that has imported what they need.
 
-Imports take up to two seconds, most of the time of a short command. Each run has a process, an
-environment and output of its own, and so has the process in which forest pack reads a file. The
-installed scripts are run by test_quickstart.py and test_docs.py. (Every run imports this module, so
-it imports only the standard library.)
+Imports take up to four seconds, most of the time of a short command; ``preloaded`` has them. Each
+run has a process, an environment and output of its own, and so has the process in which forest pack
+reads a file. The installed scripts are run by test_quickstart.py and test_readme.py. (Every run
+imports this module, so it imports only the standard library.)
 """
 
 import contextlib
+import functools
 import importlib
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from pathlib import Path
 
 _MODULES = {
@@ -23,15 +24,8 @@ _MODULES = {
     "serve": "mlserver_forest.serving.cli",
     "forest": "mlserver_forest.cli",
 }
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    [
-        *_MODULES.values(),
-        *("mlserver_forest.training.job", "mlserver_forest.serving.server"),
-        *("mlserver_forest.importers.pack.cli", "mlserver_forest.doctor.cli"),
-        *("sklearn.ensemble", "distributed", "xgboost", "lightgbm"),
-    ]
-)
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["preloaded"])
 
 
 class ForkedCommand:
@@ -54,12 +48,9 @@ class ForkedCommand:
         self._out = tempfile.TemporaryFile()  # noqa: SIM115  # closed by communicate
         self._err = None if stderr == subprocess.STDOUT else tempfile.TemporaryFile()  # noqa: SIM115
         self._texts = None
-        streams = [reduction.DupFd(file.fileno()) for file in (self._out, self._err or self._out)]
+        streams = {1: self._out.fileno(), 2: (self._err or self._out).fileno()}
         words = (command, *map(str, arguments))
-        self._process = PROCESSES.Process(
-            target=_run, args=(words, environ, cwd or Path.cwd(), cpus, streams, prepare)
-        )
-        self._process.start()
+        self._process = fork_command(words, environ, cwd or Path.cwd(), streams, cpus, prepare)
         self.pid = self._process.pid
 
     def __enter__(self):
@@ -111,16 +102,50 @@ def run_forked(command, *arguments, environ, cwd=None, prepare=None, timeout=300
     return subprocess.CompletedProcess([command, *arguments], process.returncode, *texts)
 
 
+@functools.cache
+def start_server():
+    """Start the process that is forked; only the first call does anything.
+
+    Threads that fork commands need it done before, because it changes the working directory, where
+    Python 3.11 looks for the module to preload.
+    """
+    with contextlib.chdir(Path(__file__).parent):
+        forkserver.ensure_running()
+
+
+def fork(target, *arguments):
+    """Start a process that calls a function of a module; it has imported what is preloaded."""
+    start_server()
+    process = _PROCESSES.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def fork_command(words, environ, cwd, streams, cpus=None, prepare=None):
+    """Start a command.
+
+    Args:
+        words: the command and its arguments.
+        environ: as in ``ForkedCommand``, and so are ``cpus`` and ``prepare``.
+        cwd: its working directory.
+        streams: file descriptors of this process by those that they become.
+    """
+    passed = {number: reduction.DupFd(stream) for number, stream in streams.items()}
+    return fork(_run, tuple(words), environ, cwd, passed, cpus, prepare)
+
+
 def _text(file):
     with file:
         file.seek(0)
         return file.read().decode(errors="replace")
 
 
-def _run(words, environ, cwd, cpus, streams, prepare):
+def _run(words, environ, cwd, streams, cpus, prepare):
     """Run the command in this process, which ends with its exit code."""
-    for number, stream in zip((1, 2), streams, strict=True):
+    for number, stream in streams.items():
         os.dup2(stream.detach(), number)
+    if 0 in streams:
+        sys.stdin = open(0)  # noqa: SIM115  # multiprocessing has opened /dev/null in its place
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through=True)
     os.environ.clear()

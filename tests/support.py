@@ -158,7 +158,7 @@ class Running:
         """The processes that answer."""
         return children_of(self.process.pid)
 
-    def wait_until_ready(self, path="/ping", seconds=60):
+    def wait_until_ready(self, path="/ping", seconds=180):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"exited: {self.process.communicate()}"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ from itertools import takewhile
 import httpx
 import pytest
 
+from command_folder import command_folder
 from docs_blocks import PAGES, RUN, blocks_of
+from forked_command import run_forked
 from mlserver_forest.formats.registry import FORMATS
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
@@ -30,6 +33,7 @@ AWS = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_MAX_ATTEMPTS": "1",  # Nobody answers there.
     "ROLE": "arn:aws:iam::111122223333:role/forest",
 }
 
@@ -42,16 +46,21 @@ def trained(tmp_path_factory):
     for path in (IRIS, PAYLOAD):
         shutil.copy(path, folder / "data")
     base = lay_out(folder / "ml", {"training": {"iris.csv": IRIS.read_text()}})
-    subprocess.run(
-        [BIN / "train", "--base-dir", base], env=clean_environ(), capture_output=True, check=True
-    )
+    assert run_forked("train", "--base-dir", base, environ=clean_environ()).returncode == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """A folder with forest, train and serve, which need not import what takes long."""
+    with command_folder(tmp_path_factory.mktemp("commands") / "bin") as folder:
+        yield folder
 
 
 class Reader:
     """Who follows a page: one folder, one server at a time, on ports of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, commands):
         self.folder = folder
         self._http, self._grpc = free_port(), free_port()
         self._server = None
@@ -63,7 +72,7 @@ class Reader:
             CURL_HOME=str(folder),
             **AWS,
         )
-        self._environ = environ | {"PATH": f"{BIN}:{environ['PATH']}"}
+        self._environ = environ | {"PATH": f"{commands}:{BIN}:{environ['PATH']}"}
 
     def run(self, block, *, more=""):
         text = self._here(block.text)
@@ -92,7 +101,7 @@ class Reader:
 
     def end(self):
         if self._server is not None:
-            self._server.terminate()
+            self._server.send_signal(signal.SIGINT)  # As Ctrl-C does; SIGTERM has a grace period.
             self._server.wait(timeout=60)
 
     def _here(self, text):
@@ -102,9 +111,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path, trained, request):
+def reader(tmp_path, trained, commands):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    reader = Reader(tmp_path)
+    reader = Reader(tmp_path, commands)
     yield reader
     reader.end()
 

@@ -1,11 +1,11 @@
 """The tables of docs/hyperparameters.md are what ``forest hyperparameters`` prints."""
 
 import re
-import subprocess
 
 import pytest
 
-from support import BIN, ROOT
+from forked_command import run_forked
+from support import ROOT, clean_environ
 
 PAGE = (ROOT / "docs" / "hyperparameters.md").read_text()
 NAMES = (
@@ -28,11 +28,6 @@ def test_there_is_a_block_for_each_algorithm():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_block_is_what_the_command_prints(name):
     """Else paste the output of ``forest hyperparameters NAME --markdown``."""
-    done = subprocess.run(
-        [BIN / "forest", "hyperparameters", name, "--markdown"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_forked("forest", "hyperparameters", name, "--markdown", environ=clean_environ())
     blocks = {match[1]: match[0] for match in re.finditer(BLOCK, PAGE, re.DOTALL)}
     assert blocks.get(name) == done.stdout.rstrip("\n")

@@ -5,14 +5,13 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import joblib
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from artifact.killed_save import save_until
+from forked_command import fork
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.forest_file import load_forest, load_forest_file
 from mlserver_forest.errors import InvalidArtifact, InvalidEnvironment
@@ -95,29 +94,11 @@ def test_a_full_disk_is_named_with_the_bytes_and_the_earlier_model_stays(
 
 def test_a_killed_save_leaves_a_whole_model_or_none(tmp_path, iris, iris_forest):
     """Killed at each of its system calls that touch the directory."""
-    script = f"""
-import os, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
-import joblib, numpy as np
-from support import save_model
-count = int(sys.argv[1])
-def dying(function):
-    def call(*arguments, **named):
-        global count
-        count -= 1
-        if count < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **named)
-    return call
-os.replace, os.fsync, os.unlink = dying(os.replace), dying(os.fsync), dying(os.unlink)
-estimator, x = joblib.load({str(tmp_path / "estimator")!r})
-save_model(__import__("pathlib").Path({str(tmp_path / "model")!r}), estimator, x)
-"""
-    joblib.dump((iris_forest, iris[0]), tmp_path / "estimator")
     codes = []
     while not codes or codes[-1] == -signal.SIGKILL:
-        done = subprocess.run([sys.executable, "-c", script, str(len(codes))], check=False)
-        codes.append(done.returncode)
+        process = fork(save_until, len(codes), tmp_path / "model", iris_forest, iris[0])
+        process.join()
+        codes.append(process.exitcode)
         try:
             found = model_directory.read_settings(tmp_path / "model", trust_pickle=False)
         except InvalidArtifact:

@@ -9,6 +9,9 @@ import pytest
 from forked_command import run_forked
 from support import IRIS, IRIS_NAMES, clean_environ, lay_out, serving
 
+# How long the browser may take on a busy machine; by default Playwright waits for 30 s.
+_MILLISECONDS = 180_000
+
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -23,7 +26,9 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=_MILLISECONDS
+        )
         yield browser
         browser.close()
 
@@ -45,6 +50,7 @@ def open_page(chromium):
 
     def start(server, path="/", **options):
         context = chromium.new_context(**options)
+        context.set_default_timeout(_MILLISECONDS)
         contexts.append(context)
         page = context.new_page()
         watch(page, server.url)

@@ -1,16 +1,14 @@
 """The image, built from this working tree, and what it has trained."""
 
-import fcntl
 import os
 import re
 import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from containers import Container, docker
-from support import IRIS, ROOT, lay_out
+from image_under_test import TAG, build
+from support import IRIS, lay_out
 
 
 @pytest.fixture(scope="session")
@@ -23,18 +21,9 @@ def image():
         missing("no Docker engine answers on this machine")
     if given := os.environ.get("IMAGE_UNDER_TEST"):
         return given
-    base = os.environ.get("BASE_IMAGE")
-    arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
-    tag = "mlserver-forest:under-test"
-    # The second of two test processes finds all layers built.
-    with Path(tempfile.gettempdir(), "mlserver-forest-build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        built = docker(
-            "build", "--network=host", *arguments, "-f", "container/Dockerfile", "-t", tag, ".",
-            cwd=ROOT, check=False, env={**os.environ, "DOCKER_BUILDKIT": "0"},
-        )  # fmt: skip
+    built = build()
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    return tag
+    return TAG
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,9 @@ import pytest
 from client_environment import python_with
 from containers import docker
 from docs_blocks import block
+from forked_command import run_forked
 from mlserver_forest.artifact.forest_file import load_forest
-from support import BIN, IRIS, PAYLOAD, clean_environ, free_port, lay_out
+from support import IRIS, PAYLOAD, clean_environ, free_port, lay_out
 
 pytestmark = pytest.mark.container
 
@@ -172,10 +173,7 @@ def test_records_of_the_sdks_own_writers_train_the_forest_that_csv_trains(folder
         base = lay_out(
             folder / str(number), {"train": {"part": content}}, chosen, media_type.partition(";")[0]
         )
-        done = subprocess.run(
-            [BIN / "train", "--base-dir", base], env=clean_environ(), capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
+        done = run_forked("train", "--base-dir", base, environ=clean_environ())
         assert done.returncode == 0, done.stderr
         forests.append(load_forest(base / "model" / "forest.safetensors"))
     first, *others = forests

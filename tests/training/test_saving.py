@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from forked_command import PROCESSES
+from forked_command import fork
 from mlserver_forest.artifact.model_directory import load
 from mlserver_forest.errors import InvalidArtifact
 from support import IRIS, lay_out
@@ -27,8 +27,7 @@ SECOND = {"algorithm": "random_forest", "n_estimators": "5", "random_state": "1"
 
 def killed_after(base, count):
     """Whether the job was killed before it had done ``count`` operations more."""
-    process = PROCESSES.Process(target=run_until, args=(base, count))
-    process.start()
+    process = fork(run_until, base, count)
     process.join(120)
     assert process.exitcode in {0, -signal.SIGKILL}
     return process.exitcode != 0
@@ -105,8 +104,7 @@ def test_a_second_job_on_a_folder_is_refused_and_the_first_is_unharmed(tmp_path)
     lay_out(other, {"training": {"iris.csv": IRIS.read_text()}}, SECOND)
     kept = {"LocalPath": str(base / "checkpoints")}
     (other / "input" / "config" / "checkpointconfig.json").write_text(json.dumps(kept))
-    process = PROCESSES.Process(target=hold, args=(base,))
-    process.start()
+    process = fork(hold, base)
     wait_for(base / "held")
     try:
         for second in (base, other):

@@ -10,7 +10,7 @@ from mlserver_forest.doctor.http_client import ask
 
 # Longer than a ping may take, so that a slow answer is distinguished from none.
 _TRY_SECONDS = 10.0
-_PAUSE_SECONDS = 0.25
+_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)

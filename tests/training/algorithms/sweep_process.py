@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 
-from forked_command import PROCESSES
+from forked_command import fork
 from mlserver_forest.training.cli import keep_libraries_quiet, train_in
 from support import lay_out
 from training.algorithms.sweep import csv
@@ -17,8 +17,7 @@ def faults_of(drawn, folder):
     faults, results = [], folder / "results"
     results.touch()
     while (done := len(results.read_text().splitlines())) < len(drawn):
-        process = PROCESSES.Process(target=_run, args=(drawn[done:], folder, results))
-        process.start()
+        process = fork(_run, drawn[done:], folder, results)
         process.join()
         n_before, done = done, len(results.read_text().splitlines())
         if done < len(drawn):

@@ -6,18 +6,20 @@ import sys
 
 import pytest
 
+from forked_command import run_forked
 from mlserver_forest.training.algorithms.hyperparameter_table import NAMES, table_of
 from mlserver_forest.training.algorithms.hyperparameters import parse
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
-from support import BIN
+from support import clean_environ
 
 LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost")
 HEAVY = ("mlserver", "numba", "boto3", "numpy", "pandas", *LIBRARIES)
 
 
 def printed(*arguments):
-    command = [BIN / "forest", "hyperparameters", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = run_forked("forest", "hyperparameters", *arguments, environ=clean_environ())
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_it_prints_every_algorithm_aligned():
@@ -78,8 +80,7 @@ def test_defaults_that_are_printed_can_be_set(name):
 
 
 def test_another_algorithm_is_refused_with_those_there_are():
-    command = [BIN / "forest", "hyperparameters", "ngboost"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_forked("forest", "hyperparameters", "ngboost", environ=clean_environ())
     assert done.returncode == 2
     assert "'ngboost' is not one of 'common', 'random_forest'" in done.stderr
 
