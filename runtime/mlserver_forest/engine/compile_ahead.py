@@ -12,7 +12,7 @@ from mlserver_forest.engine.derived_columns import DerivedColumns, LookupTable, 
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.kernels.lookup_kernel import WHOLE
 from mlserver_forest.engine.leaf_samples import learn_leaf_samples
-from mlserver_forest.engine.nodes import NARROW, WIDE, Width
+from mlserver_forest.engine.nodes import CATEGORICAL, NARROW, WIDE, Width, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
 
 # The dtypes of the features and of the sums, and the width of the nodes, of all forests that can
@@ -29,9 +29,9 @@ _KINDS = (
 def compile_ahead() -> None:
     """Compile the kernels for every kind of forest and keep them on disk."""
     for features, sums, width in _KINDS:
-        for category_bits in (np.empty(0, np.uint32), np.zeros(1, np.uint32)):
+        for packed in (_one_leaf(width), _two_categories(width)):
             for postprocessor in ("sigmoid", "softmax", "exponential"):
-                forest = _one_leaf(features, sums, width, category_bits, postprocessor)
+                forest = _one_tree(features, sums, width, packed, postprocessor)
                 forest.warm_up()
             forest.contributions(np.zeros((1, 1), features))
             _compile_leaf_samples(forest)
@@ -56,12 +56,29 @@ def _read_only(x: NDArray[Any]) -> NDArray[Any]:
     return x
 
 
-def _one_leaf(
-    features: type, sums: type, width: Width, category_bits: NDArray[np.uint32], postprocessor: str
+def _one_leaf(width: Width) -> dict[str, Any]:
+    return {"nodes": np.array([[width.leaf, 0]], width.word), "cuts": np.empty(0, width.floats)}
+
+
+def _two_categories(width: Width) -> dict[str, Any]:
+    """Two splits, each by a category of its own, which no order of the categories expresses."""
+    child, leaf = 1 << shift_for(1), width.leaf
+    nodes = [[0, CATEGORICAL + child], [1, CATEGORICAL + 3 * child]]
+    nodes += [[leaf, at * child] for at in range(2, 5)]
+    return {
+        "nodes": np.array(nodes, width.word),
+        "cuts": np.zeros(1, width.floats),
+        "cut_starts": np.array([0, 1], np.uint32),
+        "category_bits": np.array([0b001, 0b010], np.uint32),
+    }
+
+
+def _one_tree(
+    features: type, sums: type, width: Width, packed: dict[str, Any], postprocessor: str
 ) -> Forest:
     return Forest(
-        nodes=np.array([[width.leaf, 0]], width.word),
-        roots=np.array([0, 1], width.word),
+        **packed,
+        roots=np.array([0, len(packed["nodes"])], width.word),
         outputs=np.zeros(1, np.uint32),
         leaf_values=np.ones((1, 1), sums),
         initial=np.zeros(1, sums),
@@ -69,10 +86,7 @@ def _one_leaf(
         feature_dtype=np.dtype(features),
         divisor=1.0,
         postprocessor=Postprocessor(postprocessor),
-        cuts=np.empty(0, width.floats),
-        cut_starts=np.zeros(2, np.uint32),
-        category_bits=category_bits,
-        covers=np.ones(1, np.float32),
+        covers=np.ones(len(packed["nodes"]), np.float32),
     )
 
 

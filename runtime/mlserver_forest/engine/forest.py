@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.category_splits import read_category_splits
 from mlserver_forest.engine.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
@@ -264,7 +265,7 @@ class Forest:
     @property
     def walk_arguments(self) -> tuple[Any, ...]:
         """The arguments that every kernel needs to walk down the trees."""
-        return self._arguments[:8]
+        return self._arguments[:7]
 
     def checked(self, x: NDArray[Any]) -> NDArray[Any]:
         """``x`` as the kernels take it, C-contiguous and read-only, with the derived columns.
@@ -295,7 +296,7 @@ class Forest:
     def _explainer(self) -> Explainer:
         if not self.covers.size:
             raise ValueError("contributions need covers, which this forest does not have")
-        outputs, leaf_values = self._arguments[8:10]
+        outputs, leaf_values = self._arguments[7:9]
         players = np.arange(self.n_columns)
         if self.derived:
             players[self.n_features :] = self.derived.players(self.n_features)
@@ -307,27 +308,27 @@ class Forest:
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]
-        words = self.nodes.reshape(-1)
+        read = read_category_splits(self.nodes, self.cut_starts, self.category_bits, self.n_columns)
+        words, set_sizes = _read_only(read.nodes.reshape(-1)), read.set_sizes
         shift = width.word(shift_for(self.n_columns))
         payload = width.word(width.payload)
         starts = np.zeros(self.n_trees + 1, np.int64)
-        np.cumsum(count_splits(words, self.roots), out=starts[1:])
+        np.cumsum(count_splits(words, self.roots, shift, set_sizes), out=starts[1:])
         splits = np.empty(starts[-1], np.int64)
         masks = np.empty(starts[-1], width.word)
         leaf_rows = np.empty(starts[-1] + self.n_trees, np.uint32)
         fill_splits(words, self.roots, shift, payload, starts, splits, masks, leaf_rows)
         return (
-            self.cuts,
-            self.cut_starts.astype(np.int64),
+            (self.cuts, self.cut_starts.astype(np.int64), read.patterns),
             words.view(width.floats),
             words,
             self.roots,
             shift,
             payload,
-            self.category_bits if self.category_bits.size else None,
+            read.sets,
             self.outputs.astype(np.int64),
             self.leaf_values,
-            *(starts, splits, masks, leaf_rows),
+            *(starts, splits, masks, leaf_rows, set_sizes),
         )
 
 

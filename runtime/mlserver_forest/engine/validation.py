@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.derived_columns import DerivedColumns
-from mlserver_forest.engine.kernels.blocks import n_codes
+from mlserver_forest.engine.kernels.blocks import CODES_BESIDE_CUTS
 from mlserver_forest.engine.nodes import (
     CATEGORICAL,
     FEATURE_SHIFT,
@@ -160,7 +160,7 @@ def _check_categories(
     lengths = np.diff(forest.cut_starts.astype(np.int64))
     coded = lengths[features] > 0
     _require((leaf | (coded == categorical)).all(), "a categorical split of a numeric feature")
-    n_words = -(-(lengths + n_codes(0)) // 32)
+    n_words = -(-(lengths + CODES_BESIDE_CUTS) // 32)
     position = fields.bit_positions[categorical]
     size = forest.category_bits.size
     _require((position <= size).all(), "categories out of range")

@@ -22,11 +22,12 @@ def find_leaves(x, walk, first, nodes):
         first: the first tree.
         nodes: (n_samples, n_trees) integers, at most eight columns, changed in place.
     """
-    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
-    forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
-    values = np.empty(x.shape[1], thresholds.dtype)
+    coding, thresholds, words, roots, shift, _, sets = walk
+    forest = (thresholds, words, shift, mask_of(words, shift), sets)
+    floats = np.empty(x.shape[1], thresholds.dtype)
+    values = (floats, floats.view(words.dtype))
     for row in range(x.shape[0]):
-        fill_row(x, row, cuts, cut_starts, values)
+        fill_row(x, row, coding, values[0])
         found = walk_eight_trees(values, roots_of_eight(roots, first), forest)
         for lane in range(nodes.shape[1]):
             nodes[row, lane] = found[lane]
@@ -47,13 +48,14 @@ def pool_quantiles(x, walk, starts, codes, targets, levels, found):
         levels: (n_levels,) ascending, between 0 and 1.
         found: (n_samples, n_levels) floats, changed in place.
     """
-    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
+    coding, thresholds, words, roots, shift, _, sets = walk
     n_trees = roots.size - 1
-    forest = (thresholds, words, shift, mask_of(words, shift), category_bits)
-    values = np.empty(x.shape[1], thresholds.dtype)
+    forest = (thresholds, words, shift, mask_of(words, shift), sets)
+    floats = np.empty(x.shape[1], thresholds.dtype)
+    values = (floats, floats.view(words.dtype))
     pooled = np.empty(_ROOM, np.uint64)
     for row in range(x.shape[0]):
-        fill_row(x, row, cuts, cut_starts, values)
+        fill_row(x, row, coding, values[0])
         size = 0
         for tree in range(0, n_trees, 8):
             leaves = walk_eight_trees(values, roots_of_eight(roots, tree), forest)

@@ -13,22 +13,29 @@ from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mlserver_forest.compilation import compiled
-from mlserver_forest.engine.nodes import CATEGORICAL, LANES, MISSING_RIGHT
+from mlserver_forest.engine.kernels.walk import mask_of
+from mlserver_forest.engine.nodes import CATEGORICAL, FEATURE_SHIFT, LANES, MISSING_RIGHT
 
 _MOST_LEAVES = 32
+# The most words of a set of categories: each is compared with all rows.
+_MOST_SET_WORDS = 8
 
 
 @compiled
-def count_splits(words, roots):
+def count_splits(words, roots, shift, set_sizes):
     """The number of splits of each tree that the algorithm suits.
 
     Args:
         words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
         roots: (n_trees + 1,) where each tree starts, and the end.
+        shift: the number of bits below the child's index.
+        set_sizes: see ``category_splits.py``.
 
     Returns:
-        (n_trees,) int64; 0 for a tree with too many leaves, a categorical split, or no split.
+        (n_trees,) int64; 0 for a tree with too many leaves, sets of too many categories, or no
+        split.
     """
+    feature_mask = mask_of(words, shift)
     counts = np.zeros(roots.size - 1, np.int64)
     for tree in range(counts.size):
         n_nodes = np.int64(roots[tree + 1]) - np.int64(roots[tree])
@@ -37,7 +44,9 @@ def count_splits(words, roots):
             continue
         counts[tree] = n_nodes // 2
         for node in range(np.int64(roots[tree]), np.int64(roots[tree + 1])):
-            if words[2 * node + 1] & np.uint64(CATEGORICAL):
+            word = words[2 * node + 1]
+            feature = np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)
+            if word & np.uint64(CATEGORICAL) and set_sizes[feature] > _MOST_SET_WORDS:
                 counts[tree] = 0
     return counts
 
@@ -88,20 +97,21 @@ def fill_splits(words, roots, shift, payload, starts, splits, masks, leaf_rows):
 
 
 @njit(nogil=True)
-def rule_out(block, first, last, splits, masks, thresholds, words, feature_mask, alive):
+def rule_out(block, first, last, splits, masks, forest, set_sizes, alive):
     """Rule out leaves for the 64 rows of a block.
 
     Args:
-        block: the rows, feature by feature.
+        block: the rows, feature by feature, as floats and as words.
         first: the tree's first split.
         last: the split after its last one.
         splits: each split's node.
         masks: the leaves that remain when a row goes right.
-        thresholds: (2 * n_nodes,) floats; see ``nodes.py``.
-        words: (2 * n_nodes,) unsigned integers.
-        feature_mask: the mask of the feature in a word.
+        forest: see ``walk.py``.
+        set_sizes: see ``category_splits.py``.
         alive: (64,) written: the remaining leaves; the lowest bit is the row's leaf.
     """
+    floats, patterns = block
+    thresholds, words, _, feature_mask, sets = forest
     every = masks.dtype.type(~masks.dtype.type(0))
     alive[:] = every
     for split in range(first, last):
@@ -109,13 +119,53 @@ def rule_out(block, first, last, splits, masks, thresholds, words, feature_mask,
         threshold = thresholds[np.uint64(2) * node]
         word = words[np.uint64(2) * node + np.uint64(1)]
         mask = masks[split]
-        values = block[np.uint64(word & feature_mask) :]
-        if word & np.uint64(MISSING_RIGHT):
+        at = np.uint64(word & feature_mask)
+        if word & np.uint64(CATEGORICAL):
+            size = set_sizes[at >> np.uint64(FEATURE_SHIFT)]
+            place = np.uint64(words[np.uint64(2) * node])
+            _rule_out_categories(patterns, at, sets, place, size, mask, alive)
+        elif word & np.uint64(MISSING_RIGHT):
             for lane in range(LANES):
-                alive[lane] &= every if values[lane] <= threshold else mask
+                alive[lane] &= every if floats[at + np.uint64(lane)] <= threshold else mask
         else:
             for lane in range(LANES):
-                alive[lane] &= mask if values[lane] > threshold else every
+                alive[lane] &= mask if floats[at + np.uint64(lane)] > threshold else every
+
+
+@njit(nogil=True)
+def _rule_out_categories(patterns, first, sets, place, size, mask, alive):
+    """The same for a categorical split.
+
+    Args:
+        patterns: the rows, feature by feature, as words.
+        first: where the classes of the feature begin.
+        sets: see ``category_splits.py``; nothing is done if None.
+        place: where the split's set begins.
+        size: how many words it has; they fill whole words of ``alive``.
+        mask: the leaves that remain when a row goes right.
+        alive: (64,) changed in place.
+    """
+    if sets is None:
+        return
+    word = alive.dtype.type
+    every, one = word(~word(0)), word(1)
+    last_bit = word(8 * alive.itemsize - 1)
+    at_once = alive.itemsize // 4
+    for start in range(0, size, at_once):
+        at = place + np.uint64(start)
+        bits = word(sets[at])
+        if at_once == 2:
+            bits |= word(np.uint64(sets[at + np.uint64(1)]) << np.uint64(32))
+        if size == at_once:
+            for lane in range(LANES):
+                is_right = word(bits >> word(patterns[first + np.uint64(lane)] & last_bit)) & one
+                alive[lane] &= mask if is_right else every
+        else:
+            low = word(32 * start)
+            for lane in range(LANES):
+                bit = word(patterns[first + np.uint64(lane)] - low)
+                is_right = (bit <= last_bit) & (word(bits >> word(bit & last_bit)) & one != 0)
+                alive[lane] &= mask if is_right else every
 
 
 @njit(nogil=True)

@@ -92,20 +92,20 @@ def _touch(words):
 @compiled
 def add_leaf_values(
     x,
-    cuts,
-    cut_starts,
+    coding,
     thresholds,
     words,
     roots,
     shift,
     payload,
-    category_bits,
+    sets,
     outputs,
     leaf_values,
     split_starts,
     splits,
     masks,
     leaf_rows,
+    set_sizes,
     total,
 ):
     """Add each tree's leaf value to ``total``, tree after tree.
@@ -114,20 +114,20 @@ def add_leaf_values(
 
     Args:
         x: (n_samples, n_features) floats.
-        cuts: see ``blocks.py``.
-        cut_starts: see ``blocks.py``.
+        coding: see ``blocks.py``.
         thresholds: (2 * n_nodes,) floats; see ``nodes.py``.
         words: (2 * n_nodes,) unsigned integers; see ``nodes.py``.
         roots: (n_trees + 1,) where each tree starts, and the end.
         shift: the number of bits below the child's index.
         payload: a mask of a leaf's row in its first word.
-        category_bits: uint32, or None if no split is categorical.
+        sets: see ``category_splits.py``.
         outputs: (n_trees,) the first column of ``total`` that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         split_starts: (n_trees + 1,) see ``quick_scorer.py``.
         splits: see ``quick_scorer.py``.
         masks: see ``quick_scorer.py``.
         leaf_rows: see ``quick_scorer.py``.
+        set_sizes: see ``category_splits.py``.
         total: (n_samples, n_outputs) of the dtype of ``leaf_values``, changed in place.
 
     Returns:
@@ -136,6 +136,7 @@ def add_leaf_values(
     n_samples, n_features = x.shape
     n_trees = roots.size - 1
     feature_mask = mask_of(words, shift)
+    forest = (thresholds, words, shift, feature_mask, sets)
     sums = (
         leaf_values.ravel(),
         total.ravel(),
@@ -145,14 +146,15 @@ def add_leaf_values(
     read = words.dtype.type(0)
     if n_samples < _FEW_ROWS:
         values = np.empty(n_features, thresholds.dtype)
-        forest = (thresholds, words, shift, feature_mask, category_bits)
+        both = (values, values.view(words.dtype))
         for row in range(n_samples):
-            fill_row(x, row, cuts, cut_starts, values)
-            _add_row(values, np.uint64(row), forest, roots, payload, outputs, sums)
+            fill_row(x, row, coding, values)
+            _add_row(both, np.uint64(row), forest, roots, payload, outputs, sums)
         return read
     n_blocks = (n_samples + LANES - 1) // LANES
     per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
     blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
+    patterns = blocks.view(words.dtype)
     missing = np.empty(per_tree, np.bool_)
     alive = np.empty(LANES, masks.dtype)
     leaves = np.empty(LANES, words.dtype)
@@ -161,34 +163,28 @@ def add_leaf_values(
         for i in range(here):
             row = (first + i) * LANES
             n_rows = min(LANES, n_samples - row)
-            missing[i] = fill_block(x, row, n_rows, cuts, cut_starts, blocks[i])
+            missing[i] = fill_block(x, row, n_rows, coding, blocks[i])
         for tree in range(n_trees):
             start = np.uint64(2) * np.uint64(roots[tree])
             end = np.uint64(2) * np.uint64(roots[tree + 1])
-            forest = (thresholds[start:end], words[start:end], shift, feature_mask, category_bits)
+            tree_words = words[start:end]
+            one_tree = (thresholds[start:end], tree_words, shift, feature_mask, sets)
             if per_tree > 1:
-                read ^= _touch(words[start:end])
+                read ^= _touch(tree_words)
             output = np.uint64(outputs[tree])
             first_split, last_split = split_starts[tree], split_starts[tree + 1]
             for i in range(here):
                 row = (first + i) * LANES
                 n_rows = min(LANES, n_samples - row)
+                block = (blocks[i], patterns[i])
                 if last_split > first_split and n_rows > _FEW_LANES:
                     rule_out(
-                        blocks[i],
-                        first_split,
-                        last_split,
-                        splits,
-                        masks,
-                        thresholds,
-                        words,
-                        feature_mask,
-                        alive,
+                        block, first_split, last_split, splits, masks, forest, set_sizes, alive
                     )
                     find_leaves(alive, leaf_rows[first_split + tree :], leaves)
                 elif missing[i]:
-                    walk_block(blocks[i], n_rows, forest, payload, True, leaves)
+                    walk_block(block, n_rows, one_tree, payload, True, leaves)
                 else:
-                    walk_block(blocks[i], n_rows, forest, payload, False, leaves)
+                    walk_block(block, n_rows, one_tree, payload, False, leaves)
                 _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
     return read

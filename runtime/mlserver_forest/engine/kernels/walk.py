@@ -2,29 +2,35 @@
 
 A step waits for memory, and eight walks, each in a register, can wait at the same time. A forest
 is passed as its floats and its words (the same memory twice), ``shift``, the mask of a word's
-feature, and the bits of its categories or None. Indices are unsigned because Numba adds
-wrap-around checks to signed ones.
+feature, and the sets of its categories or None (``category_splits.py``). Values are also passed as
+floats and as words. Indices are unsigned because Numba adds wrap-around checks to signed ones.
 """
 
 import numpy as np
 from numba import njit
 
-from mlserver_forest.engine.nodes import CATEGORICAL, FEATURE_SHIFT, MISSING_RIGHT
+from mlserver_forest.engine.nodes import FEATURE_SHIFT
 
 
 @njit(nogil=True)
-def goes_right(value, word, node, thresholds, words, category_bits, missing):
-    """Whether a value goes right at a node."""
-    one = np.uint64(1)
-    right = value > thresholds[np.uint64(2) * node]
-    if category_bits is not None:
-        if word & np.uint64(CATEGORICAL):  # Removed by the compiler if None.
-            code = np.uint64(value)
-            at = np.uint64(words[np.uint64(2) * node]) + (code >> np.uint64(5))
-            right = (np.uint64(category_bits[at]) >> (code & np.uint64(31))) & one != 0
+def goes_right(value, pattern, word, node, thresholds, words, sets, missing):
+    """Whether a value, whose bits are ``pattern``, goes right at a node: 0 or 1.
+
+    There is no branch: one between numeric and categorical splits would be mispredicted at most
+    nodes, and each of eight walks would wait for the others.
+    """
+    right = np.uint64(value > thresholds[np.uint64(2) * node])
     if missing:
-        right |= (value != value) & (word & np.uint64(MISSING_RIGHT) != 0)
-    return np.uint64(right)
+        right |= np.uint64(value != value) & np.uint64(word)  # MISSING_RIGHT is the lowest bit.
+    if sets is not None:  # Removed by the compiler if None.
+        one = np.uint64(1)
+        is_category = (np.uint64(word) >> np.uint64(1)) & one
+        category = np.uint64(pattern)
+        at = np.uint64(words[np.uint64(2) * node]) + (category >> np.uint64(5))
+        # A numeric split reads the first word, and ignores it.
+        found = np.uint64(sets[at & (np.uint64(0) - is_category)]) >> (category & np.uint64(31))
+        right = (found & is_category) | (right & (is_category ^ one))
+    return right
 
 
 @njit(nogil=True)
@@ -37,20 +43,22 @@ def mask_of(words, shift):
 @njit(nogil=True)
 def _step_of_lane(block, lane, node, forest, missing):
     """The next node of a block's row on its way down a tree; a leaf is its own next node."""
-    thresholds, words, shift, feature_mask, category_bits = forest
+    thresholds, words, shift, feature_mask, sets = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
-    value = block[np.uint64(word & feature_mask) + np.uint64(lane)]
-    right = goes_right(value, word, node, thresholds, words, category_bits, missing)
+    floats, patterns = block
+    at = np.uint64(word & feature_mask) + np.uint64(lane)
+    right = goes_right(floats[at], patterns[at], word, node, thresholds, words, sets, missing)
     return np.uint64(word >> shift) + right
 
 
 @njit(nogil=True)
 def _step_from_root(values, root, node, forest, missing):
     """The same for one row, in the tree that starts at ``root``."""
-    thresholds, words, shift, feature_mask, category_bits = forest
+    thresholds, words, shift, feature_mask, sets = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
-    value = values[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
-    right = goes_right(value, word, node, thresholds, words, category_bits, missing)
+    floats, patterns = values
+    at = np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)
+    right = goes_right(floats[at], patterns[at], word, node, thresholds, words, sets, missing)
     return root + np.uint64(word >> shift) + right
 
 
@@ -60,7 +68,7 @@ def _walk_eight(step, values, places, nodes, forest, missing):
 
     Args:
         step: the function that takes a step.
-        values: of one row or of a block.
+        values: of one row or of a block, as floats and as words.
         places: for each walk the second argument of ``step``.
         nodes: for each walk the node where it starts.
         forest: see above.
@@ -109,10 +117,11 @@ def roots_of_eight(roots, first):
 @njit(nogil=True)
 def walk_block(block, n_rows, forest, payload, missing, leaves):
     """Write the leaf rows of a block's rows in one tree to ``leaves``."""
-    words, root = forest[1], np.uint64(0)
+    (floats, patterns), words, root = block, forest[1], np.uint64(0)
     roots = root, root, root, root, root, root, root, root
     lanes = 0, 1, 2, 3, 4, 5, 6, 7
     for start in range(0, n_rows, 8):
-        found = _walk_eight(_step_of_lane, block[start:], lanes, roots, forest, missing)
+        here = floats[start:], patterns[start:]
+        found = _walk_eight(_step_of_lane, here, lanes, roots, forest, missing)
         for lane in range(8):
             leaves[start + lane] = words[np.uint64(2) * found[lane]] & payload

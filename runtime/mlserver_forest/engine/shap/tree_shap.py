@@ -86,12 +86,12 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
             prepared one after the other.
         total: (n_samples, n_features * n_outputs) float64, changed in place.
     """
-    cuts, cut_starts, thresholds, words, roots, shift, _, category_bits = walk
+    coding, thresholds, words, roots, shift, _, sets = walk
     steps, shares, sizes, rules = trees
     factors, terms, leaves = tables
     n_samples, n_features = x.shape
     width, n_outputs = leaf_values.shape[1], total.shape[1] // n_features
-    nodes = (thresholds, words, category_bits, mask_of(words, shift))
+    nodes = (thresholds, words, sets, mask_of(words, shift))
     n_trees, n_points, n_deep = roots.size - 1, rules.shape[2], sizes[:, 0].max() + 1
     is_kept = leaves.shape[0] > 0
     at_once, room = n_trees, tables
@@ -110,13 +110,13 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
             here = _tables(start, end, of_trees, leaf_values, sizes[begin, 1], room)
         known = (nodes, steps[start:end], here, n_deep, columns, n_outputs)
         if n_samples < _FEW_ROWS:
-            _add_one_by_one(x, cuts, cut_starts, known, total)
+            _add_one_by_one(x, coding, known, total)
         else:
-            _add_blocks(x, cuts, cut_starts, known, total)
+            _add_blocks(x, coding, known, total)
 
 
 @njit(nogil=True)
-def _add_one_by_one(x, cuts, cut_starts, known, total):
+def _add_one_by_one(x, coding, known, total):
     nodes, steps, tables, n_deep, columns, n_outputs = known
     width, n_points = tables[3].shape[1], tables[0].size
     values = np.empty(x.shape[1], nodes[0].dtype)
@@ -129,12 +129,12 @@ def _add_one_by_one(x, cuts, cut_starts, known, total):
         np.empty(n_deep * width * n_points),
     )
     for row in range(x.shape[0]):
-        fill_row(x, row, cuts, cut_starts, values)
+        fill_row(x, row, coding, values)
         add_to_row(values, nodes, steps, tables, memory, columns, n_outputs, total[row])
 
 
 @njit(nogil=True)
-def _add_blocks(x, cuts, cut_starts, known, total):
+def _add_blocks(x, coding, known, total):
     nodes, steps, (weights, factors, terms, leaves), n_deep, columns, n_outputs = known
     width, n_points = leaves.shape[1], weights.size
     shape = (leaves.shape[0], 3, n_points)
@@ -150,7 +150,7 @@ def _add_blocks(x, cuts, cut_starts, known, total):
     phi = np.empty((total.shape[1], LANES))
     for start in range(0, x.shape[0], LANES):
         n_rows = min(LANES, x.shape[0] - start)
-        fill_block(x, start, n_rows, cuts, cut_starts, block)
+        fill_block(x, start, n_rows, coding, block)
         phi[:] = 0.0
         add_to_block(block, n_rows, nodes, steps, shaped, memory, columns, n_outputs, phi)
         for row in range(n_rows):

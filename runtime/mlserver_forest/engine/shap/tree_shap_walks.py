@@ -3,7 +3,7 @@
 Both go through the steps of some trees and add what these contribute to ``phi``. They share these
 arguments:
 
-    nodes: the thresholds, words, bits of categories and mask of the feature, as in ``walk.py``.
+    nodes: the thresholds, words, sets of categories and mask of the feature, as in ``walk.py``.
     steps: (n_steps, N_COLUMNS) the steps of the trees; see ``tree_steps.py``.
     tables: the rule's weights, (n_points,); the factors and terms that ``tree_steps.prepare``
         writes; and (n_steps, width) the leaf values of the steps.
@@ -52,9 +52,10 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
         n_outputs: see above.
         phi: (n_features * n_outputs, LANES), changed in place.
     """
-    thresholds, words, category_bits, feature_mask = nodes
+    thresholds, words, sets, feature_mask = nodes
     weights, factors, terms, leaf_values = tables
     here, right, product, gathered, step_at = memory
+    patterns = block.view(words.dtype)
     width, n_points = leaf_values.shape[1], weights.size
     inner = np.empty(n_rows)
     tree, first = 0, 0
@@ -90,8 +91,9 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
             feature = np.int64(np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT))
             goes = right[depth]
             for row in range(n_rows):
-                value = block[feature * LANES + row]
-                goes[row] = goes_right(value, word, node, thresholds, words, category_bits, True)
+                at = feature * LANES + row
+                value, pattern = block[at], patterns[at]
+                goes[row] = goes_right(value, pattern, word, node, thresholds, words, sets, True)
             gathered[depth, :, :, :n_rows] = 0.0
             continue
         if depth == 0:
@@ -152,9 +154,10 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
         n_outputs: see above.
         phi: (n_features * n_outputs,), changed in place.
     """
-    thresholds, words, category_bits, feature_mask = nodes
+    thresholds, words, sets, feature_mask = nodes
     weights, factors, terms, leaf_values = tables
     passes, states, step_at, right, product, gathered = memory
+    patterns = values.view(words.dtype)
     width, n_points = np.uint64(leaf_values.shape[1]), np.uint64(weights.size)
     n_steps, n_outputs = np.uint64(steps.shape[0]), np.uint64(n_outputs)
     tree, column = _ZERO, _ZERO
@@ -180,8 +183,9 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
         if steps[step, LEAF] == SPLIT:
             node = np.uint64(steps[step, NODE])
             word = words[_TWO * node + _ONE]
-            value = values[np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)]
-            right[depth] = goes_right(value, word, node, thresholds, words, category_bits, True)
+            here = np.uint64(word & feature_mask) >> np.uint64(FEATURE_SHIFT)
+            value, pattern = values[here], patterns[here]
+            right[depth] = goes_right(value, pattern, word, node, thresholds, words, sets, True)
             for k in range(width * n_points):
                 gathered[at * width + np.uint64(k)] = 0.0
             continue

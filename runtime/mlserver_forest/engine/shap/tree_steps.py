@@ -36,7 +36,7 @@ def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected
     Returns:
         (n_trees, 2) int64: the depth of each tree, and the most distinct features on a path.
     """
-    _, _, _, words, roots, shift, payload, _ = walk
+    _, _, words, roots, shift, payload, _ = walk
     one, two = np.uint64(1), np.uint64(2)
     feature_mask = mask_of(words, shift)
     n_trees = roots.size - 1

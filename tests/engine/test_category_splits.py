@@ -1,0 +1,153 @@
+"""Forests with categorical splits answer as a plain walk over their nodes does."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlserver_forest.engine import category_splits
+from mlserver_forest.engine.nodes import NodeFields
+from mlserver_forest.engine.tree_packing import Tree, pack
+
+KINDS = ("any set", "one against the rest", "nested", "nested but for missing values")
+
+
+def random_set(rng, kind, n_codes):
+    """(n_codes,) which codes of a feature go right; the last one is a missing value's."""
+    code = rng.integers(n_codes)
+    if kind == "any set":
+        return rng.random(n_codes) < 0.5
+    if kind == "one against the rest":
+        return (np.arange(n_codes) == code) ^ (rng.random() < 0.5)
+    right = np.arange(n_codes) >= code
+    if kind == "nested but for missing values":
+        right[[n_codes // 2, -1]] = rng.random() < 0.5
+    return right
+
+
+def random_tree(rng, n_leaves, cuts, kinds, width, output):
+    """A tree of random shape, whose nodes are numbered in a random order."""
+    n_nodes, n_features = 2 * n_leaves - 1, len(kinds)
+    left, right = np.full((2, n_nodes), -1)
+    names = np.append(0, 1 + rng.permutation(n_nodes - 1))
+    leaves = [0]
+    for split in range(n_leaves - 1):
+        node = leaves.pop(rng.integers(len(leaves)))
+        left[node], right[node] = names[[2 * split + 1, 2 * split + 2]]
+        leaves += [left[node], right[node]]
+    feature = rng.integers(0, n_features, n_nodes)
+    return Tree(
+        left=left,
+        right=right,
+        feature=feature,
+        threshold=rng.integers(-3, 4, n_nodes).astype(np.float64),
+        missing_right=rng.random(n_nodes) < 0.5,
+        values=rng.normal(size=(n_nodes, width)),
+        covers=np.ones(n_nodes),
+        output=output,
+        categorical={
+            node: random_set(rng, kinds[feature[node]], len(cuts[feature[node]]) + 2)
+            for node in np.flatnonzero(left >= 0).tolist()
+            if feature[node] in cuts
+        },
+    )
+
+
+@st.composite
+def cases(draw):
+    """A forest of random trees, and rows for it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.lists(st.sampled_from([None, *KINDS]), min_size=1, max_size=5))
+    most_cuts = draw(st.sampled_from([1, 3, 29, 31, 62, 63, 300]))
+    cuts = {
+        feature: np.unique(rng.integers(-most_cuts, most_cuts, most_cuts)).astype(np.float64)
+        for feature, kind in enumerate(kinds)
+        if kind
+    }
+    width = draw(st.integers(1, 5))
+    most_leaves = draw(st.sampled_from([2, 8, 32, 200]))
+    trees = [
+        random_tree(rng, rng.integers(1, most_leaves + 1), cuts, kinds, width, rng.integers(2))
+        for _ in range(draw(st.integers(1, 10)))
+    ]
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    sums = draw(st.sampled_from([np.float32, np.float64])) if dtype is np.float32 else np.float64
+    forest = pack(
+        trees,
+        n_features=len(kinds),
+        feature_dtype=dtype,
+        initial=np.zeros(width + 1, sums),
+        cuts=cuts,
+    )
+    x = rng.integers(-2 * most_cuts, 2 * most_cuts, (draw(st.integers(1, 300)), len(kinds))) / 2
+    if draw(st.booleans()):
+        x[rng.random(x.shape) < 0.2] = rng.choice([np.nan, np.inf, -np.inf])
+    return forest, x.astype(dtype)
+
+
+def plain_sums(forest, x):
+    """What the arrays of a forest file mean, row by row."""
+    fields = NodeFields(forest.nodes, forest.n_columns)
+    bits = np.unpackbits(forest.category_bits.view(np.uint8), bitorder="little")
+    leaf, left, features = fields.is_leaf, fields.left, fields.features
+    categorical, positions = fields.is_categorical, fields.bit_positions.astype(np.int64)
+    rows = fields.leaf_rows(np.ones(forest.n_nodes, bool))
+    flags, thresholds = fields.flags, fields.thresholds
+    total = forest.initial.reshape(1, -1).repeat(len(x), axis=0)
+    for row, values in enumerate(x):
+        for root, output in zip(forest.roots[:-1].tolist(), forest.outputs.tolist(), strict=True):
+            node = root
+            while not leaf[node]:
+                value = values[features[node]]
+                if categorical[node]:
+                    cuts = forest.cuts[slice(*forest.cut_starts[features[node] :][:2])]
+                    code = np.searchsorted(cuts, value, side="right")
+                    code = len(cuts) + 1 if np.isnan(value) else code
+                    right = bits[32 * positions[node] + code]
+                elif np.isnan(value):
+                    right = flags[node] & 1
+                else:
+                    right = value > thresholds[node]
+                node = root + left[node] + int(right)
+            total[row, output : output + forest.leaf_values.shape[1]] += forest.leaf_values[
+                rows[node]
+            ]
+    return total
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_categorical_splits_answer_as_a_plain_walk(case):
+    """Whatever their sets are, in trees of all sizes and blocks of all lengths."""
+    forest, x = case
+    expected = plain_sums(forest, x)
+    assert np.array_equal(forest.sums(x), expected)
+    assert np.array_equal(np.concatenate([forest.sums(row[None]) for row in x[:3]]), expected[:3])
+
+
+@settings(max_examples=15, deadline=None)
+@given(cases())
+def test_contributions_follow_the_same_splits(case):
+    forest, x = case
+    for rows in (x[:3], x[:70]):
+        total = forest.contributions(rows).sum(axis=1) + forest.expected_value
+        np.testing.assert_allclose(total, forest.sums(rows), rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(cases())
+def test_sets_too_large_to_compare_are_read_as_they_are(case):
+    """Codes of a feature stay apart if its sets have too many words."""
+    forest, x = case
+    most = category_splits._MOST_WORDS
+    try:
+        category_splits._MOST_WORDS = 3
+        again = type(forest).from_arrays(
+            forest.arrays,
+            n_features=forest.n_features,
+            feature_dtype=forest.feature_dtype.name,
+            divisor=forest.divisor,
+            postprocessor=forest.postprocessor,
+        )
+    finally:
+        category_splits._MOST_WORDS = most
+    assert np.array_equal(again.sums(x), forest.sums(x))
