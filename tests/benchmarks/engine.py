@@ -2,9 +2,9 @@
 
 Two forests of 100 trees (iris, and a deep one fitted on 50,000 x 28 generated rows)
 against scikit-learn, ONNX Runtime and Treelite's GTIL; an XGBoost and a LightGBM model of
-500 trees of depth 6 against their own libraries; two threads against one; and the size and
-loading time of the deep forest's artifact. Answers are compared before
-anything is timed.
+500 trees of depth 6 against their own libraries; models with categories, or with zeros that
+are missing, against theirs; two threads against one; and the size and loading time of the deep
+forest's artifact. Answers are compared before anything is timed, and times are CPU seconds.
 """
 
 import pickle
@@ -21,7 +21,8 @@ import skl2onnx
 import treelite
 import xgboost
 from sklearn.datasets import load_iris, make_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from threadpoolctl import threadpool_limits
 
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest
 from mlserver_forest.importers.importer import import_estimator
@@ -40,6 +41,9 @@ TARGETS = {
     ("LightGBM", "its own", 1): 1,
     ("LightGBM", "its own", 10_000): 1,
 }
+# Of a model with categories, one row and many may not be slower than its library.
+OWN_TARGET = 1
+N_CATEGORIES = 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ def main(n_rows=60_000):
         forest = import_estimator(booster).forest
         compare(name, forest, [peer], rows.astype(forest.feature_dtype))
         two_threads(name, forest, rows.astype(forest.feature_dtype))
+    with threadpool_limits(1):
+        for name, booster, peer, rows_of_model in with_categories(x, y, rows):
+            forest = import_estimator(booster).forest
+            compare(name, forest, [peer], rows_of_model.astype(forest.feature_dtype), OWN_TARGET)
     two_threads("deep", import_estimator(deep).forest, rows)
     artifact(deep, rows)
 
@@ -110,24 +118,76 @@ def boosters(x, y):
     yield "LightGBM", lgb, own
 
 
+def with_categories(x, y, rows):
+    """Boosters of which one or five columns are categories, and of zeros that are missing."""
+    for n_columns in (1, 5):
+        edges = np.quantile(x[:, :n_columns], np.linspace(0, 1, N_CATEGORIES + 1)[1:-1], axis=0)
+        names = np.random.default_rng(0).permuted(
+            np.tile(np.arange(N_CATEGORIES), (n_columns, 1)), axis=1
+        )
+        coded, coded_rows = x.copy(), rows.copy()
+        for column in range(n_columns):
+            for table in (coded, coded_rows):
+                codes = np.searchsorted(edges[:, column], table[:, column])
+                table[:, column] = names[column, codes]
+        columns = list(range(n_columns))
+        for n_leaves in (31, 63):
+            booster = light(coded, y, n_leaves, categorical_feature=columns)
+            name = f"LightGBM, {n_leaves} leaves, {n_columns} categorical"
+            yield name, booster, own_of_light(booster), coded_rows
+        types = ["c"] * n_columns + ["q"] * (x.shape[1] - n_columns)
+        yield f"XGBoost, {n_columns} categorical", *extreme(coded, y, types), coded_rows
+        hist = HistGradientBoostingClassifier(
+            max_iter=500, early_stopping=False, categorical_features=columns
+        ).fit(coded, y)
+        peer = Peer("its own", hist.predict_proba, 1e-6)
+        yield f"HistGradientBoosting, {n_columns} categorical", hist, peer, coded_rows
+    sparse, sparse_rows = (np.where(np.abs(table) < 0.3, 0, table) for table in (x, rows))
+    booster = light(sparse, y, 31, zero_as_missing=True)
+    yield "LightGBM, zero_as_missing", booster, own_of_light(booster), sparse_rows
+
+
+def light(x, y, n_leaves, categorical_feature="auto", **parameters):
+    parameters |= {"objective": "binary", "num_leaves": n_leaves, "verbosity": -1}
+    data = lightgbm.Dataset(x.astype(np.float64), y, categorical_feature=categorical_feature)
+    return lightgbm.train(parameters, data, 500)
+
+
+def own_of_light(booster):
+    return Peer("its own", lambda x: two_columns(booster.predict(x, num_threads=1)), 1e-6)
+
+
+def extreme(x, y, types):
+    """An XGBoost model with columns of these types, and its peer."""
+
+    def matrix(rows, labels=None):
+        return xgboost.DMatrix(rows, labels, feature_types=types, enable_categorical=True)
+
+    parameters = {"objective": "binary:logistic", "max_depth": 6, "eta": 0.1}
+    booster = xgboost.train(parameters, matrix(x, y), 500)
+    booster.set_param({"nthread": 1})
+    own = Peer("its own", lambda rows: two_columns(booster.predict(matrix(rows))), 1e-6)
+    return booster, own
+
+
 def two_columns(second):
     return np.column_stack([1 - second, second])
 
 
-def seconds(function, x, calls):
-    start = time.perf_counter()
+def seconds(function, x, calls, clock=time.process_time):
+    start = clock()
     for _ in range(calls):
         function(x)
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls
 
 
-def medians(functions, x, calls, rounds):
+def medians(functions, x, calls, rounds, clock=time.process_time):
     """Of each function's seconds per call, the functions taking turns."""
-    times = [[seconds(function, x, calls) for function in functions] for _ in range(rounds)]
+    times = [[seconds(function, x, calls, clock) for function in functions] for _ in range(rounds)]
     return np.median(times, axis=0)
 
 
-def compare(name, forest, peers, x):
+def compare(name, forest, peers, x, target_of_all=None):
     for peer in peers:
         answers = np.asarray(peer.predict(x), np.float64)
         difference = np.abs(forest.predict(x).values - answers).max()
@@ -139,7 +199,7 @@ def compare(name, forest, peers, x):
             theirs, ours = medians(
                 [peer.predict, forest.predict], rows, calls, 3 if slow else rounds
             )
-            target = TARGETS.get((name, peer.name, n_rows))
+            target = TARGETS.get((name, peer.name, n_rows), target_of_all)
             line(name, n_rows, peer.name, theirs, ours, target)
         print(f"{name:9} {'':6} {peer.name:14} largest difference {difference:.1e}")
 
@@ -155,7 +215,7 @@ def line(name, n_rows, peer, theirs, ours, target):
 
 def two_threads(name, forest, x):
     functions = [forest.predict, lambda x: forest.predict(x, n_threads=2)]
-    one, two = medians(functions, x, 1, 15)
+    one, two = medians(functions, x, 1, 15, time.perf_counter)
     line(name, len(x), "one thread", one, two, 1.7)
 
 

@@ -64,7 +64,7 @@ def cases(draw):
         if kind
     }
     width = draw(st.integers(1, 5))
-    most_leaves = draw(st.sampled_from([2, 8, 32, 200]))
+    most_leaves = draw(st.sampled_from([2, 8, 32, 64, 200]))
     trees = [
         random_tree(rng, rng.integers(1, most_leaves + 1), cuts, kinds, width, rng.integers(2))
         for _ in range(draw(st.integers(1, 10)))

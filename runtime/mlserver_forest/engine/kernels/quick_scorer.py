@@ -3,9 +3,8 @@
 A tree's leaves are numbered from left to right, one bit each. Each split that sends a row right
 rules out the leaves below its left child, and the lowest remaining bit is the row's leaf
 (Lucchese et al., QuickScorer, SIGIR 2015). All splits of a tree are evaluated for 64 rows at once
-in loops without branches, which the compiler turns into vector instructions. Larger trees are
-walked: 500 trees of 64 leaves each and 10,000 rows took as long either way (48 to 58 ms), trees
-of 31 leaves less than half as long here.
+in loops without branches, which the compiler turns into vector instructions. A tree may have as
+many leaves as a word of the nodes has bits; larger trees are walked.
 """
 
 import numpy as np
@@ -16,7 +15,6 @@ from mlserver_forest.compilation import compiled
 from mlserver_forest.engine.kernels.walk import mask_of
 from mlserver_forest.engine.nodes import CATEGORICAL, FEATURE_SHIFT, LANES, MISSING_RIGHT
 
-_MOST_LEAVES = 32
 # The most words of a set of categories: each is compared with all rows.
 _MOST_SET_WORDS = 8
 
@@ -36,11 +34,12 @@ def count_splits(words, roots, shift, set_sizes):
         split.
     """
     feature_mask = mask_of(words, shift)
+    most_leaves = 8 * words.itemsize
     counts = np.zeros(roots.size - 1, np.int64)
     for tree in range(counts.size):
         n_nodes = np.int64(roots[tree + 1]) - np.int64(roots[tree])
         # There is one more leaf than there are splits.
-        if n_nodes > 2 * _MOST_LEAVES - 1:
+        if n_nodes > 2 * most_leaves - 1:
             continue
         counts[tree] = n_nodes // 2
         for node in range(np.int64(roots[tree]), np.int64(roots[tree + 1])):
