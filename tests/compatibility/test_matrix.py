@@ -11,6 +11,7 @@ PAGE = FOLDER.parents[1] / "docs" / "bring-your-own-model.md"
 TITLES = {
     "scikit-learn": "scikit-learn",
     "scikit-learn-meta": "scikit-learn, estimators around others",
+    "scikit-learn-pipelines": "scikit-learn, pipelines",
     "skops": "skops",
     "xgboost": "XGBoost",
     "lightgbm": "LightGBM",

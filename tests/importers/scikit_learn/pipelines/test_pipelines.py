@@ -1,6 +1,8 @@
 """Pipelines: the packed model answers raw rows as the pipeline does, to the last bit."""
 
 import warnings
+from itertools import combinations
+from math import factorial
 
 import joblib
 import numpy as np
@@ -339,12 +341,75 @@ def test_a_pickle_is_read_without_running_it(table, tmp_path):
     np.testing.assert_array_equal(model.predict_proba(frame), pipeline.predict_proba(frame))
 
 
-def test_contributions_belong_to_raw_columns(table):
-    """They add up to the answer, and a column that nothing tests has none."""
+def shapley(pipeline, row, players):
+    """Shapley values of raw columns by their definition, over all coalitions.
+
+    A forest's answer to a coalition follows the row where a node tests one of its columns, and
+    averages both children by their training rows elsewhere.
+    """
+    prepared = np.asarray(pipeline[:-1].transform(row), np.float32)[0]
+    names = [name.split("__")[1] for name in pipeline[:-1].get_feature_names_out()]
+    owner = [next(p for p in players if p in name.split("_")) for name in names]
+
+    def answer(tree, node, coalition):
+        if tree.children_left[node] < 0:
+            return tree.value[node][0]
+        left, right = tree.children_left[node], tree.children_right[node]
+        feature = tree.feature[node]
+        if owner[feature] in coalition:
+            goes_left = prepared[feature] <= tree.threshold[node]
+            return answer(tree, left if goes_left else right, coalition)
+        weights = tree.weighted_n_node_samples
+        parts = (weights[child] * answer(tree, child, coalition) for child in (left, right))
+        return sum(parts) / weights[node]
+
+    def value(coalition):
+        return np.mean([answer(one.tree_, 0, coalition) for one in pipeline[-1]], axis=0)
+
+    n = len(players)
+    found = dict.fromkeys(players, 0.0)
+    for player in players:
+        others = [one for one in players if one != player]
+        for size in range(n):
+            weight = factorial(size) * factorial(n - size - 1) / factorial(n)
+            for coalition in combinations(others, size):
+                found[player] += weight * (value((*coalition, player)) - value(coalition))
+    return found
+
+
+def test_contributions_are_the_shapley_values_of_raw_columns(table):
+    """A raw column is one player, whatever number of columns it is encoded in."""
     frame, y = table
-    pipeline = make_pipeline(prepared(), RandomForestClassifier(5, random_state=0)).fit(frame, y)
+    prepared = make_column_transformer(
+        (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), ["age"]),
+        (OneHotEncoder(sparse_output=False, handle_unknown="ignore"), ["sex", "port"]),
+        (StandardScaler(), ["fare"]),
+    )
+    pipeline = make_pipeline(prepared, RandomForestClassifier(3, max_depth=5, random_state=0))
+    pipeline.fit(frame, y)
     model = import_estimator(pipeline)
-    found = model.explain(frame)
-    assert found.contributions.shape == (len(frame), 5, 2)
+    names = model.schema.feature_names
+    rows = frame[frame["age"].isna() | frame["port"].isna()].head(3)
+    found = model.explain(rows)
+    for place in range(len(rows)):
+        expected = shapley(pipeline, rows.iloc[[place]], names)
+        np.testing.assert_allclose(
+            found.contributions[place], [expected[name] for name in names], atol=1e-12
+        )
     total = found.contributions.sum(axis=1) + found.expected_value
-    np.testing.assert_allclose(total, pipeline.predict_proba(frame), atol=1e-12)
+    np.testing.assert_allclose(total, pipeline.predict_proba(rows), atol=1e-12)
+
+
+def test_the_sum_over_encoded_columns_is_another_number(table):
+    """The one that explains the forest behind the encoder; see docs/pipelines.md."""
+    frame, y = table
+    prepared = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["class"]), (StandardScaler(), ["fare"])
+    )
+    pipeline = make_pipeline(prepared, RandomForestClassifier(5, max_depth=4, random_state=0))
+    pipeline.fit(frame, y)
+    raw = import_estimator(pipeline).explain(frame).contributions[:, :, 0]
+    encoded = import_estimator(pipeline[-1]).explain(prepared.transform(frame)).contributions
+    summed = np.stack([encoded[:, 3, 0], encoded[:, :3, 0].sum(axis=1)], axis=1)
+    np.testing.assert_allclose(summed.sum(axis=1), raw.sum(axis=1), atol=1e-12)
+    assert np.abs(summed - raw).max() > 1e-3
