@@ -26,13 +26,18 @@ Label = str | int | bool
 FeatureDatatype = Literal["FP32", "FP64"]
 TargetKind = Literal["classification", "regression", "anomaly_detection", "unknown"]
 
-DTYPES: Mapping[str, np.dtype[Any]] = {
+DTYPES: Mapping[FeatureDatatype, np.dtype[Any]] = {
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
 }
 
 _NAMES_SHOWN = 8
 _OR_MISSING = ", or an empty field (null in JSON) for a missing value"
+
+
+def datatype_of(dtype: np.dtype[Any]) -> FeatureDatatype:
+    """The V2 datatype of a dtype of ``X``."""
+    return next(datatype for datatype, known in DTYPES.items() if known == dtype)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_value
 from mlserver_forest.schema.categories import BOOLEAN, Categories
-from mlserver_forest.schema.hashed_categories import HashedCategories
+from mlserver_forest.schema.hashed_categories import HASHES, HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
 from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
@@ -22,6 +22,9 @@ from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
 MetadataTensors = list[dict[str, Any]]
 # The low 32 bits of the hash of a text in UTF-8 (city_hash.py).
 _HASH = "CityHash64 v1, low 32 bits"
+# The same of texts without white space around them; a missing value is NaN. Another name, so that
+# a version of this package that does not know it refuses the model.
+_HASH_OR_MISSING = "CityHash64 v1, low 32 bits, or missing"
 
 
 def to_metadata(schema: Schema) -> dict[str, MetadataTensors]:
@@ -143,9 +146,8 @@ def _categorical_tensor(
 ) -> dict[str, Any]:
     """The input of a categorical feature; ``codes`` is the datatype of the matrix."""
     parameters = {**tensor.get("parameters", {}), "codes": tensor["datatype"]}
-    if categories.is_hashed:
-        parameters["hash"] = _HASH
-        parameters["known"] = list(categories.names)
+    if isinstance(categories, HashedCategories):
+        parameters |= _hash_parameters(categories)
     elif not categories.is_boolean:
         parameters["categories"] = list(categories.names)
         parameters["unseen"] = "error" if categories.refuses_unseen else "missing"
@@ -153,6 +155,15 @@ def _categorical_tensor(
             parameters["missing_values"] = sorted(categories.missing)
     datatype = "BOOL" if categories.is_boolean else "BYTES"
     return {**tensor, "name": name, "datatype": datatype, "parameters": parameters}
+
+
+def _hash_parameters(categories: HashedCategories) -> dict[str, Any]:
+    found: dict[str, Any] = {"hash": _HASH, "known": list(categories.names)}
+    if categories.has_missing:
+        found |= {"hash": _HASH_OR_MISSING, "buckets": categories.n_buckets}
+        found |= {"missing_values": sorted(categories.missing)} if categories.missing else {}
+        found |= {"not_missing": sorted(categories.kept)} if categories.kept else {}
+    return found
 
 
 def _outputs(schema: Schema) -> MetadataTensors:
@@ -177,9 +188,7 @@ def _outputs(schema: Schema) -> MetadataTensors:
 def _categories(parameters: Mapping[str, Any]) -> Categories:
     """The categories of an input tensor; it is boolean if it does not list any."""
     if "hash" in parameters:
-        if parameters["hash"] != _HASH:
-            raise ValueError("categories of an unknown hash")
-        return HashedCategories(tuple(map(str, parameters.get("known", ()))))
+        return _hashed(parameters)
     if "categories" not in parameters:
         return BOOLEAN
     names = tuple(parameters["categories"])
@@ -189,4 +198,22 @@ def _categories(parameters: Mapping[str, Any]) -> Categories:
         names,
         refuses_unseen=parameters.get("unseen") == "error",
         missing=frozenset(map(str, parameters.get("missing_values", ()))),
+    )
+
+
+def _hashed(parameters: Mapping[str, Any]) -> HashedCategories:
+    known = tuple(map(str, parameters.get("known", ())))
+    if parameters["hash"] == _HASH:
+        return HashedCategories(known)
+    n_buckets = parameters.get("buckets")
+    if parameters["hash"] != _HASH_OR_MISSING or type(n_buckets) is not int:
+        raise ValueError("categories of an unknown hash")
+    if not 1 <= n_buckets <= HASHES:
+        raise ValueError("buckets of no hash")
+    return HashedCategories(
+        known,
+        missing=frozenset(map(str, parameters.get("missing_values", ()))),
+        n_buckets=n_buckets,
+        has_missing=True,
+        kept=frozenset(map(str, parameters.get("not_missing", ()))),
     )

@@ -272,7 +272,8 @@ def _self_test(model: FittedModel, data: Data) -> tuple[NDArray[Any], NDArray[np
     if "n_jobs" in estimator.get_params():
         estimator.set_params(n_jobs=1)
     is_classes = data.target.kind == "classification"
-    answers = estimator.predict_proba(rows) if is_classes else estimator.predict(rows)
+    known = model.columns.matrix(rows)
+    answers = estimator.predict_proba(known) if is_classes else estimator.predict(known)
     answers = np.asarray(answers, np.float64).reshape(len(rows), -1)
     own = model.forest.predict(rows).values
     is_same = own.shape == answers.shape and np.allclose(own, answers, _ROUNDING, _ROUNDING)
@@ -361,7 +362,7 @@ def _facts(trained: _Trained) -> Facts:
             for name, rows in {"validation": data.validation, "test": data.test}.items()
             if rows
         },
-        impurity_importances=getattr(result.estimator, "feature_importances_", None),
+        impurity_importances=trained.model.importances,
         predict=trained.model.answers,
         curve=[
             (n_steps, {f"validation:{name}": value for name, value in found.items()})

@@ -36,6 +36,7 @@ class DerivedColumns:
             those before it.
         read: (n_columns,) uint32, the derived columns that the trees read, in their order; the
             first column of the first derivation is 0.
+        n_derived: how many derived columns there are, with those that trees do not read.
 
     Raises:
         InvalidArtifact: if there are none, or if ``read`` is out of range.
@@ -43,7 +44,7 @@ class DerivedColumns:
 
     derivations: Sequence[Derivation]
     read: NDArray[np.uint32]
-    _n_derived: int = field(init=False, repr=False)
+    n_derived: int = field(init=False, repr=False)
     _known_origins: dict[int, tuple["_Origin", ...]] = field(
         init=False, repr=False, default_factory=dict
     )
@@ -53,7 +54,7 @@ class DerivedColumns:
         require(len(self.derivations) and self.read.size, "no columns")
         require(self.read.dtype == np.uint32 and self.read.ndim == 1, "a list of another type")
         require((self.read < n_derived).all(), "a derived column out of range")
-        object.__setattr__(self, "_n_derived", n_derived)
+        object.__setattr__(self, "n_derived", n_derived)
 
     @classmethod
     def of(
@@ -127,10 +128,10 @@ class DerivedColumns:
         n_features = x.shape[1]
         wide = np.empty((len(x), n_features + self.n_columns), x.dtype)
         wide[:, :n_features] = x
-        n_rows = max(1, _MOST_NUMBERS // (n_features + self._n_derived))
+        n_rows = max(1, _MOST_NUMBERS // (n_features + self.n_derived))
         for start in range(0, len(x), n_rows):
             rows = slice(start, start + n_rows)
-            table = np.empty((len(x[rows]), n_features + self._n_derived))
+            table = np.empty((len(x[rows]), n_features + self.n_derived))
             table[:, :n_features] = x[rows]
             first = n_features
             for one in self.derivations:
@@ -203,7 +204,7 @@ class DerivedColumns:
 
     @cached_property
     def _are_all_read(self) -> bool:
-        return bool(np.array_equal(self.read, np.arange(self._n_derived)))
+        return bool(np.array_equal(self.read, np.arange(self.n_derived)))
 
     def _origins(self, n_features: int) -> tuple["_Origin", ...]:
         if n_features not in self._known_origins:

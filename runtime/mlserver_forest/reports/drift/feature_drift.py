@@ -126,7 +126,9 @@ def _prediction(reference: Reference, found: Comparison) -> FeatureDrift | None:
 
 
 def _categories(schema: Schema, name: str) -> Sequence[str]:
-    return schema.categories[name].names if name in schema.categories else ()
+    """The categories that bins are named after; the bins of hashes are those of numbers."""
+    found = schema.categories.get(name)
+    return () if found is None or found.is_hashed else found.names
 
 
 def _bins(

@@ -113,6 +113,11 @@ class JobHyperparameters(BaseModel):
     categories: Annotated[Columns, Default("the values decide")] = Field(
         [], description="Columns of categories, even if their values look like numbers."
     )
+    many_categories: Literal["error", "hash", "target"] = Field(
+        "error",
+        description="Whether a column with more than 65,536 categories is an error, is read as "
+        "hashes in 65,536 buckets, or as the mean of the target of each category.",
+    )
     missing_values: Annotated[
         Texts,
         Default("see the table in docs/training.md"),
