@@ -18,7 +18,7 @@ import xgboost
 from sklearn.preprocessing import TargetEncoder
 
 from mlserver_forest import load
-from mlserver_forest.errors import InvalidData
+from mlserver_forest.errors import InvalidData, InvalidHyperparameters
 from mlserver_forest.schema.city_hash import hash_text
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.config import read_config
@@ -235,3 +235,14 @@ def test_hash_and_target_are_what_the_message_names(tmp_path):
         trained(tmp_path, table("binary"), settings("decision_tree", "error"))
     assert f"column 'word' has more than {LIMIT} categories" in str(refused.value)
     assert "set many_categories=hash or many_categories=target" in str(refused.value)
+
+
+def test_means_and_dates_are_not_learned_on_several_hosts(tmp_path):
+    chosen = settings("random_forest", "target", dates="expand")
+    hosts = {"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}
+    channels = {"train": {"a.csv": table("binary").to_csv(index=False)}}
+    config = read_config(lay_out(tmp_path, channels, chosen, resourceconfig=hosts))
+    with pytest.raises(InvalidHyperparameters) as refused:
+        run(config, print, Stop())
+    for step in ("set many_categories=hash, or InstanceCount to 1", "derive numbers from them"):
+        assert step in str(refused.value)

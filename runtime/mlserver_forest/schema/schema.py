@@ -62,7 +62,7 @@ class Schema:
         index_base: the index of the first feature in text/libsvm, 0 or 1.
         categories: the categorical features, by name.
         spellings: what features of numbers may have beside plain numbers where they come as text,
-            by name.
+            by name; the numbers of a feature of dates are seconds (``date_spelling.py``).
         ignores_extra: whether named columns that are not features are skipped; otherwise they are
             an error.
         ignored: the columns that training left out, which named rows may have.
@@ -288,11 +288,8 @@ class Schema:
         spelling = self.spellings_by_column[column]
         number = spelling.parse(text)
         if number is None:
-            shown = spelling.describe()
-            expected = f"; expected a plain number, or one spelled like {shown}" if shown else ""
-            raise InvalidInput(
-                f"{self.locate(row, column)}: {format_value(text)} is not a number{expected}"
-            )
+            place = self.locate(row, column)
+            raise InvalidInput(f"{place}: {format_value(text)} {spelling.refusal()}")
         return number
 
     def positions(self, names: Sequence[str], where: str) -> list[int]:

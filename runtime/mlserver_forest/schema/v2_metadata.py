@@ -5,8 +5,8 @@ classifier, ``score_samples`` and ``decision_function`` for an anomaly detector,
 insights. The parameters of ``predict`` list the classes in the order of the probability columns.
 A categorical feature has the datatype BYTES, and the parameters of its input list the categories
 in the order of their codes, or name the hash that tells them apart; a boolean feature has the
-datatype BOOL. The parameters of a numeric
-feature hold the spelling of its numbers, if training saw more than plain ones.
+datatype BOOL. The parameters of a numeric feature hold the spelling of its numbers, if training saw
+more than plain ones; a feature of dates has the datatype BYTES.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_value
 from mlserver_forest.schema.categories import BOOLEAN, Categories
+from mlserver_forest.schema.date_spelling import DateSpelling
 from mlserver_forest.schema.hashed_categories import HASHES, HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
@@ -24,6 +25,7 @@ MetadataTensors = list[dict[str, Any]]
 _HASH = "CityHash64 v1, low 32 bits"
 # The same of texts without white space around them; a missing value is NaN. Another name, so that
 # a version of this package that does not know it refuses the model.
+_DATE = "none, a date"
 _HASH_OR_MISSING = "CityHash64 v1, low 32 bits, or missing"
 
 
@@ -51,12 +53,14 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         pairs = list(zip(inputs, parameters, strict=True))
         (datatype,) = {found.get("codes", tensor["datatype"]) for tensor, found in pairs}
         categories = {
-            str(tensor["name"]): _categories(found) for tensor, found in pairs if "codes" in found
+            str(tensor["name"]): _categories(found)
+            for tensor, found in pairs
+            if "codes" in found and "date" not in found
         }
         spellings = {
             str(tensor["name"]): spelling
             for tensor, found in pairs
-            if "codes" not in found and (spelling := NumberSpelling.from_parameters(found))
+            if str(tensor["name"]) not in categories and (spelling := _spelling(found))
         }
         missing = [bool(found.get("missing", True)) for found in parameters]
         absent = [bool(found.get("absent_is_missing", False)) for found in parameters]
@@ -138,7 +142,16 @@ def _numeric_tensor(
     if spelling is None:
         return {"name": name, **tensor}
     parameters = {**tensor.get("parameters", {}), **spelling.to_parameters()}
+    if spelling.is_date:  # A version that does not know dates finds categories of no kind.
+        parameters |= {"codes": tensor["datatype"], "hash": _DATE}
+        return {**tensor, "name": name, "datatype": "BYTES", "parameters": parameters}
     return {"name": name, **tensor, "parameters": parameters}
+
+
+def _spelling(parameters: Mapping[str, Any]) -> NumberSpelling | None:
+    if "date" in parameters:
+        return DateSpelling.from_parameters(parameters)
+    return NumberSpelling.from_parameters(parameters)
 
 
 def _categorical_tensor(

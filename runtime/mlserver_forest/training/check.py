@@ -83,6 +83,9 @@ def _column(table: Table, feature: int, name: str) -> str:
     categories, spelling = table.categories.get(name), table.spellings.get(name)
     missing = f"{count(len(present), 'value')}, {len(column) - len(present)} missing"
     if categories is None:
+        if spelling and spelling.is_date:
+            samples = ", ".join(spelling.shown(value) for value in _first_different(present))
+            return f"dates, {missing}, such as {samples}"
         marks = f" with {spelling.titles()}" if spelling and spelling.marks else ""
         samples = ", ".join(f"{value:g}" for value in _first_different(present))
         return f"numbers{marks}, {missing}, such as {samples}"

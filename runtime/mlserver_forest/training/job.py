@@ -28,7 +28,7 @@ from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.reports.training.results import results_of
 from mlserver_forest.reports.training.write_report import remove_report, warnings_of, write_report
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
-from mlserver_forest.training.cluster.hosts import Hosts, OneHost
+from mlserver_forest.training.cluster.hosts import Hosts, OneHost, require_one_host
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data.job_data import Data
 from mlserver_forest.training.fitting.checkpoints import lock_name
@@ -113,6 +113,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     require(chosen.algorithm.module, chosen.algorithm.extra)
     has_validation = config.channel(VALIDATION_CHANNEL) is not None
     require_held_out_rows(chosen, has_validation=has_validation)
+    require_one_host(chosen, len(config.hosts))
     here = OneHost(config, chosen, say, stop)
     with _folders_of(config):
         _run_on_hosts(here, partial(_train, here))
@@ -363,6 +364,8 @@ def _facts(trained: _Trained) -> Facts:
             if rows
         },
         impurity_importances=trained.model.importances,
+        part_importances=trained.model.part_importances,
+        spellings=data.table.spellings,
         predict=trained.model.answers,
         curve=[
             (n_steps, {f"validation:{name}": value for name, value in found.items()})

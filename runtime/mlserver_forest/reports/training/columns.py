@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlserver_forest.reports.training.samples import affordable, bin_counts, rows_of
 from mlserver_forest.schema.categories import Categories
 
-ColumnKind = Literal["number", "boolean", "words"]
+ColumnKind = Literal["number", "date", "boolean", "words"]
 
 _SAMPLE = 20_000
 _BLOCK = 1 << 20
@@ -26,7 +26,8 @@ class Column:
 
     Attributes:
         name: the name of the feature.
-        kind: "number", "boolean" or "words" (categories; the name in metrics.json's format 1).
+        kind: "number", "date" (in seconds since 1970), "boolean" or "words" (categories; the name
+            in metrics.json's format 1).
         n_rows: the number of rows.
         n_missing: the number of rows without a value.
         n_distinct: the number of distinct values; a lower bound if numbers were sampled.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.samples import bin_counts, rows_of
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.hashed_categories import HashedCategories
 
 _VERSION = 0.0
 # Like the prebuilt container: ten buckets, and a KLL sketch with these parameters.
@@ -60,13 +61,19 @@ def constraints(facts: Facts) -> str:
 
 
 def _columns(facts: Facts) -> Iterator[tuple[str, NDArray[Any], Categories | None]]:
-    """The name and the values of each column, and its categories if values are codes."""
+    """The name and the values of each column, and its categories if values are not numbers.
+
+    Dates are text, of which no value is named.
+    """
     if all(type(label) is int for label in facts.classes):
         yield _target(facts), np.array(facts.classes)[facts.y] if facts.classes else facts.y, None
     else:
         yield _target(facts), facts.y, Categories(tuple(map(str, facts.classes)))
     for place, name in enumerate(facts.names):
-        yield name, facts.x[:, place], facts.categories.get(name)
+        found = facts.categories.get(name)
+        if facts.is_date(name):
+            found = HashedCategories()
+        yield name, facts.x[:, place], found
 
 
 def _target(facts: Facts) -> str:

@@ -21,12 +21,12 @@ class InputColumn:
     Attributes:
         name: for a reader.
         source: the position of the feature that it is, or that it is derived from.
-        is_derived: whether it is derived.
+        derived_from: the feature that it is derived from; empty if it is the feature itself.
     """
 
     name: str
     source: int
-    is_derived: bool = False
+    derived_from: str = ""
 
 
 def make_estimator(
@@ -62,7 +62,7 @@ def make_estimator(
     n_categories = {
         position: categories[one.name].n_codes
         for position, one in enumerate(inputs)
-        if not one.is_derived and one.name in categories
+        if not one.derived_from and one.name in categories
     }
     faults = own.misfits(_problem(kind, classes), len(classes))
     faults += own.column_misfits([inputs[position].name for position in n_categories])

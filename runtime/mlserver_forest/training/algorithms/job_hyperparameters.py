@@ -67,10 +67,10 @@ class JobHyperparameters(BaseModel):
     target: Column = Field(
         0, description="The column of labels; names need a header, Parquet or JSON."
     )
-    dates: Literal["ignore", "error"] = Field(
+    dates: Literal["ignore", "error", "expand"] = Field(
         "ignore",
-        description="Whether columns of dates or times are left out with a warning, or are an "
-        "error.",
+        description="Whether columns of dates or times are left out with a warning, are an error, "
+        "or are learned from as year, month, day, weekday, hour and days since the first.",
     )
     missing_target: Literal["auto", "error", "drop"] = Field(
         "auto",

@@ -6,12 +6,7 @@ from contextlib import contextmanager
 
 from distributed import Client
 
-from mlserver_forest.errors import (
-    InvalidData,
-    InvalidEnvironment,
-    InvalidHyperparameters,
-    JobError,
-)
+from mlserver_forest.errors import InvalidData, InvalidEnvironment, JobError
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.addresses import answers, await_host, own_address, resolved
 from mlserver_forest.training.cluster.cluster_fit import ClusterFit, fit_on_cluster
@@ -54,7 +49,6 @@ def _lead(here: OneHost, train: Callable[[Hosts], None]) -> None:
         cluster = JobCluster(here, member, client, attendance)
         try:
             _await_others(cluster)
-            _require_one_host_is_enough(here)
             _require_replicated_data(here)
             train(_ManyHosts(cluster))
         finally:
@@ -140,16 +134,6 @@ def _await_others(cluster: JobCluster) -> None:
         cluster.here.say,
         cluster.here.stop,
     )
-
-
-def _require_one_host_is_enough(here: OneHost) -> None:
-    """Refuse what is learned from all rows together, on one host."""
-    if here.chosen.job.many_categories == "target":
-        fault = (
-            f"many_categories is target, but the job has {len(here.config.hosts)} hosts: means of "
-            "the target are learned on one; set many_categories=hash, or InstanceCount to 1"
-        )
-        raise InvalidHyperparameters([fault])
 
 
 def _require_replicated_data(here: OneHost) -> None:

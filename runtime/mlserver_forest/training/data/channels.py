@@ -93,7 +93,7 @@ def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
 
 def _known(columns: Columns, dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
-        needs_more = columns.many_categories == "target"
+        needs_more = columns.many_categories == "target" or columns.dates == "expand"
         return KnownColumns(np.dtype(np.float64) if needs_more else dtype, dtype)
     features, spellings = list(enumerate(like.names)), like.spellings_with(columns.missing)
     return KnownColumns(

@@ -15,6 +15,7 @@ from mlserver_forest.formats.field_values import (
     parse_numbers,
     text_at,
 )
+from mlserver_forest.formats.note import Note
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 from mlserver_forest.schema.hashed_categories import HASHES, HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
@@ -103,6 +104,18 @@ class LearnedCategories:
         )
         self._codes = {}
         return _codes(self.hashed, texts)
+
+    def hash_note(self) -> Note:
+        """The note about categories that are told apart by their hashes."""
+        setting = self._columns.many_categories
+        how = "is replaced by the mean of the target of each category"
+        if setting == "hash":
+            how = f"is read as hashes in {self._most} buckets, which categories may share"
+        text = (
+            f"column {format_value(self._name)} has more than {self._most} categories and {how} "
+            f"(many_categories={setting})"
+        )
+        return Note(text, "many_categories", self._name)
 
     @property
     def texts(self) -> list[str]:
@@ -201,12 +214,12 @@ class SpelledNumbers:
         if row is not None:
             row = fill_in(numbers, texts, self._spelling.parse)
         if row is not None:
-            shown = self._spelling.describe()
+            shown, what = self._spelling.describe(), "a date" if self._spelling.is_date else ""
+            like = f" ({'' if what else 'plain, or '}like {shown})" if shown else ""
             raise InvalidData(
                 f"{at(row)}: {format_value(text_at(texts, row).strip())} in column "
-                f"{format_value(self._name)} is not a number, as the other values are"
-                f"{f' (plain, or like {shown})' if shown else ''}; correct it, or name it in "
-                "missing_values if it means a missing value"
+                f"{format_value(self._name)} is not {what or 'a number'}, as the other values are"
+                f"{like}; correct it, or name it in missing_values if it means a missing value"
             )
         if np.isinf(numbers).any():
             row = int(np.isinf(numbers).argmax())

@@ -125,6 +125,19 @@ class Table:
             name for name, found in self.categories.items() if found.n_codes > MOST_FLOAT32
         )
 
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The features that hold dates."""
+        return tuple(name for name in self.names if self._is_date(name))
+
+    @property
+    def derived_from(self) -> tuple[str, ...]:
+        """The features of which estimators read derived columns, and which need float64."""
+        return (*self.encoded, *self.dates)
+
+    def _is_date(self, name: str) -> bool:
+        return name in self.spellings and self.spellings[name].is_date
+
     def spellings_with(self, missing: frozenset[str]) -> Mapping[str, NumberSpelling]:
         """The spellings of numbers in other channels and in requests.
 

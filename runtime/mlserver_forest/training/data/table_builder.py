@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats.field_values import text_at
-from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_array import RowArray
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import Categories
@@ -27,7 +26,6 @@ from mlserver_forest.training.data.missing_targets import MissingTargets
 from mlserver_forest.training.data.row_blocks import TARGET, WEIGHT, Block, KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
-    MOST_FLOAT32,
     ColumnSummary,
     Kind,
     Summary,
@@ -118,15 +116,14 @@ class TableBuilder:
         self._refuse_problems()
         if self._left_out:
             layout, x = self._without_left_out(layout, x)
-        if like is None and not any(found.n_codes > MOST_FLOAT32 for found in categories.values()):
-            x = x.astype(self._known.limit, copy=False)
+        spellings = self._spellings if like is None else like.spellings
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
             notes=tuple(self._known.notes.values()),
             n_without_target=n_without_target,
         )
-        return Table(
+        table = Table(
             names=layout.names,
             has_names=layout.columns is not None,
             categories=categories,
@@ -137,8 +134,11 @@ class TableBuilder:
             places=self._places,
             layout=layout,
             index_base=self._known.index_base or 0,
-            spellings=self._spellings if like is None else like.spellings,
+            spellings=spellings,
         )
+        if like is None and not table.derived_from:
+            return replace(table, x=x.astype(self._known.limit, copy=False))
+        return table
 
     def _without_left_out(self, layout: Layout, x: NDArray[Any]) -> tuple[Layout, NDArray[Any]]:
         kept = [f for f, name in enumerate(layout.names) if name not in self._left_out]
@@ -301,7 +301,7 @@ class TableBuilder:
             self._known.note(decision.note)
 
     def _spell(self, name: str, spelling: NumberSpelling) -> None:
-        if spelling.marks or spelling.missing:
+        if spelling.marks or spelling.missing or spelling.is_date:
             self._spellings[name] = spelling
 
     def _reread(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
@@ -336,20 +336,7 @@ class TableBuilder:
         if setting == "error":
             raise learned.too_many()
         _renumber(column, learned.hash(_count(column, len(learned.texts))))
-        self._known.note(many_categories_note(name, setting))
-
-
-def many_categories_note(name: str, setting: str) -> Note:
-    """The note about a column with more categories than can be listed."""
-    how = "is replaced by the mean of the target of each category"
-    if setting == "hash":
-        how = f"is read as hashes in {MOST_CATEGORIES} buckets, which categories may share"
-    return Note(
-        f"column {format_value(name)} has more than {MOST_CATEGORIES} categories and {how} "
-        f"(many_categories={setting})",
-        "many_categories",
-        name,
-    )
+        self._known.note(learned.hash_note())
 
 
 def _count(column: NDArray[Any], n_codes: int) -> NDArray[np.int64]:

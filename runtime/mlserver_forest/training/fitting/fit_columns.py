@@ -6,16 +6,18 @@ table has it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived.date_parts import DatePart, DateParts
 from mlserver_forest.engine.derived.derivation import Derivation
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.derived.lookups import Lookups, LookupTable, Term, keys_of
 from mlserver_forest.engine.forest import only_forest
+from mlserver_forest.engine.kernels.date_kernel import DAY, DAYS, HOUR, MONTH, WEEKDAY, YEAR
 from mlserver_forest.engine.kernels.lookup_kernel import WHOLE
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.engine.wide_columns import over_wide_columns
@@ -26,6 +28,14 @@ from mlserver_forest.training.fitting.fit_rows import AnyRows, Rows
 from mlserver_forest.training.fitting.target_means import TargetMeans, learn_target_means
 
 _BLOCK_ROWS = 1 << 16
+_PARTS = {
+    YEAR: "year",
+    MONTH: "month",
+    DAY: "day",
+    WEEKDAY: "weekday",
+    HOUR: "hour",
+    DAYS: "days since the first",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +88,14 @@ class FitColumns:
         sources = [one.source for one in self.inputs]
         return np.bincount(sources, np.nan_to_num(values), self.n_features).astype(np.float64)
 
+    def by_part(self, values: NDArray[Any] | None) -> dict[str, dict[str, float]]:
+        """By column of the table, the estimator's values for those that are derived from it."""
+        found: dict[str, dict[str, float]] = {}
+        for one, value in zip(self.inputs, () if values is None else values, strict=False):
+            if one.derived_from:
+                found.setdefault(one.derived_from, {})[one.name] = float(np.nan_to_num(value))
+        return found
+
 
 def learn_fit_columns(
     table: Table, target: Target, rows: AnyRows, dtype: np.dtype[Any], seed: int
@@ -95,40 +113,58 @@ def learn_fit_columns(
         The columns, and the rows as the estimator is fitted on them.
     """
     n_features = len(table.names)
-    if not table.encoded:
+    if not table.derived_from:
         return FitColumns(n_features, dtype), rows
     some = rows.sample()
-    learned = {
-        feature: learn_target_means(some.x[:, feature], _averaged(some, target), some.weight, seed)
-        for feature, name in enumerate(table.names)
-        if name in table.encoded
-    }
     inputs: list[InputColumn] = []
+    derivations: list[Derivation] = []
+    own: dict[int, NDArray[np.float32]] = {}
     places: list[int] = []
-    next_place = n_features
+    n_columns = n_features
     for feature, name in enumerate(table.names):
-        if feature not in learned:
+        if name in table.encoded:
+            means = learn_target_means(
+                some.x[:, feature], _averaged(some, target), some.weight, seed
+            )
+            parts, derivation = _means_of(target), _lookup(feature, means)
+            own |= dict(enumerate(means.own.T, len(inputs)))
+        elif name in table.dates:
+            parts, derivation = _date_parts(feature, some.x[:, feature])
+        else:
             inputs.append(InputColumn(name, feature))
             places.append(feature)
             continue
-        for what in _means_of(target):
-            inputs.append(InputColumn(f"{name} ({what})", feature, is_derived=True))
-            places.append(next_place)
-            next_place += 1
-    lookups = Lookups.of([_lookup(feature, means) for feature, means in learned.items()])
-    columns = FitColumns(n_features, dtype, inputs, places, [lookups])
+        inputs += [InputColumn(f"{name} ({part})", feature, derived_from=name) for part in parts]
+        places += range(n_columns, n_columns + len(parts))
+        n_columns += len(parts)
+        derivations.append(derivation)
+    columns = FitColumns(n_features, dtype, inputs, places, derivations)
     x = columns.matrix(some.x)
-    for feature, means in learned.items():
-        own = [i for i, one in enumerate(inputs) if one.is_derived and one.source == feature]
-        x[:, own] = means.own
+    for place, values in own.items():
+        x[:, place] = values
     return columns, Rows(x, some.y, some.weight)
 
 
-def _lookup(feature: int, means: TargetMeans) -> LookupTable:
+def _date_parts(feature: int, dates: NDArray[np.float64]) -> tuple[list[str], Derivation]:
+    """The parts that are not the same in all rows, and always the days since the first."""
+    present = dates[~np.isnan(dates)]
+    first = float(present.min()) if len(present) else 0.0
+    parts = {title: DatePart(part, 0, first) for part, title in _PARTS.items()}
+    values = DerivedColumns.of([DateParts.of([*parts.values()])]).append(present[:, None])[:, 1:]
+    kept = {
+        title: replace(part, column=feature)
+        for (title, part), column in zip(parts.items(), values.T, strict=True)
+        if part.part == DAYS or (len(column) and np.ptp(column) > 0)
+    }
+    return [*kept], DateParts.of([*kept.values()])
+
+
+def _lookup(feature: int, means: TargetMeans) -> Derivation:
     # The key 0 is that of a missing value too.
     kept = means.codes > 0
     values = means.values[:, np.append(kept, True)]
-    return LookupTable([Term(WHOLE, feature)], keys_of(means.codes[kept]), list(values))
+    table = LookupTable([Term(WHOLE, feature)], keys_of(means.codes[kept]), list(values))
+    return Lookups.of([table])
 
 
 def _averaged(rows: Rows, target: Target) -> NDArray[np.float64]:

@@ -47,8 +47,16 @@ class FittedModel:
     @property
     def importances(self) -> NDArray[np.float64] | None:
         """(n_features,) the algorithm's own importances; None if it does not have them."""
-        found = getattr(self.result.estimator, "feature_importances_", None)
-        return self.columns.by_feature(found)
+        return self.columns.by_feature(self._importances)
+
+    @property
+    def part_importances(self) -> dict[str, dict[str, float]]:
+        """By feature, those of the columns that are derived from it, by their names."""
+        return self.columns.by_part(self._importances)
+
+    @property
+    def _importances(self) -> NDArray[np.float64] | None:
+        return getattr(self.result.estimator, "feature_importances_", None)
 
     @property
     def is_changed(self) -> bool:
@@ -103,7 +111,7 @@ class JobFitter:
             self._target.kind,
             self._table.names,
             {name: found.names for name, found in self._table.categories.items()},
-            *([self._table.encoded] if self._table.encoded else []),
+            *([self._table.derived_from] if self._table.derived_from else []),
             version(ALGORITHMS[self._chosen.job.algorithm].distribution),
             rows.digest(),
         ]
