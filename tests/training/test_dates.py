@@ -80,7 +80,7 @@ def matrix(frame, learned):
 )
 def test_parts_are_those_that_pandas_and_the_library_give(tmp_path, algorithm, estimator, chosen):
     frame, rows = table(), table(60, seed=3)
-    text = written(frame).to_csv(index=False)
+    text = as_csv(frame)
     chosen = {**chosen, "algorithm": algorithm, "validation_fraction": 0}
     model, log = trained(tmp_path, text, **chosen)
     assert "column 'pickup' is read as dates" in log
@@ -97,7 +97,7 @@ def test_parts_are_those_that_pandas_and_the_library_give(tmp_path, algorithm, e
 
 def test_requests_of_every_format_have_dates(tmp_path):
     frame = table()
-    text = written(frame).to_csv(index=False)
+    text = as_csv(frame)
     model, _ = trained(tmp_path, text, algorithm="random_forest", n_estimators=5)
     rows = table(4, seed=3)[["pickup", "x", "due"]]
     expected = model.predict(rows)
@@ -150,7 +150,7 @@ def test_requests_of_every_format_have_dates(tmp_path):
 
 
 def test_dates_before_and_after_those_of_training_are_out_of_range(tmp_path):
-    model, _ = trained(tmp_path, written(table()).to_csv(index=False), algorithm="decision_tree")
+    model, _ = trained(tmp_path, as_csv(table()), algorithm="decision_tree")
     rows = pd.DataFrame(
         {"pickup": ["2020-01-01", "2023-12-31", "2030-01-01"], "x": 0.0, "due": "2024-01-01"}
     )
@@ -188,3 +188,36 @@ def test_times_of_a_day_are_left_out_and_the_default_names_the_setting(tmp_path)
     assert model.schema.feature_names == ("at", "x")
     with pytest.raises(InvalidInput, match="is not a date"):
         model.predict([["2024-02-31", 1.0]])
+
+
+def as_csv(frame):
+    return written(frame).to_csv(index=False)
+
+
+def parquet(frame):
+    buffer = io.BytesIO()
+    columns = {"y": frame["y"], "pickup": pa.array(frame["pickup"], pa.timestamp("ns"))}
+    columns |= {"x": frame["x"], "due": pa.array(frame["due"].dt.date, pa.date32())}
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def test_types_of_dates_and_text_are_learned_alike_with_all_that_a_job_can_do(tmp_path):
+    frames = {"train": table(), "validation": table(200, seed=1), "test": table(100, seed=2)}
+    chosen = {"target": "y", "dates": "expand", "prediction_interval": 0.9, "k_fold": 2}
+    chosen |= {"n_estimators": 5, "random_state": SEED}
+    chosen = {name: str(value) for name, value in chosen.items()}
+    models = []
+    for form, write in (("csv", as_csv), ("parquet", parquet)):
+        files = {name: {f"a.{form}": write(frame)} for name, frame in frames.items()}
+        kind = {"csv": "text/csv", "parquet": "application/x-parquet"}[form]
+        run(read_config(lay_out(tmp_path / form, files, chosen, kind)), print, Stop())
+        models.append(load(tmp_path / form / "model"))
+    rows = table(30, seed=3)[["pickup", "x", "due"]]
+    for output in ("predict", "intervals"):
+        first, second = (getattr(model, output)(rows) for model in models)
+        assert np.array_equal(first, second)
+    report = json.loads((tmp_path / "csv/output/data/metrics.json").read_text())
+    assert "pickup (weekday)" in report["importances"]["features"]["pickup"]["parts"]
+    assert report["data"]["columns"]["due"]["kind"] == "date"
+    assert "pickup (weekday)" in (tmp_path / "csv/output/data/report.html").read_text()
