@@ -24,6 +24,7 @@ TIMES = {
     "": timedelta(days=1),
     " %H:%M": timedelta(minutes=1),
     "T%H:%M:%S": timedelta(seconds=1),
+    " %H:%M:%S": timedelta(seconds=1),
     " %I:%M:%S %p": timedelta(seconds=1),
     "T%H:%M:%S.%f": timedelta(microseconds=1),
 }
@@ -65,6 +66,7 @@ def test_a_date_is_shown_as_it_is_read(moment):
     "text",
     [
         *("2024-02-30", "2024-13-01", "2024-01-01 24:00", "2024-01-01 10:60", "0000-01-01"),
+        *("2024-01-01T23:59:60", "2024-01-01 24:00:00"),
         *("2024-01-01 13:00 PM", "2024-01/02", "10:30", "2024-Q1", "tomorrow"),
         "2024-01-01T10:00+25:00",
     ],
