@@ -133,8 +133,8 @@ def test_a_missing_label_and_odd_columns_are_told_together(tmp_path, arguments):
         "(2) column 'x': 58 of 59 values are numbers, but there is 'u' at a.csv, line 5; correct "
         "the cell, set missing_values=u if it means a missing value, or set categories=x if all "
         "values are categories; (3) column 'color' "
-        "holds dates or times, such as '2024-01-01' at a.csv, line 2; derive numbers from them (a "
-        "year, a weekday, days since a day), or add the column to ignore"
+        "holds dates or times, such as '2024-01-01' at a.csv, line 2; set dates=expand, derive "
+        "numbers from them (a year, a weekday, days since a day), or add the column to ignore"
     )
 
 

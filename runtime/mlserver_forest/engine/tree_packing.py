@@ -22,6 +22,7 @@ from mlserver_forest.engine.nodes import (
     shift_for,
 )
 from mlserver_forest.engine.postprocessors import Postprocessor
+from mlserver_forest.engine.rounding import round_down
 from mlserver_forest.errors import UnsupportedEstimator
 
 
@@ -228,27 +229,6 @@ def _breadth_first(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]
 
 def _within(children: NDArray[np.int64], n_nodes: int) -> bool:
     return bool(((children > 0) & (children < n_nodes)).all())
-
-
-def round_down(threshold: NDArray[np.float64], floats: type) -> NDArray[Any]:
-    """The largest numbers of the type ``floats`` that are not above ``threshold``.
-
-    A float32 ``x`` is at most the threshold if and only if it is at most this number. So a
-    comparison in float32 takes the branch that scikit-learn takes when it compares the float32
-    ``x`` with the float64 threshold.
-
-    Args:
-        threshold: an array of any shape.
-        floats: np.float32 or np.float64.
-
-    Returns:
-        The same shape, in the dtype ``floats``.
-    """
-    with np.errstate(over="ignore"):
-        rounded: NDArray[Any] = threshold.astype(floats)
-    above = rounded.astype(np.float64) > threshold
-    rounded[above] = np.nextafter(rounded[above], floats(-np.inf))
-    return rounded
 
 
 def _width(feature_dtype: type, shift: int, sizes: Sequence[int], places: int) -> Width:

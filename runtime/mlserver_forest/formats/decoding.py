@@ -114,6 +114,9 @@ def _plan(schema: Schema, found: FoundColumns) -> ColumnPlan:
         features=columns,
         texts=tuple([columns[feature] for feature in schema.categories_by_column]),
         mixed=tuple([columns[feature] for feature in _mixed(schema)]),
+        dates=tuple(
+            [columns[feature] for feature, one in schema.spellings_by_column.items() if one.is_date]
+        ),
         dtype=schema.dtype,
         expected=f"the model expects {schema.describe()}",
         absent=schema.absent_value,

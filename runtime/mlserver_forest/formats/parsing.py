@@ -136,6 +136,8 @@ class ColumnPlan:
             they hold no categories. Those that are not among ``texts`` may come as text.
         mixed: the columns in which both text and any number may come: categories that look like
             numbers, and numbers that are spelled in a special way.
+        dates: the columns of ``mixed`` in which types of dates may come too; in a column of
+            numbers of a plan that ``learns``, they may.
         learns: whether a column of numbers may turn out to hold text or booleans, and then comes
             as text. If not, such a text is refused, and booleans are 0 and 1.
         absent: the value that a sparse row leaves out, in a column of numbers.
@@ -153,6 +155,7 @@ class ColumnPlan:
     expected: str
     spelled: Collection[int] = ()
     mixed: Collection[int] = ()
+    dates: Collection[int] = ()
     learns: bool = False
     absent: float = 0.0
     names: Sequence[str] = ()

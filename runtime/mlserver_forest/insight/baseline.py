@@ -61,8 +61,11 @@ class Baseline:
         if len(x) > n_most:
             sample = x[np.linspace(0, len(x) - 1, n_most).astype(np.int64)]
         n_categories = {
-            column: len(found.names) for column, found in schema.categories_by_column.items()
+            column: found.n_codes for column, found in schema.categories_by_column.items()
         }
+        for column, found in schema.categories_by_column.items():
+            if found.is_hashed:  # A hash that training did not see is not beyond the others.
+                ranges[column] = 0, found.n_codes - 1
         n_classes = len(schema.classes)
         prediction = predictor.predict(sample, n_cpus()) if predictor else None
         predicted = prediction_columns(prediction, len(sample), schema)

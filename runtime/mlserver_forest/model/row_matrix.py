@@ -94,8 +94,14 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return array.astype(np.float64)
+    spelling = schema.spellings_by_column.get(column)
+    if array.dtype.kind == "M" and spelling is not None and spelling.is_date:
+        seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
+        return np.where(np.isnat(array), np.nan, seconds)
     listed = _listed(values)
-    if column in schema.spellings_by_column:
+    if spelling is not None:
+        if spelling.is_date:
+            listed = [_date_text(value) for value in listed]
         listed = [
             schema.spelled_number(row, column, value) if isinstance(value, str) else value
             for row, value in enumerate(listed)
@@ -105,6 +111,11 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
             place = schema.locate(row, column)
             raise InvalidInput(f"{place}: {format_value(value)} is not a number")
     return np.array(listed, np.float64)
+
+
+def _date_text(value: Any) -> Any:
+    """A date or a time of Python or pandas as text; any other value as it is."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _codes(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:

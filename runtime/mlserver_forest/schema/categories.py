@@ -136,12 +136,27 @@ class Categories:
 
     @property
     def n_codes(self) -> int:
-        """The number of codes that are not NaN."""
+        """How many codes there are, from 0 on."""
         return len(self.names) + self.has_unseen_code
 
     def name_of(self, code: float) -> str | None:
         """The category of a code; None if its name is not known."""
         return self.names[int(code)] if code < len(self.names) else None
+
+    def most_common(self, codes: NDArray[Any], most: int) -> list[tuple[str, int]]:
+        """The most frequent categories, and how often they occur.
+
+        Args:
+            codes: (n,) codes of categories, none of them missing.
+            most: how many are wanted.
+
+        Returns:
+            Names and counts, the most frequent first; those whose names are not known are left out.
+        """
+        known, counts = np.unique(codes, return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:most]
+        named = [(self.name_of(float(known[place])), int(counts[place])) for place in order]
+        return [(name, number) for name, number in named if name is not None]
 
     def describe_codes(self) -> str:
         """What is expected in a matrix of numbers, for error messages."""

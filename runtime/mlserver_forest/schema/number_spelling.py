@@ -77,6 +77,11 @@ class NumberSpelling:
     marks: frozenset[Mark] = frozenset()
     missing: frozenset[str] = frozenset()
 
+    @property
+    def is_date(self) -> bool:
+        """Whether the numbers stand for dates (``date_spelling.py``)."""
+        return False
+
     def parse(self, text: str) -> float | None:
         """The number in a field, NaN for a missing value, None if the field is not a number."""
         text = text.strip()
@@ -86,6 +91,17 @@ class NumberSpelling:
             return float(text) if text.isascii() and "_" not in text else self._decorated(text)
         except ValueError:
             return self._decorated(text)
+
+    def refusal(self) -> str:
+        """What a text that is refused is not, and what was expected."""
+        shown = self.describe()
+        return "is not a number" + (
+            f"; expected a plain number, or one spelled like {shown}" if shown else ""
+        )
+
+    def shown(self, number: float) -> str:
+        """A number as text."""
+        return f"{number:g}"
 
     def describe(self) -> str:
         """An example of each mark, for error messages; empty if there are none."""

@@ -26,13 +26,18 @@ Label = str | int | bool
 FeatureDatatype = Literal["FP32", "FP64"]
 TargetKind = Literal["classification", "regression", "anomaly_detection", "unknown"]
 
-DTYPES: Mapping[str, np.dtype[Any]] = {
+DTYPES: Mapping[FeatureDatatype, np.dtype[Any]] = {
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
 }
 
 _NAMES_SHOWN = 8
 _OR_MISSING = ", or an empty field (null in JSON) for a missing value"
+
+
+def datatype_of(dtype: np.dtype[Any]) -> FeatureDatatype:
+    """The V2 datatype of a dtype of ``X``."""
+    return next(datatype for datatype, known in DTYPES.items() if known == dtype)
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Schema:
         index_base: the index of the first feature in text/libsvm, 0 or 1.
         categories: the categorical features, by name.
         spellings: what features of numbers may have beside plain numbers where they come as text,
-            by name.
+            by name; the numbers of a feature of dates are seconds (``date_spelling.py``).
         ignores_extra: whether named columns that are not features are skipped; otherwise they are
             an error.
         ignored: the columns that training left out, which named rows may have.
@@ -311,11 +316,8 @@ class Schema:
         spelling = self.spellings_by_column[column]
         number = spelling.parse(text)
         if number is None:
-            shown = spelling.describe()
-            expected = f"; expected a plain number, or one spelled like {shown}" if shown else ""
-            raise InvalidInput(
-                f"{self.locate(row, column)}: {format_value(text)} is not a number{expected}"
-            )
+            place = self.locate(row, column)
+            raise InvalidInput(f"{place}: {format_value(text)} {spelling.refusal()}")
         return number
 
     def positions(self, names: Sequence[str], where: str) -> list[int]:

@@ -5,8 +5,8 @@ classifier, ``score_samples`` and ``decision_function`` for an anomaly detector,
 insights. The parameters of ``predict`` list the classes in the order of the probability columns.
 A categorical feature has the datatype BYTES, and the parameters of its input list the categories
 in the order of their codes, or name the hash that tells them apart; a boolean feature has the
-datatype BOOL. The parameters of a numeric
-feature hold the spelling of its numbers, if training saw more than plain ones.
+datatype BOOL. The parameters of a numeric feature hold the spelling of its numbers, if training saw
+more than plain ones; a feature of dates has the datatype BYTES.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_value
 from mlserver_forest.schema.categories import BOOLEAN, Categories
-from mlserver_forest.schema.hashed_categories import HashedCategories
+from mlserver_forest.schema.date_spelling import DateSpelling
+from mlserver_forest.schema.hashed_categories import HASHES, HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES, PREDICT, SCORE_SAMPLES
 from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
@@ -22,6 +23,10 @@ from mlserver_forest.schema.schema import DTYPES, Schema, TargetKind
 MetadataTensors = list[dict[str, Any]]
 # The low 32 bits of the hash of a text in UTF-8 (city_hash.py).
 _HASH = "CityHash64 v1, low 32 bits"
+# The same of texts without white space around them; a missing value is NaN. Another name, so that
+# a version of this package that does not know it refuses the model.
+_DATE = "none, a date"
+_HASH_OR_MISSING = "CityHash64 v1, low 32 bits, or missing"
 
 
 def to_metadata(schema: Schema) -> dict[str, MetadataTensors]:
@@ -48,12 +53,14 @@ def from_metadata(inputs: Any, outputs: Any) -> Schema:
         pairs = list(zip(inputs, parameters, strict=True))
         (datatype,) = {found.get("codes", tensor["datatype"]) for tensor, found in pairs}
         categories = {
-            str(tensor["name"]): _categories(found) for tensor, found in pairs if "codes" in found
+            str(tensor["name"]): _categories(found)
+            for tensor, found in pairs
+            if "codes" in found and "date" not in found
         }
         spellings = {
             str(tensor["name"]): spelling
             for tensor, found in pairs
-            if "codes" not in found and (spelling := NumberSpelling.from_parameters(found))
+            if str(tensor["name"]) not in categories and (spelling := _spelling(found))
         }
         missing = {str(tensor["name"]): bool(found.get("missing", True)) for tensor, found in pairs}
         takes_missing = any(missing.values())
@@ -142,10 +149,20 @@ def _input(name: str, schema: Schema, parameters: Mapping[str, Any]) -> dict[str
         return _categorical_tensor(name, schema.datatype, parameters, schema.categories[name])
     if name in schema.ranges:
         parameters |= dict(zip(("minimum", "maximum"), schema.ranges[name], strict=True))
+    tensor = {"name": name, "datatype": schema.datatype, "shape": [-1, 1]}
     if name in schema.spellings:
         parameters |= schema.spellings[name].to_parameters()
-    tensor = {"name": name, "datatype": schema.datatype, "shape": [-1, 1]}
+        if schema.spellings[name].is_date:
+            # A version that does not know dates finds categories of no kind.
+            parameters |= {"codes": schema.datatype, "hash": _DATE}
+            tensor["datatype"] = "BYTES"
     return {**tensor, "parameters": parameters} if parameters else tensor
+
+
+def _spelling(parameters: Mapping[str, Any]) -> NumberSpelling | None:
+    if "date" in parameters:
+        return DateSpelling.from_parameters(parameters)
+    return NumberSpelling.from_parameters(parameters)
 
 
 def _categorical_tensor(
@@ -153,9 +170,8 @@ def _categorical_tensor(
 ) -> dict[str, Any]:
     """The input of a categorical feature; ``codes`` is the datatype of the matrix."""
     parameters = {**shared, "codes": codes}
-    if categories.is_hashed:
-        parameters["hash"] = _HASH
-        parameters["known"] = list(categories.names)
+    if isinstance(categories, HashedCategories):
+        parameters |= _hash_parameters(categories)
     elif not categories.is_boolean:
         parameters["categories"] = list(categories.names)
         parameters["unseen"] = (
@@ -167,6 +183,15 @@ def _categorical_tensor(
             parameters["missing_values"] = sorted(categories.missing)
     datatype = "BOOL" if categories.is_boolean else "BYTES"
     return {"name": name, "datatype": datatype, "shape": [-1, 1], "parameters": parameters}
+
+
+def _hash_parameters(categories: HashedCategories) -> dict[str, Any]:
+    found: dict[str, Any] = {"hash": _HASH, "known": list(categories.names)}
+    if categories.has_missing:
+        found |= {"hash": _HASH_OR_MISSING, "buckets": categories.n_buckets}
+        found |= {"missing_values": sorted(categories.missing)} if categories.missing else {}
+        found |= {"not_missing": sorted(categories.kept)} if categories.kept else {}
+    return found
 
 
 def _outputs(schema: Schema) -> MetadataTensors:
@@ -191,9 +216,7 @@ def _outputs(schema: Schema) -> MetadataTensors:
 def _categories(parameters: Mapping[str, Any]) -> Categories:
     """The categories of an input tensor; it is boolean if it does not list any."""
     if "hash" in parameters:
-        if parameters["hash"] != _HASH:
-            raise ValueError("categories of an unknown hash")
-        return HashedCategories(tuple(map(str, parameters.get("known", ()))))
+        return _hashed(parameters)
     if "categories" not in parameters:
         return BOOLEAN
     names = tuple(parameters["categories"])
@@ -204,4 +227,22 @@ def _categories(parameters: Mapping[str, Any]) -> Categories:
         refuses_unseen=parameters.get("unseen") == "error",
         missing=frozenset(map(str, parameters.get("missing_values", ()))),
         has_unseen_code=parameters.get("unseen") == "category",
+    )
+
+
+def _hashed(parameters: Mapping[str, Any]) -> HashedCategories:
+    known = tuple(map(str, parameters.get("known", ())))
+    if parameters["hash"] == _HASH:
+        return HashedCategories(known)
+    n_buckets = parameters.get("buckets")
+    if parameters["hash"] != _HASH_OR_MISSING or type(n_buckets) is not int:
+        raise ValueError("categories of an unknown hash")
+    if not 1 <= n_buckets <= HASHES:
+        raise ValueError("buckets of no hash")
+    return HashedCategories(
+        known,
+        missing=frozenset(map(str, parameters.get("missing_values", ()))),
+        n_buckets=n_buckets,
+        has_missing=True,
+        kept=frozenset(map(str, parameters.get("not_missing", ()))),
     )

@@ -83,14 +83,20 @@ def _column(table: Table, feature: int, name: str) -> str:
     categories, spelling = table.categories.get(name), table.spellings.get(name)
     missing = f"{count(len(present), 'value')}, {len(column) - len(present)} missing"
     if categories is None:
+        if spelling and spelling.is_date:
+            samples = ", ".join(spelling.shown(value) for value in _first_different(present))
+            return f"dates, {missing}, such as {samples}"
         marks = f" with {spelling.titles()}" if spelling and spelling.marks else ""
         samples = ", ".join(f"{value:g}" for value in _first_different(present))
         return f"numbers{marks}, {missing}, such as {samples}"
     kind = "true or false" if categories.is_boolean else "categories"
-    codes = present.astype(np.intp)
-    counts = np.bincount(codes, minlength=len(categories.names))
+    known, counts = np.unique(present, return_counts=True)
+    if categories.is_hashed:
+        found = categories.most_common(present, _SAMPLES)
+        shown = ", ".join(f"{format_value(name)} ({count})" for name, count in found)
+        return f"{kind}, {missing}, {len(known)} different hashes, such as {shown}"
     shown = ", ".join(
-        f"{format_value(categories.names[int(code)])} ({counts[int(code)]})"
+        f"{format_value(categories.names[int(code)])} ({counts[np.searchsorted(known, code)]})"
         for code in _first_different(present)
     )
     return f"{kind}, {missing}, {len(categories.names)} different, such as {shown}"

@@ -28,7 +28,7 @@ from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.reports.training.results import results_of
 from mlserver_forest.reports.training.write_report import remove_report, warnings_of, write_report
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
-from mlserver_forest.training.cluster.hosts import Hosts, OneHost
+from mlserver_forest.training.cluster.hosts import Hosts, OneHost, require_one_host
 from mlserver_forest.training.config import VALIDATION_CHANNEL, TrainingConfig
 from mlserver_forest.training.data.job_data import Data
 from mlserver_forest.training.fitting.checkpoints import lock_name
@@ -113,6 +113,7 @@ def run(config: TrainingConfig, say: Say, stop: Stop) -> None:
     require(chosen.algorithm.module, chosen.algorithm.extra)
     has_validation = config.channel(VALIDATION_CHANNEL) is not None
     require_held_out_rows(chosen, has_validation=has_validation)
+    require_one_host(chosen, len(config.hosts))
     here = OneHost(config, chosen, say, stop)
     with _folders_of(config):
         _run_on_hosts(here, partial(_train, here))
@@ -272,7 +273,8 @@ def _self_test(model: FittedModel, data: Data) -> tuple[NDArray[Any], NDArray[np
     if "n_jobs" in estimator.get_params():
         estimator.set_params(n_jobs=1)
     is_classes = data.target.kind == "classification"
-    answers = estimator.predict_proba(rows) if is_classes else estimator.predict(rows)
+    known = model.columns.matrix(rows)
+    answers = estimator.predict_proba(known) if is_classes else estimator.predict(known)
     answers = np.asarray(answers, np.float64).reshape(len(rows), -1)
     own = model.forest.predict(rows).values
     is_same = own.shape == answers.shape and np.allclose(own, answers, _ROUNDING, _ROUNDING)
@@ -361,7 +363,9 @@ def _facts(trained: _Trained) -> Facts:
             for name, rows in {"validation": data.validation, "test": data.test}.items()
             if rows
         },
-        impurity_importances=getattr(result.estimator, "feature_importances_", None),
+        impurity_importances=trained.model.importances,
+        part_importances=trained.model.part_importances,
+        spellings=data.table.spellings,
         predict=trained.model.answers,
         curve=[
             (n_steps, {f"validation:{name}": value for name, value in found.items()})

@@ -30,7 +30,7 @@ def card_of(
         importances: the importances in the report; if None, the card has the library's own.
     """
     shown: dict[str, Any] = {}
-    impurity = getattr(model.result.estimator, "feature_importances_", None)
+    impurity = model.importances
     if importances is not None:
         shown = {"measure": importances.measure, "measured_on": importances.prefix}
         values = importances.permutation

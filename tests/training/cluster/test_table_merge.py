@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.training.cluster import table_merge
 from mlserver_forest.training.cluster.table_merge import TableMerge, recoded, without_rows
 from mlserver_forest.training.config import SHARDED, Channel
+from mlserver_forest.training.data import table_builder
 from mlserver_forest.training.data.channels import Columns, read_channel
 from mlserver_forest.training.data.targets import learn_target
 
@@ -13,7 +15,7 @@ FLOAT32 = np.dtype(np.float32)
 
 
 def channel_of(folder, texts, content_type):
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for i, text in enumerate(texts):
         (folder / f"part-{i}").write_text(text)
     return Channel("train", folder, content_type, distribution=SHARDED)
@@ -30,7 +32,9 @@ def read_apart(folder, parts, columns, content_type="text/csv"):
     ]
     tables = [read_channel(channel, columns, FLOAT32) for channel in channels]
     heads = TableMerge(
-        [f"host-{i}" for i in range(len(parts))], [without_rows(table) for table in tables]
+        [f"host-{i}" for i in range(len(parts))],
+        [without_rows(table) for table in tables],
+        columns,
     )
     while any(wanted := heads.to_read_again()):
         for i, known in enumerate(wanted):
@@ -88,6 +92,26 @@ def test_what_hosts_learn_from_parts_is_what_one_learns_from_all(tmp_path, case)
     np.testing.assert_array_equal(np.concatenate([table.x for table in tables]), whole.x)
     assert merged.summary.columns == whole.summary.columns
     assert learn_target(merged, None) == learn_target(whole, None)
+
+
+@pytest.mark.parametrize("counts", [(6, 7), (6, 2), (4, 4)])
+def test_categories_that_are_too_many_on_one_host_or_on_all_are_hashed_on_all(
+    tmp_path, monkeypatch, counts
+):
+    for module in (table_builder, table_merge):
+        monkeypatch.setattr(module, "MOST_CATEGORIES", 5)
+    starts = [0, counts[0] - 1]
+    parts = [
+        ["".join(f"{word % 2},k{start + word},{word}\n" for word in range(count))]
+        for start, count in zip(starts, counts, strict=True)
+    ]
+    columns = Columns(many_categories="hash")
+    merged, tables = read_apart(tmp_path, parts, columns)
+    whole = read_together(tmp_path, parts, columns)
+    assert merged.categories["feature_0"].n_codes == whole.categories["feature_0"].n_codes == 5
+    np.testing.assert_array_equal(np.concatenate([table.x for table in tables]), whole.x)
+    with pytest.raises(InvalidData, match="many_categories=hash"):
+        read_apart(tmp_path / "refused", parts, Columns())
 
 
 def test_rows_that_leave_out_their_last_features_are_as_wide_as_others(tmp_path):

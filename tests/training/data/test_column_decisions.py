@@ -226,8 +226,8 @@ def test_a_column_of_dates_is_left_out_and_warned_of(tmp_path, day):
     (warning,) = warnings_of(table, tmp_path)
     assert warning == (
         f"column 'z' holds dates or times, such as {days[0]!r} at a.csv, line 2; it is left out: "
-        "derive numbers from them (a year, a weekday, days since a day) to learn from them, or set "
-        "categories=z if they are categories"
+        "set dates=expand or derive numbers from them (a year, a weekday, days since a day) to "
+        "learn from them, or set categories=z if they are categories"
     )
     other = read(tmp_path, {"b.csv": "z,x,label\nlate,5,n\n"}, like=table, name="validation")
     assert other.x.tolist() == [[5]]
@@ -242,7 +242,7 @@ def test_dates_with_one_gap_are_left_out_or_refused(tmp_path):
     )
     (warning,) = warnings_of(table_of(tmp_path, days), tmp_path)
     assert warning.startswith(f"{found}it is left out: ")
-    assert refusal(tmp_path, days, dates="error").startswith(f"{found}derive numbers from them")
+    assert refusal(tmp_path, days, dates="error").startswith(f"{found}set dates=expand, ")
 
 
 def test_more_dates_than_there_may_be_categories_are_left_out(tmp_path):

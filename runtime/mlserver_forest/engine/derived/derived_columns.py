@@ -36,6 +36,7 @@ class DerivedColumns:
             those before it.
         read: (n_columns,) uint32, the derived columns that the trees read, in their order; the
             first column of the first derivation is 0.
+        n_derived: how many derived columns there are, with those that trees do not read.
 
     Raises:
         InvalidArtifact: if there are none, or if ``read`` is out of range.
@@ -43,7 +44,7 @@ class DerivedColumns:
 
     derivations: Sequence[Derivation]
     read: NDArray[np.uint32]
-    _n_derived: int = field(init=False, repr=False)
+    n_derived: int = field(init=False, repr=False)
     _known_origins: dict[int, tuple["_Origin", ...]] = field(
         init=False, repr=False, default_factory=dict
     )
@@ -53,7 +54,7 @@ class DerivedColumns:
         require(len(self.derivations) and self.read.size, "no columns")
         require(self.read.dtype == np.uint32 and self.read.ndim == 1, "a list of another type")
         require((self.read < n_derived).all(), "a derived column out of range")
-        object.__setattr__(self, "_n_derived", n_derived)
+        object.__setattr__(self, "n_derived", n_derived)
 
     @classmethod
     def of(
@@ -124,7 +125,7 @@ class DerivedColumns:
             (n_samples, n_features + n_columns) in the same dtype. A row has the same numbers alone
             and among others.
         """
-        n_rows = max(1, _MOST_NUMBERS // (x.shape[1] + self._n_derived))
+        n_rows = max(1, _MOST_NUMBERS // (x.shape[1] + self.n_derived))
         if len(x) <= n_rows:
             return self._append(x)
         wide = np.empty((len(x), x.shape[1] + self.n_columns), x.dtype)
@@ -196,7 +197,7 @@ class DerivedColumns:
 
     def _append(self, x: NDArray[Any]) -> NDArray[Any]:
         n_features = x.shape[1]
-        table = np.empty((len(x), n_features + self._n_derived))
+        table = np.empty((len(x), n_features + self.n_derived))
         table[:, :n_features] = x
         first = n_features
         for one in self.derivations:
@@ -219,7 +220,7 @@ class DerivedColumns:
 
     @cached_property
     def _are_all_read(self) -> bool:
-        return bool(np.array_equal(self.read, np.arange(self._n_derived)))
+        return bool(np.array_equal(self.read, np.arange(self.n_derived)))
 
     def _origins(self, n_features: int) -> tuple["_Origin", ...]:
         if n_features not in self._known_origins:

@@ -11,7 +11,7 @@ library that made the table.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -29,6 +29,7 @@ from mlserver_forest.engine.kernels.lookup_kernel import (
     WHOLE,
     look_up,
 )
+from mlserver_forest.engine.rounding import largest_rounded_to, round_down
 
 _TERM_KINDS = (WHOLE, ABOVE, ABOVE_OR_MISSING, EQUAL, CODE)
 # Terms in which each number of a column has a part of its own.
@@ -171,6 +172,21 @@ class Lookups(Derivation):
         keys = (self.keys, self.key_starts)
         look_up(table, first, *terms, *keys, self.tables, self._value_starts, self.values)
 
+    def moved(self, columns: Sequence[int], *, is_rounded: bool) -> "Lookups":
+        """The same for a table that has its columns in other places, in float64.
+
+        Args:
+            columns: for each column that it may read, where the other table has it.
+            is_rounded: whether the columns were rounded to float32 before, and are not any more.
+        """
+        terms, operands = self.terms.copy(), self.operands.copy()
+        terms[:, 1] = np.asarray(columns)[terms[:, 1]]
+        if is_rounded:
+            are_compared = np.isin(terms[:, 0], (ABOVE, ABOVE_OR_MISSING))
+            borders = round_down(operands[are_compared], np.float32)
+            operands[are_compared] = largest_rounded_to(borders)
+        return replace(self, terms=terms, operands=operands)
+
     def known_numbers(self, column: int) -> NDArray[np.float64]:
         """The numbers of a column that tables of that column alone list, ascending."""
         inverse = np.uint64(pow(int(FACTOR), -2, 1 << 64))
@@ -212,6 +228,16 @@ class Lookups(Derivation):
         ends = places + 2 + self.hashes[places]
         require((places == starts).all(), "hashes between two places")
         require((ends <= self.hashes.size).all(), "hashes that end early")
+
+
+def keys_of(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """The keys of a table that has one term, WHOLE.
+
+    Args:
+        numbers: (n,) whole numbers from 0 to 2**32 - 1.
+    """
+    parts = numbers.astype(np.uint32).view(np.int32).astype(np.int64).view(np.uint64)
+    return np.asarray(parts * FACTOR * FACTOR)
 
 
 def _lists_of_hashes(

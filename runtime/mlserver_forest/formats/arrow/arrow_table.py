@@ -241,14 +241,14 @@ class TableReader:
     def _check_type(self, name: str, kind: Any, column: int, plan: ColumnPlan) -> None:
         if column in plan.texts and column not in plan.spelled:
             is_mixed = column in plan.mixed and _is_number(kind)
-            if not (is_category(kind) or is_mixed or (plan.learns and is_date(kind))):
+            if not (is_category(kind) or is_mixed or _takes_date(kind, column, plan)):
                 raise self._policy.invalid(
                     f"{self._prefix}column {format_value(name)} is of type {kind}; expected "
                     "strings, booleans or integers, because its values are categories: convert "
                     "it, in pandas with astype('string'), or with astype('Int64') if integers "
                     "with gaps became floats"
                 )
-        elif not (_is_number(kind) or is_text(kind) or (plan.learns and is_date(kind))):
+        elif not (_is_number(kind) or is_text(kind) or _takes_date(kind, column, plan)):
             raise self._other_type(name, kind)
 
     def _other_type(self, name: str, kind: Any) -> ForestError:
@@ -266,6 +266,10 @@ class TableReader:
     @property
     def _prefix(self) -> str:
         return f"{self._source.name}: " if self._source.name else ""
+
+
+def _takes_date(kind: Any, column: int, plan: ColumnPlan) -> bool:
+    return (plan.learns or column in plan.dates) and is_date(kind)
 
 
 def batches(predictions: Predictions) -> tuple[Any, Iterator[Any]]:

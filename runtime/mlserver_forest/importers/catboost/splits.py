@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.rounding import largest_rounded_to
 from mlserver_forest.importers.catboost.description import ModelDescription
 from mlserver_forest.importers.catboost.flat_buffers import damaged
 
@@ -85,16 +86,7 @@ def threshold_of(border: NDArray[np.float32], *, is_wide: bool) -> NDArray[np.fl
         border: an array of any shape.
         is_wide: whether numbers are float64; if not, they are float32 already.
     """
-    exact = border.astype(np.float64)
-    if not is_wide:
-        return exact
-    with np.errstate(over="ignore"):
-        above = np.nextafter(border, np.float32(np.inf))
-    # A float64 in the middle is rounded to the one of the two whose last bit is 0.
-    gap = np.where(np.isinf(above), np.float64(2.0**104), above.astype(np.float64) - exact)
-    middle = exact + gap / 2
-    is_even = border.view(np.uint32) & 1 == 0
-    return np.where(is_even, middle, np.nextafter(middle, -np.inf))
+    return largest_rounded_to(border) if is_wide else border.astype(np.float64)
 
 
 def hash_number(value: int) -> float:

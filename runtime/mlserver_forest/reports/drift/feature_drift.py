@@ -1,6 +1,6 @@
 """How far each feature has drifted, the most drifted first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ from mlserver_forest.insight.comparison import Comparison, compare, count_rows
 from mlserver_forest.insight.histograms import Histograms
 from mlserver_forest.reports.drift.reference import Reference
 from mlserver_forest.resources import n_cpus
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.schema import Schema
 
 MODERATE, LARGE = 0.1, 0.25
@@ -104,7 +105,13 @@ def find(reference: Reference, x: NDArray[Any]) -> DriftResult:
             float(found.missing[column]),
             float(found.unseen[column]),
             float(found.out_of_range[column]),
-            _bins(baseline.features, shares, column, _categories(schema, name)),
+            _bins(
+                baseline.features,
+                shares,
+                column,
+                _categories(schema, name),
+                schema.spellings.get(name, NumberSpelling()).shown,
+            ),
         )
         for column, name in enumerate(schema.feature_names)
     ]
@@ -126,28 +133,35 @@ def _prediction(reference: Reference, found: Comparison) -> FeatureDrift | None:
 
 
 def _categories(schema: Schema, name: str) -> Sequence[str]:
-    return schema.categories[name].names if name in schema.categories else ()
+    """The categories that bins are named after; the bins of hashes are those of numbers."""
+    found = schema.categories.get(name)
+    return () if found is None or found.is_hashed else found.names
 
 
 def _bins(
-    histograms: Histograms, shares: NDArray[np.float64], column: int, categories: Sequence[str]
+    histograms: Histograms,
+    shares: NDArray[np.float64],
+    column: int,
+    categories: Sequence[str],
+    shown: Callable[[float], str] = "{:g}".format,
 ) -> tuple[Bin, ...]:
     place = slice(*histograms.starts[column : column + 2])
     edges = histograms.edges[slice(*histograms.edge_starts[column : column + 2])].tolist()
     names = [
         "missing",
         "unseen",
-        *(_category_bins(edges, categories) if categories else _number_bins(edges)),
+        *(_category_bins(edges, categories) if categories else _number_bins(edges, shown)),
     ]
     pairs = zip(names, histograms.shares[place].tolist(), shares[place].tolist(), strict=True)
     return tuple(Bin(*found) for found in pairs)
 
 
-def _number_bins(edges: Sequence[float]) -> list[str]:
+def _number_bins(edges: Sequence[float], shown: Callable[[float], str]) -> list[str]:
     if not edges:
         return ["any number"]
-    inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
-    return [f"up to {edges[0]:g}", *inner, f"above {edges[-1]:g}"]
+    ends = list(map(shown, edges))
+    inner = [f"{low} to {high}" for low, high in pairwise(ends)]
+    return [f"up to {ends[0]}", *inner, f"above {ends[-1]}"]
 
 
 def _category_bins(edges: Sequence[float], categories: Sequence[str]) -> list[str]:

@@ -97,7 +97,7 @@ def _model(path: Path) -> Reference:
 
 
 def _table(path: Path, target: str) -> Reference:
-    columns = Columns(target=parse({"target": target}).job.target)
+    columns = Columns(target=parse({"target": target}).job.target, many_categories="target")
     with tempfile.TemporaryDirectory(prefix="forest-drift-") as folder:
         (Path(folder) / (path.name.lstrip("._") or "data")).symlink_to(path.resolve())
         table = read_channel(Channel("training", Path(folder)), columns, np.dtype(np.float64))

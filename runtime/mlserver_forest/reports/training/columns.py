@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlserver_forest.reports.training.samples import affordable, bin_counts, rows_of
 from mlserver_forest.schema.categories import Categories
 
-ColumnKind = Literal["number", "boolean", "words"]
+ColumnKind = Literal["number", "date", "boolean", "words"]
 
 _SAMPLE = 20_000
 _BLOCK = 1 << 20
@@ -26,7 +26,8 @@ class Column:
 
     Attributes:
         name: the name of the feature.
-        kind: "number", "boolean" or "words" (categories; the name in metrics.json's format 1).
+        kind: "number", "date" (in seconds since 1970), "boolean" or "words" (categories; the name
+            in metrics.json's format 1).
         n_rows: the number of rows.
         n_missing: the number of rows without a value.
         n_distinct: the number of distinct values; a lower bound if numbers were sampled.
@@ -76,6 +77,9 @@ def summarize(
     totals = _totals(x)
     sample = x[rows_of(len(x), affordable(len(names), _SAMPLE))].T
     distinct = _distinct(sample)
+    for i, name in enumerate(names):
+        if name in categories and categories[name].is_hashed:  # Few of them are in a sample.
+            distinct[i] = len(np.unique(x[~np.isnan(x[:, i]), i]))
     return tuple(
         _column(
             name,
@@ -169,10 +173,10 @@ def _categorical(
 ) -> Column:
     kind: ColumnKind = "boolean" if categories.is_boolean else "words"
     is_sampled = len(values) < n_rows
-    if is_sampled and n_distinct > 1:  # The sample may lack categories that training has seen.
+    if (
+        is_sampled and n_distinct > 1 and not categories.is_hashed
+    ):  # The sample may lack categories that training has seen.
         n_distinct = min(len(categories.names), n_rows - n_missing)
-    codes = values[~np.isnan(values)].astype(np.int64)
-    counts = np.bincount(codes, minlength=len(categories.names))
-    order = np.argsort(-counts, kind="stable")[:_N_TOP]
-    top = [(categories.names[i], counts[i] / len(codes)) for i in order if counts[i]]
+    codes = values[~np.isnan(values)]
+    top = [(name, n / len(codes)) for name, n in categories.most_common(codes, _N_TOP)]
     return Column(name, kind, n_rows, n_missing, n_distinct, top=tuple(top), is_sampled=is_sampled)

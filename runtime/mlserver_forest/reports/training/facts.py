@@ -1,7 +1,7 @@
 """The facts about a training job's data and model from which its report is made."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.reports.training.inspection import Inspection, inspect
 from mlserver_forest.reports.training.warnings import DataWarning
 from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.schema.schema import Label, TargetKind
 
 # (n_samples, n_classes) probabilities, or (n_samples,) numbers.
@@ -47,6 +48,9 @@ class Facts:
         held_out: rows that the model did not learn from, and their targets, by prefix.
         weight: (n_samples,) the weights of the training rows, or None.
         impurity_importances: (n_features,), or None if the algorithm does not have them.
+        part_importances: by feature that the estimator does not read itself, those of what is
+            derived from it, by name, such as the parts of a date.
+        spellings: how numbers of features are spelled as text, by name.
         curve: numbers of trees or rounds, each with the metrics at that number, named like
             "validation:log_loss".
         files: the files of the training channel.
@@ -73,6 +77,8 @@ class Facts:
     held_out: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
     impurity_importances: NDArray[np.float64] | None = None
+    part_importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    spellings: Mapping[str, NumberSpelling] = field(default_factory=dict)
     curve: Sequence[tuple[int, Mapping[str, float]]] = ()
     files: Sequence[str] = ()
     coverage: CoverageResult | None = None
@@ -83,7 +89,7 @@ class Facts:
     @cached_property
     def inspection(self) -> Inspection:
         """What the rows show without a model; computed once."""
-        return inspect(
+        found = inspect(
             self.x,
             self.y,
             self.kind,
@@ -92,6 +98,15 @@ class Facts:
             self.categories,
             {prefix: rows for prefix, (rows, _) in self.held_out.items()},
         )
+        columns = [
+            replace(column, kind="date") if self.is_date(column.name) else column
+            for column in found.columns
+        ]
+        return replace(found, columns=tuple(columns))
+
+    def is_date(self, name: str) -> bool:
+        """Whether a feature holds dates."""
+        return name in self.spellings and self.spellings[name].is_date
 
     @property
     def rule(self) -> DecisionRule:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -25,7 +26,8 @@ def document(facts: Facts, results: Results) -> str:
     ``decision``, with metrics ``before`` and ``after``, or null;
     ``warnings``, each with ``title`` and ``text``;
     ``notes``, each with ``channel``, ``column``, ``text`` and ``setting``;
-    ``importances``, with ``features`` by name; ``data``, with ``columns`` by name;
+    ``importances``, with ``features`` by name, and ``parts`` of those from which columns are
+    derived; ``data``, with ``columns`` by name;
     ``learning_curve``, a list by ``n_trees``; ``plots``, the numbers behind the plots of the
     set that they name, or null.
     """
@@ -96,10 +98,15 @@ def _importances(found: Importances, facts: Facts) -> dict[str, Any]:
                 "permutation": found.permutation[i],
                 "permutation_deviation": found.deviation[i],
                 "impurity": impurity[i],
+                **_parts(facts.part_importances.get(name)),
             }
             for i, name in enumerate(facts.names)
         },
     }
+
+
+def _parts(found: Mapping[str, float] | None) -> dict[str, Any]:
+    return {"parts": {name: {"impurity": value} for name, value in found.items()}} if found else {}
 
 
 def _data(facts: Facts) -> dict[str, Any]:
@@ -125,7 +132,8 @@ def _target(facts: Facts) -> dict[str, Any]:
 
 def _column(column: Column) -> dict[str, Any]:
     of_numbers, of_categories = {"low", "mean", "high", "histogram"}, {"top"}
-    left_out = {"name", "n_rows"} | (of_numbers if column.kind != "number" else of_categories)
+    has_numbers = column.kind in {"number", "date"}
+    left_out = {"name", "n_rows"} | (of_categories if has_numbers else of_numbers)
     return {f.name: getattr(column, f.name) for f in fields(column) if f.name not in left_out}
 
 

@@ -8,7 +8,7 @@ looks for the predictions ("Create a Baseline": the output columns are assumed t
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.samples import bin_counts, rows_of
+from mlserver_forest.schema.categories import Categories
+from mlserver_forest.schema.hashed_categories import HashedCategories
 
 _VERSION = 0.0
 # Like the prebuilt container: ten buckets, and a KLL sketch with these parameters.
@@ -58,15 +60,20 @@ def constraints(facts: Facts) -> str:
     return _text({"version": _VERSION, "features": features, "monitoring_config": _MONITORING})
 
 
-def _columns(facts: Facts) -> Iterator[tuple[str, NDArray[Any], Sequence[str] | None]]:
-    """The name and the values of each column, and its categories if values are positions."""
+def _columns(facts: Facts) -> Iterator[tuple[str, NDArray[Any], Categories | None]]:
+    """The name and the values of each column, and its categories if values are not numbers.
+
+    Dates are text, of which no value is named.
+    """
     if all(type(label) is int for label in facts.classes):
         yield _target(facts), np.array(facts.classes)[facts.y] if facts.classes else facts.y, None
     else:
-        yield _target(facts), facts.y, [str(label) for label in facts.classes]
+        yield _target(facts), facts.y, Categories(tuple(map(str, facts.classes)))
     for place, name in enumerate(facts.names):
         found = facts.categories.get(name)
-        yield name, facts.x[:, place], found.names if found else None
+        if facts.is_date(name):
+            found = HashedCategories()
+        yield name, facts.x[:, place], found
 
 
 def _target(facts: Facts) -> str:
@@ -76,7 +83,7 @@ def _target(facts: Facts) -> str:
     return name if name not in facts.names else f"{name}_label"
 
 
-def _kind(values: NDArray[Any], categories: Sequence[str] | None) -> str:
+def _kind(values: NDArray[Any], categories: Categories | None) -> str:
     known = values[~np.isnan(values)]
     if not known.size:
         return "Unknown"
@@ -86,7 +93,7 @@ def _kind(values: NDArray[Any], categories: Sequence[str] | None) -> str:
 
 
 def _statistics(
-    name: str, values: NDArray[Any], categories: Sequence[str] | None, n_kept: int
+    name: str, values: NDArray[Any], categories: Categories | None, n_kept: int
 ) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     common = {"num_present": len(known), "num_missing": len(values) - len(known)}
@@ -95,17 +102,16 @@ def _statistics(
     if kind in {"String", "Unknown"}:
         return {
             **found,
-            "string_statistics": {"common": common, **_categorical(known, categories or ())},
+            "string_statistics": {"common": common, **_categorical(known, categories)},
         }
     return {**found, "numerical_statistics": {"common": common, **_numerical(known, n_kept)}}
 
 
-def _categorical(known: NDArray[Any], categories: Sequence[str]) -> dict[str, Any]:
-    counts = np.bincount(known.astype(np.int64), minlength=len(categories))
-    order = np.argsort(-counts, kind="stable")[: min(_MOST_CATEGORIES, np.count_nonzero(counts))]
-    buckets = [{"value": categories[i], "count": int(counts[i])} for i in order]
+def _categorical(known: NDArray[Any], categories: Categories | None) -> dict[str, Any]:
+    found = categories.most_common(known, _MOST_CATEGORIES) if categories else []
+    buckets = [{"value": name, "count": count} for name, count in found]
     return {
-        "distinct_count": int(np.count_nonzero(counts)),
+        "distinct_count": len(np.unique(known)),
         "distribution": {"categorical": {"buckets": buckets}},
     }
 
@@ -149,9 +155,7 @@ def _sketch(known: NDArray[Any], n_kept: int) -> list[list[float]]:
     return [*below, ordered[places].tolist()]
 
 
-def _constraints(
-    name: str, values: NDArray[Any], categories: Sequence[str] | None
-) -> dict[str, Any]:
+def _constraints(name: str, values: NDArray[Any], categories: Categories | None) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     kind = _kind(values, categories)
     found: dict[str, Any] = {
@@ -161,8 +165,8 @@ def _constraints(
     }
     if kind in {"Integral", "Fractional"}:
         found["num_constraints"] = {"is_non_negative": bool(known.min() >= 0)}
-    elif kind == "String" and categories is not None and len(categories) <= _MOST_DOMAIN:
-        found["string_constraints"] = {"domains": list(categories)}
+    elif categories is not None and kind == "String" and categories.n_codes <= _MOST_DOMAIN:
+        found["string_constraints"] = {"domains": list(categories.names)}
     return found
 
 

@@ -1,7 +1,7 @@
 """report.html: the values that its templates show, section by section."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
 from mlserver_forest.reports.training.plot_data import ClassificationPlots, RegressionPlots
 from mlserver_forest.reports.training.results import Results
 from mlserver_forest.reports.training.samples import bin_counts
+from mlserver_forest.schema.date_spelling import date_text
 from mlserver_forest.schema.output_names import INTERVAL
 
 _MOST_NAMED_CLASSES = 5
@@ -89,7 +90,7 @@ def _sections(facts: Facts, results: Results) -> Iterator[Section]:
     if isinstance(outcome, RegressionPlots):
         values = plot_sections.residuals(outcome, facts)
         yield Section("Predictions and residuals", "plots", values)
-    importances = _importances(results.importances, facts.names)
+    importances = _importances(results.importances, facts)
     yield Section("Feature importances", "importances", importances)
     yield Section("Learning curve", "plots", plot_sections.learning(facts))
     yield Section("Data", "data", _data(facts))
@@ -182,8 +183,9 @@ def _decision(found: DecisionResult) -> dict[str, Any]:
     }
 
 
-def _importances(found: Importances, names: Sequence[str]) -> dict[str, Any]:
+def _importances(found: Importances, facts: Facts) -> dict[str, Any]:
     """The first 20 features, in a table of bars: names may have any length and script."""
+    names = facts.names
     ranked = found.ranking()[:_MOST_IMPORTANT].tolist()
     of = f"The first {len(ranked)} of {len(names):,}" if len(ranked) < len(names) else "All"
     has_gains = found.impurity is not None
@@ -191,8 +193,23 @@ def _importances(found: Importances, names: Sequence[str]) -> dict[str, Any]:
         "note": _importance_note(found, len(names)),
         "caption": f"{of} features by importance",
         "head": ["Feature", "Permutation", *(["Impurity"] if has_gains else [])],
-        "rows": [_importance(found, feature, names[feature]) for feature in ranked],
+        "rows": [
+            row
+            for feature in ranked
+            for row in (
+                _importance(found, feature, names[feature]),
+                *_part_rows(found, facts.part_importances.get(names[feature], {})),
+            )
+        ],
     }
+
+
+def _part_rows(found: Importances, parts: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """What the trees gained by each column that is derived from a feature."""
+    top = 1e-12 if found.impurity is None else max(float(found.impurity.max()), 1e-12)
+    for name, gain in parts.items():
+        shares = {"share": 0.0, "loss": MISSING, "gain": gain, "gain_share": gain / top}
+        yield {"name": name, **shares}
 
 
 def _importance_note(found: Importances, n_features: int) -> str:
@@ -283,7 +300,8 @@ def _numbers(facts: Facts) -> dict[str, Any]:
 
 
 def _column(column: Column) -> dict[str, Any]:
-    is_minimum = column.is_sampled and column.kind == "number" and column.n_distinct > 1
+    is_minimum = column.is_sampled and column.kind in {"number", "date"} and column.n_distinct > 1
+    shown: Callable[[float], Any] = date_text if column.kind == "date" else float
     ends = (column.low, column.mean, column.high)
     return {
         "name": column.name,
@@ -292,7 +310,7 @@ def _column(column: Column) -> dict[str, Any]:
         "kind": column.kind,
         "missing": percent(column.n_missing / column.n_rows) if column.n_missing else MISSING,
         "distinct": ("≥ " if is_minimum else "") + number(column.n_distinct),
-        "range": [MISSING if end is None else end for end in ends],
+        "range": [MISSING if end is None else shown(end) for end in ends],
     }
 
 

@@ -1,6 +1,7 @@
 """Hyperparameters and what the data turned out to be -> an unfitted estimator."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.errors import InvalidHyperparameters, format_value
@@ -8,6 +9,24 @@ from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Label, TargetKind
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.algorithms.problems import BINARY, MULTICLASS, REGRESSION, Problem
+
+_SIGNS = ("monotonic_cst", "monotone_constraints")
+_GROUPS = ("interaction_cst", "interaction_constraints")
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """A column that an estimator reads.
+
+    Attributes:
+        name: for a reader.
+        source: the position of the feature that it is, or that it is derived from.
+        derived_from: the feature that it is derived from; empty if it is the feature itself.
+    """
+
+    name: str
+    source: int
+    derived_from: str = ""
 
 
 def make_estimator(
@@ -17,6 +36,7 @@ def make_estimator(
     names: Sequence[str],
     categories: Mapping[str, Categories],
     random_state: int,
+    inputs: Sequence[InputColumn] = (),
 ) -> Any:
     """Make an algorithm's estimator, which has scikit-learn's interface.
 
@@ -29,6 +49,7 @@ def make_estimator(
         names: the features, (n_features,).
         categories: name of a categorical feature -> its categories; X holds their positions.
         random_state: the seed.
+        inputs: the columns of X, if they are not the features as they are.
 
     Returns:
         The estimator, not fitted.
@@ -37,21 +58,23 @@ def make_estimator(
         InvalidHyperparameters: if some do not suit what the data turned out to be.
     """
     own = chosen.own
+    inputs = inputs or [InputColumn(name, position) for position, name in enumerate(names)]
+    n_categories = {
+        position: categories[one.name].n_codes
+        for position, one in enumerate(inputs)
+        if not one.derived_from and one.name in categories
+    }
     faults = own.misfits(_problem(kind, classes), len(classes))
-    faults += own.column_misfits(categories)
+    faults += own.column_misfits([inputs[position].name for position in n_categories])
     parameters = own.estimator_parameters()
     faults += _use_class_positions(parameters, classes)
     faults += _use_feature_positions(parameters, names, categories)
     if faults:
         raise InvalidHyperparameters(faults)
+    _use_input_positions(parameters, inputs)
     parameters |= {name: value for name in own.FROM_JOB if (value := getattr(chosen.job, name))}
-    n_categories = {
-        position: len(categories[name].names)
-        for position, name in enumerate(names)
-        if name in categories
-    }
     parameters["random_state"] = random_state
-    parameters |= own.native_parameters(parameters, len(names), n_categories)
+    parameters |= own.native_parameters(parameters, len(inputs), n_categories)
     make = chosen.algorithm.estimator_class(is_classification=kind == "classification")
     return make(**parameters)
 
@@ -83,16 +106,29 @@ def _use_feature_positions(
 ) -> list[str]:
     """Write constraints as lists by feature position; return faults."""
     faults: list[str] = []
-    for key in ("monotonic_cst", "monotone_constraints"):
+    for key in _SIGNS:
         if parameters.get(key) is not None:
             parameters[key] = _signs(key, parameters[key], names, categories, faults)
-    for key in ("interaction_cst", "interaction_constraints"):
+    for key in _GROUPS:
         if isinstance(parameters.get(key), list):
             parameters[key] = [
                 sorted({_position(key, name, names, faults) for name in group})
                 for group in parameters[key]
             ]
     return faults
+
+
+def _use_input_positions(parameters: dict[str, Any], inputs: Sequence[InputColumn]) -> None:
+    """Rewrite constraints by feature position for the columns that the estimator reads."""
+    for key in _SIGNS:
+        if parameters.get(key) is not None:
+            parameters[key] = [parameters[key][one.source] for one in inputs]
+    for key in _GROUPS:
+        if isinstance(parameters.get(key), list):
+            parameters[key] = [
+                [place for place, one in enumerate(inputs) if one.source in group]
+                for group in parameters[key]
+            ]
 
 
 def _signs(

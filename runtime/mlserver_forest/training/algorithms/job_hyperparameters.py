@@ -67,10 +67,10 @@ class JobHyperparameters(BaseModel):
     target: Column = Field(
         0, description="The column of labels; names need a header, Parquet or JSON."
     )
-    dates: Literal["ignore", "error"] = Field(
+    dates: Literal["ignore", "error", "expand"] = Field(
         "ignore",
-        description="Whether columns of dates or times are left out with a warning, or are an "
-        "error.",
+        description="Whether columns of dates or times are left out with a warning, are an error, "
+        "or are learned from as year, month, day, weekday, hour and days since the first.",
     )
     missing_target: Literal["auto", "error", "drop"] = Field(
         "auto",
@@ -112,6 +112,11 @@ class JobHyperparameters(BaseModel):
     ] = Field(None, description="The sheet of Excel workbooks, which the extra `excel` reads.")
     categories: Annotated[Columns, Default("the values decide")] = Field(
         [], description="Columns of categories, even if their values look like numbers."
+    )
+    many_categories: Literal["error", "hash", "target"] = Field(
+        "error",
+        description="Whether a column with more than 65,536 categories is an error, is read as "
+        "hashes in 65,536 buckets, or as the mean of the target of each category.",
     )
     missing_values: Annotated[
         Texts,

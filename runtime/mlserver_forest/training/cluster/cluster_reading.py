@@ -94,7 +94,7 @@ def _merged_table(cluster: JobCluster) -> tuple[Table, Target]:
         cluster.everywhere(_read_training, None)
         own = cluster.member.table_read()
         return own, learn_target(own, task, implied)
-    merge = TableMerge(cluster.names, cluster.everywhere(_read_training, None))
+    merge = TableMerge(cluster.names, cluster.everywhere(_read_training, None), columns_of(chosen))
     while any(wanted := merge.to_read_again()):
         again = [None if known is None else (known,) for known in wanted]
         merge = merge.replaced(cluster.each(_read_training, again))
@@ -153,13 +153,14 @@ def _encode_rows(member: Member, like: Table, target: Target) -> Mapping[str, Ho
     """
     here, config = member.here, member.here.config
     table, member.table = member.table_read(), None
+    dtype = np.dtype(here.chosen.algorithm.dtype)
     channels: dict[str, Channel | None] = {_TRAINING: config.training_channel()}
     channels |= {role: config.channel(role) for role in (VALIDATION_CHANNEL, TEST_CHANNEL)}
     member.rows[_TRAINING] = rows_of(recoded(table, like), target)
     summaries = {_TRAINING: table.summary}
     for role, channel in channels.items():
         if channel is not None and role != _TRAINING:
-            found = read_channel(channel, columns_of(here.chosen), table.x.dtype, like=like)
+            found = read_channel(channel, columns_of(here.chosen), dtype, like=like)
             member.rows[role] = rows_of(found, target)
             summaries[role] = found.summary
     return {

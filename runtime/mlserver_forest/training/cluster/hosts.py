@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mlserver_forest.errors import InvalidHyperparameters
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.data.job_data import Data, read_data
@@ -88,3 +89,24 @@ class OneHost:
         if line not in self._said:
             self._said.add(line)
             self.say(line)
+
+
+def require_one_host(chosen: Hyperparameters, n_hosts: int) -> None:
+    """Refuse to learn on several hosts what is learned from all rows together, on one.
+
+    Raises:
+        InvalidHyperparameters: naming the step that mends it.
+    """
+    faults, has = [], f"but the job has {n_hosts} hosts"
+    if chosen.job.many_categories == "target":
+        faults.append(
+            f"many_categories is target, {has}: means of the target are learned on one; set "
+            "many_categories=hash, or InstanceCount to 1"
+        )
+    if chosen.job.dates == "expand":
+        faults.append(
+            f"dates is expand, {has}: dates are learned from on one; derive numbers from them, or "
+            "set InstanceCount to 1"
+        )
+    if faults and n_hosts > 1:
+        raise InvalidHyperparameters(faults)

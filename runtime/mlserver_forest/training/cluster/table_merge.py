@@ -1,7 +1,7 @@
 """The tables that several hosts read from their parts -> the table that all of them share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_locations import TableLocations
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.number_spelling import NumberSpelling
-from mlserver_forest.training.data.layout import UNKNOWN, Layout
+from mlserver_forest.training.data.layout import UNKNOWN, Columns, Layout
+from mlserver_forest.training.data.learned_categories import hashed_categories
 from mlserver_forest.training.data.row_blocks import KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
@@ -37,9 +38,8 @@ def recoded(table: Table, like: Table) -> Table:
     """A host's own table with the category codes of all hosts; its matrix is changed in place."""
     for feature, name in enumerate(like.names):
         own = table.categories.get(table.names[feature]) if len(table.names) else None
-        if own is not None and own.names != like.categories[name].names:
-            position = {text: code for code, text in enumerate(like.categories[name].names)}
-            final = np.array([position[text] for text in own.names], table.x.dtype)
+        if own is not None and not own.is_hashed and own.names != like.categories[name].names:
+            final = np.array(like.categories[name].codes(own.names), table.x.dtype)
             column = table.x[:, feature]
             is_there = ~np.isnan(column)
             column[is_there] = final[column[is_there].astype(np.intp)]
@@ -61,15 +61,17 @@ class TableMerge:
     Attributes:
         names: the names of the hosts.
         tables: each host's table, without its matrix.
+        columns: what the hyperparameters say about columns.
     """
 
     names: Sequence[str]
     tables: Sequence[Table]
+    columns: Columns = field(default_factory=Columns)
 
     def replaced(self, tables: Iterable[Table | None]) -> "TableMerge":
         """Replace the tables of hosts that read their part again; None keeps a table."""
         pairs = zip(self.tables, tables, strict=True)
-        return TableMerge(self.names, [old if new is None else new for old, new in pairs])
+        return replace(self, tables=[old if new is None else new for old, new in pairs])
 
     def to_read_again(self) -> list[KnownColumns | None]:
         """For each host, the columns with which to read again; None if it need not."""
@@ -91,6 +93,7 @@ class TableMerge:
         index_base = min(table.index_base for table in self._used)
         return [
             KnownColumns(
+                table.x.dtype,
                 table.x.dtype,
                 layout,
                 set(categorical),
@@ -192,12 +195,18 @@ class TableMerge:
                 f"categories such as {format_value(names[0])} on others; write its values in "
                 "the same way in all files"
             )
+        hashed = [part for part in parts if part.is_hashed]
+        if hashed:
+            return hashed[0]
         if len(names) > MOST_CATEGORIES:
-            raise InvalidData(
-                f"column {format_value(name)} has more than {MOST_CATEGORIES} categories on all "
-                f"hosts together, such as {format_value(names[0])}; if these are identifiers or "
-                "free text, add the column to ignore"
-            )
+            if self.columns.many_categories == "error":
+                raise InvalidData(
+                    f"column {format_value(name)} has more than {MOST_CATEGORIES} categories on "
+                    f"all hosts together, such as {format_value(names[0])}; if these are "
+                    "identifiers or free text, add the column to ignore; if they say something "
+                    "about the target, set many_categories=hash"
+                )
+            return hashed_categories((), self.columns, MOST_CATEGORIES)
         return replace(parts[are_boolean.index(False)], names=tuple(names))
 
     def _weight(self) -> NDArray[np.float64] | None:
@@ -214,11 +223,15 @@ class TableMerge:
         columns = {}
         for name in names:
             parts = [summary.columns[name] for summary in used]
+            found = categories.get(name)
+            n_distinct = None if found is None else len(found.names)
+            if found is not None and found.is_hashed:  # The hosts may have the same categories.
+                n_distinct = max(part.n_distinct or 0 for part in parts)
             kinds = [part.kind for part in parts if part.kind != "missing"]
             columns[name] = ColumnSummary(
                 kinds[0] if kinds else "missing",
                 sum(part.n_missing for part in parts),
-                len(categories[name].names) if name in categories else None,
+                n_distinct,
             )
         files = tuple(file for summary in used for file in summary.files)
         n_bytes = sum(summary.n_bytes for summary in used)

@@ -37,7 +37,8 @@ def read_channel(
     Args:
         channel: where the data are, and what they are.
         columns: what the hyperparameters say about the columns.
-        dtype: of the matrix, float32 or float64.
+        dtype: of the numbers that the algorithm reads, float32 or float64. The matrix is float64 if
+            a column needs it whose values do not fit float32.
         like: the table of the training channel, whose columns and categories this channel has
             to have; None for the training channel itself.
         known: what other hosts, each with its own part, know of the training channel.
@@ -92,10 +93,12 @@ def _no_row(channel: Channel, name: str, known: KnownColumns) -> InvalidData:
 
 def _known(columns: Columns, dtype: np.dtype[Any], like: Table | None) -> KnownColumns:
     if like is None:
-        return KnownColumns(np.dtype(dtype))
+        needs_more = columns.many_categories == "target" or columns.dates == "expand"
+        return KnownColumns(np.dtype(np.float64) if needs_more else dtype, dtype)
     features, spellings = list(enumerate(like.names)), like.spellings_with(columns.missing)
     return KnownColumns(
-        np.dtype(dtype),
+        like.x.dtype,
+        dtype,
         like.layout,
         {feature for feature, name in features if name in like.categories},
         are_fixed=True,

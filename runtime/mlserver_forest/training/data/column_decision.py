@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.note import Note
 from mlserver_forest.schema.categories import is_missing
+from mlserver_forest.schema.date_spelling import DateSpelling, order_of
 from mlserver_forest.schema.number_spelling import (
     MISSING_AMONG_NUMBERS,
     NumberSpelling,
@@ -226,12 +227,51 @@ class TextContent:
         )
         derive = "derive numbers from them (a year, a weekday, days since a day)"
         if columns.dates == "error":
-            return ColumnDecision(problem=f"{found}; {derive}, or add the column to ignore")
+            return ColumnDecision(
+                problem=f"{found}; set dates=expand, {derive}, or add the column to ignore"
+            )
+        if columns.dates == "expand":
+            return self._expanded(counts, is_day, columns, found)
         text = (
-            f"{found}; it is left out: {derive} to learn from them, or set "
+            f"{found}; it is left out: set dates=expand or {derive} to learn from them, or set "
             f"categories={self.setting} if they are categories"
         )
         return ColumnDecision(note=self._note(text, "Dates"), is_left_out=True)
+
+    def _expanded(
+        self, counts: NDArray[np.int64], is_day: NDArray[np.bool_], columns: Columns, found: str
+    ) -> ColumnDecision:
+        """Read the column as dates, if all of its values are days with or without a time."""
+        name = format_value(self.name)
+        gaps = (MISSING_AMONG_NUMBERS | columns.missing) - columns.kept
+        missing = (gaps & set(self.texts)) | columns.missing
+        order = order_of(self.texts)
+        if order is None:
+            return ColumnDecision(
+                problem=f"column {name} holds dates such as {self._cell(int(is_day.argmax()))}, "
+                "of which it is not clear whether the day or the month comes first; write them "
+                "like 2024-03-31, or add the column to ignore"
+            )
+        spelling = DateSpelling(missing=missing, order=order)
+        seconds = [None if is_plain_number(text) else spelling.parse(text) for text in self.texts]
+        unread = np.array([value is None for value in seconds])
+        if counts[unread & is_day].sum() > (1 - _WARNED_SHARE) * counts.sum():
+            text = (
+                f"{found}; it is left out, because they are not days with or without a time: "
+                f"derive numbers from them to learn from them, or set categories={self.setting} "
+                "if they are categories"
+            )
+            return ColumnDecision(note=self._note(text, "Dates"), is_left_out=True)
+        if unread.any():
+            cell = self._cell(int(unread.argmax()))
+            return ColumnDecision(
+                problem=f"column {name}: {int(counts[is_day].sum())} of {int(counts.sum())} values "
+                f"are dates, but there is {cell}; write it like {spelling.describe()}, set "
+                "missing_values if it means a missing value, or add the column to ignore"
+            )
+        text = f"column {name} is read as dates, and its parts are learned from (dates=expand)"
+        note = Note(text, "dates", self.name)
+        return ColumnDecision(spelling, np.array(seconds, np.float64), note)
 
     def _cell(self, code: int) -> str:
         return f"{format_value(self.texts[code])} at {self.at(code)}"

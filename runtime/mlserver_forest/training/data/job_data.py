@@ -123,6 +123,7 @@ def columns_of(chosen: Hyperparameters) -> Columns:
         absent_is_missing=chosen.algorithm.absent_is_missing,
         missing_target=job.missing_target,
         dates=job.dates,
+        many_categories=job.many_categories,
         keep_na_labels=job.na_labels == "keep",
     )
 

@@ -40,7 +40,9 @@ class Columns:
             is 0.
         missing_target: whether rows without a target are left out or an error; "auto" leaves out
             a small share of the rows.
-        dates: whether columns of dates are left out or an error.
+        dates: whether columns of dates are left out, an error, or learned from.
+        many_categories: whether a column with too many categories is an error, or is hashed: into
+            buckets, or to be replaced by means of the target.
         keep_na_labels: whether NA, None and the like are labels; otherwise they are missing.
     """
 
@@ -60,7 +62,8 @@ class Columns:
     refuse_unseen: bool = False
     absent_is_missing: bool = False
     missing_target: Literal["auto", "error", "drop"] = "auto"
-    dates: Literal["ignore", "error"] = "ignore"
+    dates: Literal["ignore", "error", "expand"] = "ignore"
+    many_categories: Literal["error", "hash", "target"] = "error"
     keep_na_labels: bool = False
 
     @property

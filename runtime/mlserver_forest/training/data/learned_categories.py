@@ -1,7 +1,7 @@
 """The categories of a feature, learned from its texts or known from the training channel."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,17 @@ from mlserver_forest.formats.field_values import (
     parse_numbers,
     text_at,
 )
+from mlserver_forest.formats.note import Note
 from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
+from mlserver_forest.schema.hashed_categories import HASHES, HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import Columns
 
 # Returns the location of a row of the block, for error messages.
 At = Callable[[int], str]
+
+# How many of too many categories reports may name.
+_NAMED = 20
 
 
 class LearnedCategories:
@@ -33,11 +38,13 @@ class LearnedCategories:
 
     Attributes:
         spelling: if there were too many different values for categories, and all were numbers.
+        hashed: if there were too many, and they are told apart by their hashes.
         is_left_out: whether the feature is left out of the table.
     """
 
     def __init__(self, name: str, most: int, columns: Columns | None = None) -> None:
         self.spelling: NumberSpelling | None = None
+        self.hashed: HashedCategories | None = None
         self.is_left_out = False
         self._columns = columns or Columns()
         self._name = name
@@ -46,8 +53,10 @@ class LearnedCategories:
         self._sample = ""
         self._sample_place = ""
 
-    def __len__(self) -> int:
-        return len(self._codes)
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row has had a value."""
+        return not self._codes and self.hashed is None
 
     def encode(self, texts: Any, at: At) -> NDArray[np.float64]:
         """The provisional positions of the texts of some rows, NaN where one is missing.
@@ -60,8 +69,10 @@ class LearnedCategories:
         if self.spelling is not None:
             return SpelledNumbers(self._name, self.spelling).encode(texts, at)
         found_texts, rows = distinct(texts)
-        codes = np.array([self._code(text.strip()) for text in found_texts] or [0.0], np.float64)
         self._refuse_nul(found_texts, rows, at)
+        if self.hashed is not None:
+            return np.asarray(_codes(self.hashed, found_texts or [""])[rows])
+        codes = np.array([self._code(text.strip()) for text in found_texts] or [0.0], np.float64)
         if not self._sample or parse_number(self._sample) is not None:
             self._take_sample(texts, at)
         found: NDArray[np.float64] = codes[rows]
@@ -69,8 +80,42 @@ class LearnedCategories:
 
     def is_full(self) -> bool:
         """Whether there are too many different values for categories."""
-        is_open = self.spelling is None and not self.is_left_out
-        return is_open and len(self._codes) > self._most
+        return not self.is_decided and len(self._codes) > self._most
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there were too many different values, and what they are is known."""
+        return self.is_left_out or self.spelling is not None or self.hashed is not None
+
+    def hash(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Tell the categories apart by their hashes from now on.
+
+        Args:
+            counts: (n,) how often each of the different values occurs.
+
+        Returns:
+            (n,) the code of each provisional position, NaN where it means a missing value.
+        """
+        texts = self.texts
+        frequent = [texts[code] for code in np.argsort(-counts, kind="stable")[:_NAMED].tolist()]
+        columns = self._columns
+        self.hashed = hashed_categories(
+            [text for text in frequent if text not in columns.missing], columns, self._most
+        )
+        self._codes = {}
+        return _codes(self.hashed, texts)
+
+    def hash_note(self) -> Note:
+        """The note about categories that are told apart by their hashes."""
+        setting = self._columns.many_categories
+        how = "is replaced by the mean of the target of each category"
+        if setting == "hash":
+            how = f"is read as hashes in {self._most} buckets, which categories may share"
+        text = (
+            f"column {format_value(self._name)} has more than {self._most} categories and {how} "
+            f"(many_categories={setting})"
+        )
+        return Note(text, "many_categories", self._name)
 
     @property
     def texts(self) -> list[str]:
@@ -120,8 +165,31 @@ class LearnedCategories:
             f"column {format_value(self._name)} has more than {self._most} categories, such as "
             f"{format_value(self._sample)} at {self._sample_place}; if these are identifiers "
             "or free text, add the column to ignore; if they should be numbers, correct that "
-            "value, or name it in missing_values"
+            "value, or name it in missing_values; if they say something about the target, set "
+            "many_categories=hash or many_categories=target"
         )
+
+
+def _codes(hashed: HashedCategories, texts: Sequence[str]) -> NDArray[np.float64]:
+    """(n,) the codes of texts, all of which have one or are missing."""
+    return np.array([hashed.code(text) for text in texts], np.float64)
+
+
+def hashed_categories(names: Sequence[str], columns: Columns, most: int) -> HashedCategories:
+    """Categories of which there are too many to list.
+
+    Args:
+        names: those that reports name, the most frequent first.
+        columns: what the hyperparameters say: how they are told apart, and which are missing.
+        most: how many buckets the hashes share, unless means of the target replace them.
+    """
+    return HashedCategories(
+        tuple(names),
+        missing=columns.missing,
+        n_buckets=HASHES if columns.many_categories == "target" else most,
+        has_missing=True,
+        kept=columns.kept,
+    )
 
 
 class SpelledNumbers:
@@ -146,12 +214,12 @@ class SpelledNumbers:
         if row is not None:
             row = fill_in(numbers, texts, self._spelling.parse)
         if row is not None:
-            shown = self._spelling.describe()
+            shown, what = self._spelling.describe(), "a date" if self._spelling.is_date else ""
+            like = f" ({'' if what else 'plain, or '}like {shown})" if shown else ""
             raise InvalidData(
                 f"{at(row)}: {format_value(text_at(texts, row).strip())} in column "
-                f"{format_value(self._name)} is not a number, as the other values are"
-                f"{f' (plain, or like {shown})' if shown else ''}; correct it, or name it in "
-                "missing_values if it means a missing value"
+                f"{format_value(self._name)} is not {what or 'a number'}, as the other values are"
+                f"{like}; correct it, or name it in missing_values if it means a missing value"
             )
         if np.isinf(numbers).any():
             row = int(np.isinf(numbers).argmax())

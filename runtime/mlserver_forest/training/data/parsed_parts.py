@@ -136,6 +136,7 @@ class _Rows:
                 texts.add(column)
         spelled = [kept[roles.target]]
         mixed = [features[feature] for feature in sorted({*forced, *known.spellings, *known.mixed})]
+        dates = [features[feature] for feature, one in known.spellings.items() if one.is_date]
         if roles.weight is not None:
             features.append(kept[roles.weight])
             spelled.append(kept[roles.weight])
@@ -148,6 +149,7 @@ class _Rows:
             expected=f"{first} has {found.width - len(self._partition.names)}{_listed(names)}",
             spelled=spelled,
             mixed=mixed,
+            dates=dates,
             learns=not known.are_fixed,
             absent=float("nan") if self._columns.absent_is_missing else 0.0,
             names=names or self._names(found.width),

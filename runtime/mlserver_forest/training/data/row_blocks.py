@@ -28,6 +28,7 @@ class KnownColumns:
 
     Attributes:
         dtype: of the matrix.
+        limit: the dtype in which the algorithm reads numbers, which must be finite in it.
         layout: what the columns are; UNKNOWN until the first part has been looked at.
         categorical: the features that hold categories.
         are_fixed: whether another table decided which features hold categories.
@@ -42,6 +43,7 @@ class KnownColumns:
     """
 
     dtype: np.dtype[Any]
+    limit: np.dtype[Any]
     layout: Layout = UNKNOWN
     categorical: set[int] = field(default_factory=set)
     are_fixed: bool = False
@@ -130,7 +132,8 @@ def without_infinite(
     Returns:
         The matrix without infinite numbers, and by feature the sentence about its first one.
     """
-    is_infinite = np.isinf(x)
+    with np.errstate(over="ignore"):
+        is_infinite = np.isinf(x.astype(known.limit, copy=False))
     is_infinite[:, list(known.categorical)] = False
     if not is_infinite.any():
         return x, {}
@@ -139,7 +142,7 @@ def without_infinite(
         row = int(is_infinite[:, feature].argmax())
         problems[feature] = (
             f"{rows.at(row)}, column {positions[feature] + 1} ({known.layout.names[feature]}): "
-            f"{float(values[row, feature])!r} is not a finite {8 * known.dtype.itemsize}-bit "
+            f"{float(values[row, feature])!r} is not a finite {8 * known.limit.itemsize}-bit "
             "number; leave the field empty (null in JSON) where a value is missing"
         )
     return np.where(is_infinite, np.asarray(np.nan, x.dtype), x), problems

@@ -15,6 +15,8 @@ from mlserver_forest.training.data.layout import Layout
 
 # A column with more categories holds identifiers or free text.
 MOST_CATEGORIES = 65_536
+# Codes below it are exact in float32.
+MOST_FLOAT32 = 1 << 24
 
 Kind = Literal["numbers", "words", "boolean", "missing"]
 
@@ -115,6 +117,26 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def encoded(self) -> tuple[str, ...]:
+        """The features with hashes that means of the target replace."""
+        return tuple(
+            name for name, found in self.categories.items() if found.n_codes > MOST_FLOAT32
+        )
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The features that hold dates."""
+        return tuple(name for name in self.names if self._is_date(name))
+
+    @property
+    def derived_from(self) -> tuple[str, ...]:
+        """The features of which estimators read derived columns, and which need float64."""
+        return (*self.encoded, *self.dates)
+
+    def _is_date(self, name: str) -> bool:
+        return name in self.spellings and self.spellings[name].is_date
 
     def spellings_with(self, missing: frozenset[str]) -> Mapping[str, NumberSpelling]:
         """The spellings of numbers in other channels and in requests.

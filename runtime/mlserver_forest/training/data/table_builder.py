@@ -89,7 +89,7 @@ class TableBuilder:
             encoder = self._categories_of(feature)
             kept[:, feature] = encoder.encode(texts, block.where.at)
             if isinstance(encoder, LearnedCategories) and encoder.is_full():
-                self._turn_to_numbers(feature, encoder, rows)
+                self._reread(feature, encoder, rows)
 
     def finish(self, summary: Summary) -> Table:
         """The table of all rows.
@@ -116,13 +116,14 @@ class TableBuilder:
         self._refuse_problems()
         if self._left_out:
             layout, x = self._without_left_out(layout, x)
+        spellings = self._spellings if like is None else like.spellings
         summary = replace(
             summary,
             columns=_summary(layout.names, categories, x),
             notes=tuple(self._known.notes.values()),
             n_without_target=n_without_target,
         )
-        return Table(
+        table = Table(
             names=layout.names,
             has_names=layout.columns is not None,
             categories=categories,
@@ -133,8 +134,11 @@ class TableBuilder:
             places=self._places,
             layout=layout,
             index_base=self._known.index_base or 0,
-            spellings=self._spellings if like is None else like.spellings,
+            spellings=spellings,
         )
+        if like is None and not table.derived_from:
+            return replace(table, x=x.astype(self._known.limit, copy=False))
+        return table
 
     def _without_left_out(self, layout: Layout, x: NDArray[Any]) -> tuple[Layout, NDArray[Any]]:
         kept = [f for f, name in enumerate(layout.names) if name not in self._left_out]
@@ -232,16 +236,13 @@ class TableBuilder:
     def _categories(self, layout: Layout, x: NDArray[Any]) -> dict[str, Categories]:
         """Sort the categories, and give the rows their final positions, or their numbers."""
         refuses = self._columns.refuse_unseen
-        found = {}
+        found: dict[str, Categories] = {}
         for feature, learned in sorted(self._encoders.items()):
-            if not isinstance(learned, LearnedCategories) or not len(learned):
+            if not isinstance(learned, LearnedCategories) or learned.is_empty:
                 continue
             name, column = layout.names[feature], x[:, feature]
-            if learned.spelling is not None:
-                self._spell(name, learned.spelling)
-                continue
-            if learned.is_left_out:
-                self._left_out.add(name)
+            if learned.is_decided:
+                found |= self._decided(name, learned)
                 continue
             categories, final = learned.finish(refuses_unseen=refuses) or (None, None)
             if name not in layout.categorical and (categories is None or not categories.is_boolean):
@@ -262,6 +263,14 @@ class TableBuilder:
                 _renumber(column, final)
         return found
 
+    def _decided(self, name: str, learned: LearnedCategories) -> dict[str, Categories]:
+        """A column with too many different values: its categories, if it has some."""
+        if learned.spelling is not None:
+            self._spell(name, learned.spelling)
+        if learned.is_left_out:
+            self._left_out.add(name)
+        return {} if learned.hashed is None else {name: learned.hashed}
+
     def _refuse_problems(self) -> None:
         """Refuse the table if something in it needs a decision; the header may be the reason."""
         if self._problems:
@@ -280,7 +289,7 @@ class TableBuilder:
             texts=texts,
             count=lambda: _count(column, len(texts)),
             at=lambda code: self._places.at(int((column == code).argmax())),
-            dtype=self._known.dtype,
+            dtype=self._known.limit,
             has_types=self._known.has_types,
         )
         return content.decide(self._columns)
@@ -292,27 +301,42 @@ class TableBuilder:
             self._known.note(decision.note)
 
     def _spell(self, name: str, spelling: NumberSpelling) -> None:
-        if spelling.marks or spelling.missing:
+        if spelling.marks or spelling.missing or spelling.is_date:
             self._spellings[name] = spelling
 
-    def _turn_to_numbers(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
-        """Read a column as numbers that has too many different values for categories.
+    def _reread(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
+        """Read a column as numbers or hashes that has too many different values for categories.
 
         Raises:
-            InvalidData: if some of them are not numbers.
+            InvalidData: if some of them are not numbers, and categories are not hashed.
         """
-        column = rows.x[:, feature]
-        decision = self._decide(feature, learned, column)
-        is_forced = self._known.layout.names[feature] in self._known.layout.categorical
-        if decision.is_left_out and not is_forced:
-            learned.is_left_out = True
-            self._keep(self._known.layout.names[feature], decision)
+        column, name = rows.x[:, feature], self._known.layout.names[feature]
+        if name in self._known.layout.categorical:
+            self._hash(name, learned, column)
             return
-        if decision.values is None or is_forced:
-            raise InvalidData(decision.problem) if decision.problem else learned.too_many()
-        self._keep(self._known.layout.names[feature], decision)
-        _renumber(column, decision.values)
-        learned.spelling = decision.spelling
+        decision = self._decide(feature, learned, column)
+        if decision.problem:
+            raise InvalidData(decision.problem)
+        self._keep(name, decision)
+        if decision.is_left_out:
+            learned.is_left_out = True
+        elif decision.values is None:
+            self._hash(name, learned, column)
+        else:
+            _renumber(column, decision.values)
+            learned.spelling = decision.spelling
+
+    def _hash(self, name: str, learned: LearnedCategories, column: NDArray[Any]) -> None:
+        """Tell too many categories apart by their hashes.
+
+        Raises:
+            InvalidData: if that was not asked for.
+        """
+        setting = self._columns.many_categories
+        if setting == "error":
+            raise learned.too_many()
+        _renumber(column, learned.hash(_count(column, len(learned.texts))))
+        self._known.note(learned.hash_note())
 
 
 def _count(column: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
@@ -346,13 +370,18 @@ def _summary(
     for start in range(0, len(x), _BLOCK_ROWS):
         n_missing += np.isnan(x[start : start + _BLOCK_ROWS]).sum(axis=0)
     return {
-        name: _column_summary(categories.get(name), int(n), len(x))
-        for name, n in zip(names, n_missing, strict=True)
+        name: _column_summary(categories.get(name), int(n), x[:, feature])
+        for feature, (name, n) in enumerate(zip(names, n_missing, strict=True))
     }
 
 
-def _column_summary(categories: Categories | None, n_missing: int, n_rows: int) -> ColumnSummary:
+def _column_summary(
+    categories: Categories | None, n_missing: int, values: NDArray[Any]
+) -> ColumnSummary:
     if categories is not None:
         kind: Kind = "boolean" if categories.is_boolean else "words"
-        return ColumnSummary(kind, n_missing, len(categories.names))
-    return ColumnSummary("missing" if n_missing == n_rows else "numbers", n_missing)
+        n_distinct = len(categories.names)
+        if categories.is_hashed:
+            n_distinct = len(np.unique(values[~np.isnan(values)]))
+        return ColumnSummary(kind, n_missing, n_distinct)
+    return ColumnSummary("missing" if n_missing == len(values) else "numbers", n_missing)

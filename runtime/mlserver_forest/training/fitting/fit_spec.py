@@ -1,6 +1,6 @@
 """What to fit, apart from the rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.schema.categories import Categories
-from mlserver_forest.training.algorithms.estimators import make_estimator
+from mlserver_forest.training.algorithms.estimators import InputColumn, make_estimator
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.algorithms.registry import Algorithm
 from mlserver_forest.training.data.targets import Target
@@ -30,6 +30,7 @@ class FitSpec:
         first_tree: for a part of a forest, the position of its first tree in the whole forest.
         stops_early: whether boosting may stop early, if the hyperparameters ask for it.
         wants_out_of_bag: whether out-of-bag votes are collected.
+        inputs: the columns of the rows, if they are not the features as they are.
         class_weight: weights by class position that replace those of the hyperparameters if this
             machine's rows do not have the class frequencies of all rows.
     """
@@ -43,6 +44,7 @@ class FitSpec:
     first_tree: int = 0
     stops_early: bool = True
     wants_out_of_bag: bool = False
+    inputs: Sequence[InputColumn] = ()
     class_weight: Mapping[int, float] | None = None
 
     @property
@@ -63,7 +65,13 @@ class FitSpec:
         """
         target = self.target
         estimator = make_estimator(
-            self.chosen, target.kind, target.classes, self.names, self.categories, self.seed
+            self.chosen,
+            target.kind,
+            target.classes,
+            self.names,
+            self.categories,
+            self.seed,
+            self.inputs,
         )
         if self.class_weight is not None:
             estimator.set_params(class_weight=dict(self.class_weight))

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.model.model import Model
 from mlserver_forest.resources import n_cpus
+from mlserver_forest.schema.schema import datatype_of
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.hosts import Hosts
 from mlserver_forest.training.data.job_data import Data, columns_of
+from mlserver_forest.training.fitting.fit_columns import FitColumns, learn_fit_columns
 from mlserver_forest.training.fitting.fit_result import FitResult
 from mlserver_forest.training.fitting.fit_rows import AnyRows
 from mlserver_forest.training.fitting.fit_spec import FitSpec
@@ -31,13 +34,29 @@ class FittedModel:
     Attributes:
         result: the estimator, and how it was fitted.
         packed: the packed model.
+        columns: the columns that the estimator was fitted on.
         before: the forest that gives the estimator's own predictions, if ``packed`` has something
             after it.
     """
 
     result: FitResult
     packed: Model
+    columns: FitColumns
     before: Predictor | None = None
+
+    @property
+    def importances(self) -> NDArray[np.float64] | None:
+        """(n_features,) the algorithm's own importances; None if it does not have them."""
+        return self.columns.by_feature(self._importances)
+
+    @property
+    def part_importances(self) -> dict[str, dict[str, float]]:
+        """By feature, those of the columns that are derived from it, by their names."""
+        return self.columns.by_part(self._importances)
+
+    @property
+    def _importances(self) -> NDArray[np.float64] | None:
+        return getattr(self.result.estimator, "feature_importances_", None)
 
     @property
     def is_changed(self) -> bool:
@@ -92,6 +111,7 @@ class JobFitter:
             self._target.kind,
             self._table.names,
             {name: found.names for name, found in self._table.categories.items()},
+            *([self._table.derived_from] if self._table.derived_from else []),
             version(ALGORITHMS[self._chosen.job.algorithm].distribution),
             rows.digest(),
         ]
@@ -127,6 +147,9 @@ class JobFitter:
             InvalidData: if the training library refuses the rows.
             InvalidHyperparameters: if a hyperparameter does not suit the labels.
         """
+        dtype = np.dtype(self._chosen.algorithm.dtype)
+        columns, learned = learn_fit_columns(self._table, self._target, training, dtype, seed)
+        watched = None if validation is None else columns.rows(validation)
         spec = FitSpec(
             chosen=self._chosen,
             target=self._target,
@@ -136,8 +159,9 @@ class JobFitter:
             n_steps=n_steps or self._chosen.own.n_steps,
             stops_early=n_steps is None,
             wants_out_of_bag=wants_out_of_bag,
+            inputs=columns.inputs,
         )
-        result = self._hosts.fit(spec, training, validation, kept_as)
+        result = self._hosts.fit(spec, learned, watched, kept_as)
         imported = import_estimator(result.estimator)
         schema = replace(
             imported.schema,
@@ -148,5 +172,7 @@ class JobFitter:
             spellings=self._table.spellings_with(columns_of(self._chosen).missing),
             index_base=self._table.index_base,
             classes=self._target.classes,
+            datatype=datatype_of(self._table.x.dtype),
         )
-        return FittedModel(result, replace(imported, schema=schema))
+        forest = columns.over_table(imported.forest)
+        return FittedModel(result, replace(imported, schema=schema, forest=forest), columns)
