@@ -368,11 +368,7 @@ class Schema:
         return low, high
 
     def _check_ranges(self, x: NDArray[Any], first_row: int) -> None:
-        """Refuse numbers outside of ``ranges``.
-
-        Raises:
-            InvalidInput: naming the row, the column, the number and the range.
-        """
+        """Refuse numbers outside of ``ranges``, with the row, the column and the range."""
         low, high = self._limits
         outside = (x < low) | (x > high)
         if outside.any():
