@@ -84,10 +84,13 @@ class PipelineSupport:
     Attributes:
         describe: for each raw column of an estimator, its name and what is done with it; empty if
             the estimator prepares nothing.
+        rows: raw rows for an estimator, or its record, and rows of ``X`` of its model: a data frame
+            or an array; None if the estimator prepares nothing.
         ask: answers for rows as a user has them; like ``estimator_answers``.
     """
 
     describe: Callable[[Any], Mapping[str, str]]
+    rows: Callable[[Any, NDArray[Any]], Any]
     ask: Callable[[Any, Any, Schema], Answers]
 
 
@@ -150,6 +153,10 @@ class Importer:
             return "(not installed)"
         return str(import_module(self.module).__version__)
 
+    def raw_rows(self, estimator: Any, x: NDArray[Any]) -> Any:
+        """Raw rows for an estimator that prepares them; None for any other."""
+        return self.pipelines.rows(estimator, x) if self.pipelines else None
+
     def wrote(self, found: Any) -> bool:
         """Whether the installed version wrote a booster, as far as that is known."""
         written_by = getattr(found, "written_by", "")
@@ -171,9 +178,7 @@ IMPORTERS: tuple[Importer, ...] = (
         distribution="scikit-learn",
         class_names=scikit_learn_model.CLASS_NAMES,
         to_model=lambda estimator: scikit_learn_model.to_model(estimator, import_member),
-        answers=lambda estimator, x, schema: scikit_learn_model.answers(
-            estimator, x, schema, import_member
-        ),
+        answers=scikit_learn_model.answers,
         tolerance=1e-12,
         has_exact_sums=True,
         hints=scikit_learn_model.HINTS,
@@ -188,6 +193,7 @@ IMPORTERS: tuple[Importer, ...] = (
         ),
         pipelines=PipelineSupport(
             describe=lambda estimator: scikit_learn_model.describe(estimator, import_member),
+            rows=lambda estimator, x: scikit_learn_model.raw_rows(estimator, x, import_member),
             ask=scikit_learn_model.ask_raw,
         ),
         note=scikit_learn_model.note,

@@ -6,6 +6,7 @@ standard input.
 """
 
 import io
+import json
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -22,11 +23,17 @@ from mlserver_forest.schema.schema import Schema
 _SECONDS = 600
 # Python 2.7 and 3, with the NumPy and joblib of their time.
 _SCRIPT = """
-import importlib, io, os, pickle, sys, tempfile, warnings
+import importlib, io, json, os, pickle, sys, tempfile, warnings
 import numpy
 warnings.simplefilter("ignore")
 given = numpy.load(io.BytesIO(getattr(sys.stdin, "buffer", sys.stdin).read()))
 x, n_rounds = given["x"], int(given["n_rounds"])
+if x.dtype.kind == "U":  # Raw rows, column by column.
+    raw = json.loads(str(x))
+    x = numpy.array(raw["columns"], object).T
+    if raw["names"] is not None:
+        import pandas
+        x = pandas.DataFrame(dict(zip(raw["names"], raw["columns"])), columns=raw["names"])
 handle, path = tempfile.mkstemp()
 with os.fdopen(handle, "wb") as file:
     file.write(given["model"].tobytes())
@@ -87,14 +94,14 @@ class Question:
 
 
 def ask_interpreter(
-    command: str, question: Question, x: NDArray[Any], schema: Schema
+    command: str, question: Question, rows: Any, schema: Schema
 ) -> tuple[Answers, str]:
     """Let another interpreter load the model and answer.
 
     Args:
         command: the interpreter, with its options.
         question: the model.
-        x: (n_samples, n_features) rows.
+        rows: (n_samples, n_features) numbers, or raw rows: a data frame, or an array of objects.
         schema: of the imported model.
 
     Returns:
@@ -111,7 +118,7 @@ def ask_interpreter(
     given = io.BytesIO()
     np.savez(
         given,
-        x=x,
+        x=_sent(rows),
         model=np.frombuffer(question.path.read_bytes(), np.uint8),
         is_pickle=np.array(question.is_pickle),
         n_rounds=np.array(question.n_rounds),
@@ -141,6 +148,16 @@ def ask_interpreter(
             f"--prove-with {command}: its answers are not arrays ({error}); it must not print "
             "anything else to standard output"
         ) from error
+
+
+def _sent(rows: Any) -> NDArray[Any]:
+    """Numbers as they are, and raw rows in JSON, which has numbers to the last bit."""
+    if isinstance(rows, np.ndarray) and rows.dtype != object:
+        return rows
+    names = list(getattr(rows, "columns", ())) or None
+    columns = [rows[name] for name in names] if names else list(rows.T)
+    listed = [column.tolist() for column in columns]
+    return np.array(json.dumps({"names": names, "columns": listed}))
 
 
 def _answers(found: dict[str, NDArray[Any]], schema: Schema) -> Answers:

@@ -115,7 +115,11 @@ def ask(importer: Importer, estimator: Any, model: Model, x: NDArray[Any]) -> So
                 "was not asked"
             )
         else:
-            values, positions = importer.answers(asked, x, model.schema)
+            raw = importer.raw_rows(estimator, x)
+            if raw is None or importer.pipelines is None:
+                values, positions = importer.answers(asked, x, model.schema)
+            else:
+                values, positions = importer.pipelines.ask(asked, raw, model.schema)
             source = _source(importer, written_by)
     tolerance = importer.tolerance_for(model)
     return SourceAnswers.of(x, (values, positions), tolerance, source, written_by)
@@ -150,7 +154,9 @@ def ask_elsewhere(
     if isinstance(estimator, SavedBooster) and estimator.has_later_rounds:
         n_rounds = estimator.n_best or 0
     question = Question(file.path, file.form.is_pickle, importer.script, n_rounds)
-    (values, positions), version = ask_interpreter(command, question, x, model.schema)
+    raw = importer.raw_rows(estimator, x)
+    rows = x if raw is None else raw
+    (values, positions), version = ask_interpreter(command, question, rows, model.schema)
     source, written_by = f"{importer.title} {version} in {command}", version
     own = getattr(estimator, "written_by", "")
     if importer.records is not None:

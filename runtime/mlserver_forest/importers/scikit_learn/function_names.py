@@ -17,6 +17,8 @@ def name_of_function(function: Any) -> str:
     """
     if isinstance(function, Record) and function.name == _UFUNC:
         return str(function.arguments[-1])
+    if isinstance(function, Record):  # Such as a lambda, whose code is in the file.
+        return f"of the kind {function.kind}"
     if isinstance(function, GlobalName):
         is_numpy = function.module.partition(".")[0] == "numpy"
         return function.name if is_numpy else str(function)

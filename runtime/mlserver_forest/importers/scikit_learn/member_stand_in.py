@@ -14,14 +14,22 @@ from mlserver_forest.schema.schema import Schema
 Ask = Callable[[NDArray[Any]], Answers]
 
 
-class RegressorStandIn(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
+class _StandIn(BaseEstimator):  # type: ignore[misc]  # it has no types
+    """What scikit-learn asks of every estimator."""
+
+    def __sklearn_is_fitted__(self) -> bool:  # scikit-learn's name
+        return True
+
+    def fit(self, X: Any, y: Any = None) -> "_StandIn":  # noqa: N803
+        """Refused; a pipeline looks for it all the same."""
+        raise ValueError("what stands for an estimator of another library cannot be fitted")
+
+
+class RegressorStandIn(RegressorMixin, _StandIn):  # type: ignore[misc]  # it has no types
     """A fitted regressor whose library is asked."""
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
-
-    def __sklearn_is_fitted__(self) -> bool:  # scikit-learn's name
-        return True
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:  # noqa: N803
         """(n_samples,) the predictions."""
@@ -29,15 +37,12 @@ class RegressorStandIn(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # 
         return values[:, 0] if values.shape[1] == 1 else values
 
 
-class ClassifierStandIn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
+class ClassifierStandIn(ClassifierMixin, _StandIn):  # type: ignore[misc]  # it has no types
     """A fitted classifier whose library is asked."""
 
     def __init__(self, ask: Ask, classes_: NDArray[Any]) -> None:
         self.ask = ask
         self.classes_ = classes_
-
-    def __sklearn_is_fitted__(self) -> bool:  # scikit-learn's name
-        return True
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:  # noqa: N803
         """(n_samples,) the labels."""

@@ -181,18 +181,8 @@ def _refusal(record: Record) -> str:
     return f"a {record.name} is not a tree ensemble that can be packed{hint and '; '}{hint}"
 
 
-def answers(estimator: Any, x: NDArray[Any], schema: Schema, import_other: ImportOther) -> Answers:
-    """Ask the estimator itself; see ``estimator_answers``.
-
-    Args:
-        estimator: a fitted estimator of one of the classes in ``CLASS_NAMES``.
-        x: (n_samples, n_features) as the model reads it.
-        schema: of the model.
-        import_other: as in ``to_model``.
-    """
-    preparation = _preparation_of(estimator, import_other)
-    if preparation is not None:
-        return ask_raw(estimator, preparation.rows(x), schema)
+def answers(estimator: Any, x: NDArray[Any], schema: Schema) -> Answers:
+    """Ask an estimator that prepares nothing; see ``estimator_answers``."""
     _use_one_thread(estimator)
     if getattr(estimator, "voting", "") == HARD_VOTING:
         return _hard_votes(estimator, x)
@@ -208,6 +198,12 @@ def ask_raw(estimator: Any, rows: Any, schema: Schema) -> Answers:
     """Ask a pipeline, or an estimator around some, about rows as a user has them."""
     _use_one_thread(estimator)
     return estimator_answers(estimator, rows, schema)
+
+
+def raw_rows(estimator: Any, x: NDArray[Any], import_other: ImportOther) -> Any:
+    """Raw rows for a pipeline, or its record, as rows of ``X`` describe them; None for others."""
+    preparation = _preparation_of(estimator, import_other)
+    return None if preparation is None else preparation.rows(x)
 
 
 def describe(estimator: Any, import_other: ImportOther) -> Mapping[str, str]:

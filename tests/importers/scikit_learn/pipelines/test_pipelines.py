@@ -1,5 +1,6 @@
 """Pipelines: the packed model answers raw rows as the pipeline does, to the last bit."""
 
+import sys
 import warnings
 from itertools import combinations
 from math import factorial
@@ -46,6 +47,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from importers.scikit_learn.pipelines.random_pipelines import pipelines, tables
 from mlserver_forest.errors import InvalidInput, UnsupportedEstimator
 from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.importers.pack.other_interpreter import Question, ask_interpreter
 from mlserver_forest.importers.pack.proof import ask, compare, hard_rows
 from mlserver_forest.importers.pickles.pickle_reader import read_pickle
 from mlserver_forest.importers.registry import importer_of
@@ -332,13 +334,35 @@ def test_what_mixes_columns_is_refused_by_name(transformer, expected, table):
         import_estimator(pipeline)
 
 
-def test_a_pickle_is_read_without_running_it(table, tmp_path):
+@pytest.mark.parametrize(
+    "name", ["search", "calibrated", "vote of pipelines", "XGBoost on a sparse matrix", "LightGBM"]
+)
+def test_a_pickle_is_read_without_running_it(name, table, tmp_path):
+    """Its library is asked: an estimator is made of classes that are known."""
+    frame, y = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = CLASSIFIERS[name]().fit(frame, y)
+        joblib.dump(estimator, tmp_path / "pipeline.joblib")
+        record = read_pickle(tmp_path / "pipeline.joblib")
+        model = proven(record, frame)
+        assert importer_of(record).records.restore(record) is not None
+        np.testing.assert_allclose(
+            model.predict_proba(frame), estimator.predict_proba(frame), rtol=0, atol=1e-6
+        )
+
+
+def test_another_interpreter_is_asked_about_raw_rows(table, tmp_path):
     frame, y = table
     pipeline = make_pipeline(prepared(), RandomForestClassifier(5, random_state=0)).fit(frame, y)
-    joblib.dump(pipeline, tmp_path / "pipeline.joblib")
-    record = read_pickle(tmp_path / "pipeline.joblib")
-    model = proven(record, frame)
-    np.testing.assert_array_equal(model.predict_proba(frame), pipeline.predict_proba(frame))
+    path = tmp_path / "pipeline.joblib"
+    joblib.dump(pipeline, path)
+    model = import_estimator(pipeline)
+    x = hard_rows(model, None)
+    rows = importer_of(pipeline).raw_rows(read_pickle(path), x)
+    question = Question(path, is_pickle=True, script="")
+    found, _ = ask_interpreter(f"{sys.executable} -W ignore", question, rows, model.schema)
+    np.testing.assert_array_equal(model.forest.predict(x).values, found[0])
 
 
 def shapley(pipeline, row, players):
