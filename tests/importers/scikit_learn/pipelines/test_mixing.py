@@ -211,6 +211,23 @@ def test_a_mixed_column_before_a_histogram(table):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("whiten", [False, True])
+def test_components_of_rounding_errors_are_refused(whiten):
+    """One-hot columns add up to 1, so the last component is 0 up to rounding."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.eye(3)[rng.integers(0, 3, 600)], rng.normal(size=(600, 2))])
+    y = (x[:, 0] + x[:, 3] + rng.normal(0, 3, 600) > 0).astype(int)
+    boosted = HistGradientBoostingClassifier(max_iter=30)
+    pipeline = make_pipeline(PCA(whiten=whiten), boosted).fit(x, y)
+    with pytest.raises(UnsupportedEstimator, match="its component 4, which has no variance"):
+        import_estimator(pipeline)
+    fewer = make_pipeline(PCA(4, whiten=whiten), boosted).fit(x, y)
+    model = import_estimator(fewer)
+    np.testing.assert_allclose(
+        model.predict_proba(x + 1e-4), fewer.predict_proba(x + 1e-4), atol=1e-12
+    )
+
+
 _MIXERS = (
     lambda: PCA(2),
     lambda: PCA(3, whiten=True),

@@ -19,8 +19,9 @@ from mlserver_forest.importers.scikit_learn.pipelines.number_line import (
     Keys,
     Side,
     line_of,
+    numbers_of,
 )
-from mlserver_forest.importers.scikit_learn.pipelines.prepared import PreparedColumn
+from mlserver_forest.importers.scikit_learn.pipelines.prepared import MixedColumn, PreparedColumn
 from mlserver_forest.importers.scikit_learn.pipelines.raw_columns import RawColumn
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
@@ -55,6 +56,7 @@ def fold(
     for number in tested:
         place = places[number] = derived.place_of(features[number].source)
         asked[number].find(features[number], read[place])
+        _require_signal(features[number], asked[number])
         by_place.setdefault(int(place), []).append(asked[number])
     cuts: dict[int, Keys] = {}
     for place, tests_of_place in by_place.items():
@@ -73,6 +75,20 @@ def fold(
         categories={},
         derived=derived.derived_columns,
     )
+
+
+def _require_signal(feature: PreparedColumn, tests: "_FeatureTests") -> None:
+    """Refuse tests of a principal component that holds nothing but rounding errors."""
+    source = feature.source
+    if not isinstance(source, MixedColumn) or source.mixture.rounding is None:
+        return
+    flips = [np.abs(numbers_of(test.side.flips)).max(initial=0) for test in tests.all()]
+    if 0 < max(flips, default=0) <= source.mixture.rounding[source.place]:
+        raise UnsupportedEstimator(
+            f"the trees behind the {source.mixture.name} of this pipeline split its component "
+            f"{source.place}, which has no variance, by rounding errors, so that their answers are "
+            "random; fit it with fewer components (n_components)"
+        )
 
 
 def _require_small(column: RawColumn, n_tests: int, n_cuts: int) -> None:

@@ -41,6 +41,9 @@ from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
 from mlserver_forest.importers.scikit_learn.release import LIBRARY, release_of
 
 _MOST_DEPTH = 16
+# A component with a smaller share of the variance may hold nothing but rounding errors, which are
+# not larger than this, relative to the largest standard deviation.
+_LEAST_SHARE, _ROUNDING = 1e-12, 1e-13
 # Estimators that add up columns with coefficients, and an intercept.
 _LINEAR = (
     *("BayesianRidge", "ARDRegression", "LinearRegression", "Ridge", "RidgeCV", "HuberRegressor"),
@@ -60,7 +63,7 @@ def read_principal_components(record: Record, table: PreparedTable) -> PreparedT
         variances=record.array("explained_variance_", 1) if record.get("whiten") else None,
         centers_first=release_of(record).number < (1, 5),
     )
-    return _mixed(record, table, make, len(components))
+    return _mixed(record, table, make, len(components), rounding=_rounding(record))
 
 
 def read_truncated_svd(record: Record, table: PreparedTable) -> PreparedTable:
@@ -158,6 +161,7 @@ def _mixed(
     *,
     is_sparse: bool = False,
     takes_missing: bool = False,
+    rounding: NDArray[np.float64] | None = None,
 ) -> PreparedTable:
     """The columns of a mixture of all columns of a table."""
     if max(map(_depth, table.columns), default=0) >= _MOST_DEPTH:
@@ -168,9 +172,19 @@ def _mixed(
     checked = table.map_all(
         numeric(lambda x: x, refuses_missing=not takes_missing, steps=(), says=record.name)
     )
-    mixture = Mixture(checked.columns, make, n_columns, record.name)
+    mixture = Mixture(checked.columns, make, n_columns, record.name, rounding)
     columns = [PreparedColumn(MixedColumn(mixture, place)) for place in range(n_columns)]
     return PreparedTable(tuple(columns), is_sparse, table.guards)
+
+
+def _rounding(record: Record) -> NDArray[np.float64]:
+    """For each principal component of almost no variance, how large its rounding errors are."""
+    variances = np.asarray(record.array("explained_variance_", 1), np.float64)
+    most = variances.max(initial=0)
+    errors = np.where(variances < _LEAST_SHARE * most, _ROUNDING * np.sqrt(most), 0.0)
+    if record.get("whiten"):
+        errors /= np.maximum(np.sqrt(np.abs(variances)), np.finfo(np.float64).eps)
+    return errors
 
 
 def _depth(column: PreparedColumn) -> int:

@@ -58,12 +58,15 @@ class Mixture:
         make: the numbers of these columns -> what computes the columns of the mixture.
         n_columns: how many it gives; all of them are float64 numbers.
         name: of the transformer, for people.
+        rounding: (n_columns,) how large rounding errors are in a column that holds nothing else,
+            and 0 for other columns; None if there are none such.
     """
 
     inputs: "tuple[PreparedColumn, ...]"
     make: Callable[[Sequence[int]], Derivation]
     n_columns: int
     name: str
+    rounding: NDArray[np.float64] | None = None
 
     @cached_property
     def depth(self) -> int:
