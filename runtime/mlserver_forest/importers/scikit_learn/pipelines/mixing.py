@@ -126,7 +126,9 @@ def read_iterative_imputer(record: Record, table: PreparedTable) -> PreparedTabl
     marked = _with_gaps(record, table).take(kept.tolist())
     steps = [
         step
-        for step in map(_linear_step, record.get("imputation_sequence_") or [])
+        for step in (
+            _linear_step(one, len(kept)) for one in record.get("imputation_sequence_") or []
+        )
         if not is_empty[kept][step[0]]
     ]
     if steps and record.get("sample_posterior"):
@@ -216,7 +218,7 @@ def _fill(fill: float) -> ColumnFunction:
     )
 
 
-def _linear_step(step: Any) -> tuple[int, NDArray[Any], NDArray[Any], float]:
+def _linear_step(step: Any, n_columns: int) -> tuple[int, NDArray[Any], NDArray[Any], float]:
     """The column, its neighbors, the coefficients and the intercept of a step."""
     parts = step.arguments if isinstance(step, Record) else tuple(step)
     target, neighbors, found = parts
@@ -229,7 +231,14 @@ def _linear_step(step: Any) -> tuple[int, NDArray[Any], NDArray[Any], float]:
         )
     coefficients = np.asarray(estimator.require("coef_"), np.float64).ravel()
     (intercept,) = np.ravel(np.asarray(estimator.require("intercept_"), np.float64))
-    return int(target), np.asarray(neighbors), coefficients, float(intercept)
+    places = np.asarray(neighbors)
+    in_range = all(0 <= place < n_columns for place in [int(target), *places.tolist()])
+    if not in_range or len(places) != len(coefficients):
+        raise UnsupportedEstimator(
+            f"a step of an IterativeImputer does not fit its {n_columns} columns; the file is "
+            "damaged"
+        )
+    return int(target), places, coefficients, float(intercept)
 
 
 def _limits(record: Record, name: str, default: float, n_columns: int) -> NDArray[np.float64]:
