@@ -29,6 +29,8 @@ class Derivation(ABC):
     LAYOUT: ClassVar[Mapping[str, tuple[type, int]]]
     # Why the contributions of a column cannot be given to several columns; empty if they can.
     MIXING: ClassVar[str] = ""
+    # Whether training libraries compute the same bits; sums have others in another order.
+    IS_EXACT: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, (dtype, n_dimensions) in self.LAYOUT.items():

@@ -147,6 +147,20 @@ class DerivedColumns:
         """Why contributions cannot be given to the columns of ``X``; empty if they can."""
         return next((origin.mixing for origin in self._origins(n_features) if origin.mixing), "")
 
+    def rounded(self, n_features: int) -> NDArray[np.bool_]:
+        """(n_columns,) which columns that trees read a training library rounds in another way.
+
+        Args:
+            n_features: the number of columns of ``X``.
+        """
+        every = [False] * n_features
+        for one in self.derivations:
+            every += [
+                not one.IS_EXACT or any(every[parent] for parent in parents)
+                for parents in one.parents
+            ]
+        return np.array(every[n_features:])[self.read]
+
     def players(self, n_features: int) -> NDArray[np.int64]:
         """For each column that trees read, the column that its contributions are counted with.
 

@@ -54,6 +54,7 @@ class Imputation(Derivation):
         "bounds": (np.float64, 2),
     }
     MIXING: ClassVar[str] = "its trees read columns whose missing values come from other columns"
+    IS_EXACT: ClassVar[bool] = False
 
     columns: NDArray[np.uint32]
     initial: NDArray[np.float64]

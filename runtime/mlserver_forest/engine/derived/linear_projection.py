@@ -32,6 +32,7 @@ class LinearProjection(Derivation):
         "scales": (np.float64, 1),
     }
     MIXING: ClassVar[str] = "its trees read projections of several columns, such as PCA makes"
+    IS_EXACT: ClassVar[bool] = False
 
     columns: NDArray[np.uint32]
     centers: NDArray[np.float64]

@@ -28,6 +28,7 @@ class UnitNorm(Derivation):
         "least": (np.float64, 1),
     }
     MIXING: ClassVar[str] = "its trees read rows of several columns that are scaled to one norm"
+    IS_EXACT: ClassVar[bool] = False
 
     columns: NDArray[np.uint32]
     norm: NDArray[np.uint32]

@@ -23,8 +23,9 @@ from mlserver_forest.errors import UnsupportedEstimator
 _NORMS: Mapping[str, int] = {"l1": L1, "l2": L2, "max": GREATEST}
 # Smaller norms count as 1 (``_handle_zeros_in_scale``).
 _LEAST_NORM = 10 * np.finfo(np.float64).eps
-# Above this number, a file would be larger than anyone expects.
+# Above these numbers, a file would be larger than anyone expects.
 _MOST_PRODUCTS = 1 << 17
+_MOST_FACTORS = 1 << 20
 
 
 def principal_components(
@@ -88,17 +89,19 @@ def polynomial_features(
         UnsupportedEstimator: if there are too many.
     """
     choose = combinations if interaction_only else combinations_with_replacement
-    least, most = degrees
+    least, most = degrees[0], min(degrees[1], len(columns)) if interaction_only else degrees[1]
     found: Iterable[tuple[int, ...]] = chain.from_iterable(
         choose(columns, degree) for degree in range(max(1, least), most + 1)
     )
     products: list[tuple[int, ...]] = [()] if include_bias else []
+    n_factors = 0
     for factors in found:
         products.append(factors[::-1] if from_last else factors)
-        if len(products) > _MOST_PRODUCTS:
+        n_factors += len(factors)
+        if len(products) > _MOST_PRODUCTS or n_factors > _MOST_FACTORS:
             raise UnsupportedEstimator(
-                f"a PolynomialFeatures of {len(columns)} columns has more than {_MOST_PRODUCTS} "
-                "products; use fewer columns or a lower degree"
+                f"a PolynomialFeatures of {len(columns)} columns has more than {_MOST_PRODUCTS:,} "
+                f"products or {_MOST_FACTORS:,} factors; use fewer columns or a lower degree"
             )
     return Products.of(products)
 

@@ -62,6 +62,16 @@ _NAMES = {
     "sklearn.ensemble._bagging": ("BaggingClassifier", "BaggingRegressor"),
     "sklearn.ensemble._weight_boosting": ("AdaBoostClassifier", "AdaBoostRegressor"),
     "sklearn.ensemble._stacking": ("StackingClassifier", "StackingRegressor"),
+    "sklearn.decomposition._pca": ("PCA",),
+    "sklearn.decomposition._incremental_pca": ("IncrementalPCA",),
+    "sklearn.decomposition._truncated_svd": ("TruncatedSVD",),
+    "sklearn.preprocessing._polynomial": ("PolynomialFeatures",),
+    "sklearn.impute._iterative": ("IterativeImputer", "_ImputerTriplet"),
+    "sklearn.linear_model._bayes": ("BayesianRidge", "ARDRegression"),
+    "sklearn.linear_model._coordinate_descent": (
+        *("Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"),
+    ),
+    "sklearn.linear_model._huber": ("HuberRegressor",),
     "sklearn.linear_model._base": ("LinearRegression",),
     "sklearn.linear_model._logistic": ("LogisticRegression",),
     "sklearn.linear_model._ridge": ("Ridge", "RidgeCV"),
@@ -70,7 +80,7 @@ _NAMES = {
     "sklearn.compose._target": ("TransformedTargetRegressor",),
     "sklearn.preprocessing._data": (
         *("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "Binarizer"),
-        *("PowerTransformer", "QuantileTransformer"),
+        *("PowerTransformer", "QuantileTransformer", "Normalizer"),
     ),
     "sklearn.model_selection._classification_threshold": ("FixedThresholdClassifier",),
     "sklearn.model_selection._search": ("GridSearchCV", "RandomizedSearchCV"),
@@ -93,7 +103,14 @@ _PARTIAL = "functools.partial"
 # They were used while fitting, and are not asked.
 _FORGOTTEN = {
     *("transformers", "_columns", "score_func"),
-    *("_rng", "_feature_subsample_rng", "_scorer", "random_state", "oob_decision_function_"),
+    *(
+        "_rng",
+        "_feature_subsample_rng",
+        "_scorer",
+        "random_state",
+        "random_state_",
+        "oob_decision_function_",
+    ),
     *(
         "cv",
         "_checked_cv_orig",

@@ -19,7 +19,7 @@ from sklearn.compose import (
     make_column_selector,
     make_column_transformer,
 )
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingRegressor,
@@ -30,7 +30,7 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import RFE, SelectFromModel
-from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
@@ -320,12 +320,14 @@ def test_what_the_pipeline_refuses_is_refused(change, expected, table):
 @pytest.mark.parametrize(
     ("transformer", "expected"),
     [
-        (PCA(1), "a PCA of sklearn stands in this pipeline, which cannot be packed"),
+        (KernelPCA(1), "a KernelPCA of sklearn .* which cannot be packed; use PCA or TruncatedSVD"),
+        (KNNImputer(), "a KNNImputer of sklearn .* use SimpleImputer, or IterativeImputer"),
+        (PCA(1), "this PCA has no attribute components_"),
         (FunctionTransformer(joblib.hash), "applies the function joblib.hashing.hash"),
         (TfidfVectorizer(), "a TfidfVectorizer of sklearn .* it reads free text"),
     ],
 )
-def test_what_mixes_columns_is_refused_by_name(transformer, expected, table):
+def test_a_transformer_that_cannot_be_packed_is_refused_by_name(transformer, expected, table):
     frame, y = table
     pipeline = make_pipeline(StandardScaler(), transformer, RandomForestClassifier(2))
     pipeline[-1].fit(frame[["fare"]].to_numpy(), y)

@@ -19,6 +19,7 @@ from mlserver_forest.importers.scikit_learn.pipelines.imputers import (
     read_missing_indicator,
     read_simple_imputer,
 )
+from mlserver_forest.importers.scikit_learn.pipelines.mixing import MIXERS
 from mlserver_forest.importers.scikit_learn.pipelines.prepared import PreparedTable, side_by_side
 from mlserver_forest.importers.scikit_learn.pipelines.scalers import (
     read_binarizer,
@@ -44,6 +45,12 @@ _HINTS: Mapping[str, str] = {
         "it reads free text; count its words before the pipeline, and send the counts as columns",
     ),
     "SplineTransformer": "its curves are no steps of one column; use KBinsDiscretizer",
+    "KNNImputer": "it looks up the nearest rows of the training table; use SimpleImputer, or "
+    "IterativeImputer with a linear estimator",
+    **dict.fromkeys(
+        ("KernelPCA", "SparsePCA", "MiniBatchSparsePCA", "FastICA", "FactorAnalysis", "NMF"),
+        "use PCA or TruncatedSVD, or prepare its columns before the pipeline",
+    ),
 }
 
 
@@ -193,4 +200,5 @@ _READERS: Mapping[str, _Reader] = {
     "SimpleImputer": _plain(read_simple_imputer),
     "MissingIndicator": _plain(read_missing_indicator),
     **dict.fromkeys(SELECTORS, _plain(read_selector)),
+    **{name: _plain(read) for name, read in MIXERS.items()},
 }

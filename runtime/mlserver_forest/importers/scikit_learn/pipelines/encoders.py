@@ -72,6 +72,7 @@ class _Codes:
             known=[value for value in self.categories if not _is_missing(value)],
             is_lookup=True,
             refuses=None if unknown is not None else lambda values: self.of(values) < 0,
+            outcomes=np.unique(results[~np.isnan(results)]),
             says=says,
         )
 

@@ -1,9 +1,9 @@
 """Pipelines whose last step is an estimator that can be packed."""
 
-from typing import Any
-
 import numpy as np
 
+from mlserver_forest.engine.derived.column_steps import ColumnStep
+from mlserver_forest.engine.kernels.column_step_kernel import MISSING_IF
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.fitted_estimator import module_of
 from mlserver_forest.importers.pickles.live_record import record_of
@@ -14,7 +14,9 @@ from mlserver_forest.importers.scikit_learn.pipelines.compositions import (
     read_transformer,
 )
 from mlserver_forest.importers.scikit_learn.pipelines.encoders import codes_of_names
+from mlserver_forest.importers.scikit_learn.pipelines.imputers import replaced_number
 from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
+    ColumnFunction,
     PreparedTable,
     numeric,
     raw_table,
@@ -58,12 +60,9 @@ def read_pipeline(pipeline: Record, read: ReadMember) -> EstimatorPart:
 def _as_read(table: PreparedTable, part: EstimatorPart) -> PreparedTable:
     """A table as an estimator's own rules read it: what means missing, and names of categories."""
     if table.is_sparse and part.absent_is_missing:
-        table = table.map_all(numeric(lambda x: np.where(x == 0, np.nan, x), edges=_around(0.0)))
+        table = table.map_all(_missing_if(0.0))
     if part.missing_number is not None:
-        marker = part.missing_number
-        table = table.map_all(
-            numeric(lambda x: np.where(x == marker, np.nan, x), edges=_around(marker))
-        )
+        table = table.map_all(_missing_if(part.missing_number))
     if not part.categories:
         return table
     columns = list(table.columns)
@@ -72,8 +71,12 @@ def _as_read(table: PreparedTable, part: EstimatorPart) -> PreparedTable:
     return PreparedTable(tuple(columns), table.is_sparse, table.guards)
 
 
-def _around(number: float) -> Any:
-    return np.array([np.nextafter(number, -np.inf), number])
+def _missing_if(number: float) -> ColumnFunction:
+    return numeric(
+        lambda x: np.where(x == number, np.nan, x),
+        edges=replaced_number(number),
+        steps=(ColumnStep(MISSING_IF, float(number)),),
+    )
 
 
 def _raw_columns(pipeline: Record) -> tuple[int, list[str] | None]:

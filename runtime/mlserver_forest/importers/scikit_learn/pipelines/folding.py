@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.tree_packing import Tree
 from mlserver_forest.errors import UnsupportedEstimator, format_value
+from mlserver_forest.importers.scikit_learn.pipelines.derived_features import DerivedFeatures
 from mlserver_forest.importers.scikit_learn.pipelines.number_line import (
-    HIGHEST,
     Keys,
-    Line,
     Side,
+    line_of,
+    numbers_of,
 )
-from mlserver_forest.importers.scikit_learn.pipelines.prepared import PreparedColumn
+from mlserver_forest.importers.scikit_learn.pipelines.prepared import MixedColumn, PreparedColumn
 from mlserver_forest.importers.scikit_learn.pipelines.raw_columns import RawColumn
 from mlserver_forest.importers.tree_ensemble import TreeEnsemble
 
@@ -39,36 +40,55 @@ def fold(
         columns: the raw columns that the model has, which all features are made of.
 
     Returns:
-        The same trees on the raw columns, in float64.
+        The same trees on the raw columns, and on derived columns for mixtures, in float64.
 
     Raises:
         UnsupportedEstimator: if a feature cannot be folded.
     """
-    place_of = {column.place: number for number, column in enumerate(columns)}
-    places = np.array([place_of[feature.source] for feature in features], np.intp)
     asked = [_FeatureTests(ensemble.cuts.get(number)) for number in range(len(features))]
     for tree in ensemble.trees:
         _collect(tree, asked)
-    for tests, feature, place in zip(asked, features, places.tolist(), strict=True):
-        tests.find(feature, columns[place])
+    tested = [number for number, tests in enumerate(asked) if tests.has_any]
+    derived = DerivedFeatures(columns, [features[number].source for number in tested])
+    read = derived.columns
+    places = np.full(len(features), -1)
+    by_place: dict[int, list[_FeatureTests]] = {}
+    for number in tested:
+        place = places[number] = derived.place_of(features[number].source)
+        asked[number].find(features[number], read[place])
+        _require_signal(features[number], asked[number])
+        by_place.setdefault(int(place), []).append(asked[number])
     cuts: dict[int, Keys] = {}
-    for place in range(len(columns)):
-        sides = [
-            test.side for number in np.flatnonzero(places == place) for test in asked[number].all()
-        ]
+    for place, tests_of_place in by_place.items():
+        sides = [test.side for tests in tests_of_place for test in tests.all()]
         if any(len(side.flips) > 1 for side in sides):
             cuts[place] = np.unique(np.concatenate([side.flips for side in sides]))
-            _require_small(columns[place], len(sides), len(cuts[place]))
-    for tests, place in zip(asked, places.tolist(), strict=True):
-        tests.place(columns[place], cuts.get(place))
+            _require_small(read[place], len(sides), len(cuts[place]))
+        for tests in tests_of_place:
+            tests.place(read[place], cuts.get(place))
     return replace(
         ensemble,
         trees=[_folded(tree, asked, places) for tree in ensemble.trees],
         n_features=len(columns),
         feature_dtype=np.dtype(np.float64),
-        cuts={place: columns[place].numbers_of(keys + 1) for place, keys in cuts.items()},
+        cuts={place: read[place].numbers_of(keys + 1) for place, keys in cuts.items()},
         categories={},
+        derived=derived.derived_columns,
     )
+
+
+def _require_signal(feature: PreparedColumn, tests: "_FeatureTests") -> None:
+    """Refuse tests of a principal component that holds nothing but rounding errors."""
+    source = feature.source
+    if not isinstance(source, MixedColumn) or source.mixture.rounding is None:
+        return
+    flips = [np.abs(numbers_of(test.side.flips)).max(initial=0) for test in tests.all()]
+    if 0 < max(flips, default=0) <= source.mixture.rounding[source.place]:
+        raise UnsupportedEstimator(
+            f"the trees behind the {source.mixture.name} of this pipeline split its component "
+            f"{source.place}, which has no variance, by rounding errors, so that their answers are "
+            "random; fit it with fewer components (n_components)"
+        )
 
 
 def _require_small(column: RawColumn, n_tests: int, n_cuts: int) -> None:
@@ -78,15 +98,6 @@ def _require_small(column: RawColumn, n_tests: int, n_cuts: int) -> None:
             "intervals and by size, which takes too much memory; drop one of the two from the "
             "pipeline, or fit fewer or smaller trees"
         )
-
-
-def line_of(feature: PreparedColumn) -> Line:
-    """A feature as a function of a number."""
-    ends = np.array([HIGHEST], np.int64)
-    for count, function in enumerate(feature.functions):
-        before = PreparedColumn(feature.source, feature.functions[:count])
-        ends = Line(before.as_floats, ends).divided_by(function.edges)
-    return Line(feature.as_floats, Line(feature.as_floats, ends).divided_by(np.empty(0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +154,11 @@ class _FeatureTests:
         """Add splits by threshold."""
         self._added.append(thresholds)
 
+    @property
+    def has_any(self) -> bool:
+        """Whether a tree tests the feature."""
+        return bool(self._added or self.sets)
+
     def all(self) -> Iterator[_Test]:
         """All tests, once ``find`` has found them."""
         yield from self._by_threshold[0]
@@ -152,8 +168,6 @@ class _FeatureTests:
     def find(self, feature: PreparedColumn, column: RawColumn) -> None:
         """Find out which raw values go left."""
         self.thresholds = np.unique(np.concatenate([np.empty(0), *self._added]))
-        if not len(self.thresholds) and not self.sets:
-            return
         missing = feature.as_floats(column.missing_value)
         cuts = np.empty(0) if self.cuts is None else np.asarray(self.cuts, np.float64)
         if column.values is None:

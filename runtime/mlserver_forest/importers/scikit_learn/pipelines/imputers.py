@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived.column_steps import ColumnStep
+from mlserver_forest.engine.kernels.column_step_kernel import FILL, MISSING_IF
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
@@ -59,6 +61,7 @@ def read_missing_indicator(indicator: Record, table: PreparedTable) -> PreparedT
     def shows(*, refuses_all: bool) -> ColumnFunction:
         return ColumnFunction(
             lambda values: _is_marked(values, marker).astype(np.float64),
+            outcomes=np.array([0.0, 1.0]),
             edges=_edges(marker),
             known=_known(marker),
             is_lookup=True,
@@ -75,6 +78,11 @@ def read_missing_indicator(indicator: Record, table: PreparedTable) -> PreparedT
     return replace(everywhere.take(chosen), is_sparse=indicator.get("sparse") is True)
 
 
+def replaced_number(marker: float) -> NDArray[np.float64]:
+    """The edges of a function that gives a number another meaning."""
+    return np.array([np.nextafter(float(marker), -np.inf), float(marker)])
+
+
 def _fill(marker: Any, fill: Any, *, takes_any: bool) -> ColumnFunction:
     def apply(values: Values) -> Values:
         marked = _is_marked(values, marker)
@@ -89,8 +97,14 @@ def _fill(marker: Any, fill: Any, *, takes_any: bool) -> ColumnFunction:
         return refused if takes_any else refused | (not_numbers(values) & ~missing_in(values))
 
     shown = f"{fill:g}" if is_number(fill) else fill
+    steps = None
+    if is_number(fill) and is_number(marker):
+        is_nan = _is_nan(marker)
+        marks = () if is_nan else (ColumnStep(MISSING_IF, float(marker)),)
+        steps = (*marks, ColumnStep(FILL, float(fill)))
     return ColumnFunction(
         apply,
+        steps=steps,
         edges=_edges(marker),
         known=_known(marker),
         keeps_values=True,
@@ -128,7 +142,7 @@ def _edges(marker: Any) -> NDArray[np.float64]:
     """A number that is replaced stands between two edges."""
     if not is_number(marker) or _is_nan(marker):
         return np.empty(0)
-    return np.array([np.nextafter(float(marker), -np.inf), float(marker)])
+    return replaced_number(marker)
 
 
 def _known(marker: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import UnsupportedEstimator
+from mlserver_forest.importers.scikit_learn.pipelines.prepared import PreparedColumn
 
 Keys = NDArray[np.int64]
 Evaluate = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -197,6 +198,15 @@ class Line:
             f"a function of this pipeline neither rises nor falls around its value {level!r}, so "
             "its column cannot be folded into the trees"
         )
+
+
+def line_of(feature: PreparedColumn) -> Line:
+    """A feature as a function of a number."""
+    ends = np.array([HIGHEST], np.int64)
+    for count, function in enumerate(feature.functions):
+        before = PreparedColumn(feature.source, feature.functions[:count])
+        ends = Line(before.as_floats, ends).divided_by(function.edges)
+    return Line(feature.as_floats, Line(feature.as_floats, ends).divided_by(np.empty(0)))
 
 
 def _last_alike(function: Callable[[Keys], NDArray[np.bool_]], start: int, end: int) -> int:

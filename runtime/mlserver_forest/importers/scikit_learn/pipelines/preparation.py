@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.scikit_learn.estimator_part import EstimatorPart
+from mlserver_forest.importers.scikit_learn.pipelines.derived_features import require_takes_all
 from mlserver_forest.importers.scikit_learn.pipelines.prepared_rows import (
     by_steps,
     folded,
@@ -50,6 +51,7 @@ class Preparation:
         width = part.predictor.n_features
         predictor = with_preparations(part.predictor, width, takes_missing=part.takes_missing)
         features = [one for rows in preparations_in(predictor) for one in rows.features]
+        require_takes_all(features)
         names = None if part.feature_names is None else tuple(map(str, part.feature_names))
         columns = find_columns(
             features,

@@ -1,15 +1,20 @@
-"""What a pipeline makes of its raw columns: functions of one raw column each.
+"""What a pipeline makes of its raw columns: functions of one raw column each, and mixtures of them.
 
 A value of a raw column is a float64 number (NaN if it is missing), or an object: a category, NaN or
 None.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlserver_forest.engine.derived.column_steps import ColumnStep
+from mlserver_forest.engine.derived.derivation import Derivation
+from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 
 Values = NDArray[Any]
 
@@ -27,6 +32,9 @@ class ColumnFunction:
         keeps_values: whether values that are not missing pass as they are, so that the function
             after it still sees those of the raw column.
         refuses: (n,) values -> (n,) bool, which of them the library refuses; None if it takes all.
+        steps: its form for serving, which gives the same bits; None if it has none.
+        outcomes: all numbers that it may give, ascending, if they are few, so that it can be a
+            table; else None.
         says: for people, what it does, such as "imputed by 29.7"; may be empty.
     """
 
@@ -36,19 +44,67 @@ class ColumnFunction:
     is_lookup: bool = False
     keeps_values: bool = False
     refuses: Callable[[Values], NDArray[np.bool_]] | None = None
+    steps: tuple[ColumnStep, ...] | None = None
+    outcomes: NDArray[np.float64] | None = None
     says: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedColumn:
-    """A feature that is a function of one raw column.
+class Mixture:
+    """Columns that a transformer makes of several others. It is known by its identity.
 
     Attributes:
-        source: the position of the raw column.
+        inputs: the columns that it reads; they refuse what the transformer refuses.
+        make: the numbers of these columns -> what computes the columns of the mixture.
+        n_columns: how many it gives; all of them are float64 numbers.
+        name: of the transformer, for people.
+        rounding: (n_columns,) how large rounding errors are in a column that holds nothing else,
+            and 0 for other columns; None if there are none such.
+    """
+
+    inputs: "tuple[PreparedColumn, ...]"
+    make: Callable[[Sequence[int]], Derivation]
+    n_columns: int
+    name: str
+    rounding: NDArray[np.float64] | None = None
+
+    @cached_property
+    def depth(self) -> int:
+        """How many mixtures are made of each other, this one included."""
+        sources = [one.source for one in self.inputs]
+        return 1 + max(
+            (one.mixture.depth for one in sources if isinstance(one, MixedColumn)), default=0
+        )
+
+    def of(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, n_columns) its columns, made of (n, n_inputs)."""
+        width = inputs.shape[1]
+        wide = DerivedColumns.of([self.make(range(width))]).append(np.ascontiguousarray(inputs))
+        found: NDArray[np.float64] = wide[:, width:]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class MixedColumn:
+    """A column of a mixture, by its position."""
+
+    mixture: Mixture
+    place: int
+
+
+Source = int | MixedColumn
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedColumn:
+    """A feature that is a function of one raw column, or of one column of a mixture.
+
+    Attributes:
+        source: the position of the raw column, or the column of a mixture.
         functions: applied one after the other.
     """
 
-    source: int
+    source: Source
     functions: tuple[ColumnFunction, ...] = ()
 
     def then(self, *functions: ColumnFunction) -> "PreparedColumn":
@@ -56,7 +112,7 @@ class PreparedColumn:
         return replace(self, functions=(*self.functions, *functions))
 
     def of(self, values: Values) -> tuple[Values, NDArray[np.bool_]]:
-        """The feature of some raw values.
+        """The feature of some values of its source.
 
         Returns:
             (n,) the feature, and (n,) whether the library refuses the value.
@@ -117,9 +173,18 @@ class PreparedTable:
 
     def after(self, first: "PreparedTable") -> "PreparedTable":
         """This table, whose raw columns are the columns of ``first``."""
+        moved: dict[int, Mixture] = {}
+
+        def start(source: Source) -> PreparedColumn:
+            if isinstance(source, int):
+                return first.columns[source]
+            mixture = source.mixture
+            if id(mixture) not in moved:
+                moved[id(mixture)] = replace(mixture, inputs=all_from(mixture.inputs))
+            return PreparedColumn(MixedColumn(moved[id(mixture)], source.place))
 
         def all_from(columns: Sequence[PreparedColumn]) -> tuple[PreparedColumn, ...]:
-            return tuple(first.columns[one.source].then(*one.functions) for one in columns)
+            return tuple(start(one.source).then(*one.functions) for one in columns)
 
         guards = (*first.guards, *all_from(self.guards))
         return replace(self, columns=all_from(self.columns), guards=guards)
@@ -146,6 +211,48 @@ def side_by_side(tables: Sequence[PreparedTable], *, is_sparse: bool) -> Prepare
 def raw_table(n_columns: int) -> PreparedTable:
     """The raw columns as they are."""
     return PreparedTable(tuple(PreparedColumn(place) for place in range(n_columns)))
+
+
+def columns_behind(columns: Sequence[PreparedColumn]) -> Iterator[PreparedColumn]:
+    """Columns, and all that their mixtures are made of, each mixture once."""
+    seen: set[int] = set()
+
+    def behind(some: Sequence[PreparedColumn]) -> Iterator[PreparedColumn]:
+        for one in some:
+            yield one
+            if isinstance(one.source, MixedColumn) and id(one.source.mixture) not in seen:
+                seen.add(id(one.source.mixture))
+                yield from behind(one.source.mixture.inputs)
+
+    yield from behind(columns)
+
+
+def features_of(
+    columns: Sequence[PreparedColumn], raw: Mapping[int, Values]
+) -> NDArray[np.float64]:
+    """Features of rows, computed step by step.
+
+    Args:
+        columns: the features.
+        raw: by position, (n,) the values of the raw columns.
+
+    Returns:
+        (n, n_columns).
+    """
+    known: dict[int, NDArray[np.float64]] = {}
+
+    def values_of(source: Source) -> Values:
+        if isinstance(source, int):
+            return raw[source]
+        mixture = source.mixture
+        if id(mixture) not in known:
+            known[id(mixture)] = mixture.of(table(mixture.inputs))
+        return known[id(mixture)][:, source.place]
+
+    def table(some: Sequence[PreparedColumn]) -> NDArray[np.float64]:
+        return np.column_stack([one.as_floats(values_of(one.source)) for one in some])
+
+    return table(columns)
 
 
 def as_numbers(values: Values) -> NDArray[Any]:

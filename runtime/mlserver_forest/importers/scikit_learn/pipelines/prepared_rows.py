@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from mlserver_forest.composition.averages import Select
 from mlserver_forest.composition.composition import Composition, OneMember
+from mlserver_forest.engine.derived.column_steps import ColumnStep
 from mlserver_forest.engine.forest import Forest
+from mlserver_forest.engine.kernels.column_step_kernel import TO_FLOAT32
 from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.scikit_learn.pipelines.folding import fold
@@ -18,6 +20,7 @@ from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
     PreparedColumn,
     PreparedTable,
     Values,
+    features_of,
     missing_in,
     raw_table,
 )
@@ -96,7 +99,7 @@ def prepare(predictor: Predictor, table: PreparedTable, width: int) -> Predictor
 
 def without_missing(table: PreparedTable) -> PreparedTable:
     """A table whose estimator refuses NaN."""
-    return table.map_all(ColumnFunction(lambda values: values, refuses=missing_in))
+    return table.map_all(ColumnFunction(lambda values: values, refuses=missing_in, steps=()))
 
 
 def _rounded(table: PreparedTable, dtype: np.dtype[Any]) -> PreparedTable:
@@ -108,7 +111,8 @@ def _rounded(table: PreparedTable, dtype: np.dtype[Any]) -> PreparedTable:
     def refuses(values: Values) -> NDArray[np.bool_]:
         return np.isinf(rounded(values)) & (dtype == np.float32)
 
-    return table.map_all(ColumnFunction(rounded, refuses=refuses))
+    steps = (ColumnStep(TO_FLOAT32),) if dtype == np.float32 else ()
+    return table.map_all(ColumnFunction(rounded, refuses=refuses, steps=steps))
 
 
 def preparations_in(predictor: Predictor) -> Iterator[PreparedRows]:
@@ -194,8 +198,7 @@ class _Steps(OneMember):
 
     def _prepared(self, x: NDArray[Any]) -> NDArray[Any]:
         raw = {column.place: column.raw(x[:, place]) for place, column in enumerate(self.columns)}
-        found = [feature.as_floats(raw[feature.source]) for feature in self.table.columns]
-        return np.column_stack(found).astype(self.member.feature_dtype)
+        return features_of(self.table.columns, raw).astype(self.member.feature_dtype)
 
 
 def _reads_more(composition: Composition) -> bool:

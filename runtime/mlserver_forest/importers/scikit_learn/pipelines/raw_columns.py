@@ -20,7 +20,11 @@ from mlserver_forest.importers.scikit_learn.pipelines.number_line import (
     keys_of,
     numbers_of,
 )
-from mlserver_forest.importers.scikit_learn.pipelines.prepared import PreparedColumn, is_number
+from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
+    PreparedColumn,
+    columns_behind,
+    is_number,
+)
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 from mlserver_forest.schema.schema import Schema
 
@@ -127,7 +131,8 @@ def find_columns(
     """Find out what a pipeline's raw columns are.
 
     Args:
-        features: all that is made of the raw columns, guards included.
+        features: all that is made of the raw columns, guards included; mixtures are made of them
+            through their inputs.
         names: (n_columns,) the columns' names.
         keeps_all: whether columns that nothing reads stay, because rows have no names.
 
@@ -135,8 +140,9 @@ def find_columns(
         UnsupportedEstimator: if a request could not name the categories of a column.
     """
     by_place: dict[int, list[PreparedColumn]] = {}
-    for feature in features:
-        by_place.setdefault(feature.source, []).append(feature)
+    for feature in columns_behind(features):
+        if isinstance(feature.source, int):
+            by_place.setdefault(feature.source, []).append(feature)
     return [
         _column(place, name, by_place.get(place, []))
         for place, name in enumerate(names)

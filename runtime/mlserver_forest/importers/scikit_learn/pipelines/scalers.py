@@ -10,6 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.derived.column_steps import ColumnStep
+from mlserver_forest.engine.kernels.column_step_kernel import (
+    ADD,
+    AT_LEAST,
+    AT_MOST,
+    DIVIDE,
+    MULTIPLY,
+    SUBTRACT,
+)
 from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import GlobalName, Record
@@ -35,6 +44,10 @@ FUNCTIONS: dict[str, tuple[float, ...]] = {
     **dict.fromkeys(("arcsin", "arccos"), (float(np.nextafter(-1, -2)), 1.0)),
     "isnan": (),
 }
+# Those of them that may stand before a transformer that mixes columns, by steps or as a table. The
+# last bits of logarithms, exponentials and the like differ between machines.
+_STEPS = {"positive": (), "negative": (ColumnStep(MULTIPLY, -1.0),)}
+_OUTCOMES = {"sign": np.array([-1.0, 0.0, 1.0]), "isnan": np.array([0.0, 1.0])}
 _BOUNDS_THRESHOLD = 1e-7
 _FLOATS = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
 
@@ -70,7 +83,8 @@ def read_min_max_scaler(scaler: Record, table: PreparedTable) -> PreparedTable:
             x += offset
             return x
 
-        return numeric(change, says="scaled")
+        steps = (ColumnStep(MULTIPLY, float(factor)), ColumnStep(ADD, float(offset)))
+        return numeric(change, steps=steps, says="scaled")
 
     moved = table.map([scaled(*pair) for pair in zip(scale, least, strict=True)])
     if not scaler.get("clip"):
@@ -85,6 +99,7 @@ def read_binarizer(binarizer: Record, table: PreparedTable) -> PreparedTable:
     function = numeric(
         lambda x: (x > threshold).astype(x.dtype),
         refuses_missing=True,
+        outcomes=np.array([0.0, 1.0]),
         says=f"1 above {threshold}",
     )
     return table.map_all(function)
@@ -184,6 +199,8 @@ def read_function_transformer(transformer: Record, table: PreparedTable) -> Prep
         apply,
         refuses_missing=bool(transformer.get("validate")),
         edges=np.array(FUNCTIONS[name]),
+        steps=_STEPS.get(name),
+        outcomes=_OUTCOMES.get(name),
         says=name,
     )
     return table.map_all(found)
@@ -191,7 +208,8 @@ def read_function_transformer(transformer: Record, table: PreparedTable) -> Prep
 
 def weighted(table: PreparedTable, weight: float) -> PreparedTable:
     """All columns multiplied by a number, as ``transformer_weights`` wants it."""
-    return table.map_all(numeric(lambda x: x * weight))
+    steps = (ColumnStep(MULTIPLY, float(weight)),)
+    return table.map_all(numeric(lambda x: x * weight, steps=steps))
 
 
 def _moved(
@@ -209,13 +227,21 @@ def _moved(
                 x /= divisor[place].astype(x.dtype)
             return x
 
-        return numeric(change, says="scaled")
+        steps = [] if before is None else [ColumnStep(SUBTRACT, float(before[place]))]
+        if divisor is not None and table.is_sparse:
+            steps.append(ColumnStep(MULTIPLY, float((1 / divisor)[place])))
+        elif divisor is not None:
+            steps.append(ColumnStep(DIVIDE, float(divisor[place])))
+        return numeric(change, steps=tuple(steps), says="scaled")
 
     return table.map([moved(place) for place in range(len(table.columns))])
 
 
 def _clipped(table: PreparedTable, low: float, high: float) -> PreparedTable:
-    function = numeric(lambda x: np.clip(x, x.dtype.type(low), x.dtype.type(high)))
+    function = numeric(
+        lambda x: np.clip(x, x.dtype.type(low), x.dtype.type(high)),
+        steps=(ColumnStep(AT_LEAST, float(low)), ColumnStep(AT_MOST, float(high))),
+    )
     return table.map_all(function)
 
 
@@ -243,12 +269,16 @@ def _bins(edges: NDArray[np.float64], dtype: type, *, adds_tolerance: bool) -> C
         tolerance = 1.0e-8 + 1.0e-5 * np.abs(x)
         return np.clip(np.digitize(x + tolerance, edges[1:]), 0, len(edges) - 2).astype(dtype)
 
-    return numeric(change, refuses_missing=True, says=f"in {len(edges) - 1} bins")
+    numbers = np.arange(len(edges) - 1, dtype=np.float64)
+    says = f"in {len(edges) - 1} bins"
+    return numeric(change, refuses_missing=True, outcomes=numbers, says=says)
 
 
 def _is_bin(place: int) -> ColumnFunction:
     return numeric(
-        lambda x: (x == place).astype(x.dtype), edges=np.array([place - 0.5, place + 0.5])
+        lambda x: (x == place).astype(x.dtype),
+        edges=np.array([place - 0.5, place + 0.5]),
+        outcomes=np.array([0.0, 1.0]),
     )
 
 

@@ -37,7 +37,7 @@ def read_selector(selector: Record, table: PreparedTable) -> PreparedTable:
         )
     # What is no number is refused, even where it is not selected.
     takes_missing = selector.name not in _FILTERS
-    checked = table.map_all(numeric(lambda x: x, refuses_missing=not takes_missing))
+    checked = table.map_all(numeric(lambda x: x, refuses_missing=not takes_missing, steps=()))
     return checked.take(np.flatnonzero(mask).tolist())
 
 
