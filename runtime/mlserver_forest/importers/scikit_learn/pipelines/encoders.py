@@ -3,8 +3,9 @@
 As preprocessing/_encoders.py and _target_encoder.py of scikit-learn 0.20 to 1.9 compute them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import isnan
 from typing import Any
 
@@ -42,39 +43,76 @@ class _Codes:
             [value for value in self.categories if is_number(value) and not _is_nan(value)],
             np.float64,
         )
+        self._last: tuple[Values, NDArray[np.intp]] | None = None
 
     def of(self, values: Values) -> NDArray[np.intp]:
-        """(n,) the codes of values."""
-        if values.dtype.kind == "O":
-            found = [self._codes.get(_key(value), -1) for value in values]
-            return np.array(found, np.intp)
-        order = np.argsort(self._numbers, kind="stable")
-        ordered = self._numbers[order]
+        """(n,) the codes of values; those of the last values are kept, for the next column."""
+        if self._last is None or self._last[0] is not values:
+            find = self._of_objects if values.dtype.kind == "O" else self._of_numbers
+            self._last = values, find(values)
+        return self._last[1]
+
+    def lookup(
+        self,
+        result: Callable[[NDArray[np.intp]], NDArray[Any]],
+        says: str,
+        *,
+        refuses_unknown: bool,
+        outcomes: Sequence[float],
+    ) -> ColumnFunction:
+        """A function of the code.
+
+        Args:
+            result: (n,) codes, -1 for unknown values -> (n,) results.
+            says: as in ``ColumnFunction``.
+            refuses_unknown: whether unknown values are refused.
+            outcomes: the results that there may be.
+        """
+        return ColumnFunction(
+            lambda values: result(self.of(values)),
+            edges=self._edges,
+            known=self._present,
+            is_lookup=True,
+            refuses=(lambda values: self.of(values) < 0) if refuses_unknown else None,
+            outcomes=np.unique([one for one in outcomes if not isnan(one)]),
+            says=says,
+        )
+
+    def table(self, results: NDArray[Any], unknown: float | None, says: str) -> ColumnFunction:
+        """A function that looks up a result for each category.
+
+        Args:
+            results: (n_categories,) the results.
+            unknown: the result for all other values; None if they are refused.
+            says: as in ``ColumnFunction``.
+        """
+        found = np.append(results, np.nan if unknown is None else unknown)
+        return self.lookup(
+            lambda codes: found[codes],
+            says,
+            refuses_unknown=unknown is None,
+            outcomes=found.tolist(),
+        )
+
+    @cached_property
+    def _present(self) -> list[Any]:
+        return [value for value in self.categories if not _is_missing(value)]
+
+    @cached_property
+    def _edges(self) -> NDArray[np.float64]:
+        """Each category that is a number stands between two edges."""
+        return np.unique(np.concatenate([np.nextafter(self._numbers, -np.inf), self._numbers]))
+
+    def _of_objects(self, values: Values) -> NDArray[np.intp]:
+        return np.array([self._codes.get(_key(value), -1) for value in values], np.intp)
+
+    def _of_numbers(self, values: Values) -> NDArray[np.intp]:
+        ordered = np.sort(self._numbers)
         places = np.searchsorted(ordered, values)
         known = np.append(ordered, np.nan)[places] == values
         codes = np.array([self._codes[_key(float(value))] for value in ordered] + [-1], np.intp)
         missing = self._codes.get(_key(float("nan")), -1)
         return np.where(np.isnan(values), missing, np.where(known, codes[places], -1))
-
-    def lookup(self, table: NDArray[Any], unknown: float | None, says: str) -> ColumnFunction:
-        """A function of the code.
-
-        Args:
-            table: (n_categories,) the result for each category.
-            unknown: the result for all other values; None if they are refused.
-            says: as in ``ColumnFunction``.
-        """
-        results = np.append(table, np.nan if unknown is None else unknown)
-        numbers = np.unique(self._numbers)
-        return ColumnFunction(
-            lambda values: results[self.of(values)],
-            edges=np.unique(np.concatenate([np.nextafter(numbers, -np.inf), numbers])),
-            known=[value for value in self.categories if not _is_missing(value)],
-            is_lookup=True,
-            refuses=None if unknown is not None else lambda values: self.of(values) < 0,
-            outcomes=np.unique(results[~np.isnan(results)]),
-            says=says,
-        )
 
     @property
     def missing(self) -> int | None:
@@ -100,9 +138,16 @@ def read_one_hot_encoder(encoder: Record, table: PreparedTable) -> PreparedTable
         for group in range(n_groups):
             if drop is not None and group == int(drop):
                 continue
-            other = None if handle_unknown == "error" else float(unknown == group)
-            found = codes.lookup((groups == group).astype(np.float64), other, says)
-            columns.append(column.then(found))
+            columns.append(
+                column.then(
+                    codes.lookup(
+                        _is_in(np.append(groups, unknown), group),
+                        says,
+                        refuses_unknown=handle_unknown == "error",
+                        outcomes=(0.0, 1.0),
+                    )
+                )
+            )
     if len(columns) != sum(encoder.get("_n_features_outs", [len(columns)])):
         raise UnsupportedEstimator(
             "the categories of a OneHotEncoder do not fit its columns; the file is damaged"
@@ -110,7 +155,7 @@ def read_one_hot_encoder(encoder: Record, table: PreparedTable) -> PreparedTable
     is_sparse = bool(encoder.get("sparse_output", encoder.get("sparse", True)))
     if handle_unknown == "error":  # Also where no column of a category is left.
         guards = [
-            column.then(codes.lookup(np.zeros(len(codes.categories)), None, ""))
+            column.then(codes.table(np.zeros(len(codes.categories)), None, ""))
             for column, codes in _codes_of(encoder, table)
         ]
         return PreparedTable(tuple(columns), is_sparse, (*table.guards, *guards))
@@ -129,7 +174,7 @@ def read_ordinal_encoder(encoder: Record, table: PreparedTable) -> PreparedTable
         if codes.missing is not None:
             results[codes.missing] = float(encoder.get("encoded_missing_value", np.nan))
         says = f"ordinal, unknown {'refused' if is_error else f'is {unknown:g}'}"
-        columns.append(column.then(codes.lookup(results, unknown, says)))
+        columns.append(column.then(codes.table(results, unknown, says)))
     return PreparedTable(tuple(columns), guards=table.guards)
 
 
@@ -143,7 +188,7 @@ def read_target_encoder(encoder: Record, table: PreparedTable) -> PreparedTable:
         for number in range(n_each):
             found = np.asarray(encodings[place * n_each + number], np.float64)
             says = "target-encoded, unknown is the mean"
-            columns.append(column.then(codes.lookup(found, float(means[number]), says)))
+            columns.append(column.then(codes.table(found, float(means[number]), says)))
     return PreparedTable(tuple(columns), guards=table.guards)
 
 
@@ -151,13 +196,20 @@ def codes_of_names(categories: Categories) -> ColumnFunction:
     """The code of a category by the name that a schema has for it; a missing one is NaN."""
     codes = _Codes([False, True] if categories.is_boolean else categories.names)
     unknown = None if categories.refuses_unseen else np.nan
-    found = codes.lookup(np.arange(len(codes.categories), dtype=np.float64), unknown, "category")
+    found = codes.table(np.arange(len(codes.categories), dtype=np.float64), unknown, "category")
     return replace(
         found,
         refuses=None
         if found.refuses is None
         else lambda values: (codes.of(values) < 0) & ~missing_in(values),
     )
+
+
+def _is_in(
+    groups: NDArray[np.intp], group: int
+) -> Callable[[NDArray[np.intp]], NDArray[np.float64]]:
+    """The function that says which codes belong to a group; the last of ``groups`` is of -1."""
+    return lambda codes: (groups[codes] == group).astype(np.float64)
 
 
 def _codes_of(encoder: Record, table: PreparedTable) -> list[tuple[PreparedColumn, _Codes]]:

@@ -171,14 +171,14 @@ class _FeatureTests:
         missing = feature.as_floats(column.missing_value)
         cuts = np.empty(0) if self.cuts is None else np.asarray(self.cuts, np.float64)
         if column.values is None:
-            line = line_of(feature)
+            line = line_of(feature, column.intervals)
             at_right, at_left = (
                 line.sides(self.thresholds, nan_goes_left=goes_left) for goes_left in (False, True)
             )
             ends = line.divided_by(np.nextafter(cuts, -np.inf))
             codes, keys = _code(line.at(ends), cuts), ends[:-1]
         else:
-            results = feature.as_floats(column.all_values)
+            results = column.all_asked.of(feature)[0].astype(np.float64)
             keys = np.arange(len(results) - 1)
             at_right, at_left = (
                 [_side(_left(results, threshold, goes_left), keys) for threshold in self.thresholds]

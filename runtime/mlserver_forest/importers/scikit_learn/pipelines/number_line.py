@@ -20,6 +20,8 @@ _LEAST = np.int64(np.iinfo(np.int64).min)
 # Around a crossing, so many neighbors are looked at: rounding may make a function step back.
 _NEIGHBORS = 32
 _MOST_NEIGHBORS = 1 << 15
+# Intervals times levels.
+_MOST_AT_ONCE = 1 << 24
 
 
 def keys_of(numbers: NDArray[np.float64]) -> Keys:
@@ -95,30 +97,33 @@ class Line:
         levels = np.asarray(levels, np.float64)
         starts, ends = self.starts, self._ends
         low, high = self.at(starts), self.at(ends)
-        flips: list[list[int]] = [[] for _ in levels]
-        first = _is_left(low[:1], levels, nan_goes_left)[0]
-        side = first
-        for place in range(len(ends)):
-            at_start = _is_left(low[place : place + 1], levels, nan_goes_left)[0]
-            at_end = _is_left(high[place : place + 1], levels, nan_goes_left)[0]
-            for level in np.flatnonzero(at_start != side).tolist():
-                flips[level].append(int(starts[place]) - 1)
-            crossed = np.flatnonzero(at_start != at_end)
-            if crossed.size:
-                found = self._crossings(
+        found: list[Side] = []
+        step = max(1, _MOST_AT_ONCE // len(ends))
+        for start in range(0, len(levels), step):
+            some = levels[start : start + step]
+            at_start = _is_left(low, some, nan_goes_left)
+            at_end = _is_left(high, some, nan_goes_left)
+            flips: list[list[int]] = [[] for _ in some]
+            # Between two intervals.
+            for place, level in np.argwhere(at_start[1:] != at_end[:-1]).tolist():
+                flips[level].append(int(ends[place]))
+            crossed = at_start != at_end
+            for place in np.flatnonzero(crossed.any(axis=1)).tolist():
+                here = np.flatnonzero(crossed[place])
+                keys = self._crossings(
                     int(starts[place]),
                     int(ends[place]),
-                    levels[crossed],
-                    at_start[crossed],
+                    some[here],
+                    at_start[place, here],
                     nan_goes_left=nan_goes_left,
                 )
-                for level, keys in zip(crossed.tolist(), found, strict=True):
-                    flips[level] += keys
-            side = at_end
-        return [
-            Side(bool(begin), np.array(keys, np.int64))
-            for begin, keys in zip(first, flips, strict=True)
-        ]
+                for level, own in zip(here.tolist(), keys, strict=True):
+                    flips[level] += own
+            found += [
+                Side(bool(first), np.sort(np.array(keys, np.int64)))
+                for first, keys in zip(at_start[0], flips, strict=True)
+            ]
+        return found
 
     def _nan_borders(self) -> Keys:
         """The last keys before a result becomes NaN, or stops to be NaN, within an interval."""
@@ -200,12 +205,23 @@ class Line:
         )
 
 
-def line_of(feature: PreparedColumn) -> Line:
-    """A feature as a function of a number."""
+def line_of(feature: PreparedColumn, known: dict[tuple[int, ...], Keys] | None = None) -> Line:
+    """A feature as a function of a number.
+
+    Args:
+        feature: the feature.
+        known: the intervals that were found for features of the same source, which share functions
+            and edges; more are added.
+    """
+    known = {} if known is None else known
+    done: tuple[int, ...] = ()
     ends = np.array([HIGHEST], np.int64)
     for count, function in enumerate(feature.functions):
-        before = PreparedColumn(feature.source, feature.functions[:count])
-        ends = Line(before.as_floats, ends).divided_by(function.edges)
+        key = (*done, id(function.edges))
+        if key not in known:
+            before = PreparedColumn(feature.source, feature.functions[:count])
+            known[key] = Line(before.as_floats, ends).divided_by(function.edges)
+        ends, done = known[key], (*done, id(function))
     return Line(feature.as_floats, Line(feature.as_floats, ends).divided_by(np.empty(0)))
 
 

@@ -117,13 +117,7 @@ class PreparedColumn:
         Returns:
             (n,) the feature, and (n,) whether the library refuses the value.
         """
-        refused = np.zeros(len(values), bool)
-        with np.errstate(all="ignore"):
-            for function in self.functions:
-                if function.refuses is not None:
-                    refused |= function.refuses(values)
-                values = function.apply(values)
-        return values, refused
+        return AskedValues(values).of(self)
 
     def as_floats(self, values: Values) -> NDArray[np.float64]:
         """(n,) the feature of raw values; without meaning where one is refused."""
@@ -146,6 +140,43 @@ class PreparedColumn:
             if function.is_lookup or not function.keeps_values:
                 return not function.is_lookup
         return True
+
+
+class AskedValues:
+    """Values of a source that many columns are asked about; what these share is done once.
+
+    Args:
+        values: (n,) the values.
+    """
+
+    def __init__(self, values: Values) -> None:
+        nothing_refused = np.zeros(len(values), bool)
+        # By the functions that were applied.
+        self._known: dict[tuple[int, ...], tuple[Values, NDArray[np.bool_]]] = {
+            (): (values, nothing_refused)
+        }
+
+    def of(self, column: PreparedColumn) -> tuple[Values, NDArray[np.bool_]]:
+        """See ``PreparedColumn.of``."""
+        *shared, last = column.functions or (None,)
+        done: tuple[int, ...] = ()
+        found = self._known[done]
+        for function in shared:
+            assert function is not None, "only a column without functions has none"  # noqa: S101
+            done = (*done, id(function))
+            if done not in self._known:
+                self._known[done] = _applied(function, *found)
+            found = self._known[done]
+        return found if last is None else _applied(last, *found)
+
+
+def _applied(
+    function: ColumnFunction, values: Values, refused: NDArray[np.bool_]
+) -> tuple[Values, NDArray[np.bool_]]:
+    with np.errstate(all="ignore"):
+        if function.refuses is not None:
+            refused = refused | function.refuses(values)
+        return function.apply(values), refused
 
 
 @dataclass(frozen=True, eq=False)

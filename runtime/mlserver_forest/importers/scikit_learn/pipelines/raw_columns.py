@@ -6,7 +6,8 @@ missing or an unknown value make the schema refuse it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from mlserver_forest.importers.scikit_learn.pipelines.number_line import (
     numbers_of,
 )
 from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
+    AskedValues,
     PreparedColumn,
     columns_behind,
     is_number,
@@ -57,13 +59,15 @@ class RawColumn:
     takes_missing: bool = True
     range: tuple[float, float] | None = None
     says: tuple[str, ...] = ()
+    # What was found out about the column's numbers; see ``number_line.line_of``.
+    intervals: dict[tuple[int, ...], Keys] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def missing_value(self) -> NDArray[Any]:
         """(1,) a missing value."""
         return np.array([self.missing], np.float64 if self.values is None else object)
 
-    @property
+    @cached_property
     def all_values(self) -> NDArray[Any]:
         """(n_codes,) the categories, and last the one that stands for all others."""
         assert self.values is not None, "only a column of categories has codes"  # noqa: S101
@@ -80,6 +84,11 @@ class RawColumn:
         return Categories(
             names, refuses_unseen=self.unknown is None, has_unseen_code=self.unknown is not None
         )
+
+    @cached_property
+    def all_asked(self) -> AskedValues:
+        """``all_values``, to be asked about."""
+        return AskedValues(self.all_values)
 
     def numbers_of(self, keys: Keys) -> NDArray[np.float64]:
         """The numbers in ``X`` that have these keys: see ``number_line.py``, or codes."""
@@ -165,7 +174,8 @@ def _categorical(
     column: RawColumn, features: Sequence[PreparedColumn], known: Sequence[Any]
 ) -> RawColumn:
     """A column of categories: those that no part of the pipeline refuses."""
-    known = [value for value in known if not _refused(features, _objects([value])).any()]
+    refused = _refused(features, _objects(known)).tolist()
+    known = [value for value, is_refused in zip(known, refused, strict=True) if not is_refused]
     if not known:
         raise UnsupportedEstimator(
             f"the column {format_value(column.name)} has no category that all parts of this "
@@ -253,9 +263,9 @@ def _last_taken(features: Sequence[PreparedColumn], inside: int, outside: int) -
 
 def _refused(features: Sequence[PreparedColumn], values: NDArray[Any]) -> NDArray[np.bool_]:
     """(n,) whether any part of the pipeline refuses a value."""
-    refused = np.zeros(len(values), bool)
+    refused, asked = np.zeros(len(values), bool), AskedValues(values)
     for feature in features:
-        refused |= feature.of(values)[1]
+        refused |= asked.of(feature)[1]
     return refused
 
 
