@@ -3,7 +3,7 @@
 import joblib
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier
 from sklearn.compose import ColumnTransformer, make_column_transformer
@@ -261,6 +261,9 @@ def test_any_chain_is_packed(data):
         pipeline.fit(x, y)
     except ValueError:  # More components than columns.
         return
+    variances = [step.explained_variance_ for step in chain if isinstance(step, PCA)]
+    # A component without variance is nothing but rounding errors.
+    assume(all(found.min() > 1e-9 * found.max() for found in variances))
     model = proven(pipeline, x)
     np.testing.assert_allclose(model.predict_proba(x), pipeline.predict_proba(x), atol=1e-12)
 
