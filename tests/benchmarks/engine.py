@@ -61,8 +61,13 @@ class Peer:
     tolerance: float
 
 
-def main(n_rows=60_000):
-    """Print the table; five sixths of the generated rows are fitted on."""
+def main(n_rows=60_000, n_rounds=500):
+    """Print the table; five sixths of the generated rows are fitted on.
+
+    Args:
+        n_rows: of the generated table.
+        n_rounds: of the boosters with categories.
+    """
     x, y = make_classification(
         n_rows, 28, n_informative=12, n_redundant=4, flip_y=0.05, random_state=0
     )
@@ -79,7 +84,7 @@ def main(n_rows=60_000):
         compare(name, forest, [peer], rows.astype(forest.feature_dtype))
         two_threads(name, forest, rows.astype(forest.feature_dtype))
     with threadpool_limits(1):
-        for name, booster, peer, rows_of_model in with_categories(x, y, rows):
+        for name, booster, peer, rows_of_model in with_categories(x, y, rows, n_rounds):
             forest = import_estimator(booster).forest
             compare(name, forest, [peer], rows_of_model.astype(forest.feature_dtype), OWN_TARGET)
     two_threads("deep", import_estimator(deep).forest, rows)
@@ -118,7 +123,7 @@ def boosters(x, y):
     yield "LightGBM", lgb, own
 
 
-def with_categories(x, y, rows):
+def with_categories(x, y, rows, n_rounds):
     """Boosters of which one or five columns are categories, and of zeros that are missing."""
     for n_columns in (1, 5):
         edges = np.quantile(x[:, :n_columns], np.linspace(0, 1, N_CATEGORIES + 1)[1:-1], axis=0)
@@ -132,39 +137,39 @@ def with_categories(x, y, rows):
                 table[:, column] = names[column, codes]
         columns = list(range(n_columns))
         for n_leaves in (31, 63):
-            booster = light(coded, y, n_leaves, categorical_feature=columns)
+            booster = light(coded, y, n_leaves, n_rounds, categorical_feature=columns)
             name = f"LightGBM, {n_leaves} leaves, {n_columns} categorical"
             yield name, booster, own_of_light(booster), coded_rows
         types = ["c"] * n_columns + ["q"] * (x.shape[1] - n_columns)
-        yield f"XGBoost, {n_columns} categorical", *extreme(coded, y, types), coded_rows
+        yield f"XGBoost, {n_columns} categorical", *extreme(coded, y, types, n_rounds), coded_rows
         hist = HistGradientBoostingClassifier(
-            max_iter=500, early_stopping=False, categorical_features=columns
+            max_iter=n_rounds, early_stopping=False, categorical_features=columns
         ).fit(coded, y)
         peer = Peer("its own", hist.predict_proba, 1e-6)
         yield f"HistGradientBoosting, {n_columns} categorical", hist, peer, coded_rows
     sparse, sparse_rows = (np.where(np.abs(table) < 0.3, 0, table) for table in (x, rows))
-    booster = light(sparse, y, 31, zero_as_missing=True)
+    booster = light(sparse, y, 31, n_rounds, zero_as_missing=True)
     yield "LightGBM, zero_as_missing", booster, own_of_light(booster), sparse_rows
 
 
-def light(x, y, n_leaves, categorical_feature="auto", **parameters):
+def light(x, y, n_leaves, n_rounds=500, categorical_feature="auto", **parameters):
     parameters |= {"objective": "binary", "num_leaves": n_leaves, "verbosity": -1}
     data = lightgbm.Dataset(x.astype(np.float64), y, categorical_feature=categorical_feature)
-    return lightgbm.train(parameters, data, 500)
+    return lightgbm.train(parameters, data, n_rounds)
 
 
 def own_of_light(booster):
     return Peer("its own", lambda x: two_columns(booster.predict(x, num_threads=1)), 1e-6)
 
 
-def extreme(x, y, types):
+def extreme(x, y, types, n_rounds=500):
     """An XGBoost model with columns of these types, and its peer."""
 
     def matrix(rows, labels=None):
         return xgboost.DMatrix(rows, labels, feature_types=types, enable_categorical=True)
 
     parameters = {"objective": "binary:logistic", "max_depth": 6, "eta": 0.1}
-    booster = xgboost.train(parameters, matrix(x, y), 500)
+    booster = xgboost.train(parameters, matrix(x, y), n_rounds)
     booster.set_param({"nthread": 1})
     own = Peer("its own", lambda rows: two_columns(booster.predict(matrix(rows))), 1e-6)
     return booster, own
