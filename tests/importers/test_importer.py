@@ -60,7 +60,7 @@ CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.cor
             ),
             "init=None",
         ),
-        (lambda: make_pipeline(RandomForestClassifier(2)), "pack the fitted tree ensemble"),
+        (lambda: make_pipeline(RandomForestClassifier(2)), "is not fitted"),
         (lambda: RandomForestClassifier(2), "is not fitted"),
         (CatBoostClassifier, "is not fitted"),
     ],

@@ -240,6 +240,8 @@ def hard_rows(model: Model, sample: NDArray[Any] | None) -> NDArray[Any]:
         predictor.feature_dtype
     )
     may_be_missing = np.array(list(map(schema.may_be_missing, schema.feature_names)))
+    for column, categories in schema.categories_by_column.items():
+        may_be_missing[column] &= not categories.is_hashed
     x[(rng.random(x.shape) < _MISSING_SHARE) & may_be_missing] = np.nan
     if schema.missing_number is not None:
         x[rng.random(x.shape) < _MISSING_SHARE] = schema.missing_number
