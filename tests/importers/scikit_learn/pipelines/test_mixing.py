@@ -368,7 +368,10 @@ def test_iterative_imputers(options):
             [imputed(estimator=RandomForestRegressor(2))],
             "an IterativeImputer with a RandomForestRegressor .* use a linear estimator",
         ),
-        ([OneHotEncoder(), imputed()], "an IterativeImputer reads a sparse matrix"),
+        (
+            [OneHotEncoder(), imputed()],
+            "the IterativeImputer of this pipeline reads a sparse matrix",
+        ),
     ],
 )
 def test_what_cannot_be_packed_is_refused_with_what_to_do(steps, expected):

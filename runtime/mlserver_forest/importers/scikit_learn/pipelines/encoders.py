@@ -19,6 +19,7 @@ from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
     PreparedColumn,
     PreparedTable,
     Values,
+    is_nan,
     is_number,
     missing_in,
 )
@@ -40,7 +41,7 @@ class _Codes:
             _key(value): code for code, value in reversed(list(enumerate(self.categories)))
         }
         self._numbers = np.array(
-            [value for value in self.categories if is_number(value) and not _is_nan(value)],
+            [value for value in self.categories if is_number(value) and not is_nan(value)],
             np.float64,
         )
         self._last: tuple[Values, NDArray[np.intp]] | None = None
@@ -72,7 +73,6 @@ class _Codes:
             lambda values: result(self.of(values)),
             edges=self._edges,
             known=self._present,
-            is_lookup=True,
             refuses=(lambda values: self.of(values) < 0) if refuses_unknown else None,
             outcomes=np.unique([one for one in outcomes if not isnan(one)]),
             says=says,
@@ -126,7 +126,8 @@ def read_one_hot_encoder(encoder: Record, table: PreparedTable) -> PreparedTable
     infrequent = _infrequent(encoder, len(table.columns))
     dropped = encoder.get("_drop_idx_after_grouping", encoder.get("drop_idx_"))
     columns: list[PreparedColumn] = []
-    for place, (column, codes) in enumerate(_codes_of(encoder, table)):
+    known = _codes_of(encoder, table)
+    for place, (column, codes) in enumerate(known):
         groups, n_groups = _groups(codes, infrequent[place])
         unknown = -1
         if handle_unknown in _TO_INFREQUENT and infrequent[place] is not None:
@@ -156,7 +157,7 @@ def read_one_hot_encoder(encoder: Record, table: PreparedTable) -> PreparedTable
     if handle_unknown == "error":  # Also where no column of a category is left.
         guards = [
             column.then(codes.table(np.zeros(len(codes.categories)), None, ""))
-            for column, codes in _codes_of(encoder, table)
+            for column, codes in known
         ]
         return PreparedTable(tuple(columns), is_sparse, (*table.guards, *guards))
     return PreparedTable(tuple(columns), is_sparse, table.guards)
@@ -214,11 +215,7 @@ def _is_in(
 
 def _codes_of(encoder: Record, table: PreparedTable) -> list[tuple[PreparedColumn, _Codes]]:
     categories = encoder.require("categories_")
-    if len(categories) != len(table.columns):
-        raise UnsupportedEstimator(
-            f"a {encoder.name} was fitted on {len(categories)} columns, but {len(table.columns)} "
-            "come to it; the file is damaged, or the pipeline was changed after it was fitted"
-        )
+    table.require_width(encoder.name, len(categories))
     return [(column, _Codes(one)) for column, one in zip(table.columns, categories, strict=True)]
 
 
@@ -261,12 +258,8 @@ def _plain(value: Any) -> Any:
 
 def _key(value: Any) -> Any:
     """What equal values share; NaN is equal to itself."""
-    return (float, "nan") if _is_nan(value) else value
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and isnan(value)
+    return (float, "nan") if is_nan(value) else value
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or _is_nan(value)
+    return value is None or is_nan(value)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.derived.column_steps import ColumnStep
 from mlserver_forest.engine.kernels.column_step_kernel import FILL, MISSING_IF
-from mlserver_forest.errors import UnsupportedEstimator
 from mlserver_forest.importers.pickles.live_record import record_of
 from mlserver_forest.importers.pickles.record import Record
 from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
@@ -16,6 +15,7 @@ from mlserver_forest.importers.scikit_learn.pipelines.prepared import (
     PreparedTable,
     Values,
     as_numbers,
+    is_nan,
     is_number,
     missing_in,
     not_numbers,
@@ -28,21 +28,13 @@ _OF_ANY_TYPE = ("most_frequent", "constant")
 def read_simple_imputer(imputer: Record, table: PreparedTable) -> PreparedTable:
     """Missing values are replaced; columns that say where they were may come at the end."""
     fills = np.asarray(imputer.require("statistics_"), object).tolist()
-    if len(fills) != len(table.columns):
-        raise UnsupportedEstimator(
-            f"a SimpleImputer was fitted on {len(fills)} columns, but {len(table.columns)} come "
-            "to it; the file is damaged, or the pipeline was changed after it was fitted"
-        )
-    if table.is_sparse:
-        raise UnsupportedEstimator(
-            "a SimpleImputer reads a sparse matrix, which cannot be packed; impute before the "
-            "encoder, or set sparse_output=False"
-        )
+    table.require_width(imputer.name, len(fills))
+    table.require_dense(imputer.name)
     marker = _marker(imputer)
     takes_any = imputer.get("strategy") in _OF_ANY_TYPE
     keeps_empty = bool(imputer.get("keep_empty_features"))
     filled = table.map([_fill(marker, fill, takes_any=takes_any) for fill in fills])
-    kept = [place for place, fill in enumerate(fills) if keeps_empty or not _is_nan(fill)]
+    kept = [place for place, fill in enumerate(fills) if keeps_empty or not is_nan(fill)]
     filled = filled.take(kept)
     if not imputer.get("add_indicator"):
         return filled
@@ -64,7 +56,6 @@ def read_missing_indicator(indicator: Record, table: PreparedTable) -> PreparedT
             outcomes=np.array([0.0, 1.0]),
             edges=_edges(marker),
             known=_known(marker),
-            is_lookup=True,
             refuses=(lambda values: _is_marked(values, marker)) if refuses_all else refuses_other,
             says="whether missing",
         )
@@ -99,8 +90,7 @@ def _fill(marker: Any, fill: Any, *, takes_any: bool) -> ColumnFunction:
     shown = f"{fill:g}" if is_number(fill) else fill
     steps = None
     if is_number(fill) and is_number(marker):
-        is_nan = _is_nan(marker)
-        marks = () if is_nan else (ColumnStep(MISSING_IF, float(marker)),)
+        marks = () if is_nan(marker) else (ColumnStep(MISSING_IF, float(marker)),)
         steps = (*marks, ColumnStep(FILL, float(fill)))
     return ColumnFunction(
         apply,
@@ -123,7 +113,7 @@ def _marker(record: Record) -> Any:
 
 
 def _is_marked(values: Values, marker: Any) -> NDArray[np.bool_]:
-    if _is_nan(marker):
+    if is_nan(marker):
         return missing_in(values)
     if values.dtype.kind == "O":
         return np.array([value is marker or value == marker for value in values], bool)
@@ -135,19 +125,15 @@ def _is_marked(values: Values, marker: Any) -> NDArray[np.bool_]:
 
 def _refuses_other_missing(marker: Any) -> Any:
     """NaN is refused where something else means missing."""
-    return None if _is_nan(marker) else missing_in
+    return None if is_nan(marker) else missing_in
 
 
 def _edges(marker: Any) -> NDArray[np.float64]:
     """A number that is replaced stands between two edges."""
-    if not is_number(marker) or _is_nan(marker):
+    if not is_number(marker) or is_nan(marker):
         return np.empty(0)
     return replaced_number(marker)
 
 
 def _known(marker: Any) -> list[Any]:
-    return [] if marker is None or _is_nan(marker) else [marker]
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and value != value  # noqa: PLR0124
+    return [] if marker is None or is_nan(marker) else [marker]

@@ -92,7 +92,10 @@ def read_polynomial_features(record: Record, table: PreparedTable) -> PreparedTa
     )
     n_products = make(range(len(table.columns))).n_columns
     if n_products != record.get("n_output_features_", n_products):
-        raise _other_width(record, table)
+        raise UnsupportedEstimator(
+            f"a {record.name} has {record.get('n_output_features_')} products, but the "
+            f"{len(table.columns)} columns that come to it make {n_products}; the file is damaged"
+        )
     return _mixed(record, table, make, n_products, is_sparse=table.is_sparse)
 
 
@@ -111,15 +114,10 @@ def read_normalizer(record: Record, table: PreparedTable) -> PreparedTable:
 
 def read_iterative_imputer(record: Record, table: PreparedTable) -> PreparedTable:
     """Columns whose missing values are computed from each other by linear models."""
-    if table.is_sparse:
-        raise UnsupportedEstimator(
-            "an IterativeImputer reads a sparse matrix, which cannot be packed; set "
-            "sparse_output=False or sparse_threshold=0 before it"
-        )
+    table.require_dense(record.name)
     initial = record_of(record.require("initial_imputer_"))
     fills = np.asarray(initial.require("statistics_"), np.float64)
-    if len(fills) != len(table.columns):
-        raise _other_width(record, table)
+    table.require_width(record.name, len(fills))
     is_empty = np.asarray(record.get("_is_empty_feature", np.isnan(fills)), bool)
     keeps_empty = bool(record.get("keep_empty_features"))
     kept = np.flatnonzero(keeps_empty | ~is_empty)
@@ -250,17 +248,8 @@ def _limits(record: Record, name: str, default: float, n_columns: int) -> NDArra
 
 def _matrix(record: Record, name: str, table: PreparedTable) -> NDArray[Any]:
     found = record.array(name, 2)
-    if found.shape[1] != len(table.columns):
-        raise _other_width(record, table)
+    table.require_width(record.name, found.shape[1])
     return found
-
-
-def _other_width(record: Record, table: PreparedTable) -> UnsupportedEstimator:
-    return UnsupportedEstimator(
-        f"a {record.name} of this pipeline was fitted on another number of columns than the "
-        f"{len(table.columns)} that come to it; the file is damaged, or the pipeline was changed "
-        "after it was fitted"
-    )
 
 
 MIXERS: Mapping[str, Callable[[Record, PreparedTable], PreparedTable]] = {

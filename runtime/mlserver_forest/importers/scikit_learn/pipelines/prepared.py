@@ -7,6 +7,7 @@ None.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.derived.column_steps import ColumnStep
 from mlserver_forest.engine.derived.derivation import Derivation
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
+from mlserver_forest.errors import UnsupportedEstimator
 
 Values = NDArray[Any]
 
@@ -28,7 +30,6 @@ class ColumnFunction:
         edges: ascending numbers that divide the values into intervals, each with its upper end,
             within which the result only rises, or only falls.
         known: values that it tells from all others, by equality.
-        is_lookup: whether it does nothing else with values than to compare them.
         keeps_values: whether values that are not missing pass as they are, so that the function
             after it still sees those of the raw column.
         refuses: (n,) values -> (n,) bool, which of them the library refuses; None if it takes all.
@@ -41,7 +42,6 @@ class ColumnFunction:
     apply: Callable[[Values], Values]
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     known: Sequence[Any] = ()
-    is_lookup: bool = False
     keeps_values: bool = False
     refuses: Callable[[Values], NDArray[np.bool_]] | None = None
     steps: tuple[ColumnStep, ...] | None = None
@@ -133,14 +133,6 @@ class PreparedColumn:
                 break
         return found
 
-    @property
-    def reads_numbers(self) -> bool:
-        """Whether raw values are computed with, and not only compared for equality."""
-        for function in self.functions:
-            if function.is_lookup or not function.keeps_values:
-                return not function.is_lookup
-        return True
-
 
 class AskedValues:
     """Values of a source that many columns are asked about; what these share is done once.
@@ -192,6 +184,31 @@ class PreparedTable:
     columns: tuple[PreparedColumn, ...]
     is_sparse: bool = False
     guards: tuple[PreparedColumn, ...] = ()
+
+    def require_width(self, transformer: str, width: int) -> None:
+        """Require as many columns as a transformer was fitted on.
+
+        Raises:
+            UnsupportedEstimator: if there are more or fewer.
+        """
+        if width != len(self.columns):
+            raise UnsupportedEstimator(
+                f"the {transformer} of this pipeline was fitted on {width} columns, but "
+                f"{len(self.columns)} come to it; the file is damaged, or the pipeline was changed "
+                "after it was fitted"
+            )
+
+    def require_dense(self, transformer: str) -> None:
+        """Require that the table of a transformer is no sparse matrix.
+
+        Raises:
+            UnsupportedEstimator: if it is one.
+        """
+        if self.is_sparse:
+            raise UnsupportedEstimator(
+                f"the {transformer} of this pipeline reads a sparse matrix, which cannot be "
+                "packed; set sparse_output=False or sparse_threshold=0 before it"
+            )
 
     def take(self, places: Sequence[int]) -> "PreparedTable":
         """Some of its columns; the others are guards."""
@@ -305,6 +322,11 @@ def not_numbers(values: Values) -> NDArray[np.bool_]:
     if values.dtype.kind != "O":
         return np.zeros(len(values), bool)
     return np.array([not is_number(value) for value in values], bool)
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a value is a float that is not a number."""
+    return isinstance(value, float) and isnan(value)
 
 
 def is_number(value: Any) -> bool:

@@ -133,10 +133,9 @@ def read_quantile_transformer(transformer: Record, table: PreparedTable) -> Prep
 
     quantiles = transformer.array("quantiles_", 2)
     references = transformer.array("references_", 1)
-    _require_width(transformer, quantiles.shape[1], table)
+    table.require_width(transformer.name, quantiles.shape[1])
     is_normal = transformer.require("output_distribution") == "normal"
-    if table.is_sparse:
-        raise _sparse(transformer)
+    table.require_dense(transformer.name)
     space = np.spacing(1)
     low, high = (
         stats.norm.ppf(edge)
@@ -192,8 +191,7 @@ def read_function_transformer(transformer: Record, table: PreparedTable) -> Prep
             f"a FunctionTransformer applies the function {name}, which cannot be packed; use one "
             f"of NumPy's {', '.join(FUNCTIONS)}, or prepare this column before the pipeline"
         )
-    if table.is_sparse:
-        raise _sparse(transformer)
+    table.require_dense(transformer.name)
     apply: Callable[[NDArray[Any]], Values] = getattr(np, name)
     found = numeric(
         apply,
@@ -303,20 +301,5 @@ def _require(found: NDArray[np.float64] | None) -> NDArray[np.float64]:
 
 def _per_column(record: Record, name: str, table: PreparedTable) -> Sequence[Any]:
     found: Sequence[Any] = record.require(name)
-    _require_width(record, len(found), table)
+    table.require_width(record.name, len(found))
     return found
-
-
-def _require_width(record: Record, width: int, table: PreparedTable) -> None:
-    if width != len(table.columns):
-        raise UnsupportedEstimator(
-            f"a {record.name} was fitted on {width} columns, but {len(table.columns)} come to it; "
-            "the file is damaged, or the pipeline was changed after it was fitted"
-        )
-
-
-def _sparse(record: Record) -> UnsupportedEstimator:
-    return UnsupportedEstimator(
-        f"a {record_of(record).name} reads a sparse matrix, which cannot be packed; set "
-        "sparse_output=False or sparse_threshold=0 before it"
-    )

@@ -30,11 +30,7 @@ _LEAST_OF_LASSO = 1e-5
 def read_selector(selector: Record, table: PreparedTable) -> PreparedTable:
     """The selected columns, in their order."""
     mask = np.asarray(_MASKS[selector.name](selector), bool)
-    if len(mask) != len(table.columns):
-        raise UnsupportedEstimator(
-            f"a {selector.name} was fitted on {len(mask)} columns, but {len(table.columns)} come "
-            "to it; the file is damaged, or the pipeline was changed after it was fitted"
-        )
+    table.require_width(selector.name, len(mask))
     # What is no number is refused, even where it is not selected.
     takes_missing = selector.name not in _FILTERS
     checked = table.map_all(numeric(lambda x: x, refuses_missing=not takes_missing, steps=()))
