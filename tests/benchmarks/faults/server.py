@@ -92,17 +92,25 @@ class Server:
 
     def memory(self):
         """Megabytes of all its processes: resident, and with what they share counted once."""
-        totals = {"Rss:": 0, "Pss:": 0}
+        return self._megabytes("Rss:"), self._megabytes("Pss:")
+
+    def anonymous_memory(self):
+        """Megabytes of all its processes that no file backs.
+
+        What it shares with processes of others (the libraries) is left out: its share of
+        that grows when one of those ends.
+        """
+        return self._megabytes("Anonymous:")
+
+    def _megabytes(self, field):
+        total = 0
         for pid in self.family():
             try:
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             except OSError:
                 continue  # It is gone.
-            for line in lines:
-                name, *rest = line.split()
-                if name in totals:
-                    totals[name] += int(rest[0])
-        return totals["Rss:"] / 1000, totals["Pss:"] / 1000
+            total += sum(int(line.split()[1]) for line in lines if line.startswith(field))
+        return total / 1000
 
     def signal(self, number):
         self.running.process.send_signal(number)
