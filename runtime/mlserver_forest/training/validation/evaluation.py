@@ -171,6 +171,37 @@ def metric_lines(prefix: str, found: Mapping[str, float]) -> list[str]:
     return [f"{prefix}:{name}={value:.6g};" for name, value in found.items()]
 
 
+def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The metrics as a person reads them: a row for each, a column for each set of rows."""
+    sets = {prefix: found for prefix, found in metrics.items() if found}
+    names = dict.fromkeys(name for found in sets.values() for name in found)
+    rows = [["", *(prefix.replace("_", " ") for prefix in sets)]]
+    rows += [
+        [
+            name.replace("_", " "),
+            *(f"{found[name]:.4g}" if name in found else "" for found in sets.values()),
+        ]
+        for name in names
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    first, *others = widths
+    return [
+        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]).rstrip() for row in rows
+    ]
+
+
+def coverage_sentences(result: CoverageResult) -> list[str]:
+    """Measured coverage as a person reads it."""
+    is_interval = result.output == INTERVAL
+    what = "intervals hold the target" if is_interval else "prediction sets hold the label"
+    size = "a mean width of" if is_interval else "a mean size of"
+    return [
+        f"the {what} in {found.coverage:.1%} of the {prefix.replace('_', ' ')} rows, with {size} "
+        f"{found.size:.4g}"
+        for prefix, found in result.coverages.items()
+    ]
+
+
 def coverage_lines(result: CoverageResult) -> list[str]:
     """The log lines of measured coverage, as ``metric_lines`` writes them."""
     size = "interval_width" if result.output == INTERVAL else "prediction_set_size"
