@@ -43,20 +43,14 @@ from mlserver_forest.training.validation.decision_learner import (
     HeldOut,
     require_classes_to_decide,
 )
-from mlserver_forest.training.validation.evaluation import (
-    coverage_lines,
-    coverage_sentences,
-    decision_lines,
-    evaluate,
-    metric_lines,
-    metric_table,
-)
+from mlserver_forest.training.validation.evaluation import evaluate
 from mlserver_forest.training.validation.holdout import HoldoutValidation, ValidationResult
 from mlserver_forest.training.validation.interval_learner import HeldOutAnswers, IntervalLearner
 from mlserver_forest.training.validation.label_checks import (
     require_held_out_rows,
     require_rows_to_calibrate,
 )
+from mlserver_forest.training.validation.metric_log import log_lines
 
 # Enough rows for two blocks of the kernel's path of eight rows at a time, and a remainder.
 _SELF_TEST_ROWS = 17
@@ -159,7 +153,9 @@ def _train(here: OneHost, hosts: Hosts) -> None:
         say(f"stopped by SIGTERM; saved the model so far, {n_steps} {unit}{without}")
         return
     _evaluate(trained)
-    for line in _log_lines(trained, has_reader=config.has_reader):
+    decision = trained.decision.result if trained.decision else None
+    metrics, coverage = trained.validation.metrics, trained.coverage
+    for line in log_lines(metrics, decision, coverage, has_reader=config.has_reader):
         say(line)
     importances = _report(config, trained, say) if here.chosen.job.report else None
     _add_to_card(config, _card(trained, importances), say)
@@ -319,20 +315,6 @@ def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[
     """The rows that at least one tree did not see, and the predictions for them."""
     known = np.flatnonzero(~np.isnan(answers).any(axis=1))
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
-
-
-def _log_lines(trained: _Trained, *, has_reader: bool) -> list[str]:
-    """The metrics, as a table for a person or as SageMaker's regexes find them."""
-    metrics = trained.validation.metrics
-    lines = [line for prefix, found in metrics.items() for line in metric_lines(prefix, found)]
-    if has_reader:
-        lines = ["", *metric_table(metrics), ""]
-    if trained.decision:
-        lines += decision_lines(trained.decision.result)
-    if trained.coverage:
-        say_coverage = coverage_sentences if has_reader else coverage_lines
-        lines += say_coverage(trained.coverage)
-    return lines
 
 
 def _add_to_card(config: TrainingConfig, card: Card, say: Say) -> None:

@@ -14,13 +14,11 @@ from typing import Any, NoReturn
 import click
 
 from mlserver_forest.errors import ForestError, InvalidData, JobError
-from mlserver_forest.training.algorithms.hyperparameter_table import NAMES
 from mlserver_forest.training.cli import keep_libraries_quiet
 from mlserver_forest.training.cli import train as train_for_sagemaker
 from mlserver_forest.training.config import Channel, TrainingConfig
 from mlserver_forest.training.fitting.stopping import Stop
 from mlserver_forest.training.job_process import describe_killed, let_signals_in, watch_child
-from mlserver_forest.training.local_training import local_config, settings
 from mlserver_forest.training.option_words import OPTIONS, command_line, in_options
 
 _OUT = Path("ml")
@@ -32,7 +30,12 @@ _STOPPING = "stopping after this step; the model so far is saved. Press Ctrl-C a
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--target", "-t", help="The column to predict: its name, or its position from 0.")
-@click.option("--algorithm", "-a", help="One of " + ", ".join(NAMES[1:]) + ".  [random_forest]")
+@click.option(
+    "--algorithm",
+    "-a",
+    help="The algorithm, several with commas between them, or all: the best on the same folds is "
+    "trained.  [default: random_forest]",
+)
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column to leave out; repeat it.")
 @click.option(
     "--interval",
@@ -84,11 +87,7 @@ def train(
     check: bool,
     **options: Any,
 ) -> None:
-    r"""Train a model on FILES: tables of one format, or folders of them.
-
-    \b
-    forest train cars.csv --target mpg --interval 0.9
-    forest train sales/ --target amount -a lightgbm -p n_estimators=300
+    """Train a model on FILES: tables of one format, or folders of them.
 
     Without FILES, it is the command `train`: a job that is laid out as SageMaker does.
     """
@@ -145,14 +144,14 @@ class _Job:
     def run(self, stop: Stop) -> int:
         """The exit code: 0; 1 if the user can correct the fault; 2 for a fault of this package."""
         from mlserver_forest.training.check import check
-        from mlserver_forest.training.job import run
+        from mlserver_forest.training.local_training import run_locally
 
         try:
             config = self._config()
             if self.is_check:
                 check(config, _say)
                 return 0
-            run(config, _say, stop)
+            run_locally(config, _say, stop)
             self._say_where(config)
         except (ForestError, OSError) as error:
             self._say_error(error)
@@ -163,6 +162,8 @@ class _Job:
         return 0
 
     def _config(self) -> TrainingConfig:
+        from mlserver_forest.training.local_training import local_config, settings
+
         options = self.options
         target = options["target"]
         if target is None:

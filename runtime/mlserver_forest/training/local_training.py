@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def train_files(
         target: the column to predict, by name, or by position from 0.
         out: the folder for ``model``, ``output/data/report.html`` and ``checkpoints``; made if
             missing. An earlier model in it is kept as ``model-1``, ``model-2``, ...
-        algorithm: such as ``lightgbm``; ``random_forest`` by default.
+        algorithm: such as ``lightgbm``; ``random_forest`` by default. ``all``, or several names
+            separated by commas, are compared on the same folds, and the best one is trained.
         ignore: columns to leave out.
         interval: the share of new rows whose target the model's intervals should contain.
         validation: files to evaluate on, and to stop boosting early; without them, some rows of
@@ -70,6 +72,7 @@ def train_files(
         InvalidEnvironment: if the folder cannot be written, or a library is missing.
         InvalidArtifact: if the name cannot stand in a URL.
     """
+    stop = stop or Stop()
     config = local_config(
         files,
         out=out,
@@ -79,10 +82,34 @@ def train_files(
         name=name,
         content_type=content_type,
     )
-    from mlserver_forest.training.job import run  # It imports the training libraries.
-
-    run(config, say, stop or Stop())
+    run_locally(config, say, stop)
     return config.model_dir
+
+
+def run_locally(config: TrainingConfig, say: Callable[[str], None], stop: Stop) -> None:
+    """Train as a description of a job says; ``algorithm`` may name several.
+
+    Raises:
+        JobError: naming what is wrong with hyperparameters or data.
+        InvalidEnvironment: if a folder cannot be written, or a library is missing.
+    """
+    # They import the training libraries.
+    from mlserver_forest.training.comparison import compare, suitable_algorithms
+    from mlserver_forest.training.job import run
+
+    others = dict(config.hyperparameters)
+    wanted = json.loads(others.pop("algorithm", "null"))
+    names = suitable_algorithms(wanted, others, say) if isinstance(wanted, str) else []
+    if len(names) > 1:
+        comparison = compare(config, names, say, stop)
+        if comparison is None:
+            say("stopped before there was a model; nothing was written")
+            return
+        for line in comparison.lines():
+            say(line)
+        best = json.dumps(comparison.candidates[0].algorithm)
+        config = replace(config, hyperparameters={**config.hyperparameters, "algorithm": best})
+    run(config, say, stop)
 
 
 def settings(
