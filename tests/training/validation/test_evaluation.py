@@ -16,8 +16,8 @@ from mlserver_forest.training.validation.evaluation import (
     evaluate,
     folds,
     hold_out,
-    metric_lines,
 )
+from mlserver_forest.training.validation.metric_log import metric_lines
 from support import ROOT
 
 RNG = np.random.default_rng(5)
