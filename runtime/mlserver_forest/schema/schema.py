@@ -344,8 +344,10 @@ class Schema:
         if len(index) != len(names):
             faults.append("a name that occurs twice")
         if faults:
+            skip = "; leave it out, or train or pack the model with extra=ignore to skip others"
             raise InvalidInput(
                 f"{where} has {' and '.join(faults)}; the model's features are {self.describe()}"
+                f"{skip * (not missing and bool(unknown))}"
             )
         return [index[name] for name in self.feature_names]
 
