@@ -625,5 +625,5 @@ def test_a_model_is_named_after_its_file_and_may_skip_other_columns(files, tmp_p
     assert settings["name"] == "rf"
     model = load(tmp_path / "model")
     assert model.schema.ignores_extra
-    row = dict(zip(model.schema.feature_names, map(float, iris[0][0]), strict=True))
-    assert model.predict([{**row, "id": 7}]).tolist() == model.predict([row]).tolist()
+    frame = pd.DataFrame(iris[0][:5], columns=model.schema.feature_names)
+    assert model.predict(frame.assign(id=7)).tolist() == model.predict(frame).tolist()
