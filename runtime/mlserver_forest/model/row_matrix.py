@@ -103,7 +103,7 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
         if spelling.is_date:
             listed = [_date_text(value) for value in listed]
         listed = [
-            schema.spelled_number(row, column, value) if isinstance(value, str) else value
+            schema.number_in_text(row, column, value) if isinstance(value, str) else value
             for row, value in enumerate(listed)
         ]
     for row, value in enumerate(listed):
