@@ -76,11 +76,13 @@ class NotFound(RequestError):
 class ModelNotFound(NotFound):
     """No model of this name, or not in this version, is loaded or can be loaded."""
 
-    def __init__(self, name: str, version: str | None = None) -> None:
+    def __init__(self, name: str, version: str | None = None, others: Sequence[str] = ()) -> None:
+        """``others`` are the models that the caller may have meant."""
         which = printable(name)
         if version is not None:
             which += f" with version {printable(version)}"
-        super().__init__(f"Model {which} not found")
+        there = f"; there is {', '.join(map(printable, others))}" if others else ""
+        super().__init__(f"Model {which} not found{there}")
         self.name = name
 
 

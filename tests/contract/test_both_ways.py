@@ -34,7 +34,7 @@ WRONG = (
     ("text/csv", b"1,2,3,red"), ("text/csv", b"1,2,3,1e999"), ("text/csv", b"1,2,3,1e39"),
     ("text/csv", b"1,2,3,4\n\n"), ("text/csv", b"1,2,3,4\r\n"), ("text/csv", b"1,2,3,"),
     ("text/csv", b"1,2,3,nan"), ("text/csv", b"1,2,3,1_0"), ("text/csv; header=maybe", b"1,2,3,4"),
-    ("text/csv; label_size=1", b"1,2,3,4"), ("text/csv; charset=latin-1", b"1,2,3,4"),
+    ("text/csv; label_size=2", b"1,2,3,4"), ("text/csv; charset=latin-1", b"1,2,3,4"),
     ("application/json", b"{"), ("application/json", b"[]"), ("application/json", b"[[]]"),
     ("application/json", b"[[1,2,3]]"), ("application/json", b"[[1,2,3,true]]"),
     ("application/json", b'[[1,2,3,"4"]]'), ("application/json", b"[[1,2,3,1e999]]"),

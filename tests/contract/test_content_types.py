@@ -250,7 +250,7 @@ def test_outputs_are_chosen_by_the_operator_and_by_the_request(model_dir, iris_f
         (fields,) = csv.reader(io.StringIO(invoke(server, body, "text/csv", **more).text))
         assert fields == [
             "setosa",
-            "['setosa', 'versicolor', 'virginica']",
+            '["setosa", "versicolor", "virginica"]',
             repr(max(row)),
             str(row),
             repr(max(row)),

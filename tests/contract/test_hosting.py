@@ -114,7 +114,7 @@ def test_an_error_bears_the_callers_inference_id_or_one_of_its_own(iris_server):
     )
     assert response.json()["request_id"].isascii()
     missing = httpx.get(iris_server.url + "/v2/models/oak").json()
-    assert missing["error"] == "Model oak not found"
+    assert missing["error"] == "Model oak not found; there is forest"
     assert missing["request_id"]
 
 

@@ -1,6 +1,7 @@
 """The description of the routes, and requests made from it that nobody would think of."""
 
 import httpx
+import openapi_spec_validator
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -57,3 +58,15 @@ def test_each_server_describes_its_own_routes(iris_server):
     assert document["openapi"] == "3.1.0"
     assert "/invocations" in document["paths"]
     assert not [path for path in document["paths"] if path.startswith("/models")]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/v2/docs/dataplane.json"])
+def test_a_description_is_valid_and_its_routes_exist(iris_server, path):
+    document = httpx.get(iris_server.url + path).json()
+    openapi_spec_validator.validate(document)
+    for route, item in document["paths"].items():
+        url = iris_server.url + route.format(name="forest", version="1")
+        for method in item:
+            assert httpx.request(method, url).status_code not in {404, 405}
+    assert ("/ping" in document["paths"]) == (path == "/openapi.json")
+    assert not [route for route in document["paths"] if route.endswith("load")]

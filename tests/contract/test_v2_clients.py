@@ -73,7 +73,7 @@ def test_tritonclient_http_learns_about_server_and_model(over_http):
 
 
 def test_tritonclient_http_is_told_what_is_wrong(over_http):
-    assert over_http["unknown"] == ["404", "Model oak not found"]
+    assert over_http["unknown"] == ["404", "Model oak not found; there is forest"]
     status, fault = over_http["config"]
     assert status == "404"
     assert fault.endswith("GET /v2/models/forest describes its inputs and outputs")
@@ -129,7 +129,11 @@ def test_a_wrong_grpc_request_is_an_invalid_argument(iris_server, changes, fault
 def test_tritonclients_streams_go_on_after_a_fault(iris_server, iris_forest):
     (label,) = iris_forest.predict([ROW])
     answer = over_grpc(iris_server, [ROW], models=["forest", "oak", "forest"])
-    assert answer["answers"] == [["0", True, label], "Model oak not found", ["2", True, label]]
+    assert answer["answers"] == [
+        ["0", True, label],
+        "Model oak not found; there is forest",
+        ["2", True, label],
+    ]
 
 
 def test_mlservers_streams_are_answered_in_mlservers_form(iris_server, iris_forest):

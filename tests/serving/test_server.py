@@ -184,7 +184,10 @@ def test_grpc_streams_are_answered_one_by_one(iris_server):
 
 def test_grpc_says_not_found_of_an_unknown_model(iris_server):
     answer = grpc(iris_server, [ROW], crafted=True, model="oak")
-    assert (answer["status"], answer["error"]) == ("NOT_FOUND", "Model oak not found")
+    assert (answer["status"], answer["error"]) == (
+        "NOT_FOUND",
+        "Model oak not found; there is forest",
+    )
     assert answer["ready"] == "NOT_FOUND"
 
 
@@ -219,7 +222,10 @@ def test_a_wrong_invocation_is_answered_with_the_fix(iris_server, content, heade
     [
         ({"inputs": [tensor([[1, 2, 3]])]}, "the input has shape [1, 3]; the model expects [n, 4]"),
         ({"inputs": [tensor([ROW], shape=[2, 4])]}, "input 'X' declares shape [2, 4] but holds 4"),
-        ({"inputs": [tensor([ROW], datatype="BYTES")]}, "input 'X' has datatype BYTES"),
+        (
+            {"inputs": [tensor([ROW], datatype="BYTES")]},
+            "input 'X' is declared BYTES but holds",
+        ),
         ({"inputs": [tensor([ROW], data=["a"] * 4)]}, "input 'X' is declared FP32 but holds 'a'"),
         (
             {"inputs": [tensor([[1.0]], name="petal_width")]},
@@ -296,7 +302,10 @@ def test_a_body_behind_an_upgrade_is_answered_with_the_fix(iris_server):
 
 def test_an_unknown_model_is_a_404(iris_server):
     response = v2(iris_server, {"inputs": [tensor([ROW])]}, "/v2/models/oak/infer")
-    assert (response.status_code, error_of(response)) == (404, "Model oak not found")
+    assert (response.status_code, error_of(response)) == (
+        404,
+        "Model oak not found; there is forest",
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,9 +317,14 @@ def test_an_unknown_model_is_a_404(iris_server):
             404,
             "there is no '/nothing'; the routes are /ping, /execution-parameters",
         ),
-        ("GET", "/v2/nothing", 404, "there is no '/v2/nothing'; the routes are /ping, "),
+        (
+            "GET",
+            "/v2/nothing",
+            404,
+            "there is no '/v2/nothing'; the routes are /v2, /v2/health/live",
+        ),
         ("GET", "/invocations", 405, "GET is not allowed on /invocations; use POST"),
-        ("DELETE", "/ping", 405, "DELETE is not allowed on /ping; use GET, HEAD, POST"),
+        ("DELETE", "/ping", 405, "DELETE is not allowed on /ping; use GET, POST, HEAD"),
     ],
 )
 def test_a_wrong_route_is_answered_in_the_same_shape(iris_server, method, path, status, fault):
@@ -694,3 +708,81 @@ def test_sigterm_does_not_wait_for_answers_that_were_given_up(start_serve, model
     assert invoke(server, b"5.9,3.0,5.1,1.8\n" * 1_500_000, CSV).status_code == 504
     code, _, err = server.stop()  # Fails after 30 seconds, SageMaker's limit.
     assert (code, err) == (0, "")
+
+
+def test_what_get_answers_head_does_without_a_body(iris_server):
+    for path in (
+        "/ping",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/openapi.json",
+        "/metrics",
+    ):
+        got, head = httpx.get(iris_server.url + path), httpx.head(iris_server.url + path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers.get("content-type") == got.headers.get("content-type")
+
+
+def test_a_path_may_be_percent_encoded(iris_server):
+    assert httpx.get(iris_server.url + "/%70ing").status_code == 200
+    assert httpx.get(iris_server.url + "/v2%2Fhealth%2Flive").status_code == 404
+
+
+def test_a_model_has_the_version_that_its_metadata_names(iris_server):
+    metadata = httpx.get(iris_server.url + "/v2/models/forest").json()
+    assert metadata["versions"] == ["1"]
+    inputs = {"inputs": [tensor([ROW])]}
+    assert v2(iris_server, inputs, "/v2/models/forest/versions/1/infer").status_code == 200
+    other = v2(iris_server, inputs, "/v2/models/forest/versions/2/infer")
+    assert error_of(other) == "Model forest with version 2 not found; there is forest in version 1"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "body", "hint"),
+    [
+        (
+            "/v2/models/forest/infer",
+            "application/json",
+            [[5.1, 3.5, 1.4, 0.2]],
+            'rows go to /invocations as {"instances": [[...], ...]}',
+        ),
+        ("/v1/models/iris:predict", "application/json", {"instances": [ROW]}, "POST {"),
+        ("/invocations", "application/json", json.dumps({"instances": [ROW]}), "encoded twice"),
+        ("/invocations", "text/csv", b"./rows.csv", "curl's --data-binary @./rows.csv"),
+        ("/invocations", "application/json", b"@rows.json", "curl's --data-binary @rows.json"),
+    ],
+)
+def test_a_refusal_names_the_likely_mistake_and_the_cure(iris_server, path, media_type, body, hint):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    if path.startswith("/v2"):
+        content = json.dumps({"inputs": body}).encode()
+    response = httpx.post(
+        iris_server.url + path, content=content, headers={"content-type": media_type}
+    )
+    assert response.status_code in {400, 404}
+    assert hint in error_of(response)
+
+
+@pytest.mark.parametrize("name", ["csv", "libsvm", "text/csv; label_size=1"])
+def test_the_media_types_of_awss_image_are_read(iris_server, name):
+    body = "0:5.1 1:3.5 2:1.4 3:0.2" if name == "libsvm" else "5.1,3.5,1.4,0.2"
+    response = httpx.post(
+        iris_server.url + "/invocations", content=body, headers={"content-type": name}
+    )
+    assert (response.status_code, response.text) == (200, "setosa\n")
+
+
+@pytest.mark.parametrize(
+    ("begin", "hint"),
+    [
+        (b"\x16\x03\x01\x00\xa5" + b"x" * 60, "looks like TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "gRPC has a port of its own"),
+    ],
+)
+def test_other_protocols_are_told_where_they_are(iris_server, begin, hint):
+    with socket.create_connection(("127.0.0.1", iris_server.http_port)) as client:
+        client.sendall(begin)
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert hint in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]

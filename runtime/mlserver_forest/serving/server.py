@@ -46,6 +46,7 @@ from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
 from mlserver_forest.serving.process.worker_table import WorkerTable
+from mlserver_forest.serving.route_description import routes_of_server
 from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
@@ -101,18 +102,19 @@ class Server:
         )
         self._model_dir = find_model(environment.model_dirs)
         handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
+        openapi = _openapi(environment)
         container = ContainerRoutes(
             handlers.is_ready,
             execution_parameters(cpus, environment),
             metrics.text,
-            _openapi(environment),
+            openapi,
         )
         page = PlaygroundRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,
             **(page.table() if environment.try_it else {}),
-            **V2Routes(handlers).table(),
+            **V2Routes(handlers, openapi).table(),
         }
         application = Application(
             table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
@@ -229,17 +231,12 @@ def _packaged(name: str) -> str:
     return resources.files("mlserver_forest").joinpath("settings", name).read_text("utf-8")
 
 
-def _openapi(environment: Environment) -> dict[str, Any]:
-    """The OpenAPI description of the routes that this server has."""
-    document: dict[str, Any] = json.loads(_packaged("openapi.json"))
-    hidden = ("/invocations",) if environment.multi_model else ("/models",)
-    paths = document["paths"].items()
-    document["paths"] = {
-        path: item
-        for path, item in paths
-        if not path.startswith(hidden) and (path != "/" or environment.try_it)
-    }
-    return document
+def _openapi(environment: Environment) -> Mapping[str, Any]:
+    return routes_of_server(
+        json.loads(_packaged("openapi.json")),
+        multi_model=environment.multi_model,
+        has_page=environment.try_it,
+    )
 
 
 def _check(environment: Environment) -> None:

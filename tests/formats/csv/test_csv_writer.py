@@ -40,14 +40,14 @@ def test_answers_are_one_per_line(values, expected):
     assert answers(values) == expected
 
 
-def test_chosen_outputs_stand_side_by_side_and_lists_as_python_writes_them():
+def test_chosen_outputs_stand_side_by_side_and_lists_as_json():
     probabilities = np.array([[0.1, 0.9], [1.0, NAN]])
     assert answers(labels("x", "y,z"), probabilities, np.array([1, 0]), are_selected=True) == (
-        'x,"[0.1, 0.9]",1\n"y,z","[1.0, nan]",0\n'
+        'x,"[0.1, 0.9]",1\n"y,z","[1.0, null]",0\n'
     )
-    assert answers(probabilities, are_selected=True) == '"[0.1, 0.9]"\n"[1.0, nan]"\n'
+    assert answers(probabilities, are_selected=True) == '"[0.1, 0.9]"\n"[1.0, null]"\n'
     assert answers(probabilities[:, :1], are_selected=True) == "[0.1]\n[1.0]\n"
-    assert answers(np.array([["a", "b"]], dtype=object), are_selected=True) == "\"['a', 'b']\"\n"
+    assert answers(np.array([["a", "b"]], dtype=object), are_selected=True) == '"[""a"", ""b""]"\n'
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.floats()), min_size=1, max_size=9))

@@ -133,7 +133,8 @@ def test_numbers_come_in_the_dtype_of_the_schema():
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"header": "absent"}, {"label_size": "0"}, {"charset": "UTF8"}]
+    "parameters",
+    [{"header": "absent"}, {"label_size": "0"}, {"label_size": "1"}, {"charset": "UTF8"}],
 )
 def test_parameters_that_change_nothing_are_taken(parameters):
     assert np.array_equal(decode(b"1,2", TWO, parameters), [[1, 2]])
@@ -143,7 +144,7 @@ def test_parameters_that_change_nothing_are_taken(parameters):
     ("parameters", "fault"),
     [
         ({"header": "yes"}, "header is 'yes'; expected header=present or header=absent"),
-        ({"label_size": "1"}, "label_size is '1'; rows to be predicted have no label"),
+        ({"label_size": "2"}, "label_size is '2'; rows to be predicted have no label"),
     ],
 )
 def test_other_parameters_are_refused(parameters, fault):

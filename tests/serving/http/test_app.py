@@ -65,7 +65,7 @@ def application(models):
     table = {
         **ContainerRoutes(handlers.is_ready, {}, metrics.text, {}).table(),
         **OneModelRoutes(models, "failing", invocations).table(),
-        **V2Routes(handlers).table(),
+        **V2Routes(handlers, {"info": {}, "paths": {}}).table(),
     }
     return Application(table, pipeline, metrics, max_body_bytes=1000)
 

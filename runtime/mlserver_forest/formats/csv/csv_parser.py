@@ -27,6 +27,7 @@ from mlserver_forest.formats.csv.csv_header import Header, find_columns
 from mlserver_forest.formats.csv.csv_kernel import Texts
 from mlserver_forest.formats.csv.csv_records import Records
 from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.formats.file_name_hint import file_name_hint
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import (
     ColumnPlan,
@@ -258,6 +259,8 @@ class BlockParser:
                 "; the row holds their names: for a header line send Content-Type: text/csv; "
                 "header=present"
             )
+        elif len(fields) == 1:
+            advice = file_name_hint(fields[0])
         return self.policy.invalid(
             f"{place} has {count(len(fields), 'value')}; {self.plan.expected}{advice}"
         )

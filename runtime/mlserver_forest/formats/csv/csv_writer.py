@@ -1,5 +1,7 @@
 """text/csv in an answer: one label or number per line, or a field for each chosen output."""
 
+import json
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -57,6 +59,16 @@ def _cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _list_cell(values: Any) -> str:
+    """Several values in one cell, as JSON; null stands for a missing number."""
+    known = [None if _is_nan(value) else value for value in values]
+    return _cell(json.dumps(known, ensure_ascii=False))
+
+
 def _lines(block: PredictionBlock, cells: _Cells) -> Iterator[str]:
     columns = list(block.columns.values())
     if len(columns) > 1 or block.are_selected:
@@ -72,14 +84,14 @@ def _chosen(block: PredictionBlock, name: str, cells: _Cells) -> Iterator[str]:
     """The cells of an output that was chosen by name."""
     sets = block.sets(name)
     if sets is not None:
-        return (_cell(str(row)) for row in sets)
+        return (_list_cell(row) for row in sets)
     return _texts(block.columns[name], cells)
 
 
 def _texts(column: NDArray[Any], cells: _Cells) -> Iterator[str]:
     """The cells of a column, numbers as Python writes them."""
     if column.ndim > 1:
-        return (_cell(str(row.tolist())) for row in column)
+        return (_list_cell(row.tolist()) for row in column)
     if column.dtype.kind in "OU":
         return map(cells.__getitem__, column.tolist())
     return map(repr, column.tolist())

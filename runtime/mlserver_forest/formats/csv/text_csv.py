@@ -113,8 +113,9 @@ def _header(parameters: Mapping[str, str], policy: ParsePolicy) -> Header:
     header = parameters.get("header", "absent").lower()
     if policy.is_training:  # The parameters of a channel were checked.
         return cast("Header", header)
+    # AWS's XGBoost image takes label_size=1, which is about training, and reads features alone.
     label_size = parameters.get("label_size", "0")
-    if label_size != "0":
+    if label_size not in {"0", "1"}:
         raise policy.invalid(
             f"label_size is {format_value(label_size)}; rows to be predicted have no label: "
             "send the features alone, and label_size=0 or none"

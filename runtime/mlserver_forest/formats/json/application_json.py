@@ -201,6 +201,11 @@ def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArr
     """A list of rows; of one if the value is a row."""
     if not isinstance(value, _ARRAYS):
         place = f'"{name}"' if name else source.title
+        if isinstance(value, str) and value.lstrip(' \n"\\')[:1] in {"[", "{"}:
+            raise source.policy.invalid(
+                f"{place} is a text that holds JSON: it was encoded twice, as "
+                "json=json.dumps(rows) does in requests and httpx; send the JSON itself"
+            )
         raise source.policy.invalid(f"{place} is {format_value(value)}; {_shapes(source)}")
     is_row = not isinstance(next(iter(value), []), (list, dict))
     return [whole(value)] if is_row else value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from mlserver_forest.errors import ForestError
+from mlserver_forest.formats.file_name_hint import file_name_hint
 from mlserver_forest.formats.parsing import SERVING, ParsePolicy
 from mlserver_forest.formats.source import Source
 
@@ -81,6 +82,8 @@ class JsonSource:
         hint = ""
         if _NOT_A_NUMBER.match(error.doc, error.pos):
             hint = "; JSON has no NaN and no Infinity: send null for a missing value"
+        elif not self.name and error.pos == 0:
+            hint = file_name_hint(error.doc)
         return self.policy.invalid(f"{title} is not JSON: {error.msg}: {location}{hint}")
 
 

@@ -1,5 +1,6 @@
 """The application: requests go to handlers, and errors become responses by one table."""
 
+import re
 from collections.abc import Awaitable, Mapping
 from time import perf_counter
 
@@ -15,6 +16,9 @@ from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, Pipeline
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
 _V2 = b"/v2"
+# Patterns with more names repeat others, for one version of a model.
+_MOST_NAMES = 2
+_ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}")
 _SMALL = Limit(
     SMALL_BODY_BYTES, "this route takes no rows; send them to /invocations or to V2's infer"
 )
@@ -61,8 +65,8 @@ class Application:
             headers: the headers, by name in lower case.
         """
         match = self._routes.find(path)
-        if match is None and _is_v2(path):  # MLServer's paths may end with a slash.
-            match = self._routes.find(path.rstrip(b"/"))
+        if match is None:
+            match = self._routes.find(_normalized(path))
         return Request(method, path, query, headers, match)
 
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
@@ -121,13 +125,27 @@ class Application:
     def _handle(self, request: Request) -> Awaitable[Response]:
         match = request.match
         if match is None:
-            patterns = [name for name in self._routes.patterns if not name.startswith("/v2")]
-            known = ", ".join((*patterns, "/v2"))
-            raise NotFound(f"there is no {request.printable_path!r}; the routes are {known}")
-        handler = match.methods.get(request.method)
+            raise NotFound(f"there is no {request.printable_path!r}; {self._nearest(request)}")
+        # What a GET is answered, a HEAD is too (RFC 9110, 9.1); the connection leaves out the body.
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = match.methods.get(method)
         if handler is None:
-            return _refuse_method(request, ", ".join(match.methods))
+            heads = ("HEAD",) if "GET" in match.methods else ()
+            return _refuse_method(request, ", ".join((*match.methods, *heads)))
         return handler(request, *match.names)
+
+    def _nearest(self, request: Request) -> str:
+        """The routes that a client may have meant."""
+        if request.path.startswith(b"/v1"):
+            return (
+                'V1 of KServe is not spoken here; POST {"instances": [...]} to /invocations, or '
+                "tensors to /v2/models/{name}/infer"
+            )
+        is_v2 = _is_v2(request.path)
+        found = [name for name in self._routes.patterns if name.startswith("/v2") == is_v2]
+        if is_v2:
+            found = [name for name in found if name.count("{") < _MOST_NAMES]
+        return f"the routes are {', '.join(found if is_v2 else (*found, '/v2'))}"
 
     def _limit(self, request: Request) -> Limit:
         return self._rows if request.takes_rows else _SMALL
@@ -142,6 +160,21 @@ class Application:
 async def _refuse_method(request: Request, allowed: str) -> Response:
     error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
     return error_response(405, error, (b"allow", allowed.encode()))
+
+
+def _normalized(path: bytes) -> bytes:
+    """The path without what does not change its meaning.
+
+    Letters, digits, ``-._~`` mean the same percent-encoded (RFC 3986, 6.2.2.2). The paths of V2
+    may end with a slash in MLServer.
+    """
+    plain = _ENCODED.sub(_decoded, path)
+    return plain.rstrip(b"/") if _is_v2(plain) else plain
+
+
+def _decoded(found: re.Match[bytes]) -> bytes:
+    character = bytes([int(found[0][1:], 16)])
+    return character if character.isalnum() or character in b"-._~" else found[0]
 
 
 def _is_v2(path: bytes) -> bool:

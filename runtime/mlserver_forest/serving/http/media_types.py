@@ -48,6 +48,8 @@ def content_type(header: str | None) -> MediaType:
     """
     media_type = parse(header or "")
     found = registry.find(media_type.essence)
+    if found is None and (found := _by_short_name(media_type.essence)):
+        media_type = MediaType(found.media_type, media_type.parameters)
     if found is None:
         came = f"Content-Type {format_value(media_type.essence)}" if header else "no Content-Type"
         known = ", ".join(known.media_type for known in registry.FORMATS)
@@ -56,6 +58,11 @@ def content_type(header: str | None) -> MediaType:
     if charset.lower() not in _CHARSETS and not (found.has_charsets and encoding_named(charset)):
         raise UnsupportedMediaType(f"charset {format_value(charset)} is not read; send UTF-8")
     return media_type
+
+
+def _by_short_name(name: str) -> Format | None:
+    """The format of a name without a slash, such as ``csv``, which AWS's images read too."""
+    return next((each for each in registry.FORMATS if name in each.short_names), None)
 
 
 def answer_to(sent: MediaType) -> str:

@@ -24,6 +24,7 @@ _MOST_READ_BYTES = 1 << 14
 _HEADER_BYTES = 32
 # Of a refused body in chunks, which may never end.
 _MOST_DROPPED_BYTES = 1 << 26
+_LONGEST_PREFACE = 16
 _SPECIAL_HEADERS = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -133,7 +134,8 @@ class RequestReader:
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError as error:
-            raise ProtocolError(400, f"the request is not valid HTTP/1.1: {error}") from error
+            hint = _hint(bytes(data[:_LONGEST_PREFACE]))
+            raise ProtocolError(400, f"the request is not valid HTTP/1.1: {error}{hint}") from error
         if self._n_idle_bytes > _MOST_HEAD_BYTES:
             raise _head_too_long(self._n_idle_bytes)
         return data[:0]
@@ -256,6 +258,15 @@ class RequestReader:
         if not self._n_missing:
             self.is_receiving = False
         return data[n_dropped:]
+
+
+def _hint(begin: bytes) -> str:
+    """What bytes that are not HTTP/1.1 may be, by how they begin."""
+    if begin.startswith(b"\x16\x03"):
+        return "; it looks like TLS, which a load balancer in front of this port ends: use http://"
+    if begin.startswith(b"PRI * HTTP/2"):
+        return "; it looks like HTTP/2: gRPC has a port of its own, 8081 or FOREST_GRPC_PORT"
+    return ""
 
 
 def _head_too_long(n_bytes: int) -> ProtocolError:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 # An unpickled estimator is as large as its pickle, and for a moment both are in memory.
 _PICKLE_FACTOR = 2.5
+# The version of a model whose settings do not name one, as in Triton and KServe.
+DEFAULT_VERSION = "1"
+_MOST_NAMED = 5
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
 
@@ -82,6 +86,11 @@ class LoadedModel:
     runtime: Runtime
     mlmodel: MLModel
     negotiated: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def only_version(self) -> str:
+        """The version by which requests may ask for the model."""
+        return DEFAULT_VERSION if self.version is None else self.version
 
 
 class LoadedModels:
@@ -136,8 +145,10 @@ class LoadedModels:
             ModelNotFound: if it is not loaded.
         """
         model = self._loaded.get(name)
-        if model is None or (version is not None and version != model.version):
-            raise ModelNotFound(name, version)
+        if model is None:
+            raise ModelNotFound(name, version, others=list(islice(self._loaded, _MOST_NAMED)))
+        if version is not None and version != model.only_version:
+            raise ModelNotFound(name, version, others=[f"{name} in version {model.only_version}"])
         return model
 
     def __len__(self) -> int:

@@ -31,7 +31,7 @@ class PlaygroundRoutes:
         self._kept: dict[str, tuple[LoadedModel, Page]] = {}
 
     def table(self) -> Mapping[str, Methods]:
-        return {"/": {"GET": self._show, "HEAD": self._show}}
+        return {"/": {"GET": self._show}}
 
     async def _show(self, request: Request) -> Response:
         status, page = await self._page(request.parameters().get("model"))

@@ -55,9 +55,9 @@ class ContainerRoutes:
     def table(self) -> Mapping[str, Methods]:
         """The routes, for ``Application``."""
         return {
-            "/ping": {"GET": self._ping, "HEAD": self._ping, "POST": self._ping},
+            "/ping": {"GET": self._ping, "POST": self._ping},
             "/execution-parameters": {"GET": self._execution_parameters},
-            "/metrics": {"GET": self._scrape, "HEAD": self._scrape},
+            "/metrics": {"GET": self._scrape},
             "/openapi.json": {"GET": self._describe},
         }
 

@@ -73,7 +73,11 @@ class V2Handlers:
     async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
         """A model's inputs and outputs; raises ModelNotFound if there is no such model."""
         await self.models.wait_for(name)
-        return await self.models.get(name, version).mlmodel.metadata()
+        model = self.models.get(name, version)
+        found = await model.mlmodel.metadata()
+        # The ``versions`` of model-settings.json are those of libraries; here stand those that a
+        # request may name (Open Inference Protocol, "Model Metadata").
+        return found.model_copy(update={"versions": [model.only_version]})
 
     async def index(self, question: RepositoryIndexRequest) -> RepositoryIndexResponse:
         """The models of the repository and their states."""

@@ -15,6 +15,9 @@ from mlserver_forest.serving.v2 import v2_types
 Fields = dict[str, Any]
 
 _MISSING = object()
+_INSTEAD = 'rows go to /invocations as {"instances": [[...], ...]}'
+_TENSOR = f"a tensor with name, shape, datatype and data; {_INSTEAD}"
+_TENSORS = f"a list of tensors; {_INSTEAD}"
 _SIZE = "binary_data_size"
 _SHARED = "shared_memory_region"
 
@@ -54,7 +57,7 @@ def request_from(document: Any, attached: AttachedBytes | None = None) -> Infere
         InvalidInput: naming the place, what came and what was expected.
     """
     _check(document, dict, "the body", 'an object with "inputs"')
-    inputs = _check(document.get("inputs", _MISSING), list, "inputs", "a list of tensors")
+    inputs = _check(document.get("inputs", _MISSING), list, "inputs", _TENSORS)
     tensors = [_input(tensor, f"inputs.{n}", attached) for n, tensor in enumerate(inputs)]
     outputs = [_output(output, f"outputs.{n}") for n, output in enumerate(_outputs(document))]
     if attached and attached.n_left:
@@ -140,7 +143,9 @@ def _outputs(document: Mapping[str, Any]) -> list[Any]:
 
 
 def _input(tensor: Any, place: str, attached: AttachedBytes | None) -> tuple[Fields, Any]:
-    _check(tensor, dict, place, "a tensor")
+    _check(tensor, dict, place, _TENSOR)
+    if "name" not in tensor and "datatype" not in tensor:
+        raise _fault(place, tensor, _TENSOR)
     name = _check(tensor.get("name", _MISSING), str, f"{place}.name", "a string")
     datatype = tensor.get("datatype", _MISSING)
     known = (*DTYPES, BYTES) if attached is None else (*DTYPES, v2_binary.BF16, BYTES)

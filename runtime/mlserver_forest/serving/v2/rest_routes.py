@@ -9,11 +9,10 @@ for a configuration, which only Triton has.
 from collections.abc import Mapping
 from functools import partial
 from html import escape
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import orjson
-from mlserver.rest.openapi import get_model_schema, get_openapi_schema
 from mlserver.types import RepositoryIndexRequest
 from pydantic import BaseModel
 
@@ -22,6 +21,7 @@ from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import Response, json_response
 from mlserver_forest.serving.http.routes import Handler, Methods
 from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.route_description import routes_of_v2
 from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, new_id
 
@@ -45,10 +45,12 @@ class V2Routes:
 
     Args:
         handlers: do what is asked.
+        openapi: the description of all routes of the server.
     """
 
-    def __init__(self, handlers: V2Handlers) -> None:
+    def __init__(self, handlers: V2Handlers, openapi: Mapping[str, Any]) -> None:
         self._handlers = handlers
+        self._openapi = orjson.dumps(routes_of_v2(openapi))
 
     def table(self) -> Mapping[str, Methods]:
         """The routes, for ``Application``."""
@@ -129,7 +131,7 @@ class V2Routes:
         return _page("/v2/docs/dataplane.json", "Open Inference Protocol")
 
     async def _schema(self, request: Request) -> Response:
-        return json_response(orjson.dumps(get_openapi_schema()))
+        return json_response(self._openapi)
 
     async def _model_docs(
         self, request: Request, name: str, version: str | None = None
@@ -142,7 +144,7 @@ class V2Routes:
         self, request: Request, name: str, version: str | None = None
     ) -> Response:
         await self._handlers.is_model_ready(name, version)
-        return json_response(orjson.dumps(get_model_schema(name, version)))
+        return json_response(self._openapi)
 
     async def _config(self, request: Request, name: str, version: str | None = None) -> NoReturn:
         raise NotFound(

@@ -19,7 +19,10 @@ _CONTENT_TYPE = "content_type"
 _BASE64, _DATETIME = "base64", "datetime"
 # ``headers`` are those of stock MLServer's own request; a body cannot set them.
 _HEADERS = "headers"
-_OF_REQUEST = frozenset({_CONTENT_TYPE, "binary_data_output", _HEADERS})
+# tritonclient may send it with the messages of a stream; a model that is not decoupled has one
+# response to each, which is the final one and not empty.
+_FINAL = "triton_enable_empty_final_response"
+_OF_REQUEST = frozenset({_CONTENT_TYPE, "binary_data_output", _HEADERS, _FINAL})
 _OF_INPUT = frozenset({_CONTENT_TYPE})
 _OF_OUTPUT = frozenset({_CONTENT_TYPE, "binary_data"})
 # MLServer's names for tensors of numbers, of text, and for one tensor a column.
@@ -88,7 +91,7 @@ def _check_dates(place: int, tensor: RequestInput, schema: Schema) -> None:
 
 
 def _listed(names: Collection[str]) -> str:
-    return ", ".join(sorted(set(names) - {_HEADERS}))
+    return ", ".join(sorted(set(names) - {_HEADERS, _FINAL}))
 
 
 def _is_text(tensor: RequestInput) -> bool:
