@@ -15,7 +15,7 @@ from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from mlserver_forest.compilation import compiled
+from mlserver_forest.compilation import compiled, inlined, inner
 from mlserver_forest.formats.csv.csv_records import records_end
 from mlserver_forest.formats.field_values import TextColumn, parse_number
 from mlserver_forest.formats.matrix import Body
@@ -86,7 +86,9 @@ def _number(word, count):
     return (low + high) >> _U(32)
 
 
-@njit(inline="always")
+# Numba copies the functions above into this one, and LLVM copies this one into those that call it:
+# as fast as if Numba copied all of them, and compiled in a third of the time.
+@inlined
 def _digits(text, at):
     """The number that begins at a place, and how many digits it has, of which 16 are read."""
     word = _load(text, at)
@@ -107,7 +109,7 @@ def _field_end(text, at):
     return at
 
 
-@njit
+@inner
 def _is_quoted_behind_blanks(text, at):
     """Whether the field that begins at a place with a blank is a quoted one."""
     while at < _U(text.size) and text[at] == _BLANK:
@@ -115,7 +117,7 @@ def _is_quoted_behind_blanks(text, at):
     return at < _U(text.size) and text[at] == _QUOTE
 
 
-@njit
+@inner
 def _text_at(text, at):
     """Where the text that begins at a place begins and ends, and where its field ends, which is
     beyond the text if there is a line end within quotes, or a quote behind blanks.
@@ -194,7 +196,10 @@ def parse_lines(text, roles, numbers, spans, odd):
                     numbers[row, column] = -value if is_negative else value
                 else:
                     at = _field_end(text, begin)
-                    odd[n_odd] = (row, column, np.int64(begin), np.int64(at))
+                    odd[n_odd, 0] = row
+                    odd[n_odd, 1] = column
+                    odd[n_odd, 2] = begin
+                    odd[n_odd, 3] = at
                     n_odd += 1
                     if n_odd == len(odd):
                         return -1, n_odd
