@@ -19,7 +19,6 @@ from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats import registry as formats_registry
-from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.resources import available_memory, n_cpus, request_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.routes import Methods
@@ -150,7 +149,6 @@ class Server:
             InvalidEnvironment: if the port was taken meanwhile.
         """
         listen(self._socket, _HTTP_PORT)
-        csv_kernel.warm_up()
         formats_registry.load_for_serving()
         self._load()
 

@@ -41,7 +41,7 @@ class Explainer:
     ) -> None:
         steps, shares = np.empty((len(covers), N_COLUMNS), np.uint32), np.empty(len(covers))
         self.expected = np.zeros(n_outputs)
-        weights = np.asarray(covers, np.float64)
+        weights = np.array(covers, np.float64)  # Numba compiles separately for read-only ones.
         roots = walk[3].astype(np.int64)
         most = int(np.diff(roots).max())
         sizes = np.zeros((len(roots) - 1, 2), np.int64)

@@ -270,13 +270,19 @@ def _parse_lines(
     text: Body | memoryview, roles: NDArray[np.int64], x: NDArray[Any], spans: NDArray[np.int32]
 ) -> int:
     """The number of lines, which are written to ``x`` and ``spans``; -1 if they are not plain."""
-    codes = np.frombuffer(text, np.uint8)
-    codes.flags.writeable = False
+    codes = _codes(text)
     odd = np.empty((_MOST_ODD + 1, 4), np.int64)
     n_lines, n_odd = parse_lines(codes, roles, x, spans, odd)
     if n_odd and n_lines >= 0 and not _fill_in(x, text, odd[:n_odd]):
         return -1
     return int(n_lines)
+
+
+def _codes(text: Body | memoryview) -> NDArray[np.uint8]:
+    """The bytes of a text, read-only, because Numba compiles separately for writable arrays."""
+    codes = np.frombuffer(text, np.uint8)
+    codes.flags.writeable = False
+    return codes
 
 
 def _roles(plan: ColumnPlan) -> NDArray[np.int64]:
@@ -329,7 +335,7 @@ def _texts(text: Body | memoryview, spans: NDArray[np.int32]) -> TextColumn:
     offsets = np.zeros(len(spans) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     data = np.empty(max(int(offsets[-1]), 1), np.uint8)
-    copy_spans(np.frombuffer(text, np.uint8), spans, data)
+    copy_spans(_codes(text), spans, data)
     strings = pa.StringArray.from_buffers(len(spans), pa.py_buffer(offsets), pa.py_buffer(data))
     strings.validate(full=True)  # pyarrow.ArrowInvalid is a ValueError.
     return strings
@@ -364,12 +370,8 @@ def unquoted(text: bytes) -> bytes:
     return lines[1:-1] + b"\n" if is_bare else b""
 
 
-def warm_up() -> None:
-    """Compile the loops, or read them from Numba's cache."""
-    for dtype in (np.float32, np.float64):
-        parse(b"1,a\n", ColumnPlan(2, (0,), (1,), np.dtype(dtype), ""))
+def warm_up(dtype: str) -> None:
+    """Compile the loops for features of a dtype, or read them from Numba's cache."""
+    lines = b"1,a\n" * _FEW_ROWS
+    parse(lines, ColumnPlan(2, (0,), (1,), np.dtype(dtype), ""))
     records_end(b'"a"\n', 0, 4)
-
-
-if __name__ == "__main__":
-    warm_up()
