@@ -19,7 +19,7 @@ def test_a_model_is_opened_and_closed(model_dir):
         text=True,
     ) as process:
         # The server's log is in between.
-        said = r"(http://127\.0\.0\.1:\d+/) has the model's page"
+        said = r"The model's page: +(http://127\.0\.0\.1:\d+/)"
         url = next(found[1] for line in process.stdout if (found := re.match(said, line)))
         httpx.get(url, timeout=60, follow_redirects=True).raise_for_status()
         process.send_signal(signal.SIGINT)
