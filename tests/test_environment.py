@@ -118,7 +118,7 @@ DEFAULT = Environment(
         ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}, {**HOSTED}),
         (
             {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1", "FOREST_TRY_IT": "on"},
-            {"try_it": True},
+            {**HOSTED, "try_it": True},
         ),
     ],
 )

@@ -122,7 +122,7 @@ def _compile(jobs: Sequence[tuple[str, ...]]) -> None:
     """Compile kernels in other processes, and import what training needs meanwhile."""
     from mlserver_forest.model.compile_ahead import Compilation
 
-    compilation = Compilation(jobs)
+    compilation = Compilation(jobs, click.echo)
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         compilation.stop()
@@ -131,7 +131,7 @@ def _compile(jobs: Sequence[tuple[str, ...]]) -> None:
     signal.signal(signal.SIGINT, leave)
     importlib.import_module("mlserver_forest.training.job")
     importlib.import_module("sklearn.ensemble")
-    compilation.wait(click.echo)
+    compilation.wait()
     signal.signal(signal.SIGINT, _leave)
 
 

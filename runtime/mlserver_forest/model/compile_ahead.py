@@ -98,7 +98,7 @@ def compile_jobs(jobs: Sequence[Job], say: Say) -> None:
         jobs: see above.
         say: is called with a line before and after something is compiled.
     """
-    Compilation(jobs).wait(say)
+    Compilation(jobs, say).wait()
 
 
 class Compilation:
@@ -106,28 +106,30 @@ class Compilation:
 
     Args:
         jobs: see above.
+        say: as in ``compile_jobs``.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: Sequence[Job], say: Say) -> None:
+        self._jobs, self._say = jobs, say
         missing = [job for job in jobs if not _is_compiled(job)]
         parts = _parts(missing) if _can_keep() else []
         self._began = time.monotonic()
         self._n_missing = len(missing)
-        self._seconds = max([sum(map(_seconds, part)) for part in parts or [missing]])
+        if missing:
+            seconds = max(sum(map(_seconds, part)) for part in parts or [missing])
+            say(f"compiling the engine for this machine, once: about {seconds:.0f} s")
         self._children = [_start(part) for part in parts]
 
-    def wait(self, say: Say) -> None:
-        """Wait until everything is compiled; ``say`` as in ``compile_jobs``."""
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
         if self._n_missing:
-            say(f"compiling the engine for this machine, once: about {self._seconds:.0f} s")
             self._wait_for_children()
         for job in self._jobs:
             # With a full or read-only disk Numba keeps what it has compiled for this process.
             with suppress(OSError):
                 _run(job)
         if self._n_missing:
-            say(f"compiled the engine in {time.monotonic() - self._began:.0f} s")
+            self._say(f"compiled the engine in {time.monotonic() - self._began:.0f} s")
 
     def stop(self) -> None:
         """End the processes; what they have compiled stays."""
