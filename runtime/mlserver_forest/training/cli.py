@@ -37,7 +37,8 @@ _CRASHED = (
 _RESUMES = "Started again, the job continues from its checkpoints, if there are any"
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mlserver-forest")
 @click.option(
     "--base-dir",
     type=click.Path(file_okay=False, path_type=Path),
