@@ -118,7 +118,9 @@ class Compilation:
         if missing:
             seconds = max(sum(map(_seconds, part)) for part in parts or [missing])
             say(f"compiling the engine for this machine, once: about {seconds:.0f} s")
-        self._children = [_start(part) for part in parts]
+        self._children: list[subprocess.Popen[str]] = []
+        with suppress(OSError):  # If no process can be started, this one compiles.
+            self._children += map(_start, parts)
 
     def wait(self) -> None:
         """Wait until everything is compiled."""
