@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mlserver_forest import __version__
 from mlserver_forest.cli import forest
 from support import BIN
 
@@ -28,10 +29,12 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_printed(command):
-    done = subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True)
+def test_help_and_version_are_printed(command):
+    done = subprocess.run([BIN / command, "-h"], capture_output=True, text=True, check=True)
     assert f"Usage: {command}" in done.stdout
     assert done.stderr == ""
+    done = subprocess.run([BIN / command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{command}, version {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

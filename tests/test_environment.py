@@ -7,11 +7,13 @@ import pytest
 from mlserver_forest.environment import Environment, from_environ
 from mlserver_forest.errors import InvalidEnvironment
 
+# Where SageMaker hosts the container.
+HOSTED = {"host": "0.0.0.0", "try_it": False}
 DEFAULT = Environment(
     base_dir=Path("/opt/ml"),
     model_uri=None,
     model_name=None,
-    host="0.0.0.0",
+    host="127.0.0.1",
     http_port=8080,
     grpc_port=8081,
     default_accept=None,
@@ -84,7 +86,7 @@ DEFAULT = Environment(
         ),
         (
             {"SAGEMAKER_MULTI_MODEL": "true", "MODEL_SERVER_WORKERS": "3"},
-            {"multi_model": True, "workers": 1, "try_it": False},
+            {"multi_model": True, "workers": 1, **HOSTED},
         ),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"}, {"timeout_seconds": 30}),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "30"}, {"timeout_seconds": 30}),
@@ -92,8 +94,8 @@ DEFAULT = Environment(
             {"MODEL_SERVER_TIMEOUT": "10", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"},
             {"timeout_seconds": 10, "worker_timeout_seconds": 10},
         ),
-        ({"SAGEMAKER_BATCH": "True"}, {"is_batch": True, "try_it": False}),
-        ({"SAGEMAKER_BATCH": "true"}, {"is_batch": True, "try_it": False}),
+        ({"SAGEMAKER_BATCH": "True"}, {"is_batch": True, **HOSTED}),
+        ({"SAGEMAKER_BATCH": "true"}, {"is_batch": True, **HOSTED}),
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"}, {"payload_mb": 100}),
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, {"payload_mb": 0}),
         (
@@ -103,19 +105,20 @@ DEFAULT = Environment(
         ({"FOREST_LOG_FORMAT": "json"}, {"json_logs": True}),
         ({"FOREST_DRIFT": "false"}, {"drift": False}),
         ({"FOREST_EMF": "true"}, {"emf": True}),
-        ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, {"grpc_port": None, "try_it": False}),
+        ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, {"grpc_port": None, **HOSTED}),
         (
             {"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999", "FOREST_GRPC_PORT": "9999"},
-            {"grpc_port": 9999, "try_it": False},
+            {"grpc_port": 9999, **HOSTED},
         ),
-        ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True, "workers": 1, "try_it": False}),
+        ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True, "workers": 1, **HOSTED}),
         ({"FOREST_TRUST_PICKLE": "TRUE"}, {"trust_pickle": True}),
+        ({"FOREST_HOST": "0.0.0.0"}, {"host": "0.0.0.0"}),
         ({"FOREST_TRUST_PICKLE": "no"}, {"trust_pickle": False}),
         ({"FOREST_TRY_IT": "false"}, {"try_it": False}),
-        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}, {"try_it": False}),
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}, {**HOSTED}),
         (
             {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1", "FOREST_TRY_IT": "on"},
-            {"try_it": True},
+            {**HOSTED, "try_it": True},
         ),
     ],
 )

@@ -63,7 +63,7 @@ def test_the_first_command_trains_serves_and_its_three_calls_work(clone):
         )
     try:
         for _ in range(6000):
-            if "is ready" in log.read_text() or process.poll() is not None:
+            if "Press Ctrl-C" in log.read_text() or process.poll() is not None:
                 break
             time.sleep(0.1)
         printed = log.read_text()

@@ -97,7 +97,7 @@ def _check_hyperparameters(raw: Mapping[str, str]) -> None:
     parse(raw)
 
 
-@click.command(cls=_LazyGroup)
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mlserver-forest")
 @click.pass_context
 def forest(context: click.Context) -> None:

@@ -15,6 +15,8 @@ from numba import njit
 from numba.core.caching import InTreeCacheLocator
 
 _PACKAGE = Path(__file__).parent
+# Numba's type stubs do not have these options.
+_WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -26,6 +28,26 @@ def compiled(function: Callable[..., Any]) -> Any:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # Numba found no folder for its cache, so each process compiles.
         return njit(nogil=True)(function)
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """Compile a function that only compiled functions call, as a part of each of them.
+
+    It lacks the wrappers for calls from Python and from C, which take a third of the time to
+    compile a small function. Numba compiles it once for each combination of types, and for this a
+    literal ``0`` or ``True`` has a type of its own: pass ``np.uint64(0)`` or a variable unless the
+    compiler is to know the value.
+    """
+    return njit(nogil=True, **_WITHOUT_WRAPPERS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Like ``inner``, for a function that LLVM is to copy into the functions that call it.
+
+    Numba's own ``inline="always"`` does so before types are inferred, and each copy is inferred
+    and translated again, which takes several times as long.
+    """
+    return njit(nogil=True, forceinline=True, **_WITHOUT_WRAPPERS)(function)
 
 
 class ShippedCacheLocator(InTreeCacheLocator):

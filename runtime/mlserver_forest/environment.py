@@ -11,6 +11,9 @@ from mlserver_forest.errors import InvalidEnvironment
 
 # KServe's storage initializer puts the model there (its pkg/constants/constants.go).
 KSERVE_MODEL_DIR = Path("/mnt/models")
+# All addresses of the machine, and only those that the machine itself can reach.
+ANY_HOST = "0.0.0.0"
+LOOPBACK_HOST = "127.0.0.1"
 DEFAULT_HTTP_PORT = 8080
 DEFAULT_GRPC_PORT = 8081
 # SageMaker's asynchronous endpoints send objects of up to 1 GB
@@ -65,7 +68,9 @@ class Environment:
             MLServer), or None for the usual folders.
         model_name: the model's name in V2 (``MLSERVER_MODEL_NAME``), or None for the
             name in its settings.
-        host: the address on which the ports are opened: all addresses of the container.
+        host: the address on which the ports are opened (``FOREST_HOST``). By default only this
+            machine can connect, unless SageMaker seems to host the container; the image sets the
+            variable to all addresses.
         http_port: the port of all HTTP routes (``SAGEMAKER_BIND_TO_PORT``, else
             ``MLSERVER_HTTP_PORT``).
         grpc_port: the port of V2 over gRPC (``FOREST_GRPC_PORT``, else
@@ -153,7 +158,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         base_dir=base_dir_from(environ),
         model_uri=Path(uri) if (uri := environ.get("MLSERVER_MODEL_URI", "")) else None,
         model_name=environ.get("MLSERVER_MODEL_NAME") or None,
-        host="0.0.0.0",
+        host=environ.get("FOREST_HOST") or (ANY_HOST if _is_hosted(environ) else LOOPBACK_HOST),
         http_port=_port(http_name, http),
         grpc_port=grpc_port,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
@@ -216,7 +221,12 @@ def _first_seconds(
 def _try_it(environ: Mapping[str, str]) -> bool:
     if text := environ.get("FOREST_TRY_IT", ""):
         return _flag("FOREST_TRY_IT", text)
-    return not any(environ.get(name) for name in _SIGNS_OF_SAGEMAKER)
+    return not _is_hosted(environ)
+
+
+def _is_hosted(environ: Mapping[str, str]) -> bool:
+    """Whether SageMaker seems to host the container."""
+    return any(environ.get(name) for name in _SIGNS_OF_SAGEMAKER)
 
 
 def _payload_mb(environ: Mapping[str, str]) -> int:

@@ -1,11 +1,13 @@
 """``forest quickstart``: train and serve a model from one small CSV file, in one command."""
 
+import importlib
+import itertools
 import json
 import os
-import shlex
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -14,32 +16,12 @@ from typing import NoReturn
 
 import click
 
-from mlserver_forest.environment import from_environ
 from mlserver_forest.errors import ForestError, InvalidEnvironment
 from mlserver_forest.formats.registry import default
 from mlserver_forest.training.cli import train_in
 
 _MADE_BY_US = ".forest-quickstart"
-
-_HTTP_CALLS = """
-Serving on port {http_port}; press Ctrl-C to stop. Paste these calls into another terminal:
-
-  1. as SageMaker calls it
-curl -s http://localhost:{http_port}/invocations -H 'Content-Type: {media_type}' -d '{row}'
-
-  2. V2 over REST
-curl -s http://localhost:{http_port}/v2/models/{name}/infer -H 'Content-Type: application/json' \\
-  -d '{{"inputs": [{{"name": "X", "shape": [1, {width}], "datatype": "FP32", "data": [{row}]}}]}}'
-"""
-_GRPC_CALL = """
-  3. V2 over gRPC
-{python} - <<'PY'
-import numpy, tritonclient.grpc as v2
-x = v2.InferInput("X", [1, {width}], "FP32")
-x.set_data_from_numpy(numpy.array([[{row}]], "float32"))
-print(v2.InferenceServerClient("localhost:{grpc_port}").infer("{name}", [x]).as_numpy("predict"))
-PY
-"""
+_EARLIER = "earlier"
 
 
 @click.command()
@@ -55,16 +37,33 @@ PY
     show_default=True,
     help="The folder for the files, laid out like SageMaker's /opt/ml.",
 )
-def quickstart(data: Path | None, base_dir: Path) -> None:
+@click.option("--port", type=click.IntRange(1, 65535), help="The port of HTTP; by default 8080.")
+@click.option("--host", help="The address to listen on; by default only this machine can connect.")
+@click.option("--open", "opens_page", is_flag=True, help="Open the model's page in a browser.")
+def quickstart(
+    data: Path | None, base_dir: Path, port: int | None, host: str | None, opens_page: bool
+) -> None:
     """Train on a CSV file as SageMaker would, then serve the model and show how to call it."""
     base_dir = base_dir.resolve()
     signal.signal(signal.SIGINT, _leave)
     try:
         _lay_out(base_dir, data)
+        click.echo(f"Training a random forest on {data or 'iris.csv'}, label first.")
+        _compile(_likely_jobs())
+        kept = _kept(base_dir)
         exit_code = train_in(base_dir)
         if exit_code:
+            if kept:
+                shutil.rmtree(kept)
             sys.exit(exit_code)
-        _serve(base_dir)
+        if kept:
+            click.echo(f"the model of the run before is kept in {kept / 'model'}")
+        from mlserver_forest.serving.serve_locally import local_environment, serve_locally
+
+        environment = local_environment(base_dir / "model", port=port, host=host)
+        serve_locally(
+            replace(environment, model_name=None), opens_page=opens_page, shows_calls=True
+        )
     except (ForestError, OSError) as error:
         click.echo(f"forest quickstart: {error}", err=True)
         sys.exit(1)
@@ -107,43 +106,39 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
         (config / f"{name}.json").write_text(json.dumps(content, indent=2))
 
 
-def _serve(base_dir: Path) -> None:
-    from mlserver_forest.artifact.model_directory import read_settings
-    from mlserver_forest.serving.process.logs import configure_logging
-    from mlserver_forest.serving.server import Server
-
-    environment = replace(from_environ(), model_uri=base_dir / "model", model_name=None)
-    configure_logging(as_json=environment.json_logs)
-    server = Server(environment)
-    settings = read_settings((base_dir / "model").resolve(), trust_pickle=False)
-    row = _sample_row(base_dir)
-    call = {
-        "http_port": environment.http_port,
-        "grpc_port": environment.grpc_port,
-        "name": settings["name"],
-        "media_type": default().media_type,
-        "row": ",".join(row),
-        "width": len(row),
-        "python": shlex.quote(sys.executable),
-    }
-    click.echo(_HTTP_CALLS.format(**call), nl=False)
-    click.echo(_GRPC_CALL.format(**call) if environment.grpc_port else "")
-    server.open()
-    server.run()
+def _kept(base_dir: Path) -> Path | None:
+    """Keep what an earlier run has made, in a folder of its own; None if there is nothing."""
+    if not (base_dir / "model").exists():
+        return None
+    number = next(n for n in itertools.count(1) if not (base_dir / _EARLIER / str(n)).exists())
+    kept = base_dir / _EARLIER / str(number)
+    for name in ("model", "output"):
+        if (base_dir / name).exists():
+            shutil.copytree(base_dir / name, kept / name, symlinks=True)
+    return kept
 
 
-def _sample_row(base_dir: Path) -> list[str]:
-    """The last row of the training data without missing values, as an example for the calls."""
-    import numpy as np
+def _compile(jobs: Sequence[tuple[str, ...]]) -> None:
+    """Compile kernels in other processes, and import what training needs meanwhile."""
+    from mlserver_forest.model.compile_ahead import Compilation
 
-    from mlserver_forest.training.config import Channel
-    from mlserver_forest.training.data.channels import Columns, read_channel
+    compilation = Compilation(jobs, click.echo)
 
-    channel = Channel("training", base_dir / "input" / "data" / "training")
-    table = read_channel(channel, Columns(), np.dtype(np.float32))
-    whole = table.x[~np.isnan(table.x).any(axis=1)]
-    row = whole[-1] if len(whole) else np.zeros(table.x.shape[1], np.float32)
-    return [
-        table.categories[name].names[int(value)] if name in table.categories else str(value)
-        for name, value in zip(table.names, row, strict=True)
-    ]
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        compilation.stop()
+        _leave(number, frame)
+
+    signal.signal(signal.SIGINT, leave)
+    importlib.import_module("mlserver_forest.training.job")
+    importlib.import_module("sklearn.ensemble")
+    compilation.wait()
+    signal.signal(signal.SIGINT, _leave)
+
+
+def _likely_jobs() -> Sequence[tuple[str, ...]]:
+    """What the model will need: a forest of scikit-learn, whose splits are by numbers."""
+    from mlserver_forest.engine.forest_kinds import ForestKind
+    from mlserver_forest.model.compile_ahead import jobs_of_server
+
+    forest = ForestKind("float32", "float64", "uint32", "numbers").smallest()
+    return jobs_of_server(forest, {})

@@ -10,6 +10,7 @@ from importlib.resources import files
 import httpx
 import pytest
 
+from mlserver_forest.serving.playground import calls
 from support import IRIS, IRIS_NAMES
 
 SECONDS = 60_000
@@ -147,9 +148,12 @@ def test_the_servers_error_stands_beside_the_form(iris_page_server, open_page):
     assert "row 1, column 1 (sepal_length)" in error.inner_text()
 
 
+SAME = {"curl, CSV": calls.curl_csv, "curl, V2": calls.curl_v2}
+
+
 @pytest.mark.parametrize("fixture", ["iris_page_server", "flats_page_server"])
 def test_the_calls_run_as_they_are_copied(fixture, request, open_page):
-    """Each gives the prediction that the page shows."""
+    """Each gives the prediction that the page shows; forest quickstart prints the same texts."""
     server = request.getfixturevalue(fixture)
     page = open_page(server)
     answered(page)
@@ -160,6 +164,10 @@ def test_the_calls_run_as_they_are_copied(fixture, request, open_page):
     for name in ("curl, CSV", "curl, JSON", "Python", "curl, V2", "Python, V2"):
         page.get_by_role("tab", name=name, exact=True).click()
         call = page.locator("#call code").inner_text()
+        if name in SAME:
+            origin = httpx.URL(page.url)
+            same = SAME[name](document, document["samples"][0], f"http://{origin.netloc.decode()}")
+            assert call.strip() == same.strip()
         command = ["bash", "-c", call] if name.startswith("curl") else [sys.executable, "-c", call]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr

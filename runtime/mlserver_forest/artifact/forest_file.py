@@ -20,7 +20,7 @@ import math
 import mmap
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ _FAILED = (
     "the forest failed its self-test: its answers differ from those in training; "
     "train or pack the model again with this version"
 )
+
+Prepare = Callable[[Predictor, Mapping[str, NDArray[Any]]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +149,13 @@ def load_forest(path: Path) -> Predictor:
     return load_forest_file(path.resolve()).predictor
 
 
-def load_forest_file(path: Path) -> ForestFile:
+def load_forest_file(path: Path, prepare: Prepare | None = None) -> ForestFile:
     """Read a forest file, and prove that it answers as it did in training.
 
     Args:
         path: the file, by its real path; no link is followed.
+        prepare: called with the predictor and the insights before the predictor is first used,
+            to compile what they need.
 
     Raises:
         InvalidArtifact: if the file is missing, damaged, or of a later format, or if it fails
@@ -170,9 +174,11 @@ def load_forest_file(path: Path) -> ForestFile:
         raise _damaged(path, f"its header cannot be understood ({format_error(error)})") from error
     except InvalidArtifact as error:
         raise InvalidArtifact(f"{path}: {error}") from error
-    _check_sums(predictor, rows, expected)
     known = {*_parts_of(predictor)[0], *_SELF_TEST}
     insights = {name: array for name, array in arrays.items() if name not in known}
+    if prepare is not None:
+        prepare(predictor, insights)
+    _check_sums(predictor, rows, expected)
     return ForestFile(predictor, rows, insights, description, metadata["sha256"])
 
 

@@ -19,7 +19,12 @@ from mlserver_forest.artifact.atomic_write import (
     write_whole,
 )
 from mlserver_forest.artifact.folder_lock import lock_folder
-from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
+from mlserver_forest.artifact.forest_file import (
+    Prepare,
+    encode_forest,
+    load_forest_file,
+    read_description,
+)
 from mlserver_forest.artifact.model_name import checked_name
 from mlserver_forest.artifact.regular_file import open_regular, resolve_inside
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
@@ -108,13 +113,16 @@ def load(directory: Path) -> Model:
     return replace(model, card=read_card(extra[CARD_KEY]) if CARD_KEY in extra else None)
 
 
-def load_model(path: Path, schema: Schema, sha256: Any = None) -> Model:
+def load_model(
+    path: Path, schema: Schema, sha256: Any = None, prepare: Prepare | None = None
+) -> Model:
     """Load a forest file as the model that a schema describes.
 
     Args:
         path: the forest file, by its real path.
         schema: from its model-settings.json.
         sha256: the forest file's checksum in its model-settings.json; None if there is none.
+        prepare: see ``load_forest_file``.
 
     Raises:
         InvalidArtifact: if the file is damaged, does not fit the schema, or is the file of another
@@ -124,7 +132,7 @@ def load_model(path: Path, schema: Schema, sha256: Any = None) -> Model:
         raise InvalidArtifact(
             "model-settings.json does not describe the model's inputs and outputs"
         )
-    file = load_forest_file(path)
+    file = load_forest_file(path, prepare)
     if sha256 is not None and sha256 != file.sha256:
         raise InvalidArtifact(
             f"{path} and the {SETTINGS_FILE} beside it are files of different models (their "

@@ -107,12 +107,16 @@ def _powers(x: Values) -> Values:
 def _softmax_rows(x: Values) -> Values:
     out = np.empty_like(x)
     for row in range(x.shape[0]):
-        highest = x[row].max()
+        highest = x[row, 0]
+        for column in range(1, x.shape[1]):
+            highest = max(highest, x[row, column])
         total = 0.0
         for column in range(x.shape[1]):
             out[row, column] = math.exp(x[row, column] - highest)
             total += out[row, column]
-        out[row] /= x.dtype.type(total)
+        share = x.dtype.type(total)  # At least 1: that of the highest is exp(0).
+        for column in range(x.shape[1]):
+            out[row, column] /= share
     return out
 
 

@@ -1,8 +1,4 @@
-"""The compiled loop that counts values by bin.
-
-``python -m mlserver_forest.insight.bin_counts`` compiles it ahead of time, for an image with a
-read-only file system.
-"""
+"""The compiled loop that counts values by bin."""
 
 from typing import Any
 
@@ -75,12 +71,9 @@ def _count(
             counts[place] += 1.0
 
 
-def warm_up() -> None:
-    """Compile the loop, or read it from Numba's cache."""
+def warm_up(dtype: str) -> None:
+    """Compile the loop for features of a dtype and for predictions, or read it from the cache."""
     edges, starts, ranges = np.zeros(1), np.array([0, 1]), np.zeros((1, 2))
-    for dtype in UNSEEN_BITS:
-        count_bins(np.zeros((1, 1), dtype), edges, starts, ranges, np.zeros(4), np.zeros(1))
-
-
-if __name__ == "__main__":
-    warm_up()
+    for each in {dtype, "float64"}:
+        x = np.zeros((1, 1), each)
+        count_bins(x, edges, starts, ranges, np.zeros(4), np.zeros(1))

@@ -112,5 +112,10 @@ def intervals_from_arrays(
     return Intervals(level, margin, samples)
 
 
+def starts_of_samples(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
+    """The ``LeafSamples.starts`` among the arrays of a forest file; None if there are none."""
+    return arrays.get(_SAMPLES[0])
+
+
 def _damaged(fault: str) -> InvalidArtifact:
     return InvalidArtifact(f"the model's interval is damaged: {fault}; train the model again")

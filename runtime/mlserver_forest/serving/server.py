@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -16,10 +16,9 @@ from mlserver.settings import Settings
 from mlserver_forest import __version__
 from mlserver_forest.artifact.model_name import NAME
 from mlserver_forest.engine.threads import KernelThreads
-from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
+from mlserver_forest.environment import ANY_HOST, DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats import registry as formats_registry
-from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.resources import available_memory, n_cpus, request_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.routes import Methods
@@ -39,7 +38,11 @@ from mlserver_forest.serving.models.repository import (
 )
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Pipeline
-from mlserver_forest.serving.playground.playground_routes import PlaygroundRoutes
+from mlserver_forest.serving.playground.playground_routes import (
+    REPORT_PATH,
+    PlaygroundRoutes,
+    report_beside,
+)
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.logs import EMF_LOGGER
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
@@ -68,13 +71,16 @@ class Server:
 
     Args:
         environment: the settings of the server.
+        announce: is called once, in the process of a worker, when it accepts connections.
 
     Raises:
         InvalidArtifact: if the model must not be served.
         InvalidEnvironment: if a port is taken or a variable has an impossible value.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(
+        self, environment: Environment, announce: Callable[[], None] = lambda: None
+    ) -> None:
         _check(environment)
         self._environment = environment
         cpus = n_cpus()
@@ -109,11 +115,12 @@ class Server:
             metrics.text,
             openapi,
         )
-        page = PlaygroundRoutes(models, has_many=environment.multi_model)
+        report = None if environment.multi_model else report_beside(self._model_dir)
+        self._page = PlaygroundRoutes(models, has_many=environment.multi_model, report=report)
         table = {
             **container.table(),
             **routes,
-            **(page.table() if environment.try_it else {}),
+            **(self._page.table() if environment.try_it else {}),
             **V2Routes(handlers, openapi).table(),
         }
         application = Application(
@@ -137,12 +144,27 @@ class Server:
             models,
             environment.shutdown_delay_seconds,
             self._n_workers,
+            announce,
         )
 
     @property
     def url(self) -> str:
         """The address at which this machine reaches the server."""
-        return f"http://{self._environment.host}:{self._socket.getsockname()[1]}/"
+        host = "localhost" if self._environment.host == ANY_HOST else self._environment.host
+        return f"http://{host}:{self._socket.getsockname()[1]}/"
+
+    @property
+    def report_url(self) -> str | None:
+        """The address of the report on the model's training; None if there is no report."""
+        return None if self.document()["report"] is None else self.url[:-1] + REPORT_PATH
+
+    def document(self) -> dict[str, Any]:
+        """The document that the model's page shows, once the model is loaded.
+
+        Raises:
+            ModelNotFound: if no model is loaded, or several are.
+        """
+        return self._page.document()
 
     def open(self) -> None:
         """Let clients connect, and load the model; requests are answered when ``run`` is called.
@@ -152,7 +174,6 @@ class Server:
             InvalidEnvironment: if the port was taken meanwhile.
         """
         listen(self._socket, _HTTP_PORT)
-        csv_kernel.warm_up()
         formats_registry.load_for_serving()
         self._load()
 

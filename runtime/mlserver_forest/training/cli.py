@@ -28,7 +28,8 @@ _NO_MODEL = (
 )
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mlserver-forest")
 @click.option(
     "--base-dir",
     type=click.Path(file_okay=False, path_type=Path),

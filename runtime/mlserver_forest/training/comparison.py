@@ -162,7 +162,7 @@ def _candidate(here: OneHost, seed: int | None) -> tuple[Candidate, int] | None:
     """What an algorithm reaches, and the seed of the folds, which the first one gives."""
     chosen: Hyperparameters = here.chosen
     data = here.read()
-    fitter = JobFitter(chosen, data, here)
+    fitter = JobFitter(chosen, data, here, _quiet)
     rows, target = data.training, data.target
     own_seed = fitter.seed(fitter.fingerprint(rows))
     seed = own_seed if seed is None else seed

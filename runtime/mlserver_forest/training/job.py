@@ -177,7 +177,7 @@ def _read(here: OneHost, hosts: Hosts) -> Data:
 def _fit(here: OneHost, hosts: Hosts, data: Data) -> _Trained:
     """Estimate how good the model will be, then fit it on all training rows."""
     chosen, say, stop = here.chosen, here.say, here.stop
-    fitter = JobFitter(chosen, data, hosts)
+    fitter = JobFitter(chosen, data, hosts, say)
     fingerprint = fitter.fingerprint(data.training)
     seed = fitter.seed(fingerprint)
     level = chosen.job.prediction_interval

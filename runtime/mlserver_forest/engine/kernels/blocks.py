@@ -13,15 +13,15 @@ where each feature's cuts begin, or empty if no feature has any; and the pattern
 """
 
 import numpy as np
-from numba import njit
 
+from mlserver_forest.compilation import inner
 from mlserver_forest.engine.nodes import LANES
 
 # A feature has this many more codes than cuts: below the first cut, and missing.
 CODES_BESIDE_CUTS = 2
 
 
-@njit(nogil=True)
+@inner
 def code_of(value, cuts, start, end):
     """The code of a value of a feature whose cuts are ``cuts[start:end]``."""
     if value != value:
@@ -35,7 +35,7 @@ def code_of(value, cuts, start, end):
     return first - start + np.int64(cuts[first] <= value)
 
 
-@njit(nogil=True)
+@inner
 def fill_block(x, first, n_rows, coding, block):
     """Copy ``n_rows`` rows of ``x``, from ``first`` on, into ``block``; fill the rest with zeros.
 
@@ -69,7 +69,7 @@ def fill_block(x, first, n_rows, coding, block):
     return missing != 0
 
 
-@njit(nogil=True)
+@inner
 def fill_row(x, row, coding, values):
     """Copy one row of ``x`` into ``values``, with patterns for features that have cuts."""
     cuts, cut_starts, patterns = coding

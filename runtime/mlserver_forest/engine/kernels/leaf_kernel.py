@@ -63,7 +63,8 @@ def pool_quantiles(x, walk, starts, codes, targets, levels, found):
                 start, end = np.int64(starts[leaves[lane]]), np.int64(starts[leaves[lane] + 1])
                 if size + end - start > pooled.size:
                     larger = np.empty(2 * (size + end - start), np.uint64)
-                    larger[:size] = pooled[:size]
+                    for at in range(size):
+                        larger[at] = pooled[at]
                     pooled = larger
                 for at in range(start, end):
                     # The code sorts the value, and the size of the leaf gives its weight.

@@ -8,10 +8,9 @@ many leaves as a word of the nodes has bits; larger trees are walked.
 """
 
 import numpy as np
-from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from mlserver_forest.compilation import compiled
+from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.engine.kernels.walk import mask_of
 from mlserver_forest.engine.nodes import CATEGORICAL, FEATURE_SHIFT, LANES, MISSING_RIGHT
 
@@ -95,7 +94,7 @@ def fill_splits(words, roots, shift, payload, starts, splits, masks, leaf_rows):
             split += 1
 
 
-@njit(nogil=True)
+@inner
 def rule_out(block, first, last, splits, masks, forest, set_sizes, alive):
     """Rule out leaves for the 64 rows of a block.
 
@@ -131,7 +130,7 @@ def rule_out(block, first, last, splits, masks, forest, set_sizes, alive):
                 alive[lane] &= mask if floats[at + np.uint64(lane)] > threshold else every
 
 
-@njit(nogil=True)
+@inner
 def _rule_out_categories(patterns, first, sets, place, size, mask, alive):
     """The same for a categorical split.
 
@@ -167,7 +166,7 @@ def _rule_out_categories(patterns, first, sets, place, size, mask, alive):
                 alive[lane] &= mask if is_right else every
 
 
-@njit(nogil=True)
+@inner
 def find_leaves(alive, leaf_rows, leaves):
     """Write the rows of the leaf values of a block's 64 rows, from their lowest bits."""
     for lane in range(LANES):

@@ -1,9 +1,8 @@
 """The compiled loop over rows and trees that adds up leaf values."""
 
 import numpy as np
-from numba import njit
 
-from mlserver_forest.compilation import compiled
+from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
 from mlserver_forest.engine.kernels.quick_scorer import find_leaves, rule_out
 from mlserver_forest.engine.kernels.walk import (
@@ -24,58 +23,66 @@ _SMALL_FOREST = 32_768
 _BLOCKS_PER_TREE = 256
 # The fewest words in a cache line of 64 bytes.
 _CACHE_LINE = 8
+_ONE, _TWO, _THREE, _FOUR = map(np.uint64, (1, 2, 3, 4))
 
 
-def _adder(width):
-    """A function that adds leaf values of a width known at compile time: five times as fast."""
-
-    @njit(nogil=True)
-    def add(leaves, n_rows, row, first, n_outputs, leaf_values, total):
-        for lane in range(n_rows):
-            at = (row + np.uint64(lane)) * n_outputs + first
-            leaf = np.uint64(leaves[lane]) * np.uint64(width)
-            for output in range(width):
-                total[at + np.uint64(output)] += leaf_values[leaf + np.uint64(output)]
-
-    return add
-
-
-_add_1, _add_2, _add_3, _add_4 = map(_adder, (1, 2, 3, 4))
-
-
-@njit(nogil=True)
+@inner
 def _add_leaves(leaves, n_rows, row, first, sums):
-    """Add the leaf values of consecutive rows to the columns from ``first`` on."""
+    """Add the leaf values of consecutive rows to the columns from ``first`` on.
+
+    Loops over a few values are written out: that is five times as fast.
+    """
     leaf_values, total, n_outputs, width = sums
+    at = row * n_outputs + first
     if width == 1:
-        _add_1(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+        for lane in range(n_rows):
+            total[at] += leaf_values[np.uint64(leaves[lane])]
+            at += n_outputs
     elif width == 2:
-        _add_2(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+        for lane in range(n_rows):
+            leaf = np.uint64(leaves[lane]) * _TWO
+            total[at] += leaf_values[leaf]
+            total[at + _ONE] += leaf_values[leaf + _ONE]
+            at += n_outputs
     elif width == 3:
-        _add_3(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+        for lane in range(n_rows):
+            leaf = np.uint64(leaves[lane]) * _THREE
+            total[at] += leaf_values[leaf]
+            total[at + _ONE] += leaf_values[leaf + _ONE]
+            total[at + _TWO] += leaf_values[leaf + _TWO]
+            at += n_outputs
     elif width == 4:
-        _add_4(leaves, n_rows, row, first, n_outputs, leaf_values, total)
+        for lane in range(n_rows):
+            leaf = np.uint64(leaves[lane]) * _FOUR
+            total[at] += leaf_values[leaf]
+            total[at + _ONE] += leaf_values[leaf + _ONE]
+            total[at + _TWO] += leaf_values[leaf + _TWO]
+            total[at + _THREE] += leaf_values[leaf + _THREE]
+            at += n_outputs
     else:
         for lane in range(n_rows):
-            at = (row + np.uint64(lane)) * n_outputs + first
             leaf = np.uint64(leaves[lane]) * width
             for output in range(width):
                 total[at + output] += leaf_values[leaf + output]
+            at += n_outputs
 
 
-@njit(nogil=True)
+@inner
 def _add_row(values, row, forest, roots, payload, outputs, sums):
     """Walk one row down all trees, eight at a time; the last eight may repeat a tree."""
     words = forest[1]
+    leaf_values, total, n_outputs, width = sums
     n_trees = roots.size - 1
     for tree in range(0, n_trees, 8):
         leaves = walk_eight_trees(values, roots_of_eight(roots, tree), forest)
         for lane in range(min(8, n_trees - tree)):
-            leaf = words[np.uint64(2) * leaves[lane]] & payload
-            _add_leaves((leaf,), 1, row, np.uint64(outputs[tree + lane]), sums)
+            leaf = np.uint64(words[_TWO * leaves[lane]] & payload) * width
+            at = row * n_outputs + np.uint64(outputs[tree + lane])
+            for output in range(width):
+                total[at + output] += leaf_values[leaf + output]
 
 
-@njit(nogil=True)
+@inner
 def _touch(words):
     """Read a tree from end to end, so that it is in the cache.
 

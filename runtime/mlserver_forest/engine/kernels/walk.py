@@ -9,10 +9,14 @@ floats and as words. Indices are unsigned because Numba adds wrap-around checks 
 import numpy as np
 from numba import njit
 
+from mlserver_forest.compilation import inner
 from mlserver_forest.engine.nodes import FEATURE_SHIFT
 
+# The lanes of eight consecutive rows.
+_EIGHT = tuple(map(np.uint64, range(8)))
 
-@njit(nogil=True)
+
+@inner
 def goes_right(value, pattern, word, node, thresholds, words, sets, missing):
     """Whether a value, whose bits are ``pattern``, goes right at a node: 0 or 1.
 
@@ -33,25 +37,25 @@ def goes_right(value, pattern, word, node, thresholds, words, sets, missing):
     return right
 
 
-@njit(nogil=True)
+@inner
 def mask_of(words, shift):
     """The mask of the feature in a node's second word."""
     word = words.dtype.type
     return ((word(1) << shift) - word(1)) & ~word((1 << FEATURE_SHIFT) - 1)
 
 
-@njit(nogil=True)
+@inner
 def _step_of_lane(block, lane, node, forest, missing):
     """The next node of a block's row on its way down a tree; a leaf is its own next node."""
     thresholds, words, shift, feature_mask, sets = forest
     word = words[np.uint64(2) * node + np.uint64(1)]
     floats, patterns = block
-    at = np.uint64(word & feature_mask) + np.uint64(lane)
+    at = np.uint64(word & feature_mask) + lane
     right = goes_right(floats[at], patterns[at], word, node, thresholds, words, sets, missing)
     return np.uint64(word >> shift) + right
 
 
-@njit(nogil=True)
+@inner
 def _step_from_root(values, root, node, forest, missing):
     """The same for one row, in the tree that starts at ``root``."""
     thresholds, words, shift, feature_mask, sets = forest
@@ -98,7 +102,7 @@ def walk_eight_trees(values, roots, forest):
     return _walk_eight(_step_from_root, values, roots, roots, forest, True)
 
 
-@njit(nogil=True)
+@inner
 def roots_of_eight(roots, first):
     """The roots of the eight trees from ``first`` on; the last tree repeats."""
     last = roots.size - 2
@@ -114,14 +118,13 @@ def roots_of_eight(roots, first):
     )
 
 
-@njit(nogil=True)
+@inner
 def walk_block(block, n_rows, forest, payload, missing, leaves):
     """Write the leaf rows of a block's rows in one tree to ``leaves``."""
     (floats, patterns), words, root = block, forest[1], np.uint64(0)
     roots = root, root, root, root, root, root, root, root
-    lanes = 0, 1, 2, 3, 4, 5, 6, 7
     for start in range(0, n_rows, 8):
         here = floats[start:], patterns[start:]
-        found = _walk_eight(_step_of_lane, here, lanes, roots, forest, missing)
+        found = _walk_eight(_step_of_lane, here, _EIGHT, roots, forest, missing)
         for lane in range(8):
             leaves[start + lane] = words[np.uint64(2) * found[lane]] & payload

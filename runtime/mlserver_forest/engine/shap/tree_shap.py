@@ -20,9 +20,8 @@ feature occurs again further down, the edge below takes back the factor of the e
 """
 
 import numpy as np
-from numba import njit
 
-from mlserver_forest.compilation import compiled
+from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
 from mlserver_forest.engine.kernels.walk import mask_of
 from mlserver_forest.engine.nodes import LANES
@@ -35,7 +34,7 @@ POINTS = 4
 _FEW_ROWS = 5
 
 
-@njit(nogil=True)
+@inner
 def _tables(begin, end, trees, leaf_values, n_unique, room):
     """Fill ``room`` with what walks over the steps from ``begin`` to ``end`` (exclusive) read."""
     steps, shares, rules = trees
@@ -63,15 +62,15 @@ def _tables(begin, end, trees, leaf_values, n_unique, room):
 
 
 @compiled
-def prepare_all(trees, leaf_values, tables):
+def prepare_all(trees, leaf_values, n_unique, tables):
     """Fill the tables of a small forest, which ``add_contributions`` reads, once."""
-    steps, shares, sizes, rules = trees
-    n_unique = sizes[:, 1].max()
-    return _tables(0, steps.shape[0], (steps, shares, rules), leaf_values, n_unique, tables)[0].size
+    steps, shares, rules = trees
+    begin, end = np.int64(0), steps.shape[0]
+    return _tables(begin, end, (steps, shares, rules), leaf_values, n_unique, tables)[0].size
 
 
 @compiled
-def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
+def add_contributions(x, walk, outputs, leaf_values, trees, tables, is_kept, total):
     """Add each tree's contributions to ``total``.
 
     Args:
@@ -80,26 +79,21 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
         outputs: (n_trees,) the first column of the sums that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
         trees: the steps and shares that ``tree_steps.lay_out`` writes, the sizes that it
-            returns, and the rules of ``explainer._quadrature``.
-        tables: float64, the factors, the terms, and (n_nodes, width) the leaf values by step
-            that ``prepare_all`` has written; empty, with (0, width), if trees are to be
-            prepared one after the other.
+            returns, the rules of ``explainer._quadrature``, and the depth of the deepest tree.
+        tables: float64, the factors, the terms, and (n_steps, width) the leaf values by step:
+            those that ``prepare_all`` has written, or room for those of any tree.
+        is_kept: whether ``prepare_all`` has written the tables; if not, trees are prepared one
+            after the other.
         total: (n_samples, n_features * n_outputs) float64, changed in place.
     """
     coding, thresholds, words, roots, shift, _, sets = walk
-    steps, shares, sizes, rules = trees
+    steps, shares, sizes, rules, depth = trees
     factors, terms, leaves = tables
     n_samples, n_features = x.shape
-    width, n_outputs = leaf_values.shape[1], total.shape[1] // n_features
+    n_outputs = total.shape[1] // n_features
     nodes = (thresholds, words, sets, mask_of(words, shift))
-    n_trees, n_points, n_deep = roots.size - 1, rules.shape[2], sizes[:, 0].max() + 1
-    is_kept = leaves.shape[0] > 0
-    at_once, room = n_trees, tables
-    if not is_kept:
-        at_once = 1
-        most = np.diff(roots.astype(np.int64)).max()
-        size = most * 3 * n_points
-        room = (np.empty(size), np.empty(size), np.empty((most, width)))
+    n_trees, n_deep = roots.size - 1, depth + 1
+    at_once = n_trees if is_kept else 1
     for begin in range(0, n_trees, at_once):
         start, end = np.int64(roots[begin]), np.int64(roots[begin + at_once])
         columns = outputs[begin : begin + at_once]
@@ -107,7 +101,7 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
             here = (rules[1, rules.shape[1] - 1], factors, terms, leaves)
         else:
             of_trees = (steps, shares, rules)
-            here = _tables(start, end, of_trees, leaf_values, sizes[begin, 1], room)
+            here = _tables(start, end, of_trees, leaf_values, sizes[begin, 1], tables)
         known = (nodes, steps[start:end], here, n_deep, columns, n_outputs)
         if n_samples < _FEW_ROWS:
             _add_one_by_one(x, coding, known, total)
@@ -115,7 +109,7 @@ def add_contributions(x, walk, outputs, leaf_values, trees, tables, total):
             _add_blocks(x, coding, known, total)
 
 
-@njit(nogil=True)
+@inner
 def _add_one_by_one(x, coding, known, total):
     nodes, steps, tables, n_deep, columns, n_outputs = known
     width, n_points = tables[3].shape[1], tables[0].size
@@ -133,7 +127,7 @@ def _add_one_by_one(x, coding, known, total):
         add_to_row(values, nodes, steps, tables, memory, columns, n_outputs, total[row])
 
 
-@njit(nogil=True)
+@inner
 def _add_blocks(x, coding, known, total):
     nodes, steps, (weights, factors, terms, leaves), n_deep, columns, n_outputs = known
     width, n_points = leaves.shape[1], weights.size

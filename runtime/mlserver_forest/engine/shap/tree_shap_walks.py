@@ -17,8 +17,8 @@ writes any, so that LLVM works on them at the same time.
 """
 
 import numpy as np
-from numba import njit
 
+from mlserver_forest.compilation import inner
 from mlserver_forest.engine.kernels.walk import goes_right
 from mlserver_forest.engine.nodes import FEATURE_SHIFT, LANES
 from mlserver_forest.engine.shap.tree_steps import (
@@ -37,7 +37,7 @@ from mlserver_forest.engine.shap.tree_steps import (
 _ZERO, _ONE, _TWO, _THREE, _FOUR = map(np.uint64, range(5))
 
 
-@njit(nogil=True)
+@inner
 def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs, phi):
     """Add some trees' contributions to the rows of a block.
 
@@ -126,7 +126,7 @@ def add_to_block(block, n_rows, nodes, steps, tables, memory, outputs, n_outputs
                         a[row] += b[row]
 
 
-@njit(nogil=True)
+@inner
 def _reduce(values, terms, before, now, inner):
     """Write each row's sum, over the points, of its value times its term."""
     inner[:] = 0.0
@@ -138,7 +138,7 @@ def _reduce(values, terms, before, now, inner):
             inner[row] += a[row] * (before[row] * stops + now[row] * most)
 
 
-@njit(nogil=True)
+@inner
 def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
     """Add some trees' contributions to one row.
 
@@ -162,7 +162,8 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
     n_steps, n_outputs = np.uint64(steps.shape[0]), np.uint64(n_outputs)
     tree, column = _ZERO, _ZERO
     passes[0] = True
-    product[: weights.size] = weights
+    for k in range(weights.size):
+        product[k] = weights[k]
     for position in range(steps.shape[0]):
         step = np.uint64(position)
         depth = np.uint64(steps[step, DEPTH])
@@ -217,7 +218,7 @@ def add_to_row(values, nodes, steps, tables, memory, outputs, n_outputs, phi):
             done -= _ONE
 
 
-@njit(nogil=True)
+@inner
 def _multiply(a, i, b, j, to, n_points):
     """``a[to:] = a[i:] * b[j:]``."""
     k = _ZERO
@@ -233,7 +234,7 @@ def _multiply(a, i, b, j, to, n_points):
         k += _FOUR
 
 
-@njit(nogil=True)
+@inner
 def _inner(a, i, b, j, n_points):
     """The inner product of ``a[i:]`` and ``b[j:]``."""
     k = _ZERO
@@ -247,7 +248,7 @@ def _inner(a, i, b, j, n_points):
     return (p + q) + (r + s)
 
 
-@njit(nogil=True)
+@inner
 def _add_scaled(a, i, b, j, factor, n_points):
     """``a[i:] += factor * b[j:]``."""
     k = _ZERO

@@ -15,7 +15,7 @@ PASSES, STOPS, STOPPED = 0, 1, 2
 
 
 @compiled
-def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected):
+def lay_out(walk, outputs, leaf_values, covers, players, room, steps, shares, expected, found):
     """Write the nodes of the trees in depth-first order.
 
     Args:
@@ -25,6 +25,8 @@ def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected
         covers: (n_nodes,) float64, the weight of the training rows at each node.
         players: (n_columns,) int64, for each column that trees read, the one that its
             contributions are counted with: itself, or another that is computed from the same.
+        room: memory for the walk: by depth, uint64 nodes, int64 stages, int64 steps, and float64
+            shares of the training rows; and by column, int64 zeros.
         steps: (n_nodes, N_COLUMNS) uint32, written: the node among all; its depth; the depth
             at which the feature of the edge to it occurred last on the path, or 0; that
             feature, which is the player of a column; whether it is a right child; and a
@@ -32,20 +34,15 @@ def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected
         shares: (n_nodes,) float64, written: the share of the training rows that pass all
             splits by that feature down to here.
         expected: (n_outputs,) float64, to which the mean of the leaves is added.
-
-    Returns:
-        (n_trees, 2) int64: the depth of each tree, and the most distinct features on a path.
+        found: (n_trees, 2) int64, zeros, written: the depth of each tree, and the most distinct
+            features on a path.
     """
     _, _, words, roots, shift, payload, _ = walk
     one, two = np.uint64(1), np.uint64(2)
     feature_mask = mask_of(words, shift)
-    n_trees = roots.size - 1
-    found = np.zeros((n_trees, 2), np.int64)
-    last = np.zeros(players.size, np.int64)
-    size = 1
-    node, stage = np.zeros(size, np.uint64), np.zeros(size, np.int64)
-    step_at, reach = np.zeros(size, np.int64), np.ones(size)
-    for tree in range(n_trees):
+    node, stage, step_at, reach, last = room
+    reach[0] = 1.0
+    for tree in range(roots.size - 1):
         root = np.uint64(roots[tree])
         step = np.int64(root)
         steps[step, :] = 0
@@ -84,12 +81,6 @@ def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected
             step += 1
             stage[depth] += 1
             depth += 1
-            if depth == size:
-                node = np.concatenate((node, np.zeros(size, np.uint64)))
-                stage = np.concatenate((stage, np.zeros(size, np.int64)))
-                step_at = np.concatenate((step_at, np.zeros(size, np.int64)))
-                reach = np.concatenate((reach, np.ones(size)))
-                size *= 2
             reach[depth] = reach[depth - 1] * share
             node[depth], stage[depth], step_at[depth] = left + np.uint64(side), 0, step
             steps[step, NODE] = root + node[depth]
@@ -100,7 +91,6 @@ def lay_out(walk, outputs, leaf_values, covers, players, steps, shares, expected
             shares[step] = share * (shares[step_at[above]] if above else 1.0)
             last[feature] = depth
             unique += above == 0
-    return found
 
 
 @compiled

@@ -108,7 +108,9 @@ def records_end(text: Body, start: int, stop: int) -> int:
         stop: the end of the part to search.
     """
     if text.find(b'"', start, stop) >= 0:
-        end = int(last_end(np.frombuffer(text, np.uint8, stop - start, start)))
+        codes = np.frombuffer(text, np.uint8, stop - start, start)
+        codes.flags.writeable = False  # Numba compiles separately for writable arrays.
+        end = int(last_end(codes))
         return start + end if end else 0
     # A newline may follow a carriage return at the very end.
     return (text.rfind(b"\n", start, stop) + 1) or (text.rfind(b"\r", start, stop - 1) + 1)

@@ -10,7 +10,6 @@ from mlserver import MLModel
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mlserver_forest.insight.bin_counts import warm_up
 from mlserver_forest.insight.comparison import Comparison, compare
 from mlserver_forest.insight.traffic_window import TrafficWindow
 from mlserver_forest.schema.schema import Schema
@@ -43,7 +42,6 @@ class DriftMetrics(Collector):
     def __init__(self, counters: SharedCounters) -> None:
         self._counters = counters
         self._watched: dict[str, tuple[bytes, TrafficWindow, Schema]] = {}
-        warm_up()
         self.count_as(0)
 
     def count_as(self, worker: int) -> None:

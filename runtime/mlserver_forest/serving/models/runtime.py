@@ -1,6 +1,7 @@
 """The MLServer runtimes: a V2 request -> the matrix -> a ``Model`` -> a V2 response."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.model_directory import DIGEST_KEY, FOREST_FILE, load_model
-from mlserver_forest.engine.predictor import Prediction
+from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.traffic_window import TrafficWindow
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_server
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
@@ -26,6 +28,8 @@ from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from mlserver_forest.serving.v2.output_tensors import output_tensor
 from mlserver_forest.serving.v2.understood_parameters import check_parameters
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_PER_WALK = 1e-7  # down a tree
 # An answer that takes longer is computed outside the event loop, in several threads.
@@ -59,7 +63,7 @@ class ForestModel(MLModel):
         self.traffic: TrafficWindow | None = None
 
     async def load(self) -> bool:
-        """Read the forest file and run its self-test.
+        """Read the forest file, compile what requests can reach, and run the self-test.
 
         Raises:
             InvalidArtifact: if the directory must not be served.
@@ -68,7 +72,9 @@ class ForestModel(MLModel):
         parameters = self.settings.parameters
         digest = ((parameters and parameters.extra) or {}).get(DIGEST_KEY)
         schema = schema_of(self.settings)
-        self.model = await asyncio.to_thread(load_model, self._real_path(path), schema, digest)
+        self.model = await asyncio.to_thread(
+            load_model, self._real_path(path), schema, digest, _compile
+        )
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -165,6 +171,10 @@ class ArrayForestModel(ForestModel):
 
     def _data(self, column: Column) -> Any:
         return column
+
+
+def _compile(predictor: Predictor, insights: Mapping[str, NDArray[Any]]) -> None:
+    compile_jobs(jobs_of_server(predictor, insights), logger.info)
 
 
 def schema_of(settings: ModelSettings) -> Schema:

@@ -30,6 +30,7 @@ function cardHeader(model) {
     element("h1", {}, outside(model.name)),
     element("p", { class: "lead" }, ...lead(model)),
     made.length ? element("p", { class: "made" }, ...made.map((text) => element("span", {}, outside(text)))) : null,
+    model.report ? element("p", {}, element("a", { href: model.report }, "The report on its training")) : null,
     figures(model, card),
   ];
 }

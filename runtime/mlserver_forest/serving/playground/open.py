@@ -1,19 +1,12 @@
-"""``forest open``: the page of a model in the browser, served to this machine only."""
+"""``forest open``: the page of a model in the browser, on any free port."""
 
-import signal
 import sys
-import webbrowser
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from mlserver_forest.errors import ForestError
-from mlserver_forest.serving.cli import leave
-
-_LOOPBACK = "127.0.0.1"
-# The kernel chooses a free port.
-_ANY_PORT = 0
+from mlserver_forest.serving.cli import leave_on_signals
 
 
 @click.command("open")
@@ -26,34 +19,19 @@ _ANY_PORT = 0
 @click.option("--browser/--no-browser", default=True, help="Whether to open a browser.")
 def open_(model_dir: Path | None, port: int | None, browser: bool) -> None:
     """Serve the model in MODEL_DIR (/opt/ml/model) to this machine, and open its page."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
-    from mlserver_forest.environment import from_environ
-
+    leave_on_signals()
     try:
-        from mlserver_forest.serving.process.logs import configure_logging
-        from mlserver_forest.serving.server import Server
-
-        environment = from_environ()
-        configure_logging(as_json=environment.json_logs)
-        server = Server(
-            replace(
-                environment,
-                model_uri=model_dir or environment.model_uri,
-                host=_LOOPBACK,
-                http_port=port or _ANY_PORT,
-                grpc_port=None,
-                workers=environment.workers or 1,
-                shutdown_delay_seconds=0,
-                multi_model=False,
-                try_it=True,
-            )
+        from mlserver_forest.environment import LOOPBACK_HOST
+        from mlserver_forest.serving.serve_locally import (
+            ANY_PORT,
+            local_environment,
+            serve_locally,
         )
-        server.open()
-        click.echo(f"{server.url} has the model's page; press Ctrl-C to stop")
-        if browser and not webbrowser.open(server.url):
-            click.echo("there is no browser to open it with")
-        server.run()
+
+        environment = local_environment(
+            model_dir, port=port or ANY_PORT, host=LOOPBACK_HOST, has_grpc=False
+        )
+        serve_locally(environment, opens_page=browser, shows_calls=False)
     except ForestError as error:
         click.echo(f"forest open: {error}", err=True)
         sys.exit(error.exit_code)

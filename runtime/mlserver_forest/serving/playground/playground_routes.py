@@ -1,10 +1,13 @@
-"""The route of the page."""
+"""The routes of the page, and of the training report that it links."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from mlserver_forest.errors import ModelNotFound
+from mlserver_forest.errors import ModelNotFound, NotFound
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import NOT_MODIFIED, Response
 from mlserver_forest.serving.http.routes import Methods
@@ -12,8 +15,30 @@ from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedMode
 from mlserver_forest.serving.playground.document import describe
 from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
 
+REPORT_PATH = "/report.html"
+# The report has its style and its plots in itself, and no script.
+_REPORT_HEADERS = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-cache"),
+)
 _MOST_LISTED = 1_000
 _MOST_KEPT = 8
+
+
+def report_beside(model_dir: Path) -> Path | None:
+    """The report that a training job wrote where SageMaker's layout has it; None if there is none.
+
+    Args:
+        model_dir: the model directory.
+    """
+    report = model_dir.parent / "output" / "data" / "report.html"
+    return report if report.is_file() else None
 
 
 class PlaygroundRoutes:
@@ -22,16 +47,31 @@ class PlaygroundRoutes:
     Args:
         models: the loaded models.
         has_many: whether models are loaded and unloaded at run time, and have routes of their own.
+        report: the training report of the only model; None if there is none.
     """
 
-    def __init__(self, models: LoadedModels, *, has_many: bool) -> None:
+    def __init__(self, models: LoadedModels, *, has_many: bool, report: Path | None = None) -> None:
         self._models = models
+        self._report = report
         self._has_many = has_many
         self._template = PageTemplate()
         self._kept: dict[str, tuple[LoadedModel, Page]] = {}
 
     def table(self) -> Mapping[str, Methods]:
-        return {"/": {"GET": self._show}}
+        page: Mapping[str, Methods] = {"/": {"GET": self._show}}
+        if self._report is None:
+            return page
+        return {**page, REPORT_PATH: {"GET": self._show_report}}
+
+    def document(self) -> dict[str, Any]:
+        """What the page of the only model shows.
+
+        Raises:
+            ModelNotFound: if no model is loaded, or several are.
+        """
+        models, _ = self._models.page("", _MOST_LISTED)
+        name = next(iter(models)) if len(models) == 1 else ""
+        return self._described(self._models.get(name))
 
     async def _show(self, request: Request) -> Response:
         status, page = await self._page(request.parameters().get("model"))
@@ -54,12 +94,23 @@ class PlaygroundRoutes:
         kept = self._kept.get(served.name)
         if kept is not None and kept[0] is served:
             return kept[1]
-        document = {"model": describe(served, self._routes_of(served.name))}
+        document = {"model": self._described(served)}
         page = self._template.page(served.name, document)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         self._kept[served.name] = (served, page)
         return page
+
+    async def _show_report(self, request: Request) -> Response:
+        try:
+            body = await asyncio.to_thread((self._report or Path()).read_bytes)
+        except OSError as error:
+            raise NotFound(f"the report cannot be read: {error.strerror}") from error
+        return Response(200, body, _REPORT_HEADERS)
+
+    def _described(self, served: LoadedModel) -> dict[str, Any]:
+        report = None if self._report is None else REPORT_PATH
+        return describe(served, self._routes_of(served.name)) | {"report": report}
 
     def _routes_of(self, name: str) -> Mapping[str, str]:
         path = quote(name, safe="")

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Service:
         models: restores the models that an earlier worker had loaded.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: the number of workers.
+        announce: is called in one worker, once, when it accepts connections.
     """
 
     application: Application
@@ -69,6 +71,7 @@ class Service:
     models: LoadedModels
     shutdown_delay_seconds: float
     n_workers: int
+    announce: Callable[[], None]
 
 
 class Worker:
@@ -117,6 +120,8 @@ class Worker:
         await self._wait_for_the_others()
         listener = Listener(self._socket, self._service.application, self._state, self._slot)
         listener.start()
+        if self._slot.table.announce(self._slot.number):
+            self._service.announce()
         restoring = loop.create_task(self._service.models.restore())
         while not self._must_end.is_set():
             with suppress(TimeoutError):

@@ -14,7 +14,7 @@ _BYTES = 8
 # one that was stopped, leaves its share of new connections to the others.
 _SILENT_SECONDS = 1.0
 # The last row is of all workers.
-_SHUTDOWN, _LOGGED = range(2)
+_SHUTDOWN, _LOGGED, _ANNOUNCED = range(3)
 # The workers together write no more lines about refused connections than one in this time.
 _LOG_SECONDS = 1.0
 
@@ -74,6 +74,13 @@ class WorkerTable:
     def is_shutdown(self) -> bool:
         """Whether all workers are being stopped."""
         return bool(self._shared[_SHUTDOWN])
+
+    def announce(self, slot: int) -> bool:
+        """Whether the worker of a slot is to say that the server answers: one worker does, once."""
+        if slot or self._shared[_ANNOUNCED]:  # One worker at a time has the first slot.
+            return False
+        self._shared[_ANNOUNCED] = 1
+        return True
 
     def may_log(self, now: float) -> bool:
         """Whether a worker may log what any client can cause, and that it does so now.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of
 from mlserver_forest.model.model import Model
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.schema import datatype_of
@@ -92,13 +93,17 @@ class JobFitter:
         chosen: the hyperparameters.
         data: the rows of all channels.
         hosts: the machines that fit.
+        say: is called with each line of the log.
     """
 
-    def __init__(self, chosen: Hyperparameters, data: Data, hosts: Hosts) -> None:
+    def __init__(
+        self, chosen: Hyperparameters, data: Data, hosts: Hosts, say: Callable[[str], None]
+    ) -> None:
         self._chosen = chosen
         self._target = data.target
         self._table = data.table
         self._hosts = hosts
+        self._say = say
 
     def fingerprint(self, rows: AnyRows) -> str:
         """A digest of everything that the trees depend on: rows, hyperparameters and the library.
@@ -175,4 +180,5 @@ class JobFitter:
             datatype=datatype_of(self._table.x.dtype),
         )
         forest = columns.over_table(imported.forest)
+        compile_jobs(jobs_of(forest), self._say)
         return FittedModel(result, replace(imported, schema=schema, forest=forest), columns)

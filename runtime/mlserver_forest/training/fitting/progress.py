@@ -1,15 +1,24 @@
-"""The progress of a fit: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""The progress of a fit: a bar on a terminal, a plain line every few seconds elsewhere.
+
+Neither begins with a fit that is over at once: its bar would be a line that says 0. How much time
+is left is said after a tenth of the work, because the first steps are not like the others.
+"""
 
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BEFORE_BAR = 1.0
+_ESTIMATED_FROM = 0.1  # Of the work.
 _WIDTH, _HEIGHT = 80, 24
+_WITHOUT_ESTIMATE = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_WITH_ESTIMATE = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 Say = Callable[[str], None]
 
@@ -29,7 +38,8 @@ class Progress:
         self._say = say
         self._began = self._reported_at = time.monotonic()
         self._first: int | None = None
-        self._bar = _bar(unit, total) if sys.stderr.isatty() else None
+        self._has_bar = sys.stderr.isatty()
+        self._bar: Any = None
 
     def at(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
         """Report a number of trees or rounds.
@@ -40,29 +50,56 @@ class Progress:
         """
         if self._first is None:
             self._first = done
-        if self._bar is not None:
-            known = {name: f"{value:.4g}" for name, value in (metrics or {}).items()}
-            self._bar.set_postfix(known, refresh=False)
-            self._bar.n = done
-            self._bar.refresh()
+        if self._has_bar:
+            self._show(done, metrics or {})
         elif time.monotonic() - self._reported_at >= _SECONDS_BETWEEN_LINES and done < self._total:
             self._reported_at = time.monotonic()
             self._say(self._line(done, metrics or {}))
 
+    @contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Work that is no tree and no round: its time does not count."""
+        began = time.monotonic()
+        self.close()
+        yield
+        self._began += time.monotonic() - began
+
     def close(self) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
+
+    def _show(self, done: int, metrics: Mapping[str, float]) -> None:
+        if self._bar is None:
+            if done in (0, self._total) or self._passed() < _SECONDS_BEFORE_BAR:
+                return
+            self._bar = _bar(self._unit, self._total, self._began)
+        self._bar.bar_format = _WITH_ESTIMATE if self._has_estimate(done) else _WITHOUT_ESTIMATE
+        known = {name: f"{value:.4g}" for name, value in metrics.items()}
+        self._bar.set_postfix(known, refresh=False)
+        self._bar.n = done
+        self._bar.refresh()
+
+    def _passed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _has_estimate(self, done: int) -> bool:
+        return done - (self._first or 0) >= _ESTIMATED_FROM * self._total
 
     def _line(self, done: int, metrics: Mapping[str, float]) -> str:
-        passed = time.monotonic() - self._began
-        here = done - (self._first or 0)
-        left = f", about {passed / here * (self._total - done):.0f} s left" if here > 0 else ""
+        passed, left = self._passed(), ""
+        if self._has_estimate(done):
+            here = done - (self._first or 0)
+            left = f", about {passed / here * (self._total - done):.0f} s left"
         known = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
         return f"{done} of {self._total} {self._unit}{known}, {passed:.0f} s{left}"
 
 
-def _bar(unit: str, total: int) -> Any:
+def _bar(unit: str, total: int, began: float) -> Any:
     """A bar as wide as the terminal; Docker's terminal has no size at first."""
     size = os.get_terminal_size(sys.stderr.fileno())
     width, height = size.columns or _WIDTH, size.lines or _HEIGHT
-    return tqdm(total=total, unit=unit, leave=False, ncols=width, nrows=height)
+    bar = tqdm(total=total, unit=unit, leave=False, ncols=width, nrows=height)
+    bar.start_t -= time.monotonic() - began
+    return bar

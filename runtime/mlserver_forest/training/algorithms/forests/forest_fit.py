@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of
 from mlserver_forest.training.algorithms.forests.forest_steps import ForestSteps, steps_for
 from mlserver_forest.training.algorithms.forests.forest_trees import (
     checkpoint_content,
@@ -124,7 +125,11 @@ class _ForestFit:
         if rows is None or self._context.stop.is_requested:
             return {}
         fresh = with_trees(copy.copy(self._part), self._trees[self._n_scored :])
-        answers = import_estimator(fresh).forest.predict(rows.x).values
+        forest = import_estimator(fresh).forest
+        if not self._n_scored:
+            with self._context.progress.interrupted():
+                compile_jobs(jobs_of(forest), self._context.say_once)
+        answers = forest.predict(rows.x).values
         self._total = self._total + answers * len(fresh.estimators_)
         self._n_scored = len(self._trees)
         average = np.asarray(self._total / self._n_scored)
