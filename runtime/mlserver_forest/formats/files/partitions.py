@@ -20,7 +20,7 @@ _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
 def partition_of(path: Path, directory: Path) -> dict[str, str]:
-    """The columns that the folders between a channel and its file give: name -> text."""
+    """The columns that the folders between a directory and its file give: name -> text."""
     pairs = (folder.partition("=") for folder in path.relative_to(directory).parent.parts)
     return {
         unquote(name): "" if value == _MISSING else unquote(value)
