@@ -18,6 +18,7 @@ _COMMANDS = {
     "logs": "mlserver_forest.aws.logs.cli:logs",
     "open": "mlserver_forest.serving.playground.open:open_",
     "pack": "mlserver_forest.importers.pack.cli:pack",
+    "predict": "mlserver_forest.scoring.cli:predict",
     "push": "mlserver_forest.aws.push.cli:push",
     "quickstart": "mlserver_forest.quickstart:quickstart",
     "rollback": "mlserver_forest.aws.rollback.cli:rollback",

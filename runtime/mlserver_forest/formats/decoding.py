@@ -76,12 +76,13 @@ class RequestDecoder:
         parse: Parse = load(found.parse)
         return self.matrix(lambda plan: parse(source, plan, SERVING, parameters), len(body))
 
-    def matrix(self, rows: Rows, n_bytes: int) -> NDArray[Any]:
+    def matrix(self, rows: Rows, n_bytes: int, *, may_be_empty: bool = False) -> NDArray[Any]:
         """The matrix of parsed rows.
 
         Args:
             rows: a parser that has its bytes already.
             n_bytes: of the body; what it decodes to is bounded in proportion.
+            may_be_empty: whether there may be no row.
 
         Returns:
             As ``decode``.
@@ -90,12 +91,19 @@ class RequestDecoder:
             InvalidInput: as ``decode``.
             PayloadTooLarge: as ``decode``.
         """
-        matrix = _RequestMatrix(self._schema, n_bytes, self._plan)
+        matrix = _RequestMatrix(self._schema, n_bytes, self.plan)
         for parsed in rows(matrix.plan):
             matrix.append(parsed)
+        if may_be_empty and not len(matrix):
+            return np.empty((0, self._n_features), self._schema.dtype)
         return matrix.finish()
 
-    def _plan(self, found: FoundColumns) -> ColumnPlan:
+    def plan(self, found: FoundColumns) -> ColumnPlan:
+        """Find the features among the columns of a table.
+
+        Raises:
+            InvalidInput: naming the columns that are missing or unknown.
+        """
         # A model without names takes any width, and only so many plans of any width fit in memory.
         if found.width != self._n_features:
             return _plan(self._schema, found)
