@@ -87,17 +87,24 @@ class RunState:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with lock_folder(folder):
-                if differing := _differing(folder, run):
-                    if not overwrites:
+                state = cls(folder, parts_folder)
+                differing = _differing(folder, run)
+                if differing:
+                    if state.parts() and not overwrites:
                         raise InvalidData(
                             f"{folder} holds the parts of a run that differs in "
                             f"{' and '.join(differing)}; give --overwrite to start again, or "
                             "another --out"
                         )
-                    cls(folder, parts_folder)._clear()  # noqa: SLF001  # It is one of these.
+                    state._clear()  # It is one of these.
                 remove_temporary_files(folder)
                 write_whole(folder / _RUN_FILE, json.dumps(run, indent=1).encode())
-                yield cls(folder, parts_folder)
+                state = cls(folder, parts_folder)
+                try:
+                    yield state
+                finally:
+                    if folder.exists() and not state.parts():
+                        state.remove()  # There is nothing to go on with.
         except OSError as error:
             raise InvalidEnvironment(
                 f"{folder} cannot be written: {error.strerror or error}; choose another --out"

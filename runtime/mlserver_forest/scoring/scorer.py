@@ -125,10 +125,14 @@ class Scorer:
             InvalidInput: naming the first bad row, unless bad rows are skipped.
             InvalidData: if the columns are not those of the model, or all of many rows are bad.
         """
-        if not self._options.skips_bad_rows:
-            return self._answered([self._read(chunk, partition)], [])
         bad: list[BadRow] = []
-        good = list(self._good(chunk, file, partition, bad))
+        good = []
+        for rows in self._good(chunk, file, partition, bad):
+            if bad and not self._options.skips_bad_rows:
+                break
+            good.append(rows)
+        if bad and not self._options.skips_bad_rows:
+            raise InvalidInput(bad[0].reason)
         if len(bad) > _FEW_BAD_ROWS and not any(len(rows.x) for rows in good):
             raise InvalidData(
                 f"none of {len(bad)} consecutive rows can be read; the first: {bad[0].reason}"
