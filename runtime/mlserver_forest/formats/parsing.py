@@ -52,6 +52,11 @@ class ParsePolicy:
     most_expanded: Callable[[int], int] = most_expanded
     bounds_texts: bool = True
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether files are read, of which nobody declares more than their names."""
+        return self.unit == "line"
+
     def longest_row(self, width: int) -> int:
         """The bytes that a row of text with ``width`` columns may have."""
         return self.row_bytes + self.field_bytes * width

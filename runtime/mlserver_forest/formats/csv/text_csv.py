@@ -129,7 +129,7 @@ def _header(parameters: Mapping[str, str], policy: ParsePolicy) -> Header:
             f"label_size is {format_value(label_size)}; rows to be predicted have no label: "
             "send the features alone, and label_size=0 or none"
         )
-    if header not in {"present", "absent"} and (header, policy.unit) != ("auto", "line"):
+    if header not in {"present", "absent"} and not (header == "auto" and policy.reads_files):
         raise policy.invalid(
             f"header is {format_value(header)}; expected header=present or header=absent"
         )
