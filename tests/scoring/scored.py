@@ -8,6 +8,10 @@ import pyarrow.parquet as pq
 from click.testing import CliRunner
 
 from mlserver_forest.cli import forest
+from mlserver_forest.scoring.input_files import find_files
+from mlserver_forest.scoring.model_files import ModelFiles
+from mlserver_forest.scoring.run import ScoringRun
+from mlserver_forest.scoring.scoring_target import target_of
 
 
 def predict(*words, code=0):
@@ -27,3 +31,10 @@ def table_of(path):
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         return frame.to_dict("records")
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def run_of(model, files, out, options):
+    """A run of ``forest predict``, with options that the command does not have."""
+    found = find_files(list(map(str, files)))
+    target = target_of(str(out), None, found[0].format)
+    return ScoringRun(ModelFiles.read(model), found, options, target)

@@ -32,8 +32,8 @@ class Format:
             either format.
         write: "module:function", which turns predictions into blocks of bytes.
         chunks: "module:function", a ``chunk.ReadChunks``, which reads a file in parts.
-        spans: "module:function" of (source, policy), which returns spans of a file that can be read
-            apart, and the rows of each.
+        spans: "module:function" of (source, policy, rows), which returns spans of a file that can
+            be read apart, and the rows of each.
         write_file: "module:function", which turns the predictions of one or more consecutive chunks
             of rows into the blocks of a file.
         join: "module:function", which turns the paths of such files into the blocks of one file.

@@ -53,8 +53,12 @@ class PieceChunk:
     n_bytes: int
 
 
-def pieces_of(files: Sequence[InputFile]) -> list[Piece]:
+def pieces_of(files: Sequence[InputFile], span_rows: int) -> list[Piece]:
     """The pieces of files, in their order.
+
+    Args:
+        files: to be scored.
+        span_rows: about the rows of a span.
 
     Raises:
         ForestError: if a file is of no known format, or cannot be read.
@@ -65,7 +69,7 @@ def pieces_of(files: Sequence[InputFile]) -> list[Piece]:
             found.append(Piece(len(found), file, None, 0, file.size))
             continue
         with file.opened(()) as (source, _):
-            spans = load(file.format.spans)(source, SCORING)
+            spans = load(file.format.spans)(source, SCORING, span_rows)
         total = sum(n_rows for _, _, n_rows in spans)
         for number, (start, stop, n_rows) in enumerate(spans):
             share = file.size * n_rows // max(total, 1)

@@ -115,7 +115,7 @@ class ScoringRun:
     ) -> Iterator[tuple[RunState, list[Piece], ScoringProgress]]:
         """The state, the pieces that are left, and the progress."""
         self.target.check(overwrites=overwrites)
-        every = pieces_of(self.files)
+        every = pieces_of(self.files, self.options.span_rows)
         run = {
             "version": __version__,
             "model": self.model.sha256,

@@ -16,7 +16,8 @@ class ScoringOptions:
         skips_bad_rows: whether rows that cannot be read are left out and reported; otherwise the
             first one ends the run.
         header: "auto", "present" or "absent": whether CSV begins with the names of the columns.
-        part_chunks: the chunks of a part of a file, unless the file's format gives its parts.
+        span_rows: about the rows of a part of a file that can be read in spans, as Parquet can.
+        part_chunks: the chunks of a part of any other file.
     """
 
     outputs: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class ScoringOptions:
     ignores_extra: bool = False
     skips_bad_rows: bool = False
     header: str = "auto"
+    span_rows: int = 2**20
     part_chunks: int = 64
 
     def to_json(self) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from mlserver_forest.formats.parquet.x_parquet import batch_rows, first_leaves
 from mlserver_forest.formats.parsing import ParsePolicy, PlanColumns
 from mlserver_forest.formats.source import Source
 
-# Rows of a span, unless a row group has more.
-_SPAN_ROWS = 2**20
 # Pages are read by so many bytes, rather than a whole column of a row group.
 _BUFFER_BYTES = 2**18
 
@@ -48,8 +46,13 @@ def chunks(
             first += batch.num_rows
 
 
-def spans(source: Source, policy: ParsePolicy) -> list[tuple[int, int, int]]:
-    """Spans of row groups that have about a million rows each, and the rows of each.
+def spans(source: Source, policy: ParsePolicy, span_rows: int) -> list[tuple[int, int, int]]:
+    """Spans of row groups, and the rows of each.
+
+    Args:
+        source: of a file.
+        policy: the errors to raise.
+        span_rows: the most rows of a span, unless a row group has more.
 
     Raises:
         ForestError: the policy's, if the file cannot be read.
@@ -59,7 +62,7 @@ def spans(source: Source, policy: ParsePolicy) -> list[tuple[int, int, int]]:
         metadata = pq.ParquetFile(stored).metadata
         for group in range(metadata.num_row_groups):
             more = metadata.row_group(group).num_rows
-            if n_rows and n_rows + more > _SPAN_ROWS:
+            if n_rows and n_rows + more > span_rows:
                 found.append((start, group, n_rows))
                 start, n_rows = group, 0
             n_rows += more
