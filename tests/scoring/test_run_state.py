@@ -47,14 +47,14 @@ def test_a_killed_run_goes_on_at_the_next_part(name, out, count, rows, model_dir
     process.join()
     assert process.exitcode == -9
     assert not target.is_file()
-    before = {path: path.stat().st_ino for path in files_in(target)}
+    before = {path: path.stat().st_mtime_ns for path in files_in(target)}
     second = run_of(model_dir, [rows / name], target, SMALL).in_threads(2)
     # The run's description, and for each part its file and what is noted of it.
     n_done = max(count - 1, 0) // 2
     assert second.n_earlier_parts == n_done
     assert (second.n_rows, second.bad_rows) == (first.n_rows, first.bad_rows)
-    for path, inode in sorted(before.items())[:n_done]:
-        assert path.stat().st_ino == inode  # It was not written again.
+    for path, time in sorted(before.items())[:n_done]:
+        assert path.stat().st_mtime_ns == time  # It was not written again.
     found = {path.relative_to(target): path.read_bytes() for path in files_in(target)}
     assert found == {path.relative_to(whole): path.read_bytes() for path in files_in(whole)}
     ids = [row["id"] for path in sorted(files_in(target)) for row in table_of(path)]
@@ -72,12 +72,12 @@ def test_a_finished_folder_is_left_as_it_is_unless_something_changed(rows, model
     shutil.copy(rows / "rows.parquet", source)
     run_of(model_dir, [source], out, SMALL).in_threads(2)
     (first, *others) = sorted(files_in(out))
-    inodes = [path.stat().st_ino for path in others]
+    times = [path.stat().st_mtime_ns for path in others]
     first.unlink()
     again = run_of(model_dir, [source], out, SMALL).in_threads(2)
     assert again.n_earlier_parts == len(others)
     assert first.exists()
-    assert [path.stat().st_ino for path in others] == inodes
+    assert [path.stat().st_mtime_ns for path in others] == times
     with pytest.raises(InvalidData, match="differs in the options; give --overwrite to start"):
         run_of(model_dir, [source], out, dataclasses.replace(SMALL, keep=())).in_threads(2)
     os.utime(source, ns=(0, 0))
@@ -89,7 +89,7 @@ def test_a_finished_folder_is_left_as_it_is_unless_something_changed(rows, model
     with pytest.raises(InvalidData, match="differs in the model and the input files; give"):
         run.in_threads(2)
     assert run.in_threads(2, overwrites=True).n_earlier_parts == 0
-    assert all(path.stat().st_ino not in inodes for path in sorted(files_in(out)))
+    assert all(path.stat().st_mtime_ns not in times for path in files_in(out))
 
 
 def test_the_command_says_that_it_went_on(rows, model_dir, tmp_path):

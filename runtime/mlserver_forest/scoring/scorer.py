@@ -110,7 +110,7 @@ class Scorer:
         Args:
             partition: as from ``partition_of``.
         """
-        columns = PartitionColumns(partition)
+        columns = self._columns(partition)
         return lambda found: columns.plan(self._plan(columns.add_to(found)))
 
     def score(self, chunk: Chunk, file: str, partition: Mapping[str, str]) -> Scored:
@@ -162,6 +162,11 @@ class Scorer:
             for half in halves:
                 yield from self._good(half, file, partition, bad)
 
+    def _columns(self, partition: Mapping[str, str]) -> PartitionColumns:
+        """The features among the columns that folders give."""
+        features = self._model.schema.feature_names
+        return PartitionColumns({n: value for n, value in partition.items() if n in features})
+
     def _plan(self, found: FoundColumns) -> ColumnPlan:
         """Plan the columns of a file.
 
@@ -189,7 +194,7 @@ class Scorer:
 
     def _read(self, chunk: Chunk, partition: Mapping[str, str]) -> _Rows:
         def rows(plan_columns: PlanColumns) -> Iterator[ParsedRows]:
-            columns = PartitionColumns(partition)
+            columns = self._columns(partition)
 
             def plan(found: FoundColumns) -> ColumnPlan:
                 every = columns.add_to(found)

@@ -1,7 +1,7 @@
 """Parquet files as chunks, and as spans of row groups that can be read apart."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -69,14 +69,14 @@ def spans(source: Source, policy: ParsePolicy, span_rows: int) -> list[tuple[int
         return [*found, (start, metadata.num_row_groups, n_rows)] if n_rows else found
 
 
-def _opened(source: Source) -> Any:
+@contextmanager
+def _opened(source: Source) -> Iterator[Any]:
     """Pyarrow's file: it reads where it needs to, not through Python."""
-    if source.path is not None:
-        return pa.OSFile(str(source.path))
     content: Any = source.content
-    raw = getattr(content, "raw", None)
-    if isinstance(raw, pa.NativeFile):
-        return raw
-    if isinstance(content, io.BufferedReader) and content.seekable():
-        return pa.PythonFile(content, mode="r")
-    return pa.BufferReader(content.read())
+    stored = getattr(content, "raw", None)
+    if source.path is None and isinstance(stored, pa.NativeFile):
+        yield stored  # Whoever opened it closes it.
+        return
+    path = source.path
+    with pa.BufferReader(content.read()) if path is None else pa.OSFile(str(path)) as file:
+        yield file
