@@ -94,16 +94,17 @@ def predict(
     *,
     overwrite: bool,
 ) -> None:
-    r"""Score the rows of FILES with MODEL, a model directory, and write the answers.
+    """Score the rows of FILES with MODEL, a model directory, and write the answers.
 
     FILES are CSV, Parquet, JSON lines or Arrow, compressed or not, folders of them, also with
     partitions (year=2024/), or their URIs, such as s3://bucket/prefix. A run that was ended goes
     on where it stopped, if the same command is given again.
 
     \b
-    Example:
-        forest predict ml/model new.csv --out scored.csv --keep id
-    """
+    Examples:
+      forest predict ml/model new.csv --out scored.csv --keep id
+      forest predict ml/model s3://bucket/rows/ --out scored/ --format parquet
+    """  # noqa: D301  # click reads the backspace.
     from mlserver_forest.scoring.input_files import find_files
     from mlserver_forest.scoring.model_files import ModelFiles
     from mlserver_forest.scoring.run import ScoringRun
