@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from mlserver_forest.cli import forest
 from mlserver_forest.scoring.input_files import find_files
-from mlserver_forest.scoring.model_files import ModelFiles
 from mlserver_forest.scoring.run import ScoringRun
 from mlserver_forest.scoring.scoring_target import target_of
 
@@ -37,4 +36,4 @@ def run_of(model, files, out, options):
     """A run of ``forest predict``, with options that the command does not have."""
     found = find_files(list(map(str, files)))
     target = target_of(str(out), None, found[0].format)
-    return ScoringRun(ModelFiles.read(model), found, options, target)
+    return ScoringRun(model, found, options, target)

@@ -138,7 +138,9 @@ def inputs():
     yield "a.feather", written(table, "file")
 
 
-@pytest.mark.parametrize(("name", "content"), [*inputs()], ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(
+    ("name", "content"), [pytest.param(*each, id=each[0]) for each in inputs()]
+)
 def test_every_format_is_read_compressed_or_not(name, content, mixed, expected, tmp_path):
     """Columns are found by name, and the chosen ones stand beside the answers as they came."""
     (tmp_path / name).write_bytes(content)
@@ -224,7 +226,7 @@ def bad_files():
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "bad"), [*bad_files()], ids=lambda value: str(value)[:9]
+    ("name", "content", "bad"), [pytest.param(*each, id=each[0]) for each in bad_files()]
 )
 def test_a_bad_row_is_named_and_can_be_left_out(name, content, bad, model_dir, tmp_path):
     file, out, report = tmp_path / name, tmp_path / "b.csv", tmp_path / "bad.csv"
@@ -294,7 +296,7 @@ def refusals():
 
 
 @pytest.mark.parametrize(
-    ("files", "words", "message"), [*refusals()], ids=lambda value: str(value)[:30]
+    ("files", "words", "message"), [pytest.param(*each, id=each[2][:20]) for each in refusals()]
 )
 def test_what_cannot_be_scored_is_refused_with_what_to_do(
     files, words, message, model_dir, tmp_path

@@ -106,7 +106,6 @@ def predict(
       forest predict ml/model s3://bucket/rows/ --out scored/ --format parquet
     """  # noqa: D301  # click reads the backspace.
     from mlserver_forest.scoring.input_files import find_files
-    from mlserver_forest.scoring.model_files import ModelFiles
     from mlserver_forest.scoring.run import ScoringRun
     from mlserver_forest.scoring.scoring_options import ScoringOptions
     from mlserver_forest.scoring.scoring_target import target_of
@@ -119,7 +118,7 @@ def predict(
     try:
         found = find_files(files)
         target = target_of(out, format_name, found[0].format)
-        run = ScoringRun(ModelFiles.read(model), found, options, target, report, _say)
+        run = ScoringRun(model, found, options, target, report, _say)
         summary = _run(run, threads, cluster, overwrite=overwrite)
     except (ForestError, OSError) as error:
         _say(f"forest predict: {error}")

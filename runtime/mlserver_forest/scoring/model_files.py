@@ -1,4 +1,4 @@
-"""The files of a model directory: read once, so that a cluster's workers need not have them."""
+"""The files of a model directory: their checksum, and their content for workers elsewhere."""
 
 import hashlib
 import tempfile
@@ -16,14 +16,10 @@ class ModelFiles:
     """The content of a model directory.
 
     Attributes:
-        settings: of model-settings.json.
-        name: of the forest file.
-        forest: its content.
+        contents: the content of each file, by its name.
     """
 
-    settings: bytes
-    name: str
-    forest: bytes
+    contents: tuple[tuple[str, bytes], ...]
 
     @classmethod
     def read(cls, directory: Path) -> "ModelFiles":
@@ -32,37 +28,41 @@ class ModelFiles:
         Raises:
             InvalidArtifact: if there is no model, or it is a pickle.
         """
-        if directory.is_file():
-            raise InvalidArtifact(
-                f"{directory} is a file; give the model directory: an archive is unpacked with "
-                f"`mkdir model && tar -xzf {directory} -C model`"
-            )
-        found = model_directory.read_settings(directory.resolve(), trust_pickle=False)
-        forest, settings = (
-            Path(found["parameters"]["uri"]),
-            directory / model_directory.SETTINGS_FILE,
-        )
-        written = settings.read_bytes() if settings.exists() else b""
-        return cls(written, forest.name, forest.read_bytes())
+        return cls(tuple((path.name, path.read_bytes()) for path in _files_of(directory)))
 
-    @property
-    def sha256(self) -> str:
-        """The checksum of both files."""
-        return hashlib.sha256(
-            hashlib.sha256(self.settings).digest() + hashlib.sha256(self.forest).digest()
-        ).hexdigest()
+
+def checksum_of(directory: Path) -> str:
+    """The SHA-256 of a model's files together, in hexadecimal digits.
+
+    Raises:
+        InvalidArtifact: as ``ModelFiles.read``.
+    """
+    together = hashlib.sha256()
+    for path in _files_of(directory):
+        with path.open("rb") as file:
+            together.update(hashlib.file_digest(file, "sha256").digest())
+    return together.hexdigest()
 
 
 @lru_cache(2)
 def model_of(files: ModelFiles) -> Model:
-    """The model that files hold; a worker of a cluster keeps it for the next piece.
+    """The model that files hold; a worker keeps it for the next piece.
 
     Raises:
         InvalidArtifact: if it is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="forest-predict-") as folder:
-        directory = Path(folder)
-        if files.settings:
-            (directory / model_directory.SETTINGS_FILE).write_bytes(files.settings)
-        (directory / files.name).write_bytes(files.forest)
-        return model_directory.load(directory)
+        for name, content in files.contents:
+            (Path(folder) / name).write_bytes(content)
+        return model_directory.load(Path(folder))
+
+
+def _files_of(directory: Path) -> list[Path]:
+    if directory.is_file():
+        raise InvalidArtifact(
+            f"{directory} is a file; give the model directory: an archive is unpacked with "
+            f"`mkdir model && tar -xzf {directory} -C model`"
+        )
+    found = model_directory.read_settings(directory.resolve(), trust_pickle=False)
+    settings = directory / model_directory.SETTINGS_FILE
+    return [*([settings] if settings.exists() else []), Path(found["parameters"]["uri"])]

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mlserver_forest import __version__
+from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import write_whole
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.scoring.chunk_answers import Answers, answers_of, blocks_of
 from mlserver_forest.scoring.input_files import InputFile
-from mlserver_forest.scoring.model_files import ModelFiles, model_of
+from mlserver_forest.scoring.model_files import ModelFiles, checksum_of
 from mlserver_forest.scoring.pieces import Piece, pieces_of
 from mlserver_forest.scoring.run_state import DonePart, RunState, write_part
 from mlserver_forest.scoring.scorer import BadRow, Scorer
@@ -46,7 +47,7 @@ class ScoringRun:
     """One run of ``forest predict``.
 
     Attributes:
-        model: the model's files.
+        model: the model directory.
         files: to be scored.
         options: how.
         target: where the answers go.
@@ -54,7 +55,7 @@ class ScoringRun:
         say: is called with lines about the progress, if there is no terminal.
     """
 
-    model: ModelFiles
+    model: Path
     files: Sequence[InputFile]
     options: ScoringOptions
     target: ScoringTarget
@@ -72,8 +73,9 @@ class ScoringRun:
             ForestError: if the model or a file cannot be read, a row is bad and bad rows are not
                 skipped, or the answers cannot be written. Parts that are done stay.
         """
-        scorer = Scorer(model_of(self.model), self.options)
-        with self._started(overwrites=overwrites) as (state, pieces, progress):
+        checksum = checksum_of(self.model)
+        scorer = Scorer(model_directory.load(self.model), self.options)
+        with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
             answers = answers_of(pieces, scorer, self.options, n_threads, state.is_done)
             with closing(answers):
                 by_part = groupby(answers, key=lambda pair: (pair[0].piece, pair[0].part))
@@ -94,10 +96,13 @@ class ScoringRun:
         """
         from mlserver_forest.scoring.dask_pieces import score_pieces
 
-        Scorer(model_of(self.model), self.options)  # Its errors come at once.
-        with self._started(overwrites=overwrites) as (state, pieces, progress):
+        checksum = checksum_of(self.model)
+        Scorer(model_directory.load(self.model), self.options)  # Its errors come at once.
+        with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
             todo = [(piece, frozenset(state.parts_of(piece.number))) for piece in pieces]
-            found = score_pieces(address, self.model, todo, self.options, self.target.format)
+            found = score_pieces(
+                address, ModelFiles.read(self.model), todo, self.options, self.target.format
+            )
             with closing(found):
                 for piece, parts in found:
                     for scored in parts:
@@ -111,14 +116,14 @@ class ScoringRun:
 
     @contextmanager
     def _started(
-        self, *, overwrites: bool
+        self, checksum: str, *, overwrites: bool
     ) -> Iterator[tuple[RunState, list[Piece], ScoringProgress]]:
         """The state, the pieces that are left, and the progress."""
         self.target.check(overwrites=overwrites)
         every = pieces_of(self.files, self.options.span_rows)
         run = {
             "version": __version__,
-            "model": self.model.sha256,
+            "model": checksum,
             "options": self.options.to_json(),
             "format": self.target.format.media_type,
             "inputs": [[file.name, file.size, file.modified] for file in self.files],

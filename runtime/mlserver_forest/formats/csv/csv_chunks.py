@@ -71,7 +71,10 @@ class CsvChunk:
         """The texts of columns, as pyarrow's strings."""
         columns = kept_places(self.found, names, self.block.name)
         dtype = np.dtype(np.float64)
-        plan = ColumnPlan(self.found.width, (), columns, dtype, "", names=self.found.names or ())
+        names_found = self.found.names or ()
+        plan = ColumnPlan(
+            self.found.width, (), columns, dtype, "", names=names_found, is_exact=True
+        )
         rows, fault = BlockParser(self.block, plan, self.found.names, self.policy).parse(1)
         if fault is not None:
             raise fault
