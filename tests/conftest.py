@@ -6,13 +6,18 @@ import os
 # that they start. Boosting two of them took 2.5 times the CPU without this. OpenMP reads it once.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import contextlib
 import functools
+import subprocess
+import sys
+import time
 
+import httpx
 import numpy as np
 import pytest
 from httpx._transports import default
 
-from support import IRIS, ROOT, launch, save_model, serving
+from support import IRIS, ROOT, free_port, launch, save_model, serving
 
 # Each call without a client makes a context for TLS, which reads the system's certificates: 35 ms,
 # ten times as long as most answers take, and half of the time in which a server is waited for.
@@ -100,3 +105,25 @@ def pytest_make_parametrize_id(val, argname):
     if not isinstance(val, bytes) or (len(val) < 60 and val.isascii() and b"\0" not in val):
         return None
     return f"{argname}{len(val)}"
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """moto's server, a process of its own."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"{url}/moto-api/", timeout=2)
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.kill()
+        process.wait()

@@ -29,6 +29,7 @@ LAYERS = {
     "reports": 7,
     "training": 8,
     "serving": 8,
+    "scoring": 8,
     "aws": 8,
     "doctor": 8,
     "reports/drift": 9,

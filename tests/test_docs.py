@@ -19,11 +19,11 @@ from command_folder import command_folder
 from docs_blocks import PAGES, RUN, blocks_of
 from forked_command import run_forked
 from mlserver_forest.formats.registry import FORMATS
+from mlserver_forest.model import named_outputs
 from mlserver_forest.schema.output_names import INSIGHT_DATATYPES
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.prometheus import ProcessMetrics, RequestMetrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
-from mlserver_forest.serving.sagemaker import output_selection
 from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
@@ -215,7 +215,7 @@ def test_every_media_type_is_in_the_table():
 
 def test_every_output_is_in_the_table():
     table = TEXTS["docs/media-types-and-outputs.md"]
-    names = {*output_selection.ALL_NAMES, *INSIGHT_DATATYPES}
+    names = {*named_outputs.ALL_NAMES, *INSIGHT_DATATYPES}
     assert [name for name in sorted(names) if f"`{name}`" not in table] == []
 
 

@@ -31,6 +31,9 @@ _HERE: Mapping[str, _Entry] = {
     ),
     "pack": _Entry("mlserver_forest.importers.pack.cli:pack", "model.joblib --out ml/model"),
     "inspect": _Entry("mlserver_forest.reports.inspect.cli:inspect", "ml/model"),
+    "predict": _Entry(
+        "mlserver_forest.scoring.cli:predict", "ml/model rows.parquet --out answers.parquet"
+    ),
     "drift": _Entry("mlserver_forest.reports.drift.cli:drift", "ml/model recent.csv"),
     "open": _Entry("mlserver_forest.serving.playground.open:open_", "ml/model"),
     "serve": _Entry("mlserver_forest.serving.cli:serve"),

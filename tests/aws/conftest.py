@@ -1,10 +1,6 @@
 """AWS on loopback, and the command ``forest`` run against it from the shell."""
 
-import contextlib
 import functools
-import subprocess
-import sys
-import time
 
 import httpx
 import pytest
@@ -12,7 +8,7 @@ from botocore.loaders import JSONFileLoader
 
 from aws.account import Account
 from aws.stand_in import StandIn
-from support import PAYLOAD, free_port
+from support import PAYLOAD
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,28 +20,6 @@ def service_models():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: load(*arguments))
         yield
-
-
-@pytest.fixture(scope="session")
-def moto():
-    """moto's server, a process of its own."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"{url}/moto-api/", timeout=2)
-                break
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -11,10 +11,20 @@ NAMES = (
     "hosts",
     "pipelines",
     "reading",
+    "scoring",
     "serving",
     "training",
 )
-WITH_OPTIONS = ("bodies", "explanations", "faults", "pipelines", "reading", "serving", "training")
+WITH_OPTIONS = (
+    "bodies",
+    "explanations",
+    "faults",
+    "pipelines",
+    "reading",
+    "scoring",
+    "serving",
+    "training",
+)
 
 if __name__ == "__main__":
     name, options = sys.argv[1:2], sys.argv[2:]

@@ -95,7 +95,7 @@ def write_temporary_file(directory: Path, parts: Iterable[bytes]) -> Path:
             file.writelines(parts)
             file.flush()
             os.fsync(descriptor)
-    except OSError:
+    except BaseException:  # The parts may be computed while they are written.
         temporary.unlink(missing_ok=True)
         raise
     return temporary

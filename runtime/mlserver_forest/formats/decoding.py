@@ -22,6 +22,7 @@ from mlserver_forest.formats.parsing import (
 )
 from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.formats.row_array import RowArray
+from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.schema.schema import Schema
@@ -75,12 +76,13 @@ class RequestDecoder:
         parse: Parse = load(found.parse)
         return self.matrix(lambda plan: parse(source, plan, SERVING, parameters), len(body))
 
-    def matrix(self, rows: Rows, n_bytes: int) -> NDArray[Any]:
+    def matrix(self, rows: Rows, n_bytes: int, *, may_be_empty: bool = False) -> NDArray[Any]:
         """The matrix of parsed rows.
 
         Args:
             rows: a parser that has its bytes already.
             n_bytes: of the body; what it decodes to is bounded in proportion.
+            may_be_empty: whether there may be no row.
 
         Returns:
             As ``decode``.
@@ -89,12 +91,19 @@ class RequestDecoder:
             InvalidInput: as ``decode``.
             PayloadTooLarge: as ``decode``.
         """
-        matrix = _RequestMatrix(self._schema, n_bytes, self._plan)
+        matrix = _RequestMatrix(self._schema, n_bytes, self.plan)
         for parsed in rows(matrix.plan):
             matrix.append(parsed)
+        if may_be_empty and not len(matrix):
+            return np.empty((0, self._n_features), self._schema.dtype)
         return matrix.finish()
 
-    def _plan(self, found: FoundColumns) -> ColumnPlan:
+    def plan(self, found: FoundColumns) -> ColumnPlan:
+        """Find the features among the columns of a table.
+
+        Raises:
+            InvalidInput: naming the columns that are missing or unknown.
+        """
         # A model without names takes any width, and only so many plans of any width fit in memory.
         if found.width != self._n_features:
             return _plan(self._schema, found)
@@ -198,7 +207,7 @@ class _RequestMatrix:
             check_expansion(n_rows + n_more, width, self._schema, self._n_bytes)
         if rows.texts:
             self._fill_in_texts(rows)
-        x = self._conform(rows.x, rows.locations.first - 1, has_codes=bool(rows.texts))
+        x = self._conform(rows.x, rows.locations, has_codes=bool(rows.texts))
         if not n_rows and n_more >= self._n_expected:
             self._first = x
             self._schema = self._schema.with_width(width)
@@ -230,14 +239,14 @@ class _RequestMatrix:
             return len(self._first)
         return 0 if self._rows is None else len(self._rows)
 
-    def _conform(self, x: NDArray[Any], first_row: int, *, has_codes: bool) -> NDArray[Any]:
+    def _conform(self, x: NDArray[Any], where: RowLocations, *, has_codes: bool) -> NDArray[Any]:
         try:
-            return self._schema.conform(x, first_row, has_codes=has_codes)
+            return self._schema.conform(x, where.at, has_codes=has_codes)
         except InvalidInput:
             columns = self._columns()
             if columns != sorted(columns):  # The first fault as the body has it.
                 order = np.argsort(columns)
-                self._as_sent().conform(x[:, order], first_row, has_codes=has_codes)
+                self._as_sent().conform(x[:, order], where.at, has_codes=has_codes)
             raise
 
     def _fill_in_texts(self, rows: ParsedRows) -> None:
@@ -262,18 +271,18 @@ class _RequestMatrix:
                 refused.append((row, column))
         if refused:
             row, column = min(refused)
-            self._conform(rows.x[:row], rows.locations.first - 1, has_codes=True)
+            self._conform(rows.x[:row], rows.locations, has_codes=True)
             self._refuse(rows, row, column)
 
     def _refuse(self, rows: ParsedRows, row: int, column: int) -> None:
         schema, text = self._as_sent(), text_at(rows.texts[column], row).strip()
-        feature, number = sorted(self._columns()).index(column), rows.locations.first - 1 + row
+        feature, where = sorted(self._columns()).index(column), rows.locations.at
         if feature in schema.categories_by_column:
-            schema.category_code(number, feature, text)
+            schema.category_code(row, feature, text, where)
         if feature in schema.spellings_by_column:
-            schema.number_in_text(number, feature, text)
+            schema.number_in_text(row, feature, text, where)
         but = "" if isinstance(rows.texts[column], list) else " but text"
-        place = schema.locate(number, feature)
+        place = schema.locate(row, feature, where)
         raise InvalidInput(f"{place}: {format_value(text)} is not a number{but}")
 
     def _columns(self) -> Sequence[int]:

@@ -6,7 +6,7 @@ that the parser found.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -52,6 +52,11 @@ class ParsePolicy:
     most_expanded: Callable[[int], int] = most_expanded
     bounds_texts: bool = True
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether files are read, of which nobody declares more than their names."""
+        return self.unit == "line"
+
     def longest_row(self, width: int) -> int:
         """The bytes that a row of text with ``width`` columns may have."""
         return self.row_bytes + self.field_bytes * width
@@ -83,6 +88,17 @@ TRAINING = ParsePolicy(
     uses_threads=True,
     # A job reads its owner's data, which may compress well: the bound is for damaged files.
     most_expanded=lambda n_bytes: max(2**36, 1000 * n_bytes),
+    bounds_texts=False,
+)
+# Files whose rows are predicted, read as a server reads them, from their owner.
+SCORING = replace(
+    SERVING,
+    unit="line",
+    row_bytes=2**22,
+    sample_rows=TRAINING.sample_rows,
+    compile_bytes=2**18,
+    uses_threads=True,
+    most_expanded=TRAINING.most_expanded,
     bounds_texts=False,
 )
 

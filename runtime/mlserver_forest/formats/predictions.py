@@ -13,6 +13,8 @@ from mlserver_forest.formats.labels import Labels
 Column = NDArray[Any] | Labels
 # For each output, the names of the entries of a row: strings, integers or booleans.
 Names = Mapping[str, Sequence[Any]]
+# (n,) values of the rows that stand beside the answers: a list of Python's, or pyarrow's Array.
+KeptColumn = Any
 
 
 class RowAnswer(Protocol):
@@ -42,11 +44,13 @@ class PredictionBlock:
         columns: as those of ``Predictions``, all of them arrays.
         are_selected: as there.
         names: as there.
+        kept: as there.
     """
 
     columns: Mapping[str, NDArray[Any]]
     are_selected: bool
     names: Names
+    kept: Mapping[str, KeptColumn]
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -71,11 +75,13 @@ class Predictions:
         are_selected: whether the request or the operator chose the outputs by name.
         names: of the k entries of an output's rows, if they have names; a row of booleans is the
             set of those that are true.
+        kept: columns of the rows, by name, which are written before the answers.
     """
 
     columns: Mapping[str, Column]
     are_selected: bool = False
     names: Names = field(default_factory=dict)
+    kept: Mapping[str, KeptColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -84,7 +90,7 @@ class Predictions:
         """The rows, some thousands of values at a time."""
         if 0 < len(self) <= _FEWEST_ROWS:
             columns = {name: column[:] for name, column in self.columns.items()}
-            yield PredictionBlock(columns, self.are_selected, self.names)
+            yield PredictionBlock(columns, self.are_selected, self.names, self.kept)
             return
         width = sum(column.size for column in self.columns.values()) // max(len(self), 1)
         step = max(_BLOCK_VALUES // max(width, 1), _FEWEST_ROWS)
@@ -92,4 +98,5 @@ class Predictions:
             cancellation.check()
             rows = slice(start, start + step)
             columns = {name: column[rows] for name, column in self.columns.items()}
-            yield PredictionBlock(columns, self.are_selected, self.names)
+            kept = {name: values[rows] for name, values in self.kept.items()}
+            yield PredictionBlock(columns, self.are_selected, self.names, kept)

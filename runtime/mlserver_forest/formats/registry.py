@@ -31,6 +31,12 @@ class Format:
         read_as: the media type whose parser reads the files of a channel, which may then hold
             either format.
         write: "module:function", which turns predictions into blocks of bytes.
+        chunks: "module:function", a ``chunk.ReadChunks``, which reads a file in parts.
+        spans: "module:function" of (source, policy, rows), which returns spans of a file that can
+            be read apart, and the rows of each.
+        write_file: "module:function", which turns the predictions of one or more consecutive chunks
+            of rows into the blocks of a file.
+        join: "module:function", which turns the paths of such files into the blocks of one file.
         read_row: "module:function", which turns a body that is plainly one row of numbers into a
             list of floats, and anything else into None.
         row_writer: "module:function" of (schema, whether the line is ended), which returns what
@@ -59,6 +65,10 @@ class Format:
     recognizes: str = ""
     read_as: str = ""
     write: str = ""
+    chunks: str = ""
+    spans: str = ""
+    write_file: str = ""
+    join: str = ""
     read_row: str = ""
     row_writer: str = ""
     short_names: tuple[str, ...] = ()
@@ -87,6 +97,9 @@ FORMATS: tuple[Format, ...] = (
         parse=f"{_FORMATS}.csv.text_csv:parse",
         read_plain=f"{_FORMATS}.csv.text_csv:read_plain",
         write=f"{_FORMATS}.csv.csv_writer:encode",
+        chunks=f"{_FORMATS}.csv.csv_chunks:chunks",
+        write_file=f"{_FORMATS}.csv.csv_writer:write_file",
+        join=f"{_FORMATS}.csv.csv_writer:join",
         read_row=f"{_FORMATS}.csv.csv_row:read_row",
         row_writer=f"{_FORMATS}.csv.csv_writer:row_writer",
         short_names=("csv",),
@@ -117,6 +130,9 @@ FORMATS: tuple[Format, ...] = (
         (".jsonl", ".ndjson", ".jsonlines"),
         parse=f"{_FORMATS}.json.application_jsonlines:parse",
         write=f"{_FORMATS}.json.application_jsonlines:encode",
+        chunks=f"{_FORMATS}.json.json_line_chunks:chunks",
+        write_file=f"{_FORMATS}.json.application_jsonlines:write_file",
+        join=f"{_FORMATS}.json.application_jsonlines:join",
         read_as="application/json",
         has_lines=True,
         captured_as="Json",
@@ -145,6 +161,10 @@ FORMATS: tuple[Format, ...] = (
         (".parquet", ".pq"),
         parse=f"{_FORMATS}.parquet.x_parquet:parse",
         write=f"{_FORMATS}.parquet.x_parquet:encode",
+        chunks=f"{_FORMATS}.parquet.parquet_chunks:chunks",
+        spans=f"{_FORMATS}.parquet.parquet_chunks:spans",
+        write_file=f"{_FORMATS}.parquet.x_parquet:write_file",
+        join=f"{_FORMATS}.parquet.x_parquet:join",
         short_names=("parquet",),
         may_expand=True,
         is_streamed=False,
@@ -155,6 +175,9 @@ FORMATS: tuple[Format, ...] = (
         (".arrow", ".arrows", ".feather", ".ipc"),
         parse=f"{_FORMATS}.arrow.arrow_stream:parse",
         write=f"{_FORMATS}.arrow.arrow_stream:encode",
+        chunks=f"{_FORMATS}.arrow.arrow_chunks:chunks",
+        write_file=f"{_FORMATS}.arrow.arrow_stream:write_file",
+        join=f"{_FORMATS}.arrow.arrow_stream:join",
         short_names=("application/vnd.apache.arrow.file", "feather"),
         may_expand=True,
         is_streamed=False,

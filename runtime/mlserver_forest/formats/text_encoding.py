@@ -119,4 +119,6 @@ def not_utf8(place: str, error: UnicodeDecodeError, policy: ParsePolicy) -> Fore
             f"set encoding={named}, or charset={named} in the channel's ContentType, or write the "
             "file in UTF-8"
         )
+    elif policy.reads_files:
+        step = f"write the file in UTF-8, for example with iconv -f {named} -t UTF-8"
     return policy.invalid(f"{place}, byte {error.start + 1} is not UTF-8{probably}; {step}")

@@ -21,6 +21,7 @@ from mlserver_forest.schema.output_names import (
     PREDICT_PROBA,
     SCORE_SAMPLES,
 )
+from mlserver_forest.schema.row_place import Where, in_request
 
 Label = str | int | bool
 FeatureDatatype = Literal["FP32", "FP64"]
@@ -211,18 +212,18 @@ class Schema:
         more = ", ..." if self.n_features > _NAMES_SHOWN else ""
         return f"{self.n_features} ({shown}{more})"
 
-    def locate(self, row: int, column: int) -> str:
+    def locate(self, row: int, column: int, where: Where = in_request) -> str:
         """The row and the column of a value, counted from 1, for error messages."""
-        return f"row {row + 1}, column {column + 1} ({self.feature_names[column]})"
+        return f"{where(row)}, column {column + 1} ({self.feature_names[column]})"
 
     def conform(
-        self, values: NDArray[Any], first_row: int = 0, *, has_codes: bool = False
+        self, values: NDArray[Any], where: Where = in_request, *, has_codes: bool = False
     ) -> NDArray[Any]:
         """Turn numbers into the matrix that the model reads.
 
         Args:
             values: numbers of any dtype, shape (n_samples, n_features).
-            first_row: how many rows came before these, for error messages.
+            where: gives the place of a row, for error messages.
             has_codes: whether the codes of categories come from ``Categories``; otherwise they
                 are numbers of ``codes_from_numbers``.
 
@@ -249,9 +250,9 @@ class Schema:
         if self.missing_number is not None:
             x = np.where(x == dtype.type(self.missing_number), dtype.type(np.nan), x)
         if self.categories and not has_codes:
-            x = self._with_codes(x, first_row)
+            x = self._with_codes(x, where)
         if self.ranges:
-            self._check_ranges(x, first_row)
+            self._check_ranges(x, where)
         if np.count_nonzero(np.isfinite(x)) == x.size:  # Faster than ``all``.
             return x
         faulty = np.isinf(x) if self.takes_missing else ~np.isfinite(x)
@@ -260,17 +261,18 @@ class Schema:
             faulty[:, columns] |= np.isnan(x[:, columns])
         if faulty.any():
             row, column = (int(place[0]) for place in np.nonzero(faulty))
-            place = self.with_width(values.shape[1]).locate(first_row + row, column)
+            place = self.with_width(values.shape[1]).locate(row, column, where)
             raise InvalidInput(place + self._fault(values[row, column], column))
         return x
 
-    def category_code(self, row: int, column: int, text: str) -> float:
+    def category_code(self, row: int, column: int, text: str, where: Where = in_request) -> float:
         """The code of a category; NaN if it is missing or, where that is allowed, unseen.
 
         Args:
             row: counted from 0.
             column: counted from 0; one of ``categories_by_column``.
             text: the category, with or without surrounding white space.
+            where: gives the place of a row, for error messages.
 
         Returns:
             The position of the category among ``Categories.names``, NaN if it is missing, or
@@ -285,17 +287,17 @@ class Schema:
             return code
         or_missing = _OR_MISSING if self.may_be_missing(self.feature_names[column]) else ""
         refusal = categories.refusal(text.strip(), or_missing)
-        raise InvalidInput(f"{self.locate(row, column)}: {refusal}")
+        raise InvalidInput(f"{self.locate(row, column, where)}: {refusal}")
 
     def codes_from_numbers(
-        self, values: NDArray[Any], column: int, first_row: int = 0
+        self, values: NDArray[Any], column: int, where: Where = in_request
     ) -> NDArray[Any]:
         """The codes that numbers of a categorical feature stand for.
 
         Args:
             values: (n_samples,) numbers.
             column: counted from 0; one of ``categories_by_column``.
-            first_row: how many rows came before these, for error messages.
+            where: gives the place of a row, for error messages.
 
         Raises:
             InvalidInput: naming the first number that does not stand for a category.
@@ -305,12 +307,12 @@ class Schema:
         if not fits.all():
             row = int(np.flatnonzero(~fits)[0])
             raise InvalidInput(
-                f"{self.locate(first_row + row, column)}: {values[row]} is not a category code; "
+                f"{self.locate(row, column, where)}: {values[row]} is not a category code; "
                 f"in a matrix of numbers expected {categories.describe_codes()}"
             )
         return categories.codes_from_numbers(values)
 
-    def number_in_text(self, row: int, column: int, text: str) -> float:
+    def number_in_text(self, row: int, column: int, text: str, where: Where = in_request) -> float:
         """The number in a text of a feature of numbers, NaN for a missing value.
 
         Raises:
@@ -319,7 +321,7 @@ class Schema:
         spelling = self.spellings_by_column.get(column, _PLAIN)
         number = spelling.parse(text)
         if number is None:
-            place = self.locate(row, column)
+            place = self.locate(row, column, where)
             raise InvalidInput(f"{place}: {format_value(text)} {spelling.refusal()}")
         return number
 
@@ -354,12 +356,12 @@ class Schema:
             )
         return [index[name] for name in self.feature_names]
 
-    def _with_codes(self, x: NDArray[Any], first_row: int) -> NDArray[Any]:
+    def _with_codes(self, x: NDArray[Any], where: Where) -> NDArray[Any]:
         """The matrix with codes in the place of the numbers that stand for categories."""
         has_hashes = any(found.is_hashed for found in self.categories.values())
         coded = x.copy() if has_hashes else x
         for column in self.categories_by_column:
-            codes = self.codes_from_numbers(x[:, column], column, first_row)
+            codes = self.codes_from_numbers(x[:, column], column, where)
             if has_hashes:
                 coded[:, column] = codes
         return coded
@@ -372,14 +374,14 @@ class Schema:
         low, high = np.array(found, self.dtype).T
         return low, high
 
-    def _check_ranges(self, x: NDArray[Any], first_row: int) -> None:
+    def _check_ranges(self, x: NDArray[Any], where: Where) -> None:
         """Refuse numbers outside of ``ranges``, with the row, the column and the range."""
         low, high = self._limits
         outside = (x < low) | (x > high)
         if outside.any():
             row, column = (int(place[0]) for place in np.nonzero(outside))
             raise InvalidInput(
-                f"{self.locate(first_row + row, column)}: {x[row, column]} is out of the range "
+                f"{self.locate(row, column, where)}: {x[row, column]} is out of the range "
                 f"that this model can compute with; send a number from {low[column]} to "
                 f"{high[column]}"
             )

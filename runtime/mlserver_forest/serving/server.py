@@ -19,6 +19,7 @@ from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.environment import ANY_HOST, DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats import registry as formats_registry
+from mlserver_forest.model import named_outputs
 from mlserver_forest.resources import available_memory, n_cpus, request_memory
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.routes import Methods
@@ -50,7 +51,6 @@ from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
 from mlserver_forest.serving.process.worker_table import WorkerTable
 from mlserver_forest.serving.route_description import routes_of_server
-from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
     OneModelRoutes,
@@ -273,9 +273,9 @@ def _check(environment: Environment) -> None:
         raise InvalidEnvironment(
             f"MLSERVER_MODEL_NAME is {name!r}; expected letters, digits, . _ - (255 at most)"
         )
-    unknown = [output for output in environment.outputs if output not in output_selection.ALL_NAMES]
+    unknown = [output for output in environment.outputs if output not in named_outputs.ALL_NAMES]
     if unknown:
         raise InvalidEnvironment(
             f"SAGEMAKER_INFERENCE_OUTPUT names {unknown[0]!r}; "
-            f"expected some of {', '.join(output_selection.ALL_NAMES)}"
+            f"expected some of {', '.join(named_outputs.ALL_NAMES)}"
         )

@@ -13,7 +13,7 @@ import pyarrow.feather
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.data import compression
+from mlserver_forest.formats.files import compression
 from training.channel_files import label_texts, notes_of, read, same
 
 CSV = b"l,x\na,1\nb,2\n"
@@ -95,7 +95,7 @@ def test_feather_is_read(tmp_path, codec):
             zipped(**{"a.csv": CSV, "b.csv": CSV}),
             (
                 "a.zip is a ZIP archive of 2 files (a.csv, b.csv); expected one: unpack it, and "
-                "give the channel its files"
+                "use its files"
             ),
         ),
         (
@@ -103,7 +103,7 @@ def test_feather_is_read(tmp_path, codec):
             zipped(**{"[Content_Types].xml": b"x", "xl/workbook.xml": b"x"}),
             (
                 f"a.xlsx is an Excel file or another document; save the sheet as CSV, {TO_CSV}, "
-                "and give the channel that file"
+                "and use that file"
             ),
         ),
         (
@@ -116,7 +116,7 @@ def test_feather_is_read(tmp_path, codec):
             b"\n<!DOCTYPE html><html></html>",
             (
                 "a.csv is an HTML page, which is not read; download the data again, or move it out "
-                "of the channel"
+                "of the folder"
             ),
         ),
         (
@@ -124,7 +124,7 @@ def test_feather_is_read(tmp_path, codec):
             b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
             (
                 "a.csv is an XML document, which is not read; download the data again, or move it "
-                "out of the channel"
+                "out of the folder"
             ),
         ),
         (

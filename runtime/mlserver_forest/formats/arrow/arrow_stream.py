@@ -1,17 +1,22 @@
 """application/vnd.apache.arrow.stream: a table in, and one column per output out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from mlserver_forest.formats.arrow import arrow_table
 from mlserver_forest.formats.arrow.arrow_guard import BatchChecker, count_rows
+from mlserver_forest.formats.arrow.written_blocks import Blocks
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.source import Source
 
 _FILE = b"ARROW1"
-_FILE_HEAD_BYTES = 8
+FILE_HEAD_BYTES = 8
+_WRITTEN_BYTES = 2**20
 
 
 def parse(
@@ -42,16 +47,48 @@ def parse(
 
 def _stream_of(body: memoryview) -> memoryview:
     """The stream that is within a file, as Feather is one: behind its first eight bytes."""
-    return body[_FILE_HEAD_BYTES:] if body[: len(_FILE)] == _FILE else body
+    return body[FILE_HEAD_BYTES:] if is_file(bytes(body[:FILE_HEAD_BYTES])) else body
+
+
+def is_file(head: bytes) -> bool:
+    """Whether bytes begin a file, which holds a stream behind its first ``FILE_HEAD_BYTES``."""
+    return head.startswith(_FILE)
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """A stream of batches of some thousands of rows; rows of numbers are fixed-size lists."""
-    table, batches = arrow_table.batches(predictions)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table) as writer:
+    return write_file(iter((predictions,)))
+
+
+def write_file(answers: Iterator[Predictions]) -> Iterator[bytes]:
+    """The same for the predictions of one or more consecutive chunks of rows."""
+    first = next(answers)
+    table = arrow_table.table_of(first)
+    every = (
+        batch
+        for predictions in chain((first,), answers)
+        for batch in arrow_table.batches(predictions, table)
+    )
+    return _written(table, every)
+
+
+def join(paths: Sequence[Path]) -> Iterator[bytes]:
+    """Files of ``write_file`` as one."""
+    with pa.ipc.open_stream(paths[0].open("rb")) as stream:
+        table = stream.schema
+    return _written(table, _batches_of(paths))
+
+
+def _batches_of(paths: Sequence[Path]) -> Iterator[Any]:
+    for path in paths:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            yield from stream
+
+
+def _written(table: Any, batches: Iterable[Any]) -> Iterator[bytes]:
+    sink = Blocks()
+    with pa.ipc.new_stream(sink.file, table) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    stream = sink.getvalue()
-    for start in range(0, stream.size, 2**20):
-        yield stream[start : start + 2**20].to_pybytes()
+            yield from sink.take(_WRITTEN_BYTES)
+    yield from sink.take(0)

@@ -8,6 +8,7 @@ stand for these.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from mlserver_forest.formats.parsing import (
     ParsePolicy,
     PlanColumns,
 )
-from mlserver_forest.formats.predictions import Column, Predictions
+from mlserver_forest.formats.predictions import Column, KeptColumn, Predictions
 from mlserver_forest.formats.source import Source
 
 # Besides the index, which may have several levels, a table has no more columns than expected.
@@ -64,19 +65,38 @@ class TableReader:
 
     Attributes:
         columns: the columns that are read, ascending.
+        found: all columns.
+        source: as given.
+        policy: as given.
     """
+
+    found: FoundColumns
 
     def __init__(self, table: Any, source: Source, policy: ParsePolicy, n_rows: int) -> None:
         self.columns: Sequence[int] = ()
+        self.source = source
+        self.policy = policy
         self._table = table
-        self._source = source
-        self._policy = policy
         self._n_rows = n_rows
         self._n_read = 0
         self._plan: ColumnPlan | None = None
         self._plan_columns: PlanColumns
         self._is_rows = False
         self._texts: set[int] = set()
+
+    @classmethod
+    def of_file(
+        cls, table: Any, source: Source, policy: ParsePolicy, plan_columns: PlanColumns
+    ) -> "TableReader":
+        """Reads a file of any number of rows and columns, which are planned.
+
+        Raises:
+            ForestError: as ``plan``.
+        """
+        is_wide = len(table) > 1
+        reader = cls(table, replace(source, width=len(table)) if is_wide else source, policy, 0)
+        reader.plan(plan_columns)
+        return reader
 
     def plan(self, plan_columns: PlanColumns) -> None:
         """Find the columns, and have them planned.
@@ -89,19 +109,19 @@ class TableReader:
         index = self._index_columns([name for name, _ in fields])
         data = [column for column in range(len(fields)) if column not in index]
         if not data:
-            raise self._policy.invalid(
+            raise self.policy.invalid(
                 f"{self._location} has no columns; expected a column for each feature"
             )
         self._is_rows = len(data) == 1 and _is_row(fields[data[0]][1])
         if self._is_rows:
             self.columns = data
             kind = fields[data[0]][1]
-            width = kind.list_size if types.is_fixed_size_list(kind) else self._source.width
+            width = kind.list_size if types.is_fixed_size_list(kind) else self.source.width
             if width:
                 self._plan_rows(width)
             return
         booleans = frozenset(c for c in data if types.is_boolean(_value_type(fields[c][1])))
-        found = FoundColumns(
+        found = self.found = FoundColumns(
             tuple(name for name, _ in fields),
             len(fields),
             self._location,
@@ -130,34 +150,48 @@ class TableReader:
             ForestError: the policy's, naming a row of lists that is of another width.
         """
         if self._n_read + batch.num_rows > self._n_rows:
-            raise self._policy.invalid(
-                f"{self._source.subject} holds more rows than the {self._n_rows} that it declares"
+            raise self.policy.invalid(
+                f"{self.source.subject} holds more rows than the {self._n_rows} that it declares"
             )
+        first = self._n_read + 1
+        self._n_read += batch.num_rows
+        yield from self.read(batch, first)
+
+    def read(self, batch: Any, first: int) -> Iterator[ParsedRows]:
+        """Some rows, whichever were read before.
+
+        Args:
+            batch: as in ``parse``.
+            first: the number of the first row, from 1.
+
+        Raises:
+            ForestError: as ``parse``.
+        """
         # No other request waits while a block of a body is read.
         n_columns = max(self._width(), 1)
-        step = batch.num_rows if self._source.name else rows_per_block(n_columns)
+        step = batch.num_rows if self.source.name else rows_per_block(n_columns)
         for start in range(0, batch.num_rows, max(step, 1)):
             block = batch.slice(start, step)
-            where = self._source.locations("row", self._n_read + 1)
+            where = self.source.locations("row", first + start)
             if self._is_rows:
-                x, texts = self._rows(block.column(0)), dict[int, Any]()
+                x, texts = self._rows(block.column(0), first + start), dict[int, Any]()
             else:
                 x, texts = self._columns(block)
-            self._n_read += block.num_rows
             yield ParsedRows(where, x, texts)
 
     @property
     def _location(self) -> str:
-        return self._source.name or "the table"
+        return self.source.name or "the table"
 
     def _width(self) -> int:
         if self._plan is not None:
             return len(self._plan.features)
-        return self._source.width or MOST_UNNAMED_COLUMNS
+        return self.source.width or MOST_UNNAMED_COLUMNS
 
     def _plan_rows(self, width: int) -> ColumnPlan:
-        location = self._source.locations("row").at(0)
-        plan = self._plan_columns(FoundColumns(None, width, location, n_rows=self._n_rows))
+        location = self.source.locations("row").at(0)
+        self.found = FoundColumns(None, width, location, n_rows=self._n_rows)
+        plan = self._plan_columns(self.found)
         if plan.spelled:
             name, kind = self._fields()[self.columns[0]]
             raise self._other_type(name, kind)
@@ -181,40 +215,40 @@ class TableReader:
             x = _matrix(numbers, plan, block.num_rows, _FLOAT64)
         return x, texts
 
-    def _rows(self, column: Any) -> NDArray[Any]:
-        first = self._n_read
+    def _rows(self, column: Any, first: int) -> NDArray[Any]:
+        """The rows of a column of lists; the first of them has the number ``first``."""
         lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
         plan = self._plan
         if plan is None:
             width = 0 if math.isnan(lengths[0]) else int(lengths[0])
             if not 0 < width <= MOST_UNNAMED_COLUMNS:
-                place = self._source.locations("row").at(0)
-                raise self._policy.invalid(
+                place = self.source.locations("row").at(0)
+                raise self.policy.invalid(
                     f"{place} has {count(width, 'value')}; expected 1 to {MOST_UNNAMED_COLUMNS}"
                 )
             plan = self._plan_rows(width)
         if column.null_count:
             row = column.is_null().index(True).as_py()
-            place = self._source.locations("row", first + 1).at(row)
-            raise self._policy.invalid(f"{place} is null; {plan.expected}")
+            place = self.source.locations("row", first).at(row)
+            raise self.policy.invalid(f"{place} is null; {plan.expected}")
         if (lengths != plan.width).any():
             row = int(np.flatnonzero(lengths != plan.width)[0])
-            place = self._source.locations("row", first + 1).at(row)
+            place = self.source.locations("row", first).at(row)
             values = count(lengths[row], "value")
-            raise self._policy.invalid(f"{place} has {values}; {plan.expected}")
+            raise self.policy.invalid(f"{place} has {values}; {plan.expected}")
         return _numbers(column.flatten()).reshape(len(column), -1)
 
     def _fields(self) -> list[tuple[str, Any]]:
-        most = self._source.width or MOST_UNNAMED_COLUMNS
-        if len(self._table) > max(most + _MOST_INDEX_COLUMNS, 2 * self._source.width):
-            raise self._policy.invalid(
+        most = self.source.width or MOST_UNNAMED_COLUMNS
+        if len(self._table) > max(most + _MOST_INDEX_COLUMNS, 2 * self.source.width):
+            raise self.policy.invalid(
                 f"{self._location} has {len(self._table)} columns; expected {most} at most, and "
                 "an index"
             )
         try:
             return [(field.name, field.type) for field in self._table]
         except UnicodeDecodeError as error:
-            raise self._policy.invalid(
+            raise self.policy.invalid(
                 f"the name of a column of {self._location} is not UTF-8"
             ) from error
 
@@ -225,13 +259,13 @@ class TableReader:
         """
         text = (self._table.metadata or {}).get(b"pandas", b"{}")
         if len(text) > _METADATA_BYTES + _METADATA_COLUMN_BYTES * len(names):
-            raise self._policy.invalid(
+            raise self.policy.invalid(
                 f"the pandas metadata of {self._location} have {len(text)} bytes; leave them out"
             )
         try:
             document = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise self._policy.invalid(
+            raise self.policy.invalid(
                 f"the pandas metadata of {self._location} are not JSON: {error}"
             ) from error
         found = document.get("index_columns") if isinstance(document, dict) else None
@@ -242,7 +276,7 @@ class TableReader:
         if column in plan.texts and column not in plan.spelled:
             is_mixed = column in plan.mixed and _is_number(kind)
             if not (is_category(kind) or is_mixed or _takes_date(kind, column, plan)):
-                raise self._policy.invalid(
+                raise self.policy.invalid(
                     f"{self._prefix}column {format_value(name)} is of type {kind}; expected "
                     "strings, booleans or integers, because its values are categories: convert "
                     "it, in pandas with astype('string'), or with astype('Int64') if integers "
@@ -258,27 +292,37 @@ class TableReader:
                 "derive numbers from dates or times (a year, a weekday, days since a day), or "
                 "leave the column out"
             )
-        return self._policy.invalid(
+        return self.policy.invalid(
             f"{self._prefix}column {format_value(name)} is of type {kind}; expected numbers, "
             f"booleans or text: {advice}"
         )
 
     @property
     def _prefix(self) -> str:
-        return f"{self._source.name}: " if self._source.name else ""
+        return f"{self.source.name}: " if self.source.name else ""
 
 
 def _takes_date(kind: Any, column: int, plan: ColumnPlan) -> bool:
     return (plan.learns or column in plan.dates) and is_date(kind)
 
 
-def batches(predictions: Predictions) -> tuple[Any, Iterator[Any]]:
-    """The outputs as a table: its schema, and some thousands of rows at a time."""
-    table = pa.schema([(name, _type(column)) for name, column in predictions.columns.items()])
-    return table, (
-        pa.record_batch([_column(values) for values in block.columns.values()], schema=table)
-        for block in predictions.blocks()
-    )
+def table_of(predictions: Predictions) -> Any:
+    """The pyarrow Schema of the columns that are kept and the outputs."""
+    kept = [(name, _kept(values[:0]).type) for name, values in predictions.kept.items()]
+    return pa.schema(kept + [(name, _type(column)) for name, column in predictions.columns.items()])
+
+
+def batches(predictions: Predictions, table: Any) -> Iterator[Any]:
+    """The rows of a table, some thousands at a time.
+
+    Args:
+        predictions: the outputs.
+        table: as from ``table_of``.
+    """
+    for block in predictions.blocks():
+        kept = [_kept(values) for values in block.kept.values()]
+        outputs = [_column(values) for values in block.columns.values()]
+        yield pa.record_batch([*kept, *outputs], schema=table)
 
 
 def _matrix(
@@ -325,6 +369,17 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = pc.cast(column, pa.float64(), safe=False)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
+
+
+def _kept(values: KeptColumn) -> Any:
+    """A kept column; values of JSON are strings, because each row may have another type."""
+    if not isinstance(values, list):
+        return values
+    texts = [
+        value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+        for value in values
+    ]
+    return pa.array(texts, pa.string())
 
 
 def _type(column: Column) -> Any:

@@ -70,7 +70,7 @@ def declared(parameters: Mapping[str, str], policy: ParsePolicy) -> Dialect:
     Raises:
         ForestError: the policy's error, for a separator that cannot be one.
     """
-    default = None if policy.is_training else ","
+    default = None if policy.reads_files else ","
     delimiter = parameters.get("delimiter", default)
     decimal = parameters.get("decimal") or (default and ".")
     if delimiter is not None:

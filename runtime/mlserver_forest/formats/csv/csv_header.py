@@ -14,8 +14,9 @@ from mlserver_forest.formats.parsing import FoundColumns, ParsePolicy
 from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import TextBlock
 
-# "auto": ``header_evidence`` decides by all columns. In a part that follows another one, the first
-# record holds names if they are those of that part.
+# "auto": in training, ``header_evidence`` decides by all columns. In a part that follows another
+# one, the first record holds names if they are those of that part; in a file to be predicted, if
+# one of them is a feature's.
 Header = Literal["auto", "present", "absent"]
 
 _MOST_FIELDS = 20_000
@@ -53,11 +54,12 @@ def find_columns(
     place = block.at_line(line)
     names = tuple(field.strip() for field in fields)
     if not policy.is_training:
-        if header == "present":
+        if header == "present" or (header == "auto" and {*names} & {*(source.names or ())}):
+            location = place if source.name else "the header line"
             # An index has no name, and neither has what follows a separator at the end of a line.
             ends = {0, len(names) - 1}
             index = frozenset(c for c in _unnamed(names, source) if names[c] or c in ends)
-            return FoundColumns(names, len(fields), "the header line", index_columns=index), rest
+            return FoundColumns(names, len(fields), location, index_columns=index), rest
         return FoundColumns(None, len(fields), place), block
     _refuse_other_separator(fields, place, policy)
     if source.width and header == "auto":

@@ -67,7 +67,7 @@ def find_blocks(
         if blank and source.name:
             raise policy.invalid(f"{source.name} holds only empty lines; expected rows of CSV")
         return
-    if header == "absent" and source.width and not policy.is_training:
+    if header == "absent" and source.width and not policy.reads_files:
         found = FoundColumns(None, source.width, "the first row")
     else:
         found, first = find_columns(first, header, policy, source)
@@ -126,7 +126,7 @@ class BlockParser:
         Args:
             n_before: the rows before the block, if the policy counts rows.
         """
-        if not (n_before or self.policy.is_training) and self.names is None:
+        if not (n_before or self.policy.reads_files) and self.names is None:
             self._refuse_names_as_row()
         found = self._parse_fast()
         if found is None:
@@ -183,7 +183,7 @@ class BlockParser:
             for line, fields in Records(self.block, self.policy, plan.width, plan.is_exact):
                 if len(fields) != plan.width:
                     raise self._other_width(fields, line, n_before + len(records))
-                if not (n_before or records or self.policy.is_training):
+                if not (n_before or records or self.policy.reads_files):
                     self._refuse_header(fields)
                 if self.names is None or not self._are_names(fields):
                     records.append(fields)
@@ -249,12 +249,12 @@ class BlockParser:
     def _other_width(self, fields: Sequence[str], line: int, row: int) -> ForestError:
         is_row = self.policy.unit == "row"
         place = f"row {row + 1}" if is_row else self.block.at_line(line)
-        advice = "; give all rows the same number of fields" if self.policy.is_training else ""
+        advice = "; give all rows the same number of fields" if self.policy.reads_files else ""
         if any("\0" in field for field in fields):
             advice = "; it holds NUL bytes: the text is damaged there, write it again"
-        elif not self.policy.is_training and (other := _other_separator(fields)):
+        elif not self.policy.reads_files and (other := _other_separator(fields)):
             advice = f"; {_advice(other)}"
-        elif not self.policy.is_training and {*self.plan.names} <= {f.strip() for f in fields}:
+        elif not self.policy.reads_files and {*self.plan.names} <= {f.strip() for f in fields}:
             advice = (
                 "; the row holds their names: for a header line send Content-Type: text/csv; "
                 "header=present"

@@ -2,19 +2,27 @@
 
 import json
 import math
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.predictions import PredictionBlock, Predictions, RowWriter
+from mlserver_forest.formats.predictions import (
+    KeptColumn,
+    PredictionBlock,
+    Predictions,
+    RowWriter,
+)
 from mlserver_forest.schema.schema import Schema
 
 _QUOTED = ',"\r\n'
 # About 300 KB of probabilities.
 _BLOCK_CELLS = 2**14
+_COPIED_BYTES = 2**20
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
@@ -32,6 +40,27 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
         lines = _lines(block, cells)
         while text := "\n".join(islice(lines, _BLOCK_CELLS // n_columns + 1)):
             yield (text + "\n").encode()
+
+
+def write_file(answers: Iterator[Predictions]) -> Iterator[bytes]:
+    """A header line, and the predictions of one or more consecutive chunks of rows."""
+    first = next(answers)
+    yield (",".join(map(_cell, [*first.kept, *first.columns])) + "\n").encode()
+    for predictions in chain((first,), answers):
+        yield from encode(predictions)
+
+
+def join(paths: Sequence[Path]) -> Iterator[bytes]:
+    """Files of ``write_file`` as one."""
+    for number, path in enumerate(paths):
+        with path.open("rb") as file:
+            header = file.readline()
+            while header.count(b'"') % 2:  # A name may hold a line end.
+                header += file.readline()
+            if not number:
+                yield header
+            while block := file.read(_COPIED_BYTES):
+                yield block
 
 
 def row_writer(schema: Schema, ends_with_newline: bool) -> RowWriter | None:
@@ -72,9 +101,9 @@ def _list_cell(values: Any) -> str:
 def _lines(block: PredictionBlock, cells: _Cells) -> Iterator[str]:
     columns = list(block.columns.values())
     if len(columns) > 1 or block.are_selected:
-        return map(
-            ",".join, zip(*(_chosen(block, name, cells) for name in block.columns), strict=True)
-        )
+        kept = (map(_kept, _listed(values)) for values in block.kept.values())
+        chosen = (_chosen(block, name, cells) for name in block.columns)
+        return map(",".join, zip(*kept, *chosen, strict=True))
     if columns[0].ndim == 1:
         return _texts(columns[0], cells)
     return (",".join(_texts(row, cells)) for row in columns[0])
@@ -86,6 +115,17 @@ def _chosen(block: PredictionBlock, name: str, cells: _Cells) -> Iterator[str]:
     if sets is not None:
         return (_list_cell(row) for row in sets)
     return _texts(block.columns[name], cells)
+
+
+def _listed(values: KeptColumn) -> list[Any]:
+    return values if isinstance(values, list) else list(values.to_pylist())
+
+
+def _kept(value: Any) -> str:
+    """A value of a kept column; a missing one is an empty field."""
+    if value is None:
+        return ""
+    return _cell(value.isoformat() if isinstance(value, date) else str(value))
 
 
 def _texts(column: NDArray[Any], cells: _Cells) -> Iterator[str]:

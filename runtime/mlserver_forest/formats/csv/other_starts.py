@@ -43,7 +43,7 @@ def refuse_other_start(head: bytes, source: Source, policy: ParsePolicy) -> None
     Raises:
         ForestError: the policy's error, with the media type to declare.
     """
-    for start in (*_BINARY, *_JSON) if policy.is_training else _BINARY:
+    for start in (*_BINARY, *_JSON) if policy.reads_files else _BINARY:
         if start.pattern.match(head):
             advice = f"declare the Content-Type {start.media_type}"
             if policy.is_training:
@@ -51,4 +51,6 @@ def refuse_other_start(head: bytes, source: Source, policy: ParsePolicy) -> None
                     f"set the channel's ContentType to {start.media_type}, or give the file the "
                     f"extension {start.extension}"
                 )
+            elif policy.reads_files:
+                advice = f"give the file the extension {start.extension}"
             raise policy.invalid(f"{source.subject} is {start.title}; {advice}")

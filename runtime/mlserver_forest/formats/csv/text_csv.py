@@ -49,13 +49,11 @@ def parse(
         parameters: of the media type; ``header`` ("present" or "absent", and "auto" in training),
             ``label_size``, ``charset``, ``delimiter`` and ``decimal`` count.
     """
-    header = _header(parameters, policy)
     if source.is_blank():
         width = f"{source.width} ({', '.join(source.names or ())})"
         raise policy.invalid(f"the body is empty; expected rows of {width} values")
     source = plain(source, policy, parameters)
-    blocks = _refusing_others(text_blocks(source, records_end, policy), source, policy)
-    found = find_blocks(blocks, header, policy, source)
+    found = blocks_of(source, policy, parameters)
     if policy.uses_threads:
         outcomes = _in_threads(BlockParser.of(*each, plan_columns, policy) for each in found)
     else:
@@ -65,6 +63,18 @@ def parse(
             yield rows
         if fault is not None:
             raise fault
+
+
+def blocks_of(
+    source: Source, policy: ParsePolicy, parameters: Mapping[str, str]
+) -> Iterator[tuple[TextBlock, FoundColumns]]:
+    """The blocks of records of a text that ``plain`` gave, and its columns.
+
+    Raises:
+        ForestError: the policy's, if the text is not CSV.
+    """
+    blocks = _refusing_others(text_blocks(source, records_end, policy), source, policy)
+    return find_blocks(blocks, _header(parameters, policy), policy, source)
 
 
 def parse_fields(
@@ -120,7 +130,7 @@ def _header(parameters: Mapping[str, str], policy: ParsePolicy) -> Header:
             f"label_size is {format_value(label_size)}; rows to be predicted have no label: "
             "send the features alone, and label_size=0 or none"
         )
-    if header not in {"present", "absent"}:
+    if header not in {"present", "absent"} and not (header == "auto" and policy.reads_files):
         raise policy.invalid(
             f"header is {format_value(header)}; expected header=present or header=absent"
         )

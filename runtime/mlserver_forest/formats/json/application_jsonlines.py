@@ -5,6 +5,7 @@ with LF or CRLF; a byte order mark and blank lines are skipped.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ from mlserver_forest.formats.source import Source
 # Returns the next bytes, at most as many as are asked for; none at the end.
 Read = Callable[[int], bytes]
 
+_COPIED_BYTES = 2**20
 # A line with any other value is a row of one value.
 _ROWS = {list, dict}
 _SHAPES = 'expected one row per line, such as [...] or {"features": [...]}'
@@ -70,11 +72,11 @@ def parse_lines(read: Read, plan_columns: PlanColumns, source: JsonSource) -> It
     def next_line() -> int:
         return n_lines + 1
 
-    for text in _blocks(read, source, next_line):
+    for text in line_blocks(read, source, next_line):
         if n_lines:
             give_way()
         lines = text.removesuffix(b"\n").split(b"\n")
-        values, numbers = _parse(lines, n_lines + 1, source)
+        values, numbers = parse_block(lines, n_lines + 1, source)
         if values:
             locations = RowLocations(source.name, "row", n_rows + 1)
             if source.policy.unit == "line":
@@ -104,7 +106,21 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
         yield b"".join([text + b"\n" for text in object_texts(block)])
 
 
-def _blocks(read: Read, source: JsonSource, next_line: Callable[[], int]) -> Iterator[bytes]:
+def write_file(answers: Iterator[Predictions]) -> Iterator[bytes]:
+    """The same for the predictions of one or more consecutive chunks of rows."""
+    for predictions in answers:
+        yield from encode(predictions)
+
+
+def join(paths: Sequence[Path]) -> Iterator[bytes]:
+    """Files of ``write_file`` as one."""
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_COPIED_BYTES):
+                yield block
+
+
+def line_blocks(read: Read, source: JsonSource, next_line: Callable[[], int]) -> Iterator[bytes]:
     """Whole lines, some at a time; ``next_line`` returns the number of the next one."""
     sizes = source.sizes
     text = read(sizes.block).removeprefix(BYTE_ORDER_MARK)
@@ -122,7 +138,7 @@ def _blocks(read: Read, source: JsonSource, next_line: Callable[[], int]) -> Ite
         yield text
 
 
-def _parse(
+def parse_block(
     lines: Sequence[bytes], first: int, source: JsonSource
 ) -> tuple[list[Any], Sequence[int]]:
     """The rows of some lines, and the lines in which they stand."""

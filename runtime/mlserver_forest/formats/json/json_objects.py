@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mlserver_forest.formats.predictions import PredictionBlock
+from mlserver_forest.formats.predictions import KeptColumn, PredictionBlock
 
 _BETWEEN_ENTRIES = {2: b",", 3: b"],["}
 _BETWEEN_ROWS = {1: b",", 2: b"],[", 3: b"]],[["}
@@ -19,10 +19,18 @@ def object_texts(block: PredictionBlock) -> Iterator[bytes]:
     Whole columns are written at once and then cut into rows. Writing an object for each row
     takes three times as long (measured).
     """
-    members = [orjson.dumps(name) + b":%b" for name in block.columns]
+    names = [*block.kept, *block.columns]
+    members = [orjson.dumps(name).replace(b"%", b"%%") + b":%b" for name in names]
     template = b"{" + b",".join(members) + b"}"
-    values = [_texts(block, name) for name in block.columns]
+    values = [_kept(values) for values in block.kept.values()]
+    values += [_texts(block, name) for name in block.columns]
     return (template % row for row in zip(*values, strict=True))
+
+
+def _kept(values: KeptColumn) -> Sequence[bytes]:
+    """The text of each value of a kept column; what JSON has no type for is a string."""
+    found = values if isinstance(values, list) else values.to_pylist()
+    return [orjson.dumps(value, default=str) for value in found]
 
 
 def _texts(block: PredictionBlock, name: str) -> Sequence[bytes]:

@@ -37,7 +37,7 @@ class Sizes:
 
 
 # Blocks of a file are larger, because no other request waits.
-_SIZES = {"row": Sizes(), "line": Sizes(block=2**21, longest=2**26)}
+_SIZES = {False: Sizes(), True: Sizes(block=2**21, longest=2**26)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class JsonSource:
     def of(cls, source: Source, policy: ParsePolicy, sizes: Sizes | None = None) -> "JsonSource":
         """The source of the text of a body or file; the policy decides sizes that are None."""
         names = (source.names or ()) if policy.is_training else ()
-        return cls(source.name, policy, sizes or _SIZES[policy.unit], names)
+        return cls(source.name, policy, sizes or _SIZES[policy.reads_files], names)
 
     @property
     def title(self) -> str:

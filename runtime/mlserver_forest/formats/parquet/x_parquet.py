@@ -1,7 +1,8 @@
 """application/x-parquet: a table in, and one column per output out."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 
 from mlserver_forest.formats.arrow import arrow_table
 from mlserver_forest.formats.arrow.arrow_categories import is_text
+from mlserver_forest.formats.arrow.written_blocks import Blocks
 from mlserver_forest.formats.parquet.parquet_guard import (
     GuardedFile,
     PageBudget,
@@ -24,8 +26,7 @@ from mlserver_forest.formats.source import Source
 _BATCH_ROWS = 2**16
 _BATCH_VALUES = 2**19
 _FEWEST_BATCH_ROWS = 256
-# In blocks of 4096 rows.
-_ROW_GROUP_BLOCKS = 25
+_ROW_GROUP_ROWS = 100_000
 _WRITTEN_BYTES = 2**20
 
 
@@ -50,7 +51,7 @@ def _parse(
     n_rows = sum(group.n_rows for group in groups)
     table = arrow_table.TableReader(file.schema_arrow, source, policy, n_rows)
     table.plan(plan_columns)
-    leaves = _first_leaves(file.schema_arrow)
+    leaves = first_leaves(file.schema_arrow)
     if file.metadata.num_columns != leaves.pop():
         raise guarded.damaged("its columns are not those of its schema")
     texts = [c for c in table.columns if is_text(file.schema_arrow.field(c).type)]
@@ -66,9 +67,8 @@ def _parse(
     for group in groups:
         for column in table.columns:
             budget.spend(group, leaves[column], is_text=column in texts)
-    batch_rows = max(_FEWEST_BATCH_ROWS, _BATCH_VALUES // len(table.columns))
     for batch in file.reader.iter_batches(
-        min(batch_rows, _BATCH_ROWS),
+        batch_rows(len(table.columns)),
         list(range(len(groups))),
         column_indices=[leaves[column] for column in table.columns],
         use_threads=policy.uses_threads,
@@ -77,7 +77,12 @@ def _parse(
         yield from table.parse(batch)
 
 
-def _first_leaves(table: Any) -> list[int]:
+def batch_rows(n_columns: int) -> int:
+    """The rows to read at a time."""
+    return min(max(_FEWEST_BATCH_ROWS, _BATCH_VALUES // max(n_columns, 1)), _BATCH_ROWS)
+
+
+def first_leaves(table: Any) -> list[int]:
     """The place of each column among those of numbers and text, and how many of these there are.
 
     A nested column consists of several.
@@ -93,11 +98,49 @@ def _n_leaves(kind: Any) -> int:
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """A file with one row group per 100,000 rows; rows of numbers are fixed-size lists."""
-    table, batches = arrow_table.batches(predictions)
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table) as writer:
-        while group := list(itertools.islice(batches, _ROW_GROUP_BLOCKS)):
-            writer.write_table(pa.Table.from_batches(group))
-    file = sink.getvalue()
-    for start in range(0, file.size, _WRITTEN_BYTES):
-        yield file[start : start + _WRITTEN_BYTES].to_pybytes()
+    return write_file(iter((predictions,)))
+
+
+def write_file(answers: Iterator[Predictions]) -> Iterator[bytes]:
+    """The same for the predictions of one or more consecutive chunks of rows."""
+    first = next(answers)
+    table = arrow_table.table_of(first)
+    every = (
+        batch
+        for predictions in itertools.chain((first,), answers)
+        for batch in arrow_table.batches(predictions, table)
+    )
+    return _written(table, _row_groups(table, every))
+
+
+def join(paths: Sequence[Path]) -> Iterator[bytes]:
+    """Files of ``write_file`` as one."""
+    return _written(pq.read_schema(paths[0]), _row_groups_of(paths))
+
+
+def _row_groups(table: Any, batches: Iterator[Any]) -> Iterator[Any]:
+    group, n_rows = list[Any](), 0
+    for batch in batches:
+        group.append(batch)
+        n_rows += batch.num_rows
+        if n_rows >= _ROW_GROUP_ROWS:
+            yield pa.Table.from_batches(group, table)
+            group, n_rows = [], 0
+    if group:
+        yield pa.Table.from_batches(group, table)
+
+
+def _row_groups_of(paths: Sequence[Path]) -> Iterator[Any]:
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
+
+
+def _written(table: Any, row_groups: Iterable[Any]) -> Iterator[bytes]:
+    sink = Blocks()
+    with pq.ParquetWriter(sink.file, table) as writer:
+        for group in row_groups:
+            writer.write_table(group)
+            yield from sink.take(_WRITTEN_BYTES)
+    yield from sink.take(0)

@@ -13,6 +13,7 @@ from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.formats.registry import load
+from mlserver_forest.model import named_outputs
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.media_types import MediaType
@@ -20,7 +21,6 @@ from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.foreign_runtime import array_of
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.pipeline import Inference
-from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.one_row import one_row
 from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.request_parser import request_from
@@ -78,7 +78,7 @@ class NegotiatedRequest:
     """
 
     def __init__(self, sent: MediaType, accepted: AcceptedResponse, model: LoadedModel) -> None:
-        output_selection.check_names(accepted.outputs, model.schema)
+        named_outputs.check_names(accepted.outputs, model.schema)
         self._sent = sent
         self._sent_format = media_types.format_of(sent.essence)
         self._accepted = accepted
@@ -131,12 +131,12 @@ class NegotiatedRequest:
 def _response_format(
     accepted: AcceptedResponse, schema: Schema, *, only_first: bool
 ) -> ResponseFormat:
-    names = accepted.outputs or output_selection.default_names(schema, only_first=only_first)
+    names = accepted.outputs or named_outputs.default_names(schema, only_first=only_first)
     headers = ((b"content-type", accepted.media_type.encode()),)
     blocks = _encoder(names, accepted, schema)
     return ResponseFormat(
         headers,
-        output_selection.v2_names(names, schema),
+        named_outputs.v2_names(names, schema),
         lambda columns: (headers, blocks(columns)),
     )
 
@@ -150,9 +150,7 @@ def _encoder(
     cut = found.has_lines and not accepted.ends_with_newline
 
     def blocks(columns: Mapping[str, Column]) -> Iterator[bytes]:
-        written = encode(
-            output_selection.predictions(names, columns, schema, selected=are_selected)
-        )
+        written = encode(named_outputs.predictions(names, columns, schema, selected=are_selected))
         return _without_last_newline(written) if cut else written
 
     return blocks

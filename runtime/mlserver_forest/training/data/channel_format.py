@@ -8,12 +8,13 @@ from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData, format_value
 from mlserver_forest.formats import registry
+from mlserver_forest.formats.files.compression import format_by_name
+from mlserver_forest.formats.files.parts import Part
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.registry import Format, load
 from mlserver_forest.training.config import Channel
 from mlserver_forest.training.data import labeled_parts, parsed_parts
 from mlserver_forest.training.data.layout import Columns
-from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns
 
 Parameters = Mapping[str, str]
@@ -22,7 +23,6 @@ Read = Callable[[Iterator[Part], KnownColumns, Columns, Parameters], Generator[B
 # A value in quotes may hold a semicolon.
 _PARAMETER = re.compile(r'([^\s=;]+)\s*=\s*("[^"]*"|[^;]*)')
 _HEAD_BYTES = 2**14
-_COMPRESSED = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".xz", ".zip")
 
 
 def reader(found: Format) -> Read:
@@ -110,7 +110,7 @@ def _by_extension(channel: Channel, paths: Sequence[Path], note: Callable[[Note]
             "channel of its own, or set the channel's ContentType"
         )
     found = next((found for found, _ in examples.values()), registry.default())
-    if not paths or any(_by_name(path.name) for path in paths):
+    if not paths or any(format_by_name(path.name) for path in paths):
         return found
     return _recognized(paths[0], note)
 
@@ -133,15 +133,7 @@ def _recognized(path: Path, note: Callable[[Note], None]) -> Format:
 
 
 def _named_format(name: str) -> Format:
-    return _by_name(name) or registry.default()
-
-
-def _by_name(name: str) -> Format | None:
-    """The format that a file's name names, whatever compresses it."""
-    name = name.lower()
-    for extension in _COMPRESSED:
-        name = name.removesuffix(extension)
-    return registry.find_by_file(name)
+    return format_by_name(name) or registry.default()
 
 
 def _refuse_columns(channel: Channel, found: Format, columns: Columns) -> None:

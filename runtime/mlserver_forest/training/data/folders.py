@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.files.partitions import partition_of
+from mlserver_forest.formats.files.parts import Part
+from mlserver_forest.formats.files.stray_files import is_stray
 from mlserver_forest.formats.note import Note
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.data.partitions import partition_of
-from mlserver_forest.training.data.parts import Part
-from mlserver_forest.training.data.stray_files import is_stray
 
 _SHOWN = 5
 # Spark and macOS write one of these beside each file.

@@ -5,12 +5,12 @@ from collections.abc import Generator, Iterator, Mapping
 import numpy as np
 
 from mlserver_forest.errors import InvalidData, count, format_value
+from mlserver_forest.formats.files.parts import Part
 from mlserver_forest.formats.labeled_rows import Entries, FeaturePlan, LabeledRows, ParseLabeled
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING
 from mlserver_forest.formats.source import Source
 from mlserver_forest.training.data.layout import Columns, nameless
-from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import Block, KnownColumns, without_infinite
 
 _MOST_FEATURES = 2**24

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.formats.files.partitions import PartitionColumns
+from mlserver_forest.formats.files.parts import Part
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING, ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.source import Parse, Source
 from mlserver_forest.training.data.layout import Columns, Roles, declared, learn, without_index
-from mlserver_forest.training.data.partitions import PartitionColumns
-from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.row_blocks import (
     WEIGHT,
     Block,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.files.parts import Part
 from mlserver_forest.training.config import Channel
-from mlserver_forest.training.data.parts import Part
 from mlserver_forest.training.data.record_stream import record_streams
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""A part of a channel: a file, a stream, or a record that holds a file's content."""
+"""A part of a table: a file, a stream, or a record that holds a file's content."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats.files.compression import FAULTS, inflated
 from mlserver_forest.formats.note import Note
-from mlserver_forest.training.data.compression import FAULTS, inflated
 
 _BUFFER_BYTES = 2**16
 

@@ -1,4 +1,4 @@
-"""Compressed files of a channel, which are recognized by their first bytes."""
+"""Compressed files, which are recognized by their first bytes."""
 
 import bz2
 import gzip
@@ -13,15 +13,18 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from mlserver_forest.errors import InvalidData
+from mlserver_forest.formats import registry
+from mlserver_forest.formats.files.excel import is_workbook, sheet_as_csv
+from mlserver_forest.formats.files.stray_files import is_stray, refuse_other_format
 from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.parsing import TRAINING
+from mlserver_forest.formats.registry import Format
 from mlserver_forest.optional_library import is_installed
-from mlserver_forest.training.data.excel import is_workbook, sheet_as_csv
-from mlserver_forest.training.data.stray_files import is_stray, refuse_other_format
 
 _SHOWN = 4
 _BUFFER_BYTES = 2**16
 _HEAD_BYTES = 512
+_EXTENSIONS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".xz", ".zip")
 _ZIP = b"PK\x03\x04"
 _ARRAYS = (".npy",)
 _INSTALL = ", or install 'mlserver-forest[excel]', which reads .xlsx files"
@@ -65,6 +68,19 @@ def inflated(
     found = io.BufferedReader(_Bounded(opened, most, name), _BUFFER_BYTES)
     refuse_other_format(found.peek(_HEAD_BYTES), name)
     return cast("BinaryIO", found)
+
+
+def format_by_name(name: str) -> Format | None:
+    """The format that a file's name names, whatever compresses it; None if it names none."""
+    return registry.find_by_file(plain_name(name))
+
+
+def plain_name(name: str) -> str:
+    """A file's name without the extension of what compresses it, in lower case."""
+    name = name.lower()
+    for extension in _EXTENSIONS:
+        name = name.removesuffix(extension)
+    return name
 
 
 class _Lent:
@@ -114,7 +130,7 @@ def _member(
     if any(each in {"[Content_Types].xml", "content.xml"} for each in members):
         raise InvalidData(
             f"{name} is an Excel file or another document; save the sheet as CSV, in pandas "
-            "read_excel(file).to_csv(file, index=False), and give the channel that file"
+            "read_excel(file).to_csv(file, index=False), and use that file"
             f"{_INSTALL if is_workbook(archive) else ''}"
         )
     tables = [each for each in members if not any(map(is_stray, Path(each).parts))]
@@ -122,7 +138,7 @@ def _member(
         shown = ", ".join(tables[:_SHOWN]) + (", ..." if len(tables) > _SHOWN else "")
         raise InvalidData(
             f"{name} is a ZIP archive of {len(tables)} files{f' ({shown})' if shown else ''}; "
-            "expected one: unpack it, and give the channel its files"
+            "expected one: unpack it, and use its files"
         )
     return archive.open(tables[0])
 

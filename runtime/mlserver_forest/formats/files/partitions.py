@@ -20,7 +20,7 @@ _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
 def partition_of(path: Path, directory: Path) -> dict[str, str]:
-    """The columns that the folders between a channel and its file give: name -> text."""
+    """The columns that the folders between a directory and its file give: name -> text."""
     pairs = (folder.partition("=") for folder in path.relative_to(directory).parent.parts)
     return {
         unquote(name): "" if value == _MISSING else unquote(value)
@@ -68,6 +68,8 @@ class PartitionColumns:
             features=[column for column in plan.features if column < self._width],
             texts={column for column in plan.texts if column < self._width},
             spelled=[column for column in plan.spelled if column < self._width],
+            mixed=[column for column in plan.mixed if column < self._width],
+            dates=[column for column in plan.dates if column < self._width],
         )
 
     def fill_in(self, rows: ParsedRows) -> ParsedRows:
@@ -81,7 +83,12 @@ class PartitionColumns:
         x[:, own] = rows.x
         for column, text in enumerate(self._values.values(), self._width):
             number = parse_number(text)
-            if column in plan.texts or column in plan.spelled or number is None:
+            if (
+                column in plan.texts
+                or column in plan.spelled
+                or column in plan.mixed
+                or number is None
+            ):
                 texts[column] = [text] * len(rows)
             elif column in plan.features:
                 x[:, _place(plan.features, column)] = number

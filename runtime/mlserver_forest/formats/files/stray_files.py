@@ -1,4 +1,4 @@
-"""Files beside the tables of a channel: skipped if their names say what they are, else named."""
+"""Files beside tables: skipped if their names say what they are, else named."""
 
 from mlserver_forest.errors import InvalidData
 
@@ -23,8 +23,8 @@ _OTHERS = {
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", _TO_CSV),
     b"ORC": ("an ORC file", _TO_CSV),
     b"Obj\x01": ("an Avro file", _TO_CSV),
-    b"%PDF-": ("a PDF document", "move it out of the channel"),
-    b"\x89PNG": ("a picture", "move it out of the channel"),
+    b"%PDF-": ("a PDF document", "move it out of the folder"),
+    b"\x89PNG": ("a picture", "move it out of the folder"),
     b"\x80\x04\x95": ("a pickle, which could run code", _TO_CSV),
     b"\x80\x05\x95": ("a pickle, which could run code", _TO_CSV),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it"),
@@ -37,7 +37,7 @@ _OTHERS = {
     bytes(12) + b"\xc2\xea\x81\x60": ("a SAS file", _TO_CSV),
     b"Rar!": ("a RAR archive", "unpack it"),
 }
-_DOWNLOAD = "download the data again, or move it out of the channel"
+_DOWNLOAD = "download the data again, or move it out of the folder"
 # The same of text, in lower case and without white space before it.
 _TEXT_STARTS = {
     b"<!doctype html": ("an HTML page", _DOWNLOAD),
