@@ -100,4 +100,4 @@ def test_the_card_and_the_calibration_are_loaded(tmp_path, iris):
     model = mlserver_forest.load(directory)
     assert model.calibration.level == 0.9
     assert model.card is None
-    assert model.intervals(x).shape == (150, 2)
+    assert model.interval(x).shape == (150, 2)

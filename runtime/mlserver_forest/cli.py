@@ -11,6 +11,7 @@ _COMMANDS = {
     "deploy": "mlserver_forest.aws.deploy.cli:deploy",
     "doctor": "mlserver_forest.doctor.cli:doctor",
     "drift": "mlserver_forest.reports.drift.cli:drift",
+    "evaluate": "mlserver_forest.evaluation.command.cli:evaluate",
     "fit": "mlserver_forest.aws.fit.cli:fit",
     "hyperparameters": "mlserver_forest.training.algorithms.cli:hyperparameters",
     "invoke": "mlserver_forest.aws.invoke.cli:invoke",

@@ -17,6 +17,7 @@ from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_folder, make_writable
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
 from mlserver_forest.errors import InvalidEnvironment, count
+from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
@@ -45,7 +46,6 @@ from mlserver_forest.training.validation.decision_learner import (
 from mlserver_forest.training.validation.evaluation import (
     coverage_lines,
     decision_lines,
-    evaluate,
     metric_lines,
 )
 from mlserver_forest.training.validation.holdout import HoldoutValidation, ValidationResult

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from mlserver_forest.evaluation.quality_metrics import METRICS, evaluate
 from mlserver_forest.training.validation.evaluation import (
-    METRICS,
     PREFIXES,
-    evaluate,
     folds,
     hold_out,
     metric_lines,
