@@ -25,7 +25,7 @@ _COMMANDS = {
     "serve": "mlserver_forest.serving.cli:serve",
     "status": "mlserver_forest.aws.status.cli:status",
     "stop": "mlserver_forest.aws.stop.cli:stop",
-    "train": "mlserver_forest.training.cli:train",
+    "train": "mlserver_forest.training.local_cli:train",
     "transform": "mlserver_forest.aws.transform.cli:transform",
     "tune": "mlserver_forest.aws.tune.cli:tune",
 }

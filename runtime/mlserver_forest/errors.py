@@ -113,9 +113,11 @@ class JobError(ForestError):
 
     Attributes:
         notes: lines about the data that were read before, which may hold the reason.
+        settings: hyperparameters, as name and value, that decide what the message asks for.
     """
 
     notes: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 class InvalidHyperparameters(JobError):

@@ -16,7 +16,7 @@ import click
 from mlserver_forest.environment import base_dir_from
 from mlserver_forest.errors import ForestError, InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
-from mlserver_forest.training.job_process import let_signals_in, watch_child
+from mlserver_forest.training.job_process import describe_killed, let_signals_in, watch_child
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
@@ -26,15 +26,6 @@ _NO_MODEL = (
     "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
     "Start the job again: it continues from its checkpoints, if there are any"
 )
-_OUT_OF_MEMORY = (
-    "ended the process that trains, which the kernel does if memory runs out; use an instance with "
-    "more memory, fewer rows, or smaller trees (max_depth, max_leaf_nodes)"
-)
-_CRASHED = (
-    "ended the process that trains: a library crashed; report it with the hyperparameters and the "
-    "versions, and try another algorithm"
-)
-_RESUMES = "Started again, the job continues from its checkpoints, if there are any"
 
 
 @click.command()
@@ -142,9 +133,7 @@ def _say_notes(error: ForestError) -> None:
 
 
 def _fail_killed(base_dir: Path, number: int) -> int:
-    name = f"signal {number} ({signal.strsignal(number)})"
-    hint = _OUT_OF_MEMORY if number == signal.SIGKILL else _CRASHED
-    return _fail(_failure(base_dir), f"AlgorithmError: {name} {hint}. {_RESUMES}", 128 + number)
+    return _fail(_failure(base_dir), f"AlgorithmError: {describe_killed(number)}", 128 + number)
 
 
 def _failure(base_dir: Path) -> Path:

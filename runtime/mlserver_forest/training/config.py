@@ -35,6 +35,7 @@ class Channel:
         name: its key in inputdataconfig.json.
         directory: the folder of its files; the FIFOs of Pipe mode, ``<name>_<epoch>``, are beside
             it.
+        paths: files and folders to read instead, wherever they are.
         content_type: ContentType, or None if the job's owner did not set it.
         mode: "File", "FastFile" (newer SageMaker documentation says that such jobs show File) or
             "Pipe".
@@ -48,6 +49,7 @@ class Channel:
     mode: str = "File"
     record_wrapper: str = "None"
     distribution: str = "FullyReplicated"
+    paths: tuple[Path, ...] = ()
 
     @property
     def is_sharded(self) -> bool:
@@ -68,6 +70,9 @@ class TrainingConfig:
         checkpoints: the folder of checkpoints.
         network_interface: the interface by which the machines reach each other, if SageMaker
             named one.
+        model_name: the model's name on the V2 protocol.
+        has_reader: whether a person reads the log, and not the regexes of SageMaker.
+        keeps_earlier: whether a model that the new one replaces is kept under another name.
     """
 
     base_dir: Path
@@ -77,6 +82,9 @@ class TrainingConfig:
     hosts: tuple[str, ...]
     checkpoints: Path
     network_interface: str | None = None
+    model_name: str = "forest"
+    has_reader: bool = False
+    keeps_earlier: bool = False
 
     @property
     def model_dir(self) -> Path:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import make_folder, make_writable
+from mlserver_forest.artifact.earlier_model import keep_earlier_model
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
 from mlserver_forest.errors import InvalidEnvironment, count
 from mlserver_forest.evaluation.quality_metrics import evaluate
@@ -43,19 +44,13 @@ from mlserver_forest.training.validation.decision_learner import (
     HeldOut,
     require_classes_to_decide,
 )
-from mlserver_forest.training.validation.evaluation import (
-    coverage_lines,
-    decision_lines,
-    metric_lines,
-)
 from mlserver_forest.training.validation.holdout import HoldoutValidation, ValidationResult
 from mlserver_forest.training.validation.interval_learner import HeldOutAnswers, IntervalLearner
 from mlserver_forest.training.validation.label_checks import (
     require_held_out_rows,
     require_rows_to_calibrate,
 )
-
-MODEL_NAME = "forest"
+from mlserver_forest.training.validation.metric_log import log_lines
 
 # Enough rows for two blocks of the kernel's path of eight rows at a time, and a remainder.
 _SELF_TEST_ROWS = 17
@@ -150,7 +145,7 @@ def _train(here: OneHost, hosts: Hosts) -> None:
     config, say, stop = here.config, here.say, here.stop
     data = _read(here, hosts)
     trained = _fit(here, hosts, data)
-    _save(config, trained)
+    _save(config, trained, say)
     if stop.is_requested:
         has_none = here.chosen.job.prediction_interval and not trained.coverage
         without = ", without intervals" if has_none else ""
@@ -158,7 +153,9 @@ def _train(here: OneHost, hosts: Hosts) -> None:
         say(f"stopped by SIGTERM; saved the model so far, {n_steps} {unit}{without}")
         return
     _evaluate(trained)
-    for line in _log_lines(trained):
+    decision = trained.decision.result if trained.decision else None
+    metrics, coverage = trained.validation.metrics, trained.coverage
+    for line in log_lines(metrics, decision, coverage, has_reader=config.has_reader):
         say(line)
     importances = _report(config, trained, say) if here.chosen.job.report else None
     _add_to_card(config, _card(trained, importances), say)
@@ -235,7 +232,15 @@ def _decided(validation: ValidationResult, decision: Decision, data: Data) -> Va
     )
 
 
-def _save(config: TrainingConfig, trained: _Trained) -> None:
+def _make_room(config: TrainingConfig, say: Say) -> None:
+    """Prepare the folders for a model that is about to take its place."""
+    if config.keeps_earlier and (kept := keep_earlier_model(config.model_dir)):
+        say(f"the earlier model is kept in {kept}")
+    # A report never lies beside a model that it does not describe.
+    remove_report(config.output_data_dir)
+
+
+def _save(config: TrainingConfig, trained: _Trained, say: Say) -> None:
     packed, coverage = trained.model.packed, trained.coverage
     rows = trained.data.training.sample()
     baseline = Baseline.from_rows(rows.x, packed.forest, packed.schema)
@@ -247,11 +252,10 @@ def _save(config: TrainingConfig, trained: _Trained) -> None:
             calibration=coverage.intervals if coverage else None,
             card=_card(trained),
         ),
-        name=MODEL_NAME,
+        name=config.model_name,
         versions=[f"{name}/{number}" for name, number in trained.versions.items()],
         self_test=_self_test(trained.model, trained.data),
-        # A report never lies beside a model that it does not describe.
-        before_rename=partial(remove_report, config.output_data_dir),
+        before_rename=partial(_make_room, config, say),
     )
 
 
@@ -311,14 +315,6 @@ def _out_of_bag(rows: AnyRows, answers: NDArray[Any]) -> tuple[AnyRows, NDArray[
     """The rows that at least one tree did not see, and the predictions for them."""
     known = np.flatnonzero(~np.isnan(answers).any(axis=1))
     return rows.take(known), answers[known] if answers.shape[1] > 1 else answers[known, 0]
-
-
-def _log_lines(trained: _Trained) -> list[str]:
-    metrics = trained.validation.metrics
-    lines = [line for prefix, found in metrics.items() for line in metric_lines(prefix, found)]
-    if trained.decision:
-        lines += decision_lines(trained.decision.result)
-    return lines + (coverage_lines(trained.coverage) if trained.coverage else [])
 
 
 def _add_to_card(config: TrainingConfig, card: Card, say: Say) -> None:

@@ -12,6 +12,15 @@ from collections.abc import Callable
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
+_OUT_OF_MEMORY = (
+    "ended the process that trains, which the kernel does if memory runs out; use a machine with "
+    "more memory, fewer rows, or smaller trees (max_depth, max_leaf_nodes)"
+)
+_CRASHED = (
+    "ended the process that trains: a library crashed; report it with the hyperparameters and the "
+    "versions, and try another algorithm"
+)
+_RESUMES = "Started again, the job continues from its checkpoints, if there are any"
 _WAITING = {signal.SIGTERM, signal.SIGINT}
 
 
@@ -44,6 +53,12 @@ def watch_child(run: Callable[[], NoReturn], on_killed: Callable[[int], int]) ->
 def let_signals_in() -> None:
     """Deliver the signals that have been waiting for handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITING)
+
+
+def describe_killed(number: int) -> str:
+    """How the child ended, by the number of the signal that ended it, and what to do."""
+    hint = _OUT_OF_MEMORY if number == signal.SIGKILL else _CRASHED
+    return f"signal {number} ({signal.strsignal(number)}) {hint}. {_RESUMES}"
 
 
 def _end_with(parent: int) -> None:

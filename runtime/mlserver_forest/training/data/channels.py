@@ -55,6 +55,20 @@ def read_channel(
         return _read(channel, columns, like, known)
 
 
+def column_names(channel: Channel) -> tuple[str, ...] | None:
+    """The names of the columns of a channel in files, if it has any; its first rows are read.
+
+    Raises:
+        InvalidData: if they cannot be read.
+    """
+    known = _known(Columns(), np.dtype(np.float64), None)
+    folder = Folder(channel, known.note)
+    form, parameters = format_of(channel, folder.paths, Columns(), known.note)
+    with closing(reader(form)(folder.parts(), known, Columns(), parameters)) as blocks:
+        next(blocks, None)
+    return known.layout.columns
+
+
 def _read(channel: Channel, columns: Columns, like: Table | None, known: KnownColumns) -> Table:
     folder = None if channel.mode == "Pipe" else Folder(channel, known.note, columns.sheet)
     if folder is not None and not folder.paths:

@@ -19,6 +19,7 @@ from mlserver_forest.schema.number_spelling import (
     spelling_of,
 )
 from mlserver_forest.training.data.layout import Columns
+from mlserver_forest.training.data.problem import Problem
 from mlserver_forest.training.data.text_kinds import (
     are_resembling,
     is_plain_number,
@@ -39,14 +40,14 @@ class ColumnDecision:
         spelling: if its values are numbers.
         values: (n_texts,) float64 the numbers of the texts, NaN for missing values; or None.
         note: how it is taken, if its values may mean something else; or None.
-        problem: why the owner has to decide, or "".
+        problem: what the owner has to decide, or None.
         is_left_out: whether the column is not a feature.
     """
 
     spelling: NumberSpelling | None = None
     values: NDArray[np.float64] | None = None
     note: Note | None = None
-    problem: str = ""
+    problem: Problem | None = None
     is_left_out: bool = False
 
 
@@ -106,9 +107,11 @@ class TextContent:
         if is_infinite.any():
             cell = self._cell(int(is_infinite.argmax()))
             return ColumnDecision(
-                problem=f"column {format_value(self.name)}: {cell} is not a finite "
-                f"{8 * self.dtype.itemsize}-bit number; leave the field empty where a value is "
-                f"missing, or set categories={self.setting} if all values are categories"
+                problem=self._problem(
+                    f"column {format_value(self.name)}: {cell} is not a finite "
+                    f"{8 * self.dtype.itemsize}-bit number; leave the field empty where a value is "
+                    f"missing, or set categories={self.setting} if all values are categories"
+                )
             )
         notes = []
         if spelling.marks:
@@ -165,15 +168,19 @@ class TextContent:
             )
             advice = "write all numbers of the column in the same way"
         if n_numbers >= columns.mixed_columns * n_values:
-            return ColumnDecision(
-                problem=f"{text}{advice}, or set categories={self.setting} if all values are "
-                "categories"
-            )
+            text += f"{advice}, or set categories={self.setting} if all values are categories"
+            texts = [self.texts[int(c)] for c in others] if "missing_values" in advice else []
+            if 0 < len(texts) <= _SHOWN:
+                return ColumnDecision(problem=Problem(text, "missing_values", tuple(texts)))
+            return ColumnDecision(problem=self._problem(text))
         text += (
             f"all values are taken as categories; {advice}, or set categories={self.setting} to "
             "confirm it"
         )
         return ColumnDecision(note=self._note(text, _WARNING))
+
+    def _problem(self, text: str, setting: str = "categories") -> Problem:
+        return Problem(text, setting, (self.setting,))
 
     def _note(self, text: str, title: str = "") -> Note:
         return Note(text, "categories", self.name, title=title)
@@ -228,7 +235,11 @@ class TextContent:
         derive = "derive numbers from them (a year, a weekday, days since a day)"
         if columns.dates == "error":
             return ColumnDecision(
-                problem=f"{found}; set dates=expand, {derive}, or add the column to ignore"
+                problem=Problem(
+                    f"{found}; set dates=expand, {derive}, or add the column to ignore",
+                    "dates",
+                    ("expand",),
+                )
             )
         if columns.dates == "expand":
             return self._expanded(counts, is_day, columns, found)
@@ -248,9 +259,12 @@ class TextContent:
         order = order_of(self.texts)
         if order is None:
             return ColumnDecision(
-                problem=f"column {name} holds dates such as {self._cell(int(is_day.argmax()))}, "
-                "of which it is not clear whether the day or the month comes first; write them "
-                "like 2024-03-31, or add the column to ignore"
+                problem=self._problem(
+                    f"column {name} holds dates such as {self._cell(int(is_day.argmax()))}, "
+                    "of which it is not clear whether the day or the month comes first; write them "
+                    "like 2024-03-31, or add the column to ignore",
+                    "ignore",
+                )
             )
         spelling = DateSpelling(missing=missing, order=order)
         seconds = [None if is_plain_number(text) else spelling.parse(text) for text in self.texts]
@@ -265,9 +279,12 @@ class TextContent:
         if unread.any():
             cell = self._cell(int(unread.argmax()))
             return ColumnDecision(
-                problem=f"column {name}: {int(counts[is_day].sum())} of {int(counts.sum())} values "
-                f"are dates, but there is {cell}; write it like {spelling.describe()}, set "
-                "missing_values if it means a missing value, or add the column to ignore"
+                problem=self._problem(
+                    f"column {name}: {int(counts[is_day].sum())} of {int(counts.sum())} values "
+                    f"are dates, but there is {cell}; write it like {spelling.describe()}, set "
+                    "missing_values if it means a missing value, or add the column to ignore",
+                    "ignore",
+                )
             )
         text = f"column {name} is read as dates, and its parts are learned from (dates=expand)"
         note = Note(text, "dates", self.name)

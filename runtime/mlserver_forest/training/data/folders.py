@@ -40,8 +40,12 @@ class Folder:
         self, channel: Channel, note: Callable[[Note], None], sheet: str | None = None
     ) -> None:
         self._note, self._sheet = note, sheet
-        self._directory = channel.directory
-        self.paths = tuple(_data_files(channel, note))
+        self._roots: dict[Path, Path] = {}
+        for root in channel.paths or (channel.directory,):
+            given = channel.paths and root.is_file()
+            for path in (root,) if given else _data_files(channel.name, root, note):
+                self._roots.setdefault(path, root)
+        self.paths = tuple(self._roots)
         self.n_bytes = sum(path.stat().st_size for path in self.paths)
 
     @property
@@ -60,21 +64,17 @@ class Folder:
                     str(path),
                     cast("BinaryIO", stream),
                     path,
-                    partition_of(path, self._directory),
+                    partition_of(path, self._roots[path]),
                     self._sheet,
                     self._note,
                 )
 
 
-def _data_files(channel: Channel, note: Callable[[Note], None]) -> Iterator[Path]:
-    if channel.directory.is_file():
-        raise InvalidData(
-            f"channel {channel.name!r} is empty: {channel.directory} is a file; expected a folder"
-        )
+def _data_files(channel: str, root: Path, note: Callable[[Note], None]) -> Iterator[Path]:
+    if root.is_file():
+        raise InvalidData(f"channel {channel!r} is empty: {root} is a file; expected a folder")
     seen = set()
-    for folder, folders, names in os.walk(
-        channel.directory, onerror=_refuse_folder, followlinks=True
-    ):
+    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):
         real = os.path.realpath(folder)
         folders[:] = (
             ()

@@ -20,6 +20,7 @@ from mlserver_forest.schema.categories import BOOLEAN, Categories, is_missing
 from mlserver_forest.schema.hashed_categories import HASHES, HashedCategories
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import Columns
+from mlserver_forest.training.data.problem import Problem
 
 # Returns the location of a row of the block, for error messages.
 At = Callable[[int], str]
@@ -159,14 +160,20 @@ class LearnedCategories:
                 "or remove the row"
             )
 
-    def too_many(self) -> InvalidData:
-        """The error for too many different values that are not numbers."""
-        return InvalidData(
+    def too_many(self, setting: str) -> Problem:
+        """The problem of too many different values that are not numbers.
+
+        Args:
+            setting: the column as a hyperparameter names it.
+        """
+        return Problem(
             f"column {format_value(self._name)} has more than {self._most} categories, such as "
             f"{format_value(self._sample)} at {self._sample_place}; if these are identifiers "
             "or free text, add the column to ignore; if they should be numbers, correct that "
             "value, or name it in missing_values; if they say something about the target, set "
-            "many_categories=hash or many_categories=target"
+            "many_categories=hash or many_categories=target",
+            "ignore",
+            (setting,),
         )
 
 

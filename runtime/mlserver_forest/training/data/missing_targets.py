@@ -8,6 +8,7 @@ from mlserver_forest.errors import format_value
 from mlserver_forest.formats.field_values import distinct
 from mlserver_forest.formats.note import Note
 from mlserver_forest.training.data.label_column import LabelColumn
+from mlserver_forest.training.data.problem import Problem
 from mlserver_forest.training.data.row_blocks import Block
 from mlserver_forest.training.data.table import TargetLabels
 
@@ -54,8 +55,8 @@ class MissingTargets:
             return block
         return block.take(np.flatnonzero(~are_missing))
 
-    def problem(self, labels: TargetLabels, name: str) -> str:
-        """Why the owner has to decide, or "".
+    def problem(self, labels: TargetLabels, name: str) -> Problem | None:
+        """What the owner has to decide, or None.
 
         Args:
             labels: of the other rows.
@@ -64,12 +65,14 @@ class MissingTargets:
         may_be_class = bool(self._class) and labels.numbers is None
         is_small = self.count <= _SMALL_SHARE * self._n_rows and not may_be_class
         if not self.count or self._mode == "drop" or (self._mode == "auto" and is_small):
-            return ""
+            return None
         keep = f", or na_labels=keep if {format_value(self._class)} is a class"
-        return (
+        return Problem(
             f"{self.first}: the label ({name}) is missing, as in {self.count} of "
             f"{self._n_rows} rows; fill it, or set missing_target=drop to leave out such rows"
-            f"{keep * may_be_class}"
+            f"{keep * may_be_class}",
+            "na_labels" if may_be_class else _SETTING,
+            ("keep" if may_be_class else "drop",),
         )
 
     def note(self, name: str) -> Note | None:

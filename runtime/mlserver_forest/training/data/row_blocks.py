@@ -14,6 +14,7 @@ from mlserver_forest.formats.note import Note
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.schema.number_spelling import NumberSpelling
 from mlserver_forest.training.data.layout import UNKNOWN, Layout
+from mlserver_forest.training.data.problem import Problem
 
 # (n,) numbers, NaN where one is missing; or a pyarrow.StringArray, null where one is missing.
 Column = Any
@@ -82,7 +83,7 @@ class Block:
         labels: text, or float64 numbers from a format that does not spell them.
         weight: float64, or None.
         n_expected: the rows that their part has in all, 0 if that is not known.
-        problems: by feature, or ``WEIGHT``, a sentence about a value that cannot be learned from.
+        problems: by feature, or ``WEIGHT``, the first value that cannot be learned from.
     """
 
     where: RowLocations
@@ -91,7 +92,7 @@ class Block:
     labels: Column
     weight: NDArray[np.float64] | None = None
     n_expected: int = 0
-    problems: Mapping[int, str] = field(default_factory=dict)
+    problems: Mapping[int, Problem] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> "Block":
         """Some of the rows, counted from 0 and ascending."""
@@ -119,7 +120,7 @@ def without_infinite(
     values: NDArray[Any],
     known: KnownColumns,
     positions: Sequence[int],
-) -> tuple[NDArray[Any], dict[int, str]]:
+) -> tuple[NDArray[Any], dict[int, Problem]]:
     """Numbers that are infinite in the dtype of the matrix, as NaN and as problems.
 
     Args:
@@ -130,7 +131,7 @@ def without_infinite(
         positions: of the features' columns in the data.
 
     Returns:
-        The matrix without infinite numbers, and by feature the sentence about its first one.
+        The matrix without infinite numbers, and by feature the first one.
     """
     with np.errstate(over="ignore"):
         is_infinite = np.isinf(x.astype(known.limit, copy=False))
@@ -140,7 +141,7 @@ def without_infinite(
     problems = {}
     for feature in np.flatnonzero(is_infinite.any(axis=0)).tolist():
         row = int(is_infinite[:, feature].argmax())
-        problems[feature] = (
+        problems[feature] = Problem(
             f"{rows.at(row)}, column {positions[feature] + 1} ({known.layout.names[feature]}): "
             f"{float(values[row, feature])!r} is not a finite {8 * known.limit.itemsize}-bit "
             "number; leave the field empty (null in JSON) where a value is missing"
@@ -148,8 +149,10 @@ def without_infinite(
     return np.where(is_infinite, np.asarray(np.nan, x.dtype), x), problems
 
 
-def weights_of(column: Column, where: RowLocations, place: int) -> tuple[NDArray[np.float64], str]:
-    """The weights of some rows, (n,), and the sentence about the first that is not one, or "".
+def weights_of(
+    column: Column, where: RowLocations, place: int
+) -> tuple[NDArray[np.float64], Problem | None]:
+    """The weights of some rows, (n,), and the first that is not one, or None.
 
     Args:
         column: their numbers or texts.
@@ -164,10 +167,10 @@ def weights_of(column: Column, where: RowLocations, place: int) -> tuple[NDArray
         weight = np.asarray(weight, np.float64)
         is_faulty = ~((weight >= 0) & (weight < np.inf))
         if not is_faulty.any():
-            return weight, ""
+            return weight, None
         row = int(is_faulty.argmax())
         shown = repr(float(weight[row]))
-    return np.ones(len(column)), (
+    return np.ones(len(column)), Problem(
         f"{where.at(row)}, column {place + 1}: the weight {shown} is not a number from 0 on; give "
         "each row one"
     )

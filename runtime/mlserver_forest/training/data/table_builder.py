@@ -23,6 +23,7 @@ from mlserver_forest.training.data.learned_categories import (
     first_category,
 )
 from mlserver_forest.training.data.missing_targets import MissingTargets
+from mlserver_forest.training.data.problem import Problem, refusal
 from mlserver_forest.training.data.row_blocks import TARGET, WEIGHT, Block, KnownColumns
 from mlserver_forest.training.data.table import (
     MOST_CATEGORIES,
@@ -62,7 +63,7 @@ class TableBuilder:
         self._weights: list[NDArray[np.float64]] = []
         self._encoders: dict[int, LearnedCategories | FixedCategories | SpelledNumbers] = {}
         self._spellings: dict[str, NumberSpelling] = {}
-        self._problems: dict[int, str] = {}
+        self._problems: dict[int, Problem] = {}
         self._left_out: set[str] = set()
 
     def append(self, block: Block) -> None:
@@ -196,7 +197,7 @@ class TableBuilder:
         try:
             self._labels.append(block.labels, block.where.at)
         except InvalidData as error:
-            self._problems.setdefault(TARGET, str(error))
+            self._problems.setdefault(TARGET, Problem(str(error)))
 
     def _finish_labels(self) -> TargetLabels:
         """The labels; if they have a fault, they are empty."""
@@ -204,7 +205,7 @@ class TableBuilder:
         try:
             labels = self._labels.finish()
         except InvalidData as error:
-            self._problems.setdefault(TARGET, str(error))
+            self._problems.setdefault(TARGET, Problem(str(error)))
             return TargetLabels(None, None, np.empty(0))
         if problem := self._missing_targets.problem(labels, name):
             self._problems.setdefault(TARGET, problem)
@@ -230,7 +231,7 @@ class TableBuilder:
         weight = np.concatenate(self._weights)
         if not weight.any():
             text = f"all weights, from {self._places.at(0)} on, are 0; give some row a larger one"
-            self._problems.setdefault(WEIGHT, text)
+            self._problems.setdefault(WEIGHT, Problem(text))
         return weight
 
     def _categories(self, layout: Layout, x: NDArray[Any]) -> dict[str, Categories]:
@@ -274,18 +275,16 @@ class TableBuilder:
     def _refuse_problems(self) -> None:
         """Refuse the table if something in it needs a decision; the header may be the reason."""
         if self._problems:
-            problems = [text for _, text in sorted(self._problems.items())]
             notes = [note.sentence for note in self._known.notes.values() if not note.column]
-            raise InvalidData(". ".join([_joined(problems), *notes]))
+            raise refusal((self._problems[column] for column in sorted(self._problems)), notes)
 
     def _decide(
         self, feature: int, learned: LearnedCategories, column: NDArray[Any]
     ) -> ColumnDecision:
-        layout, texts = self._known.layout, learned.texts
-        position = layout.roles.features[feature]
+        texts = learned.texts
         content = TextContent(
-            name=layout.names[feature],
-            setting=str(position) if layout.columns is None else layout.columns[position],
+            name=self._known.layout.names[feature],
+            setting=self._setting(feature),
             texts=texts,
             count=lambda: _count(column, len(texts)),
             at=lambda code: self._places.at(int((column == code).argmax())),
@@ -293,6 +292,12 @@ class TableBuilder:
             has_types=self._known.has_types,
         )
         return content.decide(self._columns)
+
+    def _setting(self, feature: int) -> str:
+        """The column of a feature as a hyperparameter names it."""
+        layout = self._known.layout
+        position = layout.roles.features[feature]
+        return str(position) if layout.columns is None else layout.columns[position]
 
     def _keep(self, name: str, decision: ColumnDecision) -> None:
         if decision.spelling is not None:
@@ -305,38 +310,43 @@ class TableBuilder:
             self._spellings[name] = spelling
 
     def _reread(self, feature: int, learned: LearnedCategories, rows: RowArray) -> None:
-        """Read a column as numbers or hashes that has too many different values for categories.
-
-        Raises:
-            InvalidData: if some of them are not numbers, and categories are not hashed.
-        """
+        """Read a column as numbers or hashes that has too many different values for categories."""
         column, name = rows.x[:, feature], self._known.layout.names[feature]
         if name in self._known.layout.categorical:
-            self._hash(name, learned, column)
+            self._hash(feature, learned, column)
             return
         decision = self._decide(feature, learned, column)
         if decision.problem:
-            raise InvalidData(decision.problem)
+            self._hash(feature, learned, column, decision.problem)
+            return
         self._keep(name, decision)
         if decision.is_left_out:
             learned.is_left_out = True
         elif decision.values is None:
-            self._hash(name, learned, column)
+            self._hash(feature, learned, column)
         else:
             _renumber(column, decision.values)
             learned.spelling = decision.spelling
 
-    def _hash(self, name: str, learned: LearnedCategories, column: NDArray[Any]) -> None:
+    def _hash(
+        self,
+        feature: int,
+        learned: LearnedCategories,
+        column: NDArray[Any],
+        problem: Problem | None = None,
+    ) -> None:
         """Tell too many categories apart by their hashes.
 
-        Raises:
-            InvalidData: if that was not asked for.
+        If they may not be, or there is a problem with the column, the rest of the data is read for
+        the problems in it.
         """
-        setting = self._columns.many_categories
-        if setting == "error":
-            raise learned.too_many()
+        if problem is None and self._columns.many_categories == "error":
+            problem = learned.too_many(self._setting(feature))
         _renumber(column, learned.hash(_count(column, len(learned.texts))))
-        self._known.note(learned.hash_note())
+        if problem is None:
+            self._known.note(learned.hash_note())
+        else:
+            self._problems.setdefault(feature, problem)
 
 
 def _count(column: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
@@ -346,13 +356,6 @@ def _count(column: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
         rows = column[start : start + _BLOCK_ROWS]
         counts += np.bincount(rows[~np.isnan(rows)].astype(np.intp), minlength=n_codes)
     return counts
-
-
-def _joined(problems: list[str]) -> str:
-    if len(problems) == 1:
-        return problems[0]
-    listed = "; ".join(f"({number}) {text}" for number, text in enumerate(problems, 1))
-    return f"{len(problems)} columns need a decision: {listed}"
 
 
 def _renumber(column: NDArray[Any], final: NDArray[np.float64]) -> None:

@@ -1,16 +1,12 @@
-"""Held-out rows, and the log lines of metrics, which SageMaker's regexes match."""
+"""Held-out rows, and the sets of rows that are evaluated."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from mlserver_forest.insight.coverage import CoverageResult
-from mlserver_forest.insight.decision import DecisionResult
-from mlserver_forest.schema.output_names import INTERVAL
 from mlserver_forest.schema.schema import TargetKind
 
 # The sets of rows that are evaluated. "oob" is out-of-bag: each row is predicted by the
@@ -77,43 +73,3 @@ def folds(y: NDArray[Any], kind: TargetKind, k: int, random_state: int) -> list[
     rows = np.arange(len(codes))
     held_out = [np.sort(dealt[first::k]) for first in range(min(k, len(dealt)))]
     return [(np.delete(rows, held), held) for held in held_out]
-
-
-def metric_lines(prefix: str, found: Mapping[str, float]) -> list[str]:
-    """One plain line for each metric, such as ``validation:accuracy=0.95;``.
-
-    SageMaker applies the regexes of settings/metric-definitions.json to each line of the log;
-    tabs and colours would not match.
-    """
-    return [f"{prefix}:{name}={value:.6g};" for name, value in found.items()]
-
-
-def coverage_lines(result: CoverageResult) -> list[str]:
-    """The log lines of measured coverage, as ``metric_lines`` writes them."""
-    size = "interval_width" if result.output == INTERVAL else "prediction_set_size"
-    return [
-        line
-        for prefix, found in result.coverages.items()
-        for line in metric_lines(
-            prefix, {f"{result.output}_coverage": found.coverage, size: found.size}
-        )
-    ]
-
-
-def decision_lines(result: DecisionResult) -> list[str]:
-    """The log lines of a calibration or threshold: what it is, then the metrics it changes."""
-    parts = []
-    if result.calibration:
-        parts.append(f"{result.calibration} calibration")
-    if result.rule.threshold is not None:
-        parts.append(
-            f"predicts {result.positive!r} from a probability of {result.rule.threshold:.6g} on "
-            f"({result.goal})"
-        )
-    if not parts:
-        return []
-    changes = ", ".join(
-        f"{name} {result.before[name]:.4g} -> {value:.4g}" for name, value in result.after.items()
-    )
-    where = f"on {result.n_rows} held-out rows, each half measured with what the other half gave"
-    return [f"{'; '.join(parts)}: {changes} {where}"]

@@ -1,0 +1,182 @@
+"""Algorithms compared on the same folds, for ``forest train --algorithm all``."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mlserver_forest.errors import InvalidHyperparameters, count
+from mlserver_forest.evaluation.quality_metrics import evaluate
+from mlserver_forest.optional_library import is_installed, require
+from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
+from mlserver_forest.training.algorithms.registry import ALGORITHMS
+from mlserver_forest.training.cluster.hosts import OneHost
+from mlserver_forest.training.config import TrainingConfig
+from mlserver_forest.training.fitting.job_fitter import JobFitter
+from mlserver_forest.training.fitting.stopping import Stop
+from mlserver_forest.training.validation.evaluation import folds
+
+_ALL = "all"
+_FOLDS = 5
+# The first metric that all algorithms have decides; the second value is whether less is better.
+_DECIDING = (("roc_auc", False), ("accuracy", False), ("rmse", True))
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What an algorithm reaches.
+
+    Attributes:
+        algorithm: its name.
+        title: its name in reports.
+        folds: the metrics of each fold, by name.
+        seconds: of fitting and predicting all folds.
+    """
+
+    algorithm: str
+    title: str
+    folds: tuple[Mapping[str, float], ...]
+    seconds: float
+
+    def mean(self, metric: str) -> float:
+        """The mean of a metric over the folds; NaN if one of them does not have it."""
+        return float(np.mean([found.get(metric, np.nan) for found in self.folds]))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result.
+
+    Attributes:
+        candidates: the best first.
+        metric: by which they are ordered.
+    """
+
+    candidates: tuple[Candidate, ...]
+    metric: str
+
+    def lines(self) -> list[str]:
+        """The result as a table for a person."""
+        width = max(len(each.algorithm) for each in self.candidates)
+        names = self.candidates[0].folds[0]
+        head = "".join(f"{name.replace('_', ' '):>19}" for name in names)
+        lines = [f"{'':{width}}{head}{'seconds':>9}"]
+        for each in self.candidates:
+            values = "".join(f"{each.mean(name):>19.4g}" for name in names)
+            lines.append(f"{each.algorithm:{width}}{values}{each.seconds:>9.1f}")
+        best, n_folds = self.candidates[0], count(len(self.candidates[0].folds), "fold")
+        metric = self.metric.replace("_", " ")
+        return ["", *lines, "", f"the best {metric} on the same {n_folds}: {best.algorithm}"]
+
+
+def suitable_algorithms(text: str, hyperparameters: Mapping[str, Any], say: Say) -> list[str]:
+    """The algorithms that ``all``, or names separated by commas, mean.
+
+    Args:
+        text: the names, or ``all``, which leaves out those whose library is not installed or for
+            which a hyperparameter is not.
+        hyperparameters: the others.
+        say: is called with each one that is left out.
+
+    Raises:
+        InvalidHyperparameters: if one is unknown, or a hyperparameter is not for it.
+        MissingLibrary: if the library of one that was named is not installed.
+    """
+    if text == _ALL:
+        return _all_suitable(hyperparameters, say)
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    known = ", ".join(ALGORITHMS)
+    expected = f"expected one of {known}, several separated by commas, or {_ALL}"
+    unknown = [name for name in names if name not in ALGORITHMS]
+    if unknown:
+        raise InvalidHyperparameters([f"algorithm is {name!r}; {expected}" for name in unknown])
+    for name in names:
+        parse({**hyperparameters, "algorithm": name})
+        require(ALGORITHMS[name].module, ALGORITHMS[name].extra)
+    return names
+
+
+def _all_suitable(hyperparameters: Mapping[str, Any], say: Say) -> list[str]:
+    names, faults = [], []
+    for name, row in ALGORITHMS.items():
+        if not is_installed(row.module):
+            say(f"{name} is left out: pip install 'mlserver-forest[{row.extra}]' installs it")
+            continue
+        try:
+            parse({**hyperparameters, "algorithm": name})
+        except InvalidHyperparameters as error:
+            faults.append(error)
+            say(f"{name} is left out: {'; '.join(error.faults)}")
+        else:
+            names.append(name)
+    if not names:
+        raise faults[0]
+    return names
+
+
+def compare(
+    config: TrainingConfig, algorithms: Sequence[str], say: Say, stop: Stop
+) -> Comparison | None:
+    """Fit each algorithm on the same folds of the training rows.
+
+    Args:
+        config: the job; its ``k_fold`` is the number of folds, 5 by default.
+        algorithms: their names.
+        say: is called with each line of the log.
+        stop: is checked between fits.
+
+    Returns:
+        The comparison; None if it was stopped.
+
+    Raises:
+        InvalidHyperparameters: if a hyperparameter does not suit one of them.
+        InvalidData: naming file and line, and all that has to be decided.
+    """
+    raw = {"k_fold": str(_FOLDS), **config.hyperparameters}
+    candidates: list[Candidate] = []
+    seed: int | None = None
+    for name in algorithms:
+        say(f"comparing {len(candidates) + 1} of {len(algorithms)}: {name}")
+        chosen = parse({**raw, "algorithm": name})
+        here = OneHost(replace(config, hyperparameters=raw), chosen, _quiet, stop)
+        found = _candidate(here, seed)
+        if found is None:
+            return None
+        candidate, seed = found
+        candidates.append(candidate)
+    names = set.intersection(*(set(fold) for each in candidates for fold in each.folds))
+    metric, less_is_better = next(row for row in _DECIDING if row[0] in names)
+    sign = 1 if less_is_better else -1
+    ordered = sorted(candidates, key=lambda each: sign * each.mean(metric))
+    return Comparison(tuple(ordered), metric)
+
+
+def _candidate(here: OneHost, seed: int | None) -> tuple[Candidate, int] | None:
+    """What an algorithm reaches, and the seed of the folds, which the first one gives."""
+    chosen: Hyperparameters = here.chosen
+    data = here.read()
+    fitter = JobFitter(chosen, data, here)
+    rows, target = data.training, data.target
+    own_seed = fitter.seed(fitter.fingerprint(rows))
+    seed = own_seed if seed is None else seed
+    began, found = time.monotonic(), []
+    for learn, held_out in folds(rows.y, target.kind, chosen.job.k_fold, seed):
+        fitted = fitter.fit(rows.take(learn), None, own_seed)
+        if here.stop.is_requested:
+            return None
+        held = rows.take(held_out)
+        answers = fitted.answers_to(held)
+        found.append(evaluate(answers, held.y, target.kind, target.classes, held.weight))
+    if not found:
+        fault = f"{len(rows)} rows make no folds to compare algorithms on; choose one algorithm"
+        raise InvalidHyperparameters([fault])
+    row = chosen.algorithm
+    return Candidate(row.name, row.title, tuple(found), time.monotonic() - began), seed
+
+
+def _quiet(line: str) -> None:
+    """Leave out what a fit says, which the job of the best algorithm says again."""
