@@ -35,6 +35,8 @@ LAYERS = {
     "reports/drift": 9,
     "evaluation/command": 9,
     "quickstart": 9,
+    "local": 10,
+    "estimators": 10,
     "api": 11,
     "cli": 12,
 }

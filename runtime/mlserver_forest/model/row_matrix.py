@@ -23,7 +23,7 @@ from mlserver_forest.schema.schema import Schema
 
 # What happens to named columns that the model does not read.
 Extra = Literal["refuse", "ignore"]
-_NAMES_SHOWN = 8
+_PLAIN = {int, float, bool}
 
 
 def matrix_from(rows: Any, schema: Schema, *, extra: Extra = "refuse") -> NDArray[Any]:
@@ -53,7 +53,7 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra = "refuse") -> NDArra
             return _of_records(rows, schema, extra)
     elif not isinstance(rows, np.ndarray) and _is_stream(rows):
         rows = _table(rows)
-    names = _column_names(rows)
+    names = column_names(rows)
     if names is not None:
         _check_names(names, schema, extra, "the table")
         return _conformed([rows[name] for name in schema.feature_names], schema)
@@ -83,17 +83,27 @@ def _of_records(records: Sequence[Mapping[str, Any]], schema: Schema, extra: Ext
             is_known = False
         if not is_known:
             _check_names(list(record), schema, extra, f"row {row + 1}")
-    if schema.takes_numbers_as_they_are and not schema.spellings:
-        plain = _plain_numbers(values)
-        if plain is not None:
-            return schema.conform(plain)
+    plain = _plain_rows(values, schema)
+    if plain is not None:
+        return schema.conform(plain, has_codes=True)
     return _conformed(list(zip(*values, strict=True)), schema)
 
 
-def _plain_numbers(values: list[list[Any]]) -> NDArray[np.float64] | None:
-    """Rows of numbers alone; None if there is anything else, such as text."""
-    kinds = {type(value) for row in values for value in row}
-    if not kinds <= {int, float, bool}:
+def _plain_rows(values: list[list[Any]], schema: Schema) -> NDArray[np.float64] | None:
+    """Rows of plain numbers and known categories; None if there is anything else.
+
+    This is several times as fast for one row as columns are.
+    """
+    categorical, spellings = schema.categories_by_column, schema.spellings_by_column
+    if spellings or not values:
+        return None
+    if categorical:
+        values = [row.copy() for row in values]
+        for row in values:
+            for column, categories in categorical.items():
+                text = text_of(_category(row[column], categories))
+                row[column] = None if text is None else categories.code(text)
+    if not {type(value) for row in values for value in row} <= _PLAIN:
         return None
     try:
         return np.array(values, np.float64)
@@ -138,7 +148,8 @@ def _table(rows: Any) -> Any:
     return pa.table(rows)
 
 
-def _column_names(rows: Any) -> list[Any] | None:
+def column_names(rows: Any) -> list[Any] | None:
+    """The names of the columns of a table or a mapping; None if they do not have any."""
     if isinstance(rows, Mapping):
         return list(rows)
     # pyarrow has column_names; its ``columns`` are arrays.
@@ -190,19 +201,19 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
     if array.dtype.kind == "M" and spelling is not None and spelling.is_date:
         seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
         return np.where(np.isnat(array), np.nan, seconds)
-    listed = _listed(values)
+    plain = listed(values)
     if spelling is not None:
         if spelling.is_date:
-            listed = [_date_text(value) for value in listed]
-        listed = [
+            plain = [_date_text(value) for value in plain]
+        plain = [
             schema.spelled_number(row, column, value) if isinstance(value, str) else value
-            for row, value in enumerate(listed)
+            for row, value in enumerate(plain)
         ]
-    numbers = [_number(value) for value in listed]
+    numbers = [_number(value) for value in plain]
     if None in numbers:
         row = numbers.index(None)
         place = schema.locate(row, column)
-        raise InvalidInput(f"{place}: {format_value(listed[row])} is not a number")
+        raise InvalidInput(f"{place}: {format_value(plain[row])} is not a number")
     return np.array(numbers, np.float64)
 
 
@@ -232,7 +243,7 @@ def _date_text(value: Any) -> Any:
 
 def _codes(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
     categories = schema.categories_by_column[column]
-    present = [_category(value, categories) for value in _listed(values)]
+    present = [_category(value, categories) for value in listed(values)]
     codes = codes_of(present, categories)
     if codes is not None:
         return codes
@@ -249,7 +260,7 @@ def _code(value: Any, row: int, column: int, schema: Schema) -> float:
     return schema.category_code(row, column, text)
 
 
-def _listed(values: Any) -> list[Any]:
+def listed(values: Any) -> list[Any]:
     """Python values, whatever the column is: NumPy's and pandas', Polars', pyarrow's."""
     for method in ("tolist", "to_list", "to_pylist"):
         if hasattr(values, method):

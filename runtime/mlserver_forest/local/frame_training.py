@@ -1,0 +1,111 @@
+"""A model trained on a data frame, which is read exactly as a file is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlserver_forest.errors import InvalidData, format_error
+from mlserver_forest.local.local_model import LocalModel
+from mlserver_forest.training.local_training import Paths, train_files
+
+_PREFIX = "forest-train-"
+_NAME = "frame.parquet"
+
+
+def train_frame(
+    frame: Any,
+    *,
+    target: str,
+    name: str,
+    out: str | PathLike[str] | None,
+    validation: Any,
+    test: Any,
+    options: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> LocalModel:
+    """Train a model on a data frame or on files.
+
+    Args:
+        frame: rows with named columns, or the path of a file, or several.
+        target: the column to predict.
+        name: the model's name.
+        out: the folder for the model and its report; None for one that lasts as long as the model.
+        validation: rows to evaluate on, or None.
+        test: rows to evaluate on at the end, or None.
+        options: others of ``train_files``.
+        say: is called with each line of the log.
+
+    Raises:
+        InvalidData: naming the column or the row, what came and what was expected.
+        InvalidHyperparameters: naming every one that is unknown or out of range.
+        InvalidEnvironment: if a folder cannot be written, or a library is missing.
+    """
+    folder = TemporaryDirectory(prefix=_PREFIX) if out is None else None
+    target_folder = Path(folder.name if folder else str(out))
+    with TemporaryDirectory(prefix=_PREFIX) as rows:
+        directory = train_files(
+            _files(frame, Path(rows) / "training"),
+            target=target,
+            name=name,
+            out=target_folder,
+            say=say,
+            validation=_files(validation, Path(rows) / "validation"),
+            test=_files(test, Path(rows) / "test"),
+            **options,
+        )
+    return LocalModel.of(directory, folder)
+
+
+def _files(table: Any, folder: Path) -> Paths:
+    """The files of a table; a data frame becomes one, and None is none."""
+    if table is None:
+        return []
+    if isinstance(table, str | PathLike):
+        return [table]
+    if isinstance(table, list | tuple) and table and isinstance(table[0], str | PathLike):
+        return [*table]
+    folder.mkdir()
+    path = folder / _NAME
+    pq.write_table(_arrow_table(table), path)
+    return [path]
+
+
+def _arrow_table(table: Any) -> Any:
+    """The columns of a table as Arrow has them; an index of pandas is not a column.
+
+    Raises:
+        InvalidData: if it does not have named columns, or one holds values of several kinds.
+    """
+    try:
+        if isinstance(table, pa.Table):
+            return table
+        if isinstance(table, Mapping):
+            return pa.table({str(name): _values(column) for name, column in table.items()})
+        if _are_records(table):
+            return pa.Table.from_pylist([dict(row) for row in table])
+        if type(table).__module__.partition(".")[0] == "pandas":
+            return pa.Table.from_pandas(table, preserve_index=False)
+        if hasattr(table, "__arrow_c_stream__"):
+            return pa.table(table)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InvalidData(
+            f"the table cannot be read ({format_error(error)}); expected one kind of value in each "
+            "column: convert the column that is named, in pandas with astype('string')"
+        ) from error
+    raise InvalidData(
+        f"the table is a {type(table).__name__}; expected a data frame, an Arrow table, a mapping "
+        "from names to columns, or the path of a file"
+    )
+
+
+def _are_records(table: Any) -> bool:
+    return isinstance(table, Sequence) and bool(table) and isinstance(table[0], Mapping)
+
+
+def _values(column: Any) -> Any:
+    return list(column) if isinstance(column, tuple | range) else column
