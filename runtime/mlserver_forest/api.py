@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlserver_forest.artifact import model_directory
@@ -11,6 +10,7 @@ from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.importers.pack import packing
 from mlserver_forest.importers.pack.proof import SourceAnswers, ask, compare, hard_rows
 from mlserver_forest.importers.registry import importer_of
+from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel as Model
 from mlserver_forest.model.row_matrix import matrix_from
 
@@ -134,14 +134,13 @@ def pack(
     if rows is not None and importer.pipelines and importer.pipelines.describe(estimator):
         own = importer.pipelines.ask(estimator, sample, model.schema)
         packing.require_agreement(compare(model, SourceAnswers.of(rows, own, answers.tolerance)))
-    folder = TemporaryDirectory(prefix="forest-pack-")
-    draft = Path(folder.name) / "model"
+    folder = KeptFolder("forest-pack-")
+    draft = folder.path / "model"
     packing.write(model, importer, answers, draft, name=name)
     packing.require_agreement(packing.prove(draft, answers))
     if directory is None:
         return Model.of(draft, folder)
-    with folder:
-        model_directory.copy(draft, Path(directory))
+    model_directory.copy(draft, Path(directory))
     return load(directory)
 
 

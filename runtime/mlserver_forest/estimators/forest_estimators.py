@@ -105,10 +105,8 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
-        """float64 (n_features,), of the training library, where it has them."""
+        """float64 (n_features,), of the training library, where it has them; not with ``model``."""
         check_is_fitted(self)
-        if self.model is not None:
-            raise AttributeError("a packed model has no importances of its training library")
         found: NDArray[np.float64] = self.estimator_.feature_importances_
         return found
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlserver_forest.errors import InvalidData, format_error
+from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel
 from mlserver_forest.training.local_training import Paths, train_files
 
@@ -45,14 +46,13 @@ def train_frame(
         InvalidHyperparameters: naming every one that is unknown or out of range.
         InvalidEnvironment: if a folder cannot be written, or a library is missing.
     """
-    folder = TemporaryDirectory(prefix=_PREFIX) if out is None else None
-    target_folder = Path(folder.name if folder else str(out))
+    folder = KeptFolder(_PREFIX) if out is None else None
     with TemporaryDirectory(prefix=_PREFIX) as rows:
         directory = train_files(
             _files(frame, Path(rows) / "training"),
             target=target,
             name=name,
-            out=target_folder,
+            out=folder.path if folder else str(out),
             say=say,
             validation=_files(validation, Path(rows) / "validation"),
             test=_files(test, Path(rows) / "test"),
@@ -84,10 +84,11 @@ def _arrow_table(table: Any) -> Any:
     try:
         if isinstance(table, pa.Table):
             return table
-        if isinstance(table, Mapping):
-            return pa.table({str(name): _values(column) for name, column in table.items()})
         if _are_records(table):
-            return pa.Table.from_pylist([dict(row) for row in table])
+            names = dict.fromkeys(name for row in table for name in row)
+            table = {name: [row.get(name) for row in table] for name in names}
+        if isinstance(table, Mapping):
+            return pa.table({str(name): _column(column) for name, column in table.items()})
         if type(table).__module__.partition(".")[0] == "pandas":
             return pa.Table.from_pandas(table, preserve_index=False)
         if hasattr(table, "__arrow_c_stream__"):
@@ -107,5 +108,8 @@ def _are_records(table: Any) -> bool:
     return isinstance(table, Sequence) and bool(table) and isinstance(table[0], Mapping)
 
 
-def _values(column: Any) -> Any:
-    return list(column) if isinstance(column, tuple | range) else column
+def _column(values: Any) -> Any:
+    """An array of Arrow, null where a value is missing, such as NaN among texts."""
+    if hasattr(values, "to_arrow"):
+        return values.to_arrow()
+    return pa.array(list(values) if isinstance(values, range) else values, from_pandas=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
+from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.model_summary import (
     html_of_model,
     is_target,
@@ -56,13 +56,11 @@ class LocalModel(Model):
     name: str = ""
     versions: tuple[str, ...] = ()
     fingerprint: str = ""
-    folder: TemporaryDirectory[str] | None = None
+    folder: KeptFolder | None = None
     _threads: KernelThreads = field(default_factory=lambda: KernelThreads(n_cpus()))
 
     @classmethod
-    def of(
-        cls, directory: str | PathLike[str], folder: TemporaryDirectory[str] | None = None
-    ) -> "LocalModel":
+    def of(cls, directory: str | PathLike[str], folder: KeptFolder | None = None) -> "LocalModel":
         """Load the model of a directory.
 
         Args:

@@ -54,7 +54,7 @@ class ServerHandle:
 
     def __init__(self, model: object, directory: Path, port: int | None) -> None:
         self._model = model
-        self.port = port or _free_port()
+        self.port = _usable_port(port)
         self.url = f"http://{_LOOPBACK}:{self.port}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         # -P: a module in the working directory must not take the place of another.
@@ -127,8 +127,7 @@ class ServerHandle:
                 lines = [line for line in self.log().splitlines() if line.strip()]
                 raise InvalidEnvironment(
                     f"the server on port {self.port} did not start: "
-                    f"{lines[-1].strip() if lines else 'it wrote nothing'}; "
-                    "choose another port if this one is taken"
+                    f"{lines[-1].strip() if lines else 'it wrote nothing'}"
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -141,7 +140,19 @@ def _answers(opener: Any, url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def _usable_port(port: int | None) -> int:
+    """The port, or a free one.
+
+    Raises:
+        InvalidEnvironment: if it is taken; another server there would answer in our place.
+    """
     with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Its last server may be gone.
+        try:
+            probe.bind((_LOOPBACK, port or 0))
+        except OSError as error:
+            raise InvalidEnvironment(
+                f"port {port} cannot be used ({error.strerror}); choose another, or port=None for "
+                "a free one"
+            ) from error
         return int(probe.getsockname()[1])
