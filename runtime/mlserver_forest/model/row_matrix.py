@@ -225,8 +225,8 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+    except OverflowError:  # An integer beyond float64 is refused as infinite numbers are.
+        return math.inf
 
 
 def _is_missing(value: Any) -> bool:
