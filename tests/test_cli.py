@@ -1,10 +1,12 @@
 """The commands answer at once and load nothing heavy for it."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
+from mlserver_forest.cli import forest
 from support import BIN
 
 HEAVY = (
@@ -56,3 +58,25 @@ def test_forest_lists_its_commands_and_refuses_others():
     )
     assert done.returncode == 2
     assert "No such command 'qickstart'" in done.stderr
+
+
+def test_forest_lists_all_commands_in_groups():
+    done = subprocess.run([BIN / "forest", "--help"], capture_output=True, text=True, check=True)
+    _, here, sagemaker = re.split(r"^On .*:$", done.stdout, flags=re.MULTILINE)
+    listed = [re.findall(r"^  (\w+) ", part, re.MULTILINE) for part in (here, sagemaker)]
+    assert "train" in listed[0]
+    assert "deploy" in listed[1]
+    assert sorted([*listed[0], *listed[1]]) == sorted(forest.list_commands(None))
+
+
+@pytest.mark.parametrize("name", forest.list_commands(None))
+def test_the_example_of_a_command_is_a_valid_call(name, tmp_path, monkeypatch):
+    command = forest.get_command(None, name)
+    call = command.epilog.splitlines()[-1].split()
+    assert call[:2] == ["forest", name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ml" / "model").mkdir(parents=True)
+    for file in ("cars.csv", "recent.csv", "rows.csv", "model.joblib"):
+        (tmp_path / file).touch()
+    context = command.make_context(name, call[2:])
+    assert all(f"{word}" in str(context.params) for word in call[2:] if word[0] != "-")

@@ -2,46 +2,96 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-_COMMANDS = {
-    "delete": "mlserver_forest.aws.delete.cli:delete",
-    "deploy": "mlserver_forest.aws.deploy.cli:deploy",
-    "doctor": "mlserver_forest.doctor.cli:doctor",
-    "drift": "mlserver_forest.reports.drift.cli:drift",
-    "evaluate": "mlserver_forest.evaluation.command.cli:evaluate",
-    "fit": "mlserver_forest.aws.fit.cli:fit",
-    "hyperparameters": "mlserver_forest.training.algorithms.cli:hyperparameters",
-    "invoke": "mlserver_forest.aws.invoke.cli:invoke",
-    "list": "mlserver_forest.aws.list.cli:list_",
-    "logs": "mlserver_forest.aws.logs.cli:logs",
-    "open": "mlserver_forest.serving.playground.open:open_",
-    "pack": "mlserver_forest.importers.pack.cli:pack",
-    "push": "mlserver_forest.aws.push.cli:push",
-    "quickstart": "mlserver_forest.quickstart:quickstart",
-    "rollback": "mlserver_forest.aws.rollback.cli:rollback",
-    "serve": "mlserver_forest.serving.cli:serve",
-    "status": "mlserver_forest.aws.status.cli:status",
-    "stop": "mlserver_forest.aws.stop.cli:stop",
-    "train": "mlserver_forest.training.local_cli:train",
-    "transform": "mlserver_forest.aws.transform.cli:transform",
-    "tune": "mlserver_forest.aws.tune.cli:tune",
+
+@dataclass(frozen=True)
+class _Entry:
+    """A command, which is imported when it is called.
+
+    Attributes:
+        function: ``module:attribute``.
+        example: a call that works, without ``forest`` and the command's name.
+    """
+
+    function: str
+    example: str = ""
+
+
+_HERE: Mapping[str, _Entry] = {
+    "quickstart": _Entry("mlserver_forest.quickstart:quickstart"),
+    "train": _Entry(
+        "mlserver_forest.training.local_cli:train", "cars.csv --target mpg --interval 0.9"
+    ),
+    "hyperparameters": _Entry(
+        "mlserver_forest.training.algorithms.cli:hyperparameters", "lightgbm"
+    ),
+    "pack": _Entry("mlserver_forest.importers.pack.cli:pack", "model.joblib --out ml/model"),
+    "inspect": _Entry("mlserver_forest.reports.inspect.cli:inspect", "ml/model"),
+    "evaluate": _Entry(
+        "mlserver_forest.evaluation.command.cli:evaluate",
+        "ml/model recent.csv --target mpg --by year",
+    ),
+    "drift": _Entry("mlserver_forest.reports.drift.cli:drift", "ml/model recent.csv"),
+    "open": _Entry("mlserver_forest.serving.playground.open:open_", "ml/model"),
+    "serve": _Entry("mlserver_forest.serving.cli:serve"),
+    "doctor": _Entry("mlserver_forest.doctor.cli:doctor", "mlserver-forest"),
 }
+_SAGEMAKER: Mapping[str, _Entry] = {
+    "push": _Entry("mlserver_forest.aws.push.cli:push", "--image mlserver-forest"),
+    "fit": _Entry("mlserver_forest.aws.fit.cli:fit", "cars.csv -p target=mpg --role SageMaker"),
+    "tune": _Entry(
+        "mlserver_forest.aws.tune.cli:tune",
+        "cars.csv -p target=mpg -r n_estimators=50:500 --role SageMaker",
+    ),
+    "deploy": _Entry(
+        "mlserver_forest.aws.deploy.cli:deploy", "ml/model --name cars --role SageMaker"
+    ),
+    "invoke": _Entry("mlserver_forest.aws.invoke.cli:invoke", "cars rows.csv"),
+    "transform": _Entry(
+        "mlserver_forest.aws.transform.cli:transform", "ml/model rows.csv --role SageMaker"
+    ),
+    "status": _Entry("mlserver_forest.aws.status.cli:status", "cars"),
+    "logs": _Entry("mlserver_forest.aws.logs.cli:logs", "cars --follow"),
+    "list": _Entry("mlserver_forest.aws.list.cli:list_"),
+    "rollback": _Entry("mlserver_forest.aws.rollback.cli:rollback", "cars"),
+    "stop": _Entry("mlserver_forest.aws.stop.cli:stop", "cars-2026-01-31"),
+    "delete": _Entry("mlserver_forest.aws.delete.cli:delete", "cars"),
+}
+_GROUPS = {"On this machine": _HERE, "On SageMaker": _SAGEMAKER}
+_COMMANDS = {**_HERE, **_SAGEMAKER}
 
 
 class _LazyGroup(click.Group):
     """Imports a command's module when the command is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return list(_COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> Any:
         if name not in _COMMANDS:
             return None
-        module, _, attribute = _COMMANDS[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        entry = _COMMANDS[name]
+        module, _, attribute = entry.function.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        call = f"forest {name} {entry.example}".rstrip()
+        command.epilog = f"\b\nExample:\n  {call}"
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands in groups."""
+        widest = max(map(len, _COMMANDS))
+        for title, entries in _GROUPS.items():
+            commands = ((name, self.get_command(context, name)) for name in entries)
+            limit = formatter.width - widest - 6
+            rows = [
+                (name.ljust(widest), found.get_short_help_str(limit)) for name, found in commands
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 def _check_hyperparameters(raw: Mapping[str, str]) -> None:

@@ -96,11 +96,14 @@ def test_rows_of_every_form_have_the_same_answers(tmp_path):
         assert np.array_equal(model.predict_proba(form), expected), name
     for record, answer in zip(records, expected, strict=True):
         assert np.array_equal(model.predict_proba(record), answer[None])
+    lenient = replace(model, schema=replace(model.schema, ignores_extra=True))
     more = [{**record, "key": 7} for record in records]
     assert np.array_equal(model.predict_proba(more, extra="ignore"), expected)
     for form in (more, pd.DataFrame(more), more[0]):
-        with pytest.raises(InvalidInput, match=r"unknown 'key'.*pass extra='ignore'"):
-            model.predict(form)
+        assert np.array_equal(lenient.predict(form), model.predict(form, extra="ignore"))
+        for found, chosen in ((model, None), (lenient, "error")):
+            with pytest.raises(InvalidInput, match=r"unknown 'key'.*pass extra='ignore'"):
+                found.predict(form, extra=chosen)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_rows_of_every_form_have_the_same_answers(tmp_path):
 def test_named_rows_that_do_not_fit_are_refused_with_their_place(model, rows, fault):
     with pytest.raises(InvalidInput, match=fault):
         model.predict(rows)
-    with pytest.raises(InvalidInput, match="extra is 'skip'; expected 'refuse' or 'ignore'"):
+    with pytest.raises(InvalidInput, match="extra is 'skip'; expected 'error' or 'ignore'"):
         model.predict(rows, extra="skip")
 
 

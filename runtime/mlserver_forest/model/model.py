@@ -116,7 +116,7 @@ class Model:
         X: Any,  # noqa: N803  # the name in scikit-learn
         threads: KernelThreads | None = None,
         *,
-        extra: Extra = "refuse",
+        extra: Extra | None = None,
     ) -> NDArray[Any]:
         """Predict the class or the target of each row.
 
@@ -125,8 +125,8 @@ class Model:
                 from column names to columns; a mapping or a list of mappings from names to values
                 for one row or several; see ``row_matrix.py``.
             threads: the threads that may walk trees; None for the caller's own.
-            extra: "ignore" to skip named columns that the model does not read, which are otherwise
-                refused.
+            extra: "ignore" to skip named columns that the model does not read, "error" to refuse
+                them; None for what the model was trained with, which is "error" by default.
 
         Returns:
             (n_samples,) labels, or float64 (n_samples,) numbers; (n_samples, n_targets) if the
@@ -146,7 +146,7 @@ class Model:
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
         *,
-        extra: Extra = "refuse",
+        extra: Extra | None = None,
     ) -> NDArray[np.float64]:
         """Predict the probability of each class.
 
@@ -171,7 +171,7 @@ class Model:
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
         *,
-        extra: Extra = "refuse",
+        extra: Extra | None = None,
     ) -> Explanation:
         """Explain each prediction by exact Shapley values (TreeSHAP).
 
@@ -201,7 +201,7 @@ class Model:
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
         *,
-        extra: Extra = "refuse",
+        extra: Extra | None = None,
     ) -> NDArray[Any]:
         """Compute the prediction interval of each row, or the prediction set of a classifier.
 
@@ -226,7 +226,7 @@ class Model:
         self,
         X: Any,  # noqa: N803
         *,
-        extra: Extra = "refuse",
+        extra: Extra | None = None,
     ) -> NDArray[np.bool_]:
         """Find values that the training rows did not have.
 
@@ -249,7 +249,7 @@ class Model:
         self,
         X: Any,  # noqa: N803
         *,
-        extra: Extra = "refuse",
+        extra: Extra | None = None,
     ) -> NDArray[Any]:
         """Read rows as ``answer`` takes them; see ``predict`` for arguments and errors."""
         return matrix_from(X, self.schema, extra=extra)

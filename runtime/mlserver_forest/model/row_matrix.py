@@ -9,6 +9,7 @@ missing values, and so are the missing values of pandas and of Arrow.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal
@@ -22,11 +23,11 @@ from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
 
 # What happens to named columns that the model does not read.
-Extra = Literal["refuse", "ignore"]
+Extra = Literal["error", "ignore"]
 _PLAIN = {int, float, bool}
 
 
-def matrix_from(rows: Any, schema: Schema, *, extra: Extra = "refuse") -> NDArray[Any]:
+def matrix_from(rows: Any, schema: Schema, *, extra: Extra | None = None) -> NDArray[Any]:
     """Read rows.
 
     Args:
@@ -35,7 +36,8 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra = "refuse") -> NDArra
             Arrow data, or a mapping from names to columns, with columns in any order; a mapping
             from names to values, which is one row, or a list of such mappings.
         schema: what the model expects.
-        extra: "ignore" to skip named columns that are not features; "refuse" to raise an error.
+        extra: "ignore" to skip named columns that are not features, "error" to refuse them; None
+            for what the schema says.
 
     Returns:
         As ``Schema.conform``.
@@ -43,8 +45,10 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra = "refuse") -> NDArra
     Raises:
         InvalidInput: naming the row and the column, what came and what was expected.
     """
-    if extra not in {"refuse", "ignore"}:
-        raise InvalidInput(f"extra is {format_value(extra)}; expected 'refuse' or 'ignore'")
+    if extra not in {None, "error", "ignore"}:
+        raise InvalidInput(f"extra is {format_value(extra)}; expected 'error' or 'ignore'")
+    if extra is None:
+        extra = "ignore" if schema.ignores_extra else "error"
     if isinstance(rows, Mapping):
         if not any(map(_is_column, rows.values())):
             return _of_records([rows], schema, extra)
@@ -118,7 +122,8 @@ def _check_names(names: Sequence[Any], schema: Schema, extra: Extra, where: str)
         schema.positions([name for name in names if name in features], where)
         return
     try:
-        schema.positions(names, where)
+        strict = replace(schema, ignores_extra=False) if schema.ignores_extra else schema
+        strict.positions(names, where)
     except InvalidInput as error:
         known = {*schema.feature_names, *schema.ignored}
         if schema.feature_names and known < {*known, *names}:

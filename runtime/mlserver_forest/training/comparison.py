@@ -10,6 +10,7 @@ import numpy as np
 from mlserver_forest.errors import InvalidHyperparameters, count
 from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.optional_library import is_installed, require
+from mlserver_forest.reports.text_table import text_table
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.hosts import OneHost
@@ -61,16 +62,19 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """The result as a table for a person."""
-        width = max(len(each.algorithm) for each in self.candidates)
-        names = self.candidates[0].folds[0]
-        head = "".join(f"{name.replace('_', ' '):>19}" for name in names)
-        lines = [f"{'':{width}}{head}{'seconds':>9}"]
+        names = list(self.candidates[0].folds[0])
+        rows = [["", *(name.replace("_", " ") for name in names), "seconds"]]
         for each in self.candidates:
-            values = "".join(f"{each.mean(name):>19.4g}" for name in names)
-            lines.append(f"{each.algorithm:{width}}{values}{each.seconds:>9.1f}")
+            means = (f"{each.mean(name):.4g}" for name in names)
+            rows.append([each.algorithm, *means, f"{each.seconds:.1f}"])
         best, n_folds = self.candidates[0], count(len(self.candidates[0].folds), "fold")
         metric = self.metric.replace("_", " ")
-        return ["", *lines, "", f"the best {metric} on the same {n_folds}: {best.algorithm}"]
+        return [
+            "",
+            *text_table(rows),
+            "",
+            f"the best {metric} on the same {n_folds}: {best.algorithm}",
+        ]
 
 
 def suitable_algorithms(text: str, hyperparameters: Mapping[str, Any], say: Say) -> list[str]:

@@ -16,14 +16,11 @@ from mlserver_forest.errors import ForestError
 @click.option("--by", metavar="COLUMN", help="Divide the rows by the values of this column, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def evaluate(model: Path, file: Path, target: str, by: str | None, as_json: bool) -> None:
-    r"""Measure how good a model is on rows whose targets are known.
+    """Measure how good a model is on rows whose targets are known.
 
     MODEL is a model directory. FILE has a header or names its columns otherwise: CSV, Parquet,
     JSON lines or Arrow, which may be compressed. It has the model's features and the target; other
     columns are skipped. Metrics, calibration and the coverage of intervals are printed.
-
-    \b
-    forest evaluate ml/model new.csv --target species --by region
     """
     from mlserver_forest.artifact.model_directory import load
     from mlserver_forest.engine.threads import KernelThreads

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.insight.decision import DecisionResult
+from mlserver_forest.reports.text_table import metric_table
 from mlserver_forest.schema.output_names import INTERVAL
 
 
@@ -37,25 +38,6 @@ def metric_lines(prefix: str, found: Mapping[str, float]) -> list[str]:
     tabs and colours would not match.
     """
     return [f"{prefix}:{name}={value:.6g};" for name, value in found.items()]
-
-
-def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The metrics as a person reads them: a row for each, a column for each set of rows."""
-    sets = {prefix: found for prefix, found in metrics.items() if found}
-    names = dict.fromkeys(name for found in sets.values() for name in found)
-    rows = [["", *(prefix.replace("_", " ") for prefix in sets)]]
-    rows += [
-        [
-            name.replace("_", " "),
-            *(f"{found[name]:.4g}" if name in found else "" for found in sets.values()),
-        ]
-        for name in names
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    first, *others = widths
-    return [
-        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]).rstrip() for row in rows
-    ]
 
 
 def coverage_sentences(result: CoverageResult) -> list[str]:
