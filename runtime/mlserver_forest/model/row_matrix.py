@@ -45,17 +45,11 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra | None = None) -> NDA
     Raises:
         InvalidInput: naming the row and the column, what came and what was expected.
     """
-    if extra not in {None, "error", "ignore"}:
-        raise InvalidInput(f"extra is {format_value(extra)}; expected 'error' or 'ignore'")
-    if extra is None:
-        extra = "ignore" if schema.ignores_extra else "error"
-    if isinstance(rows, Mapping):
-        if not any(map(_is_column, rows.values())):
-            return _of_records([rows], schema, extra)
-    elif isinstance(rows, list | tuple):
-        if rows and isinstance(rows[0], Mapping):
-            return _of_records(rows, schema, extra)
-    elif not isinstance(rows, np.ndarray) and _is_stream(rows):
+    extra = _known(extra, schema)
+    records = _records(rows)
+    if records is not None:
+        return _of_records(records, schema, extra)
+    if not isinstance(rows, np.ndarray | list | tuple) and _is_stream(rows):
         rows = _table(rows)
     names = column_names(rows)
     if names is not None:
@@ -67,6 +61,22 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra | None = None) -> NDA
     if values.ndim != 2 or values.shape[1] != schema.n_features:
         return schema.conform(np.empty(values.shape))  # Raises, saying what was expected.
     return _conformed(list(values.T), schema)
+
+
+def _known(extra: Extra | None, schema: Schema) -> Extra:
+    if extra is None:
+        return "ignore" if schema.ignores_extra else "error"
+    if extra not in {"error", "ignore"}:
+        raise InvalidInput(f"extra is {format_value(extra)}; expected 'error' or 'ignore'")
+    return extra
+
+
+def _records(rows: Any) -> Sequence[Mapping[str, Any]] | None:
+    """Rows that name their values; None for anything else."""
+    if isinstance(rows, Mapping):
+        return None if any(map(_is_column, rows.values())) else [rows]
+    is_list = isinstance(rows, list | tuple) and bool(rows) and isinstance(rows[0], Mapping)
+    return rows if is_list else None
 
 
 def _of_records(records: Sequence[Mapping[str, Any]], schema: Schema, extra: Extra) -> NDArray[Any]:
