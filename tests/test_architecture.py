@@ -36,7 +36,7 @@ LAYERS = {
     "evaluation/command": 9,
     "quickstart": 9,
     "local": 10,
-    "estimators": 10,
+    "estimators": 11,
     "api": 11,
     "cli": 12,
 }

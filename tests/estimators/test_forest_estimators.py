@@ -67,6 +67,25 @@ def test_hyperparameters_are_parameters_that_a_search_can_set(iris):
         ForestRegressor(n_tres=3).fit(iris[0], iris[0][:, 0])
 
 
+def test_a_table_of_words_and_gaps_is_fitted_as_it_is():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"color": rng.choice(["red", "blue", None], 90), "size": rng.normal(size=90).round(2)}
+    )
+    table.loc[::7, "size"] = np.nan
+    y = np.where(table["color"] == "red", "NA", "other")
+    estimator = ForestClassifier("decision_tree", random_state=0)
+    assert cross_val_score(estimator, table, y, cv=3).min() > 0.9
+    estimator.fit(table, y, sample_weight=np.ones(90))
+    assert estimator.classes_.tolist() == ["NA", "other"]
+    assert estimator.feature_names_in_.tolist() == ["color", "size"]
+    again = pickle.loads(pickle.dumps(estimator))  # noqa: S301
+    assert again.model_.directory != estimator.model_.directory
+    assert np.array_equal(again.predict_proba(table), estimator.predict_proba(table))
+    number = ForestRegressor("decision_tree", random_state=0, max_depth=2).fit(table, y == "NA")
+    assert np.allclose(number.predict(table), y == "NA")
+
+
 def test_a_fitted_model_stands_where_an_estimator_may(model_dir, iris, iris_forest):
     x, y = iris
     model = mlserver_forest.load(model_dir)

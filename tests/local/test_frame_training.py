@@ -70,6 +70,8 @@ def test_tables_of_every_kind_become_the_same_columns(table, make):
 
 
 def test_what_cannot_be_trained_on_is_refused_with_what_to_do(table):
+    with pytest.raises(InvalidData, match=r"^the training table, row 1: label 'a' is not a number"):
+        mlserver_forest.train(table.assign(mpg="a"), "mpg", task="regression", say=None)
     with pytest.raises(InvalidData, match="is a ndarray; expected a data frame"):
         mlserver_forest.train(np.zeros((2, 2)), "mpg")
     with pytest.raises(InvalidData, match=r"the table cannot be read .*astype"):

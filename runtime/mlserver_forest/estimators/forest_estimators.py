@@ -1,7 +1,8 @@
 """``ForestClassifier`` and ``ForestRegressor``: this package's algorithms and models as estimators.
 
 Without a model, ``fit`` makes the estimator with which ``train`` fits the algorithm, fits it, and
-packs it in memory; the packed forest answers. With a model, ``fit`` learns nothing, and the model
+packs it in memory; the packed forest answers. A data frame with words or dates is trained on as
+``train`` does, on all of its rows. With a model, ``fit`` learns nothing, and the model
 answers, as in scikit-learn's ``FrozenEstimator``.
 """
 
@@ -14,11 +15,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.estimators.table_fit import ModelFiles, fit_table, has_words
 from mlserver_forest.importers.importer import import_estimator
+from mlserver_forest.local.local_model import LocalModel
 from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
 from mlserver_forest.schema.schema import TargetKind
@@ -111,21 +119,30 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
         return found
 
     def __getstate__(self) -> Any:
-        state = super().__getstate__()
+        state = dict(super().__getstate__())
         # The packed forest is made again, because pickling would make its arrays writable.
-        return {name: value for name, value in state.items() if name != "model_"}
+        model = state.pop("model_", None)
+        if isinstance(model, LocalModel):
+            state["_files"] = ModelFiles.of(model.directory)
+        return state
 
     def __setstate__(self, state: Any) -> None:
+        files = state.pop("_files", None)
         super().__setstate__(state)
-        if "estimator_" in state:
+        if files is not None:
+            self.model_ = files.load()
+        elif "estimator_" in state:
             self.model_ = self._packed()
 
-    def _chosen(self) -> Hyperparameters:
-        plain = {
+    def _plain(self) -> dict[str, Any]:
+        """The hyperparameters as values of Python, which a search may give as NumPy's."""
+        return {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in self._hyperparameters.items()
         }
-        chosen = parse({"algorithm": self.algorithm, **plain})
+
+    def _chosen(self) -> Hyperparameters:
+        chosen = parse({"algorithm": self.algorithm, **self._plain()})
         require(chosen.algorithm.module, chosen.algorithm.extra)
         return chosen
 
@@ -144,6 +161,16 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
         )
         self.estimator_ = estimator.fit(x, y, sample_weight=weight)
         self.model_ = self._packed()
+
+    def _fit_table(self, X: Any, y: Any, weight: Any) -> None:  # noqa: N803
+        """Train on a table with words, whose columns the model then reads as they are."""
+        validate_data(self, X, skip_check_array=True)
+        check_consistent_length(X, y)
+        self._chosen()
+        seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        chosen = {"random_state": seed, **self._plain()}
+        self.__dict__.pop("estimator_", None)
+        self.model_ = fit_table(X, y, weight, self._kind, self.algorithm, chosen)
 
     def _names(self, n_features: int) -> list[str]:
         found = getattr(self, "feature_names_in_", None)
@@ -176,14 +203,15 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
     def _predict(self, X: Any) -> Prediction:  # noqa: N803
         """The answers to rows: those of a fitted model are read as the model reads rows."""
         check_is_fitted(self)
-        if self.model is not None:
-            x = self.model.matrix(X)
+        if not hasattr(self, "estimator_"):
+            x = self.model_.matrix(X)
         else:
             dtype = self.model_.forest.feature_dtype
             x = validate_data(
                 self, X, reset=False, dtype=dtype, order="C", ensure_all_finite="allow-nan"
             )
-        return self.model_.forest.predict(x)
+        found: Prediction = self.model_.forest.predict(x)
+        return found
 
 
 class ForestClassifier(ClassifierMixin, _ForestEstimator):  # type: ignore[misc]  # it has no types
@@ -198,7 +226,8 @@ class ForestClassifier(ClassifierMixin, _ForestEstimator):  # type: ignore[misc]
 
     Attributes:
         model_: the packed model.
-        estimator_: the fitted estimator of the training library; not there with ``model``.
+        estimator_: the fitted estimator of the training library; not there with ``model``, and
+            for a table with words.
         classes_: (n_classes,) the labels, in the order of the columns of ``predict_proba``.
 
     Example:
@@ -211,7 +240,8 @@ class ForestClassifier(ClassifierMixin, _ForestEstimator):  # type: ignore[misc]
         """Fit the algorithm; with ``model``, learn nothing.
 
         Args:
-            X: (n_samples, n_features) numbers; NaN means missing.
+            X: (n_samples, n_features) numbers, of which NaN means missing; or a data frame, which
+                may hold categories and dates, too.
             y: (n_samples,) labels.
             sample_weight: (n_samples,) weights of at least 0, or None.
 
@@ -220,6 +250,12 @@ class ForestClassifier(ClassifierMixin, _ForestEstimator):  # type: ignore[misc]
             ValueError: if the rows are not what scikit-learn's estimators take.
         """
         if self.model is not None:
+            return self
+        if has_words(X):
+            labels = column_or_1d(y)
+            check_classification_targets(labels)
+            self._fit_table(X, labels, sample_weight)
+            self.classes_ = np.array(self.model_.schema.classes)
             return self
         x, y, weight = self._checked(X, y, sample_weight)
         check_classification_targets(y)
@@ -264,6 +300,9 @@ class ForestRegressor(RegressorMixin, _ForestEstimator):  # type: ignore[misc]  
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Fit the algorithm to (n_samples,) numbers; see ``ForestClassifier.fit``."""
         if self.model is not None:
+            return self
+        if has_words(X):
+            self._fit_table(X, np.asarray(column_or_1d(y), np.float64), sample_weight)
             return self
         x, y, weight = self._checked(X, y, sample_weight)
         self._fit(x, np.asarray(y, np.float64), (), weight)

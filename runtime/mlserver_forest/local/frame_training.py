@@ -1,6 +1,8 @@
 """A model trained on a data frame, which is read exactly as a file is."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlserver_forest.errors import InvalidData, format_error
+from mlserver_forest.artifact.model_directory import load, replace_card
+from mlserver_forest.errors import InvalidData, JobError, format_error
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel
 from mlserver_forest.training.local_training import Paths, train_files
@@ -48,17 +51,39 @@ def train_frame(
     """
     folder = KeptFolder(_PREFIX) if out is None else None
     with TemporaryDirectory(prefix=_PREFIX) as rows:
-        directory = train_files(
-            _files(frame, Path(rows) / "training"),
-            target=target,
-            name=name,
-            out=folder.path if folder else str(out),
-            say=say,
-            validation=_files(validation, Path(rows) / "validation"),
-            test=_files(test, Path(rows) / "test"),
-            **options,
-        )
+
+        def say_table(line: str) -> None:
+            say(_without_paths(line, rows))
+
+        try:
+            directory = train_files(
+                _files(frame, Path(rows) / "training"),
+                target=target,
+                name=name,
+                out=folder.path if folder else str(out),
+                say=say_table,
+                validation=_files(validation, Path(rows) / "validation"),
+                test=_files(test, Path(rows) / "test"),
+                **options,
+            )
+        except JobError as error:
+            error.args = (_without_paths(str(error), rows),)
+            raise
+        _name_tables(directory, rows)
     return LocalModel.of(directory, folder)
+
+
+def _without_paths(text: str, rows: str) -> str:
+    """A line without the names of files that nobody knows."""
+    return re.sub(rf"{re.escape(rows)}/(\w+)/{re.escape(_NAME)}", r"the \1 table", text)
+
+
+def _name_tables(directory: Path, rows: str) -> None:
+    card = load(directory).card
+    if card is not None:
+        notes = tuple(_without_paths(note, rows) for note in card.notes)
+        if notes != card.notes:
+            replace_card(directory, replace(card, notes=notes))
 
 
 def _files(table: Any, folder: Path) -> Paths:

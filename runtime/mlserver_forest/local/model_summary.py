@@ -107,7 +107,8 @@ def _importances(card: Card) -> Markup:
         for name, value in shown
     ]
     where = SETS.get(card.measured_on, printable(card.measured_on))
-    measure = " ".join(filter(None, [printable(card.measure), f"on {where} rows" if where else ""]))
+    what = "impurity" if card.measure == "impurity" else f"loss of {printable(card.measure)}"
+    measure = " ".join(filter(None, [what, f"on {where} rows" if where else ""]))
     return _table(["feature", "importance", measure], rows)
 
 
