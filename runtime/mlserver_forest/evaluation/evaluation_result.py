@@ -6,7 +6,7 @@ from typing import Any
 
 from mlserver_forest.errors import count, printable
 from mlserver_forest.evaluation.calibration_bins import CalibrationResult
-from mlserver_forest.evaluation.text_table import aligned
+from mlserver_forest.evaluation.text_table import text_table
 from mlserver_forest.insight.coverage import Coverage
 
 _WIDEST = 40
@@ -86,10 +86,10 @@ def _text(found: Evaluation) -> str:
     lines = [f"{rows} with a target, {printable(found.target)}" if found.target else rows]
     if found.n_without_target:
         lines.append(f"{count(found.n_without_target, 'row')} without a target left out")
-    lines += ["", *aligned([(name, _number(value)) for name, value in found.metrics.items()])]
+    lines += ["", *text_table([(name, _number(value)) for name, value in found.metrics.items()])]
     if found.by:
-        lines += ["", *aligned(_segment_rows(found))]
-    lines += ["", *aligned(_calibration_rows(found))]
+        lines += ["", *text_table(_segment_rows(found))]
+    lines += ["", *text_table(_calibration_rows(found))]
     lines.append(f"mean distance {_number(found.calibration.error)}")
     if found.coverage is not None and found.level is not None:
         what = "prediction sets" if found.kind == "classification" else "intervals"

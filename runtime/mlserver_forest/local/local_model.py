@@ -14,12 +14,7 @@ from mlserver_forest.artifact import model_directory
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.local.kept_folder import KeptFolder
-from mlserver_forest.local.model_summary import (
-    html_of_model,
-    is_target,
-    target_of,
-    text_of_model,
-)
+from mlserver_forest.local.notebook_card import html_of_model, is_target, text_of_model
 from mlserver_forest.local.table_column import column_of, names_in
 from mlserver_forest.model.model import Model
 from mlserver_forest.model.outputs import RowBlock
@@ -96,7 +91,7 @@ class LocalModel(Model):
     @property
     def target(self) -> str:
         """The name of the column that is predicted; empty if it is not known."""
-        return target_of(self.card)
+        return self.card.target_name if self.card else ""
 
     def evaluate(self, frame: Any, target: Any = None, by: Any = None) -> "Evaluation":
         """Measure how good the model is on rows whose targets are known.

@@ -9,8 +9,8 @@ import numpy as np
 
 from mlserver_forest.errors import InvalidHyperparameters, count
 from mlserver_forest.evaluation.quality_metrics import evaluate
+from mlserver_forest.evaluation.text_table import text_table
 from mlserver_forest.optional_library import is_installed, require
-from mlserver_forest.reports.text_table import text_table
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.hosts import OneHost

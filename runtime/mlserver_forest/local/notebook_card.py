@@ -1,6 +1,5 @@
 """A model in a few lines: as text, and as HTML for a notebook."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,23 +15,15 @@ from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
 _MOST_IMPORTANCES = 10
 _MOST_CLASSES = 6
 _MOST_FEATURES = 12
-_TARGET = re.compile(r"column '(.*)'")
 # Rows that the model has not seen say more.
 _ORDER = ("test", "validation", "cross_validation", "oob", "train")
-
-
-def target_of(card: Card | None) -> str:
-    """The name of the target's column; empty if it is not known, or had only a position."""
-    text = card.target if card else ""
-    found = _TARGET.fullmatch(text)
-    return found[1] if found else ("" if text.startswith("column ") else text)
 
 
 def is_target(card: Card | None, name: object) -> bool:
     """Whether a column has the name of the target, which a card may hold cut to a length."""
     if card is None or not card.target:
         return False
-    return name == target_of(card) or card.target == f"column {format_value(name)}"
+    return name == card.target_name or card.target == f"column {format_value(name)}"
 
 
 def text_of_model(model: Model, name: str, directory: Path) -> str:
@@ -60,7 +51,7 @@ def html_of_model(model: Model, name: str, directory: Path) -> Markup:
 
 
 def _headline(model: Model) -> str:
-    schema, target = model.schema, target_of(model.card)
+    schema, target = model.schema, model.card.target_name if model.card else ""
     what = f" {printable(target)}" if target else f", a {schema.kind.replace('_', ' ')},"
     return f"predicts{what} from {count(schema.n_features, 'feature')}"
 
