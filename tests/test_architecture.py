@@ -36,8 +36,8 @@ LAYERS = {
     "evaluation/command": 9,
     "quickstart": 9,
     "local": 10,
-    "estimators": 11,
     "api": 11,
+    "estimators": 12,
     "cli": 12,
 }
 SERVERS = {"mlserver", "starlette", "fastapi", "uvicorn"}

@@ -39,7 +39,7 @@ def test_scikit_learns_checks_pass(estimator, expected):
     check_estimator(estimator, expected_failed_checks=expected, on_skip=None)
 
 
-def test_an_algorithm_is_fitted_as_its_library_does(iris):
+def test_an_algorithm_is_fitted_as_its_library_does(iris, tmp_path):
     x, y = iris
     own = ForestClassifier(random_state=np.random.RandomState(3), **SMALL).fit(x, y)
     seed = np.random.RandomState(3).randint(2**31 - 1)
@@ -48,6 +48,8 @@ def test_an_algorithm_is_fitted_as_its_library_does(iris):
     assert np.array_equal(own.predict(x), other.predict(x))
     assert np.array_equal(own.feature_importances_, other.feature_importances_)
     assert own.model_.schema.classes == ("setosa", "versicolor", "virginica")
+    saved = own.save(tmp_path / "model")
+    assert np.array_equal(saved.predict(x), own.predict(x))
     again = pickle.loads(pickle.dumps(own))  # noqa: S301
     assert np.array_equal(again.predict_proba(x), own.predict_proba(x))
     assert not again.model_.forest.nodes.flags.writeable
@@ -63,8 +65,16 @@ def test_hyperparameters_are_parameters_that_a_search_can_set(iris):
     assert search.best_score_ > 0.8
     copy = clone(ForestRegressor("xgboost", max_depth=3))
     assert (copy.algorithm, copy.get_params()["max_depth"]) == ("xgboost", 3)
-    with pytest.raises(InvalidHyperparameters, match="'n_tres' is unknown; did you mean"):
-        ForestRegressor(n_tres=3).fit(iris[0], iris[0][:, 0])
+    for wrong, fault in (
+        ({"n_tres": 3}, "'n_tres' is unknown; did you mean"),
+        (
+            {"algorithm": "xgboost", "early_stopping_rounds": 3},
+            "early_stopping_rounds is for train",
+        ),
+        ({"prediction_interval": 0.9}, "prediction_interval is for train, not for an estimator"),
+    ):
+        with pytest.raises(InvalidHyperparameters, match=fault):
+            ForestRegressor(**wrong).fit(iris[0], iris[0][:, 0])
 
 
 def test_a_table_of_words_and_gaps_is_fitted_as_it_is():

@@ -8,6 +8,7 @@ answers, as in scikit-learn's ``FrozenEstimator``.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,8 +23,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from mlserver_forest.api import pack
 from mlserver_forest.engine.predictor import Prediction
-from mlserver_forest.errors import InvalidArtifact
+from mlserver_forest.errors import InvalidArtifact, InvalidHyperparameters
 from mlserver_forest.estimators.table_fit import ModelFiles, fit_table, has_words
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.local.local_model import LocalModel
@@ -111,6 +113,30 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
             }[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def save(self, directory: str | PathLike[str]) -> LocalModel:
+        """Write the fitted model as a model directory, proven to answer as its library does.
+
+        Args:
+            directory: the folder; made if missing. An earlier model in it is replaced.
+
+        Returns:
+            The model of that directory.
+
+        Raises:
+            InvalidArtifact: if the model was given and is not of a directory.
+            InvalidEnvironment: if it cannot be written.
+        """
+        check_is_fitted(self)
+        if isinstance(self.model_, LocalModel):
+            return self.model_.save(directory)
+        if self.model is not None:
+            raise InvalidArtifact(
+                "this model is not of a directory; load it with mlserver_forest.load"
+            )
+        schema = self.model_.schema
+        names = {"feature_names": schema.feature_names, "class_names": schema.classes}
+        return pack(self.estimator_, directory, **names)
+
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
         """float64 (n_features,), of the training library, where it has them; not with ``model``."""
@@ -155,10 +181,10 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
             classes: 0, 1, ... for a classification.
             weight: (n_samples,), or None.
         """
+        chosen = self._chosen()
+        _refuse_settings_of_a_job(chosen)
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-        estimator = make_estimator(
-            self._chosen(), self._kind, classes, self._names(x.shape[1]), {}, seed
-        )
+        estimator = make_estimator(chosen, self._kind, classes, self._names(x.shape[1]), {}, seed)
         self.estimator_ = estimator.fit(x, y, sample_weight=weight)
         self.model_ = self._packed()
 
@@ -212,6 +238,21 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
             )
         found: Prediction = self.model_.forest.predict(x)
         return found
+
+
+def _refuse_settings_of_a_job(chosen: Hyperparameters) -> None:
+    """Refuse what only a job can do, which holds out rows and reads columns.
+
+    Raises:
+        InvalidHyperparameters: naming all of them.
+    """
+    given = set(chosen.job.model_fields_set) - {"algorithm", *chosen.own.FROM_JOB}
+    if chosen.early_stopping_rounds is not None:
+        given.add("early_stopping_rounds")
+    if given:
+        raise InvalidHyperparameters(
+            [f"{name} is for train, not for an estimator; leave it out" for name in sorted(given)]
+        )
 
 
 class ForestClassifier(ClassifierMixin, _ForestEstimator):  # type: ignore[misc]  # it has no types

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 from urllib.error import URLError
@@ -21,6 +22,7 @@ _LOOPBACK = "127.0.0.1"
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 2
 _GRACE_SECONDS = 30
+_SILENT_SECONDS = 5
 # The pipe of stdin closes when this process ends, however it ends; the kernel then sends SIGTERM
 # (fcntl(2), F_SETSIG), so that the server needs no thread that waits for it.
 _SERVE = """
@@ -43,6 +45,7 @@ class ServerHandle:
         model: the model that is served; its files are kept as long as this handle.
         directory: the model directory.
         port: the port; None for a free one.
+        say: is called with the lines of a server that takes more than some seconds to start.
 
     Attributes:
         url: where it answers, such as "http://127.0.0.1:8080"; the page to try the model is there.
@@ -52,8 +55,15 @@ class ServerHandle:
         InvalidEnvironment: if the server does not start, such as on a port that is taken.
     """
 
-    def __init__(self, model: object, directory: Path, port: int | None) -> None:
+    def __init__(
+        self,
+        model: object,
+        directory: Path,
+        port: int | None,
+        say: Callable[[str], None] = print,
+    ) -> None:
         self._model = model
+        self._say = say
         self.port = _usable_port(port)
         self.url = f"http://{_LOOPBACK}:{self.port}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
@@ -120,9 +130,18 @@ class ServerHandle:
         return str(Markup("<p>The model answers at {}.</p>").format(link))
 
     def _wait_until_ready(self) -> None:
-        """Wait until it answers: the first start on a machine may compile the engine."""
+        """Wait until it answers.
+
+        The first start on a machine may compile the engine: its lines then say why it takes long.
+        """
         opener = build_opener(ProxyHandler({}))
+        start, n_told = time.monotonic(), 0
         while not _answers(opener, f"{self.url}/ping"):
+            if time.monotonic() - start > _SILENT_SECONDS:
+                lines = self.log().splitlines(keepends=True)
+                for line in lines[n_told:]:
+                    self._say(line.rstrip())
+                n_told = len(lines)
             if not self.is_running:
                 lines = [line for line in self.log().splitlines() if line.strip()]
                 raise InvalidEnvironment(

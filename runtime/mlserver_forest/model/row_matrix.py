@@ -34,7 +34,8 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra | None = None) -> NDA
         rows: (n_samples, n_features), one of: an array or nested lists, with columns in the
             schema's order; a data frame (pandas, Polars), a pyarrow table, any other stream of
             Arrow data, or a mapping from names to columns, with columns in any order; a mapping
-            from names to values, which is one row, or a list of such mappings.
+            from names to values, which is one row, as a row of pandas is, or a list of such
+            mappings.
         schema: what the model expects.
         extra: "ignore" to skip named columns that are not features, "error" to refuse them; None
             for what the schema says.
@@ -72,7 +73,9 @@ def _known(extra: Extra | None, schema: Schema) -> Extra:
 
 
 def _records(rows: Any) -> Sequence[Mapping[str, Any]] | None:
-    """Rows that name their values; None for anything else."""
+    """Rows that name their values, such as a row of a data frame; None for anything else."""
+    if hasattr(rows, "to_dict") and not hasattr(rows, "columns"):
+        rows = rows.to_dict()
     if isinstance(rows, Mapping):
         return None if any(map(_is_column, rows.values())) else [rows]
     is_list = isinstance(rows, list | tuple) and bool(rows) and isinstance(rows[0], Mapping)
