@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -121,37 +121,6 @@ def test_named_rows_that_do_not_fit_are_refused_with_their_place(model, rows, fa
         model.predict(rows)
     with pytest.raises(InvalidInput, match="extra is 'skip'; expected 'error' or 'ignore'"):
         model.predict(rows, extra="skip")
-
-
-def test_answers_are_those_of_the_server_to_the_last_bit(iris_server, model_dir, iris):
-    model = mlserver_forest.load(model_dir)
-    rng = np.random.default_rng(0)
-    x = rng.normal(4, 2, (3000, 4))
-    columns = {name: x[:, place].tolist() for place, name in enumerate(IRIS_NAMES)}
-    sent = pa.table(columns)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, sent.schema) as writer:
-        writer.write_table(sent)
-    chosen = "outputs=predicted_label,probabilities,contributions"
-    answer = httpx.post(
-        f"{iris_server.url}/invocations",
-        content=sink.getvalue().to_pybytes(),
-        headers={
-            "Content-Type": ARROW,
-            "Accept": ARROW,
-            "X-Amzn-SageMaker-Custom-Attributes": chosen,
-        },
-        timeout=60,
-    )
-    assert answer.status_code == 200, answer.text
-    told = pa.ipc.open_stream(answer.content).read_all()
-    for rows in (x, columns, pd.DataFrame(columns), sent):
-        assert told["predicted_label"].to_pylist() == model.predict(rows).tolist()
-        probabilities = np.array(told["probabilities"].to_pylist())
-        assert np.array_equal(probabilities, model.predict_proba(rows))
-    found = model.explain(columns)
-    contributions = np.array(told["contributions"].to_pylist()).reshape(found.contributions.shape)
-    assert np.array_equal(contributions, found.contributions)
 
 
 def test_an_explanation_is_a_frame_that_adds_up(model, table, iris):
@@ -304,26 +273,70 @@ sys.stdin.read()
 """
 
 
-def test_a_server_ends_with_the_process_that_started_it(directory, model, iris):
-    """Even if it is killed, and has no time to end anything."""
+@dataclass
+class Beside:
+    """A server that a process has started beside itself, and what that process has printed."""
+
+    owner: subprocess.Popen
+    url: str
+    pid: int
+    told: str
+
+
+@pytest.fixture(scope="module")
+def beside(directory):
     owner = subprocess.Popen(
         [sys.executable, "-c", SERVING, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     url, pid = owner.stdout.readline().decode().split()
-    told = owner.stdout.readline().decode().strip()
-    assert told == f"<server at {url}, running; stop() ends it> 2 True"
-    answer = httpx.post(f"{url}/invocations", json={"instances": iris[0][:3].tolist()})
-    found = [row["probabilities"] for row in answer.json()["predictions"]]
-    assert np.array_equal(found, model.predict_proba(iris[0][:3]))
+    yield Beside(owner, url, int(pid), owner.stdout.readline().decode().strip())
     owner.kill()
     owner.communicate()
+
+
+def test_answers_are_those_of_the_server_to_the_last_bit(model, beside):
+    rng = np.random.default_rng(0)
+    x = rng.normal(4, 2, (3000, 4))
+    columns = {name: x[:, place].tolist() for place, name in enumerate(IRIS_NAMES)}
+    sent = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, sent.schema) as writer:
+        writer.write_table(sent)
+    chosen = "outputs=predicted_label,probabilities,contributions"
+    answer = httpx.post(
+        f"{beside.url}/invocations",
+        content=sink.getvalue().to_pybytes(),
+        headers={
+            "Content-Type": ARROW,
+            "Accept": ARROW,
+            "X-Amzn-SageMaker-Custom-Attributes": chosen,
+        },
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    told = pa.ipc.open_stream(answer.content).read_all()
+    for rows in (x, columns, pd.DataFrame(columns), sent):
+        assert told["predicted_label"].to_pylist() == model.predict(rows).tolist()
+        probabilities = np.array(told["probabilities"].to_pylist())
+        assert np.array_equal(probabilities, model.predict_proba(rows))
+    found = model.explain(columns)
+    contributions = np.array(told["contributions"].to_pylist()).reshape(found.contributions.shape)
+    assert np.array_equal(contributions, found.contributions)
+
+
+def test_a_server_ends_with_the_process_that_started_it(beside):
+    """Even if it is killed, and has no time to end anything."""
+    assert beside.told == f"<server at {beside.url}, running; stop() ends it> 2 True"
+    assert _is_there(beside.pid)
+    beside.owner.kill()
+    beside.owner.communicate()
     for _ in range(600):
-        if not _is_there(int(pid)):
+        if not _is_there(beside.pid):
             break
         time.sleep(0.05)
-    assert not _is_there(int(pid))
+    assert not _is_there(beside.pid)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/ping")
+        httpx.get(f"{beside.url}/ping")
 
 
 def test_a_port_that_is_taken_is_refused(model):
