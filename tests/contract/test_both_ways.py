@@ -202,10 +202,11 @@ def test_one_row_over_grpc_is_answered_as_one_with_a_parameter_beside_it(servers
     ]
     with grpc.insecure_channel(f"127.0.0.1:{servers[kind].grpc_port}") as channel:
         for content in rows + odd:
-            assert infer(channel, content) == infer(channel, content, beside="yes")
+            assert infer(channel, content) == infer(channel, content, content_type="np")
         for datatype, shape in (("FP64", (1, 2)), ("INT32", (1, 4)), ("FP32", (4,)), ("X", (1, 4))):
             first, second = (
-                infer(channel, rows[0], datatype, shape, **more) for more in ({}, {"beside": "yes"})
+                infer(channel, rows[0], datatype, shape, **more)
+                for more in ({}, {"content_type": "np"})
             )
             assert first == second
         assert infer(channel, rows[0]).outputs[0].name == "predict"

@@ -51,7 +51,7 @@ def test_every_form_is_the_moment_that_was_written(moment, day, time, zone):
         assert DateSpelling().parse(text) is None
     schema = Schema(("at",), "regression", datatype="FP64", spellings={"at": spelling})
     assert from_metadata(**to_metadata(schema)) == schema
-    assert schema.spelled_number(0, 0, text) == expected
+    assert schema.number_in_text(0, 0, text) == expected
 
 
 @given(MOMENTS.map(lambda moment: moment.replace(microsecond=0)))

@@ -14,8 +14,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 from forked_command import ForkedCommand, run_forked
 from mlserver_forest.api import load
 from mlserver_forest.artifact.model_directory import read_settings
+from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
-from mlserver_forest.training.local_training import name_after, train_files
+from mlserver_forest.training.local_training import train_files
 from mlserver_forest.training.option_words import command_line, in_options
 from mlserver_forest.training.validation.evaluation import folds
 from support import ROOT, children_of, clean_environ

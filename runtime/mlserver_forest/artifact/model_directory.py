@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from mlserver_forest.artifact.atomic_write import (
 )
 from mlserver_forest.artifact.folder_lock import lock_folder
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest_file, read_description
+from mlserver_forest.artifact.model_name import checked_name
 from mlserver_forest.artifact.regular_file import open_regular, resolve_inside
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
 from mlserver_forest.insight.baseline import baseline_from_arrays
@@ -39,9 +39,6 @@ FOREST_RUNTIME = "mlserver_forest.ForestModel"
 PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
 # The key in ``parameters.extra`` that ties model-settings.json to its forest file.
 DIGEST_KEY = "forest_sha256"
-
-# A model's name stands in URLs, file names and logs.
-NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 _MAX_SETTINGS_BYTES = 1 << 28
 
@@ -95,19 +92,6 @@ def save(
     settings["parameters"] = {"uri": f"./{FOREST_FILE}", "extra": extra}
     files = _Files(FOREST_FILE, file.parts, file.n_bytes, _text(settings))
     _write(directory, files, before_rename)
-
-
-def checked_name(name: str) -> str:
-    """The name of a model.
-
-    Raises:
-        InvalidArtifact: if it is not made of letters, digits, ``.``, ``_`` and ``-``.
-    """
-    if not NAME.fullmatch(name):
-        raise InvalidArtifact(
-            f"the model's name {format_value(name)} is not made of letters, digits, . _ -"
-        )
-    return name
 
 
 def load(directory: Path) -> Model:

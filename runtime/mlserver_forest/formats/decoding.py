@@ -271,7 +271,7 @@ class _RequestMatrix:
         if feature in schema.categories_by_column:
             schema.category_code(number, feature, text)
         if feature in schema.spellings_by_column:
-            schema.spelled_number(number, feature, text)
+            schema.number_in_text(number, feature, text)
         but = "" if isinstance(rows.texts[column], list) else " but text"
         place = schema.locate(number, feature)
         raise InvalidInput(f"{place}: {format_value(text)} is not a number{but}")

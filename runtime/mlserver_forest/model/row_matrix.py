@@ -140,8 +140,7 @@ def _check_names(names: Sequence[Any], schema: Schema, extra: Extra, where: str)
     except InvalidInput as error:
         known = {*schema.feature_names, *schema.ignored}
         if schema.feature_names and known < {*known, *names}:
-            hint = "to leave out the columns that it does not know, pass extra='ignore'"
-            raise InvalidInput(f"{error}; {hint}") from error
+            raise InvalidInput(f"{error}; in Python, pass extra='ignore' to skip them") from error
         raise
 
 
@@ -224,7 +223,7 @@ def _numbers(values: Any, column: int, schema: Schema) -> NDArray[np.float64]:
         if spelling.is_date:
             plain = [_date_text(value) for value in plain]
         plain = [
-            schema.spelled_number(row, column, value) if isinstance(value, str) else value
+            schema.number_in_text(row, column, value) if isinstance(value, str) else value
             for row, value in enumerate(plain)
         ]
     numbers = [_number(value) for value in plain]

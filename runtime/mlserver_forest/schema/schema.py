@@ -40,6 +40,9 @@ def datatype_of(dtype: np.dtype[Any]) -> FeatureDatatype:
     return next(datatype for datatype, known in DTYPES.items() if known == dtype)
 
 
+_PLAIN = NumberSpelling()
+
+
 @dataclass(frozen=True)
 class Schema:
     """The features that a model reads and the outputs that it gives.
@@ -307,13 +310,13 @@ class Schema:
             )
         return categories.codes_from_numbers(values)
 
-    def spelled_number(self, row: int, column: int, text: str) -> float:
-        """The number in a text of a feature that has a spelling, NaN for a missing value.
+    def number_in_text(self, row: int, column: int, text: str) -> float:
+        """The number in a text of a feature of numbers, NaN for a missing value.
 
         Raises:
             InvalidInput: naming the row, the column and what was expected.
         """
-        spelling = self.spellings_by_column[column]
+        spelling = self.spellings_by_column.get(column, _PLAIN)
         number = spelling.parse(text)
         if number is None:
             place = self.locate(row, column)
@@ -344,8 +347,10 @@ class Schema:
         if len(index) != len(names):
             faults.append("a name that occurs twice")
         if faults:
+            skip = "; leave it out, or train or pack the model with extra=ignore to skip others"
             raise InvalidInput(
                 f"{where} has {' and '.join(faults)}; the model's features are {self.describe()}"
+                f"{skip * (not missing and bool(unknown))}"
             )
         return [index[name] for name in self.feature_names]
 

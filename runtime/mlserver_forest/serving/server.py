@@ -14,7 +14,7 @@ from mlserver import MLModel, ModelSettings
 from mlserver.settings import Settings
 
 from mlserver_forest import __version__
-from mlserver_forest.artifact.model_directory import NAME
+from mlserver_forest.artifact.model_name import NAME
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.environment import DEFAULT_GRPC_PORT, Environment
 from mlserver_forest.errors import InvalidEnvironment

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlserver_forest.artifact.model_name import DEFAULT
 from mlserver_forest.errors import InvalidData, InvalidEnvironment
 
 TRAINING_CHANNELS = ("training", "train")
@@ -82,7 +83,7 @@ class TrainingConfig:
     hosts: tuple[str, ...]
     checkpoints: Path
     network_interface: str | None = None
-    model_name: str = "forest"
+    model_name: str = DEFAULT
     has_reader: bool = False
     keeps_earlier: bool = False
 

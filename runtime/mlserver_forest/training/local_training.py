@@ -1,7 +1,6 @@
 """Train on files wherever they are: the job of SageMaker, without its folders."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from mlserver_forest.artifact.model_directory import NAME, checked_name
+from mlserver_forest.artifact.model_name import checked_name, name_after
 from mlserver_forest.errors import InvalidData
 from mlserver_forest.training.config import (
     TEST_CHANNEL,
@@ -22,7 +21,6 @@ from mlserver_forest.training.config import (
 from mlserver_forest.training.fitting.stopping import Stop
 
 _HOST = "algo-1"
-_NO_NAME = "forest"
 
 Paths = Sequence[str | PathLike[str]]
 
@@ -178,10 +176,3 @@ def local_config(
         has_reader=True,
         keeps_earlier=True,
     )
-
-
-def name_after(path: str | PathLike[str]) -> str:
-    """A model's name after the file or folder that it is made from."""
-    stem = Path(path).absolute().name.partition(".")[0]
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:255]
-    return name if NAME.fullmatch(name) else _NO_NAME

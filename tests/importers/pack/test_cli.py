@@ -617,3 +617,13 @@ def test_the_version_that_wrote_a_booster_may_be_asked(tmp_path):
     joblib.dump(estimator, tmp_path / "model.joblib")
     told = packed(tmp_path / "model.joblib", tmp_path / "model", "--prove-with", sys.executable)
     assert f"compared with XGBoost {xgboost.__version__} in {sys.executable}\n" in told
+
+
+def test_a_model_is_named_after_its_file_and_may_skip_other_columns(files, tmp_path, iris):
+    packed(files / "rf.joblib", tmp_path / "model", "--extra", "ignore")
+    settings = read_settings(tmp_path / "model", trust_pickle=False)
+    assert settings["name"] == "rf"
+    model = load(tmp_path / "model")
+    assert model.schema.ignores_extra
+    frame = pd.DataFrame(iris[0][:5], columns=model.schema.feature_names)
+    assert model.predict(frame.assign(id=7)).tolist() == model.predict(frame).tolist()

@@ -14,6 +14,7 @@ SCHEMA = Schema(
     ("x", "rate"), "regression", datatype="FP64", spellings={"rate": RATE}, ignored=("day",)
 )
 NAN = float("nan")
+ONE = Schema(("x",), "regression", datatype="FP64")
 
 
 def tensor(name, values, datatype="BYTES", width=1):
@@ -42,5 +43,19 @@ def test_other_text_is_refused_with_its_place():
         "row 2, column 2 (rate): '$5' is not a number; expected a plain number, or one spelled "
         "like 13.4%, which is 13.4"
     )
-    with pytest.raises(InvalidInput, match="input 'x' has datatype BYTES"):
-        matrix_of([tensor("x", ["1"]), tensor("rate", ["5%"])], SCHEMA)
+    with pytest.raises(InvalidInput, match=r"row 1, column 1 \(x\): '1%' is not a number"):
+        matrix_of([tensor("x", ["1%"]), tensor("rate", ["5%"])], SCHEMA)
+
+
+def test_numerals_are_read_as_the_fields_of_csv_whatever_the_model():
+    assert matrix_of([tensor("x", ["1", " 2e1", "nan"])], ONE).tolist()[:2] == [[1], [20]]
+    both = [tensor("x", ["1"]), tensor("rate", ["5%"])]
+    assert matrix_of(both, SCHEMA).tolist() == [[1, 5]]
+    plain = Schema(("a", "b"), "regression", datatype="FP64")
+    assert matrix_of([tensor("X", ["1", "2.5"], width=2)], plain).tolist() == [[1, 2.5]]
+
+
+@pytest.mark.parametrize("name", ["x", "another"])
+def test_one_feature_may_come_as_a_list(name):
+    given = RequestInput(name=name, shape=[3], datatype="INT32", data=[1, 2, 3])
+    assert matrix_of([given], ONE).tolist() == [[1], [2], [3]]

@@ -69,6 +69,7 @@ class PackRequest:
         prove_with: the command of an interpreter that is asked for answers, or an empty string.
         rounds: which rounds of a booster that stopped early answer; empty for its usual ones.
         missing: a number that means missing, or None.
+        ignores_extra: whether the server skips named columns that are not features.
     """
 
     path: str
@@ -82,6 +83,7 @@ class PackRequest:
     prove_with: str = ""
     rounds: str = ""
     missing: float | None = None
+    ignores_extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def _pack_forest(
 ) -> PackReport:
     """Write a draft of a forest, and the answers that it has to give."""
     model = packing.renamed(found, request.feature_names, request.class_names)
+    model = replace(model, schema=replace(model.schema, ignores_extra=request.ignores_extra))
     sample = _read_sample(request.sample, model.schema) if request.sample else None
     rows = hard_rows(model, sample)
     if request.prove_with:

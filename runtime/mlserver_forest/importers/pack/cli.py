@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.errors import ForestError, UnsupportedEstimator
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ if TYPE_CHECKING:
 )
 @click.option("--feature-names", default="", help="The features' names, separated by commas.")
 @click.option("--class-names", default="", help="The classes' names in the model's order.")
-@click.option("--name", default="forest", show_default=True, help="The model's name in V2.")
+@click.option("--name", help="The model's name in V2.  [default: that of the file]")
+@click.option(
+    "--extra",
+    type=click.Choice(["error", "ignore"]),
+    default="error",
+    show_default=True,
+    help="What named columns that are not features are to the server: an error, or skipped.",
+)
 @click.option(
     "--trust-pickle",
     is_flag=True,
@@ -70,7 +78,8 @@ def pack(
     missing: float | None,
     feature_names: str,
     class_names: str,
-    name: str,
+    name: str | None,
+    extra: str,
     trust_pickle: bool,
 ) -> None:
     """Turn a model that you have into a model directory, and prove that it answers the same.
@@ -90,7 +99,7 @@ def pack(
             request = PackRequest(
                 path=str(model.resolve()),
                 folder=folder,
-                name=name,
+                name=name_after(model) if name is None else name,
                 sample=str(data.resolve()) if data else None,
                 feature_names=_split(feature_names),
                 class_names=_split(class_names),
@@ -99,6 +108,7 @@ def pack(
                 prove_with=prove_with,
                 rounds=rounds or "",
                 missing=missing,
+                ignores_extra=extra == "ignore",
             )
             _run_child(request)
             _finish(Path(folder), out)

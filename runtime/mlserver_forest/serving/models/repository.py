@@ -14,11 +14,10 @@ from pydantic import ValidationError
 from mlserver_forest.artifact.model_directory import (
     DIGEST_KEY,
     FOREST_RUNTIME,
-    NAME,
     SETTINGS_FILE,
-    checked_name,
     read_settings,
 )
+from mlserver_forest.artifact.model_name import NAME, checked_name
 from mlserver_forest.errors import InvalidArtifact, ModelNotFound
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card

@@ -25,6 +25,7 @@ from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from mlserver_forest.serving.v2.output_tensors import output_tensor
+from mlserver_forest.serving.v2.understood_parameters import check_parameters
 
 _SECONDS_PER_WALK = 1e-7  # down a tree
 # An answer that takes longer is computed outside the event loop, in several threads.
@@ -94,6 +95,7 @@ class ForestModel(MLModel):
         model = self.model
         names = [output.name for output in payload.outputs or ()] or [PREDICT]
         model.check_names(names)
+        check_parameters(payload, model.schema)
         x = matrix_of(payload.inputs, model.schema)
         columns = self.answer(x, names)
         outputs = [

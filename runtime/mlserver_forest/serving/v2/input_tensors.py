@@ -1,11 +1,12 @@
 """The V2 inputs of a request -> the matrix that a model reads.
 
-A numeric feature is sent as numbers of any datatype, or as BYTES if training read its numbers from
-text, such as $14.50 or ? for a missing value. A categorical feature is sent as BYTES, with
+A numeric feature is sent as numbers of any datatype, or as BYTES, which hold the same text as CSV
+fields: also $14.50, or ? for a missing value, if training read its numbers so. A categorical
+feature is sent as BYTES, with
 its categories in UTF-8, or as BOOL, which means the categories "true" and "false"; numbers are the
 codes of categories (0 and 1 for a boolean feature), or whole numbers whose digits are the category
 if the model knows hashes alone. A matrix of numbers holds the same numbers. A matrix of
-BYTES, which only models with such features read, holds the same text as CSV fields.
+BYTES holds the same text as CSV fields.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.v2 import v2_tensor
 from mlserver_forest.formats.v2.v2_text import texts_of
 from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.v2.understood_parameters import decoded
 
 
 def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
@@ -48,11 +50,12 @@ def matrix_of(inputs: Sequence[RequestInput], schema: Schema) -> NDArray[Any]:
 
 
 def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
-    reads_text = bool(schema.categories_by_column or schema.spellings_by_column)
-    if not reads_text or _datatype(tensor) != v2_tensor.BYTES:
-        return schema.conform(_array(tensor))
-    texts, width = texts_of(tensor.name, tensor.shape, _data(tensor)), schema.n_features
-    if list(tensor.shape[1:]) != [width]:
+    width = schema.n_features
+    if _datatype(tensor) != v2_tensor.BYTES:
+        array = _array(tensor)
+        return schema.conform(array.reshape(-1, 1) if array.ndim == width == 1 else array)
+    texts = _texts(tensor)
+    if list(tensor.shape[1:]) != [width] and (len(tensor.shape), width) != (1, 1):
         raise InvalidInput(
             f"input {format_value(tensor.name)} has shape {list(tensor.shape)}; "
             f"the model expects [n, {width}] ({schema.describe()})"
@@ -64,12 +67,12 @@ def _matrix(tensor: RequestInput, schema: Schema) -> NDArray[Any]:
 def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
     categories, datatype = schema.categories_by_column.get(column), _datatype(tensor)
     values: Any = None
-    if column in schema.spellings_by_column and datatype == v2_tensor.BYTES:
-        texts = texts_of(tensor.name, tensor.shape, _data(tensor))
-        numbers = [schema.spelled_number(row, column, text) for row, text in enumerate(texts)]
+    if categories is None and datatype == v2_tensor.BYTES:
+        texts = _texts(tensor)
+        numbers = [schema.number_in_text(row, column, text) for row, text in enumerate(texts)]
         return _flat(tensor, v2_tensor.reshaped(tensor.name, np.array(numbers), tensor.shape))
     if categories is not None and datatype == v2_tensor.BYTES:
-        values = texts_of(tensor.name, tensor.shape, _data(tensor))
+        values = _texts(tensor)
     else:
         array = _array(tensor)
         if categories is None:
@@ -83,6 +86,10 @@ def _column(tensor: RequestInput, column: int, schema: Schema) -> NDArray[Any]:
             [schema.category_code(row, column, text) for row, text in enumerate(values)]
         )
     return _flat(tensor, v2_tensor.reshaped(tensor.name, codes, tensor.shape))
+
+
+def _texts(tensor: RequestInput) -> list[str]:
+    return decoded(texts_of(tensor.name, tensor.shape, _data(tensor)), tensor)
 
 
 def _flat(tensor: RequestInput, array: NDArray[Any]) -> NDArray[Any]:

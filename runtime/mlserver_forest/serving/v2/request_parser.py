@@ -121,10 +121,15 @@ def checked_parameters(parameters: Mapping[str, Any], place: str) -> Fields | No
     """Parameters that MLServer's codecs may read, without ``headers``, which a body must not set.
 
     Raises:
-        InvalidInput: if ``content_type`` is not a string.
+        InvalidInput: if ``content_type`` is not a string, or the tensor is in shared memory.
     """
     if not parameters:
         return None
+    if _SHARED in parameters:
+        raise InvalidInput(
+            f"not a V2 request: {place}.{_SHARED}: this server shares no memory with its clients; "
+            "send the data in the request"
+        )
     _optional(parameters.get("content_type"), str, f"{place}.content_type", "a string")
     return {name: parameters[name] for name in parameters if name not in {"headers", _SIZE}}
 
@@ -143,8 +148,7 @@ def _input(tensor: Any, place: str, attached: AttachedBytes | None) -> tuple[Fie
         raise _fault(f"{place}.datatype", datatype, f"one of {', '.join(known)}")
     shape = _shape(tensor, f"{place}.shape")
     parameters = _object(tensor, f"{place}.")
-    if _SHARED in parameters:
-        raise _no_shared_memory(place)
+    checked = checked_parameters(parameters, f"{place}.parameters")
     if _SIZE in parameters:
         data = _from_bytes(tensor, place, parameters[_SIZE], attached)
     else:
@@ -153,7 +157,7 @@ def _input(tensor: Any, place: str, attached: AttachedBytes | None) -> tuple[Fie
         "name": name,
         "shape": shape,
         "datatype": "FP32" if datatype == v2_binary.BF16 else datatype,
-        "parameters": checked_parameters(parameters, f"{place}.parameters"),
+        "parameters": checked,
     }
     return fields, data
 
@@ -206,8 +210,6 @@ def _shape(tensor: Mapping[str, Any], place: str) -> list[int]:
 def _output(output: Any, place: str) -> Fields:
     _check(output, dict, place, 'an object with "name"')
     parameters = _object(output, f"{place}.")
-    if _SHARED in parameters:
-        raise _no_shared_memory(place)
     return {
         "name": _check(output.get("name", _MISSING), str, f"{place}.name", "a string"),
         "parameters": checked_parameters(parameters, f"{place}.parameters"),
@@ -237,10 +239,3 @@ def _check(value: Any, kind: type, place: str, expected: str) -> Any:
 def _fault(place: str, value: Any, expected: str) -> InvalidInput:
     came = "nothing came" if value is _MISSING else f"{format_value(value)} came"
     return InvalidInput(f"not a V2 request: {place}: {came}; expected {expected}")
-
-
-def _no_shared_memory(place: str) -> InvalidInput:
-    return InvalidInput(
-        f"not a V2 request: {place}.parameters.{_SHARED}: this server shares no memory with "
-        "its clients; send the data in the request"
-    )
