@@ -132,3 +132,13 @@ def test_many_values_share_segments():
     assert [name for name, _ in found] == [*(f"name {number}" for number in range(19)), OTHERS]
     assert sum(len(rows) for _, rows in found) == len(texts)
     assert [name for name, _ in segments_of(["10", "9", "9.0"])] == ["9", "9.0", "10"]
+    days = [f"2024-{month:02}-{day:02} 05:00:00" for month in (3, 1) for day in range(1, 29)]
+    assert [(name, len(rows)) for name, rows in segments_of([*days, None])] == [
+        ("2024-01", 28),
+        ("2024-03", 28),
+        (MISSING, 1),
+    ]
+    assert [name for name, _ in segments_of(["2024-01-02", "2023-05-06"])] == [
+        "2023-05-06",
+        "2024-01-02",
+    ]

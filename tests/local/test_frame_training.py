@@ -69,13 +69,20 @@ def test_tables_of_every_kind_become_the_same_columns(table, make):
     assert found["weight"].to_pylist() == table["weight"].tolist()
 
 
+def test_values_of_several_kinds_are_texts_as_in_a_file():
+    mixed = pd.DataFrame({"title": [300, "Up", None, 1.5, 300.0]})
+    assert _arrow_table(mixed)["title"].to_pylist() == ["300", "Up", None, "1.5", "300"]
+
+
 def test_what_cannot_be_trained_on_is_refused_with_what_to_do(table):
     with pytest.raises(InvalidData, match=r"^the training table, row 1: label 'a' is not a number"):
         mlserver_forest.train(table.assign(mpg="a"), "mpg", task="regression", say=None)
     with pytest.raises(InvalidData, match="is a ndarray; expected a data frame"):
         mlserver_forest.train(np.zeros((2, 2)), "mpg")
-    with pytest.raises(InvalidData, match=r"the table cannot be read .*astype"):
-        mlserver_forest.train(table.assign(mixed=[1, "a"] * 100), "mpg")
+    with pytest.raises(InvalidData, match=r"the table cannot be read .*expected numbers, texts"):
+        mlserver_forest.train(table.assign(mixed=[[1], "a"] * 100), "mpg")
+    with pytest.raises(InvalidData, match="the names of columns are repeated: 'mpg'"):
+        mlserver_forest.train(pd.concat([table, table["mpg"]], axis=1), "mpg")
     with pytest.raises(InvalidHyperparameters, match="'n_tres' is unknown"):
         mlserver_forest.train(table, "mpg", n_tres=3, say=None)
     with pytest.raises(InvalidData, match=r"target is 'mgp', .*did you mean 'mpg'"):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,8 @@ from mlserver_forest.formats.field_values import parse_number
 MISSING, OTHERS = "(missing)", "(others)"
 _MOST_SEGMENTS = 20
 _N_PARTS = 4
+# Of a day, a month and a year.
+_DATE_LENGTHS = (10, 7, 4)
 
 
 def segments_of(values: Iterable[object]) -> list[tuple[str, NDArray[np.intp]]]:
@@ -23,9 +26,10 @@ def segments_of(values: Iterable[object]) -> list[tuple[str, NDArray[np.intp]]]:
 
     Returns:
         For each segment its name and its rows, counted from 0 and ascending; every row is in one.
-        Up to 20 different values have a segment each, numbers in their order and texts by how
-        frequent they are. More numbers than that are divided into four parts of about as many rows;
-        of more texts, the most frequent ones have a segment each, and the others have one together.
+        Up to 20 different values have a segment each, numbers and dates in their order and texts by
+        how frequent they are. More numbers than that are divided into four parts of about as many
+        rows, and more dates into days, months or years; of more texts, the most frequent ones have
+        a segment each, and the others have one together.
         Missing values come last.
     """
     texts = [text_of_value(value) for value in values]
@@ -35,7 +39,7 @@ def segments_of(values: Iterable[object]) -> list[tuple[str, NDArray[np.intp]]]:
         known = {text: float(number or 0) for text, number in numbers.items()}
         names = _parts(texts, known) if len(counts) > _MOST_SEGMENTS else _in_order(known)
     else:
-        names = _frequent(counts)
+        names = _dates(counts) or _frequent(counts)
     places = {name: place for place, name in enumerate(dict.fromkeys(names.values()))}
     rows = np.array([places.get(names.get(text, MISSING), len(places)) for text in texts], np.intp)
     found = [(name, np.flatnonzero(rows == place)) for name, place in places.items()]
@@ -45,6 +49,19 @@ def segments_of(values: Iterable[object]) -> list[tuple[str, NDArray[np.intp]]]:
 
 def _in_order(numbers: dict[str, float]) -> dict[str, str]:
     return {text: text for text in sorted(numbers, key=numbers.__getitem__)}
+
+
+def _dates(counts: Counter[str]) -> dict[str, str]:
+    """The day, month or year of each text, in their order; empty if some are not dates."""
+    try:
+        known = {text: datetime.fromisoformat(text).isoformat() for text in counts}
+    except ValueError:
+        return {}
+    for length in _DATE_LENGTHS:
+        names = {text: date[:length] for text, date in known.items()}
+        if len(set(names.values())) <= _MOST_SEGMENTS:
+            return dict(sorted(names.items(), key=lambda pair: pair[1]))
+    return {}
 
 
 def _frequent(counts: Counter[str]) -> dict[str, str]:

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlserver_forest.artifact.model_directory import load, replace_card
-from mlserver_forest.errors import InvalidData, JobError, format_error
+from mlserver_forest.errors import InvalidData, JobError, format_error, format_value
+from mlserver_forest.evaluation.known_targets import text_of_value
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel
+from mlserver_forest.model.row_matrix import listed
 from mlserver_forest.training.local_training import Paths, train_files
 
 _PREFIX = "forest-train-"
@@ -114,14 +119,14 @@ def _arrow_table(table: Any) -> Any:
             table = {name: [row.get(name) for row in table] for name in names}
         if isinstance(table, Mapping):
             return pa.table({str(name): _column(column) for name, column in table.items()})
-        if type(table).__module__.partition(".")[0] == "pandas":
-            return pa.Table.from_pandas(table, preserve_index=False)
+        if hasattr(table, "columns") and hasattr(table, "iloc"):  # An index is not a column.
+            return pa.table(_columns_of(table))
         if hasattr(table, "__arrow_c_stream__"):
             return pa.table(table)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InvalidData(
-            f"the table cannot be read ({format_error(error)}); expected one kind of value in each "
-            "column: convert the column that is named, in pandas with astype('string')"
+            f"the table cannot be read ({format_error(error)}); expected numbers, texts, booleans "
+            "or dates in each column"
         ) from error
     raise InvalidData(
         f"the table is a {type(table).__name__}; expected a data frame, an Arrow table, a mapping "
@@ -133,8 +138,36 @@ def _are_records(table: Any) -> bool:
     return isinstance(table, Sequence) and bool(table) and isinstance(table[0], Mapping)
 
 
+def _columns_of(frame: Any) -> dict[str, Any]:
+    """The columns of a pandas data frame.
+
+    Raises:
+        InvalidData: if two have the same name.
+    """
+    names = [str(name) for name in frame.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        shown = ", ".join(map(format_value, repeated))
+        raise InvalidData(f"the names of columns are repeated: {shown}; give each its own name")
+    return {name: _column(frame.iloc[:, place]) for place, name in enumerate(names)}
+
+
 def _column(values: Any) -> Any:
-    """An array of Arrow, null where a value is missing, such as NaN among texts."""
+    """An array of Arrow, null where a value is missing, such as NaN among texts.
+
+    Values of several kinds, such as numbers among texts, become texts, as in a CSV file.
+    """
     if hasattr(values, "to_arrow"):
         return values.to_arrow()
-    return pa.array(list(values) if isinstance(values, range) else values, from_pandas=True)
+    plain = list(values) if isinstance(values, range) else values
+    try:
+        return pa.array(plain, from_pandas=True)
+    except (pa.ArrowException, TypeError):
+        texts = [_text(value) for value in listed(plain)]
+    return pa.array(texts, pa.string())
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str | Real | Decimal | date | None):
+        raise TypeError(f"{type(value).__name__} objects are not values of a column")
+    return text_of_value(value) or None

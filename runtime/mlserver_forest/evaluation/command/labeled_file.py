@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -112,11 +113,14 @@ def _place(found: FoundColumns, name: str) -> int:
 
 
 def _feature(x: NDArray[Any], schema: Schema, name: str) -> list[Any]:
-    """The values of a feature: categories by name, numbers, None where one is missing."""
+    """The values of a feature: categories by name, dates, numbers, None where one is missing."""
     column = schema.feature_names.index(name)
     values = x[:, column]
     categories = schema.categories_by_column.get(column)
     if categories is not None:
         return [None if np.isnan(v) else categories.name_of(float(v)) for v in values]
+    spelling = schema.spellings_by_column.get(column)
+    if spelling is not None and spelling.is_date:
+        return [None if np.isnan(v) else datetime.fromtimestamp(v, UTC).isoformat() for v in values]
     # The shortest number that is equal in the dtype, such as 5.1 for a float32.
     return [None if np.isnan(value) else float(str(value)) for value in values]
