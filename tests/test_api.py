@@ -39,6 +39,8 @@ def test_loading_a_model_needs_neither_a_server_nor_a_training_library(model_dir
 
 def test_every_public_name_is_there():
     assert all(hasattr(mlserver_forest, name) for name in mlserver_forest.__all__)
+    assert dir(mlserver_forest) == sorted([*mlserver_forest.__all__, "errors"])
+    assert mlserver_forest.errors.InvalidArtifact is InvalidArtifact
     with pytest.raises(AttributeError, match="no attribute 'other'"):
         _ = mlserver_forest.other
 

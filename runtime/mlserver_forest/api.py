@@ -42,7 +42,7 @@ def train(
     test: Any = None,
     ignore: Sequence[str] = (),
     out: str | PathLike[str] | None = None,
-    name: str = "forest",
+    name: str | None = None,
     say: Callable[[str], None] | None = print,
     **hyperparameters: Any,
 ) -> Model:
@@ -61,7 +61,8 @@ def train(
         ignore: columns to leave out.
         out: the folder for ``model`` and ``output/data/report.html``, as in ``forest train --out``;
             without it, they last as long as the model that is returned, unless it is saved.
-        name: the model's name on the V2 protocol.
+        name: the model's name on the V2 protocol; by default that of the first file, or "forest"
+            for a data frame.
         say: is called with each line of the log; None for silence.
         hyperparameters: others, such as ``n_estimators=200``; see docs/hyperparameters.md.
 

@@ -46,6 +46,7 @@ def test_a_frame_and_a_file_give_the_same_model_and_report(tmp_path, table):
     assert own.schema.categories == other.schema.categories
     assert own.interval(rows).shape == (200, 2)
     assert (own.target, other.card.n_rows) == ("mpg", 200)
+    assert (own.name, other.name) == ("forest", "cars")
     assert any("column 'mpg'" in line for line in lines)
     assert own.directory == tmp_path / "own" / "model"
     assert "mpg" in mlserver_forest.load(own.directory).report().html

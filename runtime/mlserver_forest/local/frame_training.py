@@ -30,7 +30,7 @@ def train_frame(
     frame: Any,
     *,
     target: str,
-    name: str,
+    name: str | None,
     out: str | PathLike[str] | None,
     validation: Any,
     test: Any,
@@ -42,7 +42,7 @@ def train_frame(
     Args:
         frame: rows with named columns, or the path of a file, or several.
         target: the column to predict.
-        name: the model's name.
+        name: the model's name; None for that of the first file, or "forest" for a data frame.
         out: the folder for the model and its report; None for one that lasts as long as the model.
         validation: rows to evaluate on, or None.
         test: rows to evaluate on at the end, or None.
@@ -64,7 +64,7 @@ def train_frame(
             directory = train_files(
                 _files(frame, Path(rows) / "training"),
                 target=target,
-                name=name,
+                name=name or (None if _are_files(frame) else "forest"),
                 out=folder.path if folder else str(out),
                 say=say_table,
                 validation=_files(validation, Path(rows) / "validation"),
@@ -95,14 +95,18 @@ def _files(table: Any, folder: Path) -> Paths:
     """The files of a table; a data frame becomes one, and None is none."""
     if table is None:
         return []
-    if isinstance(table, str | PathLike):
-        return [table]
-    if isinstance(table, list | tuple) and table and isinstance(table[0], str | PathLike):
-        return [*table]
+    if _are_files(table):
+        return [table] if isinstance(table, str | PathLike) else [*table]
     folder.mkdir()
     path = folder / _NAME
     pq.write_table(_arrow_table(table), path)
     return [path]
+
+
+def _are_files(table: Any) -> bool:
+    """Whether this is the path of a file, or a list of paths."""
+    first = table[0] if isinstance(table, list | tuple) and table else table
+    return isinstance(first, str | PathLike)
 
 
 def _arrow_table(table: Any) -> Any:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mlserver_forest.local.notebook_page import NotebookPage
     from mlserver_forest.local.server_handle import ServerHandle
 
-# For fewer rows, starting threads does not pay off.
-_FEW_ROWS = 1024
+# Fewer rows are answered by the thread that asks, without waiting for those of others.
+_FEW_ROWS = 16
 _REPORT = Path("output", "data")
 
 
