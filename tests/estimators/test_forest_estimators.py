@@ -113,7 +113,7 @@ def test_a_fitted_model_stands_where_an_estimator_may(model_dir, iris, iris_fore
     assert np.array_equal(calibrated.classes_, iris_forest.classes_)
     again = pickle.loads(pickle.dumps(estimator))  # noqa: S301
     assert np.array_equal(again.predict(x), iris_forest.predict(x))
-    with pytest.raises(InvalidArtifact, match="cannot be a ForestRegressor"):
+    with pytest.raises(InvalidArtifact, match="with 1 target cannot be a ForestRegressor"):
         ForestRegressor.of(model)
     with pytest.raises(AttributeError, match="has no attribute 'feature_importances_'"):
         _ = estimator.feature_importances_

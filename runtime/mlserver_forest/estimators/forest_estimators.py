@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
 
 from mlserver_forest.api import pack
 from mlserver_forest.engine.predictor import Prediction
-from mlserver_forest.errors import InvalidArtifact, InvalidHyperparameters
+from mlserver_forest.errors import InvalidArtifact, InvalidHyperparameters, count
 from mlserver_forest.estimators.table_fit import ModelFiles, fit_table, has_words
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.local.local_model import LocalModel
@@ -76,8 +76,8 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
         """
         if model.schema.kind != cls._kind or model.schema.n_targets != 1:
             raise InvalidArtifact(
-                f"a {model.schema.kind} model with {model.schema.n_targets} outputs cannot be a "
-                f"{cls.__name__}, which needs a {cls._kind} with one"
+                f"a model of kind {model.schema.kind} with {count(model.schema.n_targets, 'target')} "
+                f"cannot be a {cls.__name__}, which needs a {cls._kind} with one"
             )
         return cls(model=model)
 

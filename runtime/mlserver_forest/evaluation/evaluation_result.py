@@ -27,7 +27,7 @@ class Segment:
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """How good a model is on some rows.
 
@@ -75,8 +75,8 @@ class Evaluation:
             "segments": [asdict(segment) for segment in self.segments],
         }
 
-    def __str__(self) -> str:
-        """Tables for a terminal."""
+    def __repr__(self) -> str:
+        """Tables for a terminal, and for a notebook."""
         return _text(self)
 
 

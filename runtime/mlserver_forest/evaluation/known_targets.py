@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, format_value
+from mlserver_forest.errors import InvalidInput, count, format_value
 from mlserver_forest.formats.field_values import parse_number
 from mlserver_forest.schema.categories import is_missing
 from mlserver_forest.schema.schema import Schema
@@ -34,7 +34,7 @@ def known_targets(values: Iterable[Any], schema: Schema) -> tuple[NDArray[Any], 
     """
     if schema.kind not in {"classification", "regression"} or schema.n_targets != 1:
         raise InvalidInput(
-            f"a model of kind {schema.kind} with {schema.n_targets} outputs cannot be evaluated; "
+            f"a model of kind {schema.kind} with {count(schema.n_targets, 'target')} cannot be evaluated; "
             "expected a classification, or a regression with one target"
         )
     is_class = schema.kind == "classification"

@@ -11,7 +11,14 @@ from mlserver_forest.model.model import Model
 from mlserver_forest.reports.html.number_format import fixed, number, printable
 from mlserver_forest.reports.html.templates import outside
 from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
+from mlserver_forest.schema.schema import TargetKind
 
+_KINDS: Mapping[TargetKind, str] = {
+    "classification": "a classification",
+    "regression": "a regression",
+    "anomaly_detection": "finds outliers",
+    "unknown": "predicts",
+}
 _MOST_IMPORTANCES = 10
 _MOST_CLASSES = 6
 _MOST_FEATURES = 12
@@ -52,8 +59,8 @@ def html_of_model(model: Model, name: str, directory: Path) -> Markup:
 
 def _headline(model: Model) -> str:
     schema, target = model.schema, model.card.target_name if model.card else ""
-    what = f" {printable(target)}" if target else f", a {schema.kind.replace('_', ' ')},"
-    return f"predicts{what} from {count(schema.n_features, 'feature')}"
+    what = f"predicts {printable(target)}" if target else _KINDS[schema.kind]
+    return f"{what} from {count(schema.n_features, 'feature')}"
 
 
 def _facts(model: Model, directory: Path) -> list[str]:
