@@ -75,9 +75,10 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
             InvalidArtifact: if it is of another kind.
         """
         if model.schema.kind != cls._kind or model.schema.n_targets != 1:
+            targets = count(model.schema.n_targets, "target")
             raise InvalidArtifact(
-                f"a model of kind {model.schema.kind} with {count(model.schema.n_targets, 'target')} "
-                f"cannot be a {cls.__name__}, which needs a {cls._kind} with one"
+                f"a model of kind {model.schema.kind} with {targets} cannot be a {cls.__name__}, "
+                f"which needs a {cls._kind} with one"
             )
         return cls(model=model)
 

@@ -33,9 +33,10 @@ def known_targets(values: Iterable[Any], schema: Schema) -> tuple[NDArray[Any], 
             for a model whose targets cannot be compared one by one.
     """
     if schema.kind not in {"classification", "regression"} or schema.n_targets != 1:
+        targets = count(schema.n_targets, "target")
         raise InvalidInput(
-            f"a model of kind {schema.kind} with {count(schema.n_targets, 'target')} cannot be evaluated; "
-            "expected a classification, or a regression with one target"
+            f"a model of kind {schema.kind} with {targets} cannot be evaluated; expected a "
+            "classification, or a regression with one target"
         )
     is_class = schema.kind == "classification"
     classes = _Classes(schema)
