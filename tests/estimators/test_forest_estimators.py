@@ -63,6 +63,10 @@ def test_hyperparameters_are_parameters_that_a_search_can_set(iris):
     search.fit(*iris)
     assert search.best_estimator_[-1].get_params()["n_estimators"] in {1, 3}
     assert search.best_score_ > 0.8
+    weights = {"setosa": 9.0, "versicolor": 1.0, "virginica": 1.0}
+    own = ForestClassifier("decision_tree", max_depth=1, random_state=0, class_weight=weights)
+    found = own.fit(*iris).predict_proba(iris[0])
+    assert np.unique(found.round(3)[:, 0]).tolist() == [0, 1]
     copy = clone(ForestRegressor("xgboost", max_depth=3))
     assert (copy.algorithm, copy.get_params()["max_depth"]) == ("xgboost", 3)
     for wrong, fault in (

@@ -31,6 +31,7 @@ from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.local.local_model import LocalModel
 from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
+from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.schema import TargetKind
 from mlserver_forest.training.algorithms.estimators import make_estimator
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
@@ -173,13 +174,13 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
         require(chosen.algorithm.module, chosen.algorithm.extra)
         return chosen
 
-    def _fit(self, x: NDArray[Any], y: NDArray[Any], classes: Sequence[int], weight: Any) -> None:
+    def _fit(self, x: NDArray[Any], y: NDArray[Any], classes: Sequence[Any], weight: Any) -> None:
         """Fit the algorithm's estimator, and pack it.
 
         Args:
             x: (n_samples, n_features) in the algorithm's dtype.
             y: (n_samples,) positions of classes, or numbers.
-            classes: 0, 1, ... for a classification.
+            classes: the labels that the positions stand for; none for a regression.
             weight: (n_samples,), or None.
         """
         chosen = self._chosen()
@@ -237,7 +238,7 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
             x = validate_data(
                 self, X, reset=False, dtype=dtype, order="C", ensure_all_finite="allow-nan"
             )
-        found: Prediction = self.model_.forest.predict(x)
+        found: Prediction = self.model_.forest.predict(x, n_cpus())
         return found
 
 
@@ -302,7 +303,7 @@ class ForestClassifier(ClassifierMixin, _ForestEstimator):  # type: ignore[misc]
         x, y, weight = self._checked(X, y, sample_weight)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        self._fit(x, codes, range(len(self.classes_)), weight)
+        self._fit(x, codes, self.classes_.tolist(), weight)
         return self
 
     def __getattr__(self, name: str) -> Any:
