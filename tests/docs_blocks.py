@@ -5,6 +5,8 @@ A comment on the line before a block says so:
 - none: the block is run, and ends with exit code 0; a request that is refused fails it
 - ``fails``: it is run, and something in it must be refused
 - ``output``: what the block before it has printed
+- ``notebook``: a cell; all cells of a page are run in one process, from top to bottom, and the
+  value of a last line is shown, as a notebook shows it
 - ``serve``: a server, which goes on in the background
 - ``dry-run``: each of its ``forest`` commands is run with --dry-run
 - ``command: NAME``, ``python: NAME``: a test of that block is found by its name

@@ -39,6 +39,8 @@ def test_loading_a_model_needs_neither_a_server_nor_a_training_library(model_dir
 
 def test_every_public_name_is_there():
     assert all(hasattr(mlserver_forest, name) for name in mlserver_forest.__all__)
+    assert dir(mlserver_forest) == sorted([*mlserver_forest.__all__, "errors"])
+    assert mlserver_forest.errors.InvalidArtifact is InvalidArtifact
     with pytest.raises(AttributeError, match="no attribute 'other'"):
         _ = mlserver_forest.other
 
@@ -100,4 +102,4 @@ def test_the_card_and_the_calibration_are_loaded(tmp_path, iris):
     model = mlserver_forest.load(directory)
     assert model.calibration.level == 0.9
     assert model.card is None
-    assert model.intervals(x).shape == (150, 2)
+    assert model.interval(x).shape == (150, 2)

@@ -25,6 +25,7 @@ LAYERS = {
     "insight": 4,
     "model": 5,
     "artifact": 6,
+    "evaluation": 6,
     "importers": 7,
     "reports": 7,
     "training": 8,
@@ -33,9 +34,12 @@ LAYERS = {
     "aws": 8,
     "doctor": 8,
     "reports/drift": 9,
+    "evaluation/command": 9,
     "quickstart": 9,
-    "api": 9,
-    "cli": 10,
+    "local": 10,
+    "api": 11,
+    "estimators": 12,
+    "cli": 12,
 }
 SERVERS = {"mlserver", "starlette", "fastapi", "uvicorn"}
 FORBIDDEN = {
@@ -48,6 +52,7 @@ FORBIDDEN = {
     "insight": SERVERS,
     "model": SERVERS,
     "artifact": SERVERS,
+    "evaluation": SERVERS,
     "reports": {"mlserver"},
     "training": {"mlserver"},
     "importers": {"mlserver"},

@@ -3,6 +3,7 @@ every setting, media type, option and metric.
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ from support import BIN, IRIS, PAYLOAD, ROOT, clean_environ, free_port, lay_out
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
 ALL = "\n".join(TEXTS.values())
+NOTEBOOK = ROOT / "tests" / "notebook.py"
 AWS = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "none",
@@ -64,6 +66,7 @@ class Reader:
         self.folder = folder
         self._http, self._grpc = free_port(), free_port()
         self._server = None
+        self._cells = None
         (folder / ".curlrc").write_text("fail-with-body\n")  # Else curl calls an error success.
         environ = clean_environ(
             SAGEMAKER_BIND_TO_PORT=str(self._http),
@@ -81,6 +84,18 @@ class Reader:
             command, input=text + more, cwd=self.folder, env=self._environ,
             capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
+
+    def run_cell(self, cells):
+        """The output of the next cell; all of them are run at the first call."""
+        if self._cells is None:
+            done = subprocess.run(
+                [sys.executable, NOTEBOOK], input=json.dumps([self._here(cell) for cell in cells]),
+                cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False,
+                timeout=300,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
+            self._cells = iter(json.loads(done.stdout))
+        return subprocess.CompletedProcess([], 0, next(self._cells), "")
 
     def serve(self, block):
         """Start the server that a block starts, in place of the one before."""
@@ -121,11 +136,14 @@ def reader(tmp_path, trained, commands):
 def read(reader, blocks):
     """Do what a page says, from its first block to its last."""
     done = None
+    cells = [block.text for block in blocks if block.way == "notebook"]
     for block in blocks:
         if block.way == "output":
             assert done.stdout.rstrip("\n") == block.text.rstrip("\n")
         elif block.kind not in RUN or block.way in {"command", "python", "tested by"}:
             continue
+        elif block.way == "notebook":
+            done = reader.run_cell(cells)
         elif block.way == "serve":
             reader.serve(block)
         elif block.way == "dry-run":
@@ -170,7 +188,8 @@ def test_every_block_is_run_or_says_which_test_does_it(name):
             path, _, test = block.marker.split(": ")[1].partition("::")
             assert f"def {test}(" in (ROOT / path).read_text()
         else:
-            assert block.way in {"run", "fails", "output", "serve", "dry-run"}, block.marker
+            ways = {"run", "fails", "output", "serve", "dry-run", "notebook"}
+            assert block.way in ways, block.marker
             is_checked = block.kind in RUN or block.way == "output"
             assert is_checked or block.kind in {"json", "yaml", "text"}, block.kind
 

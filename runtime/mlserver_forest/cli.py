@@ -34,6 +34,10 @@ _HERE: Mapping[str, _Entry] = {
     "predict": _Entry(
         "mlserver_forest.scoring.cli:predict", "ml/model rows.parquet --out answers.parquet"
     ),
+    "evaluate": _Entry(
+        "mlserver_forest.evaluation.command.cli:evaluate",
+        "ml/model recent.csv --target mpg --by year",
+    ),
     "drift": _Entry("mlserver_forest.reports.drift.cli:drift", "ml/model recent.csv"),
     "open": _Entry("mlserver_forest.serving.playground.open:open_", "ml/model"),
     "serve": _Entry("mlserver_forest.serving.cli:serve"),

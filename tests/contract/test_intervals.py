@@ -33,7 +33,7 @@ def regression(tmp_path_factory, iris):
         tmp_path_factory.mktemp("ml") / "model", estimator, x, intervals=intervals
     )
     with serving(directory) as server:
-        expected = replace(model, calibration=intervals).intervals(x[::13])
+        expected = replace(model, calibration=intervals).interval(x[::13])
         yield server, expected
 
 

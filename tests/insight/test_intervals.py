@@ -35,7 +35,7 @@ def intervals(model):
 
 
 def answers(model, intervals, x=ROWS):
-    return replace(model, calibration=intervals).intervals(x)
+    return replace(model, calibration=intervals).interval(x)
 
 
 def test_they_come_back_from_their_arrays(model, intervals):

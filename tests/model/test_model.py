@@ -56,7 +56,7 @@ def test_contributions_and_the_expected_value_add_up(model, iris, iris_forest):
 
 def test_what_a_model_does_not_know_is_refused(model, iris):
     with pytest.raises(InvalidArtifact, match="no intervals; train it with"):
-        model.intervals(iris[0])
+        model.interval(iris[0])
     without = replace(model, forest=replace(model.forest, covers=np.empty(0, np.float32)))
     with pytest.raises(InvalidArtifact, match="cannot explain"):
         without.explain(iris[0])
@@ -66,7 +66,7 @@ def test_what_a_model_does_not_know_is_refused(model, iris):
 
 
 def test_a_classifier_has_prediction_sets(model, iris, iris_forest):
-    found = replace(model, calibration=Intervals(0.9, 0.6)).intervals(iris[0])
+    found = replace(model, calibration=Intervals(0.9, 0.6)).interval(iris[0])
     assert np.array_equal(found, 1 - iris_forest.predict_proba(iris[0]) <= 0.6)
 
 

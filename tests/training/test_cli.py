@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 
+from mlserver_forest.evaluation.quality_metrics import METRICS
 from mlserver_forest.training.cli import train_in
 from mlserver_forest.training.fitting import job_fitter
-from mlserver_forest.training.validation.evaluation import METRICS
 from support import IRIS, lay_out
 from training.train_command import failed, train, trained
 

@@ -5,11 +5,14 @@ field that cannot be displayed is left out rather than refused.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 KEY = "card"
+# As the layout of training data names a column.
+_TARGET = re.compile(r"""column ['"](.*)['"]""")
 
 _MOST_SETS = 8
 _MOST_METRICS = 16
@@ -51,6 +54,12 @@ class Card:
     target: str = ""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def target_name(self) -> str:
+        """The name of the target's column; empty if it is not known, or only its position is."""
+        found = _TARGET.fullmatch(self.target)
+        return found[1] if found else ""
 
     def to_json(self) -> dict[str, Any]:
         """The card for model-settings.json, cut to what ``read_card`` accepts."""

@@ -18,8 +18,9 @@ from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.intervals import Intervals
 from mlserver_forest.model.card import Card
+from mlserver_forest.model.explanation import Explanation
 from mlserver_forest.model.outputs import Compute, Output, RowBlock, outputs_of
-from mlserver_forest.model.row_matrix import matrix_from
+from mlserver_forest.model.row_matrix import Extra, matrix_from
 from mlserver_forest.schema.output_names import (
     CONTRIBUTIONS,
     EXPECTED_VALUE,
@@ -44,27 +45,12 @@ _NO_SAMPLES = np.empty((0, 0))
 Observer = Callable[[NDArray[Any], Prediction], None]
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """Why a model predicts what it predicts.
-
-    Attributes:
-        contributions: float64 (n_samples, n_features), or (n_samples, n_features, n_outputs) if
-            the model adds up several sums: how much each feature adds.
-        expected_value: float64 (n_outputs,), the mean over the training rows. It and a row's
-            contributions add up to the model's raw score.
-    """
-
-    contributions: NDArray[np.float64]
-    expected_value: NDArray[np.float64]
-
-
 @dataclass(frozen=True, eq=False)
 class Model:
     """A tree ensemble that answers rows. Immutable, and safe to share among threads.
 
-    ``predict``, ``predict_proba``, ``explain`` and ``intervals`` take rows as a caller has them;
-    ``answer`` takes the matrix that ``Schema.conform`` returns.
+    ``predict``, ``predict_proba``, ``explain``, ``interval`` and ``out_of_range`` take rows as a
+    caller has them; ``answer`` takes the matrix that ``Schema.conform`` returns.
 
     Attributes:
         schema: the features, the classes and the outputs.
@@ -129,13 +115,18 @@ class Model:
         self,
         X: Any,  # noqa: N803  # the name in scikit-learn
         threads: KernelThreads | None = None,
+        *,
+        extra: Extra | None = None,
     ) -> NDArray[Any]:
         """Predict the class or the target of each row.
 
         Args:
             X: (n_samples, n_features): a matrix, a list of rows, a data frame, or a mapping
-                from column names to columns; see ``row_matrix.py``.
+                from column names to columns; a mapping or a list of mappings from names to values
+                for one row or several; see ``row_matrix.py``.
             threads: the threads that may walk trees; None for the caller's own.
+            extra: "ignore" to skip named columns that the model does not read, "error" to refuse
+                them; None for what the model was trained with, which is "error" by default.
 
         Returns:
             (n_samples,) labels, or float64 (n_samples,) numbers; (n_samples, n_targets) if the
@@ -144,7 +135,7 @@ class Model:
         Raises:
             InvalidInput: naming the row and the column, what came and what was expected.
         """
-        found = self.answer(matrix_from(X, self.schema), [PREDICT], threads)[PREDICT]
+        found = self.answer(self.matrix(X, extra=extra), [PREDICT], threads)[PREDICT]
         values = np.asarray(found[:])
         if values.dtype.kind == "O":
             return values.astype(str)
@@ -154,12 +145,15 @@ class Model:
         self,
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
+        *,
+        extra: Extra | None = None,
     ) -> NDArray[np.float64]:
         """Predict the probability of each class.
 
         Args:
             X: as in ``predict``.
             threads: as in ``predict``.
+            extra: as in ``predict``.
 
         Returns:
             float64 (n_samples, n_classes), columns in the order of ``schema.classes``.
@@ -169,19 +163,22 @@ class Model:
         """
         if PREDICT_PROBA not in self.outputs:
             raise InvalidInput(f"a {self.schema.kind} model has no probabilities; call predict")
-        x = matrix_from(X, self.schema)
+        x = self.matrix(X, extra=extra)
         return np.asarray(self.answer(x, [PREDICT_PROBA], threads)[PREDICT_PROBA])
 
     def explain(
         self,
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
+        *,
+        extra: Extra | None = None,
     ) -> Explanation:
         """Explain each prediction by exact Shapley values (TreeSHAP).
 
         Args:
             X: as in ``predict``.
             threads: as in ``predict``.
+            extra: as in ``predict``.
 
         Returns:
             The contributions and the expected value. They are in the units of the raw score:
@@ -195,20 +192,23 @@ class Model:
         """
         if self.forest.unexplained:
             raise InvalidArtifact(f"this model cannot explain: {self.forest.unexplained}")
-        x = matrix_from(X, self.schema)
+        x = self.matrix(X, extra=extra)
         contributions = self._in_blocks(x, RowBlock.contributions, _EXPLAINED, threads)
-        return Explanation(contributions, self.forest.expected_value)
+        return Explanation(contributions, self.forest.expected_value, self.schema)
 
-    def intervals(
+    def interval(
         self,
         X: Any,  # noqa: N803
         threads: KernelThreads | None = None,
+        *,
+        extra: Extra | None = None,
     ) -> NDArray[Any]:
         """Compute the prediction interval of each row, or the prediction set of a classifier.
 
         Args:
             X: as in ``predict``.
             threads: as in ``predict``.
+            extra: as in ``predict``.
 
         Returns:
             float64 (n_samples, 2), the low and the high end; or bool (n_samples, n_classes),
@@ -220,7 +220,39 @@ class Model:
         """
         is_class = bool(self.schema.classes)
         compute = RowBlock.prediction_set if is_class else RowBlock.interval
-        return self._in_blocks(matrix_from(X, self.schema), compute, {INTERVAL}, threads)
+        return self._in_blocks(self.matrix(X, extra=extra), compute, {INTERVAL}, threads)
+
+    def out_of_range(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        extra: Extra | None = None,
+    ) -> NDArray[np.bool_]:
+        """Find values that the training rows did not have.
+
+        Args:
+            X: as in ``predict``.
+            extra: as in ``predict``.
+
+        Returns:
+            bool (n_samples, n_features), whether a number is below the training minimum or above
+            the training maximum, a category is unseen, or a value is missing that never was.
+
+        Raises:
+            InvalidInput: as in ``predict``.
+            InvalidArtifact: if the model has no baseline of its training rows.
+        """
+        x = self.matrix(X, extra=extra)
+        return self._in_blocks(x, RowBlock.out_of_range_features, (), None)
+
+    def matrix(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        extra: Extra | None = None,
+    ) -> NDArray[Any]:
+        """Read rows as ``answer`` takes them; see ``predict`` for arguments and errors."""
+        return matrix_from(X, self.schema, extra=extra)
 
     def answer(
         self,

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from mlserver_forest.errors import InvalidHyperparameters, count
+from mlserver_forest.evaluation.quality_metrics import evaluate
+from mlserver_forest.evaluation.text_table import text_table
 from mlserver_forest.optional_library import is_installed, require
-from mlserver_forest.reports.text_table import text_table
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.hosts import OneHost
 from mlserver_forest.training.config import TrainingConfig
 from mlserver_forest.training.fitting.job_fitter import JobFitter
 from mlserver_forest.training.fitting.stopping import Stop
-from mlserver_forest.training.validation.evaluation import evaluate, folds
+from mlserver_forest.training.validation.evaluation import folds
 
 _ALL = "all"
 _FOLDS = 5

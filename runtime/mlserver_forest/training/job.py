@@ -18,6 +18,7 @@ from mlserver_forest.artifact.atomic_write import make_folder, make_writable
 from mlserver_forest.artifact.earlier_model import keep_earlier_model
 from mlserver_forest.artifact.folder_lock import lock_folder, lock_share
 from mlserver_forest.errors import InvalidEnvironment, count
+from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.insight.baseline import Baseline
 from mlserver_forest.insight.coverage import CoverageResult
@@ -43,7 +44,6 @@ from mlserver_forest.training.validation.decision_learner import (
     HeldOut,
     require_classes_to_decide,
 )
-from mlserver_forest.training.validation.evaluation import evaluate
 from mlserver_forest.training.validation.holdout import HoldoutValidation, ValidationResult
 from mlserver_forest.training.validation.interval_learner import HeldOutAnswers, IntervalLearner
 from mlserver_forest.training.validation.label_checks import (

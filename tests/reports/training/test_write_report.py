@@ -19,12 +19,12 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
 from mlserver_forest.errors import InvalidEnvironment
+from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.reports.html.number_format import number, percent
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import importances
 from mlserver_forest.reports.training.write_report import warnings_of, write_report
 from mlserver_forest.schema.categories import BOOLEAN, Categories
-from mlserver_forest.training.validation.evaluation import evaluate
 
 NAN = np.nan
 VOID = {"meta", "link", "br", "path", "use", "rect"}

@@ -138,7 +138,7 @@ def test_the_report_and_the_log_say_what_changed(tmp_path, capsys):
 def test_prediction_sets_are_those_of_calibrated_probabilities(tmp_path):
     model = job(tmp_path, n=3000, calibrate="isotonic", prediction_interval="0.9", n_classes=3)
     fresh, y = draw(4000, 7, n_classes=3)
-    sets = model.intervals(fresh)
+    sets = model.interval(fresh)
     assert 0.87 < sets[np.arange(len(y)), y].mean() < 0.93
     assert np.array_equal(sets, 1 - model.predict_proba(fresh) <= model.calibration.margin)
 

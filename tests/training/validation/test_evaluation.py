@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from mlserver_forest.training.validation.evaluation import (
-    METRICS,
-    PREFIXES,
-    evaluate,
-    folds,
-    hold_out,
-)
+from mlserver_forest.evaluation.quality_metrics import METRICS, evaluate
+from mlserver_forest.training.validation.evaluation import PREFIXES, folds, hold_out
 from mlserver_forest.training.validation.metric_log import metric_lines
 from support import ROOT
 

@@ -48,7 +48,7 @@ def job(base, draw, algorithm, channels, **more):
     files = {name: {"a.csv": csv(*draw(n, seed))} for name, n, seed in channels}
     lay_out(base, files, chosen)
     assert train_in(base) == 0
-    return model_directory.load(base / "model").intervals
+    return model_directory.load(base / "model").interval
 
 
 ALL_ROWS = [("train", 2000, 1), ("validation", 3000, 2)]
@@ -173,7 +173,7 @@ def test_few_rows_calibrate_and_the_report_says_that_none_are_left_to_measure(tm
     job(tmp_path, numbers, "decision_tree", [("train", 60, 1)], report="true")
     assert "interval_coverage" not in capsys.readouterr().out
     model = model_directory.load(tmp_path / "model")
-    assert model.intervals(numbers(5, 2)[0]).shape == (5, 2)
+    assert model.interval(numbers(5, 2)[0]).shape == (5, 2)
     assert (
         "No rows were left to evaluate the coverage"
         in (tmp_path / "output/data/report.html").read_text()

@@ -67,12 +67,8 @@ def read_recent(path: Path, schema: Schema, target: str) -> NDArray[Any]:
         has_header = set(schema.feature_names) <= set(first)
         names = first if has_header else _names(first, schema, target)
         others = {name: _LEFT_OUT for name in names if name not in schema.feature_names}
-        sent = replace(
-            schema,
-            feature_names=tuple(names),
-            categories={**_accepting_unseen(schema), **others},
-            takes_missing=True,
-        )
+        known = accepting_all(schema)
+        sent = replace(known, feature_names=tuple(names), categories={**known.categories, **others})
         parameters = {"header": "present" if has_header else "absent"}
         x = RequestDecoder(sent).decode(registry.default(), body, parameters)
     except (InvalidInput, InvalidArtifact, OSError, UnicodeDecodeError, csv.Error) as error:
@@ -120,7 +116,9 @@ def _names(first: Sequence[str], schema: Schema, target: str) -> list[str]:
     return names
 
 
-def _accepting_unseen(schema: Schema) -> dict[str, Categories]:
-    """Categories that training did not see are counted, not refused."""
-    found = schema.categories.items()
-    return {name: replace(categories, refuses_unseen=False) for name, categories in found}
+def accepting_all(schema: Schema) -> Schema:
+    """The schema that accepts what is counted: unseen categories, and missing values."""
+    categories = {
+        name: replace(found, refuses_unseen=False) for name, found in schema.categories.items()
+    }
+    return replace(schema, categories=categories, takes_missing=True, required=frozenset())

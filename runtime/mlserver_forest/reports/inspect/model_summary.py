@@ -9,9 +9,9 @@ import numpy as np
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import count
+from mlserver_forest.evaluation.text_table import metric_table, text_table
 from mlserver_forest.model.model import Model
 from mlserver_forest.reports.html.number_format import number, percent, printable
-from mlserver_forest.reports.text_table import metric_table, text_table
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.date_spelling import DateSpelling
 from mlserver_forest.schema.schema import Schema
@@ -58,8 +58,7 @@ class ModelSummary:
     @property
     def target(self) -> str:
         """The name of the column that is predicted, or ""."""
-        card = self.model.card
-        return card.target.removeprefix("column ").strip("'\"") if card else ""
+        return self.model.card.target_name if self.model.card else ""
 
     def sentence(self) -> str:
         """What the model predicts, from what."""

@@ -7,8 +7,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from mlserver_forest.evaluation.reliability import Reliability
 from mlserver_forest.reports.html.number_format import number, percent
-from mlserver_forest.reports.training.plot_data import Curve, Reliability
+from mlserver_forest.reports.training.plot_data import Curve
 from mlserver_forest.reports.training.svg import ACCENT, MUTED, plot
 
 if TYPE_CHECKING:

@@ -101,7 +101,7 @@ def _unsuited(channel: Channel, name: str, value: str, expected: str) -> Invalid
 def _by_extension(channel: Channel, paths: Sequence[Path], note: Callable[[Note], None]) -> Format:
     examples: dict[str, tuple[Format, Path]] = {}
     for path in paths:
-        found = _named_format(path.name)
+        found = named_format(path.name)
         examples.setdefault(found.read_as or found.media_type, (found, path))
     if len(examples) > 1:
         listed = ", ".join(f"{found.name} ({path})" for found, path in examples.values())
@@ -132,7 +132,8 @@ def _recognized(path: Path, note: Callable[[Note], None]) -> Format:
     return found
 
 
-def _named_format(name: str) -> Format:
+def named_format(name: str) -> Format:
+    """The format that a file's name names, whatever compresses it; the default if it names none."""
     return format_by_name(name) or registry.default()
 
 

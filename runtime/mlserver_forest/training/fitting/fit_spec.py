@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.training.algorithms.estimators import InputColumn, make_estimator
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.algorithms.registry import Algorithm
 from mlserver_forest.training.data.targets import Target
 from mlserver_forest.training.fitting.fit_rows import Rows
-from mlserver_forest.training.validation.evaluation import evaluate
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,17 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.data.job_data import Data
 from mlserver_forest.training.fitting.fit_rows import AnyRows
 from mlserver_forest.training.fitting.job_fitter import FittedModel, JobFitter
 from mlserver_forest.training.fitting.stopping import Stop
-from mlserver_forest.training.validation.evaluation import (
-    HELD_OUT_FRACTION,
-    evaluate,
-    folds,
-    hold_out,
-)
+from mlserver_forest.training.validation.evaluation import HELD_OUT_FRACTION, folds, hold_out
 from mlserver_forest.training.validation.interval_learner import (
     HeldOutAnswers,
     IntervalLearner,

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from mlserver_forest.evaluation.text_table import metric_table
 from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.insight.decision import DecisionResult
-from mlserver_forest.reports.text_table import metric_table
 from mlserver_forest.schema.output_names import INTERVAL
 
 

@@ -1,0 +1,1 @@
+"""``forest evaluate``: a model directory on a file whose targets are known."""

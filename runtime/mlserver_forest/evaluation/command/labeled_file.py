@@ -1,0 +1,126 @@
+"""A file of rows with their targets, read as a request is, by any format's parser."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserver_forest.errors import InvalidData, InvalidInput, format_value
+from mlserver_forest.formats.decoding import RequestDecoder
+from mlserver_forest.formats.files.parts import Part
+from mlserver_forest.formats.parsing import (
+    TRAINING,
+    ColumnPlan,
+    FoundColumns,
+    ParsedRows,
+    PlanColumns,
+)
+from mlserver_forest.formats.registry import find, load
+from mlserver_forest.formats.source import Source
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.training.data.channel_format import named_format
+
+# The limits are those of training, because the file is the caller's own.
+_POLICY = replace(
+    TRAINING, is_training=False, unit="row", invalid=InvalidInput, too_large=InvalidInput
+)
+_UNBOUNDED = 1 << 50
+_SHOWN = 12
+
+
+class LabeledFile:
+    """Rows and columns beside them.
+
+    Attributes:
+        x: (n_samples, n_features), as ``Schema.conform`` returns it.
+        columns: by name, (n_samples,) Python values or texts of each column that was asked for.
+    """
+
+    def __init__(self, path: Path, schema: Schema, names: Sequence[str]) -> None:
+        """Read a file with named columns, which may be compressed; other columns are skipped.
+
+        Args:
+            path: of the file, whose name says its format; CSV if it says none.
+            schema: the features.
+            names: other columns to keep; they may be features, too.
+
+        Raises:
+            InvalidData: naming the file and the row, what came and what was expected.
+        """
+        wanted = list(dict.fromkeys(names))
+        self._kept: dict[str, list[Any]] = {n: [] for n in wanted if n not in schema.feature_names}
+        self._places: dict[str, int] = {}
+        decoder = RequestDecoder(replace(schema, ignores_extra=True))
+        try:
+            self.x = decoder.matrix(lambda plan: self._rows(path, schema, plan), _UNBOUNDED)
+        except (InvalidInput, OSError) as error:
+            raise InvalidData(f"{path}: {error}") from error
+        self.columns = {
+            name: self._kept.get(name) or _feature(self.x, schema, name) for name in wanted
+        }
+
+    def _rows(self, path: Path, schema: Schema, plan: PlanColumns) -> Iterator[ParsedRows]:
+        found = named_format(path.name)
+        found = find(found.read_as) or found
+        if not found.has_columns:
+            raise InvalidInput(
+                f"{found.name} has no named columns; expected a file with a column for the target, "
+                "such as CSV or Parquet"
+            )
+        with path.open("rb", buffering=0) as stored:
+            part = Part(str(path), cast("BinaryIO", stored), path)
+            with part.inflated() as stream:
+                plain = path if part.is_plain(stream) else None
+                source = Source("", stream, plain, schema.n_features, schema.feature_names)
+                parse = load(found.parse)
+                for rows in parse(source, self._with_kept(plan), _POLICY, {"header": "present"}):
+                    yield self._keep(rows)
+
+    def _with_kept(self, plan_columns: PlanColumns) -> PlanColumns:
+        def plan(found: FoundColumns) -> ColumnPlan:
+            self._places = {name: _place(found, name) for name in self._kept}
+            own = plan_columns(found)
+            places = [*self._places.values()]
+            return replace(own, texts=[*own.texts, *places], spelled=[*own.spelled, *places])
+
+        return plan
+
+    def _keep(self, rows: ParsedRows) -> ParsedRows:
+        texts = dict(rows.texts)
+        for name, place in self._places.items():
+            values = texts.pop(place)
+            self._kept[name] += values if isinstance(values, list) else values.to_pylist()
+        return replace(rows, texts=texts)
+
+
+def _place(found: FoundColumns, name: str) -> int:
+    if found.names is None:
+        raise InvalidInput(f"the columns have no names; expected {format_value(name)} among them")
+    if name not in found.names:
+        close = get_close_matches(name, found.names, 1)
+        hint = f"did you mean {format_value(close[0])}? " if close else ""
+        shown = ", ".join(map(format_value, found.names[:_SHOWN]))
+        more = f", ... {len(found.names)} in all" if len(found.names) > _SHOWN else ""
+        raise InvalidInput(
+            f"there is no column {format_value(name)}; {hint}the columns are {shown}{more}"
+        )
+    return found.names.index(name)
+
+
+def _feature(x: NDArray[Any], schema: Schema, name: str) -> list[Any]:
+    """The values of a feature: categories by name, dates, numbers, None where one is missing."""
+    column = schema.feature_names.index(name)
+    values = x[:, column]
+    categories = schema.categories_by_column.get(column)
+    if categories is not None:
+        return [None if np.isnan(v) else categories.name_of(float(v)) for v in values]
+    spelling = schema.spellings_by_column.get(column)
+    if spelling is not None and spelling.is_date:
+        return [None if np.isnan(v) else datetime.fromtimestamp(v, UTC).isoformat() for v in values]
+    # The shortest number that is equal in the dtype, such as 5.1 for a float32.
+    return [None if np.isnan(value) else float(str(value)) for value in values]

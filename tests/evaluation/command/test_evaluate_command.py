@@ -1,0 +1,72 @@
+"""``forest evaluate`` on files of every format that has named columns."""
+
+import gzip
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from mlserver_forest.cli import forest
+from support import IRIS_NAMES
+
+
+@pytest.fixture(scope="module")
+def table(iris):
+    table = pd.DataFrame(iris[0], columns=IRIS_NAMES)
+    table.insert(0, "species", iris[1])
+    table.insert(2, "region", ["north", "south", None] * 50)
+    return table
+
+
+def run(*arguments):
+    return CliRunner().invoke(forest, ["evaluate", *map(str, arguments)])
+
+
+def test_every_format_gives_the_same_document(tmp_path, table, model_dir):
+    text = table.to_csv(index=False)
+    (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(text.encode()))
+    table.to_parquet(tmp_path / "c.parquet")
+    table.to_feather(tmp_path / "d.arrow")
+    table.to_json(tmp_path / "e.jsonl", orient="records", lines=True)
+    documents = []
+    for path in sorted(tmp_path.iterdir()):
+        done = run(model_dir, path, "--target", "species", "--by", "region", "--json")
+        assert done.exit_code == 0, done.output
+        documents.append(json.loads(done.output))
+    assert len(documents) == 5
+    assert all(document == documents[0] for document in documents)
+    assert documents[0]["metrics"]["accuracy"] == 1
+    segments = documents[0]["segments"]
+    assert [(one["name"], one["n_rows"]) for one in segments] == [
+        ("north", 50),
+        ("south", 50),
+        ("(missing)", 50),
+    ]
+
+
+def test_a_person_reads_tables(tmp_path, table, model_dir):
+    table.to_csv(tmp_path / "new.csv", index=False)
+    done = run(model_dir, tmp_path / "new.csv", "--target", "species", "--by", "petal_width")
+    lines = done.output.splitlines()
+    assert lines[0] == "150 rows with a target, species"
+    assert lines[2] == "accuracy                 1"
+    assert [line.split()[0] for line in lines if line.startswith("petal")] == ["petal_width"]
+    assert sum(line.startswith(("up to", "above")) for line in lines) == 2
+
+
+def test_what_does_not_fit_is_refused_with_the_file(tmp_path, table, model_dir):
+    path = tmp_path / "new.csv"
+    table.to_csv(path, index=False)
+    done = run(model_dir, path, "--target", "specis")
+    assert done.exit_code == 1
+    assert "new.csv: there is no column 'specis'; did you mean 'species'?" in done.output
+    path.write_text(table.to_csv(index=False).replace("5.1", "wide", 1))
+    done = run(model_dir, path, "--target", "species")
+    assert "new.csv: row 1, column 1 (sepal_length): 'wide' is not a number" in done.output
+    (tmp_path / "new.libsvm").write_text("1 1:2\n")
+    assert (
+        "has no named columns"
+        in run(model_dir, tmp_path / "new.libsvm", "--target", "species").output
+    )
