@@ -39,7 +39,7 @@ from mlserver_forest.serving.models.repository import (
 )
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Pipeline
-from mlserver_forest.serving.playground.playground_routes import PlaygroundRoutes
+from mlserver_forest.serving.playground.playground_routes import PATHS, PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.logs import EMF_LOGGER
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
@@ -237,7 +237,7 @@ def _openapi(environment: Environment) -> dict[str, Any]:
     document["paths"] = {
         path: item
         for path, item in paths
-        if not path.startswith(hidden) and (path != "/" or environment.try_it)
+        if not path.startswith(hidden) and (path not in PATHS or environment.try_it)
     }
     return document
 

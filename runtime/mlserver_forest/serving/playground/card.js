@@ -31,6 +31,7 @@ function cardHeader(model) {
     element("p", { class: "lead" }, ...lead(model)),
     made.length ? element("p", { class: "made" }, ...made.map((text) => element("span", {}, outside(text)))) : null,
     figures(model, card),
+    model.report ? element("p", { class: "more" }, element("a", { href: model.report }, "Training report")) : null,
   ];
 }
 
@@ -39,15 +40,18 @@ function lead(model) {
   const features = `from ${plural(model.n_features, "feature")}.`;
   if (model.kind === "regression") {
     const targets = model.n_targets > 1 ? plural(model.n_targets, "number") : "a number";
-    return [`Predicts ${targets} ${features}`];
+    return model.target ? ["Predicts ", outside(model.target), ` ${features}`] : [`Predicts ${targets} ${features}`];
   }
   if (model.kind === "anomaly_detection") return [`Detects outliers ${features}`];
-  if (model.classes.length > MOST_NAMED) return [`Predicts one of ${model.classes.length.toLocaleString("en")} classes ${features}`];
+  if (model.classes.length > MOST_NAMED) {
+    const what = model.target ? ["Predicts ", outside(model.target), ", "] : ["Predicts "];
+    return [...what, `one of ${model.classes.length.toLocaleString("en")} classes${model.target ? "," : ""} ${features}`];
+  }
   const names = model.classes.flatMap((name, i, all) => [
     i === 0 ? "" : i === all.length - 1 ? " or " : ", ",
     outside(name),
   ]);
-  return ["Predicts ", ...names, ` ${features}`];
+  return model.target ? ["Predicts ", outside(model.target), ", ", ...names, `, ${features}`] : ["Predicts ", ...names, ` ${features}`];
 }
 
 function date(text) {

@@ -1,4 +1,4 @@
-"""The route of the page."""
+"""The routes of the page and of the training report."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -6,18 +6,22 @@ from urllib.parse import quote
 
 from mlserver_forest.errors import ModelNotFound
 from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.response import NOT_MODIFIED, Response
+from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedModels
 from mlserver_forest.serving.playground.document import describe
 from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
+from mlserver_forest.serving.playground.training_report import REPORT_HEADERS, TrainingReport
+
+PAGE_PATH, REPORT_PATH = "/", "/report"
+PATHS = (PAGE_PATH, REPORT_PATH)
 
 _MOST_LISTED = 1_000
 _MOST_KEPT = 8
 
 
 class PlaygroundRoutes:
-    """``/``: the page of the loaded model, or a list of the loaded models.
+    """``/``: the page of the loaded model, or a list of them; ``/report``: its training report.
 
     Args:
         models: the loaded models.
@@ -31,13 +35,31 @@ class PlaygroundRoutes:
         self._kept: dict[str, tuple[LoadedModel, Page]] = {}
 
     def table(self) -> Mapping[str, Methods]:
-        return {"/": {"GET": self._show, "HEAD": self._show}}
+        return {
+            PAGE_PATH: {"GET": self._show, "HEAD": self._show},
+            REPORT_PATH: {"GET": self._show_report, "HEAD": self._show_report},
+        }
 
     async def _show(self, request: Request) -> Response:
         status, page = await self._page(request.parameters().get("model"))
         if request.headers.get(b"if-none-match") == page.etag:
             return Response(NOT_MODIFIED, headers=page.headers)
         return Response(status, page.body, page.headers)
+
+    async def _show_report(self, request: Request) -> Response:
+        models, _ = self._models.page("", 2)
+        if len(models) == 1:
+            served = self._models.get(next(iter(models)))
+            if report := self._report_of(served):
+                with suppress(FileNotFoundError):  # A new training job has removed it.
+                    return Response(200, report.read(), REPORT_HEADERS)
+        return error_response(
+            404, "there is no training report beside the model; train it with report=true"
+        )
+
+    def _report_of(self, served: LoadedModel) -> TrainingReport | None:
+        """The report of the only model; one of many is in a folder that others may write to."""
+        return None if self._has_many else TrainingReport.beside(served.directory)
 
     async def _page(self, name: str | None) -> tuple[int, Page]:
         """The page of the named or the only model, or else the list of models."""
@@ -54,7 +76,8 @@ class PlaygroundRoutes:
         kept = self._kept.get(served.name)
         if kept is not None and kept[0] is served:
             return kept[1]
-        document = {"model": describe(served, self._routes_of(served.name))}
+        report = REPORT_PATH if self._report_of(served) else None
+        document = {"model": describe(served, self._routes_of(served.name), report)}
         page = self._template.page(served.name, document)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
