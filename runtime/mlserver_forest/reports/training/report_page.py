@@ -117,7 +117,7 @@ def _sections(facts: Facts, results: Results) -> Iterator[Section]:
 
 def _lead(facts: Facts) -> Markup:
     plural = "s" if len(facts.names) != 1 else ""
-    what = Markup("{}, {},").format(outside(facts.target), _target(facts))
+    what = Markup("{} ({})").format(outside(facts.target), _target(facts))
     return Markup("Predicts {} from {:,} feature{}, learned from {:,} rows.").format(
         what if facts.target else _target(facts), len(facts.names), plural, facts.n_rows
     )

@@ -44,14 +44,14 @@ function lead(model) {
   }
   if (model.kind === "anomaly_detection") return [`Detects outliers ${features}`];
   if (model.classes.length > MOST_NAMED) {
-    const what = model.target ? ["Predicts ", outside(model.target), ", "] : ["Predicts "];
-    return [...what, `one of ${model.classes.length.toLocaleString("en")} classes${model.target ? "," : ""} ${features}`];
+    const classes = `one of ${model.classes.length.toLocaleString("en")} classes`;
+    return model.target ? ["Predicts ", outside(model.target), ` (${classes}) ${features}`] : [`Predicts ${classes} ${features}`];
   }
   const names = model.classes.flatMap((name, i, all) => [
     i === 0 ? "" : i === all.length - 1 ? " or " : ", ",
     outside(name),
   ]);
-  return model.target ? ["Predicts ", outside(model.target), ", ", ...names, `, ${features}`] : ["Predicts ", ...names, ` ${features}`];
+  return model.target ? ["Predicts ", outside(model.target), " (", ...names, `) ${features}`] : ["Predicts ", ...names, ` ${features}`];
 }
 
 function date(text) {

@@ -120,11 +120,11 @@ class Field {
     this.box = element(
       "div",
       { class: "field" },
-      element("div", { class: "label" }, label, clear),
+      label,
       this.control,
       this.isSearchable ? this.options : null,
       this.slider ? element("div", { class: "slide" }, histogram(feature, this.scale.isWhole && !this.scale.isDate), this.slider) : null,
-      this.hint,
+      element("div", { class: "below" }, this.hint, clear),
     );
     this.update();
   }
