@@ -23,7 +23,7 @@ from mlserver_forest.insight.coverage import CoverageResult
 from mlserver_forest.insight.decision_rule import MOST_PROBABLE, DecisionRule
 from mlserver_forest.model.card import Card
 from mlserver_forest.optional_library import require
-from mlserver_forest.reports.training.facts import EvaluationRows, Facts
+from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
 from mlserver_forest.reports.training.results import results_of
 from mlserver_forest.reports.training.write_report import remove_report, warnings_of, write_report
@@ -54,6 +54,7 @@ from mlserver_forest.training.validation.label_checks import (
     require_held_out_rows,
     require_rows_to_calibrate,
 )
+from mlserver_forest.training.validation.trial_rows import trial_rows
 
 MODEL_NAME = "forest"
 
@@ -363,7 +364,7 @@ def _facts(trained: _Trained) -> Facts:
             for name, rows in {"validation": data.validation, "test": data.test}.items()
             if rows
         },
-        trial=_trial(trained),
+        trial=trial_rows(trained.validation, trained.decision),
         impurity_importances=trained.model.importances,
         part_importances=trained.model.part_importances,
         spellings=data.table.spellings,
@@ -378,20 +379,6 @@ def _facts(trained: _Trained) -> Facts:
         target=data.table.layout.target_title,
         notes=data.notes,
     )
-
-
-def _trial(trained: _Trained) -> EvaluationRows | None:
-    """The rows of the training channel that were held out, and the model fitted without them."""
-    if trained.validation.held_out is None:
-        return None
-    held_out, fitted = trained.validation.held_out
-    rows, decision = held_out.sample(), trained.decision
-
-    def answers(x: NDArray[Any]) -> NDArray[Any]:
-        found = fitted.answers(x)
-        return found if decision is None else decision.calibrated(found)
-
-    return EvaluationRows("validation", rows.x, rows.y, answers)
 
 
 def _summary(data: Data) -> str:
