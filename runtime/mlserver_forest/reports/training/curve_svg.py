@@ -80,13 +80,13 @@ def _axis(across: Sequence[float], labels: Sequence[str]) -> list[Markup]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Three or four round numbers within the axis; its ends if it is too short for them."""
+    """A few round numbers within the axis; its ends if it is too short for them."""
     span = (high / 2 - low / 2) * 2
     if not (0 < span < math.inf) or span < 1e-9 * max(abs(low), abs(high)):
         return [low]
     size = 10.0 ** math.floor(math.log10(span / 3))
-    step = next((size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 4), span)
+    step = next((size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 5), span)
     if not step > 0:
         return [low]
     first = math.ceil(low / step)
-    return [step * (first + i) for i in range(5) if step * (first + i) <= high]
+    return [step * (first + i) for i in range(6) if step * (first + i) <= high]

@@ -15,6 +15,7 @@ _MOST_FEATURES = 6
 _N_VALUES = 24
 _MOST_CATEGORIES = 12
 _SAMPLE = 400
+_DAY = 86_400
 _MOST_CLASSES = 4
 # Beyond these quantiles there are few rows, as in sklearn.inspection.partial_dependence.
 _ENDS = (0.05, 0.95)
@@ -93,6 +94,8 @@ def _dependence(
     if categories is not None and categories.is_hashed:
         return None
     values = _numbers(known) if categories is None else _codes(known)
+    if len(values) > 1 and facts.is_date(name) and np.ptp(values) > _N_VALUES * _DAY:
+        values = np.unique(np.round(values / _DAY) * _DAY)
     if len(values) < 2:
         return None
     tiled = np.tile(x, (len(values), 1))

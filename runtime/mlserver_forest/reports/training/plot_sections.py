@@ -180,8 +180,9 @@ def dependence(found: Dependences, facts: Facts) -> dict[str, Any]:
         "kept its others. Where features depend on each other, some of these rows cannot exist."
     ).format(what, found.n_rows)
     curves = [one for one in found.features if not one.is_categorical]
+    ends = _ends(curves, is_share=bool(names)) if curves else (0.0, 0.0)
     figures = [
-        Figure(outside(one.feature), _class_key(names), _dependence_curve(one, _ends(curves)))
+        Figure(outside(one.feature), _class_key(names), _dependence_curve(one, ends))
         for one in curves
     ]
     tables = [_dependence_table(one, names) for one in found.features if one.is_categorical]
@@ -206,12 +207,11 @@ def _dependence_table(one: Dependence, names: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _ends(curves: Sequence[Dependence]) -> tuple[float, float]:
+def _ends(curves: Sequence[Dependence], *, is_share: bool) -> tuple[float, float]:
     """One vertical axis for all features, so that the steeper line is the greater effect."""
-    return (
-        min(float(one.averages.min()) for one in curves),
-        max(float(one.averages.max()) for one in curves),
-    )
+    low = min(float(one.averages.min()) for one in curves)
+    high = max(float(one.averages.max()) for one in curves)
+    return (0.0 if is_share else low, high)
 
 
 def _dependence_curve(one: Dependence, ends: tuple[float, float]) -> Markup:

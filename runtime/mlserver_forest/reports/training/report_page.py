@@ -14,6 +14,7 @@ from mlserver_forest.reports.html.number_format import (
     fixed,
     number,
     percent,
+    printable,
     without_separators,
 )
 from mlserver_forest.reports.html.templates import outside, render
@@ -71,7 +72,7 @@ def page(facts: Facts, results: Results) -> str:
     """The whole page; equal facts give equal bytes."""
     return render(
         "training/templates/report.html",
-        title=f"{facts.title}: {facts.kind}",
+        title=f"{printable(facts.target or facts.title)}: {facts.kind}",
         lead=_lead(facts),
         key_figures=_key_figures(facts),
         body=list(_sections(facts, results)),
@@ -118,8 +119,12 @@ def _sections(facts: Facts, results: Results) -> Iterator[Section]:
 def _lead(facts: Facts) -> Markup:
     plural = "s" if len(facts.names) != 1 else ""
     what = Markup("{} ({})").format(outside(facts.target), _target(facts))
-    return Markup("Predicts {} from {:,} feature{}, learned from {:,} rows.").format(
-        what if facts.target else _target(facts), len(facts.names), plural, facts.n_rows
+    return Markup("{} predicts {} from {:,} feature{}, learned from {:,} rows.").format(
+        facts.title,
+        what if facts.target else _target(facts),
+        len(facts.names),
+        plural,
+        facts.n_rows,
     )
 
 
@@ -296,6 +301,7 @@ def _data(facts: Facts) -> dict[str, Any]:
         )
     target = _classes(facts) if facts.kind == "classification" else _numbers(facts)
     return target | {
+        "target": outside(facts.target) if facts.target else "Target",
         "text": (
             f"{facts.n_rows:,} training rows{weighted}. Rows with the features of an earlier "
             f"row{among}: {found.n_repeated:,}; rows with the features of a row with another "

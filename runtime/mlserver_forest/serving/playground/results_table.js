@@ -172,7 +172,9 @@ function valueCell(text, isNumber, isOutside) {
 function reasonsOf(model, answer, explained) {
   const outputs = outputNames(model, explained);
   const output = outputs.find(({ name }) => name === answer[LABEL]) ?? outputs[0];
-  const value = (found) => (output.index === null ? found : found[output.index]);
+  // Of two classes, what speaks for one speaks against the other.
+  const sign = model.kind === "classification" && output.index === null && output.name !== answer[LABEL] ? -1 : 1;
+  const value = (found) => sign * (output.index === null ? found : found[output.index]);
   const ranked = Object.entries(explained.contributions)
     .map(([name, found]) => [name, value(found)])
     .filter(([, found]) => found !== 0)
