@@ -1,5 +1,6 @@
 """``forest quickstart`` on a person's own file, and what it never does to their files."""
 
+import json
 import re
 import signal
 import subprocess
@@ -49,6 +50,9 @@ def test_the_file_may_lie_in_the_folder_of_an_earlier_run(tmp_path):
     copy = tmp_path / "forest-quickstart" / "input" / "data" / "training" / "data.csv"
     quickstart(tmp_path, "--data", copy).communicate(timeout=60)
     assert copy.read_text() == "a,1\nb\n"
+    # No seed: the metrics are those of ``train``, whose seed comes from rows and settings.
+    config = tmp_path / "forest-quickstart" / "input" / "config"
+    assert json.loads((config / "hyperparameters.json").read_text()) == {}
 
 
 def test_other_files_are_never_touched(tmp_path):
