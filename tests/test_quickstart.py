@@ -50,7 +50,7 @@ def test_a_persons_own_file_is_trained_on_and_its_calls_work(tmp_path, table):
         process = quickstart(tmp_path, "--data", "own.csv", FOREST_GRPC_PORT=str(free_port()))
         printed = printed_by(process)
         url, report = re.search(r"page:  (\S+)\nIts report: +(\S+)\n", printed).groups()
-        assert '"report":"/report.html"' in httpx.get(url).text
+        assert '"report":"/report"' in httpx.get(url).text
         assert "<h1" in httpx.get(report).text
         calls = re.findall(r"^  \d\. .+\n((?:.+\n)+)", printed, re.MULTILINE)
         first, second, third = (
@@ -73,6 +73,9 @@ def test_the_file_may_lie_in_the_folder_of_an_earlier_run(tmp_path):
     copy = tmp_path / "forest-quickstart" / "input" / "data" / "training" / "data.csv"
     quickstart(tmp_path, "--data", copy).communicate(timeout=60)
     assert copy.read_text() == "a,1\nb\n"
+    # No seed: the metrics are those of ``train``, whose seed comes from rows and settings.
+    config = tmp_path / "forest-quickstart" / "input" / "config"
+    assert json.loads((config / "hyperparameters.json").read_text()) == {}
 
 
 def test_other_files_are_never_touched(tmp_path):

@@ -96,7 +96,7 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
         directory.mkdir(parents=True)
     (channel / "data.csv").write_bytes(rows)
     files = {
-        "hyperparameters": {"random_state": "0"},
+        "hyperparameters": {},
         "inputdataconfig": {
             "training": {"TrainingInputMode": "File", "ContentType": default().media_type}
         },

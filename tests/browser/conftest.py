@@ -1,7 +1,11 @@
 """Debian's Chromium, driven by Playwright, on pages of real servers."""
 
+import csv
+import io
+import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +100,21 @@ def flats_ml(tmp_path_factory):
     return _trained(tmp_path_factory, "\n".join(lines) + "\n", chosen)
 
 
+@pytest.fixture(scope="session")
+def cars_ml(tmp_path_factory):
+    """The same of vega's cars: 304 names, dates, whole numbers, and gaps."""
+    import vega_datasets
+
+    path = Path(vega_datasets.__file__).parent / "_data" / "cars.json"
+    rows = [row for row in json.loads(path.read_text()) if row["Miles_per_Gallon"] is not None]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    chosen = {"target": "Miles_per_Gallon", "n_estimators": "20", "dates": "expand"}
+    return _trained(tmp_path_factory, table.getvalue(), chosen | {"prediction_interval": "0.9"})
+
+
 def _trained(tmp_path_factory, table, hyperparameters):
     base = lay_out(
         tmp_path_factory.mktemp("opt") / "ml", {"training": {"rows.csv": table}}, hyperparameters
@@ -117,3 +136,8 @@ def iris_page_server(iris_ml):
 @pytest.fixture(scope="module")
 def flats_page_server(flats_ml):
     yield from _served(flats_ml)
+
+
+@pytest.fixture(scope="module")
+def cars_page_server(cars_ml):
+    yield from _served(cars_ml)

@@ -3,18 +3,23 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from importlib.resources import files
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from mlserver_forest.serving.playground import calls
 from support import IRIS, IRIS_NAMES
 
 SECONDS = 60_000
 ROW = ["6.1", "2.9", "4.7", "1.4"]
+# Name, Cylinders, Displacement, Horsepower, Weight_in_lbs, Acceleration, Year and Origin.
+CAR = "vw rabbit,4,97,,1985,15.5,1977-01-01,Europe"
+NEW_CAR = "tesla,4,97,900,1985,15.5,1977-01-01,Europe"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
@@ -109,21 +114,22 @@ def test_categories_booleans_and_missing_values_have_their_fields(flats_page_ser
     """A word that looks like HTML is a word; an empty choice is a missing value."""
     page = open_page(flats_page_server)
     answered(page)
-    assert page.get_by_label("district").locator("option").all_inner_texts() == [
+    assert page.get_by_label("district", exact=True).locator("option").all_inner_texts() == [
         "(missing)",
         "north",
         "old town",
         'the "east", <b>',
     ]
-    page.get_by_label("size").fill("100")
-    page.get_by_label("district").select_option('the "east", <b>')
-    page.get_by_label("balcony").select_option("")
+    page.get_by_label("size", exact=True).fill("100")
+    page.get_by_label("district", exact=True).select_option('the "east", <b>')
+    page.get_by_label("balcony", exact=True).select_option("")
     page.get_by_role("button", name="Predict").click()
     expected = ask(flats_page_server, [100, 'the "east", <b>', None], "score")["score"]
     answered(page, f"{expected:.4g}")
     low, high = ask(flats_page_server, [100, 'the "east", <b>', None], "interval")["interval"]
     said = page.locator(".interval").inner_text().replace("\N{MINUS SIGN}", "-")
-    assert f"between {low:.4g} and {high:.4g} in about 80 % of cases" in said
+    assert f"price is between {low:.4g} and {high:.4g}" in said
+    assert "On average over new rows like those of training, about 80 % of such intervals" in said
     assert "missing" in page.locator("table.contributions").inner_text()
 
 
@@ -131,17 +137,19 @@ def test_a_value_that_training_never_saw_is_marked_at_its_field(flats_page_serve
     page = open_page(flats_page_server)
     answered(page)
     assert "25 to 159 in training" in page.locator("#field-0-hint").inner_text()
-    page.get_by_label("size").fill("1000")
+    page.get_by_label("size", exact=True).fill("1000")
     page.get_by_role("button", name="Predict").click()
     page.locator(".warning").wait_for(timeout=SECONDS)
-    assert "Outside the training range: size." in page.locator(".warning").inner_text()
+    said = page.locator(".warning").inner_text()
+    assert "Outside the training range: size." in said
+    assert "The 80 % above are an average over rows like those of training" in said
     assert "outside the training range" in page.locator("#field-0-hint").inner_text()
 
 
 def test_the_servers_error_stands_beside_the_form(iris_page_server, open_page):
     page = open_page(iris_page_server)
     answered(page)
-    page.get_by_label("sepal_length").fill("1e39")
+    page.get_by_label("sepal_length", exact=True).fill("1e39")
     page.get_by_role("button", name="Predict").click()
     error = page.locator("form [role=alert]")
     error.wait_for(timeout=SECONDS)
@@ -241,7 +249,13 @@ def test_a_chosen_file_without_a_header_is_scored_in_pieces(flats_page_server, o
     text = "".join(f'{25 + i % 100},"the ""east"", <b>",true\n' for i in range(12_000))
     page = open_page(flats_page_server)
     posts = []
-    page.on("request", lambda sent: posts.append(sent) if sent.method == "POST" else None)
+    outputs = "x-amzn-sagemaker-custom-attributes"
+    page.on(
+        "request",
+        lambda sent: (
+            posts.append(sent) if "out_of_range" in sent.headers.get(outputs, "") else None
+        ),
+    )
     answered(page)
     posts.clear()
     page.locator("#file").set_input_files(
@@ -274,9 +288,90 @@ def test_a_faulty_file_is_refused_with_its_line(text, error, iris_page_server, o
     assert error in alert.inner_text()
 
 
+def test_typing_predicts_one_row_at_a_time_and_the_last_one_wins(cars_page_server, open_page):
+    """Dates, words out of many and gaps can be entered; the row's address gives the same page."""
+    page = open_page(cars_page_server)
+    head = page.locator("header").inner_text()
+    assert "Predicts Miles_per_Gallon from 8 features." in head
+    answered(page)
+    in_flight, most, rows = set(), [0], []
+
+    def end(sent):
+        in_flight.discard(sent)
+
+    def begin(sent):
+        if sent.method == "POST":
+            in_flight.add(sent)
+            most[0] = max(most[0], len(in_flight))
+            rows.append(sent.post_data_json["instances"])
+
+    page.on("request", begin)
+    page.on("requestfinished", end)
+    page.get_by_label("Name", exact=True).fill("vw rabbit")
+    page.get_by_label("Year", exact=True).fill("1977-01-01")
+    page.get_by_label("Origin").select_option("Europe")
+    page.get_by_role("button", name="Set Horsepower to missing").click()
+    for name, value in (("Cylinders", "4"), ("Displacement", "97"), ("Acceleration", "15.5")):
+        page.get_by_label(name, exact=True).fill(value)
+    weight = page.get_by_label("Weight_in_lbs", exact=True)
+    weight.fill("")
+    weight.press_sequentially("1985", delay=120)
+    weight.press("ArrowUp")  # By a hundredth of the range, not by 1.
+    row = ["vw rabbit", 4, 97, None, 2035, 15.5, "1977-01-01", "Europe"]
+    page.wait_for_url(lambda url: "Weight_in_lbs=2035" in url)
+    page.locator(".answer-box:not(.waiting)").wait_for()
+    assert most == [1]
+    assert [row] in rows
+    expected = ask(cars_page_server, row, "score")["score"]
+    assert page.locator(".answer").inner_text() == f"{expected:.4g}"
+    along = next(found for found in reversed(rows) if len(found) > 1)
+    assert len(along) == 41
+    assert len({json.dumps(one[:6] + one[7:]) for one in along}) == 1
+    assert along[-1][6] == "1982-01-01"
+    assert "1982-01-01" in page.locator(".what-if .curve").get_attribute("aria-label")
+    assert re.findall(r"\d\.\d{6}", page.locator("main").inner_text()) == []
+    shared = open_page(cars_page_server, "/" + page.evaluate("location.hash"))
+    answered(shared, f"{expected:.4g}")
+    assert shared.get_by_label("Year", exact=True).input_value() == "1977-01-01"
+    assert shared.get_by_label("Horsepower", exact=True).input_value() == ""
+    shared.get_by_role("link", name="Training report").click()
+    shared.get_by_role("heading", name="Partial dependence").wait_for()
+    shared.get_by_role("link", name="Try the model on rows of your own").click()
+    answered(shared)
+
+
+def test_a_scored_file_is_a_table_that_sorts_marks_and_explains(cars_page_server, open_page):
+    """Each row has its reasons, and opens in the form."""
+    page = open_page(cars_page_server)
+    answered(page)
+    body = [f"{CAR.replace('1985', str(1700 + 40 * i))}" for i in range(25)] + [NEW_CAR]
+    drop(page, "cars.csv", "\n".join(body))
+    table = page.locator(".scored")
+    table.wait_for()
+    assert table.locator("tbody tr").count() == 20
+    page.get_by_role("button", name="Miles_per_Gallon").click()
+    page.get_by_role("button", name="Miles_per_Gallon").click()
+    assert table.locator("th[aria-sort=descending]").count() == 1
+    scores = [float(text) for text in table.locator("tbody td:nth-child(2)").all_inner_texts()]
+    assert scores == sorted(scores, reverse=True)
+    page.get_by_label("Only rows with a value outside the training range (1)").check()
+    assert table.locator("tbody tr").count() == 1
+    marked = table.locator(".outside").all_inner_texts()
+    assert [text.split()[0] for text in marked] == ["tesla", "900"]
+    expect(table.locator(".reasons")).not_to_have_text("…", timeout=SECONDS)
+    row = ["tesla", 4, 97, 900, 1985, 15.5, "1977-01-01", "Europe"]
+    found = ask(cars_page_server, row, "contributions,score")
+    first = max(found["contributions"].items(), key=lambda one: abs(one[1]))
+    reasons = table.locator(".reasons").inner_text()
+    assert reasons.startswith(f"{first[0]} {'+' if first[1] > 0 else ''}")
+    table.get_by_role("link", name="26", exact=True).click()
+    answered(page, f"{found['score']:.4g}")
+    assert page.get_by_label("Name", exact=True).input_value() == "tesla"
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("fixture", ["iris_page_server", "flats_page_server"])
+@pytest.mark.parametrize("fixture", ["iris_page_server", "cars_page_server"])
 def test_the_page_fits_and_is_accessible(fixture, scheme, size, request, open_page, tmp_path):
     """No scrolling sideways, and nothing that axe-core calls serious or critical."""
     page = open_page(
@@ -286,8 +381,9 @@ def test_the_page_fits_and_is_accessible(fixture, scheme, size, request, open_pa
         reduced_motion="reduce",
     )
     answered(page)
-    drop(page, "one.csv", "5.1,3.5,1.4,0.2\n" if "iris" in fixture else "50,north,true\n")
-    page.locator("#download").wait_for(timeout=SECONDS)
+    drop(page, "one.csv", "5.1,3.5,1.4,0.2\n" if "iris" in fixture else f"{CAR}\n{NEW_CAR}\n")
+    page.locator(".scored").wait_for(timeout=SECONDS)
+    page.locator(".what-if .curve").wait_for(timeout=SECONDS)
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))

@@ -39,6 +39,7 @@ class Card:
         title: the algorithm's name for a reader; cards of release 0.1.0 do not have it, and are
             read with one that is made of ``algorithm``.
         target: the column of the target, such as "column 'label'".
+        target_title: its name, such as "label"; cards of release 0.1.0 do not have it.
         notes: how the data were taken where they may mean something else, a line each.
         ignored: the columns that training left out, such as those of dates.
     """
@@ -52,6 +53,7 @@ class Card:
     measured_on: str = ""
     title: str = ""
     target: str = ""
+    target_title: str = ""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -82,6 +84,7 @@ def read_card(document: Any) -> Card:
         measured_on=_text(found.get("measured_on")),
         title=_text(found.get("title")) or _title_of(algorithm),
         target=_text(found.get("target")),
+        target_title=_text(found.get("target_title")),
         notes=_notes(found.get("notes")),
         ignored=_texts(found.get("ignored")),
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlserver_forest import __version__
+from mlserver_forest.serving.playground.playground_routes import PATHS
 
 
 def routes_of_server(
@@ -14,10 +15,12 @@ def routes_of_server(
     Args:
         document: settings/openapi.json, which describes all routes.
         multi_model: whether models are loaded and unloaded at run time.
-        has_page: whether there is a page at /.
+        has_page: whether there is a page at /, and the report.
     """
     hidden = ("/invocations",) if multi_model else ("/models", "/v2/repository/models/")
-    return _only(document, lambda path: not path.startswith(hidden) and (path != "/" or has_page))
+    return _only(
+        document, lambda path: not path.startswith(hidden) and (path not in PATHS or has_page)
+    )
 
 
 def routes_of_v2(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,11 +39,7 @@ from mlserver_forest.serving.models.repository import (
 )
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Pipeline
-from mlserver_forest.serving.playground.playground_routes import (
-    REPORT_PATH,
-    PlaygroundRoutes,
-    report_beside,
-)
+from mlserver_forest.serving.playground.playground_routes import REPORT_PATH, PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.logs import EMF_LOGGER
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
@@ -115,8 +111,7 @@ class Server:
             metrics.text,
             openapi,
         )
-        report = None if environment.multi_model else report_beside(self._model_dir)
-        self._page = PlaygroundRoutes(models, has_many=environment.multi_model, report=report)
+        self._page = PlaygroundRoutes(models, has_many=environment.multi_model)
         table = {
             **container.table(),
             **routes,

@@ -51,6 +51,7 @@ from mlserver_forest.training.validation.label_checks import (
     require_rows_to_calibrate,
 )
 from mlserver_forest.training.validation.metric_log import log_lines
+from mlserver_forest.training.validation.trial_rows import trial_rows
 
 # Enough rows for two blocks of the kernel's path of eight rows at a time, and a remainder.
 _SELF_TEST_ROWS = 17
@@ -359,6 +360,7 @@ def _facts(trained: _Trained) -> Facts:
             for name, rows in {"validation": data.validation, "test": data.test}.items()
             if rows
         },
+        trial=trial_rows(trained.validation, trained.decision),
         impurity_importances=trained.model.importances,
         part_importances=trained.model.part_importances,
         spellings=data.table.spellings,
@@ -370,7 +372,7 @@ def _facts(trained: _Trained) -> Facts:
         files=data.table.summary.files,
         coverage=trained.coverage,
         decision=trained.decision.result if trained.decision else None,
-        target=data.table.layout.target_name,
+        target=data.table.layout.target_title,
         notes=data.notes,
     )
 

@@ -50,6 +50,7 @@ def card_of(
         metrics=metrics,
         title=chosen.algorithm.title,
         target=data.table.layout.target_name,
+        target_title=data.table.layout.target_title,
         notes=tuple(note.line for note in data.notes),
         ignored=data.table.layout.skipped,
         **shown,

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mlserver_forest.cli import forest
+from mlserver_forest.insight import histograms
 from support import IRIS, save_model
 
 NAMES = ["age", "city", "is_new"]
@@ -133,7 +134,40 @@ def test_the_table_has_the_most_drifted_first(training, tmp_path):
 
 def test_few_rows_are_said_to_be_few(training, tmp_path):
     recent = write(tmp_path / "recent.csv", rows(20, 1), HEADER)
-    assert "With only 20 rows, much of this drift may be chance." in run(training, recent).stdout
+    page = tmp_path / "drift.html"
+    lines = run(training, recent, "--html", page).stdout.splitlines()
+    assert lines[0] == "With only 20 rows, much of this drift may be chance."
+    assert [line for line in lines if "large, may be chance" in line]
+    text = page.read_text().partition("<header>")[2]
+    assert text.index("There are only 20 recent rows.") < text.index("large")
+    assert '<div class="alarm stable">' in text
+
+
+def test_an_index_within_chance_is_that_of_19_of_20_tables(training, tmp_path):
+    """Tables of 60 rows of the same kind; 30 of 300 at most, where 15 are expected, are beyond."""
+    _, features = found(run(training, write(tmp_path / "a.csv", rows(60, 1), HEADER), "--json"))
+    table = pd.read_csv(
+        io.StringIO("\n".join(",".join(row) for row in rows(3000, 0))), names=HEADER
+    )
+    baseline = histograms.learn(table[["age"]].to_numpy(), {}, 30)
+    rng, n_beyond = np.random.default_rng(5), 0
+    for _ in range(300):
+        drawn = np.where(rng.random((60, 1)) < 0.1, np.nan, rng.normal(40, 10, (60, 1)))
+        n_beyond += baseline.stability_index(baseline.count(drawn))[0] > features["age"]["chance"]
+    assert 0 < n_beyond <= 30
+
+
+def test_a_larger_index_has_a_longer_bar_and_an_alarm_has_its_colour(training, tmp_path):
+    recent = write(tmp_path / "recent.csv", rows(600, 1, ("Rom",), shift=30), HEADER)
+    page = tmp_path / "drift.html"
+    _, features = found(run(training, recent, "--json", "--html", page))
+    text = page.read_text()
+    assert '<div class="alarm large">' in text
+    bars = dict(re.findall(r'class="bar large" style="--share:([0-9.]+)".*?>([0-9.]+) <', text))
+    shown = sorted((float(psi), float(share)) for share, psi in bars.items())
+    assert len(shown) == 2
+    assert shown[0][1] < shown[1][1] == 1
+    assert shown[1][0] == pytest.approx(max(f["psi"] for f in features.values()), abs=1e-3)
 
 
 def test_the_exit_code_tells_of_drift(training, tmp_path):

@@ -221,6 +221,18 @@ def test_iris_is_no_reason_to_warn(iris):
     assert found_in(x.astype(np.float32), y, classes=classes, validation=x[:1] + 0.05) == {}
 
 
+def test_names_that_repeat_now_and_then_identify_rows_all_the_same():
+    """As the names of cars: 304 in 398 rows; a word for every third row is no identifier."""
+    x = np.random.default_rng(0).permutation(np.arange(398) % 304).astype(np.float32)
+    codes = Categories(tuple(f"car {i}" for i in range(304)))
+    found = found_in(x[:, None], halves(398), categories={"f0": codes})
+    assert "(304 in 398 rows)" in found["Identifiers"]
+    assert found_in((x % 130)[:, None], halves(398), categories={"f0": codes}).keys() <= {
+        "Duplicate rows",
+        "Conflicting rows",
+    }
+
+
 def test_many_columns_are_told_in_one_line():
     found = found_in(np.ones((400, 1000), np.float32), halves())
     assert "1,000 columns ('f0', 'f1', 'f2', 'f3', 'f4' and 995 more)" in found["Constant columns"]

@@ -16,19 +16,27 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.inspection import permutation_importance
+from sklearn.inspection import partial_dependence, permutation_importance
 
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.reports.html.number_format import number, percent
-from mlserver_forest.reports.training.facts import Facts
+from mlserver_forest.reports.training.facts import EvaluationRows, Facts
 from mlserver_forest.reports.training.importances import importances
+from mlserver_forest.reports.training.leaderboard import Contestant, Leaderboard
+from mlserver_forest.reports.training.partial_dependence import dependences
 from mlserver_forest.reports.training.write_report import warnings_of, write_report
 from mlserver_forest.schema.categories import BOOLEAN, Categories
 
 NAN = np.nan
 VOID = {"meta", "link", "br", "path", "use", "rect"}
-SECTIONS = ["Warnings", "Metrics", "Feature importances", "Learning curve", "Data", "Settings"]
+SECTIONS = ["Warnings", "Metrics", "Feature importances", "Data", "Settings"]
+# These are left out where there is nothing to show.
+DEPENDENCE, SEGMENTS, CURVE = (
+    "Partial dependence",
+    "Segments with the worst errors",
+    "Learning curve",
+)
 OF_CLASSES = ["Confusion matrix", "ROC and precision-recall", "Calibration"]
 OF_NUMBERS = ["Predictions and residuals"]
 
@@ -67,6 +75,10 @@ class Page(HTMLParser):
 
     def within(self, tag):
         return [text for parent, text in self.texts if parent == tag]
+
+
+def sections(middle, *shown):
+    return SECTIONS[:2] + middle + SECTIONS[2:3] + list(shown) + SECTIONS[3:]
 
 
 def shares(x, n_classes):
@@ -155,7 +167,7 @@ def test_a_page_is_whole_and_of_one_piece(tmp_path, iris, kind, n_classes):
     facts, _ = fitted(iris, n_classes, kind)
     page, _, text = written(tmp_path, facts)
     middle = OF_CLASSES if kind == "classification" else OF_NUMBERS
-    assert page.within("h2") == SECTIONS[:2] + middle + SECTIONS[2:]
+    assert page.within("h2") == sections(middle, DEPENDENCE, SEGMENTS, CURVE)
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
     assert page.all("html") == [{"lang": "en"}]
     identifiers = page.attributes("id")
@@ -274,6 +286,9 @@ def test_metrics_json_holds_what_the_page_shows(tmp_path, iris):
         "warnings",
         "notes",
         "importances",
+        "segments",
+        "partial_dependence",
+        "leaderboard",
         "data",
         "learning_curve",
         "plots",
@@ -362,6 +377,77 @@ def test_permutation_importances_are_scikit_learns_but_for_chance(iris):
         assert (found.prefix, found.n_rows) == ("validation", len(y))
         assert np.abs(found.permutation - expected.importances_mean).max() < 0.1
         assert found.ranking()[0] == expected.importances_mean.argmax()
+
+
+def test_partial_dependence_is_that_of_scikit_learn(iris):
+    facts, model = fitted(iris)
+    found = dependences(facts, importances(facts))
+    assert len(found.features) >= 2
+    assert found.classes == (0, 1, 2)
+    for one in found.features:
+        column = facts.names.index(one.feature)
+        grid = {column: one.values.astype(facts.x.dtype)}
+        expected = partial_dependence(model, facts.x, [column], custom_values=grid, method="brute")
+        assert one.averages.T.tolist() == [
+            pytest.approx(line, abs=1e-6) for line in expected["average"].tolist()
+        ]
+
+
+def test_the_segments_that_are_predicted_badly_are_found_and_importances_are_of_unseen_rows(
+    tmp_path,
+):
+    """A year in which the model errs, a word, and missing numbers; nothing else is listed."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack(
+        [rng.integers(2001, 2005, 800), rng.integers(0, 3, 800), rng.normal(size=800)]
+    ).astype(np.float64)
+    x[::4, 2] = NAN
+    y = x[:, 0] - 2000
+    words = {"f1": Categories(("a", "b", "c"))}
+    facts = numbers(y, predict=lambda x: x[:, 0] - 2000, names=["year", "f1", "f2"])
+    unseen = EvaluationRows(
+        "validation",
+        x,
+        y,
+        lambda x: (
+            x[:, 0] - 2000 + 4.0 * (x[:, 0] == 2003) + 2.0 * (x[:, 1] == 1) + np.isnan(x[:, 2])
+        ),
+    )
+    page, found, _ = written(
+        tmp_path, replace(facts, x=x, categories=words, trial=unseen, metrics={})
+    )
+    worst = [(one["feature"], one["values"]) for one in found["segments"]["worst"]]
+    assert worst == [("year", "2003"), ("f1", "b"), ("f2", "missing")]
+    inside = x[:, 0] == 2003
+    expected = np.abs(y - unseen.predict(x))[inside].mean()
+    assert found["segments"]["worst"][0]["error"] == pytest.approx(expected)
+    assert found["importances"]["rows"] == "validation"
+    assert found["importances"]["n_rows"] == 800
+    text = " ".join(page.within("p"))
+    assert "800 validation rows (predicted by a model that was fitted without them)" in text
+    cells = page.within("td") + page.within("bdi")
+    assert {"2001", "2003", "2004"} <= {cell.strip() for cell in cells}
+    assert not [cell for cell in cells if "2,00" in cell]
+
+
+def test_a_leaderboard_has_the_best_first(tmp_path, iris):
+    facts, _ = fitted(iris)
+    found = Leaderboard.ranked(
+        "log_loss",
+        [
+            Contestant("XGBoost", (0.3, 0.5), 2.0),
+            Contestant("<b>", (NAN, 0.1), 1.0),
+            Contestant("LightGBM", (0.2, 0.4), 9.0),
+        ],
+    )
+    page, written_json, _ = written(tmp_path, replace(facts, leaderboard=found))
+    names = [one["algorithm"] for one in written_json["leaderboard"]["algorithms"]]
+    assert names == ["LightGBM", "XGBoost", "<b>"]
+    assert written_json["leaderboard"]["algorithms"][0]["mean"] == pytest.approx(0.3)
+    assert written_json["leaderboard"]["chosen"] == "LightGBM"
+    assert "Leaderboard" in page.within("h2")
+    assert "0.3000 " in page.within("span")
+    assert Leaderboard.ranked("accuracy", found.contestants[:2]).chosen == "XGBoost"
 
 
 def test_a_feature_that_the_model_does_not_read_has_no_importance():
@@ -495,7 +581,10 @@ def test_odd_data_are_reported_all_the_same(tmp_path, case):
     facts = ODD[case]()
     page, found, _ = written(tmp_path, facts)
     middle = [] if facts.plotted_set is None else OF_CLASSES if facts.classes else OF_NUMBERS
-    assert page.within("h2") == SECTIONS[:2] + middle + SECTIONS[2:]
+    shown = [DEPENDENCE] if found["partial_dependence"]["features"] else []
+    shown += [] if found["segments"] is None else [SEGMENTS]
+    shown += [CURVE] if "curve" in case or case == "every set" else []
+    assert page.within("h2") == sections(middle, *shown)
     assert found["data"]["n_rows"] == len(facts.y)
     assert len(found["data"]["columns"]) == len(facts.names)
     assert all(isinstance(warning, str) for warning in warnings_of(facts))

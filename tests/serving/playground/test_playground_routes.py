@@ -140,10 +140,27 @@ def test_a_card_that_is_none_harms_nobody(tmp_path, start_serve, model_dir):
         "measure": "",
         "measured_on": "",
         "target": "",
+        "target_title": "",
         "title": "",
         "notes": [],
         "ignored": [],
     }
+
+
+def test_the_report_beside_a_model_is_shown_and_nothing_in_it_runs(
+    tmp_path, start_serve, model_dir
+):
+    directory = tmp_path / "ml" / "model"
+    shutil.copytree(model_dir, directory)
+    server = start_serve(directory, MODEL_SERVER_WORKERS="1").wait_until_ready()
+    assert "report=true" in error_of(httpx.get(server.url + "/report"))
+    assert document_of(httpx.get(server.url + "/").text)["model"]["report"] is None
+    (directory / "report.html").write_text('<p class="note" id="page">how</p><script>1</script>')
+    response = httpx.get(server.url + "/report")
+    assert response.status_code == 200
+    assert response.text.startswith('<p class="note"><a href="/">')
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert "script-src" not in response.headers["content-security-policy"]
 
 
 def test_of_several_models_one_is_chosen(tmp_path, start_serve, model_dir):

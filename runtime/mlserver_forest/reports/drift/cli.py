@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlserver_forest.reports.drift.feature_drift import DriftResult, FeatureDrift
 
 _FEW_ROWS = 500
+_CHANCE = ", may be chance"
 _WIDEST = 40
 _FAILED = 2
 
@@ -79,7 +80,7 @@ def _table(result: "DriftResult") -> str:
         (
             printable(row.name, _WIDEST),
             f"{row.psi:.3f}",
-            row.reading,
+            row.reading + (_CHANCE if row.is_chance and row.reading != "stable" else ""),
             *(
                 f"{share:.1%}"
                 for share in (row.missing_in_training, row.missing, row.unseen, row.out_of_range)
@@ -90,9 +91,9 @@ def _table(result: "DriftResult") -> str:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
     lines.append(f"{result.n_recent:,} recent rows against {result.n_training:,} training rows")
-    fewest = min(result.n_recent, result.n_training)
+    fewest = result.fewest_rows
     if fewest < _FEW_ROWS:
-        lines.append(f"With only {fewest} rows, much of this drift may be chance.")
+        lines.insert(0, f"With only {fewest} rows, much of this drift may be chance.")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.insight.comparison import Comparison, compare, count_rows
 from mlserver_forest.insight.histograms import Histograms
+from mlserver_forest.reports.drift.chance import chance_level
 from mlserver_forest.reports.drift.reference import Reference
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.number_spelling import NumberSpelling
@@ -37,6 +38,7 @@ class FeatureDrift:
         missing_in_training, missing, unseen, out_of_range: shares of rows; the last three are
             shares of the recent rows.
         bins: the histogram; the first two bins are missing values and unseen categories.
+        chance: the index that one of twenty tables of these sizes exceeds without any drift.
     """
 
     name: str
@@ -46,6 +48,12 @@ class FeatureDrift:
     unseen: float
     out_of_range: float
     bins: tuple[Bin, ...]
+    chance: float
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether the index is one that tables of these sizes have without any drift."""
+        return self.psi <= self.chance
 
     @property
     def reading(self) -> str:
@@ -76,9 +84,16 @@ class DriftResult:
         """The largest index of all."""
         return max(found.psi for found in [*self.features, *self._predictions()])
 
-    def count(self, reading: str) -> int:
-        """The number of features with a reading."""
-        return sum(found.reading == reading for found in self.features)
+    def count(self, reading: str, *, is_chance: bool = False) -> int:
+        """The number of features with a reading that is, or is not, explained by chance."""
+        return sum(
+            (found.reading, found.is_chance) == (reading, is_chance) for found in self.features
+        )
+
+    @property
+    def fewest_rows(self) -> int:
+        """The number of rows of the smaller table."""
+        return min(self.n_recent, self.n_training)
 
     def _predictions(self) -> Sequence[FeatureDrift]:
         return [self.prediction] if self.prediction else []
@@ -97,6 +112,7 @@ def find(reference: Reference, x: NDArray[Any]) -> DriftResult:
     found = compare(baseline, numbers)
     shares = numbers[1 + len(baseline.ranges) :] / len(x)
     before = baseline.features.missing(baseline.features.shares)
+    chance = chance_level(baseline.features, baseline.n_rows, len(x))
     features = [
         FeatureDrift(
             name,
@@ -112,6 +128,7 @@ def find(reference: Reference, x: NDArray[Any]) -> DriftResult:
                 _categories(schema, name),
                 schema.spellings.get(name, NumberSpelling()).shown,
             ),
+            float(chance[column]),
         )
         for column, name in enumerate(schema.feature_names)
     ]
@@ -119,17 +136,19 @@ def find(reference: Reference, x: NDArray[Any]) -> DriftResult:
         baseline.n_rows,
         len(x),
         tuple(sorted(features, key=lambda feature: -feature.psi)),
-        _prediction(reference, found),
+        _prediction(reference, found, len(x)),
     )
 
 
-def _prediction(reference: Reference, found: Comparison) -> FeatureDrift | None:
+def _prediction(reference: Reference, found: Comparison, n_recent: int) -> FeatureDrift | None:
     predictions = reference.baseline.predictions
     if predictions.n_columns != 1:
         return None
     labels = [str(label) for label in reference.schema.classes]
     bins = _bins(predictions, found.predictions, 0, labels)
-    return FeatureDrift("prediction", float(found.prediction_index[0]), 0, 0, 0, 0, bins)
+    chance = chance_level(predictions, reference.baseline.n_rows, n_recent)
+    index = float(found.prediction_index[0])
+    return FeatureDrift("prediction", index, 0, 0, 0, 0, bins, float(chance[0]))
 
 
 def _categories(schema: Schema, name: str) -> Sequence[str]:

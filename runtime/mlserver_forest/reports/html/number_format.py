@@ -21,6 +21,12 @@ def number(value: float) -> str:
     return text.replace("-", _MINUS)
 
 
+def without_separators(value: float) -> str:
+    """A number such as a year: whole, or with one decimal, and never with separators."""
+    text = f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+    return text.replace("-", _MINUS)
+
+
 def fixed(value: float, digits: int = 4) -> str:
     """A fixed number of decimals, so that the numbers of a column are aligned."""
     return f"{value:.{digits}f}".replace("-", _MINUS)

@@ -18,6 +18,7 @@ _BINS = 12
 _N_TOP = 3
 # Numbers that lie as near to each other as this many steps have probably become equal to others.
 _NEAR = 4
+_FIRST_YEAR, _LAST_YEAR = 1000, 2999
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Column:
         return self.n_missing == self.n_rows
 
     @property
+    def is_year(self) -> bool:
+        """Whether the numbers may be years, which are written without separators."""
+        return self.kind == "number" and may_be_years(self.low, self.high)
+
+    @property
     def is_constant(self) -> bool:
         """Whether every row has the same value."""
         return self.n_distinct == 1 and self.n_missing == 0
@@ -91,6 +97,13 @@ def summarize(
         )
         for i, name in enumerate(names)
     )
+
+
+def may_be_years(low: float | None, high: float | None) -> bool:
+    """Whether numbers between two whole numbers may be years."""
+    if low is None or high is None or low < _FIRST_YEAR or high > _LAST_YEAR:
+        return False
+    return low == int(low) and high == int(high)
 
 
 def _totals(x: NDArray[Any]) -> tuple[NDArray[Any], ...]:

@@ -16,7 +16,6 @@ MOST_FEATURES = 30
 _REPEATS = 5
 _SAMPLE = 2_000
 _MEASURES: dict[TargetKind, str] = {"classification": "accuracy", "regression": "r2"}
-_PREFERRED = ("test", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +23,8 @@ class Importances:
     """How much the features matter.
 
     Attributes:
-        prefix: the set whose rows were permuted: "test", "validation", or "train".
+        prefix: the set whose rows were permuted: "test", "validation" (perhaps rows that were
+            held out, predicted by a model that was fitted without them), or "train".
         n_rows: the number of these rows.
         measure: the score that permuting costs, "accuracy" or "r2", as in scikit-learn.
         impurity: (n_features,) the algorithm's own importances, or None.
@@ -52,11 +52,10 @@ def importances(facts: Facts) -> Importances:
     Like sklearn.inspection.permutation_importance, but bounded: at most 30 features, chosen by
     impurity or else by what each predicts by itself, and at most 2,000 rows.
     """
-    prefix = next((p for p in _PREFERRED if len(facts.held_out.get(p, [()])[0])), "train")
-    x, y = facts.held_out[prefix] if prefix != "train" else (facts.x, facts.y)
-    rows = rows_of(len(y), affordable(len(facts.names), _SAMPLE))
-    x, y = x[rows], y[rows]
-    base = _score(facts.predict(x), y, facts)
+    found = facts.evaluation_rows
+    rows = rows_of(len(found.y), affordable(len(facts.names), _SAMPLE))
+    x, y = found.x[rows], found.y[rows]
+    base = _score(found.predict(x), y, facts)
     losses = np.full((len(facts.names), _REPEATS), np.nan)
     stacked = np.tile(x, (_REPEATS, 1))
     rng = np.random.default_rng(0)
@@ -64,11 +63,11 @@ def importances(facts: Facts) -> Importances:
         kept = stacked[:, column].copy()
         orders = [rng.permutation(len(rows)) for _ in range(_REPEATS)]
         stacked[:, column] = np.concatenate([x[order, column] for order in orders])
-        answers = np.split(facts.predict(stacked), _REPEATS)
-        losses[column] = [base - _score(found, y, facts) for found in answers]
+        answers = np.split(found.predict(stacked), _REPEATS)
+        losses[column] = [base - _score(some, y, facts) for some in answers]
         stacked[:, column] = kept
     return Importances(
-        prefix,
+        found.prefix,
         len(rows),
         _MEASURES[facts.kind],
         _finite(facts.impurity_importances),

@@ -12,6 +12,7 @@ from mlserver_forest.formats.note import Note
 from mlserver_forest.reports.training.columns import Column
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
+from mlserver_forest.reports.training.partial_dependence import Dependences
 from mlserver_forest.reports.training.plot_data import ClassificationPlots, RegressionPlots
 from mlserver_forest.reports.training.results import Results
 
@@ -27,7 +28,8 @@ def document(facts: Facts, results: Results) -> str:
     ``warnings``, each with ``title`` and ``text``;
     ``notes``, each with ``channel``, ``column``, ``text`` and ``setting``;
     ``importances``, with ``features`` by name, and ``parts`` of those from which columns are
-    derived; ``data``, with ``columns`` by name;
+    derived; ``segments``, the worst of them first, or null; ``partial_dependence``, with
+    ``features`` by name; ``leaderboard``, or null; ``data``, with ``columns`` by name;
     ``learning_curve``, a list by ``n_trees``; ``plots``, the numbers behind the plots of the
     set that they name, or null.
     """
@@ -44,6 +46,9 @@ def document(facts: Facts, results: Results) -> str:
         "warnings": [asdict(finding) for finding in facts.findings],
         "notes": [_note(note) for note in facts.notes],
         "importances": _importances(results.importances, facts),
+        "segments": None if results.segments is None else asdict(results.segments),
+        "partial_dependence": _dependences(results.dependences, facts),
+        "leaderboard": None if facts.leaderboard is None else facts.leaderboard.to_json(),
         "data": _data(facts),
         "learning_curve": [{"n_trees": n, **found} for n, found in facts.curve],
         "plots": _plots(facts, results.outcome),
@@ -101,6 +106,20 @@ def _importances(found: Importances, facts: Facts) -> dict[str, Any]:
                 **_parts(facts.part_importances.get(name)),
             }
             for i, name in enumerate(facts.names)
+        },
+    }
+
+
+def _dependences(found: Dependences, facts: Facts) -> dict[str, Any]:
+    return {
+        "n_rows": found.n_rows,
+        "classes": [facts.classes[position] for position in found.classes],
+        "features": {
+            one.feature: {
+                "values": list(one.labels) if one.is_categorical else one.values,
+                "averages": one.averages,
+            }
+            for one in found.features
         },
     }
 

@@ -10,8 +10,10 @@ from markupsafe import Markup
 from mlserver_forest.reports.html.number_format import number, percent
 from mlserver_forest.reports.html.templates import outside
 from mlserver_forest.reports.training import plots
+from mlserver_forest.reports.training.curve_svg import curve_svg
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
+from mlserver_forest.reports.training.partial_dependence import Dependence, Dependences
 from mlserver_forest.reports.training.plot_data import (
     MOST_CURVES,
     ClassificationPlots,
@@ -163,13 +165,80 @@ def residuals(found: RegressionPlots, facts: Facts) -> dict[str, Any]:
     return {"note": _source(facts), "text": "", "groups": [_group(figures)]}
 
 
-def learning(facts: Facts) -> dict[str, Any]:
-    """A plot for each metric, the training set muted and the other sets in front."""
+def dependence(found: Dependences, facts: Facts) -> dict[str, Any]:
+    """The average answer along each feature: a plot for numbers, bars for categories."""
+    names = [facts.classes[position] for position in found.classes]
+    what = (
+        Markup("prediction of {}").format(outside(facts.target)) if facts.target else "prediction"
+    )
+    if len(names) == 1:
+        what = Markup("probability of {}").format(outside(names[0]))
+    elif names:
+        what = Markup("probability of each class")
+    note = Markup(
+        "The average {} if every one of {:,} training rows had the same value of a feature, and "
+        "kept its others. Where features depend on each other, some of these rows cannot exist."
+    ).format(what, found.n_rows)
+    curves = [one for one in found.features if not one.is_categorical]
+    ends = _ends(curves, is_share=bool(names)) if curves else (0.0, 0.0)
+    figures = [
+        Figure(outside(one.feature), _class_key(names), _dependence_curve(one, ends))
+        for one in curves
+    ]
+    tables = [_dependence_table(one, names) for one in found.features if one.is_categorical]
+    return {"note": note, "groups": [_group(figures)] if figures else [], "tables": tables}
+
+
+def _dependence_table(one: Dependence, names: Sequence[Any]) -> dict[str, Any]:
+    """A row for each category, with a bar for each line; bars of numbers begin at their least."""
+    low = 0.0 if names else min(0.0, float(one.averages.min()))
+    most = max(float(one.averages.max()) - low, 1e-300)
+    shown = percent if names else number
+    return {
+        "caption": outside(one.feature),
+        "head": ["Category", *(map(outside, names) if len(names) > 1 else ["Average"])],
+        "rows": [
+            {
+                "name": outside(label),
+                "cells": [((value - low) / most, shown(value)) for value in line],
+            }
+            for label, line in zip(one.labels, one.averages.tolist(), strict=True)
+        ],
+    }
+
+
+def _ends(curves: Sequence[Dependence], *, is_share: bool) -> tuple[float, float]:
+    """One vertical axis for all features, so that the steeper line is the greater effect."""
+    low = min(float(one.averages.min()) for one in curves)
+    high = max(float(one.averages.max()) for one in curves)
+    return (0.0 if is_share else low, high)
+
+
+def _dependence_curve(one: Dependence, ends: tuple[float, float]) -> Markup:
+    lines = one.averages.T.tolist()
+    said = "; ".join(
+        f"{number(line[0])} at {one.labels[0]}, {number(line[-1])} at {one.labels[-1]}"
+        for line in lines
+    )
+    description = f"Average along {one.feature}: {said}"
+    return curve_svg(description, one.values, one.labels, lines, _styles(len(lines)), ends)
+
+
+def _class_key(names: Sequence[Any]) -> Markup | str:
+    """A legend of several classes."""
+    return _key([str(name) for name in names]) if len(names) > 1 else ""
+
+
+def learning(facts: Facts) -> dict[str, Any] | None:
+    """A plot for each metric, the training set muted and the other sets in front.
+
+    Returns:
+        None if nothing was measured by the number of trees or rounds.
+    """
     names = dict.fromkeys(_metric(name) for _, found in facts.curve for name in found)
     metrics = [(_title(name), lines) for name in names if (lines := _lines(facts, name))]
     if not metrics or len(facts.curve) < 2:
-        text = f"Nothing was measured by the number of {facts.unit}."
-        return {"note": "", "text": text, "groups": []}
+        return None
     figures = [
         Figure(title, _key(list(lines)), plots.learning(f"learning-{i}", title, facts.unit, lines))
         for i, (title, lines) in enumerate(metrics[:_MOST_METRICS])
@@ -199,17 +268,20 @@ def _lines(facts: Facts, metric: str) -> dict[str, tuple[list[int], list[float]]
 
 def _key(prefixes: Sequence[str]) -> Markup:
     """A legend, in the styles of ``plots.line_styles``."""
-    styles = [("var(--muted)", _DASHES[i % len(_DASHES)]) for i in range(len(prefixes) - 1)]
     line = Markup(
         '<span class="key"><svg viewBox="0 0 32 12" aria-hidden="true"><path d="M1 6H31" '
         'fill="none" stroke="{}" stroke-width="3" stroke-dasharray="{}"/></svg>{}</span>'
     )
     return Markup("\n").join(
         line.format(colour, dash, outside(SETS.get(prefix, prefix)))
-        for prefix, (colour, dash) in zip(
-            prefixes, [*styles, ("var(--accent)", "none")], strict=True
-        )
+        for prefix, (colour, dash) in zip(prefixes, _styles(len(prefixes)), strict=True)
     )
+
+
+def _styles(n_lines: int) -> list[tuple[str, str]]:
+    """Colours and dashes: muted lines, and the last one in the accent colour."""
+    muted = [("var(--muted)", _DASHES[i % len(_DASHES)]) for i in range(n_lines - 1)]
+    return [*muted, ("var(--accent)", "none")]
 
 
 def _group(

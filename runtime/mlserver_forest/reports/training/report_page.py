@@ -9,17 +9,25 @@ import numpy as np
 from markupsafe import Markup
 
 from mlserver_forest.insight.decision import DecisionResult
-from mlserver_forest.reports.html.number_format import MISSING, fixed, number, percent
+from mlserver_forest.reports.html.number_format import (
+    MISSING,
+    fixed,
+    number,
+    percent,
+    printable,
+    without_separators,
+)
 from mlserver_forest.reports.html.templates import outside, render
 from mlserver_forest.reports.training import plot_sections
-from mlserver_forest.reports.training.columns import Column
+from mlserver_forest.reports.training.columns import Column, may_be_years
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import MOST_FEATURES, Importances
+from mlserver_forest.reports.training.leaderboard import leaderboard_values
 from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
 from mlserver_forest.reports.training.plot_data import ClassificationPlots, RegressionPlots
 from mlserver_forest.reports.training.results import Results
 from mlserver_forest.reports.training.samples import bin_counts
-from mlserver_forest.schema.date_spelling import date_text
+from mlserver_forest.reports.training.segments import Segments
 from mlserver_forest.schema.output_names import INTERVAL
 
 _MOST_NAMED_CLASSES = 5
@@ -64,7 +72,7 @@ def page(facts: Facts, results: Results) -> str:
     """The whole page; equal facts give equal bytes."""
     return render(
         "training/templates/report.html",
-        title=f"{facts.title}: {facts.kind}",
+        title=f"{printable(facts.target or facts.title)}: {facts.kind}",
         lead=_lead(facts),
         key_figures=_key_figures(facts),
         body=list(_sections(facts, results)),
@@ -75,6 +83,9 @@ def page(facts: Facts, results: Results) -> str:
 def _sections(facts: Facts, results: Results) -> Iterator[Section]:
     yield Section("Warnings", "warnings", {"findings": facts.findings})
     yield Section("Metrics", "metrics", _metrics(facts))
+    if facts.leaderboard is not None:
+        values = leaderboard_values(facts.leaderboard)
+        yield Section("Leaderboard", "leaderboard", values)
     if facts.coverage is not None:
         is_interval = facts.coverage.output == INTERVAL
         title = "Prediction intervals" if is_interval else "Prediction sets"
@@ -92,16 +103,28 @@ def _sections(facts: Facts, results: Results) -> Iterator[Section]:
         yield Section("Predictions and residuals", "plots", values)
     importances = _importances(results.importances, facts)
     yield Section("Feature importances", "importances", importances)
-    yield Section("Learning curve", "plots", plot_sections.learning(facts))
+    if results.dependences.features:
+        values = plot_sections.dependence(results.dependences, facts)
+        yield Section("Partial dependence", "dependence", values)
+    if results.segments is not None:
+        values = _segments(results.segments, facts)
+        yield Section("Segments with the worst errors", "segments", values)
+    curve = plot_sections.learning(facts)
+    if curve is not None:
+        yield Section("Learning curve", "plots", curve)
     yield Section("Data", "data", _data(facts))
     yield Section("Settings", "settings", _settings(facts))
 
 
 def _lead(facts: Facts) -> Markup:
     plural = "s" if len(facts.names) != 1 else ""
-    column = f"{facts.target}: " if facts.target else ""
-    return Markup("Predicts {}{} from {:,} feature{}, learned from {:,} rows.").format(
-        outside(column), _target(facts), len(facts.names), plural, facts.n_rows
+    what = Markup("{} ({})").format(outside(facts.target), _target(facts))
+    return Markup("{} predicts {} from {:,} feature{}, learned from {:,} rows.").format(
+        facts.title,
+        what if facts.target else _target(facts),
+        len(facts.names),
+        plural,
+        facts.n_rows,
     )
 
 
@@ -183,6 +206,25 @@ def _decision(found: DecisionResult) -> dict[str, Any]:
     }
 
 
+def _segments(found: Segments, facts: Facts) -> dict[str, Any]:
+    is_classes = facts.kind == "classification"
+    shown = percent if is_classes else number
+    most = max([found.error, *(one.error for one in found.worst)]) or 1.0
+    rows = [
+        (one.feature, one.values, one.n_rows, one.error / most, shown(one.error))
+        for one in found.worst
+    ]
+    return {
+        "where": f"{found.n_rows:,} {SETS[found.prefix]} rows",
+        "error": shown(found.error),
+        "share": found.error / most,
+        "measure": "Share predicted wrongly" if is_classes else "Mean absolute error",
+        "n_rows": found.n_rows,
+        "rows": rows,
+        "is_training": found.prefix == "train",
+    }
+
+
 def _importances(found: Importances, facts: Facts) -> dict[str, Any]:
     """The first 20 features, in a table of bars: names may have any length and script."""
     names = facts.names
@@ -190,7 +232,7 @@ def _importances(found: Importances, facts: Facts) -> dict[str, Any]:
     of = f"The first {len(ranked)} of {len(names):,}" if len(ranked) < len(names) else "All"
     has_gains = found.impurity is not None
     return {
-        "note": _importance_note(found, len(names)),
+        "note": _importance_note(found, facts),
         "caption": f"{of} features by importance",
         "head": ["Feature", "Permutation", *(["Impurity"] if has_gains else [])],
         "rows": [
@@ -212,11 +254,14 @@ def _part_rows(found: Importances, parts: Mapping[str, float]) -> Iterator[dict[
         yield {"name": name, **shares}
 
 
-def _importance_note(found: Importances, n_features: int) -> str:
+def _importance_note(found: Importances, facts: Facts) -> str:
+    n_features = len(facts.names)
+    is_trial = facts.evaluation_rows is facts.trial
+    without = " (predicted by a model that was fitted without them)" if is_trial else ""
     note = (
         f"Permutation importance is the {_LOST[found.measure]} lost when a feature is shuffled "
-        f"among {found.n_rows:,} {SETS[found.prefix]} rows, with its standard deviation over five "
-        "repetitions"
+        f"among {found.n_rows:,} {SETS[found.prefix]} rows{without}, with its standard "
+        "deviation over five repetitions"
     )
     if n_features > MOST_FEATURES:
         note += f", for the {MOST_FEATURES} most promising features"
@@ -256,13 +301,14 @@ def _data(facts: Facts) -> dict[str, Any]:
         )
     target = _classes(facts) if facts.kind == "classification" else _numbers(facts)
     return target | {
+        "target": outside(facts.target) if facts.target else "Target",
         "text": (
             f"{facts.n_rows:,} training rows{weighted}. Rows with the features of an earlier "
             f"row{among}: {found.n_repeated:,}; rows with the features of a row with another "
             f"target: {found.n_conflicting:,}."
         ),
         "caption": caption,
-        "columns": [_column(column) for column in columns],
+        "columns": [_column(column, facts.shown(column.name)) for column in columns],
         "notes": [
             (note.channel, note.column, note.sentence, note.setting or MISSING)
             for note in facts.notes
@@ -295,13 +341,14 @@ def _numbers(facts: Facts) -> dict[str, Any]:
     y = facts.y
     # The squares of 1e150 do not fit float64, nor does the sum of a few times 1e308.
     spread = float(np.std(y / 1e100) * 1e100)
-    found = [float(y.min()), float(np.mean(y / 4) * 4), float(y.max()), spread]
+    low, mean, high = float(y.min()), float(np.mean(y / 4) * 4), float(y.max())
+    shown = without_separators if may_be_years(low, high) else number
+    found = [shown(low), shown(mean), shown(high), number(spread)]
     return {"classes": [], "spread": found, "histogram": bin_counts(y, _BINS).tolist()}
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: Column, shown: Callable[[float], str]) -> dict[str, Any]:
     is_minimum = column.is_sampled and column.kind in {"number", "date"} and column.n_distinct > 1
-    shown: Callable[[float], Any] = date_text if column.kind == "date" else float
     ends = (column.low, column.mean, column.high)
     return {
         "name": column.name,

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances, importances
+from mlserver_forest.reports.training.partial_dependence import Dependences, dependences
 from mlserver_forest.reports.training.plot_data import (
     ClassificationPlots,
     RegressionPlots,
     classification_plots,
     regression_plots,
 )
+from mlserver_forest.reports.training.segments import Segments, segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,15 +21,20 @@ class Results:
     Attributes:
         outcome: predictions as the plots show them, or None without evaluated rows.
         importances: the importances of the features.
+        segments: the segments with the worst errors; None if there are few rows.
+        dependences: the partial dependence on the most important features.
     """
 
     outcome: ClassificationPlots | RegressionPlots | None
     importances: Importances
+    segments: Segments | None
+    dependences: Dependences
 
 
 def results_of(facts: Facts) -> Results:
     """Compute the results of a job's facts."""
-    return Results(_outcome(facts), importances(facts))
+    found = importances(facts)
+    return Results(_outcome(facts), found, segments(facts, found), dependences(facts, found))
 
 
 def _outcome(facts: Facts) -> ClassificationPlots | RegressionPlots | None:

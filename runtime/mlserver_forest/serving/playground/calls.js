@@ -15,9 +15,9 @@ function python(value) {
   return JSON.stringify(value);
 }
 
-// The V2 request: one matrix, which holds text if a feature has categories.
+// The V2 request: one matrix, which holds text if a feature has categories or dates.
 function v2Body(model, row) {
-  const hasCategories = model.features?.some((feature) => "categories" in feature);
+  const hasCategories = model.features?.some((feature) => "categories" in feature || feature.is_date);
   const data = hasCategories ? row.map((value) => (value === null ? "" : String(value))) : row;
   const names = { classification: ["predict", "predict_proba"], anomaly_detection: ["predict", "score_samples"] };
   const outputs = [...(names[model.kind] ?? ["predict"]), ...model.insights.filter((name) => name === "contributions")];

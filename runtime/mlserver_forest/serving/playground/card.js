@@ -32,6 +32,7 @@ function cardHeader(model) {
     made.length ? element("p", { class: "made" }, ...made.map((text) => element("span", {}, outside(text)))) : null,
     model.report ? element("p", {}, element("a", { href: model.report }, "The report on its training")) : null,
     figures(model, card),
+    model.report ? element("p", { class: "more" }, element("a", { href: model.report }, "Training report")) : null,
   ];
 }
 
@@ -40,15 +41,18 @@ function lead(model) {
   const features = `from ${plural(model.n_features, "feature")}.`;
   if (model.kind === "regression") {
     const targets = model.n_targets > 1 ? plural(model.n_targets, "number") : "a number";
-    return [`Predicts ${targets} ${features}`];
+    return model.target ? ["Predicts ", outside(model.target), ` ${features}`] : [`Predicts ${targets} ${features}`];
   }
   if (model.kind === "anomaly_detection") return [`Detects outliers ${features}`];
-  if (model.classes.length > MOST_NAMED) return [`Predicts one of ${model.classes.length.toLocaleString("en")} classes ${features}`];
+  if (model.classes.length > MOST_NAMED) {
+    const classes = `one of ${model.classes.length.toLocaleString("en")} classes`;
+    return model.target ? ["Predicts ", outside(model.target), ` (${classes}) ${features}`] : [`Predicts ${classes} ${features}`];
+  }
   const names = model.classes.flatMap((name, i, all) => [
     i === 0 ? "" : i === all.length - 1 ? " or " : ", ",
     outside(name),
   ]);
-  return ["Predicts ", ...names, ` ${features}`];
+  return model.target ? ["Predicts ", outside(model.target), " (", ...names, `) ${features}`] : ["Predicts ", ...names, ` ${features}`];
 }
 
 function date(text) {

@@ -41,12 +41,15 @@ function intervalRange(model, answer) {
       element("span", { class: "band", "--from": at(low), "--to": at(high) }),
       element("span", { class: "mark", "--from": at(answer.score) }),
     ),
-    element("p", {}, `The target is between ${number(low)} and ${number(high)}${levelOf(model)}.`),
+    element("p", {}, outside(model.target || "The target"), ` is between ${number(low)} and ${number(high)}. `, element("small", {}, onAverage(model, "such intervals contain the true value"))),
   );
 }
 
-// How often that holds on average: the level that the model was trained for.
-const levelOf = ({ level }) => (level === null ? "" : ` in about ${number(100 * level)} % of cases`);
+// How often that holds: on average over rows, at the level that the model was trained for.
+const onAverage = ({ level }, what) => (level === null ? "" : `On average over new rows like those of training, about ${number(100 * level)} % of ${what}.`);
+
+// The output whose contributions somebody has chosen to see; by default those of the predicted class.
+let explainedOutput = null;
 
 // The contributions of the features to one output, the largest first.
 function explanation(model, answer, row) {
@@ -55,10 +58,11 @@ function explanation(model, answer, row) {
   const body = element("div", {});
   const show = (i) => body.replaceChildren(contributionTable(model, answer, row, outputs[i]));
   const parts = [element("h3", {}, "Why")];
-  const start = Math.max(outputs.findIndex(({ name }) => name === answer[LABEL]), 0);
+  const chosen = outputs.findIndex(({ name }) => name === explainedOutput);
+  const start = chosen >= 0 ? chosen : Math.max(outputs.findIndex(({ name }) => name === answer[LABEL]), 0);
   if (outputs.length > 1) {
     const options = outputs.map(({ name }, i) => element("option", { value: i, selected: i === start }, String(name)));
-    const select = element("select", { id: "explained", onchange: () => show(Number(select.value)) }, ...options);
+    const select = element("select", { id: "explained", onchange: () => { explainedOutput = outputs[select.value].name; show(Number(select.value)); } }, ...options);
     parts.push(element("div", { class: "field inline" }, element("label", { for: "explained" }, "Contributions to"), select));
   }
   show(start);
@@ -67,7 +71,7 @@ function explanation(model, answer, row) {
 
 function outputNames(model, answer) {
   const base = [answer.expected_value ?? 0].flat();
-  if (base.length === 1) return [{ name: model.classes.at(-1) ?? "the prediction", index: null, base: base[0] }];
+  if (base.length === 1) return [{ name: model.classes.at(-1) ?? (model.target || "the prediction"), index: null, base: base[0] }];
   const names = model.classes.length ? model.classes : base.map((_, i) => `number ${i + 1}`);
   return base.map((value, index) => ({ name: names[index], index, base: value }));
 }

@@ -12,6 +12,15 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
+// An element of SVG; colours and lengths that a style sheet cannot know are attributes.
+const SVG = ["http:", "//www.w3.org/2000/svg"].join("");
+function svg(tag, attributes, ...children) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
 // A name or category from the data, which may be written from right to left; long ones are cut.
 function outside(text, longest = 80) {
   const whole = String(text);
@@ -76,3 +85,17 @@ function percent(share) {
 }
 
 const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
+// A date as the model writes it, without a time at midnight.
+function dateText(seconds) {
+  const when = new Date(1000 * seconds);
+  if (Number.isNaN(when.getTime())) return number(seconds);
+  const text = when.toISOString().slice(0, 19).replace("T", " ");
+  return text.replace(" 00:00:00", "");
+}
+
+// The seconds of a date, a time without a zone being UTC; NaN for other text.
+const secondsOf = (text) => Date.parse(`${text.trim().replace(" ", "T")}${text.trim().length > 10 ? "Z" : ""}`) / 1000;
+
+// A number without the digits that binary fractions add, such as 0.3 for 0.1 + 0.2.
+const tidy = (value) => Number(value.toPrecision(12));

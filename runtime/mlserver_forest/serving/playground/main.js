@@ -19,55 +19,65 @@ function tryIt(model, calls) {
   const error = element("p", { class: "error", role: "alert", hidden: true });
   const status = element("p", { class: "unseen", role: "status" });
   const answer = element("div", { class: "answer-box" });
-  const rowOf = () => (fields ? fields.row() : null);
-  let turn = 0;
+  const waiting = new Waiting();
+  const link = fields && isLinkable(model) ? new RowLink(model, fields) : null;
+  const whatIf = fields ? new WhatIf(model, fields) : null;
+  const latest = new Latest(ask);
 
+  // Predict the row of the form; while a value is missing or wrong, the last answer stays, pale.
   async function ask() {
-    const mine = ++turn;
-    const row = rowOf();
-    calls.update(callsOf(model, row, line?.value.trim() ?? null));
+    const row = fields?.row() ?? null;
     answer.classList.add("waiting");
+    if (!form.checkValidity()) return;
+    calls.update(callsOf(model, row, line?.value.trim() ?? null));
+    waiting.start();
     try {
-      const found = fields ? await predictRow(model, row) : await predictLine(model, line.value.trim());
-      if (mine !== turn) return;
+      const found = fields
+        ? (await predictRows(model, [row], outputsOf(model), (text) => waiting.say(text)))[0]
+        : await predictLine(model, line.value.trim());
+      waiting.stop();
       error.hidden = true;
       answer.replaceChildren(...(found.elements ?? answerElements(model, found, row)));
       status.textContent = found.summary ?? summary(model, found);
       fields?.markOutOfRange(found.out_of_range_features ?? []);
+      link?.write(row);
+      if (!latest.isWanted) await whatIf?.ask(row, found);
     } catch (fault) {
-      if (mine !== turn) return;
       error.textContent = fault.message;
       error.hidden = false;
       answer.replaceChildren(element("p", { class: "note" }, "No prediction."));
     }
-    answer.classList.remove("waiting");
+    waiting.stop();
+    if (!latest.isWanted) answer.classList.remove("waiting");
   }
 
   const another = model.samples.length > 1 && fields
-    ? element("button", { type: "button", class: "plain", onclick: () => { fields.nextSample(); ask(); } }, "Another sample row")
+    ? element("button", { type: "button", class: "plain", onclick: () => { fields.nextSample(); latest.now(); } }, "Another sample row")
     : null;
   const form = element(
     "form",
     {
-      novalidate: false,
-      onsubmit: (event) => { event.preventDefault(); ask(); },
-      onchange: (event) => { if (event.target.closest(".fields") && form.checkValidity()) ask(); },
+      onsubmit: (event) => { event.preventDefault(); latest.now(); },
+      oninput: (event) => { if (event.target.id !== "filter") latest.soon(); },
     },
     ...(fields ? fields.elements() : lineElements(model, line)),
     error,
-    element("div", { class: "actions" }, element("button", { type: "submit" }, "Predict"), another),
+    element("div", { class: "actions" }, element("button", { type: "submit" }, "Predict"), another, link?.button),
   );
+  if (whatIf) whatIf.onchange = () => latest.now();
+  if (link) addEventListener("hashchange", () => { if (link.read()) { latest.now(); form.scrollIntoView(); } });
   const start = () => {
     if (fields) fields.nextSample();
     else if (model.samples.length) line.value = model.samples[0].map(csvField).join(",");
-    if (fields ? model.samples.length : line.value) ask();
-    else calls.update(callsOf(model, rowOf(), line?.value ?? null));
+    link?.read();
+    if (fields || line.value) latest.now();
+    else calls.update(callsOf(model, null, ""));
   };
   const whole = element(
     "div",
     { class: "try" },
     section("form", "A row", form),
-    section("prediction", "Prediction", status, answer),
+    section("prediction", "Prediction", status, waiting.element, answer, whatIf?.element),
   );
   return { whole, start };
 }

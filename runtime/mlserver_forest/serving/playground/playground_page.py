@@ -12,7 +12,10 @@ from typing import Any
 from mlserver_forest.reports.html import base_style
 from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
 
-_SCRIPTS = ("dom", "card", "fields", "prediction", "charts", "calls", "csv", "scoring", "main")
+_SCRIPTS = (
+    *("dom", "card", "fields", "row_link", "latest", "prediction", "charts", "what_if"),
+    *("calls", "csv", "results_table", "scoring", "main"),
+)
 # Escaped, so that no text of a model can end the script element that contains it.
 _NAMES = {"metrics": {name: asdict(found) for name, found in MEANINGS.items()}, "sets": dict(SETS)}
 _HARMLESS = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}

@@ -1,67 +1,42 @@
-"""The routes of the page, and of the training report that it links."""
+"""The routes of the page and of the training report."""
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlserver_forest.errors import ModelNotFound, NotFound
+from mlserver_forest.errors import ModelNotFound
 from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.response import NOT_MODIFIED, Response
+from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedModels
 from mlserver_forest.serving.playground.document import describe
 from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
+from mlserver_forest.serving.playground.training_report import REPORT_HEADERS, TrainingReport
 
-REPORT_PATH = "/report.html"
-# The report has its style and its plots in itself, and no script.
-_REPORT_HEADERS = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-cache"),
-)
+PAGE_PATH, REPORT_PATH = "/", "/report"
+PATHS = (PAGE_PATH, REPORT_PATH)
+
 _MOST_LISTED = 1_000
 _MOST_KEPT = 8
 
 
-def report_beside(model_dir: Path) -> Path | None:
-    """The report that a training job wrote where SageMaker's layout has it; None if there is none.
-
-    Args:
-        model_dir: the model directory.
-    """
-    report = model_dir.parent / "output" / "data" / "report.html"
-    return report if report.is_file() else None
-
-
 class PlaygroundRoutes:
-    """``/``: the page of the loaded model, or a list of the loaded models.
+    """``/``: the page of the loaded model, or a list of them; ``/report``: its training report.
 
     Args:
         models: the loaded models.
         has_many: whether models are loaded and unloaded at run time, and have routes of their own.
-        report: the training report of the only model; None if there is none.
     """
 
-    def __init__(self, models: LoadedModels, *, has_many: bool, report: Path | None = None) -> None:
+    def __init__(self, models: LoadedModels, *, has_many: bool) -> None:
         self._models = models
-        self._report = report
         self._has_many = has_many
         self._template = PageTemplate()
         self._kept: dict[str, tuple[LoadedModel, Page]] = {}
 
     def table(self) -> Mapping[str, Methods]:
-        page: Mapping[str, Methods] = {"/": {"GET": self._show}}
-        if self._report is None:
-            return page
-        return {**page, REPORT_PATH: {"GET": self._show_report}}
+        return {PAGE_PATH: {"GET": self._show}, REPORT_PATH: {"GET": self._show_report}}
 
     def document(self) -> dict[str, Any]:
         """What the page of the only model shows.
@@ -78,6 +53,21 @@ class PlaygroundRoutes:
         if request.headers.get(b"if-none-match") == page.etag:
             return Response(NOT_MODIFIED, headers=page.headers)
         return Response(status, page.body, page.headers)
+
+    async def _show_report(self, request: Request) -> Response:
+        models, _ = self._models.page("", 2)
+        if len(models) == 1:
+            served = self._models.get(next(iter(models)))
+            if report := self._report_of(served):
+                with suppress(FileNotFoundError):  # A new training job has removed it.
+                    return Response(200, report.read(), REPORT_HEADERS)
+        return error_response(
+            404, "there is no training report beside the model; train it with report=true"
+        )
+
+    def _report_of(self, served: LoadedModel) -> TrainingReport | None:
+        """The report of the only model; one of many is in a folder that others may write to."""
+        return None if self._has_many else TrainingReport.beside(served.directory)
 
     async def _page(self, name: str | None) -> tuple[int, Page]:
         """The page of the named or the only model, or else the list of models."""
@@ -101,16 +91,9 @@ class PlaygroundRoutes:
         self._kept[served.name] = (served, page)
         return page
 
-    async def _show_report(self, request: Request) -> Response:
-        try:
-            body = await asyncio.to_thread((self._report or Path()).read_bytes)
-        except OSError as error:
-            raise NotFound(f"the report cannot be read: {error.strerror}") from error
-        return Response(200, body, _REPORT_HEADERS)
-
     def _described(self, served: LoadedModel) -> dict[str, Any]:
-        report = None if self._report is None else REPORT_PATH
-        return describe(served, self._routes_of(served.name)) | {"report": report}
+        report = REPORT_PATH if self._report_of(served) else None
+        return describe(served, self._routes_of(served.name), report)
 
     def _routes_of(self, name: str) -> Mapping[str, str]:
         path = quote(name, safe="")

@@ -14,15 +14,18 @@ const EXPLAINED = ["contributions", "expected_value", "interval", "prediction_se
 const outputsOf = (model) => [...OUTPUTS[model.kind], ...EXPLAINED.filter((name) => model.insights.includes(name))];
 
 // POST a body, again if the server is busy. Returns the answer's text, or throws the server's error.
-async function post(path, body, contentType, accept, outputs, signal) {
+async function post(path, body, contentType, accept, outputs, signal, onBusy) {
   const headers = { "content-type": contentType, accept };
   if (outputs.length) headers["x-amzn-sagemaker-custom-attributes"] = `outputs=${outputs.join(",")}`;
   for (let turn = 0; ; turn++) {
-    const response = await fetch(path, { method: "POST", body, headers, signal });
+    const response = await fetch(path, { method: "POST", body, headers, signal }).catch((error) => {
+      throw signal?.aborted ? error : new Error(`The server at ${location.host} does not answer. It may have stopped; start it again, and then choose Predict.`);
+    });
     const text = await response.text();
     if (response.ok) return text;
     if (response.status === 503 && turn < RETRIES) {
       const seconds = Number(response.headers.get("retry-after")) || 1;
+      onBusy?.(`The server is busy; trying again in ${plural(seconds, "second")} …`);
       await new Promise((resume) => setTimeout(resume, 1000 * seconds));
       continue;
     }
@@ -38,10 +41,10 @@ function errorOf(text) {
   }
 }
 
-async function predictRow(model, row, signal) {
-  const body = JSON.stringify({ instances: [row] });
-  const text = await post(model.routes.invocations, body, "application/json", "application/json", outputsOf(model), signal);
-  return JSON.parse(text).predictions[0];
+async function predictRows(model, rows, outputs, onBusy) {
+  const body = JSON.stringify({ instances: rows });
+  const text = await post(model.routes.invocations, body, "application/json", "application/json", outputs, undefined, onBusy);
+  return JSON.parse(text).predictions;
 }
 
 // The answer in one line.
@@ -52,16 +55,18 @@ function summary(model, answer) {
     return `Predicted ${answer[LABEL]}, ${percent(share)}`;
   }
   if (model.kind === "anomaly_detection") return answer[LABEL] < 0 ? "Predicted an outlier" : "Predicted an inlier";
-  return `Predicted ${[answer.score].flat().map(number).join(", ")}`;
+  return `Predicted ${model.target ? `${model.target} ` : ""}${[answer.score].flat().map(number).join(", ")}`;
 }
 
+// Headed by the name of what is predicted, if the model's card has it.
 function answerElements(model, answer, row) {
+  const target = model.target ? element("p", { class: "target" }, outside(model.target)) : null;
   const elements = {
     classification: () => [headline(outside(answer[LABEL])), probabilityBars(model, answer)],
     regression: () => [headline([answer.score].flat().map(number).join(", ")), intervalRange(model, answer)],
     anomaly_detection: () => [headline(answer[LABEL] < 0 ? "Outlier" : "Inlier"), anomalyScores(answer)],
   };
-  return [...elements[model.kind](), predictionSet(model, answer), outOfRangeNote(answer), explanation(model, answer, row)].filter(Boolean);
+  return [target, ...elements[model.kind](), predictionSet(model, answer), outOfRangeNote(model, answer), explanation(model, answer, row)].filter(Boolean);
 }
 
 const headline = (content) => element("p", { class: "answer" }, content);
@@ -73,14 +78,14 @@ function predictionSet(model, answer) {
   return element("div", { class: "set" }, element("h3", {}, "Prediction set"), element("ul", { class: "chips" }, ...names), setNote(model));
 }
 
-const setNote = (model) => element("p", { class: "note" }, `The set contains the true class${levelOf(model)}.`);
+const setNote = (model) => element("p", { class: "note" }, onAverage(model, "such sets contain the true class"));
 
-function outOfRangeNote(answer) {
+function outOfRangeNote(model, answer) {
   const names = answer.out_of_range_features ?? [];
   if (!names.length) return null;
   const list = names.slice(0, MOST_NAMED).flatMap((name, i) => [i ? ", " : "", outside(name)]);
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
-  return element("p", { class: "warning" }, "Outside the training range: ", ...list, `${more}. The model has never been tested on such values.`);
+  return element("p", { class: "warning" }, "Outside the training range: ", ...list, `${more}. The model has never been tested on such values.`, model.level === null ? null : ` The ${number(100 * model.level)} % above are an average over rows like those of training, and do not hold for a row like this one.`);
 }
 
 function anomalyScores(answer) {

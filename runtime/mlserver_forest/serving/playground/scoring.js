@@ -3,7 +3,7 @@
 const PIECE_CHARS = 1 << 19;
 const PIECE_ROWS = 5_000;
 const MOST_PROBABILITIES = 20;
-const PREVIEW_LINES = 6;
+const MOST_KEPT_ROWS = 10_000;
 
 class Scoring {
   constructor(model) {
@@ -45,7 +45,7 @@ class Scoring {
     this.abort = abort;
     this.running.hidden = false;
     this.progress.value = 0;
-    this.outcome.replaceChildren(element("p", { class: "note" }, "Scoring ", outside(file.name), " …"));
+    this.outcome.replaceChildren(element("p", { class: "waiting-words" }, element("span", { class: "spinner", "aria-hidden": "true" }), "Scoring ", outside(file.name), " …"));
     try {
       const scored = await new ScoredFile(this.model, file, abort.signal, (share) => { this.progress.value = share; }).run();
       this.finish(file, scored);
@@ -58,16 +58,16 @@ class Scoring {
     this.input.value = "";
   }
 
-  finish(file, { parts, count, ignored }) {
+  finish(file, scored) {
+    const { parts, count, ignored } = scored;
     const name = `${file.name.replace(/\.[^.]*$/, "")}-predictions.csv`;
     URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
     const others = ignored.length ? element("p", { class: "note" }, "Columns that are not features were kept, but not sent to the model: ", outside(ignored.join(", "), 200), ".") : null;
-    const preview = parts.slice(0, 2).join("").split("\n").slice(0, PREVIEW_LINES).join("\n");
     this.outcome.replaceChildren(
-      element("p", {}, `${plural(count, "row")} scored. `, element("a", { href: this.url, download: name, id: "download" }, `Download ${name}`)),
+      element("p", { tabindex: "-1" }, `${plural(count, "row")} scored. `, element("a", { href: this.url, download: name, id: "download" }, `Download ${name}`)),
       ...[others].filter(Boolean),
-      element("pre", { tabindex: "0", "aria-label": "The first lines" }, element("code", {}, preview)),
+      scored.rows.length ? new ResultsTable(this.model, scored).element : element("pre", { tabindex: "0", "aria-label": "The first lines" }, element("code", {}, parts.join("").slice(0, 500))),
     );
   }
 }
@@ -76,6 +76,7 @@ class ScoredFile {
   constructor(model, file, signal, onProgress) {
     Object.assign(this, { model, file, signal, onProgress });
     this.parts = [];
+    this.rows = [];
     this.count = 0;
     this.ignored = [];
     this.piece = [];
@@ -142,10 +143,12 @@ class ScoredFile {
     this.piece = [];
     this.size = 0;
     const line = ({ text, fields }) => (this.places ? this.places.map((place) => csvField(fields[place].trim())).join(",") : text);
-    const body = piece.map(line).join("\n");
+    const lines = piece.map(line);
+    const body = lines.join("\n");
     const isKnown = this.columns.length > 0;
     const accept = isKnown ? "application/jsonlines" : "text/csv";
-    const outputs = [...new Set(this.columns.map(({ output }) => output))];
+    const marks = this.model.insights.filter((name) => name === "out_of_range_features");
+    const outputs = [...new Set(this.columns.map(({ output }) => output)), ...(isKnown ? marks : [])];
     let text;
     try {
       text = await post(this.model.routes.invocations, body, "text/csv", accept, outputs, this.signal);
@@ -154,8 +157,12 @@ class ScoredFile {
       const record = row && piece[Number(row[1]) - 1];
       throw record ? new Error(`Line ${record.line}${error.message.slice(row[0].length)}`) : error;
     }
-    const answers = text.trimEnd().split("\n");
-    const appended = (answer) => (isKnown ? this.columns.map(({ of }) => csvField(of(JSON.parse(answer)))).join(",") : answer);
+    const answers = text.trimEnd().split("\n").map((answer) => (isKnown ? JSON.parse(answer) : answer));
+    const appended = (answer) => (isKnown ? this.columns.map(({ of }) => csvField(of(answer))).join(",") : answer);
+    if (isKnown) {
+      const kept = piece.slice(0, MOST_KEPT_ROWS - this.rows.length);
+      this.rows.push(...kept.map((record, i) => ({ line: record.line, fields: record.fields, text: lines[i], answer: answers[i] })));
+    }
     this.parts.push(piece.map((record, i) => `${record.text},${appended(answers[i])}\n`).join(""));
     this.count += piece.length;
     this.taken = (this.taken ?? 0) + body.length;

@@ -153,6 +153,11 @@ class Layout:
         place = self.roles.target
         return f"column {place + 1 if self.columns is None else format_value(self.columns[place])}"
 
+    @property
+    def target_title(self) -> str:
+        """The name of the target, for pages; empty if the columns have no names."""
+        return "" if self.columns is None else self.columns[self.roles.target]
+
     def found(self) -> FoundColumns:
         """The columns as a file has them that holds them in this order."""
         return FoundColumns(self.columns, self.width, "")

@@ -114,7 +114,7 @@ def refuse_many_classes(table: Table, n_classes: int, implied: ImpliedTask | Non
 
 def doubtful_labels(table: Table, kind: TargetKind) -> tuple[str, ...]:
     """What looks like a mistake in the labels, as sentences for the log."""
-    counted = filter(None, [_counted(table), _footer(table)])
+    counted = filter(None, [_counted(table) or _numbered(table), _footer(table)])
     if kind == "regression":
         return (*counted, *_constant(table))
     labels = table.labels.distinct or ()
@@ -132,6 +132,22 @@ def _counted(table: Table) -> str | None:
     return (
         f"the target ({table.layout.target_name}) counts {first}, {first + 1}, {first + 2}, ... "
         f"over the {n_rows} rows, from {table.place(0)} on, as the index of a data frame does"
+    )
+
+
+def _numbered(table: Table) -> str | None:
+    """The sentence for a target with each whole number of a range once; None if it does not."""
+    numbers, n_rows = table.labels.numbers, len(table)
+    if numbers is None or n_rows < _FEW_OF_NUMBERS:
+        return None
+    ordered = np.sort(numbers)
+    first = ordered[0]
+    if not float(first).is_integer() or not np.array_equal(ordered, first + np.arange(n_rows)):
+        return None
+    return (
+        f"the target ({table.layout.target_name}) has each whole number from {first:.0f} to "
+        f"{ordered[-1]:.0f} once, as numbers of rows do; set target to the column to predict if "
+        "these identify the rows"
     )
 
 

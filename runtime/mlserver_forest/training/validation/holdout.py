@@ -36,6 +36,8 @@ class ValidationResult:
         n_steps: the rounds after which boosting stopped early on the held-out rows, or None.
         trial: predictions for the held-out rows, from which intervals are learned, or None.
         weight: the weights of the held-out rows; None if all count the same.
+        held_out: the held-out rows, and the model that has not learned from them; None if no rows
+            of the training channel were held out.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class ValidationResult:
     n_steps: int | None = None
     trial: HeldOutAnswers | None = None
     weight: NDArray[np.float64] | None = None
+    held_out: tuple[AnyRows, FittedModel] | None = None
 
 
 class HoldoutValidation:
@@ -158,7 +161,9 @@ class HoldoutValidation:
         stops = self._chosen.early_stopping_rounds is not None
         n_steps = fitted.result.n_steps if stops else None
         trial = self._learner.try_out(fitted, learn, held_out) if self._learner else None
-        return ValidationResult(result.metrics, result.sets, n_steps, trial, held_out.weight)
+        return ValidationResult(
+            result.metrics, result.sets, n_steps, trial, held_out.weight, (held_out, fitted)
+        )
 
     def _evaluate(self, fitted: FittedModel, rows: AnyRows) -> dict[str, float]:
         target = self._data.target
