@@ -166,7 +166,7 @@ def compare(
         say(f"comparing {len(candidates) + 1} of {len(algorithms)}: {name}")
         chosen = parse({**raw, "algorithm": name})
         here = OneHost(replace(config, hyperparameters=raw), chosen, _quiet, stop)
-        found = _candidate(here, seed)
+        found = _candidate(here, seed, say)
         if found is None:
             return None
         candidate, seed = found
@@ -174,11 +174,11 @@ def compare(
     return Comparison.of(candidates)
 
 
-def _candidate(here: OneHost, seed: int | None) -> tuple[Candidate, int] | None:
+def _candidate(here: OneHost, seed: int | None, say: Say) -> tuple[Candidate, int] | None:
     """What an algorithm reaches, and the seed of the folds, which the first one gives."""
     chosen: Hyperparameters = here.chosen
     data = here.read()
-    fitter = JobFitter(chosen, data, here, _quiet)
+    fitter = JobFitter(chosen, data, here, say)
     rows, target = data.training, data.target
     own_seed = fitter.seed(fitter.fingerprint(rows))
     seed = own_seed if seed is None else seed
