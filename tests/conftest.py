@@ -16,8 +16,13 @@ import httpx
 import numpy as np
 import pytest
 from httpx._transports import default
+from hypothesis import HealthCheck, settings
 
 from support import IRIS, ROOT, free_port, launch, save_model, serving
+
+# How fast examples are made or run depends on what else the machine does, and is not tested.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 # Each call without a client makes a context for TLS, which reads the system's certificates: 35 ms,
 # ten times as long as most answers take, and half of the time in which a server is waited for.

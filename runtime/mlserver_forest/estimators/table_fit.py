@@ -1,12 +1,11 @@
 """An estimator's fit on a table with words, dates or gaps, by the job that trains on frames."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlserver_forest.artifact.model_files import ModelFiles
 from mlserver_forest.local.frame_training import train_frame
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel
@@ -71,28 +70,11 @@ def fit_table(
     )
 
 
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files of a model directory, for a pickle that goes to another process.
-
-    Attributes:
-        files: by name.
-    """
-
-    files: Mapping[str, bytes]
-
-    @classmethod
-    def of(cls, directory: Path) -> "ModelFiles":
-        """Read a model directory."""
-        found = [path for path in directory.iterdir() if not path.name.startswith(".")]
-        return cls({path.name: path.read_bytes() for path in found})
-
-    def load(self) -> LocalModel:
-        """The model, in a folder of its own."""
-        folder = KeptFolder(_PREFIX)
-        for name, content in self.files.items():
-            (folder.path / name).write_bytes(content)
-        return LocalModel.of(folder.path, folder)
+def local_model(files: ModelFiles) -> LocalModel:
+    """The model of files, in a folder of its own."""
+    folder = KeptFolder(_PREFIX)
+    files.write(folder.path)
+    return LocalModel.of(folder.path, folder)
 
 
 def _unused(name: str, names: list[Any]) -> str:

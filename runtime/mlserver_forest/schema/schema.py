@@ -159,7 +159,7 @@ class Schema:
     def names_as_row(self) -> frozenset[bytes]:
         """The names, if a line of CSV that holds them could be read as a row; else none."""
         for name in self.feature_names:
-            if name not in self.categories and not _is_number(name):
+            if name not in self.categories and _PLAIN.parse(name) is None:
                 return frozenset()
         return frozenset(name.encode() for name in self.feature_names)
 
@@ -395,11 +395,3 @@ class Schema:
         return (
             f": {value} is not a finite {self.datatype} number; send a finite number{_OR_MISSING}"
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -1,16 +1,21 @@
 """Pieces of files scored by the workers of a Dask cluster."""
 
+import tempfile
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+from mlserver_forest.artifact import model_directory
+from mlserver_forest.artifact.model_files import ModelFiles
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.formats.registry import Format
+from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
 from mlserver_forest.scoring.chunk_answers import answers_of, blocks_of
-from mlserver_forest.scoring.model_files import ModelFiles, model_of
 from mlserver_forest.scoring.pieces import Piece
 from mlserver_forest.scoring.scorer import BadRow, Scorer
 from mlserver_forest.scoring.scoring_options import ScoringOptions
@@ -119,3 +124,15 @@ def _score_piece(
         blocks = blocks_of(iter(predictions), answers)
         parts.append(ScoredPart(part, b"".join(blocks or ()), n_rows, bad_rows))
     return parts
+
+
+@lru_cache(2)
+def model_of(files: ModelFiles) -> Model:
+    """The model that files hold; a worker keeps it for the next piece.
+
+    Raises:
+        InvalidArtifact: if it is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="forest-predict-") as folder:
+        files.write(Path(folder))
+        return model_directory.load(Path(folder))

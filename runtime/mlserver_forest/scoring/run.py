@@ -12,11 +12,11 @@ from typing import Any
 from mlserver_forest import __version__
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.artifact.atomic_write import write_whole
+from mlserver_forest.artifact.model_files import ModelFiles, checksum_of
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.predictions import Predictions
 from mlserver_forest.scoring.chunk_answers import Answers, answers_of, blocks_of
 from mlserver_forest.scoring.input_files import InputFile
-from mlserver_forest.scoring.model_files import ModelFiles, checksum_of
 from mlserver_forest.scoring.pieces import Piece, pieces_of
 from mlserver_forest.scoring.run_state import DonePart, RunState, write_part
 from mlserver_forest.scoring.scorer import BadRow, Scorer

@@ -92,7 +92,7 @@ def run_locally(config: TrainingConfig, say: Callable[[str], None], stop: Stop) 
         InvalidEnvironment: if a folder cannot be written, or a library is missing.
     """
     # They import the training libraries.
-    from mlserver_forest.training.comparison import compare, suitable_algorithms
+    from mlserver_forest.training.algorithm_comparison import compare, suitable_algorithms
     from mlserver_forest.training.job import run
 
     others = dict(config.hyperparameters)

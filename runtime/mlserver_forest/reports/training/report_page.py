@@ -27,7 +27,7 @@ from mlserver_forest.reports.training.metric_names import MEANINGS, SETS
 from mlserver_forest.reports.training.plot_data import ClassificationPlots, RegressionPlots
 from mlserver_forest.reports.training.results import Results
 from mlserver_forest.reports.training.samples import bin_counts
-from mlserver_forest.reports.training.segments import Segments
+from mlserver_forest.reports.training.worst_segments import Segments
 from mlserver_forest.schema.output_names import INTERVAL
 
 _MOST_NAMED_CLASSES = 5

@@ -11,7 +11,7 @@ from mlserver_forest.reports.training.plot_data import (
     classification_plots,
     regression_plots,
 )
-from mlserver_forest.reports.training.segments import Segments, segments
+from mlserver_forest.reports.training.worst_segments import Segments, segments
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,11 @@
-"""The files of a model directory: their checksum, and their content for workers elsewhere."""
+"""The files of a model directory: their checksum, and their content for other processes."""
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.model.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,11 @@ class ModelFiles:
         """
         return cls(tuple((path.name, path.read_bytes()) for path in _files_of(directory)))
 
+    def write(self, folder: Path) -> None:
+        """Write the files to an empty folder."""
+        for name, content in self.contents:
+            (folder / name).write_bytes(content)
+
 
 def checksum_of(directory: Path) -> str:
     """The SHA-256 of a model's files together, in hexadecimal digits.
@@ -42,19 +44,6 @@ def checksum_of(directory: Path) -> str:
         with path.open("rb") as file:
             together.update(hashlib.file_digest(file, "sha256").digest())
     return together.hexdigest()
-
-
-@lru_cache(2)
-def model_of(files: ModelFiles) -> Model:
-    """The model that files hold; a worker keeps it for the next piece.
-
-    Raises:
-        InvalidArtifact: if it is damaged.
-    """
-    with tempfile.TemporaryDirectory(prefix="forest-predict-") as folder:
-        for name, content in files.contents:
-            (Path(folder) / name).write_bytes(content)
-        return model_directory.load(Path(folder))
 
 
 def _files_of(directory: Path) -> list[Path]:

@@ -23,7 +23,7 @@ _FEWEST_IN_ALL = 50
 
 
 @dataclass(frozen=True)
-class Segment:
+class WorstSegment:
     """Rows with some values of a feature.
 
     Attributes:
@@ -53,7 +53,7 @@ class Segments:
     prefix: str
     n_rows: int
     error: float
-    worst: tuple[Segment, ...]
+    worst: tuple[WorstSegment, ...]
 
 
 def segments(facts: Facts, importances: Importances) -> Segments | None:
@@ -84,7 +84,7 @@ def segments(facts: Facts, importances: Importances) -> Segments | None:
                 continue
             error = float(errors[is_inside].mean())
             if error - mean > _N_STANDARD_ERRORS * deviation / np.sqrt(n_inside):
-                worst.append(Segment(name, values, n_inside, error))
+                worst.append(WorstSegment(name, values, n_inside, error))
     worst.sort(key=lambda segment: -segment.error)
     return Segments(found.prefix, len(y), mean, tuple(worst[:_MOST_SEGMENTS]))
 

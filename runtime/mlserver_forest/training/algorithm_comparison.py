@@ -54,7 +54,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AlgorithmComparison:
     """The result.
 
     Attributes:
@@ -66,7 +66,7 @@ class Comparison:
     leaderboard: Leaderboard
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate]) -> "Comparison":
+    def of(cls, candidates: Sequence[Candidate]) -> "AlgorithmComparison":
         """Rank the candidates."""
         names = set.intersection(*(set(fold) for each in candidates for fold in each.folds))
         metric = next(name for name in _DECIDING if name in names)
@@ -143,7 +143,7 @@ def _all_suitable(hyperparameters: Mapping[str, Any], say: Say) -> list[str]:
 
 def compare(
     config: TrainingConfig, algorithms: Sequence[str], say: Say, stop: Stop
-) -> Comparison | None:
+) -> AlgorithmComparison | None:
     """Fit each algorithm on the same folds of the training rows.
 
     Args:
@@ -171,7 +171,7 @@ def compare(
             return None
         candidate, seed = found
         candidates.append(candidate)
-    return Comparison.of(candidates)
+    return AlgorithmComparison.of(candidates)
 
 
 def _candidate(here: OneHost, seed: int | None, say: Say) -> tuple[Candidate, int] | None:
