@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
 from mlserver_forest.api import pack
 from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.errors import InvalidArtifact, InvalidHyperparameters, count
-from mlserver_forest.estimators.table_fit import ModelFiles, fit_table, has_words
+from mlserver_forest.estimators.table_fit import PickledModel, fit_table, has_words
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.local.local_model import LocalModel
 from mlserver_forest.model.model import Model
@@ -151,7 +151,7 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
         # The packed forest is made again, because pickling would make its arrays writable.
         model = state.pop("model_", None)
         if isinstance(model, LocalModel):
-            state["_files"] = ModelFiles.of(model.directory)
+            state["_files"] = PickledModel.of(model.directory)
         return state
 
     def __setstate__(self, state: Any) -> None:

@@ -72,7 +72,7 @@ def fit_table(
 
 
 @dataclass(frozen=True)
-class ModelFiles:
+class PickledModel:
     """The files of a model directory, for a pickle that goes to another process.
 
     Attributes:
@@ -82,7 +82,7 @@ class ModelFiles:
     files: Mapping[str, bytes]
 
     @classmethod
-    def of(cls, directory: Path) -> "ModelFiles":
+    def of(cls, directory: Path) -> "PickledModel":
         """Read a model directory."""
         found = [path for path in directory.iterdir() if not path.name.startswith(".")]
         return cls({path.name: path.read_bytes() for path in found})
