@@ -1,16 +1,16 @@
 """Algorithms compared on the same folds, for ``forest train --algorithm all``."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from mlserver_forest.errors import InvalidHyperparameters, count
 from mlserver_forest.evaluation.quality_metrics import evaluate
 from mlserver_forest.evaluation.text_table import text_table
 from mlserver_forest.optional_library import is_installed, require
+from mlserver_forest.reports.training.leaderboard import Contestant, Leaderboard
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.cluster.hosts import OneHost
@@ -21,8 +21,8 @@ from mlserver_forest.training.validation.evaluation import folds
 
 _ALL = "all"
 _FOLDS = 5
-# The first metric that all algorithms have decides; the second value is whether less is better.
-_DECIDING = (("roc_auc", False), ("accuracy", False), ("rmse", True))
+# The first metric that all algorithms have in all folds decides.
+_DECIDING = ("roc_auc", "accuracy", "rmse")
 
 Say = Callable[[str], None]
 
@@ -45,7 +45,12 @@ class Candidate:
 
     def mean(self, metric: str) -> float:
         """The mean of a metric over the folds; NaN if one of them does not have it."""
-        return float(np.mean([found.get(metric, np.nan) for found in self.folds]))
+        return self.contestant(metric).mean
+
+    def contestant(self, metric: str) -> Contestant:
+        """The candidate by one metric, as reports show it."""
+        scores = tuple(found.get(metric, math.nan) for found in self.folds)
+        return Contestant(self.title, scores, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,25 @@ class Comparison:
 
     Attributes:
         candidates: the best first.
-        metric: by which they are ordered.
+        leaderboard: their scores in the metric that decides, in the same order.
     """
 
     candidates: tuple[Candidate, ...]
-    metric: str
+    leaderboard: Leaderboard
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate]) -> "Comparison":
+        """Rank the candidates."""
+        names = set.intersection(*(set(fold) for each in candidates for fold in each.folds))
+        metric = next(name for name in _DECIDING if name in names)
+        leaderboard = Leaderboard.ranked(metric, (each.contestant(metric) for each in candidates))
+        place = {one.algorithm: place for place, one in enumerate(leaderboard.contestants)}
+        return cls(tuple(sorted(candidates, key=lambda each: place[each.title])), leaderboard)
+
+    @property
+    def best(self) -> str:
+        """The name of the best algorithm."""
+        return self.candidates[0].algorithm
 
     def lines(self) -> list[str]:
         """The result as a table for a person."""
@@ -67,13 +86,13 @@ class Comparison:
         for each in self.candidates:
             means = (f"{each.mean(name):.4g}" for name in names)
             rows.append([each.algorithm, *means, f"{each.seconds:.1f}"])
-        best, n_folds = self.candidates[0], count(len(self.candidates[0].folds), "fold")
-        metric = self.metric.replace("_", " ")
+        n_folds = count(len(self.candidates[0].folds), "fold")
+        metric = self.leaderboard.metric.replace("_", " ")
         return [
             "",
             *text_table(rows),
             "",
-            f"the best {metric} on the same {n_folds}: {best.algorithm}",
+            f"the best {metric} on the same {n_folds}: {self.best}",
         ]
 
 
@@ -147,23 +166,19 @@ def compare(
         say(f"comparing {len(candidates) + 1} of {len(algorithms)}: {name}")
         chosen = parse({**raw, "algorithm": name})
         here = OneHost(replace(config, hyperparameters=raw), chosen, _quiet, stop)
-        found = _candidate(here, seed)
+        found = _candidate(here, seed, say)
         if found is None:
             return None
         candidate, seed = found
         candidates.append(candidate)
-    names = set.intersection(*(set(fold) for each in candidates for fold in each.folds))
-    metric, less_is_better = next(row for row in _DECIDING if row[0] in names)
-    sign = 1 if less_is_better else -1
-    ordered = sorted(candidates, key=lambda each: sign * each.mean(metric))
-    return Comparison(tuple(ordered), metric)
+    return Comparison.of(candidates)
 
 
-def _candidate(here: OneHost, seed: int | None) -> tuple[Candidate, int] | None:
+def _candidate(here: OneHost, seed: int | None, say: Say) -> tuple[Candidate, int] | None:
     """What an algorithm reaches, and the seed of the folds, which the first one gives."""
     chosen: Hyperparameters = here.chosen
     data = here.read()
-    fitter = JobFitter(chosen, data, here, _quiet)
+    fitter = JobFitter(chosen, data, here, say)
     rows, target = data.training, data.target
     own_seed = fitter.seed(fitter.fingerprint(rows))
     seed = own_seed if seed is None else seed

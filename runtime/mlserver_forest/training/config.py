@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlserver_forest.artifact.model_name import DEFAULT
 from mlserver_forest.errors import InvalidData, InvalidEnvironment
+
+if TYPE_CHECKING:
+    from mlserver_forest.reports.training.leaderboard import Leaderboard
 
 TRAINING_CHANNELS = ("training", "train")
 VALIDATION_CHANNEL = "validation"
@@ -73,6 +76,7 @@ class TrainingConfig:
             named one.
         model_name: the model's name on the V2 protocol.
         has_reader: whether a person reads the log, and not the regexes of SageMaker.
+        leaderboard: the algorithms among which this one was chosen, for the report; or None.
         keeps_earlier: whether a model that the new one replaces is kept under another name.
     """
 
@@ -86,6 +90,7 @@ class TrainingConfig:
     model_name: str = DEFAULT
     has_reader: bool = False
     keeps_earlier: bool = False
+    leaderboard: "Leaderboard | None" = None
 
     @property
     def model_dir(self) -> Path:

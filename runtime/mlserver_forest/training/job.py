@@ -27,6 +27,7 @@ from mlserver_forest.model.card import Card
 from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
+from mlserver_forest.reports.training.leaderboard import Leaderboard
 from mlserver_forest.reports.training.results import results_of
 from mlserver_forest.reports.training.write_report import remove_report, warnings_of, write_report
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
@@ -326,7 +327,7 @@ def _add_to_card(config: TrainingConfig, card: Card, say: Say) -> None:
 
 
 def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:
-    facts = _facts(trained)
+    facts = _facts(trained, config.leaderboard)
     results = results_of(facts)
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
@@ -337,7 +338,7 @@ def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:
     return results.importances
 
 
-def _facts(trained: _Trained) -> Facts:
+def _facts(trained: _Trained, leaderboard: Leaderboard | None) -> Facts:
     chosen, data, result = trained.chosen, trained.data, trained.model.result
     training = data.training.sample()
     return Facts(
@@ -374,6 +375,7 @@ def _facts(trained: _Trained) -> Facts:
         decision=trained.decision.result if trained.decision else None,
         target=data.table.layout.target_title,
         notes=data.notes,
+        leaderboard=leaderboard,
     )
 
 

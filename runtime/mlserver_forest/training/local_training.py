@@ -105,8 +105,8 @@ def run_locally(config: TrainingConfig, say: Callable[[str], None], stop: Stop) 
             return
         for line in comparison.lines():
             say(line)
-        best = json.dumps(comparison.candidates[0].algorithm)
-        config = replace(config, hyperparameters={**config.hyperparameters, "algorithm": best})
+        chosen = {**config.hyperparameters, "algorithm": json.dumps(comparison.best)}
+        config = replace(config, hyperparameters=chosen, leaderboard=comparison.leaderboard)
     run(config, say, stop)
 
 

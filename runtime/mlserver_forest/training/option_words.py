@@ -21,6 +21,7 @@ OPTIONS: Mapping[str, str] = {
 _PHRASES = (
     (re.compile(r"add the column to ignore"), "leave the column out with --ignore"),
     (re.compile(r"name (it|them) in ignore"), r"leave \1 out with --ignore"),
+    (re.compile(r"the hyperparameter ignore"), "--ignore"),
     (re.compile(r"name it in missing_values"), "name it in -p missing_values=..."),
     (re.compile(r"set target to another column"), "choose another column with --target"),
     (re.compile(r"set missing_values if"), "set -p missing_values=... if"),
