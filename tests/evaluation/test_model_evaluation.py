@@ -10,7 +10,7 @@ from sklearn.ensemble import IsolationForest, RandomForestClassifier, RandomFore
 
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.evaluation.model_evaluation import evaluate_model
-from mlserver_forest.evaluation.segments import MISSING, OTHERS, segments_of
+from mlserver_forest.evaluation.row_segments import MISSING, OTHERS, segments_of
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.intervals import Intervals
 

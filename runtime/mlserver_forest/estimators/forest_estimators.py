@@ -159,7 +159,7 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
         files = state.pop("_files", None)
         super().__setstate__(state)
         if files is not None:
-            self.model_ = local_model(files)
+            self.model_: Model = local_model(files)
         elif "estimator_" in state:
             self.model_ = self._packed()
 

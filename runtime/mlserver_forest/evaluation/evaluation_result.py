@@ -13,7 +13,7 @@ _WIDEST = 40
 
 
 @dataclass(frozen=True)
-class Segment:
+class SegmentResult:
     """Some of the rows.
 
     Attributes:
@@ -55,7 +55,7 @@ class Evaluation:
     level: float | None = None
     coverage: Coverage | None = None
     by: str = ""
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[SegmentResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as values of JSON, in the order of the attributes."""

@@ -14,14 +14,14 @@ from mlserver_forest.evaluation.calibration_bins import (
     calibration_of_classes,
     calibration_of_numbers,
 )
-from mlserver_forest.evaluation.evaluation_result import Evaluation, Segment
+from mlserver_forest.evaluation.evaluation_result import Evaluation, SegmentResult
 from mlserver_forest.evaluation.known_targets import known_targets
 from mlserver_forest.evaluation.quality_metrics import (
     metrics_of_classes,
     metrics_of_numbers,
     sum_to_one,
 )
-from mlserver_forest.evaluation.segments import segments_of
+from mlserver_forest.evaluation.row_segments import segments_of
 from mlserver_forest.insight.coverage import Coverage
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.output_names import INTERVAL, PREDICT, PREDICTION_SET
@@ -113,9 +113,9 @@ class _Answers:
 
 def _segments(
     answered: _Answers, y: NDArray[Any], rows: NDArray[np.intp], by_values: Iterable[object]
-) -> tuple[Segment, ...]:
+) -> tuple[SegmentResult, ...]:
     values = list(by_values)
     return tuple(
-        Segment(name, len(part), answered.metrics(y[part], part))
+        SegmentResult(name, len(part), answered.metrics(y[part], part))
         for name, part in segments_of([values[row] for row in rows])
     )

@@ -93,10 +93,11 @@ def run_locally(config: TrainingConfig, say: Callable[[str], None], stop: Stop) 
     """
     # They import the training libraries.
     from mlserver_forest.training.algorithm_comparison import compare, suitable_algorithms
+    from mlserver_forest.training.algorithms.hyperparameters import decode
     from mlserver_forest.training.job import run
 
     others = dict(config.hyperparameters)
-    wanted = json.loads(others.pop("algorithm", "null"))
+    wanted = decode(others.pop("algorithm", None))
     names = suitable_algorithms(wanted, others, say) if isinstance(wanted, str) else []
     if len(names) > 1:
         comparison = compare(config, names, say, stop)
