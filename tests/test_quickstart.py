@@ -50,7 +50,7 @@ def test_a_persons_own_file_is_trained_on_and_its_calls_work(tmp_path, table):
         process = quickstart(tmp_path, "--data", "own.csv", FOREST_GRPC_PORT=str(free_port()))
         printed = printed_by(process)
         url, report = re.search(r"page:  (\S+)\nIts report: +(\S+)\n", printed).groups()
-        assert '"report":"/report.html"' in httpx.get(url).text
+        assert '"report":"/report"' in httpx.get(url).text
         assert "<h1" in httpx.get(report).text
         calls = re.findall(r"^  \d\. .+\n((?:.+\n)+)", printed, re.MULTILINE)
         first, second, third = (

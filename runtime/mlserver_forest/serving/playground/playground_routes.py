@@ -15,7 +15,7 @@ from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedMode
 from mlserver_forest.serving.playground.document import describe
 from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
 
-REPORT_PATH = "/report.html"
+REPORT_PATH = "/report"
 # The report has its style and its plots in itself, and no script.
 _REPORT_HEADERS = (
     (b"content-type", b"text/html; charset=utf-8"),
