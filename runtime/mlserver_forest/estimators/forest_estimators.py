@@ -137,7 +137,10 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
                 "this model is not of a directory; load it with mlserver_forest.load"
             )
         schema = self.model_.schema
-        names = {"feature_names": schema.feature_names, "class_names": schema.classes}
+        names: dict[str, Any] = {
+            "feature_names": schema.feature_names,
+            "class_names": schema.classes,
+        }
         return pack(self.estimator_, directory, **names)
 
     @property

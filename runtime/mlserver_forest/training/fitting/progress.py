@@ -1,7 +1,8 @@
 """The progress of a fit: a bar on a terminal, a plain line every few seconds elsewhere.
 
 Neither begins with a fit that is over at once: its bar would be a line that says 0. How much time
-is left is said after a tenth of the work, because the first steps are not like the others.
+is left is said after a tenth of the work, and by the steps after the first one, in which libraries
+are loaded.
 """
 
 import os
@@ -17,8 +18,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 _SECONDS_BEFORE_BAR = 1.0
 _ESTIMATED_FROM = 0.1  # Of the work.
 _WIDTH, _HEIGHT = 80, 24
-_WITHOUT_ESTIMATE = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
-_WITH_ESTIMATE = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+_BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 Say = Callable[[str], None]
 
@@ -38,6 +38,8 @@ class Progress:
         self._say = say
         self._began = self._reported_at = time.monotonic()
         self._first: int | None = None
+        # Where the second step begins, and when.
+        self._steady: tuple[int, float] | None = None
         self._has_bar = sys.stderr.isatty()
         self._bar: Any = None
 
@@ -50,6 +52,8 @@ class Progress:
         """
         if self._first is None:
             self._first = done
+        elif self._steady is None:
+            self._steady = done, time.monotonic()
         if self._has_bar:
             self._show(done, metrics or {})
         elif time.monotonic() - self._reported_at >= _SECONDS_BETWEEN_LINES and done < self._total:
@@ -62,7 +66,10 @@ class Progress:
         began = time.monotonic()
         self.close()
         yield
-        self._began += time.monotonic() - began
+        pause = time.monotonic() - began
+        self._began += pause
+        if self._steady:
+            self._steady = self._steady[0], self._steady[1] + pause
 
     def close(self) -> None:
         """Take the bar away."""
@@ -75,7 +82,8 @@ class Progress:
             if done in (0, self._total) or self._passed() < _SECONDS_BEFORE_BAR:
                 return
             self._bar = _bar(self._unit, self._total, self._began)
-        self._bar.bar_format = _WITH_ESTIMATE if self._has_estimate(done) else _WITHOUT_ESTIMATE
+        left = self._left(done)
+        self._bar.bar_format = _BAR if left is None else f"{_BAR}, about {left:.0f} s left"
         known = {name: f"{value:.4g}" for name, value in metrics.items()}
         self._bar.set_postfix(known, refresh=False)
         self._bar.n = done
@@ -84,16 +92,20 @@ class Progress:
     def _passed(self) -> float:
         return time.monotonic() - self._began
 
-    def _has_estimate(self, done: int) -> bool:
-        return done - (self._first or 0) >= _ESTIMATED_FROM * self._total
+    def _left(self, done: int) -> float | None:
+        """How many seconds the rest may take; None if it is too early to tell."""
+        if done - (self._first or 0) < _ESTIMATED_FROM * self._total or self._steady is None:
+            return None
+        at, when = self._steady
+        if done <= at:
+            return None
+        return (time.monotonic() - when) / (done - at) * (self._total - done)
 
     def _line(self, done: int, metrics: Mapping[str, float]) -> str:
-        passed, left = self._passed(), ""
-        if self._has_estimate(done):
-            here = done - (self._first or 0)
-            left = f", about {passed / here * (self._total - done):.0f} s left"
+        seconds = self._left(done)
+        left = "" if seconds is None else f", about {seconds:.0f} s left"
         known = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
-        return f"{done} of {self._total} {self._unit}{known}, {passed:.0f} s{left}"
+        return f"{done} of {self._total} {self._unit}{known}, {self._passed():.0f} s{left}"
 
 
 def _bar(unit: str, total: int, began: float) -> Any:
