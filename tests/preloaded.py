@@ -15,7 +15,7 @@ for name in (
     *("mlserver_forest.importers.pack.cli", "mlserver_forest.importers.pack.child_process"),
     *("mlserver_forest.doctor.cli", "sklearn.ensemble", "skops.io", "distributed", "dask.array"),
     *("xgboost.dask", "lightgbm.dask", "matplotlib.figure", "matplotlib.backends.backend_svg"),
-    "boto3",
+    *("mlserver_forest.scoring.cli", "mlserver_forest.scoring.run", "pyarrow.fs", "boto3"),
 ):
     importlib.import_module(name)
 

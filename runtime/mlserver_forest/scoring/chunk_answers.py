@@ -1,6 +1,6 @@
 """Chunks of files and their answers, in the order of the rows, as files of any format hold them."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from itertools import chain
 
@@ -16,7 +16,7 @@ Answers = Iterator[tuple[PieceChunk, Scored]]
 
 
 def answers_of(
-    pieces: Sequence[Piece],
+    pieces: Iterable[Piece],
     scorer: Scorer,
     options: ScoringOptions,
     n_threads: int,
@@ -33,7 +33,7 @@ def answers_of(
     """
     chunks = (
         chunk
-        for piece in pieces
+        for piece in tuple(pieces)
         for chunk in read_piece(piece, scorer, options, partial(is_done, piece.number))
     )
 

@@ -2,9 +2,11 @@
 
 import csv
 import io
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -80,7 +82,8 @@ class ScoringRun:
             with closing(answers):
                 by_part = groupby(answers, key=lambda pair: (pair[0].piece, pair[0].part))
                 for (piece, part), group in by_part:
-                    self._finish_pieces(state, pieces, piece.number)
+                    while pieces[0].number < piece.number:  # All its chunks were answered.
+                        state.finish_piece(pieces.popleft().number)
                     self._write_part(state, piece, part, group, progress)
             return self._finish(state, pieces, progress)
 
@@ -99,7 +102,8 @@ class ScoringRun:
         checksum = checksum_of(self.model)
         Scorer(model_directory.load(self.model), self.options)  # Its errors come at once.
         with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
-            todo = [(piece, frozenset(state.parts_of(piece.number))) for piece in pieces]
+            todo = [(piece, state.parts_of(piece.number)) for piece in pieces]
+            pieces.clear()  # Each is noted when it comes.
             found = score_pieces(
                 address, ModelFiles.read(self.model), todo, self.options, self.target.format
             )
@@ -117,7 +121,7 @@ class ScoringRun:
     @contextmanager
     def _started(
         self, checksum: str, *, overwrites: bool
-    ) -> Iterator[tuple[RunState, list[Piece], ScoringProgress]]:
+    ) -> Iterator[tuple[RunState, deque[Piece], ScoringProgress]]:
         """The state, the pieces that are left, and the progress."""
         self.target.check(overwrites=overwrites)
         every = pieces_of(self.files, self.options.span_rows)
@@ -131,7 +135,7 @@ class ScoringRun:
         folders = self.target.state_folder, self.target.parts_folder
         with RunState.opened(*folders, run, overwrites=overwrites) as state:
             self._n_earlier = len(state.parts())
-            pieces = [piece for piece in every if not state.is_piece_done(piece.number)]
+            pieces = deque(piece for piece in every if not state.is_piece_done(piece.number))
             n_bytes = sum(piece.n_bytes for piece in every)
             n_done = n_bytes - sum(piece.n_bytes for piece in pieces)
             progress = ScoringProgress(n_bytes, n_done, self.say)
@@ -169,27 +173,24 @@ class ScoringRun:
         """Write a part whole or not at all, and return the name of its file."""
         if blocks is None:
             return ""
-        name = self.target.part_name(piece, part, self._stem(piece))
+        name = self.target.part_name(piece, part, self._stems[piece.file.name])
         write_part(self.target.parts_folder / name, blocks, self.target.state_folder)
         return name
 
-    def _stem(self, piece: Piece) -> str:
-        """The start of the names of a file's parts, which no other file has."""
-        stems = [file.stem for file in self.files]
-        own = stems[self.files.index(piece.file)]
-        return own if stems.count(own) == 1 else f"{own}-{self.files.index(piece.file)}"
-
-    @staticmethod
-    def _finish_pieces(state: RunState, pieces: Sequence[Piece], before: int) -> None:
-        """Note the pieces before one as done: all their chunks were answered."""
-        for piece in pieces:
-            if piece.number < before and not state.is_piece_done(piece.number):
-                state.finish_piece(piece.number)
+    @cached_property
+    def _stems(self) -> dict[str, str]:
+        """By the name of a file, the start of the names of its parts, which no other file has."""
+        counts = Counter(file.stem for file in self.files)
+        return {
+            file.name: file.stem if counts[file.stem] == 1 else f"{file.stem}-{number}"
+            for number, file in enumerate(self.files)
+        }
 
     def _finish(
-        self, state: RunState, pieces: Sequence[Piece], progress: ScoringProgress
+        self, state: RunState, pieces: deque[Piece], progress: ScoringProgress
     ) -> ScoringSummary:
-        self._finish_pieces(state, pieces, len(pieces) and pieces[-1].number + 1)
+        for piece in pieces:
+            state.finish_piece(piece.number)
         parts = state.parts()
         bad_rows = list(chain.from_iterable(part.bad_rows for part in parts))
         if self.report is not None:

@@ -8,6 +8,7 @@ file is written again. A run of another model, other options or other files is r
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -61,11 +62,15 @@ class RunState:
     def __init__(self, folder: Path, parts_folder: Path) -> None:
         self._folder = folder
         self._parts_folder = parts_folder
-        self._parts = {path.name: _read_part(path) for path in folder.glob(f"*{_PART}")}
-        for name, part in tuple(self._parts.items()):
-            if part.name and not (parts_folder / part.name).exists():  # It was removed since.
-                del self._parts[name]
-                (folder / f"{name.partition('-')[0]}{_DONE}").unlink(missing_ok=True)
+        # By the numbers of their pieces and their own.
+        self._parts: dict[int, dict[int, DonePart]] = defaultdict(dict)
+        for path in folder.glob(f"*{_PART}"):
+            piece, number = map(int, path.name.removesuffix(_PART).split("-"))
+            part = _read_part(path)
+            if not part.name or (parts_folder / part.name).exists():
+                self._parts[piece][number] = part
+            else:  # It was removed since.
+                (folder / _done_name(piece)).unlink(missing_ok=True)
 
     @classmethod
     @contextmanager
@@ -112,39 +117,40 @@ class RunState:
 
     def is_done(self, piece: int, part: int) -> bool:
         """Whether a part is on disk."""
-        return _part_name(piece, part) in self._parts
+        return part in self._parts[piece]
 
     def is_piece_done(self, piece: int) -> bool:
         """Whether all parts of a piece are on disk."""
-        return (self._folder / f"{piece:06d}{_DONE}").exists()
+        return (self._folder / _done_name(piece)).exists()
 
     def finish_part(self, piece: int, part: int, done: DonePart) -> None:
         """Note that a part is on disk."""
-        name = _part_name(piece, part)
-        self._parts[name] = done
+        self._parts[piece][part] = done
+        name = f"{piece:06d}-{part:06d}{_PART}"
         write_whole(self._folder / name, json.dumps(asdict(done)).encode())
 
     def finish_piece(self, piece: int) -> None:
         """Note that all parts of a piece are on disk."""
-        write_whole(self._folder / f"{piece:06d}{_DONE}", b"{}")
+        write_whole(self._folder / _done_name(piece), b"{}")
 
-    def parts_of(self, piece: int) -> Iterator[int]:
+    def parts_of(self, piece: int) -> frozenset[int]:
         """The parts of a piece that are on disk."""
-        for name in self._parts:
-            number, _, part = name.removesuffix(_PART).partition("-")
-            if int(number) == piece:
-                yield int(part)
+        return frozenset(self._parts[piece])
 
     def parts(self) -> list[DonePart]:
         """All parts that are done, in the order of the rows."""
-        return [self._parts[name] for name in sorted(self._parts)]
+        return [
+            self._parts[piece][part]
+            for piece in sorted(self._parts)
+            for part in sorted(self._parts[piece])
+        ]
 
     def remove(self) -> None:
         """Remove the state of a run that has ended."""
         shutil.rmtree(self._folder)
 
     def _clear(self) -> None:
-        for part in self._parts.values():
+        for part in self.parts():
             if part.name:
                 (self._parts_folder / part.name).unlink(missing_ok=True)
         for path in self._folder.iterdir():
@@ -168,8 +174,8 @@ def write_part(path: Path, blocks: Iterator[bytes], drafts: Path) -> None:
     sync_folder(path.parent)
 
 
-def _part_name(piece: int, part: int) -> str:
-    return f"{piece:06d}-{part:06d}{_PART}"
+def _done_name(piece: int) -> str:
+    return f"{piece:06d}{_DONE}"
 
 
 def _read_part(path: Path) -> DonePart:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlserver_forest.errors import InvalidData
-from mlserver_forest.training.data import excel
+from mlserver_forest.formats.files import excel
 from training.channel_files import label_texts, notes_of, read, same, words_of
 
 OFFICE = "http://schemas.openxmlformats.org"
@@ -124,6 +124,6 @@ def test_a_damaged_workbook_is_refused(tmp_path):
 def test_without_the_library_the_steps_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     assert refused(tmp_path, workbook(Data=sheet_of(ROWS))).endswith(
-        "save the sheet as CSV, in pandas read_excel(file).to_csv(file, index=False), and give the "
-        "channel that file, or install 'mlserver-forest[excel]', which reads .xlsx files"
+        "save the sheet as CSV, in pandas read_excel(file).to_csv(file, index=False), and use that "
+        "file, or install 'mlserver-forest[excel]', which reads .xlsx files"
     )
