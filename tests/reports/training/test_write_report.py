@@ -590,7 +590,7 @@ def test_odd_data_are_reported_all_the_same(tmp_path, case):
     assert all(isinstance(warning, str) for warning in warnings_of(facts))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_report_can_be_written_for_any_table(tmp_path_factory, data):
     width = data.draw(st.sampled_from([32, 64]))

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.evaluation.quality_metrics import evaluate
+from mlserver_forest.reports.training.samples import rows_of
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters
 from mlserver_forest.training.data.job_data import Data
-from mlserver_forest.training.fitting.fit_rows import AnyRows
+from mlserver_forest.training.fitting.fit_rows import AnyRows, Rows
 from mlserver_forest.training.fitting.job_fitter import FittedModel, JobFitter
 from mlserver_forest.training.fitting.stopping import Stop
 from mlserver_forest.training.validation.evaluation import HELD_OUT_FRACTION, folds, hold_out
@@ -22,6 +23,8 @@ from mlserver_forest.training.validation.interval_learner import (
 # Up to this number of rows a second fit costs little; with more rows, out-of-bag predictions
 # are as good an estimate.
 _FEW_ROWS = 50_000
+# The report judges by these; all of them would stay in memory while the model is fitted.
+_MOST_KEPT = 20_000
 
 Say = Callable[[str], None]
 
@@ -36,8 +39,8 @@ class ValidationResult:
         n_steps: the rounds after which boosting stopped early on the held-out rows, or None.
         trial: predictions for the held-out rows, from which intervals are learned, or None.
         weight: the weights of the held-out rows; None if all count the same.
-        held_out: the held-out rows, and the model that has not learned from them; None if no rows
-            of the training channel were held out.
+        held_out: at most 20,000 of the held-out rows, and the model that has not learned from
+            them; None if no rows of the training channel were held out.
     """
 
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -45,7 +48,7 @@ class ValidationResult:
     n_steps: int | None = None
     trial: HeldOutAnswers | None = None
     weight: NDArray[np.float64] | None = None
-    held_out: tuple[AnyRows, FittedModel] | None = None
+    held_out: tuple[Rows, FittedModel] | None = None
 
 
 class HoldoutValidation:
@@ -162,10 +165,19 @@ class HoldoutValidation:
         n_steps = fitted.result.n_steps if stops else None
         trial = self._learner.try_out(fitted, learn, held_out) if self._learner else None
         return ValidationResult(
-            result.metrics, result.sets, n_steps, trial, held_out.weight, (held_out, fitted)
+            result.metrics,
+            result.sets,
+            n_steps,
+            trial,
+            held_out.weight,
+            (_some_of(held_out.sample()), fitted),
         )
 
     def _evaluate(self, fitted: FittedModel, rows: AnyRows) -> dict[str, float]:
         target = self._data.target
         answers = fitted.answers_to(rows)
         return evaluate(answers, rows.y, target.kind, target.classes, rows.weight)
+
+
+def _some_of(rows: Rows) -> Rows:
+    return rows if len(rows) <= _MOST_KEPT else rows.take(rows_of(len(rows), _MOST_KEPT))

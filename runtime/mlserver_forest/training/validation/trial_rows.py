@@ -21,8 +21,7 @@ def trial_rows(validation: ValidationResult, decision: Decision | None) -> Evalu
     """
     if validation.held_out is None:
         return None
-    held_out, fitted = validation.held_out
-    rows = held_out.sample()
+    rows, fitted = validation.held_out
 
     def answers(x: NDArray[Any]) -> NDArray[Any]:
         found = fitted.answers(x)
