@@ -63,8 +63,8 @@ def test_a_persons_own_file_is_trained_on_and_its_calls_work(tmp_path, table):
         assert first.strip() in {"yes", "no"} if table == "words" else 1.5 <= float(first) <= 3.5
         assert str(json.loads(second)["outputs"][0]["data"][0]) == first.strip()
         assert first.strip()[:8] in third
-        assert ("the run before is kept" in printed) is (times == 1)
-        assert (tmp_path / "forest-quickstart" / "earlier" / "1" / "model").exists() is (times == 1)
+        assert ("the earlier model is kept in" in printed) is (times == 1)
+        assert (tmp_path / "forest-quickstart" / "model-1").exists() is (times == 1)
 
 
 def test_the_file_may_lie_in_the_folder_of_an_earlier_run(tmp_path):

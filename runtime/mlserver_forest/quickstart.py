@@ -1,7 +1,6 @@
 """``forest quickstart``: train and serve a model from one small CSV file, in one command."""
 
 import importlib
-import itertools
 import json
 import os
 import shutil
@@ -9,19 +8,24 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.errors import ForestError, InvalidEnvironment
 from mlserver_forest.formats.registry import default
 from mlserver_forest.training.cli import train_in
 
+if TYPE_CHECKING:
+    from mlserver_forest.training.config import TrainingConfig
+
 _MADE_BY_US = ".forest-quickstart"
-_EARLIER = "earlier"
+_IRIS = "iris.csv"
 
 
 @click.command()
@@ -48,16 +52,11 @@ def quickstart(
     signal.signal(signal.SIGINT, _leave)
     try:
         _lay_out(base_dir, data)
-        click.echo(f"Training a random forest on {data or 'iris.csv'}, label first.")
+        click.echo(f"Training a random forest on {data or _IRIS}, label first.")
         _compile(_likely_jobs())
-        kept = _kept(base_dir)
-        exit_code = train_in(base_dir)
+        exit_code = train_in(base_dir, adapt=partial(_for_a_person, data or Path(_IRIS)))
         if exit_code:
-            if kept:
-                shutil.rmtree(kept)
             sys.exit(exit_code)
-        if kept:
-            click.echo(f"the model of the run before is kept in {kept / 'model'}")
         from mlserver_forest.serving.serve_locally import local_environment, serve_locally
 
         environment = local_environment(base_dir / "model", port=port, host=host)
@@ -67,6 +66,16 @@ def quickstart(
     except (ForestError, OSError) as error:
         click.echo(f"forest quickstart: {error}", err=True)
         sys.exit(1)
+
+
+def _for_a_person(data: Path, job: "TrainingConfig") -> "TrainingConfig":
+    """The job that names the model after its file, keeps an earlier one, and shows a table."""
+    return replace(
+        job,
+        model_name=name_after(data),
+        keeps_earlier=True,
+        has_reader=sys.stdout.isatty(),
+    )
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
@@ -84,7 +93,7 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
         raise InvalidEnvironment(
             f"{base_dir} is not empty and was not created by this command; give another --base-dir"
         )
-    iris = resources.files("mlserver_forest").joinpath("data", "iris.csv")
+    iris = resources.files("mlserver_forest").joinpath("data", _IRIS)
     rows = (
         data or iris
     ).read_bytes()  # Read before anything is removed, because it may be in the folder.
@@ -104,18 +113,6 @@ def _lay_out(base_dir: Path, data: Path | None) -> None:
     }
     for name, content in files.items():
         (config / f"{name}.json").write_text(json.dumps(content, indent=2))
-
-
-def _kept(base_dir: Path) -> Path | None:
-    """Keep what an earlier run has made, in a folder of its own; None if there is nothing."""
-    if not (base_dir / "model").exists():
-        return None
-    number = next(n for n in itertools.count(1) if not (base_dir / _EARLIER / str(n)).exists())
-    kept = base_dir / _EARLIER / str(number)
-    for name in ("model", "output"):
-        if (base_dir / name).exists():
-            shutil.copytree(base_dir / name, kept / name, symlinks=True)
-    return kept
 
 
 def _compile(jobs: Sequence[tuple[str, ...]]) -> None:

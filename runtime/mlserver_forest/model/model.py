@@ -222,6 +222,9 @@ class Model:
         compute = RowBlock.prediction_set if is_class else RowBlock.interval
         return self._in_blocks(self.matrix(X, extra=extra), compute, {INTERVAL}, threads)
 
+    # The name in release 0.1.0.
+    intervals = interval
+
     def out_of_range(
         self,
         X: Any,  # noqa: N803

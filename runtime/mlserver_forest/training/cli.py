@@ -7,9 +7,10 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -17,6 +18,9 @@ from mlserver_forest.environment import base_dir_from
 from mlserver_forest.errors import ForestError, InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 from mlserver_forest.training.job_process import describe_killed, let_signals_in, watch_child
+
+if TYPE_CHECKING:
+    from mlserver_forest.training.config import TrainingConfig
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
@@ -75,12 +79,17 @@ def keep_libraries_quiet() -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
-def train_in(base_dir: Path, stop: Stop | None = None) -> int:
+def train_in(
+    base_dir: Path,
+    stop: Stop | None = None,
+    adapt: "Callable[[TrainingConfig], TrainingConfig] | None" = None,
+) -> int:
     """Run the job in a folder laid out like /opt/ml.
 
     Args:
         base_dir: the folder.
         stop: carries a request to stop the job; None for a new one.
+        adapt: changes what the folder says about the job.
 
     Returns:
         The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
@@ -93,7 +102,8 @@ def train_in(base_dir: Path, stop: Stop | None = None) -> int:
         from mlserver_forest.training.config import read_config
         from mlserver_forest.training.job import run
 
-        run(read_config(base_dir), click.echo, stop or Stop())
+        config = read_config(base_dir)
+        run(adapt(config) if adapt else config, click.echo, stop or Stop())
         with suppress(OSError):  # A job that was refused because of this one may have written it.
             failure.unlink(missing_ok=True)
     except (JobError, InvalidEnvironment) as error:
