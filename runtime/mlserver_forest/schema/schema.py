@@ -32,6 +32,8 @@ DTYPES: Mapping[FeatureDatatype, np.dtype[Any]] = {
     "FP64": np.dtype(np.float64),
 }
 
+# What to do about columns that are not features, in a request.
+SKIP_EXTRA = "; leave it out, or train or pack the model with extra=ignore to skip others"
 _NAMES_SHOWN = 8
 _OR_MISSING = ", or an empty field (null in JSON) for a missing value"
 
@@ -349,10 +351,9 @@ class Schema:
         if len(index) != len(names):
             faults.append("a name that occurs twice")
         if faults:
-            skip = "; leave it out, or train or pack the model with extra=ignore to skip others"
             raise InvalidInput(
                 f"{where} has {' and '.join(faults)}; the model's features are {self.describe()}"
-                f"{skip * (not missing and bool(unknown))}"
+                f"{SKIP_EXTRA * (not missing and bool(unknown))}"
             )
         return [index[name] for name in self.feature_names]
 

@@ -16,6 +16,7 @@ from mlserver_forest.formats.parsing import ColumnPlan, FoundColumns, ParsedRows
 from mlserver_forest.formats.predictions import KeptColumn, Predictions
 from mlserver_forest.model import named_outputs
 from mlserver_forest.model.model import Model
+from mlserver_forest.schema.schema import SKIP_EXTRA
 from mlserver_forest.scoring.scoring_options import ScoringOptions
 
 # A chunk is small; what a file may decode to was decided when it was read.
@@ -188,7 +189,7 @@ class Scorer:
                 raise kind(str(error)) from error
             listed = ",".join(extra[:_NAMES_SHOWN])
             raise kind(
-                f"{error}; write columns beside the answers with --keep {listed}, or leave out all "
+                f"{str(error).removesuffix(SKIP_EXTRA)}; write columns beside the answers with --keep {listed}, or leave out all "
                 "that are not features with --extra ignore"
             ) from error
 
