@@ -189,8 +189,8 @@ class Scorer:
                 raise kind(str(error)) from error
             listed = ",".join(extra[:_NAMES_SHOWN])
             raise kind(
-                f"{str(error).removesuffix(SKIP_EXTRA)}; write columns beside the answers with --keep {listed}, or leave out all "
-                "that are not features with --extra ignore"
+                f"{str(error).removesuffix(SKIP_EXTRA)}; write columns beside the answers with "
+                f"--keep {listed}, or leave out all that are not features with --extra ignore"
             ) from error
 
     def _read(self, chunk: Chunk, partition: Mapping[str, str]) -> _Rows:
