@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.category_values import codes_of, text_of
 from mlserver_forest.schema.categories import Categories
-from mlserver_forest.schema.schema import Schema
+from mlserver_forest.schema.schema import SKIP_EXTRA, Schema
 
 # What happens to named columns that the model does not read.
 Extra = Literal["error", "ignore"]
@@ -140,7 +140,8 @@ def _check_names(names: Sequence[Any], schema: Schema, extra: Extra, where: str)
     except InvalidInput as error:
         known = {*schema.feature_names, *schema.ignored}
         if schema.feature_names and known < {*known, *names}:
-            raise InvalidInput(f"{error}; in Python, pass extra='ignore' to skip them") from error
+            fault = str(error).removesuffix(SKIP_EXTRA)
+            raise InvalidInput(f"{fault}; in Python, pass extra='ignore' to skip them") from error
         raise
 
 
