@@ -78,6 +78,8 @@ def parsed(text, request):
         for document in documents:
             if isinstance(document, dict):
                 document.pop("id", None)
+                # Release 0.1.0 gave the versions of libraries, which no request could name.
+                document.pop("versions", None)
         return documents
     return [[_number(cell) for cell in line.split(",")] for line in text.splitlines()]
 
