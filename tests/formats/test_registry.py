@@ -18,7 +18,7 @@ JSON = "application/json"
 EXCEPTIONS = {
     "serving/http/response.py": {JSON},  # The type of our own documents and of errors.
     "serving/http/media_types.py": {JSON},  # The type of our own documents and V2 messages.
-    "quickstart.py": {JSON},  # A V2 request to paste into a terminal.
+    "serving/playground/calls.py": {JSON},  # A V2 request to paste into a terminal.
     "doctor/sample.py": {JSON},  # The doctor requests it from other people's containers.
     "doctor/rules.py": {JSON, "text/csv"},  # Examples in the advice.
 }

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlserver_forest.formats.registry import default
+
 Value = float | int | bool | str | None
 _SPECIAL = frozenset('",\r\n')
 
@@ -32,7 +34,7 @@ def curl_csv(document: Mapping[str, Any], row: Sequence[Value], origin: str) -> 
         row: a value for each feature.
         origin: the server's address, without a slash at the end.
     """
-    return _curl(origin + document["routes"]["invocations"], "text/csv", csv_line(row))
+    return _curl(origin + document["routes"]["invocations"], default().media_type, csv_line(row))
 
 
 def curl_v2(document: Mapping[str, Any], row: Sequence[Value], origin: str) -> str:
