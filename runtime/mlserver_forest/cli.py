@@ -26,9 +26,7 @@ _HERE: Mapping[str, _Entry] = {
     "train": _Entry(
         "mlserver_forest.training.local_cli:train", "cars.csv --target mpg --interval 0.9"
     ),
-    "hyperparameters": _Entry(
-        "mlserver_forest.training.algorithms.cli:hyperparameters", "lightgbm"
-    ),
+    "hyperparameters": _Entry("mlserver_forest.training.algorithms.cli:hyperparameters", "common"),
     "pack": _Entry("mlserver_forest.importers.pack.cli:pack", "model.joblib --out ml/model"),
     "inspect": _Entry("mlserver_forest.reports.inspect.cli:inspect", "ml/model"),
     "predict": _Entry(

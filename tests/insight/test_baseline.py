@@ -317,7 +317,7 @@ def test_invocations_name_the_features_that_are_out_of_range(server):
         ]
     }
     assert invoke(server, names, "text/csv").text == (
-        "setosa,False,[]\n" + "setosa,True,\"['sepal_length', 'petal_width']\"\n"
+        'setosa,False,[]\nsetosa,True,"[""sepal_length"", ""petal_width""]"\n'
     )
 
 

@@ -259,7 +259,7 @@ class BlockParser:
                 "; the row holds their names: for a header line send Content-Type: text/csv; "
                 "header=present"
             )
-        elif len(fields) == 1:
+        elif not self.policy.is_training and len(fields) == 1:
             advice = file_name_hint(fields[0])
         return self.policy.invalid(
             f"{place} has {count(len(fields), 'value')}; {self.plan.expected}{advice}"

@@ -256,6 +256,8 @@ def test_any_chain_is_packed(data):
         if data.draw(st.booleans()):
             chain.append(data.draw(st.sampled_from(_BETWEEN))())
         chain.append(data.draw(st.sampled_from(_MIXERS))())
+    # Each makes more columns of those of the last one: three of them take more memory than there is.
+    assume(sum(isinstance(step, PolynomialFeatures) for step in chain) < 2)
     pipeline = make_pipeline(*chain, forest(5))
     try:
         pipeline.fit(x, y)
