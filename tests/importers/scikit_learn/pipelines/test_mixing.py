@@ -256,7 +256,7 @@ def test_any_chain_is_packed(data):
         if data.draw(st.booleans()):
             chain.append(data.draw(st.sampled_from(_BETWEEN))())
         chain.append(data.draw(st.sampled_from(_MIXERS))())
-    # Each makes more columns of those of the last one: three of them take more memory than there is.
+    # Each multiplies the columns of the last one: three of them take all memory.
     assume(sum(isinstance(step, PolynomialFeatures) for step in chain) < 2)
     pipeline = make_pipeline(*chain, forest(5))
     try:
