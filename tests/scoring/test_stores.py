@@ -1,7 +1,5 @@
 """Folders with partitions, on disk and in S3, and files scored by the workers of a Dask cluster."""
 
-import asyncio
-
 import boto3
 import distributed
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 
 from forked_command import fork
 from mlserver_forest.artifact import model_directory
+from scoring.dask_processes import serve_scheduler, work
 from scoring.scored import predict, table_of
 from support import IRIS_NAMES, free_port
 
@@ -79,22 +78,6 @@ def test_a_prefix_in_s3_is_scored_from_there(tables, model_dir, tmp_path, moto, 
     assert labels == expected(model_dir, rows)
     said = predict(model_dir, "s3://rows/none", "--out", tmp_path / "c.csv", code=1)
     assert said == "forest predict: s3://rows/none does not exist; check its name"
-
-
-def serve_scheduler(port):
-    async def run():
-        async with distributed.Scheduler(port=port, dashboard=False) as scheduler:
-            await scheduler.finished()
-
-    asyncio.run(run())
-
-
-def work(port):
-    async def run():
-        async with distributed.Worker(f"tcp://127.0.0.1:{port}", nthreads=1) as worker:
-            await worker.finished()
-
-    asyncio.run(run())
 
 
 @pytest.fixture

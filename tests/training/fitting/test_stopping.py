@@ -66,8 +66,10 @@ def wait_for_checkpoint(base, process, seconds=120):
 
 @pytest.mark.parametrize("algorithm", ["random_forest", "extra_trees"])
 def test_a_forest_killed_at_random_moments_ends_with_the_same_trees(tmp_path, table, algorithm):
-    expected, _ = finished(lay(tmp_path / "whole", table, algorithm))
-    base = lay(tmp_path / "killed", table, algorithm)
+    # So many that a fast machine is not done before the first checkpoint is due.
+    more = {"n_estimators": "300"}
+    expected, _ = finished(lay(tmp_path / "whole", table, algorithm, **more))
+    base = lay(tmp_path / "killed", table, algorithm, **more)
     chance = random.Random(11)  # noqa: S311  # moments, not secrets
     kills = 0
     for _ in range(3):
