@@ -4,7 +4,8 @@ Batch scoring reads a file as chunks, so that several threads parse and answer a
 is found among its neighbours, and finished parts of a file are skipped without being parsed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mlserver_forest.errors import InvalidData, format_value
@@ -40,31 +41,39 @@ class Chunk(Protocol):
         """The rows as two chunks; empty if there are not two."""
 
 
-class ReadChunks(Protocol):
-    """A format's ``chunks``: a file -> its rows as chunks, in their order."""
+@dataclass(frozen=True, eq=False)
+class ChunkedFile:
+    """A file to be read as chunks, in the order of its rows.
 
-    def __call__(
-        self,
-        source: Source,
-        plan_columns: PlanColumns,
-        keep: Sequence[str],
-        policy: ParsePolicy,
-        parameters: Mapping[str, str],
-        span: tuple[int, int] | None,
-    ) -> Iterator[Chunk]:
-        """Read chunks.
+    A format's ``chunks`` turns it into ``Chunk``s, and raises the policy's ForestError if the file
+    cannot be read.
 
-        Args:
-            source: the bytes, as a stream.
-            plan_columns: plans the columns that were found.
-            keep: the columns that ``Chunk.kept`` will be asked for.
-            policy: limits, and the errors to raise.
-            parameters: of the media type.
-            span: the first row group to read and the first one not to; None for all of a file.
+    Attributes:
+        source: the bytes, as a stream.
+        plan_columns: plans the columns that were found.
+        keep: the columns that ``Chunk.kept`` will be asked for.
+        policy: limits, and the errors to raise.
+        parameters: of the media type.
+        span: the first row group to read and the first one not to; None for all of a file.
+    """
+
+    source: Source
+    plan_columns: PlanColumns
+    keep: Sequence[str]
+    policy: ParsePolicy
+    parameters: Mapping[str, str]
+    span: tuple[int, int] | None = None
+
+    def kept_places(self, found: FoundColumns) -> Mapping[str, int]:
+        """The columns to keep, by name, among those that were found.
 
         Raises:
-            ForestError: the policy's, if the file cannot be read.
+            InvalidData: naming the first that is not there, and those that are.
         """
+        return dict(zip(self.keep, kept_places(found, self.keep, self.source.subject), strict=True))
+
+
+ReadChunks = Callable[[ChunkedFile], Iterator[Chunk]]
 
 
 def kept_places(found: FoundColumns, names: Sequence[str], subject: str) -> list[int]:

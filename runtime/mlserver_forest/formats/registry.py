@@ -31,7 +31,7 @@ class Format:
         read_as: the media type whose parser reads the files of a channel, which may then hold
             either format.
         write: "module:function", which turns predictions into blocks of bytes.
-        chunks: "module:function", a ``chunk.ReadChunks``, which reads a file in parts.
+        chunks: "module:function", a ``chunk.ReadChunks``, which turns a file into chunks.
         spans: "module:function" of (source, policy, rows), which returns spans of a file that can
             be read apart, and the rows of each.
         write_file: "module:function", which turns the predictions of one or more consecutive chunks

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mlserver_forest.errors import ForestError
+from mlserver_forest.formats import registry
 
 if TYPE_CHECKING:
     from mlserver_forest.scoring.run import ScoringRun, ScoringSummary
 
-_FORMATS = ("csv", "jsonl", "parquet", "arrow")
+_FORMATS = [found.extensions[0].removeprefix(".") for found in registry.FORMATS if found.chunks]
 
 
 @click.command()
@@ -43,10 +44,10 @@ _FORMATS = ("csv", "jsonl", "parquet", "arrow")
 )
 @click.option(
     "--extra",
-    type=click.Choice(["refuse", "ignore"]),
-    default="refuse",
+    type=click.Choice(["error", "ignore"]),
+    default="error",
     show_default=True,
-    help="What to do about columns that are neither features nor kept.",
+    help="What columns are that are neither features nor kept: an error, or skipped.",
 )
 @click.option(
     "--header",
@@ -99,12 +100,7 @@ def predict(
     FILES are CSV, Parquet, JSON lines or Arrow, compressed or not, folders of them, also with
     partitions (year=2024/), or their URIs, such as s3://bucket/prefix. A run that was ended goes
     on where it stopped, if the same command is given again.
-
-    \b
-    Examples:
-      forest predict ml/model new.csv --out scored.csv --keep id
-      forest predict ml/model s3://bucket/rows/ --out scored/ --format parquet
-    """  # noqa: D301  # click reads the backspace.
+    """
     from mlserver_forest.scoring.input_files import find_files
     from mlserver_forest.scoring.run import ScoringRun
     from mlserver_forest.scoring.scoring_options import ScoringOptions

@@ -6,7 +6,7 @@ The parts of a piece depend on the file and the options alone, so that a later r
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mlserver_forest.formats.chunk import Chunk, ReadChunks
+from mlserver_forest.formats.chunk import Chunk, ChunkedFile, ReadChunks
 from mlserver_forest.formats.parsing import SCORING
 from mlserver_forest.formats.registry import load
 from mlserver_forest.scoring.input_files import InputFile
@@ -98,11 +98,17 @@ def read_piece(
     partition = scorer.partition_of(file.partition)
     keep = [name for name in options.keep if name not in partition]
     read: ReadChunks = load(file.format.chunks)
-    parameters = {"header": options.header}
     with file.opened(scorer.feature_names) as (source, stored):
-        planner, place = scorer.planner(partition), 0
-        chunks = read(source, planner, keep, SCORING, parameters, piece.span)
-        for number, chunk in enumerate(chunks):
+        place = 0
+        asked = ChunkedFile(
+            source,
+            scorer.planner(partition),
+            keep,
+            SCORING,
+            parameters={"header": options.header},
+            span=piece.span,
+        )
+        for number, chunk in enumerate(read(asked)):
             n_bytes = -place
             if piece.span is None:
                 place = stored.tell()

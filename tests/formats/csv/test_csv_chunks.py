@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.chunk import ChunkedFile
 from mlserver_forest.formats.csv.csv_chunks import chunks
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.parsing import SCORING
@@ -27,7 +28,7 @@ ROWS = st.lists(
 def chunks_of(text, block_bytes):
     policy = SCORING if block_bytes is None else replace(SCORING, block_bytes=block_bytes)
     source = Source("new.csv", io.BufferedReader(io.BytesIO(text)), width=2, names=("a", "b"))
-    return chunks(source, None, ["text"], policy, {"header": "auto"}, None)
+    return chunks(ChunkedFile(source, None, ["text"], policy, {"header": "auto"}))
 
 
 def read(chunk, found, bad):

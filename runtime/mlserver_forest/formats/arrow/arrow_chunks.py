@@ -1,7 +1,7 @@
 """Arrow streams and files, such as Feather, as chunks, without reading all of them at once."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import cast
 
 import pyarrow as pa
@@ -9,27 +9,19 @@ import pyarrow as pa
 from mlserver_forest.formats.arrow.arrow_stream import FILE_HEAD_BYTES, is_file
 from mlserver_forest.formats.arrow.arrow_table import TableReader, refusing_damage
 from mlserver_forest.formats.arrow.table_chunks import TableChunk
-from mlserver_forest.formats.chunk import Chunk, kept_places
+from mlserver_forest.formats.chunk import Chunk, ChunkedFile
 from mlserver_forest.formats.matrix import rows_per_block
-from mlserver_forest.formats.parsing import ParsePolicy, PlanColumns
-from mlserver_forest.formats.source import Source
 
 
-def chunks(
-    source: Source,
-    plan_columns: PlanColumns,
-    keep: Sequence[str],
-    policy: ParsePolicy,
-    parameters: Mapping[str, str],
-    span: tuple[int, int] | None,
-) -> Iterator[Chunk]:
-    """Read batches, of which one is in memory at a time; see ``chunk.ReadChunks``."""
+def chunks(file: ChunkedFile) -> Iterator[Chunk]:
+    """Read batches, of which one is in memory at a time."""
+    source, policy = file.source, file.policy
     content = cast("io.BufferedReader", source.content)
     if is_file(content.peek(FILE_HEAD_BYTES)):
         content.read(FILE_HEAD_BYTES)
     with refusing_damage(source, policy, "Arrow stream"), pa.ipc.open_stream(content) as stream:
-        table = TableReader.of_file(stream.schema, source, policy, plan_columns)
-        kept = dict(zip(keep, kept_places(table.found, keep, source.subject), strict=True))
+        table = TableReader.of_file(stream.schema, source, policy, file.plan_columns)
+        kept = file.kept_places(table.found)
         columns, first = sorted({*table.columns, *kept.values()}), 1
         for batch in stream:
             chosen = batch.select(columns)

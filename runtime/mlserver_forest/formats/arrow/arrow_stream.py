@@ -1,13 +1,13 @@
 """application/vnd.apache.arrow.stream: a table in, and one column per output out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from mlserver_forest.formats.arrow import arrow_table
+from mlserver_forest.formats.arrow.arrow_answers import answer_batches
 from mlserver_forest.formats.arrow.arrow_guard import BatchChecker, count_rows
 from mlserver_forest.formats.arrow.written_blocks import Blocks
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
@@ -62,14 +62,7 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
 
 def write_file(answers: Iterator[Predictions]) -> Iterator[bytes]:
     """The same for the predictions of one or more consecutive chunks of rows."""
-    first = next(answers)
-    table = arrow_table.table_of(first)
-    every = (
-        batch
-        for predictions in chain((first,), answers)
-        for batch in arrow_table.batches(predictions, table)
-    )
-    return _written(table, every)
+    return _written(*answer_batches(answers))
 
 
 def join(paths: Sequence[Path]) -> Iterator[bytes]:

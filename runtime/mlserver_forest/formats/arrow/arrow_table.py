@@ -1,4 +1,4 @@
-"""Code that Parquet and Arrow share: the columns of a table, and outputs as columns.
+"""The rows of a table, for Parquet and Arrow alike.
 
 A column of numbers is read from numbers and booleans, one of text as ``arrow_categories`` says.
 A lone column of lists holds the rows of a matrix of numbers, in which the positions of categories
@@ -28,7 +28,6 @@ from mlserver_forest.formats.parsing import (
     ParsePolicy,
     PlanColumns,
 )
-from mlserver_forest.formats.predictions import Column, KeptColumn, Predictions
 from mlserver_forest.formats.source import Source
 
 # Besides the index, which may have several levels, a table has no more columns than expected.
@@ -41,7 +40,6 @@ _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, Overf
 _FLOAT64 = np.dtype(np.float64)
 _LONGEST = _FLOAT64.itemsize
 _LONG_INTEGERS = {np.dtype(np.int64), np.dtype(np.uint64)}
-_TYPES: dict[str, Any] = {"O": pa.string(), "b": pa.bool_(), "i": pa.int64(), "u": pa.int64()}
 
 
 @contextmanager
@@ -306,25 +304,6 @@ def _takes_date(kind: Any, column: int, plan: ColumnPlan) -> bool:
     return (plan.learns or column in plan.dates) and is_date(kind)
 
 
-def table_of(predictions: Predictions) -> Any:
-    """The pyarrow Schema of the columns that are kept and the outputs."""
-    kept = [(name, _kept(values[:0]).type) for name, values in predictions.kept.items()]
-    return pa.schema(kept + [(name, _type(column)) for name, column in predictions.columns.items()])
-
-
-def batches(predictions: Predictions, table: Any) -> Iterator[Any]:
-    """The rows of a table, some thousands at a time.
-
-    Args:
-        predictions: the outputs.
-        table: as from ``table_of``.
-    """
-    for block in predictions.blocks():
-        kept = [_kept(values) for values in block.kept.values()]
-        outputs = [_column(values) for values in block.columns.values()]
-        yield pa.record_batch([*kept, *outputs], schema=table)
-
-
 def _matrix(
     numbers: dict[int, NDArray[Any]], plan: ColumnPlan, n_rows: int, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
@@ -369,27 +348,3 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = pc.cast(column, pa.float64(), safe=False)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
-
-
-def _kept(values: KeptColumn) -> Any:
-    """A kept column; values of JSON are strings, because each row may have another type."""
-    if not isinstance(values, list):
-        return values
-    texts = [
-        value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
-        for value in values
-    ]
-    return pa.array(texts, pa.string())
-
-
-def _type(column: Column) -> Any:
-    kind = _TYPES.get(column.dtype.kind, pa.float64())
-    return pa.list_(kind, math.prod(column.shape[1:])) if column.ndim > 1 else kind
-
-
-def _column(values: NDArray[Any]) -> Any:
-    kind = _type(values)
-    if values.ndim == 1:
-        return pa.array(values, kind)
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind.value_type)
-    return pa.FixedSizeListArray.from_arrays(flat, kind.list_size)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from mlserver_forest.formats.chunk import Chunk, kept_places
+from mlserver_forest.formats.chunk import Chunk, ChunkedFile, kept_places
 from mlserver_forest.formats.csv.csv_input import plain
 from mlserver_forest.formats.csv.csv_parser import BlockParser
 from mlserver_forest.formats.csv.csv_records import records_end
@@ -19,24 +19,16 @@ from mlserver_forest.formats.parsing import (
     PlanColumns,
 )
 from mlserver_forest.formats.predictions import KeptColumn
-from mlserver_forest.formats.source import Source
 from mlserver_forest.formats.text_blocks import TextBlock, count_lines
 
 
-def chunks(
-    source: Source,
-    plan_columns: PlanColumns,
-    keep: Sequence[str],
-    policy: ParsePolicy,
-    parameters: Mapping[str, str],
-    span: tuple[int, int] | None,
-) -> Iterator[Chunk]:
-    """Read blocks of records; see ``chunk.ReadChunks``."""
-    source = plain(source, policy, parameters)
-    for number, (block, found) in enumerate(blocks_of(source, policy, parameters)):
+def chunks(file: ChunkedFile) -> Iterator[Chunk]:
+    """Read blocks of records."""
+    source = plain(file.source, file.policy, file.parameters)
+    for number, (block, found) in enumerate(blocks_of(source, file.policy, file.parameters)):
         if not number:
-            kept_places(found, keep, source.subject)
-        yield CsvChunk(block, found, policy, is_first=not number)
+            file.kept_places(found)
+        yield CsvChunk(block, found, file.policy, is_first=not number)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,31 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlserver_forest.errors import format_value
-from mlserver_forest.formats.chunk import Chunk
+from mlserver_forest.formats.chunk import Chunk, ChunkedFile
 from mlserver_forest.formats.json.application_jsonlines import line_blocks, parse_block
 from mlserver_forest.formats.json.json_rows import JsonRows
 from mlserver_forest.formats.json.json_source import JsonSource
-from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
+from mlserver_forest.formats.parsing import ParsedRows, PlanColumns
 from mlserver_forest.formats.predictions import KeptColumn
 from mlserver_forest.formats.row_locations import RowLocations
-from mlserver_forest.formats.source import Source
 
 
-def chunks(
-    source: Source,
-    plan_columns: PlanColumns,
-    keep: Sequence[str],
-    policy: ParsePolicy,
-    parameters: Mapping[str, str],
-    span: tuple[int, int] | None,
-) -> Iterator[Chunk]:
-    """Read blocks of lines; see ``chunk.ReadChunks``."""
-    lines, first = JsonSource.of(source, policy), 1
+def chunks(file: ChunkedFile) -> Iterator[Chunk]:
+    """Read blocks of lines."""
+    lines, first = JsonSource.of(file.source, file.policy), 1
 
     def next_line() -> int:
         return first
 
-    for text in line_blocks(source.stream().read, lines, next_line):
+    for text in line_blocks(file.source.stream().read, lines, next_line):
         yield JsonLinesChunk(text, first, lines)
         first += text.count(b"\n")
 

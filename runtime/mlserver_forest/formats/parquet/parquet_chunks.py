@@ -1,6 +1,6 @@
 """Parquet files as chunks, and as spans of row groups that can be read apart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,32 +9,27 @@ import pyarrow.parquet as pq
 
 from mlserver_forest.formats.arrow.arrow_table import TableReader, refusing_damage
 from mlserver_forest.formats.arrow.table_chunks import TableChunk
-from mlserver_forest.formats.chunk import Chunk, kept_places
+from mlserver_forest.formats.chunk import Chunk, ChunkedFile
 from mlserver_forest.formats.parquet.x_parquet import batch_rows, first_leaves
-from mlserver_forest.formats.parsing import ParsePolicy, PlanColumns
+from mlserver_forest.formats.parsing import ParsePolicy
 from mlserver_forest.formats.source import Source
 
 # Pages are read by so many bytes, rather than a whole column of a row group.
 _BUFFER_BYTES = 2**18
 
 
-def chunks(
-    source: Source,
-    plan_columns: PlanColumns,
-    keep: Sequence[str],
-    policy: ParsePolicy,
-    parameters: Mapping[str, str],
-    span: tuple[int, int] | None,
-) -> Iterator[Chunk]:
-    """Read batches of row groups; see ``chunk.ReadChunks``."""
-    with refusing_damage(source, policy, "Parquet file"), _opened(source) as stored:
-        file = pq.ParquetFile(stored, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-        table = TableReader.of_file(file.schema_arrow, source, policy, plan_columns)
-        kept = dict(zip(keep, kept_places(table.found, keep, source.subject), strict=True))
-        columns, leaves = sorted({*table.columns, *kept.values()}), first_leaves(file.schema_arrow)
-        start, stop = span or (0, file.num_row_groups)
-        first = 1 + sum(file.metadata.row_group(group).num_rows for group in range(start))
-        for batch in file.reader.iter_batches(
+def chunks(file: ChunkedFile) -> Iterator[Chunk]:
+    """Read batches of row groups."""
+    source, policy = file.source, file.policy
+    with refusing_damage(source, policy, "Parquet file"), _opened(source) as opened:
+        stored = pq.ParquetFile(opened, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        names, metadata = stored.schema_arrow, stored.metadata
+        table = TableReader.of_file(names, source, policy, file.plan_columns)
+        kept = file.kept_places(table.found)
+        columns, leaves = sorted({*table.columns, *kept.values()}), first_leaves(names)
+        start, stop = file.span or (0, metadata.num_row_groups)
+        first = 1 + sum(metadata.row_group(group).num_rows for group in range(start))
+        for batch in stored.reader.iter_batches(
             batch_rows(len(columns)),
             list(range(start, stop)),
             column_indices=[

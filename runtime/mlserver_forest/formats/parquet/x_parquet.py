@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlserver_forest.formats.arrow import arrow_table
+from mlserver_forest.formats.arrow.arrow_answers import answer_batches
 from mlserver_forest.formats.arrow.arrow_categories import is_text
 from mlserver_forest.formats.arrow.written_blocks import Blocks
 from mlserver_forest.formats.parquet.parquet_guard import (
@@ -103,14 +104,8 @@ def encode(predictions: Predictions) -> Iterator[bytes]:
 
 def write_file(answers: Iterator[Predictions]) -> Iterator[bytes]:
     """The same for the predictions of one or more consecutive chunks of rows."""
-    first = next(answers)
-    table = arrow_table.table_of(first)
-    every = (
-        batch
-        for predictions in itertools.chain((first,), answers)
-        for batch in arrow_table.batches(predictions, table)
-    )
-    return _written(table, _row_groups(table, every))
+    table, batches = answer_batches(answers)
+    return _written(table, _row_groups(table, batches))
 
 
 def join(paths: Sequence[Path]) -> Iterator[bytes]:
