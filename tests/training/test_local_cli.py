@@ -190,7 +190,11 @@ def test_ctrl_c_keeps_the_model_so_far(tmp_path):
         ),
         (
             "channel 'training' has two, set prediction_interval=0.9 or categories=a;b",
-            "the data has two, set --interval 0.9 or -p categories=a;b",
+            "the data has two, set --interval 0.9 or -p 'categories=a;b'",
+        ),
+        (
+            'set delimiter to say so; set categories=["a (h)"], if',
+            "set -p delimiter=... to say so; set -p 'categories=[\"a (h)\"]', if",
         ),
         ("x=1 and my_dates=2 stay", "x=1 and my_dates=2 stay"),
     ],

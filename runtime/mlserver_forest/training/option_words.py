@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mlserver_forest.training.algorithms.job_hyperparameters import JobHyperparameters
 from mlserver_forest.training.algorithms.registry import ALGORITHMS
+from mlserver_forest.training.data.problem import setting_of
 
 # Hyperparameter -> the option that sets it; -p sets the others.
 OPTIONS: Mapping[str, str] = {
@@ -18,13 +19,14 @@ OPTIONS: Mapping[str, str] = {
     "ignore": "--ignore",
     "prediction_interval": "--interval",
 }
+# A list as JSON, or all up to white space without the punctuation of the sentence.
+_VALUE = r"\[.*?\](?=[\s;,.:)]|$)|\S+?(?=[;,.:)]*(?:\s|$))"
 _PHRASES = (
     (re.compile(r"add the column to ignore"), "leave the column out with --ignore"),
     (re.compile(r"name (it|them) in ignore"), r"leave \1 out with --ignore"),
     (re.compile(r"the hyperparameter ignore"), "--ignore"),
     (re.compile(r"name it in missing_values"), "name it in -p missing_values=..."),
     (re.compile(r"set target to another column"), "choose another column with --target"),
-    (re.compile(r"set missing_values if"), "set -p missing_values=... if"),
     (re.compile(r"channel 'training'"), "the data"),
     (re.compile(r"channel 'validation'"), "the data of --validation"),
     (re.compile(r"no validation channel"), "no --validation"),
@@ -37,7 +39,10 @@ def in_options(text: str) -> str:
     """A sentence of a job with the options of ``forest train`` in place of hyperparameters."""
     for pattern, instead in _PHRASES:
         text = pattern.sub(instead, text)
-    return _setting_pattern().sub(_as_option, text)
+    names = _names()
+    named = re.compile(rf"\bset ({names})(?![\w=])")
+    text = named.sub(lambda found: f"set {OPTIONS.get(found[1]) or f'-p {found[1]}=...'}", text)
+    return re.compile(rf"(?<![\w;.-])(?<!-p )({names})=({_VALUE})").sub(_as_option, text)
 
 
 def command_line(
@@ -59,8 +64,10 @@ def command_line(
             found[name].append(value)
     for name, value in hyperparameters.items():
         items = [*_items(value), *found.pop(name)] if name in found else None
-        words += ["-p", f"{name}={value if items is None else _listed(items)}"]
-    words += [word for name, items in found.items() for word in ("-p", f"{name}={_listed(items)}")]
+        words += ["-p", f"{name}={value if items is None else setting_of(items)}"]
+    words += [
+        word for name, items in found.items() for word in ("-p", f"{name}={setting_of(items)}")
+    ]
     return shlex.join(words)
 
 
@@ -72,20 +79,17 @@ def _items(text: str) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def _listed(values: Sequence[str]) -> str:
-    """A list as a hyperparameter: separated by commas, or as JSON if that would be ambiguous."""
-    is_plain = all(re.fullmatch(r"[^\s,\[\]{}\"'!\\]+", value) for value in values)
-    return ",".join(values) if is_plain else json.dumps(list(values), ensure_ascii=False)
-
-
-def _setting_pattern() -> re.Pattern[str]:
+def _names() -> str:
+    """A pattern of the names of all hyperparameters, the longest first."""
     names = {*JobHyperparameters.model_fields}.union(
         *(row.hyperparameters.model_fields for row in ALGORITHMS.values())
     )
-    listed = "|".join(sorted(names, key=len, reverse=True))
-    return re.compile(rf"(?<![\w;.-])(?<!-p )({listed})=(?=\S)")
+    return "|".join(sorted(names, key=len, reverse=True))
 
 
 def _as_option(found: re.Match[str]) -> str:
-    name = found[1]
-    return f"{OPTIONS[name]} " if name in OPTIONS else f"-p {name}="
+    name, value = found[1], found[2]
+    if name in OPTIONS:
+        return f"{OPTIONS[name]} {shlex.quote(value)}"
+    # What follows "..." is up to the reader.
+    return f"-p {name}={value}" if value == "..." else f"-p {shlex.quote(f'{name}={value}')}"

@@ -19,7 +19,7 @@ from mlserver_forest.schema.number_spelling import (
     spelling_of,
 )
 from mlserver_forest.training.data.layout import Columns
-from mlserver_forest.training.data.problem import Problem
+from mlserver_forest.training.data.problem import Problem, setting_of
 from mlserver_forest.training.data.text_kinds import (
     are_resembling,
     is_plain_number,
@@ -110,7 +110,7 @@ class TextContent:
                 problem=self._problem(
                     f"column {format_value(self.name)}: {cell} is not a finite "
                     f"{8 * self.dtype.itemsize}-bit number; leave the field empty where a value is "
-                    f"missing, or set categories={self.setting} if all values are categories"
+                    f"missing, or set categories={self._listed} if all values are categories"
                 )
             )
         notes = []
@@ -125,7 +125,7 @@ class TextContent:
             return ColumnDecision(spelling, values)
         text = (
             f"column {format_value(self.name)} is read as {' and as '.join(notes)}; set "
-            f"categories={self.setting} if its values are categories"
+            f"categories={self._listed} if its values are categories"
         )
         return ColumnDecision(spelling, values, self._note(text))
 
@@ -168,16 +168,21 @@ class TextContent:
             )
             advice = "write all numbers of the column in the same way"
         if n_numbers >= columns.mixed_columns * n_values:
-            text += f"{advice}, or set categories={self.setting} if all values are categories"
+            text += f"{advice}, or set categories={self._listed} if all values are categories"
             texts = [self.texts[int(c)] for c in others] if "missing_values" in advice else []
             if 0 < len(texts) <= _SHOWN:
                 return ColumnDecision(problem=Problem(text, "missing_values", tuple(texts)))
             return ColumnDecision(problem=self._problem(text))
         text += (
-            f"all values are taken as categories; {advice}, or set categories={self.setting} to "
+            f"all values are taken as categories; {advice}, or set categories={self._listed} to "
             "confirm it"
         )
         return ColumnDecision(note=self._note(text, _WARNING))
+
+    @property
+    def _listed(self) -> str:
+        """The column as the only one of a hyperparameter."""
+        return setting_of([self.setting])
 
     def _problem(self, text: str, setting: str = "categories") -> Problem:
         return Problem(text, setting, (self.setting,))
@@ -195,7 +200,7 @@ class TextContent:
             f"column {format_value(self.name)} holds text that resembles numbers, such as "
             f"{self._cell(int(found.argmax()))}, and its values are taken as categories; write "
             "digits and a decimal point alone if they are quantities, or set "
-            f"categories={self.setting} to confirm it"
+            f"categories={self._listed} to confirm it"
         )
         return ColumnDecision(note=self._note(text, _WARNING))
 
@@ -208,9 +213,7 @@ class TextContent:
             return "write all numbers of the column in the same way"
         if any(map(_is_decoded, texts)):
             return f"correct the cell{'s' * (len(texts) > 1)}"
-        listed = ",".join(texts)
-        if any("," in text for text in texts):
-            listed = "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+        listed = setting_of(texts)
         them = "it means a missing value" if len(texts) == 1 else "they mean missing values"
         return f"correct the cell{'s' * (len(texts) > 1)}, set missing_values={listed} if {them}"
 
@@ -218,7 +221,7 @@ class TextContent:
         return (
             f"column {format_value(self.name)} holds text that is a number in each row, such as "
             f"{self._cell(0)}, and its values are taken as categories; write them as numbers if "
-            f"they are quantities, or set categories={self.setting} to confirm it"
+            f"they are quantities, or set categories={self._listed} to confirm it"
         )
 
     def _dates(
@@ -245,7 +248,7 @@ class TextContent:
             return self._expanded(counts, is_day, columns, found)
         text = (
             f"{found}; it is left out: set dates=expand or {derive} to learn from them, or set "
-            f"categories={self.setting} if they are categories"
+            f"categories={self._listed} if they are categories"
         )
         return ColumnDecision(note=self._note(text, "Dates"), is_left_out=True)
 
@@ -272,7 +275,7 @@ class TextContent:
         if counts[unread & is_day].sum() > (1 - _WARNED_SHARE) * counts.sum():
             text = (
                 f"{found}; it is left out, because they are not days with or without a time: "
-                f"derive numbers from them to learn from them, or set categories={self.setting} "
+                f"derive numbers from them to learn from them, or set categories={self._listed} "
                 "if they are categories"
             )
             return ColumnDecision(note=self._note(text, "Dates"), is_left_out=True)

@@ -1,6 +1,8 @@
 """What the owner of the data has to decide before they can be learned from."""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlserver_forest.errors import InvalidData
@@ -20,6 +22,15 @@ class Problem:
     text: str
     setting: str = ""
     values: tuple[str, ...] = ()
+
+
+_PLAIN = re.compile(r"[^\s,;\[\]{}()\"'!\\]+")
+
+
+def setting_of(values: Sequence[str]) -> str:
+    """A list as a hyperparameter: separated by commas, or as JSON if that would be ambiguous."""
+    is_plain = all(map(_PLAIN.fullmatch, values))
+    return ",".join(values) if is_plain else json.dumps(list(values), ensure_ascii=False)
 
 
 def refusal(problems: Iterable[Problem], notes: Iterable[str]) -> InvalidData:
