@@ -69,7 +69,10 @@ class ForkedCommand:
     def wait(self, timeout=None):
         self._process.join(timeout)
         if self.returncode is None:
-            raise subprocess.TimeoutExpired(self._process.name, timeout)
+            error = subprocess.TimeoutExpired(self._process.name, timeout)
+            self._out.seek(0)
+            error.add_note(self._out.read().decode(errors="replace"))
+            raise error
         return self.returncode
 
     def send_signal(self, number):
