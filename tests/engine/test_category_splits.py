@@ -1,4 +1,4 @@
-"""Forests with categorical splits answer as a plain walk over their nodes does."""
+"""Forests of any shape, with splits of any kind, answer as a plain walk over their nodes does."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -24,14 +24,22 @@ def random_set(rng, kind, n_codes):
     return right
 
 
-def random_tree(rng, n_leaves, cuts, kinds, width, output):
-    """A tree of random shape, whose nodes are numbered in a random order."""
+def thresholds_of(rng, are_few, size):
+    """Few distinct numbers, or hardly two that are equal, and some that are infinite."""
+    if are_few:
+        return rng.integers(-3, 4, size).astype(np.float64)
+    numbers = rng.normal(size=size) * 3
+    return np.where(rng.random(size) < 0.01, rng.choice([-np.inf, np.inf, 0.0, -0.0]), numbers)
+
+
+def random_tree(rng, n_leaves, cuts, kinds, width, output, *, is_chain=False, are_few=True):
+    """A tree of random shape, or one long path, whose nodes are numbered in a random order."""
     n_nodes, n_features = 2 * n_leaves - 1, len(kinds)
     left, right = np.full((2, n_nodes), -1)
     names = np.append(0, 1 + rng.permutation(n_nodes - 1))
     leaves = [0]
     for split in range(n_leaves - 1):
-        node = leaves.pop(rng.integers(len(leaves)))
+        node = leaves.pop(-1 if is_chain else rng.integers(len(leaves)))
         left[node], right[node] = names[[2 * split + 1, 2 * split + 2]]
         leaves += [left[node], right[node]]
     feature = rng.integers(0, n_features, n_nodes)
@@ -39,7 +47,7 @@ def random_tree(rng, n_leaves, cuts, kinds, width, output):
         left=left,
         right=right,
         feature=feature,
-        threshold=rng.integers(-3, 4, n_nodes).astype(np.float64),
+        threshold=thresholds_of(rng, are_few, n_nodes),
         missing_right=rng.random(n_nodes) < 0.5,
         values=rng.normal(size=(n_nodes, width)),
         covers=np.ones(n_nodes),
@@ -64,10 +72,16 @@ def cases(draw):
         if kind
     }
     width = draw(st.integers(1, 5))
-    most_leaves = draw(st.sampled_from([2, 8, 32, 64, 200]))
-    trees = [
-        random_tree(rng, rng.integers(1, most_leaves + 1), cuts, kinds, width, rng.integers(2))
+    # Bytes number the leaves of trees with at most 256 of them, and 255 thresholds in a row.
+    most_leaves = draw(st.sampled_from([2, 8, 32, 64, 256, 300]))
+    are_few = draw(st.booleans())
+    sizes = [
+        rng.choice([rng.integers(1, most_leaves + 1), most_leaves])
         for _ in range(draw(st.integers(1, 10)))
+    ]
+    trees = [
+        random_tree(rng, size, cuts, kinds, width, rng.integers(2), is_chain=chain, are_few=are_few)
+        for size, chain in zip(sizes, rng.random(len(sizes)) < 0.2, strict=True)
     ]
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     sums = draw(st.sampled_from([np.float32, np.float64])) if dtype is np.float32 else np.float64

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.engine.byte_codes import read_byte_codes
 from mlserver_forest.engine.category_splits import read_category_splits
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
-from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
@@ -324,26 +324,21 @@ class Forest:
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]
         read = read_category_splits(self.nodes, self.cut_starts, self.category_bits, self.n_columns)
-        words, set_sizes = _read_only(read.nodes.reshape(-1)), read.set_sizes
-        shift = width.word(shift_for(self.n_columns))
-        payload = width.word(width.payload)
-        starts = np.zeros(self.n_trees + 1, np.int64)
-        np.cumsum(count_splits(words, self.roots, shift, set_sizes), out=starts[1:])
-        splits = np.empty(starts[-1], np.int64)
-        masks = np.empty(starts[-1], width.word)
-        leaf_rows = np.empty(starts[-1] + self.n_trees, np.uint32)
-        fill_splits(words, self.roots, shift, payload, starts, splits, masks, leaf_rows)
+        words = _read_only(read.nodes.reshape(-1))
+        coded = read_byte_codes(
+            read, self.roots, self.leaf_values, self.cuts, self.cut_starts, self.n_columns
+        )
         return (
             (self.cuts, self.cut_starts.astype(np.int64), read.patterns),
             words.view(width.floats),
             words,
             self.roots,
-            shift,
-            payload,
+            width.word(shift_for(self.n_columns)),
+            width.word(width.payload),
             read.sets,
             self.outputs.astype(np.int64),
             self.leaf_values,
-            *(starts, splits, masks, leaf_rows, set_sizes),
+            *(coded.starts, coded.trees, coded.leaf_values, coded.book, coded.n_rows),
         )
 
 

@@ -1,4 +1,4 @@
 """The compiled loops. They check no index, so ``engine/validation.py`` refuses unsafe arrays.
 
-Start with ``sum_kernel.py``; ``walk.py`` and ``quick_scorer.py`` are the two ways down a tree.
+Start with ``sum_kernel.py``; ``walk.py`` and ``byte_blends.py`` are the two ways down a tree.
 """

@@ -4,7 +4,7 @@ import numpy as np
 
 from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
-from mlserver_forest.engine.kernels.quick_scorer import find_leaves, rule_out
+from mlserver_forest.engine.kernels.byte_blends import fill_codes, find_leaves, new_buffer
 from mlserver_forest.engine.kernels.walk import (
     mask_of,
     roots_of_eight,
@@ -16,11 +16,12 @@ from mlserver_forest.engine.nodes import LANES
 # Fewer rows than this are walked one by one, each down eight trees at a time.
 _FEW_ROWS = 6
 # A block with fewer rows than this is walked, even if the tree is small.
-_FEW_LANES = 24
+_FEW_LANES = 8
 # A forest of at most this many words stays in a core's cache, so each block passes through all of
 # it. In a larger forest, many blocks pass through one tree before the next.
 _SMALL_FOREST = 32_768
 _BLOCKS_PER_TREE = 256
+_CODED_BLOCKS = 16
 # The fewest words in a cache line of 64 bytes.
 _CACHE_LINE = 8
 _ONE, _TWO, _THREE, _FOUR = map(np.uint64, (1, 2, 3, 4))
@@ -109,10 +110,10 @@ def add_leaf_values(
     outputs,
     leaf_values,
     split_starts,
-    splits,
-    masks,
-    leaf_rows,
-    set_sizes,
+    trees,
+    coded_values,
+    book,
+    n_code_rows,
     total,
 ):
     """Add each tree's leaf value to ``total``, tree after tree.
@@ -130,11 +131,11 @@ def add_leaf_values(
         sets: see ``category_splits.py``.
         outputs: (n_trees,) the first column of ``total`` that a tree adds to.
         leaf_values: (n_leaf_values, width) floats.
-        split_starts: (n_trees + 1,) see ``quick_scorer.py``.
-        splits: see ``quick_scorer.py``.
-        masks: see ``quick_scorer.py``.
-        leaf_rows: see ``quick_scorer.py``.
-        set_sizes: see ``category_splits.py``.
+        split_starts: (n_trees + 1,) see ``byte_codes.py``.
+        trees: see ``byte_codes.py``.
+        coded_values: see ``byte_codes.py``.
+        book: see ``byte_codes.py``.
+        n_code_rows: see ``byte_codes.py``.
         total: (n_samples, n_outputs) of the dtype of ``leaf_values``, changed in place.
 
     Returns:
@@ -144,12 +145,10 @@ def add_leaf_values(
     n_trees = roots.size - 1
     feature_mask = mask_of(words, shift)
     forest = (thresholds, words, shift, feature_mask, sets)
-    sums = (
-        leaf_values.ravel(),
-        total.ravel(),
-        np.uint64(total.shape[1]),
-        np.uint64(leaf_values.shape[1]),
-    )
+    flat, n_outputs = total.ravel(), np.uint64(total.shape[1])
+    width = np.uint64(leaf_values.shape[1])
+    sums = leaf_values.ravel(), flat, n_outputs, width
+    coded_sums = coded_values.ravel(), flat, n_outputs, width
     read = words.dtype.type(0)
     if n_samples < _FEW_ROWS:
         values = np.empty(n_features, thresholds.dtype)
@@ -159,39 +158,56 @@ def add_leaf_values(
             _add_row(both, np.uint64(row), forest, roots, payload, outputs, sums)
         return read
     n_blocks = (n_samples + LANES - 1) // LANES
+    n_walked = 0
+    for tree in range(n_trees):
+        n_walked += split_starts[tree + 1] == split_starts[tree]
     per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
+    if n_walked == 0:
+        per_tree = min(n_blocks, _CODED_BLOCKS)
     blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
     patterns = blocks.view(words.dtype)
+    codes = np.zeros((per_tree, n_code_rows * LANES), np.uint8)
     missing = np.empty(per_tree, np.bool_)
-    alive = np.empty(LANES, masks.dtype)
+    buffer = new_buffer()
     leaves = np.empty(LANES, words.dtype)
     for first in range(0, n_blocks, per_tree):
         here = min(per_tree, n_blocks - first)
         for i in range(here):
             row = (first + i) * LANES
             n_rows = min(LANES, n_samples - row)
-            missing[i] = fill_block(x, row, n_rows, coding, blocks[i])
+            if n_walked > 0 or n_rows <= _FEW_LANES:
+                missing[i] = fill_block(x, row, n_rows, coding, blocks[i])
+            if n_walked < n_trees and n_rows > _FEW_LANES:
+                fill_codes(x, row, n_rows, book, codes[i])
         for tree in range(n_trees):
             start = np.uint64(2) * np.uint64(roots[tree])
             end = np.uint64(2) * np.uint64(roots[tree + 1])
             tree_words = words[start:end]
             one_tree = (thresholds[start:end], tree_words, shift, feature_mask, sets)
-            if per_tree > 1:
-                read ^= _touch(tree_words)
             output = np.uint64(outputs[tree])
             first_split, last_split = split_starts[tree], split_starts[tree + 1]
+            if per_tree > 1 and last_split == first_split:
+                read ^= _touch(tree_words)
             for i in range(here):
                 row = (first + i) * LANES
                 n_rows = min(LANES, n_samples - row)
-                block = (blocks[i], patterns[i])
                 if last_split > first_split and n_rows > _FEW_LANES:
-                    rule_out(
-                        block, first_split, last_split, splits, masks, forest, set_sizes, alive
+                    find_leaves(
+                        codes[i],
+                        first_split,
+                        last_split,
+                        trees,
+                        sets,
+                        np.uint64(first_split + tree),
+                        buffer,
+                        leaves,
                     )
-                    find_leaves(alive, leaf_rows[first_split + tree :], leaves)
-                elif missing[i]:
-                    walk_block(block, n_rows, one_tree, payload, True, leaves)
+                    _add_leaves(leaves, n_rows, np.uint64(row), output, coded_sums)
                 else:
-                    walk_block(block, n_rows, one_tree, payload, False, leaves)
-                _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
+                    block = (blocks[i], patterns[i])
+                    if missing[i]:
+                        walk_block(block, n_rows, one_tree, payload, True, leaves)
+                    else:
+                        walk_block(block, n_rows, one_tree, payload, False, leaves)
+                    _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
     return read
