@@ -8,7 +8,7 @@ from mlserver_forest.environment import Environment, from_environ
 from mlserver_forest.errors import InvalidEnvironment
 
 # Where SageMaker hosts the container.
-HOSTED = {"host": "0.0.0.0", "try_it": False}
+HOSTED = {"host": "0.0.0.0", "try_it": False, "compresses": False}
 DEFAULT = Environment(
     base_dir=Path("/opt/ml"),
     model_uri=None,
@@ -25,6 +25,7 @@ DEFAULT = Environment(
     is_batch=False,
     payload_mb=6,
     outputs=(),
+    compresses=True,
     json_logs=False,
     drift=True,
     emf=False,

@@ -93,6 +93,9 @@ class Environment:
             (``SAGEMAKER_MAX_PAYLOAD_IN_MB``); 0 for bodies of any size, in chunks.
         outputs: the outputs for requests that do not choose any
             (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's default.
+        compresses: whether answers are compressed for clients that accept it
+            (``FOREST_COMPRESS``). By default, not if SageMaker seems to host the container, whose
+            data capture keeps what the container sends.
         json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
         drift: whether requests are compared with the training rows (``FOREST_DRIFT``).
         emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
@@ -119,6 +122,7 @@ class Environment:
     is_batch: bool
     payload_mb: int
     outputs: tuple[str, ...]
+    compresses: bool
     json_logs: bool
     drift: bool
     emf: bool
@@ -176,12 +180,13 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
         outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        compresses=_unless_hosted("FOREST_COMPRESS", environ),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
         drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
-        try_it=_try_it(environ),
+        try_it=_unless_hosted("FOREST_TRY_IT", environ),
     )
 
 
@@ -218,9 +223,10 @@ def _first_seconds(
     return _seconds(name, text, least) if text else default
 
 
-def _try_it(environ: Mapping[str, str]) -> bool:
-    if text := environ.get("FOREST_TRY_IT", ""):
-        return _flag("FOREST_TRY_IT", text)
+def _unless_hosted(name: str, environ: Mapping[str, str]) -> bool:
+    """A flag that is set unless SageMaker seems to host the container."""
+    if text := environ.get(name, ""):
+        return _flag(name, text)
     return not _is_hosted(environ)
 
 

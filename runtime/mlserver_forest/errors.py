@@ -11,6 +11,7 @@ codes, and commands exit with ``exit_code``.
     │   ├── InvalidInput
     │   ├── PayloadTooLarge
     │   ├── UnsupportedMediaType
+    │   │   └── UnsupportedCoding
     │   ├── NotAcceptable
     │   ├── UnsupportedOperation
     │   └── NotFound
@@ -59,6 +60,10 @@ class PayloadTooLarge(RequestError):
 
 class UnsupportedMediaType(RequestError):
     """The body's Content-Type or Content-Encoding is not one that the server reads."""
+
+
+class UnsupportedCoding(UnsupportedMediaType):
+    """The body's Content-Encoding is not one that the server reads."""
 
 
 class NotAcceptable(RequestError):

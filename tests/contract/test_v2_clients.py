@@ -49,7 +49,7 @@ def over_http(iris_server, iris):
     return ask("http_client.py", f"127.0.0.1:{iris_server.http_port}", iris[0])
 
 
-@pytest.mark.parametrize("way", ["binary", "json", "mixed", "columns", "async"])
+@pytest.mark.parametrize("way", ["binary", "json", "mixed", "columns", "gzip", "deflate", "async"])
 def test_tritonclient_http_is_answered_what_scikit_learn_answers(over_http, expected, way):
     assert over_http[way] == {"shape": [150, 1], **expected}
 

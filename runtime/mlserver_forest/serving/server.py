@@ -119,7 +119,11 @@ class Server:
             **V2Routes(handlers, openapi).table(),
         }
         application = Application(
-            table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
+            table,
+            pipeline,
+            metrics,
+            max_body_bytes=environment.max_body_bytes,
+            compresses=environment.compresses,
         )
         grpc = None
         if environment.grpc_port is not None:

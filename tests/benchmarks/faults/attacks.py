@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+import zlib
 from contextlib import suppress
 from io import BytesIO
 
@@ -95,6 +96,25 @@ def _bombs(scene, server, ended):
             pass
 
 
+@clients(4)
+def _gzip_bombs(scene, server, ended):
+    """A gigabyte of CSV in 1 MB, by Content-Encoding, and 4 GB that no limit allows."""
+    for n_mb in (1000, 4000):
+        writer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        block = b"0,0,0,0\n" * (1 << 17)
+        body = b"".join(writer.compress(block) for _ in range(n_mb)) + writer.flush()
+        head = (
+            "POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
+            f"content-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        while not ended.wait(0.1):
+            with _connect(server) as client:
+                client.sendall(head.encode() + body)
+                client.settimeout(60)
+                if client.recv(1000):
+                    break
+
+
 @clients(8)
 def _answers_that_nobody_reads(scene, server, ended):
     """Requests for large answers, in a row, none of which is read."""
@@ -146,6 +166,7 @@ _ATTACKS = (
     _equal_headers,
     _endless_url,
     _bombs,
+    _gzip_bombs,
     _answers_that_nobody_reads,
     _half_open_requests,
     _bytes_that_are_not_http,

@@ -4,15 +4,33 @@ import re
 from collections.abc import Awaitable, Mapping
 from time import perf_counter
 
-from mlserver_forest.errors import ForestError, NotFound
+from mlserver_forest.errors import ForestError, NotFound, UnsupportedCoding
 from mlserver_forest.serving.errors_table import explain
-from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Limit, Request
+from mlserver_forest.serving.http.content_codings import (
+    CODINGS,
+    Inflation,
+    Preference,
+    coding_of,
+    preferred,
+)
+from mlserver_forest.serving.http.request import (
+    ACCEPT_ENCODING,
+    CONTENT_ENCODING,
+    CUSTOM_ATTRIBUTES,
+    Limit,
+    Request,
+)
 from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
 from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.response import Response, error_response
 from mlserver_forest.serving.http.routes import Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, Pipeline
+from mlserver_forest.serving.pipeline import (
+    SMALL_BODY_BYTES,
+    WORTH_COMPRESSING_BYTES,
+    Body,
+    Pipeline,
+)
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
 _V2 = b"/v2"
@@ -25,6 +43,10 @@ _SMALL = Limit(
 # Overload usually lasts for seconds; a worker that is still overloaded refuses again.
 _RETRY_AFTER = (b"retry-after", b"1")
 _UNAVAILABLE = 503
+# Of an answer that depends on the coding that the client prefers (RFC 9110, 12.5.5).
+_VARY = (b"vary", b"accept-encoding")
+# What a request may be compressed with, beside the refusal of another coding (RFC 9110, 12.5.3).
+_CODINGS = (ACCEPT_ENCODING, CODINGS.encode())
 
 
 class Application:
@@ -38,6 +60,7 @@ class Application:
         pipeline: refuses requests that would be answered too late.
         metrics: counts responses.
         max_body_bytes: larger bodies are refused before they are read.
+        compresses: whether answers are compressed for clients that accept it.
     """
 
     def __init__(
@@ -47,10 +70,12 @@ class Application:
         metrics: Metrics,
         *,
         max_body_bytes: int,
+        compresses: bool = True,
     ) -> None:
         self._routes = Routes(table)
         self._pipeline = pipeline
         self._metrics = metrics
+        self._compresses = compresses
         self._rows = Limit(max_body_bytes, "send fewer rows at a time, or raise MAX_CONTENT_LENGTH")
 
     def begin(
@@ -71,12 +96,39 @@ class Application:
 
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
-        begin_request(request.headers.get(REQUEST_ID))
+        headers = request.headers
+        begin_request(headers.get(REQUEST_ID))
         try:
             self._check(request, iteration)
-            return _echoing(await self._handle(request), request)
+            if CONTENT_ENCODING in headers:
+                await self._inflate(request)
+            preference = preferred(headers.get(ACCEPT_ENCODING))
+            response = _echoing(await self._handle(request), request)
+            if self._compresses and (preference.is_required or _is_long(response.body)):
+                response = await self._compressed(response, preference)
         except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
-            return _echoing(self._explain(error, request), request)
+            response = _echoing(self._explain(error, request), request)
+        return response
+
+    async def _inflate(self, request: Request) -> None:
+        """Replace a compressed body by what it holds."""
+        coding = coding_of(request.headers[CONTENT_ENCODING])
+        if coding is None or not request.body:
+            return
+        inflation = Inflation(request.take_body(), coding)
+        limit = self._limit(request)
+        found = await self._pipeline.inflate(inflation, limit.n_bytes, limit.advice)
+        request.body, reservation = found
+        request.reservations = () if reservation is None else (reservation,)
+
+    async def _compressed(self, response: Response, preference: Preference) -> Response:
+        """A long response in the coding that the client prefers."""
+        body, coding = response.body, preference.coding
+        if not body or coding is None:
+            return Response(response.status, body, (*response.headers, _VARY))
+        compressed = await self._pipeline.deflate(body, coding)
+        headers = (*map(_weakly, response.headers), (CONTENT_ENCODING, coding.encode()), _VARY)
+        return Response(response.status, compressed, headers)
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
@@ -153,13 +205,26 @@ class Application:
     def _explain(self, error: Exception, request: Request) -> Response:
         """The response to a request that failed."""
         codes, message = explain(error, f"{request.method} {request.printable_path}")
-        later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
-        return error_response(codes.http, message, *later)
+        more = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
+        if isinstance(error, UnsupportedCoding):
+            more = (_CODINGS,)
+        return error_response(codes.http, message, *more)
 
 
 async def _refuse_method(request: Request, allowed: str) -> Response:
     error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
     return error_response(405, error, (b"allow", allowed.encode()))
+
+
+def _is_long(body: Body) -> bool:
+    """Whether a body may be worth compressing; how long one in blocks will be is not known."""
+    return not isinstance(body, bytes) or len(body) >= WORTH_COMPRESSING_BYTES
+
+
+def _weakly(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The header of a response in another coding, whose bytes are not those of its ETag."""
+    name, value = header
+    return (name, b"W/" + value) if name == b"etag" else header
 
 
 def _normalized(path: bytes) -> bytes:
