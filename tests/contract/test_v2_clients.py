@@ -167,3 +167,12 @@ def test_kserves_client_is_answered_what_scikit_learn_answers(with_kserve, expec
 def test_kserves_client_learns_that_all_is_well(with_kserve, protocol):
     answer = with_kserve[protocol]
     assert answer["live"] is answer["ready"] is answer["model_ready"] is True
+
+
+def test_kserves_client_speaks_v1(with_kserve, expected):
+    answer = with_kserve["v1"]
+    assert answer["model_ready"] is True
+    assert answer["predict"] == {"predictions": expected["predict"]}
+    explained = answer["explain"]
+    added = np.add(explained["expected_value"], np.sum([*explained["contributions"].values()], 0))
+    assert np.allclose(added, expected["predict_proba"][0])

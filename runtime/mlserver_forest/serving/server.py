@@ -54,6 +54,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.v1.v1_routes import V1Routes
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -116,6 +117,7 @@ class Server:
             **container.table(),
             **routes,
             **(self._page.table() if environment.try_it else {}),
+            **V1Routes(handlers).table(),
             **V2Routes(handlers, openapi).table(),
         }
         application = Application(

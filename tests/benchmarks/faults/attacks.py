@@ -1,9 +1,9 @@
 """Attacks over HTTP, each on a server of its own."""
 
+import gzip
 import socket
 import struct
 import time
-import zlib
 from contextlib import suppress
 from io import BytesIO
 
@@ -98,21 +98,17 @@ def _bombs(scene, server, ended):
 
 @clients(4)
 def _gzip_bombs(scene, server, ended):
-    """A gigabyte of CSV in 1 MB, by Content-Encoding, and 4 GB that no limit allows."""
+    """A gigabyte of CSV in a megabyte, by Content-Encoding, and four, which no limit allows."""
+    member = gzip.compress(b"0,0,0,0\n" * (1 << 17))
     for n_mb in (1000, 4000):
-        writer = zlib.compressobj(9, zlib.DEFLATED, 31)
-        block = b"0,0,0,0\n" * (1 << 17)
-        body = b"".join(writer.compress(block) for _ in range(n_mb)) + writer.flush()
         head = (
             "POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
-            f"content-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"content-encoding: gzip\r\ncontent-length: {n_mb * len(member)}\r\n\r\n"
         )
-        while not ended.wait(0.1):
-            with _connect(server) as client:
-                client.sendall(head.encode() + body)
-                client.settimeout(60)
-                if client.recv(1000):
-                    break
+        with _connect(server) as client:
+            client.sendall(head.encode() + member * n_mb)
+            client.settimeout(60)
+            client.recv(1000)
 
 
 @clients(8)

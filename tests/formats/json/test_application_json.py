@@ -58,7 +58,7 @@ def dense(values):
         ({"instances": [sparse([1], [0.4], [2]), sparse([], [], [2])]}, [[0, 0.4], [0, 0]]),
         ({"instances": [sparse([0, 1], [1, None], [2]), dense([3, 4])]}, [[1, NAN], [3, 4]]),
         ({"instances": [{"a": 1, "b": 2}, {"b": 3, "a": 4}]}, [[1, 2], [4, 3]]),
-        ({"instances": [[1, 2]], "configuration": {"x": [1, 2, 3]}}, [[1, 2]]),
+        ({"instances": [[1, 2]], "configuration": {}, "params": None}, [[1, 2]]),
         ({"signature_name": "serving_default", "instances": [[1, 2]]}, [[1, 2]]),
         ({"a": 1, "b": 2}, [[1, 2]]),
         ({"features": [1, 2]}, [[1, 2]]),

@@ -34,6 +34,7 @@ from mlserver_forest.serving.pipeline import (
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 
 _V2 = b"/v2"
+_FAMILIES = ("/v1", "/v2")
 # Patterns with more names repeat others, for one version of a model.
 _MOST_NAMES = 2
 _ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}")
@@ -188,16 +189,14 @@ class Application:
 
     def _nearest(self, request: Request) -> str:
         """The routes that a client may have meant."""
-        if request.path.startswith(b"/v1"):
-            return (
-                'V1 of KServe is not spoken here; POST {"instances": [...]} to /invocations, or '
-                "tensors to /v2/models/{name}/infer"
-            )
-        is_v2 = _is_v2(request.path)
-        found = [name for name in self._routes.patterns if name.startswith("/v2") == is_v2]
-        if is_v2:
+        family = request.path[:3].decode("latin-1")
+        if family in _FAMILIES:
+            found = [name for name in self._routes.patterns if name.startswith(family)]
             found = [name for name in found if name.count("{") < _MOST_NAMES]
-        return f"the routes are {', '.join(found if is_v2 else (*found, '/v2'))}"
+        else:
+            found = [name for name in self._routes.patterns if name[:3] not in _FAMILIES]
+            found += _FAMILIES
+        return f"the routes are {', '.join(found)}"
 
     def _limit(self, request: Request) -> Limit:
         return self._rows if request.takes_rows else _SMALL
@@ -231,10 +230,10 @@ def _normalized(path: bytes) -> bytes:
     """The path without what does not change its meaning.
 
     Letters, digits, ``-._~`` mean the same percent-encoded (RFC 3986, 6.2.2.2). The paths of V2
-    may end with a slash in MLServer.
+    may end with a slash in MLServer, and those of V1 in KServe.
     """
     plain = _ENCODED.sub(_decoded, path)
-    return plain.rstrip(b"/") if _is_v2(plain) else plain
+    return plain.rstrip(b"/") if _is_v2(plain) or plain.startswith(b"/v1/") else plain
 
 
 def _decoded(found: re.Match[bytes]) -> bytes:
