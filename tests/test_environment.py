@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlserver_forest.environment import Environment, from_environ
+from mlserver_forest.environment import Environment, GRPCKeepalive, from_environ
 from mlserver_forest.errors import InvalidEnvironment
 
 # Where SageMaker hosts the container.
@@ -16,6 +16,7 @@ DEFAULT = Environment(
     host="127.0.0.1",
     http_port=8080,
     grpc_port=8081,
+    grpc_keepalive=GRPCKeepalive(),
     default_accept=None,
     max_body_bytes=1 << 30,
     timeout_seconds=60,
@@ -49,6 +50,10 @@ DEFAULT = Environment(
             {"http_port": 9000, "grpc_port": 9001},
         ),
         ({"FOREST_GRPC_PORT": "off"}, {"grpc_port": None}),
+        (
+            {"FOREST_GRPC_KEEPALIVE_TIME": "10", "FOREST_GRPC_MIN_PING_INTERVAL": "0.5"},
+            {"grpc_keepalive": GRPCKeepalive(ping_seconds=10, least_ping_seconds=0.5)},
+        ),
         (
             {
                 "MLSERVER_MODEL_NAME": "iris",

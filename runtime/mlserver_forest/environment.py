@@ -59,6 +59,27 @@ _SIGNS_OF_SAGEMAKER = (
 
 
 @dataclass(frozen=True)
+class GRPCKeepalive:
+    """Pings on the connections of the gRPC port, and their end; None is gRPC's default.
+
+    Attributes:
+        ping_seconds: after so long without data the server pings its client
+            (``FOREST_GRPC_KEEPALIVE_TIME``).
+        timeout_seconds: a client that does not answer for so long is cut off
+            (``FOREST_GRPC_KEEPALIVE_TIMEOUT``).
+        least_ping_seconds: a client that pings more often is told to leave
+            (``FOREST_GRPC_MIN_PING_INTERVAL``).
+        most_age_seconds: after so long a client is told to open another connection
+            (``FOREST_GRPC_MAX_CONNECTION_AGE``).
+    """
+
+    ping_seconds: float | None = None
+    timeout_seconds: float | None = None
+    least_ping_seconds: float | None = None
+    most_age_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Environment:
     """The settings in the environment variables of the process.
 
@@ -77,6 +98,7 @@ class Environment:
             ``MLSERVER_GRPC_PORT``), or None for no gRPC. In an inference pipeline,
             where SageMaker sets ``SAGEMAKER_BIND_TO_PORT``, other containers share
             the host's ports, so gRPC is off unless its port is given.
+        grpc_keepalive: the settings of its connections.
         default_accept: the media type of answers to requests without a preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the size of the largest request body (``MAX_CONTENT_LENGTH``).
@@ -113,6 +135,7 @@ class Environment:
     host: str
     http_port: int
     grpc_port: int | None
+    grpc_keepalive: GRPCKeepalive
     default_accept: str | None
     max_body_bytes: int
     timeout_seconds: float
@@ -165,6 +188,12 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         host=environ.get("FOREST_HOST") or (ANY_HOST if _is_hosted(environ) else LOOPBACK_HOST),
         http_port=_port(http_name, http),
         grpc_port=grpc_port,
+        grpc_keepalive=GRPCKeepalive(
+            ping_seconds=_optional_seconds("FOREST_GRPC_KEEPALIVE_TIME", environ),
+            timeout_seconds=_optional_seconds("FOREST_GRPC_KEEPALIVE_TIMEOUT", environ),
+            least_ping_seconds=_optional_seconds("FOREST_GRPC_MIN_PING_INTERVAL", environ),
+            most_age_seconds=_optional_seconds("FOREST_GRPC_MAX_CONNECTION_AGE", environ),
+        ),
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
         max_body_bytes=_positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
@@ -221,6 +250,11 @@ def _first_seconds(
 ) -> float:
     name, text = _first(environ, names, "")
     return _seconds(name, text, least) if text else default
+
+
+def _optional_seconds(name: str, environ: Mapping[str, str]) -> float | None:
+    text = environ.get(name, "")
+    return _seconds(name, text, least=None) if text else None
 
 
 def _unless_hosted(name: str, environ: Mapping[str, str]) -> bool:

@@ -133,7 +133,9 @@ class Server:
             limit = settings.grpc_max_message_length
             reads = MessageReads(memory)
             port = environment.grpc_port
-            grpc = GRPCServer(handlers, metrics, reads, environment.host, port, limit)
+            grpc = GRPCServer(
+                handlers, metrics, reads, environment.host, port, environment.grpc_keepalive, limit
+            )
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,
