@@ -21,6 +21,7 @@ codes, and commands exit with ``exit_code``.
     │   ├── Overloaded
     │   ├── TimedOut
     │   ├── ModelConflict
+    │   │   └── AlreadyLoaded
     │   └── OutOfMemory
     ├── JobError                  a training job that cannot be run as requested
     │   ├── InvalidHyperparameters
@@ -109,6 +110,14 @@ class TimedOut(ServerError):
 
 class ModelConflict(ServerError):
     """The model is already loaded, or is being loaded."""
+
+
+class AlreadyLoaded(ModelConflict):
+    """A model of this name is loaded already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"model {name!r} is already loaded; unload it first")
+        self.name = name
 
 
 class OutOfMemory(ServerError):

@@ -103,7 +103,9 @@ class Server:
             timeout_seconds=environment.timeout_seconds,
             drift=drift,
         )
-        self._model_dir = find_model(environment.model_dirs)
+        # With many models, what lies in the folder of the one model does not matter.
+        has_one = not environment.multi_model
+        self._model_dir = find_model(environment.model_dirs) if has_one else environment.models_dir
         handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
         openapi = _openapi(environment)
         container = ContainerRoutes(

@@ -32,6 +32,7 @@ from mlserver_forest.serving.pipeline import (
     Pipeline,
 )
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
+from mlserver_forest.serving.sagemaker.mms_errors import fields_of
 
 _V2 = b"/v2"
 _FAMILIES = ("/v1", "/v2")
@@ -207,12 +208,14 @@ class Application:
         more = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
         if isinstance(error, UnsupportedCoding):
             more = (_CODINGS,)
-        return error_response(codes.http, message, *more)
+        fields = fields_of(request.path, codes.http, message, error)
+        return error_response(codes.http, message, *more, **fields)
 
 
 async def _refuse_method(request: Request, allowed: str) -> Response:
     error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
-    return error_response(405, error, (b"allow", allowed.encode()))
+    fields = fields_of(request.path, 405, error)
+    return error_response(405, error, (b"allow", allowed.encode()), **fields)
 
 
 def _is_long(body: Body) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -35,11 +36,13 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return Response(status, body, JSON_HEADERS)
 
 
-def error_response(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:
-    """A response that says what is wrong."""
-    return Response(status, error_body(message), (*JSON_HEADERS, *headers))
+def error_response(
+    status: int, message: str, /, *headers: tuple[bytes, bytes], **fields: Any
+) -> Response:
+    """A response that says what is wrong; ``fields`` are those that clients of a route expect."""
+    return Response(status, error_body(message, **fields), (*JSON_HEADERS, *headers))
 
 
-def error_body(message: str) -> bytes:
+def error_body(message: str, /, **fields: Any) -> bytes:
     """``{"error": ..., "request_id": ...}``, the body of every error."""
-    return orjson.dumps({"error": message, "request_id": current_request_id()})
+    return orjson.dumps({"error": message, "request_id": current_request_id(), **fields})
