@@ -70,6 +70,20 @@ def test_several_targets_are_a_list_in_each_row(tmp_path, iris, start_serve):
     assert np.array_equal(answer.json()["predictions"], forest.predict(x[:3]))
 
 
+def test_a_model_of_one_feature_takes_a_list_of_values(tmp_path, iris, start_serve):
+    x = iris[0][:, :1]
+    forest = RandomForestRegressor(3, random_state=0).fit(x, iris[0][:, 1])
+    server = start_serve(save_model(tmp_path / "model", forest, x, names=("foo",)))
+    server.wait_until_ready()
+    expected = forest.predict([[5], [6], [7]]).tolist()
+    assert call(server, "/v1/models/forest:predict", {"instances": [5, 6, 7]}).json() == {
+        "predictions": expected
+    }
+    for document in ({"instances": [5, 6, 7]}, [5, 6, 7]):
+        answer = call(server, "/invocations", document)
+        assert answer.json() == {"predictions": [{"score": value} for value in expected]}
+
+
 def test_a_model_of_many_is_asked_by_its_name(model_dir, tmp_path):
     with serving(tmp_path / "model", SAGEMAKER_MULTI_MODEL="true") as server:
         assert httpx.get(server.url + "/v1/models").json() == {"models": []}

@@ -117,7 +117,9 @@ def parse_document(
         return
     found, names = _find(document, source)
     rows, n_rows = JsonRows(plan_columns, source, names), 0
-    for block in found.blocks() if isinstance(found, LargeArray) else [found]:
+    is_flat = source.has_one_column and _is_flat(found)
+    for values in found.blocks() if isinstance(found, LargeArray) else [found]:
+        block = [[value] for value in values] if is_flat else values
         if block:
             yield from rows.parse(block, RowLocations(source.name, "row", n_rows + 1))
         n_rows += len(block)
@@ -222,8 +224,12 @@ def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArr
                 "json=json.dumps(rows) does in requests and httpx; send the JSON itself"
             )
         raise source.policy.invalid(f"{place} is {format_value(value)}; {_shapes(source)}")
-    is_row = not isinstance(next(iter(value), []), (list, dict))
-    return [whole(value)] if is_row else value
+    return [whole(value)] if _is_flat(value) and not source.has_one_column else value
+
+
+def _is_flat(rows: Sequence[Any] | LargeArray) -> bool:
+    """Whether a list holds values, and not rows; an empty one holds rows."""
+    return not isinstance(next(iter(rows), []), (list, dict, LargeArray))
 
 
 def _is_frame(document: Mapping[str, Any]) -> bool:

@@ -92,11 +92,12 @@ def _inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
     schema = model.schema
     named_outputs.check_names(answer.outputs, schema)
     names = answer.outputs or named_outputs.default_names(schema, only_first=True)
-    document = application_json.load(body)
+    decoder = RequestDecoder(schema)
+    document = application_json.load(body, decoder.json)
     if isinstance(document, dict) and _ALSO_ROWS in document:
         document = _with_instances(document)
-    rows = partial(application_json.parse_document, document)
-    x = RequestDecoder(schema).matrix(rows, len(body))
+    rows = partial(application_json.parse_document, document, source=decoder.json)
+    x = decoder.matrix(rows, len(body))
     write = partial(_write, model=model, names=names, answer=answer)
     return Inference.of_rows(model, x, named_outputs.v2_names(names, schema), write)
 
