@@ -37,6 +37,11 @@ _TIMEOUTS = (
     "SAGEMAKER_MODEL_SERVER_TIMEOUT",
     "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
 )
+# OpenTelemetry's: those of traces come before those of all signals (its protocol exporter's
+# specification, which also has the default).
+_OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_OTLP_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_OTLP_GRPC, _OTLP_HTTP = "grpc", "http/protobuf"
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
 _MOST_SECONDS = 86_400
@@ -118,7 +123,12 @@ class Environment:
         compresses: whether answers are compressed for clients that accept it
             (``FOREST_COMPRESS``). By default, not if SageMaker seems to host the container, whose
             data capture keeps what the container sends.
+        cors_origins: the origins whose pages may call from a browser (``FOREST_CORS_ORIGINS``), or
+            ``*`` for all; empty for none.
         json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
+        otlp_protocol: how spans are sent to a collector, ``grpc`` or ``http/protobuf``
+            (``OTEL_EXPORTER_OTLP_PROTOCOL``); None if no collector is set
+            (``OTEL_EXPORTER_OTLP_ENDPOINT``).
         drift: whether requests are compared with the training rows (``FOREST_DRIFT``).
         emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
@@ -146,7 +156,9 @@ class Environment:
     payload_mb: int
     outputs: tuple[str, ...]
     compresses: bool
+    cors_origins: tuple[str, ...]
     json_logs: bool
+    otlp_protocol: str | None
     drift: bool
     emf: bool
     multi_model: bool
@@ -210,7 +222,9 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         payload_mb=_payload_mb(environ),
         outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         compresses=_unless_hosted("FOREST_COMPRESS", environ),
+        cors_origins=_origins(environ.get("FOREST_CORS_ORIGINS", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
+        otlp_protocol=_otlp_protocol(environ),
         drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
@@ -250,6 +264,18 @@ def _first_seconds(
 ) -> float:
     name, text = _first(environ, names, "")
     return _seconds(name, text, least) if text else default
+
+
+def _otlp_protocol(environ: Mapping[str, str]) -> str | None:
+    """How spans are sent, by OpenTelemetry's own variables."""
+    _, endpoint = _first(environ, _OTLP_ENDPOINTS, "")
+    is_off = _flag("OTEL_SDK_DISABLED", environ.get("OTEL_SDK_DISABLED", ""))
+    if not endpoint or is_off or environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
+        return None
+    name, protocol = _first(environ, _OTLP_PROTOCOLS, _OTLP_HTTP)
+    if protocol not in (_OTLP_HTTP, _OTLP_GRPC):
+        raise InvalidEnvironment(f"{name} is {protocol!r}; expected {_OTLP_GRPC} or {_OTLP_HTTP}")
+    return protocol
 
 
 def _optional_seconds(name: str, environ: Mapping[str, str]) -> float | None:
@@ -334,6 +360,17 @@ def _seconds(name: str, text: str, least: float | None) -> float:
         bound = "above 0" if least is None else f"{least:g} or more"
         raise InvalidEnvironment(f"{name} is {text!r}; expected a number of seconds, {bound}")
     return value
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    found = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in found:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", origin):
+            raise InvalidEnvironment(
+                f"FOREST_CORS_ORIGINS is {text!r}; expected origins such as "
+                "https://example.com:8443, without a path, separated by commas, or *"
+            )
+    return found
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.model import named_outputs
 from mlserver_forest.resources import available_memory, n_cpus, request_memory
 from mlserver_forest.serving.http.app import Application
+from mlserver_forest.serving.http.cors import Cors
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.http.sockets import listen, open_port, reserve
 from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
@@ -54,6 +55,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v1.v1_routes import V1Routes
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
@@ -122,12 +124,16 @@ class Server:
             **V1Routes(handlers).table(),
             **V2Routes(handlers, openapi).table(),
         }
+        protocol = environment.otlp_protocol
+        spans = None if protocol is None else Spans(protocol, __version__)
         application = Application(
             table,
             pipeline,
             metrics,
             max_body_bytes=environment.max_body_bytes,
             compresses=environment.compresses,
+            spans=spans,
+            cors=Cors(environment.cors_origins) if environment.cors_origins else None,
         )
         grpc = None
         if environment.grpc_port is not None:
@@ -136,7 +142,14 @@ class Server:
             reads = MessageReads(memory)
             port = environment.grpc_port
             grpc = GRPCServer(
-                handlers, metrics, reads, environment.host, port, environment.grpc_keepalive, limit
+                handlers,
+                metrics,
+                reads,
+                environment.host,
+                port,
+                environment.grpc_keepalive,
+                limit,
+                spans,
             )
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
@@ -146,6 +159,7 @@ class Server:
             metrics,
             memory,
             cloudwatch,
+            spans,
             models,
             environment.shutdown_delay_seconds,
             self._n_workers,

@@ -1,7 +1,7 @@
 """The application: requests go to handlers, and errors become responses by one table."""
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from time import perf_counter
 
 from mlserver_forest.errors import ForestError, NotFound, UnsupportedCoding
@@ -13,6 +13,7 @@ from mlserver_forest.serving.http.content_codings import (
     coding_of,
     preferred,
 )
+from mlserver_forest.serving.http.cors import ORIGIN, Cors
 from mlserver_forest.serving.http.request import (
     ACCEPT_ENCODING,
     CONTENT_ENCODING,
@@ -20,8 +21,6 @@ from mlserver_forest.serving.http.request import (
     Limit,
     Request,
 )
-from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
-from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.response import Response, error_response
 from mlserver_forest.serving.http.routes import Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics
@@ -33,6 +32,9 @@ from mlserver_forest.serving.pipeline import (
 )
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.sagemaker.mms_errors import fields_of
+from mlserver_forest.serving.tracing.request_id import HEADER as REQUEST_ID
+from mlserver_forest.serving.tracing.request_id import TRACE_PARENT, begin_request
+from mlserver_forest.serving.tracing.spans import Spans
 
 _V2 = b"/v2"
 _FAMILIES = ("/v1", "/v2")
@@ -45,6 +47,7 @@ _SMALL = Limit(
 # Overload usually lasts for seconds; a worker that is still overloaded refuses again.
 _RETRY_AFTER = (b"retry-after", b"1")
 _UNAVAILABLE = 503
+_MODEL = "mlserver_forest.model"  # An attribute of spans.
 # Of an answer that depends on the coding that the client prefers (RFC 9110, 12.5.5).
 _VARY = (b"vary", b"accept-encoding")
 # What a request may be compressed with, beside the refusal of another coding (RFC 9110, 12.5.3).
@@ -63,6 +66,8 @@ class Application:
         metrics: counts responses.
         max_body_bytes: larger bodies are refused before they are read.
         compresses: whether answers are compressed for clients that accept it.
+        spans: get the requests with rows; None if nobody collects them.
+        cors: lets pages of other origins call; None if none may.
     """
 
     def __init__(
@@ -73,11 +78,15 @@ class Application:
         *,
         max_body_bytes: int,
         compresses: bool = True,
+        spans: Spans | None = None,
+        cors: Cors | None = None,
     ) -> None:
         self._routes = Routes(table)
         self._pipeline = pipeline
         self._metrics = metrics
         self._compresses = compresses
+        self._spans = spans
+        self._cors = cors
         self._rows = Limit(max_body_bytes, "send fewer rows at a time, or raise MAX_CONTENT_LENGTH")
 
     def begin(
@@ -99,7 +108,7 @@ class Application:
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
         headers = request.headers
-        begin_request(headers.get(REQUEST_ID))
+        begin_request(headers.get(REQUEST_ID), headers.get(TRACE_PARENT))
         try:
             self._check(request, iteration)
             if CONTENT_ENCODING in headers:
@@ -110,7 +119,9 @@ class Application:
                 response = await self._compressed(response, preference)
         except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
             response = _echoing(self._explain(error, request), request)
-        return response
+        return (
+            response if self._cors is None else self._cors.allowing(response, headers.get(ORIGIN))
+        )
 
     async def _inflate(self, request: Request) -> None:
         """Replace a compressed body by what it holds."""
@@ -134,14 +145,16 @@ class Application:
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
-        begin_request(request.headers.get(REQUEST_ID))
+        begin_request(request.headers.get(REQUEST_ID), request.headers.get(TRACE_PARENT))
         try:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
                 length = int(request.headers.get(b"content-length", b"0"))
                 self._promise(request, length)
         except ForestError as error:
-            return _echoing(self._explain(error, request), request)
+            response = _echoing(self._explain(error, request), request)
+            origin = request.headers.get(ORIGIN)
+            return response if self._cors is None else self._cors.allowing(response, origin)
         return None
 
     def check_part(self, request: Request, n_bytes: int) -> None:
@@ -175,6 +188,9 @@ class Application:
         pattern = match.pattern if match else "/v2" if _is_v2(request.path) else "unknown"
         seconds = perf_counter() - request.started
         self._metrics.answered(request.method, pattern, status, request.model, seconds)
+        if self._spans is not None and request.takes_rows:
+            more = {_MODEL: request.model} if request.model else {}
+            self._spans.http(request.method, pattern, status, request.headers, seconds, **more)
 
     def _handle(self, request: Request) -> Awaitable[Response]:
         match = request.match
@@ -185,8 +201,19 @@ class Application:
         handler = match.methods.get(method)
         if handler is None:
             heads = ("HEAD",) if "GET" in match.methods else ()
-            return _refuse_method(request, ", ".join((*match.methods, *heads)))
+            return self._other_method(request, (*match.methods, *heads))
         return handler(request, *match.names)
+
+    async def _other_method(self, request: Request, methods: Sequence[str]) -> Response:
+        """The response to a browser that asks which methods there are, or a refusal."""
+        if self._cors is not None:
+            preflight = self._cors.preflight(request.method, request.headers, methods)
+            if preflight is not None:
+                return preflight
+        allowed = ", ".join(methods)
+        error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
+        fields = fields_of(request.path, 405, error)
+        return error_response(405, error, (b"allow", allowed.encode()), **fields)
 
     def _nearest(self, request: Request) -> str:
         """The routes that a client may have meant."""
@@ -210,12 +237,6 @@ class Application:
             more = (_CODINGS,)
         fields = fields_of(request.path, codes.http, message, error)
         return error_response(codes.http, message, *more, **fields)
-
-
-async def _refuse_method(request: Request, allowed: str) -> Response:
-    error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
-    fields = fields_of(request.path, 405, error)
-    return error_response(405, error, (b"allow", allowed.encode()), **fields)
 
 
 def _is_long(body: Body) -> bool:

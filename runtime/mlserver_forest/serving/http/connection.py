@@ -20,11 +20,11 @@ from typing import cast
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.eager_task import EagerTask
 from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
-from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.request_reader import ProtocolError, RequestReader
-from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
+from mlserver_forest.serving.http.response import WITHOUT_BODY, Response, error_response
 from mlserver_forest.serving.http.shared_state import SharedState
+from mlserver_forest.serving.tracing.request_id import HEADER as REQUEST_ID
+from mlserver_forest.serving.tracing.request_id import begin_request
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
         """Write a whole response."""
         body = cast(bytes, response.body)
         parts = self._head_of(request, response)
-        if response.status != NOT_MODIFIED:
+        if response.status not in WITHOUT_BODY:
             parts.append(b"content-length: %d\r\n" % len(body))
         parts.append(b"\r\n")
         if request.method != "HEAD":

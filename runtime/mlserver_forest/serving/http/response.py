@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from mlserver_forest.serving.http.request_id import current_request_id
+from mlserver_forest.serving.tracing.request_id import current_ids
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# A response with this status has no Content-Length, which would be the length of the body that
-# is not sent (RFC 9110, 8.6).
-NOT_MODIFIED = 304
+NO_CONTENT, NOT_MODIFIED = 204, 304
+# A response with one of these has no body, and no Content-Length (RFC 9110, 8.6).
+WITHOUT_BODY = frozenset({NO_CONTENT, NOT_MODIFIED})
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 
 
@@ -44,5 +44,5 @@ def error_response(
 
 
 def error_body(message: str, /, **fields: Any) -> bytes:
-    """``{"error": ..., "request_id": ...}``, the body of every error."""
-    return orjson.dumps({"error": message, "request_id": current_request_id(), **fields})
+    """The body of an error: ``error``, ``request_id``, and ``trace_id`` if there is a trace."""
+    return orjson.dumps({"error": message, **current_ids(), **fields})

@@ -26,9 +26,15 @@ from mlserver_forest.environment import GRPCKeepalive
 from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
 from mlserver_forest.resources import total_memory
 from mlserver_forest.serving.errors_table import explain
-from mlserver_forest.serving.http.request_id import HEADER, begin_request, current_request_id
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
+from mlserver_forest.serving.tracing.request_id import (
+    HEADER,
+    TRACE_PARENT,
+    begin_request,
+    current_ids,
+)
+from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v2 import grpc_health
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 from mlserver_forest.serving.v2.grpc_connections import leave
@@ -53,13 +59,12 @@ _TritonResponse = message_class(
     ),
     "ModelStreamInferResponse",
 )
-# The id of a call: the caller's, and in the trailing metadata of an error.
-_GIVEN_ID, _REQUEST_ID = HEADER.decode(), "request_id"
 
 Unary = Callable[[Any], Awaitable[Any]]
 Stream = Callable[[Any], AsyncIterator[Any]]
 
 _INFERENCE = "inference.GRPCInferenceService"
+_INFERENCES = _INFER, _STREAM = "ModelInfer", "ModelStreamInfer"
 _REPOSITORY = "inference.model_repository.ModelRepositoryService"
 # For streams that wait for their clients.
 _GRACE_SECONDS = 0.5
@@ -88,6 +93,7 @@ class GRPCServer:
         keepalive: what gRPC's pings and the age of connections are limited to.
         max_message_bytes: the largest message, in both directions. A client's must also fit into
             a sixteenth of the memory: gRPC holds it two times before anybody can refuse it.
+        spans: get the inferences; None if nobody collects them.
     """
 
     def __init__(
@@ -99,7 +105,9 @@ class GRPCServer:
         port: int,
         keepalive: GRPCKeepalive,
         max_message_bytes: int,
+        spans: Spans | None,
     ) -> None:
+        self._spans = spans
         self._handlers = handlers
         self._metrics = metrics
         self._reads = reads
@@ -166,10 +174,10 @@ class GRPCServer:
             **{name: self._unary(_INFERENCE, name, *row) for name, row in requests.items()},
             **self._repository_handlers(_INFERENCE, pb),
             # On the wire, a call is a stream of one message, which is read when it is asked for.
-            "ModelInfer": grpc.stream_unary_rpc_method_handler(
-                self._counted(_INFERENCE, "ModelInfer", self._infer), None, _serialize
+            _INFER: grpc.stream_unary_rpc_method_handler(
+                self._counted(_INFERENCE, _INFER, self._infer), None, _serialize
             ),
-            "ModelStreamInfer": self._stream(_INFERENCE, "ModelStreamInfer", self._infer_stream),
+            _STREAM: self._stream(_INFERENCE, _STREAM, self._infer_stream),
         }
 
     def _health_handlers(self) -> Mapping[str, grpc.RpcMethodHandler]:
@@ -237,16 +245,17 @@ class GRPCServer:
 
         async def call(request: Any, context: Any) -> Any:
             started, code = perf_counter(), StatusCode.OK
-            _begin(context)
+            metadata = _begin(context)
             try:
                 return await method(request, context)
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
                 codes, message = explain(error, name)
                 code = codes.grpc
-                await context.abort(code, message, ((_REQUEST_ID, current_request_id()),))
+                await context.abort(code, message, tuple(current_ids().items()))
             finally:
                 seconds = perf_counter() - started
                 self._metrics.called("UNARY", service, name, code.name, seconds)
+                self._add_span(service, name, code, metadata, seconds)
 
         return call
 
@@ -255,19 +264,31 @@ class GRPCServer:
 
         async def call(_: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             started, code = perf_counter(), StatusCode.OK
-            _begin(context)
+            metadata = _begin(context)
             try:
                 async for response in method(context):
                     yield response
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
                 codes, message = explain(error, name)
                 code = codes.grpc
-                await context.abort(code, message, ((_REQUEST_ID, current_request_id()),))
+                await context.abort(code, message, tuple(current_ids().items()))
             finally:
                 seconds = perf_counter() - started
                 self._metrics.called("BIDI_STREAMING", service, name, code.name, seconds)
+                self._add_span(service, name, code, metadata, seconds)
 
         return grpc.stream_stream_rpc_method_handler(call, None, _serialize)
+
+    def _add_span(
+        self,
+        service: str,
+        name: str,
+        code: StatusCode,
+        metadata: Mapping[bytes, bytes],
+        seconds: float,
+    ) -> None:
+        if self._spans is not None and name in _INFERENCES:
+            self._spans.grpc(service, name, code.value, metadata, seconds)
 
     async def _infer(self, _: AsyncIterator[Any], context: Any) -> Any:
         data = await self._reads.read(context)
@@ -295,7 +316,7 @@ class GRPCServer:
         try:
             response = await self._run(n_bytes, partial(self._inference, request))
         except Exception as error:  # noqa: BLE001  # the stream goes on; explain logs it
-            return _TritonResponse(error_message=explain(error, "ModelStreamInfer")[1])
+            return _TritonResponse(error_message=explain(error, _STREAM)[1])
         final = pb.ModelInferResponse()
         final.parameters[_FINAL].bool_param = True
         return _TritonResponse(infer_response=response + final.SerializeToString())
@@ -350,10 +371,14 @@ def _parse(request_class: Any, data: Any) -> Any:
         raise InvalidInput(f"the message is no {request_class.DESCRIPTOR.name}") from error
 
 
-def _begin(context: Any) -> None:
-    """Note the id of a call, which its metadata may give."""
-    given = next((value for key, value in context.invocation_metadata() if key == _GIVEN_ID), None)
-    begin_request(given.encode() if isinstance(given, str) else given)
+def _begin(context: Any) -> Mapping[bytes, bytes]:
+    """Note the id and the trace of a call, which its metadata may give; return the metadata."""
+    metadata = {
+        key.encode(): value.encode() if isinstance(value, str) else value
+        for key, value in context.invocation_metadata()
+    }
+    begin_request(metadata.get(HEADER), metadata.get(TRACE_PARENT))
+    return metadata
 
 
 def _options(keepalive: GRPCKeepalive) -> list[tuple[str, int]]:
