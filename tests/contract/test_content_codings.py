@@ -133,7 +133,6 @@ def test_v2_counts_the_json_before_binary_tensors_as_it_was_before_compression(s
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        (None, (None, False)),
         (b"", (None, False)),
         (b"br", (None, False)),
         (b"gzip", ("gzip", False)),

@@ -166,7 +166,8 @@ def test_errors_and_logs_name_the_trace(iris_server):
     ],
 )
 def test_a_trace_is_what_w3c_says(header, expected):
-    begin_request(b"7", None if header is None else header.encode())
+    traced = {} if header is None else {b"traceparent": header.encode()}
+    begin_request({b"x-amzn-sagemaker-inference-id": b"7", **traced})
     ids = {"request_id": "7", "trace_id": expected}
     assert current_ids() == {name: value for name, value in ids.items() if value is not None}
     assert json.dumps(current_ids())

@@ -8,6 +8,7 @@ from mlserver_forest.errors import ForestError, NotFound, UnsupportedCoding
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.http.content_codings import (
     CODINGS,
+    NO_PREFERENCE,
     Inflation,
     Preference,
     coding_of,
@@ -27,13 +28,11 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import (
     SMALL_BODY_BYTES,
     WORTH_COMPRESSING_BYTES,
-    Body,
     Pipeline,
 )
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.sagemaker.mms_errors import fields_of
-from mlserver_forest.serving.tracing.request_id import HEADER as REQUEST_ID
-from mlserver_forest.serving.tracing.request_id import TRACE_PARENT, begin_request
+from mlserver_forest.serving.tracing.request_id import begin_request
 from mlserver_forest.serving.tracing.spans import Spans
 
 _V2 = b"/v2"
@@ -108,14 +107,17 @@ class Application:
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
         headers = request.headers
-        begin_request(headers.get(REQUEST_ID), headers.get(TRACE_PARENT))
+        begin_request(headers)
         try:
             self._check(request, iteration)
             if CONTENT_ENCODING in headers:
                 await self._inflate(request)
-            preference = preferred(headers.get(ACCEPT_ENCODING))
+            accepted = headers.get(ACCEPT_ENCODING)
+            preference = NO_PREFERENCE if accepted is None else preferred(accepted)
             response = _echoing(await self._handle(request), request)
-            if self._compresses and (preference.is_required or _is_long(response.body)):
+            body = response.body  # How long one in blocks will be is not known.
+            is_short = type(body) is bytes and len(body) < WORTH_COMPRESSING_BYTES
+            if self._compresses and (not is_short or preference.is_required):
                 response = await self._compressed(response, preference)
         except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
             response = _echoing(self._explain(error, request), request)
@@ -145,7 +147,7 @@ class Application:
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
-        begin_request(request.headers.get(REQUEST_ID), request.headers.get(TRACE_PARENT))
+        begin_request(request.headers)
         try:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
@@ -237,11 +239,6 @@ class Application:
             more = (_CODINGS,)
         fields = fields_of(request.path, codes.http, message, error)
         return error_response(codes.http, message, *more, **fields)
-
-
-def _is_long(body: Body) -> bool:
-    """Whether a body may be worth compressing; how long one in blocks will be is not known."""
-    return not isinstance(body, bytes) or len(body) >= WORTH_COMPRESSING_BYTES
 
 
 def _weakly(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:

@@ -69,14 +69,12 @@ class Preference(NamedTuple):
     is_required: bool
 
 
-def preferred(header: bytes | None) -> Preference:
+def preferred(header: bytes) -> Preference:
     """The coding that Accept-Encoding prefers, by its q-values.
 
     Raises:
         NotAcceptable: if it excludes every coding that is written, and answers as they are.
     """
-    if header is None:
-        return _NONE
     read = _preferred if len(header) <= _LONGEST_CACHED else _preferred.__wrapped__
     preference: Preference | None = read(header)
     if preference is None:
@@ -87,7 +85,7 @@ def preferred(header: bytes | None) -> Preference:
     return preference
 
 
-_NONE = Preference(None, is_required=False)
+NO_PREFERENCE = Preference(None, is_required=False)
 
 
 @lru_cache(_MOST_CACHED)
@@ -103,9 +101,9 @@ def _preferred(header: bytes) -> Preference | None:
     # What is not named is acceptable for answers as they are, unless * excludes it.
     as_it_is = qualities.get(_IDENTITY, any_other if _ANY in qualities else 1.0)
     if quality <= 0:
-        return None if as_it_is <= 0 else _NONE
+        return None if as_it_is <= 0 else NO_PREFERENCE
     if _IDENTITY in qualities and as_it_is > quality:
-        return _NONE
+        return NO_PREFERENCE
     return Preference(coding, is_required=as_it_is <= 0)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 HEADER = b"x-amzn-sagemaker-inference-id"
@@ -13,21 +14,26 @@ _NOT_A_TRACE, _NOT_A_PARENT = b"0" * 32, b"0" * 16
 
 
 class _RequestId:
-    """The caller's id if it is printable, or an id that is made when it is first needed."""
+    """What a request's headers say, read when it is first needed: most requests need nothing."""
 
-    def __init__(self, header: bytes | None, trace_parent: bytes | None) -> None:
-        given = (header or b"").decode("latin-1")[:_LONGEST]
-        self._text = given if given.isascii() and given.isprintable() else ""
-        self._trace_parent = trace_parent
+    __slots__ = ("_headers", "_text")
+
+    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
+        self._headers = headers
+        self._text = ""
 
     def __str__(self) -> str:
-        self._text = self._text or uuid.uuid4().hex
+        """The caller's id if it is printable, or one that is made."""
+        if not self._text:
+            given = self._headers.get(HEADER, b"").decode("latin-1")[:_LONGEST]
+            is_printable = given.isascii() and given.isprintable()
+            self._text = (given if is_printable else "") or uuid.uuid4().hex
         return self._text
 
     @property
     def trace_id(self) -> str | None:
         """The trace that the caller names, if its header is valid."""
-        found = _TRACE_PARENT.fullmatch(self._trace_parent or b"")
+        found = _TRACE_PARENT.fullmatch(self._headers.get(TRACE_PARENT, b""))
         if found is None or found[1] == _NOT_A_TRACE or found[2] == _NOT_A_PARENT:
             return None
         return found[1].decode()
@@ -37,14 +43,13 @@ class _RequestId:
 _current: ContextVar[_RequestId | None] = ContextVar("request_id", default=None)
 
 
-def begin_request(header: bytes | None, trace_parent: bytes | None = None) -> None:
+def begin_request(headers: Mapping[bytes, bytes]) -> None:
     """Note that a request has arrived.
 
     Args:
-        header: in which the caller may give its id.
-        trace_parent: the header ``traceparent``.
+        headers: in which the caller may give its id and its trace, by name in lower case.
     """
-    _current.set(_RequestId(header, trace_parent))
+    _current.set(_RequestId(headers))
 
 
 def current_request_id() -> str:

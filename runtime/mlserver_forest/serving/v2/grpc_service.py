@@ -29,8 +29,6 @@ from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
 from mlserver_forest.serving.tracing.request_id import (
-    HEADER,
-    TRACE_PARENT,
     begin_request,
     current_ids,
 )
@@ -377,7 +375,7 @@ def _begin(context: Any) -> Mapping[bytes, bytes]:
         key.encode(): value.encode() if isinstance(value, str) else value
         for key, value in context.invocation_metadata()
     }
-    begin_request(metadata.get(HEADER), metadata.get(TRACE_PARENT))
+    begin_request(metadata)
     return metadata
 
 
