@@ -36,6 +36,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 SMALL_BODY_BYTES = 1 << 16
 # CSV against a forest of a hundred deep trees takes about this long.
 _SECONDS_PER_BYTE = 3e-8
+# How many times as long text of numbers usually becomes when it is decompressed.
+_USUAL_INFLATION = 8
 # Longer answers are compressed in a thread, and shorter ones would not become shorter by enough.
 _QUICKLY_COMPRESSED_BYTES = 1 << 14
 WORTH_COMPRESSING_BYTES = 1 << 10
@@ -161,12 +163,13 @@ class Pipeline:
             Overloaded: if too many large requests are being answered.
             PayloadTooLarge: if it becomes longer than ``most``, or does not fit into memory.
         """
-        if not is_large(inflation.n_left):
+        if not is_large(inflation.n_compressed):
             inflation.grow(min(SMALL_BODY_BYTES, most))
             if inflation.is_complete:
                 return inflation.take(), None
         reservation, size = None, SMALL_BODY_BYTES
-        async with self._admitted(inflation.n_left * _SECONDS_PER_BYTE):
+        seconds = inflation.n_compressed * _USUAL_INFLATION * _SECONDS_PER_BYTE
+        async with self._admitted(seconds):
             while not inflation.is_complete:
                 size = min(2 * size, most + 1)
                 del reservation  # Its memory is part of what is needed now.

@@ -149,10 +149,12 @@ class Inflation:
         coding: as ``coding_of`` returns it.
 
     Attributes:
+        n_compressed: how many bytes came.
         is_complete: whether all of it is inflated.
     """
 
     def __init__(self, body: Body, coding: str) -> None:
+        self.n_compressed = len(body)
         self._left = memoryview(body)
         self._coding = coding
         self._window = _WINDOWS[coding]
@@ -166,11 +168,6 @@ class Inflation:
     def __len__(self) -> int:
         """How many bytes are inflated."""
         return len(self._inflated)
-
-    @property
-    def n_left(self) -> int:
-        """How many compressed bytes are left, but for the few that have been taken."""
-        return len(self._left)
 
     def grow(self, n_bytes: int) -> None:
         """Inflate until there are so many bytes, or all.

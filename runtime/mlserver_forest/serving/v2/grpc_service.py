@@ -213,11 +213,11 @@ class GRPCServer:
             return RepositoryIndexResponseConverter.from_types(found, **form)
 
         async def load(request: Any) -> Any:
-            await self._handlers.load(request.model_name)
+            await self._handlers.load(request.model_name, getattr(request, "parameters", ()))
             return messages.RepositoryModelLoadResponse()
 
         async def unload(request: Any) -> Any:
-            await self._handlers.unload(request.model_name)
+            await self._handlers.unload(request.model_name, getattr(request, "parameters", ()))
             return messages.RepositoryModelUnloadResponse()
 
         requests: Mapping[str, tuple[Any, Unary]] = {
