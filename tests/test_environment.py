@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mlserver_forest.environment import Environment, from_environ
+from mlserver_forest.environment import Environment, GRPCKeepalive, from_environ
 from mlserver_forest.errors import InvalidEnvironment
 
 # Where SageMaker hosts the container.
-HOSTED = {"host": "0.0.0.0", "try_it": False}
+HOSTED = {"host": "0.0.0.0", "try_it": False, "compresses": False}
 DEFAULT = Environment(
     base_dir=Path("/opt/ml"),
     model_uri=None,
@@ -16,6 +16,7 @@ DEFAULT = Environment(
     host="127.0.0.1",
     http_port=8080,
     grpc_port=8081,
+    grpc_keepalive=GRPCKeepalive(),
     default_accept=None,
     max_body_bytes=1 << 30,
     timeout_seconds=60,
@@ -25,7 +26,10 @@ DEFAULT = Environment(
     is_batch=False,
     payload_mb=6,
     outputs=(),
+    compresses=True,
+    cors_origins=(),
     json_logs=False,
+    otlp_protocol=None,
     drift=True,
     emf=False,
     multi_model=False,
@@ -48,6 +52,10 @@ DEFAULT = Environment(
             {"http_port": 9000, "grpc_port": 9001},
         ),
         ({"FOREST_GRPC_PORT": "off"}, {"grpc_port": None}),
+        (
+            {"FOREST_GRPC_KEEPALIVE_TIME": "10", "FOREST_GRPC_MIN_PING_INTERVAL": "0.5"},
+            {"grpc_keepalive": GRPCKeepalive(ping_seconds=10, least_ping_seconds=0.5)},
+        ),
         (
             {
                 "MLSERVER_MODEL_NAME": "iris",
@@ -76,6 +84,16 @@ DEFAULT = Environment(
         ({"MODEL_SERVER_TIMEOUT": "2.5"}, {"timeout_seconds": 2.5, "worker_timeout_seconds": 5}),
         ({"MODEL_SERVER_TIMEOUT": "20"}, {"timeout_seconds": 20, "worker_timeout_seconds": 20}),
         ({"FOREST_WORKER_TIMEOUT": "3"}, {"worker_timeout_seconds": 3}),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318"}, {"otlp_protocol": "http/protobuf"}),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            {"otlp_protocol": "grpc"},
+        ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_SDK_DISABLED": "true"}, {}),
+        (
+            {"FOREST_CORS_ORIGINS": "https://a, http://b:1"},
+            {"cors_origins": ("https://a", "http://b:1")},
+        ),
         ({"FOREST_SHUTDOWN_DELAY": "0"}, {"shutdown_delay_seconds": 0}),
         ({"FOREST_SHUTDOWN_DELAY": "5"}, {"shutdown_delay_seconds": 5}),
         ({"MODEL_SERVER_WORKERS": "3"}, {"workers": 3}),
@@ -136,6 +154,7 @@ def test_a_variable_sets_its_attribute(variables, expected):
         ("MAX_CONTENT_LENGTH", "6MB"),
         ("FOREST_TRUST_PICKLE", "maybe"),
         ("FOREST_TRY_IT", "maybe"),
+        ("FOREST_CORS_ORIGINS", "https://a/"),
         ("MODEL_SERVER_TIMEOUT", "0"),
         ("MODEL_SERVER_TIMEOUT", "nan"),
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon"),

@@ -37,6 +37,11 @@ _TIMEOUTS = (
     "SAGEMAKER_MODEL_SERVER_TIMEOUT",
     "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
 )
+# OpenTelemetry's: those of traces come before those of all signals (its protocol exporter's
+# specification, which also has the default).
+_OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_OTLP_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_OTLP_GRPC, _OTLP_HTTP = "grpc", "http/protobuf"
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
 _MOST_SECONDS = 86_400
@@ -59,6 +64,27 @@ _SIGNS_OF_SAGEMAKER = (
 
 
 @dataclass(frozen=True)
+class GRPCKeepalive:
+    """Pings on the connections of the gRPC port, and their end; None is gRPC's default.
+
+    Attributes:
+        ping_seconds: after so long without data the server pings its client
+            (``FOREST_GRPC_KEEPALIVE_TIME``).
+        timeout_seconds: a client that does not answer for so long is cut off
+            (``FOREST_GRPC_KEEPALIVE_TIMEOUT``).
+        least_ping_seconds: a client that pings more often is told to leave
+            (``FOREST_GRPC_MIN_PING_INTERVAL``).
+        most_age_seconds: after so long a client is told to open another connection
+            (``FOREST_GRPC_MAX_CONNECTION_AGE``).
+    """
+
+    ping_seconds: float | None = None
+    timeout_seconds: float | None = None
+    least_ping_seconds: float | None = None
+    most_age_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Environment:
     """The settings in the environment variables of the process.
 
@@ -77,6 +103,7 @@ class Environment:
             ``MLSERVER_GRPC_PORT``), or None for no gRPC. In an inference pipeline,
             where SageMaker sets ``SAGEMAKER_BIND_TO_PORT``, other containers share
             the host's ports, so gRPC is off unless its port is given.
+        grpc_keepalive: the settings of its connections.
         default_accept: the media type of answers to requests without a preference
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``), or None.
         max_body_bytes: the size of the largest request body (``MAX_CONTENT_LENGTH``).
@@ -93,7 +120,15 @@ class Environment:
             (``SAGEMAKER_MAX_PAYLOAD_IN_MB``); 0 for bodies of any size, in chunks.
         outputs: the outputs for requests that do not choose any
             (``SAGEMAKER_INFERENCE_OUTPUT``); empty for the media type's default.
+        compresses: whether answers are compressed for clients that accept it
+            (``FOREST_COMPRESS``). By default, not if SageMaker seems to host the container, whose
+            data capture keeps what the container sends.
+        cors_origins: the origins whose pages may call from a browser (``FOREST_CORS_ORIGINS``), or
+            ``*`` for all; empty for none.
         json_logs: whether log lines are JSON (``FOREST_LOG_FORMAT``).
+        otlp_protocol: how spans are sent to a collector, ``grpc`` or ``http/protobuf``
+            (``OTEL_EXPORTER_OTLP_PROTOCOL``); None if no collector is set
+            (``OTEL_EXPORTER_OTLP_ENDPOINT``).
         drift: whether requests are compared with the training rows (``FOREST_DRIFT``).
         emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
@@ -110,6 +145,7 @@ class Environment:
     host: str
     http_port: int
     grpc_port: int | None
+    grpc_keepalive: GRPCKeepalive
     default_accept: str | None
     max_body_bytes: int
     timeout_seconds: float
@@ -119,7 +155,10 @@ class Environment:
     is_batch: bool
     payload_mb: int
     outputs: tuple[str, ...]
+    compresses: bool
+    cors_origins: tuple[str, ...]
     json_logs: bool
+    otlp_protocol: str | None
     drift: bool
     emf: bool
     multi_model: bool
@@ -161,6 +200,12 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         host=environ.get("FOREST_HOST") or (ANY_HOST if _is_hosted(environ) else LOOPBACK_HOST),
         http_port=_port(http_name, http),
         grpc_port=grpc_port,
+        grpc_keepalive=GRPCKeepalive(
+            ping_seconds=_optional_seconds("FOREST_GRPC_KEEPALIVE_TIME", environ),
+            timeout_seconds=_optional_seconds("FOREST_GRPC_KEEPALIVE_TIMEOUT", environ),
+            least_ping_seconds=_optional_seconds("FOREST_GRPC_MIN_PING_INTERVAL", environ),
+            most_age_seconds=_optional_seconds("FOREST_GRPC_MAX_CONNECTION_AGE", environ),
+        ),
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
         max_body_bytes=_positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
@@ -176,12 +221,15 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
         outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        compresses=_unless_hosted("FOREST_COMPRESS", environ),
+        cors_origins=_origins(environ.get("FOREST_CORS_ORIGINS", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
+        otlp_protocol=_otlp_protocol(environ),
         drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
-        try_it=_try_it(environ),
+        try_it=_unless_hosted("FOREST_TRY_IT", environ),
     )
 
 
@@ -218,9 +266,27 @@ def _first_seconds(
     return _seconds(name, text, least) if text else default
 
 
-def _try_it(environ: Mapping[str, str]) -> bool:
-    if text := environ.get("FOREST_TRY_IT", ""):
-        return _flag("FOREST_TRY_IT", text)
+def _otlp_protocol(environ: Mapping[str, str]) -> str | None:
+    """How spans are sent, by OpenTelemetry's own variables."""
+    _, endpoint = _first(environ, _OTLP_ENDPOINTS, "")
+    is_off = _flag("OTEL_SDK_DISABLED", environ.get("OTEL_SDK_DISABLED", ""))
+    if not endpoint or is_off or environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
+        return None
+    name, protocol = _first(environ, _OTLP_PROTOCOLS, _OTLP_HTTP)
+    if protocol not in (_OTLP_HTTP, _OTLP_GRPC):
+        raise InvalidEnvironment(f"{name} is {protocol!r}; expected {_OTLP_GRPC} or {_OTLP_HTTP}")
+    return protocol
+
+
+def _optional_seconds(name: str, environ: Mapping[str, str]) -> float | None:
+    text = environ.get(name, "")
+    return _seconds(name, text, least=None) if text else None
+
+
+def _unless_hosted(name: str, environ: Mapping[str, str]) -> bool:
+    """A flag that is set unless SageMaker seems to host the container."""
+    if text := environ.get(name, ""):
+        return _flag(name, text)
     return not _is_hosted(environ)
 
 
@@ -294,6 +360,17 @@ def _seconds(name: str, text: str, least: float | None) -> float:
         bound = "above 0" if least is None else f"{least:g} or more"
         raise InvalidEnvironment(f"{name} is {text!r}; expected a number of seconds, {bound}")
     return value
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    found = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in found:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", origin):
+            raise InvalidEnvironment(
+                f"FOREST_CORS_ORIGINS is {text!r}; expected origins such as "
+                "https://example.com:8443, without a path, separated by commas, or *"
+            )
+    return found
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ codes, and commands exit with ``exit_code``.
     │   ├── InvalidInput
     │   ├── PayloadTooLarge
     │   ├── UnsupportedMediaType
+    │   │   └── UnsupportedCoding
     │   ├── NotAcceptable
     │   ├── UnsupportedOperation
     │   └── NotFound
@@ -20,6 +21,7 @@ codes, and commands exit with ``exit_code``.
     │   ├── Overloaded
     │   ├── TimedOut
     │   ├── ModelConflict
+    │   │   └── AlreadyLoaded
     │   └── OutOfMemory
     ├── JobError                  a training job that cannot be run as requested
     │   ├── InvalidHyperparameters
@@ -59,6 +61,10 @@ class PayloadTooLarge(RequestError):
 
 class UnsupportedMediaType(RequestError):
     """The body's Content-Type or Content-Encoding is not one that the server reads."""
+
+
+class UnsupportedCoding(UnsupportedMediaType):
+    """The body's Content-Encoding is not one that the server reads."""
 
 
 class NotAcceptable(RequestError):
@@ -104,6 +110,14 @@ class TimedOut(ServerError):
 
 class ModelConflict(ServerError):
     """The model is already loaded, or is being loaded."""
+
+
+class AlreadyLoaded(ModelConflict):
+    """A model of this name is loaded already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"model {name!r} is already loaded; unload it first")
+        self.name = name
 
 
 class OutOfMemory(ServerError):

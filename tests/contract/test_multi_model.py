@@ -360,6 +360,27 @@ def test_successful_and_failed_loads_are_counted(server, models):
     assert (count("success"), count("failure")) == (before[0] + 1, before[1] + 1)
 
 
+def test_what_v2_cannot_do_with_a_model_is_refused_by_name(server, process):
+    path = f"/v2/repository/models/{HASH}"
+    for content, fault in (
+        ({"parameters": {"config": "{}"}}, "parameters.config came with load"),
+        ({"parameters": {"file:1/model": "AA=="}}, "parameters.file:1/model came with load"),
+        ({"parameters": 5}, 'the body is not {"parameters": {...}}'),
+        ([], 'the body is not {"parameters": {...}}'),
+    ):
+        response = server.post(f"{path}/load", json=content)
+        assert response.status_code == 400
+        assert error_of(response).startswith(fault)
+    with grpc.insecure_channel(f"127.0.0.1:{process.grpc_port}") as channel:
+        message = pb.RepositoryModelLoadRequest(model_name=HASH)
+        message.parameters["config"].string_param = "{}"
+        with pytest.raises(grpc.RpcError, match=r"parameters\.config came with load"):
+            pb_grpc.GRPCInferenceServiceStub(channel).RepositoryModelLoad(message)
+    assert server.post(f"{path}/load", json={"parameters": {}}).status_code == 200
+    unload = {"parameters": {"unload_dependents": False}}  # As tritonclient sends it.
+    assert server.post(f"{path}/unload", json=unload).status_code == 200
+
+
 def test_v2_loads_lists_and_unloads_the_same_models(server, models):
     assert server.post(f"/v2/repository/models/{HASH}/load").status_code == 200
     document = {

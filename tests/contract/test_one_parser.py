@@ -367,8 +367,8 @@ JSON_SAMPLES = {
     "one object": Sample(NUMBERS, json_text(OBJECTS[0])),
     "instances": Sample(NUMBERS, json_text({"instances": ROWS})),
     "instances of one row": Sample(NUMBERS, json_text({"instances": ROWS[0]})),
-    "instances and a configuration": Sample(
-        NUMBERS, json_text({"instances": ROWS, "configuration": {"a": [1, 2]}})
+    "instances and no configuration": Sample(
+        NUMBERS, json_text({"instances": ROWS, "configuration": {}})
     ),
     "instances and another member": Sample(NUMBERS, json_text({"instances": ROWS, "id": 1})),
     "records": Sample(NUMBERS, json_text({"dataframe_records": OBJECTS})),

@@ -49,7 +49,7 @@ def over_http(iris_server, iris):
     return ask("http_client.py", f"127.0.0.1:{iris_server.http_port}", iris[0])
 
 
-@pytest.mark.parametrize("way", ["binary", "json", "mixed", "columns", "async"])
+@pytest.mark.parametrize("way", ["binary", "json", "mixed", "columns", "gzip", "deflate", "async"])
 def test_tritonclient_http_is_answered_what_scikit_learn_answers(over_http, expected, way):
     assert over_http[way] == {"shape": [150, 1], **expected}
 
@@ -167,3 +167,12 @@ def test_kserves_client_is_answered_what_scikit_learn_answers(with_kserve, expec
 def test_kserves_client_learns_that_all_is_well(with_kserve, protocol):
     answer = with_kserve[protocol]
     assert answer["live"] is answer["ready"] is answer["model_ready"] is True
+
+
+def test_kserves_client_speaks_v1(with_kserve, expected):
+    answer = with_kserve["v1"]
+    assert answer["model_ready"] is True
+    assert answer["predict"] == {"predictions": expected["predict"]}
+    explained = answer["explain"]
+    added = np.add(explained["expected_value"], np.sum([*explained["contributions"].values()], 0))
+    assert np.allclose(added, expected["predict_proba"][0])

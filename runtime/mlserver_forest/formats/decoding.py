@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlserver_forest import cancellation
 from mlserver_forest.errors import InvalidInput, count, format_value
 from mlserver_forest.formats.field_values import ValueOf, fill_in, parse_number, text_at
+from mlserver_forest.formats.json.json_source import JsonSource
 from mlserver_forest.formats.labeled_rows import ParseLabeled, request_plan, request_rows
 from mlserver_forest.formats.matrix import Body, check_expansion
 from mlserver_forest.formats.parsing import (
@@ -39,9 +40,13 @@ class RequestDecoder:
 
     Args:
         schema: the features that the columns stand for.
+
+    Attributes:
+        json: how JSON is parsed, for those who look at a document before its rows are read.
     """
 
     def __init__(self, schema: Schema) -> None:
+        self.json = JsonSource(has_one_column=schema.n_features == 1)
         self._schema = schema
         self._n_features = schema.n_features
         self._request_plan = request_plan(schema)

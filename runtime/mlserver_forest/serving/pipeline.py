@@ -21,7 +21,8 @@ from mlserver.types import InferenceRequest
 from numpy.typing import NDArray
 
 from mlserver_forest import cancellation
-from mlserver_forest.errors import TimedOut
+from mlserver_forest.errors import PayloadTooLarge, TimedOut
+from mlserver_forest.serving.http.content_codings import Deflation, Inflation
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import LONG_SECONDS
@@ -35,6 +36,11 @@ Headers = tuple[tuple[bytes, bytes], ...]
 SMALL_BODY_BYTES = 1 << 16
 # CSV against a forest of a hundred deep trees takes about this long.
 _SECONDS_PER_BYTE = 3e-8
+# How many times as long text of numbers usually becomes when it is decompressed.
+_USUAL_INFLATION = 8
+# Longer answers are compressed in a thread, and shorter ones would not become shorter by enough.
+_QUICKLY_COMPRESSED_BYTES = 1 << 14
+WORTH_COMPRESSING_BYTES = 1 << 10
 # The answer for this many rows is written quickly enough for the event loop.
 _FEW_ROWS = 1000
 _BYTES_PER_VALUE = 8
@@ -138,6 +144,61 @@ class Pipeline:
             return None
         self._admission.check(n_bytes * _SECONDS_PER_BYTE)
         return self._memory.reserve(n_bytes)
+
+    async def inflate(
+        self, inflation: Inflation, most: int, advice: str
+    ) -> tuple[bytearray, Reservation | None]:
+        """Inflate a compressed body; what becomes large is admitted like a large request.
+
+        Args:
+            inflation: the body as it came.
+            most: the largest body that is accepted.
+            advice: what to do about a larger one.
+
+        Returns:
+            The body, and the memory for a large one, to be kept until its answer is sent.
+
+        Raises:
+            InvalidInput: if the body is damaged.
+            Overloaded: if too many large requests are being answered.
+            PayloadTooLarge: if it becomes longer than ``most``, or does not fit into memory.
+        """
+        if not is_large(inflation.n_compressed):
+            inflation.grow(min(SMALL_BODY_BYTES, most))
+            if inflation.is_complete:
+                return inflation.take(), None
+        reservation, size = None, SMALL_BODY_BYTES
+        seconds = inflation.n_compressed * _USUAL_INFLATION * _SECONDS_PER_BYTE
+        async with self._admitted(seconds):
+            while not inflation.is_complete:
+                size = min(2 * size, most + 1)
+                del reservation  # Its memory is part of what is needed now.
+                reservation = self._memory.reserve(size)
+                await self._in_thread(inflation.grow, size)
+                if len(inflation) > most:
+                    raise PayloadTooLarge(
+                        f"the body has {len(inflation)} bytes or more when it is decompressed; at "
+                        f"most {most} are accepted; {advice}"
+                    )
+        return inflation.take(), reservation
+
+    async def deflate(self, body: Body, coding: str) -> Body:
+        """Compress the body of an answer, or the blocks of one as they are written."""
+        deflation = Deflation(coding)
+        if not isinstance(body, bytes):
+            return self._deflated(body, deflation)
+        if len(body) <= _QUICKLY_COMPRESSED_BYTES:
+            return deflation.whole(body)
+        whole: bytes = await self._in_thread(deflation.whole, body)
+        return whole
+
+    async def _deflated(
+        self, blocks: AsyncIterator[bytes], deflation: Deflation
+    ) -> AsyncIterator[bytes]:
+        async for block in blocks:
+            if compressed := await self._in_thread(deflation.block, block):
+                yield compressed
+        yield deflation.last()
 
     def check_delay(self, iteration: LoopIteration) -> None:
         """Refuse a request that has waited too long in an iteration of the event loop.

@@ -22,6 +22,7 @@ from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.model import named_outputs
 from mlserver_forest.resources import available_memory, n_cpus, request_memory
 from mlserver_forest.serving.http.app import Application
+from mlserver_forest.serving.http.cors import Cors
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.http.sockets import listen, open_port, reserve
 from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
@@ -54,6 +55,8 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.tracing.spans import Spans
+from mlserver_forest.serving.v1.v1_routes import V1Routes
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -102,7 +105,9 @@ class Server:
             timeout_seconds=environment.timeout_seconds,
             drift=drift,
         )
-        self._model_dir = find_model(environment.model_dirs)
+        # With many models, what lies in the folder of the one model does not matter.
+        has_one = not environment.multi_model
+        self._model_dir = find_model(environment.model_dirs) if has_one else environment.models_dir
         handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
         openapi = _openapi(environment)
         container = ContainerRoutes(
@@ -116,10 +121,19 @@ class Server:
             **container.table(),
             **routes,
             **(self._page.table() if environment.try_it else {}),
+            **V1Routes(handlers).table(),
             **V2Routes(handlers, openapi).table(),
         }
+        protocol = environment.otlp_protocol
+        spans = None if protocol is None else Spans(protocol, __version__)
         application = Application(
-            table, pipeline, metrics, max_body_bytes=environment.max_body_bytes
+            table,
+            pipeline,
+            metrics,
+            max_body_bytes=environment.max_body_bytes,
+            compresses=environment.compresses,
+            spans=spans,
+            cors=Cors(environment.cors_origins) if environment.cors_origins else None,
         )
         grpc = None
         if environment.grpc_port is not None:
@@ -127,7 +141,16 @@ class Server:
             limit = settings.grpc_max_message_length
             reads = MessageReads(memory)
             port = environment.grpc_port
-            grpc = GRPCServer(handlers, metrics, reads, environment.host, port, limit)
+            grpc = GRPCServer(
+                handlers,
+                metrics,
+                reads,
+                environment.host,
+                port,
+                environment.grpc_keepalive,
+                limit,
+                spans,
+            )
         self._socket = open_port(environment.host, environment.http_port, _HTTP_PORT)
         self._service = Service(
             application,
@@ -136,6 +159,7 @@ class Server:
             metrics,
             memory,
             cloudwatch,
+            spans,
             models,
             environment.shutdown_delay_seconds,
             self._n_workers,

@@ -1,5 +1,6 @@
 """Attacks over HTTP, each on a server of its own."""
 
+import gzip
 import socket
 import struct
 import time
@@ -95,6 +96,21 @@ def _bombs(scene, server, ended):
             pass
 
 
+@clients(4)
+def _gzip_bombs(scene, server, ended):
+    """A gigabyte of CSV in a megabyte, by Content-Encoding, and four, which no limit allows."""
+    member = gzip.compress(b"0,0,0,0\n" * (1 << 17))
+    for n_mb in (1000, 4000):
+        head = (
+            "POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
+            f"content-encoding: gzip\r\ncontent-length: {n_mb * len(member)}\r\n\r\n"
+        )
+        with _connect(server) as client:
+            client.sendall(head.encode() + member * n_mb)
+            client.settimeout(60)
+            client.recv(1000)
+
+
 @clients(8)
 def _answers_that_nobody_reads(scene, server, ended):
     """Requests for large answers, in a row, none of which is read."""
@@ -146,6 +162,7 @@ _ATTACKS = (
     _equal_headers,
     _endless_url,
     _bombs,
+    _gzip_bombs,
     _answers_that_nobody_reads,
     _half_open_requests,
     _bytes_that_are_not_http,

@@ -36,6 +36,12 @@ def columns(x, names, datatype):
     return inputs
 
 
+def compressed(client, x, wanted, request, response):
+    """The answer to a request in one coding, whose answer may come in another."""
+    codings = {"request_compression_algorithm": request, "response_compression_algorithm": response}
+    return values_of(client.infer("forest", matrix(x), outputs=wanted, **codings))
+
+
 def fault_of(call):
     try:
         call()
@@ -68,6 +74,8 @@ def call(question):
         "mixed": values_of(client.infer("forest", matrix(x), outputs=[wanted[0], in_json[1]])),
         "columns": values_of(client.infer("forest", columns(x, names, "FP64"), outputs=wanted)),
         "halves": values_of(client.infer("forest", columns(x, names, "FP16"), outputs=wanted)),
+        "gzip": compressed(client, x, wanted, "gzip", "deflate"),
+        "deflate": compressed(client, x, wanted, "deflate", "gzip"),
         "async": values_of(client.async_infer("forest", matrix(x), outputs=wanted).get_result()),
         "id": client.infer("forest", matrix(x), request_id="7").get_response()["id"],
     }

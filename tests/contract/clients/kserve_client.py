@@ -1,4 +1,4 @@
-"""V2 calls with KServe's own client, over REST and gRPC: question as JSON on stdin, answers
+"""V1 and V2 calls with KServe's own client, over REST and gRPC: question as JSON on stdin, answers
 on stdout. It runs where ``kserve`` is installed (kserve-requirements.lock).
 """
 
@@ -49,6 +49,17 @@ async def call_rest(url, x):
     return answers
 
 
+async def call_v1(url, x):
+    async with InferenceRESTClient(RESTConfig(protocol="v1")) as client:
+        rows = {"instances": x.tolist()}
+        explained = await client.explain(url, model_name="forest", data=rows)
+        return {
+            "model_ready": await client.is_model_ready(url, "forest"),
+            "predict": await client.infer(url, rows, model_name="forest"),
+            "explain": explained["explanations"][0],
+        }
+
+
 async def call_grpc(address, x):
     async with InferenceGRPCClient(address) as client:
         answers = {
@@ -64,6 +75,7 @@ async def call_grpc(address, x):
 async def call(question):
     x = np.array(question["x"], np.float32)
     return {
+        "v1": await call_v1(question["url"], x),
         "rest": await call_rest(question["url"], x),
         "grpc": await call_grpc(question["address"], x),
     }

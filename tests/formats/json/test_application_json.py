@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from formats.request_bodies import decode_document
 from mlserver_forest.errors import InvalidInput, PayloadTooLarge
+from mlserver_forest.formats import registry
+from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.json import application_json, json_document
 from mlserver_forest.formats.json.json_source import JsonSource, Sizes
 from mlserver_forest.formats.predictions import Predictions
@@ -58,7 +60,7 @@ def dense(values):
         ({"instances": [sparse([1], [0.4], [2]), sparse([], [], [2])]}, [[0, 0.4], [0, 0]]),
         ({"instances": [sparse([0, 1], [1, None], [2]), dense([3, 4])]}, [[1, NAN], [3, 4]]),
         ({"instances": [{"a": 1, "b": 2}, {"b": 3, "a": 4}]}, [[1, 2], [4, 3]]),
-        ({"instances": [[1, 2]], "configuration": {"x": [1, 2, 3]}}, [[1, 2]]),
+        ({"instances": [[1, 2]], "configuration": {}, "params": None}, [[1, 2]]),
         ({"signature_name": "serving_default", "instances": [[1, 2]]}, [[1, 2]]),
         ({"a": 1, "b": 2}, [[1, 2]]),
         ({"features": [1, 2]}, [[1, 2]]),
@@ -320,3 +322,25 @@ def test_many_answers_come_in_blocks():
     assert json.loads(b"".join(blocks)) == {
         "predictions": [{"score": float(n)} for n in range(40_000)]
     }
+
+
+@pytest.mark.parametrize("n_rows", [3, 200_000])
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        lambda rows: rows,
+        lambda rows: {"instances": rows},
+        lambda rows: {"dataframe_split": {"columns": ["a"], "data": rows}},
+    ],
+)
+def test_for_a_model_of_one_feature_a_list_of_values_is_a_list_of_rows(envelope, n_rows):
+    """As MLflow, TensorFlow Serving and V2 read it; for another model it is one row."""
+    values = list(range(n_rows))
+    flat, rows = (json.dumps(envelope(x)).encode() for x in (values, [[v] for v in values]))
+    found, decoder = registry.find("application/json"), RequestDecoder(ONE)
+    assert np.array_equal(decoder.decode(found, flat, {}), np.array(values, "f4")[:, None])
+    assert np.array_equal(decoder.decode(found, rows, {}), decoder.decode(found, flat, {}))
+    assert decoder.decode(found, json.dumps(envelope([7])).encode(), {}).tolist() == [[7]]
+    mixed = json.dumps(envelope([*values, [1]])).encode()
+    with pytest.raises(InvalidInput, match=f"row {n_rows + 1}"):
+        decoder.decode(found, mixed, {})

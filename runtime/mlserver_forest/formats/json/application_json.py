@@ -6,7 +6,7 @@ records, bare or as ``dataframe_records``, and its split
 on each line, as in application/jsonlines. Written: ``{"predictions": [{...}]}``.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from mlserver_forest.formats.json.json_rows import JsonRows
 from mlserver_forest.formats.json.json_source import BODY, BYTE_ORDER_MARK, JsonSource, Sizes
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
-from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.formats.predictions import PredictionBlock, Predictions
 from mlserver_forest.formats.row_locations import RowLocations
 from mlserver_forest.formats.source import Source
 
@@ -37,8 +37,14 @@ _SPLIT = "dataframe_split"
 _TABLES = {*_LISTS, _SPLIT, "columns"}
 _ARRAYS = (list, LargeArray)
 _CONTAINERS = {list, dict, LargeArray}
-# SageMaker's algorithms, TensorFlow Serving and MLflow accept these beside the instances.
-_IGNORED = {"configuration", "signature_name", "parameters", "params"}
+# SageMaker's algorithms, TensorFlow Serving and MLflow take options beside the instances. A forest
+# has none, so they may only be empty, or say what holds without them.
+_OPTIONS: Mapping[str, str] = {
+    "configuration": "",
+    "parameters": "",
+    "params": "",
+    "signature_name": "serving_default",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,9 @@ def parse_document(
         return
     found, names = _find(document, source)
     rows, n_rows = JsonRows(plan_columns, source, names), 0
-    for block in found.blocks() if isinstance(found, LargeArray) else [found]:
+    is_flat = source.has_one_column and _is_flat(found)
+    for values in found.blocks() if isinstance(found, LargeArray) else [found]:
+        block = [[value] for value in values] if is_flat else values
         if block:
             yield from rows.parse(block, RowLocations(source.name, "row", n_rows + 1))
         n_rows += len(block)
@@ -121,9 +129,16 @@ def parse_document(
 
 def encode(predictions: Predictions) -> Iterator[bytes]:
     """``{"predictions": [...]}`` with one object per row, keyed by output."""
-    opening = b'{"predictions":['
+    return encode_as("predictions", predictions, object_texts)
+
+
+def encode_as(
+    name: str, predictions: Predictions, texts: Callable[[PredictionBlock], Iterable[bytes]]
+) -> Iterator[bytes]:
+    """An object whose one member is a list with the text of each row."""
+    opening = b'{"%b":[' % name.encode()
     for block in predictions.blocks():
-        yield opening + b",".join(object_texts(block))
+        yield opening + b",".join(texts(block))
         opening = b","
     yield b"]}"
 
@@ -175,10 +190,12 @@ def _find(
     for name in _LISTS:
         if type(document.get(name)) in _CONTAINERS:
             if len(document) > 1:
-                _check_members(document, {name, *_IGNORED}, source)
+                _check_members(document, {name, *_OPTIONS}, source)
+                _check_options(document, source)
             return _rows(document[name], name, source), None
     if type(document.get(_SPLIT)) in _CONTAINERS:
-        _check_members(document, {_SPLIT, *_IGNORED}, source)
+        _check_members(document, {_SPLIT, *_OPTIONS}, source)
+        _check_options(document, source)
         return _frame(document[_SPLIT], source)
     if _is_frame(document):
         return _frame(document, source)
@@ -207,8 +224,12 @@ def _rows(value: Any, name: str, source: JsonSource) -> Sequence[Any] | LargeArr
                 "json=json.dumps(rows) does in requests and httpx; send the JSON itself"
             )
         raise source.policy.invalid(f"{place} is {format_value(value)}; {_shapes(source)}")
-    is_row = not isinstance(next(iter(value), []), (list, dict))
-    return [whole(value)] if is_row else value
+    return [whole(value)] if _is_flat(value) and not source.has_one_column else value
+
+
+def _is_flat(rows: Sequence[Any] | LargeArray) -> bool:
+    """Whether a list holds values, and not rows; an empty one holds rows."""
+    return not isinstance(next(iter(rows), []), (list, dict, LargeArray))
 
 
 def _is_frame(document: Mapping[str, Any]) -> bool:
@@ -255,6 +276,16 @@ def _check_members(document: Mapping[str, Any], known: Collection[str], source: 
             f"{source.title} has {format_value(unknown)}, which are not read; "
             f"expected {', '.join(sorted(known))}"
         )
+
+
+def _check_options(document: Mapping[str, Any], source: JsonSource) -> None:
+    for name, default in _OPTIONS.items():
+        value = document.get(name)
+        if value not in (None, {}, [], "", default):
+            raise source.policy.invalid(
+                f'"{name}" is {format_value(value)}; the model has no such options, so it would be '
+                "ignored: leave it out"
+            )
 
 
 def _shapes(source: JsonSource) -> str:

@@ -1,4 +1,4 @@
-"""Rows of predictions as JSON objects."""
+"""Rows of predictions as JSON objects, or as the values of one output."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,6 +25,11 @@ def object_texts(block: PredictionBlock) -> Iterator[bytes]:
     values = [_kept(values) for values in block.kept.values()]
     values += [_texts(block, name) for name in block.columns]
     return (template % row for row in zip(*values, strict=True))
+
+
+def value_texts(block: PredictionBlock) -> Iterator[bytes]:
+    """Each row as the text of the value of its first output; NaN is null."""
+    return iter(_texts(block, next(iter(block.columns))))
 
 
 def _kept(values: KeptColumn) -> Sequence[bytes]:

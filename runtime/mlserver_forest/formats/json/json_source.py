@@ -49,18 +49,22 @@ class JsonSource:
         policy: the errors to raise.
         sizes: of the blocks.
         names: of the columns, if they are known from other files of a channel.
+        has_one_column: whether rows are known to have one value, so that a list of values is one of
+            rows, as MLflow, TensorFlow Serving and V2 read it.
     """
 
     name: str = ""
     policy: ParsePolicy = SERVING
     sizes: Sizes = Sizes()
     names: tuple[str, ...] = ()
+    has_one_column: bool = False
 
     @classmethod
     def of(cls, source: Source, policy: ParsePolicy, sizes: Sizes | None = None) -> "JsonSource":
         """The source of the text of a body or file; the policy decides sizes that are None."""
         names = (source.names or ()) if policy.is_training else ()
-        return cls(source.name, policy, sizes or _SIZES[policy.reads_files], names)
+        has_one = source.width == 1 and not policy.is_training
+        return cls(source.name, policy, sizes or _SIZES[policy.reads_files], names, has_one)
 
     @property
     def title(self) -> str:

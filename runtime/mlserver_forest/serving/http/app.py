@@ -1,21 +1,42 @@
 """The application: requests go to handlers, and errors become responses by one table."""
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from time import perf_counter
 
-from mlserver_forest.errors import ForestError, NotFound
+from mlserver_forest.errors import ForestError, NotFound, UnsupportedCoding
 from mlserver_forest.serving.errors_table import explain
-from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Limit, Request
-from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
-from mlserver_forest.serving.http.request_id import begin_request
+from mlserver_forest.serving.http.content_codings import (
+    CODINGS,
+    NO_PREFERENCE,
+    Inflation,
+    Preference,
+    coding_of,
+    preferred,
+)
+from mlserver_forest.serving.http.cors import ORIGIN, Cors
+from mlserver_forest.serving.http.request import (
+    ACCEPT_ENCODING,
+    CONTENT_ENCODING,
+    CUSTOM_ATTRIBUTES,
+    Limit,
+    Request,
+)
 from mlserver_forest.serving.http.response import Response, error_response
 from mlserver_forest.serving.http.routes import Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, Pipeline
+from mlserver_forest.serving.pipeline import (
+    SMALL_BODY_BYTES,
+    WORTH_COMPRESSING_BYTES,
+    Pipeline,
+)
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
+from mlserver_forest.serving.sagemaker.mms_errors import fields_of
+from mlserver_forest.serving.tracing.request_id import begin_request
+from mlserver_forest.serving.tracing.spans import Spans
 
 _V2 = b"/v2"
+_FAMILIES = ("/v1", "/v2")
 # Patterns with more names repeat others, for one version of a model.
 _MOST_NAMES = 2
 _ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}")
@@ -25,6 +46,11 @@ _SMALL = Limit(
 # Overload usually lasts for seconds; a worker that is still overloaded refuses again.
 _RETRY_AFTER = (b"retry-after", b"1")
 _UNAVAILABLE = 503
+_MODEL = "mlserver_forest.model"  # An attribute of spans.
+# Of an answer that depends on the coding that the client prefers (RFC 9110, 12.5.5).
+_VARY = (b"vary", b"accept-encoding")
+# What a request may be compressed with, beside the refusal of another coding (RFC 9110, 12.5.3).
+_CODINGS = (ACCEPT_ENCODING, CODINGS.encode())
 
 
 class Application:
@@ -38,6 +64,9 @@ class Application:
         pipeline: refuses requests that would be answered too late.
         metrics: counts responses.
         max_body_bytes: larger bodies are refused before they are read.
+        compresses: whether answers are compressed for clients that accept it.
+        spans: get the requests with rows; None if nobody collects them.
+        cors: lets pages of other origins call; None if none may.
     """
 
     def __init__(
@@ -47,10 +76,16 @@ class Application:
         metrics: Metrics,
         *,
         max_body_bytes: int,
+        compresses: bool = True,
+        spans: Spans | None = None,
+        cors: Cors | None = None,
     ) -> None:
         self._routes = Routes(table)
         self._pipeline = pipeline
         self._metrics = metrics
+        self._compresses = compresses
+        self._spans = spans
+        self._cors = cors
         self._rows = Limit(max_body_bytes, "send fewer rows at a time, or raise MAX_CONTENT_LENGTH")
 
     def begin(
@@ -71,23 +106,57 @@ class Application:
 
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
-        begin_request(request.headers.get(REQUEST_ID))
+        headers = request.headers
+        begin_request(headers)
         try:
             self._check(request, iteration)
-            return _echoing(await self._handle(request), request)
+            if CONTENT_ENCODING in headers:
+                await self._inflate(request)
+            accepted = headers.get(ACCEPT_ENCODING)
+            preference = NO_PREFERENCE if accepted is None else preferred(accepted)
+            response = _echoing(await self._handle(request), request)
+            body = response.body  # How long one in blocks will be is not known.
+            is_short = type(body) is bytes and len(body) < WORTH_COMPRESSING_BYTES
+            if self._compresses and (not is_short or preference.is_required):
+                response = await self._compressed(response, preference)
         except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
-            return _echoing(self._explain(error, request), request)
+            response = _echoing(self._explain(error, request), request)
+        return (
+            response if self._cors is None else self._cors.allowing(response, headers.get(ORIGIN))
+        )
+
+    async def _inflate(self, request: Request) -> None:
+        """Replace a compressed body by what it holds."""
+        coding = coding_of(request.headers[CONTENT_ENCODING])
+        if coding is None or not request.body:
+            return
+        inflation = Inflation(request.take_body(), coding)
+        limit = self._limit(request)
+        found = await self._pipeline.inflate(inflation, limit.n_bytes, limit.advice)
+        request.body, reservation = found
+        request.reservations = () if reservation is None else (reservation,)
+
+    async def _compressed(self, response: Response, preference: Preference) -> Response:
+        """A long response in the coding that the client prefers."""
+        body, coding = response.body, preference.coding
+        if not body or coding is None:
+            return Response(response.status, body, (*response.headers, _VARY))
+        compressed = await self._pipeline.deflate(body, coding)
+        headers = (*map(_weakly, response.headers), (CONTENT_ENCODING, coding.encode()), _VARY)
+        return Response(response.status, compressed, headers)
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
-        begin_request(request.headers.get(REQUEST_ID))
+        begin_request(request.headers)
         try:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
                 length = int(request.headers.get(b"content-length", b"0"))
                 self._promise(request, length)
         except ForestError as error:
-            return _echoing(self._explain(error, request), request)
+            response = _echoing(self._explain(error, request), request)
+            origin = request.headers.get(ORIGIN)
+            return response if self._cors is None else self._cors.allowing(response, origin)
         return None
 
     def check_part(self, request: Request, n_bytes: int) -> None:
@@ -121,6 +190,9 @@ class Application:
         pattern = match.pattern if match else "/v2" if _is_v2(request.path) else "unknown"
         seconds = perf_counter() - request.started
         self._metrics.answered(request.method, pattern, status, request.model, seconds)
+        if self._spans is not None and request.takes_rows:
+            more = {_MODEL: request.model} if request.model else {}
+            self._spans.http(request.method, pattern, status, request.headers, seconds, **more)
 
     def _handle(self, request: Request) -> Awaitable[Response]:
         match = request.match
@@ -131,21 +203,30 @@ class Application:
         handler = match.methods.get(method)
         if handler is None:
             heads = ("HEAD",) if "GET" in match.methods else ()
-            return _refuse_method(request, ", ".join((*match.methods, *heads)))
+            return self._other_method(request, (*match.methods, *heads))
         return handler(request, *match.names)
+
+    async def _other_method(self, request: Request, methods: Sequence[str]) -> Response:
+        """The response to a browser that asks which methods there are, or a refusal."""
+        if self._cors is not None:
+            preflight = self._cors.preflight(request.method, request.headers, methods)
+            if preflight is not None:
+                return preflight
+        allowed = ", ".join(methods)
+        error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
+        fields = fields_of(request.path, 405, error)
+        return error_response(405, error, (b"allow", allowed.encode()), **fields)
 
     def _nearest(self, request: Request) -> str:
         """The routes that a client may have meant."""
-        if request.path.startswith(b"/v1"):
-            return (
-                'V1 of KServe is not spoken here; POST {"instances": [...]} to /invocations, or '
-                "tensors to /v2/models/{name}/infer"
-            )
-        is_v2 = _is_v2(request.path)
-        found = [name for name in self._routes.patterns if name.startswith("/v2") == is_v2]
-        if is_v2:
+        family = request.path[:3].decode("latin-1")
+        if family in _FAMILIES:
+            found = [name for name in self._routes.patterns if name.startswith(family)]
             found = [name for name in found if name.count("{") < _MOST_NAMES]
-        return f"the routes are {', '.join(found if is_v2 else (*found, '/v2'))}"
+        else:
+            found = [name for name in self._routes.patterns if name[:3] not in _FAMILIES]
+            found += _FAMILIES
+        return f"the routes are {', '.join(found)}"
 
     def _limit(self, request: Request) -> Limit:
         return self._rows if request.takes_rows else _SMALL
@@ -153,23 +234,27 @@ class Application:
     def _explain(self, error: Exception, request: Request) -> Response:
         """The response to a request that failed."""
         codes, message = explain(error, f"{request.method} {request.printable_path}")
-        later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
-        return error_response(codes.http, message, *later)
+        more = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
+        if isinstance(error, UnsupportedCoding):
+            more = (_CODINGS,)
+        fields = fields_of(request.path, codes.http, message, error)
+        return error_response(codes.http, message, *more, **fields)
 
 
-async def _refuse_method(request: Request, allowed: str) -> Response:
-    error = f"{request.method} is not allowed on {request.printable_path}; use {allowed}"
-    return error_response(405, error, (b"allow", allowed.encode()))
+def _weakly(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The header of a response in another coding, whose bytes are not those of its ETag."""
+    name, value = header
+    return (name, b"W/" + value) if name == b"etag" else header
 
 
 def _normalized(path: bytes) -> bytes:
     """The path without what does not change its meaning.
 
     Letters, digits, ``-._~`` mean the same percent-encoded (RFC 3986, 6.2.2.2). The paths of V2
-    may end with a slash in MLServer.
+    may end with a slash in MLServer, and those of V1 in KServe.
     """
     plain = _ENCODED.sub(_decoded, path)
-    return plain.rstrip(b"/") if _is_v2(plain) else plain
+    return plain.rstrip(b"/") if _is_v2(plain) or plain.startswith(b"/v1/") else plain
 
 
 def _decoded(found: re.Match[bytes]) -> bytes:

@@ -20,11 +20,10 @@ from typing import cast
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.eager_task import EagerTask
 from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
-from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.request_reader import ProtocolError, RequestReader
-from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
+from mlserver_forest.serving.http.response import WITHOUT_BODY, Response, error_response
 from mlserver_forest.serving.http.shared_state import SharedState
+from mlserver_forest.serving.tracing.request_id import begin_request
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
         """Write a whole response."""
         body = cast(bytes, response.body)
         parts = self._head_of(request, response)
-        if response.status != NOT_MODIFIED:
+        if response.status not in WITHOUT_BODY:
             parts.append(b"content-length: %d\r\n" % len(body))
         parts.append(b"\r\n")
         if request.method != "HEAD":
@@ -231,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
     def _write_last(self, error: ProtocolError) -> None:
         """Write the response to bytes that are not a request; more of them may follow."""
         request = Request("", b"", b"", self._reader.headers, None)
-        begin_request(request.headers.get(REQUEST_ID))
+        begin_request(request.headers)
         self._reader.is_receiving = True
         self._write(request, error_response(error.status, str(error)))
 

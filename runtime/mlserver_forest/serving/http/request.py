@@ -8,13 +8,14 @@ from urllib.parse import parse_qsl, unquote
 from mlserver_forest.errors import (
     ForestError,
     PayloadTooLarge,
-    UnsupportedMediaType,
     printable,
 )
 from mlserver_forest.formats.matrix import Body
+from mlserver_forest.serving.http.content_codings import coding_of
 from mlserver_forest.serving.http.routes import Match
 from mlserver_forest.serving.process.memory_budget import Reservation
 
+CONTENT_ENCODING, ACCEPT_ENCODING = b"content-encoding", b"accept-encoding"
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
 
@@ -120,14 +121,9 @@ class Limit:
 
         Raises:
             PayloadTooLarge: if the announced body is too large.
-            UnsupportedMediaType: if the body is compressed.
+            UnsupportedCoding: if it is compressed in a way that is not read.
         """
-        encoding = headers.get(b"content-encoding")
-        if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
-            raise UnsupportedMediaType(
-                f"Content-Encoding {encoding.decode('latin-1')!r} is not read; send the body "
-                "uncompressed"
-            )
+        coding_of(headers.get(CONTENT_ENCODING))
         self.check(int(headers.get(b"content-length", b"0")))
 
     def check(self, size: int) -> None:

@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
-from mlserver_forest.serving.http.request_id import current_request_id
+from mlserver_forest.serving.tracing.request_id import current_ids
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# A response with this status has no Content-Length, which would be the length of the body that
-# is not sent (RFC 9110, 8.6).
-NOT_MODIFIED = 304
+NO_CONTENT, NOT_MODIFIED = 204, 304
+# A response with one of these has no body, and no Content-Length (RFC 9110, 8.6).
+WITHOUT_BODY = frozenset({NO_CONTENT, NOT_MODIFIED})
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 
 
@@ -35,11 +36,13 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return Response(status, body, JSON_HEADERS)
 
 
-def error_response(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:
-    """A response that says what is wrong."""
-    return Response(status, error_body(message), (*JSON_HEADERS, *headers))
+def error_response(
+    status: int, message: str, /, *headers: tuple[bytes, bytes], **fields: Any
+) -> Response:
+    """A response that says what is wrong; ``fields`` are those that clients of a route expect."""
+    return Response(status, error_body(message, **fields), (*JSON_HEADERS, *headers))
 
 
-def error_body(message: str) -> bytes:
-    """``{"error": ..., "request_id": ...}``, the body of every error."""
-    return orjson.dumps({"error": message, "request_id": current_request_id()})
+def error_body(message: str, /, **fields: Any) -> bytes:
+    """The body of an error: ``error``, ``request_id``, and ``trace_id`` if there is a trace."""
+    return orjson.dumps({"error": message, **current_ids(), **fields})

@@ -9,7 +9,7 @@ from mlserver_forest.serving.http.response import Response
 # Called with the request and the names in the path.
 Handler = Callable[..., Awaitable[Response]]
 Methods = Mapping[str, Handler]
-_WITH_ROWS = ("/invocations", "/invoke", "/infer")
+_WITH_ROWS = ("/invocations", "/invoke", "/infer", ":predict", ":explain")
 _MOST_CACHED = 1024
 _LONGEST_CACHED = 256
 
@@ -40,7 +40,8 @@ class Routes:
     """Finds handlers by path.
 
     Args:
-        table: pattern -> method -> handler, where ``{...}`` stands for one part of a path.
+        table: pattern -> method -> handler, where ``{...}`` stands for one part of a path, or for
+            the part before the text that follows it. Of the patterns that match, the first counts.
 
     Attributes:
         patterns: the patterns of all routes.
@@ -88,8 +89,10 @@ def _names(pattern: Sequence[bytes], parts: Sequence[bytes]) -> tuple[str, ...] 
         return None
     names = []
     for expected, part in zip(pattern, parts, strict=True):
-        if expected.startswith(b"{") and part:
-            names.append(unquote(part.decode("latin-1"), errors="replace"))
+        _, is_name, suffix = expected.partition(b"}")
+        if is_name and part.endswith(suffix) and len(part) > len(suffix):
+            name = part.removesuffix(suffix).decode("latin-1")
+            names.append(unquote(name, errors="replace"))
         elif expected != part:
             return None
     return tuple(names)

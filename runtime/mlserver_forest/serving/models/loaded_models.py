@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.artifact.model_directory import PICKLE_RUNTIMES
 from mlserver_forest.errors import (
+    AlreadyLoaded,
     ForestError,
     InvalidArtifact,
     ModelConflict,
@@ -229,7 +230,7 @@ class LoadedModels:
             async with asyncio.timeout(None if is_starting else self._timeout_seconds):
                 settings, schema = await asyncio.to_thread(self._read, directory, name)
                 if not replace and settings.name in self._missing:
-                    raise _already_loaded(settings.name)
+                    raise AlreadyLoaded(settings.name)
                 with self._busy_with(settings.name, "loaded"):
                     model = await self._load(settings, schema, directory, replace=replace)
             outcome = "success"
@@ -299,7 +300,7 @@ class LoadedModels:
     ) -> LoadedModel:
         name, earlier = settings.name, self._loaded.get(settings.name)
         if earlier is not None and not replace:
-            raise _already_loaded(name)
+            raise AlreadyLoaded(name)
         self._reserve(name, _memory_for(settings))
         try:
             made = await self._start(settings)
@@ -347,10 +348,6 @@ class LoadedModels:
     def _directories(self) -> dict[str, Path]:
         loaded = {name: model.directory for name, model in self._loaded.items()}
         return self._missing | loaded
-
-
-def _already_loaded(name: str) -> ModelConflict:
-    return ModelConflict(f"model {name!r} is already loaded; unload it first")
 
 
 async def _unload(model: LoadedModel) -> None:

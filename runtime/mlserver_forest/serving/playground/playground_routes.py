@@ -50,7 +50,7 @@ class PlaygroundRoutes:
 
     async def _show(self, request: Request) -> Response:
         status, page = await self._page(request.parameters().get("model"))
-        if request.headers.get(b"if-none-match") == page.etag:
+        if request.headers.get(b"if-none-match", b"").removeprefix(b"W/") == page.etag:
             return Response(NOT_MODIFIED, headers=page.headers)
         return Response(status, page.body, page.headers)
 

@@ -6,7 +6,11 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
-from mlserver_forest.serving.http.request_id import current_request_id
+from mlserver_forest.serving.tracing.request_id import (
+    current_ids,
+    current_request_id,
+    current_trace_id,
+)
 
 # Its lines are JSON for CloudWatch, which are written as they are.
 EMF_LOGGER = "mlserver_forest.emf"
@@ -23,7 +27,7 @@ def configure_logging(*, as_json: bool) -> None:
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, request_id, exception."""
+    """One JSON object a line: time, level, logger, message, request_id, trace_id, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -31,7 +35,7 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": current_request_id(),
+            **current_ids(),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -45,7 +49,8 @@ class LineFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        record.request_id = current_request_id()
+        trace_id = current_trace_id()
+        record.request_id = current_request_id() + (f" trace {trace_id}" if trace_id else "")
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the base class's name

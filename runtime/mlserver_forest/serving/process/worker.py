@@ -30,6 +30,7 @@ from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.pipeline import N_THREADS
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.worker_table import WorkerSlot
+from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
 
@@ -56,6 +57,7 @@ class Service:
         metrics: counts in the worker's own region of the shared memory.
         memory: counts what this worker promises to large requests.
         cloudwatch: is flushed once a minute; None if it is off.
+        spans: are sent from each worker; None if nobody collects them.
         models: restores the models that an earlier worker had loaded.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: the number of workers.
@@ -68,6 +70,7 @@ class Service:
     metrics: Metrics
     memory: MemoryBudget
     cloudwatch: CloudWatchMetrics | None
+    spans: Spans | None
     models: LoadedModels
     shutdown_delay_seconds: float
     n_workers: int
@@ -115,6 +118,8 @@ class Worker:
             loop.add_signal_handler(number, self._leave, number)
         ticking = loop.create_task(self._tick())
         self._service.models.recall()
+        if self._service.spans:
+            self._service.spans.start()
         if self._service.grpc:
             await self._service.grpc.start()
         await self._wait_for_the_others()
@@ -160,6 +165,8 @@ class Worker:
         await asyncio.gather(listener.drain(self._drain_seconds), *stops)
         if self._service.cloudwatch:
             self._service.cloudwatch.flush()
+        if self._service.spans:
+            await asyncio.to_thread(self._service.spans.stop)
 
     async def _tick(self) -> None:
         """Show that the event loop runs, and check that the supervisor is alive."""

@@ -104,10 +104,10 @@ class NegotiatedRequest:
         if not self._sent_format.has_messages:
             x = self._decoder.decode(self._sent_format, body, self._sent.parameters)
             return self._of_rows(x)
-        document = application_json.load(body)
+        document = application_json.load(body, self._decoder.json)
         if isinstance(document, dict) and "inputs" in document:
             return self._of_message(request_from(document))
-        rows = partial(application_json.parse_document, document)
+        rows = partial(application_json.parse_document, document, source=self._decoder.json)
         return self._of_rows(self._decoder.matrix(rows, len(body)))
 
     def _of_rows(self, x: NDArray[Any]) -> Inference:

@@ -1,17 +1,18 @@
-"""V2 over gRPC: the service of Triton and MLServer, and MLServer's older repository service.
+"""V2 over gRPC: the service of Triton and MLServer, MLServer's older repository service, health and
+reflection.
 
 A method is one row of a table. Inference methods take and return bytes, so that large messages
 are parsed and written in threads.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 from grpc import StatusCode, aio
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import model_repository_pb2 as repository_pb
@@ -21,21 +22,47 @@ from mlserver.grpc.converters import (
 )
 from mlserver.types import RepositoryIndexRequest
 
+from mlserver_forest.environment import GRPCKeepalive
 from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
 from mlserver_forest.resources import total_memory
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
+from mlserver_forest.serving.tracing.request_id import (
+    begin_request,
+    current_ids,
+)
+from mlserver_forest.serving.tracing.spans import Spans
+from mlserver_forest.serving.v2 import grpc_health
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 from mlserver_forest.serving.v2.grpc_connections import leave
+from mlserver_forest.serving.v2.grpc_descriptors import file_of, message_class
+from mlserver_forest.serving.v2.grpc_health import Health
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
+from mlserver_forest.serving.v2.grpc_reflection import METHOD, Reflection
 from mlserver_forest.serving.v2.grpc_request import read_request
 from mlserver_forest.serving.v2.handlers import V2Handlers
+
+# Triton's message of a stream (its grpc_service.proto), which MLServer's package does not have. The
+# inner response is bytes here, which were serialized before and are the same on the wire.
+_TritonResponse = message_class(
+    file_of(
+        "stream",
+        {
+            "ModelStreamInferResponse": [
+                ("error_message", 1, "string"),
+                ("infer_response", 2, "bytes"),
+            ]
+        },
+    ),
+    "ModelStreamInferResponse",
+)
 
 Unary = Callable[[Any], Awaitable[Any]]
 Stream = Callable[[Any], AsyncIterator[Any]]
 
 _INFERENCE = "inference.GRPCInferenceService"
+_INFERENCES = _INFER, _STREAM = "ModelInfer", "ModelStreamInfer"
 _REPOSITORY = "inference.model_repository.ModelRepositoryService"
 # For streams that wait for their clients.
 _GRACE_SECONDS = 0.5
@@ -61,8 +88,10 @@ class GRPCServer:
         reads: receives messages of inference.
         host: the address.
         port: the port.
+        keepalive: what gRPC's pings and the age of connections are limited to.
         max_message_bytes: the largest message, in both directions. A client's must also fit into
             a sixteenth of the memory: gRPC holds it two times before anybody can refuse it.
+        spans: get the inferences; None if nobody collects them.
     """
 
     def __init__(
@@ -72,8 +101,11 @@ class GRPCServer:
         reads: MessageReads,
         host: str,
         port: int,
+        keepalive: GRPCKeepalive,
         max_message_bytes: int,
+        spans: Spans | None,
     ) -> None:
+        self._spans = spans
         self._handlers = handlers
         self._metrics = metrics
         self._reads = reads
@@ -90,9 +122,11 @@ class GRPCServer:
             ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
             ("grpc.max_connection_idle_ms", _IDLE_MS),
             ("grpc.so_reuseport", 1),  # The workers share the port, which ``reserve`` keeps.
+            *_options(keepalive),
         ]
         self._codec = GRPCCodec()
-        self._triton_response = _triton_response()
+        self._health = Health(handlers, frozenset({"", _INFERENCE}))
+        self._reflection = Reflection([pb.DESCRIPTOR, repository_pb.DESCRIPTOR, grpc_health.FILE])
         self._server: aio.Server | None = None
         self._n_calls = 0
 
@@ -105,6 +139,8 @@ class GRPCServer:
                 _REPOSITORY,
                 self._repository_handlers(_REPOSITORY, repository_pb, use_model_repository=True),
             ),
+            (grpc_health.SERVICE, self._health_handlers()),
+            *self._reflection_handlers(),
         ):
             generic = grpc.method_handlers_generic_handler(service, handlers)
             server.add_generic_rpc_handlers((generic,))
@@ -136,11 +172,33 @@ class GRPCServer:
             **{name: self._unary(_INFERENCE, name, *row) for name, row in requests.items()},
             **self._repository_handlers(_INFERENCE, pb),
             # On the wire, a call is a stream of one message, which is read when it is asked for.
-            "ModelInfer": grpc.stream_unary_rpc_method_handler(
-                self._counted(_INFERENCE, "ModelInfer", self._infer), None, _serialize
+            _INFER: grpc.stream_unary_rpc_method_handler(
+                self._counted(_INFERENCE, _INFER, self._infer), None, _serialize
             ),
-            "ModelStreamInfer": self._stream(_INFERENCE, "ModelStreamInfer", self._infer_stream),
+            _STREAM: self._stream(_INFERENCE, _STREAM, self._infer_stream),
         }
+
+    def _health_handlers(self) -> Mapping[str, grpc.RpcMethodHandler]:
+        service, request_class = grpc_health.SERVICE, grpc_health.HealthCheckRequest
+
+        async def watch(context: Any) -> AsyncIterator[Any]:
+            data = await context.read()
+            async for response in self._health.watch(_parse(request_class, data)):
+                yield response
+
+        return {
+            "Check": self._unary(service, "Check", request_class, self._health.check),
+            "Watch": self._stream(service, "Watch", watch),
+        }
+
+    def _reflection_handlers(
+        self,
+    ) -> Iterator[tuple[str, Mapping[str, grpc.RpcMethodHandler]]]:
+        for service, stream in self._reflection.streams(self._read_of_stream).items():
+            yield service, {METHOD: self._stream(service, METHOD, stream)}
+
+    def _read_of_stream(self, context: Any) -> Awaitable[Any]:
+        return self._reads.read(context, is_stream=True)
 
     def _repository_handlers(
         self, service: str, messages: Any, **form: bool
@@ -155,11 +213,11 @@ class GRPCServer:
             return RepositoryIndexResponseConverter.from_types(found, **form)
 
         async def load(request: Any) -> Any:
-            await self._handlers.load(request.model_name)
+            await self._handlers.load(request.model_name, getattr(request, "parameters", ()))
             return messages.RepositoryModelLoadResponse()
 
         async def unload(request: Any) -> Any:
-            await self._handlers.unload(request.model_name)
+            await self._handlers.unload(request.model_name, getattr(request, "parameters", ()))
             return messages.RepositoryModelUnloadResponse()
 
         requests: Mapping[str, tuple[Any, Unary]] = {
@@ -173,8 +231,8 @@ class GRPCServer:
         self, service: str, name: str, request_class: Any, method: Unary
     ) -> grpc.RpcMethodHandler:
         return grpc.unary_unary_rpc_method_handler(
-            self._counted(service, name, lambda request, _: method(request)),
-            request_class.FromString,
+            self._counted(service, name, lambda data, _: method(_parse(request_class, data))),
+            None,  # gRPC would log a traceback for bytes that are no message.
             _serialize,
         )
 
@@ -185,15 +243,17 @@ class GRPCServer:
 
         async def call(request: Any, context: Any) -> Any:
             started, code = perf_counter(), StatusCode.OK
+            metadata = _begin(context)
             try:
                 return await method(request, context)
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
                 codes, message = explain(error, name)
                 code = codes.grpc
-                await context.abort(code, message)
+                await context.abort(code, message, tuple(current_ids().items()))
             finally:
                 seconds = perf_counter() - started
                 self._metrics.called("UNARY", service, name, code.name, seconds)
+                self._add_span(service, name, code, metadata, seconds)
 
         return call
 
@@ -202,18 +262,31 @@ class GRPCServer:
 
         async def call(_: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             started, code = perf_counter(), StatusCode.OK
+            metadata = _begin(context)
             try:
                 async for response in method(context):
                     yield response
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
                 codes, message = explain(error, name)
                 code = codes.grpc
-                await context.abort(code, message)
+                await context.abort(code, message, tuple(current_ids().items()))
             finally:
                 seconds = perf_counter() - started
                 self._metrics.called("BIDI_STREAMING", service, name, code.name, seconds)
+                self._add_span(service, name, code, metadata, seconds)
 
         return grpc.stream_stream_rpc_method_handler(call, None, _serialize)
+
+    def _add_span(
+        self,
+        service: str,
+        name: str,
+        code: StatusCode,
+        metadata: Mapping[bytes, bytes],
+        seconds: float,
+    ) -> None:
+        if self._spans is not None and name in _INFERENCES:
+            self._spans.grpc(service, name, code.value, metadata, seconds)
 
     async def _infer(self, _: AsyncIterator[Any], context: Any) -> Any:
         data = await self._reads.read(context)
@@ -228,7 +301,7 @@ class GRPCServer:
         that contains one, or an error. No message is both, so only a request with a parameter
         of Triton's gets Triton's.
         """
-        while (data := await self._reads.read(context, is_stream=True)) is not aio.EOF:
+        while (data := await self._read_of_stream(context)) is not aio.EOF:
             n_bytes, read = len(data), partial(read_request, data)
             request = await asyncio.to_thread(read) if is_large(n_bytes) else read()
             is_triton = _TRITON_PARAMETER in request.parameters
@@ -241,10 +314,10 @@ class GRPCServer:
         try:
             response = await self._run(n_bytes, partial(self._inference, request))
         except Exception as error:  # noqa: BLE001  # the stream goes on; explain logs it
-            return self._triton_response(error_message=explain(error, "ModelStreamInfer")[1])
+            return _TritonResponse(error_message=explain(error, _STREAM)[1])
         final = pb.ModelInferResponse()
         final.parameters[_FINAL].bool_param = True
-        return self._triton_response(infer_response=response + final.SerializeToString())
+        return _TritonResponse(infer_response=response + final.SerializeToString())
 
     async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
         if self._n_calls >= _MOST_CALLS:
@@ -288,23 +361,34 @@ def _serialize(message: Any) -> bytes:
     return message if isinstance(message, bytes) else bytes(message.SerializeToString())
 
 
-def _triton_response() -> Any:
-    """The class of Triton's ``ModelStreamInferResponse`` (its grpc_service.proto).
+def _parse(request_class: Any, data: Any) -> Any:
+    """A message; raises InvalidInput if the bytes are none."""
+    try:
+        return request_class.FromString(data)
+    except (DecodeError, TypeError) as error:  # TypeError: the call ended without a message.
+        raise InvalidInput(f"the message is no {request_class.DESCRIPTOR.name}") from error
 
-    MLServer's package does not have it; here the inner response is bytes that were serialized
-    before, which are the same on the wire.
-    """
-    file = descriptor_pb2.FileDescriptorProto(name="stream.proto", package="stream")
-    message = file.message_type.add(name="ModelStreamInferResponse")
-    field = descriptor_pb2.FieldDescriptorProto
-    message.field.add(
-        name="error_message", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL
-    )
-    message.field.add(
-        name="infer_response", number=2, type=field.TYPE_BYTES, label=field.LABEL_OPTIONAL
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName("stream.ModelStreamInferResponse")
-    )
+
+def _begin(context: Any) -> Mapping[bytes, bytes]:
+    """Note the id and the trace of a call, which its metadata may give; return the metadata."""
+    metadata = {
+        key.encode(): value.encode() if isinstance(value, str) else value
+        for key, value in context.invocation_metadata()
+    }
+    begin_request(metadata)
+    return metadata
+
+
+def _options(keepalive: GRPCKeepalive) -> list[tuple[str, int]]:
+    """GRPC's options for those settings that are made."""
+    seconds = {
+        "grpc.keepalive_time_ms": keepalive.ping_seconds,
+        "grpc.keepalive_timeout_ms": keepalive.timeout_seconds,
+        "grpc.http2.min_ping_interval_without_data_ms": keepalive.least_ping_seconds,
+        "grpc.max_connection_age_ms": keepalive.most_age_seconds,
+    }
+    found = [(name, round(1000 * value)) for name, value in seconds.items() if value is not None]
+    if keepalive.ping_seconds is not None or keepalive.least_ping_seconds is not None:
+        # Also on connections without a call, where pings are needed most.
+        found.append(("grpc.keepalive_permit_without_calls", 1))
+    return found

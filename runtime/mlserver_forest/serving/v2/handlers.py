@@ -1,5 +1,7 @@
 """Everything that V2 asks of this server; REST and gRPC read the requests and write the answers."""
 
+from collections.abc import Collection
+
 from mlserver.settings import Settings
 from mlserver.types import (
     MetadataModelResponse,
@@ -10,10 +12,19 @@ from mlserver.types import (
     State,
 )
 
-from mlserver_forest.errors import ModelNotFound, UnsupportedOperation, format_value
+from mlserver_forest.errors import (
+    InvalidInput,
+    ModelNotFound,
+    UnsupportedOperation,
+    format_value,
+    printable,
+)
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.models.repository import ModelRepository, ModelsFolder
 from mlserver_forest.serving.pipeline import Pipeline
+
+# Of Triton's ensembles; its client sends it with every unload.
+_DEPENDENTS = "unload_dependents"
 
 
 class V2Handlers:
@@ -92,13 +103,21 @@ class V2Handlers:
                 items.append(item)
         return RepositoryIndexResponse(root=items)
 
-    async def load(self, name: str) -> None:
-        """Load a model, replacing a loaded model of that name; raises ForestError."""
+    async def load(self, name: str, parameters: Collection[str] = ()) -> None:
+        """Load a model, replacing a loaded model of that name; raises ForestError.
+
+        Args:
+            name: the name of the model.
+            parameters: the names of those that came with the request; Triton's give the model's
+                configuration and files, which here lie in its folder.
+        """
+        _check_parameters("load", parameters, known=())
         folder = self._folder_for("load", name)
         await self.models.load(folder.directory(name), name, replace=True)
 
-    async def unload(self, name: str) -> None:
-        """Unload a model; raises ForestError."""
+    async def unload(self, name: str, parameters: Collection[str] = ()) -> None:
+        """Unload a model, on which no other depends; raises ForestError."""
+        _check_parameters("unload", parameters, known=(_DEPENDENTS,))
         self._folder_for("unload", name)
         await self.models.unload(name)
 
@@ -118,3 +137,12 @@ class V2Handlers:
                 "and restart"
             )
         return self._folder
+
+
+def _check_parameters(action: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"parameters.{printable(name)} came with {action}, which this server does not "
+                "understand; a model is what lies in its folder: leave it out"
+            )

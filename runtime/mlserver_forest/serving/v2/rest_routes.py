@@ -120,11 +120,11 @@ class V2Routes:
         return json_response(orjson.dumps([item.model_dump(mode="json") for item in index]))
 
     async def _load(self, request: Request, name: str) -> Response:
-        await self._handlers.load(name)
+        await self._handlers.load(name, _parameters(request.take_body()))
         return Response(200)
 
     async def _unload(self, request: Request, name: str) -> Response:
-        await self._handlers.unload(name)
+        await self._handlers.unload(name, _parameters(request.take_body()))
         return Response(200)
 
     async def _docs(self, request: Request) -> Response:
@@ -167,6 +167,15 @@ def _wants_ready(body: bytes | bytearray) -> bool | None:
     if not isinstance(ready, bool | None):
         raise InvalidInput(f"ready: {format_value(ready)} came; expected true or false")
     return ready
+
+
+def _parameters(body: bytes | bytearray) -> dict[str, Any]:
+    """The ``parameters`` of a request to load or unload, whose body may be empty."""
+    try:
+        found = (orjson.loads(body).get("parameters") or {}) if body else {}
+        return dict(found)
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+        raise InvalidInput('the body is not {"parameters": {...}}, {} or empty') from error
 
 
 def _health(kind: str, *, is_well: bool, **fields: str) -> Response:

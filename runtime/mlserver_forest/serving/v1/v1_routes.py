@@ -1,0 +1,127 @@
+"""KServe's V1: the models, whether one is ready, and predictions and explanations in plain JSON.
+
+``:predict`` answers as KServe's scikit-learn and XGBoost servers do, a value for each row, and
+``:explain`` with what each feature contributed. Rows are read as those of /invocations are.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+
+from mlserver_forest.errors import InvalidInput, NotReady, UnsupportedMediaType, printable
+from mlserver_forest.formats.decoding import RequestDecoder
+from mlserver_forest.formats.json import application_json
+from mlserver_forest.formats.json.json_objects import object_texts, value_texts
+from mlserver_forest.formats.matrix import Body
+from mlserver_forest.formats.predictions import Column
+from mlserver_forest.model import named_outputs
+from mlserver_forest.schema.output_names import CONTRIBUTIONS, EXPECTED_VALUE
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
+from mlserver_forest.serving.http.response import JSON_HEADERS, Headers, Response, json_response
+from mlserver_forest.serving.http.routes import Methods
+from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.pipeline import Inference
+from mlserver_forest.serving.sagemaker import output_selection
+from mlserver_forest.serving.v2.handlers import V2Handlers
+
+_ROWS, _ALSO_ROWS = "instances", "inputs"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The form of an answer: the member that holds it, its outputs, and whether they are named."""
+
+    member: str
+    outputs: tuple[str, ...]
+    is_named: bool
+
+
+class V1Routes:
+    """The routes below ``/v1``.
+
+    Args:
+        handlers: have the models and run requests.
+    """
+
+    def __init__(self, handlers: V2Handlers) -> None:
+        self._handlers = handlers
+
+    def table(self) -> Mapping[str, Methods]:
+        """The routes, for ``Application``."""
+        return {
+            "/v1/models": {"GET": self._list},
+            "/v1/models/{name}:predict": {"POST": self._predict},
+            "/v1/models/{name}:explain": {"POST": self._explain},
+            "/v1/models/{name}": {"GET": self._ready},
+        }
+
+    async def _list(self, request: Request) -> Response:
+        models, _ = self._handlers.models.page("", sys.maxsize)
+        return json_response(orjson.dumps({"models": list(models)}))
+
+    async def _ready(self, request: Request, name: str) -> Response:
+        if not await self._handlers.is_model_ready(name):
+            raise NotReady(f"Model {printable(name)} is not ready; try again in a second")
+        return json_response(orjson.dumps({"name": name, "ready": True}))
+
+    async def _predict(self, request: Request, name: str) -> Response:
+        chosen = output_selection.chosen(request.header(CUSTOM_ATTRIBUTES))
+        return await self._answer(request, name, _Answer("predictions", chosen, bool(chosen)))
+
+    async def _explain(self, request: Request, name: str) -> Response:
+        outputs = (CONTRIBUTIONS, EXPECTED_VALUE)
+        return await self._answer(request, name, _Answer("explanations", outputs, is_named=True))
+
+    async def _answer(self, request: Request, name: str, answer: _Answer) -> Response:
+        _check_content_type(request)
+        await self._handlers.models.wait_for(name)
+        model = self._handlers.models.get(name)
+        request.model = model.name
+        headers, body = await self._handlers.pipeline.run(
+            len(request.body), lambda: _inference(request.take_body(), model, answer)
+        )
+        return Response(200, body, headers)
+
+
+def _inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
+    schema = model.schema
+    named_outputs.check_names(answer.outputs, schema)
+    names = answer.outputs or named_outputs.default_names(schema, only_first=True)
+    decoder = RequestDecoder(schema)
+    document = application_json.load(body, decoder.json)
+    if isinstance(document, dict) and _ALSO_ROWS in document:
+        document = _with_instances(document)
+    rows = partial(application_json.parse_document, document, source=decoder.json)
+    x = decoder.matrix(rows, len(body))
+    write = partial(_write, model=model, names=names, answer=answer)
+    return Inference.of_rows(model, x, named_outputs.v2_names(names, schema), write)
+
+
+def _with_instances(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its rows under the one name; KServe reads both."""
+    if _ROWS in document:
+        raise InvalidInput(f'the body has both "{_ROWS}" and "{_ALSO_ROWS}"; send "{_ROWS}" alone')
+    return {_ROWS if name == _ALSO_ROWS else name: value for name, value in document.items()}
+
+
+def _write(
+    columns: Mapping[str, Column], *, model: LoadedModel, names: Sequence[str], answer: _Answer
+) -> tuple[Headers, Iterable[bytes]]:
+    predictions = named_outputs.predictions(names, columns, model.schema, selected=answer.is_named)
+    texts = object_texts if answer.is_named else value_texts
+    blocks: Iterator[bytes] = application_json.encode_as(answer.member, predictions, texts)
+    return JSON_HEADERS, blocks
+
+
+def _check_content_type(request: Request) -> None:
+    """V1 is JSON, and clients may leave that out."""
+    header = request.header(b"content-type")
+    if header is not None and media_types.content_type(header).essence != media_types.JSON:
+        raise UnsupportedMediaType(
+            f"Content-Type {header!r}; V1 reads {media_types.JSON}, and /invocations other types"
+        )
