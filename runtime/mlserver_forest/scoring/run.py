@@ -17,6 +17,9 @@ from mlserver_forest.artifact.atomic_write import write_whole
 from mlserver_forest.artifact.model_files import ModelFiles, checksum_of
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.model.compile_ahead import preparing
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.output_names import CONTRIBUTIONS
 from mlserver_forest.scoring.chunk_answers import Answers, answers_of, blocks_of
 from mlserver_forest.scoring.input_files import InputFile
 from mlserver_forest.scoring.pieces import Piece, pieces_of
@@ -76,7 +79,7 @@ class ScoringRun:
                 skipped, or the answers cannot be written. Parts that are done stay.
         """
         checksum = checksum_of(self.model)
-        scorer = Scorer(model_directory.load(self.model), self.options)
+        scorer = Scorer(self._model(), self.options)
         with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
             answers = answers_of(pieces, scorer, self.options, n_threads, state.is_done)
             with closing(answers):
@@ -100,7 +103,7 @@ class ScoringRun:
         from mlserver_forest.scoring.dask_pieces import score_pieces
 
         checksum = checksum_of(self.model)
-        Scorer(model_directory.load(self.model), self.options)  # Its errors come at once.
+        Scorer(self._model(), self.options)  # Its errors come at once.
         with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
             todo = [(piece, state.parts_of(piece.number)) for piece in pieces]
             pieces.clear()  # Each is noted when it comes.
@@ -117,6 +120,10 @@ class ScoringRun:
                     state.finish_piece(piece.number)
                     progress.add(sum(scored.n_rows for scored in parts), piece.n_bytes)
             return self._finish(state, pieces, progress)
+
+    def _model(self) -> Model:
+        explains = CONTRIBUTIONS in self.options.outputs
+        return model_directory.load(self.model, preparing(explains=explains))
 
     @contextmanager
     def _started(
