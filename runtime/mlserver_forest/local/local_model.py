@@ -16,7 +16,7 @@ from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.notebook_card import html_of_model, is_target, text_of_model
 from mlserver_forest.local.table_column import column_of, names_in
-from mlserver_forest.model.compile_ahead import preparing
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_model, preparing, tell
 from mlserver_forest.model.model import Model
 from mlserver_forest.model.outputs import RowBlock
 from mlserver_forest.resources import n_cpus
@@ -199,6 +199,7 @@ class LocalModel(Model):
         """
         from mlserver_forest.local.server_handle import ServerHandle
 
+        compile_jobs(jobs_of_model(self.forest, {}), tell)
         return ServerHandle(self, self.directory, port)
 
     def __repr__(self) -> str:
