@@ -23,7 +23,7 @@ from mlserver_forest.schema.output_names import CONTRIBUTIONS
 from mlserver_forest.scoring.chunk_answers import Answers, answers_of, blocks_of
 from mlserver_forest.scoring.input_files import InputFile
 from mlserver_forest.scoring.pieces import Piece, pieces_of
-from mlserver_forest.scoring.run_state import DonePart, RunState, write_part
+from mlserver_forest.scoring.run_state import DonePart, RunState
 from mlserver_forest.scoring.scorer import BadRow, Scorer
 from mlserver_forest.scoring.scoring_options import ScoringOptions
 from mlserver_forest.scoring.scoring_progress import ScoringProgress
@@ -139,7 +139,7 @@ class ScoringRun:
             "format": self.target.format.media_type,
             "inputs": [[file.name, file.size, file.modified] for file in self.files],
         }
-        folders = self.target.state_folder, self.target.parts_folder
+        folders = self.target.state, self.target.parts
         with RunState.opened(*folders, run, overwrites=overwrites) as state:
             self._n_earlier = len(state.parts())
             pieces = deque(piece for piece in every if not state.is_piece_done(piece.number))
@@ -150,7 +150,7 @@ class ScoringRun:
                 yield state, pieces, progress
             except OSError as error:
                 raise InvalidEnvironment(
-                    f"{self.target.path} cannot be written: {error.strerror or error}; free some "
+                    f"{self.target.title} cannot be written: {error.strerror or error}; free some "
                     "space or choose another --out, and run the same command again: the parts "
                     "that are done are kept"
                 ) from error
@@ -181,7 +181,7 @@ class ScoringRun:
         if blocks is None:
             return ""
         name = self.target.part_name(piece, part, self._stems[piece.file.name])
-        write_part(self.target.parts_folder / name, blocks, self.target.state_folder)
+        self.target.parts.write(name, blocks)
         return name
 
     @cached_property
@@ -203,7 +203,7 @@ class ScoringRun:
         if self.report is not None:
             write_whole(self.report, _report(bad_rows))
         self.target.finish(parts)
-        if not self.target.is_folder:
+        if self.target.file:
             state.remove()
         n_rows = sum(part.n_rows for part in parts)
         return ScoringSummary(n_rows, bad_rows, self._n_earlier, progress.seconds)
