@@ -54,6 +54,8 @@ def test_a_frame_and_a_file_give_the_same_model_and_report(tmp_path, table):
     assert own.evaluate(table).metrics == own.card.metrics["train"]
     metrics = json.loads((tmp_path / "own" / "output" / "data" / "metrics.json").read_text())
     assert own.card.metrics == metrics["metrics"]
+    assert metrics["data"]["files"] == ["the training table"]
+    assert "frame.parquet" not in own.report().html
     kept = other.directory
     assert kept.exists()
     del other

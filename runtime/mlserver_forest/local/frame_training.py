@@ -61,6 +61,8 @@ def train_frame(
         def say_table(line: str) -> None:
             say(_without_paths(line, rows))
 
+        tables = ("training", "validation", "test")
+        titles = {str(Path(rows) / table / _NAME): f"the {table} table" for table in tables}
         try:
             directory = train_files(
                 _files(frame, Path(rows) / "training"),
@@ -68,6 +70,7 @@ def train_frame(
                 name=name or (None if _are_files(frame) else "forest"),
                 out=folder.path if folder else str(out),
                 say=say_table,
+                file_titles=titles,
                 validation=_files(validation, Path(rows) / "validation"),
                 test=_files(test, Path(rows) / "test"),
                 **options,
