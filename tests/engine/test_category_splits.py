@@ -12,6 +12,7 @@ from mlserver_forest.engine.nodes import NodeFields
 from mlserver_forest.engine.tree_packing import Tree, pack
 from mlserver_forest.importers.importer import import_estimator
 
+MANY = 1 << 30  # trees, for which any number of columns pays off
 KINDS = ("any set", "one against the rest", "nested", "nested but for missing values")
 
 
@@ -128,11 +129,6 @@ def test_categorical_splits_answer_as_a_plain_walk(case):
     assert np.array_equal(np.concatenate([forest.sums(row[None]) for row in x[:3]]), expected[:3])
 
 
-def walked(n_trees):
-    """Where the splits of so many trees start, none of which is small."""
-    return np.zeros(n_trees + 1, np.int64)
-
-
 @settings(max_examples=60, deadline=None)
 @given(cases([np.float64]))
 def test_codes_answer_as_a_plain_walk(case):
@@ -141,7 +137,7 @@ def test_codes_answer_as_a_plain_walk(case):
     read = read_category_splits(
         forest.nodes, forest.cut_starts, forest.category_bits, forest.n_columns
     )
-    coded = code_forest(read, forest.cuts, forest.cut_starts, forest.n_columns, walked(10_000))
+    coded = code_forest(read, forest.cuts, forest.cut_starts, forest.n_columns, MANY)
     total = forest.initial.reshape(1, -1).repeat(len(x), axis=0)
     if coded is None:  # There is no split.
         assert forest.n_nodes == forest.n_trees
@@ -160,8 +156,7 @@ def test_only_forests_that_fit_and_are_walked_have_codes():
     small = import_estimator(HistGradientBoostingRegressor(max_iter=3).fit(x, x[:, 0])).forest
     assert small.coded is None
     read = read_category_splits(forest.nodes, forest.cut_starts, forest.category_bits, 2)
-    assert code_forest(read, forest.cuts, forest.cut_starts, 2, walked(15)) is None
-    assert code_forest(read, forest.cuts, forest.cut_starts, 2, walked(16)) is not None
+    assert code_forest(read, forest.cuts, forest.cut_starts, 2, n_trees=15) is None
 
 
 @settings(max_examples=15, deadline=None)

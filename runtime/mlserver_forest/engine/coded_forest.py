@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.category_splits import CategorySplits
 from mlserver_forest.engine.kernels.blocks import CODES_BESIDE_CUTS
-from mlserver_forest.engine.nodes import FEATURE_SHIFT, MISSING_RIGHT, WIDE, NodeFields
+from mlserver_forest.engine.nodes import FEATURE_SHIFT, MISSING_RIGHT, NodeFields
 
 # A node has sixteen bits for where its column begins in a block.
 _MOST_COLUMNS = 1 << (16 - FEATURE_SHIFT)
@@ -76,7 +76,7 @@ def code_forest(
     cuts: NDArray[Any],
     cut_starts: NDArray[np.uint32],
     n_columns: int,
-    split_starts: NDArray[np.int64],
+    n_trees: int,
 ) -> CodedForest | None:
     """Make the codes of a forest.
 
@@ -85,15 +85,12 @@ def code_forest(
         cuts: see ``Forest``.
         cut_starts: see ``Forest``.
         n_columns: the number of columns that the trees read.
-        split_starts: (n_trees + 1,) see ``quick_scorer.py``, which suits trees that have splits.
+        n_trees: the codes of a row are made once for all trees.
 
     Returns:
-        The codes; None if nodes are narrow, most trees are small, or there are more columns of
-        codes than pay off.
+        The codes; None if they do not fit, or would cost more than they save.
     """
-    n_trees = split_starts.size - 1
-    is_walked = 2 * np.count_nonzero(np.diff(split_starts)) <= n_trees
-    if read.nodes.dtype != WIDE.word or not is_walked or len(read.nodes) > _MOST:
+    if len(read.nodes) > _MOST:
         return None
     fields = NodeFields(read.nodes, n_columns)
     splits = np.flatnonzero(fields.is_categorical | ~fields.is_leaf)

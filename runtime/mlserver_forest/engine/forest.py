@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.category_splits import read_category_splits
+from mlserver_forest.engine.category_splits import CategorySplits, read_category_splits
 from mlserver_forest.engine.coded_forest import CodedForest, code_forest
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
 from mlserver_forest.engine.kernels.coded_walk import add_coded_leaf_values
 from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
-from mlserver_forest.engine.nodes import LANES, WIDTHS, shift_for
+from mlserver_forest.engine.nodes import LANES, WIDE, WIDTHS, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.shap.explainer import Explainer
@@ -333,9 +333,17 @@ class Forest:
 
     def add_coded(self, coded: CodedForest, x: NDArray[Any], total: NDArray[Any]) -> None:
         """Add the trees' leaf values by a forest on codes; see the kernel."""
-        words, roots, _, payload, _, outputs, leaf_values = self._arguments[2:9]
+        words, roots, _, payload = self._arguments[2:6]
+        outputs, leaf_values = self._arguments[7:9]
         arrays = coded.coding, coded.nodes, words, roots
         add_coded_leaf_values(x, *arrays, payload, outputs, leaf_values, total)
+
+    def _codes_of(self, read: CategorySplits, starts: NDArray[np.int64]) -> CodedForest | None:
+        """The trees on codes, if their nodes are wide and most of them have to be walked."""
+        n_small = np.count_nonzero(np.diff(starts))
+        if self.nodes.dtype != WIDE.word or 2 * n_small > self.n_trees:
+            return None
+        return code_forest(read, self.cuts, self.cut_starts, self.n_columns, self.n_trees)
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]
@@ -349,8 +357,7 @@ class Forest:
         masks = np.empty(starts[-1], width.word)
         leaf_rows = np.empty(starts[-1] + self.n_trees, np.uint32)
         fill_splits(words, self.roots, shift, payload, starts, splits, masks, leaf_rows)
-        coded = code_forest(read, self.cuts, self.cut_starts, self.n_columns, starts)
-        object.__setattr__(self, "coded", coded)
+        object.__setattr__(self, "coded", self._codes_of(read, starts))
         return (
             (self.cuts, self.cut_starts.astype(np.int64), read.patterns),
             words.view(width.floats),
