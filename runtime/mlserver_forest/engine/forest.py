@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.category_splits import CategorySplits, read_category_splits
-from mlserver_forest.engine.coded_forest import CodedForest, code_forest
+from mlserver_forest.engine.category_splits import read_category_splits
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
-from mlserver_forest.engine.kernels.coded_walk import add_coded_leaf_values
 from mlserver_forest.engine.kernels.quick_scorer import count_splits, fill_splits
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
-from mlserver_forest.engine.nodes import LANES, WIDE, WIDTHS, shift_for
+from mlserver_forest.engine.nodes import WIDTHS, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.shap.explainer import Explainer
@@ -65,7 +63,6 @@ class Forest:
             through each node, which contributions need; empty if it is not known.
         derived: columns that are computed from those of ``X`` and come after them; None if the
             trees read ``X`` alone.
-        coded: the same trees on codes, for many rows; None if they have none.
 
     Raises:
         InvalidArtifact: if the kernel could not walk these arrays safely.
@@ -85,7 +82,6 @@ class Forest:
     category_bits: NDArray[np.uint32] = field(default_factory=_NO_CUTS.copy)
     covers: NDArray[Any] = field(default_factory=_NO_COVERS.copy)
     derived: DerivedColumns | None = None
-    coded: CodedForest | None = field(init=False, repr=False)
     _arguments: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -318,32 +314,12 @@ class Forest:
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         if self.derived is None:
-            self._add_wide(x, total)
+            add_leaf_values(x, *self._arguments, total)
             return
         n_rows = max(1, _MOST_NUMBERS // self.n_columns)
         for start in range(0, len(x), n_rows):
             rows = slice(start, start + n_rows)
-            self._add_wide(self._wide(x[rows]), total[rows])
-
-    def _add_wide(self, x: NDArray[Any], total: NDArray[Any]) -> None:
-        if self.coded is None or len(x) < LANES:
-            add_leaf_values(x, *self._arguments, total)
-        else:
-            self.add_coded(self.coded, x, total)
-
-    def add_coded(self, coded: CodedForest, x: NDArray[Any], total: NDArray[Any]) -> None:
-        """Add the trees' leaf values by a forest on codes; see the kernel."""
-        words, roots, _, payload = self._arguments[2:6]
-        outputs, leaf_values = self._arguments[7:9]
-        arrays = coded.coding, coded.nodes, words, roots
-        add_coded_leaf_values(x, *arrays, payload, outputs, leaf_values, total)
-
-    def _codes_of(self, read: CategorySplits, starts: NDArray[np.int64]) -> CodedForest | None:
-        """The trees on codes, if their nodes are wide and most of them have to be walked."""
-        n_small = np.count_nonzero(np.diff(starts))
-        if self.nodes.dtype != WIDE.word or 2 * n_small > self.n_trees:
-            return None
-        return code_forest(read, self.cuts, self.cut_starts, self.n_columns, self.n_trees)
+            add_leaf_values(self._wide(x[rows]), *self._arguments, total[rows])
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]
@@ -357,7 +333,6 @@ class Forest:
         masks = np.empty(starts[-1], width.word)
         leaf_rows = np.empty(starts[-1] + self.n_trees, np.uint32)
         fill_splits(words, self.roots, shift, payload, starts, splits, masks, leaf_rows)
-        object.__setattr__(self, "coded", self._codes_of(read, starts))
         return (
             (self.cuts, self.cut_starts.astype(np.int64), read.patterns),
             words.view(width.floats),

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.engine.coded_forest import CodedForest
 from mlserver_forest.engine.derived.column_steps import ColumnStep, ColumnSteps, SteppedColumn
 from mlserver_forest.engine.derived.date_parts import DatePart, DateParts
 from mlserver_forest.engine.derived.derivation import Derivation
@@ -112,13 +111,6 @@ def every_kind() -> Iterator[ForestKind]:
         for splits in ("numbers", _CATEGORIES):
             x, total, word = (np.dtype(dtype).name for dtype in (features, sums, width.word))
             yield ForestKind(x, total, word, splits)
-
-
-def walk_codes(features: str, sums: str) -> None:
-    """Run the kernel of a forest on codes, for the dtypes of the features and the sums."""
-    forest = ForestKind(features, sums, "uint64", "numbers").smallest()
-    rows, total = forest.checked(np.zeros((1, 1), features)), np.zeros((1, 1), sums)
-    forest.add_coded(CodedForest.smallest(), rows, total)
 
 
 def derive(name: str) -> None:

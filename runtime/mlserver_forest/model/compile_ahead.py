@@ -20,13 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mlserver_forest.composition.composition import forests_in
-from mlserver_forest.engine.forest_kinds import (
-    DERIVATIONS,
-    ForestKind,
-    derive,
-    every_kind,
-    walk_codes,
-)
+from mlserver_forest.engine.forest_kinds import DERIVATIONS, ForestKind, derive, every_kind
 from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.formats.csv import csv_kernel
@@ -50,7 +44,6 @@ _JOBS: Mapping[str, tuple[Callable[..., None], float]] = {
     "explain": (lambda *kind: ForestKind(*kind).explain(), 6.0),
     "leaves": (lambda *kind: ForestKind(*kind).find_leaves(), 1.0),
     "quantiles": (lambda *kind: ForestKind(*kind[:4]).pool(*kind[4:]), 2.5),
-    "codes": (walk_codes, 3.0),
     "derive": (derive, 0.7),
     "csv": (csv_kernel.warm_up, 2.0),
     "drift": (bin_counts.warm_up, 0.3),
@@ -63,8 +56,6 @@ def jobs_of(predictor: Predictor) -> list[Job]:
     for forest, _ in forests_in(predictor):
         kind = _names(ForestKind.of(forest))
         found.append(("predict", *kind, forest.postprocessor.name))
-        if forest.coded is not None:
-            found.append(("codes", *kind[:2]))
         if forest.derived is not None:
             derivations = forest.derived.derivations
             found += [("derive", type(one).__name__) for one in derivations]
@@ -106,8 +97,6 @@ def every_job() -> list[Job]:
         found += [("predict", *kind, name) for name in _POSTPROCESSORS]
         found += [("explain", *kind), ("leaves", *kind)]
         found += [("quantiles", *kind, starts) for starts in ("uint32", "uint64")]
-    # Of wide nodes alone.
-    found += [("codes", x, total) for x in _DTYPES for total in _DTYPES if x <= total]
     found += [("derive", name) for name in DERIVATIONS]
     return found + [(name, dtype) for name in ("csv", "drift") for dtype in _DTYPES]
 

@@ -27,7 +27,7 @@ _ONE, _TWO, _THREE, _FOUR = map(np.uint64, (1, 2, 3, 4))
 
 
 @inner
-def add_leaves(leaves, n_rows, row, first, sums):
+def _add_leaves(leaves, n_rows, row, first, sums):
     """Add the leaf values of consecutive rows to the columns from ``first`` on.
 
     Loops over a few values are written out: that is five times as fast.
@@ -80,12 +80,6 @@ def _add_row(values, row, forest, roots, payload, outputs, sums):
             at = row * n_outputs + np.uint64(outputs[tree + lane])
             for output in range(width):
                 total[at + output] += leaf_values[leaf + output]
-
-
-@inner
-def blocks_per_tree(n_words, n_blocks):
-    """How many blocks pass through a tree before the next tree, in a forest of so many words."""
-    return 1 if n_words <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
 
 
 @inner
@@ -165,7 +159,7 @@ def add_leaf_values(
             _add_row(both, np.uint64(row), forest, roots, payload, outputs, sums)
         return read
     n_blocks = (n_samples + LANES - 1) // LANES
-    per_tree = blocks_per_tree(words.size, n_blocks)
+    per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
     blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
     patterns = blocks.view(words.dtype)
     missing = np.empty(per_tree, np.bool_)
@@ -199,5 +193,5 @@ def add_leaf_values(
                     walk_block(block, n_rows, one_tree, payload, True, leaves)
                 else:
                     walk_block(block, n_rows, one_tree, payload, False, leaves)
-                add_leaves(leaves, n_rows, np.uint64(row), output, sums)
+                _add_leaves(leaves, n_rows, np.uint64(row), output, sums)
     return read
