@@ -166,7 +166,7 @@ def _run(words, environ, cwd, streams, cpus, prepare):
     getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)
 
 
-def _fork_child(request):
+def _fork_child(request, say):
     """``start_child`` of forest pack, in a process that has imported what it needs."""
     main = importlib.import_module("mlserver_forest.importers.pack.child_process").main
     # _text closes them.
@@ -186,4 +186,6 @@ def _fork_child(request):
             os._exit(code)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    return subprocess.CompletedProcess([], code, _text(out), _text(err))
+    for line in _text(out).splitlines():
+        say(line)
+    return subprocess.CompletedProcess([], code, stderr=_text(err))

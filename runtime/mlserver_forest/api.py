@@ -12,6 +12,7 @@ from mlserver_forest.importers.pack.proof import SourceAnswers, ask, compare, ha
 from mlserver_forest.importers.registry import importer_of
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel as Model
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_model, tell
 from mlserver_forest.model.row_matrix import matrix_from
 
 __all__ = ["Model", "load", "pack", "train"]
@@ -128,6 +129,7 @@ def pack(
         InvalidEnvironment: if the directory cannot be written.
     """
     model = packing.renamed(import_estimator(estimator), feature_names, class_names)
+    compile_jobs(jobs_of_model(model.forest, {}, reads=False), tell)
     importer = importer_of(estimator)
     assert importer is not None, "import_estimator refuses other libraries"  # noqa: S101
     rows = None if sample is None else matrix_from(sample, model.schema)

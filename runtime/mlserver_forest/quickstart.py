@@ -135,7 +135,7 @@ def _compile(jobs: Sequence[tuple[str, ...]]) -> None:
 def _likely_jobs() -> Sequence[tuple[str, ...]]:
     """What the model will need: a forest of scikit-learn, whose splits are by numbers."""
     from mlserver_forest.engine.forest_kinds import ForestKind
-    from mlserver_forest.model.compile_ahead import jobs_of_server
+    from mlserver_forest.model.compile_ahead import jobs_of_model
 
     forest = ForestKind("float32", "float64", "uint32", "numbers").smallest()
-    return jobs_of_server(forest, {})
+    return jobs_of_model(forest, {})

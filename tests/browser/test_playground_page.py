@@ -231,7 +231,7 @@ def test_a_dropped_file_comes_back_with_its_predictions(iris_page_server, open_p
         },
     ).text.split("\n")
     head, *rows = csv.reader(io.StringIO(found))
-    assert head[5:] == [
+    assert head[5:9] == [
         "prediction",
         *(f"probability_{c}" for c in ("setosa", "versicolor", "virginica")),
     ]
@@ -239,8 +239,17 @@ def test_a_dropped_file_comes_back_with_its_predictions(iris_page_server, open_p
     for row, line in zip(rows, expected, strict=False):
         answer = json.loads(line)
         assert row[5] == answer["predicted_label"]
-        assert list(map(float, row[6:])) == answer["probabilities"]
+        assert list(map(float, row[6:9])) == answer["probabilities"]
     assert len(rows) == 150
+    # The reasons of the rows that the table shows.
+    page.locator("#score td.reasons", has_text="petal").first.wait_for(timeout=SECONDS)
+    _, found = downloaded(page)
+    head, *more = csv.reader(io.StringIO(found))
+    assert head[9:11] == ["reason_1", "contribution_1"]
+    assert [row[:9] for row in more] == [row[:9] for row in rows]
+    assert {row[9] for row in more[:20]} <= {"petal_length", "petal_width"}
+    assert all(abs(float(row[10])) > 0.1 for row in more[:20])
+    assert set(more[-1][9:]) == {""}
     assert "note" in page.locator("#score").inner_text()
 
 
@@ -265,7 +274,7 @@ def test_a_chosen_file_without_a_header_is_scored_in_pieces(flats_page_server, o
     rows = list(csv.reader(io.StringIO(found)))
     assert [row[:3] for row in rows] == list(csv.reader(io.StringIO(text)))
     expected = ask(flats_page_server, [25, 'the "east", <b>', True], "score,interval")
-    (found,) = {tuple(map(float, row[3:])) for row in rows if row[0] == "25"}
+    (found,) = {tuple(map(float, row[3:6])) for row in rows if row[0] == "25"}
     assert found == pytest.approx((expected["score"], *expected["interval"]))
     assert len(posts) == 3
 

@@ -10,12 +10,20 @@ import json
 import grpc
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlserver.grpc import dataplane_pb2 as pb
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+import mlserver_forest
 from contract.test_content_types import REQUESTS
 from support import IRIS_NAMES, launch, save_model
 
@@ -168,6 +176,67 @@ def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, 
                 for content in contents
             )
             assert (first.status_code, first.content) == (second.status_code, second.content)
+
+
+def pipelines(x, species):
+    """A model of numbers that has ranges, and one that reads words and gaps besides."""
+    numbers = make_pipeline(SimpleImputer(), PCA(2))
+    words = OneHotEncoder(handle_unknown="ignore")
+    forest = RandomForestClassifier(7, random_state=0)
+    frame = pd.DataFrame(x[:, :3].astype(float), columns=["a", "b", "c"])
+    yield "ranges", frame, make_pipeline(StandardScaler(), forest).fit(frame, species)
+    mixed = frame.assign(word=np.where(x[:, 3] > 1, "wide", "north east"))
+    columns = make_column_transformer((numbers, ["a", "b", "c"]), (words, ["word"]))
+    yield "words", mixed, make_pipeline(columns, clone(forest)).fit(mixed, species)
+
+
+@pytest.fixture(scope="module")
+def raw_servers(tmp_path_factory, iris):
+    running = {}
+    try:
+        for name, frame, pipeline in pipelines(*iris):
+            directory = tmp_path_factory.mktemp(name) / "model"
+            mlserver_forest.pack(pipeline, directory, sample=frame)
+            running[name] = launch(directory, MODEL_SERVER_WORKERS="1")
+        for server in running.values():
+            server.wait_until_ready()
+        yield running
+    finally:
+        for server in running.values():
+            server.end()
+
+
+FIELDS = st.floats(width=64).map(repr) | st.sampled_from(["", " 1", "1_0", "1e999", "NA", "wide"])
+WORDS = st.sampled_from(["wide", "north east", " wide ", "unknown", "", '"wide"', "NaN", "1,2"])
+
+
+@pytest.mark.parametrize("kind", ["ranges", "words"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_one_raw_row_is_answered_as_a_row_that_needs_a_closer_look(raw_servers, client, kind, data):
+    """A parameter, even one that changes nothing, takes the ordinary path."""
+    fields = data.draw(st.lists(st.floats(-9, 9).map(repr) | FIELDS, min_size=3, max_size=3))
+    fields += [data.draw(WORDS)] if kind == "words" else []
+    content = ",".join(fields).encode()
+    for accept in TYPES:
+        first, second = (
+            client.post(
+                raw_servers[kind].url + "/invocations",
+                content=content,
+                headers=sent_as(media_type, accept),
+            )
+            for media_type in ("text/csv", "text/csv; header=absent")
+        )
+        assert (first.status_code, first.content) == (second.status_code, second.content)
+
+
+def test_one_row_out_of_a_models_range_is_refused(raw_servers, client):
+    headers = sent_as("text/csv")
+    answer = client.post(
+        raw_servers["ranges"].url + "/invocations", content="1e300,1,1", headers=headers
+    )
+    assert answer.status_code == 400
+    assert "is out of the range that this model can compute with" in answer.text
 
 
 def infer(channel, content, datatype="FP32", shape=(1, 4), **more):

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
 import mlserver_forest
-from mlserver_forest.errors import InvalidData, InvalidHyperparameters
+from mlserver_forest.errors import InvalidData, InvalidHyperparameters, InvalidInput
 from mlserver_forest.local.frame_training import _arrow_table
 
 TREE = {"algorithm": "decision_tree", "random_state": 0, "validation_fraction": 0.2}
@@ -53,6 +54,8 @@ def test_a_frame_and_a_file_give_the_same_model_and_report(tmp_path, table):
     assert own.evaluate(table).metrics == own.card.metrics["train"]
     metrics = json.loads((tmp_path / "own" / "output" / "data" / "metrics.json").read_text())
     assert own.card.metrics == metrics["metrics"]
+    assert metrics["data"]["files"] == ["the training table"]
+    assert "frame.parquet" not in own.report().html
     kept = other.directory
     assert kept.exists()
     del other
@@ -68,6 +71,31 @@ def test_tables_of_every_kind_become_the_same_columns(table, make):
         == table["origin"].astype(object).where(table["origin"].notna(), None).tolist()[:30]
     )
     assert found["weight"].to_pylist() == table["weight"].tolist()
+
+
+def test_a_frame_of_polars_is_trained_on_and_answered_as_its_rows_are(table):
+    """Texts, categories, an enumeration, dates and gaps; columns in any order."""
+    rng = np.random.default_rng(1)
+    frame = pl.from_pandas(table.drop(columns="mpg")).with_columns(
+        pl.col("origin").cast(pl.Categorical),
+        pl.Series("fuel", rng.choice(["gas", "oil"], 200), pl.Enum(["oil", "gas"])),
+        pl.date(2024, 1, 1) + pl.duration(days=pl.int_range(200)),
+        pl.Series("town", rng.choice(["Ulm", "Bonn"], 200)),
+    )
+    known = frame.with_columns(pl.Series("mpg", table["mpg"]))
+    model = mlserver_forest.train(known, "mpg", dates="expand", say=None, report=False, **TREE)
+    assert model.feature_names == tuple(frame.columns)
+    answers = model.predict(frame.to_dicts())
+    assert len(set(answers)) > 10
+    assert np.array_equal(model.predict(frame.select(sorted(frame.columns))), answers)
+    assert np.array_equal(model.predict(known.to_arrow(), extra="ignore"), answers)
+    assert model.evaluate(known).n_rows == 200
+    with pytest.raises(InvalidInput, match=r"a LazyFrame; call its collect\(\) first"):
+        model.predict(frame.lazy())
+    with pytest.raises(InvalidInput, match="a Series; expected a table with named columns"):
+        model.predict(frame["weight"])
+    with pytest.raises(InvalidData, match=r"a LazyFrame; call its collect\(\) first"):
+        mlserver_forest.train(known.lazy(), "mpg")
 
 
 def test_values_of_several_kinds_are_texts_as_in_a_file():

@@ -2,35 +2,59 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from support import clean_environ
+import joblib
+import numpy as np
+import pytest
+from sklearn.tree import DecisionTreeClassifier
 
-SCRIPT = """
-from mlserver_forest.model.compile_ahead import compile_jobs
-compile_jobs([("drift", "float32"), ("derive", "Products")], print)
-from numba.core import event
-with event.install_recorder("numba:compile") as record:
-    from mlserver_forest.insight.bin_counts import warm_up
-    warm_up("float32")
-print("compiled again:", len(record.buffer))
+from support import BIN, clean_environ
+
+HERE = Path(__file__).parents[1]
+
+LOADED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import compile_record
+import mlserver_forest as mf
+model = mf.load(sys.argv[2])
+compile_record.record(sys.argv[3])
+for n in (1, 40):
+    rows = model.samples[[0] * n]
+    model.predict(rows), model.interval(rows), model.explain(rows), model.out_of_range(rows)
 """
 
 
-def printed(cache):
+@pytest.mark.parametrize("name", ["trained-extra-trees-interval-price", "lightgbm-categories"])
+def test_a_loaded_model_answers_without_the_compiler(tmp_path, name):
+    directory = HERE / "compatibility" / "0.1.0" / name / "model"
+    log = tmp_path / "compiled"
+    code = LOADED if "interval" in name else LOADED.replace("model.interval(rows),", "")
+    code = code if "interval" in name else code.replace(", model.out_of_range(rows)", "")
+    subprocess.run([sys.executable, "-c", code, HERE, directory, log], check=True)
+    assert log.read_text() == ""
+
+
+def packed(folder):
+    """What forest pack says to a person, and what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=clean_environ(NUMBA_CACHE_DIR=str(cache)),
+        [BIN / "forest", "pack", "tree.joblib", "--out", "model"],
+        env=clean_environ(NUMBA_CACHE_DIR=str(folder / "cache")),
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
-    return done.stdout.splitlines(), done.stderr
+    return done.stderr.splitlines(), done.stdout
 
 
 def test_a_machine_compiles_once_and_says_so(tmp_path):
-    """The second process takes from the cache what two others have written, without a word."""
-    (announced, done, again), err = printed(tmp_path)
-    assert announced == "compiling the engine for this machine, once: about 1 s"
+    """Other processes write to the cache, from which the second command takes without a word."""
+    x = np.random.default_rng(0).random((40, 2))
+    joblib.dump(DecisionTreeClassifier().fit(x, x[:, 0] > 0.5), tmp_path / "tree.joblib")
+    (announced, done), printed = packed(tmp_path)
+    assert announced == "compiling the engine for this machine, once: about 5 s"
     assert done.startswith("compiled the engine in ")
-    assert (again, err) == ("compiled again: 0", "")
-    assert printed(tmp_path) == (["compiled again: 0"], "")
+    assert "0 differences" in printed
+    assert packed(tmp_path) == ([], printed)

@@ -320,7 +320,7 @@ def test_other_refusals(model_dir, tmp_path):
         (rows, rows, "--out", "x.csv"): "was named twice",
         (rows, "--out", tmp_path / "old.csv"): "old.csv is there already; give --overwrite",
         (rows, "--out", tmp_path / "full"): "no earlier run of forest predict made it",
-        (rows, "--out", "s3://bucket/x"): "is not on this machine",
+        (rows, "--out", "x3://bucket/x"): "or a URI such as s3://bucket/prefix",
         (rows, "--out", "x.csv", "--format", "parquet"): "names CSV, and --format Parquet",
         (rows, "--out", "x.npy"): "NumPy is not written",
         ("x3://bucket", "--out", "x.csv"): "expected a path, or a URI such as s3://bucket/prefix",

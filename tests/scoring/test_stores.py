@@ -54,7 +54,9 @@ def test_the_names_of_folders_are_columns_and_the_answers_have_the_same_folders(
     assert labels == expected(model_dir, rows)
 
 
-def test_a_prefix_in_s3_is_scored_from_there(tables, model_dir, tmp_path, moto, monkeypatch):
+def test_a_prefix_in_s3_is_scored_from_there_and_to_there(
+    tables, model_dir, tmp_path, moto, monkeypatch
+):
     folder, rows = tables
     for name, value in {
         "AWS_ENDPOINT_URL": moto,
@@ -70,12 +72,37 @@ def test_a_prefix_in_s3_is_scored_from_there(tables, model_dir, tmp_path, moto, 
         client.upload_file(str(path), "rows", f"in/{path.relative_to(folder)}")
     text = rows.to_csv(index=False).encode()
     client.put_object(Bucket="rows", Key="new.csv.gz", Body=pa.compress(text, "gzip", asbytes=True))
-    client.close()
     predict(model_dir, "s3://rows/in/", "--out", tmp_path / "a.jsonl")
     predict(model_dir, "s3://rows/new.csv.gz", "--out", tmp_path / "b.jsonl")
     assert table_of(tmp_path / "a.jsonl") == table_of(tmp_path / "b.jsonl")
     labels = [row["predicted_label"] for row in table_of(tmp_path / "a.jsonl")]
     assert labels == expected(model_dir, rows)
+    predict(model_dir, "s3://rows/in/", "--out", "s3://rows/out/a.jsonl")
+    client.download_file("rows", "out/a.jsonl", str(tmp_path / "c.jsonl"))
+    assert (tmp_path / "c.jsonl").read_bytes() == (tmp_path / "a.jsonl").read_bytes()
+    said = predict(model_dir, "s3://rows/in/", "--out", "s3://rows/out/a.jsonl", code=1)
+    assert "s3://rows/out/a.jsonl is there already; give --overwrite" in said
+    said = predict(model_dir, "s3://rows/in/", "--out", "s3://rows/in", code=1)
+    assert "s3://rows/in is there already, and no earlier run" in said
+    # A folder: its state is beside it, so that another machine can go on.
+    whole = (model_dir, "s3://rows/in/", "--out", "s3://rows/parts/", "--keep", "region")
+    predict(*whole)
+    keys = [found["Key"] for found in client.list_objects_v2(Bucket="rows")["Contents"]]
+    parts = [key for key in keys if key.startswith("parts/petal_width=")]
+    assert [key.removeprefix("parts/") for key in parts] == [
+        f"{name}/part-0-00000.parquet" for name in FOLDERS
+    ]
+    client.delete_object(Bucket="rows", Key=parts[0])
+    assert "; 1 parts were there from an earlier run" in predict(*whole)
+    said = predict(*whole[:-2], code=1)
+    assert "s3://rows/parts/_predict holds the parts of a run that differs in the options" in said
+    predict(*whole[:-2], "--overwrite")
+    found = [
+        pq.read_table(pa.BufferReader(client.get_object(Bucket="rows", Key=key)["Body"].read()))
+        for key in parts
+    ]
+    assert [table.num_rows for table in found] == list(FOLDERS.values())
+    client.close()
     said = predict(model_dir, "s3://rows/none", "--out", tmp_path / "c.csv", code=1)
     assert said == "forest predict: s3://rows/none does not exist; check its name"
 

@@ -8,11 +8,21 @@ import json
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401  # as scikit-learn asks
+from sklearn.impute import IterativeImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, OneHotEncoder, PolynomialFeatures
 
+import mlserver_forest
 from compile_record import record
 from forked_command import ForkedCommand
-from support import Running, clean_environ, free_port
+from support import Running, ask_over_grpc, clean_environ, free_port
 
 RELEASE = Path(__file__).parents[1] / "compatibility" / "0.1.0"
 # Each kind of nodes, sums and splits; intervals with and without samples; an isolation forest.
@@ -30,10 +40,68 @@ REPEATS = 30
 
 @pytest.mark.parametrize("name", MODELS)
 def test_requests_for_every_output_in_every_format_compile_nothing(tmp_path, name):
+    requests = [*requests_to(name)]
+    n_answers = answered_without_compiling(RELEASE / name, tmp_path, requests)
+    assert n_answers > 8
+
+
+def with_mixed_columns(rows, labels, folder):
+    """A pipeline whose steps mix columns, packed: all that can be derived from several."""
+    numbers = ["size", "age", "price"]
+    mixing = make_pipeline(IterativeImputer(), PolynomialFeatures(2), PCA(3), Normalizer())
+    columns = make_column_transformer((mixing, numbers), (OneHotEncoder(), ["kind"]))
+    forest = RandomForestClassifier(5, random_state=0)
+    return mlserver_forest.pack(
+        make_pipeline(columns, forest).fit(rows[[*numbers, "kind"]], labels), folder
+    )
+
+
+def with_dates(rows, labels, folder):
+    return mlserver_forest.train(
+        rows.assign(label=labels), "label", out=folder.parent, dates="expand", report=False,
+        n_estimators=5, say=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [with_mixed_columns, with_dates])
+def test_nor_do_those_to_a_model_with_derived_columns(tmp_path, make):
+    chance = np.random.default_rng(0)
+    rows = pd.DataFrame(chance.normal(9, 2, (60, 3)).round(1), columns=["size", "age", "price"])
+    rows["kind"] = chance.choice(["flat", "house"], 60)
+    rows["since"] = [f"2024-{1 + i % 12:02}-07" for i in range(60)]
+    labels = np.where(rows["size"] + chance.normal(0, 1, 60) > 9, "a", "b")
+    model = make(rows, labels, tmp_path / "model")
+    rows, outputs = rows[[*model.feature_names]], list(model.outputs)
+    text = rows.to_csv(header=False, index=False)
+    tensors = [
+        [name, *(("BYTES", [[v] for v in found]) if found.dtype.kind in "OTU" else ("FP64", found))]
+        for name, found in rows.items()
+    ]
+    tensors = [[n, d, np.reshape(v, (-1, 1)).tolist()] for n, d, v in tensors]
+    infer = {
+        "inputs": [
+            {"name": n, "datatype": d, "shape": [60, 1], "data": np.ravel(v).tolist()}
+            for n, d, v in tensors
+        ],
+        "outputs": [{"name": name} for name in outputs],
+    }
+    as_csv, as_json = {"content-type": "text/csv"}, {"content-type": "application/json"}
+    requests = [
+        ("/invocations", as_csv, text),
+        ("/invocations", as_csv, text.splitlines()[0]),
+        ("/invocations", as_json, json.dumps({"instances": rows.to_dict("records")})),
+        ("/v2/models/forest/infer", as_json, json.dumps(infer)),
+    ]
+    asked = {"model": "forest", "tensors": tensors, "outputs": outputs}
+    assert answered_without_compiling(tmp_path, tmp_path, requests, asked) == len(requests)
+
+
+def answered_without_compiling(base_dir, tmp_path, requests, over_grpc=None):
+    """Ask a server of its own; how many requests it has answered with 200."""
     log = tmp_path / "compiled"
     ports = free_port(), free_port()
     environ = clean_environ(
-        SAGEMAKER_BASE_DIR=str(RELEASE / name),
+        SAGEMAKER_BASE_DIR=str(base_dir),
         SAGEMAKER_BIND_TO_PORT=str(ports[0]),
         FOREST_GRPC_PORT=str(ports[1]),
         MODEL_SERVER_WORKERS="1",
@@ -44,12 +112,15 @@ def test_requests_for_every_output_in_every_format_compile_nothing(tmp_path, nam
         server.wait_until_ready()
         before = log.read_text()
         with httpx.Client(base_url=server.url, timeout=60) as client:
-            n_answers = sum(is_answered(client, *request) for request in requests_to(name))
+            n_answers = sum(is_answered(client, *request) for request in requests)
             assert "forest_drift_rows" in client.get("/metrics").text
+        if over_grpc:
+            answer = ask_over_grpc(server.grpc_port, None, **over_grpc)
+            assert set(over_grpc["outputs"]) <= set(answer), answer
     finally:
         server.end()
-    assert n_answers > 8
     assert log.read_text() == before
+    return n_answers
 
 
 def is_answered(client, path, headers, body):

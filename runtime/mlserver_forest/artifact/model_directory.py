@@ -99,8 +99,12 @@ def save(
     _write(directory, files, before_rename)
 
 
-def load(directory: Path) -> Model:
+def load(directory: Path, prepare: Prepare | None = None) -> Model:
     """Load the model of a directory; the forest is proven by its self-test.
+
+    Args:
+        directory: the model directory.
+        prepare: see ``load_forest_file``.
 
     Raises:
         InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
@@ -109,7 +113,7 @@ def load(directory: Path) -> Model:
     schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
     extra = settings["parameters"].get("extra")
     extra = extra if isinstance(extra, dict) else {}
-    model = load_model(Path(settings["parameters"]["uri"]), schema, extra.get(DIGEST_KEY))
+    model = load_model(Path(settings["parameters"]["uri"]), schema, extra.get(DIGEST_KEY), prepare)
     return replace(model, card=read_card(extra[CARD_KEY]) if CARD_KEY in extra else None)
 
 

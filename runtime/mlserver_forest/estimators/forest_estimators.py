@@ -30,6 +30,7 @@ from mlserver_forest.errors import InvalidArtifact, InvalidHyperparameters, coun
 from mlserver_forest.estimators.table_fit import fit_table, has_words, local_model
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.local.local_model import LocalModel
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of, tell
 from mlserver_forest.model.model import Model
 from mlserver_forest.optional_library import require
 from mlserver_forest.resources import n_cpus
@@ -213,6 +214,7 @@ class _ForestEstimator(BaseEstimator):  # type: ignore[misc]  # it has no types
     def _packed(self) -> Model:
         """The model of the fitted estimator, which knows positions of classes and no names."""
         model = import_estimator(self.estimator_)
+        compile_jobs(jobs_of(model.forest), tell)
         names = tuple(self._names(model.schema.n_features))
         schema = replace(model.schema, feature_names=names)
         labels = tuple(getattr(self, "classes_", np.empty(0)).tolist())

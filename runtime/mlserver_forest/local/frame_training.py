@@ -19,11 +19,12 @@ from mlserver_forest.errors import InvalidData, JobError, format_error, format_v
 from mlserver_forest.evaluation.known_targets import text_of_value
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.local_model import LocalModel
-from mlserver_forest.model.row_matrix import listed
+from mlserver_forest.model.row_matrix import is_lazy, listed
 from mlserver_forest.training.local_training import Paths, train_files
 
 _PREFIX = "forest-train-"
 _NAME = "frame.parquet"
+_TEXT = pa.large_string()
 
 
 def train_frame(
@@ -60,6 +61,8 @@ def train_frame(
         def say_table(line: str) -> None:
             say(_without_paths(line, rows))
 
+        tables = ("training", "validation", "test")
+        titles = {str(Path(rows) / table / _NAME): f"the {table} table" for table in tables}
         try:
             directory = train_files(
                 _files(frame, Path(rows) / "training"),
@@ -67,6 +70,7 @@ def train_frame(
                 name=name or (None if _are_files(frame) else "forest"),
                 out=folder.path if folder else str(out),
                 say=say_table,
+                file_titles=titles,
                 validation=_files(validation, Path(rows) / "validation"),
                 test=_files(test, Path(rows) / "test"),
                 **options,
@@ -115,9 +119,11 @@ def _arrow_table(table: Any) -> Any:
     Raises:
         InvalidData: if it does not have named columns, or one holds values of several kinds.
     """
+    if is_lazy(table):
+        raise InvalidData(f"the table is a {type(table).__name__}; call its collect() first")
     try:
         if isinstance(table, pa.Table):
-            return table
+            return _with_plain_texts(table)
         if _are_records(table):
             names = dict.fromkeys(name for row in table for name in row)
             table = {name: [row.get(name) for row in table] for name in names}
@@ -126,7 +132,7 @@ def _arrow_table(table: Any) -> Any:
         if hasattr(table, "columns") and hasattr(table, "iloc"):  # An index is not a column.
             return pa.table(_columns_of(table))
         if hasattr(table, "__arrow_c_stream__"):
-            return pa.table(table)
+            return _with_plain_texts(pa.table(table))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InvalidData(
             f"the table cannot be read ({format_error(error)}); expected numbers, texts, booleans "
@@ -136,6 +142,21 @@ def _arrow_table(table: Any) -> Any:
         f"the table is a {type(table).__name__}; expected a data frame, an Arrow table, a mapping "
         "from names to columns, or the path of a file"
     )
+
+
+def _with_plain_texts(table: Any) -> Any:
+    """The table with texts as any reader of Parquet has them: Polars' are views, which few read."""
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if pa.types.is_dictionary(field.type) and pa.types.is_string_view(field.type.value_type):
+            texts = [part.dictionary.cast(_TEXT).take(part.indices) for part in column.chunks]
+            column = pa.chunked_array(texts, _TEXT)
+        elif pa.types.is_string_view(field.type):
+            column = column.cast(_TEXT)
+        else:
+            continue
+        table = table.set_column(place, field.name, column)
+    return table
 
 
 def _are_records(table: Any) -> bool:

@@ -16,6 +16,7 @@ from mlserver_forest.errors import InvalidArtifact, InvalidInput, format_value
 from mlserver_forest.local.kept_folder import KeptFolder
 from mlserver_forest.local.notebook_card import html_of_model, is_target, text_of_model
 from mlserver_forest.local.table_column import column_of, names_in
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_model, preparing, tell
 from mlserver_forest.model.model import Model
 from mlserver_forest.model.outputs import RowBlock
 from mlserver_forest.resources import n_cpus
@@ -67,7 +68,7 @@ class LocalModel(Model):
         """
         path = Path(directory).absolute()
         settings = model_directory.read_settings(path.resolve(), trust_pickle=False)
-        model = model_directory.load(path)
+        model = model_directory.load(path, preparing(reads=False))
         parts = {one.name: getattr(model, one.name) for one in fields(Model)}
         return cls(
             **parts,
@@ -198,6 +199,7 @@ class LocalModel(Model):
         """
         from mlserver_forest.local.server_handle import ServerHandle
 
+        compile_jobs(jobs_of_model(self.forest, {}), tell)
         return ServerHandle(self, self.directory, port)
 
     def __repr__(self) -> str:

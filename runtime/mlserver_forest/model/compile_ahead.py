@@ -62,22 +62,32 @@ def jobs_of(predictor: Predictor) -> list[Job]:
     return list(dict.fromkeys(found))
 
 
-def jobs_of_server(predictor: Predictor, insights: Mapping[str, NDArray[Any]]) -> list[Job]:
-    """The jobs for all that a request can reach.
+def jobs_of_model(
+    predictor: Predictor,
+    insights: Mapping[str, NDArray[Any]],
+    *,
+    explains: bool = True,
+    reads: bool = True,
+) -> list[Job]:
+    """The jobs for all that a model may be asked; by default those of a server.
 
     Args:
         predictor: the forest or composition of the model.
         insights: the other arrays of its file.
+        explains: whether contributions are among it.
+        reads: whether CSV is read, and drift is counted.
     """
     found, dtype = jobs_of(predictor), predictor.feature_dtype.name
     starts = starts_of_samples(insights)
     for forest, _ in forests_in(predictor):
         kind = _names(ForestKind.of(forest))
-        if not predictor.unexplained:
+        if explains and not predictor.unexplained:
             found.append(("explain", *kind))
         if starts is not None:
             found.append(("quantiles", *kind, starts.dtype.name))
-    return list(dict.fromkeys([*found, ("csv", dtype), ("drift", dtype)]))
+    if reads:
+        found += [("csv", dtype), ("drift", dtype)]
+    return list(dict.fromkeys(found))
 
 
 def every_job() -> list[Job]:
@@ -99,6 +109,28 @@ def compile_jobs(jobs: Sequence[Job], say: Say) -> None:
         say: is called with a line before and after something is compiled.
     """
     Compilation(jobs, say).wait()
+
+
+def tell(line: str) -> None:
+    """Say a line to a person, beside what a command or a program prints."""
+    click.echo(line, err=True)
+
+
+def preparing(
+    say: Say = tell, *, explains: bool = True, reads: bool = True
+) -> Callable[[Predictor, Mapping[str, NDArray[Any]]], None]:
+    """What ``model_directory.load`` calls before the model is first used, so that it can answer.
+
+    Args:
+        say: as in ``compile_jobs``.
+        explains: as in ``jobs_of_model``.
+        reads: as in ``jobs_of_model``.
+    """
+
+    def prepare(predictor: Predictor, insights: Mapping[str, NDArray[Any]]) -> None:
+        compile_jobs(jobs_of_model(predictor, insights, explains=explains, reads=reads), say)
+
+    return prepare
 
 
 class Compilation:

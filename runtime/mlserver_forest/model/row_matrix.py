@@ -47,6 +47,8 @@ def matrix_from(rows: Any, schema: Schema, *, extra: Extra | None = None) -> NDA
         InvalidInput: naming the row and the column, what came and what was expected.
     """
     extra = _known(extra, schema)
+    if is_lazy(rows):
+        raise InvalidInput(f"the rows are a {type(rows).__name__}; call its collect() first")
     records = _records(rows)
     if records is not None:
         return _of_records(records, schema, extra)
@@ -160,10 +162,20 @@ def _is_stream(rows: Any) -> bool:
     )
 
 
+def is_lazy(rows: Any) -> bool:
+    """Whether this is a query that has not been run, such as Polars' LazyFrame."""
+    return hasattr(rows, "collect") and hasattr(rows, "collect_schema") and not _is_column(rows)
+
+
 def _table(rows: Any) -> Any:
     import pyarrow as pa
 
-    return pa.table(rows)
+    try:
+        return pa.table(rows)
+    except pa.ArrowInvalid as error:  # A column alone, for example.
+        raise InvalidInput(
+            f"the rows are a {type(rows).__name__}; expected a table with named columns"
+        ) from error
 
 
 def column_names(rows: Any) -> list[Any] | None:

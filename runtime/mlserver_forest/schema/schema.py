@@ -148,8 +148,8 @@ class Schema:
 
     @property
     def takes_numbers_as_they_are(self) -> bool:
-        """Whether there are neither categories nor a number that means missing."""
-        return not self.categories and self.missing_number is None
+        """Whether there are neither categories, nor a number that means missing, nor ranges."""
+        return not self.categories and self.missing_number is None and not self.ranges
 
     @cached_property
     def spellings_by_column(self) -> Mapping[int, NumberSpelling]:
@@ -379,7 +379,7 @@ class Schema:
         """Refuse numbers outside of ``ranges``, with the row, the column and the range."""
         low, high = self._limits
         outside = (x < low) | (x > high)
-        if outside.any():
+        if np.count_nonzero(outside):  # Faster than ``any``.
             row, column = (int(place[0]) for place in np.nonzero(outside))
             raise InvalidInput(
                 f"{self.locate(row, column, where)}: {x[row, column]} is out of the range "

@@ -21,7 +21,8 @@ _FORMATS = [found.extensions[0].removeprefix(".") for found in registry.FORMATS 
 @click.option(
     "--out",
     required=True,
-    help="The file to write, such as scored.parquet, or a folder with one file for each part.",
+    help="The file to write, such as scored.parquet, or a folder with one file for each part; or "
+    "their URI, such as s3://bucket/scored/.",
 )
 @click.option(
     "--format",

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-import pyarrow as pa
 from pyarrow import fs
 
-from mlserver_forest.errors import InvalidData, format_value
+from mlserver_forest.errors import InvalidData
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.files.compression import format_by_name, plain_name
 from mlserver_forest.formats.files.partitions import partition_of
@@ -17,8 +16,7 @@ from mlserver_forest.formats.files.parts import Part
 from mlserver_forest.formats.files.stray_files import is_stray
 from mlserver_forest.formats.registry import Format
 from mlserver_forest.formats.source import Source
-
-_IN_STORE = "://"
+from mlserver_forest.scoring.output_folder import IN_STORE, file_system
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class InputFile:
         Raises:
             InvalidData: if it cannot be read.
         """
-        path = None if _IN_STORE in self.name else Path(self.path)
+        path = None if IN_STORE in self.name else Path(self.path)
         try:
             stored = self._open(path)
         except OSError as error:
@@ -93,7 +91,7 @@ class InputFile:
     def _open(self, path: Path | None) -> BinaryIO:
         if path is not None:
             return cast("BinaryIO", path.open("rb", buffering=0))
-        return cast("BinaryIO", _file_system(self.name)[0].open_input_file(self.path))
+        return cast("BinaryIO", file_system(self.name)[0].open_input_file(self.path))
 
 
 def chunked_formats() -> tuple[Format, ...]:
@@ -122,7 +120,7 @@ def find_files(names: Sequence[str]) -> list[InputFile]:
 
 
 def _files_of(name: str) -> Iterator[InputFile]:
-    system, root = _file_system(name)
+    system, root = file_system(name)
     try:
         info = system.get_file_info(root)
         if info.type == fs.FileType.NotFound:
@@ -148,17 +146,3 @@ def _file(name: str, relative: str, info: Any) -> InputFile:
     path = PurePosixPath(info.path)
     partition = partition_of(Path(info.path), Path(path.root))
     return InputFile(name, info.path, relative, info.size, info.mtime_ns or 0, partition)
-
-
-def _file_system(name: str) -> tuple[Any, str]:
-    """Pyarrow's file system and the path in it."""
-    if _IN_STORE not in name:
-        return fs.LocalFileSystem(), str(Path(name).absolute())
-    try:
-        system, path = fs.FileSystem.from_uri(name.rstrip("/"))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InvalidData(
-            f"{format_value(name, 200)} cannot be opened: {str(error).partition(chr(10))[0]}; "
-            "expected a path, or a URI such as s3://bucket/prefix"
-        ) from error
-    return system, path

@@ -17,10 +17,13 @@ from mlserver_forest.artifact.atomic_write import write_whole
 from mlserver_forest.artifact.model_files import ModelFiles, checksum_of
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats.predictions import Predictions
+from mlserver_forest.model.compile_ahead import preparing
+from mlserver_forest.model.model import Model
+from mlserver_forest.schema.output_names import CONTRIBUTIONS
 from mlserver_forest.scoring.chunk_answers import Answers, answers_of, blocks_of
 from mlserver_forest.scoring.input_files import InputFile
 from mlserver_forest.scoring.pieces import Piece, pieces_of
-from mlserver_forest.scoring.run_state import DonePart, RunState, write_part
+from mlserver_forest.scoring.run_state import DonePart, RunState
 from mlserver_forest.scoring.scorer import BadRow, Scorer
 from mlserver_forest.scoring.scoring_options import ScoringOptions
 from mlserver_forest.scoring.scoring_progress import ScoringProgress
@@ -76,7 +79,7 @@ class ScoringRun:
                 skipped, or the answers cannot be written. Parts that are done stay.
         """
         checksum = checksum_of(self.model)
-        scorer = Scorer(model_directory.load(self.model), self.options)
+        scorer = Scorer(self._model(), self.options)
         with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
             answers = answers_of(pieces, scorer, self.options, n_threads, state.is_done)
             with closing(answers):
@@ -100,7 +103,7 @@ class ScoringRun:
         from mlserver_forest.scoring.dask_pieces import score_pieces
 
         checksum = checksum_of(self.model)
-        Scorer(model_directory.load(self.model), self.options)  # Its errors come at once.
+        Scorer(self._model(), self.options)  # Its errors come at once.
         with self._started(checksum, overwrites=overwrites) as (state, pieces, progress):
             todo = [(piece, state.parts_of(piece.number)) for piece in pieces]
             pieces.clear()  # Each is noted when it comes.
@@ -118,6 +121,10 @@ class ScoringRun:
                     progress.add(sum(scored.n_rows for scored in parts), piece.n_bytes)
             return self._finish(state, pieces, progress)
 
+    def _model(self) -> Model:
+        explains = CONTRIBUTIONS in self.options.outputs
+        return model_directory.load(self.model, preparing(explains=explains))
+
     @contextmanager
     def _started(
         self, checksum: str, *, overwrites: bool
@@ -132,7 +139,7 @@ class ScoringRun:
             "format": self.target.format.media_type,
             "inputs": [[file.name, file.size, file.modified] for file in self.files],
         }
-        folders = self.target.state_folder, self.target.parts_folder
+        folders = self.target.state, self.target.parts
         with RunState.opened(*folders, run, overwrites=overwrites) as state:
             self._n_earlier = len(state.parts())
             pieces = deque(piece for piece in every if not state.is_piece_done(piece.number))
@@ -143,7 +150,7 @@ class ScoringRun:
                 yield state, pieces, progress
             except OSError as error:
                 raise InvalidEnvironment(
-                    f"{self.target.path} cannot be written: {error.strerror or error}; free some "
+                    f"{self.target.title} cannot be written: {error.strerror or error}; free some "
                     "space or choose another --out, and run the same command again: the parts "
                     "that are done are kept"
                 ) from error
@@ -174,7 +181,7 @@ class ScoringRun:
         if blocks is None:
             return ""
         name = self.target.part_name(piece, part, self._stems[piece.file.name])
-        write_part(self.target.parts_folder / name, blocks, self.target.state_folder)
+        self.target.parts.write(name, blocks)
         return name
 
     @cached_property
@@ -196,7 +203,7 @@ class ScoringRun:
         if self.report is not None:
             write_whole(self.report, _report(bad_rows))
         self.target.finish(parts)
-        if not self.target.is_folder:
+        if self.target.file:
             state.remove()
         n_rows = sum(part.n_rows for part in parts)
         return ScoringSummary(n_rows, bad_rows, self._n_earlier, progress.seconds)

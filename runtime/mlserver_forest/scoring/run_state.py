@@ -6,23 +6,14 @@ file is written again. A run of another model, other options or other files is r
 """
 
 import json
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from mlserver_forest.artifact.atomic_write import (
-    remove_temporary_files,
-    sync_folder,
-    write_temporary_file,
-    write_whole,
-)
-from mlserver_forest.artifact.folder_lock import lock_folder
 from mlserver_forest.errors import InvalidData, InvalidEnvironment
+from mlserver_forest.scoring.output_folder import OutputFolder
 from mlserver_forest.scoring.scorer import BadRow
 
 _RUN_FILE = "run.json"
@@ -52,30 +43,40 @@ class DonePart:
 
 
 class RunState:
-    """The state of a run in a folder that is locked.
+    """The state of a run.
 
     Args:
         folder: of the state.
         parts_folder: where the parts are.
     """
 
-    def __init__(self, folder: Path, parts_folder: Path) -> None:
+    def __init__(self, folder: OutputFolder, parts_folder: OutputFolder) -> None:
         self._folder = folder
         self._parts_folder = parts_folder
         # By the numbers of their pieces and their own.
         self._parts: dict[int, dict[int, DonePart]] = defaultdict(dict)
-        for path in folder.glob(f"*{_PART}"):
-            piece, number = map(int, path.name.removesuffix(_PART).split("-"))
-            part = _read_part(path)
-            if not part.name or (parts_folder / part.name).exists():
+        names = folder.names()
+        self._done = {int(name[: -len(_DONE)]) for name in names if name.endswith(_DONE)}
+        for name in names:
+            if not name.endswith(_PART):
+                continue
+            piece, number = map(int, name.removesuffix(_PART).split("-"))
+            part = _part_of(folder.read(name))
+            if not part.name or parts_folder.holds(part.name):
                 self._parts[piece][number] = part
             else:  # It was removed since.
-                (folder / _done_name(piece)).unlink(missing_ok=True)
+                folder.remove(_done_name(piece))
+                self._done.discard(piece)
 
     @classmethod
     @contextmanager
     def opened(
-        cls, folder: Path, parts_folder: Path, run: Mapping[str, Any], *, overwrites: bool
+        cls,
+        folder: OutputFolder,
+        parts_folder: OutputFolder,
+        run: Mapping[str, Any],
+        *,
+        overwrites: bool,
     ) -> Iterator["RunState"]:
         """Open the state of a run, whether it is new or was interrupted.
 
@@ -90,29 +91,27 @@ class RunState:
             InvalidEnvironment: if the folder cannot be written, or another run is using it.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with lock_folder(folder):
+            with folder.held():
                 state = cls(folder, parts_folder)
                 differing = _differing(folder, run)
                 if differing:
                     if state.parts() and not overwrites:
                         raise InvalidData(
-                            f"{folder} holds the parts of a run that differs in "
+                            f"{folder.title} holds the parts of a run that differs in "
                             f"{' and '.join(differing)}; give --overwrite to start again, or "
                             "another --out"
                         )
                     state._clear()  # It is one of these.
-                remove_temporary_files(folder)
-                write_whole(folder / _RUN_FILE, json.dumps(run, indent=1).encode())
+                folder.write(_RUN_FILE, [json.dumps(run, indent=1).encode()])
                 state = cls(folder, parts_folder)
                 try:
                     yield state
                 finally:
-                    if folder.exists() and not state.parts():
+                    if folder.holds(_RUN_FILE) and not state.parts():
                         state.remove()  # There is nothing to go on with.
         except OSError as error:
             raise InvalidEnvironment(
-                f"{folder} cannot be written: {error.strerror or error}; choose another --out"
+                f"{folder.title} cannot be written: {error.strerror or error}; choose another --out"
             ) from error
 
     def is_done(self, piece: int, part: int) -> bool:
@@ -121,17 +120,18 @@ class RunState:
 
     def is_piece_done(self, piece: int) -> bool:
         """Whether all parts of a piece are on disk."""
-        return (self._folder / _done_name(piece)).exists()
+        return piece in self._done
 
     def finish_part(self, piece: int, part: int, done: DonePart) -> None:
         """Note that a part is on disk."""
         self._parts[piece][part] = done
         name = f"{piece:06d}-{part:06d}{_PART}"
-        write_whole(self._folder / name, json.dumps(asdict(done)).encode())
+        self._folder.write(name, [json.dumps(asdict(done)).encode()])
 
     def finish_piece(self, piece: int) -> None:
         """Note that all parts of a piece are on disk."""
-        write_whole(self._folder / _done_name(piece), b"{}")
+        self._folder.write(_done_name(piece), [b"{}"])
+        self._done.add(piece)
 
     def parts_of(self, piece: int) -> frozenset[int]:
         """The parts of a piece that are on disk."""
@@ -147,48 +147,30 @@ class RunState:
 
     def remove(self) -> None:
         """Remove the state of a run that has ended."""
-        shutil.rmtree(self._folder)
+        self._folder.remove_all()
 
     def _clear(self) -> None:
         for part in self.parts():
             if part.name:
-                (self._parts_folder / part.name).unlink(missing_ok=True)
-        for path in self._folder.iterdir():
-            path.unlink()
-
-
-def write_part(path: Path, blocks: Iterator[bytes], drafts: Path) -> None:
-    """Write a file whole or not at all, block by block.
-
-    Args:
-        path: of the file; its folder is made if missing.
-        blocks: its content.
-        drafts: a folder of the same file system, where the file is until it is whole.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = write_temporary_file(drafts, blocks)
-    os.replace(temporary, path)
-    sync_folder(path.parent)
+                self._parts_folder.remove(part.name)
+        for name in self._folder.names():
+            self._folder.remove(name)
 
 
 def _done_name(piece: int) -> str:
     return f"{piece:06d}{_DONE}"
 
 
-def _read_part(path: Path) -> DonePart:
-    found = json.loads(path.read_bytes())
+def _part_of(content: bytes) -> DonePart:
+    found = json.loads(content)
     return DonePart(
         found["name"], found["n_rows"], [BadRow(**bad_row) for bad_row in found["bad_rows"]]
     )
 
 
-def _differing(folder: Path, run: Mapping[str, Any]) -> list[str]:
+def _differing(folder: OutputFolder, run: Mapping[str, Any]) -> list[str]:
     """What differs from the run whose state a folder holds, if it holds any."""
-    try:
-        earlier = json.loads((folder / _RUN_FILE).read_bytes())
-    except FileNotFoundError:
+    if not folder.holds(_RUN_FILE):
         return []
+    earlier = json.loads(folder.read(_RUN_FILE))
     return [title for name, title in _TITLES.items() if earlier.get(name) != run[name]]

@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 from mlserver_forest.errors import InvalidHyperparameters, count
@@ -35,7 +37,8 @@ class Candidate:
         algorithm: its name.
         title: its name in reports.
         folds: the metrics of each fold, by name.
-        seconds: of fitting and predicting all folds.
+        seconds: of fitting and predicting all folds, if each takes as long as those after the
+            first, which may have to compile and import what is used.
     """
 
     algorithm: str
@@ -182,7 +185,7 @@ def _candidate(here: OneHost, seed: int | None, say: Say) -> tuple[Candidate, in
     rows, target = data.training, data.target
     own_seed = fitter.seed(fitter.fingerprint(rows))
     seed = own_seed if seed is None else seed
-    began, found = time.monotonic(), []
+    found, moments = [], [time.monotonic()]
     for learn, held_out in folds(rows.y, target.kind, chosen.job.k_fold, seed):
         fitted = fitter.fit(rows.take(learn), None, own_seed)
         if here.stop.is_requested:
@@ -190,11 +193,18 @@ def _candidate(here: OneHost, seed: int | None, say: Say) -> tuple[Candidate, in
         held = rows.take(held_out)
         answers = fitted.answers_to(held)
         found.append(evaluate(answers, held.y, target.kind, target.classes, held.weight))
+        moments.append(time.monotonic())
     if not found:
         fault = f"{len(rows)} rows make no folds to compare algorithms on; choose one algorithm"
         raise InvalidHyperparameters([fault])
     row = chosen.algorithm
-    return Candidate(row.name, row.title, tuple(found), time.monotonic() - began), seed
+    return Candidate(row.name, row.title, tuple(found), _seconds(moments)), seed
+
+
+def _seconds(moments: Sequence[float]) -> float:
+    """The seconds of all folds, from when the first began and when each was done."""
+    each = [after - before for before, after in pairwise(moments)]
+    return len(each) * fmean(each[1:] or each)
 
 
 def _quiet(line: str) -> None:

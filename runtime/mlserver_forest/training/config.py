@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,7 @@ class TrainingConfig:
         has_reader: whether a person reads the log, and not the regexes of SageMaker.
         leaderboard: the algorithms among which this one was chosen, for the report; or None.
         keeps_earlier: whether a model that the new one replaces is kept under another name.
+        file_titles: what files are called in the report, by their paths; others by their paths.
     """
 
     base_dir: Path
@@ -91,6 +92,7 @@ class TrainingConfig:
     has_reader: bool = False
     keeps_earlier: bool = False
     leaderboard: "Leaderboard | None" = None
+    file_titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model_dir(self) -> Path:

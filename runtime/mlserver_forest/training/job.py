@@ -27,7 +27,6 @@ from mlserver_forest.model.card import Card
 from mlserver_forest.optional_library import require
 from mlserver_forest.reports.training.facts import Facts
 from mlserver_forest.reports.training.importances import Importances
-from mlserver_forest.reports.training.leaderboard import Leaderboard
 from mlserver_forest.reports.training.results import results_of
 from mlserver_forest.reports.training.write_report import remove_report, warnings_of, write_report
 from mlserver_forest.training.algorithms.hyperparameters import Hyperparameters, parse
@@ -327,7 +326,7 @@ def _add_to_card(config: TrainingConfig, card: Card, say: Say) -> None:
 
 
 def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:
-    facts = _facts(trained, config.leaderboard)
+    facts = _facts(trained, config)
     results = results_of(facts)
     for warning in warnings_of(facts):
         say(f"warning: {warning}")
@@ -338,7 +337,7 @@ def _report(config: TrainingConfig, trained: _Trained, say: Say) -> Importances:
     return results.importances
 
 
-def _facts(trained: _Trained, leaderboard: Leaderboard | None) -> Facts:
+def _facts(trained: _Trained, config: TrainingConfig) -> Facts:
     chosen, data, result = trained.chosen, trained.data, trained.model.result
     training = data.training.sample()
     return Facts(
@@ -370,12 +369,12 @@ def _facts(trained: _Trained, leaderboard: Leaderboard | None) -> Facts:
             (n_steps, {f"validation:{name}": value for name, value in found.items()})
             for n_steps, found in result.curve
         ],
-        files=data.table.summary.files,
+        files=[config.file_titles.get(name, name) for name in data.table.summary.files],
         coverage=trained.coverage,
         decision=trained.decision.result if trained.decision else None,
         target=data.table.layout.target_title,
         notes=data.notes,
-        leaderboard=leaderboard,
+        leaderboard=config.leaderboard,
     )
 
 

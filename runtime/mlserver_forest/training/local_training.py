@@ -40,6 +40,7 @@ def train_files(
     content_type: str | None = None,
     say: Callable[[str], None] = click.echo,
     stop: Stop | None = None,
+    file_titles: Mapping[str, str] | None = None,
 ) -> Path:
     """Train a model on files and folders.
 
@@ -60,6 +61,7 @@ def train_files(
         content_type: the format of the files, if their names and first lines do not say it.
         say: is called with each line of the log.
         stop: carries a request to stop; the model so far is then saved.
+        file_titles: what files are called in the report, by their paths.
 
     Returns:
         The model directory.
@@ -80,7 +82,7 @@ def train_files(
         name=name,
         content_type=content_type,
     )
-    run_locally(config, say, stop)
+    run_locally(replace(config, file_titles=file_titles or {}), say, stop)
     return config.model_dir
 
 

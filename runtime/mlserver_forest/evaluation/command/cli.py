@@ -26,10 +26,11 @@ def evaluate(model: Path, file: Path, target: str, by: str | None, as_json: bool
     from mlserver_forest.engine.threads import KernelThreads
     from mlserver_forest.evaluation.command.labeled_file import LabeledFile
     from mlserver_forest.evaluation.model_evaluation import evaluate_model
+    from mlserver_forest.model.compile_ahead import preparing
     from mlserver_forest.resources import n_cpus
 
     try:
-        loaded = load(model)
+        loaded = load(model, preparing(explains=False))
         rows = LabeledFile(file, loaded.schema, [target, by] if by else [target])
         found = evaluate_model(
             loaded,

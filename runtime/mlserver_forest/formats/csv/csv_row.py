@@ -63,7 +63,10 @@ def read_values(body: Body, values_of: Sequence[ValueOf]) -> NDArray[np.float64]
         (n_rows, n_columns); None if the lines need another parser, or a field has no value.
     """
     try:
-        text = body.decode().replace("\r\n", "\n").removesuffix("\n")
+        text = body.decode()
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+        text = text.removesuffix("\n")
         if '"' in text or "\r" in text or text.startswith(_BYTE_ORDER_MARK):
             return None
         rows = [
@@ -72,5 +75,7 @@ def read_values(body: Body, values_of: Sequence[ValueOf]) -> NDArray[np.float64]
         ]
     except ValueError:  # It is not UTF-8, or a row has another width.
         return None
-    # NumPy reads None as NaN.
-    return None if any(None in row for row in rows) else np.array(rows, np.float64)
+    for row in rows:
+        if None in row:  # NumPy reads None as NaN.
+            return None
+    return np.array(rows, np.float64)

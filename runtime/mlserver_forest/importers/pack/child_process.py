@@ -2,7 +2,7 @@
 
 The parent loads the draft as a server would, without the library, and compares.
 ``python -m mlserver_forest.importers.pack.child_process`` reads a ``PackRequest`` from standard
-input and writes a ``PackReport`` beside the draft.
+input, writes lines about its progress to standard output, and a ``PackReport`` beside the draft.
 """
 
 import json
@@ -41,6 +41,7 @@ from mlserver_forest.importers.registry import (
     refusal,
 )
 from mlserver_forest.importers.saved_booster import SavedBooster
+from mlserver_forest.model.compile_ahead import Say, compile_jobs, jobs_of
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 
@@ -109,8 +110,12 @@ class PackReport:
     columns: tuple[str, ...] = ()
 
 
-def run(request: PackRequest) -> PackReport:
+def run(request: PackRequest, say: Say) -> PackReport:
     """Write a draft of the model directory, and the answers, to ``request.folder``.
+
+    Args:
+        request: the model to pack.
+        say: is called with lines about the progress.
 
     Raises:
         UnsupportedEstimator: if the model cannot be read or represented.
@@ -142,7 +147,7 @@ def run(request: PackRequest) -> PackReport:
         is_record = isinstance(estimator, Record)
         loaded = pickle_file.load(file.path, estimator) if is_record else estimator
         return _pack_pickle(request, importer, loaded, folder, f"it stays a pickle: {error}")
-    report = _pack_forest(request, importer, estimator, model, file, folder)
+    report = _pack_forest(request, importer, estimator, model, file, folder, say)
     notes = [note, *getattr(estimator, "notes", ())]
     return replace(report, note="; ".join(filter(None, notes)))
 
@@ -205,10 +210,12 @@ def _pack_forest(
     found: Model,
     file: ModelFile,
     folder: Path,
+    say: Say,
 ) -> PackReport:
     """Write a draft of a forest, and the answers that it has to give."""
     model = packing.renamed(found, request.feature_names, request.class_names)
     model = replace(model, schema=replace(model.schema, ignores_extra=request.ignores_extra))
+    compile_jobs(jobs_of(model.forest), say)
     sample = _read_sample(request.sample, model.schema) if request.sample else None
     rows = hard_rows(model, sample)
     if request.prove_with:
@@ -287,13 +294,25 @@ def _pack_pickle(
     return PackReport(summary=f"{class_of(estimator)}{_read_by(importer)}", note=note)
 
 
+def _progress() -> Say:
+    """Say lines to the parent; what libraries print from now on is not for it."""
+    to_parent = os.fdopen(os.dup(1), "w", buffering=1)
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123  # not a file of ours
+        os.dup2(nothing.fileno(), 1)
+
+    def say(line: str) -> None:
+        print(line, file=to_parent)
+
+    return say
+
+
 def main(text: str) -> None:
     """Run a request given as JSON, and write the report beside the draft."""
     given: Mapping[str, Any] = json.loads(text)
     request = PackRequest(**given)
     try:
         _limit_memory(0)
-        report = run(request)
+        report = run(request, _progress())
     except (ForestError, OSError) as error:
         report = PackReport(error=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001  # Libraries raise anything.

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,23 +136,38 @@ def _run_child(request: "PackRequest") -> None:
     from mlserver_forest.importers.pack.child_process import REPORT_FILE
     from mlserver_forest.importers.pack.failure import describe_exit
 
-    done = start_child(json.dumps(asdict(request)))
+    done = start_child(json.dumps(asdict(request)), _say)
     if done.returncode or not Path(request.folder, REPORT_FILE).exists():
         raise UnsupportedEstimator(describe_exit(str(request.path), done.returncode, done.stderr))
 
 
-def start_child(request: str) -> subprocess.CompletedProcess[str]:
-    """Run ``child_process.py`` on a request in JSON, to its end."""
+def start_child(request: str, say: Callable[[str], None]) -> subprocess.CompletedProcess[str]:
+    """Run ``child_process.py`` on a request in JSON, to its end.
+
+    Args:
+        request: see there.
+        say: is called with each line about its progress.
+    """
     # -P: nothing in the current folder can take the place of a module.
     command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
-    return subprocess.run(  # noqa: S603  # our own module
-        command,
-        input=request,
-        text=True,
-        errors="replace",  # A library may print bytes of a damaged file.
-        capture_output=True,
-        check=False,
-    )
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(  # noqa: S603  # our own module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+        with child, suppress(BrokenPipeError):  # It may have ended at once.
+            assert child.stdin is not None  # noqa: S101  # for mypy
+            assert child.stdout is not None  # noqa: S101
+            child.stdin.write(request.encode())
+            child.stdin.close()
+            for line in child.stdout:
+                say(line.decode(errors="replace").rstrip())
+        errors.seek(0)
+        text = errors.read().decode(errors="replace")  # Of a damaged file, for example.
+    return subprocess.CompletedProcess(command, child.returncode, stderr=text)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _finish(folder: Path, out: Path) -> None:

@@ -16,6 +16,7 @@ from mlserver_forest.errors import InvalidArtifact, InvalidData, InvalidInput, f
 from mlserver_forest.formats import registry
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.insight.baseline import Baseline
+from mlserver_forest.model.compile_ahead import preparing
 from mlserver_forest.schema.categories import Categories
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.training.algorithms.hyperparameters import parse
@@ -83,7 +84,7 @@ def _model(path: Path) -> Reference:
         raise InvalidArtifact(
             f"{path} does not contain a forest; give the CSV file of its training rows"
         )
-    model = load(path)
+    model = load(path, preparing(explains=False))
     if model.baseline is None:
         raise InvalidArtifact(
             f"the model in {path} has no baseline of its training rows; train it again, or give "

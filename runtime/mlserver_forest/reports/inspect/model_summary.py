@@ -10,6 +10,7 @@ import numpy as np
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import count
 from mlserver_forest.evaluation.text_table import metric_table, text_table
+from mlserver_forest.model.compile_ahead import preparing
 from mlserver_forest.model.model import Model
 from mlserver_forest.reports.html.number_format import number, percent, printable
 from mlserver_forest.schema.categories import Categories
@@ -49,7 +50,7 @@ class ModelSummary:
         Raises:
             InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
         """
-        model = model_directory.load(directory)
+        model = model_directory.load(directory, preparing(explains=False, reads=False))
         settings = model_directory.read_settings(directory.resolve(), trust_pickle=False)
         n_bytes = Path(settings["parameters"]["uri"]).stat().st_size
         versions = tuple(map(str, settings.get("versions") or ()))

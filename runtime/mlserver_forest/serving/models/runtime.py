@@ -13,13 +13,13 @@ from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.model_directory import DIGEST_KEY, FOREST_FILE, load_model
-from mlserver_forest.engine.predictor import Prediction, Predictor
+from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.engine.threads import KernelThreads
 from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.traffic_window import TrafficWindow
-from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_server
+from mlserver_forest.model.compile_ahead import preparing
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
@@ -73,7 +73,7 @@ class ForestModel(MLModel):
         digest = ((parameters and parameters.extra) or {}).get(DIGEST_KEY)
         schema = schema_of(self.settings)
         self.model = await asyncio.to_thread(
-            load_model, self._real_path(path), schema, digest, _compile
+            load_model, self._real_path(path), schema, digest, preparing(logger.info)
         )
         return True
 
@@ -171,10 +171,6 @@ class ArrayForestModel(ForestModel):
 
     def _data(self, column: Column) -> Any:
         return column
-
-
-def _compile(predictor: Predictor, insights: Mapping[str, NDArray[Any]]) -> None:
-    compile_jobs(jobs_of_server(predictor, insights), logger.info)
 
 
 def schema_of(settings: ModelSettings) -> Schema:

@@ -98,7 +98,7 @@ class ResultsTable {
     if (this.hasReasons) heads.splice(first, 0, element("th", { scope: "col" }, "Reasons"));
     const body = rows.map((row) => {
       const cells = this.columns.map((column, i) => element(i ? "td" : "th", { scope: i ? null : "row", class: column.number ? "n" : null }, column.cell(row)));
-      if (this.hasReasons) cells.splice(first, 0, element("td", { class: "reasons" }, this.reasons.get(row) ?? "…"));
+      if (this.hasReasons) cells.splice(first, 0, element("td", { class: "reasons" }, this.reasonsCell(row)));
       return element("tr", {}, ...cells);
     });
     const kept = this.count > this.rows.length ? ` The table has the first ${this.rows.length.toLocaleString("en")} rows; the download has all.` : "";
@@ -118,6 +118,11 @@ class ResultsTable {
     const mark = element("span", { class: "order", "aria-hidden": "true" }, isSorted ? (this.sortedBy.isDown ? " ↓" : " ↑") : "");
     const button = element("button", { type: "button", class: "sort", onclick: () => this.sortBy(i) }, outside(head, 30), mark);
     return element("th", { scope: "col", class: isNumber ? "n" : null, "aria-sort": order }, button);
+  }
+
+  reasonsCell(row) {
+    const found = this.reasons.get(row);
+    return Array.isArray(found) ? shownReasons(found) : (found ?? "…");
   }
 
   // The reasons of the rows on this page, in one request.
@@ -168,7 +173,7 @@ function valueCell(text, isNumber, isOutside) {
   return element("span", { class: "outside", title: "outside the training range" }, outside(shown, 40), element("span", { class: "unseen" }, " (outside the training range)"));
 }
 
-// The features that moved an answer the most, with their contributions.
+// The features that moved an answer the most: [name, contribution] pairs.
 function reasonsOf(model, answer, explained) {
   const outputs = outputNames(model, explained);
   const output = outputs.find(({ name }) => name === answer[LABEL]) ?? outputs[0];
@@ -180,6 +185,10 @@ function reasonsOf(model, answer, explained) {
     .filter(([, found]) => found !== 0)
     .sort(([, a], [, b]) => Math.abs(b) - Math.abs(a))
     .slice(0, MOST_REASONS);
+  return ranked;
+}
+
+function shownReasons(ranked) {
   if (!ranked.length) return element("span", {}, "none");
   const greatest = Math.abs(ranked[0][1]);
   return element("span", {}, ...ranked.flatMap(([name, found], i) => [i ? ", " : "", outside(name, 24), ` ${brief(found, greatest)}`]));

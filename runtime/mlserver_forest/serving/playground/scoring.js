@@ -1,4 +1,4 @@
-// Scores a CSV file in pieces, and returns it with the predictions at the end of its lines.
+// Scores a CSV file in pieces, and returns it with the predictions, and the reasons that were looked at, at the end of its lines.
 
 const PIECE_CHARS = 1 << 19;
 const PIECE_ROWS = 5_000;
@@ -59,15 +59,19 @@ class Scoring {
   }
 
   finish(file, scored) {
-    const { parts, count, ignored } = scored;
+    const { count, ignored } = scored;
     const name = `${file.name.replace(/\.[^.]*$/, "")}-predictions.csv`;
-    URL.revokeObjectURL(this.url);
-    this.url = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
+    const table = scored.rows.length ? new ResultsTable(this.model, scored) : null;
+    const renew = (event) => {
+      URL.revokeObjectURL(this.url);
+      this.url = URL.createObjectURL(new Blob(scored.lines(table?.reasons), { type: "text/csv" }));
+      event.currentTarget.href = this.url;
+    };
     const others = ignored.length ? element("p", { class: "note" }, "Columns that are not features were kept, but not sent to the model: ", outside(ignored.join(", "), 200), ".") : null;
     this.outcome.replaceChildren(
-      element("p", { tabindex: "-1" }, `${plural(count, "row")} scored. `, element("a", { href: this.url, download: name, id: "download" }, `Download ${name}`)),
+      element("p", { tabindex: "-1" }, `${plural(count, "row")} scored. `, element("a", { href: "#", download: name, id: "download", onclick: renew }, `Download ${name}`)),
       ...[others].filter(Boolean),
-      scored.rows.length ? new ResultsTable(this.model, scored).element : element("pre", { tabindex: "0", "aria-label": "The first lines" }, element("code", {}, parts.join("").slice(0, 500))),
+      table?.element ?? element("pre", { tabindex: "0", "aria-label": "The first lines" }, element("code", {}, scored.lines().slice(0, 20).join("").slice(0, 500))),
     );
   }
 }
@@ -75,7 +79,8 @@ class Scoring {
 class ScoredFile {
   constructor(model, file, signal, onProgress) {
     Object.assign(this, { model, file, signal, onProgress });
-    this.parts = [];
+    this.head = "";
+    this.scored = [];
     this.rows = [];
     this.count = 0;
     this.ignored = [];
@@ -133,7 +138,7 @@ class ScoredFile {
     }
     const looksLikeNames = found.every((field) => field && Number.isNaN(Number(field))) && this.model.features.some((feature) => !("categories" in feature));
     if (!isNamed && !looksLikeNames) return false;
-    this.parts.push(`${[text, ...this.columns.map(({ head }) => csvField(head))].join(",")}\n`);
+    this.head = [text, ...this.columns.map(({ head }) => csvField(head))].join(",");
     return true;
   }
 
@@ -163,10 +168,20 @@ class ScoredFile {
       const kept = piece.slice(0, MOST_KEPT_ROWS - this.rows.length);
       this.rows.push(...kept.map((record, i) => ({ line: record.line, fields: record.fields, text: lines[i], answer: answers[i] })));
     }
-    this.parts.push(piece.map((record, i) => `${record.text},${appended(answers[i])}\n`).join(""));
+    for (const [i, record] of piece.entries()) this.scored.push(`${record.text},${appended(answers[i])}`);
     this.count += piece.length;
     this.taken = (this.taken ?? 0) + body.length;
     this.onProgress(Math.min(this.taken / Math.max(this.file.size, 1), 1));
+  }
+
+  // The file's lines with the answers, and with the reasons of the rows that have any: [name, contribution] pairs by row.
+  lines(reasons) {
+    const places = this.rows.map((row) => reasons?.get(row)).map((found) => (Array.isArray(found) ? found : []));
+    const count = Math.max(0, ...places.map((pairs) => pairs.length));
+    const numbers = Array.from({ length: count }, (_, i) => i);
+    const cells = (pairs) => numbers.map((i) => (pairs?.[i] ? `,${csvField(pairs[i][0])},${pairs[i][1]}` : ",,")).join("");
+    const found = this.scored.map((text, i) => `${text}${cells(places[i])}\n`);
+    return this.head ? [`${this.head}${numbers.map((i) => `,reason_${i + 1},contribution_${i + 1}`).join("")}\n`, ...found] : found;
   }
 }
 

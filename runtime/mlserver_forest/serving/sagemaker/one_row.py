@@ -1,8 +1,8 @@
-"""The short path for requests of one row of plain numbers, the most common kind.
+"""The short path for requests of one row of plain numbers or known categories, the most common.
 
 They need neither the blocks nor the V2 types of long tables: the bytes become one array, and the
-prediction becomes bytes. All other bodies (with a missing value, a category, quotes, names, or a
-second row) take the ordinary path, which also explains what is wrong with invalid bodies. Both
+prediction becomes bytes. All other bodies (with quotes, names, a second row, or among numbers alone
+a missing value) take the ordinary path, which also explains what is wrong with invalid bodies. Both
 paths return the same bytes (tests/contract/test_both_ways.py).
 """
 
@@ -15,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Prediction
+from mlserver_forest.errors import InvalidInput
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import RowWriter
 from mlserver_forest.formats.registry import load
+from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.media_types import MediaType, format_of
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Inference
 
-Reader = Callable[[Body], "list[float] | None"]
+# Turns a body into one row, (1, n_features) as the forest reads it; None if it is none.
+ReadRow = Callable[[Body], NDArray[Any] | None]
 
 _LONGEST = 1 << 14
 # A number nearer to the largest float32 or float64 needs a closer look.
@@ -35,7 +38,7 @@ class OneRow:
     """Reads and answers one-row bodies of requests with the same headers.
 
     Args:
-        read: returns the numbers of a body, or None if it is not one plain row.
+        read: returns the row of a body, or None if it is not one plain row.
         write: returns the body of the response.
         headers: the headers of the response.
         model: the model that answers.
@@ -44,7 +47,7 @@ class OneRow:
 
     def __init__(
         self,
-        read: Reader,
+        read: ReadRow,
         write: RowWriter,
         headers: Headers,
         model: LoadedModel,
@@ -56,29 +59,15 @@ class OneRow:
         self._model = model
         self._predict = runtime.predict_rows
         self._seconds = runtime.seconds(1, ())
-        self._n_features = model.schema.n_features
-        self._dtype = model.schema.dtype
-        self._largest = _LARGEST[model.schema.datatype]
 
     def inference(self, body: Body) -> Inference | None:
         """Make the inference for a body; None if the body is not one plain row."""
-        x = self._matrix(body)
+        x = self._read(body) if len(body) <= _LONGEST else None
         if x is None:
             return None
         return Inference(
             self._model, None, 1, self._seconds, partial(self._predict, x), self._write
         )
-
-    def _matrix(self, body: Body) -> NDArray[Any] | None:
-        """The row, (1, n_features) in the schema's dtype."""
-        if len(body) > _LONGEST:
-            return None
-        values = self._read(body)
-        if values is None or len(values) != self._n_features or not isfinite(sum(values)):
-            return None
-        if max(values) > self._largest or min(values) < -self._largest:
-            return None
-        return np.array((values,), self._dtype)
 
     def _write(self, prediction: Prediction) -> tuple[Headers, Iterable[bytes]]:
         return self._headers, (self._write_row(prediction),)
@@ -99,9 +88,45 @@ def one_row(
     read, writer = format_of(sent.essence).read_row, format_of(answer).row_writer
     if not read or not writer or set(sent.parameters) - {"charset"} or not schema.n_features:
         return None
-    if not schema.takes_numbers_as_they_are or not isinstance(runtime, ForestModel):
+    if not isinstance(runtime, ForestModel):
         return None
     write = load(writer)(schema, ends_with_newline)
     if write is None:
         return None
-    return OneRow(load(read), write, ((b"content-type", answer.encode()),), model, runtime)
+    headers = ((b"content-type", answer.encode()),)
+    if schema.takes_numbers_as_they_are:
+        return OneRow(_numbers(load(read), schema), write, headers, model, runtime)
+    if sent.parameters or not format_of(sent.essence).read_plain:
+        return None
+    read_plain = load(format_of(sent.essence).read_plain)
+    return OneRow(_values(read_plain, schema), write, headers, model, runtime)
+
+
+def _numbers(read: Callable[[Body], "list[float] | None"], schema: Schema) -> ReadRow:
+    """What reads plain numbers that the schema takes as they are."""
+    n_features, dtype, largest = schema.n_features, schema.dtype, _LARGEST[schema.datatype]
+
+    def matrix(body: Body) -> NDArray[Any] | None:
+        values = read(body)
+        if values is None or len(values) != n_features or not isfinite(sum(values)):
+            return None
+        if max(values) > largest or min(values) < -largest:
+            return None
+        return np.array((values,), dtype)
+
+    return matrix
+
+
+def _values(read_plain: Callable[[Body, Schema], NDArray[Any] | None], schema: Schema) -> ReadRow:
+    """What reads numbers and categories, and numbers that mean missing."""
+
+    def matrix(body: Body) -> NDArray[Any] | None:
+        values = read_plain(body, schema)
+        if values is None or len(values) != 1:
+            return None
+        try:
+            return schema.conform(values, has_codes=True)
+        except InvalidInput:  # The ordinary path says the same to everybody.
+            return None
+
+    return matrix

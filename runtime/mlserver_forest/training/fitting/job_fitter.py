@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.importers.importer import import_estimator
-from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_model
 from mlserver_forest.model.model import Model
 from mlserver_forest.resources import n_cpus
 from mlserver_forest.schema.schema import datatype_of
@@ -180,5 +180,5 @@ class JobFitter:
             datatype=datatype_of(self._table.x.dtype),
         )
         forest = columns.over_table(imported.forest)
-        compile_jobs(jobs_of(forest), self._say)
+        compile_jobs(jobs_of_model(forest, {}, reads=False), self._say)
         return FittedModel(result, replace(imported, schema=schema, forest=forest), columns)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.importers.importer import import_estimator
-from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of
+from mlserver_forest.model.compile_ahead import compile_jobs, jobs_of_model
 from mlserver_forest.training.algorithms.forests.forest_steps import ForestSteps, steps_for
 from mlserver_forest.training.algorithms.forests.forest_trees import (
     checkpoint_content,
@@ -128,7 +128,10 @@ class _ForestFit:
         forest = import_estimator(fresh).forest
         if not self._n_scored:
             with self._context.progress.interrupted():
-                compile_jobs(jobs_of(forest), self._context.say_once)
+                # Explanations, too, which another process compiles meanwhile: who trains a model
+                # asks it next.
+                jobs = jobs_of_model(forest, {}, reads=False)
+                compile_jobs(jobs, self._context.say_once)
         answers = forest.predict(rows.x).values
         self._total = self._total + answers * len(fresh.estimators_)
         self._n_scored = len(self._trees)
