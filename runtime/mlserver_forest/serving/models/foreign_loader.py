@@ -47,7 +47,7 @@ class ForeignLoader:
         Raises:
             InvalidArtifact: saying which class, and what it raised.
         """
-        with self._calls.of(settings.name):
+        with self._calls.of(settings.name), _explaining(settings.implementation_, "ended"):
             model = await self._loop.run(lambda: self._load(settings, directory))
         known = find_known(settings.implementation_)
         return ForeignRuntime(model, schema, known, self._loop, self._calls)
