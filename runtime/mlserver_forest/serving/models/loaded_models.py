@@ -23,7 +23,7 @@ from mlserver_forest.errors import (
     TimedOut,
     format_error,
 )
-from mlserver_forest.resources import return_freed_memory
+from mlserver_forest.resources import anonymous_memory, return_freed_memory
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
@@ -116,6 +116,7 @@ class LoadedModels:
         self._missing: dict[str, Path] = {}
         self._restoring: dict[str, asyncio.Task[None]] = {}
         self._bytes_being_loaded: dict[str, int] = {}
+        self._took: dict[Path, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
         """Get a loaded model.
@@ -286,7 +287,7 @@ class LoadedModels:
         name, earlier = settings.name, self._loaded.get(settings.name)
         if earlier is not None and not replace:
             raise _already_loaded(name)
-        self._reserve(name, _memory_for(settings))
+        self._reserve(name, max(_memory_for(settings), self._took.get(directory, 0)))
         try:
             model = await self._start(settings, schema, directory)
         finally:
@@ -316,8 +317,11 @@ class LoadedModels:
 
     async def _start(self, settings: ModelSettings, schema: Schema, directory: Path) -> LoadedModel:
         if not is_forest(settings):
+            before = anonymous_memory()
             runtime = await self._foreign.load(settings, directory, row_schema(settings))
-            return _loaded_model(settings, schema, directory, runtime, runtime.model)
+            model = _loaded_model(settings, schema, directory, runtime, runtime.model)
+            await self._check_memory(model, max(anonymous_memory() - before, 0))
+            return model
         made = self._make(settings)
         try:
             with model_context(settings):
@@ -327,6 +331,25 @@ class LoadedModels:
         except Exception as error:
             raise InvalidArtifact(f"the model cannot be loaded: {format_error(error)}") from error
         return _loaded_model(settings, schema, directory, made, made)
+
+    async def _check_memory(self, model: LoadedModel, took: int) -> None:
+        """Unload a model again that has left too little memory; its files did not say so before.
+
+        Args:
+            model: of another runtime, which was just loaded.
+            took: by how many bytes this process has grown meanwhile.
+        """
+        self._took[model.directory] = took
+        free = self._available_memory()
+        if free < _RESERVE:
+            await _unload(model)
+            gc.collect()
+            return_freed_memory()
+            raise OutOfMemory(
+                f"model {model.name!r} took {took} bytes of memory when it was loaded, and left "
+                f"{free}; unload a model, or give the container more memory"
+            )
+        logger.info("model %r took %d MB of memory", model.name, took >> 20)
 
     def _write_snapshot(self) -> None:
         self._snapshot.write(self._directories())
@@ -356,8 +379,10 @@ def _loaded_model(
 
 def _memory_for(settings: ModelSettings) -> int:
     """The number of bytes of memory that a model will take."""
+    path = Path(settings.parameters.uri)
     try:
-        size = Path(settings.parameters.uri).stat().st_size
+        files = path.rglob("*") if path.is_dir() else (path,)
+        size = sum(file.stat().st_size for file in files if file.is_file())
     except OSError:  # Loading it will say why.
         return 0
     known = find_known(settings.implementation_)
