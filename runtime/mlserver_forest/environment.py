@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,8 @@ _TIMEOUTS = (
 _OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _OTLP_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OTLP_GRPC, _OTLP_HTTP = "grpc", "http/protobuf"
+# A pickle can run any code, so who trusts one trusts the other.
+_TRUSTS = ("FOREST_TRUST_CODE", "FOREST_TRUST_PICKLE")
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
 _MOST_SECONDS = 86_400
@@ -133,8 +135,9 @@ class Environment:
         emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
             (``SAGEMAKER_MULTI_MODEL``).
-        trust_pickle: whether runtimes that unpickle may be loaded
-            (``FOREST_TRUST_PICKLE``).
+        trust_code: whether a model directory may name code to run: another runtime than this
+            package's, a class of its own, a script, a pickle (``FOREST_TRUST_CODE``, or its older
+            name ``FOREST_TRUST_PICKLE``, which means the same because a pickle can run any code).
         try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
             off if SageMaker seems to host the container.
     """
@@ -162,7 +165,7 @@ class Environment:
     drift: bool
     emf: bool
     multi_model: bool
-    trust_pickle: bool
+    trust_code: bool
     try_it: bool
 
     @property
@@ -228,7 +231,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
-        trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
+        trust_code=_flag(*_first(environ, _TRUSTS, "")),
         try_it=_unless_hosted("FOREST_TRY_IT", environ),
     )
 
@@ -236,6 +239,18 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
 def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     """The root of SageMaker's file contract, without reading any other variable."""
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
+
+
+def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell libraries that are imported from now on how many threads they may start.
+
+    A number that the operator has set stays.
+
+    Args:
+        n_threads: for each pool; OpenMP's, and those of libraries that read its variable.
+        environ: the variables to change.
+    """
+    environ.setdefault("OMP_NUM_THREADS", str(n_threads))
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ codes, and commands exit with ``exit_code``.
     │   ├── ModelConflict
     │   │   └── AlreadyLoaded
     │   └── OutOfMemory
+    ├── ModelFailed               a model's own code that failed on a request
     ├── JobError                  a training job that cannot be run as requested
     │   ├── InvalidHyperparameters
     │   └── InvalidData
@@ -122,6 +123,10 @@ class AlreadyLoaded(ModelConflict):
 
 class OutOfMemory(ServerError):
     """There is not enough memory left to load the model."""
+
+
+class ModelFailed(ForestError):
+    """The code of a model's own runtime failed on a request; the log has its reason."""
 
 
 class JobError(ForestError):

@@ -3,19 +3,17 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.context import model_context
-from mlserver.types import InferenceRequest, InferenceResponse
-from numpy.typing import NDArray
 
-from mlserver_forest.artifact.model_directory import PICKLE_RUNTIMES
+from mlserver_forest.artifact.known_runtimes import find_known
 from mlserver_forest.errors import (
     AlreadyLoaded,
     ForestError,
@@ -24,16 +22,17 @@ from mlserver_forest.errors import (
     ModelNotFound,
     OutOfMemory,
     TimedOut,
+    format_error,
 )
-from mlserver_forest.formats.predictions import Column
-from mlserver_forest.resources import return_freed_memory
+from mlserver_forest.resources import anonymous_memory, return_freed_memory
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
-from mlserver_forest.serving.models.repository import settings_of
-from mlserver_forest.serving.models.runtime import ForestModel, schema_of
+from mlserver_forest.serving.models.repository import is_forest, settings_of
+from mlserver_forest.serving.models.runtime import NO_SCHEMA, row_schema, schema_of
+from mlserver_forest.serving.models.runtime_interface import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -44,25 +43,6 @@ DEFAULT_VERSION = "1"
 _MOST_NAMED = 5
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
-
-
-class Runtime(Protocol):
-    """What the pipeline needs from a model.
-
-    Attributes:
-        is_immediate: whether short answers may be computed in the event loop.
-    """
-
-    is_immediate: bool
-
-    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
-        """How long an answer with these outputs may take, to the order of magnitude."""
-
-    def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """Answer a V2 request; raises InvalidInput."""
-
-    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
-        """The outputs for rows, by name; raises InvalidInput."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,9 +82,10 @@ class LoadedModels:
     request keeps the model that it was given to its end, whatever becomes of the name.
 
     Args:
-        make: makes a runtime from its settings.
+        make: makes a forest's runtime from its settings.
+        foreign: loads other runtimes.
         metrics: counts loads.
-        trust_pickle: whether runtimes that unpickle are allowed.
+        trust_code: whether other runtimes than this package's are allowed.
         available_memory: returns the number of bytes that can still be allocated.
         snapshot: records which models are loaded.
         timeout_seconds: how long a model may take to load while others are served.
@@ -114,17 +95,19 @@ class LoadedModels:
     def __init__(
         self,
         make: Callable[[ModelSettings], MLModel],
+        foreign: ForeignLoader,
         metrics: Metrics,
         *,
-        trust_pickle: bool,
+        trust_code: bool,
         available_memory: Callable[[], int],
         snapshot: LoadedModelSnapshot,
         timeout_seconds: float,
         drift: DriftMetrics | None = None,
     ) -> None:
         self._make = make
+        self._foreign = foreign
         self._metrics = metrics
-        self._trust_pickle = trust_pickle
+        self._trust_code = trust_code
         self._available_memory = available_memory
         self._snapshot = snapshot
         self._timeout_seconds = timeout_seconds
@@ -134,6 +117,7 @@ class LoadedModels:
         self._missing: dict[str, Path] = {}
         self._restoring: dict[str, asyncio.Task[None]] = {}
         self._bytes_being_loaded: dict[str, int] = {}
+        self._took: dict[Path, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
         """Get a loaded model.
@@ -273,7 +257,7 @@ class LoadedModels:
 
     async def _restore(self, name: str, directory: Path) -> None:
         try:
-            await self.load(directory, name, replace=True)
+            await self.load(directory, name, replace=True, is_starting=True)
         except ForestError as error:
             logger.warning("model %r could not be loaded again: %s", name, error)
             self._missing.pop(name, None)
@@ -282,8 +266,11 @@ class LoadedModels:
             del self._restoring[name]
 
     def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
-        settings = settings_of(directory, self._trust_pickle, name)
-        return settings, schema_of(settings)
+        settings = settings_of(directory, self._trust_code, name)
+        if is_forest(settings):
+            return settings, schema_of(settings)
+        check_installed(settings.implementation_, directory)
+        return settings, row_schema(settings) or NO_SCHEMA
 
     @contextmanager
     def _busy_with(self, name: str, action: str) -> Iterator[None]:
@@ -301,16 +288,16 @@ class LoadedModels:
         name, earlier = settings.name, self._loaded.get(settings.name)
         if earlier is not None and not replace:
             raise AlreadyLoaded(name)
-        self._reserve(name, _memory_for(settings))
+        self._reserve(name, max(_memory_for(settings), self._took.get(directory, 0)))
         try:
-            made = await self._start(settings)
+            model = await self._start(settings, schema, directory)
         finally:
             del self._bytes_being_loaded[name]
-        model = self._loaded[name] = _loaded_model(settings, schema, directory, made)
+        self._loaded[name] = model
         self._missing.pop(name, None)
         self._metrics.know(name)
         if self._drift:
-            self._drift.watch(name, made)
+            self._drift.watch(name, model.mlmodel)
         self._write_snapshot()
         logger.info("model %r is ready", name)
         if earlier is not None:
@@ -329,18 +316,41 @@ class LoadedModels:
             )
         self._bytes_being_loaded[name] = needed
 
-    async def _start(self, settings: ModelSettings) -> MLModel:
+    async def _start(self, settings: ModelSettings, schema: Schema, directory: Path) -> LoadedModel:
+        if not is_forest(settings):
+            before = anonymous_memory()
+            runtime = await self._foreign.load(settings, directory, row_schema(settings))
+            model = _loaded_model(settings, schema, directory, runtime, runtime.model)
+            await self._check_memory(model, max(anonymous_memory() - before, 0))
+            return model
+        made = self._make(settings)
         try:
-            made = self._make(settings)
             with model_context(settings):
                 made.ready = await made.load()
         except ForestError:
             raise
         except Exception as error:
-            # A foreign file raises errors of its own when it is unpickled.
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
-        return made
+            raise InvalidArtifact(f"the model cannot be loaded: {format_error(error)}") from error
+        return _loaded_model(settings, schema, directory, made, made)
+
+    async def _check_memory(self, model: LoadedModel, took: int) -> None:
+        """Unload a model again that has left too little memory; its files did not say so before.
+
+        Args:
+            model: of another runtime, which was just loaded.
+            took: by how many bytes this process has grown meanwhile.
+        """
+        self._took[model.directory] = took
+        free = self._available_memory()
+        if free < _RESERVE:
+            await _unload(model)
+            gc.collect()
+            return_freed_memory()
+            raise OutOfMemory(
+                f"model {model.name!r} took {took} bytes of memory when it was loaded, and left "
+                f"{free}; unload a model, or give the container more memory"
+            )
+        logger.info("model %r took %d MB of memory", model.name, took >> 20)
 
     def _write_snapshot(self) -> None:
         self._snapshot.write(self._directories())
@@ -353,34 +363,24 @@ class LoadedModels:
 async def _unload(model: LoadedModel) -> None:
     """Tell a runtime that it is not asked any more; nobody waits for what it does about it."""
     try:
-        with model_context(model.mlmodel.settings):
-            await model.mlmodel.unload()
+        await model.runtime.unload()
     except Exception:
         logger.exception("the runtime of model %r failed when it was unloaded", model.name)
 
 
 def _loaded_model(
-    settings: ModelSettings, schema: Schema, directory: Path, model: MLModel
+    settings: ModelSettings, schema: Schema, directory: Path, runtime: Runtime, model: MLModel
 ) -> LoadedModel:
-    is_ours = isinstance(model, ForestModel)
-    return LoadedModel(
-        settings.name,
-        model.version,
-        directory,
-        schema,
-        model if is_ours else ForeignRuntime(model, schema),
-        model,
-    )
+    return LoadedModel(settings.name, model.version, directory, schema, runtime, model)
 
 
 def _memory_for(settings: ModelSettings) -> int:
     """The number of bytes of memory that a model will take."""
+    path = Path(settings.parameters.uri)
     try:
-        size = Path(settings.parameters.uri).stat().st_size
+        files = path.rglob("*") if path.is_dir() else (path,)
+        size = sum(file.stat().st_size for file in files if file.is_file())
     except OSError:  # Loading it will say why.
         return 0
-    return int(size * _PICKLE_FACTOR) if _is_pickle(settings) else size
-
-
-def _is_pickle(settings: ModelSettings) -> bool:
-    return settings.implementation_ in PICKLE_RUNTIMES
+    known = find_known(settings.implementation_)
+    return int(size * _PICKLE_FACTOR) if known and known.unpickles else size

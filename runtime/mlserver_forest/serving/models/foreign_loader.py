@@ -1,0 +1,121 @@
+"""Loads other runtimes: their class, from a package or the model's own folder, and the model."""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mlserver import MLModel, ModelSettings
+from mlserver.context import model_context
+from threadpoolctl import threadpool_limits
+
+from mlserver_forest.artifact.known_runtimes import find_known
+from mlserver_forest.environment import limit_native_threads
+from mlserver_forest.errors import ForestError, InvalidArtifact, format_error
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
+from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.model_code import ModelCode
+from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+
+
+class ForeignLoader:
+    """Loads runtimes in the loop in which they answer, one after the other.
+
+    Args:
+        loop: the loop.
+        calls: notes which model is being loaded, in case that this process dies of it.
+        n_threads: the threads that a library may use in this process. By default each uses as
+            many as there are CPUs, in every worker, and they wait for each other.
+    """
+
+    def __init__(self, loop: RuntimeLoop, calls: CallsInFlight, n_threads: int) -> None:
+        self._loop = loop
+        self._calls = calls
+        self._n_threads = n_threads
+        self._lock = asyncio.Lock()
+
+    async def load(
+        self, settings: ModelSettings, directory: Path, schema: Schema | None
+    ) -> ForeignRuntime:
+        """Load a model.
+
+        Args:
+            settings: as MLServer reads them.
+            directory: the model directory.
+            schema: the rows that it reads; None if it reads any table.
+
+        Raises:
+            InvalidArtifact: saying which class, and what it raised.
+        """
+        with self._calls.of(settings.name), _explaining(settings.implementation_, "ended"):
+            model = await self._loop.run(lambda: self._load(settings, directory))
+        known = find_known(settings.implementation_)
+        return ForeignRuntime(model, schema, known, self._loop, self._calls)
+
+    async def _load(self, settings: ModelSettings, directory: Path) -> MLModel:
+        module, _, name = settings.implementation_.rpartition(".")
+        async with self._lock:
+            limit_native_threads(self._n_threads)
+            code = ModelCode(directory, module.partition(".")[0])
+            if not code.has(module):
+                check_installed(settings.implementation_, directory)
+            with _explaining(settings.implementation_, "cannot be imported"):
+                found = (code.load if code.has(module) else import_module)(module)
+            kind = _class(found, name, settings.implementation_)
+            with _explaining(settings.implementation_, "cannot load the model"):
+                names = code.active() if code.has(module) else nullcontext()
+                with names, model_context(settings):
+                    model = kind(settings)
+                    model.ready = await model.load()
+            # OpenMP keeps the number for each thread; this one asks the models.
+            threadpool_limits(self._n_threads)
+        if not model.ready:
+            raise InvalidArtifact(
+                f"{settings.implementation_}: load() returned {model.ready!r}, so that the model "
+                "is not ready; it must return True"
+            )
+        return model
+
+
+def check_installed(implementation: str, directory: Path) -> None:
+    """Check that a runtime could be imported, without importing it.
+
+    Raises:
+        InvalidArtifact: saying what to install.
+    """
+    top = implementation.partition(".")[0]
+    is_own = (directory / f"{top}.py").is_file() or (directory / top / "__init__.py").is_file()
+    if is_own or find_spec(top) is not None:
+        return
+    known = find_known(implementation)
+    advice = f"pip install {known.distribution}" if known else "install the package that has it"
+    raise InvalidArtifact(
+        f"the implementation {implementation} is not installed, and {directory} has no {top}.py; "
+        f"{advice}, or put the module beside model-settings.json"
+    )
+
+
+def _class(module: Any, name: str, implementation: str) -> type[MLModel]:
+    found = getattr(module, name, None)
+    if inspect.isclass(found) and issubclass(found, MLModel):
+        return found
+    what = "has no such class" if found is None else "is not a subclass of mlserver.MLModel"
+    raise InvalidArtifact(f"the implementation {implementation} {what}")
+
+
+@contextmanager
+def _explaining(implementation: str, what: str) -> Iterator[None]:
+    """Foreign code may raise anything."""
+    try:
+        yield
+    except ForestError:
+        raise
+    except Exception as error:
+        raise InvalidArtifact(
+            f"the implementation {implementation} {what}: {format_error(error)}"
+        ) from error
