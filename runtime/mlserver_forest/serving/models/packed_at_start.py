@@ -1,0 +1,130 @@
+"""A model folder without model-settings.json: what lies there, and the packed model made of it.
+
+Files that are read without running any code (importers/registry.py) are packed into a temporary
+folder, which is removed once the model is loaded; anything else is refused with the command that
+mends it.
+"""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+from mlserver_forest.artifact.model_directory import SETTINGS_FILE
+from mlserver_forest.artifact.model_name import name_after
+from mlserver_forest.errors import InvalidArtifact, UnsupportedEstimator, format_value
+
+logger = logging.getLogger(__name__)
+
+_MOST_SHOWN = 6
+_NEEDS_TRUST = "--trust-pickle"
+
+
+def is_packed(directory: Path) -> bool:
+    """Whether a folder holds a packed model, or settings that name a runtime."""
+    return (directory / SETTINGS_FILE).exists() or any(directory.glob("*.safetensors"))
+
+
+def check_content(directory: Path) -> None:
+    """Refuse a folder that cannot hold a model.
+
+    Raises:
+        InvalidArtifact: if it does not exist, is not a folder, cannot be read or is empty.
+    """
+    try:
+        is_empty = next(_visible(directory), None) is None
+    except FileNotFoundError as error:
+        raise InvalidArtifact(
+            f"no model: the folder {directory} does not exist; run `train` first, or mount the "
+            "folder of a model there"
+        ) from error
+    except OSError as error:
+        raise InvalidArtifact(f"no model: {directory} cannot be read: {error.strerror}") from error
+    if is_empty:
+        raise InvalidArtifact(
+            f"no model: the folder {directory} is empty; run `train` first, or put a model there"
+        )
+
+
+@contextmanager
+def packed(directory: Path, timeout_seconds: float | None = None) -> Iterator[Path]:
+    """The packed model of a folder, while the block lasts.
+
+    Args:
+        directory: a folder that is not packed, by its real path.
+        timeout_seconds: how long packing may take; None for as long as it takes.
+
+    Raises:
+        InvalidArtifact: naming what lies there and what to do.
+        TimedOut: if packing takes too long.
+    """
+    check_content(directory)
+    with _temporary_folder() as folder:
+        yield _pack(directory, folder, timeout_seconds)
+
+
+def _pack(directory: Path, folder: Path, timeout_seconds: float | None) -> Path:
+    from mlserver_forest.importers.pack.child_process import DRAFT, PackRequest
+    from mlserver_forest.importers.pack.draft import prove_draft, write_draft
+    from mlserver_forest.importers.pack.packing import require_agreement
+
+    started = perf_counter()
+    request = PackRequest(
+        path=str(directory),
+        folder=str(folder),
+        name=name_after(directory),
+        sample=None,
+        feature_names=(),
+        class_names=(),
+        trust_pickle=False,
+    )
+    try:
+        report = write_draft(request, timeout_seconds)
+    except UnsupportedEstimator as error:
+        raise _refusal(directory, str(error)) from error
+    if report.tolerance is None:
+        raise _refusal(directory, f"it would stay a pickle, see {_NEEDS_TRUST}")
+    proof = prove_draft(folder, report.tolerance)
+    require_agreement(proof)
+    logger.info(
+        "%s has no %s, so it was packed for this start in %.1f s (%s; %s, compared with %s); forest "
+        "pack %s --out NEW_FOLDER does it once for all",
+        directory, SETTINGS_FILE, perf_counter() - started, report.summary, proof, report.source,
+        directory,
+    )  # fmt: skip
+    if report.note:
+        logger.info("%s: %s", directory, report.note)
+    return folder / DRAFT
+
+
+def _refusal(directory: Path, reason: str) -> InvalidArtifact:
+    names = [path.name for path in islice(_visible(directory), _MOST_SHOWN + 1)]
+    shown = ", ".join(map(format_value, names[:_MOST_SHOWN]))
+    more = ", ..." if len(names) > _MOST_SHOWN else ""
+    trust = f" {_NEEDS_TRUST}" if _NEEDS_TRUST in reason else ""
+    return InvalidArtifact(
+        f"{directory} has no {SETTINGS_FILE}; it holds {shown}{more}, which cannot be packed at "
+        f"start: {reason}. To serve a model of yours, pack it: forest pack {directory} --out "
+        f"NEW_FOLDER{trust}"
+    )
+
+
+def _visible(directory: Path) -> Iterator[Path]:
+    return (path for path in sorted(directory.iterdir()) if not path.name.startswith("."))
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="forest-serve-")
+    except OSError as error:
+        raise InvalidArtifact(
+            f"a model without {SETTINGS_FILE} is packed in a temporary folder, and none can be "
+            f"written ({error.strerror}); mount one at /tmp, or pack the model before, with "
+            "forest pack"
+        ) from error
+    with folder as name:
+        yield Path(name)

@@ -1,0 +1,213 @@
+"""A model whose code answers raw bodies: what script mode and multi-model-server's handlers share.
+
+The code of a model runs in a thread of its own, one request at a time: AWS's images give it a process
+that does one thing after the other, and much of it relies on that.
+"""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlserver import MLModel, ModelSettings
+from mlserver.types import InferenceRequest, InferenceResponse
+
+from mlserver_forest.errors import ForestError, InvalidArtifact, RequestError, format_error
+from mlserver_forest.serving.http.request_id import current_request_id
+from mlserver_forest.serving.http.response import error_body
+from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.scripts.code_layout import (
+    REQUIREMENTS_FILE,
+    CodeSettings,
+    ModelCode,
+    find_code,
+)
+from mlserver_forest.serving.scripts.raw_answer import RawAnswer
+from mlserver_forest.serving.scripts.request_context import RequestContext
+from mlserver_forest.serving.scripts.script_modules import ScriptModules
+from mlserver_forest.serving.scripts.script_requirements import missing_requirements
+
+logger = logging.getLogger(__name__)
+
+# Nobody knows how long foreign code takes.
+_SECONDS = 0.1
+# The key in ``parameters.extra`` for the fields of ``CodeSettings``.
+SETTINGS_KEY = "code"
+_ERRORS = range(400, 600)
+
+
+class CodeModel(MLModel):
+    """Runs a model's own code. The operator has said that it is trusted.
+
+    Attributes:
+        body_kind: see ``loaded_models.Runtime``, and so are the following.
+        code: where the code lies.
+    """
+
+    body_kind = BodyKind.RAW
+    is_immediate = False
+    is_awaited = True
+    takes_headers = False
+
+    code: ModelCode
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__(settings)
+        self._directory = Path(settings.parameters.uri)
+        self._code_settings = CodeSettings(**settings.parameters.extra[SETTINGS_KEY])
+        self._thread = ThreadPoolExecutor(1, f"code of {settings.name}"[:15])
+
+    async def load(self) -> bool:
+        """Import the code and let it load its model.
+
+        Raises:
+            InvalidArtifact: if it is not there, or raises an error, which is logged.
+        """
+        await self._in_thread(self._load)
+        return True
+
+    async def unload(self) -> bool:
+        """Forget the code; a request that it is answering is answered."""
+        self._thread.submit(self._modules.unload)
+        self._thread.shutdown(wait=False)
+        return True
+
+    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
+        """How long an answer may take, to the order of magnitude."""
+        return _SECONDS
+
+    async def answer_body(
+        self,
+        body: bytes,
+        content_type: str | None,
+        accept: str | None,
+        headers: Mapping[str, str],
+    ) -> RawAnswer:
+        """Answer a body, as ``loaded_models.RawRuntime`` describes it.
+
+        Raises:
+            RequestError: if the code refuses the request.
+            Exception: whatever the code raises.
+        """
+        context = self._context(headers)
+        return await self._in_thread(self._answer, body, content_type, accept, context)
+
+    async def infer(self, request: InferenceRequest) -> InferenceResponse:
+        """Answer a V2 request.
+
+        Raises:
+            RequestError: if the code refuses it, or has no function for decoded tensors.
+            Exception: whatever the code raises.
+        """
+        return await self._in_thread(self._infer, request, self._context({}))
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        """The same, for MLServer."""
+        return await self.infer(payload)
+
+    @abstractmethod
+    def _start(self, context: RequestContext) -> None:
+        """Import the module and load the model, in the model's thread."""
+
+    @abstractmethod
+    def _respond(
+        self, body: bytes, content_type: str | None, accept: str | None, context: RequestContext
+    ) -> RawAnswer:
+        """Answer a body, in the model's thread."""
+
+    @abstractmethod
+    def _infer(self, request: InferenceRequest, context: RequestContext) -> InferenceResponse:
+        """Answer a V2 request, in the model's thread."""
+
+    def _load(self) -> None:
+        found = find_code(self._directory, self._code_settings)
+        if found is None:
+            raise InvalidArtifact(f"the code that was in {self._directory} is not there any more")
+        self.code = found
+        self._modules = ScriptModules(found.folders)
+        self._report(found)
+        try:
+            with self._modules.imported():
+                self._start(self._context({}))
+        except ForestError:
+            self._modules.unload()
+            raise
+        except (Exception, SystemExit) as error:
+            self._modules.unload()
+            logger.exception("the code of model %r could not be loaded", self.name)
+            raise InvalidArtifact(
+                f"{found.file} failed while it loaded the model ({format_error(error)}); the log "
+                f"has the traceback{self._advice(error)}"
+            ) from error
+
+    def _import(self) -> Any:
+        return self._modules.load(self.code.module)
+
+    def _report(self, code: ModelCode) -> None:
+        """Log what the code may miss; nothing is installed."""
+        for folder in dict.fromkeys((*code.folders, code.file.parent)):
+            path = folder / REQUIREMENTS_FILE
+            if missing := missing_requirements(path):
+                logger.warning(
+                    "model %r: %s asks for %s; nothing is installed at start: install it in the "
+                    "image, with pip install -r %s",
+                    self.name, path, "; ".join(missing), path,
+                )  # fmt: skip
+        if self._modules.hidden:
+            logger.warning(
+                "model %r: %s are the server's own modules to the code, not the files of these "
+                "names beside it; rename the files if they are meant",
+                self.name, ", ".join(sorted(self._modules.hidden)),
+            )  # fmt: skip
+
+    def _advice(self, error: BaseException) -> str:
+        if isinstance(error, ModuleNotFoundError):
+            return f"; install the module {error.name} in the image"
+        return ""
+
+    def _answer(
+        self, body: bytes, content_type: str | None, accept: str | None, context: RequestContext
+    ) -> RawAnswer:
+        try:
+            return self._respond(body, content_type, accept, context)
+        except RequestError:
+            raise
+        except Exception as error:
+            status = _status_of(error)
+            if status is None:
+                raise
+            logger.warning("model %r answers %d: %s", self.name, status, format_error(error))
+            message = str(getattr(error, "message", None) or error)
+            return RawAnswer(error_body(message), "application/json", status)
+
+    def _context(self, headers: Mapping[str, str]) -> RequestContext:
+        manifest = self.code.manifest if hasattr(self, "code") else None
+        id_ = current_request_id() if headers else None
+        return RequestContext(self.name, str(self._directory), manifest, headers, id_)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run code in the model's thread; a call that is cancelled while it waits never begins."""
+        call = partial(copy_context().run, _without_exit, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _without_exit(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; code that ends "the process" ends only its own call."""
+    try:
+        return function(*arguments)
+    except SystemExit as error:
+        raise RuntimeError(f"the model's code called sys.exit({error.code!r})") from error
+
+
+def _status_of(error: Exception) -> int | None:
+    """The HTTP status of an error of AWS's toolkits (BaseInferenceToolkitError, PredictionException)."""
+    for name in ("status_code", "error_code"):
+        status = getattr(error, name, None)
+        if isinstance(status, int) and status in _ERRORS:
+            return int(status)
+    return None
