@@ -221,7 +221,7 @@ def test_every_variable_is_in_the_table():
     source = (ROOT / "runtime" / "mlserver_forest" / "environment.py").read_text()
     prefixes = "SAGEMAKER|FOREST|MODEL_SERVER|MAX_CONTENT|MLSERVER"
     names = set(re.findall(rf"\"((?:{prefixes})_\w+)\"", source))
-    assert names >= {"SAGEMAKER_BASE_DIR", "FOREST_TRUST_PICKLE", "MLSERVER_MODEL_NAME"}
+    assert names >= {"SAGEMAKER_BASE_DIR", "FOREST_TRUST_CODE", "MLSERVER_MODEL_NAME"}
     table = TEXTS["docs/configuration.md"]
     assert [name for name in sorted(names) if f"`{name}`" not in table] == []
 

@@ -29,7 +29,7 @@ DEFAULT = Environment(
     drift=True,
     emf=False,
     multi_model=False,
-    trust_pickle=False,
+    trust_code=False,
     try_it=True,
 )
 
@@ -111,9 +111,11 @@ DEFAULT = Environment(
             {"grpc_port": 9999, **HOSTED},
         ),
         ({"SAGEMAKER_MULTI_MODEL": "true"}, {"multi_model": True, "workers": 1, **HOSTED}),
-        ({"FOREST_TRUST_PICKLE": "TRUE"}, {"trust_pickle": True}),
+        ({"FOREST_TRUST_CODE": "TRUE"}, {"trust_code": True}),
+        ({"FOREST_TRUST_PICKLE": "1"}, {"trust_code": True}),
+        ({"FOREST_TRUST_PICKLE": "1", "FOREST_TRUST_CODE": "no"}, {"trust_code": False}),
         ({"FOREST_HOST": "0.0.0.0"}, {"host": "0.0.0.0"}),
-        ({"FOREST_TRUST_PICKLE": "no"}, {"trust_pickle": False}),
+        ({"FOREST_TRUST_PICKLE": "no"}, {"trust_code": False}),
         ({"FOREST_TRY_IT": "false"}, {"try_it": False}),
         ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}, {**HOSTED}),
         (

@@ -37,6 +37,8 @@ _TIMEOUTS = (
     "SAGEMAKER_MODEL_SERVER_TIMEOUT",
     "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
 )
+# A pickle can run any code, so who trusts one trusts the other.
+_TRUSTS = ("FOREST_TRUST_CODE", "FOREST_TRUST_PICKLE")
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
 _MOST_SECONDS = 86_400
@@ -98,8 +100,9 @@ class Environment:
         emf: whether metrics are also logged for CloudWatch (``FOREST_EMF``).
         multi_model: whether SageMaker will load and unload models at run time
             (``SAGEMAKER_MULTI_MODEL``).
-        trust_pickle: whether runtimes that unpickle may be loaded
-            (``FOREST_TRUST_PICKLE``).
+        trust_code: whether a model directory may name code to run: another runtime than this
+            package's, a class of its own, a script, a pickle (``FOREST_TRUST_CODE``, or its older
+            name ``FOREST_TRUST_PICKLE``, which means the same because a pickle can run any code).
         try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
             off if SageMaker seems to host the container.
     """
@@ -123,7 +126,7 @@ class Environment:
     drift: bool
     emf: bool
     multi_model: bool
-    trust_pickle: bool
+    trust_code: bool
     try_it: bool
 
     @property
@@ -180,7 +183,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
-        trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
+        trust_code=_flag(*_first(environ, _TRUSTS, "")),
         try_it=_try_it(environ),
     )
 

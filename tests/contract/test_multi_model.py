@@ -231,7 +231,7 @@ def test_a_pickle_is_refused_without_the_switch(server, models, tmp_path):
     (tmp_path / "model-settings.json").write_text(json.dumps(settings))
     response = server.post("/models", json={"model_name": "p", "url": str(tmp_path)})
     assert response.status_code == 400
-    assert "set FOREST_TRUST_PICKLE=true" in error_of(response)
+    assert "set FOREST_TRUST_CODE=true" in error_of(response)
 
 
 def test_a_forest_file_without_settings_is_served(server, models):

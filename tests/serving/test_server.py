@@ -536,13 +536,13 @@ def test_a_pickle_runtime_is_refused_without_the_switch(start_serve, pickled_mod
     code, line = refused(start_serve(pickled_model_dir))
     assert code == 1
     assert "mlserver_sklearn.SKLearnModel loads a pickle" in line
-    assert "set FOREST_TRUST_PICKLE=true" in line
+    assert "set FOREST_TRUST_CODE=true" in line
 
 
 def test_a_pickle_runtime_answers_what_the_forest_answers(
     start_serve, pickled_model_dir, iris_server, iris
 ):
-    server = start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true").wait_until_ready()
+    server = start_serve(pickled_model_dir, FOREST_TRUST_CODE="true").wait_until_ready()
     body = "\n".join(",".join(map(str, row)) for row in iris[0].tolist())
     for accept in ("text/csv", "application/json"):
         theirs = invoke(server, body, CSV, accept=accept)
@@ -562,7 +562,7 @@ def test_a_pickle_runtime_without_metadata_answers_too(start_serve, pickled_mode
         "parameters": {"uri": "./model.joblib", "version": "v2"},
     }
     (pickled_model_dir / "model-settings.json").write_text(json.dumps(settings))
-    server = start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true").wait_until_ready()
+    server = start_serve(pickled_model_dir, FOREST_TRUST_CODE="true").wait_until_ready()
     assert invoke(server, b"5.9,3.0,5.1,1.8", CSV).text == "virginica\n"
     answer = invoke(server, json.dumps([ROW]), JSON).json()
     assert answer == {"predictions": [{"predicted_label": "virginica"}]}
@@ -576,7 +576,7 @@ def test_a_pickle_runtime_without_metadata_answers_too(start_serve, pickled_mode
 
 def test_a_damaged_pickle_is_refused_at_start(start_serve, pickled_model_dir):
     (pickled_model_dir / "model.joblib").write_bytes(b"garbage")
-    code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true"))
+    code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_CODE="true"))
     assert code == 1
     assert line.startswith("serve: the model cannot be loaded: ")
 
@@ -584,7 +584,7 @@ def test_a_damaged_pickle_is_refused_at_start(start_serve, pickled_model_dir):
 def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
     settings = {"implementation": "os.system", "parameters": {"uri": "./model.joblib"}}
     (pickled_model_dir / "model-settings.json").write_text(json.dumps(settings))
-    code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_PICKLE="true"))
+    code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_CODE="true"))
     assert code == 1
     assert "unknown implementation 'os.system'" in line
 

@@ -79,7 +79,7 @@ def test_the_log_the_check_the_report_and_the_card_have_the_same_notes(tmp_path)
 
     assert notes(trained(tmp_path)[2].splitlines()) == sorted(NOTES)
     assert notes(train(tmp_path, "--check").stdout.splitlines()) == sorted(NOTES)
-    settings = read_settings(tmp_path / "model", trust_pickle=False)
+    settings = read_settings(tmp_path / "model", trust_code=False)
     assert notes(settings["parameters"]["extra"]["card"]["notes"]) == sorted(NOTES)
     found = json.loads((tmp_path / "output" / "data" / "metrics.json").read_text())
     texts = [note["text"].replace(f"{tmp_path}/input/data/", "") for note in found["notes"]]

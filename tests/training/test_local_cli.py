@@ -60,7 +60,7 @@ def test_all_decisions_are_asked_for_at_once_with_the_command_that_makes_them(me
     )
     done = run(messy, *shlex.split(line)[2:])
     assert done.returncode == 0, done.stderr
-    settings = read_settings(messy / "ml" / "model", trust_pickle=False)
+    settings = read_settings(messy / "ml" / "model", trust_code=False)
     assert settings["name"] == "my-cars"
     assert "forest open ml/model" in done.stdout
     assert (messy / "ml" / "output" / "data" / "report.html").exists()

@@ -26,7 +26,7 @@ def trained(base, *arguments):
     done = train(base, *arguments)
     assert done.returncode == 0, done.stderr
     assert not (base / "output" / "failure").exists()
-    settings = read_settings(base / "model", trust_pickle=False)
+    settings = read_settings(base / "model", trust_code=False)
     forest = load_forest(base / "model" / "forest.safetensors")
     return from_metadata(settings["inputs"], settings["outputs"]), forest, done.stdout
 

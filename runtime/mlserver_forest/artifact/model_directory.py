@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from mlserver_forest.artifact.forest_file import (
     load_forest_file,
     read_description,
 )
+from mlserver_forest.artifact.known_runtimes import find_known
 from mlserver_forest.artifact.model_name import checked_name
 from mlserver_forest.artifact.regular_file import open_regular, resolve_inside
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
@@ -40,12 +42,17 @@ FOREST_FILE = "forest.safetensors"
 PICKLE_FILE = "model.joblib"
 SETTINGS_FILE = "model-settings.json"
 FOREST_RUNTIME = "mlserver_forest.ForestModel"
-# Runtimes that unpickle what they load, so that the file can run any code.
-PICKLE_RUNTIMES = ("mlserver_sklearn.SKLearnModel",)
+# Serves the pickles that ``save_pickle`` writes.
+PICKLE_RUNTIME = "mlserver_sklearn.SKLearnModel"
 # The key in ``parameters.extra`` that ties model-settings.json to its forest file.
 DIGEST_KEY = "forest_sha256"
 
 _MAX_SETTINGS_BYTES = 1 << 28
+# "module.Class", as MLServer imports it.
+_IMPLEMENTATION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+# A URI that another runtime opens itself; MLServer's ``get_model_uri`` passes it on.
+_SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:")
+_FILE = "file://"
 
 
 def save(
@@ -105,7 +112,7 @@ def load(directory: Path) -> Model:
     Raises:
         InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
     """
-    settings = read_settings(directory.resolve(), trust_pickle=False)
+    settings = read_settings(directory.resolve(), trust_code=False)
     schema = from_metadata(settings.get("inputs"), settings.get("outputs"))
     extra = settings["parameters"].get("extra")
     extra = extra if isinstance(extra, dict) else {}
@@ -168,7 +175,7 @@ def save_pickle(
     """
     settings = {
         "name": name,
-        "implementation": PICKLE_RUNTIMES[0],
+        "implementation": PICKLE_RUNTIME,
         "versions": list(versions),
         **_described(schema),
         "parameters": {"uri": f"./{PICKLE_FILE}"},
@@ -274,46 +281,51 @@ def _write(
         remove_temporary_files(directory)
 
 
-def read_settings(directory: Path, *, trust_pickle: bool) -> dict[str, Any]:
-    """Read model-settings.json, and refuse whatever could choose code.
+def read_settings(directory: Path, *, trust_code: bool) -> dict[str, Any]:
+    """Read model-settings.json, and refuse whatever could choose code that nobody trusts.
 
     If that file is missing, the forest file's description is read in its place.
 
     Args:
         directory: the model directory, by its real path. If a link takes its place later, it is not
             followed.
-        trust_pickle: whether runtimes that unpickle are allowed.
+        trust_code: whether other runtimes than this package's are allowed, which run code of their
+            own.
 
     Returns:
-        The settings, with ``parameters.uri`` as a real path in the directory.
+        The settings. ``parameters.uri`` is a real path: of a file in the directory for this
+        package's runtime, and wherever it leads for another one; the directory if there is none.
 
     Raises:
         InvalidArtifact: if there is no model, its settings cannot be used, or its runtime is
-            unknown, or unpickles and is not allowed.
+            another one and is not allowed.
     """
     path = directory / SETTINGS_FILE
     try:
         settings = _settings_text(directory)
-        uri = settings["parameters"]["uri"]
         runtime = settings["implementation"]
-        target = (directory / uri).resolve()
+        parameters = settings.get("parameters") or {}
+        uri = parameters["uri"] if runtime == FOREST_RUNTIME else parameters.get("uri") or "."
+        is_remote = runtime != FOREST_RUNTIME and bool(_SCHEME.match(uri))
+        target = uri if is_remote else str((directory / uri.removeprefix(_FILE)).resolve())
     except FileNotFoundError as error:
         raise InvalidArtifact(
             f"no model: {directory} has no {SETTINGS_FILE}; "
             "run `train` first, or mount the folder of a trained model there"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidArtifact(
             f"{path} cannot be used ({format_error(error)}); it needs `implementation` and "
             "`parameters.uri`"
         ) from error
-    _check_runtime(runtime, path, trust_pickle)
-    if not target.is_relative_to(directory):
-        raise InvalidArtifact(
-            f"{path}: parameters.uri {format_value(uri)} leads out of the model's folder"
-        )
-    settings["parameters"]["uri"] = str(target)
-    return dict(settings)
+    if runtime == FOREST_RUNTIME:
+        if not Path(target).is_relative_to(directory):
+            raise InvalidArtifact(
+                f"{path}: parameters.uri {format_value(uri)} leads out of the model's folder"
+            )
+    else:
+        _check_runtime(runtime, path, trust_code=trust_code)
+    return {**settings, "parameters": {**parameters, "uri": target}}
 
 
 def _settings_text(directory: Path) -> dict[str, Any]:
@@ -328,16 +340,28 @@ def _settings_text(directory: Path) -> dict[str, Any]:
     return {**read_description(resolve_inside(directory, name)), "parameters": {"uri": name}}
 
 
-def _check_runtime(runtime: Any, path: Path, trust_pickle: bool) -> None:
-    if runtime == FOREST_RUNTIME:
+def _check_runtime(runtime: Any, path: Path, *, trust_code: bool) -> None:
+    """Check that another runtime may be named.
+
+    Raises:
+        InvalidArtifact: naming it, the switch, and how to do without if there is a way.
+    """
+    if not isinstance(runtime, str) or not _IMPLEMENTATION.fullmatch(runtime):
+        raise InvalidArtifact(
+            f"{path}: implementation {format_value(runtime)} does not name a class; expected "
+            f"{FOREST_RUNTIME}, or a module and a class such as mymodel.MyModel"
+        )
+    if trust_code:
         return
-    if runtime not in PICKLE_RUNTIMES:
-        known = ", ".join([FOREST_RUNTIME, *PICKLE_RUNTIMES])
-        raise InvalidArtifact(
-            f"{path}: unknown implementation {format_value(runtime)}; expected {known}"
+    known = find_known(runtime)
+    why = "loads a pickle, and a pickle can run any code" if known and known.unpickles else ""
+    instead = ""
+    if known and known.model_file:
+        instead = (
+            f"pack the model, which then needs no other code (forest pack {known.model_file} "
+            "-o NEW_FOLDER); or, "
         )
-    if not trust_pickle:
-        raise InvalidArtifact(
-            f"{path}: {runtime} loads a pickle, and a pickle can run any code; "
-            "if you trust this file, set FOREST_TRUST_PICKLE=true"
-        )
+    raise InvalidArtifact(
+        f"{path}: the implementation {runtime} {why or 'runs code that is not of this package'}; "
+        f"{instead}if you trust this folder, set FOREST_TRUST_CODE=true"
+    )

@@ -52,6 +52,6 @@ def _files_of(directory: Path) -> list[Path]:
             f"{directory} is a file; give the model directory: an archive is unpacked with "
             f"`mkdir model && tar -xzf {directory} -C model`"
         )
-    found = model_directory.read_settings(directory.resolve(), trust_pickle=False)
+    found = model_directory.read_settings(directory.resolve(), trust_code=False)
     settings = directory / model_directory.SETTINGS_FILE
     return [*([settings] if settings.exists() else []), Path(found["parameters"]["uri"])]

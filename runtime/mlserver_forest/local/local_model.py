@@ -66,7 +66,7 @@ class LocalModel(Model):
             InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
         """
         path = Path(directory).absolute()
-        settings = model_directory.read_settings(path.resolve(), trust_pickle=False)
+        settings = model_directory.read_settings(path.resolve(), trust_code=False)
         model = model_directory.load(path)
         parts = {one.name: getattr(model, one.name) for one in fields(Model)}
         return cls(

@@ -32,7 +32,7 @@ def serve(model_dir: Path | None, port: int | None, host: str | None, opens_page
     SAGEMAKER_BIND_TO_PORT (8080), FOREST_GRPC_PORT (8081, or "off"), FOREST_HOST (127.0.0.1, but
     0.0.0.0 in the image and on SageMaker), SAGEMAKER_MULTI_MODEL (false),
     SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT, SAGEMAKER_INFERENCE_OUTPUT, MODEL_SERVER_TIMEOUT
-    (60 seconds), MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_PICKLE (false), FOREST_TRY_IT (a page
+    (60 seconds), MAX_CONTENT_LENGTH (bytes), FOREST_TRUST_CODE (false), FOREST_TRY_IT (a page
     at /; true, but off on SageMaker); docs/configuration.md lists all of them.
     """
     leave_on_signals()

@@ -10,10 +10,16 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    suppress,
+)
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -59,6 +65,7 @@ class Inference:
         infer: returns the model's answer; called once, perhaps in a thread.
         write: turns an answer into the headers and the body of the response. The body may be an
             iterator of blocks.
+        n_bytes: the memory that the rows take.
     """
 
     model: LoadedModel
@@ -67,6 +74,7 @@ class Inference:
     seconds: float
     infer: Callable[[], Any]
     write: Write
+    n_bytes: int = 0
 
     @classmethod
     def of_message(
@@ -77,7 +85,9 @@ class Inference:
         n_rows = shape[0] if shape else 1
         names = [output.name for output in message.outputs or ()]
         seconds = model.runtime.seconds(n_rows, names)
-        return cls(model, version, n_rows, seconds, partial(model.runtime.infer, message), write)
+        n_values = sum(prod(tensor.shape) for tensor in message.inputs)
+        infer = partial(model.runtime.infer, message)
+        return cls(model, version, n_rows, seconds, infer, write, n_values * _BYTES_PER_VALUE)
 
     @classmethod
     def of_rows(
@@ -86,7 +96,8 @@ class Inference:
         """The inference for rows that conform to the schema; the answer is columns by output."""
         n_rows, runtime = len(x), model.runtime
         seconds = runtime.seconds(n_rows, names)
-        return cls(model, None, n_rows, seconds, partial(runtime.answer, x, names), write)
+        infer = partial(runtime.answer, x, names)
+        return cls(model, None, n_rows, seconds, infer, write, x.size * _BYTES_PER_VALUE)
 
 
 Parse = Callable[[], Inference]
@@ -191,14 +202,16 @@ class Pipeline:
         return headers, await self._whole_or_streamed(iter(blocks), reservation)
 
     def _reserve_rows(self, inference: Inference) -> Reservation | None:
-        n_bytes = inference.n_rows * inference.model.schema.n_features * _BYTES_PER_VALUE
-        return self._memory.reserve(n_bytes) if is_large(n_bytes) else None
+        return self._memory.reserve(inference.n_bytes) if is_large(inference.n_bytes) else None
 
     async def _infer(self, inference: Inference, *, is_admitted: bool) -> Any:
         """Compute the model's answer, and count it, whether it succeeds or fails."""
         started, is_long = perf_counter(), inference.seconds > LONG_SECONDS
+        runtime = inference.model.runtime
         try:
-            if not is_long and inference.model.runtime.is_immediate:
+            if runtime.is_awaited:
+                answer = await self._await(inference, is_admitted=is_admitted)
+            elif not is_long and runtime.is_immediate:
                 answer = inference.infer()
             elif is_admitted or not is_long:
                 answer = await self._in_thread(inference.infer)
@@ -213,15 +226,26 @@ class Pipeline:
         self._metrics.inferred(inference.model.name, inference.version, inference.n_rows, seconds)
         return answer
 
+    async def _await(self, inference: Inference, *, is_admitted: bool) -> Any:
+        """Wait for a runtime that answers elsewhere; nobody knows how long it will take."""
+        if is_admitted:
+            return await inference.infer()
+        async with self._limited(self._admission.waiting_place()):
+            return await inference.infer()
+
+    def _admitted(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Hold a place for a large request, and limit its time."""
+        return self._limited(self._admission.place(seconds))
+
     @asynccontextmanager
-    async def _admitted(self, seconds: float) -> AsyncIterator[None]:
-        """Hold a place for a large request, and limit its time.
+    async def _limited(self, place: AbstractContextManager[None]) -> AsyncIterator[None]:
+        """Hold a place, and limit the time.
 
         A thread whose answer nobody is waiting for stops at its next block.
         """
         if asyncio.current_task() is None:  # asyncio.timeout needs a task.
             await asyncio.sleep(0)
-        with self._admission.place(seconds):
+        with place:
             is_cancelled = cancellation.begin()
             try:
                 async with asyncio.timeout(self._timeout_seconds):

@@ -96,7 +96,7 @@ class Server:
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
             metrics,
-            trust_pickle=environment.trust_pickle,
+            trust_code=environment.trust_code,
             available_memory=available_memory,
             snapshot=LoadedModelSnapshot(),
             timeout_seconds=environment.timeout_seconds,
@@ -221,10 +221,10 @@ def _model_routes(
         is_batch=environment.is_batch,
     )
     if environment.multi_model:
-        folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
+        folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir.resolve(), environment.trust_pickle, environment.model_name)
+    only = settings_of(model_dir.resolve(), environment.trust_code, environment.model_name)
     handlers = V2Handlers(settings, pipeline, models, OneModel(only))
     return handlers, OneModelRoutes(models, only.name, invocations).table()
 

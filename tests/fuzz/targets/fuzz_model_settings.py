@@ -60,7 +60,7 @@ def samples():
 def read(data):
     valid()
     (directory() / "model-settings.json").write_bytes(data)
-    schema_of(settings_of(directory(), trust_pickle=False))
+    schema_of(settings_of(directory(), trust_code=False))
     walk(model_directory.load(directory()).forest)
 
 

@@ -101,7 +101,7 @@ def test_every_form_of_file_is_packed_and_proven(files, tmp_path, name):
     out = packed(files / name, tmp_path / "model")
     assert re.search(r"1000 rows, 0 differences, largest \|Δ\| \S+, compared with \w", out)
     assert "was not asked" not in out
-    settings = read_settings(tmp_path / "model", trust_pickle=False)
+    settings = read_settings(tmp_path / "model", trust_code=False)
     assert len(settings["inputs"]) == 4
     assert load_forest(tmp_path / "model" / "forest.safetensors").n_features == 4
 
@@ -171,8 +171,8 @@ def test_a_pickle_is_not_read_without_trust(tmp_path):
 
 def test_a_pipeline_is_packed_for_mlservers_own_runtime(files, tmp_path):
     out = packed(files / "pipeline.joblib", tmp_path / "model", "--trust-pickle")
-    assert "FOREST_TRUST_PICKLE=true" in out
-    settings = read_settings(tmp_path / "model", trust_pickle=True)
+    assert "FOREST_TRUST_CODE=true" in out
+    settings = read_settings(tmp_path / "model", trust_code=True)
     assert settings["implementation"] == "mlserver_sklearn.SKLearnModel"
     assert joblib.load(settings["parameters"]["uri"]).predict([[5.1, 3.5, 1.4, 0.2]]) == ["setosa"]
 
@@ -553,7 +553,7 @@ def test_xgboosts_old_binary_form_is_packed_in_sagemakers_archive(tmp_path):
     told = packed(tmp_path / "model.tar.gz", tmp_path / "model")
     assert "nodes of XGBoost 1.5\n" in told
     assert "which reads what 1.5 wrote; XGBoost 1.5 itself was not asked" in told
-    assert "xgboost/1.5" in read_settings(tmp_path / "model", trust_pickle=False)["versions"]
+    assert "xgboost/1.5" in read_settings(tmp_path / "model", trust_code=False)["versions"]
 
 
 @pytest.mark.parametrize(
@@ -621,7 +621,7 @@ def test_the_version_that_wrote_a_booster_may_be_asked(tmp_path):
 
 def test_a_model_is_named_after_its_file_and_may_skip_other_columns(files, tmp_path, iris):
     packed(files / "rf.joblib", tmp_path / "model", "--extra", "ignore")
-    settings = read_settings(tmp_path / "model", trust_pickle=False)
+    settings = read_settings(tmp_path / "model", trust_code=False)
     assert settings["name"] == "rf"
     model = load(tmp_path / "model")
     assert model.schema.ignores_extra

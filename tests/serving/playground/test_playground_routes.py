@@ -206,7 +206,7 @@ def test_a_model_of_another_runtime_has_a_page(tmp_path, start_serve, iris):
     unknown = Schema((), "unknown", datatype="FP64")
     model_directory.save_pickle(tmp_path / "model", source, unknown, name="foreign", versions=[])
     server = start_serve(
-        tmp_path / "model", MODEL_SERVER_WORKERS="1", FOREST_TRUST_PICKLE="true"
+        tmp_path / "model", MODEL_SERVER_WORKERS="1", FOREST_TRUST_CODE="true"
     ).wait_until_ready()
     model = document_of(httpx.get(server.url + "/").text)["model"]
     assert (model["kind"], model["features"], model["samples"]) == ("unknown", [], [])

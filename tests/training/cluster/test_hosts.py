@@ -213,7 +213,7 @@ def test_shards_make_one_forest_that_knows_all_classes_and_words(hosts):
     (alone,) = hosts([whole], chosen, names=[ALONE])
     alone.start().ended()
     settings, expected = (
-        read_settings(h.base / "model", trust_pickle=False) for h in (made[0], alone)
+        read_settings(h.base / "model", trust_code=False) for h in (made[0], alone)
     )
     assert settings["inputs"] == expected["inputs"]
     assert settings["outputs"] == expected["outputs"]
@@ -263,7 +263,7 @@ def test_intervals_are_learned_from_the_rows_of_all_hosts(hosts, sharded):
     second.ended()
     assert metric(out, "validation:interval_coverage") == pytest.approx(0.9, abs=0.03)
     assert 3 < metric(out, "validation:interval_width") < 4.5
-    outputs = read_settings(first.base / "model", trust_pickle=False)["outputs"]
+    outputs = read_settings(first.base / "model", trust_code=False)["outputs"]
     assert {"name": "interval", "datatype": "FP64", "shape": [-1, 2]} in outputs
 
 

@@ -118,7 +118,7 @@ def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
     assert process.returncode == 0, out
     assert "stopped by SIGTERM" in out
     assert not (base / "output" / "failure").exists()
-    settings = read_settings(base / "model", trust_pickle=False)
+    settings = read_settings(base / "model", trust_code=False)
     forest = load_forest(base / "model" / "forest.safetensors")
     assert 0 < forest.n_trees < number
     assert settings["outputs"][0]["parameters"]["classes"] == [0, 1]

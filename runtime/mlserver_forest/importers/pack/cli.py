@@ -147,5 +147,5 @@ def _finish(report: "PackReport", folder: Path, out: Path) -> None:
     if report.tolerance is None:
         click.echo(
             "This is not a tree ensemble, so MLServer's scikit-learn runtime will serve it from a "
-            "pickle; serving it needs FOREST_TRUST_PICKLE=true"
+            "pickle; serving it needs FOREST_TRUST_CODE=true"
         )

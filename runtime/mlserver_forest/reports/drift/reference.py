@@ -78,7 +78,7 @@ def read_recent(path: Path, schema: Schema, target: str) -> NDArray[Any]:
 
 
 def _model(path: Path) -> Reference:
-    settings = read_settings(path.resolve(), trust_pickle=True)
+    settings = read_settings(path.resolve(), trust_code=True)
     if settings["implementation"] != FOREST_RUNTIME:
         raise InvalidArtifact(
             f"{path} does not contain a forest; give the CSV file of its training rows"

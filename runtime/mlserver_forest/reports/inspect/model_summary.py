@@ -50,7 +50,7 @@ class ModelSummary:
             InvalidArtifact: if there is no model, it is damaged, or it is a pickle.
         """
         model = model_directory.load(directory)
-        settings = model_directory.read_settings(directory.resolve(), trust_pickle=False)
+        settings = model_directory.read_settings(directory.resolve(), trust_code=False)
         n_bytes = Path(settings["parameters"]["uri"]).stat().st_size
         versions = tuple(map(str, settings.get("versions") or ()))
         return cls(str(settings["name"]), model, versions, n_bytes)

@@ -16,6 +16,7 @@ from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.errors_table import from_mlserver
+from mlserver_forest.serving.models.body_kind import BodyKind
 from mlserver_forest.serving.v2 import v2_types
 
 # The time that an answer for many rows may take.
@@ -38,7 +39,10 @@ class ForeignRuntime:
         schema: the features and outputs that its settings describe.
     """
 
+    body_kind = BodyKind.ROWS
     is_immediate = False
+    is_awaited = False
+    takes_headers = False
 
     def __init__(self, model: MLModel, schema: Schema) -> None:
         self.model = model

@@ -3,19 +3,17 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.context import model_context
-from mlserver.types import InferenceRequest, InferenceResponse
-from numpy.typing import NDArray
 
-from mlserver_forest.artifact.model_directory import PICKLE_RUNTIMES
+from mlserver_forest.artifact.known_runtimes import find_known
 from mlserver_forest.errors import (
     ForestError,
     InvalidArtifact,
@@ -24,7 +22,6 @@ from mlserver_forest.errors import (
     OutOfMemory,
     TimedOut,
 )
-from mlserver_forest.formats.predictions import Column
 from mlserver_forest.resources import return_freed_memory
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
@@ -33,6 +30,7 @@ from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.repository import settings_of
 from mlserver_forest.serving.models.runtime import ForestModel, schema_of
+from mlserver_forest.serving.models.runtime_interface import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -43,25 +41,6 @@ DEFAULT_VERSION = "1"
 _MOST_NAMED = 5
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
-
-
-class Runtime(Protocol):
-    """What the pipeline needs from a model.
-
-    Attributes:
-        is_immediate: whether short answers may be computed in the event loop.
-    """
-
-    is_immediate: bool
-
-    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
-        """How long an answer with these outputs may take, to the order of magnitude."""
-
-    def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """Answer a V2 request; raises InvalidInput."""
-
-    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
-        """The outputs for rows, by name; raises InvalidInput."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +82,7 @@ class LoadedModels:
     Args:
         make: makes a runtime from its settings.
         metrics: counts loads.
-        trust_pickle: whether runtimes that unpickle are allowed.
+        trust_code: whether other runtimes than this package's are allowed.
         available_memory: returns the number of bytes that can still be allocated.
         snapshot: records which models are loaded.
         timeout_seconds: how long a model may take to load while others are served.
@@ -115,7 +94,7 @@ class LoadedModels:
         make: Callable[[ModelSettings], MLModel],
         metrics: Metrics,
         *,
-        trust_pickle: bool,
+        trust_code: bool,
         available_memory: Callable[[], int],
         snapshot: LoadedModelSnapshot,
         timeout_seconds: float,
@@ -123,7 +102,7 @@ class LoadedModels:
     ) -> None:
         self._make = make
         self._metrics = metrics
-        self._trust_pickle = trust_pickle
+        self._trust_code = trust_code
         self._available_memory = available_memory
         self._snapshot = snapshot
         self._timeout_seconds = timeout_seconds
@@ -281,7 +260,7 @@ class LoadedModels:
             del self._restoring[name]
 
     def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
-        settings = settings_of(directory, self._trust_pickle, name)
+        settings = settings_of(directory, self._trust_code, name)
         return settings, schema_of(settings)
 
     @contextmanager
@@ -382,8 +361,5 @@ def _memory_for(settings: ModelSettings) -> int:
         size = Path(settings.parameters.uri).stat().st_size
     except OSError:  # Loading it will say why.
         return 0
-    return int(size * _PICKLE_FACTOR) if _is_pickle(settings) else size
-
-
-def _is_pickle(settings: ModelSettings) -> bool:
-    return settings.implementation_ in PICKLE_RUNTIMES
+    known = find_known(settings.implementation_)
+    return int(size * _PICKLE_FACTOR) if known and known.unpickles else size

@@ -83,18 +83,18 @@ def find_model(places: Sequence[Path]) -> Path:
     return places[0]
 
 
-def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) -> ModelSettings:
+def settings_of(directory: Path, trust_code: bool, name: str | None = None) -> ModelSettings:
     """The settings of the model in a directory.
 
     Args:
         directory: the model directory, by its real path.
-        trust_pickle: whether runtimes that unpickle are allowed.
+        trust_code: whether other runtimes than this package's are allowed.
         name: the name of the model on this server; by default its own name.
 
     Raises:
         InvalidArtifact: if there is no model, or it must not be served.
     """
-    found = read_settings(directory, trust_pickle=trust_pickle)
+    found = read_settings(directory, trust_code=trust_code)
     parameters = found["parameters"]
     version = parameters.get("version")
     if name is None:
@@ -139,12 +139,12 @@ class ModelsFolder:
 
     Args:
         folder: contains the model directories.
-        trust_pickle: whether runtimes that unpickle are allowed.
+        trust_code: whether other runtimes than this package's are allowed.
     """
 
-    def __init__(self, folder: Path, *, trust_pickle: bool) -> None:
+    def __init__(self, folder: Path, *, trust_code: bool) -> None:
         self._folder = folder
-        self._trust_pickle = trust_pickle
+        self._trust_code = trust_code
         self._listing: asyncio.Task[_Found] | None = None
 
     async def list(self) -> _Found:
@@ -165,7 +165,7 @@ class ModelsFolder:
         found = []
         for name in names:
             with suppress(InvalidArtifact, ModelNotFound):
-                found.append(settings_of(self.directory(name), self._trust_pickle, name))
+                found.append(settings_of(self.directory(name), self._trust_code, name))
         return found
 
     def directory(self, name: str) -> Path:

@@ -24,6 +24,7 @@ from mlserver_forest.model.model import Model
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
+from mlserver_forest.serving.models.body_kind import BodyKind
 from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from mlserver_forest.serving.v2.output_tensors import output_tensor
@@ -51,11 +52,17 @@ class ForestModel(MLModel):
         threads: the threads for large requests; one by default.
         traffic: counts rows and predictions for drift, if it is set.
         model: the model, once it is loaded.
-        is_immediate: see ``loaded_models.Runtime``.
+        body_kind: see ``runtime_interface.Runtime``.
+        is_immediate: see there.
+        is_awaited: see there.
+        takes_headers: see there.
     """
 
     model: Model
+    body_kind = BodyKind.ROWS
     is_immediate = True
+    is_awaited = False
+    takes_headers = False
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)

@@ -30,6 +30,8 @@ _HURRIED_SECONDS = 0.001
 _HURRY_LASTS_SECONDS = 0.5
 # If fewer requests than this were read before it, the machine is slow, and refusing does not help.
 _FEW_READS = 16
+# Requests that wait for another runtime in one worker.
+_MOST_WAITING = 512
 
 
 class Admission:
@@ -37,6 +39,7 @@ class Admission:
 
     def __init__(self) -> None:
         self._n_taken = 0
+        self._n_waiting = 0
         self._seconds = 0.0
         self._crowded_until = 0.0
         self._hurried_until = 0.0
@@ -61,6 +64,26 @@ class Admission:
         finally:
             self._n_taken -= 1
             self._seconds -= seconds
+
+    @contextmanager
+    def waiting_place(self) -> Iterator[None]:
+        """Hold a place for a request that waits for a runtime outside of the event loop.
+
+        Such a request costs this loop next to nothing, and its runtime may wait for others too.
+
+        Raises:
+            Overloaded: if too many requests are waiting.
+        """
+        if self._n_waiting >= _MOST_WAITING:
+            raise Overloaded(
+                f"{self._n_waiting} requests are waiting for the model here already; try again in "
+                "a second"
+            )
+        self._n_waiting += 1
+        try:
+            yield
+        finally:
+            self._n_waiting -= 1
 
     def check(self, seconds: float) -> None:
         """Refuse a large request if no place is free, and offer fewer places for a while.

@@ -1,12 +1,14 @@
 """``/invocations`` and ``/models/{name}/invoke``: the routes that SageMaker sends rows to."""
 
-from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.pipeline import Pipeline
-from mlserver_forest.serving.sagemaker import output_selection
-from mlserver_forest.serving.sagemaker.negotiation import AcceptedResponse, NegotiatedRequest
+from mlserver_forest.serving.sagemaker.invocation_headers import (
+    InvocationDefaults,
+    InvocationHeaders,
+)
+from mlserver_forest.serving.sagemaker.negotiation import Negotiated, negotiate
 
 # Clients send the same few combinations of headers again and again.
 _MOST_CACHED = 256
@@ -34,9 +36,9 @@ class Invocations:
         is_batch: bool,
     ) -> None:
         self._pipeline = pipeline
-        self._default_accept = default_accept
-        self._default_outputs = default_outputs
-        self._ends_with_newline = not is_batch
+        self._defaults = InvocationDefaults(
+            default_accept, default_outputs, ends_with_newline=not is_batch
+        )
 
     async def invoke(self, request: Request, model: LoadedModel) -> Response:
         """Answer one invocation.
@@ -53,14 +55,14 @@ class Invocations:
         )
         return Response(200, body, headers)
 
-    def _negotiated(self, request: Request, model: LoadedModel) -> NegotiatedRequest:
+    def _negotiated(self, request: Request, model: LoadedModel) -> Negotiated:
         get = request.headers.get
         sent, accept, attributes = get(b"content-type"), get(b"accept"), get(CUSTOM_ATTRIBUTES)
         length = len(sent or b"") + len(accept or b"") + len(attributes or b"")
         if length > _LONGEST_CACHED:
             return self._negotiate(sent, accept, attributes, model)
         key, cached = (sent, accept, attributes), model.negotiated
-        found: NegotiatedRequest | None = cached.get(key)
+        found: Negotiated | None = cached.get(key)
         if found is None:
             if len(cached) >= _MOST_CACHED:
                 cached.clear()
@@ -73,15 +75,9 @@ class Invocations:
         accept: bytes | None,
         attributes: bytes | None,
         model: LoadedModel,
-    ) -> NegotiatedRequest:
-        sent = media_types.content_type(_text(content_type))
-        default = self._default_accept or media_types.answer_to(sent)
-        media_type = media_types.negotiate(_text(accept), default)
-        chosen = output_selection.chosen(_text(attributes))
-        accepted = AcceptedResponse(
-            media_type, chosen or self._default_outputs, bool(chosen), self._ends_with_newline
-        )
-        return NegotiatedRequest(sent, accepted, model)
+    ) -> Negotiated:
+        headers = InvocationHeaders(_text(content_type), _text(accept), _text(attributes))
+        return negotiate(headers, self._defaults, model)
 
 
 def _text(header: bytes | None) -> str | None:

@@ -1,164 +1,55 @@
-"""Content negotiation: how the body of an invocation is read, and how its response is written."""
+"""Content negotiation: how the body of an invocation is read, and how its response is written.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+Which of the modules below does it depends on what the model's runtime wants of a body: rows of its
+schema (``negotiated_rows.py``), a table (``negotiated_table.py``) or the bytes
+(``negotiated_body.py``).
+"""
 
-from mlserver.types import InferenceRequest, InferenceResponse
-from numpy.typing import NDArray
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from mlserver_forest.formats.decoding import RequestDecoder
-from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.matrix import Body
-from mlserver_forest.formats.predictions import Column
-from mlserver_forest.formats.registry import load
-from mlserver_forest.model import named_outputs
-from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.http import media_types
-from mlserver_forest.serving.http.media_types import MediaType
-from mlserver_forest.serving.http.response import Headers
-from mlserver_forest.serving.models.foreign_runtime import array_of
+from mlserver_forest.serving.models.body_kind import BodyKind
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.pipeline import Inference
-from mlserver_forest.serving.sagemaker.one_row import one_row
-from mlserver_forest.serving.v2 import v2_types
-from mlserver_forest.serving.v2.request_parser import request_from
-from mlserver_forest.serving.v2.rest_codec import encode_infer, new_id
+from mlserver_forest.serving.sagemaker.invocation_headers import (
+    InvocationDefaults,
+    InvocationHeaders,
+)
+from mlserver_forest.serving.sagemaker.negotiated_body import NegotiatedBody
+from mlserver_forest.serving.sagemaker.negotiated_rows import NegotiatedRows
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedResponse:
-    """The response that a request accepts.
-
-    Attributes:
-        media_type: the media type that Accept prefers, under the name that Accept uses for it.
-        outputs: the names of the outputs that the request or the operator chose; empty for the
-            media type's default.
-        is_chosen: whether the request itself chose the outputs. A V2 request that did not choose
-            any gets a V2 response.
-        ends_with_newline: whether the last line ends with a newline, which SageMaker's batch
-            transform adds itself.
-    """
-
-    media_type: str
-    outputs: tuple[str, ...]
-    is_chosen: bool
-    ends_with_newline: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseFormat:
-    """How a model's outputs become the body of a response.
-
-    Attributes:
-        headers: the headers of the response.
-        v2_names: the V2 outputs from which the outputs of the response are made.
-        write: turns outputs by V2 name into the headers and the blocks of the body.
-    """
-
-    headers: Headers
-    v2_names: tuple[str, ...]
-    write: Callable[[Mapping[str, Column]], tuple[Headers, Iterable[bytes]]]
-
-
-class NegotiatedRequest:
+class Negotiated(Protocol):
     """A request whose headers have been read, but not its body.
-
-    Args:
-        sent: the media type of the body.
-        accepted: the response that the request accepts.
-        model: the model that answers.
 
     Attributes:
         may_expand: whether a small body may hold many rows.
-
-    Raises:
-        InvalidInput: if an output is chosen that the model does not have.
     """
 
-    def __init__(self, sent: MediaType, accepted: AcceptedResponse, model: LoadedModel) -> None:
-        named_outputs.check_names(accepted.outputs, model.schema)
-        self._sent = sent
-        self._sent_format = media_types.format_of(sent.essence)
-        self._accepted = accepted
-        self._model = model
-        self._decoder = RequestDecoder(model.schema)
-        self.may_expand = self._sent_format.may_expand
-        only_first = media_types.format_of(accepted.media_type).has_one_value
-        self._format = _response_format(accepted, model.schema, only_first=only_first)
-        self._one_row = None
-        if not accepted.outputs:
-            ends = accepted.ends_with_newline
-            self._one_row = one_row(sent, accepted.media_type, model, ends_with_newline=ends)
+    may_expand: bool
 
     def parse(self, body: Body) -> Inference:
-        """Parse a body.
-
-        Raises:
-            InvalidInput: if the body is not what the model's schema expects.
-        """
-        inference = None if self._one_row is None else self._one_row.inference(body)
-        if inference is not None:
-            return inference
-        if not self._sent_format.has_messages:
-            x = self._decoder.decode(self._sent_format, body, self._sent.parameters)
-            return self._of_rows(x)
-        document = application_json.load(body)
-        if isinstance(document, dict) and "inputs" in document:
-            return self._of_message(request_from(document))
-        rows = partial(application_json.parse_document, document)
-        return self._of_rows(self._decoder.matrix(rows, len(body)))
-
-    def _of_rows(self, x: NDArray[Any]) -> Inference:
-        return Inference.of_rows(self._model, x, self._format.v2_names, self._format.write)
-
-    def _of_message(self, message: InferenceRequest) -> Inference:
-        """Answer a V2 request as V2, or in another media type if Accept prefers one."""
-        accepted = self._accepted
-        if accepted.media_type == media_types.JSON and not accepted.is_chosen:
-            write = partial(encode_infer, id_=message.id or new_id())
-            return Inference.of_message(self._model, None, message, write)
-        format_ = _response_format(accepted, self._model.schema, only_first=True)
-        message.outputs = [v2_types.request_output(name) for name in format_.v2_names]
-
-        def write_columns(response: InferenceResponse) -> tuple[Headers, Iterable[bytes]]:
-            return format_.write({output.name: array_of(output) for output in response.outputs})
-
-        return Inference.of_message(self._model, None, message, write_columns)
+        """Parse a body; raises ForestError if the model cannot answer it."""
 
 
-def _response_format(
-    accepted: AcceptedResponse, schema: Schema, *, only_first: bool
-) -> ResponseFormat:
-    names = accepted.outputs or named_outputs.default_names(schema, only_first=only_first)
-    headers = ((b"content-type", accepted.media_type.encode()),)
-    blocks = _encoder(names, accepted, schema)
-    return ResponseFormat(
-        headers,
-        named_outputs.v2_names(names, schema),
-        lambda columns: (headers, blocks(columns)),
-    )
+_KINDS: Mapping[
+    BodyKind, Callable[[InvocationHeaders, InvocationDefaults, LoadedModel], Negotiated]
+] = {
+    BodyKind.ROWS: NegotiatedRows,
+    BodyKind.TABLE: NegotiatedRows,
+    BodyKind.RAW: NegotiatedBody,
+}
 
 
-def _encoder(
-    names: Sequence[str], accepted: AcceptedResponse, schema: Schema
-) -> Callable[[Mapping[str, Column]], Iterator[bytes]]:
-    found = media_types.format_of(accepted.media_type)
-    encode = load(found.write)
-    are_selected = bool(accepted.outputs)
-    cut = found.has_lines and not accepted.ends_with_newline
+def negotiate(
+    headers: InvocationHeaders, defaults: InvocationDefaults, model: LoadedModel
+) -> Negotiated:
+    """Read the headers of a request to a model.
 
-    def blocks(columns: Mapping[str, Column]) -> Iterator[bytes]:
-        written = encode(named_outputs.predictions(names, columns, schema, selected=are_selected))
-        return _without_last_newline(written) if cut else written
-
-    return blocks
-
-
-def _without_last_newline(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    last = next(blocks, b"")
-    for block in blocks:
-        yield last
-        last = block
-    yield last.removesuffix(b"\n")
+    Raises:
+        UnsupportedMediaType: if the model does not read the body's media type.
+        NotAcceptable: if Accept excludes all media types of answers.
+        InvalidInput: if an output is chosen that the model does not have.
+    """
+    return _KINDS[model.runtime.body_kind](headers, defaults, model)

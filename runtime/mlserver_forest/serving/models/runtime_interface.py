@@ -1,0 +1,65 @@
+"""What the pipeline needs from a model, whoever wrote its runtime."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from mlserver.types import InferenceRequest
+from numpy.typing import NDArray
+
+from mlserver_forest.serving.models.body_kind import BodyKind
+
+
+class Runtime(Protocol):
+    """What the pipeline needs from a model.
+
+    Attributes:
+        body_kind: what ``/invocations`` makes of a body.
+        is_immediate: whether short answers may be computed in the event loop.
+        is_awaited: whether ``infer`` and ``answer`` return awaitables; otherwise they compute, in
+            a thread if ``is_immediate`` does not say otherwise.
+        takes_headers: whether ``infer`` wants the headers of an HTTP request, or the metadata of
+            a call, in ``parameters.headers``, as MLServer passes them.
+    """
+
+    body_kind: BodyKind
+    is_immediate: bool
+    is_awaited: bool
+    takes_headers: bool
+
+    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
+        """How long an answer with these outputs may take, to the order of magnitude."""
+
+    def infer(self, request: InferenceRequest) -> Any:
+        """Answer a V2 request with an ``InferenceResponse``; raises InvalidInput."""
+
+    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Any:
+        """The outputs for rows, columns by name; raises InvalidInput.
+
+        Only runtimes whose ``body_kind`` is ROWS have it.
+        """
+
+
+class RawRuntime(Protocol):
+    """What the pipeline needs from a runtime whose ``body_kind`` is RAW, besides ``Runtime``."""
+
+    def seconds(self, n_rows: int, names: Sequence[str]) -> float:
+        """As in ``Runtime``."""
+
+    def answer_body(
+        self,
+        body: bytes,
+        content_type: str | None,
+        accept: str | None,
+        custom_attributes: str | None,
+    ) -> Any:
+        """Answer a body.
+
+        Args:
+            body: as it came.
+            content_type: the header, None if it is absent.
+            accept: the header, or what the operator has set for requests without it.
+            custom_attributes: the header X-Amzn-SageMaker-Custom-Attributes.
+
+        Returns:
+            The body of the response, bytes, and its media type; or an awaitable of both.
+        """

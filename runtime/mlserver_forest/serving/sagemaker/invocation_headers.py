@@ -1,0 +1,80 @@
+"""The headers of an invocation, and what the operator has set for requests that leave it open."""
+
+from dataclasses import dataclass
+
+from mlserver_forest.serving.http import media_types
+from mlserver_forest.serving.http.media_types import MediaType
+from mlserver_forest.serving.sagemaker import output_selection
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationHeaders:
+    """The headers that decide how a body is read and its response written, None if absent.
+
+    Attributes:
+        content_type: Content-Type.
+        accept: Accept.
+        custom_attributes: X-Amzn-SageMaker-Custom-Attributes.
+    """
+
+    content_type: str | None
+    accept: str | None
+    custom_attributes: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationDefaults:
+    """What the operator has set.
+
+    Attributes:
+        accept: the media type of responses to requests without a preference; None for that of
+            the request.
+        outputs: the outputs for requests that do not choose any; empty for the media type's
+            default.
+        ends_with_newline: whether the last line ends with a newline, which SageMaker's batch
+            transform adds itself.
+    """
+
+    accept: str | None
+    outputs: tuple[str, ...]
+    ends_with_newline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedResponse:
+    """The response that a request accepts.
+
+    Attributes:
+        media_type: the media type that Accept prefers, under the name that Accept uses for it.
+        outputs: the names of the outputs that the request or the operator chose; empty for the
+            media type's default.
+        is_chosen: whether the request itself chose the outputs. A V2 request that did not choose
+            any gets a V2 response.
+        ends_with_newline: whether the last line ends with a newline, which SageMaker's batch
+            transform adds itself.
+    """
+
+    media_type: str
+    outputs: tuple[str, ...]
+    is_chosen: bool
+    ends_with_newline: bool
+
+
+def read_headers(
+    headers: InvocationHeaders, defaults: InvocationDefaults
+) -> tuple[MediaType, AcceptedResponse]:
+    """The media type of the body, and the response that the request accepts.
+
+    Raises:
+        UnsupportedMediaType: if no format has the body's media type.
+        NotAcceptable: if Accept excludes all media types of answers.
+        InvalidInput: if the attribute ``outputs`` names no output.
+    """
+    sent = media_types.content_type(headers.content_type)
+    default = defaults.accept or media_types.answer_to(sent)
+    media_type = media_types.negotiate(headers.accept, default)
+    chosen = output_selection.chosen(headers.custom_attributes)
+    accepted = AcceptedResponse(
+        media_type, chosen or defaults.outputs, bool(chosen), defaults.ends_with_newline
+    )
+    return sent, accepted
