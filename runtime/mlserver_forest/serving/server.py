@@ -54,6 +54,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -97,6 +98,7 @@ class Server:
             partial(_make_model, kernel),
             metrics,
             trust_code=environment.trust_code,
+            code=_code_settings(environment),
             available_memory=available_memory,
             snapshot=LoadedModelSnapshot(),
             timeout_seconds=environment.timeout_seconds,
@@ -220,13 +222,20 @@ def _model_routes(
         default_outputs=environment.outputs,
         is_batch=environment.is_batch,
     )
+    code = _code_settings(environment)
     if environment.multi_model:
-        folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code)
+        folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code, code=code)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir.resolve(), environment.trust_code, environment.model_name)
+    only = settings_of(model_dir.resolve(), environment.trust_code, environment.model_name, code)
     handlers = V2Handlers(settings, pipeline, models, OneModel(only))
     return handlers, OneModelRoutes(models, only.name, invocations).table()
+
+
+def _code_settings(environment: Environment) -> CodeSettings:
+    return CodeSettings(
+        environment.program, environment.submit_directory, environment.default_accept
+    )
 
 
 def _settings(environment: Environment) -> FixedSettings:

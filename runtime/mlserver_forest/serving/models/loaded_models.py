@@ -4,10 +4,11 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
@@ -28,9 +29,13 @@ from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
+from mlserver_forest.serving.models.packed_at_start import packed_at_start
 from mlserver_forest.serving.models.repository import settings_of
 from mlserver_forest.serving.models.runtime import ForestModel, schema_of
 from mlserver_forest.serving.models.runtime_interface import Runtime
+from mlserver_forest.serving.models.unpacked_folder import must_be_packed
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
+from mlserver_forest.serving.scripts.code_model import CodeModel
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +91,7 @@ class LoadedModels:
         available_memory: returns the number of bytes that can still be allocated.
         snapshot: records which models are loaded.
         timeout_seconds: how long a model may take to load while others are served.
+        code: what the operator says about the scripts of models.
         drift: watches the models for drift; None if that is off.
     """
 
@@ -98,9 +104,11 @@ class LoadedModels:
         available_memory: Callable[[], int],
         snapshot: LoadedModelSnapshot,
         timeout_seconds: float,
+        code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
         drift: DriftMetrics | None = None,
     ) -> None:
         self._make = make
+        self._code = code
         self._metrics = metrics
         self._trust_code = trust_code
         self._available_memory = available_memory
@@ -112,6 +120,7 @@ class LoadedModels:
         self._missing: dict[str, Path] = {}
         self._restoring: dict[str, asyncio.Task[None]] = {}
         self._bytes_being_loaded: dict[str, int] = {}
+        self._packing = Lock()
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
         """Get a loaded model.
@@ -206,11 +215,14 @@ class LoadedModels:
             if asyncio.current_task() is None:  # asyncio.timeout needs a task.
                 await asyncio.sleep(0)
             async with asyncio.timeout(None if is_starting else self._timeout_seconds):
-                settings, schema = await asyncio.to_thread(self._read, directory, name)
-                if not replace and settings.name in self._missing:
-                    raise _already_loaded(settings.name)
-                with self._busy_with(settings.name, "loaded"):
-                    model = await self._load(settings, schema, directory, replace=replace)
+                with ExitStack() as packed:  # It may hold a packed model until that is loaded.
+                    settings, schema = await asyncio.to_thread(
+                        self._read, directory, name, packed, is_starting=is_starting
+                    )
+                    if not replace and settings.name in self._missing:
+                        raise _already_loaded(settings.name)
+                    with self._busy_with(settings.name, "loaded"):
+                        model = await self._load(settings, schema, directory, replace=replace)
             outcome = "success"
         except TimeoutError as error:
             raise TimedOut(
@@ -259,8 +271,15 @@ class LoadedModels:
         finally:
             del self._restoring[name]
 
-    def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
-        settings = settings_of(directory, self._trust_code, name)
+    def _read(
+        self, directory: Path, name: str | None, packed: ExitStack, *, is_starting: bool
+    ) -> tuple[ModelSettings, Schema]:
+        settings = settings_of(directory, self._trust_code, name, self._code)
+        if must_be_packed(settings):
+            seconds = None if is_starting else self._timeout_seconds
+            with self._packing:  # It takes a CPU and memory of its own.
+                made = packed.enter_context(packed_at_start(directory, seconds))
+            settings = settings_of(made, self._trust_code, settings.name)
         return settings, schema_of(settings)
 
     @contextmanager
@@ -344,7 +363,7 @@ async def _unload(model: LoadedModel) -> None:
 def _loaded_model(
     settings: ModelSettings, schema: Schema, directory: Path, model: MLModel
 ) -> LoadedModel:
-    is_ours = isinstance(model, ForestModel)
+    is_ours = isinstance(model, ForestModel | CodeModel)
     return LoadedModel(
         settings.name,
         model.version,

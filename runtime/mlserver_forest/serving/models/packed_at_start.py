@@ -1,4 +1,4 @@
-"""A model folder without model-settings.json: what lies there, and the packed model made of it.
+"""A folder with the model of another library, packed for as long as the server needs to load it.
 
 Files that are read without running any code (importers/registry.py) are packed into a temporary
 folder, which is removed once the model is loaded; anything else is refused with the command that
@@ -16,6 +16,7 @@ from time import perf_counter
 from mlserver_forest.artifact.model_directory import SETTINGS_FILE
 from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.errors import InvalidArtifact, UnsupportedEstimator, format_value
+from mlserver_forest.serving.models.unpacked_folder import visible
 
 logger = logging.getLogger(__name__)
 
@@ -23,45 +24,18 @@ _MOST_SHOWN = 6
 _NEEDS_TRUST = "--trust-pickle"
 
 
-def is_packed(directory: Path) -> bool:
-    """Whether a folder holds a packed model, or settings that name a runtime."""
-    return (directory / SETTINGS_FILE).exists() or any(directory.glob("*.safetensors"))
-
-
-def check_content(directory: Path) -> None:
-    """Refuse a folder that cannot hold a model.
-
-    Raises:
-        InvalidArtifact: if it does not exist, is not a folder, cannot be read or is empty.
-    """
-    try:
-        is_empty = next(_visible(directory), None) is None
-    except FileNotFoundError as error:
-        raise InvalidArtifact(
-            f"no model: the folder {directory} does not exist; run `train` first, or mount the "
-            "folder of a model there"
-        ) from error
-    except OSError as error:
-        raise InvalidArtifact(f"no model: {directory} cannot be read: {error.strerror}") from error
-    if is_empty:
-        raise InvalidArtifact(
-            f"no model: the folder {directory} is empty; run `train` first, or put a model there"
-        )
-
-
 @contextmanager
-def packed(directory: Path, timeout_seconds: float | None = None) -> Iterator[Path]:
+def packed_at_start(directory: Path, timeout_seconds: float | None = None) -> Iterator[Path]:
     """The packed model of a folder, while the block lasts.
 
     Args:
-        directory: a folder that is not packed, by its real path.
+        directory: a folder without model-settings.json, by its real path.
         timeout_seconds: how long packing may take; None for as long as it takes.
 
     Raises:
         InvalidArtifact: naming what lies there and what to do.
         TimedOut: if packing takes too long.
     """
-    check_content(directory)
     with _temporary_folder() as folder:
         yield _pack(directory, folder, timeout_seconds)
 
@@ -90,8 +64,8 @@ def _pack(directory: Path, folder: Path, timeout_seconds: float | None) -> Path:
     proof = prove_draft(folder, report.tolerance)
     require_agreement(proof)
     logger.info(
-        "%s has no %s, so it was packed for this start in %.1f s (%s; %s, compared with %s); forest "
-        "pack %s --out NEW_FOLDER does it once for all",
+        "%s has no %s, so it was packed for this start in %.1f s (%s; %s, compared with %s); "
+        "forest pack %s --out NEW_FOLDER does it once for all",
         directory, SETTINGS_FILE, perf_counter() - started, report.summary, proof, report.source,
         directory,
     )  # fmt: skip
@@ -101,7 +75,7 @@ def _pack(directory: Path, folder: Path, timeout_seconds: float | None) -> Path:
 
 
 def _refusal(directory: Path, reason: str) -> InvalidArtifact:
-    names = [path.name for path in islice(_visible(directory), _MOST_SHOWN + 1)]
+    names = [path.name for path in islice(visible(directory), _MOST_SHOWN + 1)]
     shown = ", ".join(map(format_value, names[:_MOST_SHOWN]))
     more = ", ..." if len(names) > _MOST_SHOWN else ""
     trust = f" {_NEEDS_TRUST}" if _NEEDS_TRUST in reason else ""
@@ -110,10 +84,6 @@ def _refusal(directory: Path, reason: str) -> InvalidArtifact:
         f"start: {reason}. To serve a model of yours, pack it: forest pack {directory} --out "
         f"NEW_FOLDER{trust}"
     )
-
-
-def _visible(directory: Path) -> Iterator[Path]:
-    return (path for path in sorted(directory.iterdir()) if not path.name.startswith("."))
 
 
 @contextmanager

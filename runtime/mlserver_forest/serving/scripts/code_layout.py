@@ -13,6 +13,8 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
 
+# The key of ``CodeSettings`` among a model's parameters.
+CODE_KEY = "code"
 DEFAULT_PROGRAM = "inference.py"
 CODE_FOLDER = "code"
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
@@ -37,7 +39,7 @@ class CodeSettings:
 
 
 @dataclass(frozen=True)
-class ModelCode:
+class FoundCode:
     """The code of a model.
 
     Attributes:
@@ -62,7 +64,7 @@ class ModelCode:
         return "a handler for multi-model-server"
 
 
-def find_code(directory: Path, settings: CodeSettings) -> ModelCode | None:
+def find_code(directory: Path, settings: CodeSettings) -> FoundCode | None:
     """The code of the model in a directory; None if there is none.
 
     Raises:
@@ -78,7 +80,7 @@ def find_code(directory: Path, settings: CodeSettings) -> ModelCode | None:
     return script
 
 
-def _script(directory: Path, settings: CodeSettings) -> ModelCode | None:
+def _script(directory: Path, settings: CodeSettings) -> FoundCode | None:
     module = (settings.program or DEFAULT_PROGRAM).removesuffix(".py")
     name = module.replace(".", "/")
     folders = [directory / CODE_FOLDER]
@@ -88,11 +90,11 @@ def _script(directory: Path, settings: CodeSettings) -> ModelCode | None:
     for folder in folders:
         for file in (folder / f"{name}.py", folder / name / "__init__.py"):
             if file.is_file():
-                return ModelCode(file, module, (folder.resolve(),))
+                return FoundCode(file, module, (folder.resolve(),))
     return None
 
 
-def _handler(directory: Path) -> ModelCode | None:
+def _handler(directory: Path) -> FoundCode | None:
     path = directory / MANIFEST_FILE
     try:
         with path.open("rb") as file:
@@ -114,14 +116,14 @@ def _handler(directory: Path) -> ModelCode | None:
     first = (directory / folder).resolve()
     folders = [first, directory, directory / CODE_FOLDER]
     found = tuple(dict.fromkeys(each for each in folders if each.is_dir()))
-    return ModelCode(first / f"{name}.py", name, found, manifest, function or None)
+    return FoundCode(first / f"{name}.py", name, found, manifest, function or None)
 
 
 def _refuse_missing(directory: Path, program: str, submit_directory: str) -> None:
     if "://" in submit_directory:
         raise InvalidArtifact(
-            f"SAGEMAKER_SUBMIT_DIRECTORY is {submit_directory}, and nothing is downloaded here; put "
-            f"{program} into the folder {directory / CODE_FOLDER}"
+            f"SAGEMAKER_SUBMIT_DIRECTORY is {submit_directory}, and nothing is downloaded here; "
+            f"put {program} into the folder {directory / CODE_FOLDER}"
         )
     raise InvalidArtifact(
         f"SAGEMAKER_PROGRAM is {program}, but there is no such file in {directory / CODE_FOLDER} "

@@ -1,7 +1,7 @@
-"""A model whose code answers raw bodies: what script mode and multi-model-server's handlers share.
+"""A model whose code answers raw bodies: what scripts and multi-model-server's handlers share.
 
-The code of a model runs in a thread of its own, one request at a time: AWS's images give it a process
-that does one thing after the other, and much of it relies on that.
+The code of a model runs in a thread of its own, one request at a time: AWS's images give it a
+process that does one thing after the other, and much of it relies on that.
 """
 
 import asyncio
@@ -21,13 +21,14 @@ from mlserver_forest.errors import ForestError, InvalidArtifact, RequestError, f
 from mlserver_forest.serving.http.request_id import current_request_id
 from mlserver_forest.serving.http.response import error_body
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.raw_answer import AnsweredOtherwise, RawAnswer
 from mlserver_forest.serving.scripts.code_layout import (
+    CODE_KEY,
     REQUIREMENTS_FILE,
     CodeSettings,
-    ModelCode,
+    FoundCode,
     find_code,
 )
-from mlserver_forest.serving.scripts.raw_answer import RawAnswer
 from mlserver_forest.serving.scripts.request_context import RequestContext
 from mlserver_forest.serving.scripts.script_modules import ScriptModules
 from mlserver_forest.serving.scripts.script_requirements import missing_requirements
@@ -36,8 +37,7 @@ logger = logging.getLogger(__name__)
 
 # Nobody knows how long foreign code takes.
 _SECONDS = 0.1
-# The key in ``parameters.extra`` for the fields of ``CodeSettings``.
-SETTINGS_KEY = "code"
+_OK = 200
 _ERRORS = range(400, 600)
 
 
@@ -54,12 +54,14 @@ class CodeModel(MLModel):
     is_awaited = True
     takes_headers = False
 
-    code: ModelCode
+    code: FoundCode
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
         self._directory = Path(settings.parameters.uri)
-        self._code_settings = CodeSettings(**settings.parameters.extra[SETTINGS_KEY])
+        self._code_settings = CodeSettings(
+            **((settings.parameters.extra or {}).get(CODE_KEY) or {})
+        )
         self._thread = ThreadPoolExecutor(1, f"code of {settings.name}"[:15])
 
     async def load(self) -> bool:
@@ -92,10 +94,14 @@ class CodeModel(MLModel):
 
         Raises:
             RequestError: if the code refuses the request.
+            AnsweredOtherwise: if the code decides on another status than 200.
             Exception: whatever the code raises.
         """
         context = self._context(headers)
-        return await self._in_thread(self._answer, body, content_type, accept, context)
+        answer: RawAnswer = await self._in_thread(self._answer, body, content_type, accept, context)
+        if answer.status != _OK:
+            raise AnsweredOtherwise(answer)
+        return answer
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """Answer a V2 request.
@@ -148,7 +154,7 @@ class CodeModel(MLModel):
     def _import(self) -> Any:
         return self._modules.load(self.code.module)
 
-    def _report(self, code: ModelCode) -> None:
+    def _report(self, code: FoundCode) -> None:
         """Log what the code may miss; nothing is installed."""
         for folder in dict.fromkeys((*code.folders, code.file.parent)):
             path = folder / REQUIREMENTS_FILE
@@ -205,7 +211,11 @@ def _without_exit(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _status_of(error: Exception) -> int | None:
-    """The HTTP status of an error of AWS's toolkits (BaseInferenceToolkitError, PredictionException)."""
+    """The HTTP status of an error of AWS's toolkits.
+
+    They are sagemaker-inference's BaseInferenceToolkitError and multi-model-server's
+    PredictionException.
+    """
     for name in ("status_code", "error_code"):
         status = getattr(error, name, None)
         if isinstance(status, int) and status in _ERRORS:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType, format_value
-from mlserver_forest.serving.scripts.raw_answer import to_json
+from mlserver_forest.serving.models.raw_answer import to_json
 
 JSON = "application/json"
 CSV = "text/csv"

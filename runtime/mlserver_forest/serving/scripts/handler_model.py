@@ -1,4 +1,4 @@
-"""multi-model-server's handlers as a runtime: ``handle(data, context)`` of ``MAR-INF/MANIFEST.json``.
+"""multi-model-server's handlers as a runtime: the one that ``MAR-INF/MANIFEST.json`` names.
 
 As in ``mms/model_loader.py`` (1.1), the handler is the function that the manifest names, or
 ``handle``, which is called with None while the model is loaded; or else the one class of the
@@ -13,8 +13,8 @@ from typing import Any
 from mlserver.types import InferenceRequest, InferenceResponse
 
 from mlserver_forest.errors import InvalidArtifact, UnsupportedOperation
+from mlserver_forest.serving.models.raw_answer import RawAnswer, as_body
 from mlserver_forest.serving.scripts.code_model import CodeModel
-from mlserver_forest.serving.scripts.raw_answer import RawAnswer, as_body
 from mlserver_forest.serving.scripts.request_context import RequestContext
 
 _CONTENT_TYPE = "content-type"
@@ -41,8 +41,8 @@ class HandlerModel(CodeModel):
 
     def _infer(self, request: InferenceRequest, context: RequestContext) -> InferenceResponse:
         raise UnsupportedOperation(
-            f"model {self.name!r} is a handler for multi-model-server, which reads bodies itself, so "
-            "tensors cannot be handed to it; POST the body to /invocations"
+            f"model {self.name!r} is a handler for multi-model-server, which reads bodies itself, "
+            "so tensors cannot be handed to it; POST the body to /invocations"
         )
 
 
@@ -65,10 +65,10 @@ def _entry_point(
     ]
     if len(classes) != 1 or not hasattr(classes[0], _DEFAULT_FUNCTION):
         raise InvalidArtifact(
-            f"{module.__name__} has no function {function or _DEFAULT_FUNCTION}(data, context), and "
-            f"{len(classes)} classes; expected the function, or one class with handle"
+            f"{module.__name__} has no function {function or _DEFAULT_FUNCTION}(data, context), "
+            f"and {len(classes)} classes; expected the function, or one class with handle"
         )
-    service = classes[0]()
+    service: Any = classes[0]()
     initialize = getattr(service, "initialize", None)
     if initialize is not None:
         initialize(context)

@@ -2,8 +2,8 @@
 
 A script defines ``model_fn(model_dir)`` and either ``transform_fn(model, body, content_type,
 accept)`` or some of ``input_fn(body, content_type)``, ``predict_fn(data, model)`` and
-``output_fn(prediction, accept)``; each may take ``context`` as its last argument. What it leaves out
-does what it does in AWS's scikit-learn and XGBoost images.
+``output_fn(prediction, accept)``; each may take ``context`` as its last argument. What it leaves
+out is done as in AWS's scikit-learn and XGBoost images.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from mlserver_forest.errors import (
     format_error,
     printable,
 )
+from mlserver_forest.serving.models.raw_answer import RawAnswer, as_body, from_response
 from mlserver_forest.serving.scripts import default_codecs
-from mlserver_forest.serving.scripts.raw_answer import RawAnswer, as_body, from_response
 from mlserver_forest.serving.scripts.request_context import RequestContext
 
 _N_ARGUMENTS = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4}

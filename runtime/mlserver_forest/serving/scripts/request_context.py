@@ -1,4 +1,4 @@
-"""The ``context`` of a script or handler: one request's headers, and what it decides about the answer.
+"""The ``context`` of a script or handler: a request's headers, and what it sets for the answer.
 
 It has the methods of multi-model-server 1.1's ``mms.context.Context``, for a batch of one request.
 """

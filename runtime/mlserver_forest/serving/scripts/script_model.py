@@ -1,4 +1,4 @@
-"""AWS's script mode as a runtime: ``code/inference.py`` beside the files that its ``model_fn`` loads."""
+"""AWS's script mode as a runtime: ``code/inference.py`` beside the files that it loads."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from mlserver.codecs import NumpyRequestCodec, PandasCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
 from mlserver_forest.errors import InvalidInput, UnsupportedOperation
+from mlserver_forest.serving.models.raw_answer import RawAnswer
 from mlserver_forest.serving.scripts import default_codecs
 from mlserver_forest.serving.scripts.code_model import CodeModel
 from mlserver_forest.serving.scripts.inference_script import InferenceScript
-from mlserver_forest.serving.scripts.raw_answer import RawAnswer
 from mlserver_forest.serving.scripts.request_context import RequestContext
 from mlserver_forest.serving.scripts.tensor_answer import to_response
 
@@ -31,9 +31,9 @@ class ScriptModel(CodeModel):
     def _infer(self, request: InferenceRequest, context: RequestContext) -> InferenceResponse:
         if self._script.defines_transform:
             raise UnsupportedOperation(
-                f"model {self.name!r} is a script whose transform_fn reads bodies itself, so tensors "
-                "cannot be handed to it; POST the body to /invocations, or let the script define "
-                "predict_fn"
+                f"model {self.name!r} is a script whose transform_fn reads bodies itself, so "
+                "tensors cannot be handed to it; POST the body to /invocations, or let the script "
+                "define predict_fn"
             )
         codec = NumpyRequestCodec if len(request.inputs) == 1 else PandasCodec
         try:

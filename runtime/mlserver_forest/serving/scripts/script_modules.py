@@ -31,13 +31,14 @@ class ScriptModules(MetaPathFinder):
         folders: where its modules lie, the first searched first.
 
     Attributes:
+        folders: as given.
         names: the top-level modules and packages in the folders that it may import.
         hidden: names in the folders that this process has imported from elsewhere already, which
             a model's code gets in their place, as in any Python process.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = [str(folder) for folder in folders]
+        self.folders = [str(folder) for folder in folders]
         found = {name for folder in folders for name in _names_in(folder)}
         self.hidden = frozenset(name for name in found if _is_taken(name))
         self.names = frozenset(found) - self.hidden
@@ -59,6 +60,11 @@ class ScriptModules(MetaPathFinder):
             sys.meta_path.insert(0, self)
         with self.imported():
             return import_module(name)
+
+    @property
+    def is_importing(self) -> bool:
+        """Whether this model's modules are being imported."""
+        return self._depth > 0
 
     @contextmanager
     def imported(self) -> Iterator[None]:
@@ -89,7 +95,7 @@ class ScriptModules(MetaPathFinder):
         """Find a module of this model; while none is imported, only if no other has its name."""
         if _top(fullname) not in self.names or not self._may_find(fullname):
             return None
-        spec = PathFinder.find_spec(fullname, self._folders if path is None else path, target)
+        spec = PathFinder.find_spec(fullname, self.folders if path is None else path, target)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _ScriptLoader(spec.loader.name, spec.loader.path, self._builtins)
         return spec
@@ -143,7 +149,7 @@ class ScriptModules(MetaPathFinder):
     def _may_find(self, name: str) -> bool:
         if self._depth:
             return True
-        is_another_loading = any(other._depth for other in _finders())
+        is_another_loading = any(other.is_importing for other in _finders())
         return not is_another_loading and not self._is_shared(name)
 
     def _is_shared(self, name: str) -> bool:
@@ -188,7 +194,7 @@ def _is_taken(name: str) -> bool:
     module = sys.modules.get(name)
     if module is None:
         return False
-    folders = {folder for finder in _finders() for folder in finder._folders}
+    folders = {folder for finder in _finders() for folder in finder.folders}
     spec = getattr(module, "__spec__", None)
     places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
     return not any(

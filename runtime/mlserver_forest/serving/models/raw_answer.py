@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
+)
+
 
 @dataclass(frozen=True)
 class RawAnswer:
@@ -21,6 +25,23 @@ class RawAnswer:
     media_type: str | None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wire_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers of the response, without what its sender writes itself."""
+        named = {"content-type": self.media_type} if self.media_type else {}
+        pairs = ((name.lower(), value) for name, value in {**self.headers, **named}.items())
+        return tuple(
+            (_line(name), _line(value)) for name, value in pairs if name not in _OF_THE_CONNECTION
+        )
+
+
+class AnsweredOtherwise(Exception):
+    """A runtime's answer has another status than 200; what the pipeline counts as a failure."""
+
+    def __init__(self, answer: RawAnswer) -> None:
+        super().__init__(f"the answer has status {answer.status}")
+        self.answer = answer
 
 
 def as_body(value: Any) -> bytes:
@@ -46,7 +67,7 @@ def to_json(value: Any) -> bytes:
 
 
 def from_response(found: Any) -> RawAnswer | None:
-    """The answer of a response of Flask or Werkzeug, as sagemaker-containers has them; else None."""
+    """The answer of a response of Flask, as sagemaker-containers has them; else None."""
     if not (hasattr(found, "get_data") and hasattr(found, "status_code")):
         return None
     headers = {
@@ -55,6 +76,11 @@ def from_response(found: Any) -> RawAnswer | None:
         if name.lower() not in {"content-type", "content-length"}
     }
     return RawAnswer(bytes(found.get_data()), found.content_type, found.status_code, headers)
+
+
+def _line(text: Any) -> bytes:
+    """A part of a header, without what would end it."""
+    return str(text).replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
 
 
 def _listed(value: Any) -> Any:
