@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import NotAcceptable, UnsupportedMediaType, format_value
+from mlserver_forest.errors import InvalidInput, NotAcceptable, UnsupportedMediaType, format_value
 from mlserver_forest.serving.models.raw_answer import to_json
 
 JSON = "application/json"
@@ -63,8 +63,7 @@ def decode_for_booster(body: str | bytes, content_type: str) -> Any:
     essence = _essence(content_type)
     if essence == CSV:
         rows = [line.split(",") for line in _text(body).strip().split("\n")]
-        filled = [[value.strip() or "nan" for value in row] for row in rows]
-        return xgboost.DMatrix(np.array(filled).astype(np.float32))
+        return xgboost.DMatrix(_parsed([[value.strip() or "nan" for value in row] for row in rows]))
     if essence in LIBSVM:
         return xgboost.DMatrix(_libsvm(_text(body)))
     raise UnsupportedMediaType(
@@ -114,8 +113,36 @@ def _numbers(values: Any) -> NDArray[np.float32]:
 
 
 def _from_csv(body: str | bytes) -> NDArray[np.float32]:
-    rows = [line.split(",") for line in _text(body).splitlines() if line.strip()]
-    return np.array(rows).astype(np.float32)
+    return _parsed([line.split(",") for line in _text(body).splitlines() if line.strip()])
+
+
+def _parsed(rows: list[list[str]]) -> NDArray[np.float32]:
+    """Numbers in text, all rows of the same length.
+
+    Raises:
+        InvalidInput: naming the first row that is too long or short, or the first value.
+    """
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise InvalidInput(f"row {number} has {len(row)} values; row 1 has {len(rows[0])}")
+    try:
+        return np.array(rows).astype(np.float32)
+    except ValueError:
+        for number, row in enumerate(rows, 1):
+            for column, value in enumerate(row, 1):
+                if not _is_number(value):
+                    raise InvalidInput(
+                        f"row {number}, column {column}: {format_value(value)} is not a number"
+                    ) from None
+        raise
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_npy(body: str | bytes) -> NDArray[Any]:

@@ -52,6 +52,7 @@ def _output(name: str, value: Any) -> ResponseOutput:
     if array.dtype.kind in "OUS":
         texts = [each if isinstance(each, bytes) else str(each) for each in array.ravel()]
         found = StringCodec.encode_output(name, texts)
-        found.shape = list(array.shape)
+        if array.ndim > 1:
+            found.shape = list(array.shape)
         return found
     return NumpyCodec.encode_output(name, array)
