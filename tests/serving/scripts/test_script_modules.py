@@ -51,7 +51,7 @@ def texts_of(name):
         "script_of_test": SCRIPT,
         "helper_of_test": f"NAME = {name!r}",
         "parts_of_test/first": f"FIRST = {name!r} + '1'",
-        "parts_of_test/second": f"from .first import FIRST\nSECOND = FIRST.replace('1', '2')",
+        "parts_of_test/second": "from .first import FIRST\nSECOND = FIRST.replace('1', '2')",
         "parts_of_test/third": f"from . import second\nTHIRD = {name!r} + '3'",
     }
 
