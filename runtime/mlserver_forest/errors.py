@@ -20,6 +20,7 @@ codes, and commands exit with ``exit_code``.
     │   ├── Overloaded
     │   ├── TimedOut
     │   ├── ModelConflict
+    │   ├── ModelFailed
     │   └── OutOfMemory
     ├── JobError                  a training job that cannot be run as requested
     │   ├── InvalidHyperparameters
@@ -104,6 +105,10 @@ class TimedOut(ServerError):
 
 class ModelConflict(ServerError):
     """The model is already loaded, or is being loaded."""
+
+
+class ModelFailed(ServerError):
+    """The code of a model's own runtime failed on a request; the log has its reason."""
 
 
 class OutOfMemory(ServerError):

@@ -26,6 +26,8 @@ class Format:
             ``source.Parse``, or a ``labeled_rows.ParseLabeled`` unless ``has_columns``.
         read_plain: "module:function" of (body, schema), which turns a short plain body into the
             matrix at once, and anything else into None.
+        read_array: "module:function" of a body, which views it as one array of numbers of any
+            shape; None if it is a table with names.
         recognizes: "module:function" of the first bytes of a file that neither its name nor a
             content type says the format of, which returns whether they are of this one.
         read_as: the media type whose parser reads the files of a channel, which may then hold
@@ -62,6 +64,7 @@ class Format:
     extensions: tuple[str, ...]
     parse: str = ""
     read_plain: str = ""
+    read_array: str = ""
     recognizes: str = ""
     read_as: str = ""
     write: str = ""
@@ -142,6 +145,7 @@ FORMATS: tuple[Format, ...] = (
         ("application/x-npy",),
         (".npy",),
         parse=f"{_FORMATS}.npy.x_npy:parse",
+        read_array=f"{_FORMATS}.npy.x_npy:read_array",
         write=f"{_FORMATS}.npy.x_npy:encode",
         is_streamed=False,
         has_one_value=True,
@@ -250,5 +254,12 @@ def load_for_serving() -> None:
 
 def _serving_functions() -> Iterator[str]:
     for found in FORMATS:
-        functions = (found.parse, found.read_plain, found.write, found.read_row, found.row_writer)
+        functions = (
+            found.parse,
+            found.read_plain,
+            found.read_array,
+            found.write,
+            found.read_row,
+            found.row_writer,
+        )
         yield from filter(None, functions)

@@ -28,6 +28,8 @@ from mlserver_forest.serving.metrics.cloudwatch import CloudWatchMetrics
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
+from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.models.repository import (
@@ -35,9 +37,11 @@ from mlserver_forest.serving.models.repository import (
     ModelsFolder,
     OneModel,
     find_model,
+    is_forest,
     settings_of,
 )
 from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import REPORT_PATH, PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
@@ -94,8 +98,10 @@ class Server:
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
         memory = MemoryBudget(available_memory, n_slots, request_memory())
         pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds)
+        self._calls = CallsInFlight(n_slots)
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
+            ForeignLoader(RuntimeLoop(), self._calls),
             metrics,
             trust_code=environment.trust_code,
             code=_code_settings(environment),
@@ -105,6 +111,7 @@ class Server:
             drift=drift,
         )
         self._model_dir = find_model(environment.model_dirs)
+        self._loads_after_fork = False
         handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
         openapi = _openapi(environment)
         container = ContainerRoutes(
@@ -139,6 +146,8 @@ class Server:
             memory,
             cloudwatch,
             models,
+            self._load_after_fork,
+            self._calls,
             environment.shutdown_delay_seconds,
             self._n_workers,
             announce,
@@ -180,6 +189,7 @@ class Server:
             lambda slot: Worker(self._service, self._socket, slot).run(),
             self._load,
             self._table,
+            self._calls,
             self._socket,
             n_workers=self._n_workers,
             timeout_seconds=self._environment.worker_timeout_seconds,
@@ -189,15 +199,29 @@ class Server:
     def _load(self) -> None:
         """Load the model, again if it is loaded, for the workers that start from now on."""
         if not self._environment.multi_model:
-            name = self._environment.model_name
             # A link may lead elsewhere now than it did before.
             directory = self._model_dir.resolve()
-            load = self._models.load(directory, name, replace=True, is_starting=True)
-            asyncio.run(load)
+            environment = self._environment
+            code = _code_settings(environment)
+            settings = settings_of(directory, environment.trust_code, None, code)
+            self._loads_after_fork = not is_forest(settings)
+            if self._loads_after_fork:
+                check_installed(settings.implementation_, directory)
+            else:
+                asyncio.run(self._load_one(directory))
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
         gc.collect()
         gc.freeze()
+
+    async def _load_after_fork(self) -> None:
+        """Load a model whose library may have threads, which a fork would lose, in each worker."""
+        if self._loads_after_fork:
+            await self._load_one(self._model_dir.resolve())
+
+    async def _load_one(self, directory: Path) -> None:
+        name = self._environment.model_name
+        await self._models.load(directory, name, replace=True, is_starting=True)
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:

@@ -10,7 +10,7 @@ from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, RequestOutput
 
 import mlserver_forest
-from mlserver_forest.errors import InvalidArtifact, InvalidInput, UnsupportedOperation
+from mlserver_forest.errors import InvalidArtifact, InvalidInput, ModelFailed, UnsupportedOperation
 from mlserver_forest.serving.models.raw_answer import AnsweredOtherwise, RawAnswer
 from mlserver_forest.serving.models.repository import settings_of
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
@@ -36,7 +36,9 @@ def load(tmp_path):
         directory = written(tmp_path, files)
         code = CodeSettings(**settings)
         found = settings_of(directory, trust_code=True, name="iris", code=code)
-        model = found.implementation(found)
+        kind = HandlerModel if "MAR-INF/MANIFEST.json" in files else ScriptModel
+        assert found.implementation_.endswith(kind.__name__)
+        model = kind(found)
         asyncio.run(model.load())
         loaded.append(model)
         return model
@@ -84,7 +86,6 @@ del Base
 
 def test_a_handler_that_is_a_function_gets_what_multi_model_server_gives_it(load, tmp_path):
     model = load({"MAR-INF/MANIFEST.json": manifest("service.py:handle"), "service.py": FUNCTION})
-    assert isinstance(model, HandlerModel)
     expected = f"['{tmp_path}'] b'1,2' text/csv tenant=7 1"
     assert answer(model) == RawAnswer(expected.encode(), "text/plain", 200, {"x-model": "iris"})
     with pytest.raises(UnsupportedOperation, match="so tensors cannot be handed to it"):
@@ -120,19 +121,22 @@ def test_a_status_that_the_code_chooses_is_answered(load, code, status, body):
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
+    ("code", "reason"),
     [
-        ("return 'text'", TypeError),
-        ("return ['a', 'b']", TypeError),
-        ("return [object()]", TypeError),
-        ("import sys; sys.exit(3)", RuntimeError),
+        ("return 'text'", "the handler returned str; expected a list of one value"),
+        ("return ['a', 'b']", "the handler returned 2 values"),
+        ("return [object()]", "the model's code returned a object; return bytes or text"),
+        ("import sys; sys.exit(3)", "failed: SystemExit: 3"),
+        ("raise KeyError('oak')", "the code of model 'iris' failed: KeyError: 'oak'"),
     ],
 )
-def test_a_handler_that_answers_nothing_usable_fails(load, code, kind):
+def test_a_handler_that_fails_says_why_in_the_log(load, code, reason, caplog):
     text = f"def handle(data, context):\n    if data is None: return\n    {code}\n"
     model = load({"MAR-INF/MANIFEST.json": manifest("service"), "service.py": text})
-    with pytest.raises(kind):
+    fault = "the model 'iris' failed on this request; the log says why"
+    with pytest.raises(ModelFailed, match=fault):
         answer(model)
+    assert reason in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,6 @@ def test_the_operators_program_and_folder_are_used(load, tmp_path):
     shared = written(tmp_path / "shared", {"serve_me.py": SCRIPT})
     code = {"program": "serve_me.py", "submit_directory": str(shared)}
     model = load({"weights.bin": "x"}, **code, default_accept="text/csv")
-    assert isinstance(model, ScriptModel)
     assert answer(model) == RawAnswer(b"2.0,4.0\n", "text/csv")
 
 

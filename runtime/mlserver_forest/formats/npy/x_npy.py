@@ -9,8 +9,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import InvalidInput
+from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.npy import npy_array
-from mlserver_forest.formats.parsing import ParsedRows, ParsePolicy, PlanColumns
+from mlserver_forest.formats.parsing import SERVING, ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.predictions import PredictionBlock, Predictions
 from mlserver_forest.formats.source import Source
 
@@ -23,6 +24,17 @@ def parse(
     """Parse one array of numbers; see ``source.Parse`` and ``npy_array.parse_array``."""
     array = npy_array.view(source.buffer(), source.subject, source, policy)
     yield from npy_array.parse_array(array, source, plan_columns, policy)
+
+
+def read_array(body: Body) -> NDArray[Any] | None:
+    """The array of a request's body, of any shape; None if it holds records.
+
+    Raises:
+        InvalidInput: if the body is not such a file.
+    """
+    source = Source("", body)
+    array = npy_array.view(source.buffer(), source.subject, source, SERVING)
+    return None if array.dtype.names else array
 
 
 def encode(predictions: Predictions) -> Iterator[bytes]:

@@ -1,89 +1,238 @@
-"""MLServer's other runtimes, behind the interface of ``ForestModel``."""
+"""MLServer's other runtimes, and a user's own classes, behind the interface of ``ForestModel``."""
 
-import asyncio
+import logging
+import sys
 from collections.abc import Mapping, Sequence
+from time import perf_counter
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 from mlserver import MLModel
 from mlserver.context import model_context
 from mlserver.errors import MLServerError
-from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
+from mlserver.types import (
+    InferenceRequest,
+    InferenceResponse,
+    MetadataModelResponse,
+    MetadataTensor,
+    ResponseOutput,
+)
+from mlserver.utils import generate_uuid
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput
+from mlserver_forest.artifact.known_runtimes import KnownRuntime
+from mlserver_forest.errors import ForestError, InvalidInput, ModelFailed, printable
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
+from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.errors_table import from_mlserver
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
+from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.v2 import v2_types
 
-# The time that an answer for many rows may take.
-_LONG_SECONDS = 0.1
-_FEW_ROWS = 1000
-# Errors that runtimes raise for input that they do not understand.
+logger = logging.getLogger(__name__)
+
+# Errors by which the released runtimes, and the libraries below them, refuse rows.
 _REFUSALS = (ValueError, TypeError, AttributeError, KeyError, IndexError)
+# MLServer's codecs raise these for tensors that are not what their content type says.
+_CODECS = "mlserver.codecs"
 # These runtimes read one matrix, whatever its name.
 _MATRIX = "X"
 
 
 class ForeignRuntime:
-    """Calls another runtime.
-
-    Its ``predict`` is a coroutine function that computes without awaiting, which would block the
-    event loop. Here it runs in an event loop of its own, in the caller's thread.
+    """Calls another runtime, in the loop that runtimes share.
 
     Args:
         model: the loaded runtime.
-        schema: the features and outputs that its settings describe.
+        schema: the rows that it reads, if its settings describe them as this package does; None
+            if it reads any table.
+        known: the released package that it belongs to; None for a class of somebody's own.
+        loop: where it was loaded.
+        calls: notes which models are answering, in case that this process dies.
+
+    Attributes:
+        body_kind: see ``runtime_interface.Runtime``.
+        is_immediate: see there.
+        is_awaited: see there.
+        takes_headers: see there.
+        model: as given.
+        known: as given.
     """
 
-    body_kind = BodyKind.ROWS
     is_immediate = False
-    is_awaited = False
-    takes_headers = False
+    is_awaited = True
+    takes_headers = True
 
-    def __init__(self, model: MLModel, schema: Schema) -> None:
+    def __init__(
+        self,
+        model: MLModel,
+        schema: Schema | None,
+        known: KnownRuntime | None,
+        loop: RuntimeLoop,
+        calls: CallsInFlight,
+    ) -> None:
         self.model = model
-        self._schema = schema
+        self.known = known
+        self.body_kind = BodyKind.TABLE if schema is None else BodyKind.ROWS
+        self._datatype = "FP64" if schema is None else schema.datatype
+        self._loop = loop
+        self._calls = calls
+        self._seconds = 0.0
+
+    @property
+    def inputs(self) -> Sequence[MetadataTensor]:
+        """The inputs that its settings, or the model itself, describe."""
+        return self.model.inputs or ()
+
+    @property
+    def content_type(self) -> str | None:
+        """How its settings, or the model itself, say that a request is decoded."""
+        parameters = self.model.settings.parameters
+        return parameters.content_type if parameters else None
 
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
-        """How long an answer may take, to the order of magnitude."""
-        return _LONG_SECONDS if n_rows > _FEW_ROWS else 0.0
+        """How long the last answers took."""
+        return self._seconds
 
-    def infer(self, request: InferenceRequest) -> InferenceResponse:
+    async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """Answer a V2 request.
 
         Raises:
-            InvalidInput: if the runtime raises an error that means that it does not understand
-                the input.
+            InvalidInput: if the runtime refuses the input.
+            ForestError: if it raises one of MLServer's errors, by its status.
+            ModelFailed: if it raises anything else, which is logged.
         """
+        message = as_mlserver_sends(request)
+        began = perf_counter()
+        with self._calls.of(self.model.name):
+            response = await self._loop.run(lambda: self._predict(message))
+        self._seconds += (perf_counter() - began - self._seconds) / 8
+        return response
+
+    async def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
+        """The outputs for rows, by name, as from ``ForestModel.answer``."""
+        matrix = v2_types.request_input(_MATRIX, [*x.shape], self._datatype, x)
+        outputs = [v2_types.request_output(name) for name in names]
+        response = await self.infer(v2_types.inference_request([matrix], outputs))
+        return {output.name: array_of(output) for output in response.outputs}
+
+    async def metadata(self) -> MetadataModelResponse:
+        """What the runtime says about its inputs and outputs."""
+        return await self._loop.run(self.model.metadata)
+
+    async def unload(self) -> bool:
+        """Tell the runtime that it is not asked any more."""
+        with self._calls.of(self.model.name):
+            return bool(await self._loop.run(self._unload))
+
+    async def _predict(self, message: InferenceRequest) -> InferenceResponse:
         try:
             with model_context(self.model.settings):
-                return asyncio.run(self.model.predict(request))
-        except MLServerError as error:
-            raise from_mlserver(error) from error
-        except _REFUSALS as error:
-            kind = type(self.model).__name__
-            raise InvalidInput(f"{kind} refused the input: {error}") from error
+                response = await self.model.predict(message)
+        except ForestError:
+            raise
+        except Exception as error:
+            raise self._explained(error) from error
+        if not isinstance(response, InferenceResponse):
+            raise self._failed(f"predict returned {type(response).__name__}")
+        response.id = message.id
+        return response
 
-    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
-        """The outputs for rows, by name, as from ``ForestModel.answer``."""
-        matrix = v2_types.request_input(_MATRIX, [*x.shape], self._schema.datatype, x)
-        outputs = [v2_types.request_output(name) for name in names]
-        response = self.infer(v2_types.inference_request([matrix], outputs))
-        return {output.name: array_of(output) for output in response.outputs}
+    async def _unload(self) -> bool:
+        with model_context(self.model.settings):
+            return bool(await self.model.unload())
+
+    def _explained(self, error: Exception) -> Exception:
+        """The error that the client is told."""
+        kind = type(self.model).__name__
+        if isinstance(error, MLServerError):
+            try:
+                return from_mlserver(error)
+            except MLServerError:
+                return self._failed("predict failed", error)
+        if isinstance(error, self._refusals()) or _is_of_codecs(error.__traceback__):
+            return InvalidInput(f"{kind} refused the input: {printable(str(error), 500)}")
+        return self._failed("predict failed", error)
+
+    def _refusals(self) -> tuple[type[Exception], ...]:
+        """A class of somebody's own says that it refuses rows as Python does, or MLServer."""
+        if self.known is None:
+            return (ValueError,)
+        return _REFUSALS + _loaded(self.known.refusals)
+
+    def _failed(self, reason: str, error: Exception | None = None) -> ModelFailed:
+        name, kind = self.model.name, type(self.model).__name__
+        logger.error("model %r (%s): %s", name, kind, reason, exc_info=error)
+        return ModelFailed(f"the model {name!r} failed on this request; the server's log says why")
+
+
+def as_mlserver_sends(request: InferenceRequest) -> InferenceRequest:
+    """The request as MLServer's own servers hand it to a runtime: flat lists, and an id."""
+    inputs = [
+        v2_types.request_input(
+            tensor.name, tensor.shape, tensor.datatype, _as_list(tensor.data), tensor.parameters
+        )
+        for tensor in request.inputs
+    ]
+    id_ = request.id or generate_uuid()
+    return v2_types.inference_request(inputs, request.outputs, id_, request.parameters)
 
 
 def array_of(output: ResponseOutput) -> Column:
-    """The data of a V2 output as an array of its shape; text as strings."""
+    """The data of a V2 output as an array of its shape; text as strings.
+
+    Raises:
+        ValueError: if the data do not fit the shape or the datatype.
+    """
     data = output.data.root
     if isinstance(data, Labels):
         return data
-    if isinstance(data, np.ndarray) and list(data.shape) == output.shape:
-        return data
     if not isinstance(data, np.ndarray):
-        texts = [value.decode() if isinstance(value, bytes) else value for value in data]
-        data = np.array(texts, dtype=object if isinstance(texts[0], str) else None)
-    return np.asarray(data.reshape(output.shape))
+        if output.datatype == BYTES:
+            data = np.array([_text(value) for value in _flat(data)], dtype=object)
+        else:
+            data = np.asarray(data, DTYPES[output.datatype])
+    shape = tuple(output.shape)
+    return data if data.shape == shape else np.asarray(data.reshape(shape))
+
+
+def _as_list(data: Any) -> Any:
+    root = getattr(data, "root", data)
+    return root.ravel().tolist() if isinstance(root, np.ndarray) else root
+
+
+def _flat(data: Any) -> list[Any]:
+    values = list(data) if isinstance(data, list | tuple) else [data]
+    while any(isinstance(value, list) for value in values):
+        values = [
+            one for value in values for one in (value if isinstance(value, list) else [value])
+        ]
+    return values
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _loaded(names: Sequence[str]) -> tuple[type[Exception], ...]:
+    """Classes of libraries that are imported already, because the runtime uses them."""
+    found = (name.partition(":") for name in names)
+    classes = (getattr(sys.modules.get(module), name, None) for module, _, name in found)
+    return tuple(each for each in classes if isinstance(each, type))
+
+
+def _is_of_codecs(frame: TracebackType | None) -> bool:
+    """Whether an error comes out of one of MLServer's codecs that decode a request."""
+    while frame is not None:
+        code = frame.tb_frame
+        if (
+            str(code.f_globals.get("__name__")).startswith(_CODECS)
+            and "decode" in code.f_code.co_name
+        ):
+            return True
+        frame = frame.tb_next
+    return False

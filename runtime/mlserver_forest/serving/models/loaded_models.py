@@ -22,20 +22,19 @@ from mlserver_forest.errors import (
     ModelNotFound,
     OutOfMemory,
     TimedOut,
+    format_error,
 )
 from mlserver_forest.resources import return_freed_memory
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.packed_at_start import packed_at_start
-from mlserver_forest.serving.models.repository import settings_of
-from mlserver_forest.serving.models.runtime import ForestModel, schema_of
+from mlserver_forest.serving.models.repository import is_forest, must_be_packed, settings_of
+from mlserver_forest.serving.models.runtime import NO_SCHEMA, row_schema, schema_of
 from mlserver_forest.serving.models.runtime_interface import Runtime
-from mlserver_forest.serving.models.unpacked_folder import must_be_packed
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
-from mlserver_forest.serving.scripts.code_model import CodeModel
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +84,8 @@ class LoadedModels:
     request keeps the model that it was given to its end, whatever becomes of the name.
 
     Args:
-        make: makes a runtime from its settings.
+        make: makes a forest's runtime from its settings.
+        foreign: loads other runtimes.
         metrics: counts loads.
         trust_code: whether other runtimes than this package's are allowed.
         available_memory: returns the number of bytes that can still be allocated.
@@ -98,6 +98,7 @@ class LoadedModels:
     def __init__(
         self,
         make: Callable[[ModelSettings], MLModel],
+        foreign: ForeignLoader,
         metrics: Metrics,
         *,
         trust_code: bool,
@@ -109,6 +110,7 @@ class LoadedModels:
     ) -> None:
         self._make = make
         self._code = code
+        self._foreign = foreign
         self._metrics = metrics
         self._trust_code = trust_code
         self._available_memory = available_memory
@@ -280,7 +282,10 @@ class LoadedModels:
             with self._packing:  # It takes a CPU and memory of its own.
                 made = packed.enter_context(packed_at_start(directory, seconds))
             settings = settings_of(made, self._trust_code, settings.name)
-        return settings, schema_of(settings)
+        if is_forest(settings):
+            return settings, schema_of(settings)
+        check_installed(settings.implementation_, directory)
+        return settings, row_schema(settings) or NO_SCHEMA
 
     @contextmanager
     def _busy_with(self, name: str, action: str) -> Iterator[None]:
@@ -300,14 +305,14 @@ class LoadedModels:
             raise _already_loaded(name)
         self._reserve(name, _memory_for(settings))
         try:
-            made = await self._start(settings)
+            model = await self._start(settings, schema, directory)
         finally:
             del self._bytes_being_loaded[name]
-        model = self._loaded[name] = _loaded_model(settings, schema, directory, made)
+        self._loaded[name] = model
         self._missing.pop(name, None)
         self._metrics.know(name)
         if self._drift:
-            self._drift.watch(name, made)
+            self._drift.watch(name, model.mlmodel)
         self._write_snapshot()
         logger.info("model %r is ready", name)
         if earlier is not None:
@@ -326,18 +331,19 @@ class LoadedModels:
             )
         self._bytes_being_loaded[name] = needed
 
-    async def _start(self, settings: ModelSettings) -> MLModel:
+    async def _start(self, settings: ModelSettings, schema: Schema, directory: Path) -> LoadedModel:
+        if not is_forest(settings):
+            found = await self._foreign.load(settings, directory, row_schema(settings))
+            return _loaded_model(settings, schema, directory, *found)
+        made = self._make(settings)
         try:
-            made = self._make(settings)
             with model_context(settings):
                 made.ready = await made.load()
         except ForestError:
             raise
         except Exception as error:
-            # A foreign file raises errors of its own when it is unpickled.
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
-        return made
+            raise InvalidArtifact(f"the model cannot be loaded: {format_error(error)}") from error
+        return _loaded_model(settings, schema, directory, made, made)
 
     def _write_snapshot(self) -> None:
         self._snapshot.write(self._directories())
@@ -354,24 +360,15 @@ def _already_loaded(name: str) -> ModelConflict:
 async def _unload(model: LoadedModel) -> None:
     """Tell a runtime that it is not asked any more; nobody waits for what it does about it."""
     try:
-        with model_context(model.mlmodel.settings):
-            await model.mlmodel.unload()
+        await model.runtime.unload()
     except Exception:
         logger.exception("the runtime of model %r failed when it was unloaded", model.name)
 
 
 def _loaded_model(
-    settings: ModelSettings, schema: Schema, directory: Path, model: MLModel
+    settings: ModelSettings, schema: Schema, directory: Path, runtime: Runtime, model: MLModel
 ) -> LoadedModel:
-    is_ours = isinstance(model, ForestModel | CodeModel)
-    return LoadedModel(
-        settings.name,
-        model.version,
-        directory,
-        schema,
-        model if is_ours else ForeignRuntime(model, schema),
-        model,
-    )
+    return LoadedModel(settings.name, model.version, directory, schema, runtime, model)
 
 
 def _memory_for(settings: ModelSettings) -> int:

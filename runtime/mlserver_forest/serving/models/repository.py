@@ -1,6 +1,7 @@
 """Model directories: how they are found, their settings, and V2's repository of them."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -26,11 +27,16 @@ from mlserver_forest.serving.models.unpacked_folder import (
     is_packed,
     settings_without_file,
 )
-from mlserver_forest.serving.scripts.code_layout import CODE_KEY, CodeSettings
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 # This server writes arrays; stock MLServer writes lists.
-_IN_PROCESS = {FOREST_RUNTIME: "mlserver_forest.serving.models.runtime.ArrayForestModel"}
+_IN_PROCESS = "mlserver_forest.serving.models.runtime.ArrayForestModel"
 _PASSED_ON = ("platform", "versions", "inputs", "outputs")
+_SET_HERE = frozenset({"name", "implementation", "parameters"})
+# Settings of MLServer's own processes.
+_OF_OTHER_SERVERS = ("environment_tarball", "environment_path")
+_OF_BATCHES = ("max_batch_size", "max_batch_time", "cache_enabled")
+logger = logging.getLogger(__name__)
 # The class below has a method named ``list``.
 _Found = list[ModelSettings]
 
@@ -114,25 +120,72 @@ def settings_of(
         found = read_settings(directory, trust_code=trust_code)
     else:
         found = settings_without_file(directory, code, trust_code=trust_code)
-    parameters = found["parameters"]
-    version = parameters.get("version")
     if name is None:
         name = checked_name(str(found.get("name") or directory.name))
     try:
-        return _FixedModelSettings(
-            name=name,
-            implementation=_IN_PROCESS.get(found["implementation"], found["implementation"]),
-            **{key: found[key] for key in _PASSED_ON if key in found},
-            parameters=_FixedModelParameters(
-                uri=parameters["uri"],
-                version=None if version is None else str(version),
-                extra=_known_extra(parameters) | _code_extra(parameters),
-            ),
-        )
+        if found["implementation"] == FOREST_RUNTIME:
+            return _settings_of_forest(found, name)
+        return _settings_of_other(found, name, directory)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
+
+
+def is_forest(settings: ModelSettings) -> bool:
+    """Whether a model is one of this package's, which runs no code of anybody else."""
+    return str(settings.implementation_) == _IN_PROCESS
+
+
+def must_be_packed(settings: ModelSettings) -> bool:
+    """Whether settings are those of a folder whose model has to be packed to be loaded."""
+    return is_forest(settings) and Path(settings.parameters.uri).is_dir()
+
+
+def _settings_of_forest(found: Mapping[str, Any], name: str) -> ModelSettings:
+    parameters = found["parameters"]
+    version = parameters.get("version")
+    return _FixedModelSettings(
+        name=name,
+        implementation=_IN_PROCESS,
+        **{key: found[key] for key in _PASSED_ON if key in found},
+        parameters=_FixedModelParameters(
+            uri=parameters["uri"],
+            version=None if version is None else str(version),
+            extra=_known_extra(parameters),
+        ),
+    )
+
+
+def _settings_of_other(found: Mapping[str, Any], name: str, directory: Path) -> ModelSettings:
+    """All settings as MLServer gives them to a runtime; ``uri`` is an absolute path."""
+    parameters = dict(found["parameters"])
+    if parameters.get("version") is not None:
+        parameters["version"] = str(parameters["version"])
+    unused = [key for key in _OF_OTHER_SERVERS if parameters.get(key)]
+    if unused:
+        raise InvalidArtifact(
+            f"model-settings.json: parameters.{unused[0]} asks for a Python environment of the "
+            "model's own, which this server does not make; install its packages beside "
+            "mlserver-forest and leave it out"
+        )
+    ignored = [key for key in _OF_BATCHES if found.get(key)]
+    if ignored:
+        logger.warning(
+            "model %r: %s in model-settings.json changes nothing here: requests are not batched "
+            "or cached",
+            name,
+            ", ".join(ignored),
+        )
+    rest = {key: value for key, value in found.items() if key not in _SET_HERE}
+    settings = _FixedModelSettings(
+        **rest,
+        name=name,
+        implementation=found["implementation"],
+        parameters=_FixedModelParameters(**parameters),
+    )
+    settings._source = str(directory / SETTINGS_FILE)  # noqa: SLF001  # as MLServer's parse_file
+    return settings
 
 
 def _known_extra(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,11 +194,6 @@ def _known_extra(parameters: Mapping[str, Any]) -> dict[str, Any]:
     found = found if isinstance(found, dict) else {}
     digest = {DIGEST_KEY: str(found[DIGEST_KEY])} if DIGEST_KEY in found else {}
     return {CARD_KEY: asdict(read_card(found.get(CARD_KEY)))} | digest
-
-
-def _code_extra(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    found = parameters.get(CODE_KEY)
-    return {CODE_KEY: asdict(found)} if isinstance(found, CodeSettings) else {}
 
 
 class ModelRepository(Protocol):

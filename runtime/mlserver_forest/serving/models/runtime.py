@@ -12,10 +12,11 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import get_model_uri
 from numpy.typing import NDArray
 
+from mlserver_forest.artifact.known_runtimes import find_known
 from mlserver_forest.artifact.model_directory import DIGEST_KEY, FOREST_FILE, load_model
 from mlserver_forest.engine.predictor import Prediction, Predictor
 from mlserver_forest.engine.threads import KernelThreads
-from mlserver_forest.errors import InvalidInput
+from mlserver_forest.errors import InvalidArtifact, InvalidInput
 from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.traffic_window import TrafficWindow
@@ -31,6 +32,11 @@ from mlserver_forest.serving.v2.output_tensors import output_tensor
 from mlserver_forest.serving.v2.understood_parameters import check_parameters
 
 logger = logging.getLogger(__name__)
+
+# Of a runtime that does not describe its rows.
+NO_SCHEMA = Schema((), "unknown", datatype="FP64")
+# The shape of a feature in metadata.
+_COLUMN = [-1, 1]
 
 _SECONDS_PER_WALK = 1e-7  # down a tree
 # An answer that takes longer is computed outside the event loop, in several threads.
@@ -194,3 +200,20 @@ def schema_of(settings: ModelSettings) -> Schema:
         [tensor.model_dump(mode="json") for tensor in settings.inputs],
         [tensor.model_dump(mode="json") for tensor in settings.outputs],
     )
+
+
+def row_schema(settings: ModelSettings) -> Schema | None:
+    """The schema of another runtime's rows, if its settings describe them as ``forest pack`` does.
+
+    That is so for estimators that were packed as a pickle: a column for each feature, and the
+    classes. Any other runtime reads tables as they come.
+    """
+    parameters, known = settings.parameters, find_known(settings.implementation_)
+    if known is None or not known.unpickles or (parameters and parameters.content_type):
+        return None
+    if not settings.inputs or any(list(each.shape) != _COLUMN for each in settings.inputs):
+        return None
+    try:
+        return schema_of(settings)
+    except InvalidArtifact:
+        return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from mlserver.types import InferenceRequest
+from mlserver.types import InferenceRequest, MetadataModelResponse
 from numpy.typing import NDArray
 
 from mlserver_forest.serving.models.body_kind import BodyKind
@@ -37,6 +37,12 @@ class Runtime(Protocol):
 
         Only runtimes whose ``body_kind`` is ROWS have it.
         """
+
+    async def metadata(self) -> MetadataModelResponse:
+        """What the model says about its inputs and outputs."""
+
+    async def unload(self) -> bool:
+        """Free what the model holds; it is not asked any more."""
 
 
 class RawRuntime(Protocol):

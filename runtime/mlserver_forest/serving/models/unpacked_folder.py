@@ -5,18 +5,21 @@ library, which is packed when it is loaded.
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from mlserver import ModelSettings
 
 from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FILE
 from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.serving.scripts.code_layout import CODE_KEY, CodeSettings, FoundCode, find_code
-
-_SCRIPT_RUNTIME = "mlserver_forest.serving.scripts.script_model.ScriptModel"
-_HANDLER_RUNTIME = "mlserver_forest.serving.scripts.handler_model.HandlerModel"
+from mlserver_forest.serving.scripts.code_layout import (
+    CODE_KEY,
+    HANDLER_RUNTIME,
+    SCRIPT_RUNTIME,
+    CodeSettings,
+    FoundCode,
+    find_code,
+)
 
 
 def is_packed(directory: Path) -> bool:
@@ -53,23 +56,13 @@ def settings_without_file(
     parameters: dict[str, Any] = {"uri": str(directory)}
     runtime = FOREST_RUNTIME
     if found is not None:
-        runtime = _SCRIPT_RUNTIME if found.manifest is None else _HANDLER_RUNTIME
-        parameters[CODE_KEY] = code
+        runtime = SCRIPT_RUNTIME if found.manifest is None else HANDLER_RUNTIME
+        parameters["extra"] = {CODE_KEY: asdict(code)}
     return {
         "name": name_after(directory),
         "implementation": runtime,
         "parameters": parameters,
     }
-
-
-def must_be_packed(settings: ModelSettings) -> bool:
-    """Whether settings are those of a folder whose model has to be packed."""
-    is_ours = settings.implementation_.startswith(f"{__name__.partition('.')[0]}.")
-    return (
-        is_ours
-        and settings.parameters.extra.get(CODE_KEY) is None
-        and (Path(settings.parameters.uri).is_dir())
-    )
 
 
 def visible(directory: Path) -> Iterator[Path]:

@@ -5,13 +5,14 @@ it replaces workers that die, and kills and replaces workers whose event loop is
 """
 
 import logging
+import os
 import random
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from math import ceil
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -19,6 +20,8 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from mlserver_forest.errors import ForestError
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
+from mlserver_forest.serving.process.shared_text import SharedText
 from mlserver_forest.serving.process.worker_table import WorkerSlot, WorkerTable
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,8 @@ _IGNORED_SIGNALS = (
 )  # fmt: skip
 # Extra seconds that a worker may take to stop before it is killed.
 _PATIENCE_SECONDS = 3
+# How often each worker may die while it loads the model for the first time.
+_MOST_EARLY_DEATHS = 3
 
 
 class Supervisor(BaseApplication):
@@ -43,6 +48,7 @@ class Supervisor(BaseApplication):
         run_worker: runs a worker, given its slot; called in a process of its own.
         load_again: loads the model again, for the workers that are started from then on.
         table: the worker table, with at least two slots for each worker.
+        calls: which models each worker is asking, for the log if it dies.
         listener: the socket that the workers share, which is listening.
         n_workers: the number of workers.
         timeout_seconds: how long a worker may be silent.
@@ -54,6 +60,7 @@ class Supervisor(BaseApplication):
         run_worker: Callable[[WorkerSlot], None],
         load_again: Callable[[], None],
         table: WorkerTable,
+        calls: CallsInFlight,
         listener: socket.socket,
         *,
         n_workers: int,
@@ -63,6 +70,9 @@ class Supervisor(BaseApplication):
         self.run_worker = run_worker
         self.load_again = load_again
         self.table = table
+        self.calls = calls
+        self.refusal = SharedText("refusal")
+        self.n_early_deaths = 0
         self._listener = listener
         self._settings = {
             "workers": n_workers,
@@ -88,7 +98,13 @@ class Supervisor(BaseApplication):
         """Run until the end of the process, whose exit code is 0 unless no worker can start."""
         arbiter = _Arbiter(self)
         arbiter.LISTENERS = [self._listener]
-        arbiter.run()
+        try:
+            arbiter.run()
+        finally:
+            reason = self.refusal.read()
+            if reason:
+                sys.stderr.write(f"serve: {reason}\n")
+                sys.exit(1)
 
 
 class _Arbiter(Arbiter):
@@ -111,6 +127,12 @@ class _Arbiter(Arbiter):
                 "processes (docker run --pids-limit)"
             )
             raise HaltServer(reason, self.WORKER_BOOT_ERROR) from error
+
+    def manage_workers(self) -> None:
+        """Start workers that are missing, and end the oldest once those after them are ready."""
+        n_workers = len(self.WORKERS)
+        if n_workers <= self.num_workers or self.app.table.n_ready() >= n_workers:
+            super().manage_workers()
 
     def handle_hup(self) -> None:
         """Load the model again, and replace all workers; a model that cannot be loaded is said."""
@@ -153,7 +175,7 @@ class _Worker:
         self.booted = False
         self.aborted = False
         self.tmp = app.table.take()
-        self._run = app.run_worker
+        self._app = app
 
     def init_process(self) -> None:
         """Run the worker in its own process until it stops."""
@@ -163,10 +185,13 @@ class _Worker:
             signal.signal(number, signal.SIG_IGN)
         random.seed()
         try:
-            self._run(self.tmp)
+            self._app.run_worker(self.tmp)
         except ForestError as error:
-            sys.stderr.write(f"serve: {error}\n")
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+            if self.tmp.table.n_ready():
+                logger.warning("a new worker cannot start: %s", error)
+                _end(1)
+            self._app.refusal.write(str(error))
+            _end(Arbiter.WORKER_BOOT_ERROR)
 
 
 class _Log(Logger):
@@ -181,5 +206,30 @@ class _Log(Logger):
         self.debug(msg, *args, **kwargs)
 
 
-def _release(arbiter: Arbiter, worker: _Worker) -> None:
-    arbiter.app.table.release(worker.tmp)
+def _end(code: int) -> NoReturn:
+    """End this process, whatever threads a model has started."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _release(arbiter: _Arbiter, worker: _Worker) -> None:
+    """Free the slot of a worker that has ended, and say which model it died of if it did.
+
+    Raises:
+        HaltServer: if all workers die before they are ready.
+    """
+    app = arbiter.app
+    names = app.calls.names(worker.tmp.number)
+    if names:
+        logger.error(
+            "worker (pid %d) ended while it was loading or asking %s; another one replaces it",
+            worker.pid,
+            " and ".join(f"model {name!r}" for name in names),
+        )
+        if not app.table.has_announced():
+            app.n_early_deaths += 1
+    app.table.release(worker.tmp)
+    if app.n_early_deaths >= _MOST_EARLY_DEATHS * arbiter.num_workers:
+        app.refusal.write(f"every process that loads {' and '.join(names)} ends; see the log")
+        raise HaltServer("no worker can load the model", arbiter.WORKER_BOOT_ERROR)

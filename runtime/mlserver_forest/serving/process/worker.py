@@ -7,13 +7,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from time import monotonic
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -26,6 +26,7 @@ from mlserver_forest.serving.http.shared_state import SharedState
 from mlserver_forest.serving.http.sockets import drop_new_connections
 from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWatchMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.pipeline import N_THREADS
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
@@ -57,6 +58,8 @@ class Service:
         memory: counts what this worker promises to large requests.
         cloudwatch: is flushed once a minute; None if it is off.
         models: restores the models that an earlier worker had loaded.
+        load: loads what must not be loaded before a fork.
+        calls: notes which models are being asked.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: the number of workers.
         announce: is called in one worker, once, when it accepts connections.
@@ -69,6 +72,8 @@ class Service:
     memory: MemoryBudget
     cloudwatch: CloudWatchMetrics | None
     models: LoadedModels
+    load: Callable[[], Coroutine[Any, Any, None]]
+    calls: CallsInFlight
     shutdown_delay_seconds: float
     n_workers: int
     announce: Callable[[], None]
@@ -99,6 +104,7 @@ class Worker:
         keep_freed_memory()
         self._service.metrics.count_as(self._slot.number)
         self._service.memory.count_as(self._slot.number)
+        self._service.calls.count_as(self._slot.number)
         _check_threads()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
@@ -115,6 +121,8 @@ class Worker:
             loop.add_signal_handler(number, self._leave, number)
         ticking = loop.create_task(self._tick())
         self._service.models.recall()
+        if not await self._has_loaded():
+            return
         if self._service.grpc:
             await self._service.grpc.start()
         await self._wait_for_the_others()
@@ -130,6 +138,18 @@ class Worker:
         await self._end(listener)
         ticking.cancel()
         restoring.cancel()
+
+    async def _has_loaded(self) -> bool:
+        """Load what is to be loaded here; False if the worker is to end before that is done."""
+        loop = asyncio.get_running_loop()
+        loading = loop.create_task(self._service.load())
+        ending = loop.create_task(self._must_end.wait())
+        await asyncio.wait((loading, ending), return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not loading.done():
+            return False
+        loading.result()
+        return True
 
     async def _wait_for_the_others(self) -> None:
         """Wait for the other workers: a connection stays with the worker that accepted it."""

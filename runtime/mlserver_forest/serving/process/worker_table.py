@@ -82,6 +82,10 @@ class WorkerTable:
         self._shared[_ANNOUNCED] = 1
         return True
 
+    def has_announced(self) -> bool:
+        """Whether a worker has answered since the server was started."""
+        return bool(self._shared[_ANNOUNCED])
+
     def may_log(self, now: float) -> bool:
         """Whether a worker may log what any client can cause, and that it does so now.
 

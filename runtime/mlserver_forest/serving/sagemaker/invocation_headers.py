@@ -21,6 +21,15 @@ class InvocationHeaders:
     accept: str | None
     custom_attributes: str | None
 
+    def sent(self) -> dict[str, str]:
+        """Those that the request has, by their names in lower case, as a runtime sees them."""
+        named = {
+            "content-type": self.content_type,
+            "accept": self.accept,
+            "x-amzn-sagemaker-custom-attributes": self.custom_attributes,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class InvocationDefaults:

@@ -18,6 +18,7 @@ from mlserver_forest.serving.sagemaker.invocation_headers import (
 )
 from mlserver_forest.serving.sagemaker.negotiated_body import NegotiatedBody
 from mlserver_forest.serving.sagemaker.negotiated_rows import NegotiatedRows
+from mlserver_forest.serving.sagemaker.negotiated_table import NegotiatedTable
 
 
 class Negotiated(Protocol):
@@ -37,7 +38,7 @@ _KINDS: Mapping[
     BodyKind, Callable[[InvocationHeaders, InvocationDefaults, LoadedModel], Negotiated]
 ] = {
     BodyKind.ROWS: NegotiatedRows,
-    BodyKind.TABLE: NegotiatedRows,
+    BodyKind.TABLE: NegotiatedTable,
     BodyKind.RAW: NegotiatedBody,
 }
 

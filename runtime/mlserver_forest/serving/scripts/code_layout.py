@@ -13,6 +13,10 @@ from typing import Any
 
 from mlserver_forest.errors import InvalidArtifact, format_error, format_value
 
+# What ``implementation`` names for them.
+SCRIPT_RUNTIME = "mlserver_forest.serving.scripts.script_model.ScriptModel"
+HANDLER_RUNTIME = "mlserver_forest.serving.scripts.handler_model.HandlerModel"
+CODE_RUNTIMES = frozenset({SCRIPT_RUNTIME, HANDLER_RUNTIME})
 # The key of ``CodeSettings`` among a model's parameters.
 CODE_KEY = "code"
 DEFAULT_PROGRAM = "inference.py"

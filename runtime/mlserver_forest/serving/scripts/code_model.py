@@ -9,18 +9,28 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.types import InferenceRequest, InferenceResponse
 
-from mlserver_forest.errors import ForestError, InvalidArtifact, RequestError, format_error
+from mlserver_forest.errors import (
+    ForestError,
+    InvalidArtifact,
+    InvalidInput,
+    ModelFailed,
+    format_error,
+)
 from mlserver_forest.serving.http.request_id import current_request_id
 from mlserver_forest.serving.http.response import error_body
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
+from mlserver_forest.serving.models.foreign_runtime import as_mlserver_sends
 from mlserver_forest.serving.models.raw_answer import AnsweredOtherwise, RawAnswer
 from mlserver_forest.serving.scripts.code_layout import (
     CODE_KEY,
@@ -35,14 +45,19 @@ from mlserver_forest.serving.scripts.script_requirements import missing_requirem
 
 logger = logging.getLogger(__name__)
 
-# Nobody knows how long foreign code takes.
-_SECONDS = 0.1
+# How many answers the running mean of their seconds remembers, roughly.
+_SMOOTHING = 8
 _OK = 200
+_SERVER_FAULT = 500
 _ERRORS = range(400, 600)
 
 
 class CodeModel(MLModel):
     """Runs a model's own code. The operator has said that it is trusted.
+
+    Args:
+        settings: ``uri`` is the model directory.
+        calls: notes that the model is being asked, in case that the process dies of it.
 
     Attributes:
         body_kind: see ``loaded_models.Runtime``, and so are the following.
@@ -52,12 +67,14 @@ class CodeModel(MLModel):
     body_kind = BodyKind.RAW
     is_immediate = False
     is_awaited = True
-    takes_headers = False
+    takes_headers = True
 
     code: FoundCode
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, calls: CallsInFlight | None = None) -> None:
         super().__init__(settings)
+        self._calls = calls
+        self._seconds = 0.0
         self._directory = Path(settings.parameters.uri)
         self._code_settings = CodeSettings(
             **((settings.parameters.extra or {}).get(CODE_KEY) or {})
@@ -80,8 +97,8 @@ class CodeModel(MLModel):
         return True
 
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
-        """How long an answer may take, to the order of magnitude."""
-        return _SECONDS
+        """How long the last answers took."""
+        return self._seconds
 
     async def answer_body(
         self,
@@ -95,7 +112,7 @@ class CodeModel(MLModel):
         Raises:
             RequestError: if the code refuses the request.
             AnsweredOtherwise: if the code decides on another status than 200.
-            Exception: whatever the code raises.
+            ModelFailed: if the code raises anything else, which is logged.
         """
         context = self._context(headers)
         answer: RawAnswer = await self._in_thread(self._answer, body, content_type, accept, context)
@@ -108,9 +125,14 @@ class CodeModel(MLModel):
 
         Raises:
             RequestError: if the code refuses it, or has no function for decoded tensors.
-            Exception: whatever the code raises.
+            ModelFailed: if the code raises anything else, which is logged.
         """
-        return await self._in_thread(self._infer, request, self._context({}))
+        sent = getattr(request.parameters, "headers", None) or {}
+        context = self._context({name.lower(): str(value) for name, value in sent.items()})
+        response: InferenceResponse = await self._in_thread(
+            self._answer_tensors, as_mlserver_sends(request), context
+        )
+        return response
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """The same, for MLServer."""
@@ -181,15 +203,32 @@ class CodeModel(MLModel):
     ) -> RawAnswer:
         try:
             return self._respond(body, content_type, accept, context)
-        except RequestError:
+        except ForestError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             status = _status_of(error)
             if status is None:
-                raise
+                raise self._failed(error) from error
             logger.warning("model %r answers %d: %s", self.name, status, format_error(error))
-            message = str(getattr(error, "message", None) or error)
-            return RawAnswer(error_body(message), "application/json", status)
+            return RawAnswer(error_body(_message_of(error)), "application/json", status)
+
+    def _answer_tensors(
+        self, request: InferenceRequest, context: RequestContext
+    ) -> InferenceResponse:
+        try:
+            return self._infer(request, context)
+        except ForestError:
+            raise
+        except (Exception, SystemExit) as error:
+            status = _status_of(error)
+            if status is not None and status < _SERVER_FAULT:
+                raise InvalidInput(_message_of(error)) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: BaseException) -> ModelFailed:
+        reason = format_error(error)
+        logger.error("the code of model %r failed: %s", self.name, reason, exc_info=error)
+        return ModelFailed(f"the model {self.name!r} failed on this request; the log says why")
 
     def _context(self, headers: Mapping[str, str]) -> RequestContext:
         manifest = self.code.manifest if hasattr(self, "code") else None
@@ -198,19 +237,19 @@ class CodeModel(MLModel):
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run code in the model's thread; a call that is cancelled while it waits never begins."""
-        call = partial(copy_context().run, _without_exit, function, *arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        call = partial(copy_context().run, function, *arguments)
+        began = perf_counter()
+        with nullcontext() if self._calls is None else self._calls.of(self.name):
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        self._seconds += (perf_counter() - began - self._seconds) / _SMOOTHING
+        return found
 
 
-def _without_exit(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function; code that ends "the process" ends only its own call."""
-    try:
-        return function(*arguments)
-    except SystemExit as error:
-        raise RuntimeError(f"the model's code called sys.exit({error.code!r})") from error
+def _message_of(error: BaseException) -> str:
+    return str(getattr(error, "message", None) or error)
 
 
-def _status_of(error: Exception) -> int | None:
+def _status_of(error: BaseException) -> int | None:
     """The HTTP status of an error of AWS's toolkits.
 
     They are sagemaker-inference's BaseInferenceToolkitError and multi-model-server's

@@ -29,6 +29,7 @@ class ScriptModules(MetaPathFinder):
 
     Args:
         folders: where its modules lie, the first searched first.
+        named: a module that is to be found here even if this process has another of that name.
 
     Attributes:
         folders: as given.
@@ -37,14 +38,18 @@ class ScriptModules(MetaPathFinder):
             a model's code gets in their place, as in any Python process.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], named: str = "") -> None:
         self.folders = [str(folder) for folder in folders]
         found = {name for folder in folders for name in _names_in(folder)}
-        self.hidden = frozenset(name for name in found if _is_taken(name))
+        self.hidden = frozenset(name for name in found if name != named and _is_taken(name))
         self.names = frozenset(found) - self.hidden
         self._modules: dict[str, ModuleType] = {}
         self._depth = 0
         self._builtins = {**vars(builtins), "__import__": self._import}
+
+    def has(self, name: str) -> bool:
+        """Whether the folders hold a module, by its dotted name."""
+        return _top(name) in self.names
 
     def load(self, name: str) -> ModuleType:
         """Import a module of the folders, and keep this model's modules importable from now on.
@@ -142,8 +147,9 @@ class ScriptModules(MetaPathFinder):
         for name in mine:
             if self._is_shared(name):
                 del sys.modules[name]
+        is_another_importing = any(other.is_importing for other in _finders())
         for name, module in others.items():
-            if not self._is_shared(name):
+            if is_another_importing or not self._is_shared(name):
                 sys.modules[name] = module
 
     def _may_find(self, name: str) -> bool:

@@ -29,6 +29,7 @@ from mlserver_forest.schema.schema import DTYPES as FEATURE_DTYPES
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Headers, Inference
+from mlserver_forest.serving.v2.passed_headers import add_metadata, http_headers_of
 from mlserver_forest.serving.v2.request_parser import Fields, checked_parameters, request_of
 
 # https://github.com/kserve/open-inference-protocol, "InferTensorContents".
@@ -60,8 +61,15 @@ class GRPCCodec:
         # Serialized responses of classifiers, indexed by the position of the class.
         self._responses: WeakKeyDictionary[ForestModel, dict[int, bytes]] = WeakKeyDictionary()
 
-    def inference(self, message: Any, model: LoadedModel) -> Inference:
+    def inference(
+        self, message: Any, model: LoadedModel, metadata: Iterable[tuple[str, str | bytes]] = ()
+    ) -> Inference:
         """Parse a message into an inference for a model.
+
+        Args:
+            message: the ``ModelInferRequest``.
+            model: the model.
+            metadata: of the call.
 
         Raises:
             InvalidInput: naming the tensor, what came and what was expected.
@@ -74,9 +82,10 @@ class GRPCCodec:
                 seconds = runtime.seconds(1, ())
                 return Inference(model, None, 1, seconds, partial(runtime.predict_rows, x), write)
         write = partial(_write, message.id, bool(message.raw_input_contents))
-        return Inference.of_message(
-            model, message.model_version or None, request_from(message), write
-        )
+        request = request_from(message)
+        if runtime.takes_headers:
+            add_metadata(request, metadata)
+        return Inference.of_message(model, message.model_version or None, request, write)
 
     def _write_row(
         self, model: ForestModel, id_: str, prediction: Prediction
@@ -169,7 +178,7 @@ def metadata_message(metadata: MetadataModelResponse) -> Any:
 
 def _write(id_: str, raw: bool, response: InferenceResponse) -> tuple[Headers, Iterable[bytes]]:
     response.id = id_
-    return (), (message_from(response, raw).SerializeToString(),)
+    return http_headers_of(response), (message_from(response, raw).SerializeToString(),)
 
 
 def _plain_row(message: Any) -> NDArray[Any] | None:

@@ -5,7 +5,7 @@ are parsed and written in threads.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -25,7 +25,7 @@ from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
 from mlserver_forest.resources import total_memory
 from mlserver_forest.serving.errors_table import explain
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.pipeline import Inference, is_large
+from mlserver_forest.serving.pipeline import Headers, Inference, is_large
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
 from mlserver_forest.serving.v2.grpc_connections import leave
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
@@ -219,7 +219,13 @@ class GRPCServer:
         data = await self._reads.read(context)
         if data is aio.EOF:
             raise InvalidInput("the call has no message; send a ModelInferRequest")
-        return await self._run(len(data), lambda: self._inference(read_request(data)))
+        metadata = context.invocation_metadata() or ()
+        headers, body = await self._run(
+            len(data), lambda: self._inference(read_request(data), metadata)
+        )
+        if headers:
+            context.set_trailing_metadata(_metadata(headers))
+        return body
 
     async def _infer_stream(self, context: Any) -> AsyncIterator[Any]:
         """Answer in the form of MLServer or of Triton, whose streams have other messages.
@@ -228,43 +234,45 @@ class GRPCServer:
         that contains one, or an error. No message is both, so only a request with a parameter
         of Triton's gets Triton's.
         """
+        metadata = context.invocation_metadata() or ()
         while (data := await self._reads.read(context, is_stream=True)) is not aio.EOF:
             n_bytes, read = len(data), partial(read_request, data)
             request = await asyncio.to_thread(read) if is_large(n_bytes) else read()
             is_triton = _TRITON_PARAMETER in request.parameters
+            parse = partial(self._inference, request, metadata)
             if is_triton and request.parameters[_TRITON_PARAMETER].bool_param:
-                yield await self._infer_for_triton(n_bytes, request)
+                yield await self._infer_for_triton(n_bytes, parse)
             else:
-                yield await self._run(n_bytes, partial(self._inference, request))
+                yield (await self._run(n_bytes, parse))[1]
 
-    async def _infer_for_triton(self, n_bytes: int, request: Any) -> Any:
+    async def _infer_for_triton(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
         try:
-            response = await self._run(n_bytes, partial(self._inference, request))
+            _, response = await self._run(n_bytes, parse)
         except Exception as error:  # noqa: BLE001  # the stream goes on; explain logs it
             return self._triton_response(error_message=explain(error, "ModelStreamInfer")[1])
         final = pb.ModelInferResponse()
         final.parameters[_FINAL].bool_param = True
         return self._triton_response(infer_response=response + final.SerializeToString())
 
-    async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> Any:
+    async def _run(self, n_bytes: int, parse: Callable[[], Inference]) -> tuple[Headers, Any]:
         if self._n_calls >= _MOST_CALLS:
             raise Overloaded(f"{self._n_calls} calls are being answered already; try again")
         reservation = self._handlers.pipeline.check_body(n_bytes)
         self._n_calls += 1
         try:
-            _, body = await self._handlers.pipeline.run(n_bytes, parse)
+            headers, body = await self._handlers.pipeline.run(n_bytes, parse)
         except ModelNotFound as error:
             if not await self._handlers.models.wait_for(error.name):
                 raise
-            _, body = await self._handlers.pipeline.run(n_bytes, parse)
+            headers, body = await self._handlers.pipeline.run(n_bytes, parse)
         finally:
             self._n_calls -= 1
             del reservation
-        return body
+        return headers, body
 
-    def _inference(self, message: Any) -> Inference:
+    def _inference(self, message: Any, metadata: Iterable[tuple[str, str | bytes]]) -> Inference:
         model = self._handlers.models.get(message.model_name, message.model_version or None)
-        return self._codec.inference(message, model)
+        return self._codec.inference(message, model, metadata)
 
     async def _server_live(self, request: Any) -> Any:
         return pb.ServerLiveResponse(live=True)
@@ -282,6 +290,10 @@ class GRPCServer:
     async def _model_metadata(self, request: Any) -> Any:
         metadata = self._handlers.model_metadata(request.name, request.version or None)
         return metadata_message(await metadata)
+
+
+def _metadata(headers: Headers) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode(), value.decode("latin-1")) for name, value in headers)
 
 
 def _serialize(message: Any) -> bytes:

@@ -74,7 +74,7 @@ class V2Handlers:
         """A model's inputs and outputs; raises ModelNotFound if there is no such model."""
         await self.models.wait_for(name)
         model = self.models.get(name, version)
-        found = await model.mlmodel.metadata()
+        found = await model.runtime.metadata()
         # The ``versions`` of model-settings.json are those of libraries; here stand those that a
         # request may name (Open Inference Protocol, "Model Metadata").
         return found.model_copy(update={"versions": [model.only_version]})

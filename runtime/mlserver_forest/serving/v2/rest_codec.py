@@ -20,6 +20,7 @@ from mlserver_forest.formats.v2 import v2_binary, v2_json
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import JSON_HEADERS, Headers
+from mlserver_forest.serving.v2.passed_headers import http_headers_of
 from mlserver_forest.serving.v2.request_parser import AttachedBytes, binary_outputs, request_from
 
 _OCTETS = "application/octet-stream"
@@ -93,17 +94,19 @@ def encode_infer(
         The headers, and the body in blocks.
     """
     response.id = id_
+    extra = http_headers_of(response)
     attached = {
         position: _as_bytes(output)
         for position, output in enumerate(response.outputs)
         if binary.includes(output.name)
     }
     if not attached:
-        return JSON_HEADERS, _json(response, {})
+        return JSON_HEADERS + extra, _json(response, {})
     text = list(_json(response, {position: size for position, (size, _) in attached.items()}))
     headers = (
         (b"content-type", _OCTETS.encode()),
         (_LENGTH_HEADER.lower().encode(), str(sum(map(len, text))).encode()),
+        *extra,
     )
     return headers, chain(text, *(blocks for _, blocks in attached.values()))
 

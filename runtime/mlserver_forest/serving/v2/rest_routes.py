@@ -23,6 +23,7 @@ from mlserver_forest.serving.http.routes import Handler, Methods
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.route_description import routes_of_v2
 from mlserver_forest.serving.v2.handlers import V2Handlers
+from mlserver_forest.serving.v2.passed_headers import add_headers
 from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, new_id
 
 # The binary tensor extension: how many bytes of the body are JSON.
@@ -86,6 +87,8 @@ class V2Routes:
             model = self._handlers.models.get(name, version)
             length, media_type = request.header(_HEADER_LENGTH), request.header(b"content-type")
             message, binary = decode_infer(request.take_body(), length, media_type)
+            if model.runtime.takes_headers:
+                add_headers(message, request.headers)
             write = partial(encode_infer, id_=message.id or new_id(), binary=binary)
             return Inference.of_message(model, version, message, write)
 

@@ -1,0 +1,128 @@
+"""Loads other runtimes: their class, from a package or the model's own folder, and the model."""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mlserver import MLModel, ModelSettings
+from mlserver.context import model_context
+
+from mlserver_forest.artifact.known_runtimes import find_known
+from mlserver_forest.errors import ForestError, InvalidArtifact, format_error
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
+from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.runtime_interface import Runtime
+from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+from mlserver_forest.serving.scripts.code_layout import CODE_RUNTIMES
+from mlserver_forest.serving.scripts.code_model import CodeModel
+from mlserver_forest.serving.scripts.script_modules import ScriptModules
+
+
+class ForeignLoader:
+    """Loads runtimes in the loop in which they answer, one after the other.
+
+    Args:
+        loop: the loop.
+        calls: notes which model is being loaded, in case that this process dies of it.
+    """
+
+    def __init__(self, loop: RuntimeLoop, calls: CallsInFlight) -> None:
+        self._loop = loop
+        self._calls = calls
+        self._lock = asyncio.Lock()
+
+    async def load(
+        self, settings: ModelSettings, directory: Path, schema: Schema | None
+    ) -> tuple[Runtime, MLModel]:
+        """Load a model.
+
+        Args:
+            settings: as MLServer reads them.
+            directory: the model directory.
+            schema: the rows that it reads; None if it reads any table.
+
+        Returns:
+            What answers, and the same model as MLServer's type.
+
+        Raises:
+            InvalidArtifact: saying which class, and what it raised.
+        """
+        with self._calls.of(settings.name):
+            if settings.implementation_ in CODE_RUNTIMES:
+                return await self._load_code(settings)
+            model = await self._loop.run(lambda: self._load(settings, directory))
+        known = find_known(settings.implementation_)
+        return ForeignRuntime(model, schema, known, self._loop, self._calls), model
+
+    async def _load_code(self, settings: ModelSettings) -> tuple[CodeModel, CodeModel]:
+        """Load a script or handler, which is its own runtime and has a thread of its own."""
+        module, _, name = settings.implementation_.rpartition(".")
+        model: CodeModel = getattr(import_module(module), name)(settings, self._calls)
+        model.ready = await model.load()
+        return model, model
+
+    async def _load(self, settings: ModelSettings, directory: Path) -> MLModel:
+        module, _, name = settings.implementation_.rpartition(".")
+        async with self._lock:
+            code = ScriptModules([directory], module.partition(".")[0])
+            if not code.has(module):
+                check_installed(settings.implementation_, directory)
+            with _explaining(settings.implementation_, "cannot be imported"):
+                found = (code.load if code.has(module) else import_module)(module)
+            kind = _class(found, name, settings.implementation_)
+            with _explaining(settings.implementation_, "cannot load the model"):
+                names = code.imported() if code.has(module) else nullcontext()
+                with names, model_context(settings):
+                    model = kind(settings)
+                    model.ready = await model.load()
+        if not model.ready:
+            raise InvalidArtifact(
+                f"{settings.implementation_}: load() returned {model.ready!r}, so that the model "
+                "is not ready; it must return True"
+            )
+        return model
+
+
+def check_installed(implementation: str, directory: Path) -> None:
+    """Check that a runtime could be imported, without importing it.
+
+    Raises:
+        InvalidArtifact: saying what to install.
+    """
+    top = implementation.partition(".")[0]
+    is_own = (directory / f"{top}.py").is_file() or (directory / top / "__init__.py").is_file()
+    if is_own or find_spec(top) is not None:
+        return
+    known = find_known(implementation)
+    advice = f"pip install {known.distribution}" if known else "install the package that has it"
+    raise InvalidArtifact(
+        f"the implementation {implementation} is not installed, and {directory} has no {top}.py; "
+        f"{advice}, or put the module beside model-settings.json"
+    )
+
+
+def _class(module: Any, name: str, implementation: str) -> type[MLModel]:
+    found = getattr(module, name, None)
+    if inspect.isclass(found) and issubclass(found, MLModel):
+        return found
+    what = "has no such class" if found is None else "is not a subclass of mlserver.MLModel"
+    raise InvalidArtifact(f"the implementation {implementation} {what}")
+
+
+@contextmanager
+def _explaining(implementation: str, what: str) -> Iterator[None]:
+    """Foreign code may raise anything."""
+    try:
+        yield
+    except ForestError:
+        raise
+    except Exception as error:
+        raise InvalidArtifact(
+            f"the implementation {implementation} {what}: {format_error(error)}"
+        ) from error
