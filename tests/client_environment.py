@@ -25,3 +25,15 @@ def python_with(lock):
         subprocess.run(command, check=True, timeout=900)
         (folder / "complete").touch()
     return python
+
+
+def packages_of(lock):
+    """A folder with the packages of a lock file and nothing that they require, for PYTHONPATH."""
+    digest = hashlib.sha256(f"{sys.version} {lock.read_text()}".encode()).hexdigest()
+    folder = CACHE / f"{lock.stem.removesuffix('-requirements')}-packages-{digest[:12]}"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
+        subprocess.run([*pip, "--requirement", lock], check=True, timeout=900)
+        (folder / "complete").touch()
+    return folder

@@ -96,6 +96,8 @@ def read_table(
         x = RequestDecoder(_UNKNOWN).decode(found, body, parameters)
         return BodyTable(None, False, (), x)
     parse, source = load(found.parse), Source("", body)
+    if source.is_blank():
+        raise InvalidInput("the body is empty; expected at least one row")
     return table_of(lambda plan: parse(source, plan, SERVING, parameters), len(body), texts)
 
 

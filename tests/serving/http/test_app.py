@@ -12,8 +12,10 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
+from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.process.admission import Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
@@ -123,5 +125,8 @@ def test_a_failure_inside_is_a_500_that_tells_the_log_and_not_the_client(
     headers = CSV if path == b"/invocations" else {}
     response = call(application, "POST", path, body, headers)
     assert response.status == 500
-    assert error_of(response) == "the server failed on this request; its log has the reason"
+    assert (
+        error_of(response)
+        == "the model 'failing' failed on this request; the server's log says why"
+    )
     assert "secret detail" in caplog.text

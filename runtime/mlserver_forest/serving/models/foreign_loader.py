@@ -53,7 +53,7 @@ class ForeignLoader:
         Raises:
             InvalidArtifact: saying which class, and what it raised.
         """
-        with self._calls.of(settings.name):
+        with self._calls.of(settings.name), _explaining(settings.implementation_, "ended"):
             if settings.implementation_ in CODE_RUNTIMES:
                 return await self._load_code(settings)
             model = await self._loop.run(lambda: self._load(settings, directory))

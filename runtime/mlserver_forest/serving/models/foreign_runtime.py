@@ -30,7 +30,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.errors_table import from_mlserver
 from mlserver_forest.serving.models.body_kind import BodyKind
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
-from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+from mlserver_forest.serving.models.runtime_loop import EndedItself, RuntimeLoop
 from mlserver_forest.serving.v2 import v2_types
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,10 @@ class ForeignRuntime:
         message = as_mlserver_sends(request)
         began = perf_counter()
         with self._calls.of(self.model.name):
-            response = await self._loop.run(lambda: self._predict(message))
+            try:
+                response = await self._loop.run(lambda: self._predict(message))
+            except EndedItself as error:
+                raise self._failed("predict ended", error) from error
         self._seconds += (perf_counter() - began - self._seconds) / 8
         return response
 
@@ -155,7 +158,7 @@ class ForeignRuntime:
             except MLServerError:
                 return self._failed("predict failed", error)
         if isinstance(error, self._refusals()) or _is_of_codecs(error.__traceback__):
-            return InvalidInput(f"{kind} refused the input: {printable(str(error), 500)}")
+            return InvalidInput(f"{kind} refused the input: {_first_line(error)}")
         return self._failed("predict failed", error)
 
     def _refusals(self) -> tuple[type[Exception], ...]:
@@ -216,6 +219,12 @@ def _flat(data: Any) -> list[Any]:
 
 def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def _first_line(error: Exception) -> str:
+    """What an error of a foreign library says: its own words, and not what it quotes of them."""
+    lines = str(error).strip().splitlines()
+    return printable(lines[0], 500) if lines else type(error).__name__
 
 
 def _loaded(names: Sequence[str]) -> tuple[type[Exception], ...]:

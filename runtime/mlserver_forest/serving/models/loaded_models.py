@@ -265,7 +265,7 @@ class LoadedModels:
 
     async def _restore(self, name: str, directory: Path) -> None:
         try:
-            await self.load(directory, name, replace=True)
+            await self.load(directory, name, replace=True, is_starting=True)
         except ForestError as error:
             logger.warning("model %r could not be loaded again: %s", name, error)
             self._missing.pop(name, None)

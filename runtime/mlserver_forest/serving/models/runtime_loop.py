@@ -13,7 +13,9 @@ from typing import Any
 
 import uvloop
 
-from mlserver_forest.errors import ModelFailed
+
+class EndedItself(Exception):
+    """A coroutine raised something that is no ``Exception``, such as SystemExit."""
 
 
 class RuntimeLoop:
@@ -33,7 +35,7 @@ class RuntimeLoop:
 
         Raises:
             Exception: what it raises.
-            ModelFailed: if it raises what would end the loop, such as SystemExit.
+            EndedItself: if it raises what would end the loop, or looks as if it was cancelled.
         """
         future = asyncio.run_coroutine_threadsafe(_contained(call), self._started())
         return await asyncio.wrap_future(future)
@@ -55,5 +57,10 @@ class RuntimeLoop:
 async def _contained(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     try:
         return await call()
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise ModelFailed(f"the model ended with {type(error).__name__}") from error
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        raise EndedItself(type(error).__name__) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise EndedItself(type(error).__name__) from error

@@ -165,7 +165,7 @@ class CodeModel(MLModel):
         except ForestError:
             self._modules.unload()
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             self._modules.unload()
             logger.exception("the code of model %r could not be loaded", self.name)
             raise InvalidArtifact(
@@ -205,7 +205,7 @@ class CodeModel(MLModel):
             return self._respond(body, content_type, accept, context)
         except ForestError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # noqa: BLE001  # code may raise anything
             status = _status_of(error)
             if status is None:
                 raise self._failed(error) from error
@@ -219,7 +219,7 @@ class CodeModel(MLModel):
             return self._infer(request, context)
         except ForestError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # noqa: BLE001  # code may raise anything
             status = _status_of(error)
             if status is not None and status < _SERVER_FAULT:
                 raise InvalidInput(_message_of(error)) from error
