@@ -4,6 +4,7 @@ import io
 import sys
 import types
 
+import flask
 import numpy as np
 import pytest
 from hypothesis import given
@@ -245,7 +246,6 @@ def test_a_further_argument_with_a_default_is_no_context():
 
 
 def test_a_response_of_flask_keeps_its_status_and_headers():
-    flask = pytest.importorskip("flask")
     module = module_of(IDENTITY)
     module.output_fn = lambda prediction, accept: flask.Response(
         "teapot", 418, {"x-why": "tea"}, mimetype="text/plain"

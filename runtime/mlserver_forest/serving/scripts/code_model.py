@@ -205,7 +205,7 @@ class CodeModel(MLModel):
             return self._respond(body, content_type, accept, context)
         except ForestError:
             raise
-        except BaseException as error:  # noqa: BLE001  # code may raise anything
+        except BaseException as error:  # code may raise anything
             status = _status_of(error)
             if status is None:
                 raise self._failed(error) from error
@@ -219,7 +219,7 @@ class CodeModel(MLModel):
             return self._infer(request, context)
         except ForestError:
             raise
-        except BaseException as error:  # noqa: BLE001  # code may raise anything
+        except BaseException as error:  # code may raise anything
             status = _status_of(error)
             if status is not None and status < _SERVER_FAULT:
                 raise InvalidInput(_message_of(error)) from error
