@@ -96,7 +96,7 @@ def test_a_handler_that_is_a_function_gets_what_multi_model_server_gives_it(load
 def test_a_handler_that_is_a_class_is_initialized(load, handler):
     folder = handler.rpartition("/")[0] or "."
     files = {"MAR-INF/MANIFEST.json": manifest(handler), f"{folder}/service.py": CLASS}
-    assert answer(load(files)) == RawAnswer(b'{"ready": 1}', None)
+    assert answer(load(files)) == RawAnswer(b'{\n  "ready": 1\n}', None)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mlserver_forest.errors import (
     InvalidArtifact,
     InvalidInput,
     NotAcceptable,
+    PayloadTooLarge,
     UnsupportedMediaType,
 )
 from mlserver_forest.serving.models.raw_answer import RawAnswer
@@ -188,7 +189,10 @@ IDENTITY = MODEL_FN + "def predict_fn(data, model): return data\n"
         ("", b"5.9,a", CSV, InvalidInput, "row 1, column 2: 'a' is not a number"),
         ("", b"1,2\n3", CSV, InvalidInput, "row 2 has 1 values; row 1 has 2"),
         ("", b"\xff", CSV, InvalidInput, "the body is text/csv but not UTF-8"),
-        ("", b"{", JSON, InvalidInput, "the model's input_fn refused the request: Expecting"),
+        ("", b"{", JSON, InvalidInput, "the body is not the application/json that it should be"),
+        ("", b"", NPY, InvalidInput, "the body is not the application/x-npy that it should be"),
+        ("", b"[" * 9999, JSON, InvalidInput, "maximum recursion depth exceeded"),
+        ("", b"PK", "application/x-npz", InvalidInput, "File is not a zip file"),
         ("", b"1", "text/xml", UnsupportedMediaType, "Content-Type 'text/xml' is not read"),
         (
             "def input_fn(b, t): raise ValueError(f'This model cannot read {t}')",
@@ -217,6 +221,13 @@ def test_what_a_request_gets_wrong_is_said_to_its_sender(code, body, sent, kind,
     with pytest.raises(kind) as refused:
         ours(IDENTITY + code, body, {"content-type": sent, "accept": CSV})
     assert message in str(refused.value)
+
+
+def test_a_sparse_matrix_does_not_grow_without_bound():
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, data=np.zeros(1 << 25))
+    with pytest.raises(PayloadTooLarge, match="send fewer rows at a time"):
+        default_codecs.decode(buffer.getvalue(), "application/x-npz")
 
 
 def test_what_the_code_gets_wrong_is_raised():

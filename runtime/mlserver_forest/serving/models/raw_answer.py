@@ -44,8 +44,12 @@ class AnsweredOtherwise(Exception):
         self.answer = answer
 
 
-def as_body(value: Any) -> bytes:
+def as_body(value: Any, indent: int | None = None) -> bytes:
     """What code returned as bytes: text in UTF-8, anything else in JSON.
+
+    Args:
+        value: from the code.
+        indent: of JSON; None for one line.
 
     Raises:
         TypeError: if it cannot be written as JSON.
@@ -54,16 +58,16 @@ def as_body(value: Any) -> bytes:
         return bytes(value)
     if isinstance(value, str):
         return value.encode("utf-8")
-    return to_json(value)
+    return to_json(value, indent)
 
 
-def to_json(value: Any) -> bytes:
+def to_json(value: Any, indent: int | None = None) -> bytes:
     """JSON, with arrays as lists.
 
     Raises:
         TypeError: if it cannot be written as JSON.
     """
-    return json.dumps(value, default=_listed).encode()
+    return json.dumps(value, default=_listed, indent=indent).encode()
 
 
 def from_response(found: Any) -> RawAnswer | None:

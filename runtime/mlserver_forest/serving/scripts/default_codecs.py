@@ -8,13 +8,21 @@ XGBoost booster, of its XGBoost image (``encoder.py``).
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserver_forest.errors import InvalidInput, NotAcceptable, UnsupportedMediaType, format_value
+from mlserver_forest.errors import (
+    InvalidInput,
+    NotAcceptable,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    format_value,
+)
+from mlserver_forest.formats.parsing import SERVING
 from mlserver_forest.serving.models.raw_answer import to_json
 
 JSON = "application/json"
@@ -154,6 +162,14 @@ def _from_npz(body: str | bytes) -> Any:
     import scipy.sparse
 
     content = body.encode() if isinstance(body, str) else body
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        inflated = sum(member.file_size for member in archive.infolist())
+    most = SERVING.most_expanded(len(content))
+    if inflated > most:
+        raise PayloadTooLarge(
+            f"the archive of {len(content)} bytes inflates to {inflated}; at most {most} are "
+            "allowed; send fewer rows at a time"
+        )
     return scipy.sparse.load_npz(io.BytesIO(content))
 
 

@@ -18,6 +18,8 @@ from mlserver_forest.serving.scripts.code_model import CodeModel
 from mlserver_forest.serving.scripts.request_context import RequestContext
 
 _CONTENT_TYPE = "content-type"
+# multi-model-server's, of answers that are not text.
+_INDENT = 2
 _DEFAULT_FUNCTION = "handle"
 
 
@@ -37,7 +39,7 @@ class HandlerModel(CodeModel):
         headers = {name.lower(): value for name, value in context.get_response_headers(0).items()}
         status, _ = context.get_response_status(0)
         media_type = headers.pop(_CONTENT_TYPE, None)
-        return RawAnswer(as_body(found[0]), media_type, status, headers)
+        return RawAnswer(as_body(found[0], _INDENT), media_type, status, headers)
 
     def _infer(self, request: InferenceRequest, context: RequestContext) -> InferenceResponse:
         raise UnsupportedOperation(

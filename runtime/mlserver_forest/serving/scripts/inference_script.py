@@ -138,9 +138,7 @@ class InferenceScript:
         try:
             if self._has("input_fn"):
                 return self._call("input_fn", (content, sent), context)
-            if _is_booster(model):
-                return default_codecs.decode_for_booster(content, sent)
-            return default_codecs.decode(content, sent)
+            return _decoded(model, content, sent)
         except RequestError:
             raise
         except Exception as error:
@@ -166,6 +164,18 @@ class InferenceScript:
     def _call(self, name: str, arguments: tuple[Any, ...], context: RequestContext) -> Any:
         function = getattr(self.module, name)
         return function(*arguments, context) if self._takes_context[name] else function(*arguments)
+
+
+def _decoded(model: Any, content: str | bytes, sent: str) -> Any:
+    """What the image's own ``input_fn`` returns."""
+    decode = default_codecs.decode_for_booster if _is_booster(model) else default_codecs.decode
+    try:
+        return decode(content, sent)
+    except RequestError:
+        raise
+    except Exception as error:
+        reason = printable(" ".join(str(error).split()), _LONGEST_REASON)
+        raise InvalidInput(f"the body is not the {sent} that it should be: {reason}") from error
 
 
 def _text(body: bytes, sent: str) -> str:
