@@ -30,6 +30,8 @@ DEFAULT = Environment(
     emf=False,
     multi_model=False,
     trust_code=False,
+    program=None,
+    submit_directory=None,
     try_it=True,
 )
 

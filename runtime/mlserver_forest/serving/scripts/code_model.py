@@ -239,8 +239,17 @@ class CodeModel(MLModel):
         """Run code in the model's thread; a call that is cancelled while it waits never begins."""
         call = partial(copy_context().run, function, *arguments)
         began = perf_counter()
+        work = asyncio.get_running_loop().run_in_executor(self._thread, call)
         with nullcontext() if self._calls is None else self._calls.of(self.name):
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, call)
+            try:
+                found = await work
+            except asyncio.CancelledError:
+                logger.warning(
+                    "nobody waits any more for an answer of model %r; if its code is at work on "
+                    "it, other requests to the model wait until it is done",
+                    self.name,
+                )
+                raise
         self._seconds += (perf_counter() - began - self._seconds) / _SMOOTHING
         return found
 
