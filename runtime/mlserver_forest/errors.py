@@ -20,8 +20,8 @@ codes, and commands exit with ``exit_code``.
     │   ├── Overloaded
     │   ├── TimedOut
     │   ├── ModelConflict
-    │   ├── ModelFailed
     │   └── OutOfMemory
+    ├── ModelFailed               a model's own code that failed on a request
     ├── JobError                  a training job that cannot be run as requested
     │   ├── InvalidHyperparameters
     │   └── InvalidData
@@ -107,12 +107,12 @@ class ModelConflict(ServerError):
     """The model is already loaded, or is being loaded."""
 
 
-class ModelFailed(ServerError):
-    """The code of a model's own runtime failed on a request; the log has its reason."""
-
-
 class OutOfMemory(ServerError):
     """There is not enough memory left to load the model."""
+
+
+class ModelFailed(ForestError):
+    """The code of a model's own runtime failed on a request; the log has its reason."""
 
 
 class JobError(ForestError):

@@ -578,15 +578,33 @@ def test_a_damaged_pickle_is_refused_at_start(start_serve, pickled_model_dir):
     (pickled_model_dir / "model.joblib").write_bytes(b"garbage")
     code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_CODE="true"))
     assert code == 1
-    assert line.startswith("serve: the model cannot be loaded: ")
+    assert line.startswith(
+        "serve: the implementation mlserver_sklearn.SKLearnModel cannot load the model: "
+    )
 
 
-def test_an_unknown_runtime_is_refused(start_serve, pickled_model_dir):
-    settings = {"implementation": "os.system", "parameters": {"uri": "./model.joblib"}}
+@pytest.mark.parametrize(
+    ("implementation", "reason"),
+    [
+        ("os.system", "serve: the implementation os.system is not a subclass of mlserver.MLModel"),
+        ("mlserver_nothing.Model", "no mlserver_nothing.py; install the package that has it"),
+        ("mlserver_mlflow.MLflowRuntime", "pip install mlserver-mlflow"),
+        ("mine.Missing", "serve: the implementation mine.Missing has no such class"),
+        ("mine.Ends", "serve: every process that loads forest ends; see the log"),
+    ],
+)
+def test_a_runtime_that_is_none_is_refused_at_start(
+    start_serve, pickled_model_dir, implementation, reason
+):
+    settings = {"implementation": implementation, "name": "forest"}
     (pickled_model_dir / "model-settings.json").write_text(json.dumps(settings))
+    (pickled_model_dir / "mine.py").write_text(
+        "import os\nfrom mlserver import MLModel\n"
+        "class Ends(MLModel):\n    async def load(self):\n        os._exit(5)\n"
+    )
     code, line = refused(start_serve(pickled_model_dir, FOREST_TRUST_CODE="true"))
     assert code == 1
-    assert "unknown implementation 'os.system'" in line
+    assert reason in line
 
 
 def test_other_variables_and_files_for_mlserver_change_nothing(

@@ -88,7 +88,8 @@ class Supervisor(BaseApplication):
     def load_config(self) -> None:
         """Set gunicorn's settings; files and variables are not read."""
         for name, value in self._settings.items():
-            self.cfg.set(name, value)
+            if name in self.cfg.settings:  # Not all of them are known before gunicorn 27.
+                self.cfg.set(name, value)
 
     def load(self) -> Callable[[WorkerSlot], None]:
         """Return what gunicorn calls the application."""
@@ -163,8 +164,8 @@ class _Arbiter(Arbiter):
 
 
 class _Worker:
-    """A worker as gunicorn's arbiter (27.0) expects it. Gunicorn's own base class needs a writable
-    folder, for the file that shows that the worker is alive.
+    """A worker as gunicorn's arbiter (23 to 27) expects it. Gunicorn's own base class needs a
+    writable folder, for the file that shows that the worker is alive.
     """
 
     def __init__(
