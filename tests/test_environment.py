@@ -51,6 +51,10 @@ DEFAULT = Environment(
         ),
         ({"FOREST_GRPC_PORT": "off"}, {"grpc_port": None}),
         (
+            {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/code"},
+            {"program": "serve.py", "submit_directory": "/opt/ml/code"},
+        ),
+        (
             {
                 "MLSERVER_MODEL_NAME": "iris",
                 "MLSERVER_MODEL_URI": "/mnt/models",

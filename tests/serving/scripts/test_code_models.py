@@ -103,7 +103,11 @@ def test_a_handler_that_is_a_class_is_initialized(load, handler):
     ("code", "status", "body"),
     [
         ("context.set_response_status(code=418, phrase='tea')\n    return ['no']", 418, b"no"),
-        ("raise type('E', (Exception,), {'error_code': 513, 'message': 'bad day'})()", 513, None),
+        (
+            "from mms import service\n    raise service.PredictionException('bad day', 513)",
+            513,
+            None,
+        ),
         ("raise type('E', (Exception,), {'status_code': 422})('bad row')", 422, None),
     ],
 )
@@ -157,6 +161,11 @@ def test_a_handler_that_fails_says_why_in_the_log(load, code, reason, caplog):
         (
             {"model.joblib": "x"},
             {"program": "my.py", "submit_directory": "/opt/ml/code"},
+            "/code or /opt/ml/code; put it there, or unset the variable",
+        ),
+        (
+            {"model.joblib": "x"},
+            {"program": "my.py"},
             "SAGEMAKER_PROGRAM is my.py, but there is no such file in",
         ),
     ],

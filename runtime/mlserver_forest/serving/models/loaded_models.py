@@ -34,6 +34,7 @@ from mlserver_forest.serving.models.packed_at_start import packed_at_start
 from mlserver_forest.serving.models.repository import is_forest, must_be_packed, settings_of
 from mlserver_forest.serving.models.runtime import NO_SCHEMA, row_schema, schema_of
 from mlserver_forest.serving.models.runtime_interface import Runtime
+from mlserver_forest.serving.models.unpacked_folder import note_unused_code
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ _PICKLE_FACTOR = 2.5
 # The version of a model whose settings do not name one, as in Triton and KServe.
 DEFAULT_VERSION = "1"
 _MOST_NAMED = 5
+# A folder with more files is not looked through to the end to guess its size.
+_MOST_FILES = 10_000
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
 
@@ -277,6 +280,7 @@ class LoadedModels:
         self, directory: Path, name: str | None, packed: ExitStack, *, is_starting: bool
     ) -> tuple[ModelSettings, Schema]:
         settings = settings_of(directory, self._trust_code, name, self._code)
+        note_unused_code(directory)
         if must_be_packed(settings):
             seconds = None if is_starting else self._timeout_seconds
             with self._packing:  # It takes a CPU and memory of its own.
@@ -373,8 +377,10 @@ def _loaded_model(
 
 def _memory_for(settings: ModelSettings) -> int:
     """The number of bytes of memory that a model will take."""
+    path = Path(settings.parameters.uri)
     try:
-        size = Path(settings.parameters.uri).stat().st_size
+        files = [path] if not path.is_dir() else islice(path.rglob("*"), _MOST_FILES)
+        size = sum(file.stat().st_size for file in files)
     except OSError:  # Loading it will say why.
         return 0
     known = find_known(settings.implementation_)

@@ -4,6 +4,7 @@ It may hold code (a script, a handler), which the operator must trust, or the fi
 library, which is packed when it is loaded.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,13 +14,17 @@ from mlserver_forest.artifact.model_directory import FOREST_RUNTIME, SETTINGS_FI
 from mlserver_forest.artifact.model_name import name_after
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.serving.scripts.code_layout import (
+    CODE_FOLDER,
     CODE_KEY,
+    DEFAULT_PROGRAM,
     HANDLER_RUNTIME,
     SCRIPT_RUNTIME,
     CodeSettings,
     FoundCode,
     find_code,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def is_packed(directory: Path) -> bool:
@@ -63,6 +68,13 @@ def settings_without_file(
         "implementation": runtime,
         "parameters": parameters,
     }
+
+
+def note_unused_code(directory: Path) -> None:
+    """Log that a script beside a packed model is not run."""
+    script = directory / CODE_FOLDER / DEFAULT_PROGRAM
+    if is_packed(directory) and script.is_file():
+        logger.info("%s is not run: the model directory is served without it", script)
 
 
 def visible(directory: Path) -> Iterator[Path]:

@@ -79,7 +79,7 @@ def find_code(directory: Path, settings: CodeSettings) -> FoundCode | None:
     handler = _handler(directory)
     if handler is not None and (script is None or handler.file.exists()):
         return handler
-    if script is None and settings.submit_directory and settings.program:
+    if script is None and settings.program:
         _refuse_missing(directory, settings.program, settings.submit_directory)
     return script
 
@@ -123,13 +123,14 @@ def _handler(directory: Path) -> FoundCode | None:
     return FoundCode(first / f"{name}.py", name, found, manifest, function or None)
 
 
-def _refuse_missing(directory: Path, program: str, submit_directory: str) -> None:
-    if "://" in submit_directory:
+def _refuse_missing(directory: Path, program: str, submit_directory: str | None) -> None:
+    if submit_directory and "://" in submit_directory:
         raise InvalidArtifact(
             f"SAGEMAKER_SUBMIT_DIRECTORY is {submit_directory}, and nothing is downloaded here; "
             f"put {program} into the folder {directory / CODE_FOLDER}"
         )
     raise InvalidArtifact(
-        f"SAGEMAKER_PROGRAM is {program}, but there is no such file in {directory / CODE_FOLDER} "
-        f"or {submit_directory}"
+        f"SAGEMAKER_PROGRAM is {program}, but there is no such file in {directory / CODE_FOLDER}"
+        f"{f' or {submit_directory}' if submit_directory else ''}; put it there, or unset the "
+        "variable"
     )

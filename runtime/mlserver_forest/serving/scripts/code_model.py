@@ -14,6 +14,7 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
@@ -138,6 +139,10 @@ class CodeModel(MLModel):
         """The same, for MLServer."""
         return await self.infer(payload)
 
+    def _provided(self) -> Mapping[str, ModuleType]:
+        """Modules that the code may import although they are not installed."""
+        return {}
+
     @abstractmethod
     def _start(self, context: RequestContext) -> None:
         """Import the module and load the model, in the model's thread."""
@@ -157,7 +162,7 @@ class CodeModel(MLModel):
         if found is None:
             raise InvalidArtifact(f"the code that was in {self._directory} is not there any more")
         self.code = found
-        self._modules = ScriptModules(found.folders)
+        self._modules = ScriptModules(found.folders, provided=self._provided())
         self._report(found)
         try:
             with self._modules.imported():

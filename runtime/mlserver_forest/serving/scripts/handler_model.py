@@ -6,13 +6,14 @@ module, of which an instance is initialized with the context.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 from mlserver.types import InferenceRequest, InferenceResponse
 
 from mlserver_forest.errors import InvalidArtifact, UnsupportedOperation
+from mlserver_forest.optional_library import is_installed
 from mlserver_forest.serving.models.raw_answer import RawAnswer, as_body
 from mlserver_forest.serving.scripts.code_model import CodeModel
 from mlserver_forest.serving.scripts.request_context import RequestContext
@@ -23,8 +24,26 @@ _INDENT = 2
 _DEFAULT_FUNCTION = "handle"
 
 
+class PredictionException(Exception):
+    """``mms.service.PredictionException``, by which a handler chooses the status of its answer."""
+
+    def __init__(self, message: str, error_code: int = 500) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = error_code
+
+
 class HandlerModel(CodeModel):
     """Runs a handler, with batches of one request."""
+
+    def _provided(self) -> Mapping[str, ModuleType]:
+        if is_installed("mms"):
+            return {}
+        package, service = ModuleType("mms"), ModuleType("mms.service")
+        service.PredictionException = PredictionException  # type: ignore[attr-defined]
+        package.service = service  # type: ignore[attr-defined]
+        package.__path__ = []
+        return {"mms": package, "mms.service": service}
 
     def _start(self, context: RequestContext) -> None:
         self._handle = _entry_point(self._import(), self.code.function, context)

@@ -30,6 +30,7 @@ class ScriptModules(MetaPathFinder):
     Args:
         folders: where its modules lie, the first searched first.
         named: a module that is to be found here even if this process has another of that name.
+        provided: further modules, by their dotted names, for this model's code alone.
 
     Attributes:
         folders: as given.
@@ -38,12 +39,17 @@ class ScriptModules(MetaPathFinder):
             a model's code gets in their place, as in any Python process.
     """
 
-    def __init__(self, folders: Sequence[Path], named: str = "") -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        named: str = "",
+        provided: Mapping[str, ModuleType] | None = None,
+    ) -> None:
         self.folders = [str(folder) for folder in folders]
         found = {name for folder in folders for name in _names_in(folder)}
         self.hidden = frozenset(name for name in found if name != named and _is_taken(name))
-        self.names = frozenset(found) - self.hidden
-        self._modules: dict[str, ModuleType] = {}
+        self._modules: dict[str, ModuleType] = dict(provided or {})
+        self.names = (frozenset(found) - self.hidden) | {_top(name) for name in self._modules}
         self._depth = 0
         self._builtins = {**vars(builtins), "__import__": self._import}
 
