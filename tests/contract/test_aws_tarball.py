@@ -246,6 +246,7 @@ class Service:
         self.directory = context.system_properties["model_dir"]
     def handle(self, data, context):
         context.set_response_content_type(0, "application/json")
+        context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", "of the handler")
         return [json.dumps([helper.NAME, len(data[0]["body"])])]
 """
 HELPED = """
@@ -318,6 +319,8 @@ def test_models_of_the_same_module_names_keep_their_own_code(endpoint_of_many, m
         for name in expected
     }
     assert {name: response.text for name, response in found.items()} == expected
+    answered = client.post("/models/handler/invoke", content="1,2", headers={ATTRIBUTES: "sent"})
+    assert answered.headers.get_list(ATTRIBUTES) == ["of the handler"]
     assert client.delete("/models/elm").status_code == 200
     assert load(client, many[0], "elm").status_code == 200
 

@@ -107,8 +107,12 @@ def test_a_folder_that_takes_too_long_is_given_up(tmp_path, monkeypatch):
         pass
 
 
-def test_a_file_that_is_no_model_is_named(tmp_path):
-    (tmp_path / "booster.json").write_text("[]")
-    fault = "it holds 'booster.json', which cannot be packed at start: "
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("booster.json", ""), ("model.tar.gz", "model.tar.gz is an archive; unpack it there")],
+)
+def test_a_file_that_is_no_model_is_named(tmp_path, name, reason):
+    (tmp_path / name).write_text("[]")
+    fault = f"it holds '{name}', which cannot be packed at start: {reason}"
     with pytest.raises(InvalidArtifact, match=re.escape(fault)), packed_at_start(tmp_path):
         pass

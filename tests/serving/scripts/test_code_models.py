@@ -164,6 +164,11 @@ def test_a_handler_that_fails_says_why_in_the_log(load, code, reason, caplog):
             "/code or /opt/ml/code; put it there, or unset the variable",
         ),
         (
+            {"model.joblib": "x", "code/serve.py": "", "code/util.py": ""},
+            {},
+            "/code holds serve.py, util.py, but not inference.py; name the script in",
+        ),
+        (
             {"model.joblib": "x"},
             {"program": "my.py"},
             "SAGEMAKER_PROGRAM is my.py, but there is no such file in",

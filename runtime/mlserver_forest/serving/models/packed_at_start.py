@@ -21,6 +21,8 @@ from mlserver_forest.serving.models.unpacked_folder import visible
 logger = logging.getLogger(__name__)
 
 _MOST_SHOWN = 6
+# SageMaker unpacks them; what else is in them, such as code, must not be passed over.
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".mar")
 _NEEDS_TRUST = "--trust-pickle"
 
 
@@ -46,6 +48,9 @@ def _pack(directory: Path, folder: Path, timeout_seconds: float | None) -> Path:
     from mlserver_forest.importers.pack.packing import require_agreement
 
     started = perf_counter()
+    for path in visible(directory):
+        if path.name.lower().endswith(_ARCHIVES):
+            raise _refusal(directory, f"{path.name} is an archive; unpack it there")
     request = PackRequest(
         path=str(directory),
         folder=str(folder),

@@ -24,6 +24,7 @@ CODE_FOLDER = "code"
 MANIFEST_FILE = "MAR-INF/MANIFEST.json"
 REQUIREMENTS_FILE = "requirements.txt"
 _MOST_BYTES = 1 << 20
+_MOST_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def find_code(directory: Path, settings: CodeSettings) -> FoundCode | None:
     """The code of the model in a directory; None if there is none.
 
     Raises:
-        InvalidArtifact: if MANIFEST.json is there and names no handler, or if the operator named a
-            script that is not there.
+        InvalidArtifact: if MANIFEST.json is there and names no handler, if the operator named a
+            script that is not there, or if nobody says which of several files is the script.
     """
     script = _script(directory, settings)
     handler = _handler(directory)
@@ -81,6 +82,13 @@ def find_code(directory: Path, settings: CodeSettings) -> FoundCode | None:
         return handler
     if script is None and settings.program:
         _refuse_missing(directory, settings.program, settings.submit_directory)
+    others = sorted(path.name for path in (directory / CODE_FOLDER).glob("*.py"))
+    if script is None and others:
+        raise InvalidArtifact(
+            f"{directory / CODE_FOLDER} holds {', '.join(others[:_MOST_SHOWN])}, but not "
+            f"{DEFAULT_PROGRAM}; name the script in SAGEMAKER_PROGRAM, or serve the model without "
+            f"code: forest pack {directory} --out NEW_FOLDER"
+        )
     return script
 
 
