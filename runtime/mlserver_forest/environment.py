@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,6 +199,18 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
 def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     """The root of SageMaker's file contract, without reading any other variable."""
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
+
+
+def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell libraries that are imported from now on how many threads they may start.
+
+    A number that the operator has set stays.
+
+    Args:
+        n_threads: for each pool; OpenMP's, and those of libraries that read its variable.
+        environ: the variables to change.
+    """
+    environ.setdefault("OMP_NUM_THREADS", str(n_threads))
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:

@@ -95,13 +95,14 @@ class Server:
         drift = DriftMetrics(SharedCounters(n_slots)) if environment.drift else None
         metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
         settings = _settings(environment)
-        kernel = KernelThreads(max(cpus // self._n_workers, 1))
+        n_threads = max(cpus // self._n_workers, 1)
+        kernel = KernelThreads(n_threads)
         memory = MemoryBudget(available_memory, n_slots, request_memory())
         pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds)
         self._calls = CallsInFlight(n_slots)
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
-            ForeignLoader(RuntimeLoop(), self._calls),
+            ForeignLoader(RuntimeLoop(), self._calls, n_threads),
             metrics,
             trust_code=environment.trust_code,
             code=_code_settings(environment),

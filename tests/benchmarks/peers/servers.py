@@ -104,6 +104,15 @@ def mlserver_noop(_model, folder, _workers):
 
 
 def stock(name, implementation, folder, workers, **variables):
+    model = {"name": "forest", "implementation": implementation}
+    if workers:
+        model["parameters"] = {"uri": "./model.joblib"}
+    Path(folder, "model-settings.json").write_text(json.dumps(model))
+    return mlserver_start(name, folder, workers, **variables)
+
+
+def mlserver_start(name, folder, workers, **variables):
+    """``mlserver start`` on a model directory."""
     http_port, grpc_port = free_port(), free_port()
     settings = {
         "debug": False,
@@ -113,11 +122,7 @@ def stock(name, implementation, folder, workers, **variables):
         "metrics_port": free_port(),
         "parallel_workers": workers,
     }
-    model = {"name": "forest", "implementation": implementation}
-    if workers:
-        model["parameters"] = {"uri": "./model.joblib"}
     Path(folder, "settings.json").write_text(json.dumps(settings))
-    Path(folder, "model-settings.json").write_text(json.dumps(model))
     command = [BIN / "mlserver", "start", str(folder)]
     return started(name, command, folder, http_port, grpc_port, **variables)
 

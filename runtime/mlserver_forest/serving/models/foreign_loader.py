@@ -11,8 +11,10 @@ from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.context import model_context
+from threadpoolctl import threadpool_limits
 
 from mlserver_forest.artifact.known_runtimes import find_known
+from mlserver_forest.environment import limit_native_threads
 from mlserver_forest.errors import ForestError, InvalidArtifact, format_error
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
@@ -30,11 +32,14 @@ class ForeignLoader:
     Args:
         loop: the loop.
         calls: notes which model is being loaded, in case that this process dies of it.
+        n_threads: the threads that a library may use in this process. By default each uses as
+            many as there are CPUs, in every worker, and they wait for each other.
     """
 
-    def __init__(self, loop: RuntimeLoop, calls: CallsInFlight) -> None:
+    def __init__(self, loop: RuntimeLoop, calls: CallsInFlight, n_threads: int) -> None:
         self._loop = loop
         self._calls = calls
+        self._n_threads = n_threads
         self._lock = asyncio.Lock()
 
     async def load(
@@ -63,13 +68,16 @@ class ForeignLoader:
     async def _load_code(self, settings: ModelSettings) -> tuple[CodeModel, CodeModel]:
         """Load a script or handler, which is its own runtime and has a thread of its own."""
         module, _, name = settings.implementation_.rpartition(".")
-        model: CodeModel = getattr(import_module(module), name)(settings, self._calls)
+        model: CodeModel = getattr(import_module(module), name)(
+            settings, self._calls, self._n_threads
+        )
         model.ready = await model.load()
         return model, model
 
     async def _load(self, settings: ModelSettings, directory: Path) -> MLModel:
         module, _, name = settings.implementation_.rpartition(".")
         async with self._lock:
+            limit_native_threads(self._n_threads)
             code = ScriptModules([directory], module.partition(".")[0])
             if not code.has(module):
                 check_installed(settings.implementation_, directory)
@@ -81,6 +89,8 @@ class ForeignLoader:
                 with names, model_context(settings):
                     model = kind(settings)
                     model.ready = await model.load()
+            # OpenMP keeps the number for each thread; this one asks the models.
+            threadpool_limits(self._n_threads)
         if not model.ready:
             raise InvalidArtifact(
                 f"{settings.implementation_}: load() returned {model.ready!r}, so that the model "

@@ -158,7 +158,7 @@ class ForeignRuntime:
             except MLServerError:
                 return self._failed("predict failed", error)
         if isinstance(error, self._refusals()) or _is_of_codecs(error.__traceback__):
-            return InvalidInput(f"{kind} refused the input: {_first_line(error)}")
+            return InvalidInput(f"{kind} refused the input: {_sentence(error)}")
         return self._failed("predict failed", error)
 
     def _refusals(self) -> tuple[type[Exception], ...]:
@@ -221,10 +221,9 @@ def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _first_line(error: Exception) -> str:
-    """What an error of a foreign library says: its own words, and not what it quotes of them."""
-    lines = str(error).strip().splitlines()
-    return printable(lines[0], 500) if lines else type(error).__name__
+def _sentence(error: Exception) -> str:
+    """What an error of a foreign library says, on one line."""
+    return printable(" ".join(str(error).split()), 300) or type(error).__name__
 
 
 def _loaded(names: Sequence[str]) -> tuple[type[Exception], ...]:

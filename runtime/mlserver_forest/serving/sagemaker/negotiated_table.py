@@ -36,6 +36,8 @@ _V2_NAMES = {
     "predicted_score": PREDICT,
     "probabilities": PREDICT_PROBA,
 }
+# What MLServer's runtimes, and its codecs, call a prediction.
+_PREDICTIONS = frozenset({PREDICT, "output-1"})
 # Members beside the rows: MLflow's scoring server hands these to the model, as MLServer's runtime
 # does with the parameters of a request.
 _PARAMETERS = ("params", "parameters")
@@ -141,8 +143,8 @@ class NegotiatedTable:
 
 
 def _renamed(columns: Mapping[str, Column]) -> Mapping[str, Column]:
-    """``predict`` alone is called what it is called in the answers of this package's models."""
-    if list(columns) != [PREDICT]:
+    """A prediction alone is called what it is called in the answers of this package's models."""
+    if len(columns) != 1 or not _PREDICTIONS.issuperset(columns):
         return columns
     (column,) = columns.values()
     return {"score" if column.dtype.kind == "f" else "predicted_label": column}

@@ -19,7 +19,9 @@ from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.types import InferenceRequest, InferenceResponse
+from threadpoolctl import threadpool_limits
 
+from mlserver_forest.environment import limit_native_threads
 from mlserver_forest.errors import (
     ForestError,
     InvalidArtifact,
@@ -59,6 +61,7 @@ class CodeModel(MLModel):
     Args:
         settings: ``uri`` is the model directory.
         calls: notes that the model is being asked, in case that the process dies of it.
+        n_threads: the threads that a library may use in this process; None for its own number.
 
     Attributes:
         body_kind: see ``loaded_models.Runtime``, and so are the following.
@@ -72,8 +75,14 @@ class CodeModel(MLModel):
 
     code: FoundCode
 
-    def __init__(self, settings: ModelSettings, calls: CallsInFlight | None = None) -> None:
+    def __init__(
+        self,
+        settings: ModelSettings,
+        calls: CallsInFlight | None = None,
+        n_threads: int | None = None,
+    ) -> None:
         super().__init__(settings)
+        self._n_threads = n_threads
         self._calls = calls
         self._seconds = 0.0
         self._directory = Path(settings.parameters.uri)
@@ -164,9 +173,12 @@ class CodeModel(MLModel):
         self.code = found
         self._modules = ScriptModules(found.folders, provided=self._provided())
         self._report(found)
+        if self._n_threads is not None:
+            limit_native_threads(self._n_threads)
         try:
             with self._modules.imported():
                 self._start(self._context({}))
+            threadpool_limits(self._n_threads)  # OpenMP keeps the number for each thread.
         except ForestError:
             self._modules.unload()
             raise
