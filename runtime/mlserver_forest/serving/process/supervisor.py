@@ -231,6 +231,6 @@ def _release(arbiter: _Arbiter, worker: _Worker) -> None:
         if not app.table.has_announced():
             app.n_early_deaths += 1
     app.table.release(worker.tmp)
-    if app.n_early_deaths >= _MOST_EARLY_DEATHS * arbiter.num_workers:
+    if names and app.n_early_deaths >= _MOST_EARLY_DEATHS * arbiter.num_workers:
         app.refusal.write(f"every process that loads {' and '.join(names)} ends; see the log")
         raise HaltServer("no worker can load the model", arbiter.WORKER_BOOT_ERROR)
