@@ -221,7 +221,8 @@ def _release(arbiter: _Arbiter, worker: _Worker) -> None:
         HaltServer: if all workers die before they are ready.
     """
     app = arbiter.app
-    names = app.calls.names(worker.tmp.number)
+    # A worker that is told to end while it loads a model did not die of it.
+    names = [] if app.table.is_shutdown() else app.calls.names(worker.tmp.number)
     if names:
         logger.error(
             "worker (pid %d) ended while it was loading or asking %s; another one replaces it",
