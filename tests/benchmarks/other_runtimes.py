@@ -129,23 +129,35 @@ def measure(name, options, folder):
         for server in started:
             server.wait_until_ready()
         for n_rows in N_ROWS:
-            message, rates = Message(n_rows), {server.name: [] for server in started}
+            message = Message(n_rows)
+            rates, cpu = {each.name: [] for each in started}, {each.name: [] for each in started}
             for _ in range(options.rounds):
                 for server in started:
+                    before = server.cpu_seconds()
                     driven = drivers.wrk(
                         server, message, options.connections, options.seconds, folder
                     )
                     rates[server.name].append(driven.requests / driven.seconds)
-            found = {each: statistics.median(values) for each, values in rates.items()}
-            print(
-                f"{name:10} {n_rows:4} rows  ours {found['ours']:8.0f}/s  "
-                f"mlserver {found['mlserver']:8.0f}/s  "
-                f"ratio {found['ours'] / found['mlserver']:5.1f}",
-                flush=True,
-            )
+                    cpu[server.name].append((server.cpu_seconds() - before) / driven.requests)
+            report(name, n_rows, median_of(rates), median_of(cpu))
     finally:
         for server in started:
             processes.end(server.process)
+
+
+def median_of(found):
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def report(name, n_rows, rates, cpu):
+    """One line; the CPU time does not depend on what else the machine does."""
+    ratio, cpu_ratio = rates["ours"] / rates["mlserver"], cpu["mlserver"] / cpu["ours"]
+    print(
+        f"{name:10} {n_rows:4} rows  requests/s: ours {rates['ours']:6.0f}, "
+        f"mlserver {rates['mlserver']:6.0f}, ratio {ratio:5.1f}   CPU ms: "
+        f"{cpu['ours'] * 1e3:6.2f}, {cpu['mlserver'] * 1e3:6.2f}, ratio {cpu_ratio:5.1f}",
+        flush=True,
+    )
 
 
 def main(options):

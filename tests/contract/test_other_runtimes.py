@@ -6,6 +6,7 @@ SageMaker's routes, a table in any media type gets what its V2 request gets.
 
 import io
 import json
+import os
 import shutil
 import sys
 import time
@@ -22,6 +23,7 @@ import pytest
 from mlserver.grpc import dataplane_pb2 as pb
 
 from client_environment import packages_of
+from contract.other_runtimes.mutated import requests
 from contract.other_runtimes.stock import Stock
 from support import ROOT, SERVE, error_of, launch
 
@@ -50,7 +52,7 @@ def write(folder, name, file, **settings):
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory, iris):
+def models(tmp_path_factory, iris, model_dir):
     """A folder with a model directory of each kind."""
     import lightgbm
     import xgboost
@@ -93,6 +95,7 @@ def models(tmp_path_factory, iris):
             "def describe(row):\n    return ', '.join(f'{k}={v!r}' for k, v in row.items())\n"
         )
         write(folder, name, ".")
+    shutil.copytree(model_dir, folder / "forest")  # One of this package's, among them.
     return folder
 
 
@@ -114,7 +117,7 @@ def process(models, packages):
     )
     try:
         running.wait_until_ready()
-        for name in RUNTIMES:
+        for name in (*RUNTIMES, "forest"):
             document = {"model_name": name, "url": str(models / name)}
             response = httpx.post(running.url + "/models", json=document, timeout=60)
             assert response.status_code == 200, response.text
@@ -300,6 +303,10 @@ def test_outputs_are_chosen_by_name(server, iris):
     assert "only supports 'predict'" in error_of(invoke(server, "xgboost", json.dumps(x), headers))
 
 
+def test_a_forest_is_served_among_them(server):
+    assert invoke(server, "forest", "5.9,3.0,5.1,1.8").text == "virginica\n"
+
+
 @pytest.mark.parametrize("name", ["mine", "twin"])
 def test_models_with_modules_of_the_same_names_keep_their_own_code(server, name):
     rows = '[{"age": 1, "town": "Graz", "old": true}, {"age": null, "town": null, "old": false}]'
@@ -376,6 +383,18 @@ def test_rows_that_a_runtime_refuses_are_a_400(server, name, content, headers, m
     response = invoke(server, name, content, headers)
     assert response.status_code == 400
     assert message in error_of(response)
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost", "sklearn", "towns", "mine"])
+def test_mutated_requests_never_make_the_server_fail(server, name):
+    """FOREST_MUTATED_REQUESTS=100000 sends more of them to each."""
+    n = int(os.environ.get("FOREST_MUTATED_REQUESTS", "60"))
+    for route, media_type, body in requests(n, name):
+        path = f"/v2/models/{name}/infer" if route == "infer" else f"/models/{name}/invoke"
+        response = server.post(path, content=body, headers={"content-type": media_type})
+        # What it makes of an array is its own affair: it expects a data frame.
+        is_its_own = name == "mine" and "the model 'mine' failed on this" in response.text
+        assert response.status_code < 500 or is_its_own, (route, media_type, body, response.text)
 
 
 def test_an_answer_that_takes_too_long_is_a_504(asked_long_ago):

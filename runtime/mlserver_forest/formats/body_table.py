@@ -162,6 +162,8 @@ class _Reader:
     def _plan(self, found: FoundColumns) -> ColumnPlan:
         self._found = found
         self._kept = [place for place in range(found.width) if place not in found.index_columns]
+        if not self._kept:
+            raise InvalidInput(f"{found.location} has no values; expected at least one")
         if found.n_rows:
             check_expansion(found.n_rows, found.width, _UNKNOWN, self._n_bytes)
         self._planned = {*self._texts_of(found), *found.texts, *found.booleans}
@@ -170,9 +172,9 @@ class _Reader:
             features=self._kept,
             texts=tuple(sorted(self._planned | self._texts)),
             dtype=_UNKNOWN.dtype,
-            expected="the first row has others",
+            expected="rows are alike",
             learns=True,
-            names=found.names or (),
+            names=found.names or ("unnamed",) * found.width,
         )
 
     def _text_column(self, column: int) -> NDArray[Any]:

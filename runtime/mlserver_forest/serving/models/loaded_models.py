@@ -14,7 +14,6 @@ from typing import Any
 from mlserver import MLModel, ModelSettings
 from mlserver.context import model_context
 
-from mlserver_forest.artifact.known_runtimes import find_known
 from mlserver_forest.errors import (
     ForestError,
     InvalidArtifact,
@@ -24,12 +23,13 @@ from mlserver_forest.errors import (
     TimedOut,
     format_error,
 )
-from mlserver_forest.resources import return_freed_memory
+from mlserver_forest.resources import anonymous_memory, return_freed_memory
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
+from mlserver_forest.serving.models.model_memory import memory_for
 from mlserver_forest.serving.models.packed_at_start import packed_at_start
 from mlserver_forest.serving.models.repository import is_forest, must_be_packed, settings_of
 from mlserver_forest.serving.models.runtime import NO_SCHEMA, row_schema, schema_of
@@ -39,13 +39,9 @@ from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 logger = logging.getLogger(__name__)
 
-# An unpickled estimator is as large as its pickle, and for a moment both are in memory.
-_PICKLE_FACTOR = 2.5
 # The version of a model whose settings do not name one, as in Triton and KServe.
 DEFAULT_VERSION = "1"
 _MOST_NAMED = 5
-# A folder with more files is not looked through to the end to guess its size.
-_MOST_FILES = 10_000
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
 
@@ -126,6 +122,7 @@ class LoadedModels:
         self._restoring: dict[str, asyncio.Task[None]] = {}
         self._bytes_being_loaded: dict[str, int] = {}
         self._packing = Lock()
+        self._took: dict[Path, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
         """Get a loaded model.
@@ -307,7 +304,7 @@ class LoadedModels:
         name, earlier = settings.name, self._loaded.get(settings.name)
         if earlier is not None and not replace:
             raise _already_loaded(name)
-        self._reserve(name, _memory_for(settings))
+        self._reserve(name, max(memory_for(settings), self._took.get(directory, 0)))
         try:
             model = await self._start(settings, schema, directory)
         finally:
@@ -337,8 +334,11 @@ class LoadedModels:
 
     async def _start(self, settings: ModelSettings, schema: Schema, directory: Path) -> LoadedModel:
         if not is_forest(settings):
+            before = anonymous_memory()
             found = await self._foreign.load(settings, directory, row_schema(settings))
-            return _loaded_model(settings, schema, directory, *found)
+            model = _loaded_model(settings, schema, directory, *found)
+            await self._check_memory(model, max(anonymous_memory() - before, 0))
+            return model
         made = self._make(settings)
         try:
             with model_context(settings):
@@ -348,6 +348,25 @@ class LoadedModels:
         except Exception as error:
             raise InvalidArtifact(f"the model cannot be loaded: {format_error(error)}") from error
         return _loaded_model(settings, schema, directory, made, made)
+
+    async def _check_memory(self, model: LoadedModel, took: int) -> None:
+        """Unload a model again that has left too little memory; its files did not say so before.
+
+        Args:
+            model: of another runtime, which was just loaded.
+            took: by how many bytes this process has grown meanwhile.
+        """
+        self._took[model.directory] = took
+        free = self._available_memory()
+        if free < _RESERVE:
+            await _unload(model)
+            gc.collect()
+            return_freed_memory()
+            raise OutOfMemory(
+                f"model {model.name!r} took {took} bytes of memory when it was loaded, and left "
+                f"{free}; unload a model, or give the container more memory"
+            )
+        logger.info("model %r took %d MB of memory", model.name, took >> 20)
 
     def _write_snapshot(self) -> None:
         self._snapshot.write(self._directories())
@@ -373,15 +392,3 @@ def _loaded_model(
     settings: ModelSettings, schema: Schema, directory: Path, runtime: Runtime, model: MLModel
 ) -> LoadedModel:
     return LoadedModel(settings.name, model.version, directory, schema, runtime, model)
-
-
-def _memory_for(settings: ModelSettings) -> int:
-    """The number of bytes of memory that a model will take."""
-    path = Path(settings.parameters.uri)
-    try:
-        files = [path] if not path.is_dir() else islice(path.rglob("*"), _MOST_FILES)
-        size = sum(file.stat().st_size for file in files)
-    except OSError:  # Loading it will say why.
-        return 0
-    known = find_known(settings.implementation_)
-    return int(size * _PICKLE_FACTOR) if known and known.unpickles else size
