@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, RequestOutput
 
 import mlserver_forest
-from mlserver_forest.errors import InvalidArtifact, InvalidInput, ModelFailed, UnsupportedOperation
+from mlserver_forest.errors import (
+    InvalidArtifact,
+    InvalidInput,
+    ModelFailed,
+    ModelNotFound,
+    UnsupportedOperation,
+)
 from mlserver_forest.serving.models.raw_answer import AnsweredOtherwise, RawAnswer
 from mlserver_forest.serving.models.repository import settings_of
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
@@ -45,7 +52,8 @@ def load(tmp_path):
 
     yield load
     for model in loaded:
-        asyncio.run(model.unload())
+        with suppress(RuntimeError):  # It was unloaded by the test.
+            asyncio.run(model.unload())
 
 
 def answer(model, body=b"1,2", accept=None, headers=HEADERS):
@@ -216,6 +224,13 @@ def predict_fn(data, model):
     assert infer([word]) == {"predict": ("BYTES", [2, 1], [b"A", b"B"])}
     with pytest.raises(InvalidInput, match="output 'none' is not one of the model's: predict"):
         infer([matrix], ["none"])
+
+
+def test_a_model_that_was_unloaded_is_not_found(load):
+    model = load({"code/inference.py": SCRIPT})
+    asyncio.run(model.unload())
+    with pytest.raises(ModelNotFound, match="Model iris not found"):
+        answer(model)
 
 
 def test_transform_fn_takes_no_tensors(load):

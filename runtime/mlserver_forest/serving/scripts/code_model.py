@@ -27,6 +27,7 @@ from mlserver_forest.errors import (
     InvalidArtifact,
     InvalidInput,
     ModelFailed,
+    ModelNotFound,
     format_error,
 )
 from mlserver_forest.serving.http.request_id import current_request_id
@@ -85,6 +86,7 @@ class CodeModel(MLModel):
         self._n_threads = n_threads
         self._calls = calls
         self._seconds = 0.0
+        self._modules = ScriptModules(())
         self._directory = Path(settings.parameters.uri)
         self._code_settings = CodeSettings(
             **((settings.parameters.extra or {}).get(CODE_KEY) or {})
@@ -97,13 +99,16 @@ class CodeModel(MLModel):
         Raises:
             InvalidArtifact: if it is not there, or raises an error, which is logged.
         """
-        await self._in_thread(self._load)
+        try:
+            await self._in_thread(self._load)
+        except BaseException:  # A load that takes too long is cancelled.
+            self._forget()
+            raise
         return True
 
     async def unload(self) -> bool:
         """Forget the code; a request that it is answering is answered."""
-        self._thread.submit(self._modules.unload)
-        self._thread.shutdown(wait=False)
+        self._forget()
         return True
 
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
@@ -190,6 +195,14 @@ class CodeModel(MLModel):
                 f"has the traceback{self._advice(error)}"
             ) from error
 
+    def _forget(self) -> None:
+        """End the thread when it has done what it is at, and forget the modules."""
+        self._thread.submit(self._unload_modules)
+        self._thread.shutdown(wait=False)
+
+    def _unload_modules(self) -> None:
+        self._modules.unload()
+
     def _import(self) -> Any:
         return self._modules.load(self.code.module)
 
@@ -256,7 +269,10 @@ class CodeModel(MLModel):
         """Run code in the model's thread; a call that is cancelled while it waits never begins."""
         call = partial(copy_context().run, function, *arguments)
         began = perf_counter()
-        work = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        except RuntimeError as error:  # The model was unloaded meanwhile.
+            raise ModelNotFound(self.name) from error
         with nullcontext() if self._calls is None else self._calls.of(self.name):
             try:
                 found = await work
