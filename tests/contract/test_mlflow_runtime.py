@@ -15,6 +15,7 @@ ROWS = pd.DataFrame({"age": [31.0, 4.5, 70.0], "n": [1, 2, 3], "town": ["Graz", 
 JSON = {"content-type": "application/json"}
 
 
+@pytest.mark.filterwarnings("ignore:Hint:UserWarning")  # The column of integers has no gap.
 @pytest.mark.parametrize("has_signature", [True, False])
 def test_an_mlflow_folder_is_served(tmp_path, has_signature):
     from sklearn.compose import make_column_transformer
