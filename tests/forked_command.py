@@ -157,8 +157,8 @@ def _run(words, environ, cwd, streams, cpus, prepare):
     os.chdir(cwd)
     if cpus is not None:
         os.sched_setaffinity(0, cpus)
-    if words[:2] == ("forest", "pack"):
-        importlib.import_module("mlserver_forest.importers.pack.cli").start_child = _fork_child
+    if words[:2] == ("forest", "pack") or words[0] == "serve":
+        importlib.import_module("mlserver_forest.importers.pack.draft").start_child = _fork_child
     if prepare:
         prepare()
     sys.argv = list(words)
@@ -166,7 +166,7 @@ def _run(words, environ, cwd, streams, cpus, prepare):
     getattr(importlib.import_module(_MODULES[name]), name)(arguments, prog_name=name)
 
 
-def _fork_child(request, say):
+def _fork_child(request, say, timeout_seconds=None):
     """``start_child`` of forest pack, in a process that has imported what it needs."""
     main = importlib.import_module("mlserver_forest.importers.pack.child_process").main
     # _text closes them.

@@ -34,6 +34,8 @@ DEFAULT = Environment(
     emf=False,
     multi_model=False,
     trust_code=False,
+    program=None,
+    submit_directory=None,
     try_it=True,
 )
 
@@ -55,6 +57,10 @@ DEFAULT = Environment(
         (
             {"FOREST_GRPC_KEEPALIVE_TIME": "10", "FOREST_GRPC_MIN_PING_INTERVAL": "0.5"},
             {"grpc_keepalive": GRPCKeepalive(ping_seconds=10, least_ping_seconds=0.5)},
+        ),
+        (
+            {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/code"},
+            {"program": "serve.py", "submit_directory": "/opt/ml/code"},
         ),
         (
             {

@@ -138,6 +138,10 @@ class Environment:
         trust_code: whether a model directory may name code to run: another runtime than this
             package's, a class of its own, a script, a pickle (``FOREST_TRUST_CODE``, or its older
             name ``FOREST_TRUST_PICKLE``, which means the same because a pickle can run any code).
+        program: the script of a model in script mode (``SAGEMAKER_PROGRAM``), or None for
+            ``inference.py``.
+        submit_directory: a folder with that script besides ``code/`` of the model
+            (``SAGEMAKER_SUBMIT_DIRECTORY``), or None.
         try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
             off if SageMaker seems to host the container.
     """
@@ -166,6 +170,8 @@ class Environment:
     emf: bool
     multi_model: bool
     trust_code: bool
+    program: str | None
+    submit_directory: str | None
     try_it: bool
 
     @property
@@ -232,6 +238,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
         trust_code=_flag(*_first(environ, _TRUSTS, "")),
+        program=environ.get("SAGEMAKER_PROGRAM") or None,
+        submit_directory=environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or None,
         try_it=_unless_hosted("FOREST_TRY_IT", environ),
     )
 

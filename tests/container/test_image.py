@@ -342,7 +342,7 @@ def test_without_a_model_it_ends_with_one_line(image):
     done = docker("run", "--rm", "--read-only", image, "serve", check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("serve: no model: /opt/ml/model has no model-settings.json")
+    assert line.startswith("serve: no model: the folder /opt/ml/model ")
 
 
 def test_sigterm_reaches_a_training_job(image, tmp_path, run):

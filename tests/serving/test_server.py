@@ -449,7 +449,7 @@ def test_no_model_is_refused_at_start(start_serve, tmp_path):
     code, line = refused(start_serve(tmp_path / "model"))
     assert code == 1
     assert line.startswith(
-        f"serve: no model: {tmp_path}/model has no model-settings.json; run `train`"
+        f"serve: no model: the folder {tmp_path}/model does not exist; run `train` first"
     )
 
 

@@ -59,6 +59,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
 from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v1.v1_routes import V1Routes
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
@@ -107,6 +108,7 @@ class Server:
             ForeignLoader(RuntimeLoop(), self._calls, n_threads),
             metrics,
             trust_code=environment.trust_code,
+            code=_code_settings(environment),
             available_memory=available_memory,
             snapshot=LoadedModelSnapshot(),
             timeout_seconds=environment.timeout_seconds,
@@ -224,7 +226,9 @@ class Server:
         if not self._environment.multi_model:
             # A link may lead elsewhere now than it did before.
             directory = self._model_dir.resolve()
-            settings = settings_of(directory, self._environment.trust_code)
+            environment = self._environment
+            code = _code_settings(environment)
+            settings = settings_of(directory, environment.trust_code, None, code)
             self._loads_after_fork = not is_forest(settings)
             if self._loads_after_fork:
                 check_installed(settings.implementation_, directory)
@@ -267,13 +271,20 @@ def _model_routes(
         default_outputs=environment.outputs,
         is_batch=environment.is_batch,
     )
+    code = _code_settings(environment)
     if environment.multi_model:
-        folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code)
+        folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code, code=code)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir.resolve(), environment.trust_code, environment.model_name)
+    only = settings_of(model_dir.resolve(), environment.trust_code, environment.model_name, code)
     handlers = V2Handlers(settings, pipeline, models, OneModel(only))
     return handlers, OneModelRoutes(models, only.name, invocations).table()
+
+
+def _code_settings(environment: Environment) -> CodeSettings:
+    return CodeSettings(
+        environment.program, environment.submit_directory, environment.default_accept
+    )
 
 
 def _settings(environment: Environment) -> FixedSettings:

@@ -14,7 +14,7 @@ from mlserver_forest.serving.models.repository import find_model
         (["model/notes.txt", "mnt/model-settings.json"], "mnt"),
         (["mnt/model-settings.json", "mnt/code/model-settings.json"], "mnt"),
         (["mnt/iris/model-settings.json", "mnt/code/serve.py"], "mnt/iris"),
-        (["mnt/a/b/model-settings.json"], "model"),
+        (["mnt/a/b/model-settings.json"], "mnt"),
         ([], "model"),
     ],
 )

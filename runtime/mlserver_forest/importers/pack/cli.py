@@ -1,22 +1,17 @@
 """The command ``forest pack``."""
 
-import json
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlserver_forest.artifact.model_name import name_after
-from mlserver_forest.errors import ForestError, UnsupportedEstimator
+from mlserver_forest.errors import ForestError
 
 if TYPE_CHECKING:
-    from mlserver_forest.importers.pack.child_process import PackRequest
+    from mlserver_forest.importers.pack.child_process import PackReport
 
 
 @click.command()
@@ -93,6 +88,7 @@ def pack(
     around them, are read without running any code.
     """
     from mlserver_forest.importers.pack.child_process import PackRequest
+    from mlserver_forest.importers.pack.draft import write_draft
 
     if expect and not data:
         raise click.UsageError("--expect needs --data, the rows that your answers are for")
@@ -112,8 +108,7 @@ def pack(
                 missing=missing,
                 ignores_extra=extra == "ignore",
             )
-            _run_child(request)
-            _finish(Path(folder), out)
+            _finish(write_draft(request, _say), Path(folder), out)
     except (ForestError, OSError) as error:
         click.echo(f"forest pack: {error}", err=True)
         sys.exit(1)
@@ -131,58 +126,24 @@ def _split(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",")) if names else ()
 
 
-def _run_child(request: "PackRequest") -> None:
-    """Read and import the model in a separate process, which may run foreign code or crash."""
-    from mlserver_forest.importers.pack.child_process import REPORT_FILE
-    from mlserver_forest.importers.pack.failure import describe_exit
-
-    done = start_child(json.dumps(asdict(request)), _say)
-    if done.returncode or not Path(request.folder, REPORT_FILE).exists():
-        raise UnsupportedEstimator(describe_exit(str(request.path), done.returncode, done.stderr))
-
-
-def start_child(request: str, say: Callable[[str], None]) -> subprocess.CompletedProcess[str]:
-    """Run ``child_process.py`` on a request in JSON, to its end.
-
-    Args:
-        request: see there.
-        say: is called with each line about its progress.
-    """
-    # -P: nothing in the current folder can take the place of a module.
-    command = [sys.executable, "-P", "-m", "mlserver_forest.importers.pack.child_process"]
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(  # noqa: S603  # our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-        )
-        with child, suppress(BrokenPipeError):  # It may have ended at once.
-            assert child.stdin is not None  # noqa: S101  # for mypy
-            assert child.stdout is not None  # noqa: S101
-            child.stdin.write(request.encode())
-            child.stdin.close()
-            for line in child.stdout:
-                say(line.decode(errors="replace").rstrip())
-        errors.seek(0)
-        text = errors.read().decode(errors="replace")  # Of a damaged file, for example.
-    return subprocess.CompletedProcess(command, child.returncode, stderr=text)
-
-
 def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _finish(folder: Path, out: Path) -> None:
+def _finish(report: "PackReport", folder: Path, out: Path) -> None:
     """Load the draft as a server would, compare, and only then write the directory."""
     from mlserver_forest.artifact import model_directory
-    from mlserver_forest.importers.pack.child_process import DRAFT, REPORT_FILE, PackReport
+    from mlserver_forest.importers.pack import packing
+    from mlserver_forest.importers.pack.child_process import DRAFT
+    from mlserver_forest.importers.pack.draft import prove_draft
 
-    report = PackReport(**json.loads((folder / REPORT_FILE).read_text()))
-    if report.error:
-        raise UnsupportedEstimator(report.error)
     click.echo(f"read {report.summary}{'; ' if report.note else ''}{report.note}")
     for line in report.columns:
         click.echo(f"  {line}")
     if report.tolerance is not None:
-        _prove(folder, report.tolerance, report.source)
+        proof = prove_draft(folder, report.tolerance)
+        click.echo(f"{proof}, compared with {report.source}")
+        packing.require_agreement(proof)
     if report.agreement:
         click.echo(report.agreement)
     size = model_directory.copy(folder / DRAFT, out)
@@ -192,17 +153,3 @@ def _finish(folder: Path, out: Path) -> None:
             "This is not a tree ensemble, so MLServer's scikit-learn runtime will serve it from a "
             "pickle; serving it needs FOREST_TRUST_CODE=true"
         )
-
-
-def _prove(folder: Path, tolerance: float, source: str) -> None:
-    import numpy as np
-
-    from mlserver_forest.importers.pack import packing
-    from mlserver_forest.importers.pack.child_process import ANSWERS_FILE, DRAFT
-    from mlserver_forest.importers.pack.proof import SourceAnswers
-
-    with np.load(folder / ANSWERS_FILE, allow_pickle=False) as file:
-        answers = SourceAnswers(file["x"], file["values"], file["positions"], tolerance)
-    proof = packing.prove(folder / DRAFT, answers)
-    click.echo(f"{proof}, compared with {source}")
-    packing.require_agreement(proof)

@@ -267,9 +267,12 @@ def _is_v2(path: bytes) -> bool:
 
 
 def _echoing(response: Response, request: Request) -> Response:
-    """Add the request's custom attributes, which SageMaker does not return by itself."""
+    """Add the request's custom attributes, which SageMaker does not return by itself.
+
+    A model's own code may have set others.
+    """
     attributes = request.headers.get(CUSTOM_ATTRIBUTES)
-    if attributes is None:
+    if attributes is None or any(name == CUSTOM_ATTRIBUTES for name, _ in response.headers):
         return response
     return Response(
         response.status, response.body, (*response.headers, (CUSTOM_ATTRIBUTES, attributes))

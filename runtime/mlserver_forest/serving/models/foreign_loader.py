@@ -19,8 +19,11 @@ from mlserver_forest.errors import ForestError, InvalidArtifact, format_error
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
-from mlserver_forest.serving.models.model_code import ModelCode
+from mlserver_forest.serving.models.runtime_interface import Runtime
 from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+from mlserver_forest.serving.scripts.code_layout import CODE_RUNTIMES
+from mlserver_forest.serving.scripts.code_model import CodeModel
+from mlserver_forest.serving.scripts.script_modules import ScriptModules
 
 
 class ForeignLoader:
@@ -41,7 +44,7 @@ class ForeignLoader:
 
     async def load(
         self, settings: ModelSettings, directory: Path, schema: Schema | None
-    ) -> ForeignRuntime:
+    ) -> tuple[Runtime, MLModel]:
         """Load a model.
 
         Args:
@@ -49,26 +52,40 @@ class ForeignLoader:
             directory: the model directory.
             schema: the rows that it reads; None if it reads any table.
 
+        Returns:
+            What answers, and the same model as MLServer's type.
+
         Raises:
             InvalidArtifact: saying which class, and what it raised.
         """
         with self._calls.of(settings.name), _explaining(settings.implementation_, "ended"):
+            if settings.implementation_ in CODE_RUNTIMES:
+                return await self._load_code(settings)
             model = await self._loop.run(lambda: self._load(settings, directory))
         known = find_known(settings.implementation_)
-        return ForeignRuntime(model, schema, known, self._loop, self._calls)
+        return ForeignRuntime(model, schema, known, self._loop, self._calls), model
+
+    async def _load_code(self, settings: ModelSettings) -> tuple[CodeModel, CodeModel]:
+        """Load a script or handler, which is its own runtime and has a thread of its own."""
+        module, _, name = settings.implementation_.rpartition(".")
+        model: CodeModel = getattr(import_module(module), name)(
+            settings, self._calls, self._n_threads
+        )
+        model.ready = await model.load()
+        return model, model
 
     async def _load(self, settings: ModelSettings, directory: Path) -> MLModel:
         module, _, name = settings.implementation_.rpartition(".")
         async with self._lock:
             limit_native_threads(self._n_threads)
-            code = ModelCode(directory, module.partition(".")[0])
+            code = ScriptModules([directory], module.partition(".")[0])
             if not code.has(module):
                 check_installed(settings.implementation_, directory)
             with _explaining(settings.implementation_, "cannot be imported"):
                 found = (code.load if code.has(module) else import_module)(module)
             kind = _class(found, name, settings.implementation_)
             with _explaining(settings.implementation_, "cannot load the model"):
-                names = code.active() if code.has(module) else nullcontext()
+                names = code.imported() if code.has(module) else nullcontext()
                 with names, model_context(settings):
                     model = kind(settings)
                     model.ready = await model.load()

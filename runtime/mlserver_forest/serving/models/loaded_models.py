@@ -4,16 +4,16 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from mlserver import MLModel, ModelSettings
 from mlserver.context import model_context
 
-from mlserver_forest.artifact.known_runtimes import find_known
 from mlserver_forest.errors import (
     AlreadyLoaded,
     ForestError,
@@ -30,14 +30,16 @@ from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
-from mlserver_forest.serving.models.repository import is_forest, settings_of
+from mlserver_forest.serving.models.model_memory import memory_for
+from mlserver_forest.serving.models.packed_at_start import packed_at_start
+from mlserver_forest.serving.models.repository import is_forest, must_be_packed, settings_of
 from mlserver_forest.serving.models.runtime import NO_SCHEMA, row_schema, schema_of
 from mlserver_forest.serving.models.runtime_interface import Runtime
+from mlserver_forest.serving.models.unpacked_folder import note_unused_code
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 logger = logging.getLogger(__name__)
 
-# An unpickled estimator is as large as its pickle, and for a moment both are in memory.
-_PICKLE_FACTOR = 2.5
 # The version of a model whose settings do not name one, as in Triton and KServe.
 DEFAULT_VERSION = "1"
 _MOST_NAMED = 5
@@ -89,6 +91,7 @@ class LoadedModels:
         available_memory: returns the number of bytes that can still be allocated.
         snapshot: records which models are loaded.
         timeout_seconds: how long a model may take to load while others are served.
+        code: what the operator says about the scripts of models.
         drift: watches the models for drift; None if that is off.
     """
 
@@ -102,9 +105,11 @@ class LoadedModels:
         available_memory: Callable[[], int],
         snapshot: LoadedModelSnapshot,
         timeout_seconds: float,
+        code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
         drift: DriftMetrics | None = None,
     ) -> None:
         self._make = make
+        self._code = code
         self._foreign = foreign
         self._metrics = metrics
         self._trust_code = trust_code
@@ -117,6 +122,7 @@ class LoadedModels:
         self._missing: dict[str, Path] = {}
         self._restoring: dict[str, asyncio.Task[None]] = {}
         self._bytes_being_loaded: dict[str, int] = {}
+        self._packing = Lock()
         self._took: dict[Path, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
@@ -212,11 +218,14 @@ class LoadedModels:
             if asyncio.current_task() is None:  # asyncio.timeout needs a task.
                 await asyncio.sleep(0)
             async with asyncio.timeout(None if is_starting else self._timeout_seconds):
-                settings, schema = await asyncio.to_thread(self._read, directory, name)
-                if not replace and settings.name in self._missing:
-                    raise AlreadyLoaded(settings.name)
-                with self._busy_with(settings.name, "loaded"):
-                    model = await self._load(settings, schema, directory, replace=replace)
+                with ExitStack() as packed:  # It may hold a packed model until that is loaded.
+                    settings, schema = await asyncio.to_thread(
+                        self._read, directory, name, packed, is_starting=is_starting
+                    )
+                    if not replace and settings.name in self._missing:
+                        raise AlreadyLoaded(settings.name)
+                    with self._busy_with(settings.name, "loaded"):
+                        model = await self._load(settings, schema, directory, replace=replace)
             outcome = "success"
         except TimeoutError as error:
             raise TimedOut(
@@ -265,8 +274,16 @@ class LoadedModels:
         finally:
             del self._restoring[name]
 
-    def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
-        settings = settings_of(directory, self._trust_code, name)
+    def _read(
+        self, directory: Path, name: str | None, packed: ExitStack, *, is_starting: bool
+    ) -> tuple[ModelSettings, Schema]:
+        settings = settings_of(directory, self._trust_code, name, self._code)
+        note_unused_code(directory)
+        if must_be_packed(settings):
+            seconds = None if is_starting else self._timeout_seconds
+            with self._packing:  # It takes a CPU and memory of its own.
+                made = packed.enter_context(packed_at_start(directory, seconds))
+            settings = settings_of(made, self._trust_code, settings.name)
         if is_forest(settings):
             return settings, schema_of(settings)
         check_installed(settings.implementation_, directory)
@@ -288,7 +305,7 @@ class LoadedModels:
         name, earlier = settings.name, self._loaded.get(settings.name)
         if earlier is not None and not replace:
             raise AlreadyLoaded(name)
-        self._reserve(name, max(_memory_for(settings), self._took.get(directory, 0)))
+        self._reserve(name, max(memory_for(settings), self._took.get(directory, 0)))
         try:
             model = await self._start(settings, schema, directory)
         finally:
@@ -319,8 +336,8 @@ class LoadedModels:
     async def _start(self, settings: ModelSettings, schema: Schema, directory: Path) -> LoadedModel:
         if not is_forest(settings):
             before = anonymous_memory()
-            runtime = await self._foreign.load(settings, directory, row_schema(settings))
-            model = _loaded_model(settings, schema, directory, runtime, runtime.model)
+            found = await self._foreign.load(settings, directory, row_schema(settings))
+            model = _loaded_model(settings, schema, directory, *found)
             await self._check_memory(model, max(anonymous_memory() - before, 0))
             return model
         made = self._make(settings)
@@ -372,15 +389,3 @@ def _loaded_model(
     settings: ModelSettings, schema: Schema, directory: Path, runtime: Runtime, model: MLModel
 ) -> LoadedModel:
     return LoadedModel(settings.name, model.version, directory, schema, runtime, model)
-
-
-def _memory_for(settings: ModelSettings) -> int:
-    """The number of bytes of memory that a model will take."""
-    path = Path(settings.parameters.uri)
-    try:
-        files = path.rglob("*") if path.is_dir() else (path,)
-        size = sum(file.stat().st_size for file in files if file.is_file())
-    except OSError:  # Loading it will say why.
-        return 0
-    known = find_known(settings.implementation_)
-    return int(size * _PICKLE_FACTOR) if known and known.unpickles else size

@@ -22,6 +22,12 @@ from mlserver_forest.artifact.model_name import NAME, checked_name
 from mlserver_forest.errors import InvalidArtifact, ModelNotFound
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
+from mlserver_forest.serving.models.unpacked_folder import (
+    has_content,
+    is_packed,
+    settings_without_file,
+)
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 # This server writes arrays; stock MLServer writes lists.
 _IN_PROCESS = "mlserver_forest.serving.models.runtime.ArrayForestModel"
@@ -70,13 +76,14 @@ def find_model(places: Sequence[Path]) -> Path:
         places: folders, the likeliest first.
 
     Returns:
-        The directory; the first place if none contains a model.
+        The directory; if none contains a packed model, the first place that is not empty, or the
+        first one.
 
     Raises:
         InvalidArtifact: if several folders in one place contain a model.
     """
     for place in places:
-        if (place / SETTINGS_FILE).exists() or any(place.glob("*.safetensors")):
+        if is_packed(place):
             return place
         found = sorted(path.parent for path in place.glob(f"*/{SETTINGS_FILE}"))
         if len(found) > 1:
@@ -86,21 +93,33 @@ def find_model(places: Sequence[Path]) -> Path:
             )
         if found:
             return found[0]
-    return places[0]
+    return next((place for place in places if has_content(place)), places[0])
 
 
-def settings_of(directory: Path, trust_code: bool, name: str | None = None) -> ModelSettings:
+def settings_of(
+    directory: Path,
+    trust_code: bool,
+    name: str | None = None,
+    code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
+) -> ModelSettings:
     """The settings of the model in a directory.
+
+    A folder without model-settings.json has the settings of a script's runtime, or those of a model
+    that has to be packed (``must_be_packed``).
 
     Args:
         directory: the model directory, by its real path.
         trust_code: whether other runtimes than this package's are allowed.
         name: the name of the model on this server; by default its own name.
+        code: what the operator says about scripts.
 
     Raises:
         InvalidArtifact: if there is no model, or it must not be served.
     """
-    found = read_settings(directory, trust_code=trust_code)
+    if is_packed(directory):
+        found = read_settings(directory, trust_code=trust_code)
+    else:
+        found = settings_without_file(directory, code, trust_code=trust_code)
     if name is None:
         name = checked_name(str(found.get("name") or directory.name))
     try:
@@ -116,6 +135,11 @@ def settings_of(directory: Path, trust_code: bool, name: str | None = None) -> M
 def is_forest(settings: ModelSettings) -> bool:
     """Whether a model is one of this package's, which runs no code of anybody else."""
     return str(settings.implementation_) == _IN_PROCESS
+
+
+def must_be_packed(settings: ModelSettings) -> bool:
+    """Whether settings are those of a folder whose model has to be packed to be loaded."""
+    return is_forest(settings) and Path(settings.parameters.uri).is_dir()
 
 
 def _settings_of_forest(found: Mapping[str, Any], name: str) -> ModelSettings:
@@ -188,9 +212,17 @@ class ModelsFolder:
     Args:
         folder: contains the model directories.
         trust_code: whether other runtimes than this package's are allowed.
+        code: what the operator says about scripts.
     """
 
-    def __init__(self, folder: Path, *, trust_code: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        trust_code: bool,
+        code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
+    ) -> None:
+        self._code = code
         self._folder = folder
         self._trust_code = trust_code
         self._listing: asyncio.Task[_Found] | None = None
@@ -213,7 +245,7 @@ class ModelsFolder:
         found = []
         for name in names:
             with suppress(InvalidArtifact, ModelNotFound):
-                found.append(settings_of(self.directory(name), self._trust_code, name))
+                found.append(settings_of(self.directory(name), self._trust_code, name, self._code))
         return found
 
     def directory(self, name: str) -> Path:

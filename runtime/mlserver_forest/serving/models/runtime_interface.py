@@ -1,6 +1,6 @@
 """What the pipeline needs from a model, whoever wrote its runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from mlserver.types import InferenceRequest, MetadataModelResponse
@@ -56,7 +56,7 @@ class RawRuntime(Protocol):
         body: bytes,
         content_type: str | None,
         accept: str | None,
-        custom_attributes: str | None,
+        headers: Mapping[str, str],
     ) -> Any:
         """Answer a body.
 
@@ -64,8 +64,11 @@ class RawRuntime(Protocol):
             body: as it came.
             content_type: the header, None if it is absent.
             accept: the header, or what the operator has set for requests without it.
-            custom_attributes: the header X-Amzn-SageMaker-Custom-Attributes.
+            headers: all headers of the request, by name in lower case.
 
         Returns:
-            The body of the response, bytes, and its media type; or an awaitable of both.
+            A ``RawAnswer``, or an awaitable of one.
+
+        Raises:
+            AnsweredOtherwise: if the status of the answer is not 200.
         """

@@ -221,7 +221,8 @@ def _release(arbiter: _Arbiter, worker: _Worker) -> None:
         HaltServer: if all workers die before they are ready.
     """
     app = arbiter.app
-    names = app.calls.names(worker.tmp.number)
+    # A worker that is told to end while it loads a model did not die of it.
+    names = [] if app.table.is_shutdown() else app.calls.names(worker.tmp.number)
     if names:
         logger.error(
             "worker (pid %d) ended while it was loading or asking %s; another one replaces it",
@@ -231,6 +232,6 @@ def _release(arbiter: _Arbiter, worker: _Worker) -> None:
         if not app.table.has_announced():
             app.n_early_deaths += 1
     app.table.release(worker.tmp)
-    if app.n_early_deaths >= _MOST_EARLY_DEATHS * arbiter.num_workers:
+    if names and app.n_early_deaths >= _MOST_EARLY_DEATHS * arbiter.num_workers:
         app.refusal.write(f"every process that loads {' and '.join(names)} ends; see the log")
         raise HaltServer("no worker can load the model", arbiter.WORKER_BOOT_ERROR)

@@ -3,6 +3,7 @@
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.raw_answer import AnsweredOtherwise
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.sagemaker.invocation_headers import (
     InvocationDefaults,
@@ -48,11 +49,14 @@ class Invocations:
         """
         request.model = model.name
         negotiated = self._negotiated(request, model)
-        headers, body = await self._pipeline.run(
-            len(request.body),
-            lambda: negotiated.parse(request.take_body()),
-            may_expand=negotiated.may_expand,
-        )
+        try:
+            headers, body = await self._pipeline.run(
+                len(request.body),
+                lambda: negotiated.parse(request.take_body(), request.headers),
+                may_expand=negotiated.may_expand,
+            )
+        except AnsweredOtherwise as other:
+            return Response(other.answer.status, other.answer.body, other.answer.wire_headers)
         return Response(200, body, headers)
 
     def _negotiated(self, request: Request, model: LoadedModel) -> Negotiated:

@@ -1,11 +1,12 @@
 """Invocations of a runtime that reads bodies and writes responses itself, such as a script."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.raw_answer import RawAnswer
 from mlserver_forest.serving.models.runtime_interface import RawRuntime
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker.invocation_headers import (
@@ -35,7 +36,7 @@ class NegotiatedBody:
         self._accept = headers.accept or defaults.accept
         self._model = model
 
-    def parse(self, body: Body) -> Inference:
+    def parse(self, body: Body, headers: Mapping[bytes, bytes]) -> Inference:
         """Hand the body to the runtime."""
         runtime: RawRuntime = self._model.runtime  # type: ignore[assignment]  # its body_kind
         infer = partial(
@@ -43,11 +44,10 @@ class NegotiatedBody:
             bytes(body),
             self._headers.content_type,
             self._accept,
-            self._headers.custom_attributes,
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()},
         )
         return Inference(self._model, None, 1, runtime.seconds(1, ()), infer, _write)
 
 
-def _write(answer: tuple[bytes, str]) -> tuple[Headers, Iterable[bytes]]:
-    body, media_type = answer
-    return ((b"content-type", media_type.encode("latin-1", "replace")),), (body,)
+def _write(answer: RawAnswer) -> tuple[Headers, Iterable[bytes]]:
+    return answer.wire_headers, (answer.body,)

@@ -78,7 +78,7 @@ class NegotiatedRows:
             ends = accepted.ends_with_newline
             self._one_row = one_row(sent, accepted.media_type, model, ends_with_newline=ends)
 
-    def parse(self, body: Body) -> Inference:
+    def parse(self, body: Body, headers: Mapping[bytes, bytes]) -> Inference:
         """Parse a body.
 
         Raises:

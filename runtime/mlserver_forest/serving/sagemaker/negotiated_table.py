@@ -69,7 +69,7 @@ class NegotiatedTable:
         self.may_expand = self._format.may_expand
         self._write = writer(self._accepted, self._predictions)
 
-    def parse(self, body: Body) -> Inference:
+    def parse(self, body: Body, headers: Mapping[bytes, bytes]) -> Inference:
         """Parse a body.
 
         Raises:

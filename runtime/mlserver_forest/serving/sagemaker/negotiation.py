@@ -30,8 +30,8 @@ class Negotiated(Protocol):
 
     may_expand: bool
 
-    def parse(self, body: Body) -> Inference:
-        """Parse a body; raises ForestError if the model cannot answer it."""
+    def parse(self, body: Body, headers: Mapping[bytes, bytes]) -> Inference:
+        """Parse a body that came with headers; raises ForestError if the model cannot answer it."""
 
 
 _KINDS: Mapping[
