@@ -173,3 +173,19 @@ def test_rows_that_a_small_body_expands_to_need_memory_until_their_answer_is_sen
         return b"".join([block async for block in again])
 
     assert asyncio.run(two()) == b"abc"
+
+
+def test_a_runtime_that_answers_elsewhere_is_waited_for_within_the_time_limit(metrics):
+    """Many requests wait at the same time, and none of them keeps its place when it is given up."""
+    steps = Steps()
+    steps._model.runtime.is_awaited = True
+    steps._infer = lambda: asyncio.sleep(60)
+    pipeline = Pipeline(Admission(), PLENTY, metrics, timeout_seconds=0.1)
+
+    async def many():
+        runs = (pipeline.run(SMALL, steps.parse) for _ in range(600))
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    for _ in range(2):
+        kinds = [type(error) for error in asyncio.run(many())]
+        assert (kinds.count(TimedOut), kinds.count(Overloaded)) == (512, 88)

@@ -9,9 +9,12 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import uvloop
+
+Call = Callable[[], Coroutine[Any, Any, Any]]
 
 
 class EndedItself(Exception):
@@ -30,15 +33,19 @@ class RuntimeLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
 
-    async def run(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def run(self, call: Call) -> Any:
         """Run a coroutine function there; if this is cancelled, so is the coroutine.
 
         Raises:
             Exception: what it raises.
             EndedItself: if it raises what would end the loop, or looks as if it was cancelled.
         """
-        future = asyncio.run_coroutine_threadsafe(_contained(call), self._started())
-        return await asyncio.wrap_future(future)
+        crossing = _Crossing(call, asyncio.get_running_loop(), self._started())
+        try:
+            return await crossing.answer
+        except asyncio.CancelledError:
+            crossing.cancel()
+            raise
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._pid != os.getpid():
@@ -54,7 +61,57 @@ class RuntimeLoop:
         loop.run_forever()
 
 
-async def _contained(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+class _Crossing:
+    """A call from one loop into another.
+
+    ``asyncio.run_coroutine_threadsafe`` and ``wrap_future`` do the same with a future of
+    ``concurrent`` between the two, and take 15 us more of the 30 that they take.
+
+    Attributes:
+        answer: a future of the loop that calls.
+    """
+
+    def __init__(
+        self, call: Call, here: asyncio.AbstractEventLoop, there: asyncio.AbstractEventLoop
+    ) -> None:
+        self.answer: asyncio.Future[Any] = here.create_future()
+        self._call = call
+        self._here, self._there = here, there
+        self._task: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+        there.call_soon_threadsafe(self._start)
+
+    def cancel(self) -> None:
+        """Cancel the coroutine; nobody waits for its answer any more."""
+        self._is_cancelled = True
+        self._there.call_soon_threadsafe(self._cancel_task)
+
+    def _start(self) -> None:
+        if not self._is_cancelled:
+            self._task = self._there.create_task(_contained(self._call))
+            self._task.add_done_callback(self._send_back)
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _send_back(self, task: asyncio.Task[Any]) -> None:
+        with suppress(RuntimeError):  # The loop that called is closed.
+            self._here.call_soon_threadsafe(self._take, task)
+
+    def _take(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if self.answer.done():
+            return
+        if task.cancelled():
+            self.answer.cancel()
+        elif error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(task.result())
+
+
+async def _contained(call: Call) -> Any:
     try:
         return await call()
     except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
