@@ -132,6 +132,18 @@ def test_a_status_that_the_code_chooses_is_answered(load, code, status, body):
         assert found.body == body
 
 
+def test_several_handlers_may_raise_prediction_exceptions(load):
+    text = (
+        "from mms.service import PredictionException\ndef handle(data, context):\n"
+        "    if data: raise PredictionException('bad day', 513)\n"
+    )
+    files = {"MAR-INF/MANIFEST.json": manifest("service"), "service.py": text}
+    for model in [load(files), load(files)]:
+        with pytest.raises(AnsweredOtherwise) as other:
+            answer(model)
+        assert other.value.answer.status == 513
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

@@ -7,13 +7,13 @@ module, of which an instance is initialized with the context.
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
 from mlserver.types import InferenceRequest, InferenceResponse
 
 from mlserver_forest.errors import InvalidArtifact, UnsupportedOperation
-from mlserver_forest.optional_library import is_installed
 from mlserver_forest.serving.models.raw_answer import RawAnswer, as_body
 from mlserver_forest.serving.scripts.code_model import CodeModel
 from mlserver_forest.serving.scripts.request_context import RequestContext
@@ -37,12 +37,15 @@ class HandlerModel(CodeModel):
     """Runs a handler, with batches of one request."""
 
     def _provided(self) -> Mapping[str, ModuleType]:
-        if is_installed("mms"):
+        # Another handler's modules of this name may be imported, so only the disk is asked.
+        if PathFinder.find_spec("mms") is not None:
             return {}
         package, service = ModuleType("mms"), ModuleType("mms.service")
         service.PredictionException = PredictionException  # type: ignore[attr-defined]
         package.service = service  # type: ignore[attr-defined]
         package.__path__ = []
+        for module in (package, service):
+            module.__spec__ = ModuleSpec(module.__name__, None)
         return {"mms": package, "mms.service": service}
 
     def _start(self, context: RequestContext) -> None:
