@@ -22,14 +22,9 @@ class EndedItself(Exception):
 
 
 class RuntimeLoop:
-    """The loop of this process; it is started when it is used, which must not be before a fork.
+    """The loop of this process; it is started when it is used, which must not be before a fork."""
 
-    Args:
-        prepare: is called in the loop's thread before anything else.
-    """
-
-    def __init__(self, prepare: Callable[[], object] = lambda: None) -> None:
-        self._prepare = prepare
+    def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
 
@@ -57,7 +52,6 @@ class RuntimeLoop:
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
-        self._prepare()
         loop.run_forever()
 
 
