@@ -23,6 +23,7 @@ DEFAULT_MAX_BODY_BYTES = 1 << 30
 DEFAULT_TIMEOUT_SECONDS = 60
 # Load balancers ask for readiness about once a second, or more often.
 DEFAULT_SHUTDOWN_DELAY_SECONDS = 1
+DEFAULT_LOG_SECONDS = 60.0
 # CreateTransformJob: the default and the largest of MaxPayloadInMB.
 DEFAULT_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
@@ -56,6 +57,23 @@ _SIGNS_OF_SAGEMAKER = (
     "SAGEMAKER_REGION",
     "SAGEMAKER_SAFE_PORT_RANGE",
 )
+
+
+@dataclass(frozen=True)
+class RequestLogSettings:
+    """How requests and their answers are logged.
+
+    Attributes:
+        place: a folder, or ``s3://bucket/prefix`` (``FOREST_REQUEST_LOG``).
+        share: the share of requests that are logged (``FOREST_REQUEST_LOG_SAMPLE``).
+        dropped: the columns that are never written (``FOREST_REQUEST_LOG_DROP``).
+        seconds: how long rows may wait for their file (``FOREST_REQUEST_LOG_INTERVAL``).
+    """
+
+    place: str
+    share: float = 1.0
+    dropped: tuple[str, ...] = ()
+    seconds: float = DEFAULT_LOG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,7 @@ class Environment:
             (``FOREST_TRUST_PICKLE``).
         try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
             off if SageMaker seems to host the container.
+        request_log: how a share of the requests is logged; None if it is not.
     """
 
     base_dir: Path
@@ -125,6 +144,7 @@ class Environment:
     multi_model: bool
     trust_pickle: bool
     try_it: bool
+    request_log: RequestLogSettings | None = None
 
     @property
     def model_dirs(self) -> tuple[Path, ...]:
@@ -182,6 +202,7 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         multi_model=multi_model,
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
         try_it=_try_it(environ),
+        request_log=_request_log(environ),
     )
 
 
@@ -216,6 +237,30 @@ def _first_seconds(
 ) -> float:
     name, text = _first(environ, names, "")
     return _seconds(name, text, least) if text else default
+
+
+def _request_log(environ: Mapping[str, str]) -> RequestLogSettings | None:
+    place = environ.get("FOREST_REQUEST_LOG", "")
+    share = _share("FOREST_REQUEST_LOG_SAMPLE", environ.get("FOREST_REQUEST_LOG_SAMPLE") or "1")
+    seconds = _first_seconds(
+        environ, ("FOREST_REQUEST_LOG_INTERVAL",), DEFAULT_LOG_SECONDS, least=1
+    )
+    if not place or not share:
+        return None
+    # Names of columns, which may have any letters.
+    dropped = environ.get("FOREST_REQUEST_LOG_DROP", "").split(",")
+    names = tuple(name.strip() for name in dropped if name.strip())
+    return RequestLogSettings(place, share, names, seconds)
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        share = float(text) if text.isascii() else math.nan
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise InvalidEnvironment(f"{name} is {text!r}; expected a share from 0 to 1, such as 0.01")
+    return share
 
 
 def _try_it(environ: Mapping[str, str]) -> bool:

@@ -25,9 +25,11 @@ from mlserver_forest.errors import TimedOut
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.runtime import LONG_SECONDS
+from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.process.admission import PLACES, Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.process.memory_budget import MemoryBudget, Reservation
+from mlserver_forest.serving.request_log.request_log import RequestLog
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -56,28 +58,37 @@ class Inference:
         version: the version of the model, if the request names one.
         n_rows: the number of rows in the request.
         seconds: how long the model may work, to the order of magnitude.
-        infer: returns the model's answer; called once, perhaps in a thread.
+        infer: returns the model's answer; called once, perhaps in a thread. The runtime of a forest
+            takes a function that is called with each block of rows and its prediction.
         write: turns an answer into the headers and the body of the response. The body may be an
             iterator of blocks.
+        id: the id of the response, if it has one.
     """
 
     model: LoadedModel
     version: str | None
     n_rows: int
     seconds: float
-    infer: Callable[[], Any]
+    infer: Callable[..., Any]
     write: Write
+    id: str | None = None
 
     @classmethod
     def of_message(
-        cls, model: LoadedModel, version: str | None, message: InferenceRequest, write: Write
+        cls,
+        model: LoadedModel,
+        version: str | None,
+        message: InferenceRequest,
+        write: Write,
+        id_: str | None = None,
     ) -> "Inference":
         """The inference for a V2 request; the answer is an ``InferenceResponse``."""
         shape = message.inputs[0].shape if message.inputs else []
         n_rows = shape[0] if shape else 1
         names = [output.name for output in message.outputs or ()]
         seconds = model.runtime.seconds(n_rows, names)
-        return cls(model, version, n_rows, seconds, partial(model.runtime.infer, message), write)
+        infer = partial(model.runtime.infer, message)
+        return cls(model, version, n_rows, seconds, infer, write, id_)
 
     @classmethod
     def of_rows(
@@ -106,6 +117,7 @@ class Pipeline:
         memory: refuses bodies for which there is not enough memory.
         metrics: counts inferences.
         timeout_seconds: how long an answer to a large request may take.
+        log: logs a share of the requests; None if that is off.
     """
 
     def __init__(
@@ -114,7 +126,9 @@ class Pipeline:
         memory: MemoryBudget,
         metrics: Metrics,
         timeout_seconds: float,
+        log: RequestLog | None = None,
     ) -> None:
+        self._log = log
         self._admission = admission
         self._memory = memory
         self._metrics = metrics
@@ -196,21 +210,27 @@ class Pipeline:
 
     async def _infer(self, inference: Inference, *, is_admitted: bool) -> Any:
         """Compute the model's answer, and count it, whether it succeeds or fails."""
+        infer, observed = inference.infer, None
+        if self._log is not None and self._log.chooses(inference.model):
+            observed = ObservedRows()
+            infer = partial(infer, observed.add)
         started, is_long = perf_counter(), inference.seconds > LONG_SECONDS
         try:
             if not is_long and inference.model.runtime.is_immediate:
-                answer = inference.infer()
+                answer = infer()
             elif is_admitted or not is_long:
-                answer = await self._in_thread(inference.infer)
+                answer = await self._in_thread(infer)
             else:
                 async with self._admitted(inference.seconds):
-                    answer = await self._in_thread(inference.infer)
+                    answer = await self._in_thread(infer)
         except BaseException:
             seconds = perf_counter() - started
             self._metrics.failed(inference.model.name, inference.version, seconds)
             raise
         seconds = perf_counter() - started
         self._metrics.inferred(inference.model.name, inference.version, inference.n_rows, seconds)
+        if self._log is not None and observed is not None:
+            self._log.put(inference.model, inference.id, observed, seconds)
         return answer
 
     @asynccontextmanager

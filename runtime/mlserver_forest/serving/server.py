@@ -46,6 +46,8 @@ from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
 from mlserver_forest.serving.process.worker_table import WorkerTable
+from mlserver_forest.serving.request_log.log_target import log_target
+from mlserver_forest.serving.request_log.request_log import RequestLog
 from mlserver_forest.serving.route_description import routes_of_server
 from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
@@ -92,7 +94,8 @@ class Server:
         settings = _settings(environment)
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
         memory = MemoryBudget(available_memory, n_slots, request_memory())
-        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds)
+        self._log = log = _request_log(environment)
+        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds, log)
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
             metrics,
@@ -137,6 +140,7 @@ class Server:
             memory,
             cloudwatch,
             models,
+            () if log is None else (log,),
             environment.shutdown_delay_seconds,
             self._n_workers,
             announce,
@@ -191,7 +195,9 @@ class Server:
             # A link may lead elsewhere now than it did before.
             directory = self._model_dir.resolve()
             load = self._models.load(directory, name, replace=True, is_starting=True)
-            asyncio.run(load)
+            model = asyncio.run(load)
+            if self._log is not None:
+                self._log.check_columns(model.schema)
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
         gc.collect()
@@ -227,6 +233,14 @@ def _model_routes(
     only = settings_of(model_dir.resolve(), environment.trust_pickle, environment.model_name)
     handlers = V2Handlers(settings, pipeline, models, OneModel(only))
     return handlers, OneModelRoutes(models, only.name, invocations).table()
+
+
+def _request_log(environment: Environment) -> RequestLog | None:
+    chosen = environment.request_log
+    if chosen is None:
+        return None
+    target = log_target(chosen.place)
+    return RequestLog(target, share=chosen.share, dropped=chosen.dropped, seconds=chosen.seconds)
 
 
 def _settings(environment: Environment) -> FixedSettings:

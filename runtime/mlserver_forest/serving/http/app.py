@@ -71,7 +71,7 @@ class Application:
 
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
-        begin_request(request.headers.get(REQUEST_ID))
+        _begin(request)
         try:
             self._check(request, iteration)
             return _echoing(await self._handle(request), request)
@@ -80,7 +80,7 @@ class Application:
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
-        begin_request(request.headers.get(REQUEST_ID))
+        _begin(request)
         try:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
@@ -155,6 +155,11 @@ class Application:
         codes, message = explain(error, f"{request.method} {request.printable_path}")
         later = (_RETRY_AFTER,) if codes.http == _UNAVAILABLE else ()
         return error_response(codes.http, message, *later)
+
+
+def _begin(request: Request) -> None:
+    get, match = request.headers.get, request.match
+    begin_request(get(REQUEST_ID), match.pattern if match else "", get(CUSTOM_ATTRIBUTES))
 
 
 async def _refuse_method(request: Request, allowed: str) -> Response:

@@ -16,6 +16,7 @@ from mlserver_forest.serving.metrics.prometheus import (
     CALL,
     INFERENCE,
     LOAD,
+    LOGGED,
     N_INFERENCE,
     N_TIMES,
     ROUTE,
@@ -115,9 +116,12 @@ class Metrics:
 
     def loaded(self, outcome: str) -> None:
         """Count a load: ``success``, ``failure`` or ``out_of_memory``."""
-        place = self._place((LOAD, outcome), 1)
-        if place is not None:
-            self._numbers[place] += 1
+        self._add((LOAD, outcome), [1])
+
+    def logged(self, model: str, outcome: str, n_rows: int) -> None:
+        """Count rows of the request log: ``written``, ``dropped`` or ``failed``."""
+        if model in self._models:
+            self._add((LOGGED, model, outcome), [n_rows])
 
     def know(self, model: str) -> None:
         """Count the requests of a model under its name, until it is forgotten."""
@@ -141,6 +145,12 @@ class Metrics:
         labels = (INFERENCE, model, str(version))
         return self._place(labels, N_INFERENCE)
 
+    def _add(self, labels: Labels, numbers: Sequence[float]) -> None:
+        place = self._place(labels, len(numbers))
+        if place is not None:
+            for n, number in enumerate(numbers):
+                self._numbers[place + n] += number
+
     def _place(self, labels: Labels, n_numbers: int) -> int | None:
         try:
             return self._places[labels]
@@ -156,4 +166,4 @@ class Metrics:
 
 def _model_of(key: bytes) -> str:
     kind, *labels = labels_of(key)
-    return {INFERENCE: labels[0], ROUTE: labels[-1]}.get(kind, "")
+    return {INFERENCE: labels[0], LOGGED: labels[0], ROUTE: labels[-1]}.get(kind, "")

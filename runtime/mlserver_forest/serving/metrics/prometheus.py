@@ -26,7 +26,7 @@ ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 # The kinds of records. The numbers of a histogram are its buckets, one more for larger values,
 # and the sum. The numbers of an inference are successes, failures and seconds, then the histogram
 # of its rows.
-ROUTE, INFERENCE, LOAD, CALL = "route", "inference", "load", "call"
+ROUTE, INFERENCE, LOAD, CALL, LOGGED = "route", "inference", "load", "call", "logged"
 N_TIMES = len(SECONDS) + 2
 BEFORE_ROWS = 3
 N_INFERENCE = BEFORE_ROWS + len(ROWS) + 2
@@ -57,7 +57,7 @@ class RequestMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, for Prometheus' registry."""
-        kinds: dict[str, Records] = {ROUTE: {}, INFERENCE: {}, LOAD: {}, CALL: {}}
+        kinds: dict[str, Records] = {ROUTE: {}, INFERENCE: {}, LOAD: {}, CALL: {}, LOGGED: {}}
         for key, numbers in self._counters.totals().items():
             kind, *rest = labels_of(key)
             kinds[kind][tuple(rest)] = numbers
@@ -68,6 +68,8 @@ class RequestMetrics(Collector):
         for labels, numbers in kinds[LOAD].items():
             loads.add_metric(labels, numbers[0])
         yield loads
+        if kinds[LOGGED]:
+            yield _logged_rows(kinds[LOGGED])
 
 
 def _routes(records: Records) -> Iterator[Metric]:
@@ -126,6 +128,17 @@ def _calls(records: Records) -> Iterator[Metric]:
         _add_histogram(seconds, labels, SECONDS, numbers)
     yield handled
     yield seconds
+
+
+def _logged_rows(records: Records) -> Metric:
+    rows = CounterMetricFamily(
+        "forest_request_log_rows",
+        "Rows of the request log: written, dropped for want of room, or lost with their file",
+        labels=["model", "outcome"],
+    )
+    for labels, numbers in records.items():
+        rows.add_metric(labels, numbers[0])
+    return rows
 
 
 def _add_histogram(

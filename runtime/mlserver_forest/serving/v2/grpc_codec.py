@@ -72,10 +72,11 @@ class GRPCCodec:
             if x is not None and runtime.reads(x):
                 write = partial(self._write_row, runtime, message.id)
                 seconds = runtime.seconds(1, ())
-                return Inference(model, None, 1, seconds, partial(runtime.predict_rows, x), write)
+                infer = partial(runtime.predict_rows, x)
+                return Inference(model, None, 1, seconds, infer, write, message.id or None)
         write = partial(_write, message.id, bool(message.raw_input_contents))
         return Inference.of_message(
-            model, message.model_version or None, request_from(message), write
+            model, message.model_version or None, request_from(message), write, message.id or None
         )
 
     def _write_row(

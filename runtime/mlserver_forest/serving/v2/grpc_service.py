@@ -24,6 +24,7 @@ from mlserver.types import RepositoryIndexRequest
 from mlserver_forest.errors import InvalidInput, ModelNotFound, Overloaded
 from mlserver_forest.resources import total_memory
 from mlserver_forest.serving.errors_table import explain
+from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.pipeline import Inference, is_large
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
@@ -185,6 +186,7 @@ class GRPCServer:
 
         async def call(request: Any, context: Any) -> Any:
             started, code = perf_counter(), StatusCode.OK
+            begin_request(None, f"/{service}/{name}")
             try:
                 return await method(request, context)
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
@@ -202,6 +204,7 @@ class GRPCServer:
 
         async def call(_: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             started, code = perf_counter(), StatusCode.OK
+            begin_request(None, f"/{service}/{name}")
             try:
                 async for response in method(context):
                     yield response
