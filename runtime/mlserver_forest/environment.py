@@ -121,6 +121,12 @@ class Environment:
         try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
             off if SageMaker seems to host the container.
         request_log: how a share of the requests is logged; None if it is not.
+        default_version: the version of a model that answers requests which name none
+            (``FOREST_DEFAULT_VERSION``); None for the highest.
+        traffic: versions with the percentages of those requests that each answers
+            (``FOREST_TRAFFIC``); ``version_settings.py`` reads it.
+        shadow_version: the version to which the same rows are given afterwards
+            (``FOREST_SHADOW``), or None.
     """
 
     base_dir: Path
@@ -145,6 +151,9 @@ class Environment:
     trust_pickle: bool
     try_it: bool
     request_log: RequestLogSettings | None = None
+    default_version: str | None = None
+    traffic: str = ""
+    shadow_version: str | None = None
 
     @property
     def model_dirs(self) -> tuple[Path, ...]:
@@ -203,6 +212,9 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         trust_pickle=_flag("FOREST_TRUST_PICKLE", environ.get("FOREST_TRUST_PICKLE", "")),
         try_it=_try_it(environ),
         request_log=_request_log(environ),
+        default_version=environ.get("FOREST_DEFAULT_VERSION") or None,
+        traffic=environ.get("FOREST_TRAFFIC", ""),
+        shadow_version=environ.get("FOREST_SHADOW") or None,
     )
 
 

@@ -35,9 +35,10 @@ from mlserver_forest.serving.models.repository import (
     ModelsFolder,
     OneModel,
     find_model,
-    settings_of,
+    settings_of_versions,
 )
 from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.version_settings import VersionSettings
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import REPORT_PATH, PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
@@ -56,6 +57,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 )
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
+from mlserver_forest.serving.shadow_versions import ShadowVersions
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -95,7 +97,9 @@ class Server:
         kernel = KernelThreads(max(cpus // self._n_workers, 1))
         memory = MemoryBudget(available_memory, n_slots, request_memory())
         self._log = log = _request_log(environment)
-        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds, log)
+        versions = VersionSettings.of_environment(environment)
+        shadows = None if versions.shadow is None else ShadowVersions()
+        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds, log, shadows)
         self._models = models = LoadedModels(
             partial(_make_model, kernel),
             metrics,
@@ -104,6 +108,8 @@ class Server:
             snapshot=LoadedModelSnapshot(),
             timeout_seconds=environment.timeout_seconds,
             drift=drift,
+            versions=versions,
+            must_fit=not environment.multi_model,
         )
         self._model_dir = find_model(environment.model_dirs)
         handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
@@ -140,7 +146,7 @@ class Server:
             memory,
             cloudwatch,
             models,
-            () if log is None else (log,),
+            tuple(thread for thread in (log, shadows) if thread is not None),
             environment.shutdown_delay_seconds,
             self._n_workers,
             announce,
@@ -230,9 +236,12 @@ def _model_routes(
         folder = ModelsFolder(environment.models_dir, trust_pickle=environment.trust_pickle)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir.resolve(), environment.trust_pickle, environment.model_name)
-    handlers = V2Handlers(settings, pipeline, models, OneModel(only))
-    return handlers, OneModelRoutes(models, only.name, invocations).table()
+    found = settings_of_versions(
+        model_dir.resolve(), environment.trust_pickle, environment.model_name
+    )
+    versions = [version for version, _ in found]
+    handlers = V2Handlers(settings, pipeline, models, OneModel(versions))
+    return handlers, OneModelRoutes(models, versions[0].name, invocations).table()
 
 
 def _request_log(environment: Environment) -> RequestLog | None:

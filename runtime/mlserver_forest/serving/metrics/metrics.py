@@ -22,6 +22,8 @@ from mlserver_forest.serving.metrics.prometheus import (
     ROUTE,
     ROWS,
     SECONDS,
+    SHADOW,
+    SHADOW_LARGEST,
     Labels,
     ProcessMetrics,
     RequestMetrics,
@@ -30,6 +32,7 @@ from mlserver_forest.serving.metrics.prometheus import (
 )
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 
+_BY_MODEL = frozenset({INFERENCE, LOGGED, SHADOW, SHADOW_LARGEST})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -63,6 +66,7 @@ class Metrics:
 
     def count_as(self, worker: int) -> None:
         """Count in the region of a worker from now on."""
+        self._worker = worker
         self._own = self._counters.of_worker(worker)
         self._numbers = self._own.numbers
         self._places: dict[Labels, int | None] = {}
@@ -123,6 +127,22 @@ class Metrics:
         if model in self._models:
             self._add((LOGGED, model, outcome), [n_rows])
 
+    def shadowed(
+        self, labels: tuple[str, str, str], numbers: Sequence[float], largest: float
+    ) -> None:
+        """Count what a shadow version was given.
+
+        Args:
+            labels: the model, the shadow's version, and the version that answered.
+            numbers: rows, differing rows, refused requests, and rows that were dropped.
+            largest: the largest difference between two numbers.
+        """
+        if labels[0] in self._models:
+            self._add((SHADOW, *labels), numbers)
+            place = self._place((SHADOW_LARGEST, *labels, str(self._worker)), 1)
+            if place is not None:
+                self._numbers[place] = max(self._numbers[place], largest)
+
     def know(self, model: str) -> None:
         """Count the requests of a model under its name, until it is forgotten."""
         self._models.add(model)
@@ -166,4 +186,6 @@ class Metrics:
 
 def _model_of(key: bytes) -> str:
     kind, *labels = labels_of(key)
-    return {INFERENCE: labels[0], LOGGED: labels[0], ROUTE: labels[-1]}.get(kind, "")
+    if kind == ROUTE:
+        return labels[-1]
+    return labels[0] if kind in _BY_MODEL else ""

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlserver import MLModel, ModelSettings
-from mlserver.context import model_context
 from mlserver.types import InferenceRequest, InferenceResponse
 from numpy.typing import NDArray
 
-from mlserver_forest.artifact.model_directory import PICKLE_RUNTIMES
 from mlserver_forest.errors import (
     ForestError,
-    InvalidArtifact,
     ModelConflict,
     ModelNotFound,
     OutOfMemory,
@@ -31,16 +28,24 @@ from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
-from mlserver_forest.serving.models.repository import settings_of
+from mlserver_forest.serving.models.model_loading import (
+    FoundModel,
+    check_forests,
+    memory_for,
+    start_model,
+    unload_all,
+)
+from mlserver_forest.serving.models.model_versions import Chosen, ModelVersions
+from mlserver_forest.serving.models.repository import settings_of_versions
 from mlserver_forest.serving.models.runtime import ForestModel, schema_of
+from mlserver_forest.serving.models.version_settings import VersionSettings
 
 logger = logging.getLogger(__name__)
 
-# An unpickled estimator is as large as its pickle, and for a moment both are in memory.
-_PICKLE_FACTOR = 2.5
 # The version of a model whose settings do not name one, as in Triton and KServe.
 DEFAULT_VERSION = "1"
 _MOST_NAMED = 5
+_VERSION_HEADER = b"x-forest-model-version"
 # Memory that is kept free for requests, so that /ping can always be answered.
 _RESERVE = 64 << 20
 
@@ -75,6 +80,8 @@ class LoadedModel:
         schema: the rows that it expects.
         runtime: answers requests.
         mlmodel: the same runtime as MLServer's type, which has its settings and metadata.
+        label: the version, if it is one of several; metrics count such versions apart.
+        headers: of each response, which name such a version.
         negotiated: the results of content negotiation, by headers. They are kept here so that
             unloading the model frees them.
     """
@@ -85,6 +92,8 @@ class LoadedModel:
     schema: Schema
     runtime: Runtime
     mlmodel: MLModel
+    label: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     negotiated: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -107,7 +116,9 @@ class LoadedModels:
         available_memory: returns the number of bytes that can still be allocated.
         snapshot: records which models are loaded.
         timeout_seconds: how long a model may take to load while others are served.
-        drift: watches the models for drift; None if that is off.
+        drift: watches the default version of each model for drift; None if that is off.
+        versions: which version of a model answers.
+        must_fit: whether ``versions`` is about every model.
     """
 
     def __init__(
@@ -120,7 +131,11 @@ class LoadedModels:
         snapshot: LoadedModelSnapshot,
         timeout_seconds: float,
         drift: DriftMetrics | None = None,
+        versions: VersionSettings = VersionSettings(),  # noqa: B008  # frozen
+        must_fit: bool = True,
     ) -> None:
+        self._versions = versions
+        self._must_fit = must_fit
         self._make = make
         self._metrics = metrics
         self._trust_pickle = trust_pickle
@@ -128,7 +143,7 @@ class LoadedModels:
         self._snapshot = snapshot
         self._timeout_seconds = timeout_seconds
         self._drift = drift
-        self._loaded: dict[str, LoadedModel] = {}
+        self._loaded: dict[str, ModelVersions[LoadedModel]] = {}
         self._busy: dict[str, str] = {}
         self._missing: dict[str, Path] = {}
         self._restoring: dict[str, asyncio.Task[None]] = {}
@@ -139,17 +154,27 @@ class LoadedModels:
 
         Args:
             name: the name of the model.
-            version: the version that the model must have, or None for any.
+            version: the version that the model must have, or None for its default.
 
         Raises:
-            ModelNotFound: if it is not loaded.
+            ModelNotFound: if it is not loaded, naming others that are.
         """
-        model = self._loaded.get(name)
-        if model is None:
+        return self.versions(name, version).get(version)
+
+    def choose(self, name: str, version: str | None = None) -> Chosen[LoadedModel]:
+        """Choose the model that answers a request, by weights if it names no version.
+
+        Raises:
+            ModelNotFound: as ``get``.
+        """
+        return self.versions(name, version).choose(version)
+
+    def versions(self, name: str, version: str | None = None) -> ModelVersions[LoadedModel]:
+        """All versions of a loaded model; raises ModelNotFound, as ``get``."""
+        found = self._loaded.get(name)
+        if found is None:
             raise ModelNotFound(name, version, others=list(islice(self._loaded, _MOST_NAMED)))
-        if version is not None and version != model.only_version:
-            raise ModelNotFound(name, version, others=[f"{name} in version {model.only_version}"])
-        return model
+        return found
 
     def __len__(self) -> int:
         """The number of loaded models."""
@@ -227,11 +252,12 @@ class LoadedModels:
             if asyncio.current_task() is None:  # asyncio.timeout needs a task.
                 await asyncio.sleep(0)
             async with asyncio.timeout(None if is_starting else self._timeout_seconds):
-                settings, schema = await asyncio.to_thread(self._read, directory, name)
-                if not replace and settings.name in self._missing:
-                    raise _already_loaded(settings.name)
-                with self._busy_with(settings.name, "loaded"):
-                    model = await self._load(settings, schema, directory, replace=replace)
+                found = await asyncio.to_thread(self._read, directory, name)
+                served = found[0].settings.name
+                if not replace and served in self._missing:
+                    raise _already_loaded(served)
+                with self._busy_with(served, "loaded"):
+                    model = await self._load(served, found, directory, replace=replace)
             outcome = "success"
         except TimeoutError as error:
             raise TimedOut(
@@ -264,7 +290,7 @@ class LoadedModels:
             self._metrics.forget(name)
             if self._drift:
                 self._drift.forget(name)
-            await _unload(removed)
+            await unload_all([model.mlmodel for model in removed])
             del removed
         # The objects from before the first model are frozen, so this takes milliseconds.
         gc.collect()
@@ -280,9 +306,10 @@ class LoadedModels:
         finally:
             del self._restoring[name]
 
-    def _read(self, directory: Path, name: str | None) -> tuple[ModelSettings, Schema]:
-        settings = settings_of(directory, self._trust_pickle, name)
-        return settings, schema_of(settings)
+    def _read(self, directory: Path, name: str | None) -> list[FoundModel]:
+        """The model of a directory, in each of its versions."""
+        found = settings_of_versions(directory, self._trust_pickle, name)
+        return [FoundModel(settings, schema_of(settings), folder) for settings, folder in found]
 
     @contextmanager
     def _busy_with(self, name: str, action: str) -> Iterator[None]:
@@ -295,26 +322,44 @@ class LoadedModels:
             del self._busy[name]
 
     async def _load(
-        self, settings: ModelSettings, schema: Schema, directory: Path, *, replace: bool
+        self, name: str, found: Sequence[FoundModel], directory: Path, *, replace: bool
     ) -> LoadedModel:
-        name, earlier = settings.name, self._loaded.get(settings.name)
+        earlier = self._loaded.get(name)
         if earlier is not None and not replace:
             raise _already_loaded(name)
-        self._reserve(name, _memory_for(settings))
+        self._reserve(name, sum(memory_for(one.settings) for one in found))
         try:
-            made = await self._start(settings)
+            loaded = await self._start_all(name, found, directory)
         finally:
             del self._bytes_being_loaded[name]
-        model = self._loaded[name] = _loaded_model(settings, schema, directory, made)
+        self._loaded[name] = loaded
         self._missing.pop(name, None)
         self._metrics.know(name)
         if self._drift:
-            self._drift.watch(name, made)
+            self._drift.watch(name, loaded.get().mlmodel)
         self._write_snapshot()
-        logger.info("model %r is ready", name)
+        logger.info("model %r is ready%s", name, loaded.description)
         if earlier is not None:
-            await _unload(earlier)
-        return model
+            await unload_all([model.mlmodel for model in earlier])
+        return loaded.get()
+
+    async def _start_all(
+        self, name: str, found: Sequence[FoundModel], directory: Path
+    ) -> ModelVersions[LoadedModel]:
+        """Start all versions of a model, or none."""
+        models: dict[str, LoadedModel] = {}
+        is_several = len(found) > 1
+        try:
+            for one in found:
+                model = _loaded_model(one, await start_model(self._make, one.settings), is_several)
+                models[model.only_version] = model
+            loaded = ModelVersions(name, directory, models, self._versions, must_fit=self._must_fit)
+            if loaded.shadow is not None:
+                check_forests(model.mlmodel for model in loaded)
+        except BaseException:
+            await unload_all([model.mlmodel for model in models.values()])
+            raise
+        return loaded
 
     def _reserve(self, name: str, needed: int) -> None:
         """Reserve memory for a model, if it fits."""
@@ -328,19 +373,6 @@ class LoadedModels:
             )
         self._bytes_being_loaded[name] = needed
 
-    async def _start(self, settings: ModelSettings) -> MLModel:
-        try:
-            made = self._make(settings)
-            with model_context(settings):
-                made.ready = await made.load()
-        except ForestError:
-            raise
-        except Exception as error:
-            # A foreign file raises errors of its own when it is unpickled.
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise InvalidArtifact(f"the model cannot be loaded: {reason}") from error
-        return made
-
     def _write_snapshot(self) -> None:
         self._snapshot.write(self._directories())
 
@@ -353,37 +385,16 @@ def _already_loaded(name: str) -> ModelConflict:
     return ModelConflict(f"model {name!r} is already loaded; unload it first")
 
 
-async def _unload(model: LoadedModel) -> None:
-    """Tell a runtime that it is not asked any more; nobody waits for what it does about it."""
-    try:
-        with model_context(model.mlmodel.settings):
-            await model.mlmodel.unload()
-    except Exception:
-        logger.exception("the runtime of model %r failed when it was unloaded", model.name)
-
-
-def _loaded_model(
-    settings: ModelSettings, schema: Schema, directory: Path, model: MLModel
-) -> LoadedModel:
-    is_ours = isinstance(model, ForestModel)
+def _loaded_model(found: FoundModel, model: MLModel, is_one_of_several: bool) -> LoadedModel:
+    is_ours, schema = isinstance(model, ForestModel), found.schema
+    label = model.version if is_one_of_several else None
     return LoadedModel(
-        settings.name,
+        found.settings.name,
         model.version,
-        directory,
+        found.directory,
         schema,
         model if is_ours else ForeignRuntime(model, schema),
         model,
+        label,
+        () if label is None else ((_VERSION_HEADER, label.encode()),),
     )
-
-
-def _memory_for(settings: ModelSettings) -> int:
-    """The number of bytes of memory that a model will take."""
-    try:
-        size = Path(settings.parameters.uri).stat().st_size
-    except OSError:  # Loading it will say why.
-        return 0
-    return int(size * _PICKLE_FACTOR) if _is_pickle(settings) else size
-
-
-def _is_pickle(settings: ModelSettings) -> bool:
-    return settings.implementation_ in PICKLE_RUNTIMES

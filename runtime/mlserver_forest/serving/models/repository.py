@@ -21,6 +21,7 @@ from mlserver_forest.artifact.model_name import NAME, checked_name
 from mlserver_forest.errors import InvalidArtifact, ModelNotFound
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
+from mlserver_forest.serving.models.version_directories import version_directories
 
 # This server writes arrays; stock MLServer writes lists.
 _IN_PROCESS = {FOREST_RUNTIME: "mlserver_forest.serving.models.runtime.ArrayForestModel"}
@@ -58,6 +59,8 @@ class _FixedModelParameters(_Fixed, ModelParameters):
 def find_model(places: Sequence[Path]) -> Path:
     """Find the model directory: the first place that contains a model, or a folder with one.
 
+    The folders of its versions are a model, too.
+
     Tools that pack or copy a model may keep the folder that contained it.
 
     Args:
@@ -70,33 +73,76 @@ def find_model(places: Sequence[Path]) -> Path:
         InvalidArtifact: if several folders in one place contain a model.
     """
     for place in places:
-        if (place / SETTINGS_FILE).exists() or any(place.glob("*.safetensors")):
+        if is_model(place) or version_directories(place, is_model):
             return place
-        found = sorted(path.parent for path in place.glob(f"*/{SETTINGS_FILE}"))
+        found = sorted(
+            path
+            for path in place.glob("*")
+            if (path / SETTINGS_FILE).exists() or version_directories(path, is_model)
+        )
         if len(found) > 1:
             raise InvalidArtifact(
                 f"{place} has several models, in {', '.join(path.name for path in found)}; "
-                "name the folder of one in MLSERVER_MODEL_URI"
+                "name the folder of one in MLSERVER_MODEL_URI; the folders of one model's versions "
+                "have numbers as names, or the same `name` in their model-settings.json"
             )
         if found:
             return found[0]
     return places[0]
 
 
-def settings_of(directory: Path, trust_pickle: bool, name: str | None = None) -> ModelSettings:
+def is_model(directory: Path) -> bool:
+    """Whether a model lies in a directory itself."""
+    return (directory / SETTINGS_FILE).exists() or any(directory.glob("*.safetensors"))
+
+
+def settings_of_versions(
+    directory: Path, trust_pickle: bool, name: str | None = None
+) -> list[tuple[ModelSettings, Path]]:
+    """The settings of the model in a directory, in each of its versions.
+
+    Args:
+        directory: the model directory, by its real path; it may have a folder for each version.
+        trust_pickle: as in ``settings_of``.
+        name: as in ``settings_of``; by default the name in the last version.
+
+    Returns:
+        The settings and the folder of each version, in order.
+
+    Raises:
+        InvalidArtifact: as ``settings_of``.
+    """
+    folders = version_directories(directory, is_model)
+    if not folders:
+        return [(settings_of(directory, trust_pickle, name), directory)]
+    if name is None:
+        *_, last = folders.values()
+        own = read_settings(last, trust_pickle=trust_pickle).get("name")
+        name = checked_name(str(own or directory.name))
+    return [
+        (settings_of(folder, trust_pickle, name, version), folder)
+        for version, folder in folders.items()
+    ]
+
+
+def settings_of(
+    directory: Path, trust_pickle: bool, name: str | None = None, version: str | None = None
+) -> ModelSettings:
     """The settings of the model in a directory.
 
     Args:
         directory: the model directory, by its real path.
         trust_pickle: whether runtimes that unpickle are allowed.
         name: the name of the model on this server; by default its own name.
+        version: the version of the model; by default the one in its settings.
 
     Raises:
         InvalidArtifact: if there is no model, or it must not be served.
     """
     found = read_settings(directory, trust_pickle=trust_pickle)
     parameters = found["parameters"]
-    version = parameters.get("version")
+    if version is None:
+        version = parameters.get("version")
     if name is None:
         name = checked_name(str(found.get("name") or directory.name))
     try:
@@ -165,7 +211,8 @@ class ModelsFolder:
         found = []
         for name in names:
             with suppress(InvalidArtifact, ModelNotFound):
-                found.append(settings_of(self.directory(name), self._trust_pickle, name))
+                versions = settings_of_versions(self.directory(name), self._trust_pickle, name)
+                found += [settings for settings, _ in versions]
         return found
 
     def directory(self, name: str) -> Path:
@@ -187,12 +234,12 @@ class OneModel:
     """V2's repository of a server that was started with its model.
 
     Args:
-        settings: the settings of the model.
+        settings: the settings of the model, in each of its versions.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: _Found) -> None:
         self._settings = settings
 
     async def list(self) -> _Found:
-        """The settings of the model."""
-        return [self._settings]
+        """The settings of the model, in each of its versions."""
+        return self._settings

@@ -4,7 +4,8 @@ from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.models.loaded_models import LoadedModel
-from mlserver_forest.serving.pipeline import Pipeline
+from mlserver_forest.serving.models.model_versions import Chosen
+from mlserver_forest.serving.pipeline import Inference, Pipeline
 from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.negotiation import AcceptedResponse, NegotiatedRequest
 
@@ -38,18 +39,30 @@ class Invocations:
         self._default_outputs = default_outputs
         self._ends_with_newline = not is_batch
 
-    async def invoke(self, request: Request, model: LoadedModel) -> Response:
+    async def invoke(self, request: Request, chosen: Chosen[LoadedModel]) -> Response:
         """Answer one invocation.
+
+        Args:
+            request: the request.
+            chosen: the model that answers, and its shadow.
 
         Raises:
             ForestError: if it cannot be answered.
         """
+        model, shadow = chosen.model, chosen.shadow
         request.model = model.name
         negotiated = self._negotiated(request, model)
+
+        def parse() -> Inference:
+            body = request.take_body()
+            inference = negotiated.parse(body)
+            if shadow is not None:
+                again = lambda: self._negotiated(request, shadow).parse(body)  # noqa: E731
+                inference.shadow = shadow, again
+            return inference
+
         headers, body = await self._pipeline.run(
-            len(request.body),
-            lambda: negotiated.parse(request.take_body()),
-            may_expand=negotiated.may_expand,
+            len(request.body), parse, may_expand=negotiated.may_expand
         )
         return Response(200, body, headers)
 

@@ -266,8 +266,13 @@ class GRPCServer:
         return body
 
     def _inference(self, message: Any) -> Inference:
-        model = self._handlers.models.get(message.model_name, message.model_version or None)
-        return self._codec.inference(message, model)
+        version = message.model_version or None
+        chosen = self._handlers.models.choose(message.model_name, version)
+        inference = self._codec.inference(message, chosen.model)
+        if chosen.shadow is not None:
+            again = partial(self._codec.inference, message, chosen.shadow)
+            inference.shadow = chosen.shadow, again
+        return inference
 
     async def _server_live(self, request: Any) -> Any:
         return pb.ServerLiveResponse(live=True)
