@@ -115,6 +115,10 @@ DEFAULT = Environment(
         ({"FOREST_HOST": "0.0.0.0"}, {"host": "0.0.0.0"}),
         ({"FOREST_TRUST_PICKLE": "no"}, {"trust_pickle": False}),
         ({"FOREST_TRY_IT": "false"}, {"try_it": False}),
+        (
+            {"FOREST_DEFAULT_VERSION": "2", "FOREST_TRAFFIC": "1:90,2:10", "FOREST_SHADOW": "3"},
+            {"default_version": "2", "traffic": "1:90,2:10", "shadow_version": "3"},
+        ),
         ({"FOREST_REQUEST_LOG": "log"}, {"request_log": RequestLogSettings("log", 1, (), 60)}),
         ({"FOREST_REQUEST_LOG": "log", "FOREST_REQUEST_LOG_SAMPLE": "0"}, {}),
         ({"FOREST_REQUEST_LOG_SAMPLE": "0.5"}, {}),

@@ -97,8 +97,9 @@ class ModelVersions(Generic[M]):
         """
         model = self._models.get(self.default if version is None else version)
         if model is None:
-            there = [f"{self._name} in version {one}" for one in self.names]
-            raise ModelNotFound(self._name, version, others=there)
+            several = "s" if len(self._models) > 1 else ""
+            there = f"{self._name} in version{several} {', '.join(self.names)}"
+            raise ModelNotFound(self._name, version, others=[there])
         return model
 
     def choose(self, version: str | None = None) -> Chosen[M]:
