@@ -8,13 +8,17 @@ from collections import Counter
 import grpc
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import log_loss
 
 from mlserver_forest.artifact import model_directory
-from support import ask_over_grpc, error_of, save_model, serving
+from mlserver_forest.cli import forest
+from support import IRIS_NAMES, ask_over_grpc, error_of, save_model, serving
 
 CSV = {"content-type": "text/csv"}
 VERSION = "x-forest-model-version"
@@ -40,8 +44,19 @@ def models(versions_dir):
 
 
 @pytest.fixture(scope="module")
-def server(versions_dir):
-    variables = {"FOREST_TRAFFIC": "1:70, 2:30", "FOREST_SHADOW": "10", "MODEL_SERVER_WORKERS": "2"}
+def log(versions_dir):
+    return versions_dir.parent / "log"
+
+
+@pytest.fixture(scope="module")
+def server(versions_dir, log):
+    variables = {
+        "FOREST_TRAFFIC": "1:70, 2:30",
+        "FOREST_SHADOW": "10",
+        "FOREST_REQUEST_LOG": str(log),
+        "FOREST_REQUEST_LOG_INTERVAL": "1",
+        "MODEL_SERVER_WORKERS": "2",
+    }
     with serving(versions_dir, **variables) as running:
         yield running
 
@@ -164,6 +179,61 @@ def test_requests_without_a_version_are_shared_out_and_the_shadow_gets_their_row
     assert (of_shadow("errors"), of_shadow("dropped_rows")) == (0, 0)
     seen = [now[key] for key in now if key.startswith("forest_shadow_largest_difference")]
     assert max(seen) == largest
+
+
+def test_the_logged_answers_of_each_version_are_measured_once_the_outcomes_are_known(
+    server, versions_dir, log, models, iris, tmp_path
+):
+    """As scikit-learn measures the answers that came, by the id of the request or another key."""
+    x, y = iris
+    order = np.random.default_rng(3).permutation(len(x))
+    answered = pd.DataFrame({"species": y[order], "number": order})
+    answered["request_id"] = [f"r{place // 5}" for place in range(len(x))]
+    answered["row"] = answered.groupby("request_id").cumcount()
+    versions, predicted = [], []
+    with httpx.Client(base_url=server.url) as client:
+        for id_, rows in answered.groupby("request_id", sort=False):
+            content = "\n".join(",".join(map(str, x[row].tolist())) for row in rows["number"])
+            headers = {**CSV, "x-amzn-sagemaker-inference-id": id_}
+            response = client.post("/invocations", content=content, headers=headers)
+            versions += [response.headers[VERSION]] * len(rows)
+            predicted += response.text.split()
+    answered = answered.assign(version=versions, predicted=predicted)
+    # The outcomes of most rows, in another order, and of a request that nobody made.
+    known = answered.sample(120, random_state=1)
+    other = pd.DataFrame({"request_id": ["nobody"], "row": [0], "species": ["setosa"]})
+    labels = tmp_path / "labels.csv"
+    pd.concat([known[["row", "species", "request_id"]], other]).to_csv(labels, index=False)
+
+    def evaluate(folders, *options):
+        words = [versions_dir / "1", *folders, "--labels", labels, "--target", "species", *options]
+        return CliRunner().invoke(forest, ["evaluate", *map(str, words), "--json"])
+
+    folders = [log / "forest" / version for version in ("1", "2")]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # The rows of both workers are in files within a second.
+        done = evaluate(folders)
+        found = json.loads(done.stdout or "{}")
+        if found.get("rows") == len(known):
+            break
+        time.sleep(0.1)
+    assert found["rows"] == len(known)
+    assert done.stderr == f"1 rows of {labels} belong to no row of the log\n"
+    assert found["metrics"]["accuracy"] == (known["species"] == known["predicted"]).mean()
+    assert found["by"] == "version"
+    for segment in found["segments"]:
+        rows = known[known["version"] == segment["name"]]
+        assert segment["n_rows"] == len(rows)
+        model = models[segment["name"]]
+        probabilities = model.predict_proba(x[rows["number"]])
+        loss = log_loss(rows["species"], probabilities, labels=list(model.schema.classes))
+        assert segment["metrics"]["log_loss"] == pytest.approx(loss, rel=1e-12)
+    # By columns that were logged, which are numbers in the log and texts in the file.
+    frame = pd.DataFrame(x, columns=IRIS_NAMES).assign(species=y).drop_duplicates(IRIS_NAMES)
+    frame.to_csv(labels, index=False)
+    by_values = json.loads(evaluate(folders, "--key", ",".join(IRIS_NAMES)).stdout)
+    assert by_values["rows"] >= len(x)
+    assert "name the folders of the versions that have its classes" in evaluate([log]).output
 
 
 def test_versions_of_a_models_folder_are_loaded_and_unloaded_together(versions_dir, tmp_path, iris):
