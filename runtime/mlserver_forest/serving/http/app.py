@@ -6,9 +6,8 @@ from time import perf_counter
 
 from mlserver_forest.errors import ForestError, NotFound
 from mlserver_forest.serving.errors_table import explain
-from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Limit, Request
-from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
-from mlserver_forest.serving.http.request_id import begin_request
+from mlserver_forest.serving.http.request import Limit, Request
+from mlserver_forest.serving.http.request_id import CUSTOM_ATTRIBUTES, begin_request
 from mlserver_forest.serving.http.response import Response, error_response
 from mlserver_forest.serving.http.routes import Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics
@@ -158,8 +157,8 @@ class Application:
 
 
 def _begin(request: Request) -> None:
-    get, match = request.headers.get, request.match
-    begin_request(get(REQUEST_ID), match.pattern if match else "", get(CUSTOM_ATTRIBUTES))
+    match = request.match
+    begin_request(request.headers, "" if match is None else match.pattern)
 
 
 async def _refuse_method(request: Request, allowed: str) -> Response:

@@ -20,7 +20,6 @@ from typing import cast
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.eager_task import EagerTask
 from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.request_id import HEADER as REQUEST_ID
 from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.request_reader import ProtocolError, RequestReader
 from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
@@ -231,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
     def _write_last(self, error: ProtocolError) -> None:
         """Write the response to bytes that are not a request; more of them may follow."""
         request = Request("", b"", b"", self._reader.headers, None)
-        begin_request(request.headers.get(REQUEST_ID))
+        begin_request(request.headers)
         self._reader.is_receiving = True
         self._write(request, error_response(error.status, str(error)))
 

@@ -1,9 +1,11 @@
 """The id of the request that is being answered, for its error body and for the log."""
 
-import uuid
+from collections.abc import Mapping
 from contextvars import ContextVar
+from random import getrandbits
 
-HEADER = b"x-amzn-sagemaker-inference-id"
+CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+_INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 _LONGEST = 64  # SageMaker's own limit for the header.
 
 
@@ -13,52 +15,55 @@ class CurrentRequest:
     Its text is the caller's id if it is printable, or an id that is made when it is first needed.
 
     Args:
-        header: in which the caller may give its id.
+        headers: the headers by name in lower case; empty over gRPC.
         route: the pattern of the route, or the method of gRPC; empty if there is none.
-        attributes: SageMaker's custom attributes, if the request has any.
 
     Attributes:
         route: as given.
     """
 
-    __slots__ = ("_attributes", "_header", "_text", "route")
+    __slots__ = ("_headers", "_text", "route")
 
-    def __init__(
-        self, header: bytes | None = None, route: str = "", attributes: bytes | None = None
-    ) -> None:
-        given = (header or b"").decode("latin-1")[:_LONGEST]
-        self._text = given if given.isascii() and given.isprintable() else ""
-        self._header = header
-        self._attributes = attributes
+    def __init__(self, headers: Mapping[bytes, bytes], route: str = "") -> None:
+        self._headers = headers
+        self._text: str | None = None
         self.route = route
 
     def __str__(self) -> str:
-        self._text = self._text or uuid.uuid4().hex
+        if self._text is None:
+            given = (self.inference_id or "")[:_LONGEST]
+            is_plain = given and given.isascii() and given.isprintable()
+            # As random as uuid4, which asks the system and takes four times as long.
+            self._text = given if is_plain else f"{getrandbits(128):032x}"
         return self._text
 
     @property
     def inference_id(self) -> str | None:
-        """The header, if it was sent."""
-        return None if self._header is None else self._header.decode("latin-1")
+        """The header in which SageMaker's callers give an id, if it was sent."""
+        return self._header(_INFERENCE_ID)
 
     @property
     def custom_attributes(self) -> str | None:
-        """The custom attributes, if they were sent."""
-        return None if self._attributes is None else self._attributes.decode("latin-1")
+        """SageMaker's custom attributes, if they were sent."""
+        return self._header(CUSTOM_ATTRIBUTES)
+
+    def _header(self, name: bytes) -> str | None:
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
 
 # Threads that a request starts see the same object.
 _current: ContextVar[CurrentRequest | None] = ContextVar("request_id", default=None)
 
 
-def begin_request(header: bytes | None, route: str = "", attributes: bytes | None = None) -> None:
+def begin_request(headers: Mapping[bytes, bytes], route: str = "") -> None:
     """Note that a request has arrived; ``CurrentRequest`` describes the arguments."""
-    _current.set(CurrentRequest(header, route, attributes))
+    _current.set(CurrentRequest(headers, route))
 
 
 def current_request() -> CurrentRequest:
     """The request that is being answered."""
-    return _current.get() or CurrentRequest()
+    return _current.get() or CurrentRequest({})
 
 
 def current_request_id() -> str:

@@ -150,11 +150,7 @@ class LoadedModels:
         self._bytes_being_loaded: dict[str, int] = {}
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
-        """Get a loaded model.
-
-        Args:
-            name: the name of the model.
-            version: the version that the model must have, or None for its default.
+        """Get a loaded model in a version, or in its default if None.
 
         Raises:
             ModelNotFound: if it is not loaded, naming others that are.
@@ -167,7 +163,8 @@ class LoadedModels:
         Raises:
             ModelNotFound: as ``get``.
         """
-        return self.versions(name, version).choose(version)
+        found = self._loaded.get(name) or self.versions(name, version)
+        return found.choose(version)
 
     def versions(self, name: str, version: str | None = None) -> ModelVersions[LoadedModel]:
         """All versions of a loaded model; raises ModelNotFound, as ``get``."""

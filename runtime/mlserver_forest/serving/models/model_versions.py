@@ -108,11 +108,10 @@ class ModelVersions(Generic[M]):
         Raises:
             ModelNotFound: as ``get``.
         """
-        if version is not None:
-            return Chosen(self.get(version))
-        if not self._ends:
-            return self._chosen[0]
-        return self._chosen[bisect(self._ends, random())]  # noqa: S311
+        if version is None:
+            ends = self._ends
+            return self._chosen[bisect(ends, random()) if ends else 0]  # noqa: S311
+        return Chosen(self.get(version))
 
 
 def _highest(models: Mapping[str, object], settings: VersionSettings) -> str:

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# Below that of the threads for requests.
-_NICENESS = 10
+# That of the threads for large requests.
+_NICENESS = 5
 
 
 class BackgroundQueue(Generic[T]):

@@ -37,7 +37,7 @@ _REQUEST_TYPES: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # A frozen one takes a microsecond more to make.
 class LoggedRequest:
     """A request that was chosen for the log.
 

@@ -1,7 +1,10 @@
 """``/invocations`` and ``/models/{name}/invoke``: the routes that SageMaker sends rows to."""
 
+from functools import partial
+
 from mlserver_forest.serving.http import media_types
-from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
+from mlserver_forest.serving.http.request import Request
+from mlserver_forest.serving.http.request_id import CUSTOM_ATTRIBUTES
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.model_versions import Chosen
@@ -52,19 +55,21 @@ class Invocations:
         model, shadow = chosen.model, chosen.shadow
         request.model = model.name
         negotiated = self._negotiated(request, model)
-
-        def parse() -> Inference:
-            body = request.take_body()
-            inference = negotiated.parse(body)
-            if shadow is not None:
-                again = lambda: self._negotiated(request, shadow).parse(body)  # noqa: E731
-                inference.shadow = shadow, again
-            return inference
-
+        parse = lambda: negotiated.parse(request.take_body())  # noqa: E731
+        if shadow is not None:
+            parse = partial(self._parse_for_both, request, negotiated, shadow)
         headers, body = await self._pipeline.run(
             len(request.body), parse, may_expand=negotiated.may_expand
         )
         return Response(200, body, headers)
+
+    def _parse_for_both(
+        self, request: Request, negotiated: NegotiatedRequest, shadow: LoadedModel
+    ) -> Inference:
+        body = request.take_body()
+        inference = negotiated.parse(body)
+        inference.shadow = shadow, lambda: self._negotiated(request, shadow).parse(body)
+        return inference
 
     def _negotiated(self, request: Request, model: LoadedModel) -> NegotiatedRequest:
         get = request.headers.get

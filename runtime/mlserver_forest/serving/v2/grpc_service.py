@@ -186,7 +186,7 @@ class GRPCServer:
 
         async def call(request: Any, context: Any) -> Any:
             started, code = perf_counter(), StatusCode.OK
-            begin_request(None, f"/{service}/{name}")
+            begin_request({}, f"/{service}/{name}")
             try:
                 return await method(request, context)
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
@@ -204,7 +204,7 @@ class GRPCServer:
 
         async def call(_: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             started, code = perf_counter(), StatusCode.OK
-            begin_request(None, f"/{service}/{name}")
+            begin_request({}, f"/{service}/{name}")
             try:
                 async for response in method(context):
                     yield response
