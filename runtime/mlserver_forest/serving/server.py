@@ -203,7 +203,8 @@ class Server:
             load = self._models.load(directory, name, replace=True, is_starting=True)
             model = asyncio.run(load)
             if self._log is not None:
-                self._log.check_columns(model.schema)
+                schemas = [one.schema for one in self._models.versions(model.name)]
+                self._log.check_columns(schemas)
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
         gc.collect()
@@ -239,9 +240,10 @@ def _model_routes(
     found = settings_of_versions(
         model_dir.resolve(), environment.trust_pickle, environment.model_name
     )
-    versions = [version for version, _ in found]
-    handlers = V2Handlers(settings, pipeline, models, OneModel(versions))
-    return handlers, OneModelRoutes(models, versions[0].name, invocations).table()
+    name = found[0][0].name
+    repository = OneModel(lambda: [one.mlmodel.settings for one in models.versions(name)])
+    handlers = V2Handlers(settings, pipeline, models, repository)
+    return handlers, OneModelRoutes(models, name, invocations).table()
 
 
 def _request_log(environment: Environment) -> RequestLog | None:

@@ -1,7 +1,7 @@
 """Model directories: how they are found, their settings, and V2's repository of them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -234,12 +234,12 @@ class OneModel:
     """V2's repository of a server that was started with its model.
 
     Args:
-        settings: the settings of the model, in each of its versions.
+        versions: returns the settings of the model, in each of its versions.
     """
 
-    def __init__(self, settings: _Found) -> None:
-        self._settings = settings
+    def __init__(self, versions: Callable[[], _Found]) -> None:
+        self._versions = versions
 
     async def list(self) -> _Found:
         """The settings of the model, in each of its versions."""
-        return self._settings
+        return self._versions()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlserver_forest.schema.categories import UNSEEN_BITS, Categories
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.http.request_id import CurrentRequest
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.observed_rows import ObservedRows, joined
 
@@ -44,20 +45,16 @@ class LoggedRequest:
     Attributes:
         model: the model that answered.
         observed: its rows and their predictions.
-        id: the object whose text is the request's id.
-        inference_id: the id that SageMaker's caller gave, if any.
-        custom_attributes: the header, if it was sent.
-        route: the pattern of the route, or the method of gRPC.
+        id: the id of the response, or None if it has none.
+        origin: the request's headers and route.
         time: when it was answered, in seconds since 1970.
         seconds: how long the model took.
     """
 
     model: LoadedModel
     observed: ObservedRows
-    id: object
-    inference_id: str | None
-    custom_attributes: str | None
-    route: str
+    id: str | None
+    origin: CurrentRequest
     time: float
     seconds: float
 
@@ -99,13 +96,13 @@ def _request_columns(
     requests: Sequence[LoggedRequest], lengths: NDArray[np.int64]
 ) -> Iterator[tuple[str, Any]]:
     of_requests = {
-        "request_id": [str(request.id) for request in requests],
-        "inference_id": [request.inference_id for request in requests],
-        "custom_attributes": [request.custom_attributes for request in requests],
+        "request_id": [request.id or str(request.origin) for request in requests],
+        "inference_id": [request.origin.inference_id for request in requests],
+        "custom_attributes": [request.origin.custom_attributes for request in requests],
         "model": [request.model.name for request in requests],
         "version": [request.model.only_version for request in requests],
         "time": [int(request.time * _MICROSECONDS) for request in requests],
-        "route": [request.route for request in requests],
+        "route": [request.origin.route for request in requests],
         "seconds": [request.seconds for request in requests],
     }
     ends = np.cumsum(lengths)

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
 from random import random
@@ -77,13 +77,16 @@ class RequestLog:
         self._n_bytes = 0
         self._write_at = self._silent_until = 0.0
 
-    def check_columns(self, schema: Schema) -> None:
+    def check_columns(self, schemas: Iterable[Schema]) -> None:
         """Check that the columns to drop are ones that a model's log would have.
+
+        Args:
+            schemas: of the versions of the model.
 
         Raises:
             InvalidEnvironment: naming those that it has.
         """
-        known = all_columns(schema)
+        known = frozenset().union(*map(all_columns, schemas))
         unknown = [name for name in sorted(self._dropped) if name not in known]
         if unknown:
             raise InvalidEnvironment(
@@ -107,17 +110,8 @@ class RequestLog:
             observed: the rows and their predictions.
             seconds: how long the model took.
         """
-        current = current_request()
-        logged = LoggedRequest(
-            model,
-            observed,
-            request_id or current,
-            current.inference_id,
-            current.custom_attributes,
-            current.route,
-            time.time(),
-            seconds,
-        )
+        origin = current_request()
+        logged = LoggedRequest(model, observed, request_id, origin, time.time(), seconds)
         if not self._queue.put(logged, observed.n_bytes + _ROW_BYTES * observed.n_rows):
             self._count(model.name, DROPPED, observed.n_rows)
 
