@@ -6,8 +6,8 @@ from time import perf_counter
 
 from mlserver_forest.errors import ForestError, NotFound
 from mlserver_forest.serving.errors_table import explain
-from mlserver_forest.serving.http.request import Limit, Request
-from mlserver_forest.serving.http.request_id import CUSTOM_ATTRIBUTES, begin_request
+from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Limit, Request
+from mlserver_forest.serving.http.request_id import begin_request
 from mlserver_forest.serving.http.response import Response, error_response
 from mlserver_forest.serving.http.routes import Methods, Routes
 from mlserver_forest.serving.metrics.metrics import Metrics

@@ -15,6 +15,8 @@ from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.routes import Match
 from mlserver_forest.serving.process.memory_budget import Reservation
 
+CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+
 
 class Request:
     """A request, whose body may still have to be read.

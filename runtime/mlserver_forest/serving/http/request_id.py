@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from random import getrandbits
 
-CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
-_INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
+HEADER = b"x-amzn-sagemaker-inference-id"
 _LONGEST = 64  # SageMaker's own limit for the header.
 
 
@@ -19,37 +18,24 @@ class CurrentRequest:
         route: the pattern of the route, or the method of gRPC; empty if there is none.
 
     Attributes:
+        headers: as given.
         route: as given.
     """
 
-    __slots__ = ("_headers", "_text", "route")
+    __slots__ = ("_text", "headers", "route")
 
     def __init__(self, headers: Mapping[bytes, bytes], route: str = "") -> None:
-        self._headers = headers
-        self._text: str | None = None
+        self.headers = headers
         self.route = route
+        self._text = ""
 
     def __str__(self) -> str:
-        if self._text is None:
-            given = (self.inference_id or "")[:_LONGEST]
-            is_plain = given and given.isascii() and given.isprintable()
+        if not self._text:
+            given = self.headers.get(HEADER, b"").decode("latin-1")[:_LONGEST]
+            is_printable = given.isascii() and given.isprintable()
             # As random as uuid4, which asks the system and takes four times as long.
-            self._text = given if is_plain else f"{getrandbits(128):032x}"
+            self._text = (given if is_printable else "") or f"{getrandbits(128):032x}"
         return self._text
-
-    @property
-    def inference_id(self) -> str | None:
-        """The header in which SageMaker's callers give an id, if it was sent."""
-        return self._header(_INFERENCE_ID)
-
-    @property
-    def custom_attributes(self) -> str | None:
-        """SageMaker's custom attributes, if they were sent."""
-        return self._header(CUSTOM_ATTRIBUTES)
-
-    def _header(self, name: bytes) -> str | None:
-        value = self._headers.get(name)
-        return None if value is None else value.decode("latin-1")
 
 
 # Threads that a request starts see the same object.

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from mlserver_forest.schema.categories import UNSEEN_BITS, Categories
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.http.request_id import CurrentRequest
+from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES
+from mlserver_forest.serving.http.request_id import HEADER, CurrentRequest
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.observed_rows import ObservedRows, joined
 
@@ -97,8 +98,8 @@ def _request_columns(
 ) -> Iterator[tuple[str, Any]]:
     of_requests = {
         "request_id": [request.id or str(request.origin) for request in requests],
-        "inference_id": [request.origin.inference_id for request in requests],
-        "custom_attributes": [request.origin.custom_attributes for request in requests],
+        "inference_id": [_header(request, HEADER) for request in requests],
+        "custom_attributes": [_header(request, CUSTOM_ATTRIBUTES) for request in requests],
         "model": [request.model.name for request in requests],
         "version": [request.model.only_version for request in requests],
         "time": [int(request.time * _MICROSECONDS) for request in requests],
@@ -111,6 +112,11 @@ def _request_columns(
         column = pa.array(found, _REQUEST_TYPES[name])
         yield name, column if len(column) == ends[-1] else column.take(pa.array(owners))
     yield "row", pa.array(np.arange(ends[-1]) - np.repeat(ends - lengths, lengths))
+
+
+def _header(request: LoggedRequest, name: bytes) -> str | None:
+    value = request.origin.headers.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _feature_column(values: NDArray[Any], schema: Schema, place: int) -> Any:

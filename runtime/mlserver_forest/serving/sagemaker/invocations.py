@@ -3,8 +3,7 @@
 from functools import partial
 
 from mlserver_forest.serving.http import media_types
-from mlserver_forest.serving.http.request import Request
-from mlserver_forest.serving.http.request_id import CUSTOM_ATTRIBUTES
+from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
 from mlserver_forest.serving.models.loaded_models import LoadedModel
 from mlserver_forest.serving.models.model_versions import Chosen
