@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mlserver_forest.environment import Environment, GRPCKeepalive, from_environ
+from mlserver_forest.environment import (
+    Environment,
+    GRPCKeepalive,
+    RequestLogSettings,
+    from_environ,
+)
 from mlserver_forest.errors import InvalidEnvironment
 
 # Where SageMaker hosts the container.
@@ -141,6 +146,22 @@ DEFAULT = Environment(
         ({"FOREST_HOST": "0.0.0.0"}, {"host": "0.0.0.0"}),
         ({"FOREST_TRUST_PICKLE": "no"}, {"trust_code": False}),
         ({"FOREST_TRY_IT": "false"}, {"try_it": False}),
+        (
+            {"FOREST_DEFAULT_VERSION": "2", "FOREST_TRAFFIC": "1:90,2:10", "FOREST_SHADOW": "3"},
+            {"default_version": "2", "traffic": "1:90,2:10", "shadow_version": "3"},
+        ),
+        ({"FOREST_REQUEST_LOG": "log"}, {"request_log": RequestLogSettings("log", 1, (), 60)}),
+        ({"FOREST_REQUEST_LOG": "log", "FOREST_REQUEST_LOG_SAMPLE": "0"}, {}),
+        ({"FOREST_REQUEST_LOG_SAMPLE": "0.5"}, {}),
+        (
+            {
+                "FOREST_REQUEST_LOG": "s3://b/p",
+                "FOREST_REQUEST_LOG_SAMPLE": "0.25",
+                "FOREST_REQUEST_LOG_DROP": " Zip code , age,",
+                "FOREST_REQUEST_LOG_INTERVAL": "5",
+            },
+            {"request_log": RequestLogSettings("s3://b/p", 0.25, ("Zip code", "age"), 5)},
+        ),
         ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}, {**HOSTED}),
         (
             {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1", "FOREST_TRY_IT": "on"},
@@ -169,6 +190,9 @@ def test_a_variable_sets_its_attribute(variables, expected):
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "101"),
         ("SAGEMAKER_SAFE_PORT_RANGE", "many"),
         ("FOREST_LOG_FORMAT", "xml"),
+        ("FOREST_REQUEST_LOG_SAMPLE", "10%"),
+        ("FOREST_REQUEST_LOG_SAMPLE", "1.5"),
+        ("FOREST_REQUEST_LOG_INTERVAL", "0"),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(name, value):

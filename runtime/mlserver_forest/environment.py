@@ -23,6 +23,7 @@ DEFAULT_MAX_BODY_BYTES = 1 << 30
 DEFAULT_TIMEOUT_SECONDS = 60
 # Load balancers ask for readiness about once a second, or more often.
 DEFAULT_SHUTDOWN_DELAY_SECONDS = 1
+DEFAULT_LOG_SECONDS = 60.0
 # CreateTransformJob: the default and the largest of MaxPayloadInMB.
 DEFAULT_PAYLOAD_MB = 6
 MAX_PAYLOAD_MB = 100
@@ -87,6 +88,23 @@ class GRPCKeepalive:
 
 
 @dataclass(frozen=True)
+class RequestLogSettings:
+    """How requests and their answers are logged.
+
+    Attributes:
+        place: a folder, or ``s3://bucket/prefix`` (``FOREST_REQUEST_LOG``).
+        share: the share of requests that are logged (``FOREST_REQUEST_LOG_SAMPLE``).
+        dropped: the columns that are never written (``FOREST_REQUEST_LOG_DROP``).
+        seconds: how long rows may wait for their file (``FOREST_REQUEST_LOG_INTERVAL``).
+    """
+
+    place: str
+    share: float = 1.0
+    dropped: tuple[str, ...] = ()
+    seconds: float = DEFAULT_LOG_SECONDS
+
+
+@dataclass(frozen=True)
 class Environment:
     """The settings in the environment variables of the process.
 
@@ -144,6 +162,13 @@ class Environment:
             (``SAGEMAKER_SUBMIT_DIRECTORY``), or None.
         try_it: whether ``/`` is a page to try the model (``FOREST_TRY_IT``). By default, it is
             off if SageMaker seems to host the container.
+        request_log: how a share of the requests is logged; None if it is not.
+        default_version: the version of a model that answers requests which name none
+            (``FOREST_DEFAULT_VERSION``); None for the highest.
+        traffic: versions with the percentages of those requests that each answers
+            (``FOREST_TRAFFIC``); ``version_settings.py`` reads it.
+        shadow_version: the version to which the same rows are given afterwards
+            (``FOREST_SHADOW``), or None.
     """
 
     base_dir: Path
@@ -173,6 +198,10 @@ class Environment:
     program: str | None
     submit_directory: str | None
     try_it: bool
+    request_log: RequestLogSettings | None = None
+    default_version: str | None = None
+    traffic: str = ""
+    shadow_version: str | None = None
 
     @property
     def model_dirs(self) -> tuple[Path, ...]:
@@ -241,6 +270,10 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
         program=environ.get("SAGEMAKER_PROGRAM") or None,
         submit_directory=environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or None,
         try_it=_unless_hosted("FOREST_TRY_IT", environ),
+        request_log=_request_log(environ),
+        default_version=environ.get("FOREST_DEFAULT_VERSION") or None,
+        traffic=environ.get("FOREST_TRAFFIC", ""),
+        shadow_version=environ.get("FOREST_SHADOW") or None,
     )
 
 
@@ -287,6 +320,30 @@ def _first_seconds(
 ) -> float:
     name, text = _first(environ, names, "")
     return _seconds(name, text, least) if text else default
+
+
+def _request_log(environ: Mapping[str, str]) -> RequestLogSettings | None:
+    place = environ.get("FOREST_REQUEST_LOG", "")
+    share = _share("FOREST_REQUEST_LOG_SAMPLE", environ.get("FOREST_REQUEST_LOG_SAMPLE") or "1")
+    seconds = _first_seconds(
+        environ, ("FOREST_REQUEST_LOG_INTERVAL",), DEFAULT_LOG_SECONDS, least=1
+    )
+    if not place or not share:
+        return None
+    # Names of columns, which may have any letters.
+    dropped = environ.get("FOREST_REQUEST_LOG_DROP", "").split(",")
+    names = tuple(name.strip() for name in dropped if name.strip())
+    return RequestLogSettings(place, share, names, seconds)
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        share = float(text) if text.isascii() else math.nan
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise InvalidEnvironment(f"{name} is {text!r}; expected a share from 0 to 1, such as 0.01")
+    return share
 
 
 def _otlp_protocol(environ: Mapping[str, str]) -> str | None:

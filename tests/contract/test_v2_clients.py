@@ -95,6 +95,8 @@ def test_tritonclient_grpc_is_answered_what_scikit_learn_answers(iris_server, ir
         "server": "mlserver-forest",
         "inputs": list(IRIS_NAMES),
         "datatypes": ["FP32"],
+        "version": "",
+        "versions": ["1"],
         "index": [["forest", "READY"]],
         "predict_proba": expected["predict_proba"],
     }

@@ -5,6 +5,7 @@ Each server is a process of its own, because what one model has compiled would b
 
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import httpx
@@ -25,23 +26,34 @@ from forked_command import ForkedCommand
 from support import Running, ask_over_grpc, clean_environ, free_port
 
 RELEASE = Path(__file__).parents[1] / "compatibility" / "0.1.0"
-# Each kind of nodes, sums and splits; intervals with and without samples; an isolation forest.
+# Each kind of nodes, sums and splits; intervals with and without samples; an isolation forest. The
+# last two are served together, as versions of one model.
 MODELS = (
-    "trained-extra-trees-interval-price",
-    "trained-lightgbm-interval-grade",
-    "scikit-learn-isolation",
-    "scikit-learn-several-targets",
-    "xgboost-categories",
-    "lightgbm-categories",
+    ("trained-extra-trees-interval-price",),
+    ("trained-lightgbm-interval-grade",),
+    ("scikit-learn-isolation",),
+    ("scikit-learn-several-targets",),
+    ("xgboost-categories", "lightgbm-categories"),
 )
 # Enough for a block of rows, for texts that are not read one by one, and for a count of drift.
 REPEATS = 30
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_requests_for_every_output_in_every_format_compile_nothing(tmp_path, name):
-    requests = [*requests_to(name)]
-    n_answers = answered_without_compiling(RELEASE / name, tmp_path, requests)
+@pytest.mark.parametrize("names", MODELS, ids="-".join)
+def test_requests_for_every_output_in_every_format_compile_nothing(tmp_path, names):
+    base, requests, variables = RELEASE / names[0], list(requests_to(names[0])), {}
+    if len(names) > 1:
+        base = tmp_path
+        for version, name in enumerate(names):
+            shutil.copytree(RELEASE / name / "model", base / "model" / str(version))
+        # Each version gets half of the requests, and refuses those that are for the other one.
+        requests = [one for name in names for one in requests_to(name, "m")] * 6
+        variables = {
+            "FOREST_TRAFFIC": "0:50,1:50",
+            "FOREST_REQUEST_LOG": str(tmp_path / "requests"),
+            "MLSERVER_MODEL_NAME": "m",
+        }
+    n_answers = answered_without_compiling(base, tmp_path, requests, variables=variables)
     assert n_answers > 8
 
 
@@ -96,7 +108,7 @@ def test_nor_do_those_to_a_model_with_derived_columns(tmp_path, make):
     assert answered_without_compiling(tmp_path, tmp_path, requests, asked) == len(requests)
 
 
-def answered_without_compiling(base_dir, tmp_path, requests, over_grpc=None):
+def answered_without_compiling(base_dir, tmp_path, requests, over_grpc=None, variables=None):
     """Ask a server of its own; how many requests it has answered with 200."""
     log = tmp_path / "compiled"
     ports = free_port(), free_port()
@@ -105,6 +117,7 @@ def answered_without_compiling(base_dir, tmp_path, requests, over_grpc=None):
         SAGEMAKER_BIND_TO_PORT=str(ports[0]),
         FOREST_GRPC_PORT=str(ports[1]),
         MODEL_SERVER_WORKERS="1",
+        **(variables or {}),
     )
     prepare = functools.partial(record, log)
     server = Running(ForkedCommand("serve", environ=environ, prepare=prepare), *ports)
@@ -129,11 +142,12 @@ def is_answered(client, path, headers, body):
     return response.status_code == 200
 
 
-def requests_to(name):
+def requests_to(name, served_as=None):
     """The recorded requests, larger ones, and all outputs at once."""
     recorded = json.loads((RELEASE / name / "requests.json").read_text())
     outputs = json.loads(recorded[-1]["answer"])["outputs"]
     own = json.loads((RELEASE / name / "model" / "model-settings.json").read_text())["name"]
+    own = served_as or own
     for request in recorded:
         path, headers, body = request["path"], request["headers"], request["body"]
         if request["method"] == "GET":

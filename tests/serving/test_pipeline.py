@@ -11,7 +11,7 @@ from mlserver_forest.errors import InvalidInput, Overloaded, TimedOut
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.pipeline import SMALL_BODY_BYTES, Inference, Pipeline
 from mlserver_forest.serving.process.admission import PLACES, Admission
 from mlserver_forest.serving.process.memory_budget import MemoryBudget

@@ -1,6 +1,7 @@
 """A model on rows whose targets are known: how good its predictions are."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,47 +54,108 @@ def evaluate_model(
         InvalidInput: naming a row whose target is not a class or a number; if no row has a target,
             or if the model cannot be evaluated.
     """
-    y, rows = known_targets(targets, model.schema)
-    if not len(rows):
-        raise InvalidInput(f"none of the {len(x)} rows has a target; expected one in each row")
-    answered = _Answers(model, x[rows], threads)
+    y, rows = _known(targets, len(x), model.schema)
+    answered = _Answers.of_model(model, x[rows], threads)
     intervals = model.calibration
+    found = _evaluation(answered, y, rows, len(x), target, by, by_values)
+    return replace(
+        found,
+        level=intervals.level if intervals is not None else None,
+        coverage=answered.coverage(y),
+    )
+
+
+def evaluate_predictions(
+    schema: Schema,
+    predicted: Prediction,
+    targets: Iterable[Any],
+    *,
+    target: str = "",
+    by: str = "",
+    by_values: Iterable[object] = (),
+) -> Evaluation:
+    """Evaluate answers that were given before.
+
+    Args:
+        schema: of the model that gave them.
+        predicted: the answers, (n_samples, n_columns).
+        targets: as in ``evaluate_model``.
+        target: as there.
+        by: as there.
+        by_values: as there.
+
+    Raises:
+        InvalidInput: as ``evaluate_model``.
+    """
+    y, rows = _known(targets, len(predicted.values), schema)
+    chosen = Prediction(predicted.values[rows], predicted.positions[rows])
+    answered = _Answers(schema, chosen)
+    return _evaluation(answered, y, rows, len(predicted.values), target, by, by_values)
+
+
+def _known(
+    targets: Iterable[Any], n_rows: int, schema: Schema
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The targets that are known, and their rows; there has to be one."""
+    y, rows = known_targets(targets, schema)
+    if not len(rows):
+        raise InvalidInput(f"none of the {n_rows} rows has a target; expected one in each row")
+    return y, rows
+
+
+def _evaluation(
+    answered: "_Answers",
+    y: NDArray[Any],
+    rows: NDArray[np.intp],
+    n_rows: int,
+    target: str,
+    by: str,
+    by_values: Iterable[object],
+) -> Evaluation:
     everything = np.arange(len(y))
     return Evaluation(
         target=target,
-        kind=model.schema.kind,
+        kind=answered.schema.kind,
         n_rows=len(y),
-        n_without_target=len(x) - len(y),
+        n_without_target=n_rows - len(y),
         metrics=answered.metrics(y, everything),
         calibration=answered.calibration(y),
-        level=intervals.level if intervals is not None else None,
-        coverage=answered.coverage(y),
         by=by,
         segments=_segments(answered, y, rows, by_values) if by else (),
     )
 
 
 class _Answers:
-    """A model's answers to rows."""
+    """A model's answers to rows, and their intervals or sets if it has any."""
 
-    def __init__(self, model: Model, x: NDArray[Any], threads: KernelThreads | None) -> None:
+    def __init__(
+        self, schema: Schema, predicted: Prediction, sets: NDArray[Any] | None = None
+    ) -> None:
+        self.schema = schema
+        self._positions = predicted.positions
+        self._is_class = schema.kind == "classification"
+        values = predicted.values
+        self._values = sum_to_one(values) if self._is_class else values[:, 0]
+        self._sets = sets
+
+    @classmethod
+    def of_model(cls, model: Model, x: NDArray[Any], threads: KernelThreads | None) -> "_Answers":
         found: list[Prediction] = []
         sets = [name for name in (INTERVAL, PREDICTION_SET) if name in model.outputs]
         columns = model.answer(
             x, [PREDICT, *sets], threads, lambda _, prediction: found.append(prediction)
         )
-        values = np.concatenate([one.values for one in found])
-        self._schema: Schema = model.schema
-        self._positions = np.concatenate([one.positions for one in found])
-        self._is_class = model.schema.kind == "classification"
-        self._values = sum_to_one(values) if self._is_class else values[:, 0]
-        self._sets = np.asarray(columns[sets[0]][:]) if sets else None
+        predicted = Prediction(
+            np.concatenate([one.values for one in found]),
+            np.concatenate([one.positions for one in found]),
+        )
+        return cls(model.schema, predicted, np.asarray(columns[sets[0]][:]) if sets else None)
 
     def metrics(self, y: NDArray[Any], rows: NDArray[np.intp]) -> dict[str, float]:
         """The metrics of some of the rows; ``y`` are their targets."""
         if not self._is_class:
             return metrics_of_numbers(self._values[rows], y)
-        n_classes = len(self._schema.classes)
+        n_classes = len(self.schema.classes)
         return metrics_of_classes(self._values[rows], self._positions[rows], y, n_classes)
 
     def calibration(self, y: NDArray[Any]) -> CalibrationResult:

@@ -30,11 +30,15 @@ from mlserver_forest import cancellation
 from mlserver_forest.errors import PayloadTooLarge, TimedOut
 from mlserver_forest.serving.http.content_codings import Deflation, Inflation
 from mlserver_forest.serving.metrics.metrics import Metrics
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.models.model_versions import Chosen
 from mlserver_forest.serving.models.runtime import LONG_SECONDS
+from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.process.admission import PLACES, Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.process.memory_budget import MemoryBudget, Reservation
+from mlserver_forest.serving.request_log.request_log import RequestLog
+from mlserver_forest.serving.shadow_versions import ShadowVersions
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -68,23 +72,33 @@ class Inference:
         version: the version of the model, if the request names one.
         n_rows: the number of rows in the request.
         seconds: how long the model may work, to the order of magnitude.
-        infer: returns the model's answer; called once, perhaps in a thread.
+        infer: returns the model's answer; called once, perhaps in a thread. The runtime of a forest
+            takes a function that is called with each block of rows and its prediction.
         write: turns an answer into the headers and the body of the response. The body may be an
             iterator of blocks.
         n_bytes: the memory that the rows take.
+        id: the id of the response, if it has one.
+        shadow: the shadow version, if there is one, and what makes its inference of the same rows.
     """
 
     model: LoadedModel
     version: str | None
     n_rows: int
     seconds: float
-    infer: Callable[[], Any]
+    infer: Callable[..., Any]
     write: Write
     n_bytes: int = 0
+    id: str | None = None
+    shadow: "tuple[LoadedModel, Callable[[], Inference]] | None" = None
 
     @classmethod
     def of_message(
-        cls, model: LoadedModel, version: str | None, message: InferenceRequest, write: Write
+        cls,
+        model: LoadedModel,
+        version: str | None,
+        message: InferenceRequest,
+        write: Write,
+        id_: str | None = None,
     ) -> "Inference":
         """The inference for a V2 request; the answer is an ``InferenceResponse``."""
         shape = message.inputs[0].shape if message.inputs else []
@@ -92,8 +106,24 @@ class Inference:
         names = [output.name for output in message.outputs or ()]
         seconds = model.runtime.seconds(n_rows, names)
         n_values = sum(prod(tensor.shape) for tensor in message.inputs)
-        infer = partial(model.runtime.infer, message)
-        return cls(model, version, n_rows, seconds, infer, write, n_values * _BYTES_PER_VALUE)
+        infer, n_bytes = partial(model.runtime.infer, message), n_values * _BYTES_PER_VALUE
+        return cls(model, version, n_rows, seconds, infer, write, n_bytes, id_)
+
+    @classmethod
+    def of_chosen(
+        cls,
+        chosen: Chosen[LoadedModel],
+        version: str | None,
+        message: InferenceRequest,
+        write: Write,
+        id_: str | None,
+    ) -> "Inference":
+        """The inference for a V2 request that a shadow version may get, too."""
+        inference = cls.of_message(chosen.model, version, message, write, id_)
+        if chosen.shadow is not None:
+            parse = partial(cls.of_message, chosen.shadow, None, message, write, id_)
+            inference.shadow = chosen.shadow, parse
+        return inference
 
     @classmethod
     def of_rows(
@@ -123,6 +153,8 @@ class Pipeline:
         memory: refuses bodies for which there is not enough memory.
         metrics: counts inferences.
         timeout_seconds: how long an answer to a large request may take.
+        log: logs a share of the requests; None if that is off.
+        shadows: ask shadow versions afterwards; None if there are none.
     """
 
     def __init__(
@@ -131,7 +163,11 @@ class Pipeline:
         memory: MemoryBudget,
         metrics: Metrics,
         timeout_seconds: float,
+        log: RequestLog | None = None,
+        shadows: ShadowVersions | None = None,
     ) -> None:
+        self._log = log
+        self._shadows = shadows
         self._admission = admission
         self._memory = memory
         self._metrics = metrics
@@ -247,44 +283,54 @@ class Pipeline:
         inference = parse()
         answer = await self._infer(inference, is_admitted=False)
         headers, blocks = inference.write(answer)
-        return headers, b"".join(blocks)
+        return headers + inference.model.headers, b"".join(blocks)
 
     async def _run_in_threads(self, parse: Parse, *, is_admitted: bool) -> tuple[Headers, Body]:
         inference = await self._in_thread(parse)
         # A small body that became many rows; a large one has been promised memory before.
         reservation = None if is_admitted else self._reserve_rows(inference)
-        write, n_rows = inference.write, inference.n_rows
+        write, n_rows, version = inference.write, inference.n_rows, inference.model.headers
         answer = await self._infer(inference, is_admitted=is_admitted)
         del inference  # Its rows make room for the response.
         if n_rows <= _FEW_ROWS:
             headers, blocks = write(answer)
-            return headers, b"".join(blocks)
+            return headers + version, b"".join(blocks)
         headers, blocks = await self._in_thread(write, answer)
-        return headers, await self._whole_or_streamed(iter(blocks), reservation)
+        return headers + version, await self._whole_or_streamed(iter(blocks), reservation)
 
     def _reserve_rows(self, inference: Inference) -> Reservation | None:
         return self._memory.reserve(inference.n_bytes) if is_large(inference.n_bytes) else None
 
     async def _infer(self, inference: Inference, *, is_admitted: bool) -> Any:
         """Compute the model's answer, and count it, whether it succeeds or fails."""
+        model, infer, observed = inference.model, inference.infer, None
+        version = model.label or inference.version
+        is_logged = self._log is not None and self._log.chooses(model)
+        if is_logged or inference.shadow is not None:
+            observed = ObservedRows()
+            infer = partial(infer, observed.add)
         started, is_long = perf_counter(), inference.seconds > LONG_SECONDS
-        runtime = inference.model.runtime
         try:
-            if runtime.is_awaited:
+            if model.runtime.is_awaited:
                 answer = await self._await(inference, is_admitted=is_admitted)
-            elif not is_long and runtime.is_immediate:
-                answer = inference.infer()
+            elif not is_long and model.runtime.is_immediate:
+                answer = infer()
             elif is_admitted or not is_long:
-                answer = await self._in_thread(inference.infer)
+                answer = await self._in_thread(infer)
             else:
                 async with self._admitted(inference.seconds):
-                    answer = await self._in_thread(inference.infer)
+                    answer = await self._in_thread(infer)
         except BaseException:
             seconds = perf_counter() - started
-            self._metrics.failed(inference.model.name, inference.version, seconds)
+            self._metrics.failed(model.name, version, seconds)
             raise
         seconds = perf_counter() - started
-        self._metrics.inferred(inference.model.name, inference.version, inference.n_rows, seconds)
+        self._metrics.inferred(model.name, version, inference.n_rows, seconds)
+        if observed is not None:
+            if is_logged and self._log is not None:
+                self._log.put(model, inference.id, observed, seconds)
+            if self._shadows is not None and inference.shadow is not None:
+                self._shadows.put(model, *inference.shadow, observed)
         return answer
 
     async def _await(self, inference: Inference, *, is_admitted: bool) -> Any:

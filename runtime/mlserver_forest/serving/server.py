@@ -33,16 +33,18 @@ from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.loaded_models import LoadedModels
+from mlserver_forest.serving.models.model_loading import ModelLoader
 from mlserver_forest.serving.models.repository import (
     FixedSettings,
     ModelsFolder,
     OneModel,
     find_model,
     is_forest,
-    settings_of,
+    settings_of_versions,
 )
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+from mlserver_forest.serving.models.version_settings import VersionSettings
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import REPORT_PATH, PlaygroundRoutes
 from mlserver_forest.serving.process.admission import Admission
@@ -51,6 +53,8 @@ from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.supervisor import Supervisor
 from mlserver_forest.serving.process.worker import DRAIN_SECONDS, Service, Worker
 from mlserver_forest.serving.process.worker_table import WorkerTable
+from mlserver_forest.serving.request_log.log_target import log_target
+from mlserver_forest.serving.request_log.request_log import RequestLog
 from mlserver_forest.serving.route_description import routes_of_server
 from mlserver_forest.serving.sagemaker.container_routes import (
     ContainerRoutes,
@@ -60,6 +64,7 @@ from mlserver_forest.serving.sagemaker.container_routes import (
 from mlserver_forest.serving.sagemaker.invocations import Invocations
 from mlserver_forest.serving.sagemaker.multi_model import MultiModelRoutes
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
+from mlserver_forest.serving.shadow_versions import ShadowVersions
 from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v1.v1_routes import V1Routes
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
@@ -101,18 +106,27 @@ class Server:
         n_threads = max(cpus // self._n_workers, 1)
         kernel = KernelThreads(n_threads)
         memory = MemoryBudget(available_memory, n_slots, request_memory())
-        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds)
+        self._log = log = _request_log(environment)
+        versions = VersionSettings.of_environment(environment)
+        shadows = None if versions.shadow is None else ShadowVersions()
+        pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds, log, shadows)
         self._calls = CallsInFlight(n_slots)
-        self._models = models = LoadedModels(
+        loader = ModelLoader(
             partial(_make_model, kernel),
             ForeignLoader(RuntimeLoop(), self._calls, n_threads),
-            metrics,
             trust_code=environment.trust_code,
             code=_code_settings(environment),
+            available_memory=available_memory,
+        )
+        self._models = models = LoadedModels(
+            loader,
+            metrics,
             available_memory=available_memory,
             snapshot=LoadedModelSnapshot(),
             timeout_seconds=environment.timeout_seconds,
             drift=drift,
+            versions=versions,
+            must_fit=not environment.multi_model,
         )
         # With many models, what lies in the folder of the one model does not matter.
         has_one = not environment.multi_model
@@ -173,6 +187,7 @@ class Server:
             models,
             self._load_after_fork,
             self._calls,
+            tuple(thread for thread in (log, shadows) if thread is not None),
             environment.shutdown_delay_seconds,
             self._n_workers,
             announce,
@@ -228,11 +243,12 @@ class Server:
             directory = self._model_dir.resolve()
             environment = self._environment
             code = _code_settings(environment)
-            settings = settings_of(directory, environment.trust_code, None, code)
-            self._loads_after_fork = not is_forest(settings)
-            if self._loads_after_fork:
+            found = settings_of_versions(directory, environment.trust_code, None, code)
+            others = [settings for settings, _ in found if not is_forest(settings)]
+            self._loads_after_fork = bool(others)
+            for settings in others:
                 check_installed(settings.implementation_, directory)
-            else:
+            if not others:
                 asyncio.run(self._load_one(directory))
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
         # and does not write to memory that the workers share.
@@ -246,7 +262,10 @@ class Server:
 
     async def _load_one(self, directory: Path) -> None:
         name = self._environment.model_name
-        await self._models.load(directory, name, replace=True, is_starting=True)
+        model = await self._models.load(directory, name, replace=True, is_starting=True)
+        if self._log is not None:
+            schemas = [one.schema for one in self._models.versions(model.name)]
+            self._log.check_columns(schemas)
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
@@ -276,9 +295,21 @@ def _model_routes(
         folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code, code=code)
         handlers = V2Handlers(settings, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
-    only = settings_of(model_dir.resolve(), environment.trust_code, environment.model_name, code)
-    handlers = V2Handlers(settings, pipeline, models, OneModel(only))
-    return handlers, OneModelRoutes(models, only.name, invocations).table()
+    found = settings_of_versions(
+        model_dir.resolve(), environment.trust_code, environment.model_name, code
+    )
+    name = found[0][0].name
+    repository = OneModel(lambda: [one.mlmodel.settings for one in models.versions(name)])
+    handlers = V2Handlers(settings, pipeline, models, repository)
+    return handlers, OneModelRoutes(models, name, invocations).table()
+
+
+def _request_log(environment: Environment) -> RequestLog | None:
+    chosen = environment.request_log
+    if chosen is None:
+        return None
+    target = log_target(chosen.place)
+    return RequestLog(target, share=chosen.share, dropped=chosen.dropped, seconds=chosen.seconds)
 
 
 def _code_settings(environment: Environment) -> CodeSettings:

@@ -18,22 +18,24 @@ from tritonclient.utils import (
 
 def call(question):
     client = v2.InferenceServerClient(question["address"])
-    model = question.get("model", "forest")
+    model, version = question.get("model", "forest"), question.get("version", "")
     named = question.get("tensors", [["X", "FP32", question["x"]]])
     tensors = [tensor_of(*tensor) for tensor in named]
     outputs = [v2.InferRequestedOutput(name) for name in question.get("outputs", ["predict"])]
     try:
-        result = client.infer(model, tensors, outputs=outputs)
+        result = client.infer(model, tensors, model_version=version, outputs=outputs)
     except InferenceServerException as error:
         return {"status": error.status(), "error": error.message()}
-    metadata = client.get_model_metadata(model)
+    metadata = client.get_model_metadata(model, version)
     index = client.get_model_repository_index().models
     answer = {
         "live": client.is_server_live(),
-        "ready": client.is_server_ready() and client.is_model_ready(model),
+        "ready": client.is_server_ready() and client.is_model_ready(model, version),
         "server": client.get_server_metadata().name,
         "inputs": [tensor.name for tensor in metadata.inputs],
         "datatypes": sorted({tensor.datatype for tensor in metadata.inputs}),
+        "version": result.get_response().model_version,
+        "versions": list(metadata.versions),
         "index": [[model.name, model.state] for model in index],
     }
     for output in result.get_response().outputs:

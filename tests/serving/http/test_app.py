@@ -14,7 +14,8 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.models.model_versions import Chosen
 from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.process.admission import Admission
@@ -50,6 +51,9 @@ class OneLoaded:
         if self.model is None:
             raise ModelNotFound(name, version)
         return self.model
+
+    def choose(self, name, version=None):
+        return Chosen(self.get(name, version))
 
 
 @pytest.fixture(scope="module")

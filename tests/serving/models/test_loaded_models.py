@@ -12,7 +12,9 @@ from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.foreign_loader import ForeignLoader
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.loaded_models import LoadedModels
+from mlserver_forest.serving.models.model_loading import ModelLoader
 from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 GREEDY = """
 from mlserver import MLModel
@@ -38,11 +40,16 @@ def greedy(tmp_path):
 
 
 def models_with(available_memory):
-    return LoadedModels(
+    loader = ModelLoader(
         None,
         ForeignLoader(RuntimeLoop(), CallsInFlight(1), 1),
-        Metrics(SharedCounters(1), list),
         trust_code=True,
+        code=CodeSettings(),
+        available_memory=available_memory,
+    )
+    return LoadedModels(
+        loader,
+        Metrics(SharedCounters(1), list),
         available_memory=available_memory,
         snapshot=LoadedModelSnapshot(),
         timeout_seconds=60,

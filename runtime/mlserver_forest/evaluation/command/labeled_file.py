@@ -65,21 +65,8 @@ class LabeledFile:
         }
 
     def _rows(self, path: Path, schema: Schema, plan: PlanColumns) -> Iterator[ParsedRows]:
-        found = named_format(path.name)
-        found = find(found.read_as) or found
-        if not found.has_columns:
-            raise InvalidInput(
-                f"{found.name} has no named columns; expected a file with a column for the target, "
-                "such as CSV or Parquet"
-            )
-        with path.open("rb", buffering=0) as stored:
-            part = Part(str(path), cast("BinaryIO", stored), path)
-            with part.inflated() as stream:
-                plain = path if part.is_plain(stream) else None
-                source = Source("", stream, plain, schema.n_features, schema.feature_names)
-                parse = load(found.parse)
-                for rows in parse(source, self._with_kept(plan), _POLICY, {"header": "present"}):
-                    yield self._keep(rows)
+        for rows in parsed_file(path, schema.feature_names, self._with_kept(plan)):
+            yield self._keep(rows)
 
     def _with_kept(self, plan_columns: PlanColumns) -> PlanColumns:
         def plan(found: FoundColumns) -> ColumnPlan:
@@ -96,6 +83,66 @@ class LabeledFile:
             values = texts.pop(place)
             self._kept[name] += values if isinstance(values, list) else values.to_pylist()
         return replace(rows, texts=texts)
+
+
+def named_columns(path: Path, names: Sequence[str]) -> dict[str, list[str | None]]:
+    """Read columns of a file that may have others.
+
+    Args:
+        path: of the file, as in ``LabeledFile``.
+        names: of the columns.
+
+    Returns:
+        The text of each value by column, (n_samples,); None or "" where one is missing.
+
+    Raises:
+        InvalidData: naming the file and the row, what came and what was expected.
+    """
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    places: dict[str, int] = {}
+
+    def plan(found: FoundColumns) -> ColumnPlan:
+        places.update({name: _place(found, name) for name in names})
+        kept = tuple(places.values())
+        expected, dtype = f"the columns are {', '.join(names)}", np.dtype(np.float64)
+        return ColumnPlan(
+            found.width, (), kept, dtype, expected, spelled=kept, names=found.names or ()
+        )
+
+    try:
+        for rows in parsed_file(path, names, plan):
+            for name, place in places.items():
+                values = rows.texts[place]
+                columns[name] += values if isinstance(values, list) else values.to_pylist()
+    except (InvalidInput, OSError) as error:
+        raise InvalidData(f"{path}: {error}") from error
+    return columns
+
+
+def parsed_file(path: Path, names: Sequence[str], plan: PlanColumns) -> Iterator[ParsedRows]:
+    """The rows of a file with named columns, which may be compressed.
+
+    Args:
+        path: of the file, whose name says its format; CSV if it says none.
+        names: of the columns that will be asked for.
+        plan: says how each column is read.
+
+    Raises:
+        InvalidInput: if the format has no names, or a row cannot be read.
+    """
+    found = named_format(path.name)
+    found = find(found.read_as) or found
+    if not found.has_columns:
+        raise InvalidInput(
+            f"{found.name} has no named columns; expected a file with a column for the target, "
+            "such as CSV or Parquet"
+        )
+    with path.open("rb", buffering=0) as stored:
+        part = Part(str(path), cast("BinaryIO", stored), path)
+        with part.inflated() as stream:
+            plain = path if part.is_plain(stream) else None
+            source = Source("", stream, plain, len(names), tuple(names))
+            yield from load(found.parse)(source, plan, _POLICY, {"header": "present"})
 
 
 def _place(found: FoundColumns, name: str) -> int:

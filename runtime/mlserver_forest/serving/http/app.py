@@ -107,7 +107,7 @@ class Application:
     async def respond(self, request: Request, iteration: LoopIteration) -> Response:
         """Answer a request that is complete and whose turn has come, or explain why it fails."""
         headers = request.headers
-        begin_request(headers)
+        _begin(request)
         try:
             self._check(request, iteration)
             if CONTENT_ENCODING in headers:
@@ -147,7 +147,7 @@ class Application:
 
     def refusal(self, request: Request) -> Response | None:
         """The response to a request whose body should not be read; None if it should be."""
-        begin_request(request.headers)
+        _begin(request)
         try:
             self._limit(request).check_head(request.headers)
             if request.takes_rows:
@@ -245,6 +245,11 @@ def _weakly(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     """The header of a response in another coding, whose bytes are not those of its ETag."""
     name, value = header
     return (name, b"W/" + value) if name == b"etag" else header
+
+
+def _begin(request: Request) -> None:
+    match = request.match
+    begin_request(request.headers, "" if match is None else match.pattern)
 
 
 def _normalized(path: bytes) -> bytes:

@@ -16,11 +16,14 @@ from mlserver_forest.serving.metrics.prometheus import (
     CALL,
     INFERENCE,
     LOAD,
+    LOGGED,
     N_INFERENCE,
     N_TIMES,
     ROUTE,
     ROWS,
     SECONDS,
+    SHADOW,
+    SHADOW_LARGEST,
     Labels,
     ProcessMetrics,
     RequestMetrics,
@@ -29,6 +32,7 @@ from mlserver_forest.serving.metrics.prometheus import (
 )
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 
+_BY_MODEL = frozenset({INFERENCE, LOGGED, SHADOW, SHADOW_LARGEST})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -62,6 +66,7 @@ class Metrics:
 
     def count_as(self, worker: int) -> None:
         """Count in the region of a worker from now on."""
+        self._worker = worker
         self._own = self._counters.of_worker(worker)
         self._numbers = self._own.numbers
         self._places: dict[Labels, int | None] = {}
@@ -115,9 +120,28 @@ class Metrics:
 
     def loaded(self, outcome: str) -> None:
         """Count a load: ``success``, ``failure`` or ``out_of_memory``."""
-        place = self._place((LOAD, outcome), 1)
-        if place is not None:
-            self._numbers[place] += 1
+        self._add((LOAD, outcome), [1])
+
+    def logged(self, model: str, outcome: str, n_rows: int) -> None:
+        """Count rows of the request log: ``written``, ``dropped`` or ``failed``."""
+        if model in self._models:
+            self._add((LOGGED, model, outcome), [n_rows])
+
+    def shadowed(
+        self, labels: tuple[str, str, str], numbers: Sequence[float], largest: float
+    ) -> None:
+        """Count what a shadow version was given.
+
+        Args:
+            labels: the model, the shadow's version, and the version that answered.
+            numbers: rows, differing rows, refused requests, and rows that were dropped.
+            largest: the largest difference between two numbers.
+        """
+        if labels[0] in self._models:
+            self._add((SHADOW, *labels), numbers)
+            place = self._place((SHADOW_LARGEST, *labels, str(self._worker)), 1)
+            if place is not None:
+                self._numbers[place] = max(self._numbers[place], largest)
 
     def know(self, model: str) -> None:
         """Count the requests of a model under its name, until it is forgotten."""
@@ -141,6 +165,12 @@ class Metrics:
         labels = (INFERENCE, model, str(version))
         return self._place(labels, N_INFERENCE)
 
+    def _add(self, labels: Labels, numbers: Sequence[float]) -> None:
+        place = self._place(labels, len(numbers))
+        if place is not None:
+            for n, number in enumerate(numbers):
+                self._numbers[place + n] += number
+
     def _place(self, labels: Labels, n_numbers: int) -> int | None:
         try:
             return self._places[labels]
@@ -156,4 +186,6 @@ class Metrics:
 
 def _model_of(key: bytes) -> str:
     kind, *labels = labels_of(key)
-    return {INFERENCE: labels[0], ROUTE: labels[-1]}.get(kind, "")
+    if kind == ROUTE:
+        return labels[-1]
+    return labels[0] if kind in _BY_MODEL else ""

@@ -1,5 +1,6 @@
 """The shared counters as Prometheus metrics, under MLServer's names where it has one."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
@@ -7,6 +8,7 @@ from itertools import accumulate
 from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
+    GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
     SummaryMetricFamily,
@@ -26,7 +28,9 @@ ROWS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 # The kinds of records. The numbers of a histogram are its buckets, one more for larger values,
 # and the sum. The numbers of an inference are successes, failures and seconds, then the histogram
 # of its rows.
-ROUTE, INFERENCE, LOAD, CALL = "route", "inference", "load", "call"
+ROUTE, INFERENCE, LOAD, CALL, LOGGED = "route", "inference", "load", "call", "logged"
+# Of a shadow's rows, and the largest difference that one worker has seen.
+SHADOW, SHADOW_LARGEST = "shadow", "shadow_largest"
 N_TIMES = len(SECONDS) + 2
 BEFORE_ROWS = 3
 N_INFERENCE = BEFORE_ROWS + len(ROWS) + 2
@@ -57,7 +61,7 @@ class RequestMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, for Prometheus' registry."""
-        kinds: dict[str, Records] = {ROUTE: {}, INFERENCE: {}, LOAD: {}, CALL: {}}
+        kinds: defaultdict[str, Records] = defaultdict(dict)
         for key, numbers in self._counters.totals().items():
             kind, *rest = labels_of(key)
             kinds[kind][tuple(rest)] = numbers
@@ -68,6 +72,10 @@ class RequestMetrics(Collector):
         for labels, numbers in kinds[LOAD].items():
             loads.add_metric(labels, numbers[0])
         yield loads
+        if kinds[LOGGED]:
+            yield _logged_rows(kinds[LOGGED])
+        if kinds[SHADOW]:
+            yield from _shadows(kinds[SHADOW], kinds[SHADOW_LARGEST])
 
 
 def _routes(records: Records) -> Iterator[Metric]:
@@ -126,6 +134,43 @@ def _calls(records: Records) -> Iterator[Metric]:
         _add_histogram(seconds, labels, SECONDS, numbers)
     yield handled
     yield seconds
+
+
+def _logged_rows(records: Records) -> Metric:
+    rows = CounterMetricFamily(
+        "forest_request_log_rows",
+        "Rows of the request log: written, dropped for want of room, or lost with their file",
+        labels=["model", "outcome"],
+    )
+    for labels, numbers in records.items():
+        rows.add_metric(labels, numbers[0])
+    return rows
+
+
+_SHADOW_COUNTS = {
+    "rows": "Rows that a shadow version answered, too",
+    "differing_rows": "Rows to which it gave another label, or another number if there are none",
+    "errors": "Requests that it refused",
+    "dropped_rows": "Rows that it was not given, because too many were waiting",
+}
+
+
+def _shadows(records: Records, largest: Records) -> Iterator[Metric]:
+    names = ["model", "version", "against"]
+    for place, (name, text) in enumerate(_SHADOW_COUNTS.items()):
+        counter = CounterMetricFamily(f"forest_shadow_{name}", text, labels=names)
+        for labels, numbers in records.items():
+            counter.add_metric(labels, numbers[place])
+        yield counter
+    gauge = GaugeMetricFamily(
+        "forest_shadow_largest_difference",
+        "The largest difference between two numbers of the shadow and of the version that answered",
+        labels=names,
+    )
+    for labels in records:
+        of_workers = [numbers[0] for key, numbers in largest.items() if key[:-1] == labels]
+        gauge.add_metric(labels, max(of_workers, default=0.0))
+    yield gauge
 
 
 def _add_histogram(

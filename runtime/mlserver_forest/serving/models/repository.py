@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,7 @@ from mlserver_forest.serving.models.unpacked_folder import (
     is_packed,
     settings_without_file,
 )
+from mlserver_forest.serving.models.version_directories import version_directories
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 # This server writes arrays; stock MLServer writes lists.
@@ -70,6 +71,8 @@ class _FixedModelParameters(_Fixed, ModelParameters):
 def find_model(places: Sequence[Path]) -> Path:
     """Find the model directory: the first place that contains a model, or a folder with one.
 
+    The folders of its versions are a model, too.
+
     Tools that pack or copy a model may keep the folder that contained it.
 
     Args:
@@ -83,17 +86,55 @@ def find_model(places: Sequence[Path]) -> Path:
         InvalidArtifact: if several folders in one place contain a model.
     """
     for place in places:
-        if is_packed(place):
+        if is_packed(place) or version_directories(place, is_packed):
             return place
-        found = sorted(path.parent for path in place.glob(f"*/{SETTINGS_FILE}"))
+        found = sorted(
+            path
+            for path in place.glob("*")
+            if (path / SETTINGS_FILE).exists() or version_directories(path, is_packed)
+        )
         if len(found) > 1:
             raise InvalidArtifact(
                 f"{place} has several models, in {', '.join(path.name for path in found)}; "
-                "name the folder of one in MLSERVER_MODEL_URI"
+                "name the folder of one in MLSERVER_MODEL_URI; the folders of one model's versions "
+                "have numbers as names, or the same `name` in their model-settings.json"
             )
         if found:
             return found[0]
     return next((place for place in places if has_content(place)), places[0])
+
+
+def settings_of_versions(
+    directory: Path,
+    trust_code: bool,
+    name: str | None = None,
+    code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
+) -> list[tuple[ModelSettings, Path]]:
+    """The settings of the model in a directory, in each of its versions.
+
+    Args:
+        directory: the model directory, by its real path; it may have a folder for each version.
+        trust_code: as in ``settings_of``.
+        name: as in ``settings_of``; by default the name in the last version.
+        code: as in ``settings_of``.
+
+    Returns:
+        The settings and the folder of each version, in order.
+
+    Raises:
+        InvalidArtifact: as ``settings_of``.
+    """
+    folders = version_directories(directory, is_packed)
+    if not folders:
+        return [(settings_of(directory, trust_code, name, code), directory)]
+    if name is None:
+        *_, last = folders.values()
+        own = read_settings(last, trust_code=trust_code).get("name")
+        name = checked_name(str(own or directory.name))
+    return [
+        (settings_of(folder, trust_code, name, code, version), folder)
+        for version, folder in folders.items()
+    ]
 
 
 def settings_of(
@@ -101,6 +142,7 @@ def settings_of(
     trust_code: bool,
     name: str | None = None,
     code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
+    version: str | None = None,
 ) -> ModelSettings:
     """The settings of the model in a directory.
 
@@ -112,6 +154,7 @@ def settings_of(
         trust_code: whether other runtimes than this package's are allowed.
         name: the name of the model on this server; by default its own name.
         code: what the operator says about scripts.
+        version: the version of the model; by default the one in its settings.
 
     Raises:
         InvalidArtifact: if there is no model, or it must not be served.
@@ -120,6 +163,8 @@ def settings_of(
         found = read_settings(directory, trust_code=trust_code)
     else:
         found = settings_without_file(directory, code, trust_code=trust_code)
+    if version is not None:
+        found["parameters"]["version"] = version
     if name is None:
         name = checked_name(str(found.get("name") or directory.name))
     try:
@@ -245,7 +290,10 @@ class ModelsFolder:
         found = []
         for name in names:
             with suppress(InvalidArtifact, ModelNotFound):
-                found.append(settings_of(self.directory(name), self._trust_code, name, self._code))
+                versions = settings_of_versions(
+                    self.directory(name), self._trust_code, name, self._code
+                )
+                found += [settings for settings, _ in versions]
         return found
 
     def directory(self, name: str) -> Path:
@@ -267,12 +315,12 @@ class OneModel:
     """V2's repository of a server that was started with its model.
 
     Args:
-        settings: the settings of the model.
+        versions: returns the settings of the model, in each of its versions.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
-        self._settings = settings
+    def __init__(self, versions: Callable[[], _Found]) -> None:
+        self._versions = versions
 
     async def list(self) -> _Found:
-        """The settings of the model."""
-        return [self._settings]
+        """The settings of the model, in each of its versions."""
+        return self._versions()

@@ -21,7 +21,7 @@ from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.traffic_window import TrafficWindow
 from mlserver_forest.model.compile_ahead import preparing
-from mlserver_forest.model.model import Model
+from mlserver_forest.model.model import Model, Observer
 from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
@@ -105,8 +105,14 @@ class ForestModel(MLModel):
         except InvalidInput as error:
             raise InferenceError(str(error)) from error
 
-    def infer(self, payload: InferenceRequest) -> InferenceResponse:
+    def infer(
+        self, payload: InferenceRequest, observe: Observer | None = None
+    ) -> InferenceResponse:
         """Answer a V2 request in the calling thread.
+
+        Args:
+            payload: the request.
+            observe: called with each block of rows and its prediction.
 
         Raises:
             InvalidInput: naming what came and what was expected.
@@ -116,25 +122,29 @@ class ForestModel(MLModel):
         model.check_names(names)
         check_parameters(payload, model.schema)
         x = matrix_of(payload.inputs, model.schema)
-        columns = self.answer(x, names)
+        columns = self.answer(x, names, observe)
         outputs = [
             output_tensor(model.outputs[name], columns[name], self._data(columns[name]))
             for name in names
         ]
         return v2_types.inference_response(self.name, self.version, outputs)
 
-    def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
+    def answer(
+        self, x: NDArray[Any], names: Sequence[str], observe: Observer | None = None
+    ) -> Mapping[str, Column]:
         """Outputs for rows, as ``Model.answer`` returns them; counts the rows for drift.
 
         Args:
             x: (n_samples, n_features), as ``Schema.conform`` returns it.
             names: the names of outputs that the model has.
+            observe: called with each block of rows and its prediction.
 
         Raises:
             InvalidInput: if the answer would be too large.
         """
         threads = self.threads if self.seconds(len(x), names) > LONG_SECONDS else None
-        observe = None if self.traffic is None else self.traffic.add
+        if self.traffic is not None:
+            observe = self.traffic.add if observe is None else _both(self.traffic.add, observe)
         return self.model.answer(x, names, threads, observe)
 
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
@@ -147,9 +157,11 @@ class ForestModel(MLModel):
         is_fit = x.shape[1] == forest.n_features and x.dtype == forest.feature_dtype
         return is_fit and self.model.schema.takes_numbers_as_they_are
 
-    def predict_rows(self, x: NDArray[Any]) -> Prediction:
+    def predict_rows(self, x: NDArray[Any], observe: Observer | None = None) -> Prediction:
         """The forest's prediction for rows that it ``reads`` and the schema allows."""
         prediction = self.model.forest.predict(x)
+        if observe is not None:
+            observe(x, prediction)
         if self.traffic is not None:
             self.traffic.add(x, prediction)
         return prediction
@@ -184,6 +196,14 @@ class ArrayForestModel(ForestModel):
 
     def _data(self, column: Column) -> Any:
         return column
+
+
+def _both(first: Observer, second: Observer) -> Observer:
+    def observe(x: NDArray[Any], prediction: Prediction) -> None:
+        first(x, prediction)
+        second(x, prediction)
+
+    return observe
 
 
 def schema_of(settings: ModelSettings) -> Schema:

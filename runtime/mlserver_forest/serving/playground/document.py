@@ -11,7 +11,7 @@ from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
 from mlserver_forest.schema.date_spelling import date_text
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
 
 # These limits keep a page within a few megabytes, whatever the model is.

@@ -9,7 +9,8 @@ from mlserver_forest.errors import ModelNotFound
 from mlserver_forest.serving.http.request import Request
 from mlserver_forest.serving.http.response import NOT_MODIFIED, Response, error_response
 from mlserver_forest.serving.http.routes import Methods
-from mlserver_forest.serving.models.loaded_models import LoadedModel, LoadedModels
+from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.models.loaded_models import LoadedModels
 from mlserver_forest.serving.playground.document import describe
 from mlserver_forest.serving.playground.playground_page import Page, PageTemplate
 from mlserver_forest.serving.playground.training_report import REPORT_HEADERS, TrainingReport

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import uvloop
 
@@ -38,6 +38,8 @@ from mlserver_forest.serving.v2.handlers import V2Handlers
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 DRAIN_SECONDS = 20
 _QUICK_SECONDS = 4
+# What is written after requests were answered gets at least so long at the end.
+_LAST_SECONDS = 2
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 1
 _OTHERS_SECONDS = 1.0
@@ -45,6 +47,16 @@ _OTHERS_SECONDS = 1.0
 _OTHER_THREADS = 4
 # A thread that runs Python code yields to the event loop after this time, not after 5 ms.
 _SWITCH_SECONDS = 0.001
+
+
+class Afterwards(Protocol):
+    """What a thread does with requests that were answered."""
+
+    def report(self, metrics: Metrics) -> None:
+        """Count what was done since the last report."""
+
+    def finish(self, seconds: float) -> None:
+        """Do what is left, within this time."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class Service:
         models: restores the models that an earlier worker had loaded.
         load: loads what must not be loaded before a fork.
         calls: notes which models are being asked.
+        afterwards: threads that go on with requests after they were answered.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: the number of workers.
         announce: is called in one worker, once, when it accepts connections.
@@ -77,6 +90,7 @@ class Service:
     models: LoadedModels
     load: Callable[[], Coroutine[Any, Any, None]]
     calls: CallsInFlight
+    afterwards: tuple[Afterwards, ...]
     shutdown_delay_seconds: float
     n_workers: int
     announce: Callable[[], None]
@@ -181,8 +195,12 @@ class Worker:
         if self._slot.table.is_shutdown():
             drop_new_connections(self._socket)
         listener.stop()
+        deadline = monotonic() + self._drain_seconds
         stops = [self._service.grpc.stop(self._drain_seconds)] if self._service.grpc else []
         await asyncio.gather(listener.drain(self._drain_seconds), *stops)
+        for thread in self._service.afterwards:
+            await asyncio.to_thread(thread.finish, max(deadline - monotonic(), _LAST_SECONDS))
+            thread.report(self._service.metrics)
         if self._service.cloudwatch:
             self._service.cloudwatch.flush()
         if self._service.spans:
@@ -202,6 +220,8 @@ class Worker:
         """Do the tasks that are due about once a second."""
         listener.end_idle()
         self._service.metrics.flush()
+        for thread in self._service.afterwards:
+            thread.report(self._service.metrics)
         self._state.refused.flush()
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
             self._flushed = monotonic()

@@ -101,12 +101,12 @@ class OneModelRoutes:
 
     def _invoke(self, request: Request) -> Awaitable[Response]:
         try:
-            model = self._models.get(self._name)
+            chosen = self._models.choose(self._name)
         except ModelNotFound as error:
             raise NotReady(
                 "the model is still being loaded; try again when /ping says 200"
             ) from error
-        return self._invocations.invoke(request, model)
+        return self._invocations.invoke(request, chosen)
 
 
 def execution_parameters(n_cpus: int, environment: Environment) -> Mapping[str, int]:

@@ -1,10 +1,13 @@
 """``/invocations`` and ``/models/{name}/invoke``: the routes that SageMaker sends rows to."""
 
+from functools import partial
+
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import Response
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.models.model_versions import Chosen
 from mlserver_forest.serving.models.raw_answer import AnsweredOtherwise
-from mlserver_forest.serving.pipeline import Pipeline
+from mlserver_forest.serving.pipeline import Inference, Pipeline
 from mlserver_forest.serving.sagemaker.invocation_headers import (
     InvocationDefaults,
     InvocationHeaders,
@@ -41,23 +44,37 @@ class Invocations:
             default_accept, default_outputs, ends_with_newline=not is_batch
         )
 
-    async def invoke(self, request: Request, model: LoadedModel) -> Response:
+    async def invoke(self, request: Request, chosen: Chosen[LoadedModel]) -> Response:
         """Answer one invocation.
+
+        Args:
+            request: the request.
+            chosen: the model that answers, and its shadow.
 
         Raises:
             ForestError: if it cannot be answered.
         """
+        model, shadow = chosen.model, chosen.shadow
         request.model = model.name
         negotiated = self._negotiated(request, model)
+        parse = lambda: negotiated.parse(request.take_body(), request.headers)  # noqa: E731
+        if shadow is not None:
+            parse = partial(self._parse_for_both, request, negotiated, shadow)
         try:
             headers, body = await self._pipeline.run(
-                len(request.body),
-                lambda: negotiated.parse(request.take_body(), request.headers),
-                may_expand=negotiated.may_expand,
+                len(request.body), parse, may_expand=negotiated.may_expand
             )
         except AnsweredOtherwise as other:
             return Response(other.answer.status, other.answer.body, other.answer.wire_headers)
         return Response(200, body, headers)
+
+    def _parse_for_both(
+        self, request: Request, negotiated: Negotiated, shadow: LoadedModel
+    ) -> Inference:
+        body, headers = request.take_body(), request.headers
+        inference = negotiated.parse(body, headers)
+        inference.shadow = shadow, lambda: self._negotiated(request, shadow).parse(body, headers)
+        return inference
 
     def _negotiated(self, request: Request, model: LoadedModel) -> Negotiated:
         get = request.headers.get

@@ -70,7 +70,7 @@ class MultiModelRoutes:
 
     async def _invoke(self, request: Request, name: str) -> Response:
         await self._models.wait_for(name)
-        return await self._invocations.invoke(request, self._models.get(name))
+        return await self._invocations.invoke(request, self._models.choose(name))
 
     async def _invoke_target(self, request: Request) -> Response:
         """SageMaker does not call this route, but the SDK's local mode does."""

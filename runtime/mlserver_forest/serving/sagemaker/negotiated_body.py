@@ -5,7 +5,7 @@ from functools import partial
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.http.response import Headers
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.raw_answer import RawAnswer
 from mlserver_forest.serving.models.runtime_interface import RawRuntime
 from mlserver_forest.serving.pipeline import Inference

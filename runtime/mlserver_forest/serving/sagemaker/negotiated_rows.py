@@ -17,7 +17,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.foreign_runtime import array_of
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker.invocation_headers import (
     AcceptedResponse,
@@ -103,15 +103,16 @@ class NegotiatedRows:
         """Answer a V2 request as V2, or in another media type if Accept prefers one."""
         accepted = self._accepted
         if accepted.media_type == media_types.JSON and not accepted.is_chosen:
-            write = partial(encode_infer, id_=message.id or new_id())
-            return Inference.of_message(self._model, None, message, write)
+            id_ = message.id or new_id()
+            write = partial(encode_infer, id_=id_)
+            return Inference.of_message(self._model, None, message, write, id_)
         format_ = _response_format(accepted, self._model.schema, only_first=True)
         message.outputs = [v2_types.request_output(name) for name in format_.v2_names]
 
         def write_columns(response: InferenceResponse) -> tuple[Headers, Iterable[bytes]]:
             return format_.write({output.name: array_of(output) for output in response.outputs})
 
-        return Inference.of_message(self._model, None, message, write_columns)
+        return Inference.of_message(self._model, None, message, write_columns, message.id)
 
 
 def _response_format(

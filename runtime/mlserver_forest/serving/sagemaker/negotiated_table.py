@@ -16,7 +16,7 @@ from mlserver_forest.schema.output_names import PREDICT, PREDICT_PROBA
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime, array_of
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.table_request import TableRequests
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker.invocation_headers import (

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.serving.models.body_kind import BodyKind
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker.invocation_headers import (
     InvocationDefaults,

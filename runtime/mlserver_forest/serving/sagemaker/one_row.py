@@ -22,7 +22,7 @@ from mlserver_forest.formats.registry import load
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.media_types import MediaType, format_of
 from mlserver_forest.serving.http.response import Headers
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Inference
 

@@ -12,7 +12,13 @@ from typing import Any
 
 import orjson
 
-from mlserver_forest.errors import InvalidInput, NotReady, UnsupportedMediaType, printable
+from mlserver_forest.errors import (
+    InvalidInput,
+    NotReady,
+    UnsupportedMediaType,
+    UnsupportedOperation,
+    printable,
+)
 from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.json.json_objects import object_texts, value_texts
@@ -24,7 +30,9 @@ from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import JSON_HEADERS, Headers, Response, json_response
 from mlserver_forest.serving.http.routes import Methods
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.models.model_versions import Chosen
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.v2.handlers import V2Handlers
@@ -80,15 +88,27 @@ class V1Routes:
     async def _answer(self, request: Request, name: str, answer: _Answer) -> Response:
         _check_content_type(request)
         await self._handlers.models.wait_for(name)
-        model = self._handlers.models.get(name)
-        request.model = model.name
+        chosen = self._handlers.models.choose(name)
+        request.model = name
         headers, body = await self._handlers.pipeline.run(
-            len(request.body), lambda: _inference(request.take_body(), model, answer)
+            len(request.body), lambda: _of_chosen(request.take_body(), chosen, answer)
         )
         return Response(200, body, headers)
 
 
+def _of_chosen(body: Body, chosen: Chosen[LoadedModel], answer: _Answer) -> Inference:
+    inference, shadow = _inference(body, chosen.model, answer), chosen.shadow
+    if shadow is not None:
+        inference.shadow = shadow, lambda: _inference(body, shadow, answer)
+    return inference
+
+
 def _inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
+    if model.runtime.body_kind is not BodyKind.ROWS:
+        raise UnsupportedOperation(
+            f"model {printable(model.name)} does not say what its rows are, which V1 needs; send "
+            "them to /invocations, or to V2"
+        )
     schema = model.schema
     named_outputs.check_names(answer.outputs, schema)
     names = answer.outputs or named_outputs.default_names(schema, only_first=True)

@@ -26,7 +26,7 @@ from mlserver_forest.errors import InvalidInput, format_value
 from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES
 from mlserver_forest.schema.schema import DTYPES as FEATURE_DTYPES
-from mlserver_forest.serving.models.loaded_models import LoadedModel
+from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.pipeline import Headers, Inference
 from mlserver_forest.serving.v2.passed_headers import add_metadata, http_headers_of
@@ -80,12 +80,15 @@ class GRPCCodec:
             if x is not None and runtime.reads(x):
                 write = partial(self._write_row, runtime, message.id)
                 seconds = runtime.seconds(1, ())
-                return Inference(model, None, 1, seconds, partial(runtime.predict_rows, x), write)
+                infer = partial(runtime.predict_rows, x)
+                id_ = message.id or None
+                return Inference(model, None, 1, seconds, infer, write, id=id_)
         write = partial(_write, message.id, bool(message.raw_input_contents))
         request = request_from(message)
         if runtime.takes_headers:
             add_metadata(request, metadata)
-        return Inference.of_message(model, message.model_version or None, request, write)
+        version = message.model_version or None
+        return Inference.of_message(model, version, request, write, message.id or None)
 
     def _write_row(
         self, model: ForestModel, id_: str, prediction: Prediction

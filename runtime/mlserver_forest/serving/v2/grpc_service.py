@@ -243,7 +243,7 @@ class GRPCServer:
 
         async def call(request: Any, context: Any) -> Any:
             started, code = perf_counter(), StatusCode.OK
-            metadata = _begin(context)
+            metadata = _begin(context, f"/{service}/{name}")
             try:
                 return await method(request, context)
             except Exception as error:  # noqa: BLE001  # the boundary; explain logs it
@@ -262,7 +262,7 @@ class GRPCServer:
 
         async def call(_: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             started, code = perf_counter(), StatusCode.OK
-            metadata = _begin(context)
+            metadata = _begin(context, f"/{service}/{name}")
             try:
                 async for response in method(context):
                     yield response
@@ -344,8 +344,12 @@ class GRPCServer:
         return headers, body
 
     def _inference(self, message: Any, metadata: Iterable[tuple[str, str | bytes]]) -> Inference:
-        model = self._handlers.models.get(message.model_name, message.model_version or None)
-        return self._codec.inference(message, model, metadata)
+        chosen = self._handlers.models.choose(message.model_name, message.model_version or None)
+        inference = self._codec.inference(message, chosen.model, metadata)
+        if chosen.shadow is not None:
+            again = partial(self._codec.inference, message, chosen.shadow, metadata)
+            inference.shadow = chosen.shadow, again
+        return inference
 
     async def _server_live(self, request: Any) -> Any:
         return pb.ServerLiveResponse(live=True)
@@ -381,13 +385,13 @@ def _parse(request_class: Any, data: Any) -> Any:
         raise InvalidInput(f"the message is no {request_class.DESCRIPTOR.name}") from error
 
 
-def _begin(context: Any) -> Mapping[bytes, bytes]:
+def _begin(context: Any, route: str) -> Mapping[bytes, bytes]:
     """Note the id and the trace of a call, which its metadata may give; return the metadata."""
     metadata = {
         key.encode(): value.encode() if isinstance(value, str) else value
         for key, value in context.invocation_metadata()
     }
-    begin_request(metadata)
+    begin_request(metadata, route)
     return metadata
 
 

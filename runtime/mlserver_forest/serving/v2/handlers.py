@@ -84,11 +84,11 @@ class V2Handlers:
     async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
         """A model's inputs and outputs; raises ModelNotFound if there is no such model."""
         await self.models.wait_for(name)
-        model = self.models.get(name, version)
-        found = await model.runtime.metadata()
+        versions = self.models.versions(name, version)
+        found = await versions.get(version).runtime.metadata()
         # The ``versions`` of model-settings.json are those of libraries; here stand those that a
         # request may name (Open Inference Protocol, "Model Metadata").
-        return found.model_copy(update={"versions": [model.only_version]})
+        return found.model_copy(update={"versions": list(versions.names)})
 
     async def index(self, question: RepositoryIndexRequest) -> RepositoryIndexResponse:
         """The models of the repository and their states."""

@@ -84,13 +84,14 @@ class V2Routes:
 
     async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
         def parse() -> Inference:
-            model = self._handlers.models.get(name, version)
+            chosen = self._handlers.models.choose(name, version)
             length, media_type = request.header(_HEADER_LENGTH), request.header(b"content-type")
             message, binary = decode_infer(request.take_body(), length, media_type)
-            if model.runtime.takes_headers:
+            if chosen.model.runtime.takes_headers:
                 add_headers(message, request.headers)
-            write = partial(encode_infer, id_=message.id or new_id(), binary=binary)
-            return Inference.of_message(model, version, message, write)
+            id_ = message.id or new_id()
+            write = partial(encode_infer, id_=id_, binary=binary)
+            return Inference.of_chosen(chosen, version, message, write, id_)
 
         await self._handlers.models.wait_for(name)
         headers, body = await self._handlers.pipeline.run(len(request.body), parse)

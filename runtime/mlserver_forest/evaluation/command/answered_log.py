@@ -1,0 +1,170 @@
+"""Answers that a server has logged, and the outcomes that became known later."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mlserver_forest.engine.predictor import Prediction
+from mlserver_forest.errors import InvalidData, count, format_error, format_value
+from mlserver_forest.evaluation.command.labeled_file import named_columns
+from mlserver_forest.evaluation.known_targets import text_of_value
+from mlserver_forest.formats.field_values import parse_number
+from mlserver_forest.schema.output_names import PREDICT
+from mlserver_forest.schema.schema import Schema
+
+# The columns of the log that name what answered.
+MODEL, VERSION = "model", "version"
+
+
+class AnsweredLog:
+    """The rows of a request log that one model answered.
+
+    Attributes:
+        prediction: the answers, (n_samples, n_columns).
+        columns: by name, (n_samples,) Python values of each column that was asked for.
+    """
+
+    def __init__(self, places: Iterable[Path], schema: Schema, names: Sequence[str]) -> None:
+        """Read files of Parquet, and all those in folders.
+
+        Args:
+            places: the files and folders.
+            schema: of the model.
+            names: the columns to keep.
+
+        Raises:
+            InvalidData: naming the file and what is wrong with it.
+        """
+        answers = [PREDICT, *schema.score_columns]
+        wanted = list(dict.fromkeys([MODEL, VERSION, *answers, *names]))
+        paths = _files(places)
+        tables = [_read(path, wanted) for path in paths]
+        models = {name for table in tables for name in table[MODEL].unique().to_pylist()}
+        if len(models) > 1:
+            raise InvalidData(
+                f"the log has rows of the models {', '.join(sorted(map(str, models)))}; name the "
+                "folder of one of them"
+            )
+        found = [
+            _prediction(path, table, schema) for path, table in zip(paths, tables, strict=True)
+        ]
+        self.prediction = Prediction(
+            np.concatenate([one.values for one in found]),
+            np.concatenate([one.positions for one in found]),
+        )
+        self._are_numbers = {name: _is_number(tables[0][name].type) for name in names}
+        self.columns = {name: [v for t in tables for v in _values(t[name])] for name in names}
+
+    def targets_from(
+        self, path: Path, target: str, key: Sequence[str]
+    ) -> tuple[list[str | None], int]:
+        """Find the target of each row in a file, by the columns of a key.
+
+        Args:
+            path: the file, with the key's columns and the target's.
+            target: the name of the target's column.
+            key: the names of the key's columns, which the log was asked for.
+
+        Returns:
+            (n_samples,) targets, None for a row that the file does not have; and the number of the
+            file's rows that no row of the log belongs to.
+
+        Raises:
+            InvalidData: if the file has two targets for one key.
+        """
+        labels = named_columns(path, [*key, target])
+        known: dict[tuple[str, ...], str | None] = {}
+        for row, values in enumerate(zip(*(labels[name] for name in key), strict=True)):
+            place, value = self._key(values, key), labels[target][row]
+            if known.setdefault(place, value) != value:
+                shown = ", ".join(f"{n} {format_value(v)}" for n, v in zip(key, place, strict=True))
+                raise InvalidData(
+                    f"{path}: row {row + 1}: {target} is {format_value(value)} for {shown}, and "
+                    f"{format_value(known[place])} in an earlier row; expected one for each key"
+                )
+        places = [
+            self._key(values, key)
+            for values in zip(*(self.columns[name] for name in key), strict=True)
+        ]
+        return [known.get(place) for place in places], len(known.keys() - set(places))
+
+    def _key(self, values: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(
+            _as_number(value) if self._are_numbers[name] else str(value).strip()
+            for name, value in zip(names, values, strict=True)
+        )
+
+
+def _files(places: Iterable[Path]) -> list[Path]:
+    found = [
+        path
+        for place in places
+        for path in (sorted(place.rglob("*.parquet")) if place.is_dir() else [place])
+        if not path.name.startswith(".")
+    ]
+    if not found:
+        raise InvalidData("there is no file of Parquet in the log; name its folder or its files")
+    return found
+
+
+def _read(path: Path, names: Sequence[str]) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            there = file.schema_arrow.names
+            missing = [name for name in names if name not in there]
+            if missing:
+                raise InvalidData(
+                    f"{path}: there is no column {format_value(missing[0])}; expected a file of a "
+                    f"request log; its columns are {', '.join(there)}"
+                )
+            return file.read(columns=list(names))
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidData(f"{path} cannot be read as Parquet: {format_error(error)}") from error
+
+
+def _prediction(path: Path, table: pa.Table, schema: Schema) -> Prediction:
+    columns = [_matrix(table[name]) for name in schema.score_columns or [PREDICT]]
+    values = np.concatenate(columns, axis=1)
+    if values.shape[1] != schema.n_value_columns:
+        raise InvalidData(
+            f"{path}: the answers have {count(values.shape[1], 'number')} and those of the model "
+            f"{schema.n_value_columns}; name the folders of the versions that have its classes"
+        )
+    if not schema.classes:
+        return Prediction(values, np.zeros(len(values), np.intp))
+    places = {str(label): place for place, label in enumerate(schema.classes)}
+    labels = table[PREDICT].to_pylist()
+    unknown = {str(label) for label in labels} - places.keys()
+    if unknown:
+        raise InvalidData(
+            f"{path}: the answer {format_value(min(unknown))} is not a class of the model; name "
+            "the folders of the versions that have its classes"
+        )
+    return Prediction(values, np.array([places[str(label)] for label in labels], np.intp))
+
+
+def _matrix(column: Any) -> NDArray[np.float64]:
+    """(n, k) numbers of a column of numbers, or of lists of them."""
+    flat = np.array(column.to_pylist(), np.float64)
+    return flat.reshape(len(column), -1)
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _values(column: Any) -> list[Any]:
+    """Python values; of a float32, the shortest number that is equal to it."""
+    if pa.types.is_float32(column.type):
+        return [None if v != v else float(str(v)) for v in column.to_numpy()]  # noqa: PLR0124
+    return list(column.to_pylist())
+
+
+def _as_number(value: Any) -> str:
+    number = parse_number(value) if isinstance(value, str) else value
+    return text_of_value(value if number is None else float(number))
