@@ -1,12 +1,12 @@
 """The only reader of ``os.environ``: variables become one frozen value."""
 
-import math
 import os
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlserver_forest import environment_values as values
 from mlserver_forest.errors import InvalidEnvironment
 
 # KServe's storage initializer puts the model there (its pkg/constants/constants.go).
@@ -47,9 +47,6 @@ _OTLP_GRPC, _OTLP_HTTP = "grpc", "http/protobuf"
 _TRUSTS = ("FOREST_TRUST_CODE", "FOREST_TRUST_PICKLE")
 _WORKERS = ("MODEL_SERVER_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS")
 _MOST_WORKERS = 512
-_MOST_SECONDS = 86_400
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"", "0", "false", "no", "off"})
 # A worker counts as hung after the timeout of answers, but within these bounds (in seconds).
 _WORKER_TIMEOUT_BOUNDS = (5, 30)
 # At least one of these is set wherever SageMaker hosts a container: by SageMaker, by its SDK, or
@@ -224,19 +221,19 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
     """
     safe_range = environ.get("SAGEMAKER_SAFE_PORT_RANGE", "")
     in_pipeline = environ.get("SAGEMAKER_BIND_TO_PORT", "") or safe_range
-    http_name, http = _first(environ, _HTTP_PORTS, str(DEFAULT_HTTP_PORT))
+    http_name, http = values.first_set(environ, _HTTP_PORTS, str(DEFAULT_HTTP_PORT))
     default_grpc = "off" if in_pipeline else str(DEFAULT_GRPC_PORT)
-    grpc_name, grpc = _first(environ, _GRPC_PORTS, default_grpc)
-    grpc_port = None if grpc.lower() == "off" else _port(grpc_name, grpc)
+    grpc_name, grpc = values.first_set(environ, _GRPC_PORTS, default_grpc)
+    grpc_port = None if grpc.lower() == "off" else values.port(grpc_name, grpc)
     _check_safe_range(safe_range, grpc_name, grpc_port)
     timeout = _first_seconds(environ, _TIMEOUTS, DEFAULT_TIMEOUT_SECONDS)
-    multi_model = _flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
+    multi_model = values.flag("SAGEMAKER_MULTI_MODEL", environ.get("SAGEMAKER_MULTI_MODEL", ""))
     return Environment(
         base_dir=base_dir_from(environ),
         model_uri=Path(uri) if (uri := environ.get("MLSERVER_MODEL_URI", "")) else None,
         model_name=environ.get("MLSERVER_MODEL_NAME") or None,
         host=environ.get("FOREST_HOST") or (ANY_HOST if _is_hosted(environ) else LOOPBACK_HOST),
-        http_port=_port(http_name, http),
+        http_port=values.port(http_name, http),
         grpc_port=grpc_port,
         grpc_keepalive=GRPCKeepalive(
             ping_seconds=_optional_seconds("FOREST_GRPC_KEEPALIVE_TIME", environ),
@@ -245,28 +242,28 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Environment:
             most_age_seconds=_optional_seconds("FOREST_GRPC_MAX_CONNECTION_AGE", environ),
         ),
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None,
-        max_body_bytes=_positive(
+        max_body_bytes=values.positive(
             "MAX_CONTENT_LENGTH", environ.get("MAX_CONTENT_LENGTH") or str(DEFAULT_MAX_BODY_BYTES)
         ),
         timeout_seconds=timeout,
         workers=1 if multi_model else _workers(environ),
         worker_timeout_seconds=_worker_timeout(environ, timeout),
-        shutdown_delay_seconds=_seconds(
+        shutdown_delay_seconds=values.seconds(
             "FOREST_SHUTDOWN_DELAY",
             environ.get("FOREST_SHUTDOWN_DELAY") or str(DEFAULT_SHUTDOWN_DELAY_SECONDS),
             least=0,
         ),
-        is_batch=_flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
+        is_batch=values.flag("SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "")),
         payload_mb=_payload_mb(environ),
-        outputs=_names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
+        outputs=values.names(environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")),
         compresses=_unless_hosted("FOREST_COMPRESS", environ),
-        cors_origins=_origins(environ.get("FOREST_CORS_ORIGINS", "")),
+        cors_origins=values.origins(environ.get("FOREST_CORS_ORIGINS", "")),
         json_logs=_log_format(environ.get("FOREST_LOG_FORMAT", "")) == "json",
         otlp_protocol=_otlp_protocol(environ),
-        drift=_flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
-        emf=_flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
+        drift=values.flag("FOREST_DRIFT", environ.get("FOREST_DRIFT") or "true"),
+        emf=values.flag("FOREST_EMF", environ.get("FOREST_EMF", "")),
         multi_model=multi_model,
-        trust_code=_flag(*_first(environ, _TRUSTS, "")),
+        trust_code=values.flag(*values.first_set(environ, _TRUSTS, "")),
         program=environ.get("SAGEMAKER_PROGRAM") or None,
         submit_directory=environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or None,
         try_it=_unless_hosted("FOREST_TRY_IT", environ),
@@ -294,16 +291,11 @@ def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.
     environ.setdefault("OMP_NUM_THREADS", str(n_threads))
 
 
-def _first(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:
-    """The first of the names that is set, and its value."""
-    return next(((name, environ[name]) for name in names if environ.get(name)), (names[0], default))
-
-
 def _workers(environ: Mapping[str, str]) -> int | None:
-    name, text = _first(environ, _WORKERS, "")
+    name, text = values.first_set(environ, _WORKERS, "")
     if not text:
         return None
-    count = _positive(name, text)
+    count = values.positive(name, text)
     if count > _MOST_WORKERS:
         raise InvalidEnvironment(f"{name} is {text!r}; expected 1 to {_MOST_WORKERS}")
     return count
@@ -318,13 +310,15 @@ def _worker_timeout(environ: Mapping[str, str], timeout: float) -> float:
 def _first_seconds(
     environ: Mapping[str, str], names: tuple[str, ...], default: float, least: float | None = None
 ) -> float:
-    name, text = _first(environ, names, "")
-    return _seconds(name, text, least) if text else default
+    name, text = values.first_set(environ, names, "")
+    return values.seconds(name, text, least) if text else default
 
 
 def _request_log(environ: Mapping[str, str]) -> RequestLogSettings | None:
     place = environ.get("FOREST_REQUEST_LOG", "")
-    share = _share("FOREST_REQUEST_LOG_SAMPLE", environ.get("FOREST_REQUEST_LOG_SAMPLE") or "1")
+    share = values.share(
+        "FOREST_REQUEST_LOG_SAMPLE", environ.get("FOREST_REQUEST_LOG_SAMPLE") or "1"
+    )
     seconds = _first_seconds(
         environ, ("FOREST_REQUEST_LOG_INTERVAL",), DEFAULT_LOG_SECONDS, least=1
     )
@@ -336,23 +330,13 @@ def _request_log(environ: Mapping[str, str]) -> RequestLogSettings | None:
     return RequestLogSettings(place, share, names, seconds)
 
 
-def _share(name: str, text: str) -> float:
-    try:
-        share = float(text) if text.isascii() else math.nan
-    except ValueError:
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a share from 0 to 1, such as 0.01")
-    return share
-
-
 def _otlp_protocol(environ: Mapping[str, str]) -> str | None:
     """How spans are sent, by OpenTelemetry's own variables."""
-    _, endpoint = _first(environ, _OTLP_ENDPOINTS, "")
-    is_off = _flag("OTEL_SDK_DISABLED", environ.get("OTEL_SDK_DISABLED", ""))
+    _, endpoint = values.first_set(environ, _OTLP_ENDPOINTS, "")
+    is_off = values.flag("OTEL_SDK_DISABLED", environ.get("OTEL_SDK_DISABLED", ""))
     if not endpoint or is_off or environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
         return None
-    name, protocol = _first(environ, _OTLP_PROTOCOLS, _OTLP_HTTP)
+    name, protocol = values.first_set(environ, _OTLP_PROTOCOLS, _OTLP_HTTP)
     if protocol not in (_OTLP_HTTP, _OTLP_GRPC):
         raise InvalidEnvironment(f"{name} is {protocol!r}; expected {_OTLP_GRPC} or {_OTLP_HTTP}")
     return protocol
@@ -360,13 +344,13 @@ def _otlp_protocol(environ: Mapping[str, str]) -> str | None:
 
 def _optional_seconds(name: str, environ: Mapping[str, str]) -> float | None:
     text = environ.get(name, "")
-    return _seconds(name, text, least=None) if text else None
+    return values.seconds(name, text, least=None) if text else None
 
 
 def _unless_hosted(name: str, environ: Mapping[str, str]) -> bool:
     """A flag that is set unless SageMaker seems to host the container."""
     if text := environ.get(name, ""):
-        return _flag(name, text)
+        return values.flag(name, text)
     return not _is_hosted(environ)
 
 
@@ -406,52 +390,3 @@ def _check_safe_range(text: str, grpc_name: str, grpc_port: int | None) -> None:
             f"{grpc_name} is {grpc_port}, outside SAGEMAKER_SAFE_PORT_RANGE {text}; "
             "set it to a port of the range, or to off"
         )
-
-
-def _port(name: str, text: str) -> int:
-    number = _positive(name, text)
-    if number > 65535:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a port from 1 to 65535")
-    return number
-
-
-def _positive(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a whole number above 0")
-    return int(text)
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.strip().lower() in _TRUE:
-        return True
-    if text.strip().lower() in _FALSE:
-        return False
-    raise InvalidEnvironment(f"{name} is {text!r}; expected true or false")
-
-
-def _seconds(name: str, text: str, least: float | None) -> float:
-    """A number of seconds: at least ``least``, or above 0 if that is None."""
-    try:
-        value = float(text) if text.isascii() else math.nan
-    except ValueError:
-        value = math.nan
-    is_enough = value > 0 if least is None else value >= least
-    if not (is_enough and value <= _MOST_SECONDS):
-        bound = "above 0" if least is None else f"{least:g} or more"
-        raise InvalidEnvironment(f"{name} is {text!r}; expected a number of seconds, {bound}")
-    return value
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    found = tuple(origin.strip() for origin in text.split(",") if origin.strip())
-    for origin in found:
-        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", origin):
-            raise InvalidEnvironment(
-                f"FOREST_CORS_ORIGINS is {text!r}; expected origins such as "
-                "https://example.com:8443, without a path, separated by commas, or *"
-            )
-    return found
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in text.split(",") if name.strip())

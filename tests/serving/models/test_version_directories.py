@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mlserver_forest.errors import InvalidArtifact
-from mlserver_forest.serving.models.repository import find_model, is_model
+from mlserver_forest.serving.models.repository import find_model
+from mlserver_forest.serving.models.unpacked_folder import is_packed
 from mlserver_forest.serving.models.version_directories import in_order, version_directories
 
 
@@ -33,11 +34,11 @@ def lay_out(folder, **names):
 )
 def test_folders_with_numbers_are_versions_and_so_are_others_of_one_name(tmp_path, names, versions):
     lay_out(tmp_path, **names)
-    assert list(version_directories(tmp_path, is_model)) == versions
+    assert list(version_directories(tmp_path, is_packed)) == versions
     if versions:
         assert find_model([tmp_path / "none", tmp_path, tmp_path]) == tmp_path
     (tmp_path / "model-settings.json").write_text("{}")
-    assert version_directories(tmp_path, is_model) == {}
+    assert version_directories(tmp_path, is_packed) == {}
 
 
 def test_several_models_are_refused_with_what_would_make_them_versions(tmp_path):

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from mlserver_forest.environment import GRPCKeepalive
 from mlserver_forest.serving.http.sockets import drop_new_connections
 
 # RFC 9113, 4.1 and 6.8: a frame of 8 bytes, type 7, stream 0. It says that streams up to the
@@ -100,3 +101,18 @@ def _has_read_all(connection: socket.socket) -> bool:
     left = bytearray(4)
     fcntl.ioctl(connection, termios.TIOCOUTQ, left)
     return not any(left)
+
+
+def keepalive_options(keepalive: GRPCKeepalive) -> list[tuple[str, int]]:
+    """GRPC's options for those settings that are made."""
+    seconds = {
+        "grpc.keepalive_time_ms": keepalive.ping_seconds,
+        "grpc.keepalive_timeout_ms": keepalive.timeout_seconds,
+        "grpc.http2.min_ping_interval_without_data_ms": keepalive.least_ping_seconds,
+        "grpc.max_connection_age_ms": keepalive.most_age_seconds,
+    }
+    found = [(name, round(1000 * value)) for name, value in seconds.items() if value is not None]
+    if keepalive.ping_seconds is not None or keepalive.least_ping_seconds is not None:
+        # Also on connections without a call, where pings are needed most.
+        found.append(("grpc.keepalive_permit_without_calls", 1))
+    return found

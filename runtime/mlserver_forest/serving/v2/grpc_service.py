@@ -35,7 +35,7 @@ from mlserver_forest.serving.tracing.request_id import (
 from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v2 import grpc_health
 from mlserver_forest.serving.v2.grpc_codec import GRPCCodec, metadata_message
-from mlserver_forest.serving.v2.grpc_connections import leave
+from mlserver_forest.serving.v2.grpc_connections import keepalive_options, leave
 from mlserver_forest.serving.v2.grpc_descriptors import file_of, message_class
 from mlserver_forest.serving.v2.grpc_health import Health
 from mlserver_forest.serving.v2.grpc_reads import MessageReads
@@ -122,7 +122,7 @@ class GRPCServer:
             ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
             ("grpc.max_connection_idle_ms", _IDLE_MS),
             ("grpc.so_reuseport", 1),  # The workers share the port, which ``reserve`` keeps.
-            *_options(keepalive),
+            *keepalive_options(keepalive),
         ]
         self._codec = GRPCCodec()
         self._health = Health(handlers, frozenset({"", _INFERENCE}))
@@ -393,18 +393,3 @@ def _begin(context: Any, route: str) -> Mapping[bytes, bytes]:
     }
     begin_request(metadata, route)
     return metadata
-
-
-def _options(keepalive: GRPCKeepalive) -> list[tuple[str, int]]:
-    """GRPC's options for those settings that are made."""
-    seconds = {
-        "grpc.keepalive_time_ms": keepalive.ping_seconds,
-        "grpc.keepalive_timeout_ms": keepalive.timeout_seconds,
-        "grpc.http2.min_ping_interval_without_data_ms": keepalive.least_ping_seconds,
-        "grpc.max_connection_age_ms": keepalive.most_age_seconds,
-    }
-    found = [(name, round(1000 * value)) for name, value in seconds.items() if value is not None]
-    if keepalive.ping_seconds is not None or keepalive.least_ping_seconds is not None:
-        # Also on connections without a call, where pings are needed most.
-        found.append(("grpc.keepalive_permit_without_calls", 1))
-    return found
