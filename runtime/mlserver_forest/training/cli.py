@@ -17,7 +17,12 @@ import click
 from mlserver_forest.environment import base_dir_from
 from mlserver_forest.errors import ForestError, InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
-from mlserver_forest.training.job_process import describe_killed, let_signals_in, watch_child
+from mlserver_forest.training.job_process import (
+    WAKE_SECONDS,
+    describe_killed,
+    let_signals_in,
+    watch_child,
+)
 
 if TYPE_CHECKING:
     from mlserver_forest.training.config import TrainingConfig
@@ -58,10 +63,12 @@ def _train_until_the_end(directory: Path) -> NoReturn:
     let_signals_in()
     keep_libraries_quiet()
     codes: list[int] = []
-    # Python runs signal handlers in this thread, so it must not be busy with a long call.
+    # Python runs signal handlers in this thread, so it must not be busy with a long call; and it
+    # wakes up by itself, because the system may give a signal to any other thread.
     job = threading.Thread(target=lambda: codes.append(train_in(directory, stop)), daemon=True)
     job.start()
-    job.join()
+    while job.is_alive():
+        job.join(WAKE_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
     # A thread may still fit the trees of a step that took too long.

@@ -8,6 +8,7 @@ its parent.
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -22,6 +23,9 @@ _CRASHED = (
 )
 _RESUMES = "Started again, the job continues from its checkpoints, if there are any"
 _WAITING = {signal.SIGTERM, signal.SIGINT}
+# How often a thread that waits looks whether Python has a signal for it to handle: a handler is
+# called between two instructions of the main thread, not in the middle of a call that waits.
+WAKE_SECONDS = 0.05
 
 
 def watch_child(run: Callable[[], NoReturn], on_killed: Callable[[int], int]) -> NoReturn:
@@ -44,7 +48,10 @@ def watch_child(run: Callable[[], NoReturn], on_killed: Callable[[int], int]) ->
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     let_signals_in()
-    _, status = os.waitpid(child, 0)
+    ended, status = 0, 0
+    while not ended:
+        time.sleep(WAKE_SECONDS)
+        ended, status = os.waitpid(child, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status)
     # Python's own end would run what was registered before the fork a second time.
     os._exit(code if code >= 0 else on_killed(-code))

@@ -8,6 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from xgboost import XGBClassifier, XGBRegressor
 
 from mlserver_forest.training.algorithms.hist_gradient_boosting.hist_fit import fit as hist_fit
+from mlserver_forest.training.algorithms.hist_gradient_boosting.hist_fit import rounds_of_a_step
 from mlserver_forest.training.algorithms.lightgbm.lightgbm_fit import fit as lightgbm_fit
 from mlserver_forest.training.algorithms.xgboost.xgboost_fit import fit as xgboost_fit
 from mlserver_forest.training.fitting.checkpoints import Checkpoints
@@ -71,3 +72,13 @@ def test_boosting_stops_early_on_the_validation_rows(name):
     assert result.n_steps < 100
     again = grower(context_of(clone(estimator), 7, learn, **given, stops_early=False))
     assert again.n_steps == 7
+
+
+def test_steps_after_many_rounds_are_not_single_rounds():
+    """scikit-learn begins each step by adding up all rounds so far."""
+    done, size, n_steps = 0, 2, 0
+    while done < 50_000:
+        overhead, done = 0.0006 * done, done + size
+        n_steps += 1
+        size = min(rounds_of_a_step(overhead, 0.0015), 4 * size)
+    assert n_steps < 40

@@ -1,5 +1,6 @@
 """``train`` is killed, stopped and started again."""
 
+import ctypes
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,20 @@ def test_sigterm_saves_what_has_grown(tmp_path, table, algorithm):
     forest = load_forest(base / "model" / "forest.safetensors")
     assert 0 < forest.n_trees < number
     assert settings["outputs"][0]["parameters"]["classes"] == [0, 1]
+
+
+def test_sigterm_reaches_the_job_whatever_thread_the_system_gives_it_to(tmp_path, table):
+    base = lay(tmp_path, table, "xgboost", n_estimators="5000", n_jobs="2")
+    process = start(base)
+    wait_for_checkpoint(base, process)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    threads = [int(path.name) for path in Path(f"/proc/{child}/task").iterdir()]
+    libc, thread = ctypes.CDLL(None, use_errno=True), max(threads)
+    assert thread != int(child)
+    assert libc.tgkill(int(child), thread, signal.SIGTERM) == 0
+    out, _ = process.communicate(timeout=SECONDS_TO_STOP)
+    assert process.returncode == 0, out
+    assert "stopped by SIGTERM" in out
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])

@@ -15,7 +15,7 @@ from mlserver_forest.training.fitting.fit_context import FitContext, library_ref
 from mlserver_forest.training.fitting.fit_result import Curve, FitResult
 from mlserver_forest.training.validation.evaluation import hold_out
 
-# Each step sorts the values into bins anew, so steps are long.
+# Each step sorts the values into bins anew, and adds up all rounds so far, so steps are long.
 _STEP_SECONDS = 4.0
 _FIRST_ROUNDS = 2
 # Above this number of rows, early_stopping=auto means true (scikit-learn 1.9).
@@ -41,7 +41,7 @@ def fit(context: FitContext) -> FitResult:
         estimator.set_params(early_stopping=False)
     elif context.validation is None and context.spec.target.classes:
         context = _with_watched_rows(context, estimator)
-    size = _FIRST_ROUNDS
+    size, per_round = _FIRST_ROUNDS, math.inf
     while done < context.n_steps and not (done and context.stop.is_requested):
         wanted = min(done + size, context.n_steps)
         began = time.monotonic()
@@ -50,13 +50,27 @@ def fit(context: FitContext) -> FitResult:
         n_new, done = estimator.n_iter_ - done, estimator.n_iter_
         if done < wanted:  # It stopped early.
             break
-        size = max(1, min(int(n_new * _STEP_SECONDS / seconds), _FASTER * n_new))
+        per_round = min(per_round, seconds / n_new)
+        size = min(rounds_of_a_step(seconds - n_new * per_round, per_round), _FASTER * n_new)
         if context.checkpoints and done < context.n_steps:
             context.checkpoints.keep_all(done, partial(_content_of, estimator))
         context.progress.at(done, _metrics(estimator))
     scores = list(enumerate(estimator.validation_score_))[1:]
     curve: Curve = [(n, {"loss": -float(score)}) for n, score in scores]
     return FitResult(estimator.set_params(warm_start=False), done, curve)
+
+
+def rounds_of_a_step(overhead: float, per_round: float) -> int:
+    """How many rounds the next step has.
+
+    It takes some seconds, or as long for its rounds as for all else: after many rounds, steps of
+    single ones would do nothing but begin.
+
+    Args:
+        overhead: the seconds that a step takes beside its rounds.
+        per_round: the seconds that a round takes.
+    """
+    return max(1, int(max(_STEP_SECONDS - overhead, overhead) / per_round))
 
 
 def _with_watched_rows(context: FitContext, estimator: Any) -> FitContext:
