@@ -11,9 +11,13 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
-def first_set(environ: Mapping[str, str], names: tuple[str, ...], default: str) -> tuple[str, str]:
+def first_set(
+    variables: Mapping[str, str], names: tuple[str, ...], default: str
+) -> tuple[str, str]:
     """The first of the names that is set, and its value."""
-    return next(((name, environ[name]) for name in names if environ.get(name)), (names[0], default))
+    return next(
+        ((name, variables[name]) for name in names if variables.get(name)), (names[0], default)
+    )
 
 
 def share(name: str, text: str) -> float:

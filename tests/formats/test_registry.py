@@ -19,6 +19,11 @@ EXCEPTIONS = {
     "serving/http/response.py": {JSON},  # The type of our own documents and of errors.
     "serving/http/media_types.py": {JSON},  # The type of our own documents and V2 messages.
     "serving/playground/calls.py": {JSON},  # A V2 request to paste into a terminal.
+    # What AWS's toolkit decodes for a script, whatever this server reads.
+    "serving/scripts/default_codecs.py": {
+        *(JSON, "text/csv", "application/x-npy", "application/x-npz"),
+        *("text/libsvm", "text/x-libsvm"),
+    },
     "doctor/sample.py": {JSON},  # The doctor requests it from other people's containers.
     "doctor/rules.py": {JSON, "text/csv"},  # Examples in the advice.
 }

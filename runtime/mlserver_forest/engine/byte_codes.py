@@ -225,7 +225,8 @@ class _CodeBook:
                     end += cuts[-1].size
             else:
                 # A value exceeds a threshold if it is not less than the next number.
-                cuts.append(_padded(np.nextafter(own, self._floats(np.inf))))
+                with np.errstate(over="ignore", under="ignore"):
+                    cuts.append(_padded(np.nextafter(own, self._floats(np.inf))))
                 table_starts.append(-1)
         return (
             self._columns,

@@ -82,10 +82,9 @@ class NegotiatedTable:
         document = application_json.load(body)
         if isinstance(document, dict) and "inputs" in document:
             return self._of_message(request_from(document))
+        parameters = _take_parameters(document)
         rows = partial(application_json.parse_document, document)
-        return self._of_table(
-            table_of(rows, len(body), self._requests.texts), _parameters_of(document)
-        )
+        return self._of_table(table_of(rows, len(body), self._requests.texts), parameters)
 
     def _of_table(self, table: BodyTable, parameters: Mapping[str, Any]) -> Inference:
         message = self._requests.request(table, {**parameters, "headers": self._headers})
@@ -160,8 +159,8 @@ def _rows(column: Column) -> Column:
     return column
 
 
-def _parameters_of(document: Any) -> dict[str, Any]:
-    """What stands beside the rows of a document, and reaches the model as parameters."""
+def _take_parameters(document: Any) -> dict[str, Any]:
+    """Take out what stands beside the rows of a document, and reaches the model as parameters."""
     if not isinstance(document, dict):
         return {}
     unread = [name for name in _UNREAD if name in document and len(document) > 1]
@@ -170,5 +169,5 @@ def _parameters_of(document: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in _PARAMETERS:
         if isinstance(document.get(name), dict) and len(document) > 1:
-            found |= document[name]
+            found |= document.pop(name)
     return {name: value for name, value in found.items() if name != "headers"}

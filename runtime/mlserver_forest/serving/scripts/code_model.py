@@ -42,6 +42,7 @@ from mlserver_forest.serving.scripts.code_layout import (
     FoundCode,
     find_code,
 )
+from mlserver_forest.serving.scripts.default_codecs import JSON
 from mlserver_forest.serving.scripts.request_context import RequestContext
 from mlserver_forest.serving.scripts.script_modules import ScriptModules
 from mlserver_forest.serving.scripts.script_requirements import missing_requirements
@@ -240,7 +241,7 @@ class CodeModel(MLModel):
             if status is None:
                 raise self._failed(error) from error
             logger.warning("model %r answers %d: %s", self.name, status, format_error(error))
-            return RawAnswer(error_body(_message_of(error)), "application/json", status)
+            return RawAnswer(error_body(_message_of(error)), JSON, status)
 
     def _answer_tensors(
         self, request: InferenceRequest, context: RequestContext
