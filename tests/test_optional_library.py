@@ -38,6 +38,7 @@ def test_a_library_of_an_extra_is_not_a_dependency():
         "train",
         "intelex",
         "excel",
+        "otel",
         "test",
     }
 

@@ -64,7 +64,11 @@ def column_names(channel: Channel) -> tuple[str, ...] | None:
     known = _known(Columns(), np.dtype(np.float64), None)
     folder = Folder(channel, known.note)
     form, parameters = format_of(channel, folder.paths, Columns(), known.note)
-    with closing(reader(form)(folder.parts(), known, Columns(), parameters)) as blocks:
+    # Closed by hand, innermost last: an error would keep a file open for as long as it lives.
+    with (
+        closing(folder.parts()) as parts,
+        closing(reader(form)(parts, known, Columns(), parameters)) as blocks,
+    ):
         next(blocks, None)
     return known.layout.columns
 
@@ -78,7 +82,10 @@ def _read(channel: Channel, columns: Columns, like: Table | None, known: KnownCo
     source = folder or Pipe(channel, splits=form.splits)
     while True:
         builder = TableBuilder(known, columns, like)
-        with closing(reader(form)(source.parts(), known, columns, parameters)) as blocks:
+        with (
+            closing(source.parts()) as parts,
+            closing(reader(form)(parts, known, columns, parameters)) as blocks,
+        ):
             for block in blocks:
                 builder.append(block)
         if not builder.needs_another_pass:

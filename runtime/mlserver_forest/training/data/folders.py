@@ -1,7 +1,7 @@
 """The files of a channel in File or FastFile mode."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -52,7 +52,7 @@ class Folder:
     def names(self) -> tuple[str, ...]:
         return tuple(map(str, self.paths))
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Generator[Part]:
         """The files, for another pass; each is open until the next one is asked for."""
         for path in self.paths:
             try:

@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -56,7 +56,7 @@ class Pipe:
         self._message_every = message_every
         self._epoch = 0
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Generator[Part]:
         """The next stream, for another pass, or each of its records.
 
         Raises:
