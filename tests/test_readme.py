@@ -51,7 +51,6 @@ def test_the_first_command_trains_serves_and_its_three_calls_work(clone):
         part for part in environ["PATH"].split(os.pathsep) if not Path(part, "forest").exists()
     )
     environ.pop("VIRTUAL_ENV", None)
-    environ["PIP_NO_COMPILE"] = "false"  # pip's spelling; of what it installs, little is imported.
     log = clone / "quickstart.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -34,7 +34,7 @@ WARM_UP = 500
 # This many are read however slow the machine is.
 FEWEST = 200
 # Each of these has a process of its own.
-FEWEST_ISOLATED = 48
+FEWEST_ISOLATED = 64
 # An allocation beyond it fails, and that is a fault.
 _MOST_MEMORY = 8 << 30
 

@@ -18,8 +18,8 @@ TARGETS = ROOT / "tests" / "fuzz" / "targets"
 def test_an_input_with_faults_is_read_or_refused(name):
     report = processes.watch(name, SECONDS)
     assert report.all_faults == []
-    assert report.accepted > 10
-    assert report.refused > 10
+    assert report.accepted > 5
+    assert report.refused > 5
 
 
 def test_every_target_is_registered_and_has_the_name_that_libfuzzer_calls():
