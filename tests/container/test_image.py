@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
+import xgboost
 from grpc import RpcError, StatusCode
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestRegressor
 
 from containers import docker, ports
@@ -336,6 +338,24 @@ def test_the_kernel_was_compiled_ahead_and_is_found(image, ml, run):
     server.wait_until_ready(f"http://127.0.0.1:{http}")
     assert "[cache] data loaded" in server.logs()
     assert "saved" not in server.logs()
+
+
+def test_a_folder_of_another_library_is_packed_where_only_tmp_can_be_written(image, tmp_path, run):
+    """The engine would compile, and could not keep, what the build has not compiled."""
+    x, y = load_iris(return_X_y=True)
+    model = xgboost.XGBClassifier(n_estimators=3).fit(x, y)  # three classes: softmax
+    model.get_booster().save_model(tmp_path / "xgboost-model.json")
+    (tmp_path / "xgboost-model.json").rename(tmp_path / "xgboost-model")
+    tmp_path.chmod(0o755)
+    http = free_port()
+    server = run(
+        "--read-only", "--tmpfs", "/tmp", "--user", "12345", *ports(http, free_port()),
+        "-v", f"{tmp_path}:/opt/ml/model:ro", image, "serve",
+    )  # fmt: skip
+    server.wait_until_ready(f"http://127.0.0.1:{http}")
+    assert "compiling" not in server.logs()
+    answer = httpx.post(f"http://127.0.0.1:{http}/invocations", headers=CSV, content=PAYLOAD)
+    assert answer.text == f"{model.predict(np.loadtxt([PAYLOAD], delimiter=',', ndmin=2))[0]}\n"
 
 
 def test_without_a_model_it_ends_with_one_line(image):

@@ -6,6 +6,7 @@ something beside it, does not.
 """
 
 import json
+from contextlib import contextmanager
 
 import grpc
 import httpx
@@ -133,19 +134,28 @@ def estimators(x, species):
 KINDS = ("text", "integers", "booleans", "quoted", "number", "numbers")
 
 
+@contextmanager
+def running(directories):
+    """A server for each model directory, by name."""
+    servers = {}
+    try:
+        for name, directory in directories:
+            servers[name] = launch(directory, MODEL_SERVER_WORKERS="1")
+        for server in servers.values():
+            server.wait_until_ready()
+        yield servers
+    finally:
+        for server in servers.values():
+            server.end()
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory, iris):
-    running = {}
-    try:
-        for name, estimator in estimators(*iris):
-            directory = save_model(tmp_path_factory.mktemp(name) / "model", estimator, iris[0])
-            running[name] = launch(directory, MODEL_SERVER_WORKERS="1")
-        for server in running.values():
-            server.wait_until_ready()
-        yield running
-    finally:
-        for server in running.values():
-            server.end()
+    with running(
+        (name, save_model(tmp_path_factory.mktemp(name) / "model", estimator, iris[0]))
+        for name, estimator in estimators(*iris)
+    ) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -192,18 +202,12 @@ def pipelines(x, species):
 
 @pytest.fixture(scope="module")
 def raw_servers(tmp_path_factory, iris):
-    running = {}
-    try:
-        for name, frame, pipeline in pipelines(*iris):
-            directory = tmp_path_factory.mktemp(name) / "model"
-            mlserver_forest.pack(pipeline, directory, sample=frame)
-            running[name] = launch(directory, MODEL_SERVER_WORKERS="1")
-        for server in running.values():
-            server.wait_until_ready()
-        yield running
-    finally:
-        for server in running.values():
-            server.end()
+    directories = {}
+    for name, frame, pipeline in pipelines(*iris):
+        directories[name] = tmp_path_factory.mktemp(name) / "model"
+        mlserver_forest.pack(pipeline, directories[name], sample=frame)
+    with running(directories.items()) as found:
+        yield found
 
 
 FIELDS = st.floats(width=64).map(repr) | st.sampled_from(["", " 1", "1_0", "1e999", "NA", "wide"])

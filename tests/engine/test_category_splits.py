@@ -1,10 +1,11 @@
 """Forests of any shape, with splits of any kind, answer as a plain walk over their nodes does."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.engine import category_splits
+from mlserver_forest.engine import byte_codes, category_splits
 from mlserver_forest.engine.nodes import NodeFields
 from mlserver_forest.engine.tree_packing import Tree, pack
 
@@ -147,14 +148,19 @@ def test_contributions_follow_the_same_splits(case):
         np.testing.assert_allclose(total, forest.sums(rows), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("module", "bound", "least"),
+    [(category_splits, "_MOST_WORDS", 3), (byte_codes, "_MOST_ROWS", 0)],
+    ids=["sets too large to compare", "more codes than bytes are worth"],
+)
 @settings(max_examples=10, deadline=None)
-@given(cases())
-def test_sets_too_large_to_compare_are_read_as_they_are(case):
-    """Codes of a feature stay apart if its sets have too many words."""
+@given(case=cases())
+def test_forests_beyond_a_bound_are_read_in_another_way(module, bound, least, case):
+    """Codes of a feature stay apart if its sets are too large; trees with many codes are walked."""
     forest, x = case
-    most = category_splits._MOST_WORDS
+    most = getattr(module, bound)
     try:
-        category_splits._MOST_WORDS = 3
+        setattr(module, bound, least)
         again = type(forest).from_arrays(
             forest.arrays,
             n_features=forest.n_features,
@@ -163,5 +169,5 @@ def test_sets_too_large_to_compare_are_read_as_they_are(case):
             postprocessor=forest.postprocessor,
         )
     finally:
-        category_splits._MOST_WORDS = most
+        setattr(module, bound, most)
     assert np.array_equal(again.sums(x), forest.sums(x))

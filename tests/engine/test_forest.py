@@ -15,6 +15,7 @@ from sklearn.ensemble import (
 from mlserver_forest.engine import tree_packing
 from mlserver_forest.engine.forest import Forest
 from mlserver_forest.engine.nodes import NARROW, WIDE
+from mlserver_forest.engine.postprocessors import _softmax_rows
 from mlserver_forest.engine.tree_packing import round_down
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.importers.importer import import_estimator
@@ -237,3 +238,11 @@ def test_numbers_that_float32_rounds_across_a_threshold(iris, iris_forest):
     assert (rows.astype(np.float32) != rows).any()
     values = imported.forest.predict(imported.schema.conform(rows)).values
     assert np.array_equal(values, iris_forest.predict_proba(rows))
+
+
+def test_counting_the_columns_of_the_answer_compiles_nothing():
+    """A kernel is compiled once more for an array that is read-only, as those of a forest are."""
+    x = np.random.default_rng(0).random((60, 2))
+    model = HistGradientBoostingClassifier(max_iter=2).fit(x, np.arange(60) % 3)
+    assert import_estimator(model).forest.n_value_columns == 3
+    assert all(array.mutable for (array,) in _softmax_rows.signatures)

@@ -157,7 +157,8 @@ class Forest:
     @cached_property
     def n_value_columns(self) -> int:
         """The number of columns of ``Prediction.values``."""
-        return self.postprocessor.values(self.initial.reshape(1, -1)).shape[1]
+        # A copy, because kernels are compiled once more for an array that is read-only.
+        return self.postprocessor.values(self.initial.reshape(1, -1).copy()).shape[1]
 
     @property
     def is_sum(self) -> bool:

@@ -21,7 +21,10 @@ _FEW_LANES = 8
 # it. In a larger forest, many blocks pass through one tree before the next.
 _SMALL_FOREST = 32_768
 _BLOCKS_PER_TREE = 256
+# If no tree is walked, so many blocks pass through one: their codes stay in the cache, too.
 _CODED_BLOCKS = 16
+# The codes of all blocks that pass through a tree, whatever their number.
+_MOST_CODE_BYTES = 1 << 24
 # The fewest words in a cache line of 64 bytes.
 _CACHE_LINE = 8
 _ONE, _TWO, _THREE, _FOUR = map(np.uint64, (1, 2, 3, 4))
@@ -164,6 +167,7 @@ def add_leaf_values(
     per_tree = 1 if words.size <= _SMALL_FOREST else min(_BLOCKS_PER_TREE, n_blocks)
     if n_walked == 0:
         per_tree = min(n_blocks, _CODED_BLOCKS)
+    per_tree = max(1, min(per_tree, _MOST_CODE_BYTES // max(1, n_code_rows * LANES)))
     blocks = np.empty((per_tree, n_features * LANES), thresholds.dtype)
     patterns = blocks.view(words.dtype)
     codes = np.zeros((per_tree, n_code_rows * LANES), np.uint8)
