@@ -57,6 +57,7 @@ class ForkedCommand:
         return self
 
     def __exit__(self, *error):
+        self.kill()  # It has ended, or else a test has failed.
         self.communicate()
 
     @property

@@ -1,6 +1,7 @@
 """Helpers of the tests: /opt/ml trees laid out as SageMaker does, and server processes."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -136,6 +137,13 @@ def children_of(pid):
             if int(fields[1]) == pid and fields[0] != "Z":
                 found.append(int(path.parent.name))
     return sorted(found)
+
+
+def signal_another_thread(pid, number):
+    """Send a signal to a thread of a process that is not its first, as the system may."""
+    thread = max(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir())
+    assert thread != pid
+    assert ctypes.CDLL(None, use_errno=True).tgkill(pid, thread, number) == 0
 
 
 def clean_environ(**variables):

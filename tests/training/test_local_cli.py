@@ -19,7 +19,7 @@ from mlserver_forest.training.algorithms.registry import ALGORITHMS
 from mlserver_forest.training.local_training import train_files
 from mlserver_forest.training.option_words import command_line, in_options
 from mlserver_forest.training.validation.evaluation import folds
-from support import ROOT, children_of, clean_environ
+from support import ROOT, children_of, clean_environ, signal_another_thread
 
 IRIS = "iris.csv"
 
@@ -152,7 +152,8 @@ def test_without_files_it_is_the_job_of_sagemaker(tmp_path):
     assert "size" in done.stdout
 
 
-def test_ctrl_c_keeps_the_model_so_far(tmp_path):
+@pytest.mark.parametrize("to_all", [True, False], ids=["all", "another thread"])
+def test_ctrl_c_keeps_the_model_so_far(to_all, tmp_path):
     rng = np.random.default_rng(0)
     table = rng.normal(size=(20_000, 11)).astype(np.float32)
     np.save(tmp_path / "t.npy", table)
@@ -172,8 +173,12 @@ def test_ctrl_c_keeps_the_model_so_far(tmp_path):
         while not list(tmp_path.glob("ml/checkpoints/algo-1.*")):
             assert running.poll() is None
             time.sleep(0.05)
-        for pid in (running.pid, *children_of(running.pid)):  # As a terminal does.
-            os.kill(pid, signal.SIGINT)
+        (job,) = children_of(running.pid)
+        if to_all:  # As a terminal does.
+            os.kill(running.pid, signal.SIGINT)
+            os.kill(job, signal.SIGINT)
+        else:
+            signal_another_thread(job, signal.SIGINT)
         out, err = running.communicate(timeout=60)
     assert running.returncode == 0, err
     assert "stopping after this step" in err

@@ -1,12 +1,10 @@
 """The command ``train``, which SageMaker calls in the container."""
 
-import logging
 import os
 import signal
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +16,9 @@ from mlserver_forest.environment import base_dir_from
 from mlserver_forest.errors import ForestError, InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 from mlserver_forest.training.job_process import (
-    WAKE_SECONDS,
+    INTERNAL_ERROR,
     describe_killed,
-    let_signals_in,
+    run_job,
     watch_child,
 )
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
-_INTERNAL_ERROR = 2
 _TERMINATED = 128 + signal.SIGTERM
 _NO_MODEL = (
     "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
@@ -60,30 +57,7 @@ def train(base_dir: Path | None, check: bool) -> None:
 def _train_until_the_end(directory: Path) -> NoReturn:
     stop = Stop()
     _stop_on_sigterm(stop, directory)
-    let_signals_in()
-    keep_libraries_quiet()
-    codes: list[int] = []
-    # Python runs signal handlers in this thread, so it must not be busy with a long call; and it
-    # wakes up by itself, because the system may give a signal to any other thread.
-    job = threading.Thread(target=lambda: codes.append(train_in(directory, stop)), daemon=True)
-    job.start()
-    while job.is_alive():
-        job.join(WAKE_SECONDS)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # A thread may still fit the trees of a step that took too long.
-    os._exit(codes[0] if codes else _INTERNAL_ERROR)
-
-
-def keep_libraries_quiet() -> None:
-    """Keep the warnings of libraries out of the log: they are about arguments and codes of theirs.
-
-    ``python -W`` and PYTHONWARNINGS still show them.
-    """
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-    # matplotlib warns if it cannot cache its fonts, which the plots do not need.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    run_job(lambda: train_in(directory, stop))
 
 
 def train_in(
@@ -118,7 +92,7 @@ def train_in(
         return _fail(failure, f"ClientError: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001  # the job's last line of defence
         reason = f"AlgorithmError: {type(error).__name__}: {error}"
-        return _fail(failure, reason, _INTERNAL_ERROR, traceback.format_exc())
+        return _fail(failure, reason, INTERNAL_ERROR, traceback.format_exc())
     return 0
 
 
@@ -140,7 +114,7 @@ def check_in(base_dir: Path) -> int:
         return error.exit_code
     except Exception:  # noqa: BLE001  # the command's last line of defence
         click.echo(traceback.format_exc(), err=True)
-        return _INTERNAL_ERROR
+        return INTERNAL_ERROR
     return 0
 
 

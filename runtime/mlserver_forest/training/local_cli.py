@@ -3,8 +3,6 @@
 import os
 import shlex
 import signal
-import sys
-import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +12,18 @@ from typing import Any, NoReturn
 import click
 
 from mlserver_forest.errors import ForestError, InvalidData, JobError
-from mlserver_forest.training.cli import keep_libraries_quiet
 from mlserver_forest.training.cli import train as train_for_sagemaker
 from mlserver_forest.training.config import Channel, TrainingConfig
 from mlserver_forest.training.fitting.stopping import Stop
-from mlserver_forest.training.job_process import describe_killed, let_signals_in, watch_child
+from mlserver_forest.training.job_process import (
+    INTERNAL_ERROR,
+    describe_killed,
+    run_job,
+    watch_child,
+)
 from mlserver_forest.training.option_words import OPTIONS, command_line, in_options
 
 _OUT = Path("ml")
-_INTERNAL_ERROR = 2
 _INTERRUPTED = 128 + signal.SIGINT
 _STOPPING = "stopping after this step; the model so far is saved. Press Ctrl-C again to end at once"
 
@@ -158,7 +159,7 @@ class _Job:
             return error.exit_code if isinstance(error, ForestError) else 1
         except Exception:  # noqa: BLE001  # the command's last line of defence
             click.echo(traceback.format_exc(), err=True)
-            return _INTERNAL_ERROR
+            return INTERNAL_ERROR
         return 0
 
     def _config(self) -> TrainingConfig:
@@ -230,16 +231,7 @@ def _run_until_the_end(job: _Job) -> NoReturn:
     stop = Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: _stop(stop))
-    let_signals_in()
-    keep_libraries_quiet()
-    codes: list[int] = []
-    # Python runs signal handlers in this thread, so it must not be busy with a long call.
-    thread = threading.Thread(target=lambda: codes.append(job.run(stop)), daemon=True)
-    thread.start()
-    thread.join()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(codes[0] if codes else _INTERNAL_ERROR)
+    run_job(lambda: job.run(stop))
 
 
 def _stop(stop: Stop) -> None:

@@ -5,7 +5,8 @@ import shutil
 import sys
 
 from forked_command import fork
-from mlserver_forest.training.cli import keep_libraries_quiet, train_in
+from mlserver_forest.training.cli import train_in
+from mlserver_forest.training.job_process import keep_libraries_quiet
 from support import lay_out
 from training.algorithms.sweep import csv
 

@@ -1,6 +1,5 @@
 """``train`` is killed, stopped and started again."""
 
-import ctypes
 import json
 import os
 import random
@@ -8,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ import pytest
 from forked_command import ForkedCommand
 from mlserver_forest.artifact.forest_file import load_forest
 from mlserver_forest.artifact.model_directory import read_settings
-from support import BIN, clean_environ, lay_out
+from support import BIN, children_of, clean_environ, lay_out, signal_another_thread
 
 # Four fifths are more than 10,000, so that scikit-learn-intelex grows both random forests of a job.
 N_ROWS = 13_000
@@ -134,11 +132,8 @@ def test_sigterm_reaches_the_job_whatever_thread_the_system_gives_it_to(tmp_path
     base = lay(tmp_path, table, "xgboost", n_estimators="5000", n_jobs="2")
     process = start(base)
     wait_for_checkpoint(base, process)
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    threads = [int(path.name) for path in Path(f"/proc/{child}/task").iterdir()]
-    libc, thread = ctypes.CDLL(None, use_errno=True), max(threads)
-    assert thread != int(child)
-    assert libc.tgkill(int(child), thread, signal.SIGTERM) == 0
+    (job,) = children_of(process.pid)
+    signal_another_thread(job, signal.SIGTERM)
     out, _ = process.communicate(timeout=SECONDS_TO_STOP)
     assert process.returncode == 0, out
     assert "stopped by SIGTERM" in out
