@@ -108,6 +108,8 @@ class Composition(ABC):
 
     def warm_up(self) -> None:
         """Compile what ``predict`` needs, or read it from Numba's cache."""
+        for member in self.members:
+            member.warm_up()
         with suppress(OSError):
             self.predict(np.zeros((1, self.n_features), self.feature_dtype))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.byte_codes import read_byte_codes
 from mlserver_forest.engine.category_splits import read_category_splits
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
-from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
+from mlserver_forest.engine.kernels.sum_kernel import FEW_ROWS, add_blocks, add_row_by_row
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
@@ -27,6 +27,9 @@ _ROWS_PER_THREAD = 512
 _MOST_NUMBERS = 1 << 24
 # In walks down a tree: more than any request may do on an event loop.
 _MUCH_WORK = 1 << 20
+
+# The sums and what turns them into predictions, and one try that compiles nothing.
+_KERNELS_OF_PREDICT = 3
 
 _NO_CUTS = np.empty(0, np.uint32)
 _NO_COVERS = np.empty(0, np.float32)
@@ -281,11 +284,15 @@ class Forest:
         return self._wide(self._checked(x))
 
     def warm_up(self) -> None:
-        """Compile the kernel for this forest, or read it from Numba's cache."""
-        with suppress(OSError):
-            # Numba 0.68 keeps the compiled kernel before it writes its cache, so a full or
-            # read-only disk fails this call and nothing else.
-            self.predict(np.zeros((1, self.n_features), self.feature_dtype))
+        """Compile the kernels for this forest, or read them from Numba's cache."""
+        for n_rows in (1, FEW_ROWS):
+            x = np.zeros((n_rows, self.n_features), self.feature_dtype)
+            for _ in range(_KERNELS_OF_PREDICT):
+                # Numba 0.68 keeps a compiled kernel before it writes its cache, so with a full or
+                # read-only disk each try fails at the next kernel.
+                with suppress(OSError):
+                    self.predict(x)
+                    break
 
     @property
     def _mean_of(self) -> float:
@@ -315,12 +322,18 @@ class Forest:
 
     def _add(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         if self.derived is None:
-            add_leaf_values(x, *self._arguments, total)
+            self._add_wide(x, total)
             return
         n_rows = max(1, _MOST_NUMBERS // self.n_columns)
         for start in range(0, len(x), n_rows):
             rows = slice(start, start + n_rows)
-            add_leaf_values(self._wide(x[rows]), *self._arguments, total[rows])
+            self._add_wide(self._wide(x[rows]), total[rows])
+
+    def _add_wide(self, x: NDArray[Any], total: NDArray[Any]) -> None:
+        if len(x) < FEW_ROWS:
+            add_row_by_row(x, *self._arguments[:9], total)
+        else:
+            add_blocks(x, *self._arguments, total)
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]

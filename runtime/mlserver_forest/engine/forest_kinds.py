@@ -75,8 +75,7 @@ class ForestKind:
 
     def predict(self, postprocessor: str) -> None:
         """Run the kernels of ``Forest.predict``."""
-        forest = self.smallest(postprocessor)
-        forest.predict(self._row())
+        self.smallest(postprocessor).warm_up()
 
     def explain(self) -> None:
         """Run the kernels of ``Forest.contributions``."""

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from mlserver_forest.composition.composition import forests_in
 from mlserver_forest.engine.forest_kinds import DERIVATIONS, ForestKind, derive, every_kind
-from mlserver_forest.engine.kernels.sum_kernel import add_leaf_values
+from mlserver_forest.engine.kernels.sum_kernel import add_blocks
 from mlserver_forest.engine.predictor import Predictor
 from mlserver_forest.formats.csv import csv_kernel
 from mlserver_forest.insight import bin_counts
@@ -196,7 +196,7 @@ def _seconds(job: Job) -> float:
 
 def _can_keep() -> bool:
     """Whether Numba found a folder for its cache."""
-    return add_leaf_values.stats.cache_path is not None
+    return add_blocks.stats.cache_path is not None
 
 
 def _is_compiled(job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""The compiled loop over rows and trees that adds up leaf values."""
+"""The compiled loops over rows and trees that add up leaf values: row by row, or in blocks."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from mlserver_forest.engine.kernels.walk import (
 from mlserver_forest.engine.nodes import LANES
 
 # Fewer rows than this are walked one by one, each down eight trees at a time.
-_FEW_ROWS = 6
+FEW_ROWS = 6
 # A block with fewer rows than this is walked, even if the tree is small.
 _FEW_LANES = 8
 # A forest of at most this many words stays in a core's cache, so each block passes through all of
@@ -101,7 +101,26 @@ def _touch(words):
 
 
 @compiled
-def add_leaf_values(
+def add_row_by_row(
+    x, coding, thresholds, words, roots, shift, payload, sets, outputs, leaf_values, total
+):
+    """Add the leaf values of a few rows to ``total``; ``add_blocks`` describes the arguments.
+
+    It is a kernel of its own because each argument costs a tenth of a microsecond, which a single
+    row would notice.
+    """
+    forest = (thresholds, words, shift, mask_of(words, shift), sets)
+    width, n_outputs = np.uint64(leaf_values.shape[1]), np.uint64(total.shape[1])
+    sums = leaf_values.ravel(), total.ravel(), n_outputs, width
+    values = np.empty(x.shape[1], thresholds.dtype)
+    both = (values, values.view(words.dtype))
+    for row in range(x.shape[0]):
+        fill_row(x, row, coding, values)
+        _add_row(both, np.uint64(row), forest, roots, payload, outputs, sums)
+
+
+@compiled
+def add_blocks(
     x,
     coding,
     thresholds,
@@ -119,7 +138,7 @@ def add_leaf_values(
     n_code_rows,
     total,
 ):
-    """Add each tree's leaf value to ``total``, tree after tree.
+    """Add each tree's leaf value for each row to ``total``, tree after tree.
 
     Additions are in the training library's order, so that the sums are equal to the last bit.
 
@@ -147,19 +166,11 @@ def add_leaf_values(
     n_samples, n_features = x.shape
     n_trees = roots.size - 1
     feature_mask = mask_of(words, shift)
-    forest = (thresholds, words, shift, feature_mask, sets)
     flat, n_outputs = total.ravel(), np.uint64(total.shape[1])
     width = np.uint64(leaf_values.shape[1])
     sums = leaf_values.ravel(), flat, n_outputs, width
     coded_sums = coded_values.ravel(), flat, n_outputs, width
     read = words.dtype.type(0)
-    if n_samples < _FEW_ROWS:
-        values = np.empty(n_features, thresholds.dtype)
-        both = (values, values.view(words.dtype))
-        for row in range(n_samples):
-            fill_row(x, row, coding, values)
-            _add_row(both, np.uint64(row), forest, roots, payload, outputs, sums)
-        return read
     n_blocks = (n_samples + LANES - 1) // LANES
     n_walked = 0
     for tree in range(n_trees):
