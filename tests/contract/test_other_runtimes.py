@@ -283,6 +283,30 @@ def test_rows_of_numbers_get_what_their_v2_request_gets(server, iris, name):
     assert np.array_equal(np.load(io.BytesIO(response.content)).squeeze(), wanted)
 
 
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost", "sklearn"])
+def test_v1_answers_what_invocations_answer(server, iris, name):
+    rows = iris[0][::10].tolist()
+    expected = [
+        found["score" if "score" in found else "predicted_label"]
+        for found in json.loads(
+            invoke(server, name, json.dumps({"instances": rows}), JSON).content
+        )["predictions"]
+    ]
+    for member in ("instances", "inputs"):
+        answer = server.post(f"/v1/models/{name}:predict", json={member: rows})
+        assert answer.json() == {"predictions": expected}
+
+
+def test_v1_names_outputs_that_are_chosen_and_explains_nothing(server, iris):
+    rows, chosen = {"instances": iris[0][:2].tolist()}, "X-Amzn-SageMaker-Custom-Attributes"
+    path = "/v1/models/sklearn:predict"
+    answer = server.post(path, json=rows, headers={chosen: "outputs=probabilities"}).json()
+    assert [list(row) for row in answer["predictions"]] == [["probabilities"]] * 2
+    refused = server.post("/v1/models/sklearn:explain", json=rows)
+    assert refused.status_code == 400
+    assert "does not explain its predictions; forest pack" in refused.json()["error"]
+
+
 def test_outputs_are_chosen_by_name(server, iris):
     x = iris[0][:2].tolist()
     headers = JSON | {"x-amzn-sagemaker-custom-attributes": "outputs=predicted_label,probabilities"}

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import orjson
+from mlserver.types import InferenceResponse
 
 from mlserver_forest.errors import (
     InvalidInput,
@@ -23,7 +24,7 @@ from mlserver_forest.formats.decoding import RequestDecoder
 from mlserver_forest.formats.json import application_json
 from mlserver_forest.formats.json.json_objects import object_texts, value_texts
 from mlserver_forest.formats.matrix import Body
-from mlserver_forest.formats.predictions import Column
+from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.model import named_outputs
 from mlserver_forest.schema.output_names import CONTRIBUTIONS, EXPECTED_VALUE
 from mlserver_forest.serving.http import media_types
@@ -31,10 +32,14 @@ from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import JSON_HEADERS, Headers, Response, json_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.model_versions import Chosen
+from mlserver_forest.serving.models.table_answer import chosen_columns, columns_of, requested
+from mlserver_forest.serving.models.table_request import TableRequests
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker import output_selection
+from mlserver_forest.serving.sagemaker.negotiated_table import request_of
 from mlserver_forest.serving.v2.handlers import V2Handlers
 
 _ROWS, _ALSO_ROWS = "instances", "inputs"
@@ -105,28 +110,56 @@ def _of_chosen(body: Body, chosen: Chosen[LoadedModel], answer: _Answer) -> Infe
 
 def _inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
     if model.runtime.body_kind is not BodyKind.ROWS:
-        raise UnsupportedOperation(
-            f"model {printable(model.name)} does not say what its rows are, which V1 needs; send "
-            "them to /invocations, or to V2"
-        )
+        return _table_inference(body, model, answer)
     schema = model.schema
     named_outputs.check_names(answer.outputs, schema)
     names = answer.outputs or named_outputs.default_names(schema, only_first=True)
     decoder = RequestDecoder(schema)
-    document = application_json.load(body, decoder.json)
-    if isinstance(document, dict) and _ALSO_ROWS in document:
-        document = _with_instances(document)
+    document = _with_instances(application_json.load(body, decoder.json))
     rows = partial(application_json.parse_document, document, source=decoder.json)
     x = decoder.matrix(rows, len(body))
     write = partial(_write, model=model, names=names, answer=answer)
     return Inference.of_rows(model, x, named_outputs.v2_names(names, schema), write)
 
 
-def _with_instances(document: dict[str, Any]) -> dict[str, Any]:
+def _table_inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
+    """The inference of another library's runtime, which reads any table."""
+    runtime = model.runtime
+    if not isinstance(runtime, ForeignRuntime):
+        raise UnsupportedOperation(
+            f"model {printable(model.name)} reads bodies as they come; send them to /invocations"
+        )
+    if CONTRIBUTIONS in answer.outputs:
+        raise UnsupportedOperation(
+            f"model {printable(model.name)} is of another library and does not explain its "
+            "predictions; forest pack makes a model of it that does, if it is a tree ensemble"
+        )
+    document, requests = _with_instances(application_json.load(body)), TableRequests.of(runtime)
+    message = request_of(document, len(body), requests, {})
+    if answer.outputs:
+        message.outputs = requested(answer.outputs)
+    write = partial(_write_table, model=model, answer=answer)
+    return Inference.of_message(model, None, message, write)
+
+
+def _with_instances(document: Any) -> Any:
     """The document with its rows under the one name; KServe reads both."""
+    if not isinstance(document, dict) or _ALSO_ROWS not in document:
+        return document
     if _ROWS in document:
         raise InvalidInput(f'the body has both "{_ROWS}" and "{_ALSO_ROWS}"; send "{_ROWS}" alone')
     return {_ROWS if name == _ALSO_ROWS else name: value for name, value in document.items()}
+
+
+def _write_table(
+    response: InferenceResponse, *, model: LoadedModel, answer: _Answer
+) -> tuple[Headers, Iterable[bytes]]:
+    """A value for each row, or an object if there are several outputs, or some were chosen."""
+    columns: Mapping[str, Column] = columns_of(response, model.name)
+    if answer.is_named:
+        columns = chosen_columns(columns, answer.outputs)
+    texts = object_texts if answer.is_named or len(columns) > 1 else value_texts
+    return JSON_HEADERS, application_json.encode_as(answer.member, Predictions(columns), texts)
 
 
 def _write(
