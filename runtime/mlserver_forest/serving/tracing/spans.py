@@ -6,6 +6,7 @@ this is imported. The SDK itself reads OTEL_EXPORTER_OTLP_*, OTEL_SERVICE_NAME,
 OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and OTEL_BSP_*.
 """
 
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,7 +26,7 @@ _NAME = "mlserver-forest"
 _NANOSECONDS = 1_000_000_000
 _SERVERS_FAULT = 500
 # What is left at the end is sent within this time, or given up.
-_LAST_MS = 2000
+_LAST_SECONDS = 2.0
 
 
 class Spans:
@@ -67,10 +68,19 @@ class Spans:
         self._tracer = provider.get_tracer(_NAME, self._version)
 
     def stop(self) -> None:
-        """Send what is left, for a short time."""
+        """Send what is left, for a short time.
+
+        The SDK's own limit of ``force_flush`` does nothing (1.45), and a collector that is away
+        is tried for ten seconds.
+        """
         if self._tracer is not None:
-            with suppress(Exception):
-                self._processor.force_flush(_LAST_MS)
+            flush = threading.Thread(target=self._flush, daemon=True)
+            flush.start()
+            flush.join(_LAST_SECONDS)
+
+    def _flush(self) -> None:
+        with suppress(Exception):
+            self._processor.force_flush()
 
     def http(
         self,
