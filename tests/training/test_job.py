@@ -123,7 +123,8 @@ def test_boosting_stops_early(tmp_path, algorithm, chosen, channels):
 
 
 def test_the_log_has_plain_lines_and_a_terminal_has_a_bar(tmp_path):
-    lay_out(tmp_path, CHANNELS, {"n_estimators": "4000", "validation_fraction": "0"})
+    chosen = {"n_estimators": "4000", "validation_fraction": "0", "report": "false"}
+    lay_out(tmp_path, CHANNELS, chosen)
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [BIN / "train"], env=clean_environ(SAGEMAKER_BASE_DIR=str(tmp_path)), stdout=slave,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -89,10 +90,24 @@ def train_files(
 def run_locally(config: TrainingConfig, say: Callable[[str], None], stop: Stop) -> None:
     """Train as a description of a job says; ``algorithm`` may name several.
 
+    A job that is refused leaves no empty folders behind.
+
     Raises:
         JobError: naming what is wrong with hyperparameters or data.
         InvalidEnvironment: if a folder cannot be written, or a library is missing.
     """
+    folders = (config.model_dir, config.checkpoints, config.model_dir.parent)
+    made_here = [folder for folder in folders if not folder.exists()]
+    try:
+        _run(config, say, stop)
+    except BaseException:
+        for folder in made_here:
+            with suppress(OSError):  # It is missing, or not empty.
+                folder.rmdir()
+        raise
+
+
+def _run(config: TrainingConfig, say: Callable[[str], None], stop: Stop) -> None:
     # They import the training libraries.
     from mlserver_forest.training.algorithm_comparison import compare, suitable_algorithms
     from mlserver_forest.training.algorithms.hyperparameters import decode

@@ -68,12 +68,12 @@ def wait_for_checkpoint(base, process, seconds=120):
 @pytest.mark.parametrize("algorithm", ["random_forest", "extra_trees"])
 def test_a_forest_killed_at_random_moments_ends_with_the_same_trees(tmp_path, table, algorithm):
     # So many that a fast machine is not done before the first checkpoint is due.
-    more = {"n_estimators": "300"}
+    more = {"n_estimators": "200"}
     expected, _ = finished(lay(tmp_path / "whole", table, algorithm, **more))
     base = lay(tmp_path / "killed", table, algorithm, **more)
     chance = random.Random(11)  # noqa: S311  # moments, not secrets
     kills = 0
-    for _ in range(3):
+    for _ in range(2):
         process = start(base)
         if kills == 0:
             wait_for_checkpoint(base, process)
