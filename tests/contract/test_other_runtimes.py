@@ -421,6 +421,27 @@ def test_a_worker_that_a_model_ends_is_replaced_with_its_models(process):
     assert response.status_code == 200
 
 
+def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path):
+    folder = shutil.copytree(models / "mine", tmp_path / "model")
+    variables = {"FOREST_TRUST_CODE": "true", "MODEL_SERVER_TIMEOUT": "1"}
+    server = launch(folder, SERVE, MODEL_SERVER_WORKERS="1", **variables)
+    try:
+        server.wait_until_ready()
+        (blocked,) = server.workers()
+        url = server.url + "/invocations"
+        assert httpx.post(url, content=told(block=600), headers=JSON, timeout=60).status_code == 504
+        while server.workers() in ([blocked], []):
+            time.sleep(0.2)
+        server.wait_until_ready()
+        rows = '[{"age": 1}]'
+        assert httpx.post(url, content=rows, headers=JSON, timeout=60).status_code == 200
+        _, out, _ = server.stop()
+    finally:
+        server.end()
+    assert "model 'mine' has not returned for too long; this worker ends" in out
+    assert "while it was loading or asking model 'mine'; another one replaces it" in out
+
+
 def test_the_log_has_the_reasons_and_names_the_model(process):
     """The last test of the server, which it ends."""
     code, out, _ = process.stop()

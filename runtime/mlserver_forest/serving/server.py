@@ -73,6 +73,8 @@ from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
+# A runtime may block the others for so much longer than anybody waits for its answer.
+_PATIENCE_SECONDS = 5
 
 
 class Server:
@@ -111,9 +113,10 @@ class Server:
         shadows = None if versions.shadow is None else ShadowVersions()
         pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds, log, shadows)
         self._calls = CallsInFlight(n_slots)
+        runtimes = RuntimeLoop(environment.timeout_seconds + _PATIENCE_SECONDS)
         loader = ModelLoader(
             partial(_make_model, kernel),
-            ForeignLoader(RuntimeLoop(), self._calls, n_threads),
+            ForeignLoader(runtimes, self._calls, n_threads),
             trust_code=environment.trust_code,
             code=_code_settings(environment),
             available_memory=available_memory,
@@ -187,6 +190,7 @@ class Server:
             models,
             self._load_after_fork,
             self._calls,
+            runtimes,
             tuple(thread for thread in (log, shadows) if thread is not None),
             environment.shutdown_delay_seconds,
             self._n_workers,

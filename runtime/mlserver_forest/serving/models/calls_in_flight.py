@@ -5,6 +5,7 @@ write anything any more.
 """
 
 import mmap
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ class CallsInFlight:
         self._memory = mmap.mmap(-1, n_slots * _BYTES)
         self._start = 0
         self._names: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def count_as(self, slot: int) -> None:
         """Write to the region of a slot from now on."""
@@ -33,17 +35,19 @@ class CallsInFlight:
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Note that a model is being asked."""
-        self._names[name] += 1
-        if self._names[name] == 1:
-            self._write()
+        """Note that a model is being asked; any thread may do so."""
+        with self._counting:
+            self._names[name] += 1
+            if self._names[name] == 1:
+                self._write()
         try:
             yield
         finally:
-            self._names[name] -= 1
-            if not self._names[name]:
-                del self._names[name]
-                self._write()
+            with self._counting:
+                self._names[name] -= 1
+                if not self._names[name]:
+                    del self._names[name]
+                    self._write()
 
     def names(self, slot: int) -> list[str]:
         """The models that the worker of a slot was asking when it wrote last."""

@@ -61,7 +61,7 @@ class ForeignLoader:
         with self._calls.of(settings.name), _explaining(settings.implementation_, "ended"):
             if settings.implementation_ in CODE_RUNTIMES:
                 return await self._load_code(settings)
-            model = await self._loop.run(lambda: self._load(settings, directory))
+            model = await self._loop.load(lambda: self._load(settings, directory))
         known = find_known(settings.implementation_)
         return ForeignRuntime(model, schema, known, self._loop, self._calls), model
 

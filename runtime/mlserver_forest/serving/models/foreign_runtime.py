@@ -108,11 +108,10 @@ class ForeignRuntime:
         """
         message = as_mlserver_sends(request)
         began = perf_counter()
-        with self._calls.of(self.model.name):
-            try:
-                response = await self._loop.run(lambda: self._predict(message))
-            except EndedItself as error:
-                raise self._failed("predict ended", error) from error
+        try:
+            response = await self._loop.run(lambda: self._predict(message))
+        except EndedItself as error:
+            raise self._failed("predict ended", error) from error
         self._seconds += (perf_counter() - began - self._seconds) / 8
         return response
 
@@ -134,7 +133,8 @@ class ForeignRuntime:
 
     async def _predict(self, message: InferenceRequest) -> InferenceResponse:
         try:
-            with model_context(self.model.settings):
+            # It is noted here, because a caller that is gone ends nothing that does not await.
+            with self._calls.of(self.model.name), model_context(self.model.settings):
                 response = await self.model.predict(message)
         except ForestError:
             raise

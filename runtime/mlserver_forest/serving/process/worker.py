@@ -28,12 +28,15 @@ from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWa
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.loaded_models import LoadedModels
+from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.pipeline import N_THREADS
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.worker_table import WorkerSlot
 from mlserver_forest.serving.tracing.spans import Spans
 from mlserver_forest.serving.v2.grpc_service import GRPCServer
 from mlserver_forest.serving.v2.handlers import V2Handlers
+
+logger = logging.getLogger(__name__)
 
 # SageMaker kills a container 30 s after SIGTERM; requests in flight get most of that.
 DRAIN_SECONDS = 20
@@ -74,6 +77,7 @@ class Service:
         models: restores the models that an earlier worker had loaded.
         load: loads what must not be loaded before a fork.
         calls: notes which models are being asked.
+        runtimes: the loop of other libraries' runtimes.
         afterwards: threads that go on with requests after they were answered.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: the number of workers.
@@ -90,6 +94,7 @@ class Service:
     models: LoadedModels
     load: Callable[[], Coroutine[Any, Any, None]]
     calls: CallsInFlight
+    runtimes: RuntimeLoop
     afterwards: tuple[Afterwards, ...]
     shutdown_delay_seconds: float
     n_workers: int
@@ -226,6 +231,10 @@ class Worker:
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
             self._flushed = monotonic()
             self._service.cloudwatch.flush()
+        if self._service.runtimes.is_blocked():
+            names = " and ".join(map(repr, self._service.calls.names(self._slot.number)))
+            logger.error("model %s has not returned for too long; this worker ends", names)
+            self._must_end.set()
 
 
 def _check_threads() -> None:
