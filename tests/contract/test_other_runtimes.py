@@ -7,6 +7,7 @@ SageMaker's routes, a table in any media type gets what its V2 request gets.
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -421,8 +422,26 @@ def test_a_worker_that_a_model_ends_is_replaced_with_its_models(process):
     assert response.status_code == 200
 
 
-def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path):
-    folder = shutil.copytree(models / "mine", tmp_path / "model")
+SCRIPT = """
+import time
+
+def model_fn(folder):
+    return 0
+
+def transform_fn(model, body, content_type, accept):
+    time.sleep(600 if "block" in body else 0)
+    return body, "application/json"
+"""
+
+
+@pytest.mark.parametrize("kind", ["a runtime", "a script"])
+def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path, kind):
+    folder = tmp_path / "model"
+    if kind == "a runtime":
+        shutil.copytree(models / "mine", folder)
+    else:
+        (folder / "code").mkdir(parents=True)
+        (folder / "code" / "inference.py").write_text(SCRIPT)
     variables = {"FOREST_TRUST_CODE": "true", "MODEL_SERVER_TIMEOUT": "1"}
     server = launch(folder, SERVE, MODEL_SERVER_WORKERS="1", **variables)
     try:
@@ -438,8 +457,8 @@ def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path):
         _, out, _ = server.stop()
     finally:
         server.end()
-    assert "model 'mine' has not returned for too long; this worker ends" in out
-    assert "while it was loading or asking model 'mine'; another one replaces it" in out
+    assert re.search("model '.+' has not returned for too long; this worker ends", out)
+    assert re.search("it was loading or asking model '.+'; another one replaces it", out)
 
 
 def test_the_log_has_the_reasons_and_names_the_model(process):

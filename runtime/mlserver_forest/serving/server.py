@@ -73,7 +73,7 @@ from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.rest_routes import V2Routes
 
 _HTTP_PORT = "SAGEMAKER_BIND_TO_PORT"
-# A runtime may block the others for so much longer than anybody waits for its answer.
+# A model may work for so much longer than anybody waits for its answer.
 _PATIENCE_SECONDS = 5
 
 
@@ -112,11 +112,11 @@ class Server:
         versions = VersionSettings.of_environment(environment)
         shadows = None if versions.shadow is None else ShadowVersions()
         pipeline = Pipeline(Admission(), memory, metrics, environment.timeout_seconds, log, shadows)
-        self._calls = CallsInFlight(n_slots)
-        runtimes = RuntimeLoop(environment.timeout_seconds + _PATIENCE_SECONDS)
+        patience_seconds = environment.timeout_seconds + _PATIENCE_SECONDS
+        self._calls = CallsInFlight(n_slots, patience_seconds)
         loader = ModelLoader(
             partial(_make_model, kernel),
-            ForeignLoader(runtimes, self._calls, n_threads),
+            ForeignLoader(RuntimeLoop(), self._calls, n_threads),
             trust_code=environment.trust_code,
             code=_code_settings(environment),
             available_memory=available_memory,
@@ -190,7 +190,6 @@ class Server:
             models,
             self._load_after_fork,
             self._calls,
-            runtimes,
             tuple(thread for thread in (log, shadows) if thread is not None),
             environment.shutdown_delay_seconds,
             self._n_workers,

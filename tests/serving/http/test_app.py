@@ -124,7 +124,7 @@ def test_a_failure_inside_is_a_500_that_tells_the_log_and_not_the_client(
 ):
     failing = Failing(ModelSettings(name="failing", implementation=Failing))
     schema = Schema(("a", "b"), "regression")
-    runtime = ForeignRuntime(failing, schema, None, RuntimeLoop(60), CallsInFlight(1))
+    runtime = ForeignRuntime(failing, schema, None, RuntimeLoop(), CallsInFlight(1))
     models.model = LoadedModel("failing", None, Path("/nowhere"), schema, runtime, failing)
     headers = CSV if path == b"/invocations" else {}
     response = call(application, "POST", path, body, headers)

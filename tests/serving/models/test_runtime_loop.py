@@ -31,7 +31,7 @@ def test_results_and_errors_come_back_and_a_cancelled_call_is_cancelled_there():
             raise
 
     async def all_of_them():
-        loop = RuntimeLoop(60)
+        loop = RuntimeLoop()
         assert await loop.run(thread) == "runtimes"
         with pytest.raises(ValueError, match="no"):
             await loop.run(fails)

@@ -58,10 +58,11 @@ class ForeignLoader:
         Raises:
             InvalidArtifact: saying which class, and what it raised.
         """
-        with self._calls.of(settings.name), _explaining(settings.implementation_, "ended"):
+        loading = self._calls.of(settings.name, is_loading=True)
+        with loading, _explaining(settings.implementation_, "ended"):
             if settings.implementation_ in CODE_RUNTIMES:
                 return await self._load_code(settings)
-            model = await self._loop.load(lambda: self._load(settings, directory))
+            model = await self._loop.run(lambda: self._load(settings, directory))
         known = find_known(settings.implementation_)
         return ForeignRuntime(model, schema, known, self._loop, self._calls), model
 

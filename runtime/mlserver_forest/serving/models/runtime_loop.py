@@ -2,8 +2,7 @@
 
 MLServer calls a runtime's coroutines in the loop of its worker process, so a runtime may keep
 connections and background tasks there. A runtime that computes without awaiting blocks that loop,
-but not the one that answers HTTP and gRPC. If it blocks the loop for longer than anybody waits for
-an answer, nothing but a new process helps.
+but not the one that answers HTTP and gRPC.
 """
 
 import asyncio
@@ -11,12 +10,9 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 import uvloop
-
-_TICK_SECONDS = 1.0
 
 Call = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -26,17 +22,11 @@ class EndedItself(Exception):
 
 
 class RuntimeLoop:
-    """The loop of this process; it is started when it is used, which must not be before a fork.
+    """The loop of this process; it is started when it is used, which must not be before a fork."""
 
-    Args:
-        patience_seconds: how long a runtime that answers may block the loop.
-    """
-
-    def __init__(self, patience_seconds: float) -> None:
-        self._patience_seconds = patience_seconds
+    def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = self._n_loading = 0
-        self._ticked = 0.0
+        self._pid = 0
 
     async def run(self, call: Call) -> Any:
         """Run a coroutine function there; if this is cancelled, so is the coroutine.
@@ -52,31 +42,9 @@ class RuntimeLoop:
             crossing.cancel()
             raise
 
-    async def load(self, call: Call) -> Any:
-        """Run a coroutine function that loads a model, which may block the loop for minutes.
-
-        Raises:
-            Exception: what it raises.
-            EndedItself: as ``run`` does.
-        """
-        self._n_loading += 1
-        try:
-            return await self.run(call)
-        finally:
-            self._ticked = monotonic()
-            self._n_loading -= 1
-
-    def is_blocked(self) -> bool:
-        """Whether a runtime that answers has blocked the loop for too long."""
-        if self._loop is None or self._pid != os.getpid() or self._n_loading:
-            return False
-        return monotonic() - self._ticked > self._patience_seconds
-
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._pid != os.getpid():
             self._loop, self._pid = uvloop.new_event_loop(), os.getpid()
-            self._ticked = monotonic()
-            self._loop.call_soon(self._tick, self._loop)
             threading.Thread(
                 target=self._work, args=(self._loop,), name="runtimes", daemon=True
             ).start()
@@ -85,10 +53,6 @@ class RuntimeLoop:
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         loop.run_forever()
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._ticked = monotonic()
-        loop.call_later(_TICK_SECONDS, self._tick, loop)
 
 
 class _Crossing:

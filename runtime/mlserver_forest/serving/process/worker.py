@@ -28,7 +28,6 @@ from mlserver_forest.serving.metrics.cloudwatch import INTERVAL_SECONDS, CloudWa
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.loaded_models import LoadedModels
-from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.pipeline import N_THREADS
 from mlserver_forest.serving.process.memory_budget import MemoryBudget
 from mlserver_forest.serving.process.worker_table import WorkerSlot
@@ -77,7 +76,6 @@ class Service:
         models: restores the models that an earlier worker had loaded.
         load: loads what must not be loaded before a fork.
         calls: notes which models are being asked.
-        runtimes: the loop of other libraries' runtimes.
         afterwards: threads that go on with requests after they were answered.
         shutdown_delay_seconds: how long connections are still accepted after SIGTERM.
         n_workers: the number of workers.
@@ -94,7 +92,6 @@ class Service:
     models: LoadedModels
     load: Callable[[], Coroutine[Any, Any, None]]
     calls: CallsInFlight
-    runtimes: RuntimeLoop
     afterwards: tuple[Afterwards, ...]
     shutdown_delay_seconds: float
     n_workers: int
@@ -231,9 +228,8 @@ class Worker:
         if self._service.cloudwatch and monotonic() - self._flushed > INTERVAL_SECONDS:
             self._flushed = monotonic()
             self._service.cloudwatch.flush()
-        if self._service.runtimes.is_blocked():
-            names = " and ".join(map(repr, self._service.calls.names(self._slot.number)))
-            logger.error("model %s has not returned for too long; this worker ends", names)
+        for name in self._service.calls.overdue():
+            logger.error("model %r has not returned for too long; this worker ends", name)
             self._must_end.set()
 
 

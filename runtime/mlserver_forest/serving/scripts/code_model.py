@@ -9,7 +9,6 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
@@ -268,24 +267,29 @@ class CodeModel(MLModel):
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run code in the model's thread; a call that is cancelled while it waits never begins."""
-        call = partial(copy_context().run, function, *arguments)
+        call = partial(copy_context().run, self._noted, function, *arguments)
         began = perf_counter()
         try:
             work = asyncio.get_running_loop().run_in_executor(self._thread, call)
         except RuntimeError as error:  # The model was unloaded meanwhile.
             raise ModelNotFound(self.name) from error
-        with nullcontext() if self._calls is None else self._calls.of(self.name):
-            try:
-                found = await work
-            except asyncio.CancelledError:
-                logger.warning(
-                    "nobody waits any more for an answer of model %r; if its code is at work on "
-                    "it, other requests to the model wait until it is done",
-                    self.name,
-                )
-                raise
+        try:
+            found = await work
+        except asyncio.CancelledError:
+            logger.warning(
+                "nobody waits any more for an answer of model %r; if its code is at work on it, "
+                "other requests to the model wait until it is done",
+                self.name,
+            )
+            raise
         self._seconds += (perf_counter() - began - self._seconds) / _SMOOTHING
         return found
+
+    def _noted(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self._calls is None:
+            return function(*arguments)
+        with self._calls.of(self.name, is_loading=function == self._load):
+            return function(*arguments)
 
 
 def _message_of(error: BaseException) -> str:
