@@ -443,6 +443,7 @@ def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path, kind):
         (folder / "code").mkdir(parents=True)
         (folder / "code" / "inference.py").write_text(SCRIPT)
     variables = {"FOREST_TRUST_CODE": "true", "MODEL_SERVER_TIMEOUT": "1"}
+    variables["FOREST_REQUEST_LOG"] = str(tmp_path / "log")
     server = launch(folder, SERVE, MODEL_SERVER_WORKERS="1", **variables)
     try:
         server.wait_until_ready()
@@ -457,6 +458,7 @@ def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path, kind):
         _, out, _ = server.stop()
     finally:
         server.end()
+    assert re.search("FOREST_REQUEST_LOG: rows are logged of packed models; '.+' is none", out)
     assert re.search("model '.+' has not returned for too long; this worker ends", out)
     assert re.search("it was loading or asking model '.+'; another one replaces it", out)
 

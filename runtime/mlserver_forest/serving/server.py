@@ -267,8 +267,7 @@ class Server:
         name = self._environment.model_name
         model = await self._models.load(directory, name, replace=True, is_starting=True)
         if self._log is not None:
-            schemas = [one.schema for one in self._models.versions(model.name)]
-            self._log.check_columns(schemas)
+            self._log.check(list(self._models.versions(model.name)))
 
 
 def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from itertools import groupby
 from random import random
@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlserver_forest.errors import InvalidEnvironment, format_error, format_value
-from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.runtime import ForestModel
@@ -77,16 +76,22 @@ class RequestLog:
         self._n_bytes = 0
         self._write_at = self._silent_until = 0.0
 
-    def check_columns(self, schemas: Iterable[Schema]) -> None:
-        """Check that the columns to drop are ones that a model's log would have.
+    def check(self, versions: Collection[LoadedModel]) -> None:
+        """Check that a model has a log, which is said if not, with the columns that are dropped.
 
         Args:
-            schemas: of the versions of the model.
+            versions: those of the model.
 
         Raises:
             InvalidEnvironment: naming those that it has.
         """
-        known = frozenset().union(*map(all_columns, schemas))
+        forests = [model for model in versions if _has_log(model)]
+        if len(forests) < len(versions):
+            name = next(iter(versions)).name
+            logger.warning("FOREST_REQUEST_LOG: rows are logged of packed models; %r is none", name)
+        if not forests:
+            return
+        known = frozenset().union(*(all_columns(model.schema) for model in forests))
         unknown = [name for name in sorted(self._dropped) if name not in known]
         if unknown:
             raise InvalidEnvironment(
@@ -96,7 +101,7 @@ class RequestLog:
 
     def chooses(self, model: LoadedModel) -> bool:
         """Whether a request is logged, which a model is about to answer."""
-        return random() < self._share and isinstance(model.runtime, ForestModel)  # noqa: S311
+        return random() < self._share and _has_log(model)  # noqa: S311
 
     def put(
         self, model: LoadedModel, request_id: str | None, observed: ObservedRows, seconds: float
@@ -169,6 +174,10 @@ class RequestLog:
     def _count(self, model: str, outcome: str, n_rows: int) -> None:
         with self._counting:
             self._counts[model, outcome] += n_rows
+
+
+def _has_log(model: LoadedModel) -> bool:
+    return isinstance(model.runtime, ForestModel)
 
 
 def _same_columns(tables: list[pa.Table]) -> list[pa.Table]:
