@@ -18,6 +18,7 @@ from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 from mlserver_forest.training.job_process import (
     INTERNAL_ERROR,
     describe_killed,
+    importing,
     run_job,
     watch_child,
 )
@@ -80,8 +81,9 @@ def train_in(
     try:
         with suppress(OSError):  # If an earlier run's file cannot be removed, it is overwritten.
             failure.unlink(missing_ok=True)
-        from mlserver_forest.training.config import read_config
-        from mlserver_forest.training.job import run
+        with importing():
+            from mlserver_forest.training.config import read_config
+            from mlserver_forest.training.job import run
 
         config = read_config(base_dir)
         run(adapt(config) if adapt else config, click.echo, stop or Stop())
@@ -103,8 +105,9 @@ def check_in(base_dir: Path) -> int:
         The exit code: 0; 1 for an error that the job's owner can correct; 2 for an error in this
         package.
     """
-    from mlserver_forest.training.check import check
-    from mlserver_forest.training.config import read_config
+    with importing():
+        from mlserver_forest.training.check import check
+        from mlserver_forest.training.config import read_config
 
     try:
         check(read_config(base_dir), click.echo)

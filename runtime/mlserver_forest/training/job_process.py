@@ -13,8 +13,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
+
+import click
 
 INTERNAL_ERROR = 2  # the exit code
 _PR_SET_PDEATHSIG = 1
@@ -27,6 +30,8 @@ _CRASHED = (
     "versions, and try another algorithm"
 )
 _RESUMES = "Started again, the job continues from its checkpoints, if there are any"
+_IMPORTING = "importing the training libraries, which takes a few seconds"
+_SILENT_SECONDS = 1.5
 _WAITING = {signal.SIGTERM, signal.SIGINT}
 # How often a thread that waits looks whether Python has a signal for it to handle: a handler is
 # called between two instructions of the main thread, not in the middle of a call that waits.
@@ -91,6 +96,18 @@ def keep_libraries_quiet() -> None:
         warnings.simplefilter("ignore")
     # matplotlib warns if it cannot cache its fonts, which the plots do not need.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Say what is waited for, on stderr, if the training libraries take long to import."""
+    timer = threading.Timer(_SILENT_SECONDS, click.echo, [_IMPORTING], {"err": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def describe_killed(number: int) -> str:

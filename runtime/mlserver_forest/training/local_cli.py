@@ -18,6 +18,7 @@ from mlserver_forest.training.fitting.stopping import Stop
 from mlserver_forest.training.job_process import (
     INTERNAL_ERROR,
     describe_killed,
+    importing,
     run_job,
     watch_child,
 )
@@ -144,12 +145,13 @@ class _Job:
 
     def run(self, stop: Stop) -> int:
         """The exit code: 0; 1 if the user can correct the fault; 2 for a fault of this package."""
-        from mlserver_forest.training.check import check
         from mlserver_forest.training.local_training import run_locally
 
         try:
             config = self._config()
             if self.is_check:
+                with importing():
+                    from mlserver_forest.training.check import check
                 check(config, _say)
                 return 0
             run_locally(config, _say, stop)

@@ -20,6 +20,7 @@ from mlserver_forest.training.config import (
     TrainingConfig,
 )
 from mlserver_forest.training.fitting.stopping import Stop
+from mlserver_forest.training.job_process import importing
 
 _HOST = "algo-1"
 
@@ -108,10 +109,10 @@ def run_locally(config: TrainingConfig, say: Callable[[str], None], stop: Stop) 
 
 
 def _run(config: TrainingConfig, say: Callable[[str], None], stop: Stop) -> None:
-    # They import the training libraries.
-    from mlserver_forest.training.algorithm_comparison import compare, suitable_algorithms
-    from mlserver_forest.training.algorithms.hyperparameters import decode
-    from mlserver_forest.training.job import run
+    with importing():
+        from mlserver_forest.training.algorithm_comparison import compare, suitable_algorithms
+        from mlserver_forest.training.algorithms.hyperparameters import decode
+        from mlserver_forest.training.job import run
 
     others = dict(config.hyperparameters)
     wanted = decode(others.pop("algorithm", None))
