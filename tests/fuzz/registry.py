@@ -15,6 +15,7 @@ REQUESTS = (
     "v2_json",
     "v2_binary",
     "v2_grpc",
+    "content_codings",
 )
 FILES = (
     "forest_file",
