@@ -62,7 +62,7 @@ class V2Routes:
             "/config": ("GET", self._config),
             "/docs": ("GET", self._model_docs),
             "/docs/dataplane.json": ("GET", self._model_schema),
-            "/generate": ("POST", self._stream),
+            "/generate": ("POST", self._generate),
             "/generate_stream": ("POST", self._stream),
             "/infer_stream": ("POST", self._stream),
         }
@@ -155,6 +155,13 @@ class V2Routes:
             "only Triton has configurations of models; GET /v2/models/"
             f"{quote(name)} describes its inputs and outputs"
         )
+
+    async def _generate(self, request: Request, name: str, version: str | None = None) -> Response:
+        """The same as infer, as in MLServer, for models that may generate something."""
+        await self._handlers.models.wait_for(name)
+        if not self._handlers.models.get(name, version).runtime.is_awaited:
+            await self._stream(request, name, version)
+        return await self._infer(request, name, version)
 
     async def _stream(self, request: Request, name: str, version: str | None = None) -> NoReturn:
         raise NotFound(
