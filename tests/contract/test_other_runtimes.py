@@ -444,6 +444,7 @@ def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path, kind):
         (folder / "code" / "inference.py").write_text(SCRIPT)
     variables = {"FOREST_TRUST_CODE": "true", "MODEL_SERVER_TIMEOUT": "1"}
     variables["FOREST_REQUEST_LOG"] = str(tmp_path / "log")
+    is_logged = kind == "a runtime"
     server = launch(folder, SERVE, MODEL_SERVER_WORKERS="1", **variables)
     try:
         server.wait_until_ready()
@@ -453,12 +454,21 @@ def test_a_worker_whose_model_never_returns_is_replaced(models, tmp_path, kind):
         while server.workers() in ([blocked], []):
             time.sleep(0.2)
         server.wait_until_ready()
-        rows = '[{"age": 1}]'
-        assert httpx.post(url, content=rows, headers=JSON, timeout=60).status_code == 200
+        rows = '[{"age": 1, "town": "Graz", "row": true}, {"age": 2.5, "town": null, "row": false}]'
+        answer = httpx.post(url, content=rows, headers=JSON, timeout=60)
+        assert answer.status_code == 200
         _, out, _ = server.stop()
     finally:
         server.end()
-    assert re.search("FOREST_REQUEST_LOG: rows are logged of packed models; '.+' is none", out)
+    assert ("are not logged, because only its code" in out) != is_logged
+    if is_logged:
+        (file,) = (tmp_path / "log").rglob("*.parquet")
+        log = pq.read_table(file).to_pylist()
+        assert [row["age"] for row in log] == [1, 2.5]
+        assert [row["town"] for row in log] == ["Graz", None]
+        assert [(row["row"], row["input.row"]) for row in log] == [(0, True), (1, False)]
+        described = [one["described"] for one in answer.json()["predictions"]]
+        assert [row["described"] for row in log] == described
     assert re.search("model '.+' has not returned for too long; this worker ends", out)
     assert re.search("it was loading or asking model '.+'; another one replaces it", out)
 

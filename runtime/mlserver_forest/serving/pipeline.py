@@ -33,7 +33,6 @@ from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.model_versions import Chosen
 from mlserver_forest.serving.models.runtime import LONG_SECONDS
-from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.process.admission import PLACES, Admission
 from mlserver_forest.serving.process.loop_iteration import LoopIteration
 from mlserver_forest.serving.process.memory_budget import MemoryBudget, Reservation
@@ -306,13 +305,14 @@ class Pipeline:
         model, infer, observed = inference.model, inference.infer, None
         version = model.label or inference.version
         is_logged = self._log is not None and self._log.chooses(model)
-        if is_logged or inference.shadow is not None:
-            observed = ObservedRows()
+        new_observed = model.runtime.new_observed
+        if new_observed is not None and (is_logged or inference.shadow is not None):
+            observed = new_observed()
             infer = partial(infer, observed.add)
         started, is_long = perf_counter(), inference.seconds > LONG_SECONDS
         try:
             if model.runtime.is_awaited:
-                answer = await self._await(inference, is_admitted=is_admitted)
+                answer = await self._await(infer, is_admitted=is_admitted)
             elif not is_long and model.runtime.is_immediate:
                 answer = infer()
             elif is_admitted or not is_long:
@@ -333,12 +333,12 @@ class Pipeline:
                 self._shadows.put(model, *inference.shadow, observed)
         return answer
 
-    async def _await(self, inference: Inference, *, is_admitted: bool) -> Any:
+    async def _await(self, infer: Callable[[], Any], *, is_admitted: bool) -> Any:
         """Wait for a runtime that answers elsewhere; nobody knows how long it will take."""
         if is_admitted:
-            return await inference.infer()
+            return await infer()
         async with self._limited(self._admission.waiting_place()):
-            return await inference.infer()
+            return await infer()
 
     def _admitted(self, seconds: float) -> AbstractAsyncContextManager[None]:
         """Hold a place for a large request, and limit its time."""

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -16,6 +16,7 @@ from mlserver.types import (
     InferenceResponse,
     MetadataModelResponse,
     MetadataTensor,
+    RequestInput,
     ResponseOutput,
 )
 from mlserver.utils import generate_uuid
@@ -31,6 +32,7 @@ from mlserver_forest.serving.errors_table import from_mlserver
 from mlserver_forest.serving.models.body_kind import BodyKind
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.runtime_loop import EndedItself, RuntimeLoop
+from mlserver_forest.serving.observed_message import ObservedMessage
 from mlserver_forest.serving.v2 import v2_types
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 _REFUSALS = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 # MLServer's codecs raise these for tensors that are not what their content type says.
 _CODECS = "mlserver.codecs"
+Observe = Callable[[InferenceRequest, InferenceResponse], None]
+
 # These runtimes read one matrix, whatever its name.
 _MATRIX = "X"
 
@@ -59,6 +63,7 @@ class ForeignRuntime:
         is_immediate: see there.
         is_awaited: see there.
         takes_headers: see there.
+        new_observed: see there.
         model: as given.
         known: as given.
     """
@@ -66,6 +71,7 @@ class ForeignRuntime:
     is_immediate = False
     is_awaited = True
     takes_headers = True
+    new_observed = ObservedMessage
 
     def __init__(
         self,
@@ -98,8 +104,14 @@ class ForeignRuntime:
         """How long the last answers took."""
         return self._seconds
 
-    async def infer(self, request: InferenceRequest) -> InferenceResponse:
+    async def infer(
+        self, request: InferenceRequest, observe: Observe | None = None
+    ) -> InferenceResponse:
         """Answer a V2 request.
+
+        Args:
+            request: the request.
+            observe: called with the request and its answer.
 
         Raises:
             InvalidInput: if the runtime refuses the input.
@@ -113,13 +125,17 @@ class ForeignRuntime:
         except EndedItself as error:
             raise self._failed("predict ended", error) from error
         self._seconds += (perf_counter() - began - self._seconds) / 8
+        if observe is not None:
+            observe(request, response)
         return response
 
-    async def answer(self, x: NDArray[Any], names: Sequence[str]) -> Mapping[str, Column]:
+    async def answer(
+        self, x: NDArray[Any], names: Sequence[str], observe: Observe | None = None
+    ) -> Mapping[str, Column]:
         """The outputs for rows, by name, as from ``ForestModel.answer``."""
         matrix = v2_types.request_input(_MATRIX, [*x.shape], self._datatype, x)
         outputs = [v2_types.request_output(name) for name in names]
-        response = await self.infer(v2_types.inference_request([matrix], outputs))
+        response = await self.infer(v2_types.inference_request([matrix], outputs), observe)
         return {output.name: array_of(output) for output in response.outputs}
 
     async def metadata(self) -> MetadataModelResponse:
@@ -185,8 +201,8 @@ def as_mlserver_sends(request: InferenceRequest) -> InferenceRequest:
     return v2_types.inference_request(inputs, request.outputs, id_, request.parameters)
 
 
-def array_of(output: ResponseOutput) -> Column:
-    """The data of a V2 output as an array of its shape; text as strings.
+def array_of(output: RequestInput | ResponseOutput) -> Column:
+    """The data of a V2 tensor as an array of its shape; text as strings.
 
     Raises:
         ValueError: if the data do not fit the shape or the datatype.

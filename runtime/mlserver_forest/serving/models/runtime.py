@@ -26,6 +26,7 @@ from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from mlserver_forest.serving.v2.output_tensors import output_tensor
@@ -69,6 +70,7 @@ class ForestModel(MLModel):
     is_immediate = True
     is_awaited = False
     takes_headers = False
+    new_observed = ObservedRows
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)

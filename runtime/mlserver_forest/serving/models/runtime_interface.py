@@ -1,6 +1,6 @@
 """What the pipeline needs from a model, whoever wrote its runtime."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mlserver.types import InferenceRequest, MetadataModelResponse
@@ -25,6 +25,14 @@ class Runtime(Protocol):
     is_immediate: bool
     is_awaited: bool
     takes_headers: bool
+
+    @property
+    def new_observed(self) -> Callable[[], Any] | None:
+        """Makes what keeps a request and its answer for the request log.
+
+        ``infer`` and ``answer`` call its ``add``, which they take as a last argument. None if only
+        the runtime understands the bodies that it reads.
+        """
 
     def seconds(self, n_rows: int, names: Sequence[str]) -> float:
         """How long an answer with these outputs may take, to the order of magnitude."""

@@ -17,13 +17,13 @@ from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES
 from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.observed_message import ObservedMessage
 from mlserver_forest.serving.observed_rows import ObservedRows, joined
+from mlserver_forest.serving.request_log.logged_message import distinct, message_columns
 from mlserver_forest.serving.tracing.request_id import HEADER, CurrentRequest
 
 # What stands for a category that training did not see, whatever it was.
 UNSEEN_NAME = "(unseen)"
-# Of a column that has the name of one of the log's own, or of an output.
-_PREFIX = "input."
 _MICROSECONDS = 1e6
 _TIME = pa.timestamp("us", "UTC")
 _REQUEST_TYPES: Mapping[str, Any] = {
@@ -45,7 +45,7 @@ class LoggedRequest:
 
     Attributes:
         model: the model that answered.
-        observed: its rows and their predictions.
+        observed: its rows and their predictions, or the message of another library's runtime.
         id: the id of the response, or None if it has none.
         origin: the request's headers and route.
         time: when it was answered, in seconds since 1970.
@@ -53,7 +53,7 @@ class LoggedRequest:
     """
 
     model: LoadedModel
-    observed: ObservedRows
+    observed: ObservedRows | ObservedMessage
     id: str | None
     origin: CurrentRequest
     time: float
@@ -63,7 +63,7 @@ class LoggedRequest:
 def column_names(schema: Schema) -> dict[str, str]:
     """The columns of the log that hold a model's features, by the names of the features."""
     taken = {*_REQUEST_TYPES, PREDICT, *schema.score_columns}
-    return {name: _PREFIX + name if name in taken else name for name in schema.feature_names}
+    return distinct(schema.feature_names, taken)
 
 
 def all_columns(schema: Schema) -> frozenset[str]:
@@ -76,21 +76,35 @@ def table_of(requests: Sequence[LoggedRequest], dropped: Collection[str]) -> pa.
     """The table of requests that one model answered.
 
     Args:
-        requests: at least one.
+        requests: at least one; only one if it is a message, because each has columns of its own.
         dropped: the columns to leave out, by the names of features or of the log's columns.
+
+    Raises:
+        ValueError: if a message's data do not fit the shape or the datatype that it names.
     """
-    schema = requests[0].model.schema
-    parts = [part for request in requests for part in request.observed.parts]
-    x, values, positions = (joined(parts[kind::3]) for kind in range(3))
     lengths = np.array([request.observed.n_rows for request in requests])
     columns = dict(_request_columns(requests, lengths))
+    first = requests[0].observed
+    if isinstance(first, ObservedMessage):
+        columns.update(message_columns(first, _REQUEST_TYPES))
+    else:
+        rows = [one.observed for one in requests if isinstance(one.observed, ObservedRows)]
+        columns.update(_forest_columns(rows, requests[0].model.schema, dropped))
+    return pa.table({name: column for name, column in columns.items() if name not in dropped})
+
+
+def _forest_columns(
+    observed: Sequence[ObservedRows], schema: Schema, dropped: Collection[str]
+) -> Mapping[str, Any]:
+    parts = [part for one in observed for part in one.parts]
+    x, values, positions = (joined(parts[kind::3]) for kind in range(3))
     names = column_names(schema)
-    for place, feature in enumerate(schema.feature_names):
-        if feature not in dropped and names[feature] not in dropped:
-            columns[names[feature]] = _feature_column(x[:, place], schema, place)
-    columns.update(_output_columns(values, positions, schema))
-    kept = {name: column for name, column in columns.items() if name not in dropped}
-    return pa.table(kept)
+    features = {
+        names[feature]: _feature_column(x[:, place], schema, place)
+        for place, feature in enumerate(schema.feature_names)
+        if feature not in dropped and names[feature] not in dropped
+    }
+    return features | dict(_output_columns(values, positions, schema))
 
 
 def _request_columns(

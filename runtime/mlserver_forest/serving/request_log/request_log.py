@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 
 from mlserver_forest.errors import InvalidEnvironment, format_error, format_value
 from mlserver_forest.serving.metrics.metrics import Metrics
+from mlserver_forest.serving.models.body_kind import BodyKind
 from mlserver_forest.serving.models.loaded_model import LoadedModel
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.observed_message import ObservedMessage
 from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.process.background_queue import BackgroundQueue
 from mlserver_forest.serving.request_log.log_target import LogTarget
@@ -43,7 +44,7 @@ _Key = tuple[str, str]
 
 
 class RequestLog:
-    """Logs a share of the requests to forests.
+    """Logs a share of the requests.
 
     Requests are handed to a thread, which makes tables of them and writes a file for each model and
     version when there are 16 MiB of rows, or after some time. Rows for which there is no room, or
@@ -85,13 +86,15 @@ class RequestLog:
         Raises:
             InvalidEnvironment: naming those that it has.
         """
-        forests = [model for model in versions if _has_log(model)]
-        if len(forests) < len(versions):
-            name = next(iter(versions)).name
-            logger.warning("FOREST_REQUEST_LOG: rows are logged of packed models; %r is none", name)
-        if not forests:
-            return
-        known = frozenset().union(*(all_columns(model.schema) for model in forests))
+        for model in versions:
+            if not _has_log(model):
+                logger.warning(
+                    "requests to model %r are not logged, because only its code understands them",
+                    model.name,
+                )
+        if any(model.runtime.body_kind is not BodyKind.ROWS for model in versions):
+            return  # It reads any columns.
+        known = frozenset().union(*(all_columns(model.schema) for model in versions))
         unknown = [name for name in sorted(self._dropped) if name not in known]
         if unknown:
             raise InvalidEnvironment(
@@ -104,7 +107,11 @@ class RequestLog:
         return random() < self._share and _has_log(model)  # noqa: S311
 
     def put(
-        self, model: LoadedModel, request_id: str | None, observed: ObservedRows, seconds: float
+        self,
+        model: LoadedModel,
+        request_id: str | None,
+        observed: ObservedRows | ObservedMessage,
+        seconds: float,
     ) -> None:
         """Log the current request.
 
@@ -136,8 +143,8 @@ class RequestLog:
         """Make tables of requests, and write those that are large or old enough."""
         if requests and not self._tables:
             self._write_at = monotonic() + self._seconds
-        requests.sort(key=lambda request: id(request.model))
-        for _, found in groupby(requests, key=lambda request: id(request.model)):
+        requests.sort(key=_group)
+        for _, found in groupby(requests, key=_group):
             self._add(list(found))
         left = self._write_at - monotonic()
         if self._tables and (is_last or left <= 0 or self._n_bytes > _FILE_BYTES):
@@ -146,7 +153,12 @@ class RequestLog:
 
     def _add(self, requests: list[LoggedRequest]) -> None:
         model = requests[0].model
-        table = table_of(requests, self._dropped)
+        try:
+            table = table_of(requests, self._dropped)
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            self._say(error)  # The answer of another library's runtime may be anything.
+            self._count(model.name, FAILED, sum(one.observed.n_rows for one in requests))
+            return
         self._tables[model.name, model.only_version].append(table)
         self._n_bytes += table.nbytes
 
@@ -176,8 +188,14 @@ class RequestLog:
             self._counts[model, outcome] += n_rows
 
 
+def _group(request: LoggedRequest) -> int:
+    """The same for requests that have one table: those of one forest."""
+    is_of_forest = isinstance(request.observed, ObservedRows)
+    return id(request.model if is_of_forest else request)
+
+
 def _has_log(model: LoadedModel) -> bool:
-    return isinstance(model.runtime, ForestModel)
+    return model.runtime.new_observed is not None
 
 
 def _same_columns(tables: list[pa.Table]) -> list[pa.Table]:

@@ -73,6 +73,7 @@ class CodeModel(MLModel):
     is_immediate = False
     is_awaited = True
     takes_headers = True
+    new_observed = None
 
     code: FoundCode
 
