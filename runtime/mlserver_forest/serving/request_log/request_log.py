@@ -20,7 +20,7 @@ from mlserver_forest.errors import InvalidEnvironment, format_error, format_valu
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.models.loaded_model import LoadedModel
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.process.background_queue import BackgroundQueue
 from mlserver_forest.serving.request_log.log_target import LogTarget
@@ -96,7 +96,7 @@ class RequestLog:
 
     def chooses(self, model: LoadedModel) -> bool:
         """Whether a request is logged, which a model is about to answer."""
-        return random() < self._share and isinstance(model.runtime, ForestModel)  # noqa: S311
+        return random() < self._share and isinstance(model.runtime, ForestRuntime)  # noqa: S311
 
     def put(
         self, model: LoadedModel, request_id: str | None, observed: ObservedRows, seconds: float

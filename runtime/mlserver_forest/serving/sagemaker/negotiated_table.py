@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mlserver.types import InferenceRequest, InferenceResponse
@@ -15,7 +15,6 @@ from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.schema.output_names import PREDICT, PREDICT_PROBA
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import Headers
-from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime, array_of
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.table_request import TableRequests
 from mlserver_forest.serving.pipeline import Inference
@@ -26,8 +25,12 @@ from mlserver_forest.serving.sagemaker.invocation_headers import (
 )
 from mlserver_forest.serving.sagemaker.written_predictions import writer
 from mlserver_forest.serving.v2 import v2_types
+from mlserver_forest.serving.v2.output_tensors import array_of
 from mlserver_forest.serving.v2.request_parser import request_from
 from mlserver_forest.serving.v2.rest_codec import encode_infer, new_id
+
+if TYPE_CHECKING:
+    from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 
 # The names of SageMaker's built-in algorithms for the outputs of MLServer's runtimes.
 _V2_NAMES = {
