@@ -19,7 +19,12 @@ from mlserver_forest.environment import ANY_HOST, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.model import named_outputs
-from mlserver_forest.resources import available_memory, n_cpus, request_memory
+from mlserver_forest.resources import (
+    available_memory,
+    n_cpus,
+    release_library_pages,
+    request_memory,
+)
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.cors import Cors
 from mlserver_forest.serving.http.routes import Methods
@@ -251,9 +256,12 @@ class Server:
             if not others:
                 asyncio.run(self._load_one(directory))
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
-        # and does not write to memory that the workers share.
-        gc.collect()
+        # and does not write to memory that the workers share. At the start it is off.
+        if gc.isenabled():
+            gc.collect()
         gc.freeze()
+        gc.enable()
+        release_library_pages()
 
     async def _load_after_fork(self) -> None:
         """Load a model whose library may have threads, which a fork would lose, in each worker."""
