@@ -83,7 +83,8 @@ def test_nothing_heavy_is_imported_and_nothing_at_all_by_a_request(model_dir, ir
             for some in (data, data | {"shape": [1, 4], "data": rows[0].tolist()}):
                 answer = client.post("/v2/models/forest/infer", json={"inputs": [some]})
                 assert answer.status_code == 200
-    XX
+            headers = {"content-type": "text/csv"}
+            assert client.post("/invocations", content=b"a,b", headers=headers).status_code == 400
             assert client.get("/metrics").status_code == 200
         assert ask_over_grpc(server.grpc_port, rows.tolist())
     finally:
