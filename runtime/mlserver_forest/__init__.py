@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlserver_forest.api import Model, load, pack, train
     from mlserver_forest.estimators.forest_estimators import ForestClassifier, ForestRegressor
     from mlserver_forest.estimators.forest_estimators import as_estimator as as_estimator
-    from mlserver_forest.serving.models.runtime import ForestModel
+    from mlserver_forest.serving.models.mlserver_runtime import ForestModel
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,7 +36,7 @@ _MODULES = {
     "ForestClassifier": _ESTIMATORS,
     "ForestRegressor": _ESTIMATORS,
     "as_estimator": _ESTIMATORS,
-    "ForestModel": "mlserver_forest.serving.models.runtime",
+    "ForestModel": "mlserver_forest.serving.models.mlserver_runtime",
     "Model": "mlserver_forest.api",
     "load": "mlserver_forest.api",
     "pack": "mlserver_forest.api",

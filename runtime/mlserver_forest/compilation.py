@@ -8,11 +8,15 @@ hence nothing here may be decorated.)
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llvmlite.binding import add_symbol
 from numba import njit
-from numba.core.caching import InTreeCacheLocator
+from numba.core.caching import FunctionCache, InTreeCacheLocator
+from numba.core.runtime import _nrt_python  # type: ignore[attr-defined]
 
 _PACKAGE = Path(__file__).parent
 # Numba's type stubs do not have these options.
@@ -24,10 +28,12 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     Compiled functions release the global interpreter lock.
     """
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # Numba found no folder for its cache, so each process compiles.
-        return njit(nogil=True)(function)
+    dispatcher: Any = njit(nogil=True)(function)
+    # If Numba finds no folder for its cache, each process compiles.
+    with suppress(RuntimeError):
+        # What enable_caching() does.
+        dispatcher._cache = _LeanCache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    return dispatcher
 
 
 def inner(function: Callable[..., Any]) -> Any:
@@ -48,6 +54,30 @@ def inlined(function: Callable[..., Any]) -> Any:
     and translated again, which takes several times as long.
     """
     return njit(nogil=True, forceinline=True, **_WITHOUT_WRAPPERS)(function)
+
+
+class _LeanCache(FunctionCache):
+    """A cache that loads compiled code without what only compiling needs.
+
+    Before it looks for compiled code, Numba (0.68) has its target context load the types and
+    implementations of all functions that it knows, and SciPy's and cffi's libraries for them.
+    If nothing is found, the compiler does so itself.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function for a signature; None if there is none."""
+        _name_allocators()
+        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+
+@cache
+def _name_allocators() -> None:
+    """Name the functions by which compiled code allocates arrays.
+
+    Numba compiles some more of them, which are a part of code that is compiled already.
+    """
+    for name, address in _nrt_python.c_helpers.items():
+        add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 class ShippedCacheLocator(InTreeCacheLocator):

@@ -14,6 +14,7 @@ from mlserver import ModelSettings
 from mlserver.types import InferenceRequest, RequestInput, RequestOutput
 
 from formats.request_bodies import decoder
+from mlserver_forest import ForestModel
 from mlserver_forest.artifact import model_directory
 from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.importers.importer import import_estimator
@@ -22,7 +23,6 @@ from mlserver_forest.insight.baseline import Baseline, baseline_from_arrays
 from mlserver_forest.model.model import Model
 from mlserver_forest.schema.categories import BOOLEAN, UNSEEN, Categories
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.models.runtime import ForestModel
 from mlserver_forest.serving.v2.input_tensors import matrix_of
 from support import IRIS_NAMES, save_model, serving
 

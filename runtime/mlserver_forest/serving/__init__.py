@@ -5,3 +5,7 @@ Start with ``pipeline.py``; ``server.py`` puts everything together. The folders 
 (``models/``), the processes (``process/``), what is counted (``metrics/``), and a page to try a
 model on (``playground/``). Formats and models are elsewhere: nothing here parses a table.
 """
+
+from mlserver_forest.serving.mlserver_parts import import_parts_alone
+
+import_parts_alone()

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from grpc import StatusCode
-from mlserver.errors import MLServerError
 
 from mlserver_forest.errors import (
     ForestError,
@@ -91,13 +90,16 @@ def _drop_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def from_mlserver(error: MLServerError) -> ForestError:
+def from_mlserver(error: Exception, status: int) -> ForestError:
     """Translate an error of MLServer into one of this package.
 
+    Args:
+        error: as it was raised.
+        status: its HTTP status.
+
     Raises:
-        MLServerError: if it is a failure of the server, which is to be logged.
+        Exception: ``error``, if it is a failure of the server, which is to be logged.
     """
-    status: int = error.status_code
     if status not in _FROM_STATUS and status >= _SERVER_FAULT:
         raise error
     return _FROM_STATUS.get(status, RequestError)(str(error))

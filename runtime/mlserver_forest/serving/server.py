@@ -10,17 +10,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mlserver import MLModel, ModelSettings
-from mlserver.settings import Settings
+from mlserver.types import MetadataServerResponse
 
 from mlserver_forest import __version__
 from mlserver_forest.artifact.model_name import NAME
 from mlserver_forest.engine.threads import KernelThreads
-from mlserver_forest.environment import ANY_HOST, DEFAULT_GRPC_PORT, Environment
+from mlserver_forest.environment import ANY_HOST, Environment
 from mlserver_forest.errors import InvalidEnvironment
 from mlserver_forest.formats import registry as formats_registry
 from mlserver_forest.model import named_outputs
-from mlserver_forest.resources import available_memory, n_cpus, request_memory
+from mlserver_forest.resources import (
+    available_memory,
+    n_cpus,
+    release_library_pages,
+    request_memory,
+)
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.cors import Cors
 from mlserver_forest.serving.http.routes import Methods
@@ -30,20 +34,19 @@ from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.metrics import Metrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
-from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
+from mlserver_forest.serving.models.installed_runtime import check_installed
 from mlserver_forest.serving.models.loaded_model_snapshot import LoadedModelSnapshot
 from mlserver_forest.serving.models.loaded_models import LoadedModels
-from mlserver_forest.serving.models.model_loading import ModelLoader
+from mlserver_forest.serving.models.model_loading import ModelLoader, OtherRuntimes
 from mlserver_forest.serving.models.repository import (
-    FixedSettings,
     ModelsFolder,
     OneModel,
     find_model,
     is_forest,
     settings_of_versions,
 )
-from mlserver_forest.serving.models.runtime import ForestModel
-from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+from mlserver_forest.serving.models.runtime import ForestRuntime
+from mlserver_forest.serving.models.served_settings import ServedSettings
 from mlserver_forest.serving.models.version_settings import VersionSettings
 from mlserver_forest.serving.pipeline import Pipeline
 from mlserver_forest.serving.playground.playground_routes import REPORT_PATH, PlaygroundRoutes
@@ -104,7 +107,7 @@ class Server:
         )
         drift = DriftMetrics(SharedCounters(n_slots)) if environment.drift else None
         metrics = Metrics(SharedCounters(n_slots), self._table.pids, cloudwatch, drift)
-        settings = _settings(environment)
+        settings = json.loads(_packaged("settings.json"))
         n_threads = max(cpus // self._n_workers, 1)
         kernel = KernelThreads(n_threads)
         memory = MemoryBudget(available_memory, n_slots, request_memory())
@@ -116,7 +119,7 @@ class Server:
         self._calls = CallsInFlight(n_slots, patience_seconds)
         loader = ModelLoader(
             partial(_make_model, kernel),
-            ForeignLoader(RuntimeLoop(), self._calls, n_threads),
+            partial(_other_runtimes, self._calls, n_threads),
             trust_code=environment.trust_code,
             code=_code_settings(environment),
             available_memory=available_memory,
@@ -135,7 +138,9 @@ class Server:
         has_one = not environment.multi_model
         self._model_dir = find_model(environment.model_dirs) if has_one else environment.models_dir
         self._loads_after_fork = False
-        handlers, routes = _model_routes(environment, settings, self._model_dir, models, pipeline)
+        handlers, routes = _model_routes(
+            environment, _metadata(settings), self._model_dir, models, pipeline
+        )
         openapi = _openapi(environment)
         container = ContainerRoutes(
             handlers.is_ready,
@@ -165,7 +170,7 @@ class Server:
         grpc = None
         if environment.grpc_port is not None:
             self._grpc_keeper = reserve(environment.host, environment.grpc_port, "FOREST_GRPC_PORT")
-            limit = settings.grpc_max_message_length
+            limit = settings["grpc_max_message_length"]
             reads = MessageReads(memory)
             port = environment.grpc_port
             grpc = GRPCServer(
@@ -254,9 +259,12 @@ class Server:
             if not others:
                 asyncio.run(self._load_one(directory))
         # Objects that exist now are excluded from garbage collection, which then takes milliseconds
-        # and does not write to memory that the workers share.
-        gc.collect()
+        # and does not write to memory that the workers share. At the start it is off.
+        if gc.isenabled():
+            gc.collect()
         gc.freeze()
+        gc.enable()
+        release_library_pages()
 
     async def _load_after_fork(self) -> None:
         """Load a model whose library may have threads, which a fork would lose, in each worker."""
@@ -270,17 +278,24 @@ class Server:
             self._log.check(list(self._models.versions(model.name)))
 
 
-def _make_model(kernel: KernelThreads, settings: ModelSettings) -> MLModel:
-    """Make a model; a model of this package gets the threads that it may use."""
-    model = settings.implementation(settings)
-    if isinstance(model, ForestModel):
-        model.threads = kernel
+def _make_model(kernel: KernelThreads, settings: ServedSettings) -> ForestRuntime:
+    """Make a forest's runtime, with the threads that it may use."""
+    model = ForestRuntime(settings)
+    model.threads = kernel
     return model
+
+
+def _other_runtimes(calls: CallsInFlight, n_threads: int) -> OtherRuntimes:
+    """What loads other runtimes; they need all of MLServer, which a forest does not."""
+    from mlserver_forest.serving.models.foreign_loader import ForeignLoader
+    from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
+
+    return ForeignLoader(RuntimeLoop(), calls, n_threads)
 
 
 def _model_routes(
     environment: Environment,
-    settings: Settings,
+    metadata: MetadataServerResponse,
     model_dir: Path,
     models: LoadedModels,
     pipeline: Pipeline,
@@ -295,14 +310,14 @@ def _model_routes(
     code = _code_settings(environment)
     if environment.multi_model:
         folder = ModelsFolder(environment.models_dir, trust_code=environment.trust_code, code=code)
-        handlers = V2Handlers(settings, pipeline, models, folder, folder)
+        handlers = V2Handlers(metadata, pipeline, models, folder, folder)
         return handlers, MultiModelRoutes(models, invocations).table()
     found = settings_of_versions(
         model_dir.resolve(), environment.trust_code, environment.model_name, code
     )
     name = found[0][0].name
     repository = OneModel(lambda: [one.mlmodel.settings for one in models.versions(name)])
-    handlers = V2Handlers(settings, pipeline, models, repository)
+    handlers = V2Handlers(metadata, pipeline, models, repository)
     return handlers, OneModelRoutes(models, name, invocations).table()
 
 
@@ -320,16 +335,10 @@ def _code_settings(environment: Environment) -> CodeSettings:
     )
 
 
-def _settings(environment: Environment) -> FixedSettings:
-    """MLServer's settings: those of settings.json, and those that the environment decides."""
-    packaged = json.loads(_packaged("settings.json"))
-    grpc_port = environment.grpc_port or DEFAULT_GRPC_PORT
-    return FixedSettings(
-        **packaged,
-        server_version=__version__,
-        host=environment.host,
-        http_port=environment.http_port,
-        grpc_port=grpc_port,
+def _metadata(settings: Mapping[str, Any]) -> MetadataServerResponse:
+    """What V2 says about the server, as settings.json, a file for MLServer, names it."""
+    return MetadataServerResponse(
+        name=settings["server_name"], version=__version__, extensions=settings["extensions"]
     )
 
 

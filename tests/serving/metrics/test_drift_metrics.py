@@ -17,7 +17,7 @@ from mlserver_forest.model.model import Model
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.drift_metrics import DriftMetrics
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 from support import IRIS_NAMES, save_model
 
 SCHEMA = Schema(IRIS_NAMES, "classification", ("setosa", "versicolor", "virginica"))
@@ -33,7 +33,7 @@ def make_model(forest, iris):
     """Models with only the attributes that drift reads."""
 
     def make(baseline="iris"):
-        model = ForestModel(ModelSettings(name="iris", implementation=ForestModel))
+        model = ForestRuntime(ModelSettings(name="iris", implementation=ForestRuntime))
         if baseline == "iris":
             baseline = Baseline.from_rows(iris[0], forest, SCHEMA)
         model.model = Model(SCHEMA, forest, baseline)

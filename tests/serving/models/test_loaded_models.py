@@ -42,7 +42,7 @@ def greedy(tmp_path):
 def models_with(available_memory):
     loader = ModelLoader(
         None,
-        ForeignLoader(RuntimeLoop(), CallsInFlight(1), 1),
+        lambda: ForeignLoader(RuntimeLoop(), CallsInFlight(1), 1),
         trust_code=True,
         code=CodeSettings(),
         available_memory=available_memory,

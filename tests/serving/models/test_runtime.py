@@ -28,7 +28,7 @@ from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.importers.importer import import_estimator
 from mlserver_forest.insight.intervals import Intervals
 from mlserver_forest.schema.categories import Categories
-from mlserver_forest.serving.models.runtime import ArrayForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 from support import BIN, Running, clean_environ, free_port, save_model
 
 
@@ -51,7 +51,13 @@ def ask(model, x, *outputs):
     )
     wanted = [RequestOutput(name=name) for name in outputs] or None
     request = InferenceRequest.model_construct(inputs=[tensor], outputs=wanted)
-    return asyncio.run(model.predict(request)).outputs
+    return answered(model, request).outputs
+
+
+def answered(model, request):
+    return (
+        asyncio.run(model.predict(request)) if hasattr(model, "predict") else model.infer(request)
+    )
 
 
 @pytest.mark.parametrize("repeats", [1, 10], ids=["on the event loop", "in a thread"])
@@ -67,7 +73,7 @@ def test_an_array_inside_the_request_is_answered(model_dir, iris, iris_forest, r
 @pytest.mark.parametrize("n_rows", [0, 1, 150, 16_384, 40_000])
 def test_in_process_the_outputs_are_arrays_of_all_rows(model_dir, iris, iris_forest, n_rows):
     x = np.resize(iris[0], (n_rows, 4))
-    model = loaded(model_dir, ArrayForestModel)
+    model = loaded(model_dir, ForestRuntime)
     labels, probabilities = ask(model, x, "predict", "predict_proba")
     species, expected = iris_forest.predict(iris[0]), iris_forest.predict_proba(iris[0])
     assert list(labels.data.root) == np.resize(species, n_rows).tolist()
@@ -82,7 +88,7 @@ def test_labels_have_the_dtype_of_their_datatype(tmp_path, iris, labels, datatyp
     x = iris[0]
     y = np.resize(np.array(labels), len(x))
     forest = RandomForestClassifier(3, random_state=0).fit(x, y)
-    model = loaded(save_model(tmp_path / "model", forest, x), ArrayForestModel)
+    model = loaded(save_model(tmp_path / "model", forest, x), ForestRuntime)
     (answer,) = ask(model, x, "predict")
     assert answer.data.root.dtype == datatype
     assert answer.data.root[:, 0].tolist() == forest.predict(x).tolist()
@@ -91,7 +97,7 @@ def test_labels_have_the_dtype_of_their_datatype(tmp_path, iris, labels, datatyp
 def test_several_targets_stand_side_by_side(tmp_path, iris):
     x = iris[0]
     forest = ExtraTreesRegressor(3, random_state=0).fit(x, x[:, :2])
-    model = loaded(save_model(tmp_path / "model", forest, x), ArrayForestModel)
+    model = loaded(save_model(tmp_path / "model", forest, x), ForestRuntime)
     (answer,) = ask(model, x, "predict")
     assert np.array_equal(answer.data.root, forest.predict(x))
 
@@ -106,7 +112,7 @@ def test_intervals_are_arrays_and_count_as_the_work_that_they_are(tmp_path, iris
     forest = RandomForestRegressor(20, min_samples_leaf=20, random_state=0).fit(x, x[:, 0])
     samples = learn_leaf_samples(import_estimator(forest).forest, x, x[:, 0].astype(float), None)
     intervals = Intervals(0.9, 0.5, samples)
-    model = loaded(save_model(tmp_path / "model", forest, x, intervals=intervals), ArrayForestModel)
+    model = loaded(save_model(tmp_path / "model", forest, x, intervals=intervals), ForestRuntime)
     interval, predicted = ask(model, x, "interval", "predict")
     assert interval.shape == [150, 2]
     low, high = interval.data.root.T
@@ -244,14 +250,14 @@ def probabilities_of(response):
 
 
 @pytest.mark.parametrize("as_bytes", [True, False])
-@pytest.mark.parametrize("kind", [ForestModel, ArrayForestModel])
+@pytest.mark.parametrize("kind", [ForestModel, ForestRuntime])
 def test_categories_are_read_from_strings_and_bytes(words_dir, kind, as_bytes):
     model = loaded(words_dir, kind)
     request = InferenceRequest(
         inputs=columns(as_bytes=as_bytes), outputs=[RequestOutput(name="predict_proba")]
     )
     expected = mixed_rows.forest()[0].predict_proba(mixed_rows.coded(ROWS))
-    assert np.array_equal(probabilities_of(asyncio.run(model.predict(request))), expected)
+    assert np.array_equal(probabilities_of(answered(model, request)), expected)
 
 
 def test_categories_from_mlservers_codecs_are_read(words_dir):
@@ -341,7 +347,7 @@ def test_a_lone_feature_of_words_has_one_meaning_in_both_shapes(
 def test_contributions_stand_beside_predictions_however_many_rows(model_dir, iris, iris_forest):
     """Blocks give the contributions of all rows, which add up to the probabilities."""
     x = np.resize(iris[0], (9_000, 4))
-    model = loaded(model_dir, ArrayForestModel)
+    model = loaded(model_dir, ForestRuntime)
     probabilities, contributions, expected = ask(
         model, x, "predict_proba", "contributions", "expected_value"
     )

@@ -13,7 +13,6 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
 
 from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.engine.nodes import LANES
@@ -164,6 +163,8 @@ def _blend_lanes(typing_context, codes, place, cut, buffer, left, right, into):
     signature = types.void(codes, place, cut, buffer, left, right, into)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from numba.np.arrayobj import make_array  # only to compile
+
         byte = ir.IntType(8)
         vector = ir.VectorType(byte, LANES)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from mlserver import MLModel
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -14,7 +13,7 @@ from mlserver_forest.insight.comparison import Comparison, compare
 from mlserver_forest.insight.traffic_window import TrafficWindow
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.metrics.shared_counters import SharedCounters
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +49,10 @@ class DriftMetrics(Collector):
         for key, window, _ in self._watched.values():
             self._make_room(key, window)
 
-    def watch(self, name: str, model: MLModel) -> None:
+    def watch(self, name: str, model: Any) -> None:
         """Count the rows that a model predicts, if it has a baseline."""
         self.forget(name)
-        if not isinstance(model, ForestModel) or model.model.baseline is None:
+        if not isinstance(model, ForestRuntime) or model.model.baseline is None:
             return
         baseline = model.model.baseline.first(_MOST_FEATURES)
         n_watched = sum(len(other.baseline.ranges) for _, other, _ in self._watched.values())

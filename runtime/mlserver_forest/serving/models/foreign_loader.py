@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from mlserver_forest.errors import ForestError, InvalidArtifact, format_error
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
+from mlserver_forest.serving.models.installed_runtime import check_installed
 from mlserver_forest.serving.models.runtime_interface import Runtime
 from mlserver_forest.serving.models.runtime_loop import RuntimeLoop
 from mlserver_forest.serving.scripts.code_layout import CODE_RUNTIMES
@@ -98,24 +98,6 @@ class ForeignLoader:
                 "is not ready; it must return True"
             )
         return model
-
-
-def check_installed(implementation: str, directory: Path) -> None:
-    """Check that a runtime could be imported, without importing it.
-
-    Raises:
-        InvalidArtifact: saying what to install.
-    """
-    top = implementation.partition(".")[0]
-    is_own = (directory / f"{top}.py").is_file() or (directory / top / "__init__.py").is_file()
-    if is_own or find_spec(top) is not None:
-        return
-    known = find_known(implementation)
-    advice = f"pip install {known.distribution}" if known else "install the package that has it"
-    raise InvalidArtifact(
-        f"the implementation {implementation} is not installed, and {directory} has no {top}.py; "
-        f"{advice}, or put the module beside model-settings.json"
-    )
 
 
 def _class(module: Any, name: str, implementation: str) -> type[MLModel]:

@@ -16,17 +16,13 @@ from mlserver.types import (
     InferenceResponse,
     MetadataModelResponse,
     MetadataTensor,
-    RequestInput,
-    ResponseOutput,
 )
 from mlserver.utils import generate_uuid
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.known_runtimes import KnownRuntime
 from mlserver_forest.errors import ForestError, InvalidInput, ModelFailed, printable
-from mlserver_forest.formats.labels import Labels
 from mlserver_forest.formats.predictions import Column
-from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.errors_table import from_mlserver
 from mlserver_forest.serving.models.body_kind import BodyKind
@@ -34,6 +30,7 @@ from mlserver_forest.serving.models.calls_in_flight import CallsInFlight
 from mlserver_forest.serving.models.runtime_loop import EndedItself, RuntimeLoop
 from mlserver_forest.serving.observed_message import ObservedMessage
 from mlserver_forest.serving.v2 import v2_types
+from mlserver_forest.serving.v2.output_tensors import array_of
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +167,7 @@ class ForeignRuntime:
         kind = type(self.model).__name__
         if isinstance(error, MLServerError):
             try:
-                return from_mlserver(error)
+                return from_mlserver(error, error.status_code)
             except MLServerError:
                 return self._failed("predict failed", error)
         if isinstance(error, self._refusals()) or _is_of_codecs(error.__traceback__):
@@ -201,40 +198,9 @@ def as_mlserver_sends(request: InferenceRequest) -> InferenceRequest:
     return v2_types.inference_request(inputs, request.outputs, id_, request.parameters)
 
 
-def array_of(output: RequestInput | ResponseOutput) -> Column:
-    """The data of a V2 tensor as an array of its shape; text as strings.
-
-    Raises:
-        ValueError: if the data do not fit the shape or the datatype.
-    """
-    data = output.data.root
-    if isinstance(data, Labels):
-        return data
-    if not isinstance(data, np.ndarray):
-        if output.datatype == BYTES:
-            data = np.array([_text(value) for value in _flat(data)], dtype=object)
-        else:
-            data = np.asarray(data, DTYPES[output.datatype])
-    shape = tuple(output.shape)
-    return data if data.shape == shape else np.asarray(data.reshape(shape))
-
-
 def _as_list(data: Any) -> Any:
     root = getattr(data, "root", data)
     return root.ravel().tolist() if isinstance(root, np.ndarray) else root
-
-
-def _flat(data: Any) -> list[Any]:
-    values = list(data) if isinstance(data, list | tuple) else [data]
-    while any(isinstance(value, list) for value in values):
-        values = [
-            one for value in values for one in (value if isinstance(value, list) else [value])
-        ]
-    return values
-
-
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _sentence(error: Exception) -> str:

@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlserver import MLModel, ModelSettings
-
 from mlserver_forest.schema.schema import Schema
-from mlserver_forest.serving.models.runtime_interface import Runtime
+from mlserver_forest.serving.models.runtime_interface import Runtime, ServedModel
+from mlserver_forest.serving.models.served_settings import ServedSettings
 
 # The version of a model whose settings do not name one, as in Triton and KServe.
 DEFAULT_VERSION = "1"
@@ -24,12 +23,12 @@ class FoundModel:
         directory: where it was found; its files may lie elsewhere if it was packed for this start.
     """
 
-    settings: ModelSettings
+    settings: ServedSettings
     schema: Schema
     directory: Path
 
     def loaded(
-        self, runtime: Runtime, mlmodel: MLModel, *, is_one_of_several: bool
+        self, runtime: Runtime, mlmodel: ServedModel, *, is_one_of_several: bool
     ) -> "LoadedModel":
         """The model, once its runtime is loaded."""
         version = mlmodel.version
@@ -57,7 +56,8 @@ class LoadedModel:
         directory: the directory from which it was loaded.
         schema: the rows that it expects.
         runtime: answers requests.
-        mlmodel: the same runtime as MLServer's type, which has its settings and metadata.
+        mlmodel: the same model, with its settings and state; one of MLServer's models if it is
+            another runtime.
         label: the version, if it is one of several; metrics count such versions apart.
         headers: of each response, which name such a version.
         negotiated: the results of content negotiation, by headers. They are kept here so that
@@ -69,7 +69,7 @@ class LoadedModel:
     directory: Path
     schema: Schema
     runtime: Runtime
-    mlmodel: MLModel
+    mlmodel: ServedModel
     label: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     negotiated: dict[Any, Any] = field(default_factory=dict)

@@ -4,11 +4,10 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from threading import Lock
-
-from mlserver import MLModel, ModelSettings
-from mlserver.context import model_context
+from typing import Protocol
 
 from mlserver_forest.errors import (
     ForestError,
@@ -18,7 +17,8 @@ from mlserver_forest.errors import (
     format_error,
 )
 from mlserver_forest.resources import anonymous_memory, return_freed_memory
-from mlserver_forest.serving.models.foreign_loader import ForeignLoader, check_installed
+from mlserver_forest.schema.schema import Schema
+from mlserver_forest.serving.models.installed_runtime import check_installed
 from mlserver_forest.serving.models.loaded_model import FoundModel, LoadedModel
 from mlserver_forest.serving.models.model_memory import memory_for
 from mlserver_forest.serving.models.packed_at_start import packed_at_start
@@ -28,7 +28,14 @@ from mlserver_forest.serving.models.repository import (
     settings_of,
     settings_of_versions,
 )
-from mlserver_forest.serving.models.runtime import NO_SCHEMA, row_schema, schema_of
+from mlserver_forest.serving.models.runtime import (
+    NO_SCHEMA,
+    ForestRuntime,
+    row_schema,
+    schema_of,
+)
+from mlserver_forest.serving.models.runtime_interface import Runtime, ServedModel
+from mlserver_forest.serving.models.served_settings import ServedSettings
 from mlserver_forest.serving.models.unpacked_folder import note_unused_code
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
@@ -38,12 +45,21 @@ logger = logging.getLogger(__name__)
 RESERVE = 64 << 20
 
 
+class OtherRuntimes(Protocol):
+    """What loads other runtimes: ``foreign_loader.ForeignLoader``."""
+
+    async def load(
+        self, settings: ServedSettings, directory: Path, schema: Schema | None
+    ) -> tuple[Runtime, ServedModel]:
+        """Load a model; return what answers, and its state."""
+
+
 class ModelLoader:
     """Finds, starts and ends models; which of them answer is not its business.
 
     Args:
         make: makes a forest's runtime from its settings.
-        foreign: loads other runtimes.
+        foreign: makes what loads other runtimes; called once, if there is such a model.
         trust_code: whether other runtimes than this package's are allowed.
         code: what the operator says about the scripts of models.
         available_memory: returns the number of bytes that can still be allocated.
@@ -51,15 +67,15 @@ class ModelLoader:
 
     def __init__(
         self,
-        make: Callable[[ModelSettings], MLModel],
-        foreign: ForeignLoader,
+        make: Callable[[ServedSettings], ForestRuntime],
+        foreign: Callable[[], OtherRuntimes],
         *,
         trust_code: bool,
         code: CodeSettings,
         available_memory: Callable[[], int],
     ) -> None:
         self._make = make
-        self._foreign = foreign
+        self._make_foreign = cache(foreign)
         self._trust_code = trust_code
         self._code = code
         self._available_memory = available_memory
@@ -107,7 +123,7 @@ class ModelLoader:
 
     def _found(
         self,
-        settings: ModelSettings,
+        settings: ServedSettings,
         directory: Path,
         packed: ExitStack,
         timeout_seconds: float | None,
@@ -127,7 +143,7 @@ class ModelLoader:
         settings = found.settings
         if not is_forest(settings):
             before = anonymous_memory()
-            runtime, foreign = await self._foreign.load(
+            runtime, foreign = await self._make_foreign().load(
                 settings, found.directory, row_schema(settings)
             )
             model = found.loaded(runtime, foreign, is_one_of_several=is_one_of_several)
@@ -135,8 +151,7 @@ class ModelLoader:
             return model
         made = self._make(settings)
         try:
-            with model_context(settings):
-                made.ready = await made.load()
+            made.ready = await made.load()
         except ForestError:
             raise
         except Exception as error:

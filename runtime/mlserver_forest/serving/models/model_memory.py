@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from mlserver import ModelSettings
-
 from mlserver_forest.artifact.known_runtimes import find_known
+from mlserver_forest.serving.models.served_settings import ServedSettings
 
 # An unpickled estimator is as large as its pickle, and for a moment both are in memory.
 _PICKLE_FACTOR = 2.5
 
 
-def memory_for(settings: ModelSettings) -> int:
+def memory_for(settings: ServedSettings) -> int:
     """The number of bytes of memory that a model will take."""
     path = Path(settings.parameters.uri)
     try:

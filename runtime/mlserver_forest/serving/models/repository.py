@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlserver import ModelSettings
-from mlserver.settings import ModelParameters, Settings
 from pydantic import ValidationError
 
 from mlserver_forest.artifact.model_directory import (
@@ -22,6 +20,11 @@ from mlserver_forest.artifact.model_name import NAME, checked_name
 from mlserver_forest.errors import InvalidArtifact, ModelNotFound
 from mlserver_forest.model.card import KEY as CARD_KEY
 from mlserver_forest.model.card import read_card
+from mlserver_forest.serving.models.served_settings import (
+    ForestParameters,
+    ForestSettings,
+    ServedSettings,
+)
 from mlserver_forest.serving.models.unpacked_folder import (
     has_content,
     is_packed,
@@ -31,41 +34,14 @@ from mlserver_forest.serving.models.version_directories import version_directori
 from mlserver_forest.serving.scripts.code_layout import CodeSettings
 
 # This server writes arrays; stock MLServer writes lists.
-_IN_PROCESS = "mlserver_forest.serving.models.runtime.ArrayForestModel"
+_IN_PROCESS = "mlserver_forest.serving.models.runtime.ForestRuntime"
 _PASSED_ON = ("platform", "versions", "inputs", "outputs")
-_SET_HERE = frozenset({"name", "implementation", "parameters"})
 # Settings of MLServer's own processes.
 _OF_OTHER_SERVERS = ("environment_tarball", "environment_path")
 _OF_BATCHES = ("max_batch_size", "max_batch_time", "cache_enabled")
 logger = logging.getLogger(__name__)
 # The class below has a method named ``list``.
-_Found = list[ModelSettings]
-
-
-class _Fixed:
-    """Settings that come only from the arguments.
-
-    MLServer's own settings also read ``MLSERVER_*`` variables and a ``.env`` file in the working
-    directory, some of which name code to import; environment.py reads four of the variables.
-    """
-
-    @classmethod
-    def settings_customise_sources(
-        cls, _: type[Any], init_settings: Any, *others: Any, **named: Any
-    ) -> tuple[Any, ...]:
-        return (init_settings,)
-
-
-class FixedSettings(_Fixed, Settings):
-    """MLServer's settings for the server."""
-
-
-class _FixedModelSettings(_Fixed, ModelSettings):
-    pass
-
-
-class _FixedModelParameters(_Fixed, ModelParameters):
-    pass
+_Found = list[ServedSettings]
 
 
 def find_model(places: Sequence[Path]) -> Path:
@@ -109,7 +85,7 @@ def settings_of_versions(
     trust_code: bool,
     name: str | None = None,
     code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
-) -> list[tuple[ModelSettings, Path]]:
+) -> list[tuple[ServedSettings, Path]]:
     """The settings of the model in a directory, in each of its versions.
 
     Args:
@@ -143,7 +119,7 @@ def settings_of(
     name: str | None = None,
     code: CodeSettings = CodeSettings(),  # noqa: B008  # frozen
     version: str | None = None,
-) -> ModelSettings:
+) -> ServedSettings:
     """The settings of the model in a directory.
 
     A folder without model-settings.json has the settings of a script's runtime, or those of a model
@@ -177,24 +153,24 @@ def settings_of(
         raise InvalidArtifact(f"model-settings.json, {place}: {first['msg']}") from error
 
 
-def is_forest(settings: ModelSettings) -> bool:
+def is_forest(settings: ServedSettings) -> bool:
     """Whether a model is one of this package's, which runs no code of anybody else."""
     return str(settings.implementation_) == _IN_PROCESS
 
 
-def must_be_packed(settings: ModelSettings) -> bool:
+def must_be_packed(settings: ServedSettings) -> bool:
     """Whether settings are those of a folder whose model has to be packed to be loaded."""
     return is_forest(settings) and Path(settings.parameters.uri).is_dir()
 
 
-def _settings_of_forest(found: Mapping[str, Any], name: str) -> ModelSettings:
+def _settings_of_forest(found: Mapping[str, Any], name: str) -> ServedSettings:
     parameters = found["parameters"]
     version = parameters.get("version")
-    return _FixedModelSettings(
+    return ForestSettings(
         name=name,
-        implementation=_IN_PROCESS,
+        implementation_=_IN_PROCESS,
         **{key: found[key] for key in _PASSED_ON if key in found},
-        parameters=_FixedModelParameters(
+        parameters=ForestParameters(
             uri=parameters["uri"],
             version=None if version is None else str(version),
             extra=_known_extra(parameters),
@@ -202,7 +178,7 @@ def _settings_of_forest(found: Mapping[str, Any], name: str) -> ModelSettings:
     )
 
 
-def _settings_of_other(found: Mapping[str, Any], name: str, directory: Path) -> ModelSettings:
+def _settings_of_other(found: Mapping[str, Any], name: str, directory: Path) -> ServedSettings:
     """All settings as MLServer gives them to a runtime; ``uri`` is an absolute path."""
     parameters = dict(found["parameters"])
     if parameters.get("version") is not None:
@@ -222,14 +198,11 @@ def _settings_of_other(found: Mapping[str, Any], name: str, directory: Path) -> 
             name,
             ", ".join(ignored),
         )
-    rest = {key: value for key, value in found.items() if key not in _SET_HERE}
-    settings = _FixedModelSettings(
-        **rest,
-        name=name,
-        implementation=found["implementation"],
-        parameters=_FixedModelParameters(**parameters),
+    from mlserver_forest.serving.models.foreign_settings import mlserver_settings
+
+    settings: ServedSettings = mlserver_settings(
+        found, parameters, name, str(directory / SETTINGS_FILE)
     )
-    settings._source = str(directory / SETTINGS_FILE)  # noqa: SLF001  # as MLServer's parse_file
     return settings
 
 

@@ -1,4 +1,4 @@
-"""The MLServer runtimes: a V2 request -> the matrix -> a ``Model`` -> a V2 response."""
+"""A forest's runtime: a V2 request -> the matrix -> a ``Model`` -> a V2 response."""
 
 import asyncio
 import logging
@@ -6,18 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlserver import MLModel, ModelSettings
-from mlserver.errors import InferenceError
-from mlserver.types import InferenceRequest, InferenceResponse
-from mlserver.utils import get_model_uri
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataModelResponse, Parameters
 from numpy.typing import NDArray
 
 from mlserver_forest.artifact.known_runtimes import find_known
-from mlserver_forest.artifact.model_directory import DIGEST_KEY, FOREST_FILE, load_model
+from mlserver_forest.artifact.model_directory import DIGEST_KEY, load_model
 from mlserver_forest.engine.predictor import Prediction
 from mlserver_forest.engine.threads import KernelThreads
-from mlserver_forest.errors import InvalidArtifact, InvalidInput
-from mlserver_forest.formats.labels import Labels
+from mlserver_forest.errors import InvalidArtifact
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.insight.traffic_window import TrafficWindow
 from mlserver_forest.model.compile_ahead import preparing
@@ -26,6 +22,7 @@ from mlserver_forest.schema.output_names import PREDICT
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.schema.v2_metadata import from_metadata
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.served_settings import ServedSettings
 from mlserver_forest.serving.observed_rows import ObservedRows
 from mlserver_forest.serving.v2 import v2_types
 from mlserver_forest.serving.v2.input_tensors import matrix_of
@@ -44,7 +41,7 @@ _SECONDS_PER_WALK = 1e-7  # down a tree
 LONG_SECONDS = 0.001
 
 
-class ForestModel(MLModel):
+class ForestRuntime:
     """Serves the forest file that model-settings.json names.
 
     A request holds either one tensor ``[n, n_features]`` of any name, or one tensor ``[n]`` or
@@ -53,9 +50,15 @@ class ForestModel(MLModel):
     BOOL, or ``[n, n_targets]`` numbers as FP64), for classifiers ``predict_proba``
     (``[n, n_classes]`` FP64, columns in the order of the classes), for anomaly detectors
     ``score_samples`` and ``decision_function`` (``[n, 1]`` FP64), and the model's insights. A
-    request without ``outputs`` gets ``predict``, as from ``mlserver_sklearn.SKLearnModel``.
+    request without ``outputs`` gets ``predict``, as from ``mlserver_sklearn.SKLearnModel``. Numbers
+    are arrays of the shapes that the outputs declare; text labels are ``Labels``.
+
+    Args:
+        settings: the settings of the model, as MLServer reads them.
 
     Attributes:
+        settings: as given.
+        ready: whether the model is loaded.
         threads: the threads for large requests; one by default.
         traffic: counts rows and predictions for drift, if it is set.
         model: the model, once it is loaded.
@@ -72,10 +75,42 @@ class ForestModel(MLModel):
     takes_headers = False
     new_observed = ObservedRows
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__(settings)
+    settings: ServedSettings
+
+    def __init__(self, settings: ServedSettings) -> None:
+        self.settings = settings
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self.ready = False
         self.threads = KernelThreads()
         self.traffic: TrafficWindow | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.settings.name
+
+    @property
+    def version(self) -> str | None:
+        """The version of the model, if its settings name one."""
+        return self.settings.version
+
+    async def metadata(self) -> MetadataModelResponse:
+        """The inputs and outputs of the model, as MLServer's models describe theirs."""
+        settings = self.settings
+        return MetadataModelResponse(
+            name=self.name,
+            platform=settings.platform,
+            versions=settings.versions,
+            inputs=settings.inputs,
+            outputs=settings.outputs,
+            parameters=Parameters(content_type=settings.parameters.content_type),
+        )
+
+    async def unload(self) -> bool:
+        """There is nothing to end."""
+        return True
 
     async def load(self) -> bool:
         """Read the forest file, compile what requests can reach, and run the self-test.
@@ -83,29 +118,14 @@ class ForestModel(MLModel):
         Raises:
             InvalidArtifact: if the directory must not be served.
         """
-        path = await get_model_uri(self.settings, wellknown_filenames=[FOREST_FILE])
+        path = await self._forest_file()
         parameters = self.settings.parameters
         digest = ((parameters and parameters.extra) or {}).get(DIGEST_KEY)
         schema = schema_of(self.settings)
         self.model = await asyncio.to_thread(
-            load_model, self._real_path(path), schema, digest, preparing(logger.info)
+            load_model, path, schema, digest, preparing(logger.info)
         )
         return True
-
-    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Answer a request from stock MLServer, in a thread if it takes long.
-
-        Raises:
-            InferenceError: (status 400) naming what came and what was expected.
-        """
-        shape = payload.inputs[0].shape if payload.inputs else []
-        names = [output.name for output in payload.outputs or ()]
-        try:
-            if self.seconds(shape[0] if shape else 1, names) > LONG_SECONDS:
-                return await asyncio.to_thread(self.infer, payload)
-            return self.infer(payload)
-        except InvalidInput as error:
-            raise InferenceError(str(error)) from error
 
     def infer(
         self, payload: InferenceRequest, observe: Observer | None = None
@@ -176,25 +196,9 @@ class ForestModel(MLModel):
         outputs = [output_tensor(output, column, self._data(column))]
         return v2_types.inference_response(self.name, self.version, outputs)
 
-    def _real_path(self, path: str) -> Path:
-        """The forest file; stock MLServer may name it in any way."""
-        return Path(path).resolve()
-
-    def _data(self, column: Column) -> Any:
-        """A flat list, with text as bytes, because MLServer's encoders cannot write arrays."""
-        if isinstance(column, Labels):
-            return [label.encode() for label in column]
-        return column.ravel().tolist()
-
-
-class ArrayForestModel(ForestModel):
-    """A ``ForestModel`` with outputs as arrays, for a server that encodes them itself.
-
-    Numbers have the shape that the outputs declare; text labels are ``Labels``.
-    """
-
-    def _real_path(self, path: str) -> Path:
-        return Path(path)  # ``read_settings`` has checked it; what is a link by now is not opened.
+    async def _forest_file(self) -> Path:
+        """The path; ``read_settings`` has checked it, and what is a link by now is not opened."""
+        return Path(self.settings.parameters.uri)
 
     def _data(self, column: Column) -> Any:
         return column
@@ -208,7 +212,7 @@ def _both(first: Observer, second: Observer) -> Observer:
     return observe
 
 
-def schema_of(settings: ModelSettings) -> Schema:
+def schema_of(settings: ServedSettings) -> Schema:
     """Read the schema that a model's settings describe.
 
     Raises:
@@ -220,7 +224,7 @@ def schema_of(settings: ModelSettings) -> Schema:
     )
 
 
-def row_schema(settings: ModelSettings) -> Schema | None:
+def row_schema(settings: ServedSettings) -> Schema | None:
     """The schema of another runtime's rows, if its settings describe them as ``forest pack`` does.
 
     That is so for estimators that were packed as a pickle: a column for each feature, and the

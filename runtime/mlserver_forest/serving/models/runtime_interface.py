@@ -7,6 +7,7 @@ from mlserver.types import InferenceRequest, MetadataModelResponse
 from numpy.typing import NDArray
 
 from mlserver_forest.serving.models.body_kind import BodyKind
+from mlserver_forest.serving.models.served_settings import ServedSettings
 
 
 class Runtime(Protocol):
@@ -51,6 +52,28 @@ class Runtime(Protocol):
 
     async def unload(self) -> bool:
         """Free what the model holds; it is not asked any more."""
+
+
+class ServedModel(Protocol):
+    """What the server needs to know about a model; MLServer's ``MLModel`` has it.
+
+    Attributes:
+        ready: whether it can be asked.
+    """
+
+    ready: bool
+
+    @property
+    def name(self) -> str:
+        """The name in its settings."""
+
+    @property
+    def version(self) -> str | None:
+        """The version, if its settings name one."""
+
+    @property
+    def settings(self) -> ServedSettings:
+        """Its settings."""
 
 
 class RawRuntime(Protocol):

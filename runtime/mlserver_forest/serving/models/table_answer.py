@@ -8,8 +8,8 @@ from mlserver.types import InferenceResponse, RequestOutput
 from mlserver_forest.errors import InvalidInput, ModelFailed, NotAcceptable, format_value
 from mlserver_forest.formats.predictions import Column
 from mlserver_forest.schema.output_names import PREDICT, PREDICT_PROBA
-from mlserver_forest.serving.models.foreign_runtime import array_of
 from mlserver_forest.serving.v2 import v2_types
+from mlserver_forest.serving.v2.output_tensors import array_of
 
 # The names of SageMaker's built-in algorithms for the outputs of MLServer's runtimes.
 _V2_NAMES = {

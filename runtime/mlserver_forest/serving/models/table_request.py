@@ -8,7 +8,7 @@ whether that is one tensor of numbers (``np``), a tensor for each column (``pd``
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mlserver.types import InferenceRequest, MetadataTensor, RequestInput
@@ -18,8 +18,10 @@ from mlserver_forest.errors import InvalidInput, count, format_value
 from mlserver_forest.formats.body_table import BodyTable
 from mlserver_forest.formats.parsing import FoundColumns
 from mlserver_forest.formats.v2.v2_tensor import BYTES, DTYPES
-from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.v2 import v2_types
+
+if TYPE_CHECKING:
+    from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 
 _NUMPY, _PANDAS, _TEXT = "np", "pd", "str"
 # MLServer's codecs name the only input of a request so.
@@ -42,7 +44,7 @@ class TableRequests:
     default: str | None
 
     @classmethod
-    def of(cls, runtime: ForeignRuntime) -> "TableRequests":
+    def of(cls, runtime: "ForeignRuntime") -> "TableRequests":
         """For a runtime that is loaded, and may have described itself meanwhile."""
         default = runtime.known.content_type if runtime.known else None
         return cls(runtime.inputs, runtime.content_type, default)

@@ -12,7 +12,7 @@ from mlserver_forest.model.card import read_card
 from mlserver_forest.schema.date_spelling import date_text
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.models.loaded_model import LoadedModel
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 
 # These limits keep a page within a few megabytes, whatever the model is.
 _MOST_FEATURES = 2_000
@@ -38,7 +38,7 @@ def describe(
         report: the path of its training report, or None.
     """
     schema, model = served.schema, served.mlmodel
-    known = model.model if isinstance(model, ForestModel) else None
+    known = model.model if isinstance(model, ForestRuntime) else None
     rows = known.samples if known else np.empty((0, schema.n_features))
     baseline = known.baseline if known else None
     calibration = known.calibration if known else None

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from mlserver_forest.formats.predictions import Column
-from mlserver_forest.serving.models.foreign_runtime import array_of
 from mlserver_forest.serving.observed_message import ObservedMessage, Tensor
+from mlserver_forest.serving.v2.output_tensors import array_of
 
 # Of a column that has the name of one of the log's own, or of an output.
 _PREFIX = "input."

@@ -16,7 +16,6 @@ from mlserver_forest.model import named_outputs
 from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import Headers
-from mlserver_forest.serving.models.foreign_runtime import array_of
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker.invocation_headers import (
@@ -28,6 +27,7 @@ from mlserver_forest.serving.sagemaker.invocation_headers import (
 from mlserver_forest.serving.sagemaker.one_row import one_row
 from mlserver_forest.serving.sagemaker.written_predictions import WriteColumns, writer
 from mlserver_forest.serving.v2 import v2_types
+from mlserver_forest.serving.v2.output_tensors import array_of
 from mlserver_forest.serving.v2.request_parser import request_from
 from mlserver_forest.serving.v2.rest_codec import encode_infer, new_id
 

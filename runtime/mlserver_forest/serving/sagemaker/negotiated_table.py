@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlserver.types import InferenceRequest, InferenceResponse
 
@@ -13,7 +13,6 @@ from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.predictions import Column, Predictions
 from mlserver_forest.serving.http import media_types
 from mlserver_forest.serving.http.response import Headers
-from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.table_answer import (
     chosen_columns,
@@ -31,6 +30,9 @@ from mlserver_forest.serving.sagemaker.invocation_headers import (
 from mlserver_forest.serving.sagemaker.written_predictions import writer
 from mlserver_forest.serving.v2.request_parser import request_from
 from mlserver_forest.serving.v2.rest_codec import encode_infer, new_id
+
+if TYPE_CHECKING:
+    from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 
 # Members beside the rows: MLflow's scoring server hands these to the model, as MLServer's runtime
 # does with the parameters of a request.

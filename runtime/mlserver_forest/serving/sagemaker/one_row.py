@@ -23,7 +23,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.media_types import MediaType, format_of
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.loaded_model import LoadedModel
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 from mlserver_forest.serving.pipeline import Inference
 
 # Turns a body into one row, (1, n_features) as the forest reads it; None if it is none.
@@ -51,7 +51,7 @@ class OneRow:
         write: RowWriter,
         headers: Headers,
         model: LoadedModel,
-        runtime: ForestModel,
+        runtime: ForestRuntime,
     ) -> None:
         self._read = read
         self._write_row = write
@@ -88,7 +88,7 @@ def one_row(
     read, writer = format_of(sent.essence).read_row, format_of(answer).row_writer
     if not read or not writer or set(sent.parameters) - {"charset"} or not schema.n_features:
         return None
-    if not isinstance(runtime, ForestModel):
+    if not isinstance(runtime, ForestRuntime):
         return None
     write = load(writer)(schema, ends_with_newline)
     if write is None:

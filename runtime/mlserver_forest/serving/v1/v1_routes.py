@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from mlserver.types import InferenceResponse
@@ -32,7 +32,6 @@ from mlserver_forest.serving.http.request import CUSTOM_ATTRIBUTES, Request
 from mlserver_forest.serving.http.response import JSON_HEADERS, Headers, Response, json_response
 from mlserver_forest.serving.http.routes import Methods
 from mlserver_forest.serving.models.body_kind import BodyKind
-from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 from mlserver_forest.serving.models.loaded_model import LoadedModel
 from mlserver_forest.serving.models.model_versions import Chosen
 from mlserver_forest.serving.models.table_answer import chosen_columns, columns_of, requested
@@ -41,6 +40,9 @@ from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.sagemaker import output_selection
 from mlserver_forest.serving.sagemaker.negotiated_table import request_of
 from mlserver_forest.serving.v2.handlers import V2Handlers
+
+if TYPE_CHECKING:
+    from mlserver_forest.serving.models.foreign_runtime import ForeignRuntime
 
 _ROWS, _ALSO_ROWS = "instances", "inputs"
 
@@ -124,8 +126,7 @@ def _inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
 
 def _table_inference(body: Body, model: LoadedModel, answer: _Answer) -> Inference:
     """The inference of another library's runtime, which reads any table."""
-    runtime = model.runtime
-    if not isinstance(runtime, ForeignRuntime):
+    if model.runtime.body_kind is not BodyKind.TABLE:
         raise UnsupportedOperation(
             f"model {printable(model.name)} reads bodies as they come; send them to /invocations"
         )
@@ -134,7 +135,8 @@ def _table_inference(body: Body, model: LoadedModel, answer: _Answer) -> Inferen
             f"model {printable(model.name)} is of another library and does not explain its "
             "predictions; forest pack makes a model of it that does, if it is a tree ensemble"
         )
-    document, requests = _with_instances(application_json.load(body)), TableRequests.of(runtime)
+    requests = TableRequests.of(cast("ForeignRuntime", model.runtime))
+    document = _with_instances(application_json.load(body))
     message = request_of(document, len(body), requests, {})
     if answer.outputs:
         message.outputs = requested(answer.outputs)

@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import orjson
 from mlserver.grpc import dataplane_pb2 as pb
-from mlserver.grpc.converters import ModelMetadataResponseConverter
 from mlserver.types import (
     InferenceRequest,
     InferenceResponse,
     MetadataModelResponse,
+    MetadataTensor,
     ResponseOutput,
 )
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from mlserver_forest.formats.v2 import v2_binary, v2_tensor, v2_text
 from mlserver_forest.formats.v2.v2_tensor import BLOCK, BYTES, DTYPES
 from mlserver_forest.schema.schema import DTYPES as FEATURE_DTYPES
 from mlserver_forest.serving.models.loaded_model import LoadedModel
-from mlserver_forest.serving.models.runtime import ForestModel
+from mlserver_forest.serving.models.runtime import ForestRuntime
 from mlserver_forest.serving.pipeline import Headers, Inference
 from mlserver_forest.serving.v2.passed_headers import add_metadata, http_headers_of
 from mlserver_forest.serving.v2.request_parser import Fields, checked_parameters, request_of
@@ -59,7 +59,7 @@ class GRPCCodec:
 
     def __init__(self) -> None:
         # Serialized responses of classifiers, indexed by the position of the class.
-        self._responses: WeakKeyDictionary[ForestModel, dict[int, bytes]] = WeakKeyDictionary()
+        self._responses: WeakKeyDictionary[ForestRuntime, dict[int, bytes]] = WeakKeyDictionary()
 
     def inference(
         self, message: Any, model: LoadedModel, metadata: Iterable[tuple[str, str | bytes]] = ()
@@ -75,7 +75,7 @@ class GRPCCodec:
             InvalidInput: naming the tensor, what came and what was expected.
         """
         runtime = model.runtime
-        if isinstance(runtime, ForestModel):
+        if isinstance(runtime, ForestRuntime):
             x = _plain_row(message)
             if x is not None and runtime.reads(x):
                 write = partial(self._write_row, runtime, message.id)
@@ -91,7 +91,7 @@ class GRPCCodec:
         return Inference.of_message(model, version, request, write, message.id or None)
 
     def _write_row(
-        self, model: ForestModel, id_: str, prediction: Prediction
+        self, model: ForestRuntime, id_: str, prediction: Prediction
     ) -> tuple[Headers, Iterable[bytes]]:
         if not model.model.schema.classes:
             return _write(id_, True, model.respond(prediction))
@@ -166,12 +166,17 @@ def metadata_message(metadata: MetadataModelResponse) -> Any:
 
     The protocol's parameters cannot be lists, and MLServer 1.7.1 leaves lists out.
     """
-    message = ModelMetadataResponseConverter.from_types(metadata)
+    message = pb.ModelMetadataResponse(
+        name=metadata.name, platform=metadata.platform, versions=metadata.versions
+    )
+    _set_parameters(message.parameters, metadata)
     for found, written in (
         (metadata.inputs, message.inputs),
         (metadata.outputs, message.outputs),
     ):
-        for tensor, field in zip(found or [], written, strict=True):
+        for tensor in found or ():
+            field = written.add(name=tensor.name, datatype=str(tensor.datatype), shape=tensor.shape)
+            _set_parameters(field.parameters, tensor)
             extra = tensor.parameters.model_extra or {} if tensor.parameters else {}
             for name, value in extra.items():
                 if isinstance(value, list):
@@ -263,7 +268,10 @@ def _value(parameter: Any) -> Any:
     return getattr(parameter, kind) if kind else None
 
 
-def _set_parameters(field: Any, message: InferenceResponse | ResponseOutput) -> None:
+def _set_parameters(
+    field: Any,
+    message: InferenceResponse | ResponseOutput | MetadataModelResponse | MetadataTensor,
+) -> None:
     if message.parameters is None:
         return
     found = {"content_type": message.parameters.content_type}

@@ -16,10 +16,6 @@ from google.protobuf.message import DecodeError
 from grpc import StatusCode, aio
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc import model_repository_pb2 as repository_pb
-from mlserver.grpc.converters import (
-    RepositoryIndexResponseConverter,
-    ServerMetadataResponseConverter,
-)
 from mlserver.types import RepositoryIndexRequest
 
 from mlserver_forest.environment import GRPCKeepalive
@@ -137,7 +133,7 @@ class GRPCServer:
             (_INFERENCE, self._inference_handlers()),
             (
                 _REPOSITORY,
-                self._repository_handlers(_REPOSITORY, repository_pb, use_model_repository=True),
+                self._repository_handlers(_REPOSITORY, repository_pb),
             ),
             (grpc_health.SERVICE, self._health_handlers()),
             *self._reflection_handlers(),
@@ -201,16 +197,19 @@ class GRPCServer:
         return self._reads.read(context, is_stream=True)
 
     def _repository_handlers(
-        self, service: str, messages: Any, **form: bool
+        self, service: str, messages: Any
     ) -> Mapping[str, grpc.RpcMethodHandler]:
         """The repository of models, which both services have, with messages of their own."""
 
         async def index(request: Any) -> Any:
             """The models; their states by name, where MLServer 1.7.1 writes ``State.READY``."""
-            found = await self._handlers.index(RepositoryIndexRequest(ready=request.ready))
-            for item in found:
-                item.state = getattr(item.state, "value", item.state)
-            return RepositoryIndexResponseConverter.from_types(found, **form)
+            answer = messages.RepositoryIndexResponse()
+            for item in await self._handlers.index(RepositoryIndexRequest(ready=request.ready)):
+                state = getattr(item.state, "value", item.state)
+                answer.models.add(
+                    name=item.name, version=item.version, state=state, reason=item.reason
+                )
+            return answer
 
         async def load(request: Any) -> Any:
             await self._handlers.load(request.model_name, getattr(request, "parameters", ()))
@@ -358,7 +357,10 @@ class GRPCServer:
         return pb.ServerReadyResponse(ready=self._handlers.is_ready())
 
     async def _server_metadata(self, request: Any) -> Any:
-        return ServerMetadataResponseConverter.from_types(self._handlers.metadata())
+        found = self._handlers.metadata()
+        return pb.ServerMetadataResponse(
+            name=found.name, version=found.version, extensions=found.extensions
+        )
 
     async def _model_ready(self, request: Any) -> Any:
         is_ready = await self._handlers.is_model_ready(request.name, request.version or None)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from mlserver.settings import Settings
 from mlserver.types import (
     MetadataModelResponse,
     MetadataServerResponse,
@@ -35,7 +34,7 @@ class V2Handlers:
     Inference requests go through the pipeline.
 
     Args:
-        settings: MLServer's settings.
+        metadata: the server's name, version and extensions.
         pipeline: runs inference requests.
         models: the loaded models.
         repository: the models that could be loaded.
@@ -50,7 +49,7 @@ class V2Handlers:
 
     def __init__(
         self,
-        settings: Settings,
+        metadata: MetadataServerResponse,
         pipeline: Pipeline,
         models: LoadedModels,
         repository: ModelRepository,
@@ -59,7 +58,7 @@ class V2Handlers:
         self.pipeline = pipeline
         self.models = models
         self.is_leaving = False
-        self._settings = settings
+        self._metadata = metadata
         self._repository = repository
         self._folder = folder
 
@@ -74,12 +73,7 @@ class V2Handlers:
 
     def metadata(self) -> MetadataServerResponse:
         """The server's name, version and extensions."""
-        settings = self._settings
-        return MetadataServerResponse(
-            name=settings.server_name,
-            version=settings.server_version,
-            extensions=settings.extensions,
-        )
+        return self._metadata
 
     async def model_metadata(self, name: str, version: str | None = None) -> MetadataModelResponse:
         """A model's inputs and outputs; raises ModelNotFound if there is no such model."""
