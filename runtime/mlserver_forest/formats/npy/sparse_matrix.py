@@ -1,25 +1,25 @@
-"""The sparse matrices that SciPy saves, checked before SciPy makes them, turned into rows.
+"""The sparse matrices that SciPy saves, turned into rows."""
 
-https://docs.scipy.org/doc/scipy/reference/sparse.html describes the five layouts.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from mlserver_forest.errors import format_value
 from mlserver_forest.formats.matrix import rows_per_block
 from mlserver_forest.formats.npy.npy_array import parsed_rows, refuse_categories
+from mlserver_forest.formats.npy.sparse_layouts import (
+    PARTS,
+    Arrays,
+    MatrixEntries,
+    Shape,
+    entries_of,
+)
 from mlserver_forest.formats.parsing import FoundColumns, ParsedRows, ParsePolicy, PlanColumns
 from mlserver_forest.formats.source import Source
 
-Arrays = Mapping[str, NDArray[Any]]
-Shape = tuple[int, int]
-
-# The row, the column and the value of an entry while SciPy puts the entries in order.
+# The row, the column and the value of an entry while the entries are put in order.
 _ENTRY_BYTES = 24
 
 
@@ -39,10 +39,9 @@ def parse_sparse(
         ForestError: the policy's, if a part is missing, an index is out of range, an entry occurs
             twice, or there are more entries than the size of the archive allows.
     """
-    if kind not in _LAYOUTS:
+    if kind not in PARTS:
         raise policy.invalid(
-            f"the sparse matrix has format {format_value(kind)}; expected one of "
-            f"{', '.join(_LAYOUTS)}"
+            f"the sparse matrix has format {format_value(kind)}; expected one of {', '.join(PARTS)}"
         )
     _check_parts(kind, arrays, policy)
     n_rows, width = _shape(arrays["shape"], source, policy)
@@ -53,17 +52,17 @@ def parse_sparse(
     matrix = _matrix(kind, arrays, (n_rows, width), policy)
     step = rows_per_block(width)
     for start in range(0, n_rows, step):
-        bounds = matrix.indptr[start : min(start + step, n_rows) + 1]
+        bounds = matrix.starts[start : min(start + step, n_rows) + 1]
         some = slice(bounds[0], bounds[-1])
         block = np.full((len(bounds) - 1, width), plan.absent)
         block[:, list(plan.spelled)] = 0  # A label or a weight is never missing.
         rows = np.repeat(np.arange(len(block)), np.diff(bounds))
-        block[rows, matrix.indices[some]] = matrix.data[some]
+        block[rows, matrix.columns[some]] = matrix.values[some]
         yield parsed_rows(block, plan, source.locations("row", start + 1))
 
 
 def _check_parts(kind: str, arrays: Arrays, policy: ParsePolicy) -> None:
-    parts, _ = _LAYOUTS[kind]
+    parts = PARTS[kind]
     missing = [name for name in ("shape", "data", *parts) if name not in arrays]
     if missing:
         raise policy.invalid(f"the {kind} matrix lacks {', '.join(missing)}")
@@ -94,65 +93,15 @@ def _shape(lengths: NDArray[Any], source: Source, policy: ParsePolicy) -> Shape:
     return shape[0], shape[1]
 
 
-def _matrix(kind: str, arrays: Arrays, shape: Shape, policy: ParsePolicy) -> Any:
-    """A scipy.sparse.csr_array whose entries are in order."""
-    _, make = _LAYOUTS[kind]
+def _matrix(kind: str, arrays: Arrays, shape: Shape, policy: ParsePolicy) -> MatrixEntries:
     try:
-        matrix = make(arrays, shape)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        entries = entries_of(kind, arrays, shape)
+    except ValueError as error:
         raise policy.invalid(
-            f"the {kind} matrix is damaged: {str(error)[:200]}; write it with scipy.sparse.save_npz"
+            f"the {kind} matrix is damaged: {error}; write it with scipy.sparse.save_npz"
         ) from error
-    n_entries, ordered = matrix.nnz, matrix.tocsr()
-    if not ordered.has_sorted_indices:
-        ordered.sort_indices()
-    if ordered.nnz < n_entries or not ordered.has_canonical_format:  # SciPy adds such values up.
+    if entries is None:  # SciPy adds such values up.
         raise policy.invalid(
             "in the sparse matrix a value occurs twice; call sum_duplicates() before it is saved"
         )
-    return ordered
-
-
-def _csr(arrays: Arrays, shape: Shape) -> Any:
-    return _checked(scipy.sparse.csr_array(_compressed(arrays), shape))
-
-
-def _csc(arrays: Arrays, shape: Shape) -> Any:
-    return _checked(scipy.sparse.csc_array(_compressed(arrays), shape))
-
-
-def _coo(arrays: Arrays, shape: Shape) -> Any:
-    return scipy.sparse.coo_array((_values(arrays), (arrays["row"], arrays["col"])), shape)
-
-
-def _bsr(arrays: Arrays, shape: Shape) -> Any:
-    return _checked(scipy.sparse.bsr_array(_compressed(arrays), shape))
-
-
-def _dia(arrays: Arrays, shape: Shape) -> Any:
-    return scipy.sparse.dia_array((_values(arrays), arrays["offsets"]), shape).tocoo()
-
-
-def _compressed(arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    return _values(arrays), arrays["indices"], arrays["indptr"]
-
-
-def _checked(matrix: Any) -> Any:
-    """A matrix whose indices are all in range; its constructor does not check them."""
-    matrix.check_format(full_check=True)
-    return matrix
-
-
-def _values(arrays: Arrays) -> NDArray[Any]:
-    """The numbers in a dtype that SciPy's layouts can have."""
-    data = arrays["data"]
-    return data.astype(np.float64) if data.dtype.kind == "f" else data
-
-
-_LAYOUTS: Mapping[str, tuple[tuple[str, ...], Callable[[Arrays, Shape], Any]]] = {
-    "csr": (("indices", "indptr"), _csr),
-    "csc": (("indices", "indptr"), _csc),
-    "coo": (("row", "col"), _coo),
-    "bsr": (("indices", "indptr"), _bsr),
-    "dia": (("offsets",), _dia),
-}
+    return entries
