@@ -1,10 +1,10 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Trains in the image as SageMaker would: docker run -v ML:/opt/ml IMAGE train
 #
 #   container/train_local.sh [IMAGE] [ML]     default: mlserver-forest ./ml
 #
 # ML is laid out like /opt/ml. If it has no input yet, iris.csv is put there.
-set -euo pipefail
+set -eu
 image=${1:-mlserver-forest}
 ml=${2:-ml}
 
@@ -16,4 +16,4 @@ if [ ! -d "$ml/input" ]; then
     >"$ml/input/config/inputdataconfig.json"
 fi
 mkdir -p "$ml/model" "$ml/output"
-exec docker run --rm --user "$(id -u):$(id -g)" -v "$(realpath "$ml"):/opt/ml" "$image" train
+exec docker run --rm --user "$(id -u):$(id -g)" -v "$(CDPATH='' cd -- "$ml" && pwd -P):/opt/ml" "$image" train

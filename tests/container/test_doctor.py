@@ -21,7 +21,7 @@ COPY wrong_server.py /
 ENV HOST=0.0.0.0
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=false \\
       com.amazonaws.sagemaker.capabilities.multi-models=false
-ENTRYPOINT ["python3", "/wrong_server.py", "{fault}"]
+{command} ["python3", "/wrong_server.py", "{fault}"]
 """
 NOT_OFFERED = {
     "train-failure",
@@ -35,9 +35,10 @@ def foreign(image, tmp_path):
     """Build an image with a fault; it is removed after the test."""
     built = []
 
-    def build(fault):
+    def build(fault, command="ENTRYPOINT"):
         shutil.copy(WRONG, tmp_path)
-        (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(image=image, fault=fault))
+        text = DOCKERFILE.format(image=image, fault=fault, command=command)
+        (tmp_path / "Dockerfile").write_text(text)
         environ = {**os.environ, "DOCKER_BUILDKIT": "0"}
         built.append(docker("build", "--quiet", tmp_path, env=environ).stdout.strip())
         return built[-1]
@@ -94,7 +95,9 @@ def test_a_file_beside_the_channel_stumbles_who_lists_channels(foreign, tmp_path
     assert code == 1
     came = those_that(checks, "FAIL")
     assert set(came) == {"train"}
-    assert came["train"].startswith("exit code 1: NotADirectoryError")
+    assert came["train"].startswith(
+        "channel 'training': exit code 1, without output/failure; the log ends: NotADirectoryError"
+    )
     assert set(those_that(checks, "SKIP")) == set(RULES) - {"train"}
 
     (tmp_path / "mine").mkdir()
@@ -107,11 +110,61 @@ def test_an_image_that_wants_what_serverless_endpoints_do_not_have_is_told(forei
     code, checks = doctor(foreign("wants it all"))
     came = those_that(checks, "FAIL")
     assert set(came) == {
-        "read-only-root", "unprivileged", "no-shared-memory", "no-home", "serverless"
+        "read-only-root", "unprivileged", "no-shared-memory", "no-home"
     }  # fmt: skip
     assert "Read-only file system: '/var/cache/started'" in came["read-only-root"]
     assert "KeyError: 'HOME'" in came["no-home"]
     assert code == 1
+
+
+def left_out(*kept):
+    return [part for rule in RULES if rule not in kept for part in ("--skip", rule)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "came", "advice"),
+    [
+        (
+            "on loopback", "start",
+            "listens on 127.0.0.1:8080, which only the container itself reaches; the log is empty",
+            "listen on 0.0.0.0:8080",
+        ),
+        (
+            "wants memory", "serverless",
+            "killed for memory: it needed more than the limit of 1024 MB (exit code 137); the log",
+            "more memory (up to 6144 MB)",
+        ),
+    ],
+)  # fmt: skip
+def test_the_cause_of_a_server_that_does_not_start_is_named(foreign, fault, check, came, advice):
+    code, checks = doctor(foreign(fault), *left_out("start", "serverless"))
+    found = those_that(checks, "FAIL")
+    assert (code, set(found)) == (1, {check})
+    assert found[check].startswith(came)
+    assert advice in checks[check]["advice"]
+
+
+def test_the_cause_of_a_job_that_fails_is_its_own_reason(foreign):
+    code, checks = doctor(foreign("fails to train"), "--channel", "training")
+    assert code == 1
+    assert those_that(checks, "FAIL") == {
+        "train": "exit code 255; output/failure: AlgorithmError: the label is not a number"
+    }
+
+
+def test_an_image_whose_commands_are_missing_is_told_so(tmp_path):
+    """A CMD alone is replaced by SageMaker's argument."""
+    base = os.environ.get("BASE_IMAGE", "python:3.11-slim-bookworm")
+    code, checks = doctor(base)
+    assert code == 1
+    assert those_that(checks, "FAIL") == {
+        "train": "executable not found: the image has no command `train` in its PATH"
+    }
+    assert "if the image only serves, give a model directory" in checks["train"]["advice"]
+    (tmp_path / "model.txt").touch()
+    code, checks = doctor(base, "--model", tmp_path)
+    assert (code, list(those_that(checks, "FAIL"))) == (1, ["start"])
+    assert "no command `serve` in its PATH" in checks["start"]["came"]
 
 
 def test_an_image_that_is_not_there_is_no_verdict():

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -47,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
     def ping(self):
         if FAULT == "slow ping":
             time.sleep(2.2)
-        self.answer(200, "", "text/html")
+        status = int(FAULT.split()[1]) if FAULT.startswith("ping ") else 200
+        self.answer(status, "", "text/html")
 
     def invoke(self, body):
         if self.headers["Content-Type"] != "text/csv":
@@ -61,6 +63,8 @@ class Handler(BaseHTTPRequestHandler):
             return 500 if FAULT == "500 for garbage" else 400, "garbage", "text/plain"
         if FAULT == "one line" and len(rows) > 1:
             return 200, ",".join("0" for _ in rows), "text/csv"
+        if FAULT == "500 for rows":
+            return 500, "IndexError: 5", "text/plain"
         content_type = "text/csv"
         if FAULT == "no type":
             content_type = None
@@ -107,7 +111,10 @@ def train():
     if FAULT == "lists channels":
         files = [file for channel in channels.iterdir() for file in channel.iterdir()]
     else:
-        files = list((channels / "train").iterdir())
+        files = list((channels / "training").iterdir())
+    if FAULT == "fails to train":
+        (ML / "output" / "failure").write_text("AlgorithmError: the label is not a number")
+        sys.exit(255)
     (ML / "model" / "model.txt").write_text(" ".join(map(str, files)))
 
 
@@ -117,6 +124,11 @@ def want_it_all():
     Path(os.environ["HOME"]).stat()
 
 
+def want_memory():
+    """1.2 GB, which a serverless endpoint with 1024 MB does not have."""
+    assert len(b"\1" * (1200 << 20)) == 1200 << 20
+
+
 def main():
     if FAULT == "wants it all":
         want_it_all()
@@ -124,7 +136,15 @@ def main():
         sys.exit("wrong_server: no model of mine")
     if FAULT == "writes":
         (ML / "model" / "cache").write_text("compiled")
-    server = Server((HOST, PORT), Handler)
+    if FAULT == "does nothing":
+        time.sleep(600)
+    if FAULT == "wants memory":
+        want_memory()
+    if FAULT == "silent":
+        with socket.create_server((HOST, PORT)):
+            time.sleep(600)
+    host = "127.0.0.1" if FAULT == "on loopback" else HOST
+    server = Server((host, 0 if FAULT == "elsewhere" else PORT), Handler)
     if FAULT == "another port":
         server.others = [outside_of_the_range()]
     if FAULT != "dies of SIGTERM":

@@ -36,6 +36,14 @@ def query(command: Sequence[str]) -> str:
     return done.stdout.strip()
 
 
+def has_buildx() -> bool:
+    """Whether docker's client of BuildKit, ``docker buildx``, is installed."""
+    try:
+        return not _run(("docker", "buildx", "version"), capture_output=True).returncode
+    except DeploymentError:
+        return False
+
+
 def _run(command: Sequence[str], **streams: Any) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(  # noqa: S603  # docker, with the arguments that the plan shows

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.image_repository import EARLIER_REPOSITORY, REPOSITORY, last_pushed
 from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
 
@@ -18,9 +19,7 @@ _ECR = re.compile(
 _OPTIONS = (
     click.option("--role", required=True, help="The name or ARN of SageMaker's role."),
     click.option("--image", default="", help="A URI in ECR; by default the last one pushed."),
-    click.option(
-        "--repository", default="mlserver-forest", show_default=True, help="As in forest push."
-    ),
+    click.option("--repository", default=REPOSITORY, show_default=True, help="As in forest push."),
     click.option(
         "--bucket",
         default="",
@@ -121,7 +120,7 @@ def _find_role(existing: Existing, role: str) -> str:
 def _find_image(existing: Existing, region: str, image: str, repository: str) -> str:
     """The URI with the digest, so that what runs does not change when a tag moves."""
     if not image:
-        return _newest_image(existing, region, repository)
+        return _last_image(existing, region, repository)
     found = _ECR.fullmatch(image)
     if not found or found["digest"]:
         return image
@@ -137,21 +136,22 @@ def _find_image(existing: Existing, region: str, image: str, repository: str) ->
     return f"{found['registry']}/{found['name']}@{detail['imageDigest']}"
 
 
-def _newest_image(existing: Existing, region: str, repository: str) -> str:
-    described = existing.find(
-        Call("ecr", "DescribeRepositories", {"repositoryNames": [repository]})
-    )
-    request = {"repositoryName": repository, "filter": {"tagStatus": "TAGGED"}}
-    images = described and existing.items(
-        Call("ecr", "DescribeImages", request, items="imageDetails")
-    )
-    if described is UNKNOWN:
-        registry = f"<account>.dkr.ecr.{region}.amazonaws.com"
-        return f"{registry}/{repository}@<digest of the newest image>"
-    if not described or not images:
-        raise DeploymentError(
-            f"no image was pushed to ECR repository {repository!r} in {region}; "
-            "run forest push, or give --image URI"
+def _last_image(existing: Existing, region: str, repository: str) -> str:
+    """The image that was pushed last, in the repository or in that of earlier versions."""
+    names = [repository, *([EARLIER_REPOSITORY] if repository == REPOSITORY else [])]
+    for name in names:
+        described = existing.find(Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}))
+        if described is UNKNOWN:
+            registry = f"<account>.dkr.ecr.{region}.amazonaws.com"
+            return f"{registry}/{name}@<digest of the last image>"
+        request = {"repositoryName": name, "filter": {"tagStatus": "TAGGED"}}
+        images = described and existing.items(
+            Call("ecr", "DescribeImages", request, items="imageDetails")
         )
-    newest = max(images, key=lambda one: one["imagePushedAt"])
-    return f"{described['repositories'][0]['repositoryUri']}@{newest['imageDigest']}"
+        if described and images:
+            uri = described["repositories"][0]["repositoryUri"]
+            return f"{uri}@{last_pushed(images)['imageDigest']}"
+    raise DeploymentError(
+        f"no image was pushed to ECR repository {repository!r} in {region}; "
+        "run forest push, or give --image URI"
+    )

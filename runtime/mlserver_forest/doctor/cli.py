@@ -47,7 +47,11 @@ def _rules(
 @click.option(
     "--data", type=_FILE, help="Training data: a CSV file, label first; by default iris.csv."
 )
-@click.option("--channel", default="train", show_default=True, help="The channel of --data.")
+@click.option(
+    "--channel",
+    default="",
+    help="The channel of --data; by default training, as in AWS's examples, and then train.",
+)
 @click.option(
     "-p",
     "--hyperparameter",
@@ -119,7 +123,7 @@ def doctor(
     check failed; 1: a check failed; 2: the checks could not run.
     """  # fmt: skip
     from mlserver_forest.doctor.diagnosis import DoctorOptions, diagnose
-    from mlserver_forest.doctor.verdicts import as_json, as_table
+    from mlserver_forest.doctor.findings_page import as_json, as_table
 
     signal.signal(signal.SIGTERM, _leave)
     carried = resources.files("mlserver_forest") / "data" / "iris.csv"

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlserver_forest.doctor.local_server import MODEL_NAME, listening_in
+from mlserver_forest.doctor.listening_sockets import ListeningSocket, listening_in
+from mlserver_forest.doctor.local_server import BUSY, MODEL_NAME
+from mlserver_forest.doctor.target import StartFailure
 from mlserver_forest.errors import InvalidEnvironment
 
 DEFAULT_PORT = 8080
@@ -21,6 +23,9 @@ _COPY_SECONDS = 600.0
 _USED = re.compile(r"([\d.]+)(KiB|MiB|GiB)")
 _MEGABYTES = {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}
 _NO_ENV = 'exec: "env"'
+# What the engine says before its last line, which names the container alone.
+_DAEMON = "Error response from daemon: "
+_KILLED = 137
 
 
 @dataclass
@@ -30,6 +35,7 @@ class Container:
     Attributes:
         identity: its id.
         port: the port on loopback that is forwarded to ``inner_port``; 0 until it is known.
+        memory_mb: the limit of its memory in MB, or None if it has none of its own.
         terminated_at: when SIGTERM was sent (``time.monotonic``), or None.
     """
 
@@ -37,7 +43,9 @@ class Container:
     inner_port: int = DEFAULT_PORT
     safe_range: tuple[int, int] | None = None
     port: int = 0
+    memory_mb: int | None = None
     terminated_at: float | None = None
+    is_on_loopback = False
 
     @property
     def model_url(self) -> str:
@@ -48,7 +56,7 @@ class Container:
 
         Raises:
             FileNotFoundError: if HOME should be unset, and the image does not have ``env``.
-            ChildProcessError: if the engine could not start the command.
+            StartFailure: if the engine could not start the command.
         """
         done = docker("start", self.identity)
         if done.returncode:
@@ -56,18 +64,18 @@ class Container:
                 raise FileNotFoundError(
                     "the image does not have the command `env`, which is needed to unset HOME"
                 )
-            raise ChildProcessError(f"did not start: {last_line(done.stderr)}")
+            raise _not_started(done.stderr)
 
     def find_port(self) -> None:
         """Find the port on loopback.
 
         Raises:
-            ChildProcessError: if it has ended.
+            StartFailure: if it has ended.
         """
         published = docker("port", self.identity).stdout
         self.port = int(found[1]) if (found := re.search(r":(\d+)\s*$", published)) else 0
         if not self.port and (code := self.exit_code()) is not None:
-            raise ChildProcessError(f"ended with exit code {code}: {self.last_log_line()}")
+            raise self.ended(code)
 
     def state(self, field: str) -> str:
         """A member of Docker's ``State``, such as ``ExitCode``."""
@@ -89,9 +97,29 @@ class Container:
             return None
         return int(done.stdout.strip())
 
-    def last_log_line(self) -> str:
+    def last_words(self) -> str:
         done = docker("logs", "--tail", "20", self.identity)
-        return last_line(done.stderr if done.stderr.strip() else done.stdout)
+        text = done.stderr if done.stderr.strip() else done.stdout
+        return f"the log ends: {last_line(text)}" if text.strip() else "the log is empty"
+
+    def ended(self, code: int) -> StartFailure:
+        if code == _KILLED and self.is_short_of_memory():
+            limit = f" of {self.memory_mb} MB" if self.memory_mb else " of this machine"
+            return StartFailure(
+                f"killed for memory: it needed more than the limit{limit} (exit code {code}); "
+                f"{self.last_words()}",
+                "use less memory, or choose a larger instance or, for a serverless endpoint, more "
+                "memory (up to 6144 MB)",
+            )
+        return StartFailure(f"ended with exit code {code}; {self.last_words()}")
+
+    def is_short_of_memory(self) -> bool:
+        return self.state("OOMKilled") == "true"
+
+    def is_idle(self) -> bool | None:
+        lines = docker("top", self.identity, "-eLo", "pid,stat").stdout.splitlines()[1:]
+        states = [line.split()[1] for line in lines if len(line.split()) > 1]
+        return all(state[0] not in BUSY for state in states) if states else None
 
     def squeeze(self, megabytes: int) -> bool:
         output = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.identity).stdout
@@ -103,9 +131,21 @@ class Container:
         update = ("update", "--memory", limit, "--memory-swap", limit, self.identity)
         return docker(*update).returncode == 0
 
-    def listening(self) -> frozenset[int] | None:
-        done = docker("exec", self.identity, "cat", "/proc/net/tcp", "/proc/net/tcp6")
-        return frozenset(listening_in(done.stdout).values()) if done.stdout else None
+    def listening(self) -> frozenset[ListeningSocket] | None:
+        table = docker("exec", self.identity, "cat", "/proc/net/tcp", "/proc/net/tcp6").stdout
+        table = table or self._table_of_host()
+        return frozenset(listening_in(table).values()) if table else None
+
+    def _table_of_host(self) -> str:
+        """The container's sockets as this machine shows them, for an image without ``cat``."""
+        folder = Path(
+            "/proc",
+            docker("inspect", "--format", "{{.State.Pid}}", self.identity).stdout.strip() or "0",
+            "net",
+        )
+        with suppress(OSError):  # The engine runs elsewhere, or for another user.
+            return (folder / "tcp").read_text() + (folder / "tcp6").read_text()
+        return ""
 
     def written(self) -> tuple[str, ...]:
         """No files, because the checks that call this mount the directory read-only."""
@@ -119,6 +159,22 @@ class Container:
         """Copy a path of the container to ``target``; return whether the path existed."""
         source = f"{self.identity}:{path}"
         return docker("cp", source, str(target), seconds=_COPY_SECONDS).returncode == 0
+
+
+def _not_started(said: str) -> StartFailure:
+    """Why the engine could not start a command, from what it printed."""
+    lines = [line for line in said.splitlines() if line.startswith(_DAEMON)]
+    reason = lines[0].removeprefix(_DAEMON) if lines else last_line(said)
+    if found := re.search(r'exec: "([^"]+)": (executable file not found|.*no such file)', reason):
+        return StartFailure(
+            f"executable not found: the image has no command `{found[1]}` in its PATH",
+            f"put an executable `{found[1]}` into a folder of the image's PATH, or an ENTRYPOINT "
+            "that takes the argument; SageMaker runs `docker run IMAGE train` and `docker run "
+            "IMAGE serve`, so a CMD alone is replaced",
+        )
+    if "permission denied" in reason:
+        return StartFailure(f"did not start: {reason}", "make the file executable: chmod +x")
+    return StartFailure(f"did not start: {reason}")
 
 
 @contextmanager

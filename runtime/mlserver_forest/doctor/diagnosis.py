@@ -30,7 +30,7 @@ class DoctorOptions:
         body: a file with a request for /invocations, or None for a generated row.
         content_type: the media type of ``body``, or None for that of its extension.
         data: the training data, a CSV file, label first.
-        channel: the channel of ``data``.
+        channel: the channel of ``data``, or empty for those of AWS's examples, one after another.
         hyperparameters: the hyperparameters of the training job.
         variables: environment variables of the training job and the servers.
         model: a model directory that the image serves instead of training one, or None.
@@ -97,7 +97,9 @@ def _of_image(options: DoctorOptions, notice: Notice) -> list[DoctorFinding]:
         model, results = _trained(options, config, notice)
     trained = _training(*results)
     if model is None:
-        reason = skipped("not checked: there is no model; give one with --model")
+        reason = skipped(
+            "not tried because train fails, so there is no model; give one with --model"
+        )
         return [
             *trained,
             *(DoctorFinding(rule, reason) for rule in RULES if not rule.startswith("train")),
@@ -110,22 +112,20 @@ def _of_image(options: DoctorOptions, notice: Notice) -> list[DoctorFinding]:
 def _trained(
     options: DoctorOptions, config: Mapping[str, Any], notice: Notice
 ) -> tuple[Path | None, list[CheckResult]]:
+    channels = (options.channel,) if options.channel else training_checks.CHANNELS
     job = training_checks.TrainingRun(
         options.target,
         options.data,
-        options.channel,
+        channels[0],
         options.hyperparameters,
         options.variables,
         options.train_seconds,
         options.workspace,
     )
     notice("training")
-    trained, model = training_checks.train(job)
+    trained, model, job = training_checks.train_in_channels(job, channels)
     if trained.verdict == "FAIL":
-        return model, [
-            trained,
-            skipped("not checked: training fails with correct hyperparameters too"),
-        ]
+        return model, [trained, skipped("not tried because train fails")]
     notice("training with a wrong hyperparameter")
     wrongly = training_checks.train_wrongly(job)
     if wrongly.verdict == "FAIL" and (config.get("Labels") or {}).get(_TITLE) != _OURS:

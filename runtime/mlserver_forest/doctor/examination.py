@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mlserver_forest.doctor import (
     batch_checks,
@@ -10,10 +10,12 @@ from mlserver_forest.doctor import (
     multi_model_checks,
     restricted_checks,
 )
+from mlserver_forest.doctor.consequences import because_of
 from mlserver_forest.doctor.endpoint_checks import Check
+from mlserver_forest.doctor.readiness import wait_until_ready
 from mlserver_forest.doctor.rules import START_SECONDS
 from mlserver_forest.doctor.sample import Sample
-from mlserver_forest.doctor.target import DoctorTarget, RunningServer, Setting, wait_until_ready
+from mlserver_forest.doctor.target import DoctorTarget, RunningServer, Setting, StartFailure
 from mlserver_forest.doctor.verdicts import CheckResult, DoctorFinding, failed, passed, skipped
 
 # Later starts may take this many times as long as the first, and at least this many seconds.
@@ -105,6 +107,7 @@ class Examination:
     start_seconds: float = START_SECONDS
     notice: Callable[[str], None] = lambda text: None
     _moot: str | None = None
+    _broken: dict[str, CheckResult] = field(default_factory=dict)
 
     def run(self) -> Iterator[DoctorFinding]:
         """Run all scenes; if not even the first server starts, no other is started."""
@@ -112,7 +115,7 @@ class Examination:
         first = self._play(_HOSTING)
         yield from first
         if first[0].result.verdict == "FAIL":
-            self._moot = "not checked: the server does not start at all"
+            self._moot = "not tried because start fails"
         slower = _SLOWER * (time.monotonic() - began)
         self.start_seconds = min(self.start_seconds, max(_LEAST_START_SECONDS, slower))
         yield from self._play(_BATCH)
@@ -143,54 +146,70 @@ class Examination:
         skips = [DoctorFinding(rule, skipped(_LEFT_OUT)) for rule in left_out]
         if len(left_out) == len(scene.rules):
             return skips
+        known = {rule: because_of(rule, self._broken) for rule in scene.checks}
+        if scene.start is None and all(known.values()):
+            return [DoctorFinding(rule, one) for rule, one in known.items() if one]
         if not self.target.why_not(scene.setting):
             self.notice(scene.title)
-        found = _play(scene.without(self.left_out), self.target, self.sample, self.start_seconds)
+        found = self._played(scene.without(self.left_out))
         return [one for one in found if one.check not in self.left_out] + skips
 
+    def _played(self, scene: Scene) -> list[DoctorFinding]:
+        """Start a server, run all checks, and stop it; a failure to start is a finding too."""
+        if reason := self.target.why_not(scene.setting):
+            return scene.all_skipped(reason)
+        try:
+            with self.target.serving(scene.setting) as server:
+                took = wait_until_ready(server, self.start_seconds)
+                if reason := scene.why_not_offered(server):
+                    return scene.all_skipped(reason)
+                return self._asked(scene, server, took)
+        except FileNotFoundError as error:
+            return scene.all_skipped(str(error))
+        except OSError as error:
+            return self._did_not_start(scene, error)
 
-def _play(
-    scene: Scene, target: DoctorTarget, sample: Sample, seconds: float
-) -> list[DoctorFinding]:
-    """Start a server, run all checks, and stop it; a failure to start is a finding too."""
-    if reason := target.why_not(scene.setting):
-        return scene.all_skipped(reason)
-    try:
-        with target.serving(scene.setting) as server:
-            took = wait_until_ready(server, seconds)
-            if reason := scene.why_not_offered(server):
-                return scene.all_skipped(reason)
-            return _asked(scene, server, sample, took)
-    except FileNotFoundError as error:
-        return scene.all_skipped(str(error))
-    except OSError as error:
-        return _did_not_start(scene, str(error))
+    def _asked(self, scene: Scene, server: RunningServer, took: float) -> list[DoctorFinding]:
+        findings = []
+        if scene.start:
+            findings.append(DoctorFinding(scene.start, passed(f"200 after {took:.1f} s")))
+        dead: str | None = None
+        for rule, check in scene.checks.items():
+            result = because_of(rule, self._broken)
+            if result is None and dead:
+                result = skipped(f"not tried because the server had exited in {dead}")
+            if result is None:
+                result = self._tried(rule, check, server)
+                dead = rule if result.verdict == "FAIL" and _has_exited(scene, server) else None
+            findings.append(DoctorFinding(rule, result))
+        return findings
+
+    def _tried(self, rule: str, check: Check, server: RunningServer) -> CheckResult:
+        """Run a check; no answer is a failure, and a server that has exited is its reason."""
+        try:
+            result = check(server, self.sample)
+        except OSError as error:
+            code = server.exit_code()
+            ended = None if code is None else server.ended(code)
+            result = failed(f"the server {ended}", ended.advice) if ended else failed(str(error))
+        if result.verdict == "FAIL":
+            self._broken[rule] = result
+        return result
+
+    def _did_not_start(self, scene: Scene, error: OSError) -> list[DoctorFinding]:
+        result = failed(str(error), error.advice if isinstance(error, StartFailure) else "")
+        if scene.start is None:
+            rules, rest = list(scene.checks), []
+        else:
+            rules, rest = [scene.start], list(scene.checks)
+        self._broken |= dict.fromkeys(rules, result)
+        untried = skipped(f"not tried because {rules[0]} fails")
+        return [
+            *(DoctorFinding(rule, result) for rule in rules),
+            *(DoctorFinding(rule, untried) for rule in rest),
+        ]
 
 
-def _asked(scene: Scene, server: RunningServer, sample: Sample, took: float) -> list[DoctorFinding]:
-    start = [DoctorFinding(scene.start, passed(f"200 after {took:.1f} s"))] if scene.start else []
-    return [
-        *start,
-        *(
-            DoctorFinding(rule, _tried(check, server, sample))
-            for rule, check in scene.checks.items()
-        ),
-    ]
-
-
-def _tried(check: Check, server: RunningServer, sample: Sample) -> CheckResult:
-    """Run a check; no answer is a failure, and a server that has exited is its reason."""
-    try:
-        return check(server, sample)
-    except OSError as error:
-        code = server.exit_code()
-        if code is None:
-            return failed(str(error))
-        return failed(f"the server exited with code {code}: {server.last_log_line()}")
-
-
-def _did_not_start(scene: Scene, reason: str) -> list[DoctorFinding]:
-    if scene.start is None:
-        return [DoctorFinding(rule, failed(reason)) for rule in scene.checks]
-    rest = [DoctorFinding(rule, skipped("the server did not start")) for rule in scene.checks]
-    return [DoctorFinding(scene.start, failed(reason)), *rest]
+def _has_exited(scene: Scene, server: RunningServer) -> bool:
+    """Whether the server has ended, which no check of the scene should bring about."""
+    return scene is not _ENDING and server.exit_code() is not None

@@ -48,7 +48,7 @@ class ImageTarget:
         root = self._models_root if setting.models else self._root
         inner_port = _PIPELINE_PORT if setting.in_pipeline else DEFAULT_PORT
         with container(*self._arguments(setting, root, inner_port)) as server:
-            server.inner_port = inner_port
+            server.inner_port, server.memory_mb = inner_port, setting.memory_mb
             server.safe_range = _RANGE if setting.in_pipeline else None
             if not (setting.read_only_model or setting.models):
                 server.copy_in(root)

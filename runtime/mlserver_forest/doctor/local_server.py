@@ -13,17 +13,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlserver_forest.doctor.target import Setting
+from mlserver_forest.doctor.listening_sockets import ListeningSocket, listening_in
+from mlserver_forest.doctor.target import Setting, StartFailure
 from mlserver_forest.errors import InvalidEnvironment
 
 MODEL_NAME = "0123456789abcdef"
 _RANGE = 100
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Snapshot = Mapping[str, tuple[int, int]]
-# The state LISTEN in /proc/net/tcp (Linux, include/net/tcp_states.h).
-_LISTEN = "0A"
-# The name server that Docker provides in a container's network.
-_DOCKERS_ADDRESS = "0B00007F"
+# The states of a thread that runs or could run, and of one that waits for a disk (man 5 proc).
+BUSY = frozenset("RD")
+_IDLE_PAUSE_SECONDS = 0.1
 
 
 def find_serve() -> str:
@@ -61,18 +61,6 @@ def lay_out(base: Path, model: Path, *, models: bool, read_only: bool) -> None:
             path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-def listening_in(table: str) -> dict[str, int]:
-    """The listening sockets (inode -> port) in the text of /proc/net/tcp or tcp6."""
-    found = {}
-    for line in table.splitlines():
-        fields = line.split()
-        if len(fields) > 9 and fields[3] == _LISTEN:
-            address, _, port = fields[1].rpartition(":")
-            if address != _DOCKERS_ADDRESS:
-                found[fields[9]] = int(port, 16)
-    return found
-
-
 def _snapshot(folder: Path) -> Snapshot:
     """The size and the modification time of each file."""
     return {
@@ -104,6 +92,7 @@ class ServerProcess:
     log: Path
     before: Snapshot = field(default_factory=dict)
     terminated_at: float | None = None
+    is_on_loopback = True
 
     @property
     def inner_port(self) -> int:
@@ -128,15 +117,28 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def last_log_line(self) -> str:
+    def last_words(self) -> str:
         lines = self.log.read_text(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), None)
+        return f"the log ends: {last}" if last else "the log is empty"
+
+    def ended(self, code: int) -> StartFailure:
+        how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+        return StartFailure(f"ended with {how}; {self.last_words()}")
+
+    def is_short_of_memory(self) -> bool:
+        return False
+
+    def is_idle(self) -> bool | None:
+        time.sleep(_IDLE_PAUSE_SECONDS)
+        states = _states_of(self.process.pid)
+        return states.isdisjoint(BUSY) if states else None
 
     def squeeze(self, megabytes: int) -> bool:
         return False
 
-    def listening(self) -> frozenset[int] | None:
-        return _ports_of_session(self.process.pid)
+    def listening(self) -> frozenset[ListeningSocket] | None:
+        return _sockets_of_session(self.process.pid)
 
     def written(self) -> tuple[str, ...]:
         return _changed(self.before, _snapshot(self.base))
@@ -234,25 +236,41 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _ports_of_session(leader: int) -> frozenset[int] | None:
-    """The ports on which a session's processes listen; None if there is no /proc."""
+def _sockets_of_session(leader: int) -> frozenset[ListeningSocket] | None:
+    """The sockets on which a session's processes listen; None if there is no /proc."""
     tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
     if not tables[0].exists():
         return None
     inodes = set(_inodes(leader))
     found = listening_in("\n".join(table.read_text() for table in tables if table.exists()))
-    return frozenset(port for inode, port in found.items() if inode in inodes)
+    return frozenset(one for inode, one in found.items() if inode in inodes)
 
 
 def _inodes(leader: int) -> Iterable[str]:
     """The inodes of the sockets that a session's processes hold."""
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in _processes_of(leader):
         with suppress(OSError):  # The process has ended, or belongs to another user.
-            session = (process / "stat").read_text().rpartition(")")[2].split()[3]
-            if int(session) != leader:
-                continue
             for descriptor in (process / "fd").iterdir():
                 with suppress(OSError):
                     target = str(descriptor.readlink())
                     if target.startswith("socket:["):
                         yield target[8:-1]
+
+
+def _states_of(leader: int) -> set[str]:
+    """The states of all threads of a session; empty if there are none to see."""
+    states = set()
+    for process in _processes_of(leader):
+        for thread in process.glob("task/[0-9]*/stat"):
+            with suppress(OSError):  # The thread has ended.
+                states.add(thread.read_text().rpartition(")")[2].split()[0])
+    return states
+
+
+def _processes_of(leader: int) -> Iterable[Path]:
+    """The folders in /proc of a session's processes."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # The process has ended.
+            stat = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(stat[3]) == leader:
+                yield process

@@ -32,10 +32,11 @@ CONFINED: Mapping[str, Setting] = {
 
 def ports_in_range(server: RunningServer, sample: Sample) -> CheckResult:
     """Check the ports on which the server listens, besides the one that it was given."""
-    ports = server.listening()
-    if ports is None or server.safe_range is None:
+    sockets = server.listening()
+    if sockets is None or server.safe_range is None:
         return skipped("its ports cannot be determined from here")
     low, high = server.safe_range
+    ports = {one.port for one in sockets}
     outside = [one for one in ports if one != server.inner_port and not low <= one <= high]
     came = f"listens on {', '.join(map(str, sorted(ports)))}; the range is {low}-{high}"
     return judged(not outside, came)

@@ -1,16 +1,23 @@
 """The target of an examination: how a server is started, and what a running one can do."""
 
-import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mlserver_forest.doctor.http_client import ask
+from mlserver_forest.doctor.listening_sockets import ListeningSocket
 
-# Longer than a ping may take, so that a slow answer is distinguished from none.
-_TRY_SECONDS = 10.0
-_PAUSE_SECONDS = 0.05
+
+class StartFailure(OSError):  # A check that gets no answer raises an OSError, too.
+    """A command that did not start, or a server that did not become ready.
+
+    Attributes:
+        advice: what to do about it; empty if the rule's own advice fits.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason)
+        self.advice = advice
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,11 @@ class RunningServer(Protocol):
         inner_port: the port on which it was configured to listen.
         safe_range: the first and the last of the other ports that it may use, or None.
         model_url: the folder of the model to load, if models are loaded at run time.
+        is_on_loopback: whether it is reached over this machine's own loopback address.
     """
 
     port: int
+    is_on_loopback: bool
     safe_range: tuple[int, int] | None
 
     @property
@@ -69,14 +78,26 @@ class RunningServer(Protocol):
     def wait(self, seconds: float) -> int | None:
         """The exit code, or None if it is still running after that time."""
 
-    def last_log_line(self) -> str:
-        """The last line of its log."""
+    def last_words(self) -> str:
+        """The end of its log, as part of a sentence."""
+
+    def ended(self, code: int) -> StartFailure:
+        """Why it ended, if it ended with this exit code."""
+
+    def is_short_of_memory(self) -> bool:
+        """Whether one of its processes was killed for memory."""
+
+    def is_idle(self) -> bool | None:
+        """Whether all of its threads sleep at the moment: none runs, wants to, or waits for a disk.
+
+        None if that cannot be determined.
+        """
 
     def squeeze(self, megabytes: int) -> bool:
         """Limit its memory to this much more than it uses; return whether that was possible."""
 
-    def listening(self) -> frozenset[int] | None:
-        """The TCP ports on which it listens, or None if they cannot be determined."""
+    def listening(self) -> frozenset[ListeningSocket] | None:
+        """The TCP sockets on which it listens, or None if they cannot be determined."""
 
     def written(self) -> tuple[str, ...]:
         """The files in the model directory that have changed since it started."""
@@ -97,27 +118,3 @@ class DoctorTarget(Protocol):
 
     def serving(self, setting: Setting) -> AbstractContextManager[RunningServer]:
         """Start it; at the end of the block it is stopped, and what it left behind is removed."""
-
-
-def wait_until_ready(server: RunningServer, seconds: float) -> float:
-    """Call /ping until it answers 200; return the seconds that this took.
-
-    Raises:
-        ChildProcessError: if the server exited.
-        TimeoutError: if it never answered 200.
-    """
-    began = time.monotonic()
-    came = "no answer"
-    while (passed := time.monotonic() - began) < seconds:
-        if (code := server.exit_code()) is not None:
-            raise ChildProcessError(f"ended with exit code {code}: {server.last_log_line()}")
-        with suppress(OSError):
-            answer = ask(server.port, "GET", "/ping", seconds=_TRY_SECONDS)
-            if answer.status == 200:
-                return time.monotonic() - began
-            came = str(answer)
-        time.sleep(_PAUSE_SECONDS)
-    raise TimeoutError(
-        f"/ping did not answer 200 within {passed:.0f} s ({came}); "
-        f"the log ends: {server.last_log_line()}"
-    )

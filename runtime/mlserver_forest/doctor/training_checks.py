@@ -2,17 +2,24 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlserver_forest.doctor.container import Container, container
 from mlserver_forest.doctor.rules import FAILURE_LETTERS
 from mlserver_forest.doctor.sample import CSV
+from mlserver_forest.doctor.target import StartFailure
 from mlserver_forest.doctor.verdicts import CheckResult, failed, judged, passed, skipped
 
+# As AWS's examples name their channels: amazon-sagemaker-examples has the first in its own
+# containers, and the second with built-in algorithms.
+CHANNELS = ("training", "train")
 NONSENSE = "doctors_hyperparameter"
+_SHOWN_LETTERS = 400
+_EXIT = "exit code"
+_ONLY_SERVES = "if the image only serves, give a model directory with --model"
 _CSV_CHANNEL = {
     "TrainingInputMode": "File",
     "S3DistributionType": "FullyReplicated",
@@ -59,19 +66,78 @@ class TrainingRun:
     workspace: Path
 
 
+def train_in_channels(
+    job: TrainingRun, channels: Sequence[str]
+) -> tuple[CheckResult, Path | None, TrainingRun]:
+    """Check training with the data in one channel after another, until it succeeds.
+
+    Args:
+        job: the job, whose channel is replaced.
+        channels: the names to try.
+
+    Returns:
+        The result, the model directory or None, and the job that succeeded or else the first one.
+    """
+    jobs = [replace(job, channel=channel) for channel in channels]
+    tried: list[CheckResult] = []
+    for one in jobs:
+        result, model = train(one)
+        if model is not None:
+            named = f"{result.came}, from the channel {one.channel!r}"
+            return replace(result, came=named), model, one
+        tried.append(result)
+        if not result.came.startswith(_EXIT):
+            return result, None, one  # Another channel changes nothing about it.
+    came = "; ".join(
+        f"channel {one.channel!r}: {result.came}" for one, result in zip(jobs, tried, strict=True)
+    )
+    return replace(tried[0], came=came if len(tried) > 1 else tried[0].came), None, jobs[0]
+
+
 def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
     """Check training; return the model directory too, or None if there is none."""
-    with _finished(job, job.hyperparameters) as (ended, code):
-        if code is None:
-            return failed(f"still running after {job.seconds:.0f} s"), None
-        model = job.workspace / "model"
-        ended.copy_out("/opt/ml/model", model)
-        if code:
-            return failed(f"exit code {code}: {ended.last_log_line()}"), None
+    model = job.workspace / "model"
+    try:
+        with _finished(job, job.hyperparameters) as (ended, code):
+            if code is None:
+                late = f"still running after {job.seconds:.0f} s; {ended.last_words()}"
+                return failed(
+                    late, "give it longer with --train-seconds, or less with --data"
+                ), None
+            if code:
+                return _failed_job(job, ended, code), None
+            ended.copy_out("/opt/ml/model", model)
+    except StartFailure as error:
+        return failed(str(error), f"{error.advice}; {_ONLY_SERVES}" if error.advice else ""), None
     files = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
     if not files:
-        return failed("exit code 0, but model/ is empty"), None
+        return failed("exit code 0, but model/ is empty", "write the model to /opt/ml/model"), None
     return passed(f"exit code 0; model/ holds {', '.join(files[:3])}"), model
+
+
+def _failed_job(job: TrainingRun, ended: Container, code: int) -> CheckResult:
+    """Why a job failed, in its own words: those of output/failure, or else of the log."""
+    if ended.is_short_of_memory():
+        error = ended.ended(code)
+        return failed(str(error), error.advice)
+    reason = _failure(job, ended)
+    advice = (
+        f"see the reason above. The job had {job.data.name} (CSV, label first) in the channel "
+        f"{job.channel!r} and {len(job.hyperparameters)} hyperparameters; give it others with "
+        "--data, --channel and -p"
+    )
+    if reason:
+        return failed(f"exit code {code}; output/failure: {reason[:_SHOWN_LETTERS]}", advice)
+    return failed(f"exit code {code}, without output/failure; {ended.last_words()}", advice)
+
+
+def _failure(job: TrainingRun, ended: Container) -> str | None:
+    """The start of output/failure, in one line; None if there is no such file."""
+    failure = job.workspace / "failure"
+    failure.unlink(missing_ok=True)
+    if not ended.copy_out("/opt/ml/output/failure", failure):
+        return None
+    return " ".join(failure.read_text(errors="replace")[:FAILURE_LETTERS].split())
 
 
 def train_wrongly(job: TrainingRun) -> CheckResult:
@@ -82,12 +148,9 @@ def train_wrongly(job: TrainingRun) -> CheckResult:
             return skipped(f"still running after {job.seconds:.0f} s")
         if code == 0:
             return skipped(f"the image ignores a hyperparameter {NONSENSE!r}")
-        failure = job.workspace / "failure"
-        if not ended.copy_out("/opt/ml/output/failure", failure):
-            return failed(
-                f"exit code {code}, but there is no output/failure: {ended.last_log_line()}"
-            )
-    reason = failure.read_text(errors="replace")[:FAILURE_LETTERS].strip()
+        reason = _failure(job, ended)
+        if reason is None:
+            return failed(f"exit code {code}, but there is no output/failure; {ended.last_words()}")
     return judged(NONSENSE in reason, f"exit code {code}; failure: {reason[:80] or 'empty'}")
 
 

@@ -13,7 +13,7 @@ import time
 import httpx
 import pytest
 
-from support import ROOT, free_port
+from support import BIN, ROOT, free_port
 
 pytestmark = pytest.mark.container
 
@@ -107,7 +107,7 @@ def test_push_builds_logs_in_pushes_and_prints_the_digest(account, registry, sma
     (repository,) = account.client("ecr").describe_repositories(repositoryNames=["team/forest"])[
         "repositories"
     ]
-    assert repository["imageTagMutability"] == "IMMUTABLE"
+    assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
     assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
     again = account.shell(*words, DOCKER_BUILDKIT="0")
     assert again.out == f"{registry}/team/forest@{pushed['Digest']}\n"
@@ -118,16 +118,84 @@ def test_push_builds_logs_in_pushes_and_prints_the_digest(account, registry, sma
         TrainingJobName=done.json["TrainingJobName"]
     )
     assert job["AlgorithmSpecification"]["TrainingImage"] == pushed["Image"]
-
-
-def test_a_tag_is_never_moved(account, registry, small, removed):
-    account.stand_in.registry = registry
-    words = ("push", "--dockerfile", small / "Dockerfile", "--context", small, "--tag", "1.0")
-    removed += ["mlserver-forest:forest-push", f"{registry}/mlserver-forest:1.0"]
-    assert account.shell(*words, DOCKER_BUILDKIT="0").code == 0
-    done = account.shell(*words, "--build-arg", "WORD=two", DOCKER_BUILDKIT="0")
+    words = ("push", "--image", "team/forest:forest-push", "--instance-type", "ml.c7g.large")
+    done = account.shell(*words)
     assert done.code == 1
-    assert "tags are never moved; choose another --tag" in done.err
+    assert "team/forest:forest-push is for linux/amd64, and linux/arm64 was asked for" in done.err
+
+
+def test_a_tag_is_never_moved_but_latest_and_the_last_push_is_used(
+    account, registry, small, removed
+):
+    """A, A again, B, A: each run prints what fit takes after it."""
+    account.stand_in.registry = registry
+    name = "sagemaker-mlserver-forest"
+    words = ("push", "--dockerfile", small / "Dockerfile", "--context", small)
+    removed += [f"{name}:forest-push", f"{registry}/{name}:1.0", f"{registry}/{name}:latest"]
+
+    def pushed(word, *options):
+        given = ("--build-arg", f"WORD={word}", *options, "--json")
+        done = account.shell(*words, *given, DOCKER_BUILDKIT="0")
+        if done.code == 0:
+            removed.append(f"{registry}/{name}:{done.json['Tag']}")
+        return done
+
+    def used():
+        done = account.forest("fit", "s3://b/train", "--role", "forest", "--dry-run")
+        (job,) = [one for one in done.json["calls"] if one["operation"] == "CreateTrainingJob"]
+        return job["request"]["AlgorithmSpecification"]["TrainingImage"]
+
+    first = pushed("one", "--tag", "1.0")
+    assert first.code == 0, first.err
+    assert used() == first.json["Image"]
+    again = pushed("one", "--tag", "1.0")
+    assert (again.code, again.json) == (0, first.json)
+    assert f"found {registry}/{name}:1.0" in again.err
+    other = pushed("two", "--tag", "1.0")
+    assert other.code == 1
+    assert "is another image (sha256:" in other.err
+    second = pushed("two", "--latest")
+    assert used() == second.json["Image"] != first.json["Image"]
+    assert pushed("one", "--tag", "latest").json["Image"] == first.json["Image"] == used()
+    headers = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+    url = f"http://{registry}/v2/{name}/manifests/latest"
+    found = httpx.head(url, headers=headers, auth=("AWS", _TOKEN))
+    assert found.headers["docker-content-digest"] == first.json["Digest"]
+
+
+def test_a_push_that_is_terminated_leaves_no_login(account, registry, small, removed, tmp_path):
+    """SIGTERM, as from a CI job that is cancelled, while docker pushes."""
+    account.stand_in.registry = registry
+    removed.append("sagemaker-mlserver-forest:forest-push")
+    tools, temporary = tmp_path / "tools", tmp_path / "temporary"
+    tools.mkdir()
+    temporary.mkdir()
+    real = shutil.which("docker")
+    script = f'#!/bin/sh\ncase "$*" in *" push "*) exec sleep 60;; esac\nexec {real} "$@"\n'
+    (tools / "docker").write_text(script)
+    (tools / "docker").chmod(0o755)
+    words = ("push", "--dockerfile", small / "Dockerfile", "--context", small)
+    environ = account.environ(DOCKER_BUILDKIT="0", TMPDIR=str(temporary))
+    environ["PATH"] = f"{tools}:{environ['PATH']}"
+    with subprocess.Popen(
+        [BIN / "forest", *words], env=environ, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not list(temporary.glob("forest-push-*/config.json")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 143
+        assert "stopped by SIGTERM" in process.stderr.read()
+    assert list(temporary.iterdir()) == []
+
+
+def test_credentials_come_before_the_build(account, small):
+    environ = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "PATH": "/nowhere"}
+    words = ("push", "--dockerfile", small / "Dockerfile", "--context", small)
+    done = account.forest(*words, **environ)
+    assert done.code == 1
+    assert "credentials" in done.err
+    assert "docker" not in done.err
 
 
 def test_what_docker_refuses_is_said(account, registry, small):
@@ -137,21 +205,22 @@ def test_what_docker_refuses_is_said(account, registry, small):
     done = account.shell(*words, DOCKER_BUILDKIT="0")
     assert done.code == 1
     last = done.err.splitlines()[-1]
-    assert last.startswith("forest push: docker build --file")
+    assert last.startswith("forest push: docker build --platform linux/amd64 --file")
     assert last.endswith("ended with exit code 1; see the lines above")
 
 
-def test_the_script_calls_forest_push(account):
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_script_calls_forest_push(account, shell):
     """container/build_and_push.sh takes NAME:TAG and hands on what follows."""
     done = subprocess.run(
-        [ROOT / "container" / "build_and_push.sh", "team/forest:1.0", "--dry-run"],
+        [shell, ROOT / "container" / "build_and_push.sh", "team/forest:1.0", "--dry-run"],
         env=account.environ(BASE_IMAGE="python-base:bookworm"),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    calls, (build, tag, *_) = json.loads(done.stdout).values()
-    assert calls[0]["request"]["repositoryName"] == "team/forest"
-    assert build[:4] == ["docker", "build", "--build-arg", "BASE_IMAGE=python-base:bookworm"]
-    assert tag[-1].endswith(":1.0")
+    _, (build, *rest) = json.loads(done.stdout).values()
+    assert build[4:6] == ["--build-arg", "BASE_IMAGE=python-base:bookworm"]
+    assert build[build.index("--tag") + 1] == "team/forest:forest-push"
+    assert any(command[-1] == "<repository>:1.0" for command in rest)

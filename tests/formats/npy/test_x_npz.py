@@ -73,6 +73,21 @@ def test_one_dense_array_is_read():
     assert np.array_equal(decode(archive(rows=ROWS), FOUR, {}), ROWS)
 
 
+@given(st.sampled_from(LAYOUTS), st.integers(1, 4), st.integers(0, 9))
+def test_entries_in_any_order_and_zeros_among_them_are_what_scipy_reads(layout, n_rows, seed):
+    """Some zeros are entries, blocks are of several sizes, and the indices are shuffled."""
+    rng = np.random.default_rng(seed)
+    places = rng.permutation(4 * n_rows)[: rng.integers(4 * n_rows + 1)]
+    values = rng.integers(0, 3, len(places)).astype(float)
+    coo = scipy.sparse.coo_array((values, (places // 4, places % 4)), (n_rows, 4))
+    matrix = coo.tobsr((n_rows, 2)) if layout == "bsr" else coo.asformat(layout)
+    schema = Schema(tuple("abcd"), "regression", absent_is_missing=True)
+    present = matrix.tocoo()
+    expected = np.full((n_rows, 4), np.nan)
+    expected[present.coords] = present.data
+    assert np.array_equal(decode(packed(matrix), schema, {}), expected, equal_nan=True)
+
+
 @given(
     st.sampled_from(LAYOUTS),
     st.lists(st.lists(st.sampled_from([0, 0, 1, 2.5]), min_size=4, max_size=4), min_size=1),
@@ -146,6 +161,21 @@ def test_damage_in_the_other_layouts_is_named(layout, changed, fault):
             csr(data=np.array([1.0])),
             "damaged: indices and data should have the same size",
         ),
+        (csr(indptr=np.array([1, 1, 2])), "damaged: index pointer should start with 0"),
+        (
+            csr(format=b"csc", indices=np.array([0, 2])),
+            "csc matrix is damaged: indices must be < 2",
+        ),
+        (csr(data=np.ones((2, 1))), "the csr matrix is damaged: data should be 1-D"),
+        (csr(format=b"bsr"), "the bsr matrix is damaged: data should be 3-D"),
+        (csr(format=b"bsr", data=np.ones((2, 3, 1))), "blocks of 3 x 1 do not fit 2 x 2"),
+        (csr(format=b"dia", offsets=np.array([0])[:0]), "data should have a row for each"),
+        (
+            csr(format=b"dia", data=np.ones((2, 2)), offsets=np.array([1, 1])),
+            "offsets contains a value twice",
+        ),
+        (csr(format=b"coo", row=np.array([0]), col=np.array([0])), "have the same size"),
+        (csr(format=b"coo", row=np.array([0, 2]), col=np.array([0, 1])), "row must be < 2"),
         (csr(data=np.array([1.0, np.inf])), "row 2, column 2 (b): inf is not a finite FP32"),
         (csr(data=np.array(["1", "2"])), "dtype '<U1'; expected booleans, integers or floats"),
         (csr(indices=np.array([0, 0]), indptr=np.array([0, 2, 2])), "a value occurs twice"),

@@ -1,13 +1,29 @@
 """Runs the plan of ``forest push`` with a temporary docker login, and reads the image's digest."""
 
+import json
+import signal
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-from mlserver_forest.aws.push.plan import Push
+import click
+
+from mlserver_forest.aws.executor import Executor
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.image_repository import last_pushed
+from mlserver_forest.aws.push.plan import Push, images_of, prepare, pushing
+from mlserver_forest.aws.push.platforms import check_built
 from mlserver_forest.aws.session import Session
-from mlserver_forest.aws.step import Plan
 from mlserver_forest.errors import DeploymentError
+
+# The folders and the member of Docker's configuration that say how its engine is reached.
+_KEPT_FOLDERS = ("cli-plugins", "contexts", "buildx")
+_KEPT_MEMBER = "currentContext"
 
 
 @dataclass(frozen=True)
@@ -24,18 +40,71 @@ class Pushed:
         return f"{self.uri}@{self.digest}"
 
 
-def run(session: Session, push: Push, steps: Plan) -> Pushed:
-    """Push the image to ECR.
+def run(session: Session, push: Push) -> Pushed:
+    """Push the image to ECR, unless it is there and was pushed last.
 
     Raises:
-        DeploymentError: if docker or ECR refuses.
+        DeploymentError: if docker or ECR refuses, or if the tag is another image's.
     """
-    with tempfile.TemporaryDirectory(prefix="forest-push-") as folder:
+    with _login_folder() as folder:
         executor = session.executor({"temporary": folder})
-        executor.run(steps)
-    values = executor.values
-    digest = values.get("digest") or _digest_of(values)
-    return Pushed(values["repository"], push.tag or values["tag"], digest)
+        executor.run(prepare(push, session.existing))
+        values = executor.values
+        if not push.is_multi_platform:
+            check_built(push.local_name, values["platform"], push.platforms[0])
+        _check_tag(push, values)
+        if _is_there(push, executor, session.existing):
+            session.say(f"found {values['repository']}:{push.tag or values['tag']}")
+        else:
+            executor.run(pushing(push))
+    tag = push.tag or values.get("tag") or push.pushed_tag
+    return Pushed(values["repository"], tag, values.get("digest") or _digest_of(values))
+
+
+def _check_tag(push: Push, values: Mapping[str, str]) -> None:
+    """Check that the chosen tag is free, or this image's."""
+    taken = values.get("taken")
+    if taken is not None and taken != values.get("digest"):
+        raise DeploymentError(
+            f"tag {push.tag} in ECR repository {push.repository} is another image ({taken}), and "
+            "tags are never moved, but for latest with --latest; choose another --tag"
+        )
+
+
+def _is_there(push: Push, executor: Executor, existing: Existing) -> bool:
+    """Whether the image has its tags, and is the one that later commands use."""
+    digest = executor.values.get("digest")
+    if digest is None or push.moves_latest or (push.tag and "taken" not in executor.values):
+        return False
+    images = existing.items(images_of(push))
+    return bool(images) and last_pushed(images)["imageDigest"] == digest
+
+
+@contextmanager
+def _login_folder() -> Iterator[str]:
+    """A folder for Docker's configuration, which is removed however the block ends.
+
+    The engine that the user chose stays chosen.
+    """
+    own = Path.home() / ".docker"
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        with tempfile.TemporaryDirectory(prefix="forest-push-") as folder:
+            for name in _KEPT_FOLDERS:
+                if (own / name).is_dir():
+                    Path(folder, name).symlink_to(own / name)
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                context = json.loads((own / "config.json").read_text())[_KEPT_MEMBER]
+                Path(folder, "config.json").write_text(json.dumps({_KEPT_MEMBER: context}))
+            yield folder
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Exit by an exception, so that docker is ended and its login is removed."""
+    click.echo("forest push: stopped by SIGTERM; run it again to go on", err=True)
+    sys.exit(128 + number)
 
 
 def _digest_of(values: Mapping[str, str]) -> str:
