@@ -2,7 +2,14 @@
 
 import pytest
 
-CALL = ("deploy", "s3://models/model.tar.gz", "--role", "arn:aws:iam::1:role/x", "--image", "i")
+CALL = (
+    "deploy",
+    "s3://models/model.tar.gz",
+    "--role",
+    "arn:aws:iam::123456789012:role/x",
+    "--image",
+    "i",
+)
 REFUSALS = {
     "ExpiredTokenException": (400, "the credentials have expired: log in again"),
     "UnrecognizedClientException": (400, "AWS does not know these credentials"),

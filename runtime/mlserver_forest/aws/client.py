@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
@@ -23,6 +24,7 @@ from botocore.exceptions import (
 
 from mlserver_forest.aws import aws_errors
 from mlserver_forest.aws.aws_errors import Missing, Refused
+from mlserver_forest.aws.request_check import check_call
 from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.errors import DeploymentError
 
@@ -30,6 +32,21 @@ from mlserver_forest.errors import DeploymentError
 _READ_TIMEOUT = 70
 _CONNECT_TIMEOUT = 10
 _BLOCK = 1 << 20
+
+
+class BotocoreModels:
+    """AWS's models of its services, which botocore contains; they need no account.
+
+    Attributes:
+        session: botocore's session, which parses each model once.
+    """
+
+    def __init__(self) -> None:
+        self.session = botocore.session.get_session()
+
+    def input_shape(self, service: str, operation: str) -> Any:
+        """The shape of an operation's request, or None if it has no members."""
+        return self.session.get_service_model(service).operation_model(operation).input_shape
 
 
 class Aws:
@@ -41,14 +58,18 @@ class Aws:
 
     Attributes:
         region: the region that is used.
+        models: AWS's models of its services.
 
     Raises:
         DeploymentError: if there is no such profile, or no region is configured.
     """
 
     def __init__(self, region: str | None = None, profile: str | None = None) -> None:
+        self.models = BotocoreModels()
         try:
-            self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._session = boto3.Session(
+                profile_name=profile, region_name=region, botocore_session=self.models.session
+            )
         except ProfileNotFound as error:
             raise DeploymentError(
                 f"{error}; list the profiles with aws configure list-profiles"
@@ -70,8 +91,10 @@ class Aws:
 
         Raises:
             Refused: saying what to do.
+            InvalidRequest: if AWS would refuse some values of the request.
             DeploymentError: if there are no credentials.
         """
+        check_call(call, self.models)
         client = self._client(call.service)
         name = xform_name(call.operation)
         try:

@@ -12,6 +12,7 @@ from mlserver_forest.aws.client import Aws
 from mlserver_forest.aws.download import AwaitObject, Download, await_object, download
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.log_tail import ReadLog, read_log
+from mlserver_forest.aws.request_check import check_plan
 from mlserver_forest.aws.step import Action, Answer, Call, Command, Plan, Send, Step
 from mlserver_forest.aws.upload import Upload, upload
 from mlserver_forest.aws.waiter import EndedBadly, Wait, wait
@@ -59,8 +60,10 @@ class Executor:
             The answer of each step, or what was found instead; empty for a step that was left out.
 
         Raises:
+            InvalidRequest: before anything is done, if AWS would refuse values of any step.
             DeploymentError: naming what exists now and how to remove it, or what is left to remove.
         """
+        check_plan(plan, self._aws.models, is_dry_run=False)
         answers: list[Answer] = []
         with self._explaining_failures(plan, answers):
             answers.extend(self._run(step) for step in plan)

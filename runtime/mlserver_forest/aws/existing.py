@@ -6,6 +6,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from mlserver_forest.aws.request_check import InvalidRequest
 from mlserver_forest.aws.step import Answer, Call, Step
 from mlserver_forest.errors import DeploymentError
 
@@ -98,6 +99,8 @@ class Existing:
             return UNKNOWN
         try:
             return self._reader.find(call)
+        except InvalidRequest:
+            raise
         except DeploymentError as error:
             if self._say is None:
                 raise

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.given_options import options_with
+from mlserver_forest.aws.request_check import (
+    InvalidRequest,
+    ServiceModels,
+    check_plan,
+    describe_fault,
+)
 from mlserver_forest.aws.step import Answer, Plan, plan_as_json
 from mlserver_forest.errors import DeploymentError, ForestError
 from mlserver_forest.optional_library import require
@@ -66,6 +73,16 @@ class Session:
         except DeploymentError:
             return Existing(None)
 
+    @cached_property
+    def models(self) -> ServiceModels:
+        """AWS's models of its services, which are there without an account and a region."""
+        try:
+            return self.aws.models
+        except DeploymentError:
+            from mlserver_forest.aws.client import BotocoreModels
+
+            return BotocoreModels()
+
     def close(self) -> None:
         """Close the connections to AWS, if there are any."""
         if "aws" in self.__dict__:
@@ -84,6 +101,7 @@ class Session:
     def carry_out(self, plan: Plan) -> list[Answer] | None:
         """Run the plan and return its answers; with --dry-run, print it and return None."""
         if self.dry_run:
+            check_plan(plan, self.models, is_dry_run=True)
             click.echo(json.dumps(plan_as_json(plan), indent=2))
             return None
         return self.executor().run(plan)
@@ -155,6 +173,9 @@ def command(run: _Command) -> click.Command:
         name = click.get_current_context().info_name
         try:
             run(session, **options)
+        except InvalidRequest as error:
+            click.echo(f"forest {name}: {_describe_faults(error)}", err=True)
+            sys.exit(1)
         except (ForestError, OSError) as error:
             click.echo(f"forest {name}: {error}", err=True)
             sys.exit(1)
@@ -169,3 +190,14 @@ def command(run: _Command) -> click.Command:
         decorated = option(decorated)
     made: click.Command = click.command(name=run.__name__.strip("_").replace("_", "-"))(decorated)
     return made
+
+
+def _describe_faults(error: InvalidRequest) -> str:
+    """One line about all values, with the options that they come from."""
+    lines: dict[tuple[Any, ...], str] = {}
+    for one in error.faults:
+        options = options_with(one.value)
+        # An option can be in several members, such as the prefixes below a bucket.
+        lines.setdefault((options or one.call, one.expected), describe_fault(one, options))
+    count = f"{len(lines)} invalid values: " if len(lines) > 1 else ""
+    return count + "; ".join(lines.values())
