@@ -67,13 +67,6 @@ def test_missing_credentials_are_one_line_that_says_how_to_log_in(account):
     assert "aws sso login" in line
 
 
-def test_a_missing_region_is_one_line_that_says_how_to_set_it(account):
-    done = account.forest("list", AWS_DEFAULT_REGION="")
-    assert done.err == (
-        "forest list: no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION\n"
-    )
-
-
 def test_an_unknown_profile_is_named(account):
     done = account.forest("list", "--profile", "nobody")
     assert "forest list: The config profile (nobody) could not be found" in done.err
