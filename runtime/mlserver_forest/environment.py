@@ -279,6 +279,11 @@ def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
+def aws_region(environ: Mapping[str, str] = os.environ) -> str | None:
+    """AWS's region; its other SDKs read the first of these variables, boto3 only the second."""
+    return values.first_set(environ, ("AWS_REGION", "AWS_DEFAULT_REGION"), "")[1] or None
+
+
 def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
     """Tell libraries that are imported from now on how many threads they may start.
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-CALL = ("deploy", "s3://models/model.tar.gz", "--role", "arn:aws:iam::1:role/x", "--image", "i")
+CALL = (
+    "deploy",
+    "s3://models/model.tar.gz",
+    "--role",
+    "arn:aws:iam::123456789012:role/x",
+    "--image",
+    "i",
+)
 REFUSALS = {
     "ExpiredTokenException": (400, "the credentials have expired: log in again"),
     "UnrecognizedClientException": (400, "AWS does not know these credentials"),
@@ -58,13 +65,6 @@ def test_missing_credentials_are_one_line_that_says_how_to_log_in(account):
     (line,) = done.err.splitlines()
     assert line.startswith("forest list: no AWS credentials were found")
     assert "aws sso login" in line
-
-
-def test_a_missing_region_is_one_line_that_says_how_to_set_it(account):
-    done = account.forest("list", AWS_DEFAULT_REGION="")
-    assert done.err == (
-        "forest list: no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION\n"
-    )
 
 
 def test_an_unknown_profile_is_named(account):

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlserver_forest.aws.denials import read_denial
+from mlserver_forest.aws.iam_actions import action_of
 from mlserver_forest.errors import DeploymentError
 
 # AWS's services have different codes for the same error.
@@ -72,15 +74,26 @@ _CODES = {
 _ADVICE = {
     "expired": "the credentials have expired: log in again (aws sso login, or new keys)",
     "unknown": "AWS does not know these credentials: check the keys, the profile and the clock",
-    "denied": "ask for the permission {action} on {subject} (IAM policy of these credentials)",
-    "bucket": "the bucket is another account's, or the permission s3:ListBucket on it is missing",
+    "bucket": (
+        "the bucket is another account's, or the permission s3:ListBucket on it is missing; "
+        "--bucket names another one"
+    ),
     "quota": (
         "the account's quota is used up: ask for more in Service Quotas (Amazon SageMaker), "
         "choose another --instance-type, or delete what is not needed (forest list)"
     ),
     "taken": "the name is taken or in use: choose another name, or see forest status",
     "throttled": "AWS limits the rate of calls: wait a minute and run the same command again",
-    "missing": ("it does not exist in this account and region: check --region and --profile"),
+    "missing": "it does not exist in this account and region: check --region and --profile",
+    "nobody": (
+        "there is no such role in this account: check --profile, and see aws iam list-roles for "
+        "the names and ARNs"
+    ),
+    "role": (
+        "the role must exist, trust sagemaker.amazonaws.com (forest policy --trust) and have the "
+        "permissions that forest policy --role prints"
+    ),
+    "key": "check that --kms-key exists in this region, and is enabled",
     "model": "this is the container's answer: correct the request, or see forest logs {subject}",
     "fault": "the fault is at AWS: run the same command again",
     "other": "correct what it names and run the same command again",
@@ -90,6 +103,8 @@ _MISSING_TEXT = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
 )
 _TAKEN_TEXT = re.compile(r"already exist|in use|must be unique|already taken", re.IGNORECASE)
+_ROLE_TEXT = re.compile(r"assume (?:IAM )?role|sts:AssumeRole|trust relationship", re.IGNORECASE)
+_TEXTS = {"role": _ROLE_TEXT, "taken": _TAKEN_TEXT, "missing": _MISSING_TEXT}
 # The resource that a request is about is in the first of these members that it has.
 _SUBJECTS = (
     "TrainingJobName",
@@ -107,19 +122,10 @@ _SUBJECTS = (
     "ResourceArn",
     "logGroupName",
 )
-_ACTIONS = {
-    "s3:PutObject": "s3:PutObject",
-    "s3:HeadObject": "s3:GetObject (with s3:ListBucket)",
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:CreateMultipartUpload": "s3:PutObject",
-    "s3:UploadPart": "s3:PutObject",
-    "s3:CompleteMultipartUpload": "s3:PutObject",
-    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
-    "s3:ListParts": "s3:ListMultipartUploadParts",
-    "sagemaker-runtime:InvokeEndpoint": "sagemaker:InvokeEndpoint",
-    "sagemaker-runtime:InvokeEndpointAsync": "sagemaker:InvokeEndpointAsync",
-}
+
+
+class NoCredentials(DeploymentError):
+    """There are no credentials for AWS."""
 
 
 class Refused(DeploymentError):
@@ -130,15 +136,27 @@ class Refused(DeploymentError):
         is_taken: whether the name is already in use.
         is_passing: whether the same call may succeed later: after a cut connection, a fault of
             AWS, or too many calls.
+        is_denied: whether a permission is missing.
     """
 
     def __init__(
-        self, message: str, code: str, *, is_taken: bool = False, is_passing: bool = False
+        self,
+        message: str,
+        code: str,
+        *,
+        is_taken: bool = False,
+        is_passing: bool = False,
+        is_denied: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
+        self.is_denied = is_denied
         self.is_taken = is_taken
         self.is_passing = is_passing
+
+    def with_advice(self, more: str) -> "Refused":
+        """The same refusal with a further way to go on."""
+        return Refused(f"{self}, or {more}", self.code, is_denied=self.is_denied)
 
 
 class Missing(Refused):
@@ -155,20 +173,27 @@ def is_taken(code: str, message: str) -> bool:
     return kind_of(code, message) == "taken"
 
 
+def is_denied(code: str, message: str) -> bool:
+    """Whether an error means that a permission is missing."""
+    return kind_of(code, message) == "denied"
+
+
 def is_passing(code: str, status: int) -> bool:
     """Whether the same call may succeed later, by the error code and the HTTP status."""
     return code in _CODES["throttled"] or status >= 500
 
 
 def kind_of(code: str, message: str) -> str:
-    """A key of _ADVICE, by the code or, if the code is too general, by the message."""
+    """A key of _ADVICE, or denied, by the code or, if that is too general, by the message."""
     for kind, codes in _CODES.items():
         if code in codes:
             return kind
     if "not authorized" in message.lower():
         return "denied"
+    if code.upper().startswith("KMS"):
+        return "key"
     if code == "ValidationException":
-        for kind, pattern in (("taken", _TAKEN_TEXT), ("missing", _MISSING_TEXT)):
+        for kind, pattern in _TEXTS.items():
             if pattern.search(message):
                 return kind
     return "other"
@@ -196,11 +221,19 @@ def explain(
     asked = f"{service} {operation}{f' of {subject}' if subject else ''}"
     said = " ".join(f"{code}: {message}".split())
     often = f" after {tries} tries" if tries > 1 else ""
+    advice = _advice(service, operation, subject, code, message)
+    return f"{asked} was refused{often} ({said}); {advice}"
+
+
+def _advice(service: str, operation: str, subject: str, code: str, message: str) -> str:
     kind = kind_of(code, message)
     if kind == "denied" and operation == "HeadBucket":
         kind = "bucket"
-    advice = _ADVICE[kind].format(action=action_of(service, operation), subject=subject or "*")
-    return f"{asked} was refused{often} ({said}); {advice}"
+    if kind == "denied":
+        return read_denial(message, action_of(service, operation), subject or "*").advice
+    if kind == "missing" and service == "iam":
+        kind = "nobody"
+    return _ADVICE[kind].format(subject=subject or "NAME")
 
 
 def subject_of(request: Mapping[str, Any]) -> str:
@@ -212,8 +245,3 @@ def subject_of(request: Mapping[str, Any]) -> str:
             value = request[name]
             return ", ".join(value) if isinstance(value, list) else str(value)
     return ""
-
-
-def action_of(service: str, operation: str) -> str:
-    """The name of the permission in IAM."""
-    return _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
@@ -22,8 +23,10 @@ from botocore.exceptions import (
 )
 
 from mlserver_forest.aws import aws_errors
-from mlserver_forest.aws.aws_errors import Missing, Refused
+from mlserver_forest.aws.aws_errors import Missing, NoCredentials, Refused
+from mlserver_forest.aws.request_check import check_call
 from mlserver_forest.aws.step import Answer, Call
+from mlserver_forest.environment import aws_region
 from mlserver_forest.errors import DeploymentError
 
 # An invocation may take 60 s; clients should wait a little longer.
@@ -32,23 +35,44 @@ _CONNECT_TIMEOUT = 10
 _BLOCK = 1 << 20
 
 
+class BotocoreModels:
+    """AWS's models of its services, which botocore contains; they need no account.
+
+    Attributes:
+        session: botocore's session, which parses each model once.
+    """
+
+    def __init__(self) -> None:
+        self.session = botocore.session.get_session()
+
+    def input_shape(self, service: str, operation: str) -> Any:
+        """The shape of an operation's request, or None if it has no members."""
+        return self.session.get_service_model(service).operation_model(operation).input_shape
+
+
 class Aws:
     """One account and region; boto3 finds credentials and endpoints.
 
     Args:
-        region: the region, or None for the configured one.
+        region: the region, or None for the one that the environment or the profile names.
         profile: the profile, or None for the default one.
 
     Attributes:
         region: the region that is used.
+        models: AWS's models of its services.
 
     Raises:
         DeploymentError: if there is no such profile, or no region is configured.
     """
 
     def __init__(self, region: str | None = None, profile: str | None = None) -> None:
+        self.models = BotocoreModels()
         try:
-            self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._session = boto3.Session(
+                profile_name=profile,
+                region_name=region or aws_region(),
+                botocore_session=self.models.session,
+            )
         except ProfileNotFound as error:
             raise DeploymentError(
                 f"{error}; list the profiles with aws configure list-profiles"
@@ -65,13 +89,19 @@ class Aws:
         except BotoCoreError:
             return False
 
+    def no_credentials(self) -> DeploymentError:
+        """The error for an account without credentials."""
+        return _explained("", "", NoCredentialsError())
+
     def call(self, call: Call) -> dict[str, Any]:
         """Make a call and return the answer; for a listing, all of its pages.
 
         Raises:
             Refused: saying what to do.
+            InvalidRequest: if AWS would refuse some values of the request.
             DeploymentError: if there are no credentials.
         """
+        check_call(call, self.models)
         client = self._client(call.service)
         name = xform_name(call.operation)
         try:
@@ -129,7 +159,10 @@ class Aws:
         return self._clients[service]
 
 
-_NO_REGION = "no AWS region is set; give --region, such as eu-west-1, or set AWS_REGION"
+_NO_REGION = (
+    "no AWS region is set; give --region, such as eu-west-1, set AWS_REGION or AWS_DEFAULT_REGION, "
+    "or write it into the profile (aws configure set region eu-west-1)"
+)
 
 
 def _code_and_message(error: ClientError) -> tuple[str, str]:
@@ -149,6 +182,7 @@ def _refused(call: Call, error: ClientError) -> Refused:
         text,
         code,
         is_taken=aws_errors.is_taken(code, message),
+        is_denied=aws_errors.is_denied(code, message),
         is_passing=aws_errors.is_passing(code, int(metadata.get("HTTPStatusCode", 0))),
     )
 
@@ -157,7 +191,7 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
     """The error for a call that AWS did not answer."""
     said = " ".join(str(error).split())
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return DeploymentError(
+        return NoCredentials(
             f"no AWS credentials were found ({said}); set --profile, AWS_PROFILE or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with aws sso login"
         )

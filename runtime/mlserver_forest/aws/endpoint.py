@@ -80,7 +80,7 @@ def update_steps(
     tags = {"ResourceArn": found[ENDPOINT.arn], "Tags": [{"Key": PREVIOUS, "Value": before}]}
     remember = Step(Call("sagemaker", "AddTags", tags))
     request = dict(request)
-    if not existing.items(scaling_look_up(name)):
+    if not existing.items(scaling_look_up(name), optional="autoscaling"):
         return (Step(Call("sagemaker", "UpdateEndpoint", request)), remember)
     if _instance_type(existing, before) == instance_type:
         request["RetainAllVariantProperties"] = True

@@ -12,6 +12,8 @@ from mlserver_forest.aws.client import Aws
 from mlserver_forest.aws.download import AwaitObject, Download, await_object, download
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.log_tail import ReadLog, read_log
+from mlserver_forest.aws.plan_failure import PlanFailed, outcome_of
+from mlserver_forest.aws.request_check import check_plan
 from mlserver_forest.aws.step import Action, Answer, Call, Command, Plan, Send, Step
 from mlserver_forest.aws.upload import Upload, upload
 from mlserver_forest.aws.waiter import EndedBadly, Wait, wait
@@ -48,9 +50,12 @@ class Executor:
         self._aws = aws
         self._console = console
         self._say = console.say
+        # What was created, and what was run; a step that was left out is in neither.
         self._made: list[Step] = []
+        self._done: list[Step] = []
+        self._notes: set[str] = set()
         # A look-up that was a step is not made again as the condition of another.
-        self._existing = Existing(aws)
+        self._existing = Existing(aws, note=console.say)
 
     def run(self, plan: Plan) -> list[Answer]:
         """Run all steps.
@@ -59,8 +64,10 @@ class Executor:
             The answer of each step, or what was found instead; empty for a step that was left out.
 
         Raises:
+            InvalidRequest: before anything is done, if AWS would refuse values of any step.
             DeploymentError: naming what exists now and how to remove it, or what is left to remove.
         """
+        check_plan(plan, self._aws.models, is_dry_run=False)
         answers: list[Answer] = []
         with self._explaining_failures(plan, answers):
             answers.extend(self._run(step) for step in plan)
@@ -76,12 +83,10 @@ class Executor:
                 for step in rest:
                     if step.even_if_failed:
                         self._run(step)
-            consequences = [*what_exists(self._made), *_what_is_left(rest)]
-            if not consequences:
+            outcome = outcome_of(self._made, self._done, rest)
+            if not outcome.lines():
                 raise
-            raise DeploymentError(
-                "\n".join([str(error) or "interrupted", *consequences])
-            ) from error
+            raise PlanFailed(error, outcome) from error
 
     def _run(self, template: Step) -> Answer:
         step = template.filled(self.values)
@@ -112,8 +117,11 @@ class Executor:
         except Refused as error:
             if not step.if_refused:
                 raise
-            self._say(f"{step.if_refused}: {error}")
+            if step.if_refused not in self._notes:
+                self._say(f"{step.if_refused}: {error}")
+            self._notes.add(step.if_refused)
             return None
+        self._done.append(step)
         if step.makes:
             self._made.append(step)
             self._say(f"{'uploaded' if isinstance(step.action, Upload) else 'made'} {step.makes}")
@@ -180,17 +188,6 @@ _ACTIONS: Mapping[type[Action], Callable[[Aws, Console, Any], Answer]] = {
     Wait: _wait,
     Command: _command,
 }
-
-
-def what_exists(made: Sequence[Step]) -> list[str]:
-    """Lines for the end of an error, so that the user knows about everything that was created."""
-    lines = [f"  {step.makes} (remove it with: {step.removed_by})" for step in made]
-    return ["what exists now because of this command:", *lines] if lines else []
-
-
-def _what_is_left(rest: Sequence[Step]) -> list[str]:
-    left = "; ".join(step.removes for step in rest if step.removes)
-    return [f"not deleted yet: {left}; run it again"] if left else []
 
 
 def _read(file: str) -> bytes:

@@ -16,6 +16,8 @@ _ECR = re.compile(
     r"(?P<registry>(?P<account>[0-9]{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)"
     r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
+# What aws sts get-caller-identity prints for a role that was assumed.
+_ROLE_SESSION = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:assumed-role/(?P<name>[^/]+)/.+")
 _OPTIONS = (
     click.option("--role", required=True, help="The name or ARN of SageMaker's role."),
     click.option("--image", default="", help="A URI in ECR; by default the last one pushed."),
@@ -108,13 +110,29 @@ def parse_pairs(option: str, words: tuple[str, ...]) -> tuple[tuple[str, str], .
 
 
 def _find_role(existing: Existing, role: str) -> str:
-    """The ARN of a role that is given by ARN or by name."""
+    """The ARN of a role that is given by ARN or by name, perhaps with its path.
+
+    Raises:
+        DeploymentError: if there is no such role, or the ARN is that of something else.
+    """
+    if session := _ROLE_SESSION.fullmatch(role):
+        raise DeploymentError(
+            f"--role {role} is a session of the role {session['name']}, not the role; give --role "
+            f"{session['name']}"
+        )
     if role.startswith("arn:"):
         return role
-    found = existing.need(Call("iam", "GetRole", {"RoleName": role}))
+    # The console shows names alone, and makes roles with the path service-role/.
+    path = role.strip("/").removeprefix("role/")
+    name = path.rpartition("/")[2]
+    call = Call("iam", "GetRole", {"RoleName": name})
+    found = existing.need(call, instead="give the role's ARN as --role, which needs no permission")
     if found is UNKNOWN:
-        return f"arn:aws:iam::<account>:role/{role}"
-    return str(found["Role"]["Arn"])
+        return f"arn:aws:iam::<account>:role/{path}"
+    arn = str(found["Role"]["Arn"])
+    if not arn.endswith(f"/{path}"):
+        raise DeploymentError(f"--role {role}: the role {name} is {arn}; give --role {arn}")
+    return arn
 
 
 def _find_image(existing: Existing, region: str, image: str, repository: str) -> str:
@@ -129,24 +147,30 @@ def _find_image(existing: Existing, region: str, image: str, repository: str) ->
         "repositoryName": found["name"],
         "imageIds": [{"imageTag": found["tag"] or "latest"}],
     }
-    described = existing.need(Call("ecr", "DescribeImages", request))
+    call = Call("ecr", "DescribeImages", request)
+    described = existing.find(call, optional=f"the digest of {image}, which is used by its tag,")
     if described is UNKNOWN:
         return image
+    if described is None:
+        raise DeploymentError(f"--image {image}: there is no such image in ECR; see forest push")
     (detail,) = described["imageDetails"]
     return f"{found['registry']}/{found['name']}@{detail['imageDigest']}"
 
 
 def _last_image(existing: Existing, region: str, repository: str) -> str:
     """The image that was pushed last, in the repository or in that of earlier versions."""
+    instead = "give --image URI, which needs no permission if it ends in a digest"
     names = [repository, *([EARLIER_REPOSITORY] if repository == REPOSITORY else [])]
     for name in names:
-        described = existing.find(Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}))
+        described = existing.find(
+            Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}), instead=instead
+        )
         if described is UNKNOWN:
             registry = f"<account>.dkr.ecr.{region}.amazonaws.com"
             return f"{registry}/{name}@<digest of the last image>"
         request = {"repositoryName": name, "filter": {"tagStatus": "TAGGED"}}
         images = described and existing.items(
-            Call("ecr", "DescribeImages", request, items="imageDetails")
+            Call("ecr", "DescribeImages", request, items="imageDetails"), instead=instead
         )
         if described and images:
             uri = described["repositories"][0]["repositoryUri"]

@@ -1,7 +1,6 @@
 """What all commands share: five options, the account, the console, and the form of errors."""
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.follow_up import with_account
+from mlserver_forest.aws.given_options import options_with
+from mlserver_forest.aws.interruption import Interruption, interruptible
+from mlserver_forest.aws.json_output import USAGE_ERROR, error_document, to_json
+from mlserver_forest.aws.plan_failure import PlanFailed
+from mlserver_forest.aws.request_check import (
+    InvalidRequest,
+    ServiceModels,
+    check_plan,
+    describe_fault,
+)
 from mlserver_forest.aws.step import Answer, Plan, plan_as_json
 from mlserver_forest.errors import DeploymentError, ForestError
 from mlserver_forest.optional_library import require
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
     from mlserver_forest.aws.client import Aws
     from mlserver_forest.aws.executor import Executor
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Run = TypeVar("_Run", bound=Callable[..., Any])
 
 POLL = click.option(
     "--poll",
@@ -60,11 +71,23 @@ class Session:
     def existing(self) -> Existing:
         """What exists; in a dry run without credentials it is unknown, which is not an error."""
         if not self.dry_run:
-            return Existing(self.aws)
+            if not self.aws.has_credentials():
+                raise self.aws.no_credentials()
+            return Existing(self.aws, note=self.say)
         try:
             return Existing(self.aws if self.aws.has_credentials() else None, self.say)
         except DeploymentError:
             return Existing(None)
+
+    @cached_property
+    def models(self) -> ServiceModels:
+        """AWS's models of its services, which are there without an account and a region."""
+        try:
+            return self.aws.models
+        except DeploymentError:
+            from mlserver_forest.aws.client import BotocoreModels
+
+            return BotocoreModels()
 
     def close(self) -> None:
         """Close the connections to AWS, if there are any."""
@@ -84,25 +107,26 @@ class Session:
     def carry_out(self, plan: Plan) -> list[Answer] | None:
         """Run the plan and return its answers; with --dry-run, print it and return None."""
         if self.dry_run:
-            click.echo(json.dumps(plan_as_json(plan), indent=2))
+            check_plan(plan, self.models, is_dry_run=True)
+            click.echo(to_json(plan_as_json(plan), indent=2))
             return None
         return self.executor().run(plan)
 
     def say(self, line: str) -> None:
         """Print a line to standard error; standard output is for the result only."""
-        click.echo(line, err=True)
+        click.echo(with_account(line, self.region, self.profile), err=True)
 
     def show(self, line: str) -> None:
         """Print a line of the result, as JSON with --json."""
-        click.echo(json.dumps({"message": line}) if self.is_json else line)
+        click.echo(to_json({"message": line}) if self.is_json else line)
 
     def result(self, document: Mapping[str, Any], lines: Sequence[str]) -> None:
         """Print the result: the document with --json, else the lines."""
         if self.is_json:
-            click.echo(json.dumps(document, indent=2, default=str))
+            click.echo(to_json(document, indent=2))
         else:
             for line in lines:
-                click.echo(line)
+                click.echo(with_account(line, self.region, self.profile))
 
     def confirm(self, question: str) -> None:
         """Ask the user to confirm; a dry run changes nothing and does not ask.
@@ -139,7 +163,27 @@ _OPTIONS = (
 )
 
 
-def command(run: _Command) -> click.Command:
+class _Command(click.Command):
+    """A command whose usage errors are JSON, too, if ``--json`` was given."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        is_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if is_json:
+                message = error.format_message()
+                click.echo(to_json(error_document(error, message, code=USAGE_ERROR)))
+            raise
+
+
+def command(run: _Run) -> click.Command:
     """Make a click command with the five options; errors are one line and an exit code."""
 
     @functools.wraps(run)
@@ -152,20 +196,50 @@ def command(run: _Command) -> click.Command:
         **options: Any,
     ) -> None:
         session = Session(region, profile, dry_run, yes, is_json)
-        name = click.get_current_context().info_name
-        try:
-            run(session, **options)
-        except (ForestError, OSError) as error:
-            click.echo(f"forest {name}: {error}", err=True)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            click.echo(f"forest {name}: interrupted", err=True)
-            sys.exit(130)
-        finally:
-            session.close()
+        with interruptible() as interruption:
+            try:
+                run(session, **options)
+            except BrokenPipeError:
+                raise
+            except (ForestError, OSError, KeyboardInterrupt) as error:
+                _report(session, error, interruption)
+                sys.exit(interruption.exit_code or 1)
+            finally:
+                session.close()
 
     decorated: Any = wrapped
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
-    made: click.Command = click.command(name=run.__name__.strip("_").replace("_", "-"))(decorated)
+    name = run.__name__.strip("_").replace("_", "-")
+    made: click.Command = click.command(name=name, cls=_Command)(decorated)
     return made
+
+
+def _report(session: Session, error: BaseException, interruption: Interruption) -> None:
+    """Print an error as one line to standard error, and with --json as a document, too."""
+    name = click.get_current_context().info_name
+    if isinstance(error, InvalidRequest):
+        message = _describe_faults(error)
+    else:
+        message = str(error) or "interrupted"
+    cause = error.cause if isinstance(error, PlanFailed) else error
+    if isinstance(cause, Refused) and cause.is_denied:
+        first, newline, rest = message.partition("\n")
+        message = f"{first} (forest policy --for {name} lists what it needs){newline}{rest}"
+    if session.is_json:
+        is_interrupted = bool(interruption.number)
+        document = to_json(error_document(error, message, is_interrupted=is_interrupted))
+        click.echo(with_account(document, session.region, session.profile))
+    line = with_account(message, session.region, session.profile)
+    click.echo(f"forest {name}: {line}", err=True)
+
+
+def _describe_faults(error: InvalidRequest) -> str:
+    """One line about all values, with the options that they come from."""
+    lines: dict[tuple[Any, ...], str] = {}
+    for one in error.faults:
+        options = options_with(one.value)
+        # An option can be in several members, such as the prefixes below a bucket.
+        lines.setdefault((options or one.call, one.expected), describe_fault(one, options))
+    count = f"{len(lines)} invalid values: " if len(lines) > 1 else ""
+    return count + "; ".join(lines.values())

@@ -1,7 +1,5 @@
 """forest fit against AWS's stand-in."""
 
-import signal
-
 import pytest
 
 from aws.account import (
@@ -84,22 +82,6 @@ def test_a_failed_job_says_why_with_its_last_lines(account):
     assert done.code == 1
     assert f"forest fit: training job {name}: Failed: {reason}" in done.err
     assert done.err.endswith("the last log lines:\n  reading\n  train: bad\n")
-
-
-def test_ctrl_c_leaves_the_job_running(account):
-    name = name_of(account)
-    account.stand_in.states["DescribeTrainingJob"] = [{}, *RUNNING * 100]
-    process = account.start(*FIT)
-    while b"InProgress" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert err.decode().splitlines()[-1] == (
-        f"forest fit: interrupted; training job {name} continues without this command. Follow it: "
-        f"forest status {name}, forest logs {name} --follow; end it: forest stop {name}"
-    )
-    assert account.stand_in.count("Stop") == 0
 
 
 def test_a_wait_outlives_a_cut_connection(account):

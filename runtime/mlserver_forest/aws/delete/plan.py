@@ -73,7 +73,7 @@ def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongin
         endpoint=name if endpoint else "",
         configurations=tuple(sorted(configurations)),
         models=tuple(sorted(models)),
-        is_scaled=bool(endpoint and existing.items(scaling_look_up(name))),
+        is_scaled=bool(endpoint and existing.items(scaling_look_up(name), optional="autoscaling")),
         stays=(
             *_what_stays(existing, configurations, models),
             f"log group {ENDPOINT.log_group.format(name)}",

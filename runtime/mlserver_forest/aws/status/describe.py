@@ -25,8 +25,8 @@ def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
     tags = Call("sagemaker", "ListTags", {"ResourceArn": found[ENDPOINT.arn]}, items="Tags")
     return (
         Step(configuration_look_up(found["EndpointConfigName"]), may_be_missing=True),
-        Step(scaling_look_up(name)),
-        Step(tags),
+        Step(scaling_look_up(name), if_refused="autoscaling is unknown"),
+        Step(tags, if_refused="tags are unknown"),
     )
 
 

@@ -1,0 +1,72 @@
+"""The options of the command line from which a value comes, so that a message can name them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+# Text that is this short occurs in other values by chance.
+_SHORTEST_PART = 4
+
+
+def options_with(value: Any) -> tuple[str, ...]:
+    """The options and arguments that were given this value; empty if nobody gave it.
+
+    Args:
+        value: a member of a request: text, a number, a list of them, or a mapping whose names or
+            items were given.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or value is None:
+        return ()
+    given = list(_given(context))
+    exact = [name for name, one in given if _is_equal(one, value)]
+    found = exact or [name for name, one in given if _is_part(one, value)]
+    return tuple(dict.fromkeys(found))
+
+
+def given_value(name: str) -> str:
+    """The text of an option of the running command, or empty."""
+    context = click.get_current_context(silent=True)
+    value = context.params.get(name) if context else None
+    return value if isinstance(value, str) else ""
+
+
+def _given(context: click.Context) -> Iterator[tuple[str, Any]]:
+    """The name, as it is written, and the value of each parameter of the command line."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        is_option = isinstance(parameter, click.Option)
+        written = max(parameter.opts, key=len) if is_option else name.upper()
+        values = context.params.get(name)
+        for one in values if isinstance(values, tuple) else (values,):
+            if not isinstance(one, bool):
+                yield written, one
+
+
+def _is_equal(given: Any, value: Any) -> bool:
+    """Whether a value, or one of its items, was given as it is or as a part of NAME=VALUE."""
+    name, _, rest = str(given).partition("=")
+    return not {str(given), name, rest}.isdisjoint(_texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """A value's names and items as text."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield name
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+    elif value != "":
+        yield str(value)
+
+
+def _is_part(given: Any, value: Any) -> bool:
+    """Whether a longer text contains what was given, as a URI contains a bucket."""
+    text = str(given)
+    return isinstance(value, str) and len(text) >= _SHORTEST_PART and text in value

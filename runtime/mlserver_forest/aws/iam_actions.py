@@ -1,0 +1,159 @@
+"""The IAM actions that each call needs, and what they are needed on.
+
+Sources: the Service Authorization Reference's pages on SageMaker AI, S3, ECR, IAM, CloudWatch Logs
+and Application Auto Scaling, which have the actions, the kinds of resources and the further actions
+that a call depends on; "Autoscaling policy prerequisites" of SageMaker's guide.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Permission:
+    """An action that is needed.
+
+    Attributes:
+        action: such as s3:PutObject.
+        resources: ARNs with {region}, {account}, {bucket}, {prefix}, {repository} and {role}.
+        condition: IAM's condition, or empty.
+    """
+
+    action: str
+    resources: tuple[str, ...] = ("*",)
+    condition: tuple[tuple[str, str, str], ...] = ()
+
+
+_SAGEMAKER = "arn:aws:sagemaker:{{region}}:{{account}}:{}/*"
+_KINDS: Mapping[str, str] = {
+    "TrainingJob": "training-job",
+    "HyperParameterTuningJob": "hyper-parameter-tuning-job",
+    "TransformJob": "transform-job",
+    "EndpointConfig": "endpoint-config",
+    "Endpoint": "endpoint",
+    "Model": "model",
+}
+_ALL_KINDS = tuple(_SAGEMAKER.format(kind) for kind in _KINDS.values())
+_BUCKET = ("arn:aws:s3:::{bucket}",)
+_OBJECTS = ("arn:aws:s3:::{bucket}/*",)
+_REPOSITORY = ("arn:aws:ecr:{region}:{account}:repository/{repository}",)
+_LOGS = ("arn:aws:logs:{region}:{account}:log-group:/aws/sagemaker/*",)
+_ROLE = ("arn:aws:iam::{account}:role/{role}",)
+_TARGETS = ("arn:aws:application-autoscaling:{region}:{account}:scalable-target/*",)
+
+_SCALING = "sagemaker.application-autoscaling.amazonaws.com"
+_PASS_ROLE = Permission(
+    "iam:PassRole",
+    _ROLE,
+    (("StringEquals", "iam:PassedToService", "sagemaker.amazonaws.com"),),
+)
+_ADD_TAGS = Permission("sagemaker:AddTags", _ALL_KINDS)
+_SCALING_ROLE = Permission(
+    "iam:CreateServiceLinkedRole",
+    (f"arn:aws:iam::{{account}}:role/aws-service-role/{_SCALING}/*",),
+    (("StringLike", "iam:AWSServiceName", _SCALING),),
+)
+# Application Auto Scaling makes a policy's alarms with the permissions of the caller.
+_ALARMS = tuple(
+    Permission(f"cloudwatch:{name}")
+    for name in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")
+)
+# What docker calls during a push.
+_PUSH = tuple(
+    Permission(f"ecr:{name}", _REPOSITORY)
+    for name in (
+        "BatchCheckLayerAvailability",
+        "BatchGetImage",
+        "CompleteLayerUpload",
+        "GetDownloadUrlForLayer",
+        "InitiateLayerUpload",
+        "PutImage",
+        "UploadLayerPart",
+    )
+)
+
+
+def _sagemaker(operation: str, also: tuple[str, ...] = ()) -> Permission:
+    kind = next((one for one in _KINDS if operation.endswith(one)), None)
+    resources = (_SAGEMAKER.format(_KINDS[kind]), *also) if kind else ("*",)
+    return Permission(f"sagemaker:{operation}", resources)
+
+
+_CONFIGURATIONS = (_SAGEMAKER.format("endpoint-config"),)
+
+# By botocore's names of the service and the operation; the call's own action is the first.
+CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
+    **{
+        f"sagemaker:{verb}{kind}": (_sagemaker(f"{verb}{kind}"),)
+        for kind in _KINDS
+        for verb in ("Describe", "Delete", "Stop")
+    },
+    **{f"sagemaker:List{kind}s": (Permission(f"sagemaker:List{kind}s"),) for kind in _KINDS},
+    "sagemaker:CreateTrainingJob": (_sagemaker("CreateTrainingJob"), _ADD_TAGS, _PASS_ROLE),
+    "sagemaker:CreateHyperParameterTuningJob": (
+        _sagemaker("CreateHyperParameterTuningJob"),
+        _ADD_TAGS,
+        _PASS_ROLE,
+    ),
+    "sagemaker:CreateTransformJob": (_sagemaker("CreateTransformJob"), _ADD_TAGS),
+    "sagemaker:CreateModel": (_sagemaker("CreateModel"), _ADD_TAGS, _PASS_ROLE),
+    "sagemaker:CreateEndpointConfig": (_sagemaker("CreateEndpointConfig"), _ADD_TAGS),
+    "sagemaker:CreateEndpoint": (_sagemaker("CreateEndpoint", also=_CONFIGURATIONS), _ADD_TAGS),
+    "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
+    "sagemaker:AddTags": (_ADD_TAGS,),
+    "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", _ALL_KINDS),),
+    "sagemaker:ListTags": (Permission("sagemaker:ListTags", _ALL_KINDS),),
+    "sagemaker-runtime:InvokeEndpoint": (_sagemaker("InvokeEndpoint"),),
+    "sagemaker-runtime:InvokeEndpointAsync": (
+        Permission("sagemaker:InvokeEndpointAsync", (_SAGEMAKER.format("endpoint"),)),
+    ),
+    "application-autoscaling:DescribeScalableTargets": (
+        Permission("application-autoscaling:DescribeScalableTargets"),
+    ),
+    "application-autoscaling:RegisterScalableTarget": (
+        Permission("application-autoscaling:RegisterScalableTarget", _TARGETS),
+        _SCALING_ROLE,
+    ),
+    "application-autoscaling:DeregisterScalableTarget": (
+        Permission("application-autoscaling:DeregisterScalableTarget", _TARGETS),
+        _ALARMS[-1],
+    ),
+    "application-autoscaling:PutScalingPolicy": (
+        Permission("application-autoscaling:PutScalingPolicy", _TARGETS),
+        *_ALARMS,
+    ),
+    "s3:CreateBucket": (Permission("s3:CreateBucket", _BUCKET),),
+    "s3:HeadBucket": (Permission("s3:ListBucket", _BUCKET),),
+    "s3:ListObjectsV2": (Permission("s3:ListBucket", _BUCKET),),
+    # Without s3:ListBucket, S3 answers 403 instead of 404 for an object that does not exist.
+    "s3:HeadObject": (Permission("s3:GetObject", _OBJECTS), Permission("s3:ListBucket", _BUCKET)),
+    "s3:GetObject": (Permission("s3:GetObject", _OBJECTS), Permission("s3:ListBucket", _BUCKET)),
+    **{
+        f"s3:{name}": (Permission("s3:PutObject", _OBJECTS),)
+        for name in (
+            "PutObject",
+            "CreateMultipartUpload",
+            "UploadPart",
+            "CompleteMultipartUpload",
+        )
+    },
+    "s3:ListMultipartUploads": (Permission("s3:ListBucketMultipartUploads", _BUCKET),),
+    "s3:ListParts": (Permission("s3:ListMultipartUploadParts", _OBJECTS),),
+    "sts:GetCallerIdentity": (),
+    "iam:GetRole": (Permission("iam:GetRole", _ROLE),),
+    "ecr:GetAuthorizationToken": (Permission("ecr:GetAuthorizationToken"), *_PUSH),
+    "ecr:DescribeRepositories": (Permission("ecr:DescribeRepositories", _REPOSITORY),),
+    "ecr:DescribeImages": (Permission("ecr:DescribeImages", _REPOSITORY),),
+    "ecr:CreateRepository": (
+        Permission("ecr:CreateRepository", _REPOSITORY),
+        Permission("ecr:TagResource", _REPOSITORY),
+    ),
+    "logs:DescribeLogStreams": (Permission("logs:DescribeLogStreams", _LOGS),),
+    "logs:GetLogEvents": (Permission("logs:GetLogEvents", _LOGS),),
+}
+
+
+def action_of(service: str, operation: str) -> str:
+    """The name of a call's own permission in IAM."""
+    found = CALL_PERMISSIONS.get(f"{service}:{operation}")
+    return found[0].action if found else f"{service}:{operation}"

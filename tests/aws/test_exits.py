@@ -1,0 +1,120 @@
+"""Every way out of a command says what was done; with --json, as a document."""
+
+import json
+import signal
+
+import pytest
+
+from aws.account import FIT, MODEL, RUNNING, name_of
+from support import IRIS
+
+DEPLOY = ("deploy", MODEL, "--role", "forest", "--poll", "0.1", "--yes")
+DENIED = {"status": 400, "code": "AccessDeniedException", "message": "no"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_the_job_running_and_says_how_to_go_on(account, number, code):
+    name = name_of(account)
+    account.stand_in.states["DescribeTrainingJob"] = [{}, *RUNNING * 100]
+    process = account.start(*FIT, "--json")
+    while b"InProgress" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    said = (
+        f"interrupted; training job {name} continues without this command. Follow it: "
+        f"forest status {name}, forest logs {name} --follow; end it: forest stop {name}"
+    )
+    assert err.decode().splitlines()[-1] == f"forest fit: {said}"
+    document = json.loads(out)
+    assert (document["error"], document["code"]) == (said, "Interrupted")
+    assert account.stand_in.count("Stop") == 0
+
+
+def test_what_was_done_before_a_refusal_is_said(account):
+    """The endpoint is being updated, but not what the next rollback needs."""
+    assert account.forest(*DEPLOY).code == 0
+    account.stand_in.fail("AddTags", times=9, **DENIED)
+    done = account.forest(*DEPLOY, "--instance-type", "ml.c5.large", "--json")
+    assert done.code == 1
+    document = done.json
+    assert document["code"] == "AccessDeniedException"
+    assert document["hint"].startswith("ask for the permission sagemaker:AddTags on arn:aws:")
+    for one in (*document["done"], *document["not_done"]):
+        assert one in done.err
+    told = done.err.split("forest deploy: ")[1]
+    assert told.count("what exists now") == 1
+    assert {one["remove_with"].split()[0] for one in document["made"]} == {"forest"}
+
+
+def test_what_exists_after_a_refusal_is_said_once(account):
+    account.stand_in.fail("CreateEndpoint$", times=9, **DENIED)
+    done = account.forest(*DEPLOY, "--region", "eu-west-1", "--json")
+    assert done.code == 1
+    assert done.err.count("what exists now because of this command:") == 1
+    assert done.err.count("remove it with") == 2
+    model, configuration = done.json["made"]
+    assert model["what"].startswith("model forest-")
+    assert configuration["what"].startswith("endpoint configuration forest-")
+    for one in done.json["made"]:
+        assert one["remove_with"].startswith(("forest delete --region eu-west-1 ", "aws "))
+
+
+ERRORS = {
+    "no credentials": (("list",), "NoCredentials"),
+    "a value that AWS refuses": (("status", "a b", "--dry-run"), "InvalidValue"),
+    "no such file": (("fit", "none.csv", "--role", "r"), "DeploymentError"),
+    "no such option": (("status", "--jsn", "x"), "UsageError"),
+    "a missing argument": (("invoke", "x"), "UsageError"),
+    "a hyperparameter": (("fit", IRIS, "--role", "r", "-p", "a=b"), "InvalidHyperparameters"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_document(account, case):
+    """On standard output, in one line; people read the other one."""
+    words, code = ERRORS[case]
+    done = account.forest(*words, "--json", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert done.code == (2 if code == "UsageError" else 1)
+    (line,) = done.out.splitlines()
+    document = json.loads(line)
+    assert document["code"] == code
+    assert document["error"].splitlines() == [document["error"]]
+    assert {"error", "code", "hint"} <= document.keys()
+    assert document["error"].split("'")[0] in done.err
+    assert account.stand_in.seen == []
+
+
+def test_a_failed_job_is_a_document_with_its_last_lines(account):
+    name_of(account)
+    failed = {"TrainingJobStatus": "Failed", "SecondaryStatus": "Failed", "FailureReason": "bad"}
+    account.stand_in.states["DescribeTrainingJob"] = [{}, *RUNNING, failed]
+    done = account.forest(*FIT, "--json")
+    assert done.code == 1
+    assert done.json["code"] == "EndedBadly"
+    assert done.json["error"].endswith(": Failed: bad")
+
+
+def test_a_metric_that_is_no_number_is_null(account):
+    metrics = [{"MetricName": "validation:rmse", "Value": float("nan"), "Timestamp": 1}]
+    account.stand_in.members["DescribeTrainingJob"] = {"FinalMetricDataList": metrics}
+    done = account.forest(*FIT, "--json")
+    assert done.code == 0, done.err
+    assert "NaN" not in done.out
+    assert done.json["Metrics"] == {"validation:rmse": None}
+
+
+@pytest.mark.parametrize("command", ["status", "list", "deploy", "delete"])
+def test_a_permission_that_is_not_needed_is_noted_in_one_line(account, command):
+    assert account.forest(*DEPLOY).code == 0
+    account.stand_in.fail("DescribeScalableTargets", times=99, **DENIED)
+    words = {
+        "status": ("status", "forest"),
+        "list": ("list",),
+        "deploy": (*DEPLOY, "--instance-type", "ml.c5.large"),
+        "delete": ("delete", "forest", "--yes", "--poll", "0.1"),
+    }[command]
+    done = account.forest(*words)
+    assert done.code == 0, done.err
+    assert done.err.count("autoscaling is unknown: application-autoscaling Describe") == 1
