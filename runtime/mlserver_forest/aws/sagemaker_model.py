@@ -19,6 +19,7 @@ class SageMakerModel:
         infrastructure: the image, the role, the network and the tags.
         endpoint: the endpoint that it is created for and deleted with, or empty.
         modes: further members of the container.
+        identity: a digest of what the artifact's bytes are now; empty if the URI has one.
     """
 
     prefix: str
@@ -26,11 +27,13 @@ class SageMakerModel:
     infrastructure: Infrastructure
     endpoint: str = ""
     modes: tuple[tuple[str, Any], ...] = ()
+    identity: str = ""
 
     @property
     def name(self) -> str:
         """Its name, which ends in a digest of its content."""
-        return name_from(self.prefix, digest_of(self._body()))
+        content = [self._body(), self.identity] if self.identity else self._body()
+        return name_from(self.prefix, digest_of(content))
 
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""

@@ -47,7 +47,7 @@ def test_a_job_has_its_data_machines_and_digest():
         "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
         "HyperParameters": {"algorithm": "xgboost", "n_estimators": "10"},
         "Tags": [
-            {"Key": "created-by", "Value": "mlserver-forest"},
+            {"Key": "mlserver-forest:created-by", "Value": "mlserver-forest"},
             {"Key": "mlserver-forest:request", "Value": name.rpartition("-")[2]},
         ],
     }

@@ -12,7 +12,7 @@ def test_the_repository_is_scanned_and_its_tags_stay():
         "repositoryName": "forest",
         "imageTagMutability": "IMMUTABLE",
         "imageScanningConfiguration": {"scanOnPush": True},
-        "tags": [{"Key": "created-by", "Value": "mlserver-forest"}],
+        "tags": [{"Key": "mlserver-forest:created-by", "Value": "mlserver-forest"}],
     }
     assert "GetAuthorizationToken" in requests
     commands = plan_as_json(plan)["commands"]

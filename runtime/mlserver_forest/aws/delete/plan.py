@@ -10,7 +10,7 @@ from mlserver_forest.aws.endpoint import (
     scaling_look_up,
 )
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS
+from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS, is_ours
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
@@ -114,13 +114,13 @@ def _deletion(subject: str, name: str, noun: str) -> Step:
     return Step(call, may_be_missing=True, removes=f"{noun} {name}")
 
 
-def _is_ours(existing: Existing, arn: str) -> bool:
-    return tags_of(existing, arn).get(OURS[0]) == OURS[1]
+def _has_our_tag(existing: Existing, arn: str) -> bool:
+    return is_ours(tags_of(existing, arn))
 
 
 def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
     name, status = found["EndpointName"], found[ENDPOINT.status]
-    if not foreign and not _is_ours(existing, found[ENDPOINT.arn]):
+    if not foreign and not _has_our_tag(existing, found[ENDPOINT.arn]):
         raise DeploymentError(
             f"endpoint {name} was not created by this tool (it does not have the tag "
             f"{OURS[0]}={OURS[1]}); add --any to delete it anyway"
@@ -152,7 +152,7 @@ def _model_alone(existing: Existing, name: str, foreign: bool) -> Belongings:
             f"there is no endpoint or model {name}, and nothing that was created for it; "
             "jobs are not deleted but stopped: forest stop"
         )
-    if not foreign and not _is_ours(existing, model["ModelArn"]):
+    if not foreign and not _has_our_tag(existing, model["ModelArn"]):
         raise DeploymentError(f"model {name} was not created by this tool; add --any to delete it")
     return Belongings("", models=(name,), stays=tuple(_what_stays(existing, set(), {name})))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.naming import OURS
+from mlserver_forest.aws.naming import is_ours
 from mlserver_forest.aws.resource_kinds import ENDPOINT, TRAINING, TRANSFORM, TUNING, Kind, tags_of
 from mlserver_forest.aws.status.describe import detail_steps
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
@@ -83,7 +83,7 @@ def find_all(existing: Existing, *, foreign: bool, most_jobs: int) -> list[Liste
         found.extend(
             _listed(existing, subject, item)
             for item in existing.items(call)
-            if foreign or tags_of(existing, item[f"{subject}Arn"]).get(OURS[0]) == OURS[1]
+            if foreign or is_ours(tags_of(existing, item[f"{subject}Arn"]))
         )
     return found
 
