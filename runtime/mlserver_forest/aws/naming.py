@@ -64,13 +64,11 @@ def digest_of(document: Any) -> str:
 
 
 def checked_name(name: str, longest: int = 63) -> str:
-    """Return the name if SageMaker accepts it, or if its digest is not known.
+    """Return the name if SageMaker accepts it.
 
     Raises:
         DeploymentError: if it does not.
     """
-    if UNKNOWN_DIGEST in name:
-        return name
     if not _NAME.fullmatch(name) or len(name) > longest:
         raise DeploymentError(
             f"{name!r} is not a name that SageMaker accepts; expected letters and digits, with "
@@ -82,4 +80,13 @@ def checked_name(name: str, longest: int = 63) -> str:
 def name_from(text: str, suffix: str, longest: int = 63) -> str:
     """A valid name: as much of ``text`` as fits before the suffix."""
     words = re.sub(r"[^a-zA-Z0-9-]+", "-", text).strip("-") or "forest"
+    if suffix == UNKNOWN_DIGEST:
+        return f"{words}-{suffix}"
     return checked_name(f"{words[: longest - len(suffix) - 1].strip('-')}-{suffix}", longest)
+
+
+def name_with_end(name: str, end: str, longest: int = 63) -> str:
+    """A valid name: as much of ``name`` as fits before its end, such as ``-2``."""
+    if UNKNOWN_DIGEST in name + end:
+        return name + end
+    return checked_name(name[: longest - len(end)].rstrip("-") + end if end else name, longest)

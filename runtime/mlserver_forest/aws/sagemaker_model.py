@@ -1,12 +1,14 @@
 """A model in SageMaker's sense: an image, an artifact, and the role that runs them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.infrastructure import Infrastructure
 from mlserver_forest.aws.naming import digest_of, name_from, tag_list
-from mlserver_forest.aws.step import Call, Step, members
+from mlserver_forest.aws.step import Answer, Call, Step, members
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,14 @@ class SageMakerModel:
     @property
     def name(self) -> str:
         """Its name, which ends in a digest of its content."""
-        content = [self._body(), self.identity] if self.identity else self._body()
+        content = [self.body(), self.identity] if self.identity else self.body()
         return name_from(self.prefix, digest_of(content))
 
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""
         ours = {"endpoint": self.endpoint} if self.endpoint else {}
         tags = tag_list(self.infrastructure.tags, **ours)
-        request = {"ModelName": self.name, **self._body(), "Tags": tags}
+        request = {"ModelName": self.name, **self.body(), "Tags": tags}
         return existing.settle(
             Step(
                 Call("sagemaker", "CreateModel", request),
@@ -49,7 +51,8 @@ class SageMakerModel:
             )
         )
 
-    def _body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
+        """CreateModel's request without name and tags."""
         container = members(
             Image=self.infrastructure.image,
             ModelDataUrl=self.uri,
@@ -67,3 +70,24 @@ class SageMakerModel:
 def model_look_up(name: str) -> Call:
     """The call that finds a model by its name."""
     return Call("sagemaker", "DescribeModel", {"ModelName": name})
+
+
+def model_identity(existing: Existing, found: Answer, say: Say) -> str:
+    """A digest of what a model in SageMaker is now: its containers, and their data in S3.
+
+    Args:
+        existing: the account.
+        found: the model's description.
+        say: prints a line if data cannot be looked up.
+    """
+    containers = [found.get("PrimaryContainer") or {}, *found.get("Containers", [])]
+    uris = [uri for one in containers if (uri := _data_of(one))]
+    created = found.get("CreationTime")
+    data = [identity_of_uri(existing, uri, say) for uri in uris]
+    return digest_of([created.timestamp() if created else None, uris, data])
+
+
+def _data_of(container: Mapping[str, Any]) -> str:
+    """The URI of a container's data, which is a prefix if the data are not compressed."""
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    return str(container.get("ModelDataUrl") or source.get("S3Uri") or "")

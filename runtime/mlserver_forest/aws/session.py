@@ -92,6 +92,11 @@ class Session:
         """Print a line to standard error; standard output is for the result only."""
         click.echo(line, err=True)
 
+    def say_all(self, lines: Sequence[str]) -> None:
+        """Print lines to standard error."""
+        for line in lines:
+            self.say(line)
+
     def show(self, line: str) -> None:
         """Print a line of the result, as JSON with --json."""
         click.echo(json.dumps({"message": line}) if self.is_json else line)
