@@ -113,6 +113,8 @@ COMMANDS = {
     "rollback": ("rollback", "my-endpoint", "--no-wait"),
     "stop": ("stop", "my-job"),
     "delete": ("delete", "my-endpoint", "--any"),
+    "delete a model": ("delete", "my-model", "--kind", "model", "--missing-ok"),
+    "delete a configuration": ("delete", "my-configuration", "--kind", "configuration"),
 }
 # Values that only AWS knows are in angle brackets, which match none of AWS's patterns.
 OPEN = {

@@ -85,6 +85,10 @@ _ADVICE = {
     "fault": "the fault is at AWS: run the same command again",
     "other": "correct what it names and run the same command again",
 }
+# botocore's errors if there is no connection at all.
+_UNREACHABLE = frozenset(
+    {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"}
+)
 # SageMaker reports "not found" in the message, with the code ValidationException.
 _MISSING_TEXT = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
@@ -117,6 +121,7 @@ _ACTIONS = {
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "s3:ListParts": "s3:ListMultipartUploadParts",
+    "resourcegroupstaggingapi:GetResources": "tag:GetResources",
     "sagemaker-runtime:InvokeEndpoint": "sagemaker:InvokeEndpoint",
     "sagemaker-runtime:InvokeEndpointAsync": "sagemaker:InvokeEndpointAsync",
 }
@@ -139,6 +144,13 @@ class Refused(DeploymentError):
         self.code = code
         self.is_taken = is_taken
         self.is_passing = is_passing
+
+    @property
+    def is_general(self) -> bool:
+        """Whether other calls would be refused as well: AWS is out of reach, or does not know the
+        credentials.
+        """
+        return self.code in _UNREACHABLE or kind_of(self.code, "") in {"expired", "unknown"}
 
 
 class Missing(Refused):

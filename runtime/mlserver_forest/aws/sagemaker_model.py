@@ -1,6 +1,5 @@
 """A model in SageMaker's sense: an image, an artifact, and the role that runs them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +46,7 @@ class SageMakerModel:
                 Call("sagemaker", "CreateModel", request),
                 found_by=model_look_up(self.name),
                 makes=f"model {self.name}",
-                removed_by=f"forest delete {self.endpoint or self.name}",
+                removed_by=f"forest delete {self.name} --kind model",
             )
         )
 
@@ -80,14 +79,23 @@ def model_identity(existing: Existing, found: Answer, say: Say) -> str:
         found: the model's description.
         say: prints a line if data cannot be looked up.
     """
-    containers = [found.get("PrimaryContainer") or {}, *found.get("Containers", [])]
-    uris = [uri for one in containers if (uri := _data_of(one))]
+    uris = data_of_model(found)
     created = found.get("CreationTime")
     data = [identity_of_uri(existing, uri, say) for uri in uris]
     return digest_of([created.timestamp() if created else None, uris, data])
 
 
-def _data_of(container: Mapping[str, Any]) -> str:
-    """The URI of a container's data, which is a prefix if the data are not compressed."""
-    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    return str(container.get("ModelDataUrl") or source.get("S3Uri") or "")
+def data_of_model(found: Answer) -> list[str]:
+    """The URIs of the data of a model in SageMaker, of all its containers.
+
+    Args:
+        found: the model's description.
+    """
+    containers = [found.get("PrimaryContainer") or {}, *found.get("Containers", [])]
+    sources = [one.get("ModelDataSource", {}).get("S3DataSource", {}) for one in containers]
+    uris = [
+        # Data that are not compressed are a prefix.
+        one.get("ModelDataUrl") or source.get("S3Uri")
+        for one, source in zip(containers, sources, strict=True)
+    ]
+    return [str(uri) for uri in uris if uri]

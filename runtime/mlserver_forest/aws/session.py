@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.printed_commands import with_place
 from mlserver_forest.aws.step import Answer, Plan, plan_as_json
 from mlserver_forest.errors import DeploymentError, ForestError
 from mlserver_forest.optional_library import require
@@ -90,7 +92,11 @@ class Session:
 
     def say(self, line: str) -> None:
         """Print a line to standard error; standard output is for the result only."""
-        click.echo(line, err=True)
+        click.echo(self.placed(line), err=True)
+
+    def placed(self, text: str) -> str:
+        """The text, in which commands have this one's --region and --profile."""
+        return with_place(text, self.region, self.profile)
 
     def say_all(self, lines: Sequence[str]) -> None:
         """Print lines to standard error."""
@@ -104,10 +110,10 @@ class Session:
     def result(self, document: Mapping[str, Any], lines: Sequence[str]) -> None:
         """Print the result: the document with --json, else the lines."""
         if self.is_json:
-            click.echo(json.dumps(document, indent=2, default=str))
+            click.echo(json.dumps(finite(document), indent=2, default=str))
         else:
             for line in lines:
-                click.echo(line)
+                click.echo(self.placed(line))
 
     def confirm(self, question: str) -> None:
         """Ask the user to confirm; a dry run changes nothing and does not ask.
@@ -129,6 +135,17 @@ class Session:
         return tqdm(
             desc=name, total=size, unit="B", unit_scale=True, unit_divisor=1024, disable=None
         )
+
+
+def finite(value: Any) -> Any:
+    """The value with null for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return value
 
 
 _OPTIONS = (
@@ -161,7 +178,7 @@ def command(run: _Command) -> click.Command:
         try:
             run(session, **options)
         except (ForestError, OSError) as error:
-            click.echo(f"forest {name}: {error}", err=True)
+            click.echo(f"forest {name}: {session.placed(str(error))}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo(f"forest {name}: interrupted", err=True)
