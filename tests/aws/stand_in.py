@@ -56,6 +56,8 @@ class StandIn:
     # The requests: (operation, request) of the JSON protocols, ("METHOD path", None) of the others.
     calls: list = field(default_factory=list)
     configurations: dict = field(default_factory=dict)
+    # The ARNs that the index of tags names, which moto's does not.
+    indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
 
     def fail(self, operation, times=1, **how):
@@ -242,6 +244,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.stand_in.stopped |= set(request.values())
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
 
+    def _get_resources(self, request):
+        """Pages of the index of tags; the former tag is nobody's."""
+        is_ours = request["TagFilters"][0]["Key"].startswith("mlserver-forest:")
+        start = int(request.get("PaginationToken") or 0)
+        end = start + request["ResourcesPerPage"]
+        arns = self.stand_in.indexed if is_ours else []
+        answer = {
+            "ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns[start:end]],
+            "PaginationToken": str(end) if end < len(arns) else "",
+        }
+        return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
+
     def _as(self, target, request):
         headers = dict(self.headers) | {"X-Amz-Target": target}
         return self._moto("POST", "/", json.dumps(request).encode(), headers)
@@ -340,4 +354,5 @@ _SPECIAL = {
     "StopTransformJob": _Handler._stop_job,
     "StopHyperParameterTuningJob": _Handler._stop_job,
     "DescribeImages": _Handler._describe_images,
+    "GetResources": _Handler._get_resources,
 }

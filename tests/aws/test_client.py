@@ -92,7 +92,11 @@ def test_what_a_failed_command_made_is_said(account):
     assert said[-3] == "what exists now because of this command:"
     assert said[-2].startswith("  model forest-")
     assert said[-1].startswith("  endpoint configuration forest-")
-    assert said[-1].endswith("(remove it with: forest delete forest)")
-    done = account.forest("delete", "forest", "--yes")
-    assert done.code == 0, done.err
-    assert account.client("sagemaker").list_models()["Models"] == []
+    assert said[-1].endswith(" --kind configuration)")
+    for line in said[-2:]:
+        command = line.rpartition("remove it with: forest ")[2].removesuffix(")")
+        done = account.forest(*command.split(), "--yes")
+        assert done.code == 0, done.err
+    sagemaker = account.client("sagemaker")
+    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []

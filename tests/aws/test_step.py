@@ -113,6 +113,8 @@ COMMANDS = {
     "rollback": ("rollback", "my-endpoint", "--no-wait"),
     "stop": ("stop", "my-job"),
     "delete": ("delete", "my-endpoint", "--any"),
+    "delete a model": ("delete", "my-model", "--kind", "model", "--missing-ok"),
+    "delete a configuration": ("delete", "my-configuration", "--kind", "configuration"),
 }
 # Values that only AWS knows are in angle brackets, which match none of AWS's patterns.
 OPEN = {
@@ -150,7 +152,9 @@ def all_calls(calls):
 @pytest.mark.parametrize("case", COMMANDS)
 @pytest.mark.usefixtures("nobody")
 def test_awss_models_find_nothing_wrong(case):
-    for call in all_calls(dry_run(*COMMANDS[case])):
+    # A name has a digest of the data in S3, which nobody can look up here.
+    text = json.dumps(dry_run(*COMMANDS[case])).replace("<digest>", "0123456789")
+    for call in all_calls(json.loads(text)):
         body = {"Body": b""} if "body_from" in call else {}
         faults = faults_of({**call, "request": {**call["request"], **body}})
         if case in OPEN or "only_if_found_by" in call:

@@ -98,6 +98,10 @@ _ADVICE = {
     "fault": "the fault is at AWS: run the same command again",
     "other": "correct what it names and run the same command again",
 }
+# botocore's errors if there is no connection at all.
+_UNREACHABLE = frozenset(
+    {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"}
+)
 # SageMaker reports "not found" in the message, with the code ValidationException.
 _MISSING_TEXT = re.compile(
     r"could not find|not found|does not exist|no scalable target", re.IGNORECASE
@@ -157,6 +161,13 @@ class Refused(DeploymentError):
     def with_advice(self, more: str) -> "Refused":
         """The same refusal with a further way to go on."""
         return Refused(f"{self}, or {more}", self.code, is_denied=self.is_denied)
+
+    @property
+    def is_general(self) -> bool:
+        """Whether other calls would be refused as well: AWS is out of reach, or does not know the
+        credentials.
+        """
+        return self.code in _UNREACHABLE or kind_of(self.code, "") in {"expired", "unknown"}
 
 
 class Missing(Refused):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -24,6 +25,7 @@ from botocore.exceptions import (
 
 from mlserver_forest.aws import aws_errors
 from mlserver_forest.aws.aws_errors import Missing, NoCredentials, Refused
+from mlserver_forest.aws.parallel_calls import MOST_THREADS
 from mlserver_forest.aws.request_check import check_call
 from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.environment import aws_region
@@ -81,6 +83,7 @@ class Aws:
             raise DeploymentError(_NO_REGION)
         self.region: str = self._session.region_name
         self._clients: dict[str, Any] = {}
+        self._lock = Lock()
 
     def has_credentials(self) -> bool:
         """Whether boto3 finds credentials; whether they are valid is not checked."""
@@ -145,18 +148,24 @@ class Aws:
             client.close()
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            config = Config(
-                retries={"mode": "standard"},
-                connect_timeout=_CONNECT_TIMEOUT,
-                read_timeout=_READ_TIMEOUT,
-                user_agent_extra="mlserver-forest",
-            )
-            try:
-                self._clients[service] = self._session.client(service, config=config)
-            except BotoCoreError as error:
-                raise _explained(service, "", error) from error
-        return self._clients[service]
+        # Clients can be used in several threads; sessions, which make them, cannot.
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._made_client(service)
+            return self._clients[service]
+
+    def _made_client(self, service: str) -> Any:
+        config = Config(
+            retries={"mode": "standard"},
+            connect_timeout=_CONNECT_TIMEOUT,
+            read_timeout=_READ_TIMEOUT,
+            max_pool_connections=MOST_THREADS + 2,
+            user_agent_extra="mlserver-forest",
+        )
+        try:
+            return self._session.client(service, config=config)
+        except BotoCoreError as error:
+            raise _explained(service, "", error) from error
 
 
 _NO_REGION = (

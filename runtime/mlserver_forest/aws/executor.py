@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from mlserver_forest.aws.client import Aws
 from mlserver_forest.aws.download import AwaitObject, Download, await_object, download
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.log_tail import ReadLog, read_log
+from mlserver_forest.aws.parallel_calls import in_parallel
 from mlserver_forest.aws.plan_failure import PlanFailed, outcome_of
 from mlserver_forest.aws.request_check import check_plan
 from mlserver_forest.aws.step import Action, Answer, Call, Command, Plan, Send, Step
@@ -70,8 +72,28 @@ class Executor:
         check_plan(plan, self._aws.models, is_dry_run=False)
         answers: list[Answer] = []
         with self._explaining_failures(plan, answers):
-            answers.extend(self._run(step) for step in plan)
+            for is_small, steps in groupby(plan, _is_small_upload):
+                if is_small:
+                    answers.extend(self._upload_together(list(steps)))
+                else:
+                    answers.extend(self._run(step) for step in steps)
         return answers
+
+    def _upload_together(self, steps: Sequence[Step]) -> list[Answer]:
+        """Upload small files in several threads, with one bar for all of them."""
+        wanted = [step.action for step in steps if isinstance(step.action, Upload)]
+        name = f"{len(wanted)} files" if len(wanted) > 1 else Path(wanted[0].file).name
+        with self._console.bar(name, sum(one.size for one in wanted)) as bar:
+
+            def send(step: Step) -> None:
+                if isinstance(step.action, Upload):
+                    upload(self._aws, step.action, bar.update)
+
+            for step, _ in in_parallel(send, steps):
+                self._made.append(step)
+        for step in steps:
+            self._say(f"uploaded {step.makes}")
+        return [{} for _ in steps]
 
     @contextmanager
     def _explaining_failures(self, plan: Plan, answers: Sequence[Answer]) -> Iterator[None]:
@@ -125,7 +147,7 @@ class Executor:
         if step.makes:
             self._made.append(step)
             self._say(f"{'uploaded' if isinstance(step.action, Upload) else 'made'} {step.makes}")
-        if step.removes:
+        if step.removes and answer is not None:
             self._say(f"deleted {step.removes}")
         return answer
 
@@ -143,6 +165,12 @@ class Executor:
             if found is None:
                 raise
             return found
+
+
+def _is_small_upload(step: Step) -> bool:
+    """Whether it is a file that is sent in one piece, whatever else there is."""
+    conditions = step.found is not None or step.unless or step.only_if or step.given
+    return isinstance(step.action, Upload) and not step.action.is_in_parts and not conditions
 
 
 def _send(aws: Aws, console: Console, action: Send) -> Answer:
@@ -164,7 +192,7 @@ def _await_object(aws: Aws, console: Console, action: AwaitObject) -> Answer:
 
 
 def _read_log(aws: Aws, console: Console, action: ReadLog) -> Answer:
-    read_log(aws, action, console.show)
+    read_log(aws, action, console.show, console.say)
     return {}
 
 

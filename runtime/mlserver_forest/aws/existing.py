@@ -1,12 +1,13 @@
 """What exists in the account, as far as plans need to know."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Protocol
 
 from mlserver_forest.aws.aws_errors import Refused
+from mlserver_forest.aws.parallel_calls import in_parallel
 from mlserver_forest.aws.request_check import InvalidRequest
 from mlserver_forest.aws.step import Answer, Call, Step
 from mlserver_forest.errors import DeploymentError
@@ -76,6 +77,18 @@ class Existing:
         if key not in self._answers:
             self._answers[key] = self._ask(call, instead, optional)
         return self._answers[key]
+
+    def find_together(self, calls: Sequence[Call]) -> None:
+        """Make look-ups in several threads, so that ``find`` has their answers.
+
+        Raises:
+            DeploymentError: if AWS refuses, unless this is a dry run.
+        """
+        if self._reader is not None and calls:
+            # The first one alone: if AWS does not answer, nothing else is asked.
+            self.find(calls[0])
+            for _ in in_parallel(self.find, calls[1:]):
+                pass
 
     def need(self, call: Call, *, instead: str = "") -> Answer | Unknown:
         """The answer to a look-up of a resource that must exist.

@@ -9,6 +9,7 @@ import click
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.image_repository import EARLIER_REPOSITORY, REPOSITORY, last_pushed
+from mlserver_forest.aws.naming import NAMESPACE
 from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
 
@@ -82,10 +83,11 @@ def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]
     role, image, repository = (options.pop(name) for name in ("role", "image", "repository"))
     if bool(options["subnets"]) != bool(options["security_groups"]):
         raise DeploymentError("a VPC needs both --subnet and --security-group")
+    tags = _tags(options.pop("tags"))
     return Infrastructure(
         role=_find_role(existing, role),
         image=_find_image(existing, region, image, repository),
-        tags=parse_pairs("--tag", options.pop("tags")),
+        tags=tags,
         subnets=options.pop("subnets"),
         security_groups=options.pop("security_groups"),
         kms_key=options.pop("kms_key"),
@@ -107,6 +109,18 @@ def parse_pairs(option: str, words: tuple[str, ...]) -> tuple[tuple[str, str], .
             raise DeploymentError(f"{option} {word!r}: expected NAME=VALUE")
         found[name] = value
     return tuple(found.items())
+
+
+def _tags(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The user's tags, none of which may take the place of one of this tool's."""
+    tags = parse_pairs("--tag", words)
+    for key, value in tags:
+        if key.lower().startswith(NAMESPACE):
+            raise DeploymentError(
+                f"--tag {key}={value}: keys that begin with {NAMESPACE} are this tool's own; "
+                "choose another key"
+            )
+    return tags
 
 
 def _find_role(existing: Existing, role: str) -> str:

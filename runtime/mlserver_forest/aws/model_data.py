@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.local_files import LocalFile, local_file, pack_model
 from mlserver_forest.aws.resource_kinds import TRAINING
@@ -11,6 +12,7 @@ from mlserver_forest.aws.storage import Storage, split_uri
 from mlserver_forest.errors import DeploymentError
 
 _ARCHIVE = ".tar.gz"
+_WITH_MODEL = frozenset({"Completed", "Stopped"})
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,17 @@ class ModelData:
     Attributes:
         uri: the S3 URI of the model.tar.gz, or of the prefix of many models.
         files: (key, file) pairs that are uploaded first.
+        identity: a digest of what the bytes are now if they are in S3; empty if the URI has one.
     """
 
     uri: str
     files: tuple[tuple[str, LocalFile], ...] = ()
+    identity: str = ""
 
 
-def find_model_data(existing: Existing, storage: Storage, model: str, folder: Path) -> ModelData:
+def find_model_data(
+    existing: Existing, storage: Storage, model: str, folder: Path, say: Say
+) -> ModelData:
     """Find one model.
 
     Args:
@@ -34,13 +40,13 @@ def find_model_data(existing: Existing, storage: Storage, model: str, folder: Pa
         storage: where a local model is uploaded to.
         model: s3://..., a model directory or a .tar.gz, or a training job's name.
         folder: where a directory's archive is written.
+        say: prints a line, for example if there is nothing at the URI.
 
     Raises:
         DeploymentError: if there is no such model.
     """
     if model.startswith("s3://"):
-        split_uri(model)
-        return ModelData(model)
+        return ModelData(model, identity=identity_of_uri(existing, model, say))
     if Path(model).exists():
         file = _archive(Path(model), folder)
         key = storage.key("models", file.sha256[:16], "model.tar.gz")
@@ -53,12 +59,14 @@ def find_model_data(existing: Existing, storage: Storage, model: str, folder: Pa
             f"{model} is not a training job in {storage.region}, a local file or folder, or an "
             "S3 URI"
         )
-    if found[TRAINING.status] != "Completed":
+    # A job that is stopped writes the model that it has until then.
+    uri = found.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    if not uri or found[TRAINING.status] not in _WITH_MODEL:
         raise DeploymentError(
             f"training job {model} is {found[TRAINING.status]}: it has no model to deploy; "
             f"see forest status {model}"
         )
-    return ModelData(str(found["ModelArtifacts"]["S3ModelArtifacts"]))
+    return ModelData(str(uri), identity=identity_of_uri(existing, str(uri), say))
 
 
 def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path) -> ModelData:

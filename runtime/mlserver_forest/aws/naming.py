@@ -6,18 +6,26 @@ Names end in a digest of their content, so that the same command finds what it c
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlserver_forest.errors import DeploymentError
 
-# The tag on everything that this tool creates, and the tags for the endpoint that a model or a
-# configuration was created for, the previous configuration of an endpoint, and the digest of the
-# request that created a job.
-OURS = ("created-by", "mlserver-forest")
-FOR_ENDPOINT = "mlserver-forest:endpoint"
-PREVIOUS = "mlserver-forest:previous"
-REQUEST = "mlserver-forest:request"
+# The beginning of this tool's tags, which users' tags cannot have. They are the tag on everything
+# that this tool creates, and the tags for the endpoint that a model or a configuration was created
+# for, the previous configuration of an endpoint, and the digests of the options that created a job
+# and of its data in S3.
+NAMESPACE = "mlserver-forest:"
+OURS = (f"{NAMESPACE}created-by", "mlserver-forest")
+FOR_ENDPOINT = f"{NAMESPACE}endpoint"
+PREVIOUS = f"{NAMESPACE}previous"
+REQUEST = f"{NAMESPACE}request"
+DATA = f"{NAMESPACE}data"
+# Version 0.1.0 wrote this tag instead of OURS.
+OURS_BEFORE = ("created-by", "mlserver-forest")
+# The part of a name that is a digest, if it depends on what only AWS knows.
+UNKNOWN_DIGEST = "<digest>"
+_PLACEHOLDER = re.compile(r"<(account|digest|digest of the|data in|model\.tar\.gz of)\b[^<>]*>")
 # CreateModel, CreateEndpoint and CreateTrainingJob accept these names; tuning jobs accept at most
 # 32 characters.
 _NAME = re.compile(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}")
@@ -27,17 +35,31 @@ def tag_list(user: Sequence[tuple[str, str]], **ours: str) -> list[dict[str, str
     """The tool's own tags, followed by the user's tags.
 
     Args:
-        user: (key, value) pairs; they replace the tool's own tags with the same key.
-        ours: the tool's tags without their prefix, such as ``endpoint="iris"``.
+        user: (key, value) pairs, whose keys do not begin with ``NAMESPACE``.
+        ours: the tool's tags without their prefix, such as ``endpoint="iris"``; empty values are
+            left out.
     """
-    merged = {OURS[0]: OURS[1], **{f"mlserver-forest:{name}": ours[name] for name in ours}}
-    merged.update(user)
-    return [{"Key": key, "Value": value} for key, value in merged.items()]
+    own = {f"{NAMESPACE}{name}": value for name, value in ours.items() if value}
+    merged = {**dict(user), **dict([OURS]), **own}
+    order = [OURS[0], *own, *(key for key, _ in user)]
+    return [{"Key": key, "Value": merged[key]} for key in dict.fromkeys(order)]
+
+
+def is_ours(tags: Mapping[str, str]) -> bool:
+    """Whether a resource with these tags was created by this tool."""
+    return any(tags.get(key) == value for key, value in (OURS, OURS_BEFORE))
 
 
 def digest_of(document: Any) -> str:
-    """Ten hexadecimal digits of a request: the same options give the same name."""
+    """Ten hexadecimal digits of a request: the same options give the same name.
+
+    Returns:
+        The digits, or ``UNKNOWN_DIGEST`` if the request contains placeholders for what only AWS
+        knows.
+    """
     text = json.dumps(document, sort_keys=True, default=str)
+    if _PLACEHOLDER.search(text):
+        return UNKNOWN_DIGEST
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -58,4 +80,13 @@ def checked_name(name: str, longest: int = 63) -> str:
 def name_from(text: str, suffix: str, longest: int = 63) -> str:
     """A valid name: as much of ``text`` as fits before the suffix."""
     words = re.sub(r"[^a-zA-Z0-9-]+", "-", text).strip("-") or "forest"
+    if suffix == UNKNOWN_DIGEST:
+        return f"{words}-{suffix}"
     return checked_name(f"{words[: longest - len(suffix) - 1].strip('-')}-{suffix}", longest)
+
+
+def name_with_end(name: str, end: str, longest: int = 63) -> str:
+    """A valid name: as much of ``name`` as fits before its end, such as ``-2``."""
+    if UNKNOWN_DIGEST in name + end:
+        return name + end
+    return checked_name(name[: longest - len(end)].rstrip("-") + end if end else name, longest)

@@ -17,18 +17,25 @@ class Kind:
         noun: its name in messages.
         subject: SageMaker's name for it, as it occurs in operations and members.
         good, bad: its final states.
-        log_group: CloudWatch's log group, with {} for the name if each has its own; or empty.
+        log_group: CloudWatch's log group, with {} for the name if each has its own.
         detail: the member that says more about the state, or empty.
         is_job: whether it ends by itself and can be stopped.
+        is_search: whether its log is that of the training jobs that it creates.
     """
 
     noun: str
     subject: str
     good: frozenset[str]
     bad: frozenset[str]
-    log_group: str = ""
+    log_group: str
     detail: str = ""
     is_job: bool = True
+    is_search: bool = False
+
+    @property
+    def word(self) -> str:
+        """Its name on a command line."""
+        return self.noun.replace(" ", "-")
 
     @property
     def name(self) -> str:
@@ -55,7 +62,7 @@ class Kind:
 
     def has_ended(self, found: Answer) -> bool:
         """Whether its description, or an item of a listing, has a final state."""
-        return found[self.status] in self.good | self.bad
+        return found.get(self.status) in self.good | self.bad
 
     def state(self, found: Answer) -> str:
         """The state with its detail, as text."""
@@ -65,24 +72,36 @@ class Kind:
 
     def goes_on(self, name: str) -> str:
         """The message when the command stops waiting for it."""
-        end = f"forest stop {name}" if self.is_job else f"forest delete {name}"
-        follow = f"forest logs {name} --follow" if self.log_group else f"forest status {name}"
+        end = (
+            f"end it: forest stop {name}"
+            if self.is_job
+            else f"AWS deletes none before it is ready; then end it: forest delete {name}"
+        )
         return (
             f"{self.noun} {name} continues without this command. Follow it: forest status {name}, "
-            f"{follow}; end it: {end}"
+            f"forest logs {name} --follow; {end}"
         )
 
 
 _JOB_GOOD, _JOB_BAD = frozenset({"Completed"}), frozenset({"Failed", "Stopped"})
+_TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 TRAINING = Kind(
     "training job",
     "TrainingJob",
     _JOB_GOOD,
     _JOB_BAD,
-    "/aws/sagemaker/TrainingJobs",
+    _TRAINING_LOGS,
     "SecondaryStatus",
 )
-TUNING = Kind("tuning job", "HyperParameterTuningJob", _JOB_GOOD, _JOB_BAD)
+TUNING = Kind(
+    "tuning job",
+    "HyperParameterTuningJob",
+    _JOB_GOOD,
+    # A tuning job that is being deleted has ended as well.
+    _JOB_BAD | {"Deleting", "DeleteFailed"},
+    _TRAINING_LOGS,
+    is_search=True,
+)
 TRANSFORM = Kind(
     "transform job", "TransformJob", _JOB_GOOD, _JOB_BAD, "/aws/sagemaker/TransformJobs"
 )
@@ -97,20 +116,31 @@ ENDPOINT = Kind(
 KINDS = (ENDPOINT, TRAINING, TUNING, TRANSFORM)
 
 
-def find_any(existing: Existing, kinds: Sequence[Kind], name: str) -> tuple[Kind, Answer] | Unknown:
-    """Find the first kind with a resource of this name, and its description.
+Named = tuple[tuple[Kind, Answer], ...]
+
+
+def find_named(existing: Existing, kinds: Sequence[Kind], name: str) -> Named | Unknown:
+    """All resources of this name with their descriptions: an endpoint does not hide a job.
 
     Raises:
         DeploymentError: if there is no such resource.
     """
+    found = []
     for kind in kinds:
-        found = existing.find(kind.look_up(name))
-        if found is UNKNOWN:
+        description = existing.find(kind.look_up(name))
+        if description is UNKNOWN:
             return UNKNOWN
-        if found:
-            return kind, found
+        if description:
+            found.append((kind, description))
+    if not found:
+        raise no_such(existing, kinds, name)
+    return tuple(found)
+
+
+def no_such(existing: Existing, kinds: Sequence[Kind], name: str) -> DeploymentError:
+    """The error if there is no resource of this name."""
     nouns = ", no ".join(kind.noun for kind in kinds)
-    raise DeploymentError(
+    return DeploymentError(
         f"there is no {nouns} {name} in {existing.region}; forest list shows what exists"
     )
 

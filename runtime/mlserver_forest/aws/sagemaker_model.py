@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.infrastructure import Infrastructure
 from mlserver_forest.aws.naming import digest_of, name_from, tag_list
-from mlserver_forest.aws.step import Call, Step, members
+from mlserver_forest.aws.step import Answer, Call, Step, members
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class SageMakerModel:
         infrastructure: the image, the role, the network and the tags.
         endpoint: the endpoint that it is created for and deleted with, or empty.
         modes: further members of the container.
+        identity: a digest of what the artifact's bytes are now; empty if the URI has one.
     """
 
     prefix: str
@@ -26,27 +28,30 @@ class SageMakerModel:
     infrastructure: Infrastructure
     endpoint: str = ""
     modes: tuple[tuple[str, Any], ...] = ()
+    identity: str = ""
 
     @property
     def name(self) -> str:
         """Its name, which ends in a digest of its content."""
-        return name_from(self.prefix, digest_of(self._body()))
+        content = [self.body(), self.identity] if self.identity else self.body()
+        return name_from(self.prefix, digest_of(content))
 
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""
         ours = {"endpoint": self.endpoint} if self.endpoint else {}
         tags = tag_list(self.infrastructure.tags, **ours)
-        request = {"ModelName": self.name, **self._body(), "Tags": tags}
+        request = {"ModelName": self.name, **self.body(), "Tags": tags}
         return existing.settle(
             Step(
                 Call("sagemaker", "CreateModel", request),
                 found_by=model_look_up(self.name),
                 makes=f"model {self.name}",
-                removed_by=f"forest delete {self.endpoint or self.name}",
+                removed_by=f"forest delete {self.name} --kind model",
             )
         )
 
-    def _body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
+        """CreateModel's request without name and tags."""
         container = members(
             Image=self.infrastructure.image,
             ModelDataUrl=self.uri,
@@ -64,3 +69,33 @@ class SageMakerModel:
 def model_look_up(name: str) -> Call:
     """The call that finds a model by its name."""
     return Call("sagemaker", "DescribeModel", {"ModelName": name})
+
+
+def model_identity(existing: Existing, found: Answer, say: Say) -> str:
+    """A digest of what a model in SageMaker is now: its containers, and their data in S3.
+
+    Args:
+        existing: the account.
+        found: the model's description.
+        say: prints a line if data cannot be looked up.
+    """
+    uris = data_of_model(found)
+    created = found.get("CreationTime")
+    data = [identity_of_uri(existing, uri, say) for uri in uris]
+    return digest_of([created.timestamp() if created else None, uris, data])
+
+
+def data_of_model(found: Answer) -> list[str]:
+    """The URIs of the data of a model in SageMaker, of all its containers.
+
+    Args:
+        found: the model's description.
+    """
+    containers = [found.get("PrimaryContainer") or {}, *found.get("Containers", [])]
+    sources = [one.get("ModelDataSource", {}).get("S3DataSource", {}) for one in containers]
+    uris = [
+        # Data that are not compressed are a prefix.
+        one.get("ModelDataUrl") or source.get("S3Uri")
+        for one, source in zip(containers, sources, strict=True)
+    ]
+    return [str(uri) for uri in uris if uri]

@@ -103,7 +103,12 @@ def upload_steps(
         existing: the account.
         kms_key: the key that encrypts them, or empty.
     """
+    existing.find_together([_object_look_up(storage.bucket, key) for key, _ in files])
     return tuple(_upload_step(storage.bucket, key, file, existing, kms_key) for key, file in files)
+
+
+def _object_look_up(bucket: str, key: str) -> Call:
+    return Call("s3", "HeadObject", {"Bucket": bucket, "Key": key})
 
 
 def _upload_step(bucket: str, key: str, file: LocalFile, existing: Existing, kms_key: str) -> Step:
@@ -112,7 +117,7 @@ def _upload_step(bucket: str, key: str, file: LocalFile, existing: Existing, kms
     request = {**where, "Metadata": {_CHECKSUM: file.sha256}, **encryption}
     step = Step(
         Upload(Call("s3", "PutObject", request), file.path, file.size),
-        found_by=Call("s3", "HeadObject", where),
+        found_by=_object_look_up(bucket, key),
         makes=f"s3://{bucket}/{key}",
         removed_by=f"aws s3 rm s3://{bucket}/{key}",
     )

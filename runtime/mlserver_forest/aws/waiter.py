@@ -45,8 +45,10 @@ class Wait:
 
     @property
     def has_log(self) -> bool:
-        """Whether log lines are shown; an endpoint's log has no end, so forest logs shows it."""
-        return self.kind.is_job and bool(self.kind.log_group)
+        """Whether log lines are shown; forest logs shows those of endpoints, which have no end, and
+        those of tuning jobs, which are many jobs' at a time.
+        """
+        return self.kind.is_job and not self.kind.is_search
 
     def calls(self) -> list[dict[str, Any]]:
         end = " or ".join(sorted(self.kind.good | self.kind.bad))
@@ -124,7 +126,10 @@ def _check_end(aws: "Aws", wanted: Wait, found: Answer) -> None:
 
 
 def _last_lines(aws: "Aws", kind: Kind, name: str) -> str:
-    last = LogTail(aws, kind, name).new_lines()[-_LAST_LINES:] if kind.log_group else []
+    try:
+        last = LogTail(aws, kind, name).new_lines()[-_LAST_LINES:]
+    except Refused as error:
+        return f"\nno log lines: {error}"
     shown = "".join(f"\n  {line}" for line in last)
     return f"\nthe last log lines:{shown}" if last else ""
 

@@ -13,7 +13,7 @@ from mlserver_forest.errors import DeploymentError
 
 DEPLOY = deploy.Deploy(STORAGE, SHARED, "iris", ModelData("s3://my-bucket/model.tar.gz"))
 TAGS = [
-    {"Key": "created-by", "Value": "mlserver-forest"},
+    {"Key": "mlserver-forest:created-by", "Value": "mlserver-forest"},
     {"Key": "mlserver-forest:endpoint", "Value": "iris"},
 ]
 

@@ -47,7 +47,7 @@ def test_a_job_has_its_data_machines_and_digest():
         "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
         "HyperParameters": {"algorithm": "xgboost", "n_estimators": "10"},
         "Tags": [
-            {"Key": "created-by", "Value": "mlserver-forest"},
+            {"Key": "mlserver-forest:created-by", "Value": "mlserver-forest"},
             {"Key": "mlserver-forest:request", "Value": name.rpartition("-")[2]},
         ],
     }
@@ -64,7 +64,7 @@ def test_spot_has_checkpoints_and_waits_twice_as_long():
 
 def test_the_next_attempt_goes_on_from_the_same_checkpoints():
     first = replace(FIT, machines=fit.Machines(spot=True))
-    one, two = (fit.job_request(first, n) for n in (1, 2))
+    one, two = (fit.job_request(first, end) for end in ("", "-2"))
     assert two["TrainingJobName"] == one["TrainingJobName"] + "-2"
     assert two["CheckpointConfig"] == one["CheckpointConfig"]
 

@@ -51,7 +51,5 @@ def test_a_batch_joins_its_answers_to_the_input():
     ],
 )
 def test_a_batch_that_sagemaker_refuses_is_refused_first(batch, said):
-    rows = Input("transform", uri="s3://b/rows")
-    wanted = transform.Transform(STORAGE, SHARED, batch, rows, model="m")
     with pytest.raises(DeploymentError, match=said):
-        transform.job_request(wanted)
+        transform.check_batch(batch)

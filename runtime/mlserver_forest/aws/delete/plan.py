@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.endpoint import (
     configuration_look_up,
     deregister,
@@ -10,9 +11,9 @@ from mlserver_forest.aws.endpoint import (
     scaling_look_up,
 )
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS
+from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS, is_ours
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
-from mlserver_forest.aws.sagemaker_model import model_look_up
+from mlserver_forest.aws.sagemaker_model import data_of_model, model_look_up
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
@@ -20,18 +21,28 @@ from mlserver_forest.errors import DeploymentError
 _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 
 
+# What --kind may name, with SageMaker's names.
+KINDS = {"endpoint": "Endpoint", "configuration": "EndpointConfig", "model": "Model"}
+
+
+class NothingToDelete(DeploymentError):
+    """There is nothing of this name."""
+
+
 @dataclass(frozen=True)
 class Belongings:
-    """An endpoint and what was created for it, or only a model.
+    """An endpoint and what was created for it, or only a configuration or a model.
 
     Attributes:
         endpoint: its name, or empty if it is already gone.
+        is_going: whether AWS is deleting the endpoint already.
         configurations, models: their names.
         is_scaled: whether a scalable target is registered.
         stays: texts that name what is not deleted.
     """
 
-    endpoint: str
+    endpoint: str = ""
+    is_going: bool = False
     configurations: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     is_scaled: bool = False
@@ -45,21 +56,27 @@ class Belongings:
         return ", ".join(parts)
 
 
-def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongings:
-    """Find the endpoint, its configurations and models, or else the model of that name.
+def find_belongings(
+    name: str, existing: Existing, *, kind: str | None, foreign: bool
+) -> Belongings:
+    """Find the endpoint with what was created for it, or else the configuration or model.
 
     Args:
-        name: the name of an endpoint, which may already be gone, or of a model.
+        name: the name of an endpoint, which may already be gone, of a configuration, or of a model.
         existing: the account.
+        kind: a key of ``KINDS``: nothing else is deleted; or None.
         foreign: whether to include what this tool did not create.
 
     Raises:
-        DeploymentError: if nothing exists, or nothing that may be deleted.
+        NothingToDelete: if nothing exists.
+        DeploymentError: if it may not be deleted.
     """
+    if kind not in {None, "endpoint"}:
+        return _alone(existing, name, {kind}, foreign)
     endpoint = existing.find(ENDPOINT.look_up(name))
     if endpoint is UNKNOWN:
         each = ("<each one tagged for it>",)
-        return Belongings(name, each, each, is_scaled=True)
+        return Belongings(name, configurations=each, models=each, is_scaled=True)
     if endpoint:
         _check_endpoint(existing, endpoint, foreign)
     configurations = set(_tagged(existing, "EndpointConfig", name))
@@ -68,12 +85,13 @@ def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongin
         configurations.add(endpoint["EndpointConfigName"])
         models |= _models_of(existing, endpoint["EndpointConfigName"])
     if not endpoint and not configurations and not models:
-        return _model_alone(existing, name, foreign)
+        return _alone(existing, name, set() if kind else set(_LOOK_UPS), foreign)
     return Belongings(
         endpoint=name if endpoint else "",
+        is_going=bool(endpoint and endpoint[ENDPOINT.status] == "Deleting"),
         configurations=tuple(sorted(configurations)),
         models=tuple(sorted(models)),
-        is_scaled=bool(endpoint and existing.items(scaling_look_up(name), optional="autoscaling")),
+        is_scaled=bool(endpoint and _may_be_scaled(existing, name)),
         stays=(
             *_what_stays(existing, configurations, models),
             f"log group {ENDPOINT.log_group.format(name)}",
@@ -102,10 +120,12 @@ def _endpoint_steps(found: Belongings, poll: float) -> Iterator[Step]:
     name = found.endpoint
     if found.is_scaled:
         removes = f"autoscaling of {scalable_target(name)['ResourceId']}"
-        yield Step(deregister(name), may_be_missing=True, removes=removes)
-    if name:
+        remains = f"{removes}, if there is any, remains"
+        yield Step(deregister(name), may_be_missing=True, removes=removes, if_refused=remains)
+    if name and not found.is_going:
         call = Call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
         yield Step(call, may_be_missing=True)
+    if name:
         yield Step(Wait(ENDPOINT, name, poll, until_gone=True), removes=f"endpoint {name}")
 
 
@@ -114,13 +134,13 @@ def _deletion(subject: str, name: str, noun: str) -> Step:
     return Step(call, may_be_missing=True, removes=f"{noun} {name}")
 
 
-def _is_ours(existing: Existing, arn: str) -> bool:
-    return tags_of(existing, arn).get(OURS[0]) == OURS[1]
+def _has_our_tag(existing: Existing, arn: str) -> bool:
+    return is_ours(tags_of(existing, arn))
 
 
 def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
     name, status = found["EndpointName"], found[ENDPOINT.status]
-    if not foreign and not _is_ours(existing, found[ENDPOINT.arn]):
+    if not foreign and not _has_our_tag(existing, found[ENDPOINT.arn]):
         raise DeploymentError(
             f"endpoint {name} was not created by this tool (it does not have the tag "
             f"{OURS[0]}={OURS[1]}); add --any to delete it anyway"
@@ -141,26 +161,71 @@ def _tagged(existing: Existing, subject: str, endpoint: str) -> Iterator[str]:
 
 
 def _models_of(existing: Existing, configuration: str) -> set[str]:
+    if not configuration:
+        return set()
     found = _described(existing, configuration_look_up(configuration))
-    return {one["ModelName"] for one in found.get("ProductionVariants", [])}
+    variants = [*found.get("ProductionVariants", []), *found.get("ShadowProductionVariants", [])]
+    # A variant of inference components has no model of its own.
+    return {one["ModelName"] for one in variants if "ModelName" in one}
 
 
-def _model_alone(existing: Existing, name: str, foreign: bool) -> Belongings:
-    model = _described(existing, model_look_up(name))
-    if not model:
-        raise DeploymentError(
-            f"there is no endpoint or model {name}, and nothing that was created for it; "
-            "jobs are not deleted but stopped: forest stop"
+def _alone(existing: Existing, name: str, kinds: set[str], foreign: bool) -> Belongings:
+    """The configuration and the model of this name, none of which is in use."""
+    calls = {kind: look_up(name) for kind, look_up in _LOOK_UPS.items() if kind in kinds}
+    found = {kind: _described(existing, call) for kind, call in calls.items()}
+    if any(existing.find(call) is UNKNOWN for call in calls.values()):
+        named = dict.fromkeys(calls, (name,))
+        return Belongings(
+            configurations=named.get("configuration", ()), models=named.get("model", ())
         )
-    if not foreign and not _is_ours(existing, model["ModelArn"]):
-        raise DeploymentError(f"model {name} was not created by this tool; add --any to delete it")
-    return Belongings("", models=(name,), stays=tuple(_what_stays(existing, set(), {name})))
+    there = [kind for kind in found if found[kind]]
+    if not there:
+        nouns = ", ".join(["endpoint", *sorted(kinds)] if len(kinds) != 1 else kinds)
+        raise NothingToDelete(
+            f"there is no {nouns} {name}, and nothing that was created for it; jobs are not "
+            "deleted but stopped: forest stop"
+        )
+    for kind in there:
+        tags = tags_of(existing, found[kind][f"{KINDS[kind]}Arn"])
+        if not foreign and not is_ours(tags):
+            raise DeploymentError(
+                f"{kind} {name} was not created by this tool; add --any to delete it"
+            )
+        _check_unused(existing, kind, name, tags.get(FOR_ENDPOINT, ""))
+    configurations, models = ({name} if kind in there else set() for kind in _LOOK_UPS)
+    return Belongings(
+        configurations=tuple(configurations),
+        models=tuple(models),
+        stays=tuple(_what_stays(existing, configurations, models)),
+    )
+
+
+_LOOK_UPS = {"configuration": configuration_look_up, "model": model_look_up}
+
+
+def _check_unused(existing: Existing, kind: str, name: str, endpoint: str) -> None:
+    """AWS deletes what an endpoint in service uses, which then fails when it is scaled."""
+    found = _described(existing, ENDPOINT.look_up(endpoint)) if endpoint else {}
+    configuration = str(found.get("EndpointConfigName", ""))
+    used = {configuration} if kind == "configuration" else _models_of(existing, configuration)
+    if configuration and name in used:
+        raise DeploymentError(
+            f"{kind} {name} is in use by endpoint {endpoint}; forest delete {endpoint} deletes both"
+        )
+
+
+def _may_be_scaled(existing: Existing, endpoint: str) -> bool:
+    """Whether there is autoscaling to remove; without the permission to look, there may be."""
+    try:
+        return bool(existing.items(scaling_look_up(endpoint)))
+    except Refused:
+        return True
 
 
 def _what_stays(existing: Existing, configurations: set[str], models: set[str]) -> Iterator[str]:
     for name in sorted(models):
         found = _described(existing, model_look_up(name))
-        if uri := found.get("PrimaryContainer", {}).get("ModelDataUrl"):
+        for uri in data_of_model(found):
             yield f"the model in {uri}"
     for name in sorted(configurations):
         found = _described(existing, configuration_look_up(name))

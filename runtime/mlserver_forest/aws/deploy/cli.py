@@ -137,7 +137,7 @@ def _artifact(
 ) -> ModelData:
     if several:
         return find_many_models(storage, several, model, folder)
-    return find_model_data(session.existing, storage, model, folder)
+    return find_model_data(session.existing, storage, model, folder, session.say)
 
 
 def _parts(storage: Storage, endpoint: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
             Call("sagemaker", "CreateEndpointConfig", request),
             found_by=configuration_look_up(name),
             makes=f"endpoint configuration {name}",
-            removed_by=f"forest delete {deploy.endpoint}",
+            removed_by=f"forest delete {name} --kind configuration",
         )
     )
 

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mlserver_forest.aws.data_identity import identity_of_prefix
 from mlserver_forest.aws.fit.plan import Fit, Input, Machines, stopping_condition
 from mlserver_forest.aws.infrastructure import find_infrastructure, parse_pairs
 from mlserver_forest.aws.local_files import local_files
@@ -38,9 +40,13 @@ _OPTIONS = (
     click.option("--instance-type", default="ml.m5.xlarge", show_default=True),
     click.option("--instance-count", default=1, show_default=True, type=click.IntRange(1)),
     click.option("--volume-gb", default=30, show_default=True, type=click.IntRange(1)),
-    click.option("--max-run", default=86400, show_default=True, help="Seconds."),
+    click.option(
+        "--max-run", default=86400, show_default=True, type=click.IntRange(1), help="Seconds."
+    ),
     click.option("--spot", is_flag=True, help="Use spot instances, with checkpoints."),
-    click.option("--max-wait", type=int, help="Seconds (--spot); default 2 x --max-run."),
+    click.option(
+        "--max-wait", type=click.IntRange(1), help="Seconds (--spot); default 2 x --max-run."
+    ),
     click.option("--checkpoints", default="", help="An S3 prefix; set by --spot."),
     click.option("--input-mode", default="File", type=click.Choice(["File", "FastFile", "Pipe"])),
     click.option("--content-type", default="", help=f"The data's, such as {default().media_type}."),
@@ -58,13 +64,16 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def fit_of(session: Session, options: dict[str, Any], check: Check | None) -> Fit:
+def fit_of(
+    session: Session, options: dict[str, Any], check: Check | None, longest_name: int = 63
+) -> Fit:
     """Take all options of a training job out of ``options``.
 
     Args:
         session: finds storage, role and image.
         options: from the command line.
         check: checks the hyperparameters before AWS is asked, or None.
+        longest_name: the number of characters that the job's name may have.
     """
     hyperparameters = parse_pairs("-p", options.pop("hyperparameters"))
     if check:
@@ -72,8 +81,9 @@ def fit_of(session: Session, options: dict[str, Any], check: Check | None) -> Fi
     machines = _machines(options)
     stopping_condition(machines)
     if options["name"]:
-        checked_name(options["name"])
+        checked_name(options["name"], longest_name)
     inputs = _inputs(options)
+    _check_pipe(options)
     region = session.aws.region
     storage = find_storage(session.existing, region, options.pop("bucket"))
     infrastructure = find_infrastructure(session.existing, region, options)
@@ -81,13 +91,20 @@ def fit_of(session: Session, options: dict[str, Any], check: Check | None) -> Fi
     return Fit(
         storage=storage,
         infrastructure=infrastructure,
-        inputs=inputs,
+        inputs=tuple(identified(session, one) for one in inputs),
         hyperparameters=hyperparameters,
         metrics=_metric_definitions(),
         machines=machines,
         distribution="ShardedByS3Key" if sharded else "FullyReplicated",
         **{name: options.pop(name) for name in _REST},
     )
+
+
+def identified(session: Session, data: Input) -> Input:
+    """The same data with a digest of what they are now, if they are in S3 already."""
+    if not data.uri:
+        return data
+    return replace(data, identity=identity_of_prefix(session.existing, data.uri, session.say))
 
 
 def input_of(channel: str, words: tuple[str, ...]) -> Input:
@@ -126,6 +143,20 @@ def _inputs(options: dict[str, Any]) -> tuple[Input, ...]:
     if not train:
         raise DeploymentError("there are no data to train on; give a file, a folder or an S3 URI")
     return tuple(input_of(channel, found) for channel, found in words.items() if found)
+
+
+def _check_pipe(options: Mapping[str, Any]) -> None:
+    """Refuse what SageMaker ignores but in Pipe mode (its API's reference on Channel)."""
+    wrong = [
+        f"--{name.replace('_', '-')} {options[name]}"
+        for name in ("compression", "record_wrapper")
+        if options[name]
+    ]
+    if wrong and options["input_mode"] != "Pipe":
+        raise DeploymentError(
+            f"{', '.join(wrong)}: only --input-mode Pipe has that, and --input-mode is "
+            f"{options['input_mode']}; leave it out (compressed files are read as they are)"
+        )
 
 
 def _metric_definitions() -> tuple[dict[str, str], ...]:

@@ -1,5 +1,6 @@
 """``forest fit``: a training job."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.infrastructure import Infrastructure
 from mlserver_forest.aws.local_files import LocalFile, digest_of_files
-from mlserver_forest.aws.naming import checked_name, digest_of, name_from, tag_list
+from mlserver_forest.aws.naming import digest_of, name_from, name_with_end
 from mlserver_forest.aws.resource_kinds import TRAINING
-from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job, numbered
+from mlserver_forest.aws.sagemaker_job import JobIdentity, SageMakerJob, find_job
 from mlserver_forest.aws.step import Plan, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.errors import DeploymentError
@@ -17,11 +18,19 @@ from mlserver_forest.errors import DeploymentError
 
 @dataclass(frozen=True)
 class Input:
-    """The data of a channel: local files, or data that are already in S3 (``uri``)."""
+    """The data of a channel: local files, or data that are already in S3.
+
+    Attributes:
+        channel: its name.
+        files: local files, which are uploaded under a digest of their bytes.
+        uri: the S3 prefix of data that are already there.
+        identity: a digest of what the data at ``uri`` are now.
+    """
 
     channel: str
     files: tuple[LocalFile, ...] = ()
     uri: str = ""
+    identity: str = ""
 
     @property
     def prefix(self) -> tuple[str, ...]:
@@ -104,25 +113,42 @@ def plan(fit: Fit, job: SageMakerJob, existing: Existing, poll: float | None = N
     )
 
 
-def job_request(fit: Fit, attempt: int = 1) -> dict[str, Any]:
-    """CreateTrainingJob's request, whose name ends in the request's digest.
+def job_request(fit: Fit, end: str = "") -> dict[str, Any]:
+    """CreateTrainingJob's request, whose name contains the job's digest unless one was chosen.
 
     Args:
         fit: the options.
-        attempt: 1, or higher if earlier jobs of this name have failed.
+        end: the end of the name, such as ``-2`` if an earlier job of this name has failed.
     """
     body = {**definition(fit), "HyperParameters": dict(fit.hyperparameters)}
-    digest = digest_of(body)
-    if fit.machines.spot or fit.checkpoints:
-        uri = fit.checkpoints or fit.storage.uri("checkpoints", digest)
-        body["CheckpointConfig"] = {"S3Uri": uri}
+    identity = identity_of(fit, body)
     algorithm = dict(fit.hyperparameters).get("algorithm", "forest").strip("\"'")
-    name = fit.name or name_from(algorithm, digest, longest=60)
+    name = fit.name or name_from(algorithm, identity.digest, longest=60)
     return {
-        "TrainingJobName": checked_name(numbered(name, attempt)),
-        **members(**body),
-        "Tags": tag_list(fit.infrastructure.tags, request=digest),
+        "TrainingJobName": name_with_end(name, end),
+        **members(**body, **checkpoints(fit, identity)),
+        "Tags": identity.tags(fit.infrastructure.tags),
     }
+
+
+def identity_of(fit: Fit, body: Mapping[str, Any]) -> JobIdentity:
+    """The identity of a job that trains, or that searches for hyperparameters.
+
+    Args:
+        fit: the options.
+        body: the request without its name, tags and checkpoints.
+    """
+    options = [body, fit.checkpoints] if fit.checkpoints else body
+    data = {one.channel: one.identity for one in fit.inputs if one.identity}
+    return JobIdentity(digest_of(options), digest_of(data) if data else "")
+
+
+def checkpoints(fit: Fit, identity: JobIdentity) -> dict[str, Any]:
+    """The member CheckpointConfig, if there is one; other data have checkpoints of their own."""
+    if not fit.machines.spot and not fit.checkpoints:
+        return {}
+    uri = fit.checkpoints or fit.storage.uri("checkpoints", identity.digest)
+    return {"CheckpointConfig": {"S3Uri": uri}}
 
 
 def definition(fit: Fit) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import click
 
 from mlserver_forest.aws.list.plan import Listed, details_of, find_all, plan
 from mlserver_forest.aws.session import Session, command
-from mlserver_forest.aws.status.describe import describe, ended
+from mlserver_forest.aws.status.describe import cost_of, listed_state
 from mlserver_forest.aws.step import Answer
 
 _COLUMNS = ("kind", "name", "status", "cost")
@@ -19,24 +19,31 @@ _COLUMNS = ("kind", "name", "status", "cost")
     "--jobs", default=20, show_default=True, type=click.IntRange(1, 100), help="Jobs of each kind."
 )
 def list_(session: Session, foreign: bool, jobs: int) -> None:
-    """List what this tool created (by its tags), with its state and what it costs."""
-    found = find_all(session.existing, foreign=foreign, most_jobs=jobs)
-    answers = session.carry_out(plan(found, jobs))
+    """List what this tool created (by its tags), with its state and what it costs.
+
+    The cost is looked up for the ten newest; forest status shows it for the others.
+    """
+    found = find_all(session.existing, foreign=foreign, most_jobs=jobs, say=session.say)
+    answers = session.carry_out(plan(found))
     if answers is None or found is None:
         return
     rest = iter(answers)
-    rows = [_row(one, [next(rest) for _ in details_of(one)]) for one in found]
+    rows = [_row(one, [next(rest) for _ in details_of(one)]) for one in found.listed]
     lines = ["  ".join(str(row[key]) for key in _COLUMNS if row[key]) for row in rows]
     nothing = ["nothing" if foreign else "nothing created by this tool; --any shows everything"]
-    session.result({"found": rows}, lines or nothing)
+    document = {"found": rows, **({"refused": found.refused} if found.refused else {})}
+    session.result(document, lines or nothing)
 
 
 def _row(listed: Listed, details: Sequence[Answer]) -> dict[str, Any]:
-    kind, name, item = listed.kind, listed.name, listed.item
-    if kind is None:
-        created = item.get("CreationTime")
-        return {"name": name, "kind": listed.noun, "status": "", "created": created, "cost": ""}
-    if listed.found is None:
-        return ended(kind, name, item)
-    described = describe(kind, name, listed.found, details)
-    return {key: described[key] for key in ("name", "kind", "status", "created", "cost")}
+    created = listed.item.get("CreationTime")
+    row = {"name": listed.name, "kind": listed.noun, "created": created}
+    if listed.kind is None:
+        return row | {"status": "", "cost": ""}
+    state = listed_state(listed.kind, listed.found or listed.item)
+    if listed.found is None and listed.has_costs:
+        return row | {"status": state, "cost": f"cost: forest status {listed.name}"}
+    return row | {
+        "status": state,
+        "cost": cost_of(listed.kind, listed.found or listed.item, details),
+    }

@@ -1,26 +1,57 @@
 """``forest logs``: reading the log of an endpoint or a job, and following it if requested."""
 
-from mlserver_forest.aws.existing import UNKNOWN, Unknown
-from mlserver_forest.aws.log_tail import ReadLog, has_last_line
-from mlserver_forest.aws.resource_kinds import KINDS, Kind
-from mlserver_forest.aws.step import Answer, Plan, Step
+from collections.abc import Sequence
 
-WITH_LOGS = tuple(kind for kind in KINDS if kind.log_group)
+from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
+from mlserver_forest.aws.log_tail import ReadLog, has_last_line, streams_of
+from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, Named, no_such
+from mlserver_forest.aws.step import Plan, Step
 
 
-def plan(name: str, found: tuple[Kind, Answer] | Unknown, lines: int, poll: float | None) -> Plan:
-    """One step that reads the log.
+def find_logs(existing: Existing, kinds: Sequence[Kind], name: str) -> Named | Unknown:
+    """All endpoints and jobs of this name, and an endpoint that is gone if its log is there.
+
+    Returns:
+        Pairs of a kind and the description, which is empty for an endpoint that is gone.
+
+    Raises:
+        DeploymentError: if there is nothing of this name.
+    """
+    found = []
+    for kind in kinds:
+        description = existing.find(kind.look_up(name))
+        if description is UNKNOWN:
+            return UNKNOWN
+        if description:
+            found.append((kind, description))
+        elif kind is ENDPOINT and existing.items(streams_of(kind, name)):
+            found.append((kind, {}))
+    if not found:
+        raise no_such(existing, kinds, name)
+    return tuple(found)
+
+
+def plan(
+    kinds: Sequence[Kind], name: str, found: Named | Unknown, lines: int, poll: float | None
+) -> Plan:
+    """A step for each log.
 
     Args:
+        kinds: the kinds that are asked for.
         name: the name of the endpoint or job.
-        found: its kind and description; if they are unknown, there is a step for each kind.
+        found: what exists; if it is unknown, there is a step for each kind.
         lines: the number of lines at the end that are shown first, or 0 for all.
         poll: seconds between two reads, or None to read once.
     """
     if found is UNKNOWN:
         return tuple(
-            Step(ReadLog(kind, name, lines, poll), only_if=kind.look_up(name)) for kind in WITH_LOGS
+            Step(ReadLog(kind, name, lines, poll), only_if=kind.look_up(name)) for kind in kinds
         )
-    kind, description = found
-    until = None if has_last_line(kind, description) else poll
-    return (Step(ReadLog(kind, name, lines, until)),)
+    logs = []
+    for kind, description in found:
+        until = None if not description or has_last_line(kind, description) else poll
+        title = f"the log of {kind.noun} {name}" if len(found) > 1 else ""
+        logs.append(ReadLog(kind, name, lines, until, title))
+    # The logs that have an end come before those that are followed, and an endpoint's is the last.
+    logs.sort(key=lambda log: (log.poll is not None, not log.kind.is_job))
+    return tuple(Step(log) for log in logs)

@@ -1,22 +1,26 @@
 """``forest status``: the calls that describe an endpoint or a job."""
 
+from collections.abc import Sequence
+
 from mlserver_forest.aws.endpoint import configuration_look_up, scaling_look_up
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
-from mlserver_forest.aws.resource_kinds import ENDPOINT, KINDS, Kind
+from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, Named
 from mlserver_forest.aws.status.describe import detail_steps
-from mlserver_forest.aws.step import Answer, Call, Plan, Step
+from mlserver_forest.aws.step import Call, Plan, Step
 
 
-def plan(name: str, found: tuple[Kind, Answer] | Unknown) -> Plan:
+def plan(kinds: Sequence[Kind], name: str, found: Named | Unknown) -> Plan:
     """The calls that read its state.
 
     Args:
+        kinds: the kinds that are asked for.
         name: the name of the endpoint or job.
-        found: its kind and description; if they are unknown, the look-ups come first.
+        found: what exists; if it is unknown, the look-ups come first.
     """
     if found is not UNKNOWN:
-        kind, description = found
-        return detail_steps(kind, name, description)
+        return tuple(
+            step for kind, description in found for step in detail_steps(kind, name, description)
+        )
     there = ENDPOINT.look_up(name)
     details = (
         configuration_look_up(f"<configuration of {name}>"),
@@ -24,6 +28,6 @@ def plan(name: str, found: tuple[Kind, Answer] | Unknown) -> Plan:
         Call("sagemaker", "ListTags", {"ResourceArn": f"<ARN of {name}>"}, items="Tags"),
     )
     return (
-        *(Step(kind.look_up(name), may_be_missing=True) for kind in KINDS),
-        *(Step(call, only_if=there) for call in details),
+        *(Step(kind.look_up(name), may_be_missing=True) for kind in kinds),
+        *(Step(call, only_if=there) for call in details if ENDPOINT in kinds),
     )

@@ -8,21 +8,27 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.existing import UNKNOWN
-from mlserver_forest.aws.fit.options import input_of
+from mlserver_forest.aws.fit.options import identified, input_of
 from mlserver_forest.aws.infrastructure import find_infrastructure, infrastructure_options
-from mlserver_forest.aws.model_data import ModelData, find_model_data
+from mlserver_forest.aws.model_data import find_model_data
+from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import TRANSFORM
-from mlserver_forest.aws.sagemaker_model import model_look_up
+from mlserver_forest.aws.sagemaker_model import model_identity, model_look_up
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
-from mlserver_forest.aws.storage import Storage, find_storage
+from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.storage import find_storage
 from mlserver_forest.aws.transform.plan import (
     Batch,
     Transform,
+    check_batch,
     find_transform_job,
+    header_warning,
+    model_of,
     output_of,
     plan,
 )
+from mlserver_forest.errors import DeploymentError
 
 _BATCH = (
     click.option("--content-type", default=Batch.content_type, show_default=True),
@@ -81,17 +87,24 @@ def transform(
     MODEL is a model in SageMaker, a training job, s3://.../model.tar.gz, a model directory or a
     .tar.gz.
     """
+    if download and not wait:
+        raise DeploymentError(
+            "--download needs the answers, which --no-wait does not wait for; leave one of them "
+            "out (the same command without --no-wait downloads them later)"
+        )
     existing = session.existing
     with tempfile.TemporaryDirectory(prefix="forest-transform-") as folder:
         wanted = _transform_of(session, model, data, options, Path(folder))
         session.say(prices().describe(wanted.instance_type, wanted.instance_count))
         job = find_transform_job(wanted, existing, again=again)
+        session.say_all(job.notes)
         answers = session.carry_out(plan(wanted, job, existing, poll if wait else None, download))
     if answers is None:
         return
     if not wait:
-        stays = f"the model remains: forest delete {wanted.model_name}"
-        session.result({TRANSFORM.name: job.name}, [TRANSFORM.goes_on(job.name), stays])
+        stays = f"the model remains: forest delete {model_of(job)}"
+        lines = [TRANSFORM.goes_on(job.name), *([stays] if wanted.artifact else [])]
+        session.result({TRANSFORM.name: job.name}, lines)
         return
     output, written = output_of(job), answers[-1].get("Paths", [])
     document = {TRANSFORM.name: job.name, "Output": output, "Downloaded": written}
@@ -102,28 +115,50 @@ def _transform_of(
     session: Session, model: str, data: tuple[str, ...], options: dict[str, Any], folder: Path
 ) -> Transform:
     batch = Batch(**{one.name: options.pop(one.name) for one in fields(Batch)})
+    check_batch(batch)
+    if warning := header_warning(batch):
+        session.say(warning)
     found = input_of("transform", data)
+    if options["name"]:
+        checked_name(options["name"])
+    given = [name for name in _OF_A_MODEL if options[name]]
     region = session.aws.region
     storage = find_storage(session.existing, region, options.pop("bucket"))
     infrastructure = find_infrastructure(session.existing, region, options)
-    named, artifact = _model(session, storage, model, folder)
+    there = _model_in_sagemaker(session, model)
+    if there and given:
+        names = ", ".join("--" + _OF_A_MODEL[name] for name in given)
+        raise DeploymentError(
+            f"{names}: model {model} is in SageMaker already, and has that of its own; leave it "
+            "out, or give the training job or the model.tar.gz"
+        )
+    artifact = (
+        None if there else find_model_data(session.existing, storage, model, folder, session.say)
+    )
     return Transform(
         storage=storage,
         infrastructure=infrastructure,
         batch=batch,
-        data=found,
-        model=named,
+        data=identified(session, found),
+        model=model if there else "",
+        model_identity=model_identity(session.existing, there, session.say) if there else "",
         artifact=artifact,
         **options,
     )
 
 
-def _model(
-    session: Session, storage: Storage, model: str, folder: Path
-) -> tuple[str, ModelData | None]:
-    """The name of a model in SageMaker, or the artifact from which one is created."""
-    if not model.startswith("s3://") and not Path(model).exists():
-        found = session.existing.find(model_look_up(model))
-        if found is not None and found is not UNKNOWN:
-            return model, None
-    return "", find_model_data(session.existing, storage, model, folder)
+# The options of a model that is created for the job, by the names of their parameters.
+_OF_A_MODEL = {
+    "image": "image",
+    "subnets": "subnet",
+    "security_groups": "security-group",
+    "isolated": "network-isolation",
+}
+
+
+def _model_in_sagemaker(session: Session, model: str) -> Answer | None:
+    """The description of the model in SageMaker of this name, if there is one."""
+    if model.startswith(("s3://", "arn:")) or Path(model).exists():
+        return None
+    found = session.existing.find(model_look_up(model))
+    return None if found is UNKNOWN else found

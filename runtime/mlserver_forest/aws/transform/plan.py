@@ -1,5 +1,6 @@
 """``forest transform``: a batch transform job."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,9 @@ from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.fit.plan import Input
 from mlserver_forest.aws.infrastructure import Infrastructure
 from mlserver_forest.aws.model_data import ModelData
-from mlserver_forest.aws.naming import checked_name, digest_of, name_from, tag_list
+from mlserver_forest.aws.naming import digest_of, name_from, name_with_end
 from mlserver_forest.aws.resource_kinds import TRANSFORM
-from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job, numbered
+from mlserver_forest.aws.sagemaker_job import JobIdentity, SageMakerJob, find_job
 from mlserver_forest.aws.sagemaker_model import SageMakerModel, model_look_up
 from mlserver_forest.aws.step import Call, Plan, Step, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
@@ -59,6 +60,7 @@ class Transform:
     Attributes:
         data: the input.
         model: the name of a model in SageMaker, or empty to create one from ``artifact``.
+        model_identity: a digest of what a model in SageMaker is now.
         output: the S3 prefix of the answers, or empty for this tool's own.
         name: the name of the job, or empty for one that contains the request's digest.
     """
@@ -68,23 +70,25 @@ class Transform:
     batch: Batch
     data: Input
     model: str = ""
+    model_identity: str = ""
     artifact: ModelData | None = None
     output: str = ""
     instance_type: str = "ml.m5.large"
     instance_count: int = 1
     name: str = ""
 
-    @property
-    def made_model(self) -> SageMakerModel | None:
-        """The model that is created for the job and deleted after it."""
+    def made_model(self, job: str) -> SageMakerModel | None:
+        """The model that is created for the job and deleted after it.
+
+        Args:
+            job: the job's name. No other job has the same model, which could be deleted too early.
+        """
         if self.artifact is None:
             return None
-        return SageMakerModel("forest-batch", self.artifact.uri, self.infrastructure)
-
-    @property
-    def model_name(self) -> str:
-        """The name of the model that answers."""
-        return self.made_model.name if self.made_model else self.model
+        identity = digest_of([job, self.artifact.identity])
+        return SageMakerModel(
+            "forest-batch", self.artifact.uri, self.infrastructure, identity=identity
+        )
 
 
 def find_transform_job(transform: Transform, existing: Existing, *, again: bool) -> SageMakerJob:
@@ -114,7 +118,7 @@ def plan(
         poll: seconds between two checks, or None not to wait.
         download: a folder for the answers, or None not to download them.
     """
-    made = () if job.found is not None else _making(transform, existing)
+    made = () if job.found is not None else _making(transform, job, existing)
     if poll is None:
         return (*made, job.step)
     return (
@@ -132,19 +136,23 @@ def output_of(job: SageMakerJob) -> str:
     return str(request["TransformOutput"]["S3OutputPath"])
 
 
-def job_request(transform: Transform, attempt: int = 1) -> dict[str, Any]:
-    """CreateTransformJob's request, whose name ends in the request's digest.
+def model_of(job: SageMakerJob) -> str:
+    """The name of the model that answers."""
+    return str((job.found or job.request)["ModelName"])
+
+
+def job_request(transform: Transform, end: str = "") -> dict[str, Any]:
+    """CreateTransformJob's request, whose name contains the job's digest unless one was chosen.
 
     Args:
         transform: the options.
-        attempt: 1, or higher if earlier jobs of this name have failed.
+        end: the end of the name, such as ``-2`` if an earlier job of this name has failed.
     """
-    batch = transform.batch
+    batch, shared = transform.batch, transform.infrastructure
     body = members(
-        ModelName=transform.model_name,
-        BatchStrategy=batch.strategy if batch.split != "None" else None,
+        BatchStrategy=_strategy(batch),
         # A model that is created for the job has the environment itself.
-        Environment=dict(transform.infrastructure.environment) if transform.model else None,
+        Environment=dict(shared.environment) if transform.model else None,
         MaxPayloadInMB=batch.payload_mb,
         MaxConcurrentTransforms=batch.concurrency,
         ModelClientConfig=members(
@@ -154,24 +162,49 @@ def job_request(transform: Transform, attempt: int = 1) -> dict[str, Any]:
         TransformResources=_resources(transform),
         DataProcessing=_processing(batch),
     )
-    digest = digest_of(body)
-    name = numbered(transform.name or name_from("transform", digest, longest=60), attempt)
+    identity = _identity(transform, body)
+    named = transform.name or name_from("transform", identity.digest, longest=60)
+    name = name_with_end(named, end)
+    model = transform.made_model(name)
     output = transform.output or transform.storage.uri("transforms", name)
     return {
-        "TransformJobName": checked_name(name),
+        "TransformJobName": name,
+        "ModelName": model.name if model else transform.model,
         **body,
-        "TransformOutput": _output(batch, output, transform.infrastructure.kms_key),
-        "Tags": tag_list(transform.infrastructure.tags, request=digest),
+        "TransformOutput": _output(batch, output, shared.kms_key),
+        "Tags": identity.tags(shared.tags),
     }
 
 
-def _making(transform: Transform, existing: Existing) -> Plan:
+def _identity(transform: Transform, body: Mapping[str, Any]) -> JobIdentity:
+    artifact = transform.artifact
+    model = artifact and SageMakerModel("", artifact.uri, transform.infrastructure).body()
+    options = {
+        **body,
+        "model": model or transform.model,
+        "output": _output(transform.batch, transform.output, transform.infrastructure.kms_key),
+    }
+    in_s3 = {
+        "input": transform.data.identity,
+        "model": artifact.identity if artifact else transform.model_identity,
+    }
+    data = {name: digest for name, digest in in_s3.items() if digest}
+    return JobIdentity(digest_of(options), digest_of(data) if data else "")
+
+
+def _strategy(batch: Batch) -> str | None:
+    """Several records in a request need a way to split them."""
+    return None if (batch.split, batch.strategy) == ("None", "MultiRecord") else batch.strategy
+
+
+def _making(transform: Transform, job: SageMakerJob, existing: Existing) -> Plan:
     """The steps that create what the job needs."""
     storage, data = transform.storage, transform.data
     files = [(storage.key(*data.prefix, file.name), file) for file in data.files]
     artifact = transform.artifact.files if transform.artifact else ()
     kms_key = transform.infrastructure.kms_key
-    model = (transform.made_model.step(existing),) if transform.made_model else ()
+    made = transform.made_model(job.name)
+    model = (made.step(existing),) if made else ()
     return (
         *bucket_steps(storage, existing),
         *upload_steps(storage, (*files, *artifact), existing, kms_key),
@@ -181,9 +214,9 @@ def _making(transform: Transform, existing: Existing) -> Plan:
 
 def _model_deletion(transform: Transform, job: SageMakerJob, existing: Existing) -> Plan:
     """Delete a model that was created for the job only; the artifact in S3 remains."""
-    if not transform.made_model:
+    if transform.artifact is None:
         return ()
-    name = str(job.found["ModelName"]) if job.found else transform.model_name
+    name = model_of(job)
     if job.found and existing.find(model_look_up(name)) is None:
         return ()
     step = Step(
@@ -224,8 +257,12 @@ def _resources(transform: Transform) -> dict[str, Any]:
     )
 
 
-def _processing(batch: Batch) -> dict[str, Any]:
-    """The members for joins and filters, which require input and output of the same media type."""
+def check_batch(batch: Batch) -> None:
+    """Refuse what SageMaker refuses, before anything is looked up.
+
+    Raises:
+        DeploymentError: naming the options.
+    """
     wanted = batch.join or batch.input_filter or batch.output_filter
     if wanted and batch.content_type.split(";")[0] != batch.accept.split(";")[0]:
         raise DeploymentError(
@@ -237,6 +274,22 @@ def _processing(batch: Batch) -> dict[str, Any]:
             f"--payload-mb {batch.payload_mb} times --concurrency {batch.concurrency or 1} is over "
             f"{_MOST_MB}, SageMaker's maximum; lower one of them"
         )
+
+
+def header_warning(batch: Batch) -> str:
+    """A line if each file has a header, which only its first request would have; else empty."""
+    _, *parameters = batch.content_type.lower().replace(" ", "").replace('"', "").split(";")
+    if batch.split == "None" or "header=present" not in parameters:
+        return ""
+    return (
+        f"warning: --split {batch.split} cuts a file into several requests, and only the first has "
+        "the header that --content-type promises, so that the others are refused (400); take the "
+        "header and header=present off, or add --split None, which sends each file whole"
+    )
+
+
+def _processing(batch: Batch) -> dict[str, Any]:
+    """The members for joins and filters."""
     return members(
         InputFilter=batch.input_filter,
         OutputFilter=batch.output_filter,

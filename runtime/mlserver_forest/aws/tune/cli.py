@@ -61,6 +61,7 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     count = machines.instance_count * wanted.max_parallel
     session.say(prices().describe(machines.instance_type, count))
     job = find_tuning_job(wanted, session.existing)
+    session.say_all(job.notes)
     answers = session.carry_out(plan(wanted.fit, job, session.existing, poll if wait else None))
     if answers is None:
         return

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from mlserver_forest.aws.existing import Existing
-from mlserver_forest.aws.fit.plan import Fit, definition
-from mlserver_forest.aws.naming import checked_name, digest_of, name_from, tag_list
+from mlserver_forest.aws.fit.plan import Fit, checkpoints, definition, identity_of
+from mlserver_forest.aws.naming import name_from, name_with_end
 from mlserver_forest.aws.resource_kinds import TUNING
-from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job, numbered
+from mlserver_forest.aws.sagemaker_job import SageMakerJob, find_job
 from mlserver_forest.aws.step import members
 from mlserver_forest.errors import DeploymentError
 
@@ -27,7 +27,7 @@ _RANGE = re.compile(r"(-?[0-9.]+(?:e-?[0-9]+)?):(-?[0-9.]+(?:e-?[0-9]+)?)(?::([a
 # Metrics with these endings are better if smaller; all others are better if larger.
 _MINIMIZED = ("log_loss", "rmse", "mae")
 # CreateHyperParameterTuningJob accepts shorter names than other jobs.
-_LONGEST_NAME = 32
+LONGEST_NAME = 32
 
 
 @dataclass(frozen=True)
@@ -109,23 +109,23 @@ def find_tuning_job(tune: Tune, existing: Existing) -> SageMakerJob:
     return find_job(existing, TUNING, partial(job_request, tune), again=False)
 
 
-def job_request(tune: Tune, attempt: int = 1) -> dict[str, Any]:
-    """CreateHyperParameterTuningJob's request, whose name ends in the request's digest.
+def job_request(tune: Tune, end: str = "") -> dict[str, Any]:
+    """CreateHyperParameterTuningJob's request, whose name contains its digest unless it was chosen.
 
     Args:
         tune: the options.
-        attempt: 1, or higher if earlier jobs of this name have failed.
+        end: the end of the name, such as ``-2`` if an earlier job of this name has failed.
     """
-    body = {
-        "HyperParameterTuningJobConfig": _config(tune),
-        "TrainingJobDefinition": _definition(tune),
-    }
-    digest = digest_of(body)
-    name = tune.fit.name or name_from("forest-tune", digest, _LONGEST_NAME)
+    fit = tune.fit
+    config = _config(tune)
+    training = {**definition(fit), "StaticHyperParameters": dict(fit.hyperparameters)}
+    identity = identity_of(fit, {"config": config, "training": training})
+    name = fit.name or name_from("forest-tune", identity.digest, LONGEST_NAME)
     return {
-        "HyperParameterTuningJobName": checked_name(numbered(name, attempt), _LONGEST_NAME),
-        **body,
-        "Tags": tag_list(tune.fit.infrastructure.tags, request=digest),
+        "HyperParameterTuningJobName": name_with_end(name, end, LONGEST_NAME),
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": members(**training, **checkpoints(fit, identity)),
+        "Tags": identity.tags(fit.infrastructure.tags),
     }
 
 
@@ -161,15 +161,6 @@ def _limits(tune: Tune) -> dict[str, int]:
     return (
         limits if tune.strategy == "Grid" else limits | {"MaxNumberOfTrainingJobs": tune.max_jobs}
     )
-
-
-def _definition(tune: Tune) -> dict[str, Any]:
-    fit = tune.fit
-    body = {**definition(fit), "StaticHyperParameters": dict(fit.hyperparameters)}
-    if fit.machines.spot or fit.checkpoints:
-        uri = fit.checkpoints or fit.storage.uri("checkpoints", digest_of(body))
-        body["CheckpointConfig"] = {"S3Uri": uri}
-    return members(**body)
 
 
 def _grouped(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
