@@ -90,3 +90,10 @@ def test_the_default_bucket_is_made_where_it_is_missing():
     }
     step = fit_plan(replace(FIT, storage=replace(own, region="us-east-1")))[0]
     assert step.action.request == {"Bucket": "sagemaker-eu-west-1-1"}
+
+
+def test_traffic_between_the_instances_is_encrypted_on_request():
+    """In jobs, and in the jobs of a tuning job, which have the same definition."""
+    member = "EnableInterContainerTrafficEncryption"
+    assert member not in fit.definition(FIT)
+    assert fit.definition(replace(FIT, encrypt_between_hosts=True))[member] is True
