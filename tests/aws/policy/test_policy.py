@@ -11,7 +11,7 @@ from mlserver_forest.aws.client import BotocoreModels
 from mlserver_forest.aws.command_calls import COMMAND_CALLS, SHARED_CALLS
 from mlserver_forest.aws.iam_actions import CALL_PERMISSIONS
 from mlserver_forest.cli import forest
-from support import IRIS, PAYLOAD
+from support import IRIS, PAYLOAD, ROOT
 
 POLL = ("--poll", "0.1")
 ROLE = ("--role", "forest", "--yes", *POLL)
@@ -103,6 +103,12 @@ def test_the_calls_of_a_push_are_in_the_table(account, tmp_path):
     assert done.code == 0, done.err
     calls = {f"ecr:{operation}" for operation, _ in account.stand_in.calls}
     assert calls == set(COMMAND_CALLS["push"])
+
+
+def test_the_page_lists_the_calls_of_each_command():
+    page = (ROOT / "docs" / "sagemaker.md").read_text()
+    for name, calls in COMMAND_CALLS.items():
+        assert f"| `{name}` | {', '.join(sorted(calls))} |" in page
 
 
 def policy(*words):
