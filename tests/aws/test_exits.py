@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from aws.account import FIT, MODEL, RUNNING, name_of
-from support import IRIS
+from support import IRIS, PAYLOAD
 
 DEPLOY = ("deploy", MODEL, "--role", "forest", "--poll", "0.1", "--yes")
 DENIED = {"status": 400, "code": "AccessDeniedException", "message": "no"}
@@ -94,6 +94,16 @@ def test_a_failed_job_is_a_document_with_its_last_lines(account):
     assert done.code == 1
     assert done.json["code"] == "EndedBadly"
     assert done.json["error"].endswith(": Failed: bad")
+
+
+def test_an_answer_is_text_or_base64_in_a_document(account, iris_server):
+    account.stand_in.serve = iris_server.url
+    assert account.forest(*DEPLOY).code == 0
+    for accept, member in {"text/csv": "Body", "application/x-npy": "BodyBase64"}.items():
+        done = account.forest("invoke", "forest", PAYLOAD, "--accept", accept, "--json")
+        assert done.code == 0, done.err
+        assert member in done.json
+        assert done.json["EndpointName"] == "forest"
 
 
 def test_a_metric_that_is_no_number_is_null(account):

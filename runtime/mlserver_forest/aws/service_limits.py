@@ -81,6 +81,7 @@ _WORDS: Mapping[str, str] = {
         ),
         "a name of letters and digits, with hyphens between them",
     ),
+    "CustomAttributesHeader": "ASCII characters",
     "LogGroupName": "the name of a log group",
 }
 
@@ -120,6 +121,16 @@ MORE_LIMITS: Mapping[str, ServiceLimit] = {
         lambda key: len(key.encode()) <= 1024,
         "a key of at most 1,024 bytes",
         "S3, Creating object key names",
+    ),
+    "AlgorithmImage": ServiceLimit(
+        lambda image: not re.search(r"\s", image),
+        _WORDS["ContainerImage"],
+        "SageMaker API, ContainerDefinition: the pattern of Image",
+    ),
+    "ResourceConfig.VolumeSizeInGB": ServiceLimit(
+        lambda size: size <= 16_384,
+        "at most 16384 GB",
+        "EBS, General Purpose SSD volumes: 1 GiB to 16 TiB",
     ),
     "SubnetId": ServiceLimit(
         lambda name: name.startswith("subnet-"),
