@@ -119,6 +119,10 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "sagemaker:AddTags": (_tagging("Endpoint"),),
     "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
     "sagemaker:ListTags": (Permission("sagemaker:ListTags", _ALL_KINDS),),
+    "sagemaker:DescribeModelPackage": (
+        Permission("sagemaker:DescribeModelPackage", (_SAGEMAKER.format("model-package"),)),
+    ),
+    "resourcegroupstaggingapi:GetResources": (Permission("tag:GetResources"),),
     "sagemaker-runtime:InvokeEndpoint": (_sagemaker("InvokeEndpoint"),),
     "sagemaker-runtime:InvokeEndpointAsync": (
         Permission("sagemaker:InvokeEndpointAsync", (_SAGEMAKER.format("endpoint"),)),
@@ -138,6 +142,15 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         Permission("application-autoscaling:PutScalingPolicy", _TARGETS),
         *_ALARMS,
     ),
+    "application-autoscaling:DescribeScalingPolicies": (
+        Permission("application-autoscaling:DescribeScalingPolicies"),
+    ),
+    "application-autoscaling:DeleteScalingPolicy": (
+        Permission("application-autoscaling:DeleteScalingPolicy", _TARGETS),
+        *_ALARMS,
+    ),
+    "cloudwatch:PutMetricAlarm": (_ALARMS[0],),
+    "cloudwatch:DeleteAlarms": (_ALARMS[-1],),
     "s3:CreateBucket": (Permission("s3:CreateBucket", BUCKET),),
     "s3:HeadBucket": (Permission("s3:ListBucket", BUCKET),),
     "s3:ListObjectsV2": (Permission("s3:ListBucket", BUCKET),),
@@ -160,6 +173,7 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "ecr:GetAuthorizationToken": (Permission("ecr:GetAuthorizationToken"), *_PUSH),
     "ecr:DescribeRepositories": (Permission("ecr:DescribeRepositories", REPOSITORY),),
     "ecr:DescribeImages": (Permission("ecr:DescribeImages", REPOSITORY),),
+    "ecr:PutImageTagMutability": (Permission("ecr:PutImageTagMutability", REPOSITORY),),
     "ecr:CreateRepository": (
         Permission("ecr:CreateRepository", REPOSITORY),
         Permission("ecr:TagResource", REPOSITORY),
