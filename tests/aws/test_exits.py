@@ -128,3 +128,32 @@ def test_a_permission_that_is_not_needed_is_noted_in_one_line(account, command):
     done = account.forest(*words)
     assert done.code == 0, done.err
     assert done.err.count("autoscaling is unknown: application-autoscaling Describe") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_push_that_is_ended_leaves_no_password(account, tmp_path, number):
+    """Docker has written the registry's password into the temporary folder, and pushes."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '*login*) cat > "$2/config.json" ;;\n'
+        "*push*) echo pushing >&2; exec sleep 60 ;;\n"
+        "*image*) echo sha256:0123456789abcdef ;;\n"
+        "esac\n"
+    )
+    docker.chmod(0o755)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    path = f"{tmp_path}:{account.environ()['PATH']}"
+    process = account.start("push", "--image", "local:1", PATH=path, TMPDIR=str(folder))
+    lines = []
+    while not any("pushing" in line for line in lines):
+        lines.append(process.stderr.readline().decode())
+        assert process.poll() is None, lines
+    assert list(folder.rglob("config.json"))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert list(folder.iterdir()) == []
+    assert "forest push: interrupted" in err.decode()
