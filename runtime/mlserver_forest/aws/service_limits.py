@@ -180,6 +180,22 @@ MORE_LIMITS: Mapping[str, ServiceLimit] = {
 }
 
 
+# The families of SageMaker's instances with local disks (EC2's guide, "Instance store volumes").
+_WITH_LOCAL_DISKS = re.compile(
+    r"ml\.(?:[cmr][5-8]g?d[a-z]*|[cmr][6-8]id[a-z]*|dl1|g[4-9][a-z]*|i[3-8][a-z]*|p3dn"
+    r"|p[4-9][a-z0-9-]*|trn[12][a-z]*)\..+"
+)
+
+
+def has_local_disks(instance_type: str) -> bool:
+    """Whether the disks of an instance are local ones, which hardware encrypts.
+
+    AWS refuses a key for the volumes of such an instance (SageMaker API, ResourceConfig:
+    VolumeKmsKeyId).
+    """
+    return _WITH_LOCAL_DISKS.fullmatch(instance_type) is not None
+
+
 def describe_value(shape: str, value: str, *, words: Sequence[str] = (), pattern: str = "") -> str:
     """What a string should be.
 

@@ -191,5 +191,5 @@ def _resources(fit: Fit) -> dict[str, Any]:
         InstanceType=fit.machines.instance_type,
         InstanceCount=fit.machines.instance_count,
         VolumeSizeInGB=fit.machines.volume_gb,
-        VolumeKmsKeyId=fit.infrastructure.kms_key,
+        VolumeKmsKeyId=fit.infrastructure.volume_key(fit.machines.instance_type),
     )
