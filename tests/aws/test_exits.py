@@ -61,6 +61,13 @@ def test_what_exists_after_a_refusal_is_said_once(account):
         assert one["remove_with"].startswith(("forest delete --region eu-west-1 ", "aws "))
 
 
+def test_what_exists_is_removed_in_the_order_in_which_it_is_listed(account):
+    """A bucket can be removed only when it is empty."""
+    account.stand_in.fail("CreateTrainingJob", times=9, **DENIED)
+    made = account.forest(*FIT, "--json").json["made"]
+    assert [one["remove_with"].split()[2] for one in made] == ["rm", "rb"]
+
+
 ERRORS = {
     "no credentials": (("list",), "NoCredentials"),
     "a value that AWS refuses": (("status", "a b", "--dry-run"), "InvalidValue"),
