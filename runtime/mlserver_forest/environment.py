@@ -321,12 +321,8 @@ def _first_seconds(
 
 def _request_log(environ: Mapping[str, str]) -> RequestLogSettings | None:
     place = environ.get("FOREST_REQUEST_LOG", "")
-    share = values.share(
-        "FOREST_REQUEST_LOG_SAMPLE", environ.get("FOREST_REQUEST_LOG_SAMPLE") or "1"
-    )
-    seconds = _first_seconds(
-        environ, ("FOREST_REQUEST_LOG_INTERVAL",), DEFAULT_LOG_SECONDS, least=1
-    )
+    share = values.share(*values.first_set(environ, ("FOREST_REQUEST_LOG_SAMPLE",), "1"))
+    seconds = _first_seconds(environ, ("FOREST_REQUEST_LOG_INTERVAL",), DEFAULT_LOG_SECONDS, 1)
     if not place or not share:
         return None
     # Names of columns, which may have any letters.

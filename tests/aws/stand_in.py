@@ -50,7 +50,7 @@ class StandIn:
     faults: list[Fault] = field(default_factory=list)
     # Operation -> the states that its next answers tell, before moto's own.
     states: dict = field(default_factory=lambda: defaultdict(list))
-    # Describe operation -> members that every answer has.
+    # Operation, such as Describe... -> members that every answer has.
     members: dict = field(default_factory=lambda: defaultdict(dict))
     seen: list = field(default_factory=list)
     # The requests: (operation, request) of the JSON protocols, ("METHOD path", None) of the others.
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
             return answer.replace(_ECR.encode(), self.stand_in.registry.encode())
         if operation == "CreateTransformJob" and self.stand_in.serve:
             self._transform(request)
-        if not operation.startswith("Describe"):
+        if not operation.startswith("Describe") and operation not in self.stand_in.members:
             return answer
         document = json.loads(answer)
         noun = operation.removeprefix("Describe")

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from aws.account import FIT, MODEL, RUNNING, name_of
-from support import IRIS
+from support import IRIS, PAYLOAD
 
 DEPLOY = ("deploy", MODEL, "--role", "forest", "--poll", "0.1", "--yes")
 DENIED = {"status": 400, "code": "AccessDeniedException", "message": "no"}
@@ -61,6 +61,13 @@ def test_what_exists_after_a_refusal_is_said_once(account):
         assert one["remove_with"].startswith(("forest delete --region eu-west-1 ", "aws "))
 
 
+def test_what_exists_is_removed_in_the_order_in_which_it_is_listed(account):
+    """A bucket can be removed only when it is empty."""
+    account.stand_in.fail("CreateTrainingJob", times=9, **DENIED)
+    made = account.forest(*FIT, "--json").json["made"]
+    assert [one["remove_with"].split()[2] for one in made] == ["rm", "rb"]
+
+
 ERRORS = {
     "no credentials": (("list",), "NoCredentials"),
     "a value that AWS refuses": (("status", "a b", "--dry-run"), "InvalidValue"),
@@ -96,6 +103,16 @@ def test_a_failed_job_is_a_document_with_its_last_lines(account):
     assert done.json["error"].endswith(": Failed: bad")
 
 
+def test_an_answer_is_text_or_base64_in_a_document(account, iris_server):
+    account.stand_in.serve = iris_server.url
+    assert account.forest(*DEPLOY).code == 0
+    for accept, member in {"text/csv": "Body", "application/x-npy": "BodyBase64"}.items():
+        done = account.forest("invoke", "forest", PAYLOAD, "--accept", accept, "--json")
+        assert done.code == 0, done.err
+        assert member in done.json
+        assert done.json["EndpointName"] == "forest"
+
+
 def test_a_metric_that_is_no_number_is_null(account):
     metrics = [{"MetricName": "validation:rmse", "Value": float("nan"), "Timestamp": 1}]
     account.stand_in.members["DescribeTrainingJob"] = {"FinalMetricDataList": metrics}
@@ -118,3 +135,32 @@ def test_a_permission_that_is_not_needed_is_noted_in_one_line(account, command):
     done = account.forest(*words)
     assert done.code == 0, done.err
     assert done.err.count("autoscaling is unknown: application-autoscaling Describe") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_push_that_is_ended_leaves_no_password(account, tmp_path, number):
+    """Docker has written the registry's password into the temporary folder, and pushes."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '*login*) cat > "$2/config.json" ;;\n'
+        "*push*) echo pushing >&2; exec sleep 60 ;;\n"
+        "*image*) echo sha256:0123456789abcdef ;;\n"
+        "esac\n"
+    )
+    docker.chmod(0o755)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    path = f"{tmp_path}:{account.environ()['PATH']}"
+    process = account.start("push", "--image", "local:1", PATH=path, TMPDIR=str(folder))
+    lines = []
+    while not any("pushing" in line for line in lines):
+        lines.append(process.stderr.readline().decode())
+        assert process.poll() is None, lines
+    assert list(folder.rglob("config.json"))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert list(folder.iterdir()) == []
+    assert "forest push: interrupted" in err.decode()

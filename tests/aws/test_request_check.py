@@ -69,6 +69,8 @@ CASES = {
         r"\(40 items\): expected 1 to 30 choices",
     ),
     "ranges": ((*TUNE, *many("-r", 31, "a{}=1:2")), "at most 30 ranges|invalid hyperparameters"),
+    "image": ((*FIT[:-1], "has space"), "'has space': expected an image's URI"),
+    "volume": ((*FIT, "--volume-gb", "99999"), "99999: expected at most 16384 GB"),
     "repository": (("push", "--repository", "My_Repo"), "'My_Repo': expected a repository's name"),
     "bucket": ((*FIT, "--bucket", "my bucket"), "'my bucket': expected the name of a bucket"),
     "endpoint": (("invoke", "a b", IRIS), f"ENDPOINT 'a b': {NAME}"),

@@ -30,7 +30,8 @@ JOBS = (
     *("--instance-count", "3", "--volume-gb", "100", "--max-run", "3600", "--spot"),
     *("--max-wait", "7200", "--checkpoints", "s3://b/checkpoints", "--input-mode", "Pipe"),
     *("--content-type", "text/csv", "--sharded", "--compression", "Gzip"),
-    *("--record-wrapper", "RecordIO", "--output", "s3://b/output", "--name", "my-job", *MORE),
+    *("--record-wrapper", "RecordIO", "--output", "s3://b/output", "--name", "my-job"),
+    *("--encrypt-between-hosts", *MORE),
 )
 DEPLOY = ("deploy", "s3://b/model.tar.gz", *SHARED)
 VARIANT = (

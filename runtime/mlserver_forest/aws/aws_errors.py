@@ -85,6 +85,10 @@ _ADVICE = {
     "taken": "the name is taken or in use: choose another name, or see forest status",
     "throttled": "AWS limits the rate of calls: wait a minute and run the same command again",
     "missing": "it does not exist in this account and region: check --region and --profile",
+    "no bucket": (
+        "there is no such bucket: create it (aws s3 mb s3://BUCKET), give another --bucket, or "
+        "leave it out for the account's default one"
+    ),
     "nobody": (
         "there is no such role in this account: check --profile, and see aws iam list-roles for "
         "the names and ARNs"
@@ -242,6 +246,8 @@ def _advice(service: str, operation: str, subject: str, code: str, message: str)
         kind = "bucket"
     if kind == "denied":
         return read_denial(message, action_of(service, operation), subject or "*").advice
+    if code == "NoSuchBucket":
+        kind = "no bucket"
     if kind == "missing" and service == "iam":
         kind = "nobody"
     return _ADVICE[kind].format(subject=subject or "NAME")

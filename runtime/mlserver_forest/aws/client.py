@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ConnectionError,  # noqa: A004  # botocore's
     HTTPClientError,
     IncompleteReadError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -208,6 +209,8 @@ def _explained(service: str, operation: str, error: BotoCoreError) -> Deployment
         return DeploymentError(f"{said}; log in again with aws sso login")
     if isinstance(error, NoRegionError):
         return DeploymentError(_NO_REGION)
+    if isinstance(error, InvalidRegionError):
+        return DeploymentError(f"{said} Expected a region's name, such as eu-west-1")
     if isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError):
         return Refused(
             f"{service} {operation}: {said}; check the network and the region, and run the "

@@ -7,13 +7,12 @@ A message says ``forest status iris``. If the command that prints it was given `
 import re
 import shlex
 
+from mlserver_forest.aws.command_calls import COMMAND_CALLS
+
 # The commands that take --region and --profile, and those of the AWS command line.
-FOREST_COMMANDS = (
-    *("push", "fit", "tune", "deploy", "invoke", "transform", "status", "logs", "list"),
-    *("rollback", "stop", "delete", "policy"),
-)
+_FOREST_COMMANDS = (*COMMAND_CALLS, "policy")
 _AWS_COMMANDS = ("ecr", "iam", "logs", "s3", "s3api", "sagemaker", "sso", "sts")
-_FOREST = re.compile(rf"\bforest ({'|'.join(FOREST_COMMANDS)})\b")
+_FOREST = re.compile(rf"\bforest ({'|'.join(_FOREST_COMMANDS)})\b")
 _AWS = re.compile(rf"\baws ((?:{'|'.join(_AWS_COMMANDS)}) )")
 
 

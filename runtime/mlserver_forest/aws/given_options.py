@@ -49,6 +49,8 @@ def _given(context: click.Context) -> Iterator[tuple[str, Any]]:
 
 def _is_equal(given: Any, value: Any) -> bool:
     """Whether a value, or one of its items, was given as it is or as a part of NAME=VALUE."""
+    if value == "":
+        return bool(given == "")
     name, _, rest = str(given).partition("=")
     return not {str(given), name, rest}.isdisjoint(_texts(value))
 

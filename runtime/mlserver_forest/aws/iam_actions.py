@@ -34,10 +34,10 @@ _KINDS: Mapping[str, str] = {
     "Model": "model",
 }
 _ALL_KINDS = tuple(_SAGEMAKER.format(kind) for kind in _KINDS.values())
-_BUCKET = ("arn:aws:s3:::{bucket}",)
-_OBJECTS = ("arn:aws:s3:::{bucket}/*",)
-_REPOSITORY = ("arn:aws:ecr:{region}:{account}:repository/{repository}",)
-_LOGS = ("arn:aws:logs:{region}:{account}:log-group:/aws/sagemaker/*",)
+BUCKET = ("arn:aws:s3:::{bucket}",)
+OBJECTS = ("arn:aws:s3:::{bucket}/*",)
+REPOSITORY = ("arn:aws:ecr:{region}:{account}:repository/{repository}",)
+LOGS = ("arn:aws:logs:{region}:{account}:log-group:/aws/sagemaker/*",)
 _ROLE = ("arn:aws:iam::{account}:role/{role}",)
 _TARGETS = ("arn:aws:application-autoscaling:{region}:{account}:scalable-target/*",)
 
@@ -47,7 +47,13 @@ _PASS_ROLE = Permission(
     _ROLE,
     (("StringEquals", "iam:PassedToService", "sagemaker.amazonaws.com"),),
 )
-_ADD_TAGS = Permission("sagemaker:AddTags", _ALL_KINDS)
+
+
+def _tagging(*kinds: str) -> Permission:
+    """The tags that a call gives what it creates are a permission of their own."""
+    return Permission("sagemaker:AddTags", tuple(_SAGEMAKER.format(_KINDS[one]) for one in kinds))
+
+
 _SCALING_ROLE = Permission(
     "iam:CreateServiceLinkedRole",
     (f"arn:aws:iam::{{account}}:role/aws-service-role/{_SCALING}/*",),
@@ -60,7 +66,7 @@ _ALARMS = tuple(
 )
 # What docker calls during a push.
 _PUSH = tuple(
-    Permission(f"ecr:{name}", _REPOSITORY)
+    Permission(f"ecr:{name}", REPOSITORY)
     for name in (
         "BatchCheckLayerAvailability",
         "BatchGetImage",
@@ -89,20 +95,34 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         for verb in ("Describe", "Delete", "Stop")
     },
     **{f"sagemaker:List{kind}s": (Permission(f"sagemaker:List{kind}s"),) for kind in _KINDS},
-    "sagemaker:CreateTrainingJob": (_sagemaker("CreateTrainingJob"), _ADD_TAGS, _PASS_ROLE),
-    "sagemaker:CreateHyperParameterTuningJob": (
-        _sagemaker("CreateHyperParameterTuningJob"),
-        _ADD_TAGS,
+    "sagemaker:CreateTrainingJob": (
+        _sagemaker("CreateTrainingJob"),
+        _tagging("TrainingJob"),
         _PASS_ROLE,
     ),
-    "sagemaker:CreateTransformJob": (_sagemaker("CreateTransformJob"), _ADD_TAGS),
-    "sagemaker:CreateModel": (_sagemaker("CreateModel"), _ADD_TAGS, _PASS_ROLE),
-    "sagemaker:CreateEndpointConfig": (_sagemaker("CreateEndpointConfig"), _ADD_TAGS),
-    "sagemaker:CreateEndpoint": (_sagemaker("CreateEndpoint", also=_CONFIGURATIONS), _ADD_TAGS),
+    "sagemaker:CreateHyperParameterTuningJob": (
+        _sagemaker("CreateHyperParameterTuningJob"),
+        _tagging("HyperParameterTuningJob"),
+        _PASS_ROLE,
+    ),
+    "sagemaker:CreateTransformJob": (_sagemaker("CreateTransformJob"), _tagging("TransformJob")),
+    "sagemaker:CreateModel": (_sagemaker("CreateModel"), _tagging("Model"), _PASS_ROLE),
+    "sagemaker:CreateEndpointConfig": (
+        _sagemaker("CreateEndpointConfig"),
+        _tagging("EndpointConfig"),
+    ),
+    "sagemaker:CreateEndpoint": (
+        _sagemaker("CreateEndpoint", also=_CONFIGURATIONS),
+        _tagging("Endpoint"),
+    ),
     "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
-    "sagemaker:AddTags": (_ADD_TAGS,),
-    "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", _ALL_KINDS),),
+    "sagemaker:AddTags": (_tagging("Endpoint"),),
+    "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
     "sagemaker:ListTags": (Permission("sagemaker:ListTags", _ALL_KINDS),),
+    "sagemaker:DescribeModelPackage": (
+        Permission("sagemaker:DescribeModelPackage", (_SAGEMAKER.format("model-package"),)),
+    ),
+    "resourcegroupstaggingapi:GetResources": (Permission("tag:GetResources"),),
     "sagemaker-runtime:InvokeEndpoint": (_sagemaker("InvokeEndpoint"),),
     "sagemaker-runtime:InvokeEndpointAsync": (
         Permission("sagemaker:InvokeEndpointAsync", (_SAGEMAKER.format("endpoint"),)),
@@ -122,14 +142,23 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         Permission("application-autoscaling:PutScalingPolicy", _TARGETS),
         *_ALARMS,
     ),
-    "s3:CreateBucket": (Permission("s3:CreateBucket", _BUCKET),),
-    "s3:HeadBucket": (Permission("s3:ListBucket", _BUCKET),),
-    "s3:ListObjectsV2": (Permission("s3:ListBucket", _BUCKET),),
+    "application-autoscaling:DescribeScalingPolicies": (
+        Permission("application-autoscaling:DescribeScalingPolicies"),
+    ),
+    "application-autoscaling:DeleteScalingPolicy": (
+        Permission("application-autoscaling:DeleteScalingPolicy", _TARGETS),
+        *_ALARMS,
+    ),
+    "cloudwatch:PutMetricAlarm": (_ALARMS[0],),
+    "cloudwatch:DeleteAlarms": (_ALARMS[-1],),
+    "s3:CreateBucket": (Permission("s3:CreateBucket", BUCKET),),
+    "s3:HeadBucket": (Permission("s3:ListBucket", BUCKET),),
+    "s3:ListObjectsV2": (Permission("s3:ListBucket", BUCKET),),
     # Without s3:ListBucket, S3 answers 403 instead of 404 for an object that does not exist.
-    "s3:HeadObject": (Permission("s3:GetObject", _OBJECTS), Permission("s3:ListBucket", _BUCKET)),
-    "s3:GetObject": (Permission("s3:GetObject", _OBJECTS), Permission("s3:ListBucket", _BUCKET)),
+    "s3:HeadObject": (Permission("s3:GetObject", OBJECTS), Permission("s3:ListBucket", BUCKET)),
+    "s3:GetObject": (Permission("s3:GetObject", OBJECTS), Permission("s3:ListBucket", BUCKET)),
     **{
-        f"s3:{name}": (Permission("s3:PutObject", _OBJECTS),)
+        f"s3:{name}": (Permission("s3:PutObject", OBJECTS),)
         for name in (
             "PutObject",
             "CreateMultipartUpload",
@@ -137,19 +166,20 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
             "CompleteMultipartUpload",
         )
     },
-    "s3:ListMultipartUploads": (Permission("s3:ListBucketMultipartUploads", _BUCKET),),
-    "s3:ListParts": (Permission("s3:ListMultipartUploadParts", _OBJECTS),),
+    "s3:ListMultipartUploads": (Permission("s3:ListBucketMultipartUploads", BUCKET),),
+    "s3:ListParts": (Permission("s3:ListMultipartUploadParts", OBJECTS),),
     "sts:GetCallerIdentity": (),
     "iam:GetRole": (Permission("iam:GetRole", _ROLE),),
     "ecr:GetAuthorizationToken": (Permission("ecr:GetAuthorizationToken"), *_PUSH),
-    "ecr:DescribeRepositories": (Permission("ecr:DescribeRepositories", _REPOSITORY),),
-    "ecr:DescribeImages": (Permission("ecr:DescribeImages", _REPOSITORY),),
+    "ecr:DescribeRepositories": (Permission("ecr:DescribeRepositories", REPOSITORY),),
+    "ecr:DescribeImages": (Permission("ecr:DescribeImages", REPOSITORY),),
+    "ecr:PutImageTagMutability": (Permission("ecr:PutImageTagMutability", REPOSITORY),),
     "ecr:CreateRepository": (
-        Permission("ecr:CreateRepository", _REPOSITORY),
-        Permission("ecr:TagResource", _REPOSITORY),
+        Permission("ecr:CreateRepository", REPOSITORY),
+        Permission("ecr:TagResource", REPOSITORY),
     ),
-    "logs:DescribeLogStreams": (Permission("logs:DescribeLogStreams", _LOGS),),
-    "logs:GetLogEvents": (Permission("logs:GetLogEvents", _LOGS),),
+    "logs:DescribeLogStreams": (Permission("logs:DescribeLogStreams", LOGS),),
+    "logs:GetLogEvents": (Permission("logs:GetLogEvents", LOGS),),
 }
 
 

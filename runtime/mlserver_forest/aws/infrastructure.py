@@ -10,6 +10,7 @@ import click
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.image_repository import EARLIER_REPOSITORY, REPOSITORY, last_pushed
 from mlserver_forest.aws.naming import NAMESPACE
+from mlserver_forest.aws.service_limits import has_local_disks
 from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
 
@@ -65,6 +66,18 @@ class Infrastructure:
         if not self.subnets and not self.security_groups:
             return {}
         return {"Subnets": list(self.subnets), "SecurityGroupIds": list(self.security_groups)}
+
+    def volume_key(self, instance_type: str) -> str:
+        """The key for the volumes of an instance, which takes none if its disks are local."""
+        return "" if has_local_disks(instance_type) else self.kms_key
+
+    def notes(self, instance_type: str) -> list[str]:
+        """What the user should know about the options with this type of instances."""
+        if not self.kms_key or self.volume_key(instance_type):
+            return []
+        return [
+            f"{instance_type} encrypts its local disks itself; the key is used for everything else"
+        ]
 
 
 def infrastructure_options(command: Callable[..., Any]) -> Callable[..., Any]:

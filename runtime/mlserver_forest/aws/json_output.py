@@ -44,11 +44,20 @@ def error_document(
     document: dict[str, Any] = {
         "error": first,
         "code": _INTERRUPTED if is_interrupted else code or _code_of(cause),
-        "hint": first.rpartition("; ")[2] if "; " in first else "",
+        "hint": _hint_in(first),
     }
     if isinstance(error, PlanFailed):
         return document | error.as_json()
     return document | ({"details": more} if more else {})
+
+
+def _hint_in(line: str) -> str:
+    """What to do or what was expected, which is the end of each message."""
+    _, semicolon, advice = line.rpartition("; ")
+    if semicolon:
+        return advice
+    _, expected, rest = line.partition("expected ")
+    return f"{expected}{rest}"
 
 
 def _code_of(error: BaseException) -> str:

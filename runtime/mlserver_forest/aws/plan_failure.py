@@ -78,7 +78,14 @@ def outcome_of(made: Sequence[Step], done: Sequence[Step], rest: Plan) -> PlanOu
     left = tuple(step.removes for step in rest if step.removes)
     changes = tuple(text for step in done if (text := _change_of(step)))
     missing = tuple(text for step in rest if (text := _change_of(step)))
-    return PlanOutcome(tuple(made), changes, missing if changes else (), left)
+    return PlanOutcome(
+        tuple(sorted(made, key=_is_bucket)), changes, missing if changes else (), left
+    )
+
+
+def _is_bucket(step: Step) -> bool:
+    """A bucket is removed last, because it must be empty."""
+    return isinstance(step.action, Call) and step.action.operation == "CreateBucket"
 
 
 def _change_of(step: Step) -> str:

@@ -183,7 +183,9 @@ def _string(shape: Any, value: str, where: str) -> Iterator[InvalidValue]:
     if words and value not in words:
         yield InvalidValue(where, value, describe_value(shape.name, value, words=words))
         return
-    yield from _length(shape, value, where, "characters")
+    if faults := list(_length(shape, value, where, "characters")):
+        yield from faults
+        return
     pattern = python_pattern(shape.metadata.get("pattern", ""))
     if pattern and not re.fullmatch(pattern, value, re.DOTALL):
         yield InvalidValue(where, value, describe_value(shape.name, value, pattern=pattern))

@@ -81,6 +81,7 @@ _WORDS: Mapping[str, str] = {
         ),
         "a name of letters and digits, with hyphens between them",
     ),
+    "CustomAttributesHeader": "ASCII characters",
     "LogGroupName": "the name of a log group",
 }
 
@@ -120,6 +121,16 @@ MORE_LIMITS: Mapping[str, ServiceLimit] = {
         lambda key: len(key.encode()) <= 1024,
         "a key of at most 1,024 bytes",
         "S3, Creating object key names",
+    ),
+    "AlgorithmImage": ServiceLimit(
+        lambda image: not re.search(r"\s", image),
+        _WORDS["ContainerImage"],
+        "SageMaker API, ContainerDefinition: the pattern of Image",
+    ),
+    "ResourceConfig.VolumeSizeInGB": ServiceLimit(
+        lambda size: size <= 16_384,
+        "at most 16384 GB",
+        "EBS, General Purpose SSD volumes: 1 GiB to 16 TiB",
     ),
     "SubnetId": ServiceLimit(
         lambda name: name.startswith("subnet-"),
@@ -167,6 +178,22 @@ MORE_LIMITS: Mapping[str, ServiceLimit] = {
         "Application Auto Scaling API, RegisterScalableTarget",
     ),
 }
+
+
+# The families of SageMaker's instances with local disks (EC2's guide, "Instance store volumes").
+_WITH_LOCAL_DISKS = re.compile(
+    r"ml\.(?:[cmr][5-8]g?d[a-z]*|[cmr][6-8]id[a-z]*|dl1|g[4-9][a-z]*|i[3-8][a-z]*|p3dn"
+    r"|p[4-9][a-z0-9-]*|trn[12][a-z]*)\..+"
+)
+
+
+def has_local_disks(instance_type: str) -> bool:
+    """Whether the disks of an instance are local ones, which hardware encrypts.
+
+    AWS refuses a key for the volumes of such an instance (SageMaker API, ResourceConfig:
+    VolumeKmsKeyId).
+    """
+    return _WITH_LOCAL_DISKS.fullmatch(instance_type) is not None
 
 
 def describe_value(shape: str, value: str, *, words: Sequence[str] = (), pattern: str = "") -> str:

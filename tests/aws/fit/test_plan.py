@@ -90,3 +90,32 @@ def test_the_default_bucket_is_made_where_it_is_missing():
     }
     step = fit_plan(replace(FIT, storage=replace(own, region="us-east-1")))[0]
     assert step.action.request == {"Bucket": "sagemaker-eu-west-1-1"}
+
+
+def test_traffic_between_the_instances_is_encrypted_on_request():
+    """In jobs, and in the jobs of a tuning job, which have the same definition."""
+    member = "EnableInterContainerTrafficEncryption"
+    assert member not in fit.definition(FIT)
+    assert fit.definition(replace(FIT, encrypt_between_hosts=True))[member] is True
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "is_local"),
+    [
+        *((f"ml.{one}", False) for one in ("m5.large", "c5n.xlarge", "m6i.large", "r7g.large")),
+        *((f"ml.{one}", False) for one in ("t3.medium", "p2.xlarge", "p3.2xlarge", "inf2.xlarge")),
+        *((f"ml.{one}", True) for one in ("m5d.large", "c5d.xlarge", "r6gd.large", "m6id.large")),
+        *(
+            (f"ml.{one}", True)
+            for one in ("g4dn.xlarge", "g5.xlarge", "p4d.24xlarge", "p3dn.24xlarge")
+        ),
+    ],
+)
+def test_local_disks_take_no_key(instance_type, is_local):
+    """AWS refuses one; the model and the answers are encrypted with it all the same."""
+    machines = fit.Machines(instance_type=instance_type)
+    shared = replace(SHARED, kms_key="alias/mine")
+    request = fit.job_request(replace(FIT, machines=machines, infrastructure=shared))
+    assert ("VolumeKmsKeyId" in request["ResourceConfig"]) == (not is_local)
+    assert request["OutputDataConfig"]["KmsKeyId"] == "alias/mine"
+    assert len(shared.notes(instance_type)) == is_local

@@ -25,6 +25,8 @@ def fit(session: Session, again: bool, wait: bool, poll: float, **options: Any) 
     """
     wanted = fit_of(session, options, click.get_current_context().obj)
     session.say(prices().describe(wanted.machines.instance_type, wanted.machines.instance_count))
+    for note in wanted.infrastructure.notes(wanted.machines.instance_type):
+        session.say(note)
     job = find_training_job(wanted, session.existing, again=again)
     session.say_all(job.notes)
     answers = session.carry_out(plan(wanted, job, session.existing, poll if wait else None))

@@ -54,6 +54,11 @@ _OPTIONS = (
     click.option("--compression", default="", type=click.Choice(["", "Gzip"])),
     click.option("--record-wrapper", default="", type=click.Choice(["", "RecordIO"])),
     click.option("--output", default="", help="The S3 prefix of the model."),
+    click.option(
+        "--encrypt-between-hosts",
+        is_flag=True,
+        help="Encrypt what the instances of a job send each other (slower).",
+    ),
 )
 
 
@@ -133,6 +138,7 @@ _REST = (
     "record_wrapper",
     "output",
     "checkpoints",
+    "encrypt_between_hosts",
 )
 
 

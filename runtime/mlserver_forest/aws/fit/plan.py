@@ -62,6 +62,7 @@ class Fit:
         name: the name of the job, or empty for one that contains the request's digest.
         output: the S3 prefix of the model, or empty for this tool's own.
         checkpoints: the S3 prefix of checkpoints; spot instances always have one.
+        encrypt_between_hosts: whether traffic between the instances of a job is encrypted.
     """
 
     storage: Storage
@@ -78,6 +79,7 @@ class Fit:
     record_wrapper: str = ""
     output: str = ""
     checkpoints: str = ""
+    encrypt_between_hosts: bool = False
 
 
 def find_training_job(fit: Fit, existing: Existing, *, again: bool) -> SageMakerJob:
@@ -169,6 +171,7 @@ def definition(fit: Fit) -> dict[str, Any]:
         StoppingCondition=stopping_condition(fit.machines),
         EnableManagedSpotTraining=fit.machines.spot or None,
         EnableNetworkIsolation=shared.isolated or None,
+        EnableInterContainerTrafficEncryption=fit.encrypt_between_hosts or None,
         VpcConfig=shared.vpc(),
         Environment=dict(shared.environment),
     )
@@ -214,5 +217,5 @@ def _resources(fit: Fit) -> dict[str, Any]:
         InstanceType=fit.machines.instance_type,
         InstanceCount=fit.machines.instance_count,
         VolumeSizeInGB=fit.machines.volume_gb,
-        VolumeKmsKeyId=fit.infrastructure.kms_key,
+        VolumeKmsKeyId=fit.infrastructure.volume_key(fit.machines.instance_type),
     )

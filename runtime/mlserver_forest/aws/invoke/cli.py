@@ -1,5 +1,6 @@
 """``forest invoke``."""
 
+import base64
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mlserver_forest.aws.invoke.plan import (
 )
 from mlserver_forest.aws.local_files import local_file
 from mlserver_forest.aws.session import Session, command
-from mlserver_forest.aws.step import Plan
+from mlserver_forest.aws.step import Answer, Plan
 from mlserver_forest.aws.storage import find_storage
 from mlserver_forest.errors import DeploymentError
 
@@ -55,8 +56,16 @@ def invoke(session: Session, endpoint: str, file: str, out: str, **options: Any)
     else:
         steps = plan(wanted, file)
     answers = session.carry_out(steps)
-    if answers is not None:
-        _write(out, answers[-1]["Body"])
+    if answers is None:
+        return
+    answer = answers[-1]
+    if out != "-":
+        Path(out).write_bytes(answer["Body"])
+    if session.is_json:
+        session.result({"EndpointName": endpoint, **_document(answer, out)}, ())
+    elif out == "-":
+        sys.stdout.buffer.write(answer["Body"])
+        sys.stdout.buffer.flush()
 
 
 def _asynchronous(session: Session, wanted: Invoke, file: str, options: dict[str, Any]) -> Plan:
@@ -70,9 +79,13 @@ def _asynchronous(session: Session, wanted: Invoke, file: str, options: dict[str
     return (*uploads, *plan_asynchronous(wanted, uri, options["poll"], options["timeout"]))
 
 
-def _write(out: str, answer: bytes) -> None:
+def _document(answer: Answer, out: str) -> dict[str, Any]:
+    """The answer for --json: its text, or in Base64 if it is not text, or where it was written."""
+    kept = ("ContentType", "InvokedProductionVariant", "CustomAttributes")
+    document = {name: answer[name] for name in kept if answer.get(name)}
     if out != "-":
-        Path(out).write_bytes(answer)
-        return
-    sys.stdout.buffer.write(answer)
-    sys.stdout.buffer.flush()
+        return {**document, "File": out}
+    try:
+        return {**document, "Body": answer["Body"].decode()}
+    except UnicodeDecodeError:
+        return {**document, "BodyBase64": base64.b64encode(answer["Body"]).decode()}

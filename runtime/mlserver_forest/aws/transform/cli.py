@@ -96,6 +96,8 @@ def transform(
     with tempfile.TemporaryDirectory(prefix="forest-transform-") as folder:
         wanted = _transform_of(session, model, data, options, Path(folder))
         session.say(prices().describe(wanted.instance_type, wanted.instance_count))
+        for note in wanted.infrastructure.notes(wanted.instance_type):
+            session.say(note)
         job = find_transform_job(wanted, existing, again=again)
         session.say_all(job.notes)
         answers = session.carry_out(plan(wanted, job, existing, poll if wait else None, download))

@@ -253,7 +253,7 @@ def _resources(transform: Transform) -> dict[str, Any]:
     return members(
         InstanceType=transform.instance_type,
         InstanceCount=transform.instance_count,
-        VolumeKmsKeyId=transform.infrastructure.kms_key,
+        VolumeKmsKeyId=transform.infrastructure.volume_key(transform.instance_type),
     )
 
 

@@ -60,6 +60,8 @@ def tune(session: Session, wait: bool, poll: float, **options: Any) -> None:
     machines = wanted.fit.machines
     count = machines.instance_count * wanted.max_parallel
     session.say(prices().describe(machines.instance_type, count))
+    for note in wanted.fit.infrastructure.notes(machines.instance_type):
+        session.say(note)
     job = find_tuning_job(wanted, session.existing)
     session.say_all(job.notes)
     answers = session.carry_out(plan(wanted.fit, job, session.existing, poll if wait else None))
