@@ -151,8 +151,11 @@ def tags_of(existing: Existing, arn: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in existing.items(call)}
 
 
+def metrics_of(found: Mapping[str, Any]) -> dict[str, float]:
+    """The final metrics of a training job's description; AWS writes NaN and infinities as text."""
+    return {one["MetricName"]: float(one["Value"]) for one in found.get("FinalMetricDataList", [])}
+
+
 def metric_lines(found: Mapping[str, Any]) -> list[str]:
     """A line for each final metric of a training job's description."""
-    return [
-        f"{one['MetricName']}={one['Value']:.6g}" for one in found.get("FinalMetricDataList", [])
-    ]
+    return [f"{name}={value:.6g}" for name, value in metrics_of(found).items()]

@@ -174,7 +174,7 @@ def _alone(existing: Existing, name: str, kinds: set[str], foreign: bool) -> Bel
     calls = {kind: look_up(name) for kind, look_up in _LOOK_UPS.items() if kind in kinds}
     found = {kind: _described(existing, call) for kind, call in calls.items()}
     if any(existing.find(call) is UNKNOWN for call in calls.values()):
-        named = {kind: (name,) for kind in calls}
+        named = dict.fromkeys(calls, (name,))
         return Belongings(
             configurations=named.get("configuration", ()), models=named.get("model", ())
         )
