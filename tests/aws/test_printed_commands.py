@@ -3,7 +3,7 @@
 import re
 
 from aws.account import AS_ROLE, FIT, MODEL, POLL, RUNNING
-from mlserver_forest.aws.printed_commands import with_place
+from mlserver_forest.aws.follow_up import with_account
 from mlserver_forest.cli import forest
 from support import PAYLOAD
 
@@ -21,13 +21,11 @@ def test_every_command_that_looks_somewhere_gets_the_region_and_the_profile():
     for name in names:
         command = forest.get_command(None, name)
         has_region = any("--region" in option.opts for option in command.params)
-        placed = with_place(f"see forest {name} x", "eu-west-1", "my profile")
+        placed = with_account(f"see forest {name} x", "eu-west-1", "my profile")
         expected = f"see forest {name} --region eu-west-1 --profile 'my profile' x"
         assert placed == (expected if has_region else f"see forest {name} x")
-    assert with_place("forest fit: aws s3 rm s3://b/k", "r", None) == (
-        "forest fit: aws --region r s3 rm s3://b/k"
-    )
-    assert with_place("forest fit x, aws configure y", None, None) == (
+    assert with_account("aws s3 rm s3://b/k", "r", None) == "aws --region r s3 rm s3://b/k"
+    assert with_account("forest fit x, aws configure y", None, None) == (
         "forest fit x, aws configure y"
     )
 

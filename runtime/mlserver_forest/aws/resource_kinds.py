@@ -72,14 +72,13 @@ class Kind:
 
     def goes_on(self, name: str) -> str:
         """The message when the command stops waiting for it."""
-        end = (
-            f"end it: forest stop {name}"
-            if self.is_job
-            else f"AWS deletes none before it is ready; then end it: forest delete {name}"
-        )
+        end = f"forest stop {name}"
+        if not self.is_job:
+            # AWS deletes no endpoint while it creates or updates it.
+            end = f"forest delete {name}, when it is in service or has failed"
         return (
             f"{self.noun} {name} continues without this command. Follow it: forest status {name}, "
-            f"forest logs {name} --follow; {end}"
+            f"forest logs {name} --follow; end it: {end}"
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mlserver_forest.aws.existing import Existing
-from mlserver_forest.aws.printed_commands import with_place
+from mlserver_forest.aws.follow_up import with_account
 from mlserver_forest.aws.step import Answer, Plan, plan_as_json
 from mlserver_forest.errors import DeploymentError, ForestError
 from mlserver_forest.optional_library import require
@@ -92,11 +92,7 @@ class Session:
 
     def say(self, line: str) -> None:
         """Print a line to standard error; standard output is for the result only."""
-        click.echo(self.placed(line), err=True)
-
-    def placed(self, text: str) -> str:
-        """The text, in which commands have this one's --region and --profile."""
-        return with_place(text, self.region, self.profile)
+        click.echo(with_account(line, self.region, self.profile), err=True)
 
     def say_all(self, lines: Sequence[str]) -> None:
         """Print lines to standard error."""
@@ -113,7 +109,7 @@ class Session:
             click.echo(json.dumps(finite(document), indent=2, default=str))
         else:
             for line in lines:
-                click.echo(self.placed(line))
+                click.echo(with_account(line, self.region, self.profile))
 
     def confirm(self, question: str) -> None:
         """Ask the user to confirm; a dry run changes nothing and does not ask.
@@ -178,7 +174,7 @@ def command(run: _Command) -> click.Command:
         try:
             run(session, **options)
         except (ForestError, OSError) as error:
-            click.echo(f"forest {name}: {session.placed(str(error))}", err=True)
+            click.echo(f"forest {name}: {with_account(str(error), region, profile)}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo(f"forest {name}: interrupted", err=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aws.account import BUCKET
-from support import PAYLOAD
+from aws.account import BUCKET, IMAGE
+from support import IRIS, PAYLOAD
 
 
 def test_transform_answers_a_file_and_downloads_it(account, iris_server, answers, tmp_path):
@@ -87,6 +87,21 @@ def test_options_of_a_model_do_not_change_one_that_is_there(account, sagemaker):
     assert done.code == 1
     assert "--image, --network-isolation: model mine is in SageMaker already" in done.err
     assert account.stand_in.count("PUT") == 0
+
+
+def test_the_model_of_a_job_is_answered_by_the_jobs_image(account, sagemaker):
+    """Another image was pushed since; --image chooses it."""
+    data = ("-p", "algorithm=random_forest", "--role", "forest", "--no-wait")
+    account.forest("fit", IRIS, *data, "--name", "j1", "--image", f"{IMAGE}@sha256:{'1' * 64}")
+    words = ("transform", "j1", PAYLOAD, "--role", "forest", "--no-wait")
+    for more, expected in (
+        ([], f"{IMAGE}@sha256:{'1' * 64}"),
+        (["--image", f"{IMAGE}:v1"], f"{IMAGE}@{account.digest}"),
+    ):
+        name = account.forest(*words, *more, "--json").json["TransformJobName"]
+        job = sagemaker.describe_transform_job(TransformJobName=name)
+        model = sagemaker.describe_model(ModelName=job["ModelName"])
+        assert model["PrimaryContainer"]["Image"] == expected
 
 
 @pytest.mark.parametrize("media_type", ["text/csv; header=present", 'text/csv;HEADER="present"'])
