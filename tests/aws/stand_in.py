@@ -59,6 +59,21 @@ class StandIn:
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
+    # The number of requests that are being answered, and the largest so far.
+    active: int = 0
+    most_active: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def counted(self):
+        with self.lock:
+            self.active += 1
+            self.most_active = max(self.most_active, self.active)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.active -= 1
 
     def fail(self, operation, times=1, **how):
         self.faults.append(Fault(operation, times, **how))
@@ -97,6 +112,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _any(self):
+        with self.stand_in.counted():
+            self._handle()
+
+    def _handle(self):
         stand_in = self.stand_in
         operation = self._operation()
         stand_in.seen.append(operation)

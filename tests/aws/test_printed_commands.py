@@ -3,6 +3,8 @@
 import re
 
 from aws.account import AS_ROLE, FIT, MODEL, POLL, RUNNING
+from mlserver_forest.aws.follow_up import with_account
+from mlserver_forest.cli import forest
 from support import PAYLOAD
 
 WEST = ("--region", "us-west-2")
@@ -12,6 +14,20 @@ def commands_in(text):
     """What a person would copy: from "forest" to the end of the command."""
     found = re.findall(r"\bforest ((?:\w+)(?: (?!ROLE|FILE)[-\w./]+)+)", text)
     return [one.split() for one in found]
+
+
+def test_every_command_that_looks_somewhere_gets_the_region_and_the_profile():
+    names = forest.list_commands(None)
+    for name in names:
+        command = forest.get_command(None, name)
+        has_region = any("--region" in option.opts for option in command.params)
+        placed = with_account(f"see forest {name} x", "eu-west-1", "my profile")
+        expected = f"see forest {name} --region eu-west-1 --profile 'my profile' x"
+        assert placed == (expected if has_region else f"see forest {name} x")
+    assert with_account("aws s3 rm s3://b/k", "r", None) == "aws --region r s3 rm s3://b/k"
+    assert with_account("forest fit x, aws configure y", None, None) == (
+        "forest fit x, aws configure y"
+    )
 
 
 def test_what_fit_prints_in_another_region_works_there(account):

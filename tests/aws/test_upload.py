@@ -107,6 +107,46 @@ def test_what_is_there_under_another_checksum_is_replaced(account, tmp_path):
     assert uploaded(account) == [hashlib.sha256(b"a,1\n").hexdigest()]
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Thirty small files."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number:02}.csv").write_text(f"{number},1\n")
+    return folder
+
+
+def test_small_files_are_looked_up_and_sent_in_a_few_threads(account, folder):
+    account.stand_in.fail(r"(HEAD|PUT) .*\.csv", times=99, delay=0.02)
+    done = account.forest(*fit(folder))
+    assert done.code == 0, done.err
+    assert len(uploaded(account)) == 30
+    assert account.stand_in.count("HEAD /sage") == account.stand_in.count(".csv") / 2 + 1
+    assert 2 < account.stand_in.most_active <= 8
+    assert "uploaded s3://" in done.err
+    again = account.forest(*fit(folder, "--again"))
+    assert again.code == 0, again.err
+    assert len(uploaded(account)) == 30
+    assert account.stand_in.count("PUT /sage") == 31
+
+
+def test_of_many_files_those_that_are_there_are_said_and_not_sent_again(account, folder):
+    denied = {"status": 403, "code": "AccessDenied", "message": "Access Denied"}
+    account.stand_in.fail(r"PUT .*/17.csv", times=9, **denied)
+    done = account.forest(*fit(folder))
+    assert done.code == 1
+    assert "ask for the permission s3:PutObject" in done.err
+    there = len(uploaded(account))
+    assert 0 < there < 30
+    assert done.err.count("(remove it with: aws s3 rm s3://") == there
+    account.stand_in.faults.clear()
+    sent = account.stand_in.count("PUT /sage")
+    assert account.forest(*fit(folder)).code == 0
+    assert account.stand_in.count("PUT /sage") == sent + 30 - there
+    assert len(uploaded(account)) == 30
+
+
 def test_two_files_of_one_name_are_refused(account, tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlserver_forest.aws.parallel_calls import in_parallel
 from mlserver_forest.aws.step import Call
 from mlserver_forest.aws.storage import split_uri
 from mlserver_forest.errors import DeploymentError
@@ -67,20 +68,29 @@ def download(aws: "Aws", wanted: Download, bar: Callable[[str, int], Any]) -> li
         DeploymentError: if there are no objects, or if one cannot be read or written.
     """
     listing = wanted.listing()
-    prefix = listing.request["Prefix"]
-    written = []
-    for found in aws.call(listing)["Contents"]:
-        name = found["Key"].removeprefix(prefix)
-        if not name or ".." in Path(name).parts:
-            continue
-        target = wanted.directory / name
-        with bar(name, found["Size"]) as progress:
-            where = {"Bucket": listing.request["Bucket"], "Key": found["Key"]}
-            _download_one(aws, Call("s3", "GetObject", where), target, progress)
-        written.append(target)
-    if not written:
+    found = [
+        (one, target)
+        for one in aws.call(listing)["Contents"]
+        if (target := _target_of(wanted, one["Key"].removeprefix(listing.request["Prefix"])))
+    ]
+    if not found:
         raise DeploymentError(f"{wanted.uri}: there is nothing to download")
-    return written
+    with bar(wanted.directory.name, sum(one["Size"] for one, _ in found)) as progress:
+
+        def get(each: tuple[dict[str, Any], Path]) -> Path:
+            where = {"Bucket": listing.request["Bucket"], "Key": each[0]["Key"]}
+            _download_one(aws, Call("s3", "GetObject", where), each[1], progress)
+            return each[1]
+
+        return in_parallel(get, found)
+
+
+def _target_of(wanted: Download, name: str) -> Path | None:
+    """The path of an object's file; none for the marker of a folder, or outside of the folder."""
+    path = Path(name.lstrip("/"))
+    if not path.name or name.endswith("/") or ".." in path.parts:
+        return None
+    return wanted.directory / path
 
 
 def await_object(aws: "Aws", wanted: AwaitObject) -> bytes:

@@ -88,9 +88,9 @@ class Executor:
             def send(step: Step) -> None:
                 if isinstance(step.action, Upload):
                     upload(self._aws, step.action, bar.update)
+                    self._made.append(step)
 
-            for step, _ in in_parallel(send, steps):
-                self._made.append(step)
+            in_parallel(send, steps)
         for step in steps:
             self._say(f"uploaded {step.makes}")
         return [{} for _ in steps]

@@ -87,8 +87,7 @@ class Existing:
         if self._reader is not None and calls:
             # The first one alone: if AWS does not answer, nothing else is asked.
             self.find(calls[0])
-            for _ in in_parallel(self.find, calls[1:]):
-                pass
+            in_parallel(self.find, calls[1:])
 
     def need(self, call: Call, *, instead: str = "") -> Answer | Unknown:
         """The answer to a look-up of a resource that must exist.

@@ -96,7 +96,7 @@ def read_log(
         aws: the account.
         wanted: which log.
         show: prints a line of the log.
-        say: prints the title.
+        say: prints the title, and a line if nothing has been logged.
 
     Raises:
         DeploymentError: if it is interrupted, saying how to continue.
@@ -105,7 +105,10 @@ def read_log(
     if wanted.title:
         say(wanted.title)
     try:
-        for line in tail.new_lines()[-wanted.lines :]:
+        first = tail.new_lines()[-wanted.lines :]
+        if not first:
+            say(f"{wanted.kind.noun} {wanted.name} has not logged anything yet")
+        for line in first:
             show(line)
         while wanted.poll is not None:
             time.sleep(wanted.poll)

@@ -1,11 +1,11 @@
 """Calls that do not depend on each other, made in a bounded number of threads.
 
-Small files take as long as the way to AWS and back, so that one after the other takes that long for
-each. An interrupt ends what has not begun, and waits for what has.
+A small file takes as long as the way to AWS and back, and one after the other would take that long
+for each.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 MOST_THREADS = 8
@@ -14,41 +14,26 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def in_parallel(
-    function: Callable[[_Item], _Result], items: Sequence[_Item]
-) -> Iterator[tuple[_Item, _Result]]:
+def in_parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
     """Call a function with each item in threads.
 
     Args:
         function: what is called.
         items: its arguments.
 
-    Yields:
-        Each item with its result, in the order of the items. The first error in that order is
-        raised once all calls that have begun are done, after the results of the calls that
-        succeeded.
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        Exception: the first one, in the order of the items. After an error or an interrupt, calls
+            that have not begun are not made, and those that have are waited for.
     """
     if len(items) < 2:
-        yield from ((item, function(item)) for item in items)
-        return
+        return [function(item) for item in items]
     pool = ThreadPoolExecutor(min(MOST_THREADS, len(items)))
-    futures = [pool.submit(function, item) for item in items]
-    failure: BaseException | None = None
     try:
-        for item, future in zip(items, futures, strict=True):
-            if future.cancelled():
-                continue
-            try:
-                result = future.result()
-            except Exception as error:  # noqa: BLE001  # it is raised below
-                pool.shutdown(wait=True, cancel_futures=True)
-                failure = failure or error
-            except BaseException as interrupt:  # noqa: BLE001  # it is raised below
-                pool.shutdown(wait=True, cancel_futures=True)
-                failure = interrupt
-            else:
-                yield item, result
+        futures = [pool.submit(function, item) for item in items]
+        wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    if failure is not None:
-        raise failure
+    return [future.result() for future in sorted(futures, key=lambda one: one.cancelled())]

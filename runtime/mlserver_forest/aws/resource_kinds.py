@@ -72,14 +72,13 @@ class Kind:
 
     def goes_on(self, name: str) -> str:
         """The message when the command stops waiting for it."""
-        end = (
-            f"end it: forest stop {name}"
-            if self.is_job
-            else f"AWS deletes none before it is ready; then end it: forest delete {name}"
-        )
+        end = f"forest stop {name}"
+        if not self.is_job:
+            # AWS deletes no endpoint while it creates or updates it.
+            end = f"forest delete {name}, when it is in service or has failed"
         return (
             f"{self.noun} {name} continues without this command. Follow it: forest status {name}, "
-            f"forest logs {name} --follow; {end}"
+            f"forest logs {name} --follow; end it: {end}"
         )
 
 
@@ -151,8 +150,11 @@ def tags_of(existing: Existing, arn: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in existing.items(call)}
 
 
+def metrics_of(found: Mapping[str, Any]) -> dict[str, float]:
+    """The final metrics of a training job's description; AWS writes NaN and infinities as text."""
+    return {one["MetricName"]: float(one["Value"]) for one in found.get("FinalMetricDataList", [])}
+
+
 def metric_lines(found: Mapping[str, Any]) -> list[str]:
     """A line for each final metric of a training job's description."""
-    return [
-        f"{one['MetricName']}={one['Value']:.6g}" for one in found.get("FinalMetricDataList", [])
-    ]
+    return [f"{name}={value:.6g}" for name, value in metrics_of(found).items()]

@@ -33,14 +33,14 @@ class SageMakerModel:
     @property
     def name(self) -> str:
         """Its name, which ends in a digest of its content."""
-        content = [self.body(), self.identity] if self.identity else self.body()
+        content = [self.request(), self.identity] if self.identity else self.request()
         return name_from(self.prefix, digest_of(content))
 
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""
         ours = {"endpoint": self.endpoint} if self.endpoint else {}
         tags = tag_list(self.infrastructure.tags, **ours)
-        request = {"ModelName": self.name, **self.body(), "Tags": tags}
+        request = {"ModelName": self.name, **self.request(), "Tags": tags}
         return existing.settle(
             Step(
                 Call("sagemaker", "CreateModel", request),
@@ -50,7 +50,7 @@ class SageMakerModel:
             )
         )
 
-    def body(self) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
         """CreateModel's request without name and tags."""
         container = members(
             Image=self.infrastructure.image,

@@ -114,11 +114,7 @@ class Session:
 
     def say(self, line: str) -> None:
         """Print a line to standard error; standard output is for the result only."""
-        click.echo(self.placed(line), err=True)
-
-    def placed(self, text: str) -> str:
-        """The text, in which commands have this one's --region and --profile."""
-        return with_account(text, self.region, self.profile)
+        click.echo(with_account(line, self.region, self.profile), err=True)
 
     def say_all(self, lines: Sequence[str]) -> None:
         """Print lines to standard error."""
@@ -135,7 +131,7 @@ class Session:
             click.echo(to_json(document, indent=2))
         else:
             for line in lines:
-                click.echo(self.placed(line))
+                click.echo(with_account(line, self.region, self.profile))
 
     def confirm(self, question: str) -> None:
         """Ask the user to confirm; a dry run changes nothing and does not ask.

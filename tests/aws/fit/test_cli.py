@@ -1,5 +1,7 @@
 """forest fit against AWS's stand-in."""
 
+import json
+
 import pytest
 
 from aws.account import (
@@ -108,6 +110,16 @@ def test_hyperparameters_are_checked_before_anything_is_asked(account):
     assert done.code == 1
     assert "forest fit: 2 invalid hyperparameters: " in done.err
     assert account.stand_in.seen == []
+
+
+def test_a_metric_that_is_no_number_is_valid_json(account):
+    """CloudWatch has NaN, JSON does not."""
+    metrics = [{"MetricName": "validation:auc", "Value": "NaN", "Timestamp": 1}]
+    account.stand_in.members["DescribeTrainingJob"] = {"FinalMetricDataList": metrics}
+    done = account.forest(*FIT, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out, parse_constant=pytest.fail)["Metrics"] == {"validation:auc": None}
+    assert "validation:auc=nan" in account.forest("status", done.json["TrainingJobName"]).out
 
 
 def test_a_taken_name_is_another_jobs(account):

@@ -53,3 +53,13 @@ def test_ranges_and_choices_become_parameter_ranges():
 def test_a_range_that_is_not_one_is_refused(text, said):
     with pytest.raises(DeploymentError, match=said):
         tune.parse_range(text)
+
+
+@pytest.mark.parametrize("text", ["x=1E-3:0.5:log", "x=.5:+1.5e0", "x=-2.:1", "x=1e-3:1E+2:linear"])
+def test_numbers_are_read_as_people_write_them(text):
+    low, _, high = text[2:].partition(":")
+    found = tune.parse_range(text)
+    assert (found.kind, found.values) == (
+        "ContinuousParameterRanges",
+        (low, high.partition(":")[0]),
+    )

@@ -8,7 +8,7 @@ from mlserver_forest.aws.fit.options import fit_of, training_options
 from mlserver_forest.aws.fit.plan import find_training_job, plan
 from mlserver_forest.aws.infrastructure import infrastructure_options
 from mlserver_forest.aws.prices import prices
-from mlserver_forest.aws.resource_kinds import TRAINING
+from mlserver_forest.aws.resource_kinds import TRAINING, metrics_of
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
 
 
@@ -37,7 +37,6 @@ def fit(session: Session, again: bool, wait: bool, poll: float, **options: Any) 
         return
     found = answers[-1]
     model = found["ModelArtifacts"]["S3ModelArtifacts"]
-    metrics = {one["MetricName"]: one["Value"] for one in found.get("FinalMetricDataList", [])}
-    document = {"TrainingJobName": job.name, "Model": model, "Metrics": metrics}
+    document = {"TrainingJobName": job.name, "Model": model, "Metrics": metrics_of(found)}
     deploy = f"deploy it: forest deploy {job.name} --role ROLE"
     session.result(document, [f"model: {model}", deploy])

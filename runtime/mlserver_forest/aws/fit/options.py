@@ -98,7 +98,7 @@ def fit_of(
         infrastructure=infrastructure,
         inputs=tuple(identified(session, one) for one in inputs),
         hyperparameters=hyperparameters,
-        metrics=_metric_definitions(),
+        metrics=metric_definitions(),
         machines=machines,
         distribution="ShardedByS3Key" if sharded else "FullyReplicated",
         **{name: options.pop(name) for name in _REST},
@@ -165,7 +165,7 @@ def _check_pipe(options: Mapping[str, Any]) -> None:
         )
 
 
-def _metric_definitions() -> tuple[dict[str, str], ...]:
+def metric_definitions() -> tuple[dict[str, str], ...]:
     """The patterns that SageMaker looks for in the log, from the settings in the package."""
     path = resources.files("mlserver_forest").joinpath("settings", "metric-definitions.json")
     return tuple(json.loads(path.read_text("utf-8")))

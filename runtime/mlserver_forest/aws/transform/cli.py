@@ -1,7 +1,7 @@
 """``forest transform``."""
 
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from mlserver_forest.aws.infrastructure import find_infrastructure, infrastructu
 from mlserver_forest.aws.model_data import find_model_data
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.prices import prices
-from mlserver_forest.aws.resource_kinds import TRANSFORM
+from mlserver_forest.aws.resource_kinds import TRAINING, TRANSFORM
 from mlserver_forest.aws.sagemaker_model import model_identity, model_look_up
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
 from mlserver_forest.aws.step import Answer
@@ -128,6 +128,9 @@ def _transform_of(
     storage = find_storage(session.existing, region, options.pop("bucket"))
     infrastructure = find_infrastructure(session.existing, region, options)
     there = _model_in_sagemaker(session, model)
+    if not there and "image" not in given and (trained := _image_of_job(session, model)):
+        # The image that was pushed last may be another than the one that wrote the model.
+        infrastructure = replace(infrastructure, image=trained)
     if there and given:
         names = ", ".join("--" + _OF_A_MODEL[name] for name in given)
         raise DeploymentError(
@@ -156,6 +159,16 @@ _OF_A_MODEL = {
     "security_groups": "security-group",
     "isolated": "network-isolation",
 }
+
+
+def _image_of_job(session: Session, model: str) -> str:
+    """The image of the training job of this name; empty if there is no such job."""
+    if model.startswith(("s3://", "arn:")) or Path(model).exists():
+        return ""
+    found = session.existing.find(TRAINING.look_up(model))
+    if found is None or found is UNKNOWN:
+        return ""
+    return str(found.get("AlgorithmSpecification", {}).get("TrainingImage", ""))
 
 
 def _model_in_sagemaker(session: Session, model: str) -> Answer | None:

@@ -178,7 +178,7 @@ def job_request(transform: Transform, end: str = "") -> dict[str, Any]:
 
 def _identity(transform: Transform, body: Mapping[str, Any]) -> JobIdentity:
     artifact = transform.artifact
-    model = artifact and SageMakerModel("", artifact.uri, transform.infrastructure).body()
+    model = artifact and SageMakerModel("", artifact.uri, transform.infrastructure).request()
     options = {
         **body,
         "model": model or transform.model,

@@ -5,13 +5,22 @@ from typing import Any
 
 import click
 
-from mlserver_forest.aws.fit.options import Check, fit_of, training_options
+from mlserver_forest.aws.fit.options import Check, fit_of, metric_definitions, training_options
 from mlserver_forest.aws.fit.plan import plan
 from mlserver_forest.aws.infrastructure import infrastructure_options, parse_pairs
 from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import TUNING
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
-from mlserver_forest.aws.tune.plan import Tune, find_tuning_job, parse_range, samples_of
+from mlserver_forest.aws.tune.plan import (
+    LONGEST_NAME,
+    MAX_JOBS,
+    Tune,
+    check_objective,
+    check_search,
+    find_tuning_job,
+    parse_range,
+    samples_of,
+)
 
 _OPTIONS = (
     click.option(
@@ -35,7 +44,11 @@ _OPTIONS = (
         show_default=True,
         type=click.Choice(["Bayesian", "Random", "Grid"]),
     ),
-    click.option("--max-jobs", default=20, show_default=True, type=click.IntRange(1)),
+    click.option(
+        "--max-jobs",
+        type=click.IntRange(1),
+        help=f"Training jobs in all; default {MAX_JOBS}, and for a grid all combinations.",
+    ),
     click.option("--max-parallel", default=2, show_default=True, type=click.IntRange(1)),
     click.option("--early-stopping/--no-early-stopping", default=True),
     click.option("--seed", type=click.IntRange(0)),
@@ -78,15 +91,20 @@ def _tune_of(session: Session, options: dict[str, Any], check: Check | None) -> 
     names = ("objective", "strategy", "max_jobs", "max_parallel", "early_stopping", "seed")
     search = {name: options.pop(name) for name in names}
     ranges = tuple(parse_range(text) for text in options.pop("ranges"))
+    fixed = dict(parse_pairs("-p", options["hyperparameters"]))
+    check_search(search, ranges, fixed)
+    check_objective(search["objective"], metric_definitions())
     if check is not None:
-        fixed = dict(parse_pairs("-p", options["hyperparameters"]))
         for sample in samples_of(ranges, fixed):
             check(sample)
-    return Tune(fit=fit_of(session, options, None), ranges=ranges, **search)
+    search["max_jobs"] = search["max_jobs"] or MAX_JOBS
+    return Tune(fit=fit_of(session, options, None, LONGEST_NAME), ranges=ranges, **search)
 
 
 def _show_best(session: Session, name: str, best: Mapping[str, Any]) -> None:
-    metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
+    metric = dict(best.get("FinalHyperParameterTuningJobObjectiveMetric", {}))
+    if metric:
+        metric["Value"] = float(metric["Value"])
     tuned = best.get("TunedHyperParameters", {})
     document = {
         TUNING.name: name,

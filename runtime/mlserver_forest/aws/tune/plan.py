@@ -4,9 +4,10 @@ Its steps are those of ``forest fit`` with another job at the end.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 from mlserver_forest.aws.existing import Existing
@@ -23,11 +24,13 @@ _SCALES = {
     "linear": "Linear",
     "reverse-log": "ReverseLogarithmic",
 }
-_RANGE = re.compile(r"(-?[0-9.]+(?:e-?[0-9]+)?):(-?[0-9.]+(?:e-?[0-9]+)?)(?::([a-z-]+))?")
+_NUMBER = r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_RANGE = re.compile(rf"{_NUMBER}:{_NUMBER}(?::([a-z-]+))?")
 # Metrics with these endings are better if smaller; all others are better if larger.
 _MINIMIZED = ("log_loss", "rmse", "mae")
 # CreateHyperParameterTuningJob accepts shorter names than other jobs.
 LONGEST_NAME = 32
+MAX_JOBS = 20
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Tune:
     ranges: tuple[Range, ...]
     objective: str
     strategy: str = "Bayesian"
-    max_jobs: int = 20
+    max_jobs: int = MAX_JOBS
     max_parallel: int = 2
     early_stopping: bool = True
     seed: int | None = None
@@ -92,14 +95,17 @@ def parse_range(text: str) -> Range:
             f"-r {text!r}: expected NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C"
         )
     if ":" not in rest:
-        return Range(name, "CategoricalParameterRanges", tuple(rest.split(",")))
+        choices = tuple(rest.split(","))
+        if not all(choices) or len(set(choices)) < len(choices):
+            raise DeploymentError(f"-r {text!r}: expected different choices, none of them empty")
+        return Range(name, "CategoricalParameterRanges", choices)
     found = _RANGE.fullmatch(rest)
     if not found or (found[3] or "") not in _SCALES:
         scales = ", ".join(scale for scale in _SCALES if scale)
         raise DeploymentError(f"-r {text!r}: expected two numbers, and perhaps one of {scales}")
     ends = (found[1], found[2])
-    whole = all(re.fullmatch(r"-?[0-9]+", end) for end in ends)
-    _check_ascending(text, ends)
+    whole = all(re.fullmatch(r"[+-]?[0-9]+", end) for end in ends)
+    _check_ends(text, ends, found[3] or "", whole=whole)
     kind = "IntegerParameterRanges" if whole else "ContinuousParameterRanges"
     return Range(name, kind, ends, _SCALES[found[3] or ""])
 
@@ -130,20 +136,45 @@ def job_request(tune: Tune, end: str = "") -> dict[str, Any]:
 
 
 def samples_of(ranges: Sequence[Range], fixed: Mapping[str, str]) -> list[dict[str, str]]:
-    """Hyperparameters at both ends of all ranges and at each choice, to be checked in advance."""
-    longest = max((len(one.values) for one in ranges), default=0)
+    """Hyperparameters at both ends and in the middle of all ranges, and at each choice.
+
+    They are checked in advance. The middle of a range of numbers with a point is no whole number.
+    """
+    values = [(*one.values, *_middle(one)) for one in ranges]
+    longest = max(map(len, values), default=0)
     return [
-        {**fixed, **{one.name: one.values[min(i, len(one.values) - 1)] for one in ranges}}
+        {
+            **fixed,
+            **{
+                one.name: some[min(i, len(some) - 1)]
+                for one, some in zip(ranges, values, strict=True)
+            },
+        }
         for i in range(longest)
     ]
 
 
-def _config(tune: Tune) -> dict[str, Any]:
-    if tune.objective not in {metric["Name"] for metric in tune.fit.metrics}:
-        names = ", ".join(metric["Name"] for metric in tune.fit.metrics)
+def _middle(one: Range) -> tuple[str, ...]:
+    if one.kind != "ContinuousParameterRanges":
+        return ()
+    low, high = map(float, one.values)
+    return (repr(low + (high - low) / 3**0.5),)
+
+
+def check_objective(objective: str, metrics: Sequence[Mapping[str, str]]) -> None:
+    """Check that training measures the objective.
+
+    Raises:
+        DeploymentError: if it does not.
+    """
+    names = [metric["Name"] for metric in metrics]
+    if objective not in names:
         raise DeploymentError(
-            f"--objective {tune.objective!r} is not a metric; expected one of {names}"
+            f"--objective {objective!r} is not a metric; expected one of {', '.join(names)}"
         )
+
+
+def _config(tune: Tune) -> dict[str, Any]:
     direction = "Minimize" if tune.objective.endswith(_MINIMIZED) else "Maximize"
     return members(
         Strategy=tune.strategy,
@@ -172,10 +203,64 @@ def _grouped(ranges: Sequence[Range]) -> dict[str, list[dict[str, Any]]]:
     return grouped
 
 
-def _check_ascending(text: str, ends: tuple[str, str]) -> None:
-    try:
-        low, high = map(float, ends)
-    except ValueError:
-        raise DeploymentError(f"-r {text!r}: expected two numbers") from None
-    if not low < high:
+def _check_ends(text: str, ends: tuple[str, str], scale: str, *, whole: bool) -> None:
+    """Check what CreateHyperParameterTuningJob requires of a range and its scale."""
+    low, high = map(float, ends)
+    if not low < high or high == float("inf"):
         raise DeploymentError(f"-r {text!r}: {ends[0]} is not below {ends[1]}")
+    if scale == "log" and low <= 0:
+        raise DeploymentError(f"-r {text!r}: a log scale needs a low end above 0")
+    if scale == "reverse-log" and (whole or low < 0 or high >= 1):
+        raise DeploymentError(
+            f"-r {text!r}: a reverse-log scale needs numbers from 0 to below 1, with a point"
+        )
+
+
+def check_search(
+    search: Mapping[str, Any], ranges: Sequence[Range], fixed: Collection[str]
+) -> None:
+    """Refuse what SageMaker refuses, before anything is looked up or uploaded.
+
+    Args:
+        search: the options max_jobs (None if it was not given), max_parallel and strategy.
+        ranges: what varies.
+        fixed: the names of the hyperparameters that do not.
+
+    Raises:
+        DeploymentError: naming the options.
+    """
+    names = [one.name for one in ranges]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DeploymentError(f"-r {', '.join(twice)}: given twice; a hyperparameter has one range")
+    both = sorted(set(names) & set(fixed))
+    if both:
+        raise DeploymentError(
+            f"{', '.join(both)}: given by -r and by -p; a hyperparameter varies or is fixed"
+        )
+    most, parallel = search["max_jobs"], search["max_parallel"]
+    if search["strategy"] == "Grid":
+        _check_grid(ranges, most)
+        most = prod(len(one.values) for one in ranges)
+    elif most is None:
+        most = MAX_JOBS
+    if parallel > most:
+        raise DeploymentError(
+            f"--max-parallel {parallel} is more than the {most} training jobs in all "
+            f"(--max-jobs, or a grid's combinations); add --max-parallel {most}"
+        )
+
+
+def _check_grid(ranges: Sequence[Range], most: int | None) -> None:
+    numbers = [one for one in ranges if one.kind != "CategoricalParameterRanges"]
+    if numbers:
+        one = numbers[0]
+        raise DeploymentError(
+            f"-r {one.name}={':'.join(one.values)}: --strategy Grid tries choices, not ranges; "
+            f"expected such as -r {one.name}={','.join(one.values)}"
+        )
+    combinations = prod(len(one.values) for one in ranges)
+    if most not in {None, combinations}:
+        raise DeploymentError(
+            f"--max-jobs {most}: --strategy Grid runs all {combinations} combinations; leave it out"
+        )
