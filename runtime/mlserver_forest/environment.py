@@ -279,6 +279,11 @@ def base_dir_from(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
 
 
+def only_serves(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is the image's target ``serve``, which has nothing to train with."""
+    return environ.get("FOREST_IMAGE") == "serve"
+
+
 def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
     """Tell libraries that are imported from now on how many threads they may start.
 
