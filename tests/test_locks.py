@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from support import ROOT
 
 IMAGE = ROOT / "container" / "requirements.lock"
+SERVE = ROOT / "container" / "serve-requirements.lock"
 BUILD = ROOT / "container" / "build-requirements.lock"
 
 
@@ -34,7 +35,7 @@ def versions(path, environment):
     }
 
 
-@pytest.mark.parametrize("path", [IMAGE, BUILD], ids=["image", "build"])
+@pytest.mark.parametrize("path", [IMAGE, SERVE, BUILD], ids=["image", "serve", "build"])
 def test_everything_in_a_lock_of_the_image_has_hashes(path):
     found = requirements(path)
     assert len(found) > 30
@@ -53,6 +54,7 @@ def test_the_image_installs_the_versions_of_requirements_lock(machine, python):
     tested = versions(ROOT / "requirements.lock", environment)
     installed = versions(IMAGE, environment)
     assert installed.items() <= tested.items()
+    assert versions(SERVE, environment).items() < installed.items()
     assert {"numpy", "xgboost-cpu", "boto3", "mlserver"} <= set(installed)
     assert ("scikit-learn-intelex" in installed) == (machine == "x86_64")
 

@@ -284,6 +284,11 @@ def aws_region(environ: Mapping[str, str] = os.environ) -> str | None:
     return values.first_set(environ, ("AWS_REGION", "AWS_DEFAULT_REGION"), "")[1] or None
 
 
+def only_serves(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is the image's target ``serve``, which has nothing to train with."""
+    return environ.get("FOREST_IMAGE") == "serve"
+
+
 def limit_native_threads(n_threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
     """Tell libraries that are imported from now on how many threads they may start.
 

@@ -43,10 +43,11 @@ TRANSFORM = ("transform", "s3://b/model.tar.gz", str(PAYLOAD), *SHARED)
 COMMANDS = {
     "push": ("push",),
     "push everything": (
-        *("push", "--repository", "team/forest", "--tag", "1.0", "--image", "local:1"),
+        *("push", "--repository", "team/forest", "--tag", "1.0", "--latest", "--target", "serve"),
         *("--build-arg", "A=b", "--build-network", "host", "--resource-tag", "a=b"),
-        *("--kms-key", "alias/mine"),
+        *("--kms-key", "alias/mine", "--instance-type", "ml.c7g.large"),
     ),
+    "push a local image": ("push", "--image", "local:1", "--platform", "linux/arm64"),
     "fit": ("fit", str(IRIS), *FIT),
     "fit without names": ("fit", str(IRIS), "-p", "algorithm=xgboost", "--role", ROLE),
     "fit from S3": ("fit", "s3://b/train", *FIT),

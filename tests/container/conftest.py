@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from containers import Container, docker
-from image_under_test import TAG, build
+from image_under_test import SERVE_TAG, TAG, build
 from support import IRIS, lay_out
 
 
@@ -24,6 +24,12 @@ def image():
     built = build()
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     return TAG
+
+
+@pytest.fixture(scope="session")
+def serving_image(image):
+    """The image that only serves, or the one that SERVING_IMAGE_UNDER_TEST names."""
+    return os.environ.get("SERVING_IMAGE_UNDER_TEST") or SERVE_TAG
 
 
 @pytest.fixture(scope="session")

@@ -40,45 +40,46 @@ pytestmark = pytest.mark.container
 CSV = {"content-type": "text/csv"}
 
 
-def test_the_image_is_what_sagemaker_expects(image):
-    config = json.loads(docker("inspect", image).stdout)[0]["Config"]
+def test_the_images_are_what_sagemaker_expects(image, serving_image):
+    """They share the layers of what both need; the code is a layer of its own, and the last."""
+    full, serving = json.loads(docker("inspect", image, serving_image).stdout)
     prefix = "com.amazonaws.sagemaker.capabilities."
-    assert config["Labels"][prefix + "accept-bind-to-port"] == "true"
-    assert config["Labels"][prefix + "multi-models"] == "true"
-    assert config["Cmd"] == ["train"]
-    assert not config["Entrypoint"]
+    for config in (full["Config"], serving["Config"]):
+        assert config["Labels"][prefix + "accept-bind-to-port"] == "true"
+        assert config["Labels"][prefix + "multi-models"] == "true"
+        assert not config["Entrypoint"]
+    assert (full["Config"]["Cmd"], serving["Config"]["Cmd"]) == (["train"], ["serve"])
+    assert full["RootFS"]["Layers"][:2] == serving["RootFS"]["Layers"][:2]
+    assert serving["Size"] < 0.6 * full["Size"]
 
 
-def test_no_compiler_is_left_in_it(image):
-    script = "for tool in gcc cc g++ clang make ld; do command -v $tool && exit 1; done; exit 0"
-    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+# What prints nothing: compilers, files that give their caller another user's rights, pip and wheels
+# to make it from, libraries' tests and headers, and package lists and archives.
+LEFT_OVER = """
+for tool in gcc cc g++ clang make ld; do command -v $tool; done
+find / -xdev -type f -perm /6000
+find / -xdev \\( -name 'pip*.whl' -o -path '*/bin/pip*' -o -path '*-packages/pip' \\)
+for python in /opt/forest/bin/python3 /usr/local/bin/python3 /usr/bin/python3; do
+    [ ! -x $python ] || { $python -m pip --version; $python -m ensurepip --version; } 2>/dev/null
+done
+find /opt/forest -type d \\( -name test -o -name tests -o -name include \\)
+find /var/cache/apt /var/lib/apt/lists -type f
+"""
 
 
-def test_no_file_gives_its_caller_rights(image):
-    """The base image has su, mount and others; nothing here needs them."""
-    script = "find / -xdev -type f -perm /6000"
-    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+@pytest.fixture(params=["image", "serving_image"])
+def either_image(request):
+    """The image that trains and serves, and the one that only serves."""
+    return request.getfixturevalue(request.param)
 
 
-def test_there_is_no_pip(image):
-    """Neither in the environment nor in the base image, nor a wheel to make one from."""
-    script = """
-    for python in /opt/forest/bin/python3 /usr/local/bin/python3 /usr/bin/python3; do
-        [ ! -x $python ] || ! $python -m pip --version || exit 1
-        [ ! -x $python ] || ! $python -m ensurepip --version || exit 1
-    done
-    find / -xdev \\( -name 'pip*.whl' -o -path '*/bin/pip*' -o -path '*-packages/pip' \\)
-    """
-    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
+def test_nothing_is_left_in_it_that_nobody_uses(either_image):
+    assert docker("run", "--rm", either_image, "bash", "-c", LEFT_OVER).stdout == ""
 
 
-def test_the_tests_of_the_libraries_are_left_out(image):
-    script = "find /opt/forest -type d \\( -name test -o -name tests \\)"
-    assert docker("run", "--rm", image, "bash", "-c", script).stdout == ""
-
-
-def test_its_bill_of_materials_names_every_distribution(image):
+def test_its_bill_of_materials_names_every_distribution(either_image):
     """CycloneDX's JSON in /opt/forest/sbom.cdx.json, compared with what Python finds."""
+    image = either_image
     sbom = json.loads(docker("run", "--rm", image, "cat", "/opt/forest/sbom.cdx.json").stdout)
     assert sbom["bomFormat"] == "CycloneDX"
     script = (
@@ -116,9 +117,10 @@ def bodies_of(x):
     }
 
 
-def test_it_reads_and_writes_every_media_type(image, ml, run):
+def test_it_reads_and_writes_every_media_type(either_image, ml, run):
     http = free_port()
-    server = run(*ports(http, free_port()), "-v", f"{ml}/model:/opt/ml/model:ro", image, "serve")
+    volume = f"{ml}/model:/opt/ml/model:ro"
+    server = run(*ports(http, free_port()), "-v", volume, either_image, "serve")
     url = f"http://127.0.0.1:{http}"
     server.wait_until_ready(url)
     x = np.loadtxt(PAYLOAD, delimiter=",")
@@ -150,6 +152,15 @@ def test_it_trains_with_a_read_only_root_and_without_a_network(image, tmp_path, 
     assert written == {"metrics.json", "report.html", "statistics.json", "constraints.json"}
 
 
+def test_the_image_that_only_serves_names_the_one_that_trains(serving_image, tmp_path):
+    lay_out(tmp_path, {"train": {"iris.csv": IRIS.read_text()}}, {})
+    done = docker("run", "--rm", "-v", f"{tmp_path}:/opt/ml", serving_image, "train", check=False)
+    assert done.returncode == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert reason.startswith("ClientError: this image only serves (it was built with --target")
+    assert "train with the full image, which forest push" in reason
+
+
 def test_a_failed_job_says_why(image, tmp_path):
     lay_out(tmp_path, {"train": {"iris.csv": IRIS.read_text()}}, {"n_estimators": "many"})
     done = docker("run", "--rm", "-v", f"{tmp_path}:/opt/ml", image, "train", check=False)
@@ -159,11 +170,11 @@ def test_a_failed_job_says_why(image, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-def test_it_serves_every_protocol_with_nothing_writable_and_no_rights(image, ml, run):
+def test_it_serves_every_protocol_with_nothing_writable_and_no_rights(either_image, ml, run):
     http, grpc = free_port(), free_port()
     server = run(
         "--read-only", "--user", "12345:12345", "--cap-drop=ALL", *ports(http, grpc),
-        "-v", f"{ml}/model:/opt/ml/model:ro", image, "serve",
+        "-v", f"{ml}/model:/opt/ml/model:ro", either_image, "serve",
     )  # fmt: skip
     url = f"http://127.0.0.1:{http}"
     server.wait_until_ready(url)
@@ -203,7 +214,7 @@ def test_it_serves_as_a_serverless_endpoint(image, ml, run):
     assert server.stop(seconds=5) == 0
 
 
-def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(image, ml, run, tmp_path):
+def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(serving_image, run, tmp_path):
     """SageMaker then unloads models and tries again; nothing is killed, nothing lost."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30_000, 4)).astype(np.float32)
@@ -214,7 +225,7 @@ def test_a_multi_model_endpoint_says_507_before_its_memory_is_full(image, ml, ru
     server = run(
         "--read-only", "--user", "12345", "--memory=512m", "--memory-swap=512m",
         "-e", "SAGEMAKER_MULTI_MODEL=true", *ports(http, free_port()),
-        "-v", f"{tmp_path}:/opt/ml/models:ro", image, "serve",
+        "-v", f"{tmp_path}:/opt/ml/models:ro", serving_image, "serve",
     )  # fmt: skip
     url = f"http://127.0.0.1:{http}"
     server.wait_until_ready(url)

@@ -26,6 +26,13 @@ _NO_ENV = 'exec: "env"'
 # What the engine says before its last line, which names the container alone.
 _DAEMON = "Error response from daemon: "
 _KILLED = 137
+# What to do about the last words of a container that could not run its command.
+_ADVICE = {
+    "exec format error": "the image is for another kind of processor, or its script has no first "
+    "line such as #!/bin/sh; build it with --platform linux/amd64",
+    "Permission denied": "make what it names readable or executable for every user: chmod -R a+rX",
+    "Address already in use": "start one server only, and on one port",
+}
 
 
 @dataclass
@@ -111,7 +118,9 @@ class Container:
                 "use less memory, or choose a larger instance or, for a serverless endpoint, more "
                 "memory (up to 6144 MB)",
             )
-        return StartFailure(f"ended with exit code {code}; {self.last_words()}")
+        words = self.last_words()
+        advice = next((advice for start, advice in _ADVICE.items() if start in words), "")
+        return StartFailure(f"ended with exit code {code}; {words}", advice)
 
     def is_short_of_memory(self) -> bool:
         return self.state("OOMKilled") == "true"

@@ -117,11 +117,10 @@ def train(job: TrainingRun) -> tuple[CheckResult, Path | None]:
 
 def _failed_job(job: TrainingRun, ended: Container, code: int) -> CheckResult:
     """Why a job failed, in its own words: those of output/failure, or else of the log."""
+    error, reason = ended.ended(code), _failure(job, ended)
     if ended.is_short_of_memory():
-        error = ended.ended(code)
         return failed(str(error), error.advice)
-    reason = _failure(job, ended)
-    advice = (
+    advice = error.advice or (
         f"see the reason above. The job had {job.data.name} (CSV, label first) in the channel "
         f"{job.channel!r} and {len(job.hyperparameters)} hyperparameters; give it others with "
         "--data, --channel and -p"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mlserver_forest.environment import base_dir_from
+from mlserver_forest.environment import base_dir_from, only_serves
 from mlserver_forest.errors import ForestError, InvalidEnvironment, JobError
 from mlserver_forest.training.fitting.stopping import SECONDS_TO_STOP, Stop
 from mlserver_forest.training.job_process import (
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 # SageMaker shows the first 1,024 characters of output/failure (DescribeTrainingJob).
 _FAILURE_REASON = 1024
 _TERMINATED = 128 + signal.SIGTERM
+_NO_TRAINING = (
+    "this image only serves (it was built with --target serve); train with the full image, "
+    "which forest push and docker build -f container/Dockerfile make without a target"
+)
 _NO_MODEL = (
     "stopped by SIGTERM before there was a model; nothing was written to the model's folder. "
     "Start the job again: it continues from its checkpoints, if there are any"
@@ -50,6 +54,8 @@ _NO_MODEL = (
 def train(base_dir: Path | None, check: bool) -> None:
     """Train a forest on the channels in /opt/ml/input and write it to /opt/ml/model."""
     directory = base_dir or base_dir_from()
+    if only_serves():
+        sys.exit(_fail(_failure(directory), f"ClientError: {_NO_TRAINING}", 1))
     if check:
         sys.exit(check_in(directory))
     watch_child(lambda: _train_until_the_end(directory), lambda how: _fail_killed(directory, how))

@@ -19,6 +19,12 @@ from mlserver_forest.aws.push.platforms import platforms_of
 from mlserver_forest.aws.session import Session, command
 from mlserver_forest.errors import DeploymentError
 
+_OF_BUILD = {
+    "target": "--target",
+    "build_arguments": "--build-arg",
+    "build_network": "--build-network",
+}
+
 
 @command
 @click.option("--repository", default=REPOSITORY, show_default=True, help="Its name in ECR.")
@@ -81,6 +87,9 @@ def _wanted(options: dict[str, Any]) -> Push:
         pushed_tag=pushed_tag(datetime.now(UTC)),
         has_buildx=docker.has_buildx(),
     )
+    if wanted.image and (useless := [name for one, name in _OF_BUILD.items() if options[one]]):
+        names = " and ".join(useless)
+        raise DeploymentError(f"{names}: nothing is built with --image; leave one of them out")
     if wanted.is_multi_platform and wanted.image:
         raise DeploymentError("--image is for one platform; leave it out to build several")
     if wanted.is_multi_platform and not wanted.has_buildx:
