@@ -19,7 +19,7 @@ from support import ask_over_grpc, launch
 HEAVY = {
     *("pandas", "fastapi", "starlette", "uvicorn", "opentelemetry", "aiokafka", "sklearn"),
     *("pydantic_settings", "mlserver.server", "mlserver.codecs", "mlserver.model", "matplotlib"),
-    *("scipy.linalg", "scipy.sparse", "cffi", "numba.np.linalg", "numba.cpython.unicode", "boto3"),
+    *("scipy.linalg", "scipy.sparse", "cffi", "numba.np.linalg", "boto3"),
     *("distributed", "xgboost", "lightgbm", "jinja2", "mlserver_forest.training"),
 }
 # ``serve``, which writes the modules that are there when it is ready, and each that comes later.
