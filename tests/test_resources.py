@@ -1,7 +1,9 @@
 """CPUs and memory, read from the files that the kernel shows a container."""
 
+import numpy as np
 import pytest
 
+from mlserver_forest import resources
 from mlserver_forest.resources import (
     anonymous_memory,
     available_memory,
@@ -97,3 +99,33 @@ def test_without_any_of_these_files_nothing_is_limited(tmp_path):
 def test_on_this_machine_both_can_be_read():
     assert available_memory() > 1 << 20
     assert n_cpus() >= 1
+
+
+SMAPS = """\
+1000-3000 r-xp 00000000 fe:00 11   /usr/lib/libclean.so
+Size:                  8 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr
+4000-5000 r--p 00002000 fe:00 11   /usr/lib/librelocated.so
+Size:                  4 kB
+Anonymous:             4 kB
+VmFlags: rd mr
+6000-7000 rw-p 00003000 fe:00 11   /usr/lib/libdata.so
+Size:                  4 kB
+Anonymous:             0 kB
+8000-9000 r--s 00000000 fe:00 12   /tmp/shared
+Size:                  4 kB
+Anonymous:             0 kB
+a000-b000 r-xp 00000000 00:00 0    [vdso]
+Size:                  4 kB
+Anonymous:             0 kB
+c000-d000 r--p 00000000 fe:00 13   /usr/lib/my library.so
+Size:                  4 kB
+Anonymous:             0 kB
+"""
+
+
+def test_only_pages_that_a_file_still_holds_are_given_back():
+    assert list(resources._unwritten_mappings(SMAPS)) == [(0x1000, 0x2000), (0xC000, 0x1000)]
+    resources.release_library_pages()
+    assert np.linalg.norm([3, 4]) == 5  # Libraries are read again when they are called.

@@ -14,6 +14,7 @@ NAMES = (
     "reading",
     "scoring",
     "serving",
+    "start",
     "training",
 )
 WITH_OPTIONS = (
@@ -25,6 +26,7 @@ WITH_OPTIONS = (
     "reading",
     "scoring",
     "serving",
+    "start",
     "training",
 )
 

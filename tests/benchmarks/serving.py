@@ -102,6 +102,11 @@ def run(load, options, folder):
     rates = {name: statistics.median(each.rate for each in rounds[name]) for name in rounds}
     for peer, target in load.targets_beside(options.earlier).items():
         yield Verdict(load.name, f"rate / {peer}", rates["ours"] / rates[peer], ">=", target)
+    options.rates[load.name] = rates["ours"]
+    for other, target in load.beside.items():
+        if other in options.rates:
+            ratio = rates["ours"] / options.rates[other]
+            yield Verdict(load.name, f"rate / ours, {other}", ratio, ">=", target)
 
 
 def row(load, server, rounds):
@@ -138,6 +143,7 @@ def main(arguments):
     parser.add_argument("--workers", type=int, default=2, help="processes of each server")
     parser.add_argument("--earlier", type=Path, help="serve of an earlier version; the only peer")
     options = parser.parse_args(arguments)
+    options.rates = {}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # So that the servers end too.
     verdicts = []
     if options.only not in {"start", "memory"}:

@@ -186,6 +186,15 @@ def test_one_row_is_answered_as_a_row_that_needs_a_closer_look(servers, client, 
                 for content in contents
             )
             assert (first.status_code, first.content) == (second.status_code, second.content)
+    tensor = {"name": "X", "shape": [1, len(row)], "datatype": "FP32", "data": row}
+    document = {"id": '7 "seven"', "inputs": [tensor]}
+    url = servers[kind].url + "/v2/models/forest/infer"
+    for changed in (document, {**document, "inputs": [{**tensor, "data": [row]}]}):
+        first, second = (
+            client.post(url, json=content, headers=sent_as("application/json"))
+            for content in (changed, {**changed, "beside": 1})
+        )
+        assert (first.status_code, first.content) == (second.status_code, second.content)
 
 
 def pipelines(x, species):

@@ -25,6 +25,7 @@ from mlserver_forest.resources import (
     release_library_pages,
     request_memory,
 )
+from mlserver_forest.serving.code_imports import import_for_code
 from mlserver_forest.serving.http.app import Application
 from mlserver_forest.serving.http.cors import Cors
 from mlserver_forest.serving.http.routes import Methods
@@ -229,6 +230,7 @@ class Server:
         """
         listen(self._socket, _HTTP_PORT)
         formats_registry.load_for_serving()
+        import_for_code(may_run_code=self._environment.trust_code)
         self._load()
 
     def run(self) -> None:

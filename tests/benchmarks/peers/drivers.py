@@ -59,10 +59,7 @@ def wrk(server, request, connections, seconds, folder):
 
 
 def latency(printed, percent):
-    number, unit = re.search(
-        rf"^ +{percent}% +([\d.]+)(us|ms|s|m) *$", printed, re.MULTILINE
-    ).groups()
-    return float(number) * UNITS[unit]
+    return seconds_of(re.search(rf"^ +{percent}% +([\d.]+\w+) *$", printed, re.MULTILINE)[1])
 
 
 def threads(server, request, connections, seconds, folder, n_processes=1):
@@ -99,3 +96,32 @@ def threads(server, request, connections, seconds, folder, n_processes=1):
     longest = max(answer["seconds"] for answer in answers)
     cpu_seconds = sum(answer["cpu_seconds"] for answer in answers)
     return Driven(len(latencies), longest, p50, p99, cpu_seconds)
+
+
+def h2load(server, request, connections, seconds, folder):
+    """gRPC by nghttp2's client in C; a status that is not 200, or an error, ends us.
+
+    It prints neither percentile, so the mean and the longest time stand for them.
+    """
+    body = Path(folder, "request.grpc")
+    if not body.exists():  # One message, not compressed (gRPC's "Length-Prefixed-Message").
+        body.write_bytes(b"\0" + len(request.body).to_bytes(4, "big") + request.body)
+    command = [program("h2load", "nghttp2-client"), f"-c{connections}", "-t1", "-m1"]
+    command += [f"-D{seconds}", "-d", body]
+    command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+    url = f"http://127.0.0.1:{server.grpc_port}{request.path}"
+    before = children_cpu_seconds()
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=True)
+    cpu_seconds = children_cpu_seconds() - before
+    if not re.search(r" 0 failed, 0 errored", done.stdout):
+        raise SystemExit(f"{server.name} fails:\n{done.stdout}")
+    requests = int(re.search(r"(\d+) succeeded", done.stdout)[1])
+    rate = float(re.search(r"([\d.]+) req/s", done.stdout)[1])
+    times = re.search(r"time for request: +(.*)%", done.stdout)[1].split()
+    longest, mean = (seconds_of(text) for text in times[1:3])
+    return Driven(requests, requests / rate, mean, longest, cpu_seconds)
+
+
+def seconds_of(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * UNITS[unit]

@@ -16,14 +16,15 @@ LOCK = ROOT / "requirements.lock"
 
 
 @functools.cache
-def program(name):
-    """The path of nginx or wrk, installed where it is missing."""
+def program(name, package=None):
+    """The path of nginx, wrk or h2load, installed where it is missing."""
     path = f"{os.environ['PATH']}:/usr/sbin"
     if shutil.which(name, path=path) is None:
+        package = package or name
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            sys.exit(f"{name} is missing: sudo apt-get install -y {name}")
-        print(f"installing {name}", flush=True)
-        for command in (["update"], ["install", "-y", name]):
+            sys.exit(f"{name} is missing: sudo apt-get install -y {package}")
+        print(f"installing {package}", flush=True)
+        for command in (["update"], ["install", "-y", package]):
             subprocess.run(["apt-get", *command], check=True, stdout=subprocess.DEVNULL)
     return shutil.which(name, path=path)
 

@@ -1,5 +1,6 @@
 """The loads: a request, the servers that get it, how it is sent, and how the answers are read."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import httpx
+import numpy as np
 from mlserver.grpc import dataplane_pb2 as pb
 from tests.benchmarks.peers import drivers
 
@@ -50,6 +52,7 @@ class Load:
         model: the name of the model that all servers serve.
         request_of: the model's rows -> the request.
         targets: peer -> how many times its rate ours must be, at least.
+        beside: an earlier load of ours -> how many times its rate ours must be here, at least.
         drive: sends the request for some seconds.
         n_rows: rows in the request; above one, rates are rows a second.
     """
@@ -62,6 +65,7 @@ class Load:
     connections: int = 8
     n_rows: int = 1
     options: dict[str, int] = field(default_factory=dict)
+    beside: dict[str, float] = field(default_factory=dict)
 
     def targets_beside(self, earlier):
         """The peers: an earlier version alone, if there is one."""
@@ -84,6 +88,29 @@ class Load:
 def csv(rows):
     text = "".join(",".join(f"{value:.7f}" for value in row) + "\n" for row in rows.tolist())
     return csv_request(text)
+
+
+def long_csv(rows):
+    """As pandas writes numbers: up to 17 digits."""
+    x = rows.astype(float) * (1 + 1e-9 * np.arange(rows.shape[1]))
+    return csv_request("".join(",".join(map(repr, row)) + "\n" for row in x.tolist()))
+
+
+def npy(rows):
+    file = io.BytesIO()
+    np.save(file, rows.astype(np.float32))
+    headers = {"Content-Type": "application/x-npy", "Accept": "application/json"}
+    return Request("/invocations", headers, file.getvalue(), labels_of_json)
+
+
+def v2_binary(rows):
+    content = rows.astype(np.float32).tobytes()
+    tensor = {"name": "X", "shape": list(rows.shape), "datatype": "FP32"}
+    tensor["parameters"] = {"binary_data_size": len(content)}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Content-Type": "application/octet-stream"}
+    headers["Inference-Header-Content-Length"] = str(len(head))
+    return Request("/v2/models/forest/infer", headers, head + content, labels_of_v2)
 
 
 def short_csv(rows):
@@ -152,8 +179,11 @@ LOADS = (
     Load("header", "iris", csv_with_header, {"bare": 0.4}),
     Load("columns", "deep", csv, {"bare": 0.4}),
     Load("rows", "deep", csv, {"classic": 20}, n_rows=64),
-    Load("v2-rest", "iris", v2_rest, {"mlserver": 25, "mlserver-noop": 2}),
-    Load("v2-grpc", "iris", v2_grpc, {"mlserver": 12}, drivers.threads, options={"n_processes": 2}),
+    Load("v2-rest", "iris", v2_rest, {"mlserver": 25, "mlserver-noop": 2}, beside={"csv": 0.7}),
+    Load("npy", "small", npy, {}, n_rows=1_000),
+    Load("v2-binary", "small", v2_binary, {}, n_rows=1_000, beside={"npy": 0.8}),
+    Load("v2-grpc", "iris", v2_grpc, {"mlserver": 20}, drivers.h2load),
     Load("deep-body", "deep", csv, {"classic": 2.5}, **BODY),
     Load("small-body", "small", csv, {"classic": 5}, **BODY),
+    Load("17 digits", "small", long_csv, {"classic": 5}, **BODY),
 )

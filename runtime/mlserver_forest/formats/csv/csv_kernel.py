@@ -2,8 +2,8 @@
 
 A number of at most 15 digits is a whole number of at most 53 bits divided by a power of ten,
 both of them exact, so that one division rounds as Python's ``float()`` does (W. D. Clinger,
-"How to read floating point numbers accurately", 1990). Eight digits are read at a time, as
-D. Lemire's simdjson does. Other spellings are left to Python, and other lines to other parsers.
+"How to read floating point numbers accurately", 1990). Longer ones, and those with an exponent, are
+``decimal_kernel``'s. Other spellings are left to Python, and other lines to other parsers.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numba import njit
-from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from mlserver_forest.compilation import compiled, inlined, inner
+from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.formats.csv.csv_records import records_end
+from mlserver_forest.formats.csv.decimal_kernel import (
+    COMMA,
+    MINUS,
+    NEWLINE,
+    POINT,
+    RETURN,
+    TENS,
+    decimal_at,
+    digits,
+    load,
+    n_digits_of,
+)
 from mlserver_forest.formats.field_values import TextColumn, parse_number
 from mlserver_forest.formats.matrix import Body
 from mlserver_forest.formats.parsing import ColumnPlan
@@ -28,7 +39,6 @@ Texts = Mapping[int, TextColumn]
 LONGEST_FIELD = 2**16
 
 _U = np.uint64
-_TENS = np.array([10**n for n in range(19)], np.uint64)
 _POWERS = np.array([10.0**n for n in range(19)])
 _MOST_DIGITS = 15
 # If a block has more fields that are not plain, Arrow is faster.
@@ -38,73 +48,13 @@ _LONGEST_NUMBER = 400
 # Up to here a list of texts is made faster than Arrow's array of them.
 _FEW_ROWS = 100
 _NO_SPANS = np.empty((0, 0, 2), np.int32)
-_ZEROS = np.uint64(0x3030303030303030)
-_HIGH_BITS = np.uint64(0x8080808080808080)
-_MINUS, _POINT, _COMMA, _NEWLINE, _RETURN, _QUOTE, _BLANK = b'-.,\n\r" '
-
-
-@njit(inline="always")
-def _load(text, at):
-    """Eight bytes, the first lowest, each XORed with "0"; beyond the end there are zeros."""
-    size = _U(text.size)
-    if at + _U(8) <= size:  # Written out, the compiler makes one load of it.
-        return _ZEROS ^ (
-            _U(text[at])
-            | _U(text[at + _U(1)]) << _U(8)
-            | _U(text[at + _U(2)]) << _U(16)
-            | _U(text[at + _U(3)]) << _U(24)
-            | _U(text[at + _U(4)]) << _U(32)
-            | _U(text[at + _U(5)]) << _U(40)
-            | _U(text[at + _U(6)]) << _U(48)
-            | _U(text[at + _U(7)]) << _U(56)
-        )
-    word = _U(0)
-    shift = _U(0)
-    while at < size:
-        word |= _U(text[at]) << shift
-        shift += _U(8)
-        at += _U(1)
-    return word ^ _ZEROS
-
-
-@njit(inline="always")
-def _count(word):
-    """How many of the bytes, from the lowest on, are digits."""
-    others = ((word + _U(0x7676767676767676)) | word) & _HIGH_BITS
-    return _U(trailing_zeros(others)) >> _U(3)  # type: ignore[call-arg]  # Numba passes the rest
-
-
-@njit(inline="always")
-def _number(word, count):
-    """The number that the first ``count`` digits of a word are."""
-    if count == 0:
-        return _U(0)
-    word <<= _U(64) - (count << _U(3))
-    word = word * _U(10) + (word >> _U(8))
-    low = (word & _U(0x000000FF000000FF)) * _U(0x000F424000000064)
-    high = ((word >> _U(16)) & _U(0x000000FF000000FF)) * _U(0x0000271000000001)
-    return (low + high) >> _U(32)
-
-
-# Numba copies the functions above into this one, and LLVM copies this one into those that call it:
-# as fast as if Numba copied all of them, and compiled in a third of the time.
-@inlined
-def _digits(text, at):
-    """The number that begins at a place, and how many digits it has, of which 16 are read."""
-    word = _load(text, at)
-    count = _count(word)
-    number = _number(word, count)
-    if count < 8:
-        return number, count
-    word = _load(text, at + _U(8))
-    more = _count(word)
-    return number * _TENS[more] + _number(word, more), count + more
+_QUOTE, _BLANK = b'" '
 
 
 @njit(inline="always")
 def _field_end(text, at):
     """The end of the field that begins at a place."""
-    while at < _U(text.size) and text[at] not in (_COMMA, _NEWLINE, _RETURN):
+    while at < _U(text.size) and text[at] not in (COMMA, NEWLINE, RETURN):
         at += _U(1)
     return at
 
@@ -129,7 +79,7 @@ def _text_at(text, at):
         return at, end, end
     begin = end = at + _U(1)
     while end < _U(text.size) and text[end] != _QUOTE:
-        if text[end] == _NEWLINE or text[end] == _RETURN:
+        if text[end] == NEWLINE or text[end] == RETURN:
             return begin, end, _U(text.size) + _U(1)
         end += _U(1)
     return begin, end, end + _U(1)
@@ -147,7 +97,7 @@ def parse_lines(text, roles, numbers, spans, odd):
             a field is empty.
         spans: (n_texts, n, 2) int32, written: where texts begin and end, without their quotes.
         odd: (n, 4) int64, written: row, column of ``numbers``, begin and end of each field that
-            is not plain.
+            has another spelling.
 
     Returns:
         The number of lines, or -1 if a line has another width, a quote or line end within
@@ -169,32 +119,35 @@ def parse_lines(text, roles, numbers, spans, odd):
                     spans[-2 - column, row, 0] = begin
                     spans[-2 - column, row, 1] = end
             else:
-                is_negative = at < size and text[at] == _MINUS
+                is_negative = at < size and text[at] == MINUS
                 if is_negative:
                     at += _U(1)
-                word = _load(text, at)
-                n_whole = _count(word)
+                word = load(text, at)
+                n_whole = n_digits_of(word)
                 if n_whole == 1:  # As in most tables; a tenth of the kernel's time.
                     number = word & _U(15)
                 else:
-                    number, n_whole = _digits(text, at)
+                    number, n_whole = digits(text, at)
                 at += n_whole
                 n_decimals = _U(0)
                 is_plain = n_whole != 0 or at == begin
-                if n_whole and at < size and text[at] == _POINT:
+                if n_whole and at < size and text[at] == POINT:
                     at += _U(1)
-                    decimals, n_decimals = _digits(text, at)
+                    decimals, n_decimals = digits(text, at)
                     at += n_decimals
                     is_plain = n_decimals != 0
-                    number = number * _TENS[min(n_decimals, _U(_MOST_DIGITS))] + decimals
+                    number = number * TENS[n_decimals] + decimals
                 is_plain &= n_whole + n_decimals <= _MOST_DIGITS
-                is_plain &= at >= size or text[at] in (_COMMA, _NEWLINE, _RETURN)
+                is_plain &= at >= size or text[at] in (COMMA, NEWLINE, RETURN)
                 if is_plain:
                     value = np.float64(np.int64(number)) / _POWERS[n_decimals]
                     if n_whole == 0:
                         value = np.nan
                     numbers[row, column] = -value if is_negative else value
                 else:
+                    value, at = decimal_at(text, begin, at, number, n_whole, n_decimals)
+                    numbers[row, column] = value
+                if not is_plain and (at == begin or np.isinf(numbers[row, column])):
                     at = _field_end(text, begin)
                     odd[n_odd, 0] = row
                     odd[n_odd, 1] = column
@@ -204,12 +157,12 @@ def parse_lines(text, roles, numbers, spans, odd):
                     if n_odd == len(odd):
                         return -1, n_odd
             if place < width - 1:
-                if at >= size or text[at] != _COMMA:
+                if at >= size or text[at] != COMMA:
                     return -1, n_odd
             elif at < size:
-                if text[at] == _RETURN:
+                if text[at] == RETURN:
                     at += _U(1)
-                if at >= size or text[at] != _NEWLINE:
+                if at >= size or text[at] != NEWLINE:
                     return -1, n_odd
             at += _U(1)
         row += 1
@@ -296,7 +249,7 @@ def _roles(plan: ColumnPlan) -> NDArray[np.int64]:
 
 
 def _fill_in(x: NDArray[Any], text: Body | memoryview, odd: NDArray[np.int64]) -> bool:
-    """Read the fields that are not plain: exponents, many digits, spellings of missing values.
+    """Read the fields of other spellings: a plus sign, more digits, words for missing values.
 
     Returns:
         Whether all of them are numbers that the dtype of ``x`` can hold.

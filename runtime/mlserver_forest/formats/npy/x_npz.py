@@ -4,6 +4,7 @@ The SageMaker SDK's SparseMatrixSerializer sends the former. A value that a spar
 is ``ColumnPlan.absent``; the values that it holds, zeros too, are kept.
 """
 
+import codecs
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from mlserver_forest.formats.source import Source
 _MOST_MEMBERS = 16
 _LONGEST_DIRECTORY = 4096
 _BLOCK_BYTES = 2**20
+# In which zipfile reads names, so that no request waits for it to be imported.
+codecs.lookup("cp437")
 # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.15 and 4.3.16.
 _END = b"PK\x05\x06"
 _END_BYTES = 22

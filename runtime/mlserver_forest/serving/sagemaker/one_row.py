@@ -8,10 +8,8 @@ paths return the same bytes (tests/contract/test_both_ways.py).
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from math import isfinite
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlserver_forest.engine.predictor import Prediction
@@ -23,6 +21,7 @@ from mlserver_forest.schema.schema import Schema
 from mlserver_forest.serving.http.media_types import MediaType, format_of
 from mlserver_forest.serving.http.response import Headers
 from mlserver_forest.serving.models.loaded_model import LoadedModel
+from mlserver_forest.serving.models.plain_row import plain_row
 from mlserver_forest.serving.models.runtime import ForestRuntime
 from mlserver_forest.serving.pipeline import Inference
 
@@ -30,8 +29,6 @@ from mlserver_forest.serving.pipeline import Inference
 ReadRow = Callable[[Body], NDArray[Any] | None]
 
 _LONGEST = 1 << 14
-# A number nearer to the largest float32 or float64 needs a closer look.
-_LARGEST = {"FP32": 3.4e38, "FP64": 1.7e308}
 
 
 class OneRow:
@@ -104,15 +101,10 @@ def one_row(
 
 def _numbers(read: Callable[[Body], "list[float] | None"], schema: Schema) -> ReadRow:
     """What reads plain numbers that the schema takes as they are."""
-    n_features, dtype, largest = schema.n_features, schema.dtype, _LARGEST[schema.datatype]
 
     def matrix(body: Body) -> NDArray[Any] | None:
         values = read(body)
-        if values is None or len(values) != n_features or not isfinite(sum(values)):
-            return None
-        if max(values) > largest or min(values) < -largest:
-            return None
-        return np.array((values,), dtype)
+        return None if values is None else plain_row(values, schema)
 
     return matrix
 

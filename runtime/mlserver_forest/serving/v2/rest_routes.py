@@ -24,7 +24,13 @@ from mlserver_forest.serving.pipeline import Inference
 from mlserver_forest.serving.route_description import routes_of_v2
 from mlserver_forest.serving.v2.handlers import V2Handlers
 from mlserver_forest.serving.v2.passed_headers import add_headers
-from mlserver_forest.serving.v2.rest_codec import decode_infer, encode_infer, new_id
+from mlserver_forest.serving.v2.rest_codec import (
+    decode_document,
+    encode_infer,
+    new_id,
+    read_document,
+)
+from mlserver_forest.serving.v2.rest_row import RESTRows
 
 # The binary tensor extension: how many bytes of the body are JSON.
 _HEADER_LENGTH = b"inference-header-content-length"
@@ -51,6 +57,7 @@ class V2Routes:
 
     def __init__(self, handlers: V2Handlers, openapi: Mapping[str, Any]) -> None:
         self._handlers = handlers
+        self._rows = RESTRows()
         self._openapi = orjson.dumps(routes_of_v2(openapi))
 
     def table(self) -> Mapping[str, Methods]:
@@ -86,7 +93,12 @@ class V2Routes:
         def parse() -> Inference:
             chosen = self._handlers.models.choose(name, version)
             length, media_type = request.header(_HEADER_LENGTH), request.header(b"content-type")
-            message, binary = decode_infer(request.take_body(), length, media_type)
+            document, attached = read_document(request.take_body(), length, media_type)
+            if attached is None and chosen.shadow is None:
+                inference = self._rows.inference(document, chosen.model, version)
+                if inference is not None:
+                    return inference
+            message, binary = decode_document(document, attached)
             if chosen.model.runtime.takes_headers:
                 add_headers(message, request.headers)
             id_ = message.id or new_id()
