@@ -2,9 +2,10 @@
 
 Two forests of 100 trees (iris, and a deep one fitted on 50,000 x 28 generated rows)
 against scikit-learn, ONNX Runtime and Treelite's GTIL; an XGBoost and a LightGBM model of
-500 trees of depth 6 against their own libraries; models with categories, or with zeros that
-are missing, against theirs; two threads against one; and the size and loading time of the deep
-forest's artifact. Answers are compared before anything is timed, and times are CPU seconds.
+500 trees of depth 6 against their own libraries and the engines of ``booster_peers.py``; models
+with categories, or with zeros that are missing, against theirs; two threads against one; and the
+size and loading time of the deep forest's artifact. Answers are compared before anything is timed,
+and times are CPU seconds.
 """
 
 import pickle
@@ -22,13 +23,14 @@ import treelite
 import xgboost
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from tests.benchmarks.booster_peers import peers_of_booster
 from threadpoolctl import threadpool_limits
 
 from mlserver_forest.artifact.forest_file import encode_forest, load_forest
 from mlserver_forest.importers.importer import import_estimator
 
 # Rows per call -> calls per round, rounds.
-SIZES = {1: (20, 15), 1_000: (1, 9), 10_000: (1, 7)}
+SIZES = {1: (20, 15), 32: (5, 15), 1_000: (1, 9), 10_000: (1, 7)}
 TARGETS = {
     ("iris", "scikit-learn", 1): 300,
     ("deep", "scikit-learn", 1): 300,
@@ -40,9 +42,13 @@ TARGETS = {
     ("XGBoost", "its own", 10_000): 1,
     ("LightGBM", "its own", 1): 1,
     ("LightGBM", "its own", 10_000): 1,
+    ("LightGBM", "daal4py", 10_000): 2.22,
+    ("XGBoost", "daal4py", 10_000): 2,
 }
-# Of a model with categories, one row and many may not be slower than its library.
-OWN_TARGET = 1
+# Of the engines for boosters, at every size.
+PEER_TARGET = 1.11
+# Of a model with categories, against its library at every size.
+OWN_TARGET = 2
 N_CATEGORIES = 20
 
 
@@ -82,6 +88,11 @@ def main(n_rows=60_000, n_rounds=500):
     for name, booster, peer in boosters(x, y):
         forest = import_estimator(booster).forest
         compare(name, forest, [peer], rows.astype(forest.feature_dtype))
+        others = [
+            Peer(other, lambda x, predict=predict: two_columns(predict(x)), 1e-5)
+            for other, predict in peers_of_booster(booster)
+        ]
+        compare(name, forest, others, rows.astype(forest.feature_dtype), PEER_TARGET)
         two_threads(name, forest, rows.astype(forest.feature_dtype))
     with threadpool_limits(1):
         for name, booster, peer, rows_of_model in with_categories(x, y, rows, n_rounds):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlserver_forest.engine import byte_codes, category_splits
+from mlserver_forest.engine import byte_codes, category_splits, row_ranks
 from mlserver_forest.engine.nodes import NodeFields
 from mlserver_forest.engine.tree_packing import Tree, pack
 
@@ -137,6 +137,7 @@ def test_categorical_splits_answer_as_a_plain_walk(case):
     expected = plain_sums(forest, x)
     assert np.array_equal(forest.sums(x), expected)
     assert np.array_equal(np.concatenate([forest.sums(row[None]) for row in x[:3]]), expected[:3])
+    assert np.array_equal(forest.sums(x[:11]), expected[:11])
 
 
 @settings(max_examples=15, deadline=None)
@@ -150,8 +151,12 @@ def test_contributions_follow_the_same_splits(case):
 
 @pytest.mark.parametrize(
     ("module", "bound", "least"),
-    [(category_splits, "_MOST_WORDS", 3), (byte_codes, "_MOST_ROWS", 0)],
-    ids=["sets too large to compare", "more codes than bytes are worth"],
+    [
+        (category_splits, "_MOST_WORDS", 3),
+        (byte_codes, "_MOST_ROWS", 0),
+        (row_ranks, "_MOST_TABLE_BYTES", 200),
+    ],
+    ids=["sets too large to compare", "more codes than bytes are worth", "large tables of sets"],
 )
 @settings(max_examples=10, deadline=None)
 @given(case=cases())
@@ -168,6 +173,8 @@ def test_forests_beyond_a_bound_are_read_in_another_way(module, bound, least, ca
             divisor=forest.divisor,
             postprocessor=forest.postprocessor,
         )
+        few = again.sums(x[:5])  # Their nodes are derived now.
     finally:
         setattr(module, bound, most)
     assert np.array_equal(again.sums(x), forest.sums(x))
+    assert np.array_equal(few, forest.sums(x[:5]))

@@ -216,7 +216,7 @@ class _CodeBook:
             mine = slice(*self._row_starts[at : at + 2])
             own = rows.thresholds[slice(*self._bounds[at : at + 2])]
             if self._n_cuts[at]:
-                cuts.append(_padded(self._cuts[slice(*self._cut_starts[column : column + 2])]))
+                cuts.append(padded(self._cuts[slice(*self._cut_starts[column : column + 2])]))
                 codes = self._codes(column, mine, own)
                 missing[mine] = codes[:, -1]
                 table_starts.append(end)
@@ -226,7 +226,7 @@ class _CodeBook:
             else:
                 # A value exceeds a threshold if it is not less than the next number.
                 with np.errstate(over="ignore", under="ignore"):
-                    cuts.append(_padded(np.nextafter(own, self._floats(np.inf))))
+                    cuts.append(padded(np.nextafter(own, self._floats(np.inf))))
                 table_starts.append(-1)
         return (
             self._columns,
@@ -252,7 +252,7 @@ class _CodeBook:
         return codes.astype(np.uint8)
 
 
-def _padded(cuts: NDArray[Any]) -> NDArray[Any]:
+def padded(cuts: NDArray[Any]) -> NDArray[Any]:
     """Cuts, at least one, and NaNs, which no value reaches, up to a power of two above them."""
     padded: NDArray[Any] = np.full(1 << len(cuts).bit_length(), np.nan, cuts.dtype)
     padded[: len(cuts)] = cuts

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from mlserver_forest.engine.byte_codes import read_byte_codes
 from mlserver_forest.engine.category_splits import read_category_splits
 from mlserver_forest.engine.derived.derived_columns import DerivedColumns
-from mlserver_forest.engine.kernels.sum_kernel import FEW_ROWS, add_blocks, add_row_by_row
+from mlserver_forest.engine.kernels.sum_kernel import FEW_ROWS, add_blocks
 from mlserver_forest.engine.nodes import WIDTHS, shift_for
 from mlserver_forest.engine.postprocessors import Postprocessor
 from mlserver_forest.engine.predictor import Prediction, Predictor
+from mlserver_forest.engine.row_ranks import AddRows, add_few_rows
 from mlserver_forest.engine.shap.explainer import Explainer
 from mlserver_forest.engine.threads import share_rows
 from mlserver_forest.engine.validation import check_forest
@@ -331,9 +332,14 @@ class Forest:
 
     def _add_wide(self, x: NDArray[Any], total: NDArray[Any]) -> None:
         if len(x) < FEW_ROWS:
-            add_row_by_row(x, *self._arguments[:9], total)
+            self._add_few(x, total)
         else:
             add_blocks(x, *self._arguments, total)
+
+    @cached_property
+    def _add_few(self) -> AddRows:
+        read = read_category_splits(self.nodes, self.cut_starts, self.category_bits, self.n_columns)
+        return add_few_rows(read, self.cuts, self.cut_starts, self.n_columns, self._arguments[:9])
 
     def _kernel_arguments(self) -> tuple[Any, ...]:
         width = WIDTHS[self.nodes.dtype]

@@ -124,7 +124,7 @@ def fill_codes(x, first, n_rows, book, codes):
         own = cuts[cut_starts[at] : cut_starts[at + 1]]
         for lane in range(n_rows):
             value = x[np.uint64(first + lane), column]
-            values[lane], found[lane] = value, _n_exceeded(value, own)
+            values[lane], found[lane] = value, n_exceeded(value, own)
             any_missing |= value != value
         for row in range(row_starts[at], row_starts[at + 1]):
             here = codes[row * LANES : (row + 1) * LANES]
@@ -142,7 +142,7 @@ def fill_codes(x, first, n_rows, book, codes):
 
 
 @inner
-def _n_exceeded(value, cuts):
+def n_exceeded(value, cuts):
     """The number of cuts that are not above a value; their size is a power of two.
 
     A shift by a variable keeps LLVM from making a branch of each comparison, which would be

@@ -4,7 +4,13 @@ import numpy as np
 
 from mlserver_forest.compilation import compiled, inner
 from mlserver_forest.engine.kernels.blocks import fill_block, fill_row
-from mlserver_forest.engine.kernels.byte_blends import fill_codes, find_leaves, new_buffer
+from mlserver_forest.engine.kernels.byte_blends import (
+    fill_codes,
+    find_leaves,
+    n_exceeded,
+    new_buffer,
+)
+from mlserver_forest.engine.kernels.gather_walk import TREES_AT_ONCE, new_room, walk_trees
 from mlserver_forest.engine.kernels.walk import (
     mask_of,
     roots_of_eight,
@@ -13,8 +19,8 @@ from mlserver_forest.engine.kernels.walk import (
 )
 from mlserver_forest.engine.nodes import LANES
 
-# Fewer rows than this are walked one by one, each down eight trees at a time.
-FEW_ROWS = 6
+# Fewer rows than this are walked one by one.
+FEW_ROWS = 12
 # A block with fewer rows than this is walked, even if the tree is small.
 _FEW_LANES = 8
 # A forest of at most this many words stays in a core's cache, so each block passes through all of
@@ -117,6 +123,74 @@ def add_row_by_row(
     for row in range(x.shape[0]):
         fill_row(x, row, coding, values)
         _add_row(both, np.uint64(row), forest, roots, payload, outputs, sums)
+
+
+@inner
+def _rank_row(x, row, ranking, values):
+    """Write what the nodes of ``row_ranks.py`` read of a row to ``values``."""
+    columns, cuts, cut_starts, places, codes, code_starts, members, set_sizes = ranking
+    for at in range(columns.size):
+        value = x[row, np.uint64(columns[at])]
+        own, place = cuts[cut_starts[at] : cut_starts[at + 1]], places[at]
+        found = n_exceeded(value, own)
+        if code_starts[at] < 0:
+            values[place] = found if value == value else np.nan
+            continue
+        if value != value:
+            found = own.size  # The codes of a column are as many as its padded cuts, and one more.
+        coded = codes[np.uint64(code_starts[at] + found)]
+        if set_sizes[at] == 0:
+            values[place] = coded
+        else:
+            first = np.int64(coded)
+            for i in range(places[at + 1] - place):
+                values[place + i] = members[first + i]
+
+
+@compiled
+def add_ranked_rows(
+    x, ranking, n_values, thresholds, words, roots, shift, payload, outputs, leaf_values, total
+):
+    """Add the leaf values of a few rows to ``total``, from the nodes of ``row_ranks.py``.
+
+    Args:
+        x: (n_samples, n_features) floats.
+        ranking: see ``row_ranks.py``; None if the nodes read ``x`` itself.
+        n_values: how many values the nodes read.
+        thresholds: see ``add_blocks``; float32.
+        words: see ``add_blocks``; uint32.
+        roots: see ``add_blocks``.
+        shift: see ``add_blocks``.
+        payload: see ``add_blocks``.
+        outputs: see ``add_blocks``.
+        leaf_values: see ``add_blocks``.
+        total: see ``add_blocks``.
+    """
+    forest = (thresholds, words, shift, np.uint32(mask_of(words, shift)))
+    width, n_outputs = np.uint64(leaf_values.shape[1]), np.uint64(total.shape[1])
+    sums = leaf_values.ravel(), total.ravel(), n_outputs, width
+    room = new_room()
+    ranked = np.empty(n_values, np.float32)
+    for row in range(x.shape[0]):
+        if ranking is None:
+            _add_ranked_row(x[row], np.uint64(row), forest, roots, payload, outputs, sums, room)
+        else:
+            _rank_row(x, row, ranking, ranked)
+            _add_ranked_row(ranked, np.uint64(row), forest, roots, payload, outputs, sums, room)
+
+
+@inner
+def _add_ranked_row(values, row, forest, roots, payload, outputs, sums, room):
+    words, nodes = forest[1], room[1]
+    leaf_values, total, n_outputs, width = sums
+    n_trees = roots.size - 1
+    for first in range(0, n_trees, TREES_AT_ONCE):
+        walk_trees(values, forest, roots, first, room)
+        for lane in range(min(TREES_AT_ONCE, n_trees - first)):
+            leaf = np.uint64(words[_TWO * np.uint64(nodes[lane])] & payload) * width
+            at = row * n_outputs + np.uint64(outputs[first + lane])
+            for output in range(width):
+                total[at + output] += leaf_values[leaf + output]
 
 
 @compiled
