@@ -128,6 +128,7 @@ class Refused(DeploymentError):
     Attributes:
         code: AWS's error code, or the class of the connection error.
         is_taken: whether the name is already in use.
+        is_denied: whether a permission is missing.
         is_passing: whether the same call may succeed later: after a cut connection, a fault of
             AWS, or too many calls.
     """
@@ -137,6 +138,7 @@ class Refused(DeploymentError):
     ) -> None:
         super().__init__(message)
         self.code = code
+        self.is_denied = kind_of(code, message) == "denied"
         self.is_taken = is_taken
         self.is_passing = is_passing
 

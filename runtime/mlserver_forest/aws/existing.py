@@ -6,6 +6,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Protocol
 
+from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.step import Answer, Call, Step
 from mlserver_forest.errors import DeploymentError
 
@@ -57,10 +58,22 @@ class Existing:
         Raises:
             DeploymentError: if AWS refuses, unless this is a dry run.
         """
-        key = json.dumps(call.as_json(), sort_keys=True, default=str)
+        key = _key(call)
         if key not in self._answers:
             self._answers[key] = self._ask(call)
         return self._answers[key]
+
+    def find_if_allowed(self, call: Call) -> Found:
+        """As ``find`` for a look-up that can be done without: UNKNOWN if it is not permitted."""
+        key = _key(call)
+        if key not in self._answers and self._reader is not None:
+            try:
+                self._answers[key] = self._reader.find(call)
+            except Refused as error:
+                if not error.is_denied:
+                    raise
+                self._answers[key] = UNKNOWN
+        return self._answers.get(key, UNKNOWN)
 
     def need(self, call: Call) -> Answer | Unknown:
         """The answer to a look-up of a resource that must exist.
@@ -104,3 +117,7 @@ class Existing:
             self._say(f"what exists is unknown, because AWS did not answer: {error}")
             self._reader = None
             return UNKNOWN
+
+
+def _key(call: Call) -> str:
+    return json.dumps(call.as_json(), sort_keys=True, default=str)

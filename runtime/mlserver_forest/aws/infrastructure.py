@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
+from mlserver_forest.aws.naming import NAMESPACE
 from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
 
@@ -15,8 +16,13 @@ _ECR = re.compile(
     r"(?P<registry>(?P<account>[0-9]{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)"
     r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
+_ROLE = click.option("--role", required=True, help="The name or ARN of SageMaker's role.")
+_ROLE_OR_PRESENT = click.option(
+    "--role",
+    default="",
+    help="The name or ARN of SageMaker's role; needed for a new endpoint.",
+)
 _OPTIONS = (
-    click.option("--role", required=True, help="The name or ARN of SageMaker's role."),
     click.option("--image", default="", help="A URI in ECR; by default the last one pushed."),
     click.option(
         "--repository", default="mlserver-forest", show_default=True, help="As in forest push."
@@ -67,13 +73,24 @@ class Infrastructure:
 
 def infrastructure_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of everything that runs a container to a click command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return _with_options(command, _ROLE)
 
 
-def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]) -> Infrastructure:
+def endpoint_infrastructure_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same options for an endpoint, which may exist and then has a role."""
+    return _with_options(command, _ROLE_OR_PRESENT)
+
+
+def find_infrastructure(
+    existing: Existing, region: str, options: dict[str, Any], *, needs_image: bool = True
+) -> Infrastructure:
     """Take the options of ``infrastructure_options``, except ``bucket``, out of ``options``.
+
+    Args:
+        existing: the account.
+        region: the region that is used.
+        options: the options by the names of their parameters.
+        needs_image: whether an image is looked up if none is given.
 
     Raises:
         DeploymentError: if they contradict each other, or there is no such role or image.
@@ -81,10 +98,11 @@ def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]
     role, image, repository = (options.pop(name) for name in ("role", "image", "repository"))
     if bool(options["subnets"]) != bool(options["security_groups"]):
         raise DeploymentError("a VPC needs both --subnet and --security-group")
+    tags = _tags(options.pop("tags"))
     return Infrastructure(
         role=_find_role(existing, role),
-        image=_find_image(existing, region, image, repository),
-        tags=parse_pairs("--tag", options.pop("tags")),
+        image=_find_image(existing, region, image, repository) if image or needs_image else "",
+        tags=tags,
         subnets=options.pop("subnets"),
         security_groups=options.pop("security_groups"),
         kms_key=options.pop("kms_key"),
@@ -106,6 +124,24 @@ def parse_pairs(option: str, words: tuple[str, ...]) -> tuple[tuple[str, str], .
             raise DeploymentError(f"{option} {word!r}: expected NAME=VALUE")
         found[name] = value
     return tuple(found.items())
+
+
+def _tags(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The user's tags, none of which may take the place of one of this tool's."""
+    tags = parse_pairs("--tag", words)
+    for key, value in tags:
+        if key.lower().startswith(NAMESPACE):
+            raise DeploymentError(
+                f"--tag {key}={value}: keys that begin with {NAMESPACE} are this tool's own; "
+                "choose another key"
+            )
+    return tags
+
+
+def _with_options(command: Callable[..., Any], role: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((role, *_OPTIONS)):
+        command = option(command)
+    return command
 
 
 def _find_role(existing: Existing, role: str) -> str:

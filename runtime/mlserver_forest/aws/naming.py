@@ -6,18 +6,23 @@ Names end in a digest of their content, so that the same command finds what it c
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlserver_forest.errors import DeploymentError
 
-# The tag on everything that this tool creates, and the tags for the endpoint that a model or a
-# configuration was created for, the previous configuration of an endpoint, and the digest of the
-# request that created a job.
-OURS = ("created-by", "mlserver-forest")
-FOR_ENDPOINT = "mlserver-forest:endpoint"
-PREVIOUS = "mlserver-forest:previous"
-REQUEST = "mlserver-forest:request"
+# The beginning of this tool's tags, which users' tags cannot have. They are the tag on everything
+# that this tool creates, and the tags for the endpoint that a model or a configuration was created
+# for, the previous configuration of an endpoint, and the digests of the options that created a job
+# and of its data in S3.
+NAMESPACE = "mlserver-forest:"
+OURS = (f"{NAMESPACE}created-by", "mlserver-forest")
+FOR_ENDPOINT = f"{NAMESPACE}endpoint"
+PREVIOUS = f"{NAMESPACE}previous"
+REQUEST = f"{NAMESPACE}request"
+DATA = f"{NAMESPACE}data"
+# Version 0.1.0 wrote this tag instead of OURS.
+OURS_BEFORE = ("created-by", "mlserver-forest")
 # CreateModel, CreateEndpoint and CreateTrainingJob accept these names; tuning jobs accept at most
 # 32 characters.
 _NAME = re.compile(r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}")
@@ -27,12 +32,28 @@ def tag_list(user: Sequence[tuple[str, str]], **ours: str) -> list[dict[str, str
     """The tool's own tags, followed by the user's tags.
 
     Args:
-        user: (key, value) pairs; they replace the tool's own tags with the same key.
-        ours: the tool's tags without their prefix, such as ``endpoint="iris"``.
+        user: (key, value) pairs, whose keys do not begin with ``NAMESPACE``.
+        ours: the tool's tags without their prefix, such as ``endpoint="iris"``; empty values are
+            left out.
     """
-    merged = {OURS[0]: OURS[1], **{f"mlserver-forest:{name}": ours[name] for name in ours}}
-    merged.update(user)
-    return [{"Key": key, "Value": value} for key, value in merged.items()]
+    own = {f"{NAMESPACE}{name}": value for name, value in ours.items() if value}
+    merged = {**dict(user), **dict([OURS]), **own}
+    order = [OURS[0], *own, *(key for key, _ in user)]
+    return [{"Key": key, "Value": merged[key]} for key in dict.fromkeys(order)]
+
+
+def is_ours(tags: Mapping[str, str]) -> bool:
+    """Whether a resource with these tags was created by this tool."""
+    return any(tags.get(key) == value for key, value in (OURS, OURS_BEFORE))
+
+
+def user_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The user's tags among those of a resource."""
+    return tuple(
+        (key, value)
+        for key, value in tags.items()
+        if not key.startswith((NAMESPACE, "aws:")) and (key, value) != OURS_BEFORE
+    )
 
 
 def digest_of(document: Any) -> str:

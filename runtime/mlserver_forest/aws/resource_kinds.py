@@ -65,7 +65,10 @@ class Kind:
 
     def goes_on(self, name: str) -> str:
         """The message when the command stops waiting for it."""
-        end = f"forest stop {name}" if self.is_job else f"forest delete {name}"
+        end = f"forest stop {name}"
+        if not self.is_job:
+            # AWS deletes no endpoint while it creates or updates it.
+            end = f"forest delete {name}, when it is in service or has failed"
         follow = f"forest logs {name} --follow" if self.log_group else f"forest status {name}"
         return (
             f"{self.noun} {name} continues without this command. Follow it: forest status {name}, "

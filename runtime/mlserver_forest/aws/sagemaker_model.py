@@ -15,10 +15,11 @@ class SageMakerModel:
 
     Attributes:
         prefix: the beginning of its name.
-        uri: the S3 URI of the artifact.
+        uri: the S3 URI of the artifact, or the ARN of a model package, which has its own image.
         infrastructure: the image, the role, the network and the tags.
         endpoint: the endpoint that it is created for and deleted with, or empty.
         modes: further members of the container.
+        identity: a digest of what the artifact's bytes are now; empty if the URI has one.
     """
 
     prefix: str
@@ -26,30 +27,35 @@ class SageMakerModel:
     infrastructure: Infrastructure
     endpoint: str = ""
     modes: tuple[tuple[str, Any], ...] = ()
+    identity: str = ""
 
     @property
     def name(self) -> str:
         """Its name, which ends in a digest of its content."""
-        return name_from(self.prefix, digest_of(self._body()))
+        body = self.request()
+        return name_from(self.prefix, digest_of([body, self.identity] if self.identity else body))
 
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""
-        ours = {"endpoint": self.endpoint} if self.endpoint else {}
+        ours = members(endpoint=self.endpoint, data=self.identity)
         tags = tag_list(self.infrastructure.tags, **ours)
-        request = {"ModelName": self.name, **self._body(), "Tags": tags}
+        request = {"ModelName": self.name, **self.request(), "Tags": tags}
         return existing.settle(
             Step(
                 Call("sagemaker", "CreateModel", request),
                 found_by=model_look_up(self.name),
                 makes=f"model {self.name}",
-                removed_by=f"forest delete {self.endpoint or self.name}",
+                removed_by=f"forest delete {self.name}",
             )
         )
 
-    def _body(self) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
+        """CreateModel's request without name and tags."""
+        is_package = self.uri.startswith("arn:")
         container = members(
-            Image=self.infrastructure.image,
-            ModelDataUrl=self.uri,
+            Image="" if is_package else self.infrastructure.image,
+            ModelDataUrl="" if is_package else self.uri,
+            ModelPackageName=self.uri if is_package else "",
             Environment=dict(self.infrastructure.environment),
             **dict(self.modes),
         )

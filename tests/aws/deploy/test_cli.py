@@ -104,7 +104,8 @@ def test_a_folder_of_model_directories_becomes_a_multi_model_endpoint(
     assert done.code == 0, done.err
     s3 = account.client("s3")
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
-    prefix = "mlserver-forest/multi-model/many/"
+    prefix = keys[0].removesuffix("a.tar.gz")
+    assert prefix.startswith("mlserver-forest/multi-model/many/")
     assert keys == [f"{prefix}a.tar.gz", f"{prefix}b.tar.gz"]
     (name,) = everything(sagemaker)["models"]
     container = sagemaker.describe_model(ModelName=name)["PrimaryContainer"]
@@ -127,16 +128,24 @@ def test_autoscaling_comes_and_goes_with_the_endpoint(account):
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
-def test_another_instance_type_takes_autoscaling_off(account):
-    """AWS refuses the update otherwise; with --autoscale it is put back afterwards."""
-    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "1:4")
-    words = ("deploy", MODEL, *AS_ROLE, "--instance-type", "ml.c5.large", "--yes")
+def test_another_instance_type_keeps_the_autoscaling(account):
+    """AWS refuses the update with autoscaling, which is removed before and set up again after."""
+    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "1:4", "--autoscale-target", "70")
+    words = ("deploy", MODEL, *POLL, "--instance-type", "ml.c5.large", "--yes")
     done = account.forest(*words)
     assert done.code == 0, done.err
-    assert "removed autoscaling from forest, whose instance type changes" in done.err
+    assert "instance type: ml.m5.large -> ml.c5.large" in done.err
+    calls = [operation for operation, _ in account.stand_in.calls]
+    order = ["DeregisterScalableTarget", "UpdateEndpoint", "RegisterScalableTarget"]
+    places = [len(calls) - 1 - calls[::-1].index(one) for one in order]
+    assert places == sorted(places)
+    assert account.forest("status", "forest", "--json").json["autoscaling"] == "1 to 4 instances"
+    scaling = account.client("application-autoscaling")
+    (policy,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 70
+    done = account.forest("deploy", MODEL, *POLL, "--autoscale", "off", "--yes")
+    assert "autoscaling: 1 to 4 instances -> none" in done.err
     assert account.forest("status", "forest", "--json").json["autoscaling"] == ""
-    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "2:3", "--yes")
-    assert account.forest("status", "forest", "--json").json["autoscaling"] == "2 to 3 instances"
 
 
 def test_a_bucket_of_another_account_is_not_used(account):

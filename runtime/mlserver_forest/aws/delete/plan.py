@@ -1,40 +1,41 @@
 """``forest delete``: an endpoint, what was created for it, and what remains."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlserver_forest.aws.endpoint import (
+    VARIANT,
     configuration_look_up,
-    deregister,
-    scalable_target,
-    scaling_look_up,
+    deletion,
+    is_changing,
+    pending_configuration,
+    variant_names,
 )
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS
+from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS, is_ours
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
+from mlserver_forest.aws.scaling import Scaling, find_scaling, removal_steps, scalable_target
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
 
-_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-
 
 @dataclass(frozen=True)
 class Belongings:
-    """An endpoint and what was created for it, or only a model.
+    """An endpoint and what was created for it, or only a configuration or a model.
 
     Attributes:
         endpoint: its name, or empty if it is already gone.
         configurations, models: their names.
-        is_scaled: whether a scalable target is registered.
+        scaling: the endpoint's autoscaling.
         stays: texts that name what is not deleted.
     """
 
     endpoint: str
     configurations: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    is_scaled: bool = False
+    scaling: Scaling = field(default_factory=Scaling)
     stays: tuple[str, ...] = ()
 
     def describe(self) -> str:
@@ -59,7 +60,8 @@ def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongin
     endpoint = existing.find(ENDPOINT.look_up(name))
     if endpoint is UNKNOWN:
         each = ("<each one tagged for it>",)
-        return Belongings(name, each, each, is_scaled=True)
+        target = scalable_target(name, VARIANT)
+        return Belongings(name, each, each, Scaling((target,)))
     if endpoint:
         _check_endpoint(existing, endpoint, foreign)
     configurations = set(_tagged(existing, "EndpointConfig", name))
@@ -68,13 +70,15 @@ def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongin
         configurations.add(endpoint["EndpointConfigName"])
         models |= _models_of(existing, endpoint["EndpointConfigName"])
     if not endpoint and not configurations and not models:
-        return _model_alone(existing, name, foreign)
+        return _alone(existing, name, foreign)
+    scaling = _scaling(existing, endpoint) if endpoint else Scaling()
     return Belongings(
         endpoint=name if endpoint else "",
         configurations=tuple(sorted(configurations)),
         models=tuple(sorted(models)),
-        is_scaled=bool(endpoint and existing.items(scaling_look_up(name))),
+        scaling=scaling,
         stays=(
+            *_unknown_scaling(scaling),
             *_what_stays(existing, configurations, models),
             f"log group {ENDPOINT.log_group.format(name)}",
         ),
@@ -90,45 +94,45 @@ def plan(found: Belongings, poll: float) -> Plan:
     """
     return (
         *_endpoint_steps(found, poll),
-        *(
-            _deletion("EndpointConfig", name, "endpoint configuration")
-            for name in found.configurations
-        ),
-        *(_deletion("Model", name, "model") for name in found.models),
+        *(deletion("EndpointConfig", name) for name in found.configurations),
+        *(deletion("Model", name) for name in found.models),
     )
 
 
 def _endpoint_steps(found: Belongings, poll: float) -> Iterator[Step]:
     name = found.endpoint
-    if found.is_scaled:
-        removes = f"autoscaling of {scalable_target(name)['ResourceId']}"
-        yield Step(deregister(name), may_be_missing=True, removes=removes)
+    yield from removal_steps(found.scaling)
     if name:
         call = Call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
         yield Step(call, may_be_missing=True)
         yield Step(Wait(ENDPOINT, name, poll, until_gone=True), removes=f"endpoint {name}")
 
 
-def _deletion(subject: str, name: str, noun: str) -> Step:
-    call = Call("sagemaker", f"Delete{subject}", {f"{subject}Name": name})
-    return Step(call, may_be_missing=True, removes=f"{noun} {name}")
+def _has_our_tag(existing: Existing, arn: str) -> bool:
+    return is_ours(tags_of(existing, arn))
 
 
-def _is_ours(existing: Existing, arn: str) -> bool:
-    return tags_of(existing, arn).get(OURS[0]) == OURS[1]
+def _scaling(existing: Existing, endpoint: Answer) -> Scaling:
+    configuration = _described(existing, configuration_look_up(endpoint["EndpointConfigName"]))
+    return find_scaling(existing, endpoint["EndpointName"], variant_names(endpoint, configuration))
+
+
+def _unknown_scaling(scaling: Scaling) -> Iterator[str]:
+    if not scaling.is_known:
+        yield "its autoscaling if it has any, which these credentials may not look up"
 
 
 def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
     name, status = found["EndpointName"], found[ENDPOINT.status]
-    if not foreign and not _is_ours(existing, found[ENDPOINT.arn]):
+    if not foreign and not _has_our_tag(existing, found[ENDPOINT.arn]):
         raise DeploymentError(
             f"endpoint {name} was not created by this tool (it does not have the tag "
             f"{OURS[0]}={OURS[1]}); add --any to delete it anyway"
         )
-    if status in _BUSY:
+    if is_changing(found):
         raise DeploymentError(
-            f"endpoint {name} is {status}, and AWS deletes no endpoint in that state; "
-            f"check forest status {name}, and run the same command again"
+            f"endpoint {name} is {status}, and AWS deletes no endpoint in that state; wait for it "
+            f"(forest status {name}), and run the same command again"
         )
 
 
@@ -142,19 +146,39 @@ def _tagged(existing: Existing, subject: str, endpoint: str) -> Iterator[str]:
 
 def _models_of(existing: Existing, configuration: str) -> set[str]:
     found = _described(existing, configuration_look_up(configuration))
-    return {one["ModelName"] for one in found.get("ProductionVariants", [])}
+    return {one["ModelName"] for one in found.get("ProductionVariants", []) if "ModelName" in one}
 
 
-def _model_alone(existing: Existing, name: str, foreign: bool) -> Belongings:
+def _alone(existing: Existing, name: str, foreign: bool) -> Belongings:
+    """A configuration that no endpoint uses, or a model."""
+    configuration = _described(existing, configuration_look_up(name))
+    if configuration:
+        return _configuration_alone(existing, configuration, foreign)
     model = _described(existing, model_look_up(name))
     if not model:
         raise DeploymentError(
-            f"there is no endpoint or model {name}, and nothing that was created for it; "
-            "jobs are not deleted but stopped: forest stop"
+            f"there is no endpoint, configuration or model {name}, and nothing that was created "
+            "for it; jobs are not deleted but stopped: forest stop"
         )
-    if not foreign and not _is_ours(existing, model["ModelArn"]):
+    if not foreign and not _has_our_tag(existing, model["ModelArn"]):
         raise DeploymentError(f"model {name} was not created by this tool; add --any to delete it")
     return Belongings("", models=(name,), stays=tuple(_what_stays(existing, set(), {name})))
+
+
+def _configuration_alone(existing: Existing, found: Answer, foreign: bool) -> Belongings:
+    name = found["EndpointConfigName"]
+    tags = tags_of(existing, found["EndpointConfigArn"])
+    if not foreign and not is_ours(tags):
+        raise DeploymentError(
+            f"endpoint configuration {name} was not created by this tool; add --any to delete it"
+        )
+    endpoint = tags.get(FOR_ENDPOINT, "")
+    used = _described(existing, ENDPOINT.look_up(endpoint)) if endpoint else {}
+    if used and name in {used["EndpointConfigName"], pending_configuration(used)}:
+        raise DeploymentError(
+            f"endpoint {endpoint} uses configuration {name}; forest delete {endpoint} deletes both"
+        )
+    return Belongings("", (name,), stays=tuple(_what_stays(existing, {name}, set())))
 
 
 def _what_stays(existing: Existing, configurations: set[str], models: set[str]) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mlserver_forest.aws.endpoint import configuration_look_up, scaling_look_up
-from mlserver_forest.aws.naming import PREVIOUS
+from mlserver_forest.aws.endpoint import configuration_look_up, variant_names
+from mlserver_forest.aws.history import read_history
 from mlserver_forest.aws.prices import Prices, prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, metric_lines
+from mlserver_forest.aws.scaling import Scaling, policies_look_up, scalable_target, targets_look_up
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
 
 _NOTHING = "nothing any more"
@@ -25,8 +26,17 @@ def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
     tags = Call("sagemaker", "ListTags", {"ResourceArn": found[ENDPOINT.arn]}, items="Tags")
     return (
         Step(configuration_look_up(found["EndpointConfigName"]), may_be_missing=True),
-        Step(scaling_look_up(name)),
         Step(tags),
+        *scaling_steps_of(name, variant_names(found)),
+    )
+
+
+def scaling_steps_of(name: str, variants: Sequence[str]) -> Plan:
+    """The look-ups of an endpoint's autoscaling, without which it can be described."""
+    resource = scalable_target(name, variants[0])["ResourceId"]
+    return tuple(
+        Step(call, if_refused="autoscaling is not shown")
+        for call in (targets_look_up(name, variants), policies_look_up(resource))
     )
 
 
@@ -57,19 +67,24 @@ def ended(kind: Kind, name: str, listed: Answer) -> dict[str, Any]:
     return {"name": name, "kind": kind.noun, **status, "cost": _NOTHING}
 
 
-def _endpoint(found: Answer, config: Answer, scaling: Answer, tags: Answer) -> dict[str, Any]:
+def _endpoint(
+    found: Answer, config: Answer, tags: Answer, targets: Answer, policies: Answer
+) -> dict[str, Any]:
     variants = config.get("ProductionVariants", [])
     running = {one["VariantName"]: one for one in found.get("ProductionVariants", [])}
-    bounds = [
-        f"{one['MinCapacity']} to {one['MaxCapacity']} instances"
-        for one in scaling.get("ScalableTargets", [])
-    ]
     values = {tag["Key"]: tag["Value"] for tag in tags.get("Tags", [])}
+    present = found["EndpointConfigName"]
+    scaling = Scaling(
+        tuple(targets.get("ScalableTargets", ())), tuple(policies.get("ScalingPolicies", ()))
+    )
+    earlier = read_history(values, present).kept
+    wakes = [f"from none by alarm {one}" for one in scaling.alarms()]
     return {
-        "configuration": found["EndpointConfigName"],
-        "previous configuration": values.get(PREVIOUS, ""),
-        "models": ", ".join(one["ModelName"] for one in variants),
-        "autoscaling": ", ".join(bounds),
+        "configuration": present,
+        "previous configuration": earlier[0] if earlier else "",
+        "earlier configurations": ", ".join(earlier[1:]),
+        "models": ", ".join(one.get("ModelName", "inference components") for one in variants),
+        "autoscaling": ", ".join([scaling.describe(), *wakes] if scaling.targets else []),
         "cost": "; ".join(_variant_cost(prices(), one, running) for one in variants),
     }
 
@@ -79,15 +94,15 @@ def _variant_cost(table: Prices, variant: dict[str, Any], running: dict[str, Any
         return "serverless: per call"
     now = running.get(variant["VariantName"], {})
     count = now.get("CurrentInstanceCount", variant.get("InitialInstanceCount", 1))
+    if "InstanceType" not in variant:
+        return f"{count} instances, whose type is not in the configuration: cost unknown"
     return table.describe(variant["InstanceType"], count)
 
 
 def _job(kind: Kind, found: Answer) -> dict[str, Any]:
     definition = found.get("TrainingJobDefinition", found)
     on = definition.get("ResourceConfig") or definition.get("TransformResources") or {}
-    cost = _NOTHING
-    if on and not kind.has_ended(found):
-        cost = prices().describe(on["InstanceType"], on["InstanceCount"])
+    cost = _NOTHING if kind.has_ended(found) or not on else _job_cost(on)
     return {
         "cost": cost,
         "model": found.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")
@@ -96,3 +111,11 @@ def _job(kind: Kind, found: Answer) -> dict[str, Any]:
         "best job": found.get("BestTrainingJob", {}).get("TrainingJobName", ""),
         "metrics": ", ".join(metric_lines(found)),
     }
+
+
+def _job_cost(on: Answer) -> str:
+    """The cost of a job, whose instances may be of one type, or of several in groups."""
+    groups = on.get("InstanceGroups") or [on]
+    known = [one for one in groups if "InstanceType" in one]
+    costs = (prices().describe(one["InstanceType"], one.get("InstanceCount", 1)) for one in known)
+    return "; ".join(costs) or "unknown"

@@ -126,4 +126,4 @@ def _model(
         found = session.existing.find(model_look_up(model))
         if found is not None and found is not UNKNOWN:
             return model, None
-    return "", find_model_data(session.existing, storage, model, folder)
+    return "", find_model_data(session.existing, storage, model, folder, session.say)
