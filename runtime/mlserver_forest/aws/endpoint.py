@@ -62,12 +62,14 @@ def variant_names(found: Answer, configuration: Answer | None = None) -> tuple[s
 
 
 def check_alive(found: Answer) -> None:
-    """Check that the endpoint has not failed.
+    """Check that the endpoint has not failed, and is not being deleted.
 
     Raises:
-        DeploymentError: if it has, because SageMaker then accepts no update.
+        DeploymentError: if it is so, because SageMaker then accepts no update.
     """
     name, status = found["EndpointName"], found[ENDPOINT.status]
+    if status == "Deleting":
+        raise DeploymentError(f"endpoint {name} is Deleting; run the same command when it is gone")
     if status in ENDPOINT.bad:
         reason = found.get("FailureReason", "no reason was given")
         raise DeploymentError(

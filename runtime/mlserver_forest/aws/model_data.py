@@ -112,6 +112,16 @@ def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path)
     return ModelData(storage.uri(*prefix) + "/", files)
 
 
+def archives_below(existing: Existing, uri: str) -> set[str]:
+    """The names of the archives below a prefix in S3; empty if they may not be listed."""
+    bucket, prefix = split_uri(uri)
+    call = Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix}, items="Contents")
+    found = existing.find_if_allowed(call)
+    if found is None or found is UNKNOWN:
+        return set()
+    return {str(one["Key"]).removeprefix(prefix) for one in found["Contents"]}
+
+
 def _job(existing: Existing, name: str, found: Answer, say: Say) -> ModelData:
     # A job that is stopped writes the model that it has until then.
     uri = found.get("ModelArtifacts", {}).get("S3ModelArtifacts")

@@ -17,8 +17,9 @@ _SERVICE = "application-autoscaling"
 _INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 # The targets that AWS's documentation uses for invocations per minute and for waiting calls.
 _CALLS, _WAITING = 1000.0, 5.0
+_TRACKING, _PREDEFINED = "TargetTrackingScalingPolicyConfiguration", "PredefinedMetricSpecification"
 _CONFIGURATIONS = (
-    "TargetTrackingScalingPolicyConfiguration",
+    _TRACKING,
     "StepScalingPolicyConfiguration",
     "PredictiveScalingPolicyConfiguration",
 )
@@ -57,6 +58,19 @@ class Scaling:
         """The bounds of all targets, such as "1 to 4 instances"."""
         parts = [f"{one['MinCapacity']} to {one['MaxCapacity']} instances" for one in self.targets]
         return ", ".join(parts)
+
+    def tracking(self, *, is_async: bool) -> Answer | None:
+        """The policy that tracks a target, if it fits the kind of endpoint."""
+        for policy in self.policies:
+            config = policy.get(_TRACKING)
+            if config and is_async != (_PREDEFINED in config):
+                return policy
+        return None
+
+    def describe_target(self) -> str:
+        """The target value of the policies, or empty."""
+        configs = (one.get(_TRACKING) for one in self.policies)
+        return ", ".join(f"{one['TargetValue']:g}" for one in configs if one)
 
     def alarms(self) -> tuple[str, ...]:
         """The names of the alarms that this tool made for the policies."""
@@ -101,33 +115,31 @@ def find_scaling(existing: Existing, endpoint: str, variants: Iterable[str]) -> 
     return Scaling(tuple(targets), tuple(policies))
 
 
-def scaling_steps(endpoint: str, variant: str, wanted: Autoscaling, *, is_async: bool) -> Plan:
-    """Set up autoscaling; every call replaces what exists.
+def scaling_steps(
+    endpoint: str, variant: str, wanted: Autoscaling, present: Scaling, *, is_async: bool
+) -> Plan:
+    """Set up autoscaling; a policy that exists keeps what is not asked for.
 
     Args:
         endpoint: its name.
         variant: the name of its variant.
         wanted: the bounds and the target.
+        present: the endpoint's autoscaling.
         is_async: whether calls wait in a queue.
     """
     target = scalable_target(endpoint, variant)
     bounds = {**target, "MinCapacity": wanted.least, "MaxCapacity": wanted.most}
-    value = wanted.value or (_WAITING if is_async else _CALLS)
-    metric = _backlog(endpoint) if is_async else _invocations()
-    tracking = {
-        **target,
-        "PolicyName": f"{endpoint}-{variant}",
-        "PolicyType": "TargetTrackingScaling",
-        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": value, **metric},
-    }
+    tracking = _tracking(endpoint, target, wanted, present, is_async)
+    wakes = is_async and wanted.least == 0
     return (
+        *(() if wakes else wake_removal_steps(present)),
         Step(
             Call(_SERVICE, "RegisterScalableTarget", bounds),
             makes=f"autoscaling of {endpoint}",
             removed_by=_removing(target),
         ),
-        Step(Call(_SERVICE, "PutScalingPolicy", tracking)),
-        *(_wake_steps(endpoint, variant) if is_async and wanted.least == 0 else ()),
+        *((Step(Call(_SERVICE, "PutScalingPolicy", tracking)),) if tracking else ()),
+        *(_wake_steps(endpoint, variant) if wakes else ()),
     )
 
 
@@ -187,6 +199,31 @@ def restoring_steps(endpoint: str, scaling: Scaling) -> Plan:
     )
     woken = (step for one in sorted(wakes) for step in _wake_steps(endpoint, one.split("/")[-1]))
     return (*steps, *woken)
+
+
+def _tracking(
+    endpoint: str,
+    target: Mapping[str, str],
+    wanted: Autoscaling,
+    present: Scaling,
+    is_async: bool,
+) -> dict[str, Any] | None:
+    """PutScalingPolicy's request for the policy that tracks a target; None if it stays."""
+    there = present.tracking(is_async=is_async)
+    if there is None:
+        value = wanted.value or (_WAITING if is_async else _CALLS)
+        metric = _backlog(endpoint) if is_async else _invocations()
+        name, config = f"{endpoint}-{target['ResourceId'].split('/')[-1]}", metric
+    elif wanted.value is None:
+        return None
+    else:
+        value, name, config = wanted.value, there["PolicyName"], there[_TRACKING]
+    return {
+        **target,
+        "PolicyName": name,
+        "PolicyType": "TargetTrackingScaling",
+        _TRACKING: {**config, "TargetValue": value},
+    }
 
 
 def _policy_removal(policy: Answer) -> Step:
@@ -250,8 +287,7 @@ def _removing(target: Mapping[str, str]) -> str:
 
 
 def _invocations() -> dict[str, Any]:
-    kind = "SageMakerVariantInvocationsPerInstance"
-    return {"PredefinedMetricSpecification": {"PredefinedMetricType": kind}}
+    return {_PREDEFINED: {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}}
 
 
 def _backlog(endpoint: str) -> dict[str, Any]:

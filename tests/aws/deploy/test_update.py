@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from aws.account import AS_ROLE, CREATING, IMAGE, MODEL, POLL, ROLE, everything
+from mlserver_forest.aws.history import History
 
 OTHER = "s3://models/other.tar.gz"
 YES = (*POLL, "--yes")
@@ -227,25 +228,46 @@ def test_an_endpoint_without_instances_is_woken(account):
 
 
 def test_ten_configurations_are_kept_and_can_be_returned_to(account, sagemaker):
-    """Twelve updates leave the last ten and the present one; what is older goes, with its model."""
-    names = []
-    for number in range(13):
-        uri = f"s3://models/{number}.tar.gz"
-        words = ("deploy", uri, *AS_ROLE, "--yes", "--json")
-        names.append(account.forest(*words).json["EndpointConfigName"])
+    """An update removes what is older than the last ten, with its model, and nothing else."""
+    words = ("deploy", OTHER, *AS_ROLE, "--yes", "--json")
+    now = account.forest(*words).json["EndpointConfigName"]
+    ours = [{"Key": "mlserver-forest:endpoint", "Value": "forest"}]
+    names = [f"old-{number}" for number in range(11)]
+    for name in names:
+        variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
+        sagemaker.create_model(
+            ModelName=name,
+            PrimaryContainer={"Image": "i"},
+            ExecutionRoleArn=ROLE,
+            Tags=ours,
+        )
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[{**variant, "InitialInstanceCount": 1}],
+            Tags=[] if name == "old-10" else ours,
+        )
+    arn = sagemaker.describe_endpoint(EndpointName="forest")["EndpointArn"]
+    tags = [{"Key": key, "Value": text} for key, text in History(tuple(names)).tags().items()]
+    sagemaker.add_tags(ResourceArn=arn, Tags=tags)
+    new = account.forest(*words, "--env", "A=1").json["EndpointConfigName"]
+    # The oldest one has no tag that says that it was made for this endpoint.
     there = everything(sagemaker)
-    assert sorted(there["configurations"]) == sorted(names[2:])
-    assert len(there["models"]) == 11
+    kept = [now, *names[:9]]
+    assert sorted(there["configurations"]) == sorted([new, *kept, "old-10"])
+    assert ("old-9" in there["models"], "old-8" in there["models"]) == (False, True)
     earlier = account.forest("rollback", "forest", "--list", "--json").json["Earlier"]
-    assert earlier == names[2:12][::-1]
+    assert earlier == kept
     done = account.forest("rollback", "forest", "--steps", "3", *YES)
-    assert done.out == f"forest now uses configuration {names[9]}\n"
-    done = account.forest("rollback", "forest", "--to", names[4], *YES)
-    assert done.out == f"forest now uses configuration {names[4]}\n"
+    assert done.out == "forest now uses configuration old-1\n"
+    done = account.forest("rollback", "forest", "--to", now, *YES)
+    assert done.out == f"forest now uses configuration {now}\n"
     done = account.forest("rollback", "forest", *YES)
-    assert done.out == f"forest now uses configuration {names[9]}\n"
-    done = account.forest("rollback", "forest", "--to", names[0], *YES)
-    assert f"{names[0]} is not an earlier configuration of forest" in done.err
+    assert done.out == "forest now uses configuration old-1\n"
+    for words, said in (
+        (["--to", "old-10"], "old-10 is not an earlier configuration of forest"),
+        (["--steps", "10", "--to", now], "--steps cannot be used with --to"),
+    ):
+        assert said in account.forest("rollback", "forest", *words, *YES).err
 
 
 def test_a_rollback_by_aws_keeps_the_history(account):

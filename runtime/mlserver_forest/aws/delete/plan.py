@@ -79,7 +79,7 @@ def find_belongings(name: str, existing: Existing, *, foreign: bool) -> Belongin
         scaling=scaling,
         stays=(
             *_unknown_scaling(scaling),
-            *_what_stays(existing, configurations, models),
+            *dict.fromkeys(_what_stays(existing, configurations, models)),
             f"log group {ENDPOINT.log_group.format(name)}",
         ),
     )

@@ -21,7 +21,12 @@ from mlserver_forest.aws.infrastructure import (
     endpoint_infrastructure_options,
     find_infrastructure,
 )
-from mlserver_forest.aws.model_data import ModelData, find_many_models, find_model_data
+from mlserver_forest.aws.model_data import (
+    ModelData,
+    archives_below,
+    find_many_models,
+    find_model_data,
+)
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.present_endpoint import PresentEndpoint, find_present
 from mlserver_forest.aws.prices import prices
@@ -67,8 +72,8 @@ def deploy(
         wanted = _wanted(
             session, model, endpoint, (present, kept), given | in_effect, options, Path(folder)
         )
-        if "--traffic" in given and present is None:
-            session.say("a new endpoint has no traffic to move: --traffic is for its updates")
+        if "--traffic" in given and (present is None or wanted.is_unchanged):
+            session.say("no traffic is moved: --traffic is for updates of an endpoint")
         _deploy(session, wanted, poll if wait else None)
 
 
@@ -93,7 +98,7 @@ def _wanted(
     _check_least(scaling, effective)
     storage = find_storage(session.existing, region, options.pop("bucket"))
     several = "--multi-model" in effective
-    artifact = _artifact(session, storage, model, endpoint if several else "", folder)
+    artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
     if artifact.is_package and options["image"]:
         raise DeploymentError("a model package has an image of its own; leave --image out")
     fill(options, artifact, kept)
@@ -190,10 +195,29 @@ def _cost(wanted: Deploy) -> str:
 
 
 def _artifact(
-    session: Session, storage: Storage, model: str, several: str, folder: Path
+    session: Session,
+    storage: Storage,
+    model: str,
+    several: str,
+    folder: Path,
+    present: PresentEndpoint | None,
 ) -> ModelData:
     if not several:
         return find_model_data(session.existing, storage, model, folder, session.say)
     if model.startswith("arn:"):
         raise DeploymentError(f"--multi-model expects a folder or an S3 prefix, not {model}")
-    return find_many_models(storage, several, model, folder)
+    try:
+        found = find_many_models(storage, several, model, folder)
+    except DeploymentError as error:
+        if present is None or "--multi-model" not in present.in_effect:
+            raise
+        raise DeploymentError(
+            f"{error}; endpoint {several} is a multi-model endpoint: --reset deploys one model"
+        ) from error
+    before = present.container.get("ModelDataUrl", "") if present else ""
+    if before and before != found.uri and found.files:
+        names = {file.name for _, file in found.files}
+        gone = sorted(archives_below(session.existing, before) - names)
+        if gone:
+            session.say(f"no longer in {model}, and no longer served: {', '.join(gone)}")
+    return found

@@ -5,6 +5,7 @@ finds them, and a changed run creates new ones beside the old ones, to which ``f
 returns. An update starts from what the endpoint is like, and changes what is asked for.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.naming import is_ours, tag_list
 from mlserver_forest.aws.present_endpoint import PresentEndpoint
 from mlserver_forest.aws.resource_kinds import ENDPOINT
-from mlserver_forest.aws.scaling import removal_steps, scaling_steps, wake_removal_steps
+from mlserver_forest.aws.scaling import Autoscaling, Scaling, removal_steps, scaling_steps
 from mlserver_forest.aws.step import Call, Plan, Step
 from mlserver_forest.aws.storage import bucket_steps, upload_steps
 from mlserver_forest.aws.waiter import Wait
@@ -63,14 +64,24 @@ def changed_lines(deploy: Deploy) -> list[str]:
     lines = model + changes(
         flat_configuration(there.configuration), flat_configuration(deploy.request)
     )
-    wanted = deploy.autoscaling
-    after = f"{wanted.least} to {wanted.most} instances" if wanted else there.scaling.describe()
-    after = after if deploy.scales else ""
-    if after != there.scaling.describe():
-        lines.append(f"autoscaling: {there.scaling.describe() or 'none'} -> {after or 'none'}")
     tags = dict(there.tags)
     new = (one for one in deploy.new_tags if tags.get(one[0]) != one[1])
-    return [*lines, *(f"tag {key}: {tags.get(key, 'none')} -> {value}" for key, value in new)]
+    return [
+        *lines,
+        *_changed_scaling(deploy.autoscaling, there.scaling, scales=deploy.scales),
+        *(f"tag {key}: {tags.get(key, 'none')} -> {value}" for key, value in new),
+    ]
+
+
+def _changed_scaling(
+    wanted: Autoscaling | None, present: Scaling, *, scales: bool
+) -> Iterator[str]:
+    before, target = present.describe(), present.describe_target()
+    after = f"{wanted.least} to {wanted.most} instances" if wanted else before
+    if (after if scales else "") != before:
+        yield f"autoscaling: {before or 'none'} -> {after if scales else 'none'}"
+    if wanted and wanted.value and f"{wanted.value:g}" != target:
+        yield f"autoscaling target: {target or 'none'} -> {wanted.value:g}"
 
 
 def update_question(deploy: Deploy) -> str:
@@ -182,11 +193,13 @@ def _after(deploy: Deploy, poll: float | None, afterwards: Plan) -> Plan:
 
 
 def _autoscaling_steps(deploy: Deploy) -> Plan:
-    wanted = deploy.autoscaling
-    if wanted is None:
+    if deploy.autoscaling is None:
         return ()
     (variant,) = deploy.request["ProductionVariants"]
-    steps = scaling_steps(deploy.endpoint, variant["VariantName"], wanted, is_async=deploy.is_async)
-    if deploy.there and (wanted.least > 0 or not deploy.is_async):
-        return (*wake_removal_steps(deploy.there.scaling), *steps)
-    return steps
+    return scaling_steps(
+        deploy.endpoint,
+        variant["VariantName"],
+        deploy.autoscaling,
+        deploy.there.scaling if deploy.there else Scaling(),
+        is_async=deploy.is_async,
+    )
