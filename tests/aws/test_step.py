@@ -87,13 +87,17 @@ COMMANDS = {
         *("--alarm", "errors", "--alarm", "latency"),
     ),
     "deploy linear": (*DEPLOY, "--traffic", "linear"),
+    "deploy from the defaults": (*DEPLOY, "--reset", "--no-capture", "--autoscale", "off"),
     "invoke": ("invoke", "my-endpoint", str(PAYLOAD)),
     "invoke with everything": (
         *("invoke", "my-endpoint", str(PAYLOAD), "--content-type", "text/csv"),
         *("--accept", "application/json", "--target-model", "a.tar.gz", "--variant", "AllTraffic"),
         *("--attributes", "outputs=predicted_label", "--inference-id", "7", "--out", "x"),
     ),
-    "invoke async": ("invoke", "my-endpoint", str(PAYLOAD), "--async", "--bucket", "my-bucket"),
+    "invoke async": (
+        *("invoke", "my-endpoint", str(PAYLOAD), "--async", "--bucket", "my-bucket"),
+        *("--kms-key", "alias/mine"),
+    ),
     "invoke async from S3": ("invoke", "my-endpoint", "s3://b/rows.csv", "--async"),
     "transform": TRANSFORM,
     "transform a training job": ("transform", "my-job", str(PAYLOAD), *SHARED),
@@ -111,6 +115,9 @@ COMMANDS = {
     "logs": ("logs", "my-endpoint", "--follow"),
     "list": ("list", "--any", "--jobs", "50"),
     "rollback": ("rollback", "my-endpoint", "--no-wait"),
+    "rollback listed": ("rollback", "my-endpoint", "--list"),
+    "rollback further": ("rollback", "my-endpoint", "--steps", "3"),
+    "rollback to one": ("rollback", "my-endpoint", "--to", "my-configuration"),
     "stop": ("stop", "my-job"),
     "delete": ("delete", "my-endpoint", "--any"),
 }

@@ -40,7 +40,7 @@ class PresentEndpoint:
         configuration: the configuration as CreateEndpointConfig takes it, without name and tags.
         model_name: the name of its model.
         model: the model as CreateModel takes it, without name and tags.
-        identity: a digest of what the artifact's bytes were when the model was created, or empty.
+        data: what the artifact was when the model was created (``SageMakerModel.data``).
         tags: the endpoint's tags.
         scaling: its autoscaling.
     """
@@ -50,7 +50,7 @@ class PresentEndpoint:
     configuration: Request
     model_name: str
     model: Request
-    identity: str
+    data: str
     tags: Mapping[str, str]
     scaling: Scaling
 
@@ -120,7 +120,7 @@ def find_present(existing: Existing, endpoint: str) -> PresentEndpoint | Unknown
         configuration=_only(configuration, _CONFIGURATION),
         model_name=model_name,
         model=_one_container(endpoint, model),
-        identity=tags_of(existing, model["ModelArn"]).get(DATA, ""),
+        data=tags_of(existing, model["ModelArn"]).get(DATA, ""),
         tags=tags,
         scaling=find_scaling(existing, endpoint, variant_names(found, configuration)),
     )

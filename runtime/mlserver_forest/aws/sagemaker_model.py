@@ -35,9 +35,14 @@ class SageMakerModel:
         body = self.request()
         return name_from(self.prefix, digest_of([body, self.identity] if self.identity else body))
 
+    @property
+    def data(self) -> str:
+        """The value of the tag that tells an artifact from another one at the same URI."""
+        return digest_of(self.identity) if self.identity else ""
+
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""
-        ours = members(endpoint=self.endpoint, data=self.identity)
+        ours = members(endpoint=self.endpoint, data=self.data)
         tags = tag_list(self.infrastructure.tags, **ours)
         request = {"ModelName": self.name, **self.request(), "Tags": tags}
         return existing.settle(

@@ -59,7 +59,7 @@ def changed_lines(deploy: Deploy) -> list[str]:
         return []
     model = changes(flat_model(there.model), flat_model(deploy.model.request()))
     same_uri = there.container.get("ModelDataUrl") == deploy.artifact.uri
-    if same_uri and there.identity != deploy.artifact.identity:
+    if same_uri and there.data != deploy.model.data:
         model.append(f"model data: {deploy.artifact.uri} was replaced in S3")
     lines = model + changes(
         flat_configuration(there.configuration), flat_configuration(deploy.request)

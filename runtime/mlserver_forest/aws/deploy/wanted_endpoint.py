@@ -101,7 +101,7 @@ class Deploy:
         there = self.there
         return (
             there is not None
-            and there.identity == self.artifact.identity
+            and there.data == self.model.data
             and without_nothing(there.model) == without_nothing(self.model.request())
         )
 

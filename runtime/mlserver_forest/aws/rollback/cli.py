@@ -35,6 +35,8 @@ def rollback(
     earlier = earlier_configurations(endpoint, session.existing)
     lines = [f"{number}. {_described(one)}" for number, one in enumerate(earlier, 1)]
     if is_listing:
+        if session.carry_out(()) is None:
+            return
         names = [one["EndpointConfigName"] for one in earlier]
         document = {"EndpointName": endpoint, "Earlier": names}
         session.result(document, lines or [f"{endpoint} has no earlier configurations"])

@@ -16,7 +16,7 @@ from mlserver_forest.aws.endpoint import (
 )
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.history import read_history
-from mlserver_forest.aws.naming import DATA, PREVIOUS
+from mlserver_forest.aws.naming import DATA, PREVIOUS, digest_of
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, find_scaling
@@ -119,7 +119,7 @@ def check_models(configuration: str, existing: Existing, say: Say) -> None:
             continue
         uri = model.get("PrimaryContainer", {}).get("ModelDataUrl", "")
         was = tags_of(existing, model["ModelArn"]).get(DATA)
-        if was and uri and was != identity_of_uri(existing, uri, say):
+        if was and uri and was != digest_of(identity_of_uri(existing, uri, say)):
             say(f"{uri} was replaced in S3 since: what is there now is served, not the old model")
 
 
