@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import signal
 import tarfile
 
 import pytest
@@ -64,19 +63,6 @@ def test_a_failure_says_why_with_the_last_lines_and_what_exists(account, sagemak
     account.stand_in.members["DescribeEndpoint"] = failed
     done = account.forest("deploy", MODEL, *AS_ROLE)
     assert f"endpoint forest is Failed ({reason}) and cannot be updated" in done.err
-
-
-def test_ctrl_c_says_how_to_go_on(account):
-    account.stand_in.states["DescribeEndpoint"] = [CREATING] * 100
-    process = account.start("deploy", MODEL, *AS_ROLE)
-    while b"Creating" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    said = err.decode()
-    assert "interrupted; endpoint forest continues without this command" in said
-    assert "end it: forest delete forest" in said
 
 
 def test_a_model_directory_is_packed_the_same_each_time(account, model_dir):

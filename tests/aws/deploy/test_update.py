@@ -298,7 +298,9 @@ def test_the_same_command_goes_on_waiting(account):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert "forest delete forest, when it is in service" in err.decode()
+    assert process.returncode == 1
+    assert "interrupted; endpoint forest continues without this command" in err.decode()
+    assert "end it: forest delete forest, when it is in service" in err.decode()
     account.stand_in.states["DescribeEndpoint"] = [CREATING] * 3
     done = account.forest("deploy", MODEL, *AS_ROLE)
     assert done.code == 0, done.err
