@@ -142,6 +142,7 @@ class Refused(DeploymentError):
     Attributes:
         code: AWS's error code, or the class of the connection error.
         is_taken: whether the name is already in use.
+        is_denied: whether a permission is missing.
         is_passing: whether the same call may succeed later: after a cut connection, a fault of
             AWS, or too many calls.
         is_denied: whether a permission is missing.

@@ -44,6 +44,10 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("sagemaker:UpdateEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"),
         *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:RegisterScalableTarget"),
         *(f"{_SCALING}:DeregisterScalableTarget", f"{_SCALING}:PutScalingPolicy"),
+        *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
+        *("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
+        *("sagemaker:DescribeModelPackage", "sagemaker:DeleteEndpointConfig"),
+        *("sagemaker:DeleteModel", "s3:ListObjectsV2"),
     ),
     "invoke": (
         *("sagemaker-runtime:InvokeEndpoint", "sagemaker-runtime:InvokeEndpointAsync"),

@@ -73,7 +73,7 @@ class Existing:
         Raises:
             DeploymentError: if AWS refuses, unless this is a dry run.
         """
-        key = json.dumps(call.as_json(), sort_keys=True, default=str)
+        key = _key(call)
         if key not in self._answers:
             self._answers[key] = self._ask(call, instead, optional)
         return self._answers[key]
@@ -147,3 +147,7 @@ class Existing:
             self._say(f"what exists is unknown, because AWS did not answer: {error}")
             self._reader = None
             return UNKNOWN
+
+
+def _key(call: Call) -> str:
+    return json.dumps(call.as_json(), sort_keys=True, default=str)

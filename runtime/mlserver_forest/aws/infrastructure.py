@@ -20,8 +20,13 @@ _ECR = re.compile(
 )
 # What aws sts get-caller-identity prints for a role that was assumed.
 _ROLE_SESSION = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:assumed-role/(?P<name>[^/]+)/.+")
+_ROLE = click.option("--role", required=True, help="The name or ARN of SageMaker's role.")
+_ROLE_OR_PRESENT = click.option(
+    "--role",
+    default="",
+    help="The name or ARN of SageMaker's role; needed for a new endpoint.",
+)
 _OPTIONS = (
-    click.option("--role", required=True, help="The name or ARN of SageMaker's role."),
     click.option("--image", default="", help="A URI in ECR; by default the last one pushed."),
     click.option("--repository", default=REPOSITORY, show_default=True, help="As in forest push."),
     click.option(
@@ -82,13 +87,24 @@ class Infrastructure:
 
 def infrastructure_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of everything that runs a container to a click command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return _with_options(command, _ROLE)
 
 
-def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]) -> Infrastructure:
+def endpoint_infrastructure_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same options for an endpoint, which may exist and then has a role."""
+    return _with_options(command, _ROLE_OR_PRESENT)
+
+
+def find_infrastructure(
+    existing: Existing, region: str, options: dict[str, Any], *, needs_image: bool = True
+) -> Infrastructure:
     """Take the options of ``infrastructure_options``, except ``bucket``, out of ``options``.
+
+    Args:
+        existing: the account.
+        region: the region that is used.
+        options: the options by the names of their parameters.
+        needs_image: whether an image is looked up if none is given.
 
     Raises:
         DeploymentError: if they contradict each other, or there is no such role or image.
@@ -99,7 +115,7 @@ def find_infrastructure(existing: Existing, region: str, options: dict[str, Any]
     tags = _tags(options.pop("tags"))
     return Infrastructure(
         role=_find_role(existing, role),
-        image=_find_image(existing, region, image, repository),
+        image=_find_image(existing, region, image, repository) if image or needs_image else "",
         tags=tags,
         subnets=options.pop("subnets"),
         security_groups=options.pop("security_groups"),
@@ -134,6 +150,12 @@ def _tags(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
                 "choose another key"
             )
     return tags
+
+
+def _with_options(command: Callable[..., Any], role: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((role, *_OPTIONS)):
+        command = option(command)
+    return command
 
 
 def _find_role(existing: Existing, role: str) -> str:

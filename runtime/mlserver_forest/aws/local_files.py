@@ -79,16 +79,8 @@ def pack_model(directory: Path, target: Path) -> Path:
 
     Returns:
         ``target``.
-
-    Raises:
-        DeploymentError: if the directory holds no model.
     """
     files = [file for file, _ in _named(directory)]
-    if not {"model-settings.json", "forest.safetensors"} & {file.name for file in files}:
-        raise DeploymentError(
-            f"{directory} holds no model-settings.json and no forest.safetensors; expected a "
-            "model directory that train or forest pack wrote"
-        )
     with (
         target.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,

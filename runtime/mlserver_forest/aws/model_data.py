@@ -1,18 +1,24 @@
-"""MODEL on a command line: a training job, an object in S3, or something local."""
+"""MODEL on a command line: a training job, an object in S3, a model package, or something local."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.local_files import LocalFile, local_file, pack_model
+from mlserver_forest.aws.local_files import LocalFile, digest_of_files, local_file, pack_model
 from mlserver_forest.aws.resource_kinds import TRAINING
+from mlserver_forest.aws.served_folder import check_model_archive, check_model_folder
+from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.aws.storage import Storage, split_uri
 from mlserver_forest.errors import DeploymentError
 
 _ARCHIVE = ".tar.gz"
 _WITH_MODEL = frozenset({"Completed", "Stopped"})
+_PACKAGE = re.compile(
+    r"arn:aws[a-z-]*:sagemaker:(?P<region>[a-z0-9-]+):[0-9]{12}:model-package/[\w-]+(/[0-9]+)?"
+)
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,22 @@ class ModelData:
     """Where the bytes of a model are, or are going to be.
 
     Attributes:
-        uri: the S3 URI of the model.tar.gz, or of the prefix of many models.
+        uri: the S3 URI of the model.tar.gz, or of the prefix of many models, or the ARN of a model
+            package.
         files: (key, file) pairs that are uploaded first.
         identity: a digest of what the bytes are now if they are in S3; empty if the URI has one.
+        image: the image that trained the model, or empty if it is not known.
     """
 
     uri: str
     files: tuple[tuple[str, LocalFile], ...] = ()
     identity: str = ""
+    image: str = ""
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it is a model package, which has an image of its own."""
+        return self.uri.startswith("arn:")
 
 
 def find_model_data(
@@ -38,7 +52,8 @@ def find_model_data(
     Args:
         existing: the account.
         storage: where a local model is uploaded to.
-        model: s3://..., a model directory or a .tar.gz, or a training job's name.
+        model: s3://..., a model directory or a .tar.gz, the ARN of a model package, or a training
+            job's name.
         folder: where a directory's archive is written.
         say: prints a line, for example if there is nothing at the URI.
 
@@ -46,7 +61,10 @@ def find_model_data(
         DeploymentError: if there is no such model.
     """
     if model.startswith("s3://"):
+        split_uri(model)
         return ModelData(model, identity=identity_of_uri(existing, model, say))
+    if model.startswith("arn:"):
+        return _package(existing, model, storage.region, say)
     if Path(model).exists():
         file = _archive(Path(model), folder)
         key = storage.key("models", file.sha256[:16], "model.tar.gz")
@@ -56,21 +74,18 @@ def find_model_data(
         return ModelData(f"s3://{storage.bucket}/<model.tar.gz of training job {model}>")
     if found is None:
         raise DeploymentError(
-            f"{model} is not a training job in {storage.region}, a local file or folder, or an "
-            "S3 URI"
+            f"{model} is not a training job in {storage.region}, a local file or folder, an "
+            "S3 URI, or the ARN of a model package"
         )
-    # A job that is stopped writes the model that it has until then.
-    uri = found.get("ModelArtifacts", {}).get("S3ModelArtifacts")
-    if not uri or found[TRAINING.status] not in _WITH_MODEL:
-        raise DeploymentError(
-            f"training job {model} is {found[TRAINING.status]}: it has no model to deploy; "
-            f"see forest status {model}"
-        )
-    return ModelData(str(uri), identity=identity_of_uri(existing, str(uri), say))
+    return _job(existing, model, found, say)
 
 
 def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path) -> ModelData:
     """Find many models, for a multi-model endpoint.
+
+    The archives of a local folder go below a prefix whose name is a digest of all of them, because
+    SageMaker keeps models that it has loaded: an artifact that is replaced in place is served in
+    both versions (SageMaker's guide, "Add or remove models").
 
     Args:
         storage: where local models are uploaded to.
@@ -89,11 +104,58 @@ def find_many_models(storage: Storage, endpoint: str, models: str, folder: Path)
             f"{models} is not a folder; --multi-model expects an S3 prefix, or a folder of model "
             "directories or .tar.gz files"
         )
-    prefix = ("multi-model", endpoint)
-    files = tuple((storage.key(*prefix, file.name), file) for file in _archives(models, folder))
-    if not files:
+    found = tuple(_archives(models, folder))
+    if not found:
         raise DeploymentError(f"{models} contains no model directories and no .tar.gz files")
+    prefix = ("multi-model", endpoint, digest_of_files(found))
+    files = tuple((storage.key(*prefix, file.name), file) for file in found)
     return ModelData(storage.uri(*prefix) + "/", files)
+
+
+def archives_below(existing: Existing, uri: str) -> set[str]:
+    """The names of the archives below a prefix in S3; empty if they may not be listed."""
+    bucket, prefix = split_uri(uri)
+    call = Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix}, items="Contents")
+    found = existing.find(call, optional=f"what is below {uri}")
+    if found is None or found is UNKNOWN:
+        return set()
+    return {str(one["Key"]).removeprefix(prefix) for one in found["Contents"]}
+
+
+def _job(existing: Existing, name: str, found: Answer, say: Say) -> ModelData:
+    # A job that is stopped writes the model that it has until then.
+    uri = found.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    if not uri or found[TRAINING.status] not in _WITH_MODEL:
+        raise DeploymentError(
+            f"training job {name} is {found[TRAINING.status]}: it has no model to deploy; "
+            f"see forest status {name}"
+        )
+    image = found.get("AlgorithmSpecification", {}).get("TrainingImage", "")
+    return ModelData(str(uri), identity=identity_of_uri(existing, str(uri), say), image=image)
+
+
+def _package(existing: Existing, arn: str, region: str, say: Say) -> ModelData:
+    matched = _PACKAGE.fullmatch(arn)
+    if not matched:
+        raise DeploymentError(
+            f"{arn} is not the ARN of a model package; expected "
+            "arn:aws:sagemaker:REGION:ACCOUNT:model-package/GROUP/VERSION"
+        )
+    if matched["region"] != region:
+        raise DeploymentError(
+            f"{arn} is in {matched['region']}; give --region {matched['region']}, because a model "
+            "is created in the region of its package"
+        )
+    call = Call("sagemaker", "DescribeModelPackage", {"ModelPackageName": arn})
+    found = existing.find(call, optional=f"whether {arn} is approved")
+    if found is None:
+        raise DeploymentError(f"there is no model package {arn}")
+    approval = "" if found is UNKNOWN else found.get("ModelApprovalStatus", "")
+    if approval == "Rejected":
+        raise DeploymentError(f"model package {arn} was rejected; approve it, or give another one")
+    if approval == "PendingManualApproval":
+        say(f"model package {arn} is not approved yet")
+    return ModelData(arn)
 
 
 def _archives(models: str, folder: Path) -> Iterator[LocalFile]:
@@ -101,18 +163,23 @@ def _archives(models: str, folder: Path) -> Iterator[LocalFile]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
+            check_model_folder(path)
             name = path.name + _ARCHIVE
             yield local_file(pack_model(path, folder / name), name)
         elif path.name.endswith(_ARCHIVE):
+            check_model_archive(path)
             yield local_file(path, path.name)
 
 
 def _archive(path: Path, folder: Path) -> LocalFile:
     if path.is_dir():
+        check_model_folder(path)
         path = pack_model(path, folder / "model.tar.gz")
     elif not path.name.endswith(_ARCHIVE):
         raise DeploymentError(
             f"{path} is neither a model directory nor a .tar.gz; forest pack turns a model "
             "file into a model directory"
         )
+    else:
+        check_model_archive(path)
     return local_file(path, "model.tar.gz")

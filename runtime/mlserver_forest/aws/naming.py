@@ -50,6 +50,15 @@ def is_ours(tags: Mapping[str, str]) -> bool:
     return any(tags.get(key) == value for key, value in (OURS, OURS_BEFORE))
 
 
+def user_tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The user's tags among those of a resource."""
+    return tuple(
+        (key, value)
+        for key, value in tags.items()
+        if not key.startswith((NAMESPACE, "aws:")) and (key, value) != OURS_BEFORE
+    )
+
+
 def digest_of(document: Any) -> str:
     """Ten hexadecimal digits of a request: the same options give the same name.
 

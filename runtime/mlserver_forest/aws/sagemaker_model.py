@@ -16,7 +16,7 @@ class SageMakerModel:
 
     Attributes:
         prefix: the beginning of its name.
-        uri: the S3 URI of the artifact.
+        uri: the S3 URI of the artifact, or the ARN of a model package, which has its own image.
         infrastructure: the image, the role, the network and the tags.
         endpoint: the endpoint that it is created for and deleted with, or empty.
         modes: further members of the container.
@@ -33,12 +33,17 @@ class SageMakerModel:
     @property
     def name(self) -> str:
         """Its name, which ends in a digest of its content."""
-        content = [self.request(), self.identity] if self.identity else self.request()
-        return name_from(self.prefix, digest_of(content))
+        body = self.request()
+        return name_from(self.prefix, digest_of([body, self.identity] if self.identity else body))
+
+    @property
+    def data(self) -> str:
+        """The value of the tag that tells an artifact from another one at the same URI."""
+        return digest_of(self.identity) if self.identity else ""
 
     def step(self, existing: Existing) -> Step:
         """The step that creates the model unless it exists."""
-        ours = {"endpoint": self.endpoint} if self.endpoint else {}
+        ours = members(endpoint=self.endpoint, data=self.data)
         tags = tag_list(self.infrastructure.tags, **ours)
         request = {"ModelName": self.name, **self.request(), "Tags": tags}
         return existing.settle(
@@ -52,9 +57,11 @@ class SageMakerModel:
 
     def request(self) -> dict[str, Any]:
         """CreateModel's request without name and tags."""
+        is_package = self.uri.startswith("arn:")
         container = members(
-            Image=self.infrastructure.image,
-            ModelDataUrl=self.uri,
+            Image="" if is_package else self.infrastructure.image,
+            ModelDataUrl="" if is_package else self.uri,
+            ModelPackageName=self.uri if is_package else "",
             Environment=dict(self.infrastructure.environment),
             **dict(self.modes),
         )

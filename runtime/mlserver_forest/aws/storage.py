@@ -125,6 +125,8 @@ def _upload_step(bucket: str, key: str, file: LocalFile, existing: Existing, kms
         step,
         is_same=lambda found: (
             found.get("ContentLength") == file.size
+            # The key's ARN cannot be compared with an alias.
+            and (not kms_key or str(found.get("ServerSideEncryption")).startswith("aws:kms"))
             and found.get("Metadata", {}).get(_CHECKSUM) == file.sha256
         ),
     )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 _LAST_LINES = 20
+# The first looks after an update may still show the endpoint as it was before.
+_MOST_STALE = 30
 # A wait of hours survives this many failed look-ups in a row, such as those of a sleeping laptop.
 _MOST_FAILURES = 20
 
@@ -90,7 +92,8 @@ def _until_gone(aws: "Aws", wanted: Wait) -> Answer:
 
 def _until_end(aws: "Aws", wanted: Wait, say: Say) -> Answer:
     news = _News(aws, wanted)
-    failures = 0
+    failures = looks = 0
+    changed = False
     while True:
         try:
             found = aws.find(wanted.kind.look_up(wanted.name))
@@ -106,9 +109,26 @@ def _until_end(aws: "Aws", wanted: Wait, say: Say) -> Answer:
             raise DeploymentError(f"there is no {wanted.kind.noun} {wanted.name}")
         for line in news.lines(found):
             say(line)
-        if wanted.kind.has_ended(found):
+        if wanted.kind.has_ended(found) and not _is_stale(wanted, found, changed, looks):
             return found
+        changed = changed or not wanted.kind.has_ended(found)
+        looks += 1
         time.sleep(wanted.seconds)
+
+
+def _is_stale(wanted: Wait, found: Answer, changed: bool, looks: int) -> bool:
+    """Whether a description is that of an endpoint before its update.
+
+    After a rollback by AWS, the endpoint has been seen in another state, or has a reason.
+    """
+    return bool(
+        wanted.configuration
+        and found[wanted.kind.status] in wanted.kind.good
+        and found["EndpointConfigName"] != wanted.configuration
+        and not found.get("FailureReason")
+        and not changed
+        and looks < _MOST_STALE
+    )
 
 
 def _check_end(aws: "Aws", wanted: Wait, found: Answer) -> None:

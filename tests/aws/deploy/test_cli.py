@@ -1,7 +1,7 @@
 """forest deploy against AWS's stand-in."""
 
 import io
-import signal
+import shutil
 import tarfile
 
 import pytest
@@ -10,9 +10,11 @@ from aws.account import (
     AS_ROLE,
     BUCKET,
     CREATING,
+    IMAGE,
     MODEL,
     POLL,
     everything,
+    name_of,
     write_log,
 )
 
@@ -63,19 +65,6 @@ def test_a_failure_says_why_with_the_last_lines_and_what_exists(account, sagemak
     assert f"endpoint forest is Failed ({reason}) and cannot be updated" in done.err
 
 
-def test_ctrl_c_says_how_to_go_on(account):
-    account.stand_in.states["DescribeEndpoint"] = [CREATING] * 100
-    process = account.start("deploy", MODEL, *AS_ROLE)
-    while b"Creating" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    said = err.decode()
-    assert "interrupted; endpoint forest continues without this command" in said
-    assert "end it: forest delete forest" in said
-
-
 def test_a_model_directory_is_packed_the_same_each_time(account, model_dir):
     """Two runs upload once; the archive holds the directory's files at its top."""
     for _ in range(2):
@@ -93,23 +82,69 @@ def test_a_model_directory_is_packed_the_same_each_time(account, model_dir):
 def test_a_folder_of_model_directories_becomes_a_multi_model_endpoint(
     account, model_dir, tmp_path, sagemaker
 ):
-    """A folder of model directories becomes a prefix of archives."""
+    """Each content of the folder is a prefix of its own: no artifact is replaced in place."""
     for name in ("a", "b"):
-        (tmp_path / "models" / name).mkdir(parents=True)
-        for path in model_dir.iterdir():
-            (tmp_path / "models" / name / path.name).write_bytes(path.read_bytes())
-    done = account.forest(
-        "deploy", tmp_path / "models", "--multi-model", *AS_ROLE, "--name", "many"
-    )
+        shutil.copytree(model_dir, tmp_path / "models" / name)
+    words = ("deploy", tmp_path / "models", *AS_ROLE, "--name", "many", "--yes")
+    done = account.forest(*words, "--multi-model")
     assert done.code == 0, done.err
+    assert "forest invoke many FILE --target-model a.tar.gz" in done.out
     s3 = account.client("s3")
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
-    prefix = "mlserver-forest/multi-model/many/"
-    assert keys == [f"{prefix}a.tar.gz", f"{prefix}b.tar.gz"]
+    keys = {one["Key"]: one["ETag"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+    (prefix,) = {key.rpartition("/")[0] for key in keys}
+    assert prefix.startswith("mlserver-forest/multi-model/many/")
+    assert set(keys) == {f"{prefix}/a.tar.gz", f"{prefix}/b.tar.gz"}
     (name,) = everything(sagemaker)["models"]
     container = sagemaker.describe_model(ModelName=name)["PrimaryContainer"]
     assert container["Mode"] == "MultiModel"
-    assert container["ModelDataUrl"] == f"s3://{BUCKET}/{prefix}"
+    assert container["ModelDataUrl"] == f"s3://{BUCKET}/{prefix}/"
+    shutil.rmtree(tmp_path / "models" / "b")
+    (tmp_path / "models" / "a" / "note.txt").write_text("another model")
+    done = account.forest(*words)
+    assert "no longer served: b.tar.gz" in done.err
+    assert f"model data: s3://{BUCKET}/{prefix}/ -> " in done.err
+    now = {one["Key"]: one["ETag"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+    assert (len(now), now.items() >= keys.items()) == (3, True)
+    done = account.forest("deploy", model_dir, *AS_ROLE, "--name", "many")
+    assert "endpoint many is a multi-model endpoint: --reset deploys one model" in done.err
+
+
+def test_a_model_package_is_deployed_with_its_own_image(account, sagemaker):
+    inference = {
+        "Containers": [{"Image": "image", "ModelDataUrl": MODEL}],
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedResponseMIMETypes": ["text/csv"],
+    }
+    sagemaker.create_model_package_group(ModelPackageGroupName="forest")
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="forest",
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification=inference,
+    )["ModelPackageArn"]
+    done = account.forest("deploy", arn, *AS_ROLE, "--env", "A=1")
+    assert done.code == 0, done.err
+    assert "is not approved yet" in done.err
+    (name,) = everything(sagemaker)["models"]
+    container = {"ModelPackageName": arn, "Environment": {"A": "1"}}
+    assert sagemaker.describe_model(ModelName=name)["PrimaryContainer"] == container
+    assert "already has" in account.forest("deploy", arn, *POLL).err
+    for other, said in (
+        (arn.replace("eu-west-1", "us-east-1"), "give --region us-east-1"),
+        (arn.replace("/1", "/7"), "there is no model package"),
+        ("arn:aws:s3:::bucket", "is not the ARN of a model package"),
+    ):
+        assert said in account.forest("deploy", other, *POLL).err
+
+
+def test_a_jobs_model_runs_in_the_jobs_image_even_if_it_was_stopped(account, sagemaker):
+    name = name_of(account)
+    account.push_image("v2")
+    account.stand_in.members["DescribeTrainingJob"] = {"TrainingJobStatus": "Stopped"}
+    done = account.forest("deploy", name, *AS_ROLE)
+    assert done.code == 0, done.err
+    (model,) = everything(sagemaker)["models"]
+    image = sagemaker.describe_model(ModelName=model)["PrimaryContainer"]["Image"]
+    assert image == f"{IMAGE}@{account.digest}"
 
 
 def test_autoscaling_comes_and_goes_with_the_endpoint(account):
@@ -127,16 +162,24 @@ def test_autoscaling_comes_and_goes_with_the_endpoint(account):
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
-def test_another_instance_type_takes_autoscaling_off(account):
-    """AWS refuses the update otherwise; with --autoscale it is put back afterwards."""
-    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "1:4")
-    words = ("deploy", MODEL, *AS_ROLE, "--instance-type", "ml.c5.large", "--yes")
+def test_another_instance_type_keeps_the_autoscaling(account):
+    """AWS refuses the update with autoscaling, which is removed before and set up again after."""
+    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "1:4", "--autoscale-target", "70")
+    words = ("deploy", MODEL, *POLL, "--instance-type", "ml.c5.large", "--yes")
     done = account.forest(*words)
     assert done.code == 0, done.err
-    assert "removed autoscaling from forest, whose instance type changes" in done.err
+    assert "instance type: ml.m5.large -> ml.c5.large" in done.err
+    calls = [operation for operation, _ in account.stand_in.calls]
+    order = ["DeregisterScalableTarget", "UpdateEndpoint", "RegisterScalableTarget"]
+    places = [len(calls) - 1 - calls[::-1].index(one) for one in order]
+    assert places == sorted(places)
+    assert account.forest("status", "forest", "--json").json["autoscaling"] == "1 to 4 instances"
+    scaling = account.client("application-autoscaling")
+    (policy,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 70
+    done = account.forest("deploy", MODEL, *POLL, "--autoscale", "off", "--yes")
+    assert "autoscaling: 1 to 4 instances -> none" in done.err
     assert account.forest("status", "forest", "--json").json["autoscaling"] == ""
-    account.forest("deploy", MODEL, *AS_ROLE, "--autoscale", "2:3", "--yes")
-    assert account.forest("status", "forest", "--json").json["autoscaling"] == "2 to 3 instances"
 
 
 def test_a_bucket_of_another_account_is_not_used(account):
@@ -151,7 +194,6 @@ def test_a_bucket_of_another_account_is_not_used(account):
     ("words", "said"),
     [
         (["deploy", "no-such-job"], "no-such-job is not a training job in eu-west-1"),
-        (["deploy", MODEL, "--serverless", "--async"], "a serverless endpoint has no --async"),
         (["deploy", MODEL, "--autoscale", "4:1"], "expected LEAST:MOST instances, such as 1:4"),
         (["deploy", MODEL, "--name", "-"], "'-' is not a name that SageMaker accepts"),
         (["deploy", "/etc", "--multi-model"], "holds no model-settings.json"),

@@ -2,20 +2,27 @@
 
 from dataclasses import replace
 
-import pytest
-
 from aws.options import NOTHING, SHARED, STORAGE, SaidAccount, requests_of
 from mlserver_forest.aws.deploy import plan as deploy
 from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.model_data import ModelData
-from mlserver_forest.errors import DeploymentError
+from mlserver_forest.aws.present_endpoint import find_present
+from mlserver_forest.aws.scaling import Autoscaling
 
 DEPLOY = deploy.Deploy(STORAGE, SHARED, "iris", ModelData("s3://my-bucket/model.tar.gz"))
 TAGS = [
     {"Key": "mlserver-forest:created-by", "Value": "mlserver-forest"},
     {"Key": "mlserver-forest:endpoint", "Value": "iris"},
 ]
+
+
+OLD_VARIANT = {
+    "VariantName": "AllTraffic",
+    "InstanceType": "ml.m5.large",
+    "InitialInstanceCount": 1,
+    "InitialVariantWeight": 1.0,
+}
 
 
 def update_of(options):
@@ -26,8 +33,19 @@ def update_of(options):
         "EndpointConfigName": "before",
         "EndpointStatus": "InService",
     }
-    there = SaidAccount(DescribeEndpoint=endpoint, DescribeScalableTargets={"ScalableTargets": []})
-    plan = deploy.plan(options, Existing(there))
+    there = Existing(
+        SaidAccount(
+            DescribeEndpoint=endpoint,
+            DescribeEndpointConfig={"ProductionVariants": [{**OLD_VARIANT, "ModelName": "m"}]},
+            DescribeModel={
+                "ModelArn": "m",
+                "PrimaryContainer": {"Image": "old"},
+                "ExecutionRoleArn": SHARED.role,
+            },
+            DescribeScalableTargets={"ScalableTargets": []},
+        )
+    )
+    plan = deploy.plan(replace(options, present=find_present(there, "iris")), there)
     requests = requests_of(plan)
     assert requests["AddTags"] == {
         "ResourceArn": "arn",
@@ -95,12 +113,11 @@ def test_a_serverless_endpoint_has_no_instances():
             "ProvisionedConcurrency": 2,
         },
     }
-    assert "DeploymentConfig" not in update_of(wanted)
 
 
 def test_an_asynchronous_endpoint_scales_to_nothing_by_its_queue():
     wanted = replace(
-        DEPLOY, asynchronous=Async("s3://b/out", "s3://b/bad", 4), autoscaling=(0, 3, 5)
+        DEPLOY, asynchronous=Async("s3://b/out", "s3://b/bad", 4), autoscaling=Autoscaling(0, 3, 5)
     )
     requests = requests_of(deploy.plan(wanted, NOTHING, poll=1))
     assert requests["CreateEndpointConfig"]["AsyncInferenceConfig"] == {
@@ -113,20 +130,42 @@ def test_an_asynchronous_endpoint_scales_to_nothing_by_its_queue():
         "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
     }
     assert requests["RegisterScalableTarget"] == {**target, "MinCapacity": 0, "MaxCapacity": 3}
-    assert requests["PutScalingPolicy"] == {
-        **target,
-        "PolicyName": "iris-AllTraffic",
-        "PolicyType": "TargetTrackingScaling",
-        "TargetTrackingScalingPolicyConfiguration": {
-            "TargetValue": 5,
-            "CustomizedMetricSpecification": {
-                "MetricName": "ApproximateBacklogSizePerInstance",
-                "Namespace": "AWS/SageMaker",
-                "Dimensions": [{"Name": "EndpointName", "Value": "iris"}],
-                "Statistic": "Average",
+    policies = [
+        step.action.request
+        for step in deploy.plan(wanted, NOTHING, poll=1)
+        if getattr(step.action, "operation", "") == "PutScalingPolicy"
+    ]
+    assert policies == [
+        {
+            **target,
+            "PolicyName": "iris-AllTraffic",
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": {
+                "TargetValue": 5,
+                "CustomizedMetricSpecification": {
+                    "MetricName": "ApproximateBacklogSizePerInstance",
+                    "Namespace": "AWS/SageMaker",
+                    "Dimensions": [{"Name": "EndpointName", "Value": "iris"}],
+                    "Statistic": "Average",
+                },
             },
         },
-    }
+        {
+            **target,
+            "PolicyName": "iris-AllTraffic-HasBacklogWithoutCapacity",
+            "PolicyType": "StepScaling",
+            "StepScalingPolicyConfiguration": {
+                "AdjustmentType": "ChangeInCapacity",
+                "MetricAggregationType": "Average",
+                "Cooldown": 300,
+                "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+            },
+        },
+    ]
+    alarm = requests["PutMetricAlarm"]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("HasBacklogWithoutCapacity", 1)
+    assert alarm["Dimensions"] == [{"Name": "EndpointName", "Value": "iris"}]
+    assert alarm["AlarmActions"] == ["<ARN of the scaling policy>"]
 
 
 def test_an_update_is_captured_and_guarded_by_a_canary_and_an_alarm():
@@ -135,7 +174,7 @@ def test_an_update_is_captured_and_guarded_by_a_canary_and_an_alarm():
         capture=Capture("s3://b/captured", 20),
         traffic=Traffic("canary", 20, 300, ("errors",)),
         variant=Variant("ml.c5.xlarge", 2),
-        autoscaling=(1, 4, 750.0),
+        autoscaling=Autoscaling(1, 4, 750.0),
     )
     requests = requests_of(deploy.plan(wanted, NOTHING))
     assert requests["CreateEndpointConfig"]["DataCaptureConfig"] == {
@@ -171,17 +210,3 @@ def test_many_models_are_served_from_a_prefix():
         "Mode": "MultiModel",
         "MultiModelConfig": {"ModelCacheSetting": "Enabled"},
     }
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"multi_model": True}, "a serverless endpoint has no --multi-model"),
-        ({"capture": Capture("s3://b")}, "no --capture"),
-        ({"autoscaling": (1, 2, 3.0)}, "no --autoscale"),
-        ({"serverless": None, "autoscaling": (0, 2, 3.0)}, "0:N requires --async"),
-    ],
-)
-def test_options_that_sagemaker_does_not_have_are_refused(changes, said):
-    with pytest.raises(DeploymentError, match=said):
-        deploy.plan(replace(DEPLOY, **({"serverless": Serverless()} | changes)), NOTHING)

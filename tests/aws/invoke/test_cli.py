@@ -63,9 +63,22 @@ def test_invoke_async_tells_the_containers_failure(endpoint, tmp_path):
     assert "the model expects 4" in done.err
 
 
+def test_the_file_of_an_asynchronous_call_is_encrypted(endpoint, answers):
+    words = ("--accept", "text/csv", "--async", "--poll", "0.1")
+    done = endpoint.forest("invoke", "forest", PAYLOAD, *words)
+    done = endpoint.forest("invoke", "forest", PAYLOAD, *words, "--kms-key", "alias/k")
+    assert done.out == answers.text
+    s3 = endpoint.client("s3")
+    (key,) = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]][:1]
+    assert s3.head_object(Bucket=BUCKET, Key=key)["ServerSideEncryption"] == "aws:kms"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["nowhere.csv", "--dry-run"], "nowhere.csv: No such file or directory"),
+        (["s3://b/a.csv", "--async", "--bucket", "b"], "is in S3 already; leave out --bucket"),
+        (["-", "--content-type", "text/csv", "--async"], "give a file, not -"),
         (["nowhere.csv"], "nowhere.csv: No such file or directory"),
         (["rows"], "its media type cannot be determined from its name; give --content-type"),
         (["s3://b/rows.csv"], "an S3 URI requires --async"),

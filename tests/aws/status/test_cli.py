@@ -12,6 +12,12 @@ def test_the_status_of_a_job_has_its_state_and_hourly_cost(account):
     assert status["status"] == "InProgress, Training"
     assert status["cost"].startswith("1 x ml.m5.xlarge: about 0.23 USD per hour")
     assert account.forest("status", name, "--json").json["cost"] == "nothing any more"
+    groups = [{"InstanceType": f"ml.m5.{size}", "InstanceCount": 1} for size in ("large", "xlarge")]
+    account.stand_in.members["DescribeTrainingJob"] = {"ResourceConfig": {"InstanceGroups": groups}}
+    account.stand_in.states["DescribeTrainingJob"] = RUNNING[2:]
+    cost = account.forest("status", name, "--json").json["cost"]
+    assert cost.startswith("1 x ml.m5.large: about 0.115 USD per hour")
+    assert "; 1 x ml.m5.xlarge: " in cost
 
 
 @pytest.mark.parametrize(

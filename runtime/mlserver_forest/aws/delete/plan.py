@@ -1,25 +1,24 @@
 """``forest delete``: an endpoint, what was created for it, and what remains."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.endpoint import (
+    VARIANT,
     configuration_look_up,
-    deregister,
-    scalable_target,
-    scaling_look_up,
+    deletion,
+    is_changing,
+    pending_configuration,
+    variant_names,
 )
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.naming import FOR_ENDPOINT, OURS, is_ours
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import data_of_model, model_look_up
+from mlserver_forest.aws.scaling import Scaling, find_scaling, removal_steps, scalable_target
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
-
-_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-
 
 # What --kind may name, with SageMaker's names.
 KINDS = {"endpoint": "Endpoint", "configuration": "EndpointConfig", "model": "Model"}
@@ -37,7 +36,7 @@ class Belongings:
         endpoint: its name, or empty if it is already gone.
         is_going: whether AWS is deleting the endpoint already.
         configurations, models: their names.
-        is_scaled: whether a scalable target is registered.
+        scaling: the endpoint's autoscaling.
         stays: texts that name what is not deleted.
     """
 
@@ -45,7 +44,7 @@ class Belongings:
     is_going: bool = False
     configurations: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    is_scaled: bool = False
+    scaling: Scaling = field(default_factory=Scaling)
     stays: tuple[str, ...] = ()
 
     def describe(self) -> str:
@@ -76,7 +75,8 @@ def find_belongings(
     endpoint = existing.find(ENDPOINT.look_up(name))
     if endpoint is UNKNOWN:
         each = ("<each one tagged for it>",)
-        return Belongings(name, configurations=each, models=each, is_scaled=True)
+        target = scalable_target(name, VARIANT)
+        return Belongings(name, configurations=each, models=each, scaling=Scaling((target,)))
     if endpoint:
         _check_endpoint(existing, endpoint, foreign)
     configurations = set(_tagged(existing, "EndpointConfig", name))
@@ -86,14 +86,16 @@ def find_belongings(
         models |= _models_of(existing, endpoint["EndpointConfigName"])
     if not endpoint and not configurations and not models:
         return _alone(existing, name, set() if kind else set(_LOOK_UPS), foreign)
+    scaling = _scaling(existing, endpoint) if endpoint else Scaling()
     return Belongings(
         endpoint=name if endpoint else "",
         is_going=bool(endpoint and endpoint[ENDPOINT.status] == "Deleting"),
         configurations=tuple(sorted(configurations)),
         models=tuple(sorted(models)),
-        is_scaled=bool(endpoint and _may_be_scaled(existing, name)),
+        scaling=scaling,
         stays=(
-            *_what_stays(existing, configurations, models),
+            *_unknown_scaling(scaling),
+            *dict.fromkeys(_what_stays(existing, configurations, models)),
             f"log group {ENDPOINT.log_group.format(name)}",
         ),
     )
@@ -108,20 +110,14 @@ def plan(found: Belongings, poll: float) -> Plan:
     """
     return (
         *_endpoint_steps(found, poll),
-        *(
-            _deletion("EndpointConfig", name, "endpoint configuration")
-            for name in found.configurations
-        ),
-        *(_deletion("Model", name, "model") for name in found.models),
+        *(deletion("EndpointConfig", name) for name in found.configurations),
+        *(deletion("Model", name) for name in found.models),
     )
 
 
 def _endpoint_steps(found: Belongings, poll: float) -> Iterator[Step]:
     name = found.endpoint
-    if found.is_scaled:
-        removes = f"autoscaling of {scalable_target(name)['ResourceId']}"
-        remains = f"{removes}, if there is any, remains"
-        yield Step(deregister(name), may_be_missing=True, removes=removes, if_refused=remains)
+    yield from removal_steps(found.scaling)
     if name and not found.is_going:
         call = Call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
         yield Step(call, may_be_missing=True)
@@ -129,13 +125,18 @@ def _endpoint_steps(found: Belongings, poll: float) -> Iterator[Step]:
         yield Step(Wait(ENDPOINT, name, poll, until_gone=True), removes=f"endpoint {name}")
 
 
-def _deletion(subject: str, name: str, noun: str) -> Step:
-    call = Call("sagemaker", f"Delete{subject}", {f"{subject}Name": name})
-    return Step(call, may_be_missing=True, removes=f"{noun} {name}")
-
-
 def _has_our_tag(existing: Existing, arn: str) -> bool:
     return is_ours(tags_of(existing, arn))
+
+
+def _scaling(existing: Existing, endpoint: Answer) -> Scaling:
+    configuration = _described(existing, configuration_look_up(endpoint["EndpointConfigName"]))
+    return find_scaling(existing, endpoint["EndpointName"], variant_names(endpoint, configuration))
+
+
+def _unknown_scaling(scaling: Scaling) -> Iterator[str]:
+    if not scaling.is_known:
+        yield "its autoscaling if it has any, which these credentials may not look up"
 
 
 def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
@@ -145,10 +146,10 @@ def _check_endpoint(existing: Existing, found: Answer, foreign: bool) -> None:
             f"endpoint {name} was not created by this tool (it does not have the tag "
             f"{OURS[0]}={OURS[1]}); add --any to delete it anyway"
         )
-    if status in _BUSY:
+    if is_changing(found):
         raise DeploymentError(
-            f"endpoint {name} is {status}, and AWS deletes no endpoint in that state; "
-            f"check forest status {name}, and run the same command again"
+            f"endpoint {name} is {status}, and AWS deletes no endpoint in that state; wait for it "
+            f"(forest status {name}), and run the same command again"
         )
 
 
@@ -206,20 +207,15 @@ _LOOK_UPS = {"configuration": configuration_look_up, "model": model_look_up}
 def _check_unused(existing: Existing, kind: str, name: str, endpoint: str) -> None:
     """AWS deletes what an endpoint in service uses, which then fails when it is scaled."""
     found = _described(existing, ENDPOINT.look_up(endpoint)) if endpoint else {}
-    configuration = str(found.get("EndpointConfigName", ""))
-    used = {configuration} if kind == "configuration" else _models_of(existing, configuration)
-    if configuration and name in used:
+    configurations = (
+        {str(found["EndpointConfigName"]), pending_configuration(found)} if found else set()
+    )
+    models = (_models_of(existing, one) for one in configurations)
+    used = configurations if kind == "configuration" else set().union(*models)
+    if name in used:
         raise DeploymentError(
             f"{kind} {name} is in use by endpoint {endpoint}; forest delete {endpoint} deletes both"
         )
-
-
-def _may_be_scaled(existing: Existing, endpoint: str) -> bool:
-    """Whether there is autoscaling to remove; without the permission to look, there may be."""
-    try:
-        return bool(existing.items(scaling_look_up(endpoint)))
-    except Refused:
-        return True
 
 
 def _what_stays(existing: Existing, configurations: set[str], models: set[str]) -> Iterator[str]:

@@ -1,5 +1,10 @@
-"""The parts of an endpoint's configuration; each makes the members that SageMaker expects."""
+"""The parts of an endpoint's configuration; each makes the members that are asked for.
 
+A member that is None or empty is not asked for: an update keeps what the endpoint has, and a new
+endpoint gets the default.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +14,10 @@ from mlserver_forest.formats.registry import FORMATS
 
 @dataclass(frozen=True)
 class Variant:
-    """Instances that run all the time. Timeouts are in seconds, or None for the default."""
+    """Instances that run all the time. Timeouts are in seconds."""
 
-    instance_type: str = "ml.m5.large"
-    instance_count: int = 1
+    instance_type: str = ""
+    instance_count: int | None = None
     volume_gb: int | None = None
     startup_timeout: int | None = None
     download_timeout: int | None = None
@@ -22,36 +27,40 @@ class Variant:
         return members(
             InstanceType=self.instance_type,
             InitialInstanceCount=self.instance_count,
-            InitialVariantWeight=1.0,
             VolumeSizeInGB=self.volume_gb,
             ContainerStartupHealthCheckTimeoutInSeconds=self.startup_timeout,
             ModelDataDownloadTimeoutInSeconds=self.download_timeout,
         )
 
 
+NEW_VARIANT = Variant("ml.m5.large", 1)
+
+
 @dataclass(frozen=True)
 class Serverless:
     """A serverless endpoint: memory in steps of 1,024 MB, and the number of concurrent calls."""
 
-    memory_mb: int = 2048
-    concurrency: int = 5
+    memory_mb: int | None = None
+    concurrency: int | None = None
     provisioned: int | None = None
 
     def request(self) -> dict[str, Any]:
-        """The members of a production variant."""
-        config = members(
+        """The member ServerlessConfig of a production variant."""
+        return members(
             MemorySizeInMB=self.memory_mb,
             MaxConcurrency=self.concurrency,
             ProvisionedConcurrency=self.provisioned,
         )
-        return {"InitialVariantWeight": 1.0, "ServerlessConfig": config}
+
+
+NEW_SERVERLESS = Serverless(2048, 5)
 
 
 @dataclass(frozen=True)
 class Async:
     """S3 prefixes for answers and failures, and SNS topics for notifications."""
 
-    output: str
+    output: str = ""
     failures: str = ""
     concurrency: int | None = None
     success_topic: str = ""
@@ -74,24 +83,31 @@ class Async:
 class Capture:
     """The percentage of requests and answers that are written to S3 for Model Monitor."""
 
-    destination: str
-    percent: int = 100
+    destination: str = ""
+    percent: int | None = None
 
     def request(self, kms_key: str) -> dict[str, Any]:
-        """The member DataCaptureConfig; ``kms_key`` encrypts the captured data, or is empty."""
-        # SageMaker captures all other media types as Base64.
-        text = {
-            f"{kind}ContentTypes": [f.media_type for f in FORMATS if f.captured_as == kind]
-            for kind in ("Csv", "Json")
-        }
+        """The members that are asked for; ``kms_key`` encrypts the captured data, or is empty."""
         return members(
             EnableCapture=True,
             InitialSamplingPercentage=self.percent,
             DestinationS3Uri=self.destination,
             KmsKeyId=kms_key,
-            CaptureOptions=[{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-            CaptureContentTypeHeader=text,
         )
+
+
+def new_capture(destination: str) -> dict[str, Any]:
+    """The member DataCaptureConfig of an endpoint that did not capture anything before."""
+    # SageMaker captures all other media types as Base64.
+    text = {
+        f"{kind}ContentTypes": [f.media_type for f in FORMATS if f.captured_as == kind]
+        for kind in ("Csv", "Json")
+    }
+    return {
+        **Capture(destination, 100).request(""),
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": text,
+    }
 
 
 @dataclass(frozen=True)
@@ -127,3 +143,23 @@ class Traffic:
             },
             AutoRollbackConfiguration=alarms if self.alarms else None,
         )
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of ``base``, with those of ``over`` in their place, however deeply nested."""
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[name] = overlay(below, value) if both else value  # type: ignore[arg-type]  # both
+    return merged
+
+
+def without_nothing(value: Any) -> Any:
+    """A request without members that say nothing, such as false, so that two can be compared."""
+    if isinstance(value, Mapping):
+        kept = {name: without_nothing(one) for name, one in value.items()}
+        return {name: one for name, one in kept.items() if one not in (None, "", [], {}, False)}
+    if isinstance(value, list | tuple):
+        return [without_nothing(one) for one in value]
+    return value

@@ -2,75 +2,33 @@
 
 The names of models and configurations end in a digest of their content. A second run therefore
 finds them, and a changed run creates new ones beside the old ones, to which ``forest rollback``
-returns.
+returns. An update starts from what the endpoint is like, and changes what is asked for.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from mlserver_forest.aws.deploy.endpoint_config import Async, Capture, Serverless, Traffic, Variant
+from mlserver_forest.aws.deploy.changes import changes, flat_configuration, flat_model
+from mlserver_forest.aws.deploy.endpoint_config import Traffic, Variant
+from mlserver_forest.aws.deploy.wanted_endpoint import Deploy
 from mlserver_forest.aws.endpoint import (
-    VARIANT,
+    SERVERLESS,
     check_updatable,
     configuration_look_up,
-    scalable_target,
+    instance_type_of,
     unknown_update_steps,
-    update_steps,
+    update,
 )
-from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.infrastructure import Infrastructure
-from mlserver_forest.aws.model_data import ModelData
-from mlserver_forest.aws.naming import OURS, digest_of, name_from, tag_list
-from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
-from mlserver_forest.aws.sagemaker_model import SageMakerModel
-from mlserver_forest.aws.step import Call, Plan, Step, members
-from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
+from mlserver_forest.aws.existing import Existing
+from mlserver_forest.aws.naming import is_ours, tag_list
+from mlserver_forest.aws.present_endpoint import PresentEndpoint
+from mlserver_forest.aws.resource_kinds import ENDPOINT
+from mlserver_forest.aws.scaling import Autoscaling, Scaling, removal_steps, scaling_steps
+from mlserver_forest.aws.step import Call, Plan, Step
+from mlserver_forest.aws.storage import bucket_steps, upload_steps
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """The options of ``forest deploy``.
-
-    Attributes:
-        endpoint: its name.
-        variant: the instances; not used if ``serverless`` is given.
-        multi_model: whether the artifact is a prefix of many models.
-        cache_models: whether models stay in memory between calls (multi-model).
-        autoscaling: (minimum, maximum, target value), or None.
-    """
-
-    storage: Storage
-    infrastructure: Infrastructure
-    endpoint: str
-    artifact: ModelData
-    variant: Variant = field(default_factory=Variant)
-    serverless: Serverless | None = None
-    asynchronous: Async | None = None
-    capture: Capture | None = None
-    traffic: Traffic = field(default_factory=Traffic)
-    multi_model: bool = False
-    cache_models: bool = True
-    autoscaling: tuple[int, int, float] | None = None
-
-    @property
-    def model(self) -> SageMakerModel:
-        """The model that the endpoint serves."""
-        cache = {"ModelCacheSetting": "Enabled" if self.cache_models else "Disabled"}
-        modes = (("Mode", "MultiModel"), ("MultiModelConfig", cache)) if self.multi_model else ()
-        uri = self.artifact.uri
-        return SageMakerModel(self.endpoint, uri, self.infrastructure, self.endpoint, modes)
-
-    @property
-    def configuration(self) -> str:
-        """The name of the endpoint's configuration, which ends in its digest."""
-        return name_from(self.endpoint, digest_of(_configuration(self)))
-
-    @property
-    def instance_type(self) -> str:
-        """The type of the instances, or "serverless"."""
-        return "serverless" if self.serverless else self.variant.instance_type
 
 
 def plan(deploy: Deploy, existing: Existing, poll: float | None = None) -> Plan:
@@ -82,50 +40,59 @@ def plan(deploy: Deploy, existing: Existing, poll: float | None = None) -> Plan:
         poll: seconds between two checks, or None not to wait.
 
     Raises:
-        DeploymentError: if SageMaker has no such endpoints, or this one cannot be updated.
+        DeploymentError: if the endpoint cannot be updated.
     """
-    check_options(deploy)
-    endpoint = _endpoint_steps(deploy, existing)
+    steps, afterwards = _endpoint_steps(deploy, existing, poll)
     return (
         *_uploads(deploy, existing),
-        deploy.model.step(existing),
-        _configuration_step(deploy, existing),
-        *endpoint,
-        *_after(deploy, poll),
+        *(() if deploy.has_same_model else (deploy.model.step(existing),)),
+        *(() if deploy.is_unchanged else (_configuration_step(deploy, existing),)),
+        *steps,
+        *_after(deploy, poll, afterwards),
     )
 
 
-def check_options(deploy: Deploy) -> None:
-    """Check that SageMaker supports the options (its guide on serverless endpoints).
+def changed_lines(deploy: Deploy) -> list[str]:
+    """What an update changes, a line each; empty for a new endpoint."""
+    there = deploy.there
+    if there is None:
+        return []
+    model = changes(flat_model(there.model), flat_model(deploy.model.request()))
+    same_uri = there.container.get("ModelDataUrl") == deploy.artifact.uri
+    if same_uri and there.data != deploy.model.data:
+        model.append(f"model data: {deploy.artifact.uri} was replaced in S3")
+    lines = model + changes(
+        flat_configuration(there.configuration), flat_configuration(deploy.request)
+    )
+    tags = dict(there.tags)
+    new = (one for one in deploy.new_tags if tags.get(one[0]) != one[1])
+    return [
+        *lines,
+        *_changed_scaling(deploy.autoscaling, there.scaling, scales=deploy.scales),
+        *(f"tag {key}: {tags.get(key, 'none')} -> {value}" for key, value in new),
+    ]
 
-    Raises:
-        DeploymentError: if it does not, naming the options.
-    """
-    refused = {
-        "--async": deploy.asynchronous,
-        "--multi-model": deploy.multi_model,
-        "--capture": deploy.capture,
-        "--autoscale": deploy.autoscaling,
-        "--subnet": deploy.infrastructure.subnets,
-        "--network-isolation": deploy.infrastructure.isolated,
-    }
-    wrong = [name for name, value in refused.items() if value]
-    if deploy.serverless and wrong:
-        raise DeploymentError(f"a serverless endpoint has no {', '.join(wrong)}; leave it out")
-    if deploy.autoscaling and deploy.autoscaling[0] == 0 and not deploy.asynchronous:
-        raise DeploymentError("--autoscale 0:N requires --async; expected at least 1 instance")
+
+def _changed_scaling(
+    wanted: Autoscaling | None, present: Scaling, *, scales: bool
+) -> Iterator[str]:
+    before, target = present.describe(), present.describe_target()
+    after = f"{wanted.least} to {wanted.most} instances" if wanted else before
+    if (after if scales else "") != before:
+        yield f"autoscaling: {before or 'none'} -> {after if scales else 'none'}"
+    if wanted and wanted.value and f"{wanted.value:g}" != target:
+        yield f"autoscaling target: {target or 'none'} -> {wanted.value:g}"
 
 
-def update_question(deploy: Deploy, existing: Existing) -> str:
+def update_question(deploy: Deploy) -> str:
     """The question before an endpoint is updated; empty if it does not exist or does not change."""
-    found = existing.find(ENDPOINT.look_up(deploy.endpoint))
-    if found is None or found is UNKNOWN or found["EndpointConfigName"] == deploy.configuration:
+    there = deploy.there
+    if there is None or deploy.is_unchanged:
         return ""
-    check_updatable(found)
-    is_ours = tags_of(existing, found[ENDPOINT.arn]).get(OURS[0]) == OURS[1]
-    foreign = "" if is_ours else " (which this tool did not create)"
+    check_updatable(there.found)
+    foreign = "" if is_ours(there.tags) else " (which this tool did not create)"
     return (
-        f"Endpoint {deploy.endpoint}{foreign} uses configuration {found['EndpointConfigName']}; "
+        f"Endpoint {deploy.endpoint}{foreign} uses configuration {there.name}; "
         f"update it to {deploy.configuration}?"
     )
 
@@ -138,25 +105,10 @@ def _uploads(deploy: Deploy, existing: Existing) -> Plan:
     return (*bucket, *upload_steps(deploy.storage, files, existing, kms_key))
 
 
-def _configuration(deploy: Deploy) -> dict[str, Any]:
-    """CreateEndpointConfig's request without name and tags."""
-    kms_key = deploy.infrastructure.kms_key
-    instances = deploy.serverless.request() if deploy.serverless else deploy.variant.request()
-    variant = {"VariantName": VARIANT, "ModelName": deploy.model.name, **instances}
-    capture, asynchronous = deploy.capture, deploy.asynchronous
-    return members(
-        ProductionVariants=[variant],
-        DataCaptureConfig=capture and capture.request(kms_key),
-        AsyncInferenceConfig=asynchronous and asynchronous.request(kms_key),
-        # The key encrypts the disks of instances; serverless endpoints do not accept one.
-        KmsKeyId="" if deploy.serverless else kms_key,
-    )
-
-
 def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
     name = deploy.configuration
     tags = tag_list(deploy.infrastructure.tags, endpoint=deploy.endpoint)
-    request = {"EndpointConfigName": name, **_configuration(deploy), "Tags": tags}
+    request = {"EndpointConfigName": name, **deploy.request, "Tags": tags}
     return existing.settle(
         Step(
             Call("sagemaker", "CreateEndpointConfig", request),
@@ -167,76 +119,87 @@ def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
     )
 
 
-def _endpoint_steps(deploy: Deploy, existing: Existing) -> Plan:
-    """Update an existing endpoint in place, unless it already has the configuration."""
+def _endpoint_steps(deploy: Deploy, existing: Existing, poll: float | None) -> tuple[Plan, Plan]:
+    """The steps up to the wait for the endpoint, and those after it."""
     name, configuration = deploy.endpoint, deploy.configuration
     names = {"EndpointName": name, "EndpointConfigName": configuration}
-    tags = tag_list(deploy.infrastructure.tags, endpoint=name)
     create = Step(
-        Call("sagemaker", "CreateEndpoint", {**names, "Tags": tags}),
+        Call(
+            "sagemaker",
+            "CreateEndpoint",
+            {**names, "Tags": tag_list(deploy.infrastructure.tags, endpoint=name)},
+        ),
         found_by=ENDPOINT.look_up(name),
         makes=f"endpoint {name}",
         removed_by=f"forest delete {name}",
     )
-    found = existing.find(ENDPOINT.look_up(name))
-    if found is UNKNOWN:
+    if deploy.present is None:
+        return (create,), ()
+    there = deploy.there
+    if there is None:
         create = replace(create, unless=ENDPOINT.look_up(name))
-        return (create, *unknown_update_steps(name, _update_request(deploy)))
-    if found is None:
-        return (create,)
-    check_updatable(found)
-    if found["EndpointConfigName"] == configuration:
+        return (create, *unknown_update_steps(name, _update_request(deploy))), ()
+    if deploy.is_unchanged:
         makes = f"endpoint {name}, which already has configuration {configuration}"
-        return (replace(create, found=found, makes=makes),)
-    return update_steps(existing, found, _update_request(deploy), deploy.instance_type)
+        found = replace(create, found=there.found, makes=makes)
+        return (found, *_tag_steps(deploy, there), *_ended_scaling(deploy, there)), ()
+    check_updatable(there.found)
+    before = instance_type_of(there.configuration)
+    after = deploy.instances[0] or SERVERLESS
+    is_scaled = bool(there.scaling.targets) and deploy.scales
+    if is_scaled and before != after and poll is None:
+        raise DeploymentError(
+            f"the autoscaling of {name} is set up again when the instance type has changed; leave "
+            "out --no-wait"
+        )
+    ended = _ended_scaling(deploy, there)
+    scaling = replace(there.scaling, targets=(), policies=()) if ended else there.scaling
+    updated = update(
+        existing, there.found, _update_request(deploy), (before, after), scaling, deploy.new_tags
+    )
+    return (*ended, *updated.steps), updated.afterwards
+
+
+def _tag_steps(deploy: Deploy, there: PresentEndpoint) -> Plan:
+    new = [one for one in deploy.new_tags if there.tags.get(one[0]) != one[1]]
+    tags = [{"Key": key, "Value": value} for key, value in new]
+    request = {"ResourceArn": there.found[ENDPOINT.arn], "Tags": tags}
+    return (Step(Call("sagemaker", "AddTags", request)),) if new else ()
+
+
+def _ended_scaling(deploy: Deploy, there: PresentEndpoint) -> Plan:
+    return () if deploy.scales else removal_steps(there.scaling)
 
 
 def _update_request(deploy: Deploy) -> dict[str, Any]:
-    # An endpoint with autoscaling keeps its present number of instances.
-    retained = {"RetainAllVariantProperties": True} if deploy.autoscaling else {}
-    guarded = {} if deploy.serverless else {"DeploymentConfig": deploy.traffic.request()}
     names = {"EndpointName": deploy.endpoint, "EndpointConfigName": deploy.configuration}
-    return {**names, **retained, **guarded}
+    # An endpoint with autoscaling keeps its present number of instances.
+    unknown = deploy.there is not None and not deploy.there.scaling.is_known
+    retained = deploy.autoscaling or (unknown and deploy.variant == Variant())
+    retain = {"RetainAllVariantProperties": True} if retained else {}
+    if not deploy.instances[0]:
+        return {**names, **retain}
+    last = deploy.there.found.get("LastDeploymentConfig") if deploy.there else None
+    guard = deploy.traffic.request() if deploy.traffic else last or Traffic().request()
+    return {**names, **retain, "DeploymentConfig": guard}
 
 
-def _after(deploy: Deploy, poll: float | None) -> Plan:
-    """The wait, and then the autoscaling of the endpoint."""
+def _after(deploy: Deploy, poll: float | None, afterwards: Plan) -> Plan:
+    """The wait, and then what the update left for later, and the autoscaling of the endpoint."""
     if poll is None:
         return ()
-    wait = Wait(ENDPOINT, deploy.endpoint, poll, configuration=deploy.configuration)
-    return (Step(wait), *_autoscaling_steps(deploy))
+    wait = Step(Wait(ENDPOINT, deploy.endpoint, poll, configuration=deploy.configuration))
+    return (wait, *afterwards, *_autoscaling_steps(deploy))
 
 
 def _autoscaling_steps(deploy: Deploy) -> Plan:
-    """Set up autoscaling; both calls replace what exists, so nothing is looked up first."""
     if deploy.autoscaling is None:
         return ()
-    least, most, value = deploy.autoscaling
-    target = scalable_target(deploy.endpoint)
-    policy = {
-        **target,
-        "PolicyName": f"{deploy.endpoint}-{VARIANT}",
-        "PolicyType": "TargetTrackingScaling",
-        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": value, **_metric(deploy)},
-    }
-    bounds = {**target, "MinCapacity": least, "MaxCapacity": most}
-    makes, removed_by = f"autoscaling of {deploy.endpoint}", f"forest delete {deploy.endpoint}"
-    service = "application-autoscaling"
-    return (
-        Step(Call(service, "RegisterScalableTarget", bounds), makes=makes, removed_by=removed_by),
-        Step(Call(service, "PutScalingPolicy", policy)),
+    (variant,) = deploy.request["ProductionVariants"]
+    return scaling_steps(
+        deploy.endpoint,
+        variant["VariantName"],
+        deploy.autoscaling,
+        deploy.there.scaling if deploy.there else Scaling(),
+        is_async=deploy.is_async,
     )
-
-
-def _metric(deploy: Deploy) -> dict[str, Any]:
-    """The metric: invocations per instance and minute, or waiting calls per instance."""
-    if deploy.asynchronous is None:
-        kind = "SageMakerVariantInvocationsPerInstance"
-        return {"PredefinedMetricSpecification": {"PredefinedMetricType": kind}}
-    metric = {
-        "MetricName": "ApproximateBacklogSizePerInstance",
-        "Namespace": "AWS/SageMaker",
-        "Dimensions": [{"Name": "EndpointName", "Value": deploy.endpoint}],
-        "Statistic": "Average",
-    }
-    return {"CustomizedMetricSpecification": metric}

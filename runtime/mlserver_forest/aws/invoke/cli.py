@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.invoke.plan import (
     Invoke,
-    check_asynchronous,
+    check_file,
     media_type_of,
     plan,
     plan_asynchronous,
@@ -35,6 +36,7 @@ from mlserver_forest.errors import DeploymentError
 @click.option("--inference-id", default="", help="An id that is stored with captured data.")
 @click.option("--async", "asynchronous", is_flag=True, help="Send through S3, and wait.")
 @click.option("--bucket", default="", help="The bucket for a local FILE (--async).")
+@click.option("--kms-key", default="", help="A key for a local FILE in the bucket (--async).")
 @click.option("--timeout", default=3600.0, show_default=True, help="Seconds (--async).")
 @click.option(
     "--poll",
@@ -46,13 +48,20 @@ from mlserver_forest.errors import DeploymentError
 @click.option("--out", default="-", help="The file for the answer; by default standard output.")
 def invoke(session: Session, endpoint: str, file: str, out: str, **options: Any) -> None:
     """Send FILE (- for standard input) to ENDPOINT and print the answer unchanged."""
+    given = given_options()
+    check_combinations("invoke", given)
+    is_in_s3 = file.startswith("s3://")
+    if is_in_s3 and not options["asynchronous"]:
+        raise DeploymentError(f"{file}: an S3 URI requires --async; expected a local file")
+    if is_in_s3 and (unused := sorted(given & {"--bucket", "--kms-key"})):
+        raise DeploymentError(f"{file} is in S3 already; leave out {', '.join(unused)}")
     content_type = options["content_type"] or media_type_of(file)
+    if not is_in_s3:
+        check_file(file, is_uploaded=options["asynchronous"])
     names = ("accept", "target_model", "variant", "attributes", "inference_id")
     wanted = Invoke(endpoint, content_type, **{name: options[name] for name in names})
     if options["asynchronous"]:
         steps = _asynchronous(session, wanted, file, options)
-    elif file.startswith("s3://"):
-        raise DeploymentError(f"{file}: an S3 URI requires --async; expected a local file")
     else:
         steps = plan(wanted, file)
     answers = session.carry_out(steps)
@@ -69,13 +78,12 @@ def invoke(session: Session, endpoint: str, file: str, out: str, **options: Any)
 
 
 def _asynchronous(session: Session, wanted: Invoke, file: str, options: dict[str, Any]) -> Plan:
-    check_asynchronous(wanted)
     uri: str = file
     uploads: Plan = ()
     if not file.startswith("s3://"):
         found = local_file(Path(file), Path(file).name)
         storage = find_storage(session.existing, session.aws.region, options["bucket"])
-        uri, uploads = upload_input(found, storage, session.existing)
+        uri, uploads = upload_input(found, storage, session.existing, options["kms_key"])
     return (*uploads, *plan_asynchronous(wanted, uri, options["poll"], options["timeout"]))
 
 

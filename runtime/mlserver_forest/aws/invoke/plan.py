@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from mlserver_forest.aws.download import AwaitObject
 from mlserver_forest.aws.existing import Existing
@@ -64,24 +64,35 @@ def plan(invoke: Invoke, file: str) -> Plan:
     return (Step(Send(Call("sagemaker-runtime", "InvokeEndpoint", request), file)),)
 
 
-def check_asynchronous(invoke: Invoke) -> None:
-    """Check that InvokeEndpointAsync has the options.
+def check_file(file: str, *, is_uploaded: bool) -> None:
+    """Check that there is a file to send, also in a dry run.
+
+    Args:
+        file: a path, or - for standard input.
+        is_uploaded: whether it is uploaded first, which standard input cannot be.
 
     Raises:
-        DeploymentError: if it does not.
+        DeploymentError: if there is not.
     """
-    if invoke.target_model or invoke.variant:
-        raise DeploymentError(
-            "--target-model and --variant cannot be used with --async; leave them out"
-        )
+    if file == "-":
+        if is_uploaded:
+            raise DeploymentError("--async sends a file through S3: give a file, not -")
+        return
+    try:
+        with Path(file).open("rb"):
+            return
+    except OSError as error:
+        raise DeploymentError(f"{file}: {error.strerror}") from error
 
 
-def upload_input(file: LocalFile, storage: Storage, existing: Existing) -> tuple[str, Plan]:
-    """The S3 URI of a local file, and the steps that upload it."""
+def upload_input(
+    file: LocalFile, storage: Storage, existing: Existing, kms_key: str = ""
+) -> tuple[str, Plan]:
+    """The S3 URI of a local file, and the steps that upload it; ``kms_key`` encrypts it."""
     key = storage.key("data", "invoke", file.sha256[:16], file.name)
     steps = (
         *bucket_steps(storage, existing),
-        *upload_steps(storage, [(key, file)], existing),
+        *upload_steps(storage, [(key, file)], existing, kms_key),
     )
     return f"s3://{storage.bucket}/{key}", steps
 

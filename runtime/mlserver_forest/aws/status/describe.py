@@ -7,10 +7,11 @@ several variants. What cannot be told is left out or said in words.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mlserver_forest.aws.endpoint import configuration_look_up, scaling_look_up
-from mlserver_forest.aws.naming import PREVIOUS
+from mlserver_forest.aws.endpoint import configuration_look_up, variant_names
+from mlserver_forest.aws.history import read_history
 from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, metric_lines
+from mlserver_forest.aws.scaling import Scaling, policies_look_up, scalable_target, targets_look_up
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
 
 _NOTHING = "nothing any more"
@@ -31,14 +32,25 @@ def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
         return ()
     configuration = str(found.get("EndpointConfigName", ""))
     tags = Call("sagemaker", "ListTags", {"ResourceArn": found[ENDPOINT.arn]}, items="Tags")
-    refused = {
+    known = {
         "the instances and models": configuration_look_up(configuration),
-        "the autoscaling": scaling_look_up(name),
-        "the previous configuration": tags,
+        "the earlier configurations": tags,
     }
+    return (
+        *(
+            Step(call, may_be_missing=True, if_refused=f"{what} of {name}: not known")
+            for what, call in known.items()
+        ),
+        *scaling_steps_of(name, variant_names(found)),
+    )
+
+
+def scaling_steps_of(name: str, variants: Sequence[str]) -> Plan:
+    """The look-ups of an endpoint's autoscaling, without which it can be described."""
+    resource = scalable_target(name, variants[0])["ResourceId"]
     return tuple(
-        Step(call, may_be_missing=True, if_refused=f"{what} of {name}: not known")
-        for what, call in refused.items()
+        Step(call, may_be_missing=True, if_refused=f"the autoscaling of {name}: not known")
+        for call in (targets_look_up(name, variants), policies_look_up(resource))
     )
 
 
@@ -115,18 +127,23 @@ def _instances(found: Answer) -> Iterator[tuple[str, int]]:
                 yield one["InstanceType"], one.get("InstanceCount", 1) * times
 
 
-def _endpoint(found: Answer, config: Answer, scaling: Answer, tags: Answer) -> dict[str, Any]:
-    bounds = [
-        f"{one['MinCapacity']} to {one['MaxCapacity']} instances"
-        for one in scaling.get("ScalableTargets", [])
-    ]
+def _endpoint(
+    found: Answer, config: Answer, tags: Answer, targets: Answer, policies: Answer
+) -> dict[str, Any]:
     values = {tag["Key"]: tag["Value"] for tag in tags.get("Tags", [])}
     models = [one.get("ModelName") or "inference components" for one in _variants(config)]
+    scaling = Scaling(
+        tuple(targets.get("ScalableTargets", ())), tuple(policies.get("ScalingPolicies", ()))
+    )
+    present = str(found.get("EndpointConfigName", ""))
+    earlier = read_history(values, present).kept
+    wakes = [f"from none by alarm {one}" for one in scaling.alarms()]
     return {
-        "configuration": found.get("EndpointConfigName", ""),
-        "previous configuration": values.get(PREVIOUS, ""),
+        "configuration": present,
+        "previous configuration": earlier[0] if earlier else "",
+        "earlier configurations": ", ".join(earlier[1:]),
         "models": ", ".join(models),
-        "autoscaling": ", ".join(bounds),
+        "autoscaling": ", ".join([scaling.describe(), *wakes] if scaling.targets else []),
     }
 
 

@@ -1,11 +1,12 @@
 """``forest status``: the calls that describe an endpoint or a job."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from mlserver_forest.aws.endpoint import configuration_look_up, scaling_look_up
+from mlserver_forest.aws.endpoint import VARIANT, configuration_look_up
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
 from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, Named
-from mlserver_forest.aws.status.describe import detail_steps
+from mlserver_forest.aws.status.describe import detail_steps, scaling_steps_of
 from mlserver_forest.aws.step import Call, Plan, Step
 
 
@@ -24,10 +25,13 @@ def plan(kinds: Sequence[Kind], name: str, found: Named | Unknown) -> Plan:
     there = ENDPOINT.look_up(name)
     details = (
         configuration_look_up(f"<configuration of {name}>"),
-        scaling_look_up(name),
         Call("sagemaker", "ListTags", {"ResourceArn": f"<ARN of {name}>"}, items="Tags"),
+    )
+    of_an_endpoint = (
+        *(Step(call, only_if=there) for call in details),
+        *(replace(step, only_if=there) for step in scaling_steps_of(name, (VARIANT,))),
     )
     return (
         *(Step(kind.look_up(name), may_be_missing=True) for kind in kinds),
-        *(Step(call, only_if=there) for call in details if ENDPOINT in kinds),
+        *(step for step in of_an_endpoint if ENDPOINT in kinds),
     )

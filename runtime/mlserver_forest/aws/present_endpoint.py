@@ -1,0 +1,165 @@
+"""What an existing endpoint is like: its configuration, its model, its tags and its autoscaling.
+
+An update starts from this, so that it changes only what is asked for.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlserver_forest.aws.endpoint import (
+    check_alive,
+    configuration_look_up,
+    pending_configuration,
+    variant_names,
+)
+from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
+from mlserver_forest.aws.naming import DATA, user_tags
+from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
+from mlserver_forest.aws.sagemaker_model import model_look_up
+from mlserver_forest.aws.scaling import Scaling, find_scaling
+from mlserver_forest.aws.step import Answer, Request
+from mlserver_forest.errors import DeploymentError
+
+# The members of descriptions that CreateEndpointConfig and CreateModel take, too.
+_CONFIGURATION = (
+    *("ProductionVariants", "ShadowProductionVariants", "DataCaptureConfig", "KmsKeyId"),
+    *("AsyncInferenceConfig", "ExplainerConfig", "ExecutionRoleArn", "VpcConfig"),
+    *("EnableNetworkIsolation", "MetricsConfig"),
+)
+_MODEL = ("PrimaryContainer", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
+
+
+@dataclass(frozen=True)
+class PresentEndpoint:
+    """An endpoint with one variant and one model.
+
+    Attributes:
+        found: its description.
+        name: the name of its configuration, or of the one that an update is bringing.
+        configuration: the configuration as CreateEndpointConfig takes it, without name and tags.
+        model_name: the name of its model.
+        model: the model as CreateModel takes it, without name and tags.
+        data: what the artifact was when the model was created (``SageMakerModel.data``).
+        tags: the endpoint's tags.
+        scaling: its autoscaling.
+    """
+
+    found: Answer
+    name: str
+    configuration: Request
+    model_name: str
+    model: Request
+    data: str
+    tags: Mapping[str, str]
+    scaling: Scaling
+
+    @property
+    def variant(self) -> dict[str, Any]:
+        """The only production variant."""
+        return dict(self.configuration["ProductionVariants"][0])
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """The only container."""
+        return dict(self.model["PrimaryContainer"])
+
+    @property
+    def user_tags(self) -> tuple[tuple[str, str], ...]:
+        """The endpoint's tags without this tool's own."""
+        return user_tags(self.tags)
+
+    @property
+    def in_effect(self) -> frozenset[str]:
+        """The options of ``forest deploy`` whose effect the endpoint has."""
+        capture = self.configuration.get("DataCaptureConfig", {})
+        effects = {
+            "--serverless": "ServerlessConfig" in self.variant,
+            "--async": "AsyncInferenceConfig" in self.configuration,
+            "--multi-model": self.container.get("Mode") == "MultiModel",
+            "--capture": bool(capture.get("EnableCapture")),
+            "--autoscale": bool(self.scaling.targets),
+        }
+        return frozenset(option for option, has_it in effects.items() if has_it)
+
+
+def find_present(existing: Existing, endpoint: str) -> PresentEndpoint | Unknown | None:
+    """Find an endpoint that an update can start from.
+
+    Args:
+        existing: the account.
+        endpoint: its name.
+
+    Returns:
+        What it is like, UNKNOWN, or None if there is no such endpoint.
+
+    Raises:
+        DeploymentError: if it cannot be updated, or is of a form that this tool does not update.
+    """
+    found = existing.find(ENDPOINT.look_up(endpoint))
+    if found is None or found is UNKNOWN:
+        return found
+    check_alive(found)
+    name = pending_configuration(found) or str(found["EndpointConfigName"])
+    configuration = existing.find(configuration_look_up(name))
+    if configuration is UNKNOWN:
+        return UNKNOWN
+    if configuration is None:
+        raise _gone(endpoint, f"configuration {name}")
+    _check_variants(endpoint, configuration)
+    model_name = str(configuration["ProductionVariants"][0]["ModelName"])
+    model = existing.find(model_look_up(model_name))
+    if model is UNKNOWN:
+        return UNKNOWN
+    if model is None:
+        raise _gone(endpoint, f"model {model_name}")
+    tags = tags_of(existing, found[ENDPOINT.arn])
+    return PresentEndpoint(
+        found=found,
+        name=name,
+        configuration=_only(configuration, _CONFIGURATION),
+        model_name=model_name,
+        model=_one_container(endpoint, model),
+        data=tags_of(existing, model["ModelArn"]).get(DATA, ""),
+        tags=tags,
+        scaling=find_scaling(existing, endpoint, variant_names(found, configuration)),
+    )
+
+
+def _gone(endpoint: str, what: str) -> DeploymentError:
+    return DeploymentError(
+        f"{what} of endpoint {endpoint} was deleted, so what the endpoint is like cannot be kept; "
+        f"deploy under another --name, or forest delete {endpoint} first"
+    )
+
+
+def _check_variants(endpoint: str, configuration: Answer) -> None:
+    variants = configuration["ProductionVariants"]
+    if len(variants) != 1:
+        names = ", ".join(one["VariantName"] for one in variants)
+        raise DeploymentError(
+            f"endpoint {endpoint} has {len(variants)} variants ({names}); forest deploy updates "
+            "endpoints with one: use UpdateEndpoint, or deploy under another --name"
+        )
+    if not variants[0].get("ModelName"):
+        raise DeploymentError(
+            f"endpoint {endpoint} runs inference components, which forest deploy does not update; "
+            "use UpdateInferenceComponent, or deploy under another --name"
+        )
+
+
+def _one_container(endpoint: str, model: Answer) -> dict[str, Any]:
+    members = _only(model, _MODEL)
+    containers = model.get("Containers") or []
+    if not members.get("PrimaryContainer"):
+        if len(containers) != 1:
+            raise DeploymentError(
+                f"endpoint {endpoint} is an inference pipeline of {len(containers)} containers, "
+                "which forest deploy does not update; deploy under another --name"
+            )
+        members["PrimaryContainer"] = containers[0]
+    return members
+
+
+def _only(answer: Answer, names: Iterable[str]) -> dict[str, Any]:
+    return {name: answer[name] for name in names if answer.get(name) not in (None, "", [], {})}
