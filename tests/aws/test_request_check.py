@@ -56,13 +56,16 @@ CASES = {
         r"\(6 items\): expected 1 to 5 security groups",
     ),
     "a subnet": ((*FIT, "--security-group", "sg-1", "--subnet", "a"), "'a': expected a subnet's"),
-    "serverless": ((*SERVERLESS, "--concurrency", "500"), "500: expected 1 to 200"),
+    "serverless": (
+        (*SERVERLESS, "--concurrency", "500"),
+        "500: a serverless endpoint has at most 200",
+    ),
     "async output": ((*DEPLOY, "--async", "--async-output", "bkt/x"), f"'bkt/x': {S3}"),
     "topic": ((*DEPLOY, "--async", "--success-topic", "x"), f"'x': {TOPIC}"),
     "alarms": ((*DEPLOY, *many("--alarm", 15)), r"\(15 items\): expected 1 to 10 alarms"),
     "linear": (
         (*DEPLOY, "--traffic", "linear", "--traffic-percent", "5"),
-        "5: expected 10 to 50 percent",
+        "5: AWS moves 10 to 50 percent in each step",
     ),
     "choices": (
         (*TUNE, "-r", "n_estimators=" + ",".join(str(n) for n in range(1, 41))),
@@ -71,7 +74,10 @@ CASES = {
     "ranges": ((*TUNE, *many("-r", 31, "a{}=1:2")), "at most 30 ranges|invalid hyperparameters"),
     "image": ((*FIT[:-1], "has space"), "'has space': expected an image's URI"),
     "volume": ((*FIT, "--volume-gb", "99999"), "99999: expected at most 16384 GB"),
-    "repository": (("push", "--repository", "My_Repo"), "'My_Repo': expected a repository's name"),
+    "repository": (
+        ("push", "--repository", "My_Repo"),
+        "'My_Repo': expected 2 to 256 lower-case letters",
+    ),
     "bucket": ((*FIT, "--bucket", "my bucket"), "'my bucket': expected the name of a bucket"),
     "endpoint": (("invoke", "a b", IRIS), f"ENDPOINT 'a b': {NAME}"),
     "variant": (("invoke", "a", IRIS, "--variant", "x y"), f"--variant 'x y': {NAME}"),

@@ -171,7 +171,7 @@ def test_ctrl_c_in_an_upload_says_what_is_kept(account, large):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     said = err.decode()
     assert "interrupted; a part of the 41,943,040 bytes is kept in S3" in said
     assert "what exists now because of this command:" in said

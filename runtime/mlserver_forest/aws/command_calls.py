@@ -69,9 +69,12 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         f"{_SCALING}:DescribeScalableTargets",
     ),
     "rollback": (
-        *_describe("Endpoint", "EndpointConfig"),
+        *_describe("Endpoint", "EndpointConfig", "Model"),
         *("sagemaker:UpdateEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"),
-        *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DeregisterScalableTarget"),
+        *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:RegisterScalableTarget"),
+        *(f"{_SCALING}:DeregisterScalableTarget", f"{_SCALING}:PutScalingPolicy"),
+        *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
+        "s3:HeadObject",
     ),
     "stop": (
         *_describe(*_JOBS),
@@ -82,5 +85,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListTags"),
         *(f"sagemaker:Delete{one}" for one in ("Endpoint", "EndpointConfig", "Model")),
         *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DeregisterScalableTarget"),
+        *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
+        "cloudwatch:DeleteAlarms",
     ),
 }

@@ -1,6 +1,7 @@
 """forest policy prints what the commands need: their calls are recorded and compared."""
 
 import json
+import shutil
 from collections import defaultdict
 
 import pytest
@@ -19,6 +20,7 @@ TUNE = ("tune", IRIS, "-p", "algorithm=random_forest", "-r", "max_depth=3:12", *
 DEPLOY = ("deploy", "job", *ROLE)
 INVOKE = ("invoke", "forest", PAYLOAD, "--accept", "text/csv")
 TRANSFORM = ("transform", "job", PAYLOAD, *ROLE)
+PACKAGE = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/churn/1"
 COMMANDS = (
     (*FIT, "--name", "job"),
     (*FIT, "--name", "job"),
@@ -34,6 +36,14 @@ COMMANDS = (
     (*TRANSFORM, "--name", "batch", "--download", "answers"),
     (*TRANSFORM, "--name", "batch"),
     (*DEPLOY, "--autoscale", "1:2"),
+    # Eleven updates: the eleventh removes the oldest configuration and its model.
+    *((*DEPLOY, "--env", f"A={n}") for n in range(12)),
+    ("deploy", "job", *ROLE, "--name", "waits", "--async", "--autoscale", "0:2"),
+    ("deploy", "job", *ROLE, "--name", "waits", "--autoscale", "off"),
+    ("deploy", PACKAGE, *ROLE, "--name", "packed", "--no-wait"),
+    ("deploy", "many", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
+    ("deploy", "others", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
+    ("delete", "waits", "--yes", *POLL),
     ("logs", "job"),
     ("logs", "batch"),
     *(("status", name) for name in ("forest", "job", "search", "batch")),
@@ -64,7 +74,7 @@ def recorded(monkeypatch):
 
 
 def test_each_call_of_each_command_is_in_the_table_and_no_other(
-    account, iris_server, recorded, tmp_path, monkeypatch
+    account, iris_server, model_dir, recorded, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     account.stand_in.serve = iris_server.url
@@ -72,6 +82,9 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
     big.write_bytes(IRIS.read_bytes() * 5000)
     write_log(account, "/aws/sagemaker/TrainingJobs", "job/algo-1-1", "a line")
     write_log(account, "/aws/sagemaker/TransformJobs", "batch/algo-1-1", "a line")
+    for folder, names in (("many", "ab"), ("others", "a")):
+        for name in names:
+            shutil.copytree(model_dir, tmp_path / folder / name)
     made = defaultdict(set)
     for words in (("fit", big, *FIT[2:], "--no-wait"), *COMMANDS):
         recorded.clear()
@@ -96,7 +109,10 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
 def test_the_calls_of_a_push_are_in_the_table(account, tmp_path):
     """Docker needs a standard error of its own, so this command is a process of its own."""
     docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\nfor last; do :; done\necho "${last%:*}@sha256:1"\n')
+    docker.write_text(
+        "#!/bin/sh\nfor last; do :; done\n"
+        'case "$*" in *Architecture*) echo linux/amd64 ;; *) echo "${last%:*}@sha256:1" ;; esac\n'
+    )
     docker.chmod(0o755)
     words = ("push", "--image", "local:1", "--repository", "new", "--tag", "v1")
     done = account.shell(*words, PATH=f"{tmp_path}:{account.environ()['PATH']}")

@@ -185,7 +185,7 @@ def test_a_push_that_is_terminated_leaves_no_login(account, registry, small, rem
             time.sleep(0.05)
         process.terminate()
         assert process.wait(timeout=30) == 143
-        assert "stopped by SIGTERM" in process.stderr.read()
+        assert "forest push: interrupted" in process.stderr.read()
     assert list(temporary.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.endpoint import (
     VARIANT,
     configuration_look_up,
@@ -131,7 +132,13 @@ def _has_our_tag(existing: Existing, arn: str) -> bool:
 
 def _scaling(existing: Existing, endpoint: Answer) -> Scaling:
     configuration = _described(existing, configuration_look_up(endpoint["EndpointConfigName"]))
-    return find_scaling(existing, endpoint["EndpointName"], variant_names(endpoint, configuration))
+    variants = variant_names(endpoint, configuration)
+    try:
+        return find_scaling(existing, endpoint["EndpointName"], variants)
+    except Refused as error:
+        if error.is_general:
+            raise
+        return Scaling(is_known=False)
 
 
 def _unknown_scaling(scaling: Scaling) -> Iterator[str]:

@@ -40,9 +40,7 @@ _OPTIONS = (
     click.option("--instance-type", default="ml.m5.xlarge", show_default=True),
     click.option("--instance-count", default=1, show_default=True, type=click.IntRange(1)),
     click.option("--volume-gb", default=30, show_default=True, type=click.IntRange(1)),
-    click.option(
-        "--max-run", default=86400, show_default=True, type=click.IntRange(1), help="Seconds."
-    ),
+    click.option("--max-run", default=86400, show_default=True, type=int, help="Seconds."),
     click.option("--spot", is_flag=True, help="Use spot instances, with checkpoints."),
     click.option(
         "--max-wait", type=click.IntRange(1), help="Seconds (--spot); default 2 x --max-run."

@@ -54,7 +54,7 @@ def push(session: Session, **options: Any) -> None:
     The repository is created if it is missing, with scans on push and tags that are never moved,
     except latest.
     """
-    wanted = _wanted(options)
+    wanted = _wanted(options, is_dry_run=session.dry_run)
     is_missing = not wanted.image and not Path(wanted.dockerfile).is_file()
     if is_missing and not session.dry_run:
         raise DeploymentError(
@@ -75,7 +75,7 @@ def push(session: Session, **options: Any) -> None:
     session.result(document, [pushed.pinned])
 
 
-def _wanted(options: dict[str, Any]) -> Push:
+def _wanted(options: dict[str, Any], *, is_dry_run: bool) -> Push:
     check_repository(options["repository"])
     check_tag(options["tag"])
     platforms = platforms_of(options.pop("platform"), options.pop("instance_type"))
@@ -84,7 +84,7 @@ def _wanted(options: dict[str, Any]) -> Push:
     wanted = Push(
         **options | {"tags": parse_pairs("--resource-tag", options["tags"])},
         platforms=platforms,
-        pushed_tag=pushed_tag(datetime.now(UTC)),
+        pushed_tag="pushed-<time>" if is_dry_run else pushed_tag(datetime.now(UTC)),
         has_buildx=docker.has_buildx(),
     )
     if wanted.image and (useless := [name for one, name in _OF_BUILD.items() if options[one]]):

@@ -41,7 +41,7 @@ class Push:
     repository: str = REPOSITORY
     tag: str = ""
     moves_latest: bool = False
-    pushed_tag: str = "<time>"
+    pushed_tag: str = "pushed-<time>"
     platforms: tuple[str, ...] = (AMD64,)
     has_buildx: bool = False
     dockerfile: str = "container/Dockerfile"

@@ -1,17 +1,11 @@
 """Runs the plan of ``forest push`` with a temporary docker login, and reads the image's digest."""
 
 import json
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
-
-import click
 
 from mlserver_forest.aws.executor import Executor
 from mlserver_forest.aws.existing import Existing
@@ -87,24 +81,14 @@ def _login_folder() -> Iterator[str]:
     The engine that the user chose stays chosen.
     """
     own = Path.home() / ".docker"
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        with tempfile.TemporaryDirectory(prefix="forest-push-") as folder:
-            for name in _KEPT_FOLDERS:
-                if (own / name).is_dir():
-                    Path(folder, name).symlink_to(own / name)
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                context = json.loads((own / "config.json").read_text())[_KEPT_MEMBER]
-                Path(folder, "config.json").write_text(json.dumps({_KEPT_MEMBER: context}))
-            yield folder
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Exit by an exception, so that docker is ended and its login is removed."""
-    click.echo("forest push: stopped by SIGTERM; run it again to go on", err=True)
-    sys.exit(128 + number)
+    with tempfile.TemporaryDirectory(prefix="forest-push-") as folder:
+        for name in _KEPT_FOLDERS:
+            if (own / name).is_dir():
+                Path(folder, name).symlink_to(own / name)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            context = json.loads((own / "config.json").read_text())[_KEPT_MEMBER]
+            Path(folder, "config.json").write_text(json.dumps({_KEPT_MEMBER: context}))
+        yield folder
 
 
 def _digest_of(values: Mapping[str, str]) -> str:
