@@ -96,15 +96,15 @@ class Account:
             aws_secret_access_key="x",
         )
 
-    def push_image(self, tag="v1"):
+    def push_image(self, tag="v1", repository="mlserver-forest"):
         """An image in moto's ECR: its digest."""
         ecr = self.client("ecr")
         with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
-            ecr.create_repository(repositoryName="mlserver-forest")
+            ecr.create_repository(repositoryName=repository)
         kind = "application/vnd.docker.distribution.manifest.v2+json"
         config = {"digest": f"sha256:{tag}"}
         manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
-        put = {"repositoryName": "mlserver-forest", "imageTag": tag}
+        put = {"repositoryName": repository, "imageTag": tag}
         found = ecr.put_image(imageManifest=json.dumps(manifest), **put)
         ecr.close()
         return found["image"]["imageId"]["imageDigest"]
