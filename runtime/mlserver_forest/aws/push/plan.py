@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mlserver_forest.aws.existing import Existing
-from mlserver_forest.aws.image_repository import REPOSITORY
+from mlserver_forest.aws.image_repository import REPOSITORY, last_pushed
 from mlserver_forest.aws.naming import tag_list
 from mlserver_forest.aws.push.platforms import AMD64
 from mlserver_forest.aws.step import Answer, Call, Command, Plan, Step, members
@@ -73,8 +73,8 @@ def prepare(push: Push, existing: Existing) -> Plan:
 
     They give the values ``user``, ``password``, ``repository``, ``registry``, and, unless several
     platforms are built, ``tag`` (from the image's id), ``platform``, and
-    ``digest`` and ``taken`` (the digests of the images in ECR with this tag and with
-    ``push.tag``), if there are such images.
+    ``digest``, ``taken`` and ``last`` (the digests of the images in ECR with this tag, with
+    ``push.tag``, and of the one that was pushed last), if there are such images.
     """
     token = Step(Call("ecr", "GetAuthorizationToken", {}), gives=_credentials)
     repository = (_repository_step(push, existing), *_mutability_step(push, existing))
@@ -92,6 +92,7 @@ def prepare(push: Push, existing: Existing) -> Plan:
         *repository,
         found,
         *([chosen] if push.tag else []),
+        Step(_images_of(push), gives=_last, may_be_missing=True),
     )
 
 
@@ -129,7 +130,7 @@ def look_up(push: Push, tag: str) -> Call:
     return Call("ecr", "DescribeImages", request)
 
 
-def images_of(push: Push) -> Call:
+def _images_of(push: Push) -> Call:
     """The listing of all images with a tag."""
     request = {"repositoryName": push.repository, "filter": {"tagStatus": "TAGGED"}}
     return Call("ecr", "DescribeImages", request, items="imageDetails")
@@ -216,6 +217,11 @@ def _repository(answer: Answer) -> Mapping[str, str]:
     described = answer.get("repository") or answer["repositories"][0]
     uri = str(described["repositoryUri"])
     return {"repository": uri, "registry": uri.partition("/")[0]}
+
+
+def _last(answer: Answer) -> dict[str, str]:
+    images = answer.get("imageDetails")
+    return {"last": last_pushed(images)["imageDigest"]} if images else {}
 
 
 def _found(name: str) -> Callable[[Answer], Mapping[str, str]]:

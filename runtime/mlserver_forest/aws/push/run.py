@@ -7,10 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlserver_forest.aws.executor import Executor
-from mlserver_forest.aws.existing import Existing
-from mlserver_forest.aws.image_repository import last_pushed
-from mlserver_forest.aws.push.plan import Push, images_of, prepare, pushing
+from mlserver_forest.aws.push.plan import Push, prepare, pushing
 from mlserver_forest.aws.push.platforms import check_built
 from mlserver_forest.aws.session import Session
 from mlserver_forest.errors import DeploymentError
@@ -47,7 +44,7 @@ def run(session: Session, push: Push) -> Pushed:
         if not push.is_multi_platform:
             check_built(push.local_name, values["platform"], push.platforms[0])
         _check_tag(push, values)
-        if _is_there(push, executor, session.existing):
+        if _is_there(push, values):
             session.say(f"found {values['repository']}:{push.tag or values['tag']}")
         else:
             executor.run(pushing(push))
@@ -65,13 +62,12 @@ def _check_tag(push: Push, values: Mapping[str, str]) -> None:
         )
 
 
-def _is_there(push: Push, executor: Executor, existing: Existing) -> bool:
+def _is_there(push: Push, values: Mapping[str, str]) -> bool:
     """Whether the image has its tags, and is the one that later commands use."""
-    digest = executor.values.get("digest")
-    if digest is None or push.moves_latest or (push.tag and "taken" not in executor.values):
+    digest = values.get("digest")
+    if digest is None or push.moves_latest or (push.tag and "taken" not in values):
         return False
-    images = existing.items(images_of(push))
-    return bool(images) and last_pushed(images)["imageDigest"] == digest
+    return values.get("last") == digest
 
 
 @contextmanager
