@@ -11,7 +11,7 @@ from mlserver_forest.cli import forest
 from support import BIN
 
 HEAVY = (
-    "mlserver",
+    "mlserver.server",
     "sklearn",
     "numba",
     "boto3",
