@@ -13,14 +13,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llvmlite.binding import add_symbol
+from llvmlite.binding import add_symbol, get_host_cpu_features
 from numba import njit
+from numba.core import config
 from numba.core.caching import FunctionCache, InTreeCacheLocator
 from numba.core.runtime import _nrt_python  # type: ignore[attr-defined]
 
 _PACKAGE = Path(__file__).parent
 # Numba's type stubs do not have these options.
 _WITHOUT_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+@cache
+def has_gathers() -> bool:
+    """Whether code is compiled for a processor that gathers values from memory fast (AVX-512).
+
+    The image's kernels are compiled for any processor, which does not.
+    """
+    if config.CPU_NAME not in {None, "host"}:  # type: ignore[attr-defined]
+        return False
+    return bool(get_host_cpu_features().get("avx512f"))
 
 
 def compiled(function: Callable[..., Any]) -> Any:

@@ -331,13 +331,14 @@ class Forest:
             self._add_wide(self._wide(x[rows]), total[rows])
 
     def _add_wide(self, x: NDArray[Any], total: NDArray[Any]) -> None:
-        if len(x) < FEW_ROWS:
-            self._add_few(x, total)
+        n_few, add_few = self._few_rows
+        if len(x) <= n_few:
+            add_few(x, total)
         else:
             add_blocks(x, *self._arguments, total)
 
     @cached_property
-    def _add_few(self) -> AddRows:
+    def _few_rows(self) -> tuple[int, AddRows]:
         read = read_category_splits(self.nodes, self.cut_starts, self.category_bits, self.n_columns)
         return add_few_rows(read, self.cuts, self.cut_starts, self.n_columns, self._arguments[:9])
 

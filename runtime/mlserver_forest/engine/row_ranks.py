@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserver_forest.compilation import has_gathers
 from mlserver_forest.engine.byte_codes import padded
 from mlserver_forest.engine.category_splits import CategorySplits
 from mlserver_forest.engine.kernels.blocks import CODES_BESIDE_CUTS
-from mlserver_forest.engine.kernels.sum_kernel import add_ranked_rows, add_row_by_row
+from mlserver_forest.engine.kernels.sum_kernel import (
+    FEW_ROWS,
+    add_ranked_rows,
+    add_row_by_row,
+)
 from mlserver_forest.engine.nodes import (
     FEATURE_SHIFT,
     MISSING_RIGHT,
@@ -32,6 +37,8 @@ _MOST_RANKS = 1 << 24
 _MOST_TABLE_BYTES = 1 << 22
 # To rank the value of a column takes about as long as a few steps in a tree.
 _MOST_COLUMNS_PER_TREE = 2
+# So many rows are walked one by one without gathers; more are faster as a block.
+_FEW_ONE_BY_ONE = 5
 
 
 AddRows = Callable[[NDArray[Any], NDArray[Any]], None]
@@ -43,7 +50,7 @@ def add_few_rows(
     cut_starts: NDArray[np.uint32],
     n_columns: int,
     walk: tuple[Any, ...],
-) -> AddRows:
+) -> tuple[int, AddRows]:
     """Choose the kernel for a few rows of a forest, and give it its arguments.
 
     Args:
@@ -54,12 +61,15 @@ def add_few_rows(
         walk: the arguments of ``add_row_by_row`` between the rows and the sums.
 
     Returns:
-        A function of rows and of their sums, to which it adds.
+        For how many rows it is at most as slow as the kernel of blocks, and a function of rows and
+        of their sums, to which it adds.
     """
     roots, outputs, leaf_values = walk[3], *walk[7:9]
-    ranks = _read_ranks(read, roots, cuts, cut_starts, n_columns, len(leaf_values))
+    ranks = None
+    if has_gathers():
+        ranks = _read_ranks(read, roots, cuts, cut_starts, n_columns, len(leaf_values))
     if ranks is None:
-        return lambda x, total: add_row_by_row(x, *walk, total)
+        return _FEW_ONE_BY_ONE, lambda x, total: add_row_by_row(x, *walk, total)
     arguments = (
         ranks.ranking,
         ranks.n_values,
@@ -71,7 +81,7 @@ def add_few_rows(
         outputs,
         leaf_values,
     )
-    return lambda x, total: add_ranked_rows(x, *arguments, total)
+    return FEW_ROWS - 1, lambda x, total: add_ranked_rows(x, *arguments, total)
 
 
 @dataclass(frozen=True, eq=False)
