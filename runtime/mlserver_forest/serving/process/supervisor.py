@@ -27,7 +27,9 @@ from mlserver_forest.serving.process.worker_table import WorkerSlot, WorkerTable
 logger = logging.getLogger(__name__)
 
 # Gunicorn's protocol with its workers.
-_INHERITED_SIGNALS = ("ABRT", "QUIT", "INT", "TERM", "CHLD")
+_INHERITED_SIGNALS = (
+    signal.SIGABRT, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD,
+)  # fmt: skip
 # Habits of logrotate, nginx and gunicorn. The log goes to standard output, so there is no file to
 # reopen, and the number of workers is a setting.
 _IGNORED_SIGNALS = (
@@ -119,7 +121,12 @@ class _Arbiter(Arbiter):
             self.spawn_worker()
 
     def spawn_worker(self) -> Any:
-        """Fork a worker; end the server with the reason if there may be no more processes."""
+        """Fork a worker; end the server with the reason if there may be no more processes.
+
+        Signals wait meanwhile. A new worker has the arbiter's handlers at first, to which a signal
+        for the worker would be lost.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INHERITED_SIGNALS)
         try:
             return super().spawn_worker()
         except OSError as error:
@@ -128,6 +135,8 @@ class _Arbiter(Arbiter):
                 "processes (docker run --pids-limit)"
             )
             raise HaltServer(reason, self.WORKER_BOOT_ERROR) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INHERITED_SIGNALS)
 
     def manage_workers(self) -> None:
         """Start workers that are missing, and end the oldest once those after them are ready."""
@@ -180,10 +189,11 @@ class _Worker:
 
     def init_process(self) -> None:
         """Run the worker in its own process until it stops."""
-        for name in _INHERITED_SIGNALS:
-            signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
+        for number in _INHERITED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         for number in (signal.SIGHUP, *_IGNORED_SIGNALS):  # They may go to the whole group.
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INHERITED_SIGNALS)
         random.seed()
         try:
             self._app.run_worker(self.tmp)
