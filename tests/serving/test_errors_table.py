@@ -56,12 +56,12 @@ def test_an_error_of_others_is_a_failure_that_the_log_explains(error, caplog):
     ],
 )
 def test_errors_of_mlserver_are_translated(error, kind, message):
-    ours = from_mlserver(error)
+    ours = from_mlserver(error, error.status_code)
     assert (type(ours), str(ours)) == (kind, message)
 
 
 def test_a_failure_of_mlserver_stays_a_failure():
     error = MLServerError("secret detail", 500)
     with pytest.raises(MLServerError) as raised:
-        from_mlserver(error)
+        from_mlserver(error, error.status_code)
     assert raised.value is error

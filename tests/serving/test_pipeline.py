@@ -38,7 +38,7 @@ class Steps:
     """A request that records the thread of each step."""
 
     def __init__(self, *, n_rows=1, seconds=INSTANT, is_immediate=True, blocks=(b"a", b"b")):
-        runtime = SimpleNamespace(is_immediate=is_immediate, is_awaited=False)
+        runtime = SimpleNamespace(is_immediate=is_immediate, is_awaited=False, new_observed=None)
         self._schema = Schema(("x",), "regression")
         self._model = LoadedModel("forest", None, Path("/nowhere"), self._schema, runtime, None)
         self._n_rows, self._seconds, self._blocks = n_rows, seconds, blocks

@@ -61,12 +61,13 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
     "status": (
         *_describe("Endpoint", "EndpointConfig", *_JOBS),
         *("sagemaker:ListTags", f"{_SCALING}:DescribeScalableTargets"),
+        f"{_SCALING}:DescribeScalingPolicies",
     ),
-    "logs": (*_describe("Endpoint", "TrainingJob", "TransformJob"), *_LOG),
+    "logs": (*_describe("Endpoint", *_JOBS), *_LOG),
     "list": (
         *(f"sagemaker:List{one}s" for one in ("Endpoint", "EndpointConfig", "Model", *_JOBS)),
         *("sagemaker:ListTags", *_describe("Endpoint", "EndpointConfig", *_JOBS)),
-        f"{_SCALING}:DescribeScalableTargets",
+        "resourcegroupstaggingapi:GetResources",
     ),
     "rollback": (
         *_describe("Endpoint", "EndpointConfig", "Model"),

@@ -1,10 +1,12 @@
 """The docker command line, whose output the user sees."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from mlserver_forest.aws.interruption import SIGNALS
 from mlserver_forest.errors import DeploymentError
 
 
@@ -45,11 +47,27 @@ def has_buildx() -> bool:
 
 
 def _run(command: Sequence[str], **streams: Any) -> "subprocess.CompletedProcess[str]":
+    """As ``subprocess.run``, which leaves a process behind if it is interrupted as it starts it."""
+    text = streams.pop("input", None)
+    if streams.pop("capture_output", False):
+        streams |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if text is not None:
+        streams["stdin"] = subprocess.PIPE
+    process: subprocess.Popen[str] | None = None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        return subprocess.run(  # noqa: S603  # docker, with the arguments that the plan shows
-            command, text=True, check=False, **streams
-        )
+        process = subprocess.Popen(command, text=True, **streams)  # noqa: S603  # see the plan
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        out, err = process.communicate(text)
     except FileNotFoundError:
         raise DeploymentError(
             "docker was not found; install Docker, or run forest push where it is installed"
         ) from None
+    except BaseException:
+        if process is not None:
+            process.kill()
+            process.wait()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)

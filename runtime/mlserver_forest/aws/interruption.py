@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 # Docker, systemd and CI send the second, a terminal that is closed the third.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -43,7 +43,7 @@ def interruptible() -> Iterator[Interruption]:
         return
     before = {
         number: signal.signal(number, interruption.receive)
-        for number in _SIGNALS
+        for number in SIGNALS
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:

@@ -43,6 +43,7 @@ COMMANDS = (
     ("deploy", PACKAGE, *ROLE, "--name", "packed", "--no-wait"),
     ("deploy", "many", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "others", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
+    ("deploy", "job", *ROLE, "--name", "waits", "--autoscale", "0:2"),
     ("delete", "waits", "--yes", *POLL),
     ("logs", "job"),
     ("logs", "batch"),
