@@ -7,8 +7,10 @@ system or as an unprivileged user, so it names ``ShippedCacheLocator`` first in
 hence nothing here may be decorated.)
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,17 +71,42 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 class _LeanCache(FunctionCache):
-    """A cache that loads compiled code without what only compiling needs.
+    """A cache that several processes may fill, and that loads without what only compiling needs.
 
     Before it looks for compiled code, Numba (0.68) has its target context load the types and
     implementations of all functions that it knows, and SciPy's and cffi's libraries for them.
     If nothing is found, the compiler does so itself.
+
+    Numba numbers the files of a function by an index that it reads, extends and writes. Two
+    processes that did so at the same time gave one number to both, and one signature got the code
+    of another; so the folder is locked meanwhile.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function for a signature; None if there is none."""
         _name_allocators()
-        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        with _locked(self.cache_path, fcntl.LOCK_SH):
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a function that was compiled for a signature."""
+        self._impl.locator.ensure_cache_path()
+        with _locked(self.cache_path, fcntl.LOCK_EX):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _locked(folder: str, how: int) -> Iterator[None]:
+    """Hold a folder; one that is missing, or whose file system has no locks, is not held."""
+    descriptor = None
+    try:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, how)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @cache

@@ -58,3 +58,41 @@ def test_a_machine_compiles_once_and_says_so(tmp_path):
     assert done.startswith("compiled the engine in ")
     assert "0 differences" in printed
     assert packed(tmp_path) == ([], printed)
+
+
+# Numba's cache gives way to another process wherever that could do harm.
+WRITTEN_AT_ONCE = """
+import sys, time
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+sys.path.insert(0, sys.argv[1])
+read = IndexDataCacheFile._load_index
+def slowly(self):
+    found = read(self)
+    time.sleep(0.5)
+    return found
+IndexDataCacheFile._load_index = slowly
+from doubled import doubled
+print(doubled(np.ones(2, sys.argv[2])).dtype)
+"""
+
+
+def test_processes_that_compile_at_the_same_time_keep_their_own_code(tmp_path):
+    (tmp_path / "doubled.py").write_text(
+        "from mlserver_forest.compilation import compiled\n\n\n"
+        "@compiled\ndef doubled(x):\n    return x + x\n"
+    )
+    dtypes = ["float32", "float64", "int32"]
+    for _ in ("compiled", "loaded"):
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", WRITTEN_AT_ONCE, tmp_path, dtype],
+                env=clean_environ(NUMBA_CACHE_DIR=str(tmp_path / "cache")),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for dtype in dtypes
+        ]
+        assert [process.communicate()[0].strip() for process in processes] == dtypes
+    files = sorted(path.suffix for path in (tmp_path / "cache").rglob("*.nb?"))
+    assert files == [".nbc", ".nbc", ".nbc", ".nbi"]
