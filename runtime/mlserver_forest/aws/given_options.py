@@ -26,13 +26,6 @@ def options_with(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def given_value(name: str) -> str:
-    """The text of an option of the running command, or empty."""
-    context = click.get_current_context(silent=True)
-    value = context.params.get(name) if context else None
-    return value if isinstance(value, str) else ""
-
-
 def _given(context: click.Context) -> Iterator[tuple[str, Any]]:
     """The name, as it is written, and the value of each parameter of the command line."""
     for parameter in context.command.params:

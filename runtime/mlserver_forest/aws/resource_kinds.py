@@ -1,6 +1,6 @@
 """The endpoints and jobs that SageMaker runs, with SageMaker's names for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,8 +118,20 @@ KINDS = (ENDPOINT, TRAINING, TUNING, TRANSFORM)
 Named = tuple[tuple[Kind, Answer], ...]
 
 
-def find_named(existing: Existing, kinds: Sequence[Kind], name: str) -> Named | Unknown:
+def find_named(
+    existing: Existing,
+    kinds: Sequence[Kind],
+    name: str,
+    has_left: Callable[[Kind], bool] = lambda kind: False,
+) -> Named | Unknown:
     """All resources of this name with their descriptions: an endpoint does not hide a job.
+
+    Args:
+        existing: the account.
+        kinds: the kinds that are asked for.
+        name: the name.
+        has_left: whether a resource of a kind that is gone has left something, and is found as
+            well, with an empty description.
 
     Raises:
         DeploymentError: if there is no such resource.
@@ -129,19 +141,14 @@ def find_named(existing: Existing, kinds: Sequence[Kind], name: str) -> Named | 
         description = existing.find(kind.look_up(name))
         if description is UNKNOWN:
             return UNKNOWN
-        if description:
-            found.append((kind, description))
+        if description or has_left(kind):
+            found.append((kind, description or {}))
     if not found:
-        raise no_such(existing, kinds, name)
+        nouns = ", no ".join(kind.noun for kind in kinds)
+        raise DeploymentError(
+            f"there is no {nouns} {name} in {existing.region}; forest list shows what exists"
+        )
     return tuple(found)
-
-
-def no_such(existing: Existing, kinds: Sequence[Kind], name: str) -> DeploymentError:
-    """The error if there is no resource of this name."""
-    nouns = ", no ".join(kind.noun for kind in kinds)
-    return DeploymentError(
-        f"there is no {nouns} {name} in {existing.region}; forest list shows what exists"
-    )
 
 
 def tags_of(existing: Existing, arn: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
 from mlserver_forest.aws.log_tail import ReadLog, has_last_line, streams_of
-from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, Named, no_such
+from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, Named, find_named
 from mlserver_forest.aws.step import Plan, Step
 
 
@@ -17,18 +17,12 @@ def find_logs(existing: Existing, kinds: Sequence[Kind], name: str) -> Named | U
     Raises:
         DeploymentError: if there is nothing of this name.
     """
-    found = []
-    for kind in kinds:
-        description = existing.find(kind.look_up(name))
-        if description is UNKNOWN:
-            return UNKNOWN
-        if description:
-            found.append((kind, description))
-        elif kind is ENDPOINT and existing.items(streams_of(kind, name)):
-            found.append((kind, {}))
-    if not found:
-        raise no_such(existing, kinds, name)
-    return tuple(found)
+    return find_named(
+        existing,
+        kinds,
+        name,
+        lambda kind: kind is ENDPOINT and bool(existing.items(streams_of(kind, name))),
+    )
 
 
 def plan(

@@ -7,6 +7,7 @@ write anything any more.
 import math
 import mmap
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -29,12 +30,14 @@ class CallsInFlight:
         self._patience_seconds = patience_seconds
         self._start = 0
         self._calls: dict[object, tuple[str, float]] = {}
+        self._names: Counter[str] = Counter()
         self._changing = threading.Lock()
 
     def count_as(self, slot: int) -> None:
         """Write to the region of a slot from now on."""
         self._start = slot * _BYTES
         self._calls.clear()
+        self._names.clear()
         self._write()
 
     @contextmanager
@@ -43,13 +46,18 @@ class CallsInFlight:
         call = object()
         with self._changing:
             self._calls[call] = name, math.inf if is_loading else monotonic()
-            self._write()
+            self._names[name] += 1
+            if self._names[name] == 1:
+                self._write()
         try:
             yield
         finally:
             with self._changing:
-                self._calls.pop(call, None)
-                self._write()
+                del self._calls[call]
+                self._names[name] -= 1
+                if not self._names[name]:
+                    del self._names[name]
+                    self._write()
 
     def names(self, slot: int) -> list[str]:
         """The models that the worker of a slot was asking when it wrote last."""
@@ -64,6 +72,5 @@ class CallsInFlight:
             return list({name for name, began in self._calls.values() if began < earliest})
 
     def _write(self) -> None:
-        names = dict.fromkeys(name for name, _ in self._calls.values())
-        text = _SEPARATOR.join(names).encode()[: _BYTES - 1]
+        text = _SEPARATOR.join(self._names).encode()[: _BYTES - 1]
         self._memory[self._start : self._start + len(text) + 1] = text + b"\0"
