@@ -3,7 +3,8 @@
 A step waits for memory, and a processor waits for many addresses of a vector at the same time. The
 trees have narrow nodes (``nodes.py``) without sets of categories; ``row_ranks.py`` makes such
 nodes of others. Groups of sixteen trees take turns until each tree of theirs has reached a leaf.
-On a processor without gathers, LLVM takes the addresses apart.
+Where LLVM would take the addresses apart, scalar code is faster, and is used instead
+(``compilation.has_gathers``).
 """
 
 from typing import Any
