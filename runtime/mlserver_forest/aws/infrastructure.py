@@ -8,8 +8,14 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.image_repository import EARLIER_REPOSITORY, REPOSITORY, last_pushed
+from mlserver_forest.aws.image_repository import (
+    EARLIER_REPOSITORY,
+    REPOSITORY,
+    last_pushed,
+    runs_on,
+)
 from mlserver_forest.aws.naming import NAMESPACE
+from mlserver_forest.aws.platforms import platform_of
 from mlserver_forest.aws.service_limits import has_local_disks
 from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
@@ -20,6 +26,8 @@ _ECR = re.compile(
 )
 # What aws sts get-caller-identity prints for a role that was assumed.
 _ROLE_SESSION = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:assumed-role/(?P<name>[^/]+)/.+")
+# "Tagging your AWS resources", AWS's guide: the prefix is reserved, in any case of letters.
+_OF_AWS = "aws:"
 _ROLE = click.option("--role", required=True, help="The name or ARN of SageMaker's role.")
 _ROLE_OR_PRESENT = click.option(
     "--role",
@@ -96,7 +104,12 @@ def endpoint_infrastructure_options(command: Callable[..., Any]) -> Callable[...
 
 
 def find_infrastructure(
-    existing: Existing, region: str, options: dict[str, Any], *, needs_image: bool = True
+    existing: Existing,
+    region: str,
+    options: dict[str, Any],
+    instance_type: str,
+    *,
+    needs_image: bool = True,
 ) -> Infrastructure:
     """Take the options of ``infrastructure_options``, except ``bucket``, out of ``options``.
 
@@ -104,6 +117,7 @@ def find_infrastructure(
         existing: the account.
         region: the region that is used.
         options: the options by the names of their parameters.
+        instance_type: what the image runs on, or "serverless".
         needs_image: whether an image is looked up if none is given.
 
     Raises:
@@ -115,7 +129,9 @@ def find_infrastructure(
     tags = _tags(options.pop("tags"))
     return Infrastructure(
         role=_find_role(existing, role),
-        image=_find_image(existing, region, image, repository) if image or needs_image else "",
+        image=_ImageFinder(existing, region, instance_type).find(image, repository)
+        if image or needs_image
+        else "",
         tags=tags,
         subnets=options.pop("subnets"),
         security_groups=options.pop("security_groups"),
@@ -144,6 +160,11 @@ def _tags(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """The user's tags, none of which may take the place of one of this tool's."""
     tags = parse_pairs("--tag", words)
     for key, value in tags:
+        if key.lower().startswith(_OF_AWS):
+            raise DeploymentError(
+                f"--tag {key}={value}: AWS keeps keys that begin with {_OF_AWS} to itself; choose "
+                "another key"
+            )
         if key.lower().startswith(NAMESPACE):
             raise DeploymentError(
                 f"--tag {key}={value}: keys that begin with {NAMESPACE} are this tool's own; "
@@ -184,47 +205,87 @@ def _find_role(existing: Existing, role: str) -> str:
     return arn
 
 
-def _find_image(existing: Existing, region: str, image: str, repository: str) -> str:
-    """The URI with the digest, so that what runs does not change when a tag moves."""
-    if not image:
-        return _last_image(existing, region, repository)
-    found = _ECR.fullmatch(image)
-    if not found or found["digest"]:
-        return image
-    request = {
-        "registryId": found["account"],
-        "repositoryName": found["name"],
-        "imageIds": [{"imageTag": found["tag"] or "latest"}],
-    }
-    call = Call("ecr", "DescribeImages", request)
-    described = existing.find(call, optional=f"the digest of {image}, which is used by its tag,")
-    if described is UNKNOWN:
-        return image
-    if described is None:
-        raise DeploymentError(f"--image {image}: there is no such image in ECR; see forest push")
-    (detail,) = described["imageDetails"]
-    return f"{found['registry']}/{found['name']}@{detail['imageDigest']}"
+@dataclass(frozen=True)
+class _ImageFinder:
+    """Finds an image in ECR that runs on the instances.
 
+    Attributes:
+        existing: the account.
+        region: the region that is used.
+        instance_type: see ``find_infrastructure``.
+    """
 
-def _last_image(existing: Existing, region: str, repository: str) -> str:
-    """The image that was pushed last, in the repository or in that of earlier versions."""
-    instead = "give --image URI, which needs no permission if it ends in a digest"
-    names = [repository, *([EARLIER_REPOSITORY] if repository == REPOSITORY else [])]
-    for name in names:
-        described = existing.find(
-            Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}), instead=instead
+    existing: Existing
+    region: str
+    instance_type: str
+
+    def find(self, image: str, repository: str) -> str:
+        """The URI with the digest, so that what runs does not change when a tag moves.
+
+        Args:
+            image: the URI that was given, or empty for the image that was pushed last.
+            repository: the repository of the latter.
+
+        Raises:
+            DeploymentError: if there is no such image, or it is for other processors.
+        """
+        if not image:
+            return self._last(repository)
+        found = _ECR.fullmatch(image)
+        if not found or found["digest"]:
+            return image
+        request = {
+            "registryId": found["account"],
+            "repositoryName": found["name"],
+            "imageIds": [{"imageTag": found["tag"] or "latest"}],
+        }
+        described = self.existing.find(
+            Call("ecr", "DescribeImages", request),
+            optional=f"the digest of {image}, which is used by its tag,",
         )
         if described is UNKNOWN:
-            registry = f"<account>.dkr.ecr.{region}.amazonaws.com"
-            return f"{registry}/{name}@<digest of the last image>"
-        request = {"repositoryName": name, "filter": {"tagStatus": "TAGGED"}}
-        images = described and existing.items(
-            Call("ecr", "DescribeImages", request, items="imageDetails"), instead=instead
+            return image
+        if described is None:
+            raise DeploymentError(
+                f"--image {image}: there is no such image in ECR; see forest push"
+            )
+        (detail,) = described["imageDetails"]
+        if not runs_on(detail, self._platform):
+            raise self._unfit(f"--image {image} is not")
+        return f"{found['registry']}/{found['name']}@{detail['imageDigest']}"
+
+    @property
+    def _platform(self) -> str:
+        return platform_of(self.instance_type)
+
+    def _unfit(self, what: str) -> DeploymentError:
+        platform = self._platform
+        return DeploymentError(
+            f"{what} for {platform}, which {self.instance_type} runs; run forest push --platform "
+            f"{platform}, or choose instances that run what is there"
         )
-        if described and images:
-            uri = described["repositories"][0]["repositoryUri"]
-            return f"{uri}@{last_pushed(images)['imageDigest']}"
-    raise DeploymentError(
-        f"no image was pushed to ECR repository {repository!r} in {region}; "
-        "run forest push, or give --image URI"
-    )
+
+    def _last(self, repository: str) -> str:
+        """The image that was pushed last, in the repository or in that of earlier versions."""
+        instead = "give --image URI, which needs no permission if it ends in a digest"
+        names = [repository, *([EARLIER_REPOSITORY] if repository == REPOSITORY else [])]
+        for name in names:
+            described = self.existing.find(
+                Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}), instead=instead
+            )
+            if described is UNKNOWN:
+                registry = f"<account>.dkr.ecr.{self.region}.amazonaws.com"
+                return f"{registry}/{name}@<digest of the last image>"
+            request = {"repositoryName": name, "filter": {"tagStatus": "TAGGED"}}
+            images = described and self.existing.items(
+                Call("ecr", "DescribeImages", request, items="imageDetails"), instead=instead
+            )
+            if described and images:
+                last = last_pushed(images, self._platform)
+                if last is None:
+                    raise self._unfit(f"no image in ECR repository {name} is")
+                return f"{described['repositories'][0]['repositoryUri']}@{last['imageDigest']}"
+        raise DeploymentError(
+            f"no image was pushed to ECR repository {repository!r} in {self.region}; "
+            "run forest push, or give --image URI"
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.local_files import LocalFile, digest_of_files, local_file, pack_model
+from mlserver_forest.aws.platforms import platform_of
 from mlserver_forest.aws.resource_kinds import TRAINING
 from mlserver_forest.aws.served_folder import check_model_archive, check_model_folder
 from mlserver_forest.aws.step import Answer, Call
@@ -31,12 +32,28 @@ class ModelData:
         files: (key, file) pairs that are uploaded first.
         identity: a digest of what the bytes are now if they are in S3; empty if the URI has one.
         image: the image that trained the model, or empty if it is not known.
+        platform: the platform of that image, such as linux/amd64, or empty.
     """
 
     uri: str
     files: tuple[tuple[str, LocalFile], ...] = ()
     identity: str = ""
     image: str = ""
+    platform: str = ""
+
+    def check_image(self, instance_type: str) -> None:
+        """Check that the image that trained the model runs on an instance type.
+
+        Raises:
+            DeploymentError: if it is for other processors.
+        """
+        needed = platform_of(instance_type)
+        if self.platform and self.platform != needed:
+            raise DeploymentError(
+                f"the training job's image is for {self.platform}, and {instance_type} runs "
+                f"{needed}; give --image URI of one for {needed}, or an --instance-type that runs "
+                f"{self.platform}"
+            )
 
     @property
     def is_package(self) -> bool:
@@ -131,7 +148,13 @@ def _job(existing: Existing, name: str, found: Answer, say: Say) -> ModelData:
             f"see forest status {name}"
         )
     image = found.get("AlgorithmSpecification", {}).get("TrainingImage", "")
-    return ModelData(str(uri), identity=identity_of_uri(existing, str(uri), say), image=image)
+    instances = found.get("ResourceConfig", {}).get("InstanceType", "")
+    return ModelData(
+        str(uri),
+        identity=identity_of_uri(existing, str(uri), say),
+        image=image,
+        platform=platform_of(instances) if image and instances else "",
+    )
 
 
 def _package(existing: Existing, arn: str, region: str, say: Say) -> ModelData:

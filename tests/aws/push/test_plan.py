@@ -5,9 +5,14 @@ from datetime import UTC, datetime
 import pytest
 
 from aws.options import NOTHING, requests_of
-from mlserver_forest.aws.image_repository import check_repository, last_pushed, pushed_tag
+from mlserver_forest.aws.image_repository import (
+    check_repository,
+    last_pushed,
+    push_time,
+    pushed_tag,
+)
+from mlserver_forest.aws.platforms import platforms_of
 from mlserver_forest.aws.push import plan as push
-from mlserver_forest.aws.push.platforms import platforms_of
 from mlserver_forest.aws.step import plan_as_json
 from mlserver_forest.errors import DeploymentError
 
@@ -59,16 +64,20 @@ def test_buildkit_adds_no_provenance_and_builds_several_platforms():
 def test_the_last_push_counts_not_the_first():
     """ECR's imagePushedAt does not change when an image is pushed again."""
     at = lambda hour: datetime(2026, 5, 1, hour, tzinfo=UTC)  # noqa: E731
-    a = {"imageDigest": "a", "imageTags": ["x", pushed_tag(at(1))], "imagePushedAt": at(1)}
+    tag = lambda hour, *platforms: pushed_tag(platforms, push_time(at(hour)))  # noqa: E731
+    a = {"imageDigest": "a", "imageTags": ["x", tag(1)], "imagePushedAt": at(1)}
     b = {
         "imageDigest": "b",
-        "imageTags": [pushed_tag(at(2)), "pushed-by-me"],
+        "imageTags": [tag(2, "linux/arm64"), "pushed-by-me"],
         "imagePushedAt": at(2),
     }
+    assert tag(2, "linux/arm64") == "pushed-arm64-20260501T020000.000000Z"
     assert last_pushed([a, b])["imageDigest"] == "b"
-    a["imageTags"].append(pushed_tag(at(3)))
-    assert last_pushed([a, b])["imageDigest"] == "a"
-    by_others = {"imageDigest": "c", "imagePushedAt": at(4)}
+    assert last_pushed([a, b], "linux/amd64")["imageDigest"] == "a"
+    assert last_pushed([b], "linux/amd64") is None
+    a["imageTags"].append(tag(3, "linux/amd64", "linux/arm64"))
+    assert last_pushed([a, b], "linux/arm64")["imageDigest"] == "a"
+    by_others = {"imageDigest": "c", "imagePushedAt": at(4), "imageTags": ["pushed-by-us-1T1Z"]}
     assert last_pushed([a, by_others, b])["imageDigest"] == "c"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlserver_forest.aws.combinations import check_combinations, given_options
+from mlserver_forest.aws.deploy.endpoint_config import NEW_VARIANT
 from mlserver_forest.aws.deploy.endpoint_options import (
     autoscaling_of,
     endpoint_options,
@@ -16,6 +17,7 @@ from mlserver_forest.aws.deploy.endpoint_options import (
 )
 from mlserver_forest.aws.deploy.plan import changed_lines, plan, update_question
 from mlserver_forest.aws.deploy.wanted_endpoint import Deploy
+from mlserver_forest.aws.endpoint import SERVERLESS, instance_type_of
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
 from mlserver_forest.aws.infrastructure import (
     endpoint_infrastructure_options,
@@ -102,8 +104,11 @@ def _wanted(
     if artifact.is_package and options["image"]:
         raise DeploymentError("a model package has an image of its own; leave --image out")
     fill(options, artifact, kept)
+    runs_on = _runs_on(options, effective, kept)
+    if options["image"] == artifact.image:
+        artifact.check_image(runs_on)
     infrastructure = find_infrastructure(
-        session.existing, region, options, needs_image=not artifact.is_package
+        session.existing, region, options, runs_on, needs_image=not artifact.is_package
     )
     new_tags = infrastructure.tags
     old_tags = kept.user_tags if kept else ()
@@ -151,6 +156,16 @@ def _invocation(wanted: Deploy) -> str:
         files = wanted.artifact.files
         mode = f" --target-model {files[0][1].name if files else 'ARCHIVE.tar.gz'}"
     return f"invoke it: forest invoke {wanted.endpoint} FILE{mode}"
+
+
+def _runs_on(
+    options: dict[str, Any], effective: frozenset[str], kept: PresentEndpoint | None
+) -> str:
+    """The instance type, or "serverless"."""
+    if "--serverless" in effective:
+        return SERVERLESS
+    present = instance_type_of(kept.configuration) if kept else NEW_VARIANT.instance_type
+    return str(options["instance_type"] or present)
 
 
 def _in_effect(present: PresentEndpoint | None, given: frozenset[str]) -> frozenset[str]:

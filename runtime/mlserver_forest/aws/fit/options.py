@@ -89,7 +89,7 @@ def fit_of(
     _check_pipe(options)
     region = session.aws.region
     storage = find_storage(session.existing, region, options.pop("bucket"))
-    infrastructure = find_infrastructure(session.existing, region, options)
+    infrastructure = find_infrastructure(session.existing, region, options, machines.instance_type)
     sharded = options.pop("sharded")
     return Fit(
         storage=storage,

@@ -11,11 +11,12 @@ from mlserver_forest.aws.image_repository import (
     REPOSITORY,
     check_repository,
     check_tag,
+    push_time,
     pushed_tag,
 )
 from mlserver_forest.aws.infrastructure import parse_pairs
+from mlserver_forest.aws.platforms import platforms_of
 from mlserver_forest.aws.push.plan import LATEST, Push, prepare, pushing
-from mlserver_forest.aws.push.platforms import platforms_of
 from mlserver_forest.aws.session import Session, command
 from mlserver_forest.errors import DeploymentError
 
@@ -84,7 +85,7 @@ def _wanted(options: dict[str, Any], *, is_dry_run: bool) -> Push:
     wanted = Push(
         **options | {"tags": parse_pairs("--resource-tag", options["tags"])},
         platforms=platforms,
-        pushed_tag="pushed-<time>" if is_dry_run else pushed_tag(datetime.now(UTC)),
+        pushed_tag=pushed_tag(platforms, "<time>" if is_dry_run else push_time(datetime.now(UTC))),
         has_buildx=docker.has_buildx(),
     )
     if wanted.image and (useless := [name for one, name in _OF_BUILD.items() if options[one]]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mlserver_forest.aws.existing import Existing
 from mlserver_forest.aws.image_repository import REPOSITORY, last_pushed
 from mlserver_forest.aws.naming import tag_list
-from mlserver_forest.aws.push.platforms import AMD64
+from mlserver_forest.aws.platforms import AMD64
 from mlserver_forest.aws.step import Answer, Call, Command, Plan, Step, members
 
 LATEST = "latest"
@@ -221,7 +221,8 @@ def _repository(answer: Answer) -> Mapping[str, str]:
 
 def _last(answer: Answer) -> dict[str, str]:
     images = answer.get("imageDetails")
-    return {"last": last_pushed(images)["imageDigest"]} if images else {}
+    last = last_pushed(images or ())
+    return {"last": last["imageDigest"]} if last else {}
 
 
 def _found(name: str) -> Callable[[Answer], Mapping[str, str]]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlserver_forest.aws.platforms import check_built
 from mlserver_forest.aws.push.plan import Push, prepare, pushing
-from mlserver_forest.aws.push.platforms import check_built
 from mlserver_forest.aws.session import Session
 from mlserver_forest.errors import DeploymentError
 

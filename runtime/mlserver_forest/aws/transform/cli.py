@@ -1,7 +1,7 @@
 """``forest transform``."""
 
 import tempfile
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +126,13 @@ def _transform_of(
     given = [name for name in _OF_A_MODEL if options[name]]
     region = session.aws.region
     storage = find_storage(session.existing, region, options.pop("bucket"))
-    infrastructure = find_infrastructure(session.existing, region, options)
     there = _model_in_sagemaker(session, model)
-    if not there and "image" not in given and (trained := _image_of_job(session, model)):
+    if not there and "image" not in given:
         # The image that was pushed last may be another than the one that wrote the model.
-        infrastructure = replace(infrastructure, image=trained)
+        options["image"] = _image_of_job(session, model)
+    infrastructure = find_infrastructure(
+        session.existing, region, options, options["instance_type"]
+    )
     if there and given:
         names = ", ".join("--" + _OF_A_MODEL[name] for name in given)
         raise DeploymentError(
@@ -140,6 +142,8 @@ def _transform_of(
     artifact = (
         None if there else find_model_data(session.existing, storage, model, folder, session.say)
     )
+    if artifact and artifact.image == infrastructure.image:
+        artifact.check_image(options["instance_type"])
     return Transform(
         storage=storage,
         infrastructure=infrastructure,

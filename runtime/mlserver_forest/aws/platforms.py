@@ -1,4 +1,4 @@
-"""The platforms that an image is built for, and the instances of SageMaker that run them."""
+"""The platforms that images are built for, and the instances of SageMaker that run them."""
 
 import re
 
