@@ -1,12 +1,15 @@
 """What the process that tests fork has imported: all that a command imports sooner or later.
 
 CPU seconds that each command takes without it: scikit-learn and what stands on it 2, skops 1.2,
-Numba's types, which its first function loads, 0.6, Matplotlib 0.4.
+Numba's types, which its first function loads, 0.6, a command of AWS 0.6, Matplotlib 0.4.
 """
 
 import importlib
 
 import numba
+
+import botocore_models
+from mlserver_forest.cli import forest
 
 for name in (
     *("mlserver_forest.cli", "mlserver_forest.serving.cli", "mlserver_forest.training.cli"),
@@ -18,5 +21,9 @@ for name in (
     *("mlserver_forest.scoring.cli", "mlserver_forest.scoring.run", "pyarrow.fs", "boto3"),
 ):
     importlib.import_module(name)
+for name in forest.list_commands(None):
+    forest.get_command(None, name)
+botocore_models.keep_parsed()
+botocore_models.parse_all()
 
 numba.njit(lambda: None)()

@@ -1,11 +1,9 @@
 """AWS on loopback, and the command ``forest`` run against it from the shell."""
 
-import functools
-
 import httpx
 import pytest
-from botocore.loaders import JSONFileLoader
 
+import botocore_models
 from aws.account import Account
 from aws.stand_in import StandIn
 from support import PAYLOAD
@@ -13,13 +11,8 @@ from support import PAYLOAD
 
 @pytest.fixture(scope="session", autouse=True)
 def service_models():
-    """Each session of botocore parses the models of its services, half of the time of a command.
-    Here, each file is parsed once.
-    """
-    load = functools.cache(functools.partial(JSONFileLoader._load_file, JSONFileLoader()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: load(*arguments))
-        yield
+    """See there; each command has a session."""
+    botocore_models.keep_parsed()
 
 
 @pytest.fixture
