@@ -1,6 +1,7 @@
 """The import rules of the house: layers, and what must not know what."""
 
 import ast
+import functools
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -73,9 +74,19 @@ def layer_name(parts):
     return inner if inner in LAYERS else parts[0]
 
 
+@functools.cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports_of(path):
     """Every module that a file imports, at the top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    return list(_imports_of(path))
+
+
+def _imports_of(path):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,8 +101,14 @@ def module_name(path):
     )
 
 
+@functools.cache
 def calls_of(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Every name that a file uses, and every attribute of a name."""
+    return set(_calls_of(path))
+
+
+def _calls_of(path):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield f"{node.value.id}.{node.attr}"
         elif isinstance(node, ast.Name):
@@ -102,18 +119,16 @@ def name_of(path):
     return str(path.relative_to(PACKAGE))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_from_lower_layers(path):
+def test_a_module_imports_only_from_lower_layers():
     """serving, training, aws and doctor share a layer, so none imports another."""
-    unit = unit_of(path)
-    if unit == "__init__":
-        return
-    for module in imports_of(path):
-        parts = module.split(".")
-        if parts[0] != "mlserver_forest" or len(parts) == 1 or parts[1] not in LAYERS:
-            continue
-        other = layer_name(parts[1:])
-        assert other == unit or LAYERS[other] < LAYERS[unit], f"{unit} imports {module}"
+    for path in MODULES:
+        unit = unit_of(path)
+        for module in imports_of(path) if unit != "__init__" else ():
+            parts = module.split(".")
+            if parts[0] != "mlserver_forest" or len(parts) == 1 or parts[1] not in LAYERS:
+                continue
+            other = layer_name(parts[1:])
+            assert other == unit or LAYERS[other] < LAYERS[unit], f"{path} imports {module}"
 
 
 @pytest.mark.parametrize("place", FORBIDDEN)
@@ -134,23 +149,21 @@ def test_one_module_speaks_to_aws():
     assert speakers == ["aws/client.py"]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_environment_reads_the_environment(path):
-    if unit_of(path) == "environment":
-        return
-    assert not {"os.environ", "os.getenv", "environ", "getenv"} & set(calls_of(path))
+def test_only_environment_reads_the_environment():
+    readers = {"os.environ", "os.getenv", "environ", "getenv"}
+    assert {unit_of(path) for path in MODULES if readers & calls_of(path)} == {"environment"}
 
 
 # Where --trust-pickle leads, in a process of its own.
 PICKLES = "importers/pickle_file.py"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_nothing_evaluates_or_unpickles(path):
-    assert not {"eval", "exec", "compile", "pickle"} & set(calls_of(path))
-    assert not {"pickle", "cloudpickle", "dill"} & set(imports_of(path))
-    knows_joblib = "joblib" in {*calls_of(path), *imports_of(path)}
-    assert knows_joblib == (name_of(path) == PICKLES)
+def test_nothing_evaluates_or_unpickles():
+    for path in MODULES:
+        assert not {"eval", "exec", "compile", "pickle"} & calls_of(path), path
+        assert not {"pickle", "cloudpickle", "dill"} & set(imports_of(path)), path
+    know_joblib = [one for one in MODULES if "joblib" in {*calls_of(one), *imports_of(one)}]
+    assert [name_of(path) for path in know_joblib] == [PICKLES]
 
 
 def test_every_module_has_a_place_in_the_layers():
@@ -182,18 +195,19 @@ def test_no_two_public_classes_have_the_same_name():
     classes = Counter(
         node.name
         for path in MODULES
-        for node in ast.parse(path.read_text()).body
+        for node in tree_of(path).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert {name for name, n in classes.items() if n > 1} == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_what_is_public_has_a_docstring(path):
+def test_what_is_public_has_a_docstring():
     kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    public = [node for node in ast.parse(path.read_text()).body if isinstance(node, kinds)]
     assert [
-        node.name
-        for node in public
-        if not node.name.startswith("_") and ast.get_docstring(node) is None
+        f"{name_of(path)}: {node.name}"
+        for path in MODULES
+        for node in tree_of(path).body
+        if isinstance(node, kinds)
+        and not node.name.startswith("_")
+        and ast.get_docstring(node) is None
     ] == []

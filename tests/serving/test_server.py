@@ -339,9 +339,11 @@ def test_metrics_count_both_routes_on_the_same_port(iris_server):
         pattern = r'^model_infer_request_success_total\{model="forest",version="\w+"\} (\S+)'
         return sum(float(count) for count in re.findall(pattern, text, re.MULTILINE))
 
+    time.sleep(1.1)  # Each worker keeps the text for a second.
     before = succeeded()
     invoke(iris_server, b"1,2,3,4", CSV)
     v2(iris_server, {"inputs": [tensor([ROW])]})
+    time.sleep(1.1)
     assert succeeded() == before + 2
 
 
