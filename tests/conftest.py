@@ -20,8 +20,11 @@ from hypothesis import HealthCheck, settings
 
 from support import IRIS, ROOT, free_port, launch, save_model, serving
 
-# How fast examples are made or run depends on what else the machine does, and is not tested.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast examples are made or run depends on what else the machine does, and is not tested. Each
+# run draws others, so that many runs see more than one run with more examples.
+settings.register_profile(
+    "suite", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 
 # Each call without a client makes a context for TLS, which reads the system's certificates: 35 ms,

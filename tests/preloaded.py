@@ -1,7 +1,8 @@
 """What the process that tests fork has imported: all that a command imports sooner or later.
 
 CPU seconds that each command takes without it: scikit-learn and what stands on it 2, skops 1.2,
-Numba's types, which its first function loads, 0.6, a command of AWS 0.6, Matplotlib 0.4.
+Numba's types, which its first function loads, 0.6, CatBoost 1, a command of AWS 0.6,
+Matplotlib 0.4.
 """
 
 import importlib
@@ -17,7 +18,13 @@ for name in (
     *("mlserver_forest.training.algorithms.forests.forest_fit", "mlserver_forest.serving.server"),
     *("mlserver_forest.importers.pack.cli", "mlserver_forest.importers.pack.child_process"),
     *("mlserver_forest.doctor.cli", "sklearn.ensemble", "skops.io", "distributed", "dask.array"),
-    *("xgboost.dask", "lightgbm.dask", "matplotlib.figure", "matplotlib.backends.backend_svg"),
+    *(
+        "catboost",
+        "xgboost.dask",
+        "lightgbm.dask",
+        "matplotlib.figure",
+        "matplotlib.backends.backend_svg",
+    ),
     *("mlserver_forest.scoring.cli", "mlserver_forest.scoring.run", "pyarrow.fs", "boto3"),
 ):
     importlib.import_module(name)

@@ -1,21 +1,20 @@
 """`forest pack` on CatBoost's files: recognized, proven, written, and served as any model."""
 
 import json
-import subprocess
 import tarfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from forked_command import run_forked
 from importers.catboost.catboost_files import content_of
 from mlserver_forest.artifact import model_directory
-from support import BIN, clean_environ
+from support import clean_environ
 
 
 def pack(path, out, *options):
-    command = [BIN / "forest", "pack", path, "--out", out, *options]
-    return subprocess.run(command, env=clean_environ(), capture_output=True, text=True, check=False)
+    return run_forked("forest", "pack", path, "--out", out, *options, environ=clean_environ())
 
 
 @pytest.mark.parametrize("name", ["binary.cbm", "lossguide.json", "squared.pickle"])

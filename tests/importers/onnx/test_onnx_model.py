@@ -78,7 +78,7 @@ def proven(content, values=VALUES):
     return packed
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 1 << 30),
     modes=st.sampled_from([ORDER[:1], ORDER, EQUAL]),
@@ -106,7 +106,7 @@ def test_regressors(seed, modes, n_targets, dtype, as_doubles, aggregate, has_ba
     assert packed.forest.feature_dtype == (np.float32 if dtype == FLOAT else np.float64)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 1 << 30),
     modes=st.sampled_from([ORDER[:1], ORDER, EQUAL]),
@@ -126,7 +126,7 @@ def test_classifiers_of_several_classes(seed, modes, transform, words, has_base,
     assert packed.schema.classes == (("b", "ä", "") if words else (3, 1, 2))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     seed=st.integers(0, 1 << 30),
     modes=st.sampled_from([ORDER, EQUAL]),
@@ -146,7 +146,7 @@ def test_classifiers_with_one_score_for_two_classes(seed, modes, has_base, dtype
     assert packed.schema.classes == (5, 4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 1 << 30),
     modes=st.sampled_from([ORDER, EQUAL, MODES, MODES[6:]]),
@@ -243,7 +243,7 @@ def test_columns_of_a_frame_keep_their_names(iris):
 SCALES = [[2.0], [-1.5, 0.3, 1e-3], [1.0, 1e3, -1e20], [3.0, 1e-30, 1.0]]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     seed=st.integers(0, 1 << 30),
     dtype=st.sampled_from([FLOAT, DOUBLE]),
