@@ -19,6 +19,8 @@ from urllib.parse import unquote
 
 import httpx
 
+from aws.stand_in_registry import REGISTRY
+
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
 _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
@@ -59,6 +61,8 @@ class StandIn:
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
+    # What stand_in_registry.py knows of model packages: ARN -> members, None if it was deleted.
+    packages: dict = field(default_factory=dict)
     # The number of requests that are being answered, and the largest so far.
     active: int = 0
     most_active: int = 0
@@ -367,6 +371,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _SPECIAL = {
+    **REGISTRY,
     "UpdateEndpoint": _Handler._update_endpoint,
     "DeleteEndpoint": _Handler._delete_endpoint,
     "StopTrainingJob": _Handler._stop_job,

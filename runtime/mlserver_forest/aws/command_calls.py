@@ -46,8 +46,15 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"{_SCALING}:DeregisterScalableTarget", f"{_SCALING}:PutScalingPolicy"),
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
         *("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
-        *("sagemaker:DescribeModelPackage", "sagemaker:DeleteEndpointConfig"),
+        *("sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"),
+        "sagemaker:DeleteEndpointConfig",
         *("sagemaker:DeleteModel", "s3:ListObjectsV2"),
+    ),
+    "register": (
+        *(*_IMAGE, *_BUCKET, *_UPLOAD, "s3:GetObject", *_describe("TrainingJob")),
+        *_describe("ModelPackageGroup", "ModelPackage"),
+        *("sagemaker:ListModelPackages", "sagemaker:CreateModelPackageGroup"),
+        "sagemaker:CreateModelPackage",
     ),
     "invoke": (
         *("sagemaker-runtime:InvokeEndpoint", "sagemaker-runtime:InvokeEndpointAsync"),

@@ -115,7 +115,7 @@ def find_infrastructure(
     tags = _tags(options.pop("tags"))
     return Infrastructure(
         role=_find_role(existing, role),
-        image=_find_image(existing, region, image, repository) if image or needs_image else "",
+        image=find_image(existing, region, image, repository) if image or needs_image else "",
         tags=tags,
         subnets=options.pop("subnets"),
         security_groups=options.pop("security_groups"),
@@ -184,8 +184,18 @@ def _find_role(existing: Existing, role: str) -> str:
     return arn
 
 
-def _find_image(existing: Existing, region: str, image: str, repository: str) -> str:
-    """The URI with the digest, so that what runs does not change when a tag moves."""
+def find_image(existing: Existing, region: str, image: str, repository: str) -> str:
+    """The URI with the digest, so that what runs does not change when a tag moves.
+
+    Args:
+        existing: the account.
+        region: the region that is used.
+        image: the URI of an image in ECR, or empty for the one that was pushed last.
+        repository: where that one is looked for.
+
+    Raises:
+        DeploymentError: if there is no such image.
+    """
     if not image:
         return _last_image(existing, region, repository)
     found = _ECR.fullmatch(image)

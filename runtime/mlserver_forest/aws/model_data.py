@@ -8,6 +8,7 @@ from pathlib import Path
 from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.local_files import LocalFile, digest_of_files, local_file, pack_model
+from mlserver_forest.aws.model_group import resolve_version
 from mlserver_forest.aws.resource_kinds import TRAINING
 from mlserver_forest.aws.served_folder import check_model_archive, check_model_folder
 from mlserver_forest.aws.step import Answer, Call
@@ -52,14 +53,15 @@ def find_model_data(
     Args:
         existing: the account.
         storage: where a local model is uploaded to.
-        model: s3://..., a model directory or a .tar.gz, the ARN of a model package, or a training
-            job's name.
+        model: s3://..., a model directory or a .tar.gz, the ARN of a model package,
+            GROUP@VERSION, or a training job's name.
         folder: where a directory's archive is written.
         say: prints a line, for example if there is nothing at the URI.
 
     Raises:
         DeploymentError: if there is no such model.
     """
+    model = resolve_version(existing, model, storage.region)
     if model.startswith("s3://"):
         split_uri(model)
         return ModelData(model, identity=identity_of_uri(existing, model, say))
@@ -75,7 +77,7 @@ def find_model_data(
     if found is None:
         raise DeploymentError(
             f"{model} is not a training job in {storage.region}, a local file or folder, an "
-            "S3 URI, or the ARN of a model package"
+            "S3 URI, the ARN of a model package, or GROUP@approved"
         )
     return _job(existing, model, found, say)
 
@@ -135,6 +137,8 @@ def _job(existing: Existing, name: str, found: Answer, say: Say) -> ModelData:
 
 
 def _package(existing: Existing, arn: str, region: str, say: Say) -> ModelData:
+    if "<" in arn:  # A placeholder for a version that cannot be looked up.
+        return ModelData(arn)
     matched = _PACKAGE.fullmatch(arn)
     if not matched:
         raise DeploymentError(

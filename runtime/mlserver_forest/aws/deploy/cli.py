@@ -55,8 +55,9 @@ def deploy(
 ) -> None:
     """Serve MODEL: a training job, s3://.../model.tar.gz, a model directory or a .tar.gz.
 
-    MODEL can also be the ARN of a model package. An existing endpoint is updated in place and keeps
-    what no option changes; the changes are shown first. forest rollback undoes the update.
+    MODEL can also be the ARN of a model package, or GROUP@approved or GROUP@3 (forest register). An
+    existing endpoint is updated in place and keeps what no option changes; the changes are shown
+    first. forest rollback undoes the update.
     """
     checked_name(endpoint, 52)
     given = given_options()

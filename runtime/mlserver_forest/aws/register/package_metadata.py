@@ -1,0 +1,64 @@
+"""The customer metadata of a model package: rows, seed, versions, git revision and metrics."""
+
+import re
+
+from mlserver_forest.aws.git_revision import GitRevision
+from mlserver_forest.aws.naming import NAMESPACE
+from mlserver_forest.aws.trained_model import TrainedModel
+
+# A digest of the registered content, by which the same registration is found again.
+CONTENT = f"{NAMESPACE}content"
+# The metric that is shown first, such as "validation:accuracy", under whose name its value is.
+HEADLINE = "metric"
+# SageMaker's API, CreateModelPackage: CustomerMetadataProperties.
+_MOST, _LONGEST_KEY, _LONGEST_VALUE = 50, 128, 256
+_MOST_METRICS = 20
+_REFUSED = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+def package_metadata(
+    model: TrainedModel, revision: GitRevision | None, content: str
+) -> dict[str, str]:
+    """The metadata of a version, within AWS's limits.
+
+    Args:
+        model: the model and its report.
+        revision: the git revision of the current folder, or None.
+        content: the digest of what is registered.
+    """
+    card = model.card
+    metrics = {
+        f"{rows}:{name}": f"{value:.6g}"
+        for rows, found in model.metrics.items()
+        for name, value in found.items()
+    }
+    found = {
+        CONTENT: content,
+        "algorithm": card.algorithm,
+        "target": card.target_title or card.target_name,
+        "rows": str(card.n_rows) if card.n_rows else "",
+        "features": str(model.n_features or ""),
+        "trained": card.trained,
+        "seed": _seed(model),
+        "git-revision": revision.commit if revision else "",
+        "git-changed": ("yes" if revision.is_dirty else "no") if revision else "",
+        HEADLINE: model.headline,
+        **dict(list(metrics.items())[:_MOST_METRICS]),
+        **{f"version:{name}": version for name, version in model.versions.items()},
+    }
+    known = [(key, value) for key, value in found.items() if value]
+    return {
+        _plain(key, _LONGEST_KEY): _plain(value, _LONGEST_VALUE) for key, value in known[:_MOST]
+    }
+
+
+def _seed(model: TrainedModel) -> str:
+    """The seed of training; without one, training is not repeatable."""
+    if not model.report:
+        return ""
+    return model.hyperparameters.get("random_state", "not set")
+
+
+def _plain(text: str, longest: int) -> str:
+    """The text as AWS takes it: letters, digits, spaces and _.:/=+-@."""
+    return _REFUSED.sub("-", text)[:longest]
