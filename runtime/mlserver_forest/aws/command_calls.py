@@ -56,6 +56,14 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("sagemaker:ListModelPackages", "sagemaker:CreateModelPackageGroup"),
         "sagemaker:CreateModelPackage",
     ),
+    **dict.fromkeys(
+        ("approve", "reject"),
+        (
+            *("sts:GetCallerIdentity", "s3:HeadObject", "s3:GetObject"),
+            *("sagemaker:ListModelPackages", *_describe("ModelPackage")),
+            "sagemaker:UpdateModelPackage",
+        ),
+    ),
     "invoke": (
         *("sagemaker-runtime:InvokeEndpoint", "sagemaker-runtime:InvokeEndpointAsync"),
         *(*_BUCKET, *_UPLOAD, "s3:GetObject"),
@@ -64,6 +72,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(*_SHARED, *_LOG, *_describe("TrainingJob", "TransformJob", "Model")),
         *("sagemaker:CreateModel", "sagemaker:CreateTransformJob", "sagemaker:DeleteModel"),
         *("sagemaker:ListTags", "s3:ListObjectsV2", "s3:GetObject"),
+        *("sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"),
     ),
     "status": (
         *_describe("Endpoint", "EndpointConfig", *_JOBS),
@@ -75,6 +84,8 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"sagemaker:List{one}s" for one in ("Endpoint", "EndpointConfig", "Model", *_JOBS)),
         *("sagemaker:ListTags", *_describe("Endpoint", "EndpointConfig", *_JOBS)),
         "resourcegroupstaggingapi:GetResources",
+        *("sagemaker:ListModelPackageGroups", "sagemaker:ListModelPackages"),
+        *_describe("ModelPackage"),
     ),
     "rollback": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
@@ -95,5 +106,8 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DeregisterScalableTarget"),
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
         "cloudwatch:DeleteAlarms",
+        *_describe("ModelPackage", "ModelPackageGroup"),
+        *("sagemaker:ListModelPackages", "sagemaker:DeleteModelPackage"),
+        "sagemaker:DeleteModelPackageGroup",
     ),
 }

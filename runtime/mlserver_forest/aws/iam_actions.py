@@ -119,7 +119,7 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
     "sagemaker:AddTags": (_tagging("Endpoint"),),
     "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
-    "sagemaker:ListTags": (Permission("sagemaker:ListTags", _ALL_KINDS),),
+    "sagemaker:ListTags": (Permission("sagemaker:ListTags", (*_ALL_KINDS, *_GROUPS)),),
     **{
         f"sagemaker:{verb}ModelPackage": (
             Permission(f"sagemaker:{verb}ModelPackage", (_SAGEMAKER.format("model-package"),)),

@@ -1,16 +1,21 @@
-"""forest register, and what it has registered: versions of a model in a group."""
+"""The model registry: two people register, compare, approve, deploy, reject and delete versions."""
 
 import json
-import shutil
+import re
+import subprocess
 
+import boto3
+import jsonschema
 import pytest
 
-from aws.account import POLL, ROLE
-from aws.service_models import faults_of
+from aws.account import BUCKET, IMAGE, POLL
+from aws.register.package_card_schema import SCHEMA
 from forked_command import run_forked
-from support import IRIS, clean_environ
+from mlserver_forest.formats.registry import FORMATS, answer_formats
+from support import IRIS, ROOT, clean_environ
 
 AS_ROLE = ("--role", "forest", *POLL, "--yes")
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/churn"
 
 
 @pytest.fixture(scope="module")
@@ -23,47 +28,187 @@ def trained(tmp_path_factory):
     return folder
 
 
-def versions(sagemaker):
-    found = sagemaker.list_model_packages(ModelPackageGroupName="churn")
-    return [
-        sagemaker.describe_model_package(ModelPackageName=one["ModelPackageArn"])
-        for one in found["ModelPackageSummaryList"]
-    ]
-
-
-def test_a_directory_is_registered_once_with_all_that_is_known(account, trained):
-    done = account.forest("register", trained / "model", "--group", "churn", "--json")
+def register(account, *words):
+    done = account.forest("register", *words, "--group", "churn", "--json")
     assert done.code == 0, done.err
-    arn = done.json["ModelPackageArn"]
-    print(done.out, done.err)
-    call = account.stand_in.calls
-    print([c for c in call if c[0].startswith("Create")])
-    again = account.forest("register", trained / "model", "--group", "churn", "--json")
-    assert again.json["ModelPackageArn"] == arn
+    return done
+
+
+def read(account, uri):
+    s3 = account.client("s3")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.close()
+    return body
+
+
+def test_a_directory_is_registered_once_with_all_that_is_known(
+    account, sagemaker, trained, tmp_path, monkeypatch
+):
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    (tmp_path / "train.py").write_text("1")
+    for words in (
+        ("init", "-q"),
+        ("add", "train.py"),
+        ("commit", "-qm", "x"),
+        ("remote", "add", "origin", "https://me:secret@example.com/team/churn.git"),
+    ):
+        subprocess.run((*git, *words), cwd=tmp_path, check=True)
+    commit = subprocess.check_output((*git, "rev-parse", "HEAD"), cwd=tmp_path, text=True).strip()
+    (tmp_path / "train.py").write_text("2")
+    monkeypatch.chdir(tmp_path)
+    done = register(account, trained / "model", "--description", "first")
+    assert done.json == {
+        "ModelPackageGroupName": "churn",
+        "ModelPackageVersion": 1,
+        "ModelPackageArn": f"{ARN}/1",
+    }
+    found = sagemaker.describe_model_package(ModelPackageName=f"{ARN}/1")
+    assert found["ModelApprovalStatus"] == "PendingManualApproval"
+    assert found["ModelPackageDescription"] == "first"
+    assert found["MetadataProperties"] == {
+        "CommitId": commit,
+        "Repository": "https://example.com/team/churn.git",
+    }
+    metadata = found["CustomerMetadataProperties"]
+    report = json.loads((trained / "output" / "data" / "metrics.json").read_text())
+    accuracy = report["metrics"]["validation"]["accuracy"]
+    assert metadata["rows"] == "150"
+    assert metadata["seed"] == "3"
+    assert metadata["git-changed"] == "yes"
+    assert metadata["metric"] == "validation:accuracy"
+    assert float(metadata["validation:accuracy"]) == pytest.approx(accuracy, rel=1e-5)
+    assert metadata["version:scikit-learn"] == report["versions"]["scikit-learn"]
+    check_container(account, sagemaker)
+    check_reports(account, found, report)
+    # The same content is found again, whatever has changed in git.
+    (tmp_path / "train.py").write_text("1")
+    again = register(account, trained / "model", "--description", "first")
+    assert again.json == done.json
+    assert "found version 1 of model package group churn" in again.err
     assert account.stand_in.count("CreateModelPackage") == 2
 
 
-def test_approved(account, trained):
-    account.forest("register", trained / "model", "--group", "churn", "--json")
-    done = account.forest("deploy", "churn@approved", *AS_ROLE)
-    print(done.err)
-    assert done.code == 1
-    done = account.forest(
-        "register",
-        trained / "model",
-        "--group",
-        "churn",
-        "--json",
-        "--approve",
-        "--description",
-        "x",
+def check_container(account, sagemaker):
+    """What a person sees of the image, the artifact and the media types."""
+    calls = dict(account.stand_in.calls)
+    inference = calls["CreateModelPackage"]["InferenceSpecification"]
+    (container,) = inference["Containers"]
+    assert container["Image"] == f"{IMAGE}@{account.digest}"
+    assert container["ModelDataUrl"].startswith(f"s3://{BUCKET}/mlserver-forest/models/")
+    accepted = {name for one in FORMATS for name in one.media_types}
+    assert set(inference["SupportedContentTypes"]) == accepted
+    answered = {name for one in answer_formats() for name in one.media_types}
+    assert set(inference["SupportedResponseMIMETypes"]) == answered
+    assert "ml.m5.large" in inference["SupportedTransformInstanceTypes"]
+    assert "ml.c7i.large" in inference["SupportedRealtimeInferenceInstanceTypes"]
+    assert "Tags" not in calls["CreateModelPackage"]
+    assert calls["CreateModelPackageGroup"]["Tags"][0]["Value"] == "mlserver-forest"
+
+
+def check_reports(account, found, report):
+    """The metrics in SageMaker's form, Model Monitor's baseline, and the model card."""
+    quality = found["ModelMetrics"]["ModelQuality"]["Statistics"]
+    document = json.loads(read(account, quality["S3Uri"]))
+    metrics = document["multiclass_classification_metrics"]
+    assert metrics["accuracy"]["value"] == report["metrics"]["validation"]["accuracy"]
+    assert metrics["confusion_matrix"]["setosa"]["setosa"] == 10
+    data = found["ModelMetrics"]["ModelDataQuality"]
+    assert json.loads(read(account, data["Statistics"]["S3Uri"]))["dataset"]["item_count"] == 150
+    assert found["DriftCheckBaselines"]["ModelDataQuality"] == data
+    arn = found["ModelPackageArn"]
+    card = json.loads(account.stand_in.packages[arn]["ModelCard"]["ModelCardContent"])
+    jsonschema.validate(card, SCHEMA)
+    assert card["intended_uses"]["purpose_of_model"].endswith("one of 3 classes, from 4 features.")
+    assert {one["name"] for one in card["evaluation_details"]} == {"validation", "oob", "train"}
+    assert "iris.csv" in card["evaluation_details"][0]["datasets"]
+
+
+def test_two_versions_from_registration_to_rejection(account, sagemaker, trained, tmp_path):
+    """Each message names the next command, which works as it is printed."""
+    register(account, trained / "model", "--description", "first")
+    refused = account.forest("deploy", "churn@approved", *AS_ROLE)
+    assert refused.code == 1
+    assert refused.err == (
+        "forest deploy: no version of model package group churn is approved; the newest pending "
+        "one is 1 (first): forest approve churn@1\n"
     )
+    done = account.forest("approve", "churn@1", "--yes")
     assert done.code == 0, done.err
-    done = account.forest("deploy", "churn@approved", *AS_ROLE)
-    print(done.err, done.out)
+    assert done.out == "version 1 of churn is approved\nchurn@approved is version 1\n"
+    assert "no other version of churn is approved" in done.err
+    done = account.forest("deploy", "churn@approved", "--name", "churn", *AS_ROLE)
     assert done.code == 0, done.err
-    done = account.forest("deploy", "churn@1", *AS_ROLE)
+    (model,) = sagemaker.list_models()["Models"]
+    described = sagemaker.describe_model(ModelName=model["ModelName"])
+    assert described["PrimaryContainer"]["ModelPackageName"] == f"{ARN}/1"
+    register(account, trained / "model", "--description", "second")
+    done = account.forest("approve", "churn", "--sample", IRIS, "--json", "--yes", "--reason", "ok")
+    assert done.code == 0, done.err
     print(done.err, done.out)
-    done = account.forest("transform", "churn@1", IRIS, *AS_ROLE)
-    print(done.err, done.out)
-    assert 0
+    found = done.json["Comparison"]
+    assert found["with_version"] == 1
+    both = found["metrics"]["validation:accuracy"]
+    assert both["approved"] == both["decided"] > 0.8
+    assert found["answers"]["n_rows"] == 150
+    assert (found["answers"]["share"], found["answers"]["largest"]) == (0, 0)
+    assert {one["name"] for one in found["training_drift"]["columns"]} >= {"feature_0"}
+    listed = account.forest("list", "--group", "churn", "--json").json["found"]
+    assert [(one["version"], one["status"], one["reason"]) for one in listed] == [
+        (2, "approved", "ok"),
+        (1, "approved", ""),
+    ]
+    assert listed[0]["decided_by"].startswith("arn:aws:sts::123456789012:")
+    lines = account.forest("list", "--group", "churn").out.splitlines()
+    assert re.match(r"2 +approved +validation:accuracy 0\.\d+ +\d{4}-\d\d-\d\d ", lines[1])
+    (group,) = account.forest("list", "--group", "--json").json["found"]
+    assert (group["group"], group["versions"], group["approved"]) == ("churn", 2, 2)
+    done = account.forest("reject", "churn@2", "--reason", "worse on vans", "--yes")
+    assert done.out == "version 2 of churn is rejected\nchurn@approved is version 1\n"
+    refused = account.forest("deploy", "churn@2", *AS_ROLE)
+    assert f"model package {ARN}/2 was rejected" in refused.err
+    done = account.forest("transform", "churn@1", IRIS, *AS_ROLE, "--no-wait")
+    assert done.code == 0, done.err
+    done = account.forest("delete", "churn@2", "--yes", "--json")
+    assert done.json["ModelPackages"] == [f"{ARN}/2"]
+    done = account.forest("delete", "churn", "--kind", "model-package-group", "--yes")
+    assert done.code == 0, done.err
+    assert account.forest("list", "--group").out.startswith("no model package groups")
+
+
+def test_a_training_job_is_registered_with_the_report_of_its_output(account, trained, sagemaker):
+    """In the job's own image, from S3; serve has not written what moto calls the job's model."""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("deploy", "churn@latest"), "'latest' is not a version; expected churn@approved"),
+        (("deploy", "churn@7"), "there is no model package group churn with versions"),
+        (("approve", "churn"), "there is no model package group churn with versions"),
+        (("list", "--group", "churn", "--any"), "--any cannot be used with --group"),
+        (("delete", "churn@1", "--yes"), "there is no model package group churn"),
+        (("reject", "churn"), "Missing option '--reason'"),
+    ],
+)
+def test_what_is_not_there_is_said(account, words, said):
+    done = account.forest(*words, *(AS_ROLE if words[0] == "deploy" else ()))
+    assert done.code in {1, 2}
+    assert said in done.err
+
+
+def test_every_instance_type_is_one_that_aws_knows():
+    from mlserver_forest.aws.instance_families import real_time_types, transform_types
+
+    client = boto3.client("sagemaker", region_name="eu-west-1")
+    shape = client.meta.service_model.shape_for("InferenceSpecification")
+    known = {
+        name: set(shape.members[name].member.metadata["enum"])
+        for name in (
+            "SupportedTransformInstanceTypes",
+            "SupportedRealtimeInferenceInstanceTypes",
+        )
+    }
+    assert set(transform_types()) <= known["SupportedTransformInstanceTypes"]
+    assert set(real_time_types()) <= known["SupportedRealtimeInferenceInstanceTypes"]
+    assert ROOT.exists()

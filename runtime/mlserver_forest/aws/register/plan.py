@@ -16,8 +16,8 @@ from mlserver_forest.aws.model_group import (
     package_look_up,
 )
 from mlserver_forest.aws.naming import digest_of, tag_list
+from mlserver_forest.aws.package_metadata import CONTENT, package_metadata
 from mlserver_forest.aws.register.model_quality import MEDIA_TYPE
-from mlserver_forest.aws.register.package_metadata import CONTENT, package_metadata
 from mlserver_forest.aws.step import Answer, Call, Plan, Step, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
 from mlserver_forest.aws.trained_model import TrainedModel

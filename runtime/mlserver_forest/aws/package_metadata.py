@@ -4,15 +4,21 @@ import re
 
 from mlserver_forest.aws.git_revision import GitRevision
 from mlserver_forest.aws.naming import NAMESPACE
+from mlserver_forest.aws.step import Answer
 from mlserver_forest.aws.trained_model import TrainedModel
 
 # A digest of the registered content, by which the same registration is found again.
 CONTENT = f"{NAMESPACE}content"
 # The metric that is shown first, such as "validation:accuracy", under whose name its value is.
 HEADLINE = "metric"
-# SageMaker's API, CreateModelPackage: CustomerMetadataProperties.
-_MOST, _LONGEST_KEY, _LONGEST_VALUE = 50, 128, 256
+# Who decided about the version, and when.
+DECIDED_BY, DECIDED_AT = "decided-by", "decided-at"
+# SageMaker's API, CreateModelPackage: CustomerMetadataProperties has at most 50 entries, of which
+# two are those of a decision.
+_MOST, _LONGEST_KEY, _LONGEST_VALUE = 48, 128, 256
 _MOST_METRICS = 20
+_METRIC = re.compile(r"(?!version:|mlserver-forest:)[\w-]+:[\w-]+")
+_NUMBER = re.compile(r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?")
 _REFUSED = re.compile(r"[^\w\s.:/=+\-@]")
 
 
@@ -52,6 +58,25 @@ def package_metadata(
     }
 
 
+def metrics_of_package(found: Answer) -> dict[str, float]:
+    """The metrics in the metadata of a version, such as "validation:accuracy".
+
+    Args:
+        found: the version's description.
+    """
+    metadata = found.get("CustomerMetadataProperties") or {}
+    return {
+        name: float(value)
+        for name, value in metadata.items()
+        if _METRIC.fullmatch(name) and _NUMBER.fullmatch(value)
+    }
+
+
+def plain_value(text: str) -> str:
+    """The text as AWS takes it for a value: letters, digits, spaces and _.:/=+-@."""
+    return _plain(text, _LONGEST_VALUE)
+
+
 def _seed(model: TrainedModel) -> str:
     """The seed of training; without one, training is not repeatable."""
     if not model.report:
@@ -60,5 +85,4 @@ def _seed(model: TrainedModel) -> str:
 
 
 def _plain(text: str, longest: int) -> str:
-    """The text as AWS takes it: letters, digits, spaces and _.:/=+-@."""
     return _REFUSED.sub("-", text)[:longest]
