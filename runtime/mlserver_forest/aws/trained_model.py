@@ -94,7 +94,9 @@ class TrainedModel:
         return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
-def read_trained_model(model: Path, report: Path | None, say: Say) -> TrainedModel:
+def read_trained_model(
+    model: Path, report: Path | None, say: Say, beside: Path | None = None
+) -> TrainedModel:
     """Read a model directory or a .tar.gz, and the report of its training.
 
     Args:
@@ -102,14 +104,15 @@ def read_trained_model(model: Path, report: Path | None, say: Say) -> TrainedMod
         report: the folder of metrics.json, statistics.json and constraints.json; None for the model
             directory itself, or else the ``../output/data`` in which ``train`` writes them.
         say: prints a line about what is left out.
+        beside: where the report of an archive may be, or None.
 
     Raises:
         DeploymentError: if a report was given that is another model's, or a file cannot be read.
     """
     text = _settings_of_folder(model) if model.is_dir() else _settings_of_archive(model)
     found = TrainedModel(_object(text, model / SETTINGS) if text else {})
-    folders = [report] if report else [model, model / _BESIDE] if model.is_dir() else []
-    for folder in folders:
+    around = [model, model / _BESIDE] if model.is_dir() else [beside] if beside else []
+    for folder in [report] if report else around:
         if not any((folder / name).is_file() for name in _REPORT):
             continue
         whole = _with_report(found, folder)

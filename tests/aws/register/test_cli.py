@@ -8,7 +8,7 @@ import boto3
 import jsonschema
 import pytest
 
-from aws.account import BUCKET, IMAGE, POLL
+from aws.account import BUCKET, FIT, IMAGE, POLL
 from aws.register.package_card_schema import SCHEMA
 from forked_command import run_forked
 from mlserver_forest.formats.registry import FORMATS, answer_formats
@@ -145,7 +145,8 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     register(account, trained / "model", "--description", "second")
     done = account.forest("approve", "churn", "--sample", IRIS, "--json", "--yes", "--reason", "ok")
     assert done.code == 0, done.err
-    print(done.err, done.out)
+    assert "  validation:accuracy " in done.err
+    assert "  training rows: 150 -> 150; drift: 5 of 5 columns are stable" in done.err
     found = done.json["Comparison"]
     assert found["with_version"] == 1
     both = found["metrics"]["validation:accuracy"]
@@ -176,8 +177,27 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     assert account.forest("list", "--group").out.startswith("no model package groups")
 
 
-def test_a_training_job_is_registered_with_the_report_of_its_output(account, trained, sagemaker):
-    """In the job's own image, from S3; serve has not written what moto calls the job's model."""
+def test_a_training_job_is_registered_with_the_report_of_its_output(account, sagemaker, trained):
+    """In the job's own image; what it has written is read from S3."""
+    account.stand_in.trained = trained
+    image = f"{IMAGE}@sha256:{'0' * 64}"
+    assert account.forest(*FIT, "--name", "night", "--image", image).code == 0
+    done = register(account, "night", "--approve")
+    found = sagemaker.describe_model_package(ModelPackageName=done.json["ModelPackageArn"])
+    assert found["ModelApprovalStatus"] == "Approved"
+    assert found["MetadataProperties"]["GeneratedBy"].endswith(":training-job/night")
+    assert dict(account.stand_in.calls)["CreateModelPackage"]["InferenceSpecification"][
+        "Containers"
+    ] == [
+        {
+            "Image": image,
+            "ModelDataUrl": sagemaker.describe_training_job(TrainingJobName="night")[
+                "ModelArtifacts"
+            ]["S3ModelArtifacts"],
+        }
+    ]
+    assert found["CustomerMetadataProperties"]["seed"] == "3"
+    assert set(found["ModelMetrics"]) == {"ModelQuality", "ModelDataQuality"}
 
 
 @pytest.mark.parametrize(

@@ -106,17 +106,16 @@ def _trained(
     session: Session, model: str, artifact: ModelData, report: Path | None, folder: Path
 ) -> TrainedModel:
     """What the model says about its training; a model in S3 is downloaded for that."""
-    path = Path(model)
+    path, beside = Path(model), None
     if not artifact.files:
         if "<" in artifact.uri or session.existing.region == "":
             session.say(f"what {model} says about its training is unknown, and left out here")
             return TrainedModel()
         fetched = folder / "fetched"
         path = fetch_archive(session.aws, artifact.uri, fetched, session.bar)
-        report = report or fetch_report(
-            session.aws, session.existing, artifact.uri, fetched, session.bar
-        )
-    found = read_trained_model(path, report, session.say)
+        if report is None:
+            beside = fetch_report(session.aws, session.existing, artifact.uri, fetched, session.bar)
+    found = read_trained_model(path, report, session.say, beside)
     if not found.metrics:
         session.say(f"{model} has no card with metrics, so none are registered")
     return found
