@@ -67,6 +67,8 @@ class StandIn:
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
+    # The alarms that go off during an update, which AWS then rolls back.
+    alarms: set = field(default_factory=set)
     # What stand_in_registry.py knows of model packages: ARN -> members, None if it was deleted.
     packages: dict = field(default_factory=dict)
     # The number of requests that are being answered, and the largest so far.
@@ -262,9 +264,18 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, answer = self._as("SageMaker.DescribeEndpoint", described)
         if status == 200:
             arn = json.loads(answer)["EndpointArn"]
-            self.stand_in.configurations[name] = request["EndpointConfigName"]
+            if not self._is_rolled_back(request):
+                self.stand_in.configurations[name] = request["EndpointConfigName"]
             answer = json.dumps({"EndpointArn": arn}).encode()
         return status, headers, answer
+
+    def _is_rolled_back(self, request):
+        """Whether an alarm of the update goes off, which DescribeEndpoint then says."""
+        rollback = request.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+        alarms = {one["AlarmName"] for one in rollback.get("Alarms", ())} & self.stand_in.alarms
+        said = {"FailureReason": f"{', '.join(alarms)} went off."} if alarms else {}
+        self.stand_in.members["DescribeEndpoint"] = said
+        return bool(alarms)
 
     def _delete_endpoint(self, request):
         self.stand_in.configurations.pop(request["EndpointName"], None)
