@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from mlserver_forest.aws.approve.comparison import PackageComparison, compare_packages
-from mlserver_forest.aws.approve.plan import Decision, find_decision, plan
+from mlserver_forest.aws.approve.package_comparison import PackageComparison, compare_packages
+from mlserver_forest.aws.approve.plan import ApprovalDecision, find_decision, plan
 from mlserver_forest.aws.model_group import (
     APPROVED,
     REJECTED,
@@ -81,7 +81,7 @@ def _decide(
 
 
 def _compared(
-    session: Session, decision: Decision, sample: Path | None, target: str
+    session: Session, decision: ApprovalDecision, sample: Path | None, target: str
 ) -> PackageComparison | None:
     """The comparison, whose lines are printed; a dry run does without the artifacts."""
     if session.dry_run:
@@ -97,7 +97,7 @@ def _compared(
     return found
 
 
-def _report(session: Session, decision: Decision, found: PackageComparison | None) -> None:
+def _report(session: Session, decision: ApprovalDecision, found: PackageComparison | None) -> None:
     word = STATUS_WORDS[decision.status]
     already = " already" if decision.is_made else ""
     arn = decision.found["ModelPackageArn"] if decision.found else ""

@@ -21,7 +21,7 @@ from mlserver_forest.errors import DeploymentError
 
 
 @dataclass(frozen=True)
-class Decision:
+class ApprovalDecision:
     """A version, the decision about it, and the version that is approved now.
 
     Attributes:
@@ -73,7 +73,9 @@ class Decision:
         return f"{group}@approved is version {max(others + mine)}"
 
 
-def find_decision(existing: Existing, name: VersionName, status: str, reason: str) -> Decision:
+def find_decision(
+    existing: Existing, name: VersionName, status: str, reason: str
+) -> ApprovalDecision:
     """Find the version that is decided about: the one that is named, or the newest pending one.
 
     Raises:
@@ -83,14 +85,14 @@ def find_decision(existing: Existing, name: VersionName, status: str, reason: st
     caller = "" if identity is None or identity is UNKNOWN else str(identity["Arn"])
     versions = find_versions(existing, name.group)
     if versions is UNKNOWN:
-        return Decision(name, status, reason, caller=caller)
+        return ApprovalDecision(name, status, reason, caller=caller)
     chosen = find_version(existing, name)
     if not name.version:
         chosen = _newest_pending(name.group, versions)
     arn = str({} if chosen is UNKNOWN else chosen["ModelPackageArn"])
     others = [one for one in versions if one["ModelPackageArn"] != arn]
     approved = next((one for one in others if one.get("ModelApprovalStatus") == APPROVED), None)
-    return Decision(
+    return ApprovalDecision(
         name,
         status,
         reason,
@@ -100,7 +102,7 @@ def find_decision(existing: Existing, name: VersionName, status: str, reason: st
     )
 
 
-def plan(decision: Decision, now: datetime | None = None) -> Plan:
+def plan(decision: ApprovalDecision, now: datetime | None = None) -> Plan:
     """The step that sets the status; none if the version has it.
 
     Args:

@@ -9,7 +9,7 @@ from mlserver_forest.aws.delete.plan import (
     find_belongings,
     plan,
 )
-from mlserver_forest.aws.delete.registered import (
+from mlserver_forest.aws.delete.registered_versions import (
     GROUP_KIND,
     Registered,
     find_registered,

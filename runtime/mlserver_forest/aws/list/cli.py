@@ -7,7 +7,7 @@ import click
 
 from mlserver_forest.aws.combinations import check_combinations, given_options
 from mlserver_forest.aws.list.plan import Listed, details_of, find_all, plan
-from mlserver_forest.aws.list.registered import list_groups, list_versions
+from mlserver_forest.aws.list.registry_table import list_groups, list_versions
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.session import Session, command
 from mlserver_forest.aws.status.describe import cost_of, listed_state

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlserver_forest.aws.approve.plan import Decision
+from mlserver_forest.aws.approve.plan import ApprovalDecision
 from mlserver_forest.aws.fetched_model import Bar, fetch_archive, unpack_archive
 from mlserver_forest.aws.package_metadata import metrics_of_package
 from mlserver_forest.aws.step import Answer
 from mlserver_forest.errors import DeploymentError
+from mlserver_forest.evaluation.text_table import text_table
 
 if TYPE_CHECKING:
     from mlserver_forest.aws.client import Aws
-
-_SETTINGS = "model-settings.json"
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,8 @@ class PackageComparison:
             known = before is not None and after is not None
             difference = f"{(after or 0) - (before or 0):+.4g}" if known else ""
             rows.append((name, _text(before), _text(after), difference))
-        table = (
-            _table(rows) if self.metrics else ["metrics cannot be compared: none are registered"]
-        )
+        none = ["metrics cannot be compared: none are registered"]
+        table = text_table(rows) if self.metrics else none
         return [head, *(f"  {line}" for line in (*table, *self.details))]
 
     def as_json(self) -> dict[str, Any]:
@@ -57,7 +55,7 @@ class PackageComparison:
 
 
 def compare_packages(
-    aws: "Aws", decision: Decision, sample: Path | None, target: str, folder: Path, bar: Bar
+    aws: "Aws", decision: ApprovalDecision, sample: Path | None, target: str, folder: Path, bar: Bar
 ) -> PackageComparison | None:
     """Compare a version with the one that is approved now; None if there is none.
 
@@ -84,7 +82,7 @@ def compare_packages(
 
 
 def _of_artifacts(
-    aws: "Aws", decision: Decision, sample: Path | None, target: str, folder: Path, bar: Bar
+    aws: "Aws", decision: ApprovalDecision, sample: Path | None, target: str, folder: Path, bar: Bar
 ) -> tuple[Mapping[str, Any], list[str]]:
     from mlserver_forest.reports.versions.version_comparison import compare_versions
 
@@ -111,9 +109,3 @@ def _fetched(aws: "Aws", package: Answer, folder: Path, bar: Bar) -> Path:
 
 def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    from mlserver_forest.evaluation.text_table import text_table
-
-    return text_table(rows)
