@@ -1,10 +1,10 @@
 """SageMaker's model registry for the stand-in: what moto 5 lacks of it.
 
 moto's UpdateModelPackage forgets the metadata and the status that a request leaves out, where AWS
-keeps them; its CreateModelPackage drops the model card and refuses instance types that are newer
-than m5; its CreateModelPackageGroup replaces a group that exists; and it has no
-DeleteModelPackage and no DeleteModelPackageGroup. What is here keeps state beside moto's, and holds
-each request against botocore's models.
+keeps them; its CreateModelPackage drops the model card, refuses instance types that are newer than
+m5, and makes a second version if the same ClientToken comes again; its CreateModelPackageGroup
+replaces a group that exists; and it has no DeleteModelPackage and no DeleteModelPackageGroup. What
+is here keeps state beside moto's, and holds each request against botocore's models.
 """
 
 import json
@@ -56,6 +56,9 @@ def _create_group(handler, request):
 def _create(handler, request):
     if "Tags" in request:  # The API reference: a version uses the tags of its group.
         return _refused("ValidationException", "Tags cannot be specified with a group")
+    token = f"token {request.get('ClientToken')}"
+    if token in handler.stand_in.packages:  # The answer to the same call was lost.
+        return _answered({"ModelPackageArn": handler.stand_in.packages[token]})
     kept = {name: request[name] for name in _KEPT if name in request}
     inference = dict(request["InferenceSpecification"])
     if _TYPES in inference:
@@ -65,7 +68,8 @@ def _create(handler, request):
     sent = {**request, "InferenceSpecification": inference}
     status, headers, body = handler._as("SageMaker.CreateModelPackage", sent)
     if status == 200:
-        handler.stand_in.packages[json.loads(body)["ModelPackageArn"]] = kept
+        arn = json.loads(body)["ModelPackageArn"]
+        handler.stand_in.packages |= {arn: kept, token: arn}
     return status, headers, body
 
 

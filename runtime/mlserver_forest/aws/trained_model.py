@@ -51,7 +51,8 @@ class TrainedModel:
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
         """The metrics by set of rows, the most honest set first, then by name."""
-        found = {name: dict(values) for name, values in self.card.metrics.items() if values}
+        known = self.card.metrics or read_card(self.report).metrics
+        found = {name: dict(values) for name, values in known.items() if values}
         order = {name: place for place, name in enumerate(_SETS)}
         last = {_TRAINING: len(order) + 1}
         names = sorted(found, key=lambda name: {**order, **last}.get(name, len(order)))
@@ -116,7 +117,7 @@ def read_trained_model(
         if not any((folder / name).is_file() for name in _REPORT):
             continue
         whole = _with_report(found, folder)
-        if not whole.report or _is_of(whole.report, found.card):
+        if not whole.report or _is_of(whole.report, found.card, is_given=report is not None):
             return whole
         _refuse(folder, say, is_given=report is not None)
     if report and not any((report / name).is_file() for name in _REPORT):
@@ -143,11 +144,13 @@ def _refuse(folder: Path, say: Say, *, is_given: bool) -> None:
     say(f"{reason}, and it is left out; --report FOLDER names the model's own")
 
 
-def _is_of(report: Mapping[str, Any], card: Card) -> bool:
-    """Whether the metrics that both have are the same."""
+def _is_of(report: Mapping[str, Any], card: Card, *, is_given: bool) -> bool:
+    """Whether the metrics that both have are the same; a model without any takes what is given."""
     theirs = report.get("metrics")
     if not isinstance(theirs, dict):
         return False
+    if not card.metrics:
+        return is_given
     return all(
         math.isclose(value, theirs[rows][name], rel_tol=1e-9)
         for rows, found in card.metrics.items()

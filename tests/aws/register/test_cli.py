@@ -1,18 +1,23 @@
 """The model registry: two people register, compare, approve, deploy, reject and delete versions."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 
 import boto3
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 from aws.account import BUCKET, FIT, IMAGE, POLL
 from aws.register.package_card_schema import SCHEMA
+from aws.service_models import faults_of
 from forked_command import run_forked
+from mlserver_forest.cli import forest
 from mlserver_forest.formats.registry import FORMATS, answer_formats
-from support import IRIS, ROOT, clean_environ
+from support import IRIS, clean_environ
 
 AS_ROLE = ("--role", "forest", *POLL, "--yes")
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/churn"
@@ -121,7 +126,7 @@ def check_reports(account, found, report):
     jsonschema.validate(card, SCHEMA)
     assert card["intended_uses"]["purpose_of_model"].endswith("one of 3 classes, from 4 features.")
     assert {one["name"] for one in card["evaluation_details"]} == {"validation", "oob", "train"}
-    assert "iris.csv" in card["evaluation_details"][0]["datasets"]
+    assert card["training_details"]["training_job_details"]["training_datasets"] == ["iris.csv"]
 
 
 def test_two_versions_from_registration_to_rejection(account, sagemaker, trained, tmp_path):
@@ -200,6 +205,84 @@ def test_a_training_job_is_registered_with_the_report_of_its_output(account, sag
     assert set(found["ModelMetrics"]) == {"ModelQuality", "ModelDataQuality"}
 
 
+def test_a_lost_answer_makes_no_second_version_and_a_refusal_says_what_to_ask_for(
+    account, sagemaker, trained
+):
+    account.stand_in.fail("CreateModelPackage$", is_done=True)
+    assert register(account, trained / "model").json["ModelPackageVersion"] == 1
+    account.stand_in.fail("CreateModelPackage$", status=400, code="ThrottlingException")
+    assert register(account, trained / "model", "--env", "A=1").json["ModelPackageVersion"] == 2
+    made = sagemaker.list_model_packages(ModelPackageGroupName="churn")
+    assert len(made["ModelPackageSummaryList"]) == 2
+    account.forest("approve", "churn@1", "--yes")
+    asked = account.forest("approve", "churn", "--json")
+    assert asked.code == 1
+    assert asked.json["error"] == (
+        "Approve version 2 of churn, which is pending (version 1 is approved)? Nobody can answer "
+        "here; add --yes"
+    )
+    denied = {"status": 400, "code": "AccessDeniedException", "message": "no"}
+    account.stand_in.fail("GET /sagemaker", times=9, status=403, code="AccessDenied")
+    account.stand_in.fail("UpdateModelPackage", times=9, **denied)
+    refused = account.forest("approve", "churn", "--yes")
+    assert refused.code == 1
+    assert "training data and answers cannot be compared: " in refused.err
+    assert "  validation:accuracy " in refused.err
+    assert "ask for the permission sagemaker:UpdateModelPackage on " in refused.err
+    assert "(forest policy --for approve lists what it needs)" in refused.err
+    found = sagemaker.describe_model_package(ModelPackageName=f"{ARN}/2")
+    assert found["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_another_models_report_is_left_out_and_refused_if_it_is_named(
+    account, trained, model_dir, tmp_path
+):
+    shutil.copytree(trained, tmp_path / "ml")
+    report = tmp_path / "ml" / "output" / "data" / "metrics.json"
+    document = json.loads(report.read_text())
+    document["metrics"]["validation"]["accuracy"] /= 2
+    report.write_text(json.dumps(document))
+    done = register(account, tmp_path / "ml" / "model")
+    assert "is of another model: its metrics are not those of the model's card" in done.err
+    (version,) = account.forest("list", "--group", "churn", "--json").json["found"]
+    assert version["value"] > 0.8
+    words = ("register", tmp_path / "ml" / "model", "--group", "churn", "--report", report.parent)
+    refused = account.forest(*words)
+    assert refused.code == 1
+    assert "give the folder of this model's report" in refused.err
+    done = register(account, model_dir)
+    assert "has no card with metrics, so none are registered" in done.err
+
+
+def test_a_dry_run_without_an_account_prints_requests_that_aws_would_take(trained, tmp_path):
+    """Each request is also held against botocore's own models."""
+    environ = {name: None for name in os.environ if name.startswith("AWS_")}
+    environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
+    operations = {}
+    for words in (
+        ("register", trained / "model", "--group", "churn", "--approve"),
+        ("approve", "churn"),
+        ("reject", "churn@3", "--reason", "no"),
+        ("list", "--group"),
+        ("delete", "churn@1"),
+        ("delete", "churn", "--kind", "model-package-group"),
+        ("deploy", "churn@approved", "--role", "arn:aws:iam::111122223333:role/r"),
+    ):
+        call = [str(word) for word in (*words, "--dry-run", "--region", "eu-west-1")]
+        done = CliRunner(env=environ).invoke(forest, call)
+        assert done.exit_code == 0, done.output
+        calls = json.loads(done.stdout)["calls"]
+        operations[words[:2]] = [one["operation"] for one in calls]
+        for one in calls:
+            if "<" not in json.dumps(one):
+                assert faults_of(one) == []
+    assert operations["approve", "churn"] == ["UpdateModelPackage"]
+    assert operations["list", "--group"] == ["ListModelPackageGroups"]
+    assert operations["delete", "churn"][-1] == "DeleteModelPackageGroup"
+    assert "CreateModelPackage" in operations["register", trained / "model"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -231,4 +314,3 @@ def test_every_instance_type_is_one_that_aws_knows():
     }
     assert set(transform_types()) <= known["SupportedTransformInstanceTypes"]
     assert set(real_time_types()) <= known["SupportedRealtimeInferenceInstanceTypes"]
-    assert ROOT.exists()

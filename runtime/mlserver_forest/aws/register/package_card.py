@@ -4,7 +4,7 @@ The schema is that of SageMaker's guide, "Model package model card schema".
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +14,10 @@ from mlserver_forest.aws.trained_model import TrainedModel
 # The schema's limits, in characters and items.
 _LONGEST, _LONGEST_OBSERVATION, _LONGEST_CAVEAT = 1024, 1024, 2048
 _LONGEST_NAME, _LONGEST_GROUP, _LONGEST_AXIS = 255, 63, 63
-_MOST_HYPERPARAMETERS, _MOST_DATASETS = 100, 10
+_MOST_HYPERPARAMETERS, _MOST_DATASETS = 100, 15
+_LONGEST_CARD = 100_000
+# The parts that a card does without if it would be longer, in this order.
+_OPTIONAL = ("user_provided_hyper_parameters", "training_datasets")
 
 
 def package_card(model: TrainedModel, image: str, uri: str, training_arn: str = "") -> str:
@@ -26,17 +29,33 @@ def package_card(model: TrainedModel, image: str, uri: str, training_arn: str = 
         uri: the S3 URI of its artifact.
         training_arn: the ARN of the training job, or empty.
     """
+    left_out: list[str] = []
+    text = _document(model, image, uri, training_arn, left_out)
+    for part in _OPTIONAL:
+        if len(text) <= _LONGEST_CARD:
+            break
+        left_out.append(part)
+        text = _document(model, image, uri, training_arn, left_out)
+    return text
+
+
+def _document(
+    model: TrainedModel, image: str, uri: str, training_arn: str, left_out: Sequence[str]
+) -> str:
+    training = _training(model, image, training_arn)
+    job = training["training_job_details"]
+    training["training_job_details"] = {k: v for k, v in job.items() if k not in left_out}
     document = members(
         model_overview={"model_artifact": [uri[:_LONGEST]]},
         intended_uses=members(purpose_of_model=_purpose(model)),
-        training_details=_training(model, image, training_arn),
+        training_details=training,
         evaluation_details=_evaluations(model),
         additional_information=members(
             caveats_and_recommendations=_caveats(model),
-            custom_details=_details(model),
+            custom_details=_details(model) | members(left_out=", ".join(left_out)),
         ),
     )
-    return json.dumps(document)
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _purpose(model: TrainedModel) -> str:
@@ -50,6 +69,7 @@ def _purpose(model: TrainedModel) -> str:
 def _training(model: TrainedModel, image: str, training_arn: str) -> dict[str, Any]:
     job = members(
         training_arn=training_arn,
+        training_datasets=_datasets(model),
         training_environment={"container_image": [image]},
         user_provided_training_metrics=[
             {"name": name[:_LONGEST_NAME], "value": value}
@@ -78,7 +98,6 @@ def _evaluations(model: TrainedModel) -> list[dict[str, Any]]:
         found.append(
             members(
                 name=rows[:_LONGEST_GROUP],
-                datasets=_datasets(model),
                 evaluation_observation=_observation(rows),
                 metric_groups=groups,
             )

@@ -184,7 +184,7 @@ def plan(registration: Registration, existing: Existing, same: Answer | None) ->
     version = Step(
         Call("sagemaker", "CreateModelPackage", registration.request()),
         makes=f"a version of model package group {group}",
-        removed_by=f"forest delete {group}@VERSION",
+        removed_by=f"forest delete {group}@N, with its number in forest list --group {group}",
         when="" if is_known else "no version of the group has the same content",
     )
     if same is not None:
