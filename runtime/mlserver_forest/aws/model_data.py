@@ -32,12 +32,14 @@ class ModelData:
         files: (key, file) pairs that are uploaded first.
         identity: a digest of what the bytes are now if they are in S3; empty if the URI has one.
         image: the image that trained the model, or empty if it is not known.
+        instance_types: those that a model package lists for endpoints; empty if it lists none.
     """
 
     uri: str
     files: tuple[tuple[str, LocalFile], ...] = ()
     identity: str = ""
     image: str = ""
+    instance_types: tuple[str, ...] = ()
 
     @property
     def is_package(self) -> bool:
@@ -159,7 +161,12 @@ def _package(existing: Existing, arn: str, region: str, say: Say) -> ModelData:
         raise DeploymentError(f"model package {arn} was rejected; approve it, or give another one")
     if approval == "PendingManualApproval":
         say(f"model package {arn} is not approved yet")
-    return ModelData(arn)
+    known = {} if found is UNKNOWN else found
+    if known.get("ModelPackageStatus") == "Failed":
+        raise DeploymentError(f"model package {arn} has failed; register the model again")
+    inference = known.get("InferenceSpecification") or {}
+    types = inference.get("SupportedRealtimeInferenceInstanceTypes") or ()
+    return ModelData(arn, instance_types=tuple(types))
 
 
 def _archives(models: str, folder: Path) -> Iterator[LocalFile]:

@@ -1,7 +1,6 @@
 """The model registry: two people register, compare, approve, deploy, reject and delete versions."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,13 +8,10 @@ import subprocess
 import boto3
 import jsonschema
 import pytest
-from click.testing import CliRunner
 
 from aws.account import BUCKET, FIT, IMAGE, POLL
 from aws.register.package_card_schema import SCHEMA
-from aws.service_models import faults_of
 from forked_command import run_forked
-from mlserver_forest.cli import forest
 from mlserver_forest.formats.registry import FORMATS, answer_formats
 from support import IRIS, clean_environ
 
@@ -171,6 +167,10 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     assert (group["group"], group["versions"], group["approved"]) == ("churn", 2, 2)
     done = account.forest("reject", "churn@2", "--reason", "worse on vans", "--yes")
     assert done.out == "version 2 of churn is rejected\nchurn@approved is version 1\n"
+    done = account.forest("approve", "churn@1", "--yes")
+    assert done.out == "version 1 of churn is approved already\nchurn@approved is version 1\n"
+    words = ("deploy", "churn@1", *AS_ROLE, "--instance-type", "ml.c7g.large", "--dry-run")
+    assert "AWS may refuse ml.c7g.large" in account.forest(*words).err
     refused = account.forest("deploy", "churn@2", *AS_ROLE)
     assert f"model package {ARN}/2 was rejected" in refused.err
     done = account.forest("transform", "churn@1", IRIS, *AS_ROLE, "--no-wait")
@@ -252,35 +252,6 @@ def test_another_models_report_is_left_out_and_refused_if_it_is_named(
     assert "give the folder of this model's report" in refused.err
     done = register(account, model_dir)
     assert "has no card with metrics, so none are registered" in done.err
-
-
-def test_a_dry_run_without_an_account_prints_requests_that_aws_would_take(trained, tmp_path):
-    """Each request is also held against botocore's own models."""
-    environ = {name: None for name in os.environ if name.startswith("AWS_")}
-    environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "none")}
-    environ |= {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
-    operations = {}
-    for words in (
-        ("register", trained / "model", "--group", "churn", "--approve"),
-        ("approve", "churn"),
-        ("reject", "churn@3", "--reason", "no"),
-        ("list", "--group"),
-        ("delete", "churn@1"),
-        ("delete", "churn", "--kind", "model-package-group"),
-        ("deploy", "churn@approved", "--role", "arn:aws:iam::111122223333:role/r"),
-    ):
-        call = [str(word) for word in (*words, "--dry-run", "--region", "eu-west-1")]
-        done = CliRunner(env=environ).invoke(forest, call)
-        assert done.exit_code == 0, done.output
-        calls = json.loads(done.stdout)["calls"]
-        operations[words[:2]] = [one["operation"] for one in calls]
-        for one in calls:
-            if "<" not in json.dumps(one):
-                assert faults_of(one) == []
-    assert operations["approve", "churn"] == ["UpdateModelPackage"]
-    assert operations["list", "--group"] == ["ListModelPackageGroups"]
-    assert operations["delete", "churn"][-1] == "DeleteModelPackageGroup"
-    assert "CreateModelPackage" in operations["register", trained / "model"]
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,12 @@ def _wanted(
 
 def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
     session.say(_cost(wanted))
+    instance_type, types = wanted.instances[0], wanted.artifact.instance_types
+    if instance_type and types and instance_type not in types:
+        session.say(
+            f"AWS may refuse {instance_type}: the model package does not list it; forest register "
+            f"--instance-type {instance_type} makes a version that does"
+        )
     if wanted.there and not wanted.there.scaling.is_known:
         session.say(f"whether {wanted.endpoint} is scaled is unknown: the permission is missing")
     if lines := changed_lines(wanted):
