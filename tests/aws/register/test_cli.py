@@ -165,8 +165,10 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     assert re.match(r"2 +approved +validation:accuracy 0\.\d+ +\d{4}-\d\d-\d\d ", lines[1])
     (group,) = account.forest("list", "--group", "--json").json["found"]
     assert (group["group"], group["versions"], group["approved"]) == ("churn", 2, 2)
-    done = account.forest("reject", "churn@2", "--reason", "worse on vans", "--yes")
+    done = account.forest("reject", "churn@2", "--reason", "worse\non vans", "--yes")
     assert done.out == "version 2 of churn is rejected\nchurn@approved is version 1\n"
+    done = account.forest("reject", "churn@2", "--reason", "worse on vans", "--yes")
+    assert done.out == "version 2 of churn is rejected already\nchurn@approved is version 1\n"
     done = account.forest("approve", "churn@1", "--yes")
     assert done.out == "version 1 of churn is approved already\nchurn@approved is version 1\n"
     words = ("deploy", "churn@1", *AS_ROLE, "--instance-type", "ml.c7g.large", "--dry-run")
@@ -221,6 +223,9 @@ def test_a_lost_answer_makes_no_second_version_and_a_refusal_says_what_to_ask_fo
         "Approve version 2 of churn, which is pending (version 1 is approved)? Nobody can answer "
         "here; add --yes"
     )
+    long = account.forest("approve", "churn", "--yes", "--reason", "x" * 1025)
+    assert (long.code, "--reason 'xxx" in long.err) == (1, True)
+    assert "expected 0 to 1024 characters, not 1025" in long.err
     denied = {"status": 400, "code": "AccessDeniedException", "message": "no"}
     account.stand_in.fail("GET /sagemaker", times=9, status=403, code="AccessDenied")
     account.stand_in.fail("UpdateModelPackage", times=9, **denied)

@@ -69,7 +69,7 @@ def _decide(
     session: Session, version: str, status: str, reason: str, sample: Path | None, target: str
 ) -> None:
     name = read_version_name(version) or VersionName(checked_name(version))
-    decision = find_decision(session.existing, name, status, reason)
+    decision = find_decision(session.existing, name, status, " ".join(reason.split()))
     found = None
     if sample or not decision.is_made:
         found = _compared(session, decision, sample, target)

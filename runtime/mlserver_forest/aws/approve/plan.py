@@ -48,11 +48,9 @@ class ApprovalDecision:
     @property
     def is_made(self) -> bool:
         """Whether the version has this status already, and there is no new reason."""
-        return (
-            self.found is not None
-            and self.found.get("ModelApprovalStatus") == self.status
-            and not self.reason
-        )
+        found = self.found or {}
+        is_same = found.get("ModelApprovalStatus") == self.status
+        return is_same and self.reason in {"", found.get("ApprovalDescription", "")}
 
     def question(self) -> str:
         """The question before the decision."""

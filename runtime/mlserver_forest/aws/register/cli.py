@@ -77,6 +77,8 @@ def _registration(
             f"{model} is registered already; give a training job, s3://.../model.tar.gz, a model "
             "directory or a .tar.gz"
         )
+    # A commit's message has lines, and a description has none.
+    description = " ".join(options.pop("description").split())
     image, repository = options.pop("image"), options.pop("repository")
     image = find_image(existing, region, image or artifact.image, repository)
     trained = _trained(session, model, artifact, options.pop("report"), folder)
@@ -96,6 +98,7 @@ def _registration(
         environment=parse_pairs("--env", options.pop("env")),
         instance_types=options.pop("instance_types") or real_time_types(),
         transform_instance_types=options.pop("transform_instance_types") or transform_types(),
+        description=description,
         revision=revision,
         generated_by=arn,
         **options,
