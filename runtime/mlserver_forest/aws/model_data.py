@@ -63,7 +63,7 @@ def find_model_data(
     Raises:
         DeploymentError: if there is no such model.
     """
-    model = resolve_version(existing, model, storage.region)
+    model = resolve_version(existing, model, storage.region, say)
     if model.startswith("s3://"):
         split_uri(model)
         return ModelData(model, identity=identity_of_uri(existing, model, say))

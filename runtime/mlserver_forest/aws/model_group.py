@@ -1,11 +1,12 @@
 """Model package groups and their versions: ``GROUP@3`` and ``GROUP@approved`` on a command line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing, Unknown
+from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.errors import DeploymentError
 
@@ -13,10 +14,9 @@ APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
 # How a person reads a status.
 STATUS_WORDS = {APPROVED: "approved", REJECTED: "rejected", PENDING: "pending"}
 _NEWEST_APPROVED = "approved"
-# A group's name as SageMaker takes it.
-_NAME = r"[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}"
-_REFERENCE = re.compile(rf"(?P<group>{_NAME})@(?P<version>.*)", re.DOTALL)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,29 @@ def read_version_name(text: str) -> VersionName | None:
     """Read GROUP@VERSION; None if the text does not have that form, or is a path that exists.
 
     Raises:
-        DeploymentError: if what follows the @ is neither a number nor "approved".
+        DeploymentError: if the group's name is none that SageMaker accepts, or if what follows the
+            @ is neither a number nor "approved".
     """
-    found = _REFERENCE.fullmatch(text)
-    if not found or Path(text).exists():
+    group, at, version = text.partition("@")
+    if not at or "/" in text or Path(text).exists():
         return None
-    version = found["version"]
+    checked_name(group)
     if version != _NEWEST_APPROVED and not _NUMBER.fullmatch(version):
         raise DeploymentError(
-            f"{text}: {version!r} is not a version; expected {found['group']}@approved, or a "
-            f"number, such as {found['group']}@1 (forest list --group {found['group']})"
+            f"{text}: {version!r} is not a version; expected {group}@approved, or a number, such "
+            f"as {group}@1 (forest list --group {group})"
         )
-    return VersionName(found["group"], version)
+    return VersionName(group, version)
 
 
-def resolve_version(existing: Existing, model: str, region: str) -> str:
+def resolve_version(existing: Existing, model: str, region: str, say: Say) -> str:
     """The ARN of the model package that GROUP@VERSION names; any other MODEL as it is.
 
     Args:
         existing: the account.
         model: MODEL on a command line.
         region: the region that is used.
+        say: prints a line about the version.
 
     Raises:
         DeploymentError: if there is no such version.
@@ -71,6 +73,8 @@ def resolve_version(existing: Existing, model: str, region: str) -> str:
     if found is UNKNOWN:
         number = "<newest approved version>" if name.version == _NEWEST_APPROVED else name.version
         return f"arn:aws:sagemaker:{region}:<account>:model-package/{name.group}/{number}"
+    text = found.get("ModelPackageDescription", "")
+    say(f"{model} is version {found['ModelPackageVersion']}{f': {text}' if text else ''}")
     return str(found["ModelPackageArn"])
 
 

@@ -140,6 +140,7 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     assert "no other version of churn is approved" in done.err
     done = account.forest("deploy", "churn@approved", "--name", "churn", *AS_ROLE)
     assert done.code == 0, done.err
+    assert "churn@approved is version 1: first\n" in done.err
     (model,) = sagemaker.list_models()["Models"]
     described = sagemaker.describe_model(ModelName=model["ModelName"])
     assert described["PrimaryContainer"]["ModelPackageName"] == f"{ARN}/1"
@@ -155,14 +156,7 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     assert found["answers"]["n_rows"] == 150
     assert (found["answers"]["share"], found["answers"]["largest"]) == (0, 0)
     assert {one["name"] for one in found["training_drift"]["columns"]} >= {"feature_0"}
-    listed = account.forest("list", "--group", "churn", "--json").json["found"]
-    assert [(one["version"], one["status"], one["reason"]) for one in listed] == [
-        (2, "approved", "ok"),
-        (1, "approved", ""),
-    ]
-    assert listed[0]["decided_by"].startswith("arn:aws:sts::123456789012:")
-    lines = account.forest("list", "--group", "churn").out.splitlines()
-    assert re.match(r"2 +approved +validation:accuracy 0\.\d+ +\d{4}-\d\d-\d\d ", lines[1])
+    check_listing(account)
     (group,) = account.forest("list", "--group", "--json").json["found"]
     assert (group["group"], group["versions"], group["approved"]) == ("churn", 2, 2)
     done = account.forest("reject", "churn@2", "--reason", "worse\non vans", "--yes")
@@ -182,6 +176,18 @@ def test_two_versions_from_registration_to_rejection(account, sagemaker, trained
     done = account.forest("delete", "churn", "--kind", "model-package-group", "--yes")
     assert done.code == 0, done.err
     assert account.forest("list", "--group").out.startswith("no model package groups")
+
+
+def check_listing(account):
+    """Who has decided what, and why, as documents and as a table."""
+    listed = account.forest("list", "--group", "churn", "--json").json["found"]
+    assert [(one["version"], one["status"], one["reason"]) for one in listed] == [
+        (2, "approved", "ok"),
+        (1, "approved", ""),
+    ]
+    assert listed[0]["decided_by"].startswith("arn:aws:sts::123456789012:")
+    lines = account.forest("list", "--group", "churn").out.splitlines()
+    assert re.match(r"2 +approved +validation:accuracy 0\.\d+ +\d{4}-\d\d-\d\d ", lines[1])
 
 
 def test_a_training_job_is_registered_with_the_report_of_its_output(account, sagemaker, trained):

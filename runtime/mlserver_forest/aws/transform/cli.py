@@ -127,7 +127,7 @@ def _transform_of(
     given = [name for name in _OF_A_MODEL if options[name]]
     region = session.aws.region
     storage = find_storage(session.existing, region, options.pop("bucket"))
-    model = resolve_version(session.existing, model, region)
+    model = resolve_version(session.existing, model, region, session.say)
     is_package = model.startswith("arn:")
     _check_package(model, given)
     infrastructure = find_infrastructure(
