@@ -1,10 +1,12 @@
 """The customer metadata of a model package: rows, seed, versions, git revision and metrics."""
 
 import re
+from datetime import UTC, datetime
 
+from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.git_revision import GitRevision
 from mlserver_forest.aws.naming import NAMESPACE
-from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.step import Answer, Call
 from mlserver_forest.aws.trained_model import TrainedModel
 
 # A digest of the registered content, by which the same registration is found again.
@@ -72,9 +74,20 @@ def metrics_of_package(found: Answer) -> dict[str, float]:
     }
 
 
-def plain_value(text: str) -> str:
-    """The text as AWS takes it for a value: letters, digits, spaces and _.:/=+-@."""
-    return _plain(text, _LONGEST_VALUE)
+def decision_metadata(caller: str) -> dict[str, str]:
+    """Who has decided about a version, now.
+
+    Args:
+        caller: the ARN of whoever decides, or empty.
+    """
+    found = {DECIDED_AT: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    return found | ({DECIDED_BY: _plain(caller, _LONGEST_VALUE)} if caller else {})
+
+
+def find_caller(existing: Existing) -> str:
+    """The ARN of whoever runs the command; empty if it is unknown."""
+    found = existing.find(Call("sts", "GetCallerIdentity", {}), optional="who decides")
+    return "" if found is None or found is UNKNOWN else str(found["Arn"])
 
 
 def _seed(model: TrainedModel) -> str:
@@ -85,4 +98,5 @@ def _seed(model: TrainedModel) -> str:
 
 
 def _plain(text: str, longest: int) -> str:
+    """The text as AWS takes it: letters, digits, spaces and _.:/=+-@."""
     return _REFUSED.sub("-", text)[:longest]

@@ -195,7 +195,9 @@ def test_a_training_job_is_registered_with_the_report_of_its_output(account, sag
     account.stand_in.trained = trained
     image = f"{IMAGE}@sha256:{'0' * 64}"
     assert account.forest(*FIT, "--name", "night", "--image", image).code == 0
-    done = register(account, "night", "--approve")
+    asked = account.forest("register", "night", "--group", "churn", "--approve")
+    assert "so that it is churn@approved, without a comparison? Nobody can answer here" in asked.err
+    done = register(account, "night", "--approve", "--yes")
     found = sagemaker.describe_model_package(ModelPackageName=done.json["ModelPackageArn"])
     assert found["ModelApprovalStatus"] == "Approved"
     assert found["MetadataProperties"]["GeneratedBy"].endswith(":training-job/night")
@@ -210,6 +212,7 @@ def test_a_training_job_is_registered_with_the_report_of_its_output(account, sag
         }
     ]
     assert found["CustomerMetadataProperties"]["seed"] == "3"
+    assert found["CustomerMetadataProperties"]["decided-by"].startswith("arn:aws:sts::")
     assert set(found["ModelMetrics"]) == {"ModelQuality", "ModelDataQuality"}
 
 
@@ -263,6 +266,9 @@ def test_another_models_report_is_left_out_and_refused_if_it_is_named(
     assert "give the folder of this model's report" in refused.err
     done = register(account, model_dir)
     assert "has no card with metrics, so none are registered" in done.err
+    register(account, model_dir, "--report", trained / "output" / "data")
+    newest, *_ = account.forest("list", "--group", "churn", "--json").json["found"]
+    assert (newest["metric"], newest["value"]) == ("validation:accuracy", version["value"])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
@@ -15,7 +14,7 @@ from mlserver_forest.aws.model_group import (
     find_versions,
     package_look_up,
 )
-from mlserver_forest.aws.package_metadata import DECIDED_AT, DECIDED_BY, plain_value
+from mlserver_forest.aws.package_metadata import decision_metadata, find_caller
 from mlserver_forest.aws.step import Answer, Call, Plan, Step, members
 from mlserver_forest.errors import DeploymentError
 
@@ -79,8 +78,7 @@ def find_decision(
     Raises:
         DeploymentError: if there is no such version.
     """
-    identity = existing.find(Call("sts", "GetCallerIdentity", {}), optional="who decides")
-    caller = "" if identity is None or identity is UNKNOWN else str(identity["Arn"])
+    caller = find_caller(existing)
     versions = find_versions(existing, name.group)
     if versions is UNKNOWN:
         return ApprovalDecision(name, status, reason, caller=caller)
@@ -100,25 +98,18 @@ def find_decision(
     )
 
 
-def plan(decision: ApprovalDecision, now: datetime | None = None) -> Plan:
-    """The step that sets the status; none if the version has it.
-
-    Args:
-        decision: the decision.
-        now: the time of the decision; None for the present time.
-    """
+def plan(decision: ApprovalDecision) -> Plan:
+    """The step that sets the status; none if the version has it."""
     if decision.is_made:
         return ()
     found = decision.found or {}
     metadata: Mapping[str, str] = found.get("CustomerMetadataProperties") or {}
-    when = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    decided = {DECIDED_AT: when, DECIDED_BY: plain_value(decision.caller)}
     request: dict[str, Any] = members(
         ModelPackageArn=found.get("ModelPackageArn", f"<ARN of {decision.name}>"),
         ModelApprovalStatus=decision.status,
         ApprovalDescription=decision.reason,
         # All of it, because it is nowhere said that AWS keeps what a request leaves out.
-        CustomerMetadataProperties={**metadata, **members(**decided)},
+        CustomerMetadataProperties={**metadata, **decision_metadata(decision.caller)},
     )
     return (Step(Call("sagemaker", "UpdateModelPackage", request)),)
 

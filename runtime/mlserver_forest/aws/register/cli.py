@@ -16,6 +16,7 @@ from mlserver_forest.aws.local_files import LocalFile, local_file
 from mlserver_forest.aws.model_data import ModelData, find_model_data
 from mlserver_forest.aws.model_group import APPROVED, REJECTED, STATUS_WORDS
 from mlserver_forest.aws.naming import checked_name
+from mlserver_forest.aws.package_metadata import find_caller
 from mlserver_forest.aws.register.model_quality import model_quality
 from mlserver_forest.aws.register.package_card import package_card
 from mlserver_forest.aws.register.plan import Registration, find_same, plan
@@ -59,6 +60,10 @@ def register(session: Session, model: str, group: str, **options: Any) -> None:
         same = find_same(wanted, session.existing)
         if same is not None:
             _check_decided(group, same, wanted)
+        elif wanted.is_approved:
+            session.confirm(
+                f"Approve the new version, so that it is {group}@approved, without a comparison?"
+            )
         answers = session.carry_out(plan(wanted, session.existing, same))
     if answers is None:
         return
@@ -101,6 +106,7 @@ def _registration(
         description=description,
         revision=revision,
         generated_by=arn,
+        caller=find_caller(existing),
         **options,
     )
 

@@ -55,9 +55,11 @@ def _dataset(model: TrainedModel, rows: str) -> dict[str, Any]:
 
 def _confusion(model: TrainedModel, rows: str) -> dict[str, Any]:
     """The confusion matrix by true and by predicted class, if the report has that of these rows."""
-    plots = model.report.get("plots") or {}
-    found = plots.get("confusion") if plots.get("rows") == rows else None
-    if not found or found.get("n_merged"):
+    plots = model.report.get("plots")
+    if not isinstance(plots, dict) or plots.get("rows") != rows:
+        return {}
+    found = plots.get("confusion")
+    if not isinstance(found, dict) or found.get("n_merged"):
         return {}
     labels = [str(label) for label in found["labels"]]
     return {

@@ -16,7 +16,7 @@ from mlserver_forest.aws.model_group import (
     package_look_up,
 )
 from mlserver_forest.aws.naming import digest_of, tag_list
-from mlserver_forest.aws.package_metadata import CONTENT, package_metadata
+from mlserver_forest.aws.package_metadata import CONTENT, decision_metadata, package_metadata
 from mlserver_forest.aws.register.model_quality import MEDIA_TYPE
 from mlserver_forest.aws.step import Answer, Call, Plan, Step, members
 from mlserver_forest.aws.storage import Storage, bucket_steps, upload_steps
@@ -47,6 +47,7 @@ class Registration:
         kms_key: the key that encrypts uploads, or empty.
         revision: the git revision, or None.
         generated_by: the ARN of the training job, or empty.
+        caller: the ARN of whoever registers, or empty.
     """
 
     storage: Storage
@@ -65,6 +66,7 @@ class Registration:
     kms_key: str = ""
     revision: GitRevision | None = None
     generated_by: str = ""
+    caller: str = ""
 
     @property
     def files(self) -> tuple[tuple[str, LocalFile], ...]:
@@ -92,6 +94,8 @@ class Registration:
         )
         status = APPROVED if self.is_approved else PENDING
         metadata = package_metadata(self.model, self.revision, self.content)
+        if self.is_approved:
+            metadata |= decision_metadata(self.caller)
         return {
             **self._body(),
             **more,
