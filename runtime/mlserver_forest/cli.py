@@ -51,6 +51,9 @@ _SAGEMAKER: Mapping[str, _Entry] = {
     "deploy": _Entry(
         "mlserver_forest.aws.deploy.cli:deploy", "ml/model --name cars --role SageMaker"
     ),
+    "register": _Entry("mlserver_forest.aws.register.cli:register", "ml/model --group cars"),
+    "approve": _Entry("mlserver_forest.aws.approve.cli:approve", "cars --sample recent.csv"),
+    "reject": _Entry("mlserver_forest.aws.approve.cli:reject", "cars@3 --reason worse"),
     "invoke": _Entry("mlserver_forest.aws.invoke.cli:invoke", "cars rows.csv"),
     "transform": _Entry(
         "mlserver_forest.aws.transform.cli:transform", "ml/model rows.csv --role SageMaker"

@@ -62,6 +62,7 @@ def _wrong_word(shape, value, where):
 def _in_python(pattern):
     """AWS's patterns are Java's, whose classes of characters Python spells otherwise."""
     java = {r"\p{L}\p{Z}\p{N}": r"\w\s", r"\p{ASCII}": r"[\x00-\x7f]"}
+    pattern = re.sub(r"\$\{\d+,\d+\}$", "", pattern)  # A quantifier of the end: a slip of AWS's.
     for there, here in java.items():
         pattern = pattern.replace(there, here)
     # Ranges of UTF-16's surrogates, and what else Python cannot spell.

@@ -1,7 +1,8 @@
 """A stand-in for AWS on loopback: moto's server, and before it a proxy for what moto lacks.
 
 moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint and no Stop...Job,
-answers no invocation and writes no answers of transform jobs, and its ECR has no registry. The
+answers no invocation and writes no answers of transform jobs and no models of training jobs, and
+its ECR has no registry; stand_in_registry.py says what its model registry lacks. The
 proxy adds exactly that, with the real ``serve`` behind the invocations, and can fail: AWS's error
 codes, any number of times, and connections that are cut while a body is on its way.
 """
@@ -10,14 +11,19 @@ import contextlib
 import http.client
 import json
 import re
+import tempfile
 import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
+
+from aws.stand_in_registry import REGISTRY
+from mlserver_forest.aws.local_files import pack_model
 
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
 _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -47,6 +53,8 @@ class StandIn:
     moto: str
     serve: str = ""
     registry: str = ""
+    # The folder that forest train wrote, whose model and report training jobs write to S3.
+    trained: Path | None = None
     faults: list[Fault] = field(default_factory=list)
     # Operation -> the states that its next answers tell, before moto's own.
     states: dict = field(default_factory=lambda: defaultdict(list))
@@ -59,6 +67,10 @@ class StandIn:
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
+    # The alarms that go off during an update, which AWS then rolls back.
+    alarms: set = field(default_factory=set)
+    # What stand_in_registry.py knows of model packages: ARN -> members, None if it was deleted.
+    packages: dict = field(default_factory=dict)
     # The number of requests that are being answered, and the largest so far.
     active: int = 0
     most_active: int = 0
@@ -228,6 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
             return answer.replace(_ECR.encode(), self.stand_in.registry.encode())
         if operation == "CreateTransformJob" and self.stand_in.serve:
             self._transform(request)
+        if operation == "CreateTrainingJob" and self.stand_in.trained:
+            self._train(request)
         if not operation.startswith("Describe") and operation not in self.stand_in.members:
             return answer
         document = json.loads(answer)
@@ -250,9 +264,18 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, answer = self._as("SageMaker.DescribeEndpoint", described)
         if status == 200:
             arn = json.loads(answer)["EndpointArn"]
-            self.stand_in.configurations[name] = request["EndpointConfigName"]
+            if not self._is_rolled_back(request):
+                self.stand_in.configurations[name] = request["EndpointConfigName"]
             answer = json.dumps({"EndpointArn": arn}).encode()
         return status, headers, answer
+
+    def _is_rolled_back(self, request):
+        """Whether an alarm of the update goes off, which DescribeEndpoint then says."""
+        rollback = request.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+        alarms = {one["AlarmName"] for one in rollback.get("Alarms", ())} & self.stand_in.alarms
+        said = {"FailureReason": f"{', '.join(alarms)} went off."} if alarms else {}
+        self.stand_in.members["DescribeEndpoint"] = said
+        return bool(alarms)
 
     def _delete_endpoint(self, request):
         self.stand_in.configurations.pop(request["EndpointName"], None)
@@ -326,6 +349,16 @@ class _Handler(BaseHTTPRequestHandler):
             found = httpx.post(url, content=body, headers=headers)
             self._s3("PUT", f"{output}/{key.removeprefix(prefix)}.out", found.content)
 
+    def _train(self, request):
+        """Write what a training job leaves: its model, and beside it the files of its output."""
+        where = f"{request['OutputDataConfig']['S3OutputPath']}/{request['TrainingJobName']}/output"
+        trained = self.stand_in.trained
+        folders = {"model": trained / "model", "output": trained / "output" / "data"}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, source in folders.items():
+                packed = pack_model(source, Path(folder) / name).read_bytes()
+                self._s3("PUT", f"{where}/{name}.tar.gz", packed)
+
     def _s3(self, method, uri, body=b""):
         scope = "Credential=x/20250101/eu-west-1/s3/aws4_request"
         headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=x"}
@@ -367,6 +400,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _SPECIAL = {
+    **REGISTRY,
     "UpdateEndpoint": _Handler._update_endpoint,
     "DeleteEndpoint": _Handler._delete_endpoint,
     "StopTrainingJob": _Handler._stop_job,

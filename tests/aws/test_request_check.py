@@ -1,5 +1,6 @@
 """Values that AWS would refuse are refused here, by the option's name, before anything is done."""
 
+import contextlib
 import re
 
 import botocore.session
@@ -141,8 +142,8 @@ def test_the_patterns_of_aws_are_read():
         }
         unread |= {name for name, one in patterns.items() if one and not python_pattern(one)}
     assert unread <= {
-        *("CognitoUserGroup", "CustomerMetadataKey", "CustomerMetadataValue", "EntityDescription"),
-        *("Group", "ModelPackageSourceUri", "ParameterName"),
+        *("CognitoUserGroup", "EntityDescription", "Group", "ModelPackageSourceUri"),
+        "ParameterName",
     }
 
 
@@ -160,4 +161,19 @@ def test_tags_may_have_the_letters_of_all_scripts(key, is_taken):
         check_call(call, BotocoreModels())
         return
     with pytest.raises(InvalidRequest, match="expected a tag's key"):
+        check_call(call, BotocoreModels())
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "is_taken"),
+    [
+        ("CustomerMetadataProperties", {"validation:accuracy": "0.9"}, True),
+        ("CustomerMetadataProperties", {"accuracy (%)": "90"}, False),
+        ("ModelPackageDescription", "größer, 20 % (京)", True),
+        ("ModelPackageDescription", "two\nlines", False),
+    ],
+)
+def test_metadata_and_descriptions_have_the_characters_that_aws_takes(member, value, is_taken):
+    call = Call("sagemaker", "CreateModelPackage", {member: value})
+    with contextlib.nullcontext() if is_taken else pytest.raises(InvalidRequest):
         check_call(call, BotocoreModels())

@@ -90,6 +90,18 @@ COMMANDS = {
     ),
     "deploy linear": (*DEPLOY, "--traffic", "linear"),
     "deploy from the defaults": (*DEPLOY, "--reset", "--no-capture", "--autoscale", "off"),
+    "deploy an approved version": ("deploy", "churn@approved", "--role", ROLE),
+    "register": ("register", "s3://b/model.tar.gz", "--group", "churn", *SHARED[2:]),
+    "register everything": (
+        *("register", "s3://b/model.tar.gz", "--group", "churn", *SHARED[2:]),
+        *("--description", "new rows", "--approve", "--report", str(IRIS.parent)),
+        *("--instance-type", "ml.c7g.large", "--transform-instance-type", "ml.m5.large"),
+        *("--kms-key", "alias/mine", "--env", "A=b"),
+    ),
+    "approve": (
+        *("approve", "churn", "--reason", "better", "--sample", str(IRIS), "--target", "0"),
+    ),
+    "reject": ("reject", "churn@3", "--reason", "worse"),
     "invoke": ("invoke", "my-endpoint", str(PAYLOAD)),
     "invoke with everything": (
         *("invoke", "my-endpoint", str(PAYLOAD), "--content-type", "text/csv"),
@@ -116,6 +128,8 @@ COMMANDS = {
     "status": ("status", "my-endpoint"),
     "logs": ("logs", "my-endpoint", "--follow"),
     "list": ("list", "--any", "--jobs", "50"),
+    "list groups": ("list", "--group"),
+    "list versions": ("list", "--group", "churn"),
     "rollback": ("rollback", "my-endpoint", "--no-wait"),
     "rollback listed": ("rollback", "my-endpoint", "--list"),
     "rollback further": ("rollback", "my-endpoint", "--steps", "3"),
@@ -123,6 +137,8 @@ COMMANDS = {
     "stop": ("stop", "my-job"),
     "delete": ("delete", "my-endpoint", "--any"),
     "delete a model": ("delete", "my-model", "--kind", "model", "--missing-ok"),
+    "delete a version": ("delete", "churn@3"),
+    "delete a group": ("delete", "churn", "--kind", "model-package-group"),
     "delete a configuration": ("delete", "my-configuration", "--kind", "configuration"),
 }
 # Values that only AWS knows are in angle brackets, which match none of AWS's patterns.
@@ -130,6 +146,11 @@ OPEN = {
     "fit without names",
     "deploy a training job",
     "transform a training job",
+    "deploy an approved version",
+    "approve",
+    "reject",
+    "delete a version",
+    "delete a group",
     "rollback",
     "delete",
 }

@@ -55,6 +55,7 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),
         OptionRule(("--bucket", "--kms-key", "--timeout", "--poll"), needs=("--async",)),
     ),
+    "list": (OptionRule(("--any", "--jobs"), excludes=("--group",)),),
     "rollback": (OptionRule(("--steps",), excludes=("--to",)),),
 }
 

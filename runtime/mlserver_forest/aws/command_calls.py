@@ -46,8 +46,23 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"{_SCALING}:DeregisterScalableTarget", f"{_SCALING}:PutScalingPolicy"),
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
         *("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
-        *("sagemaker:DescribeModelPackage", "sagemaker:DeleteEndpointConfig"),
+        *("sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"),
+        "sagemaker:DeleteEndpointConfig",
         *("sagemaker:DeleteModel", "s3:ListObjectsV2"),
+    ),
+    "register": (
+        *(*_IMAGE, *_BUCKET, *_UPLOAD, "s3:GetObject", *_describe("TrainingJob")),
+        *_describe("ModelPackageGroup", "ModelPackage"),
+        *("sagemaker:ListModelPackages", "sagemaker:CreateModelPackageGroup"),
+        "sagemaker:CreateModelPackage",
+    ),
+    **dict.fromkeys(
+        ("approve", "reject"),
+        (
+            *("sts:GetCallerIdentity", "s3:HeadObject", "s3:GetObject"),
+            *("sagemaker:ListModelPackages", *_describe("ModelPackage")),
+            "sagemaker:UpdateModelPackage",
+        ),
     ),
     "invoke": (
         *("sagemaker-runtime:InvokeEndpoint", "sagemaker-runtime:InvokeEndpointAsync"),
@@ -57,6 +72,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(*_SHARED, *_LOG, *_describe("TrainingJob", "TransformJob", "Model")),
         *("sagemaker:CreateModel", "sagemaker:CreateTransformJob", "sagemaker:DeleteModel"),
         *("sagemaker:ListTags", "s3:ListObjectsV2", "s3:GetObject"),
+        *("sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"),
     ),
     "status": (
         *_describe("Endpoint", "EndpointConfig", *_JOBS),
@@ -68,6 +84,8 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"sagemaker:List{one}s" for one in ("Endpoint", "EndpointConfig", "Model", *_JOBS)),
         *("sagemaker:ListTags", *_describe("Endpoint", "EndpointConfig", *_JOBS)),
         "resourcegroupstaggingapi:GetResources",
+        *("sagemaker:ListModelPackageGroups", "sagemaker:ListModelPackages"),
+        *_describe("ModelPackage"),
     ),
     "rollback": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
@@ -88,5 +106,8 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DeregisterScalableTarget"),
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
         "cloudwatch:DeleteAlarms",
+        *_describe("ModelPackage", "ModelPackageGroup"),
+        *("sagemaker:ListModelPackages", "sagemaker:DeleteModelPackage"),
+        "sagemaker:DeleteModelPackageGroup",
     ),
 }

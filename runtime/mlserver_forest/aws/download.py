@@ -85,6 +85,29 @@ def download(aws: "Aws", wanted: Download, bar: Callable[[str, int], Any]) -> li
         return in_parallel(get, found)
 
 
+def download_object(aws: "Aws", uri: str, target: Path, bar: Callable[[str, int], Any]) -> Path:
+    """Download one object, and leave no partial file behind.
+
+    Args:
+        aws: the account.
+        uri: the S3 URI of the object.
+        target: the file.
+        bar: makes a progress bar.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        DeploymentError: if there is no such object, or if it cannot be read or written.
+    """
+    bucket, key = split_uri(uri)
+    where = {"Bucket": bucket, "Key": key}
+    size = int(aws.call(Call("s3", "HeadObject", where))["ContentLength"])
+    with bar(target.name, size) as progress:
+        _download_one(aws, Call("s3", "GetObject", where), target, progress)
+    return target
+
+
 def _target_of(wanted: Download, name: str) -> Path | None:
     """The path of an object's file; none for the marker of a folder, or outside of the folder."""
     path = Path(name.lstrip("/"))

@@ -85,6 +85,7 @@ def _sagemaker(operation: str, also: tuple[str, ...] = ()) -> Permission:
     return Permission(f"sagemaker:{operation}", resources)
 
 
+_GROUPS = (_SAGEMAKER.format("model-package-group"),)
 _CONFIGURATIONS = (_SAGEMAKER.format("endpoint-config"),)
 
 # By botocore's names of the service and the operation; the call's own action is the first.
@@ -118,10 +119,28 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
     "sagemaker:AddTags": (_tagging("Endpoint"),),
     "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
-    "sagemaker:ListTags": (Permission("sagemaker:ListTags", _ALL_KINDS),),
-    "sagemaker:DescribeModelPackage": (
-        Permission("sagemaker:DescribeModelPackage", (_SAGEMAKER.format("model-package"),)),
+    "sagemaker:ListTags": (Permission("sagemaker:ListTags", (*_ALL_KINDS, *_GROUPS)),),
+    **{
+        f"sagemaker:{verb}ModelPackage": (
+            Permission(f"sagemaker:{verb}ModelPackage", (_SAGEMAKER.format("model-package"),)),
+        )
+        for verb in ("Describe", "Update", "Delete")
+    },
+    **{
+        f"sagemaker:{verb}ModelPackageGroup": (
+            Permission(f"sagemaker:{verb}ModelPackageGroup", _GROUPS),
+        )
+        for verb in ("Describe", "Delete")
+    },
+    "sagemaker:CreateModelPackageGroup": (
+        Permission("sagemaker:CreateModelPackageGroup", _GROUPS),
+        Permission("sagemaker:AddTags", _GROUPS),
     ),
+    "sagemaker:CreateModelPackage": (
+        Permission("sagemaker:CreateModelPackage", (_SAGEMAKER.format("model-package"), *_GROUPS)),
+    ),
+    "sagemaker:ListModelPackages": (Permission("sagemaker:ListModelPackages"),),
+    "sagemaker:ListModelPackageGroups": (Permission("sagemaker:ListModelPackageGroups"),),
     "resourcegroupstaggingapi:GetResources": (Permission("tag:GetResources"),),
     "sagemaker-runtime:InvokeEndpoint": (_sagemaker("InvokeEndpoint"),),
     "sagemaker-runtime:InvokeEndpointAsync": (

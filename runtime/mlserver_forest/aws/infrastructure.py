@@ -7,23 +7,14 @@ from typing import Any
 
 import click
 
+from mlserver_forest.aws.ecr_image import find_image
 from mlserver_forest.aws.existing import UNKNOWN, Existing
-from mlserver_forest.aws.image_repository import (
-    EARLIER_REPOSITORY,
-    REPOSITORY,
-    last_pushed,
-    runs_on,
-)
+from mlserver_forest.aws.image_repository import REPOSITORY
 from mlserver_forest.aws.naming import NAMESPACE
-from mlserver_forest.aws.platforms import platform_of
 from mlserver_forest.aws.service_limits import has_local_disks
 from mlserver_forest.aws.step import Call
 from mlserver_forest.errors import DeploymentError
 
-_ECR = re.compile(
-    r"(?P<registry>(?P<account>[0-9]{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)"
-    r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?P<digest>@sha256:[0-9a-f]{64})?"
-)
 # What aws sts get-caller-identity prints for a role that was assumed.
 _ROLE_SESSION = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:assumed-role/(?P<name>[^/]+)/.+")
 # "Tagging your AWS resources", AWS's guide: the prefix is reserved, in any case of letters.
@@ -129,7 +120,7 @@ def find_infrastructure(
     tags = _tags(options.pop("tags"))
     return Infrastructure(
         role=_find_role(existing, role),
-        image=_ImageFinder(existing, region, instance_type).find(image, repository)
+        image=find_image(existing, region, image, repository, instance_type)
         if image or needs_image
         else "",
         tags=tags,
@@ -203,89 +194,3 @@ def _find_role(existing: Existing, role: str) -> str:
     if not arn.endswith(f"/{path}"):
         raise DeploymentError(f"--role {role}: the role {name} is {arn}; give --role {arn}")
     return arn
-
-
-@dataclass(frozen=True)
-class _ImageFinder:
-    """Finds an image in ECR that runs on the instances.
-
-    Attributes:
-        existing: the account.
-        region: the region that is used.
-        instance_type: see ``find_infrastructure``.
-    """
-
-    existing: Existing
-    region: str
-    instance_type: str
-
-    def find(self, image: str, repository: str) -> str:
-        """The URI with the digest, so that what runs does not change when a tag moves.
-
-        Args:
-            image: the URI that was given, or empty for the image that was pushed last.
-            repository: the repository of the latter.
-
-        Raises:
-            DeploymentError: if there is no such image, or it is for other processors.
-        """
-        if not image:
-            return self._last(repository)
-        found = _ECR.fullmatch(image)
-        if not found or found["digest"]:
-            return image
-        request = {
-            "registryId": found["account"],
-            "repositoryName": found["name"],
-            "imageIds": [{"imageTag": found["tag"] or "latest"}],
-        }
-        described = self.existing.find(
-            Call("ecr", "DescribeImages", request),
-            optional=f"the digest of {image}, which is used by its tag,",
-        )
-        if described is UNKNOWN:
-            return image
-        if described is None:
-            raise DeploymentError(
-                f"--image {image}: there is no such image in ECR; see forest push"
-            )
-        (detail,) = described["imageDetails"]
-        if not runs_on(detail, self._platform):
-            raise self._unfit(f"--image {image} is not")
-        return f"{found['registry']}/{found['name']}@{detail['imageDigest']}"
-
-    @property
-    def _platform(self) -> str:
-        return platform_of(self.instance_type)
-
-    def _unfit(self, what: str) -> DeploymentError:
-        platform = self._platform
-        return DeploymentError(
-            f"{what} for {platform}, which {self.instance_type} runs; run forest push --platform "
-            f"{platform}, or choose instances that run what is there"
-        )
-
-    def _last(self, repository: str) -> str:
-        """The image that was pushed last, in the repository or in that of earlier versions."""
-        instead = "give --image URI, which needs no permission if it ends in a digest"
-        names = [repository, *([EARLIER_REPOSITORY] if repository == REPOSITORY else [])]
-        for name in names:
-            described = self.existing.find(
-                Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}), instead=instead
-            )
-            if described is UNKNOWN:
-                registry = f"<account>.dkr.ecr.{self.region}.amazonaws.com"
-                return f"{registry}/{name}@<digest of the last image>"
-            request = {"repositoryName": name, "filter": {"tagStatus": "TAGGED"}}
-            images = described and self.existing.items(
-                Call("ecr", "DescribeImages", request, items="imageDetails"), instead=instead
-            )
-            if described and images:
-                last = last_pushed(images, self._platform)
-                if last is None:
-                    raise self._unfit(f"no image in ECR repository {name} is")
-                return f"{described['repositories'][0]['repositoryUri']}@{last['imageDigest']}"
-        raise DeploymentError(
-            f"no image was pushed to ECR repository {repository!r} in {self.region}; "
-            "run forest push, or give --image URI"
-        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from mlserver_forest.aws.data_identity import Say, identity_of_uri
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.local_files import LocalFile, digest_of_files, local_file, pack_model
+from mlserver_forest.aws.model_group import resolve_version
 from mlserver_forest.aws.platforms import platform_of
 from mlserver_forest.aws.resource_kinds import TRAINING
 from mlserver_forest.aws.served_folder import check_model_archive, check_model_folder
@@ -33,6 +34,7 @@ class ModelData:
         identity: a digest of what the bytes are now if they are in S3; empty if the URI has one.
         image: the image that trained the model, or empty if it is not known.
         platform: the platform of that image, such as linux/amd64, or empty.
+        instance_types: those that a model package lists for endpoints; empty if it lists none.
     """
 
     uri: str
@@ -40,6 +42,7 @@ class ModelData:
     identity: str = ""
     image: str = ""
     platform: str = ""
+    instance_types: tuple[str, ...] = ()
 
     def check_image(self, instance_type: str) -> None:
         """Check that the image that trained the model runs on an instance type.
@@ -69,14 +72,15 @@ def find_model_data(
     Args:
         existing: the account.
         storage: where a local model is uploaded to.
-        model: s3://..., a model directory or a .tar.gz, the ARN of a model package, or a training
-            job's name.
+        model: s3://..., a model directory or a .tar.gz, the ARN of a model package,
+            GROUP@VERSION, or a training job's name.
         folder: where a directory's archive is written.
         say: prints a line, for example if there is nothing at the URI.
 
     Raises:
         DeploymentError: if there is no such model.
     """
+    model = resolve_version(existing, model, storage.region, say)
     if model.startswith("s3://"):
         split_uri(model)
         return ModelData(model, identity=identity_of_uri(existing, model, say))
@@ -92,7 +96,7 @@ def find_model_data(
     if found is None:
         raise DeploymentError(
             f"{model} is not a training job in {storage.region}, a local file or folder, an "
-            "S3 URI, or the ARN of a model package"
+            "S3 URI, the ARN of a model package, or GROUP@approved"
         )
     return _job(existing, model, found, say)
 
@@ -158,6 +162,8 @@ def _job(existing: Existing, name: str, found: Answer, say: Say) -> ModelData:
 
 
 def _package(existing: Existing, arn: str, region: str, say: Say) -> ModelData:
+    if "<" in arn:  # A placeholder for a version that cannot be looked up.
+        return ModelData(arn)
     matched = _PACKAGE.fullmatch(arn)
     if not matched:
         raise DeploymentError(
@@ -178,7 +184,12 @@ def _package(existing: Existing, arn: str, region: str, say: Say) -> ModelData:
         raise DeploymentError(f"model package {arn} was rejected; approve it, or give another one")
     if approval == "PendingManualApproval":
         say(f"model package {arn} is not approved yet")
-    return ModelData(arn)
+    known = {} if found is UNKNOWN else found
+    if known.get("ModelPackageStatus") == "Failed":
+        raise DeploymentError(f"model package {arn} has failed; register the model again")
+    inference = known.get("InferenceSpecification") or {}
+    types = inference.get("SupportedRealtimeInferenceInstanceTypes") or ()
+    return ModelData(arn, instance_types=tuple(types))
 
 
 def _archives(models: str, folder: Path) -> Iterator[LocalFile]:

@@ -236,6 +236,8 @@ def python_pattern(pattern: str) -> str:
     """The pattern in Python's spelling; empty if Python cannot spell it."""
     # Ranges of UTF-16's surrogates are the characters above U+FFFF.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010ffff")
+    # The end of the text cannot be repeated; CustomerMetadataKey's pattern has such a slip.
+    pattern = re.sub(r"\$\{[0-9]+,[0-9]+\}$", "", pattern)
     pattern = _CLASS_OR_PROPERTY.sub(_in_python, pattern).replace(r"\z", r"\Z")
     try:
         re.compile(pattern)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ _WORDS: Mapping[str, str] = {
             "ModelName",
             "VariantName",
             "TargetVariantHeader",
+            "EntityName",
+            "ArnOrName",
         ),
         "a name of letters and digits, with hyphens between them",
     ),
@@ -103,6 +106,11 @@ MORE_LIMITS: Mapping[str, ServiceLimit] = {
             _KEY,
             "SageMaker API, OutputDataConfig: the formats of KmsKeyId",
         ),
+    ),
+    "EntityDescription": ServiceLimit(
+        lambda text: not any(category(one).startswith("C") for one in text),
+        "text without control characters, such as line ends",
+        "SageMaker API, CreateModelPackage: the pattern of ModelPackageDescription",
     ),
     "TagKey": ServiceLimit(
         lambda key: not key.lower().startswith("aws:"),

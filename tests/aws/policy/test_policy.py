@@ -21,6 +21,7 @@ DEPLOY = ("deploy", "job", *ROLE)
 INVOKE = ("invoke", "forest", PAYLOAD, "--accept", "text/csv")
 TRANSFORM = ("transform", "job", PAYLOAD, *ROLE)
 PACKAGE = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/churn/1"
+GROUP = ("--group", "registered")
 COMMANDS = (
     (*FIT, "--name", "job"),
     (*FIT, "--name", "job"),
@@ -41,6 +42,12 @@ COMMANDS = (
     ("deploy", "job", *ROLE, "--name", "waits", "--async", "--autoscale", "0:2"),
     ("deploy", "job", *ROLE, "--name", "waits", "--autoscale", "off"),
     ("deploy", PACKAGE, *ROLE, "--name", "packed", "--no-wait"),
+    ("register", "job", *GROUP, "--description", "a"),
+    ("register", "job", *GROUP, "--description", "b"),
+    *(("approve", f"registered@{n}", "--yes") for n in (1, 2)),
+    ("reject", "registered@2", "--yes", "--reason", "worse"),
+    ("deploy", "registered@approved", *ROLE, "--name", "packed", "--no-wait"),
+    ("transform", "registered@1", PAYLOAD, *ROLE, "--no-wait"),
     ("deploy", "many", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "others", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "job", *ROLE, "--name", "waits", "--autoscale", "0:2"),
@@ -49,6 +56,10 @@ COMMANDS = (
     ("logs", "batch"),
     *(("status", name) for name in ("forest", "job", "search", "batch")),
     ("list",),
+    ("list", "--group"),
+    ("list", "--group", "registered"),
+    ("delete", "registered@2", "--yes"),
+    ("delete", "registered", "--kind", "model-package-group", "--yes"),
     *(("stop", name, "--yes") for name in ("job", "search", "batch")),
     ("delete", "forest", "--yes", *POLL),
 )
@@ -83,6 +94,9 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
     big.write_bytes(IRIS.read_bytes() * 5000)
     write_log(account, "/aws/sagemaker/TrainingJobs", "job/algo-1-1", "a line")
     write_log(account, "/aws/sagemaker/TransformJobs", "batch/algo-1-1", "a line")
+    shutil.copytree(model_dir, tmp_path / "trained" / "model")
+    (tmp_path / "trained" / "output" / "data").mkdir(parents=True)
+    account.stand_in.trained = tmp_path / "trained"
     for folder, names in (("many", "ab"), ("others", "a")):
         for name in names:
             shutil.copytree(model_dir, tmp_path / folder / name)

@@ -57,8 +57,9 @@ def deploy(
 ) -> None:
     """Serve MODEL: a training job, s3://.../model.tar.gz, a model directory or a .tar.gz.
 
-    MODEL can also be the ARN of a model package. An existing endpoint is updated in place and keeps
-    what no option changes; the changes are shown first. forest rollback undoes the update.
+    MODEL can also be the ARN of a model package, or GROUP@approved or GROUP@3 (forest register). An
+    existing endpoint is updated in place and keeps what no option changes; the changes are shown
+    first. forest rollback undoes the update.
     """
     checked_name(endpoint, 52)
     given = given_options()
@@ -131,6 +132,12 @@ def _wanted(
 
 def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
     session.say(_cost(wanted))
+    instance_type, types = wanted.instances[0], wanted.artifact.instance_types
+    if instance_type and types and instance_type not in types:
+        session.say(
+            f"AWS may refuse {instance_type}: the model package does not list it; forest register "
+            f"--instance-type {instance_type} makes a version that does"
+        )
     if wanted.there and not wanted.there.scaling.is_known:
         session.say(f"whether {wanted.endpoint} is scaled is unknown: the permission is missing")
     if lines := changed_lines(wanted):

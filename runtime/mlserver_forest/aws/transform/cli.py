@@ -11,6 +11,7 @@ from mlserver_forest.aws.existing import UNKNOWN
 from mlserver_forest.aws.fit.options import identified, input_of
 from mlserver_forest.aws.infrastructure import find_infrastructure, infrastructure_options
 from mlserver_forest.aws.model_data import find_model_data
+from mlserver_forest.aws.model_group import resolve_version
 from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import TRAINING, TRANSFORM
@@ -84,8 +85,8 @@ def transform(
 ) -> None:
     """Predict DATA (files, folders, or one S3 URI) with MODEL in a batch job.
 
-    MODEL is a model in SageMaker, a training job, s3://.../model.tar.gz, a model directory or a
-    .tar.gz.
+    MODEL is a model in SageMaker, a training job, s3://.../model.tar.gz, a model directory, a
+    .tar.gz, the ARN of a model package or GROUP@approved.
     """
     if download and not wait:
         raise DeploymentError(
@@ -126,12 +127,19 @@ def _transform_of(
     given = [name for name in _OF_A_MODEL if options[name]]
     region = session.aws.region
     storage = find_storage(session.existing, region, options.pop("bucket"))
+    model = resolve_version(session.existing, model, region, session.say)
+    is_package = model.startswith("arn:")
+    _check_package(model, given)
     there = _model_in_sagemaker(session, model)
     if not there and "image" not in given:
         # The image that was pushed last may be another than the one that wrote the model.
         options["image"] = _image_of_job(session, model)
     infrastructure = find_infrastructure(
-        session.existing, region, options, options["instance_type"]
+        session.existing,
+        region,
+        options,
+        options["instance_type"],
+        needs_image=not is_package,
     )
     if there and given:
         names = ", ".join("--" + _OF_A_MODEL[name] for name in given)
@@ -154,6 +162,11 @@ def _transform_of(
         artifact=artifact,
         **options,
     )
+
+
+def _check_package(model: str, given: list[str]) -> None:
+    if model.startswith("arn:") and "image" in given:
+        raise DeploymentError("a model package has an image of its own; leave --image out")
 
 
 # The options of a model that is created for the job, by the names of their parameters.

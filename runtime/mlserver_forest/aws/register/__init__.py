@@ -1,0 +1,1 @@
+"""``forest register``: a version of a model in SageMaker's model registry."""
