@@ -55,6 +55,9 @@ _SAGEMAKER: Mapping[str, _Entry] = {
     "transform": _Entry(
         "mlserver_forest.aws.transform.cli:transform", "ml/model rows.csv --role SageMaker"
     ),
+    "pipeline": _Entry(
+        "mlserver_forest.aws.pipeline.cli:pipeline", "churn.toml --name churn --run"
+    ),
     "status": _Entry("mlserver_forest.aws.status.cli:status", "cars"),
     "logs": _Entry("mlserver_forest.aws.logs.cli:logs", "cars --follow"),
     "list": _Entry("mlserver_forest.aws.list.cli:list_"),

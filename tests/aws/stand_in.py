@@ -2,8 +2,9 @@
 
 moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint and no Stop...Job,
 answers no invocation and writes no answers of transform jobs, and its ECR has no registry. The
-proxy adds exactly that, with the real ``serve`` behind the invocations, and can fail: AWS's error
-codes, any number of times, and connections that are cut while a body is on its way.
+proxy adds exactly that, with the real ``serve`` behind the invocations, and the steps of pipelines
+(pipeline_executions.py), and can fail: AWS's error codes, any number of times, and connections that
+are cut while a body is on its way.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import httpx
+
+from aws.pipeline_executions import PipelineExecutions, list_steps, start_execution
 
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
 _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -59,6 +62,7 @@ class StandIn:
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
+    executions: PipelineExecutions = field(default_factory=PipelineExecutions)
     # The number of requests that are being answered, and the largest so far.
     active: int = 0
     most_active: int = 0
@@ -374,4 +378,6 @@ _SPECIAL = {
     "StopHyperParameterTuningJob": _Handler._stop_job,
     "DescribeImages": _Handler._describe_images,
     "GetResources": _Handler._get_resources,
+    "ListPipelineExecutionSteps": list_steps,
+    "StartPipelineExecution": start_execution,
 }

@@ -55,6 +55,12 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),
         OptionRule(("--bucket", "--kms-key", "--timeout", "--poll"), needs=("--async",)),
     ),
+    "pipeline": (
+        OptionRule(("--parameter", "--no-wait", "--poll"), needs=("--run",)),
+        OptionRule(("--timezone", "--schedule-role"), needs=("--schedule",)),
+        OptionRule(("--timezone", "--schedule-role"), excludes=("--schedule off",)),
+        OptionRule(("--run", "--schedule"), excludes=("--out",)),
+    ),
     "rollback": (OptionRule(("--steps",), excludes=("--to",)),),
 }
 

@@ -58,6 +58,14 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("sagemaker:CreateModel", "sagemaker:CreateTransformJob", "sagemaker:DeleteModel"),
         *("sagemaker:ListTags", "s3:ListObjectsV2", "s3:GetObject"),
     ),
+    "pipeline": (
+        *(*_SHARED, *_describe("Pipeline", "PipelineExecution", "ModelPackageGroup")),
+        *("sagemaker:CreatePipeline", "sagemaker:UpdatePipeline", "sagemaker:ListTags"),
+        *("sagemaker:CreateModelPackageGroup", "sagemaker:StartPipelineExecution"),
+        *("sagemaker:ListPipelineExecutionSteps",),
+        *("scheduler:GetSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
+        "scheduler:DeleteSchedule",
+    ),
     "status": (
         *_describe("Endpoint", "EndpointConfig", *_JOBS),
         *("sagemaker:ListTags", f"{_SCALING}:DescribeScalableTargets"),

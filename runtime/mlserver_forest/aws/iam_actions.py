@@ -87,6 +87,15 @@ def _sagemaker(operation: str, also: tuple[str, ...] = ()) -> Permission:
 
 _CONFIGURATIONS = (_SAGEMAKER.format("endpoint-config"),)
 
+_PIPELINES = (_SAGEMAKER.format("pipeline"),)
+_GROUPS = (_SAGEMAKER.format("model-package-group"),)
+_SCHEDULES = ("arn:aws:scheduler:{region}:{account}:schedule/default/*",)
+_PASS_SCHEDULE_ROLE = Permission(
+    "iam:PassRole",
+    _ROLE,
+    (("StringEquals", "iam:PassedToService", "scheduler.amazonaws.com"),),
+)
+
 # By botocore's names of the service and the operation; the call's own action is the first.
 CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     **{
@@ -118,10 +127,39 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
     "sagemaker:AddTags": (_tagging("Endpoint"),),
     "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
-    "sagemaker:ListTags": (Permission("sagemaker:ListTags", _ALL_KINDS),),
+    "sagemaker:ListTags": (Permission("sagemaker:ListTags", (*_ALL_KINDS, *_PIPELINES)),),
     "sagemaker:DescribeModelPackage": (
         Permission("sagemaker:DescribeModelPackage", (_SAGEMAKER.format("model-package"),)),
     ),
+    **{
+        f"sagemaker:{name}": (Permission(f"sagemaker:{name}", _PIPELINES),)
+        for name in (
+            *("DescribePipeline", "DescribePipelineExecution", "StartPipelineExecution"),
+            "ListPipelineExecutionSteps",
+        )
+    },
+    "sagemaker:CreatePipeline": (
+        Permission("sagemaker:CreatePipeline", _PIPELINES),
+        Permission("sagemaker:AddTags", _PIPELINES),
+        _PASS_ROLE,
+    ),
+    "sagemaker:UpdatePipeline": (Permission("sagemaker:UpdatePipeline", _PIPELINES), _PASS_ROLE),
+    "sagemaker:DescribeModelPackageGroup": (
+        Permission("sagemaker:DescribeModelPackageGroup", _GROUPS),
+    ),
+    "sagemaker:CreateModelPackageGroup": (
+        Permission("sagemaker:CreateModelPackageGroup", _GROUPS),
+        Permission("sagemaker:AddTags", _GROUPS),
+    ),
+    "scheduler:GetSchedule": (Permission("scheduler:GetSchedule", _SCHEDULES),),
+    "scheduler:DeleteSchedule": (Permission("scheduler:DeleteSchedule", _SCHEDULES),),
+    **{
+        f"scheduler:{verb}Schedule": (
+            Permission(f"scheduler:{verb}Schedule", _SCHEDULES),
+            _PASS_SCHEDULE_ROLE,
+        )
+        for verb in ("Create", "Update")
+    },
     "resourcegroupstaggingapi:GetResources": (Permission("tag:GetResources"),),
     "sagemaker-runtime:InvokeEndpoint": (_sagemaker("InvokeEndpoint"),),
     "sagemaker-runtime:InvokeEndpointAsync": (
