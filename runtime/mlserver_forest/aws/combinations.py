@@ -51,6 +51,7 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
     ),
+    "export": (OptionRule(("--terraform",), excludes=("--cloudformation",)),),
     "invoke": (
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),
         OptionRule(("--bucket", "--kms-key", "--timeout", "--poll"), needs=("--async",)),

@@ -66,6 +66,11 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("scheduler:GetSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
         "scheduler:DeleteSchedule",
     ),
+    "export": (
+        *_describe("Endpoint", "EndpointConfig", "Model"),
+        *("sagemaker:ListTags", "cloudwatch:DescribeAlarms"),
+        *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DescribeScalingPolicies"),
+    ),
     "status": (
         *_describe("Endpoint", "EndpointConfig", *_JOBS),
         *("sagemaker:ListTags", f"{_SCALING}:DescribeScalableTargets"),

@@ -44,6 +44,7 @@ COMMANDS = (
     ("deploy", "many", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "others", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "job", *ROLE, "--name", "waits", "--autoscale", "0:2"),
+    ("export", "waits", "--terraform"),
     ("delete", "waits", "--yes", *POLL),
     ("pipeline", "first.toml", "--name", "iris", "--run", "--schedule", "rate(1 day)", *POLL),
     ("pipeline", "second.toml", "--name", "iris", "--yes", "--schedule", "rate(2 days)"),

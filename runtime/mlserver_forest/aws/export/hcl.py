@@ -1,0 +1,70 @@
+"""Text of HashiCorp's configuration language (the specification of its native syntax)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Text that is written as it is, such as ``aws_sagemaker_model.model.name``."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A nested block, or several of one type."""
+
+    bodies: tuple[Mapping[str, Any], ...]
+
+
+def quoted(text: str) -> str:
+    """A string literal, in which ${ and %{ begin no template."""
+    escaped = "".join(_ESCAPES.get(one, one) for one in text)
+    escaped = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped)
+    return '"' + escaped.replace("${", "$${").replace("%{", "%%{") + '"'
+
+
+def block(kind: str, labels: tuple[str, ...], body: Mapping[str, Any]) -> str:
+    """A block.
+
+    Args:
+        kind: such as ``resource``.
+        labels: such as the type and the name of a resource.
+        body: attributes (text, numbers, truth values, lists, maps, ``Expression``) and ``Blocks``.
+    """
+    head = " ".join((kind, *map(quoted, labels)))
+    return "\n".join((f"{head} {{", *_lines(body, 1), "}"))
+
+
+def _lines(body: Mapping[str, Any], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    attributes = {name: one for name, one in body.items() if not isinstance(one, Blocks)}
+    widest = max(map(len, attributes), default=0)
+    for name, value in attributes.items():
+        yield f"{indent}{name:{widest}} = {_value(value, depth)}"
+    for name, value in body.items():
+        for inner in value.bodies if isinstance(value, Blocks) else ():
+            yield ""
+            yield f"{indent}{name} {{"
+            yield from _lines(inner, depth + 1)
+            yield f"{indent}}}"
+
+
+def _value(value: Any, depth: int) -> str:
+    if isinstance(value, Expression):
+        return value.text
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        inner = "  " * (depth + 1)
+        pairs = (f"{inner}{quoted(name)} = {_value(one, depth)}" for name, one in value.items())
+        return "\n".join(("{", *pairs, "  " * depth + "}"))
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(one, depth) for one in value)}]"
+    return quoted(str(value))
