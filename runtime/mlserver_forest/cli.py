@@ -64,6 +64,7 @@ _SAGEMAKER: Mapping[str, _Entry] = {
     "rollback": _Entry("mlserver_forest.aws.rollback.cli:rollback", "cars"),
     "stop": _Entry("mlserver_forest.aws.stop.cli:stop", "cars-2026-01-31"),
     "delete": _Entry("mlserver_forest.aws.delete.cli:delete", "cars"),
+    "cost": _Entry("mlserver_forest.aws.cost.cli:cost", "cars --measured 200"),
     "export": _Entry("mlserver_forest.aws.export.cli:export", "cars --terraform --out cars.tf"),
     "policy": _Entry("mlserver_forest.aws.policy.cli:policy", "--for fit,deploy"),
 }

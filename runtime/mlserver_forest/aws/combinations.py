@@ -51,6 +51,10 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
     ),
+    "cost": (
+        OptionRule(("--seconds",), needs=("--rate",)),
+        OptionRule(("--since",), excludes=("--rate",)),
+    ),
     "export": (OptionRule(("--terraform",), excludes=("--cloudformation",)),),
     "invoke": (
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),

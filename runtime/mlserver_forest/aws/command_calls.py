@@ -66,6 +66,11 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("scheduler:GetSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
         "scheduler:DeleteSchedule",
     ),
+    "cost": (
+        *(f"sagemaker:List{one}s" for one in ("Endpoint", "EndpointConfig", "Model", *_JOBS)),
+        *("sagemaker:ListTags", *_describe("Endpoint", "EndpointConfig", *_JOBS)),
+        *("resourcegroupstaggingapi:GetResources", "cloudwatch:GetMetricStatistics"),
+    ),
     "export": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
         *("sagemaker:ListTags", "cloudwatch:DescribeAlarms"),

@@ -188,6 +188,7 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         *_ALARMS,
     ),
     "cloudwatch:PutMetricAlarm": (_ALARMS[0],),
+    "cloudwatch:GetMetricStatistics": (Permission("cloudwatch:GetMetricStatistics"),),
     "cloudwatch:DescribeAlarms": (_ALARMS[1],),
     "cloudwatch:DeleteAlarms": (_ALARMS[-1],),
     "s3:CreateBucket": (Permission("s3:CreateBucket", BUCKET),),

@@ -53,6 +53,7 @@ COMMANDS = (
     ("logs", "batch"),
     *(("status", name) for name in ("forest", "job", "search", "batch")),
     ("list",),
+    ("cost",),
     *(("stop", name, "--yes") for name in ("job", "search", "batch")),
     ("delete", "forest", "--yes", *POLL),
 )
@@ -101,7 +102,7 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
     made = defaultdict(set)
     for words in (("fit", big, *FIT[2:], "--no-wait"), *COMMANDS):
         recorded.clear()
-        if words[0] in {"stop", "list"}:
+        if words[0] in {"stop", "list", "cost"}:
             for kind, resource in ARNS.items():
                 running = {f"{kind}Status": "InProgress"}
                 account.stand_in.members[f"Describe{kind}"] = running

@@ -32,7 +32,7 @@ _ALARM = (
 
 
 @dataclass(frozen=True)
-class Reference:
+class MemberReference:
     """A value that is a member of another resource.
 
     Attributes:
@@ -95,7 +95,7 @@ def _serving(found: ExportedEndpoint) -> Iterator[AwsResource]:
     yield AwsResource(CONFIGURATION, "Configuration", named, found.tags[name])
     endpoint: dict[str, Any] = {
         "EndpointName": found.endpoint[ENDPOINT.name],
-        "EndpointConfigName": Reference("Configuration", "name"),
+        "EndpointConfigName": MemberReference("Configuration", "name"),
     }
     if deployment := found.endpoint.get("LastDeploymentConfig"):
         endpoint["DeploymentConfig"] = deployment
@@ -117,7 +117,7 @@ def _scaling(found: ExportedEndpoint) -> Iterator[AwsResource]:
         members = {name: alarm[name] for name in _ALARM if alarm.get(name) not in (None, "", [])}
         actions = members.get("AlarmActions", [])
         members["AlarmActions"] = [
-            Reference(policies[one], "arn") if one in policies else one for one in actions
+            MemberReference(policies[one], "arn") if one in policies else one for one in actions
         ]
         yield AwsResource(ALARM, _label("Alarm", number), members, {})
 
@@ -126,12 +126,12 @@ def _on(
     members: Mapping[str, Any], policy: Mapping[str, Any], targets: Mapping[str, str]
 ) -> dict[str, Any]:
     """The members of a policy with its scalable target."""
-    return {**members, "ScalingTargetId": Reference(targets[policy["ResourceId"]], "id")}
+    return {**members, "ScalingTargetId": MemberReference(targets[policy["ResourceId"]], "id")}
 
 
 def _variant(variant: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     name = variant.get("ModelName")
-    reference = {"ModelName": Reference(labels[name], "name")} if name in labels else {}
+    reference = {"ModelName": MemberReference(labels[name], "name")} if name in labels else {}
     return {**variant, **reference}
 
 

@@ -11,7 +11,7 @@ from mlserver_forest.aws.export.aws_resource import (
     POLICY,
     TARGET,
     AwsResource,
-    Reference,
+    MemberReference,
     Secret,
 )
 
@@ -57,7 +57,7 @@ def _resource(
 
 
 def _value(value: Any, kinds: Mapping[str, str], secrets: dict[str, Secret]) -> Any:
-    if isinstance(value, Reference):
+    if isinstance(value, MemberReference):
         if value.attribute == "name":
             return {"Fn::GetAtt": [value.label, _NAMES[kinds[value.label]]]}
         return {"Ref": value.label}

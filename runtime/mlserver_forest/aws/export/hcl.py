@@ -15,7 +15,7 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Blocks:
+class NestedBlocks:
     """A nested block, or several of one type."""
 
     bodies: tuple[Mapping[str, Any], ...]
@@ -34,7 +34,7 @@ def block(kind: str, labels: tuple[str, ...], body: Mapping[str, Any]) -> str:
     Args:
         kind: such as ``resource``.
         labels: such as the type and the name of a resource.
-        body: attributes (text, numbers, truth values, lists, maps, ``Expression``) and ``Blocks``.
+        body: attributes (text, numbers, truth values, lists, maps, ``Expression``) and ``NestedBlocks``.
     """
     head = " ".join((kind, *map(quoted, labels)))
     return "\n".join((f"{head} {{", *_lines(body, 1), "}"))
@@ -42,12 +42,12 @@ def block(kind: str, labels: tuple[str, ...], body: Mapping[str, Any]) -> str:
 
 def _lines(body: Mapping[str, Any], depth: int) -> Iterator[str]:
     indent = "  " * depth
-    attributes = {name: one for name, one in body.items() if not isinstance(one, Blocks)}
+    attributes = {name: one for name, one in body.items() if not isinstance(one, NestedBlocks)}
     widest = max(map(len, attributes), default=0)
     for name, value in attributes.items():
         yield f"{indent}{name:{widest}} = {_value(value, depth)}"
     for name, value in body.items():
-        for inner in value.bodies if isinstance(value, Blocks) else ():
+        for inner in value.bodies if isinstance(value, NestedBlocks) else ():
             yield ""
             yield f"{indent}{name} {{"
             yield from _lines(inner, depth + 1)

@@ -13,10 +13,10 @@ from mlserver_forest.aws.export.aws_resource import (
     SERVED,
     TARGET,
     AwsResource,
-    Reference,
+    MemberReference,
     Secret,
 )
-from mlserver_forest.aws.export.hcl import Blocks, Expression, block
+from mlserver_forest.aws.export.hcl import Expression, NestedBlocks, block
 from mlserver_forest.aws.export.terraform_arguments import ARGUMENTS, Arguments
 
 _TYPES: Mapping[str, str] = {
@@ -64,7 +64,7 @@ def to_terraform(resources: Iterable[AwsResource], about: str) -> TerraformCode:
     found = list(resources)
     writer = _Writer(found)
     written = [part for one in found for part in (writer.resource(one), writer.adoption(one))]
-    provider = block("terraform", (), {"required_providers": Blocks(({"aws": _PROVIDER},))})
+    provider = block("terraform", (), {"required_providers": NestedBlocks(({"aws": _PROVIDER},))})
     variables = [_variable(one) for one in writer.secrets.values()]
     comments = [f"# Not in the provider: {one}" for one in writer.left_out]
     head = "\n".join((f"# {about}", *comments))
@@ -96,7 +96,7 @@ class _Writer:
             body["depends_on"] = [Expression(self._address(label)) for label in one.after]
         if one.kind == CONFIGURATION:
             # The provider's documentation asks for it, because endpoints use configurations.
-            body["lifecycle"] = Blocks(({"create_before_destroy": True},))
+            body["lifecycle"] = NestedBlocks(({"create_before_destroy": True},))
         return block("resource", (_TYPES[one.kind], _snake(one.label)), body)
 
     def adoption(self, one: AwsResource) -> str:
@@ -125,7 +125,7 @@ class _Writer:
         return {name: self._written(value, known[name], is_map=name == "environment")}
 
     def _written(self, value: Any, known: Arguments, *, is_map: bool) -> Any:
-        if isinstance(value, Reference):
+        if isinstance(value, MemberReference):
             return self._reference(value, value.attribute)
         if isinstance(value, Secret):
             self.secrets[value.name] = value
@@ -133,7 +133,7 @@ class _Writer:
         if isinstance(value, Mapping) and is_map:
             return {name: self._written(one, {}, is_map=False) for name, one in value.items()}
         if isinstance(value, Mapping):
-            return Blocks((self._body(value, known),))
+            return NestedBlocks((self._body(value, known),))
         if isinstance(value, list | tuple):
             return self._several(value, known)
         return value
@@ -144,13 +144,13 @@ class _Writer:
             return [self._written(one, known, is_map=False) for one in found]
         if not known:  # The dimensions of an alarm are a map.
             return {one["Name"]: one["Value"] for one in found}
-        return Blocks(tuple(self._body(one, known) for one in found))
+        return NestedBlocks(tuple(self._body(one, known) for one in found))
 
     def _body(self, members: Mapping[str, Any], known: Arguments) -> dict[str, Any]:
         parts = (self._argument(name, value, known) for name, value in members.items())
         return {name: value for part in parts for name, value in part.items()}
 
-    def _reference(self, reference: Reference, attribute: str) -> Expression:
+    def _reference(self, reference: MemberReference, attribute: str) -> Expression:
         return Expression(f"{self._address(reference.label)}.{attribute}")
 
     def _address(self, label: str) -> str:

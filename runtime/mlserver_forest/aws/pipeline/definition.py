@@ -78,7 +78,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Registration:
+class PackageSpec:
     """The model package that is made of a model that has reached the bar."""
 
     group: str
@@ -100,7 +100,7 @@ class PipelineSpec:
     name: str
     training: Fit | Tune
     bar: Bar
-    registration: Registration
+    registration: PackageSpec
     processing: Processing | None = None
 
     @property

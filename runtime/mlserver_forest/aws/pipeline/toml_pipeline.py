@@ -15,9 +15,9 @@ from mlserver_forest.aws.model_data import find_model_data
 from mlserver_forest.aws.pipeline.definition import (
     EVALUATION,
     Bar,
+    PackageSpec,
     PipelineSpec,
     Processing,
-    Registration,
 )
 from mlserver_forest.aws.pipeline.processing_request import Machine
 from mlserver_forest.aws.pipeline.section_options import (
@@ -82,7 +82,7 @@ class TomlPipeline:
             read = tune_of if tuning else fit_of
             training: Any = read(session, options, check, identifies=False)
             registration = dict(self.sections["registration"].values)
-            pipeline = PipelineSpec(name, training, self._bar(), Registration(**registration))
+            pipeline = PipelineSpec(name, training, self._bar(), PackageSpec(**registration))
             if "processing" not in self.sections:
                 return pipeline, ()
             return self._with_processing(session, pipeline, folder)
