@@ -89,6 +89,9 @@ def test_the_paths_of_a_processing_job_are_read_and_written(tmp_path, table, mod
     document = json.loads(out.read_text())
     assert (document["rows"], document["metrics"]["accuracy"]) == (150, 1)
     assert run(tmp_path / "model" / "model.tar.gz", *words).output == done.output
+    with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "evaluation.json", "../evaluation.json")
+    assert "lies outside of the archive" in run(tmp_path / "model", *words).output
     (tmp_path / "model" / "model.tar.gz").write_bytes(b"none")
     done = run(tmp_path / "model", *words)
     assert "model.tar.gz is not an archive of a model directory" in done.output

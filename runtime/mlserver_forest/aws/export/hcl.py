@@ -34,7 +34,8 @@ def block(kind: str, labels: tuple[str, ...], body: Mapping[str, Any]) -> str:
     Args:
         kind: such as ``resource``.
         labels: such as the type and the name of a resource.
-        body: attributes (text, numbers, truth values, lists, maps, ``Expression``) and ``NestedBlocks``.
+        body: attributes by name (text, numbers, truth values, lists, maps, ``Expression``) and
+            ``NestedBlocks``.
     """
     head = " ".join((kind, *map(quoted, labels)))
     return "\n".join((f"{head} {{", *_lines(body, 1), "}"))
