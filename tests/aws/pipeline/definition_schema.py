@@ -1,10 +1,11 @@
 """The JSON schema of pipeline definitions, as far as this tool's definitions go.
 
 The rules are those of AWS's published "pipeline definition JSON schema" (aws-sagemaker-mlops on
-GitHub, of 2025-04-03): members, words, patterns and bounds. That schema forbids four things that
+GitHub, of 2025-04-03): members, words, patterns and bounds. That schema forbids five things that
 the SageMaker SDK writes and AWS runs, which are allowed here: Std:Join in place of a string,
-Std:JsonGet in a condition, PropertyFiles of a processing step, and ModelApprovalStatus. The
-arguments of steps that are requests are held against botocore's models instead.
+Std:JsonGet in a condition, PropertyFiles of a processing step, ModelApprovalStatus, and the
+Environment of training jobs. The arguments of steps that are requests are held against botocore's
+models instead.
 """
 
 import re

@@ -158,6 +158,9 @@ def _change_of(
 
 
 def _write(session: Session, wanted: PipelineSpec, out: Path) -> None:
+    if session.dry_run:
+        session.carry_out(())
+        return
     out.write_text(definition_text(wanted) + "\n", "utf-8")
     local = [one for one in wanted.inputs if one.files]
     for one in local:

@@ -30,7 +30,7 @@ from mlserver_forest.aws.pipeline.toml_section import TomlSection, unknown_key
 from mlserver_forest.aws.request_check import InvalidRequest, describe_fault
 from mlserver_forest.aws.session import Session
 from mlserver_forest.aws.tune.search_options import tune_of, tuning_options
-from mlserver_forest.errors import DeploymentError
+from mlserver_forest.errors import DeploymentError, ForestError
 
 Files = tuple[tuple[str, LocalFile], ...]
 _TRAINING = ("training", "tuning")
@@ -138,13 +138,16 @@ class TomlPipeline:
         """Errors that name options name the file and its keys instead."""
         try:
             yield
-        except DeploymentError as error:
-            if type(error) is not DeploymentError:  # What AWS refuses, and what it would refuse.
+        except ForestError as error:
+            if isinstance(error, DeploymentError) and type(error) is not DeploymentError:
+                raise  # What AWS refuses, and what it would refuse.
+            if str(error).startswith(self.file):
                 raise
             message = _OPTION.sub(r"\1", str(error))
             for short, key in _SHORT.items():
                 message = message.replace(f"{short} ", f"{key} ")
-            raise DeploymentError(f"{self.file}: {message}") from error
+            error.args = (f"{self.file}: {message}",)
+            raise
 
 
 def read_pipeline(path: Path) -> TomlPipeline:
@@ -162,9 +165,9 @@ def read_pipeline(path: Path) -> TomlPipeline:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise DeploymentError(f"{file}: {name} is not a table; expected [{name}]")
-    _check_tables(file, tables)
     top = {name: one for name, one in document.items() if name not in _TABLES}
     sections = {"": _top(file, top)}
+    _check_tables(file, tables)
     for name, table in tables.items():
         left_out = _NOT_TRAINING if name in _TRAINING else ()
         sections[name] = TomlSection(file, name, table, _TABLES[name], left_out)
