@@ -1,12 +1,15 @@
 """forest pipeline against AWS's stand-in: made, found, changed, run and scheduled."""
 
 import json
+import shlex
+import subprocess
 
 import pytest
 
 from aws.account import IMAGE, ROLE
 from aws.pipeline.definition_schema import check_document, requests_of
 from aws.service_models import faults_of
+from docs_blocks import block
 from mlserver_forest.aws.pipeline.section_options import PREDICT, bars
 from mlserver_forest.evaluation.quality_metrics import METRICS
 from mlserver_forest.scoring.cli import predict
@@ -286,3 +289,17 @@ def test_the_keys_of_processing_are_options_of_predict():
 
 def test_the_metrics_are_those_of_evaluate():
     assert set(bars()) == {name for names in METRICS.values() for name in names}
+
+
+def test_the_commands_of_the_page_make_run_and_schedule_it(account, monkeypatch):
+    """Its shell writes the files; forest runs in this process, which saves imports."""
+    folder = account.tmp_path
+    (folder / "data").symlink_to(IRIS.parent)
+    monkeypatch.chdir(folder)
+    text = block("docs/sagemaker.md", "command: pipeline")
+    subprocess.run(["bash", "-euc", f"forest() {{ :; }}\n{text}"], check=True, cwd=folder)
+    commands = [shlex.split(line, comments=True) for line in text.splitlines()]
+    for words in (one for one in commands if one[:1] == ["forest"]):
+        done = account.forest(*words[1:], *(["--poll", "0.05"] if "--run" in words else []))
+        assert done.code == 0, done.err
+    check_document(json.loads((folder / "definition.json").read_text()))

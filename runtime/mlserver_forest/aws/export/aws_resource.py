@@ -130,7 +130,7 @@ def _on(
 
 
 def _variant(variant: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    name = variant.get("ModelName")
+    name = str(variant.get("ModelName", ""))
     reference = {"ModelName": MemberReference(labels[name], "name")} if name in labels else {}
     return {**variant, **reference}
 

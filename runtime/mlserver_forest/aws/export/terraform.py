@@ -112,8 +112,8 @@ class _Writer:
         if one.kind == POLICY:
             target = self._resources[members["ScalingTargetId"].label]
             return f"{self._identity(target)}/{members['PolicyName']}"
-        names = ("ModelName", "EndpointName", "EndpointConfigName", "AlarmName")
-        return next(str(members[name]) for name in names if name in members)
+        named = ("ModelName", "EndpointName", "EndpointConfigName", "AlarmName")
+        return next(str(members[name]) for name in named if name in members)
 
     def _argument(
         self, member: str, value: Any, known: Arguments, renamed: str | None = None
