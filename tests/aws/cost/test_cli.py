@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aws.account import AS_ROLE, MODEL
+from aws.account import AS_ROLE, FIT, MODEL
 
 
 def calls(account, endpoint, counts, seconds):
@@ -93,6 +93,19 @@ def test_what_is_unknown_stays_unknown(two):
     assert "b: 1 x ml.r5.large: cost per hour unknown" in done.out
     assert "in all: 0 USD per hour, and 1 of unknown cost" in done.out
     assert "the number of calls of b is unknown: cloudwatch GetMetricStatistics" in done.err
+
+
+def test_a_job_costs_while_it_runs(account):
+    assert account.forest(*FIT, "--name", "job").code == 0
+    account.stand_in.members["DescribeTrainingJob"] = {"TrainingJobStatus": "InProgress"}
+    made = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    arn = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+    item = {"TrainingJobName": "job", "TrainingJobArn": arn, "CreationTime": made}
+    listed = {"TrainingJobSummaries": [{**item, "TrainingJobStatus": "InProgress"}]}
+    account.stand_in.members["ListTrainingJobs"] = listed
+    done = account.forest("cost", "job")
+    line = "training job job: 1 x ml.m5.xlarge: 0.23 USD per hour"
+    assert done.out.splitlines()[0] == line, done.err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 from mlserver_forest.aws.cost.traffic import EndpointTraffic
 from mlserver_forest.aws.endpoint import SERVERLESS
 from mlserver_forest.aws.prices import Prices, prices
+from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.status.describe import RunningInstances
 from mlserver_forest.errors import DeploymentError
 
@@ -36,8 +37,10 @@ class Priced:
 
     @property
     def monthly(self) -> float | None:
-        """The cost of a month of 730 hours."""
-        return None if self.hourly is None else self.hourly * HOURS_PER_MONTH
+        """The cost of a month of 730 hours; a job ends before."""
+        if self.hourly is None or self.kind != ENDPOINT.noun:
+            return None
+        return self.hourly * HOURS_PER_MONTH
 
     @property
     def per_thousand(self) -> float | None:
@@ -80,9 +83,10 @@ class Priced:
     def _cost(self, currency: str) -> str:
         if any(one.instance_type == SERVERLESS for one in self.running):
             return "by the call"
-        if self.hourly is None or self.monthly is None:
+        if self.hourly is None:
             return "cost per hour unknown"
-        return f"{money(self.hourly)} {currency} per hour, {money(self.monthly)} per month"
+        month = "" if self.monthly is None else f", {money(self.monthly)} per month"
+        return f"{money(self.hourly)} {currency} per hour{month}"
 
 
 def priced(kind: str, name: str, running: Sequence[RunningInstances], price_list: Prices) -> Priced:

@@ -1,9 +1,11 @@
 """Text of HashiCorp's configuration language (the specification of its native syntax)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -47,12 +49,19 @@ def _lines(body: Mapping[str, Any], depth: int) -> Iterator[str]:
     widest = max(map(len, attributes), default=0)
     for name, value in attributes.items():
         yield f"{indent}{name:{widest}} = {_value(value, depth)}"
+    is_first = not attributes
     for name, value in body.items():
         for inner in value.bodies if isinstance(value, NestedBlocks) else ():
-            yield ""
+            yield from () if is_first else ("",)
+            is_first = False
             yield f"{indent}{name} {{"
             yield from _lines(inner, depth + 1)
             yield f"{indent}}}"
+
+
+def _key(name: str) -> str:
+    """A key of a map; only a word needs no quotation marks."""
+    return name if _WORD.fullmatch(name) else quoted(name)
 
 
 def _value(value: Any, depth: int) -> str:
@@ -64,7 +73,7 @@ def _value(value: Any, depth: int) -> str:
         return repr(value)
     if isinstance(value, Mapping):
         inner = "  " * (depth + 1)
-        pairs = (f"{inner}{quoted(name)} = {_value(one, depth)}" for name, one in value.items())
+        pairs = (f"{inner}{_key(name)} = {_value(one, depth)}" for name, one in value.items())
         return "\n".join(("{", *pairs, "  " * depth + "}"))
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(one, depth) for one in value)}]"

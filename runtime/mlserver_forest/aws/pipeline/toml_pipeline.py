@@ -131,6 +131,11 @@ class TomlPipeline:
             return replace(pipeline, processing=processing), ()
         storage = pipeline.fit.storage
         model = find_model_data(session.existing, storage, wanted, folder, session.say)
+        if model.is_package:
+            raise DeploymentError(
+                f"{place('model')} = {wanted!r}: a model package; expected a training job, a model "
+                "directory, a .tar.gz or its S3 URI"
+            )
         return replace(pipeline, processing=replace(processing, model=model.uri)), model.files
 
     @contextmanager
