@@ -96,6 +96,29 @@ _PASS_SCHEDULE_ROLE = Permission(
     (("StringEquals", "iam:PassedToService", "scheduler.amazonaws.com"),),
 )
 
+_PIPELINE_JOBS = ("training-job", "hyper-parameter-tuning-job", "processing-job")
+_PACKAGES = (*_GROUPS, _SAGEMAKER.format("model-package"))
+# What the role of a pipeline needs besides that of a job: it starts the jobs, and EventBridge
+# starts the pipeline with it (SageMaker's guide, "IAM Access Management" of Pipelines).
+PIPELINE_ROLE = (
+    *(
+        Permission(f"sagemaker:{verb}{kind}", (_SAGEMAKER.format(resource),))
+        for kind, resource in zip(
+            ("TrainingJob", "HyperParameterTuningJob", "ProcessingJob"), _PIPELINE_JOBS, strict=True
+        )
+        for verb in ("Create", "Describe", "Stop")
+    ),
+    Permission(
+        "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+        (_SAGEMAKER.format("hyper-parameter-tuning-job"),),
+    ),
+    Permission("sagemaker:AddTags", tuple(_SAGEMAKER.format(one) for one in _PIPELINE_JOBS)),
+    Permission("sagemaker:CreateModelPackage", _PACKAGES),
+    Permission("sagemaker:DescribeModelPackage", _PACKAGES),
+    Permission("sagemaker:StartPipelineExecution", _PIPELINES),
+    _PASS_ROLE,
+)
+
 # By botocore's names of the service and the operation; the call's own action is the first.
 CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     **{

@@ -10,7 +10,9 @@ from aws.account import IMAGE, ROLE
 from aws.pipeline.definition_schema import check_document, requests_of
 from aws.service_models import faults_of
 from docs_blocks import block
+from mlserver_forest.aws.pipeline.execution import FollowExecution, follow_execution
 from mlserver_forest.aws.pipeline.section_options import PREDICT, bars
+from mlserver_forest.errors import DeploymentError
 from mlserver_forest.evaluation.quality_metrics import METRICS
 from mlserver_forest.scoring.cli import predict
 from support import IRIS
@@ -113,6 +115,33 @@ def test_an_execution_that_fails_says_which_step_and_why(account, file):
     ) in done.err
     done = account.forest("pipeline", file, "--name", "iris", "--run", "--no-wait")
     assert "end it: aws sagemaker stop-pipeline-execution --pipeline-execution-arn" in done.out
+
+
+def test_faults_of_the_network_start_nothing_twice(account, file):
+    """Answers that are lost are asked for again, and what is not permitted is named."""
+    account.stand_in.fail("CreatePipeline", is_done=True)
+    account.stand_in.fail("ListPipelineExecutionSteps", times=5, status=503, code="Busy")
+    done = account.forest("pipeline", file, *NAMES)
+    assert done.code == 0, done.err
+    assert "the state could not be read; trying again" in done.err
+    denied = {"status": 400, "code": "AccessDeniedException", "message": "no"}
+    account.stand_in.fail("StartPipelineExecution", **denied)
+    done = account.forest("pipeline", file, *NAMES)
+    assert done.code == 1
+    assert "ask for the permission sagemaker:StartPipelineExecution" in done.err
+
+
+class Interrupted:
+    """An account during whose first call somebody presses Ctrl-C."""
+
+    def call(self, call):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_the_execution_running():
+    arn = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/iris/execution/a"
+    with pytest.raises(DeploymentError, match="interrupted; the execution continues without"):
+        follow_execution(Interrupted(), FollowExecution(arn, 1), print)
 
 
 def test_a_schedule_is_made_changed_and_removed(account, file):

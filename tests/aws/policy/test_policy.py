@@ -196,6 +196,11 @@ def test_the_role_gets_what_a_job_needs_and_more_on_request():
     assert "arn:aws:s3:::other/*" in reading["Resource"]
     (trust,) = policy("--trust")["Statement"]
     assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    (trust,) = policy("--trust", "--pipelines")["Statement"]
+    assert "scheduler.amazonaws.com" in trust["Principal"]["Service"]
+    pipelines = actions(policy("--role", "--pipelines")) - actions(policy("--role"))
+    assert {"sagemaker:CreateProcessingJob", "sagemaker:CreateModelPackage"} <= pipelines
+    assert {"iam:PassRole", "sagemaker:StartPipelineExecution"} <= pipelines
     assert policy("--region", "cn-north-1")["Statement"][0]["Resource"][0].startswith("arn:aws-cn:")
 
 

@@ -1,7 +1,7 @@
 """A definition is held against AWS's own models of the jobs that its steps run.
 
-CreatePipeline does not look into the arguments of steps; what is wrong in them would only come out
-when an execution has reached the step.
+The arguments of a step are the request of its job, whose wrong values would otherwise come out when
+an execution has reached the step.
 """
 
 from collections.abc import Iterator, Mapping
