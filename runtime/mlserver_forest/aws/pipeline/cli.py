@@ -37,6 +37,7 @@ from mlserver_forest.aws.pipeline.schedule import (
 )
 from mlserver_forest.aws.pipeline.toml_pipeline import Files, TomlPipeline, read_pipeline
 from mlserver_forest.aws.pipeline.toml_section import unknown_key
+from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.request_check import InvalidRequest
 from mlserver_forest.aws.resource_kinds import tags_of
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
@@ -105,6 +106,8 @@ def pipeline(session: Session, file: Path, name: str, out: Path | None, **option
             _write(session, wanted, out)
             return
         change = _change_of(session, wanted, files, options, given)
+        machines = wanted.fit.machines
+        session.say(prices().describe(machines.instance_type, machines.instance_count))
         _confirm(session, change)
         answers = session.carry_out(plan(change, session.existing))
     if answers is not None:

@@ -49,6 +49,7 @@ def follow_execution(aws: "Aws", wanted: FollowExecution, say: Say) -> Answer:
         EndedBadly: with the step that failed, why, and where its log is.
         DeploymentError: if the wait was interrupted.
     """
+    say(f"execution {wanted.arn}")
     try:
         return _until_end(aws, wanted, say)
     except KeyboardInterrupt:

@@ -187,8 +187,6 @@ def _execution_steps(pipeline: PipelineSpec, execution: Execution) -> Plan:
     start = Step(
         Call("sagemaker", "StartPipelineExecution", request),
         gives=lambda answer: {EXECUTION_ARN: answer["PipelineExecutionArn"]},
-        says=f"started <{EXECUTION_ARN}>",
-        given=(EXECUTION_ARN,),
     )
     if execution.poll is None:
         return (start,)

@@ -148,11 +148,16 @@ class TomlPipeline:
                 raise  # What AWS refuses, and what it would refuse.
             if str(error).startswith(self.file):
                 raise
-            message = _OPTION.sub(r"\1", str(error))
+            message = _OPTION.sub(self._key, str(error))
             for short, key in _SHORT.items():
                 message = message.replace(f"{short} ", f"{key} ")
             error.args = (f"{self.file}: {message}",)
             raise
+
+    def _key(self, option: re.Match[str]) -> str:
+        """The key of an option, or the option itself if it stays one of the command line."""
+        is_key = any(option[1] in one.keys for one in self.sections.values())
+        return option[1] if is_key else option[0]
 
 
 def read_pipeline(path: Path) -> TomlPipeline:

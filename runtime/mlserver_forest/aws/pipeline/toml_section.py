@@ -29,7 +29,8 @@ class TomlSection:
 
     Attributes:
         name: the table's name.
-        values: the values by the names of the options' parameters; may be taken out.
+        keys: the keys that it may have.
+        values: the values by the names of the options' parameters.
 
     Raises:
         DeploymentError: naming the file, the table and the key, what came and what is expected.
@@ -51,6 +52,7 @@ class TomlSection:
             for one in made.params
             if isinstance(one, click.Option) and _key(one) not in left_out
         }
+        self.keys = frozenset(self._options)
         words = [word for key, value in table.items() for word in self._words(key, value)]
         try:
             # An argument of the command, such as DATA, is no key, and click fills in nothing.
