@@ -62,7 +62,7 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(*_SHARED, *_describe("Pipeline", "PipelineExecution", "ModelPackageGroup")),
         *("sagemaker:CreatePipeline", "sagemaker:UpdatePipeline", "sagemaker:ListTags"),
         *("sagemaker:CreateModelPackageGroup", "sagemaker:StartPipelineExecution"),
-        *("sagemaker:ListPipelineExecutionSteps",),
+        *("sagemaker:ListPipelineExecutionSteps", "sagemaker:AddTags"),
         *("scheduler:GetSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
         "scheduler:DeleteSchedule",
     ),

@@ -148,7 +148,10 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         _tagging("Endpoint"),
     ),
     "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
-    "sagemaker:AddTags": (_tagging("Endpoint"),),
+    "sagemaker:AddTags": (
+        _tagging("Endpoint"),
+        Permission("sagemaker:AddTags", _PIPELINES),
+    ),
     "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
     "sagemaker:ListTags": (Permission("sagemaker:ListTags", (*_ALL_KINDS, *_PIPELINES)),),
     "sagemaker:DescribeModelPackage": (

@@ -77,7 +77,7 @@ def test_prices_and_a_rate_can_be_given(two):
         ),
         "in all: 0.115 USD per hour",
         "List prices in us-east-1, 2025-10; --price gives others.",
-        "Not counted: data in S3, images in ECR, logs, volumes, data in and out.",
+        "Not counted: data in S3, images in ECR, logs, volumes, data in and out, processing jobs.",
     ]
 
 

@@ -94,7 +94,8 @@ def test_a_pipeline_is_made_run_found_and_changed(account, sagemaker, file):
     assert "Update pipeline iris? Nobody can answer here; add --yes" in done.err
     done = account.forest("pipeline", file, "--name", "iris", "--yes")
     assert "updated pipeline iris" in done.err
-    changed = json.loads(sagemaker.describe_pipeline(PipelineName="iris")["PipelineDefinition"])
+    found = sagemaker.describe_pipeline(PipelineName="iris")
+    changed = json.loads(found["PipelineDefinition"])
     assert changed["Parameters"][-1] == {"Name": "Bar", "Type": "Float", "DefaultValue": 0.95}
 
 
@@ -160,6 +161,10 @@ def test_a_schedule_is_made_changed_and_removed(account, file):
     assert done.code == 1
     done = account.forest(*words, "cron(0 3 * * ? *)", "--timezone", "Europe/Berlin", "--yes")
     assert done.code == 0, done.err
+    found = scheduler.get_schedule(Name="iris")
+    assert found["ScheduleExpressionTimezone"] == "Europe/Berlin"
+    done = account.forest(*words, "rate(2 hours)", "--yes")
+    assert "UTC" not in done.err
     found = scheduler.get_schedule(Name="iris")
     assert found["ScheduleExpressionTimezone"] == "Europe/Berlin"
     assert account.forest(*words, "off", "--yes").code == 0

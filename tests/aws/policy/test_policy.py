@@ -98,7 +98,8 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
         for name in names:
             shutil.copytree(model_dir, tmp_path / folder / name)
     for name, bar in {"first": "0.8", "second": "0.9"}.items():
-        (tmp_path / f"{name}.toml").write_text(PIPELINE.replace("BAR", bar))
+        text = PIPELINE.replace("BAR", bar)
+        (tmp_path / f"{name}.toml").write_text(f"tag = {{ bar = '{bar}' }}{text}")
     made = defaultdict(set)
     for words in (("fit", big, *FIT[2:], "--no-wait"), *COMMANDS):
         recorded.clear()

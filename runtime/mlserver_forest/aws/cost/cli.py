@@ -22,7 +22,9 @@ from mlserver_forest.aws.step import Answer
 from mlserver_forest.errors import DeploymentError
 
 _MOST = 1000
-_NOT_COUNTED = "Not counted: data in S3, images in ECR, logs, volumes, data in and out."
+_NOT_COUNTED = (
+    "Not counted: data in S3, images in ECR, logs, volumes, data in and out, processing jobs."
+)
 
 
 @command

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,13 +28,14 @@ from mlserver_forest.aws.pipeline.plan import (
     definition_text,
     find_pipeline,
     plan,
-    with_schedule,
 )
 from mlserver_forest.aws.pipeline.schedule import (
     OFF,
     Schedule,
     changed_schedule,
     check_expression,
+    find_schedule,
+    kept_schedule,
 )
 from mlserver_forest.aws.pipeline.toml_pipeline import Files, TomlPipeline, read_pipeline
 from mlserver_forest.aws.pipeline.toml_section import unknown_key
@@ -64,7 +66,7 @@ _SCHEDULE = (
         metavar="EXPR|off",
         help="When executions start: 'rate(1 day)', 'cron(0 3 * * ? *)'; off removes it.",
     ),
-    click.option("--timezone", default="UTC", show_default=True, help="That of --schedule."),
+    click.option("--timezone", default="", help="That of --schedule; by default UTC."),
     click.option(
         "--schedule-role",
         default="",
@@ -154,10 +156,19 @@ def _change_of(
     change = PipelineChange(wanted, found, uuid4().hex, files, execution)
     if not options["schedule"]:
         return change
+    there = find_schedule(existing, wanted.name)
     role = options["schedule_role"]
-    role = find_role(existing, role) if role else wanted.fit.infrastructure.role
-    schedule = Schedule(wanted.name, options["schedule"], options["timezone"], role)
-    return with_schedule(change, schedule, existing)
+    schedule = kept_schedule(
+        Schedule(
+            wanted.name,
+            options["schedule"],
+            options["timezone"],
+            find_role(existing, role) if role else "",
+        ),
+        there,
+        wanted.fit.infrastructure.role,
+    )
+    return replace(change, schedule=schedule, found_schedule=there)
 
 
 def _write(session: Session, wanted: PipelineSpec, out: Path) -> None:

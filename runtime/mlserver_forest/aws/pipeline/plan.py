@@ -14,9 +14,9 @@ from mlserver_forest.aws.pipeline.execution import FollowExecution
 from mlserver_forest.aws.pipeline.schedule import (
     PIPELINE_ARN,
     Schedule,
-    find_schedule,
     schedule_steps,
 )
+from mlserver_forest.aws.resource_kinds import tags_of
 from mlserver_forest.aws.step import Answer, Call, Plan, Step, members
 from mlserver_forest.aws.storage import bucket_steps, upload_steps
 
@@ -98,12 +98,6 @@ def definition_text(pipeline: PipelineSpec) -> str:
     return json.dumps(pipeline_definition(pipeline), indent=1)
 
 
-def with_schedule(change: PipelineChange, schedule: Schedule, existing: Existing) -> PipelineChange:
-    """The same change with a schedule, and what exists of it."""
-    found = find_schedule(existing, schedule.pipeline)
-    return replace(change, schedule=schedule, found_schedule=found)
-
-
 def plan(change: PipelineChange, existing: Existing) -> Plan:
     """The steps: bucket, uploads, group, pipeline, schedule and execution.
 
@@ -127,6 +121,7 @@ def plan(change: PipelineChange, existing: Existing) -> Plan:
         *upload_steps(storage, files, existing, shared.kms_key),
         _group_step(pipeline, existing),
         *_pipeline_steps(change),
+        *_tag_steps(change, existing),
         *(schedule_steps(schedule, change.found_schedule, change.arn) if schedule else ()),
         *(_execution_steps(pipeline, change.execution) if change.execution else ()),
     )
@@ -175,6 +170,17 @@ def _pipeline_steps(change: PipelineChange) -> Plan:
     if change.found is None:
         return (create,)
     return (replace(create, found=change.found),) if change.is_unchanged else (update,)
+
+
+def _tag_steps(change: PipelineChange, existing: Existing) -> Plan:
+    """The user's tags that a present pipeline does not have yet."""
+    if change.found is None or change.found is UNKNOWN:
+        return ()
+    there = tags_of(existing, change.arn)
+    wanted = change.pipeline.fit.infrastructure.tags
+    new = [{"Key": key, "Value": text} for key, text in wanted if there.get(key) != text]
+    request = {"ResourceArn": change.arn, "Tags": new}
+    return (Step(Call("sagemaker", "AddTags", request)),) if new else ()
 
 
 def _execution_steps(pipeline: PipelineSpec, execution: Execution) -> Plan:

@@ -29,13 +29,13 @@ class Schedule:
     Attributes:
         pipeline: its name, which is also the schedule's.
         expression: rate(...), cron(...) or at(...), or ``off``.
-        timezone: such as Europe/Berlin.
-        role: the ARN of the role that EventBridge Scheduler assumes.
+        timezone: such as Europe/Berlin, or empty.
+        role: the ARN of the role that EventBridge Scheduler assumes, or empty.
     """
 
     pipeline: str
     expression: str
-    timezone: str = "UTC"
+    timezone: str = ""
     role: str = ""
 
     def request(self, arn: str) -> dict[str, Any]:
@@ -80,6 +80,22 @@ def find_schedule(existing: Existing, pipeline: str) -> Found:
             "choose another --name for the pipeline"
         )
     return found
+
+
+def kept_schedule(wanted: Schedule, found: Found, role: str) -> Schedule:
+    """The same with the time zone and the role that a present schedule has, unless they are given.
+
+    Args:
+        wanted: what is asked for.
+        found: the description of the present one.
+        role: the role of a new schedule.
+    """
+    there = {} if found is None or found is UNKNOWN else found
+    return replace(
+        wanted,
+        timezone=wanted.timezone or there.get("ScheduleExpressionTimezone", "UTC"),
+        role=wanted.role or there.get("Target", {}).get("RoleArn", role),
+    )
 
 
 def changed_schedule(wanted: Schedule, found: Answer, arn: str) -> list[str]:
