@@ -79,7 +79,7 @@ def test_the_example_of_a_command_is_a_valid_call(name, tmp_path, monkeypatch):
     assert call[:2] == ["forest", name]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ml" / "model").mkdir(parents=True)
-    for file in ("cars.csv", "recent.csv", "rows.csv", "model.joblib"):
+    for file in ("cars.csv", "recent.csv", "rows.csv", "model.joblib", "churn.toml"):
         (tmp_path / file).touch()
     context = command.make_context(name, call[2:])
     assert all(f"{word}" in str(context.params) for word in call[2:] if word[0] != "-")

@@ -58,12 +58,17 @@ _SAGEMAKER: Mapping[str, _Entry] = {
     "transform": _Entry(
         "mlserver_forest.aws.transform.cli:transform", "ml/model rows.csv --role SageMaker"
     ),
+    "pipeline": _Entry(
+        "mlserver_forest.aws.pipeline.cli:pipeline", "churn.toml --name churn --run"
+    ),
     "status": _Entry("mlserver_forest.aws.status.cli:status", "cars"),
     "logs": _Entry("mlserver_forest.aws.logs.cli:logs", "cars --follow"),
     "list": _Entry("mlserver_forest.aws.list.cli:list_"),
     "rollback": _Entry("mlserver_forest.aws.rollback.cli:rollback", "cars"),
     "stop": _Entry("mlserver_forest.aws.stop.cli:stop", "cars-2026-01-31"),
     "delete": _Entry("mlserver_forest.aws.delete.cli:delete", "cars"),
+    "cost": _Entry("mlserver_forest.aws.cost.cli:cost", "cars --measured 200"),
+    "export": _Entry("mlserver_forest.aws.export.cli:export", "cars --terraform --out cars.tf"),
     "policy": _Entry("mlserver_forest.aws.policy.cli:policy", "--for fit,deploy"),
 }
 _GROUPS = {"On this machine": _HERE, "On SageMaker": _SAGEMAKER}

@@ -2,9 +2,10 @@
 
 moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint and no Stop...Job,
 answers no invocation and writes no answers of transform jobs and no models of training jobs, and
-its ECR has no registry; stand_in_registry.py says what its model registry lacks. The
-proxy adds exactly that, with the real ``serve`` behind the invocations, and can fail: AWS's error
-codes, any number of times, and connections that are cut while a body is on its way.
+its ECR has no registry; stand_in_registry.py says what its model registry lacks, and
+pipeline_executions.py what its pipelines lack. The proxy adds exactly that, with the real ``serve``
+behind the invocations, and can fail: AWS's error codes, any number of times, and connections that
+are cut while a body is on its way.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from aws.pipeline_executions import PipelineExecutions, list_steps, start_execution
 from aws.stand_in_registry import REGISTRY
 from mlserver_forest.aws.local_files import pack_model
 
@@ -71,6 +73,7 @@ class StandIn:
     alarms: set = field(default_factory=set)
     # What stand_in_registry.py knows of model packages: ARN -> members, None if it was deleted.
     packages: dict = field(default_factory=dict)
+    executions: PipelineExecutions = field(default_factory=PipelineExecutions)
     # The number of requests that are being answered, and the largest so far.
     active: int = 0
     most_active: int = 0
@@ -408,4 +411,6 @@ _SPECIAL = {
     "StopHyperParameterTuningJob": _Handler._stop_job,
     "DescribeImages": _Handler._describe_images,
     "GetResources": _Handler._get_resources,
+    "ListPipelineExecutionSteps": list_steps,
+    "StartPipelineExecution": start_execution,
 }

@@ -51,11 +51,22 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
     ),
+    "cost": (
+        OptionRule(("--seconds",), needs=("--rate",)),
+        OptionRule(("--since",), excludes=("--rate",)),
+    ),
+    "export": (OptionRule(("--terraform",), excludes=("--cloudformation",)),),
     "invoke": (
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),
         OptionRule(("--bucket", "--kms-key", "--timeout", "--poll"), needs=("--async",)),
     ),
     "list": (OptionRule(("--any", "--jobs"), excludes=("--group",)),),
+    "pipeline": (
+        OptionRule(("--parameter", "--no-wait", "--poll"), needs=("--run",)),
+        OptionRule(("--timezone", "--schedule-role"), needs=("--schedule",)),
+        OptionRule(("--timezone", "--schedule-role"), excludes=("--schedule off",)),
+        OptionRule(("--run", "--schedule"), excludes=("--out",)),
+    ),
     "rollback": (OptionRule(("--steps",), excludes=("--to",)),),
 }
 

@@ -74,6 +74,24 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *("sagemaker:ListTags", "s3:ListObjectsV2", "s3:GetObject"),
         *("sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"),
     ),
+    "pipeline": (
+        *(*_SHARED, *_describe("Pipeline", "PipelineExecution", "ModelPackageGroup")),
+        *("sagemaker:CreatePipeline", "sagemaker:UpdatePipeline", "sagemaker:ListTags"),
+        *("sagemaker:CreateModelPackageGroup", "sagemaker:StartPipelineExecution"),
+        *("sagemaker:ListPipelineExecutionSteps", "sagemaker:AddTags"),
+        *("scheduler:GetSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule"),
+        "scheduler:DeleteSchedule",
+    ),
+    "cost": (
+        *(f"sagemaker:List{one}s" for one in ("Endpoint", "EndpointConfig", "Model", *_JOBS)),
+        *("sagemaker:ListTags", *_describe("Endpoint", "EndpointConfig", *_JOBS)),
+        *("resourcegroupstaggingapi:GetResources", "cloudwatch:GetMetricStatistics"),
+    ),
+    "export": (
+        *_describe("Endpoint", "EndpointConfig", "Model"),
+        *("sagemaker:ListTags", "cloudwatch:DescribeAlarms"),
+        *(f"{_SCALING}:DescribeScalableTargets", f"{_SCALING}:DescribeScalingPolicies"),
+    ),
     "status": (
         *_describe("Endpoint", "EndpointConfig", *_JOBS),
         *("sagemaker:ListTags", f"{_SCALING}:DescribeScalableTargets"),

@@ -14,6 +14,7 @@ from mlserver_forest.aws.download import AwaitObject, Download, await_object, do
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.log_tail import ReadLog, read_log
 from mlserver_forest.aws.parallel_calls import in_parallel
+from mlserver_forest.aws.pipeline.execution import FollowExecution, follow_execution
 from mlserver_forest.aws.plan_failure import PlanFailed, outcome_of
 from mlserver_forest.aws.request_check import check_plan
 from mlserver_forest.aws.step import Action, Answer, Call, Command, Plan, Send, Step
@@ -200,6 +201,10 @@ def _wait(aws: Aws, console: Console, action: Wait) -> Answer:
     return wait(aws, action, console.say)
 
 
+def _follow_execution(aws: Aws, console: Console, action: FollowExecution) -> Answer:
+    return follow_execution(aws, action, console.say)
+
+
 def _command(aws: Aws, console: Console, action: Command) -> Answer:
     if action.is_query:
         return {"stdout": docker.query(action.arguments)}
@@ -214,6 +219,7 @@ _ACTIONS: Mapping[type[Action], Callable[[Aws, Console, Any], Answer]] = {
     AwaitObject: _await_object,
     ReadLog: _read_log,
     Wait: _wait,
+    FollowExecution: _follow_execution,
     Command: _command,
 }
 

@@ -85,8 +85,39 @@ def _sagemaker(operation: str, also: tuple[str, ...] = ()) -> Permission:
     return Permission(f"sagemaker:{operation}", resources)
 
 
-_GROUPS = (_SAGEMAKER.format("model-package-group"),)
 _CONFIGURATIONS = (_SAGEMAKER.format("endpoint-config"),)
+
+_PIPELINES = (_SAGEMAKER.format("pipeline"),)
+_GROUPS = (_SAGEMAKER.format("model-package-group"),)
+_SCHEDULES = ("arn:aws:scheduler:{region}:{account}:schedule/default/*",)
+_PASS_SCHEDULE_ROLE = Permission(
+    "iam:PassRole",
+    _ROLE,
+    (("StringEquals", "iam:PassedToService", "scheduler.amazonaws.com"),),
+)
+
+_PIPELINE_JOBS = ("training-job", "hyper-parameter-tuning-job", "processing-job")
+_PACKAGES = (*_GROUPS, _SAGEMAKER.format("model-package"))
+# What the role of a pipeline needs besides that of a job: it starts the jobs, and EventBridge
+# starts the pipeline with it (SageMaker's guide, "IAM Access Management" of Pipelines).
+PIPELINE_ROLE = (
+    *(
+        Permission(f"sagemaker:{verb}{kind}", (_SAGEMAKER.format(resource),))
+        for kind, resource in zip(
+            ("TrainingJob", "HyperParameterTuningJob", "ProcessingJob"), _PIPELINE_JOBS, strict=True
+        )
+        for verb in ("Create", "Describe", "Stop")
+    ),
+    Permission(
+        "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+        (_SAGEMAKER.format("hyper-parameter-tuning-job"),),
+    ),
+    Permission("sagemaker:AddTags", tuple(_SAGEMAKER.format(one) for one in _PIPELINE_JOBS)),
+    Permission("sagemaker:CreateModelPackage", _PACKAGES),
+    Permission("sagemaker:DescribeModelPackage", _PACKAGES),
+    Permission("sagemaker:StartPipelineExecution", _PIPELINES),
+    _PASS_ROLE,
+)
 
 # By botocore's names of the service and the operation; the call's own action is the first.
 CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
@@ -117,9 +148,12 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         _tagging("Endpoint"),
     ),
     "sagemaker:UpdateEndpoint": (_sagemaker("UpdateEndpoint", also=_CONFIGURATIONS),),
-    "sagemaker:AddTags": (_tagging("Endpoint"),),
+    "sagemaker:AddTags": (
+        _tagging("Endpoint"),
+        Permission("sagemaker:AddTags", _PIPELINES),
+    ),
     "sagemaker:DeleteTags": (Permission("sagemaker:DeleteTags", (_SAGEMAKER.format("endpoint"),)),),
-    "sagemaker:ListTags": (Permission("sagemaker:ListTags", (*_ALL_KINDS, *_GROUPS)),),
+    "sagemaker:ListTags": (Permission("sagemaker:ListTags", (*_ALL_KINDS, *_GROUPS, *_PIPELINES)),),
     **{
         f"sagemaker:{verb}ModelPackage": (
             Permission(f"sagemaker:{verb}ModelPackage", (_SAGEMAKER.format("model-package"),)),
@@ -136,11 +170,31 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         Permission("sagemaker:CreateModelPackageGroup", _GROUPS),
         Permission("sagemaker:AddTags", _GROUPS),
     ),
-    "sagemaker:CreateModelPackage": (
-        Permission("sagemaker:CreateModelPackage", (_SAGEMAKER.format("model-package"), *_GROUPS)),
-    ),
+    "sagemaker:CreateModelPackage": (Permission("sagemaker:CreateModelPackage", _PACKAGES),),
     "sagemaker:ListModelPackages": (Permission("sagemaker:ListModelPackages"),),
     "sagemaker:ListModelPackageGroups": (Permission("sagemaker:ListModelPackageGroups"),),
+    **{
+        f"sagemaker:{name}": (Permission(f"sagemaker:{name}", _PIPELINES),)
+        for name in (
+            *("DescribePipeline", "DescribePipelineExecution", "StartPipelineExecution"),
+            "ListPipelineExecutionSteps",
+        )
+    },
+    "sagemaker:CreatePipeline": (
+        Permission("sagemaker:CreatePipeline", _PIPELINES),
+        Permission("sagemaker:AddTags", _PIPELINES),
+        _PASS_ROLE,
+    ),
+    "sagemaker:UpdatePipeline": (Permission("sagemaker:UpdatePipeline", _PIPELINES), _PASS_ROLE),
+    "scheduler:GetSchedule": (Permission("scheduler:GetSchedule", _SCHEDULES),),
+    "scheduler:DeleteSchedule": (Permission("scheduler:DeleteSchedule", _SCHEDULES),),
+    **{
+        f"scheduler:{verb}Schedule": (
+            Permission(f"scheduler:{verb}Schedule", _SCHEDULES),
+            _PASS_SCHEDULE_ROLE,
+        )
+        for verb in ("Create", "Update")
+    },
     "resourcegroupstaggingapi:GetResources": (Permission("tag:GetResources"),),
     "sagemaker-runtime:InvokeEndpoint": (_sagemaker("InvokeEndpoint"),),
     "sagemaker-runtime:InvokeEndpointAsync": (
@@ -169,6 +223,8 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         *_ALARMS,
     ),
     "cloudwatch:PutMetricAlarm": (_ALARMS[0],),
+    "cloudwatch:GetMetricStatistics": (Permission("cloudwatch:GetMetricStatistics"),),
+    "cloudwatch:DescribeAlarms": (_ALARMS[1],),
     "cloudwatch:DeleteAlarms": (_ALARMS[-1],),
     "s3:CreateBucket": (Permission("s3:CreateBucket", BUCKET),),
     "s3:HeadBucket": (Permission("s3:ListBucket", BUCKET),),

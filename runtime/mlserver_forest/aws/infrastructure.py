@@ -119,7 +119,7 @@ def find_infrastructure(
         raise DeploymentError("a VPC needs both --subnet and --security-group")
     tags = _tags(options.pop("tags"))
     return Infrastructure(
-        role=_find_role(existing, role),
+        role=find_role(existing, role),
         image=find_image(existing, region, image, repository, instance_type)
         if image or needs_image
         else "",
@@ -170,7 +170,7 @@ def _with_options(command: Callable[..., Any], role: Callable[..., Any]) -> Call
     return command
 
 
-def _find_role(existing: Existing, role: str) -> str:
+def find_role(existing: Existing, role: str) -> str:
     """The ARN of a role that is given by ARN or by name, perhaps with its path.
 
     Raises:

@@ -22,12 +22,12 @@ from mlserver_forest.aws.step import Answer, Request
 from mlserver_forest.errors import DeploymentError
 
 # The members of descriptions that CreateEndpointConfig and CreateModel take, too.
-_CONFIGURATION = (
+CONFIGURATION_MEMBERS = (
     *("ProductionVariants", "ShadowProductionVariants", "DataCaptureConfig", "KmsKeyId"),
     *("AsyncInferenceConfig", "ExplainerConfig", "ExecutionRoleArn", "VpcConfig"),
     *("EnableNetworkIsolation", "MetricsConfig"),
 )
-_MODEL = ("PrimaryContainer", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
+MODEL_MEMBERS = ("PrimaryContainer", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def find_present(existing: Existing, endpoint: str) -> PresentEndpoint | Unknown
     return PresentEndpoint(
         found=found,
         name=name,
-        configuration=_only(configuration, _CONFIGURATION),
+        configuration=only(configuration, CONFIGURATION_MEMBERS),
         model_name=model_name,
         model=_one_container(endpoint, model),
         data=tags_of(existing, model["ModelArn"]).get(DATA, ""),
@@ -149,7 +149,7 @@ def _check_variants(endpoint: str, configuration: Answer) -> None:
 
 
 def _one_container(endpoint: str, model: Answer) -> dict[str, Any]:
-    members = _only(model, _MODEL)
+    members = only(model, MODEL_MEMBERS)
     containers = model.get("Containers") or []
     if not members.get("PrimaryContainer"):
         if len(containers) != 1:
@@ -161,5 +161,6 @@ def _one_container(endpoint: str, model: Answer) -> dict[str, Any]:
     return members
 
 
-def _only(answer: Answer, names: Iterable[str]) -> dict[str, Any]:
+def only(answer: Answer, names: Iterable[str]) -> dict[str, Any]:
+    """The members of these names that say something."""
     return {name: answer[name] for name in names if answer.get(name) not in (None, "", [], {})}

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlserver_forest.aws.aws_errors import Refused
 from mlserver_forest.aws.log_tail import LogTail, log_calls
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mlserver_forest.aws.client import Aws
 
 Say = Callable[[str], None]
+_Answer = TypeVar("_Answer")
 _LAST_LINES = 20
 # The first looks after an update may still show the endpoint as it was before.
 _MOST_STALE = 30
@@ -90,21 +92,36 @@ def _until_gone(aws: "Aws", wanted: Wait) -> Answer:
     return {}
 
 
-def _until_end(aws: "Aws", wanted: Wait, say: Say) -> Answer:
-    news = _News(aws, wanted)
-    failures = looks = 0
-    changed = False
+def patiently(look: Callable[[], _Answer], say: Say, seconds: float) -> _Answer:
+    """The answer to a look-up, which is made again if a failure is a passing one.
+
+    Args:
+        look: makes the look-up.
+        say: prints a line about a failure.
+        seconds: the seconds between two tries.
+
+    Raises:
+        Refused: if it fails for another reason, or too often.
+    """
+    failures = 0
     while True:
         try:
-            found = aws.find(wanted.kind.look_up(wanted.name))
-            failures = 0
+            return look()
         except Refused as error:
             failures += 1
             if not error.is_passing or failures >= _MOST_FAILURES:
                 raise
             say(f"the state could not be read; trying again: {error}")
-            time.sleep(wanted.seconds)
-            continue
+            time.sleep(seconds)
+
+
+def _until_end(aws: "Aws", wanted: Wait, say: Say) -> Answer:
+    news = _News(aws, wanted)
+    look_up = wanted.kind.look_up(wanted.name)
+    looks = 0
+    changed = False
+    while True:
+        found = patiently(partial(aws.find, look_up), say, wanted.seconds)
         if found is None:
             raise DeploymentError(f"there is no {wanted.kind.noun} {wanted.name}")
         for line in news.lines(found):

@@ -96,12 +96,13 @@ def predict(
     *,
     overwrite: bool,
 ) -> None:
-    """Score the rows of FILES with MODEL, a model directory, and write the answers.
+    """Score the rows of FILES with MODEL, a model directory or its archive, and write the answers.
 
     FILES are CSV, Parquet, JSON lines or Arrow, compressed or not, folders of them, also with
     partitions (year=2024/), or their URIs, such as s3://bucket/prefix. A run that was ended goes
     on where it stopped, if the same command is given again.
     """
+    from mlserver_forest.artifact.model_archive import opened_model
     from mlserver_forest.scoring.input_files import find_files
     from mlserver_forest.scoring.run import ScoringRun
     from mlserver_forest.scoring.scoring_options import ScoringOptions
@@ -115,8 +116,9 @@ def predict(
     try:
         found = find_files(files)
         target = target_of(out, format_name, found[0].format)
-        run = ScoringRun(model, found, options, target, report, _say)
-        summary = _run(run, threads, cluster, overwrite=overwrite)
+        with opened_model(model) as directory:
+            run = ScoringRun(directory, found, options, target, report, _say)
+            summary = _run(run, threads, cluster, overwrite=overwrite)
     except (ForestError, OSError) as error:
         _say(f"forest predict: {error}")
         sys.exit(1)

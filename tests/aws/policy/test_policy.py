@@ -51,7 +51,11 @@ COMMANDS = (
     ("deploy", "many", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "others", *ROLE, "--name", "many", "--multi-model", "--no-wait"),
     ("deploy", "job", *ROLE, "--name", "waits", "--autoscale", "0:2"),
+    ("export", "waits", "--terraform"),
     ("delete", "waits", "--yes", *POLL),
+    ("pipeline", "first.toml", "--name", "iris", "--run", "--schedule", "rate(1 day)", *POLL),
+    ("pipeline", "second.toml", "--name", "iris", "--yes", "--schedule", "rate(2 days)"),
+    ("pipeline", "second.toml", "--name", "iris", "--yes", "--schedule", "off"),
     ("logs", "job"),
     ("logs", "batch"),
     *(("status", name) for name in ("forest", "job", "search", "batch")),
@@ -60,10 +64,17 @@ COMMANDS = (
     ("list", "--group", "registered"),
     ("delete", "registered@2", "--yes"),
     ("delete", "registered", "--kind", "model-package-group", "--yes"),
+    ("cost",),
     *(("stop", name, "--yes") for name in ("job", "search", "batch")),
     ("delete", "forest", "--yes", *POLL),
 )
 
+PIPELINE = f"""
+role = "forest"
+training = {{ train = "{IRIS}", hyperparameter = {{ algorithm = "random_forest" }} }}
+evaluation = {{ data = "s3://a/b", target = "species", metric = "accuracy", bar = BAR }}
+registration = {{ group = "iris" }}
+"""
 ARNS = {
     "TrainingJob": "training-job/job",
     "HyperParameterTuningJob": "hyper-parameter-tuning-job/search",
@@ -100,10 +111,13 @@ def test_each_call_of_each_command_is_in_the_table_and_no_other(
     for folder, names in (("many", "ab"), ("others", "a")):
         for name in names:
             shutil.copytree(model_dir, tmp_path / folder / name)
+    for name, bar in {"first": "0.8", "second": "0.9"}.items():
+        text = PIPELINE.replace("BAR", bar)
+        (tmp_path / f"{name}.toml").write_text(f"tag = {{ bar = '{bar}' }}{text}")
     made = defaultdict(set)
     for words in (("fit", big, *FIT[2:], "--no-wait"), *COMMANDS):
         recorded.clear()
-        if words[0] in {"stop", "list"}:
+        if words[0] in {"stop", "list", "cost"}:
             for kind, resource in ARNS.items():
                 running = {f"{kind}Status": "InProgress"}
                 account.stand_in.members[f"Describe{kind}"] = running
@@ -178,8 +192,10 @@ def test_its_resources_are_this_tools_own():
                 assert statement["Resource"] == [f"arn:aws:s3:::{BUCKET}/*"]
             if statement["Action"] == ["iam:PassRole"]:
                 assert statement["Resource"] == ["arn:aws:iam::123456789012:role/forest"]
-                passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
-                assert statement["Condition"] == {"StringEquals": passed}
+                services = {"sagemaker.amazonaws.com", "scheduler.amazonaws.com"}
+                (passed,) = statement["Condition"]["StringEquals"].items()
+                assert passed[0] == "iam:PassedToService"
+                assert passed[1] in services
 
 
 def test_the_role_gets_what_a_job_needs_and_more_on_request():
@@ -195,6 +211,11 @@ def test_the_role_gets_what_a_job_needs_and_more_on_request():
     assert "arn:aws:s3:::other/*" in reading["Resource"]
     (trust,) = policy("--trust")["Statement"]
     assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    (trust,) = policy("--trust", "--pipelines")["Statement"]
+    assert "scheduler.amazonaws.com" in trust["Principal"]["Service"]
+    pipelines = actions(policy("--role", "--pipelines")) - actions(policy("--role"))
+    assert {"sagemaker:CreateProcessingJob", "sagemaker:CreateModelPackage"} <= pipelines
+    assert {"iam:PassRole", "sagemaker:StartPipelineExecution"} <= pipelines
     assert policy("--region", "cn-north-1")["Statement"][0]["Resource"][0].startswith("arn:aws-cn:")
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tarfile
 
 import pandas as pd
 import pytest
@@ -70,3 +71,30 @@ def test_what_does_not_fit_is_refused_with_the_file(tmp_path, table, model_dir):
         "has no named columns"
         in run(model_dir, tmp_path / "new.libsvm", "--target", "species").output
     )
+
+
+def test_the_paths_of_a_processing_job_are_read_and_written(tmp_path, table, model_dir):
+    """A folder with model.tar.gz, and a folder with several files, one of which is not data."""
+    (tmp_path / "model").mkdir()
+    with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:
+        archive.add(model_dir, ".")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "_SUCCESS").write_text("")
+    for number, part in enumerate((table[:70], table[70:])):
+        part.to_csv(tmp_path / "data" / f"part-{number}.csv", index=False)
+    out = tmp_path / "evaluation.json"
+    words = (tmp_path / "data", "--target", "species", "--by", "region", "--out", out)
+    done = run(tmp_path / "model", *words)
+    assert done.exit_code == 0, done.output
+    document = json.loads(out.read_text())
+    assert (document["rows"], document["metrics"]["accuracy"]) == (150, 1)
+    assert run(tmp_path / "model" / "model.tar.gz", *words).output == done.output
+    with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "evaluation.json", "../evaluation.json")
+    assert "lies outside of the archive" in run(tmp_path / "model", *words).output
+    (tmp_path / "model" / "model.tar.gz").write_bytes(b"none")
+    done = run(tmp_path / "model", *words)
+    assert "model.tar.gz is not an archive of a model directory" in done.output
+    (tmp_path / "none").mkdir()
+    done = run(model_dir, tmp_path / "none", "--target", "species")
+    assert "none: there are no files in it" in done.output

@@ -68,7 +68,12 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fit_of(
-    session: Session, options: dict[str, Any], check: Check | None, longest_name: int = 63
+    session: Session,
+    options: dict[str, Any],
+    check: Check | None,
+    longest_name: int = 63,
+    *,
+    identifies: bool = True,
 ) -> Fit:
     """Take all options of a training job out of ``options``.
 
@@ -77,6 +82,8 @@ def fit_of(
         options: from the command line.
         check: checks the hyperparameters before AWS is asked, or None.
         longest_name: the number of characters that the job's name may have.
+        identifies: whether data that are in S3 already are looked up, to tell a job from another
+            one on other data.
     """
     hyperparameters = parse_pairs("-p", options.pop("hyperparameters"))
     if check:
@@ -94,7 +101,7 @@ def fit_of(
     return Fit(
         storage=storage,
         infrastructure=infrastructure,
-        inputs=tuple(identified(session, one) for one in inputs),
+        inputs=tuple(identified(session, one) if identifies else one for one in inputs),
         hyperparameters=hyperparameters,
         metrics=metric_definitions(),
         machines=machines,

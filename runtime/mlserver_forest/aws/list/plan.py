@@ -102,7 +102,14 @@ def listings() -> list[tuple[str, Call]]:
     ]
 
 
-def find_all(existing: Existing, *, foreign: bool, most_jobs: int, say: Say) -> Listing | None:
+def find_all(
+    existing: Existing,
+    *,
+    foreign: bool,
+    most_jobs: int,
+    say: Say,
+    most_described: int = _MOST_DESCRIBED,
+) -> Listing | None:
     """Everything that exists, or None if it is unknown.
 
     Args:
@@ -110,6 +117,7 @@ def find_all(existing: Existing, *, foreign: bool, most_jobs: int, say: Say) -> 
         foreign: whether to include what this tool did not create.
         most_jobs: how many jobs of each kind are listed, newest first.
         say: prints a line about what is not listed.
+        most_described: how many endpoints and running jobs are described.
 
     Raises:
         DeploymentError: if nothing can be listed.
@@ -134,7 +142,7 @@ def find_all(existing: Existing, *, foreign: bool, most_jobs: int, say: Say) -> 
         found = [one for one in found if one.arn in owned]
     found = list(_newest(found, most_jobs))
     reasons = {subject: str(error) for subject, error in refused.items()}
-    return Listing(tuple(_described(existing, found, say)), reasons)
+    return Listing(tuple(_described(existing, found, say, most_described)), reasons)
 
 
 def plan(found: Listing | None) -> Plan:
@@ -168,8 +176,7 @@ def _newest(found: list[Listed], most_jobs: int) -> Iterator[Listed]:
         left[one.subject] -= 1
 
 
-def _described(existing: Existing, found: list[Listed], say: Say) -> Iterator[Listed]:
-    left = _MOST_DESCRIBED
+def _described(existing: Existing, found: list[Listed], say: Say, left: int) -> Iterator[Listed]:
     for one in found:
         if one.kind is None or not one.has_costs or left == 0:
             yield one

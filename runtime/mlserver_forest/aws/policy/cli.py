@@ -32,6 +32,12 @@ from mlserver_forest.errors import DeploymentError
 @click.option("--repository", default=PolicyPlaces.repository, show_default=True)
 @click.option("--role-name", default="*", help="SageMaker's role, which is passed to it.")
 @click.option("--kms-key", default="", help="The ARN of the key that the commands are given.")
+@click.option(
+    "--pipelines",
+    "has_pipelines",
+    is_flag=True,
+    help="With --role or --trust: the role runs pipelines, and their schedules start them with it.",
+)
 @click.option("--vpc", "is_in_vpc", is_flag=True, help="With --role: containers run in a VPC.")
 def policy(
     session: Session, commands: tuple[str, ...], for_role: bool, trust: bool, **options: Any
@@ -41,7 +47,7 @@ def policy(
     It calls nobody: names that are not given are *.
     """
     if trust:
-        document = trust_policy()
+        document = trust_policy(is_scheduled=options["has_pipelines"])
     elif for_role:
         document = role_policy(_places(session, options))
     else:

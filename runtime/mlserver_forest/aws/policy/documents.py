@@ -10,6 +10,7 @@ from mlserver_forest.aws.iam_actions import (
     CALL_PERMISSIONS,
     LOGS,
     OBJECTS,
+    PIPELINE_ROLE,
     REPOSITORY,
     Permission,
 )
@@ -30,6 +31,7 @@ class PolicyPlaces:
         kms_key: the ARN of a key, or empty.
         data: further buckets that are read.
         is_in_vpc: whether jobs and endpoints run in a VPC of the account.
+        has_pipelines: whether the role runs pipelines, too.
     """
 
     region: str = "*"
@@ -40,6 +42,7 @@ class PolicyPlaces:
     kms_key: str = ""
     data: tuple[str, ...] = ()
     is_in_vpc: bool = False
+    has_pipelines: bool = False
 
     @property
     def partition(self) -> str:
@@ -73,15 +76,24 @@ def role_policy(places: PolicyPlaces) -> dict[str, Any]:
     Source: SageMaker's guide, "How to use SageMaker AI execution roles", which has the actions for
     CreateTrainingJob, CreateModel and CreateTransformJob, for KMS keys and for a VPC.
     """
-    needed = [*_ROLE_PERMISSIONS, *(_VPC_PERMISSIONS if places.is_in_vpc else ())]
+    needed = [
+        *_ROLE_PERMISSIONS,
+        *(_VPC_PERMISSIONS if places.is_in_vpc else ()),
+        *(PIPELINE_ROLE if places.has_pipelines else ()),
+    ]
     return _document([*needed, *_extra_buckets(needed, places), *_key(places)], places)
 
 
-def trust_policy() -> dict[str, Any]:
-    """The trust policy of the role: SageMaker may assume it."""
+def trust_policy(*, is_scheduled: bool = False) -> dict[str, Any]:
+    """The trust policy of the role: SageMaker may assume it.
+
+    Args:
+        is_scheduled: whether EventBridge Scheduler may, too, which starts pipelines with it.
+    """
+    sagemaker, scheduler = "sagemaker.amazonaws.com", "scheduler.amazonaws.com"
     statement = {
         "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Principal": {"Service": [sagemaker, scheduler] if is_scheduled else sagemaker},
         "Action": "sts:AssumeRole",
     }
     return {"Version": _VERSION, "Statement": [statement]}

@@ -5,9 +5,10 @@ several variants. What cannot be told is left out or said in words.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mlserver_forest.aws.endpoint import configuration_look_up, variant_names
+from mlserver_forest.aws.endpoint import SERVERLESS, configuration_look_up, variant_names
 from mlserver_forest.aws.history import read_history
 from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, metric_lines
@@ -16,6 +17,21 @@ from mlserver_forest.aws.step import Answer, Call, Plan, Step
 
 _NOTHING = "nothing any more"
 _NOT_KNOWN = "cost per hour unknown"
+
+
+@dataclass(frozen=True)
+class RunningInstances:
+    """Instances of one type that run now.
+
+    Attributes:
+        variant: the name of the endpoint's variant, or empty for a job.
+        instance_type: the type, ``SERVERLESS``, or empty if the variant does not say it.
+        count: their number.
+    """
+
+    variant: str
+    instance_type: str
+    count: int
 
 
 def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
@@ -89,13 +105,26 @@ def cost_of(kind: Kind, found: Answer, configuration: Sequence[Answer]) -> str:
     """
     if kind.is_job and kind.has_ended(found):
         return _NOTHING
-    if kind.is_job:
-        costs = [prices().describe(*one) for one in _instances(found)]
-    else:
-        running = {one.get("VariantName"): one for one in found.get("ProductionVariants", [])}
-        variants = [one for answer in configuration for one in _variants(answer)]
-        costs = [_variant_cost(one, running.get(one.get("VariantName"), {})) for one in variants]
+    costs = [_cost_of_instances(one) for one in running_instances(kind, found, configuration)]
     return "; ".join(costs) or _NOT_KNOWN
+
+
+def running_instances(
+    kind: Kind, found: Answer, configuration: Sequence[Answer]
+) -> list[RunningInstances]:
+    """What runs for an endpoint or a job now.
+
+    Args:
+        kind: the kind of endpoint or job.
+        found: its description.
+        configuration: as in ``cost_of``.
+    """
+    if kind.is_job:
+        running = () if kind.has_ended(found) else _instances(found)
+        return [RunningInstances("", *one) for one in running]
+    now = {one.get("VariantName"): one for one in found.get("ProductionVariants", [])}
+    variants = [one for answer in configuration for one in _variants(answer)]
+    return [_of_variant(one, now.get(one.get("VariantName"), {})) for one in variants]
 
 
 def _variants(configuration: Answer) -> list[Mapping[str, Any]]:
@@ -103,14 +132,20 @@ def _variants(configuration: Answer) -> list[Mapping[str, Any]]:
     return [one for member in members for one in configuration.get(member, [])]
 
 
-def _variant_cost(variant: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _of_variant(variant: Mapping[str, Any], now: Mapping[str, Any]) -> RunningInstances:
+    name = str(variant.get("VariantName", ""))
     if "ServerlessConfig" in variant:
-        return "serverless: per call"
+        return RunningInstances(name, SERVERLESS, 0)
     count = now.get("CurrentInstanceCount", variant.get("InitialInstanceCount", 1))
-    if "InstanceType" not in variant:
-        name = variant.get("VariantName", "")
-        return f"variant {name} does not say its instance type: {_NOT_KNOWN}"
-    return prices().describe(variant["InstanceType"], count)
+    return RunningInstances(name, variant.get("InstanceType", ""), count)
+
+
+def _cost_of_instances(one: RunningInstances) -> str:
+    if one.instance_type == SERVERLESS:
+        return "serverless: per call"
+    if not one.instance_type:
+        return f"variant {one.variant} does not say its instance type: {_NOT_KNOWN}"
+    return prices().describe(one.instance_type, one.count)
 
 
 def _instances(found: Answer) -> Iterator[tuple[str, int]]:

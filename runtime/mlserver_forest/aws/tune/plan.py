@@ -123,7 +123,7 @@ def job_request(tune: Tune, end: str = "") -> dict[str, Any]:
         end: the end of the name, such as ``-2`` if an earlier job of this name has failed.
     """
     fit = tune.fit
-    config = _config(tune)
+    config = search_request(tune)
     training = {**definition(fit), "StaticHyperParameters": dict(fit.hyperparameters)}
     identity = identity_of(fit, {"config": config, "training": training})
     name = fit.name or name_from("forest-tune", identity.digest, LONGEST_NAME)
@@ -174,8 +174,14 @@ def check_objective(objective: str, metrics: Sequence[Mapping[str, str]]) -> Non
         )
 
 
-def _config(tune: Tune) -> dict[str, Any]:
-    direction = "Minimize" if tune.objective.endswith(_MINIMIZED) else "Maximize"
+def is_minimized(metric: str) -> bool:
+    """Whether smaller values of a metric are better."""
+    return metric.endswith(_MINIMIZED)
+
+
+def search_request(tune: Tune) -> dict[str, Any]:
+    """The member HyperParameterTuningJobConfig."""
+    direction = "Minimize" if is_minimized(tune.objective) else "Maximize"
     return members(
         Strategy=tune.strategy,
         HyperParameterTuningJobObjective={"Type": direction, "MetricName": tune.objective},

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...",
     type=click.Path(exists=True, path_type=Path),
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     help="The columns of the log by which --labels names a row.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option(
+    "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to write as JSON, too.",
+)  # fmt: skip
 def evaluate(
     model: Path,
     files: tuple[Path, ...],
@@ -38,29 +44,43 @@ def evaluate(
     labels: Path | None,
     key: str,
     as_json: bool,
+    out: Path | None,
 ) -> None:
     """Measure how good a model is on rows whose targets are known.
 
-    MODEL is a model directory. FILE has a header or names its columns otherwise: CSV, Parquet,
-    JSON lines or Arrow, which may be compressed. It has the model's features and the target; other
-    columns are skipped. Metrics, calibration and the coverage of intervals are printed.
+    MODEL is a model directory or its archive, model.tar.gz. FILE has a header or names its columns
+    otherwise: CSV, Parquet, JSON lines or Arrow, which may be compressed; of a folder, all files
+    are read. It has the model's features and the target; other columns are skipped. Metrics,
+    calibration and the coverage of intervals are printed.
 
     With --labels, FILE... are the folders or files of a request log, and the answers that the
     server gave are measured, by version if there are several.
     """
     try:
-        if labels is None:
-            found = _of_file(model, files, target, by or "")
-        else:
-            names = tuple(name.strip() for name in key.split(",") if name.strip())
-            found = _of_log(model, files, (labels, target, names), by)
+        with _opened(model) as directory:
+            if labels is None:
+                found = _of_files(directory, files, target, by or "")
+            else:
+                names = tuple(name.strip() for name in key.split(",") if name.strip())
+                found = _of_log(directory, files, (labels, target, names), by)
+        text = json.dumps(found.to_json(), indent=1, allow_nan=False)
+        if out is not None:
+            out.write_text(text + "\n", "utf-8")
     except (ForestError, OSError) as error:
         click.echo(f"forest evaluate: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 1))
-    click.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))
+    click.echo(text if as_json else str(found))
 
 
-def _of_file(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Evaluation":
+def _opened(model: Path) -> AbstractContextManager[Path]:
+    from mlserver_forest.artifact.model_archive import opened_model
+
+    return opened_model(model)
+
+
+def _of_files(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Evaluation":
+    import numpy as np
+
     from mlserver_forest.artifact.model_directory import load
     from mlserver_forest.engine.threads import KernelThreads
     from mlserver_forest.evaluation.command.labeled_file import LabeledFile
@@ -68,22 +88,36 @@ def _of_file(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Eva
     from mlserver_forest.model.compile_ahead import preparing
     from mlserver_forest.resources import n_cpus
 
-    if len(files) > 1 or files[0].is_dir():
-        raise InvalidData(
-            f"{len(files)} files or folders were named; expected one file with its targets, or "
-            "--labels with a request log"
-        )
     loaded = load(model, preparing(explains=False))
-    rows = LabeledFile(files[0], loaded.schema, [target, by] if by else [target])
+    names = [target, by] if by else [target]
+    read = [LabeledFile(file, loaded.schema, names) for file in _data_files(files)]
     return evaluate_model(
         loaded,
-        rows.x,
-        rows.columns[target],
+        np.concatenate([one.x for one in read]),
+        [value for one in read for value in one.columns[target]],
         target=target,
         by=by,
-        by_values=rows.columns[by] if by else (),
+        by_values=[value for one in read for value in one.columns[by]] if by else (),
         threads=KernelThreads(n_cpus()),
     )
+
+
+def _data_files(paths: Sequence[Path]) -> list[Path]:
+    """Files, and those in folders; names that begin with . or _ are not data (_SUCCESS)."""
+    found = [file for path in paths for file in _files_of(path)]
+    if not found:
+        raise InvalidData(f"{', '.join(map(str, paths))}: there are no files in it")
+    return found
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for file in sorted(path.rglob("*")):
+        hidden = any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+        if file.is_file() and not hidden:
+            yield file
 
 
 def _of_log(

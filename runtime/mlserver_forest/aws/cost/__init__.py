@@ -1,0 +1,1 @@
+"""``forest cost``: what endpoints and jobs cost, and what would cost less."""

@@ -1,0 +1,1 @@
+"""``forest export``: what serves an endpoint, as Terraform or CloudFormation."""
