@@ -1,6 +1,7 @@
 """A stand-in for AWS on loopback: moto's server, and before it a proxy for what moto lacks.
 
-moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint and no Stop...Job,
+moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint, no shadow variants
+(see endpoint_variants.py) and no Stop...Job,
 answers no invocation and writes no answers of transform jobs, and its ECR has no registry. The
 proxy adds exactly that, with the real ``serve`` behind the invocations, and can fail: AWS's error
 codes, any number of times, and connections that are cut while a body is on its way.
@@ -18,6 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import httpx
+
+from aws.endpoint_variants import refusal_of_configuration, refusal_of_update, summaries
+from aws.service_models import faults_of
 
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
 _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -56,6 +60,8 @@ class StandIn:
     # The requests: (operation, request) of the JSON protocols, ("METHOD path", None) of the others.
     calls: list = field(default_factory=list)
     configurations: dict = field(default_factory=dict)
+    # Configuration -> its shadow variants.
+    shadows: dict = field(default_factory=dict)
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
@@ -234,8 +240,10 @@ class _Handler(BaseHTTPRequestHandler):
         noun = operation.removeprefix("Describe")
         name = request.get(f"{noun}Name", "")
         document |= self.stand_in.members[operation]
-        if noun == "Endpoint" and name in self.stand_in.configurations:
-            document["EndpointConfigName"] = self.stand_in.configurations[name]
+        if noun == "Endpoint":
+            document |= self._endpoint_members(name, document["EndpointConfigName"])
+        if noun == "EndpointConfig" and name in self.stand_in.shadows:
+            document["ShadowProductionVariants"] = self.stand_in.shadows[name]
         if name in self.stand_in.stopped:
             document[f"{noun}Status"] = "Stopped"
         states = self.stand_in.states[operation]
@@ -243,16 +251,62 @@ class _Handler(BaseHTTPRequestHandler):
             document |= states.pop(0)
         return json.dumps(document).encode()
 
+    def _endpoint_members(self, name, configuration):
+        """What DescribeEndpoint tells after updates, and of shadow variants."""
+        configuration = self.stand_in.configurations.get(name, configuration)
+        shadows = self.stand_in.shadows.get(configuration, [])
+        members = {"ShadowProductionVariants": summaries(shadows)} if shadows else {}
+        if name not in self.stand_in.configurations:
+            return members
+        variants = self._configuration(configuration).get("ProductionVariants", [])
+        known = {"ProductionVariants": summaries(variants)} if variants else {}
+        return {"EndpointConfigName": configuration, **known, **members}
+
+    def _configuration(self, name):
+        request = {"EndpointConfigName": name}
+        status, _, answer = self._as("SageMaker.DescribeEndpointConfig", request)
+        found = json.loads(answer) if status == 200 else {}
+        shadows = self.stand_in.shadows.get(name)
+        return {**found, "ShadowProductionVariants": shadows} if shadows else found
+
+    def _create_endpoint_config(self, request):
+        if refusal := refusal_of_configuration(request):
+            return _validation_error(refusal)
+        shadows = request.pop("ShadowProductionVariants", None)
+        if shadows:
+            self.stand_in.shadows[request["EndpointConfigName"]] = shadows
+        return self._moto(body=json.dumps(request).encode())
+
     def _update_endpoint(self, request):
         """moto has no UpdateEndpoint: what DescribeEndpoint says is changed from now on."""
+        call = {"service": "sagemaker", "operation": "UpdateEndpoint", "request": request}
+        assert not faults_of(call), faults_of(call)
         name = request["EndpointName"]
         described = {"EndpointName": name}
         status, headers, answer = self._as("SageMaker.DescribeEndpoint", described)
         if status == 200:
-            arn = json.loads(answer)["EndpointArn"]
+            found = json.loads(answer)
+            before = self.stand_in.configurations.get(name, found["EndpointConfigName"])
+            before, after = (
+                self._configuration(one) for one in (before, request["EndpointConfigName"])
+            )
+            scaled = self._scaled(name)
+            if refusal := refusal_of_update(request, before, after, scaled):
+                return _validation_error(refusal)
             self.stand_in.configurations[name] = request["EndpointConfigName"]
-            answer = json.dumps({"EndpointArn": arn}).encode()
+            answer = json.dumps({"EndpointArn": found["EndpointArn"]}).encode()
         return status, headers, answer
+
+    def _scaled(self, endpoint):
+        """The variants that are scalable targets."""
+        target = "AnyScaleFrontendService.DescribeScalableTargets"
+        scope = self.headers["Authorization"].replace("/sagemaker/", "/application-autoscaling/")
+        headers = dict(self.headers) | {"X-Amz-Target": target, "Authorization": scope}
+        host = "application-autoscaling.eu-west-1.amazonaws.com"
+        body = b'{"ServiceNamespace": "sagemaker"}'
+        _, _, answer = self._moto("POST", "/", body, headers | {"Host": host})
+        resources = [one["ResourceId"] for one in json.loads(answer)["ScalableTargets"]]
+        return [one.split("/")[-1] for one in resources if one.split("/")[1] == endpoint]
 
     def _delete_endpoint(self, request):
         self.stand_in.configurations.pop(request["EndpointName"], None)
@@ -366,7 +420,14 @@ class _Handler(BaseHTTPRequestHandler):
         return found.headers.get("docker-content-digest") if found.status_code == 200 else None
 
 
+def _validation_error(message):
+    document = {"__type": "ValidationException", "message": message}
+    headers = {"Content-Type": "application/x-amz-json-1.1"}
+    return 400, headers, json.dumps(document).encode()
+
+
 _SPECIAL = {
+    "CreateEndpointConfig": _Handler._create_endpoint_config,
     "UpdateEndpoint": _Handler._update_endpoint,
     "DeleteEndpoint": _Handler._delete_endpoint,
     "StopTrainingJob": _Handler._stop_job,

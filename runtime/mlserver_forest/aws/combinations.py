@@ -34,6 +34,7 @@ _NOT_SERVERLESS = (
     *("--download-timeout", "--autoscale", "--autoscale-target", "--async", "--multi-model"),
     *("--capture", "--capture-uri", "--capture-percent", "--subnet", "--security-group"),
     *("--network-isolation", "--traffic", "--traffic-percent", "--traffic-wait", "--alarm"),
+    "--variant",
 )
 RULES: Mapping[str, tuple[OptionRule, ...]] = {
     "deploy": (
@@ -50,6 +51,7 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale-target",), needs=("--autoscale",)),
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
+        OptionRule(("--variant",), excludes=("--reset",)),
     ),
     "invoke": (
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),

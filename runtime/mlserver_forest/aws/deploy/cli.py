@@ -33,11 +33,12 @@ from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.session import POLL, Session, command
 from mlserver_forest.aws.storage import Storage, find_storage
+from mlserver_forest.aws.traffic_shares import VariantOption, variant_option
 from mlserver_forest.errors import DeploymentError
 
 
 @command
-@click.argument("model")
+@click.argument("model", default="")
 @click.option("--name", "endpoint", default="forest", show_default=True, help="Its name.")
 @endpoint_options
 @endpoint_infrastructure_options
@@ -57,12 +58,21 @@ def deploy(
 
     MODEL can also be the ARN of a model package. An existing endpoint is updated in place and keeps
     what no option changes; the changes are shown first. forest rollback undoes the update.
+
+    --variant new=10% gives MODEL a tenth of the traffic, beside what is there; without MODEL it
+    changes the share of a variant. forest compare shows how the variants do.
     """
     checked_name(endpoint, 52)
     given = given_options()
     # Most combinations are wrong whatever exists.
     check_combinations("deploy", given, possible=_MODES)
-    present = find_present(session.existing, endpoint)
+    target = _target(options)
+    if not model and (unused := sorted(given & _OF_MODEL)):
+        raise DeploymentError(
+            f"{', '.join(unused)}: a new model takes these options; give MODEL, too"
+        )
+    present = find_present(session.existing, endpoint, target.name if target else "")
+    _check_target(present, endpoint, target, model)
     kept = None if reset or present is UNKNOWN else present
     in_effect = _in_effect(kept, given)
     check_combinations("deploy", given, in_effect)
@@ -70,13 +80,21 @@ def deploy(
         _check_kind(present, given)
     with tempfile.TemporaryDirectory(prefix="forest-deploy-") as folder:
         wanted = _wanted(
-            session, model, endpoint, (present, kept), given | in_effect, options, Path(folder)
-        )
+            session, model, (endpoint, target), (present, kept), given | in_effect, options,
+            Path(folder),
+        )  # fmt: skip
         if "--traffic" in given and (present is None or wanted.is_unchanged):
             session.say("no traffic is moved: --traffic is for updates of an endpoint")
         _deploy(session, wanted, poll if wait else None)
 
 
+# Options that belong to the model in SageMaker's sense.
+_OF_MODEL = frozenset(
+    {
+        *("--image", "--repository", "--role", "--env", "--subnet", "--security-group"),
+        *("--network-isolation", "--multi-model", "--no-model-cache"),
+    }
+)
 # Options whose effect an existing endpoint may have.
 _MODES = frozenset({"--serverless", "--async", "--multi-model", "--capture", "--autoscale"})
 
@@ -84,13 +102,14 @@ _MODES = frozenset({"--serverless", "--async", "--multi-model", "--capture", "--
 def _wanted(
     session: Session,
     model: str,
-    endpoint: str,
+    named: tuple[str, VariantOption | None],
     presence: tuple[PresentEndpoint | Unknown | None, PresentEndpoint | None],
     effective: frozenset[str],
     options: dict[str, Any],
     folder: Path,
 ) -> Deploy:
     present, kept = presence
+    endpoint, target = named
     region = session.aws.region
     scaling, scales = autoscaling_of(
         options.pop("autoscale"), options.pop("autoscale_target"), kept, options
@@ -98,12 +117,14 @@ def _wanted(
     _check_least(scaling, effective)
     storage = find_storage(session.existing, region, options.pop("bucket"))
     several = "--multi-model" in effective
-    artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
+    artifact = ModelData("")
+    if model:
+        artifact = _artifact(session, storage, model, endpoint if several else "", folder, kept)
     if artifact.is_package and options["image"]:
         raise DeploymentError("a model package has an image of its own; leave --image out")
     fill(options, artifact, kept)
     infrastructure = find_infrastructure(
-        session.existing, region, options, needs_image=not artifact.is_package
+        session.existing, region, options, needs_image=bool(model) and not artifact.is_package
     )
     new_tags = infrastructure.tags
     old_tags = kept.user_tags if kept else ()
@@ -117,6 +138,8 @@ def _wanted(
         autoscaling=scaling,
         scales=scales,
         multi_model=several,
+        target=target,
+        keeps_model=not model,
         present=present,
         is_reset=kept is None,
         new_tags=new_tags,
@@ -126,6 +149,11 @@ def _wanted(
 
 def _deploy(session: Session, wanted: Deploy, poll: float | None) -> None:
     session.say(_cost(wanted))
+    if wanted.target and "DataCaptureConfig" not in wanted.request:
+        session.say(
+            f"{wanted.endpoint} captures nothing, so forest compare will know no answers; add "
+            "--capture"
+        )
     if wanted.there and not wanted.there.scaling.is_known:
         session.say(f"whether {wanted.endpoint} is scaled is unknown: the permission is missing")
     if lines := changed_lines(wanted):
@@ -165,6 +193,32 @@ def _in_effect(present: PresentEndpoint | None, given: frozenset[str]) -> frozen
     return frozenset(one for one in present.in_effect if not ended.get(one))
 
 
+def _target(options: dict[str, Any]) -> VariantOption | None:
+    """The variant that is meant, if one is named."""
+    text = options.pop("variant")
+    return variant_option(text) if text else None
+
+
+def _check_target(
+    present: PresentEndpoint | Unknown | None,
+    endpoint: str,
+    target: VariantOption | None,
+    model: str,
+) -> None:
+    """Check that there is an endpoint with the variant, or a model for it."""
+    if target and present is None:
+        raise DeploymentError(
+            f"there is no endpoint {endpoint} to which variant {target.name} could be added; "
+            "deploy its first model without --variant"
+        )
+    is_new = isinstance(present, PresentEndpoint) and present.is_new
+    if not model and (target is None or is_new):
+        raise DeploymentError(
+            "MODEL is missing: expected a training job, s3://.../model.tar.gz, a model directory "
+            "or a .tar.gz; only --variant NAME=SHARE% of a variant that is there goes without it"
+        )
+
+
 def _check_kind(present: PresentEndpoint, given: frozenset[str]) -> None:
     """Check that AWS can make the update (SageMaker's guide, "Update a serverless endpoint")."""
     name = present.found["EndpointName"]
@@ -173,12 +227,12 @@ def _check_kind(present: PresentEndpoint, given: frozenset[str]) -> None:
             f"endpoint {name} has instances, and AWS does not make it serverless; deploy under "
             f"another --name, or forest delete {name} first"
         )
-    scaled = present.scaling.targets and not given & {"--autoscale", "--instance-type"}
+    scaled = present.own_scaling.targets and not given & {"--autoscale", "--instance-type"}
     if "--instance-count" in given and scaled:
         raise DeploymentError(
-            f"endpoint {name} is scaled ({present.scaling.describe()}), which sets the number of "
-            "instances: give --autoscale LEAST:MOST or --autoscale off, or leave --instance-count "
-            "out"
+            f"endpoint {name} is scaled ({present.own_scaling.describe()}), which sets the number "
+            "of instances: give --autoscale LEAST:MOST or --autoscale off, or leave "
+            "--instance-count out"
         )
 
 

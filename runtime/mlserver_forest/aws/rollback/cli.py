@@ -13,6 +13,7 @@ from mlserver_forest.aws.rollback.plan import (
 )
 from mlserver_forest.aws.session import POLL, WAIT, Session, command
 from mlserver_forest.aws.step import Answer
+from mlserver_forest.aws.traffic_shares import all_variants, describe_traffic
 
 
 @command
@@ -58,7 +59,9 @@ def _described(configuration: Answer) -> str:
     made = configuration.get("CreationTime")
     when = f", {made:%Y-%m-%d %H:%M}" if made else ""
     models = ", ".join(
-        one.get("ModelName", "inference components") for one in configuration["ProductionVariants"]
+        one.get("ModelName", "inference components") for one in all_variants(configuration)
     )
     name = configuration["EndpointConfigName"]
-    return f"{name} ({instance_type_of(configuration)}, model {models}{when})"
+    several = len(all_variants(configuration)) > 1
+    traffic = f", {describe_traffic(configuration)}" if several else ""
+    return f"{name} ({instance_type_of(configuration)}, model {models}{traffic}{when})"

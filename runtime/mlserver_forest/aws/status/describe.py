@@ -13,6 +13,7 @@ from mlserver_forest.aws.prices import prices
 from mlserver_forest.aws.resource_kinds import ENDPOINT, Kind, metric_lines
 from mlserver_forest.aws.scaling import Scaling, policies_look_up, scalable_target, targets_look_up
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
+from mlserver_forest.aws.traffic_shares import all_variants, describe_traffic
 
 _NOTHING = "nothing any more"
 _NOT_KNOWN = "cost per hour unknown"
@@ -47,10 +48,10 @@ def detail_steps(kind: Kind, name: str, found: Answer) -> Plan:
 
 def scaling_steps_of(name: str, variants: Sequence[str]) -> Plan:
     """The look-ups of an endpoint's autoscaling, without which it can be described."""
-    resource = scalable_target(name, variants[0])["ResourceId"]
+    resources = [scalable_target(name, one)["ResourceId"] for one in variants]
     return tuple(
         Step(call, may_be_missing=True, if_refused=f"the autoscaling of {name}: not known")
-        for call in (targets_look_up(name, variants), policies_look_up(resource))
+        for call in (targets_look_up(name, variants), *map(policies_look_up, resources))
     )
 
 
@@ -93,14 +94,9 @@ def cost_of(kind: Kind, found: Answer, configuration: Sequence[Answer]) -> str:
         costs = [prices().describe(*one) for one in _instances(found)]
     else:
         running = {one.get("VariantName"): one for one in found.get("ProductionVariants", [])}
-        variants = [one for answer in configuration for one in _variants(answer)]
+        variants = [one for answer in configuration for one in all_variants(answer)]
         costs = [_variant_cost(one, running.get(one.get("VariantName"), {})) for one in variants]
     return "; ".join(costs) or _NOT_KNOWN
-
-
-def _variants(configuration: Answer) -> list[Mapping[str, Any]]:
-    members = ("ProductionVariants", "ShadowProductionVariants")
-    return [one for member in members for one in configuration.get(member, [])]
 
 
 def _variant_cost(variant: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -128,12 +124,14 @@ def _instances(found: Answer) -> Iterator[tuple[str, int]]:
 
 
 def _endpoint(
-    found: Answer, config: Answer, tags: Answer, targets: Answer, policies: Answer
+    found: Answer, config: Answer, tags: Answer, targets: Answer, *policies: Answer
 ) -> dict[str, Any]:
     values = {tag["Key"]: tag["Value"] for tag in tags.get("Tags", [])}
-    models = [one.get("ModelName") or "inference components" for one in _variants(config)]
+    variants = all_variants(config)
+    models = [one.get("ModelName") or "inference components" for one in variants]
     scaling = Scaling(
-        tuple(targets.get("ScalableTargets", ())), tuple(policies.get("ScalingPolicies", ()))
+        tuple(targets.get("ScalableTargets", ())),
+        tuple(one for answer in policies for one in answer.get("ScalingPolicies", ())),
     )
     present = str(found.get("EndpointConfigName", ""))
     earlier = read_history(values, present).kept
@@ -143,6 +141,7 @@ def _endpoint(
         "previous configuration": earlier[0] if earlier else "",
         "earlier configurations": ", ".join(earlier[1:]),
         "models": ", ".join(models),
+        "traffic": describe_traffic(config, found) if len(variants) > 1 else "",
         "autoscaling": ", ".join([scaling.describe(), *wakes] if scaling.targets else []),
     }
 
