@@ -51,7 +51,7 @@ RULES: Mapping[str, tuple[OptionRule, ...]] = {
         OptionRule(("--autoscale-target",), needs=("--autoscale",)),
         OptionRule(("--autoscale", "--autoscale-target"), excludes=("--no-wait",)),
         OptionRule(("--image",), excludes=("--repository",)),
-        OptionRule(("--variant",), excludes=("--reset",)),
+        OptionRule(("--variant",), excludes=("--reset", "--async")),
     ),
     "invoke": (
         OptionRule(("--target-model", "--variant"), excludes=("--async",)),

@@ -1,12 +1,12 @@
 """An existing endpoint: its state, and updates of its configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.history import History, read_history
-from mlserver_forest.aws.naming import FOR_ENDPOINT, PREVIOUS
+from mlserver_forest.aws.naming import FOR_ENDPOINT, PREVIOUS, tag_list
 from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, removal_steps, restoring_steps
@@ -195,6 +195,33 @@ def _allowed(request: Mapping[str, Any], change: Change, scaling: Scaling) -> di
             {"VariantPropertyType": one} for one in ("DesiredWeight", "DataCaptureConfig")
         ]
     return allowed
+
+
+def configuration_step(
+    existing: Existing,
+    name: str,
+    request: Mapping[str, Any],
+    endpoint: str,
+    tags: Sequence[tuple[str, str]],
+) -> Step:
+    """The step that creates a configuration unless it exists.
+
+    Args:
+        existing: the account.
+        name: its name.
+        request: CreateEndpointConfig's request without name and tags.
+        endpoint: the endpoint that it is made for.
+        tags: the user's tags.
+    """
+    named = {"EndpointConfigName": name, **request, "Tags": tag_list(tags, endpoint=endpoint)}
+    return existing.settle(
+        Step(
+            Call("sagemaker", "CreateEndpointConfig", named),
+            found_by=configuration_look_up(name),
+            makes=f"endpoint configuration {name}",
+            removed_by=f"forest delete {name} --kind configuration",
+        )
+    )
 
 
 def unknown_update_steps(endpoint: str, request: Mapping[str, Any]) -> Plan:

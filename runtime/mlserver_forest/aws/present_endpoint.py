@@ -85,6 +85,12 @@ class PresentEndpoint:
         """The autoscaling of the variant that the update is about."""
         return self.scaling.of_variants({self.variant_name})
 
+    def instance_count(self, variant: Mapping[str, Any]) -> int:
+        """The number of instances that one of the endpoint's variants has now."""
+        name = variant["VariantName"]
+        now = {one["VariantName"]: one for one in all_variants(self.found)}.get(name, {})
+        return int(now.get("DesiredInstanceCount") or variant.get("InitialInstanceCount", 1))
+
     @property
     def container(self) -> dict[str, Any]:
         """The only container of the model."""

@@ -62,6 +62,22 @@ class Scaling:
         )
         return replace(self, targets=targets, policies=policies)
 
+    def moved_to(self, endpoint: str, variant: str) -> "Scaling":
+        """The same for another variant of the endpoint."""
+
+        def moved(one: Answer) -> Answer:
+            target = scalable_target(endpoint, variant)["ResourceId"]
+            name = str(one.get("PolicyName", ""))
+            own = f"{endpoint}-{variant_of(one)}"
+            new = f"{endpoint}-{variant}{name.removeprefix(own)}" if name.startswith(own) else name
+            return {**one, "ResourceId": target, **({"PolicyName": new} if name else {})}
+
+        return replace(
+            self,
+            targets=tuple(map(moved, self.targets)),
+            policies=tuple(map(moved, self.policies)),
+        )
+
     def describe(self) -> str:
         """The bounds of the targets, such as "1 to 4 instances", by variant if several are."""
         parts = {

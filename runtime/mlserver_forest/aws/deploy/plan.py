@@ -14,7 +14,7 @@ from mlserver_forest.aws.deploy.endpoint_config import Traffic, Variant
 from mlserver_forest.aws.deploy.wanted_endpoint import Deploy
 from mlserver_forest.aws.endpoint import (
     check_updatable,
-    configuration_look_up,
+    configuration_step,
     unknown_update_steps,
     update,
     variant_names,
@@ -126,17 +126,8 @@ def _uploads(deploy: Deploy, existing: Existing) -> Plan:
 
 
 def _configuration_step(deploy: Deploy, existing: Existing) -> Step:
-    name = deploy.configuration
-    tags = tag_list(deploy.infrastructure.tags, endpoint=deploy.endpoint)
-    request = {"EndpointConfigName": name, **deploy.request, "Tags": tags}
-    return existing.settle(
-        Step(
-            Call("sagemaker", "CreateEndpointConfig", request),
-            found_by=configuration_look_up(name),
-            makes=f"endpoint configuration {name}",
-            removed_by=f"forest delete {name} --kind configuration",
-        )
-    )
+    name, tags = deploy.configuration, deploy.infrastructure.tags
+    return configuration_step(existing, name, deploy.request, deploy.endpoint, tags)
 
 
 def _endpoint_steps(deploy: Deploy, existing: Existing, poll: float | None) -> tuple[Plan, Plan]:

@@ -91,15 +91,9 @@ def _with_present_counts(
     """
     is_other = kept.is_new or variant.get("InstanceType") != kept.variant.get("InstanceType")
     scaled = {name for name in kept.shares if kept.scaling.of_variants({name}).targets}
-    now = {one["VariantName"]: one for one in kept.found.get(PRODUCTION) or []}
-    counts = {
-        name: now[name]["DesiredInstanceCount"]
-        for name in scaled
-        if is_other and name in now and "DesiredInstanceCount" in now[name]
-    }
     return [
-        {**one, "InitialInstanceCount": counts[one["VariantName"]]}
-        if one["VariantName"] in counts
+        {**one, "InitialInstanceCount": kept.instance_count(one)}
+        if is_other and one["VariantName"] in scaled
         else dict(one)
         for one in variants
     ]

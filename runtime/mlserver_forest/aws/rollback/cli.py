@@ -47,6 +47,11 @@ def rollback(
     if wanted.found is not None:
         session.say("\n  ".join([f"earlier configurations of {endpoint}:", *lines]))
         check_models(name, session.existing, session.say)
+        for one in wanted.without_scaling:
+            session.say(
+                f"no autoscaling is set up for {one}; forest deploy --name {endpoint} --variant "
+                f"{one} --autoscale LEAST:MOST does that"
+            )
         session.confirm(f"Update {endpoint} from {wanted.found['EndpointConfigName']} to {name}?")
     if session.carry_out(plan(wanted, session.existing, poll if wait else None)) is None:
         return

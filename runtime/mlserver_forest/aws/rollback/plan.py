@@ -22,7 +22,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, find_scaling
 from mlserver_forest.aws.step import Answer, Plan, Step
-from mlserver_forest.aws.traffic_shares import all_variants
+from mlserver_forest.aws.traffic_shares import all_variants, shares_of
 from mlserver_forest.aws.waiter import Wait
 from mlserver_forest.errors import DeploymentError
 
@@ -44,6 +44,12 @@ class Rollback:
     found: Answer | None = None
     change: Change = field(default_factory=lambda: Change({}, {}))
     scaling: Scaling = field(default_factory=Scaling)
+
+    @property
+    def without_scaling(self) -> list[str]:
+        """The variants that come back without autoscaling, although the endpoint has some."""
+        back = shares_of(self.change.after).keys() - self.change.kept if self.found else ()
+        return sorted(back) if self.scaling.targets else []
 
 
 def earlier_configurations(endpoint: str, existing: Existing) -> list[Answer]:
