@@ -2,7 +2,8 @@
 
 moto 5 makes jobs and endpoints that are done at once, knows no UpdateEndpoint, no shadow variants
 (see endpoint_variants.py) and no Stop...Job,
-answers no invocation and writes no answers of transform jobs, and its ECR has no registry. The
+answers no invocation (and counts and captures none: see captured_traffic.py), writes no answers of
+transform jobs, and its ECR has no registry. The
 proxy adds exactly that, with the real ``serve`` behind the invocations, and can fail: AWS's error
 codes, any number of times, and connections that are cut while a body is on its way.
 """
@@ -13,13 +14,21 @@ import json
 import re
 import threading
 import time
-from collections import defaultdict
+import uuid
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+import boto3
 import httpx
 
+from aws.captured_traffic import (
+    capture_key,
+    chosen_variant,
+    metric_data,
+    record,
+)
 from aws.endpoint_variants import refusal_of_configuration, refusal_of_update, summaries
 from aws.service_models import faults_of
 
@@ -62,6 +71,9 @@ class StandIn:
     configurations: dict = field(default_factory=dict)
     # Configuration -> its shadow variants.
     shadows: dict = field(default_factory=dict)
+    # Variant -> what it makes of the answer of serve, to differ from the others.
+    answers: dict = field(default_factory=dict)
+    invoked: Counter = field(default_factory=Counter)
     # The ARNs that the index of tags names, which moto's does not.
     indexed: list = field(default_factory=list)
     stopped: set = field(default_factory=set)
@@ -219,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "/async-invocations" in operation:
             return self._invoke_asynchronously()
         if "/invocations" in operation:
-            return self._invoke(body)
+            return self._invoke_variant(body)
         special = _SPECIAL.get(operation)
         if special:
             return special(self, json.loads(body))
@@ -317,6 +329,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.stand_in.stopped |= set(request.values())
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
 
+    def _get_metric_data(self, request):
+        """moto knows no percentiles: the largest value stands for them."""
+        body = json.dumps(request).encode()
+        for percentile in (b"p90", b"p99"):
+            body = body.replace(b'"Stat": "%s"' % percentile, b'"Stat": "Maximum"')
+        return self._moto(body=body)
+
     def _get_resources(self, request):
         """Pages of the index of tags; the former tag is nobody's."""
         is_ours = request["TagFilters"][0]["Key"].startswith("mlserver-forest:")
@@ -332,6 +351,54 @@ class _Handler(BaseHTTPRequestHandler):
     def _as(self, target, request):
         headers = dict(self.headers) | {"X-Amz-Target": target}
         return self._moto("POST", "/", json.dumps(request).encode(), headers)
+
+    def _invoke_variant(self, body):
+        """Let serve answer for one of the endpoint's variants; capture it, and count it."""
+        endpoint = unquote(self.path).split("/")[2]
+        found = self._configuration(self._configuration_of(endpoint))
+        if not found:
+            return self._invoke(body)
+        target = self.headers.get("X-Amzn-SageMaker-Target-Variant")
+        variant = target or chosen_variant(found["ProductionVariants"], self.stand_in.invoked)
+        self.stand_in.invoked[variant] += 1
+        event, begin = str(uuid.uuid4()), time.monotonic()
+        status, headers, answer = self._invoke(body)
+        for one in (
+            variant,
+            *(s["VariantName"] for s in found.get("ShadowProductionVariants", [])),
+        ):
+            own = self.stand_in.answers.get(one, bytes)(answer)
+            data = metric_data(endpoint, one, status, time.monotonic() - begin)
+            self._count(data)
+            if status == 200 and "DataCaptureConfig" in found:
+                self._capture(found, (endpoint, one), (body, own, headers), event)
+            answer = own if one == variant else answer
+        return status, headers | {"x-Amzn-Invoked-Production-Variant": variant}, answer
+
+    def _configuration_of(self, endpoint):
+        if endpoint in self.stand_in.configurations:
+            return self.stand_in.configurations[endpoint]
+        described = {"EndpointName": endpoint}
+        _, _, answer = self._as("SageMaker.DescribeEndpoint", described)
+        return json.loads(answer).get("EndpointConfigName", "")
+
+    def _capture(self, found, place, exchange, event):
+        body, answer, headers = exchange
+        question = (self.headers.get("Content-Type", ""), body)
+        line = record(
+            question,
+            (headers.get("content-type", ""), answer),
+            event_id=event,
+            inference_id=self.headers.get("X-Amzn-SageMaker-Inference-Id", ""),
+        )
+        uri = found["DataCaptureConfig"]["DestinationS3Uri"].rstrip("/")
+        self._s3("PUT", f"{uri}/{capture_key(*place)}", line.encode())
+
+    def _count(self, data):
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        place = {"region_name": "eu-west-1", "endpoint_url": self.stand_in.moto}
+        with contextlib.closing(boto3.Session(**keys).client("cloudwatch", **place)) as client:
+            client.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
 
     def _invoke(self, body):
         """The real serve answers; its errors become SageMaker's ModelError (424)."""
@@ -434,5 +501,6 @@ _SPECIAL = {
     "StopTransformJob": _Handler._stop_job,
     "StopHyperParameterTuningJob": _Handler._stop_job,
     "DescribeImages": _Handler._describe_images,
+    "GetMetricData": _Handler._get_metric_data,
     "GetResources": _Handler._get_resources,
 }

@@ -77,6 +77,10 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *(f"{_SCALING}:DescribeScalingPolicies", f"{_SCALING}:DeleteScalingPolicy"),
         "s3:HeadObject",
     ),
+    "compare": (
+        *_describe("Endpoint", "EndpointConfig"),
+        *("cloudwatch:GetMetricData", "s3:ListObjectsV2", "s3:GetObject"),
+    ),
     "promote": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
         *("sagemaker:CreateEndpointConfig", "sagemaker:UpdateEndpoint", "sagemaker:AddTags"),

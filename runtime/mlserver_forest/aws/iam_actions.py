@@ -151,6 +151,7 @@ CALL_PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     ),
     "cloudwatch:PutMetricAlarm": (_ALARMS[0],),
     "cloudwatch:DeleteAlarms": (_ALARMS[-1],),
+    "cloudwatch:GetMetricData": (Permission("cloudwatch:GetMetricData"),),
     "s3:CreateBucket": (Permission("s3:CreateBucket", BUCKET),),
     "s3:HeadBucket": (Permission("s3:ListBucket", BUCKET),),
     "s3:ListObjectsV2": (Permission("s3:ListBucket", BUCKET),),

@@ -122,12 +122,12 @@ def weighted(variants: Iterable[Answer], shares: Mapping[str, float]) -> list[di
 
 
 def describe_share(share: float | None) -> str:
-    """A percentage as text, such as "12.5 %"."""
-    return "none" if share is None else f"{share:.4g} %"
+    """A percentage as text, such as "12.5%"."""
+    return "none" if share is None else f"{share:.4g}%"
 
 
 def describe_traffic(configuration: Answer, found: Answer | None = None) -> str:
-    """What each variant gets, such as "AllTraffic 90 %, new 10 %"."""
+    """What each variant gets, such as "AllTraffic 90%, new 10%"."""
     shares = shares_of(configuration, found)
     parts = [f"{name} {describe_share(share)}" for name, share in shares.items()]
     for one in configuration.get(SHADOW) or []:

@@ -26,8 +26,8 @@ def test_a_variant_comes_changes_and_goes_with_a_rollback(account, sagemaker):
     assert done.code == 0, done.err
     for line in (
         f"variant new: model data: {MODEL} -> {OTHER}",
-        "traffic of AllTraffic: 100 % -> 90 %",
-        "traffic of new: none -> 10 %",
+        "traffic of AllTraffic: 100% -> 90%",
+        "traffic of new: none -> 10%",
     ):
         assert line in done.err
     assert "variant new: none -> 3 x ml.m5.large, model churn-" in done.err
@@ -36,15 +36,15 @@ def test_a_variant_comes_changes_and_goes_with_a_rollback(account, sagemaker):
     new = sagemaker.describe_model(ModelName=found["new"]["ModelName"])
     assert new["PrimaryContainer"]["Environment"] == {"A": "1"}
     status = account.forest("status", "churn", "--json").json
-    assert status["traffic"] == "AllTraffic 90 %, new 10 %"
+    assert status["traffic"] == "AllTraffic 90%, new 10%"
     again = account.forest("deploy", OTHER, "--name", "churn", "--variant", "new=10%", *YES)
     assert "already has configuration" in again.err
     done = account.forest("deploy", "--name", "churn", "--variant", "new=25%", *YES)
     assert done.code == 0, done.err
     changes = done.err.split("changes of endpoint churn:\n")[1].splitlines()[:3]
     assert changes[:2] == [
-        "  traffic of AllTraffic: 90 % -> 75 %",
-        "  traffic of new: 10 % -> 25 %",
+        "  traffic of AllTraffic: 90% -> 75%",
+        "  traffic of new: 10% -> 25%",
     ]
     assert not changes[2].startswith("  ")
     third = "s3://models/third.tar.gz"
@@ -52,12 +52,10 @@ def test_a_variant_comes_changes_and_goes_with_a_rollback(account, sagemaker):
     assert done.code == 0, done.err
     assert weights_of(account, sagemaker) == {"AllTraffic": 60, "new": 20, "third": 20}
     done = account.forest("deploy", MODEL, "--name", "churn", *YES)
-    assert (
-        "churn has 3 variants (AllTraffic 60 %, new 20 %, third 20 %); --variant NAME" in done.err
-    )
+    assert "churn has 3 variants (AllTraffic 60%, new 20%, third 20%); --variant NAME" in done.err
     done = account.forest("rollback", "churn", *YES)
     assert done.code == 0, done.err
-    assert "AllTraffic 90 %, new 10 %" in done.err
+    assert "AllTraffic 90%, new 10%" in done.err
     assert weights_of(account, sagemaker) == {"AllTraffic": 75, "new": 25}
     assert account.forest("rollback", "churn", "--steps", "3", *YES).code == 0
     assert list(variants_of(account, sagemaker)) == ["AllTraffic"]

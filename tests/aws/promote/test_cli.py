@@ -21,8 +21,8 @@ def test_a_variant_becomes_the_only_one_and_a_rollback_returns(account, sagemake
     assert done.code == 0, done.err
     for line in (
         "variant AllTraffic: 2 x ml.m5.large, model churn-",
-        "traffic of AllTraffic: 90 % -> none",
-        "traffic of new: 10 % -> 100 %",
+        "traffic of AllTraffic: 90% -> none",
+        "traffic of new: 10% -> 100%",
         "variant new: instance count: 1 -> 2",
         "autoscaling of new: none -> 2 to 4 instances",
     ):
@@ -44,7 +44,7 @@ def test_a_variant_becomes_the_only_one_and_a_rollback_returns(account, sagemake
     back = account.forest("rollback", "churn", *YES)
     assert back.code == 0, back.err
     status = account.forest("status", "churn", "--json").json
-    assert status["traffic"] == "AllTraffic 90 %, new 10 %"
+    assert status["traffic"] == "AllTraffic 90%, new 10%"
     assert "no autoscaling is set up for AllTraffic; forest deploy --name churn" in back.err
     # What was there first has the same content, and is found again.
     done = account.forest("promote", "churn", "AllTraffic", *YES, "--json")
