@@ -11,7 +11,7 @@ from mlserver_forest.aws.resource_kinds import ENDPOINT, tags_of
 from mlserver_forest.aws.sagemaker_model import model_look_up
 from mlserver_forest.aws.scaling import Scaling, removal_steps, restoring_steps
 from mlserver_forest.aws.step import Answer, Call, Plan, Step
-from mlserver_forest.aws.traffic_shares import all_variants
+from mlserver_forest.aws.traffic_shares import SHADOW, all_variants
 from mlserver_forest.errors import DeploymentError
 
 # The name of the only production variant of an endpoint that this tool creates.
@@ -35,18 +35,21 @@ class Change:
 
     @property
     def removed(self) -> frozenset[str]:
-        """The names of the variants that the update takes away."""
-        return frozenset(_types(self.before)) - frozenset(_types(self.after))
+        """The names of the variants that the update takes away, or makes shadow variants."""
+        return frozenset(_types(self.before)) - frozenset(_types(self.after)) | (
+            _shadows(self.after) - _shadows(self.before)
+        )
 
     @property
     def kept(self) -> frozenset[str]:
         """The names of the variants that are there before and after."""
-        return frozenset(_types(self.before)) & frozenset(_types(self.after))
+        return frozenset(_types(self.after)) & frozenset(_types(self.before)) - self.removed
 
     @property
     def has_other_names(self) -> bool:
-        """Whether the variants have other names afterwards."""
-        return bool(self.before) and _types(self.before).keys() != _types(self.after).keys()
+        """Whether the variants have other names afterwards, or another one is the shadow."""
+        after = _types(self.after).keys(), _shadows(self.after)
+        return bool(self.before) and ((_types(self.before).keys(), _shadows(self.before)) != after)
 
     @property
     def on_other_instances(self) -> frozenset[str]:
@@ -85,15 +88,14 @@ def is_changing(found: Answer) -> bool:
 
 
 def variant_names(found: Answer, configuration: Answer | None = None) -> tuple[str, ...]:
-    """The names of the production variants.
+    """The names of the variants.
 
     Args:
         found: the endpoint's description, which has none if the endpoint failed.
         configuration: the description of its configuration, if it is known.
     """
-    variants = found.get("ProductionVariants") or []
-    variants = variants or (configuration or {}).get("ProductionVariants") or []
-    return tuple(one["VariantName"] for one in variants) or (VARIANT,)
+    variants = all_variants(found) or all_variants(configuration or {})
+    return tuple(str(one["VariantName"]) for one in variants) or (VARIANT,)
 
 
 def check_alive(found: Answer) -> None:
@@ -238,6 +240,10 @@ def unknown_update_steps(endpoint: str, request: Mapping[str, Any]) -> Plan:
 def instance_type_of(configuration: Answer) -> str:
     """The instance types in a configuration's description, or "serverless"."""
     return ", ".join(sorted(set(_types(configuration).values())))
+
+
+def _shadows(configuration: Answer) -> frozenset[str]:
+    return frozenset(str(one["VariantName"]) for one in configuration.get(SHADOW) or [])
 
 
 def _types(configuration: Answer) -> dict[str, str]:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
-from mlserver_forest.aws.naming import checked_name
 from mlserver_forest.aws.step import Answer
 from mlserver_forest.errors import DeploymentError
 
 PRODUCTION, SHADOW = "ProductionVariants", "ShadowProductionVariants"
 _WEIGHT = "InitialVariantWeight"
-_OPTION = re.compile(r"(?P<name>[^=]+)(=(?P<share>[0-9]+(\.[0-9]+)?) ?%?)?")
+# CreateEndpointConfig's pattern of a variant's name.
+_OPTION = re.compile(
+    r"(?P<name>[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})(=(?P<share>[0-9]+(\.[0-9]+)?) ?%?)?"
+)
 _ALL = 100.0
 _DIGITS = 4
 
@@ -50,13 +52,14 @@ def variant_option(text: str, *, is_shadow: bool = False) -> VariantOption:
     """
     option = "--shadow" if is_shadow else "--variant"
     found = _OPTION.fullmatch(text)
+    behind = "; MODEL stands before --shadow" if is_shadow else ""
     percent = float(found["share"]) if found and found["share"] else None
     if not found or (percent or 0) > _ALL:
         raise DeploymentError(
-            f"{option} {text!r}: expected NAME or NAME=SHARE%, such as new=10%, with a share of at "
-            "most 100%"
+            f"{option} {text!r}: expected NAME or NAME=SHARE%, such as new=10%, with a name of "
+            f"letters, digits and hyphens and a share of at most 100%{behind}"
         )
-    return VariantOption(checked_name(found["name"]), percent, is_shadow)
+    return VariantOption(found["name"], percent, is_shadow)
 
 
 def all_variants(configuration: Answer) -> list[Mapping[str, Any]]:

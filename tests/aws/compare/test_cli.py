@@ -105,3 +105,23 @@ def test_numbers_are_compared_by_means_and_old_data_are_left_out(account):
         (("compare", "churn", "--since", "1w"), "expected minutes, hours or days such as 30m"),
     ):
         assert said in account.forest(*words).err
+
+
+def test_a_shadow_variant_is_compared_row_by_row(account, iris_server):
+    """Copies of a request are joined by the id of the event, and by the caller's id if given."""
+    account.stand_in.serve = iris_server.url
+    account.stand_in.answers["shadow"] = lambda answer: answer.replace(b"setosa", b"virginica")
+    words = ("deploy", MODEL, *AS_ROLE, "--name", "churn", "--capture")
+    assert account.forest(*words).code == 0
+    assert account.forest("deploy", OTHER, "--name", "churn", *YES, "--shadow").code == 0
+    rows = "5.9,3.0,5.1,1.8\n5.1,3.5,1.4,0.2\n"
+    for accept in ("text/csv", "application/json", "application/jsonlines"):
+        assert "setosa" in invoke(account, rows, "--accept", accept)
+    done = account.forest("compare", "churn")
+    assert done.code == 0, done.err
+    assert "6 rows answered by both, joined by event id: 3 different, 50.00%" in done.out
+    assert "shadow (shadow)   100%         3" in done.out
+    for number in range(2):
+        invoke(account, rows, "--accept", "text/csv", "--inference-id", f"id-{number}")
+    joined = account.forest("compare", "churn", "--json").json["Comparisons"][0]["Joined"]
+    assert (joined["By"], joined["Rows"], joined["Different"]) == ("inference id", 4, 2)

@@ -101,7 +101,14 @@ def test_what_several_variants_cannot_be_is_said_in_words(account):
     cases = {
         ("deploy", OTHER, "--variant", "new=10%"): "there is no endpoint forest to which variant",
         ("deploy", OTHER, "--name", "churn", "--variant", "new=x"): "expected NAME or NAME=SHARE%",
-        ("deploy", OTHER, "--name", "churn", "--variant", "new=101%"): "a share of at most 100%",
+        (
+            "deploy",
+            OTHER,
+            "--name",
+            "churn",
+            "--variant",
+            "new=101%",
+        ): "and a share of at most 100%",
         (
             "deploy",
             OTHER,
@@ -126,3 +133,53 @@ def test_what_several_variants_cannot_be_is_said_in_words(account):
     assert account.forest(*serverless).code == 0
     done = account.forest("deploy", OTHER, "--name", "idle", "--variant", "new=10%", *YES)
     assert "a serverless endpoint has no --variant" in done.err
+
+
+def test_a_shadow_variant_gets_copies_and_can_be_promoted(account, sagemaker):
+    """AWS adds one to an endpoint with one production variant that answers directly."""
+    words = ("deploy", MODEL, *AS_ROLE, "--name", "churn", "--autoscale", "2:4")
+    before = account.forest(*words, "--json").json["EndpointConfigName"]
+    done = account.forest("deploy", OTHER, "--name", "churn", *YES, "--capture", "--shadow")
+    assert done.code == 0, done.err
+    for line in (
+        f"variant shadow: model data: {MODEL} -> {OTHER}",
+        "variant shadow: none -> 2 x ml.m5.large, model churn-",
+        "traffic of shadow: none -> a copy of 100%",
+        "capture: none -> True",
+    ):
+        assert line in done.err
+    done = account.forest("deploy", "--name", "churn", "--shadow=shadow=25%", *YES)
+    assert "traffic of shadow: a copy of 100% -> a copy of 25%" in done.err
+    status = account.forest("status", "churn", "--json").json
+    assert status["traffic"] == "AllTraffic 100%, shadow a copy of 25% (shadow)"
+    assert status["cost"].count("2 x ml.m5.large") == 2
+    cases = {
+        (OTHER, "--variant", "new=10%"): "has the shadow variant shadow, and AWS adds no other",
+        (OTHER, "--shadow", "other"): "has the shadow variant shadow, and AWS adds no other",
+        (OTHER, "--variant", "shadow=10%"): "is the shadow variant of endpoint churn; change it",
+        (OTHER, "--shadow", "AllTraffic"): "AllTraffic is a production variant of endpoint churn",
+        (OTHER, "--shadow", "x", "--variant", "new=1%"): "--variant cannot be used with --shadow",
+        ("--shadow", "s3-model"): "before --shadow",
+        ("--shadow", OTHER): "expected NAME or NAME=SHARE%",
+    }
+    for words, said in cases.items():
+        done = account.forest("deploy", "--name", "churn", *words, *YES)
+        assert (done.code, said in done.err) == (1, True), (words, done.err)
+    third = "s3://models/third.tar.gz"
+    done = account.forest("deploy", third, "--name", "churn", *YES)
+    assert done.code == 0, done.err
+    assert f"variant AllTraffic: model data: {MODEL} -> {third}" in done.err
+    done = account.forest("promote", "churn", "shadow", *YES)
+    assert done.code == 0, done.err
+    assert "traffic of shadow: a copy of 25% -> 100%" in done.err
+    assert "autoscaling of shadow: none -> 2 to 4 instances" in done.err
+    assert list(variants_of(account, sagemaker)) == ["shadow"]
+    assert account.forest("rollback", "churn", *YES).code == 0
+    assert account.forest("status", "churn", "--json").json["traffic"].endswith("(shadow)")
+    assert account.forest("rollback", "churn", "--to", before, *YES).code == 0
+    assert account.forest("delete", "churn", *YES).code == 0
+    assert everything(sagemaker) == EMPTY
+    asynchronous = ("deploy", MODEL, *AS_ROLE, "--name", "queue", "--async")
+    assert account.forest(*asynchronous).code == 0
+    done = account.forest("deploy", OTHER, "--name", "queue", "--shadow", "new", *YES)
+    assert "--shadow cannot be used with --async" in done.err

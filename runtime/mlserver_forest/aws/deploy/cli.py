@@ -16,6 +16,7 @@ from mlserver_forest.aws.deploy.endpoint_options import (
 )
 from mlserver_forest.aws.deploy.plan import changed_lines, plan, update_question
 from mlserver_forest.aws.deploy.wanted_endpoint import Deploy
+from mlserver_forest.aws.deploy.wanted_variants import check_target
 from mlserver_forest.aws.existing import UNKNOWN, Unknown
 from mlserver_forest.aws.infrastructure import (
     endpoint_infrastructure_options,
@@ -195,7 +196,9 @@ def _in_effect(present: PresentEndpoint | None, given: frozenset[str]) -> frozen
 
 def _target(options: dict[str, Any]) -> VariantOption | None:
     """The variant that is meant, if one is named."""
-    text = options.pop("variant")
+    text, shadow = options.pop("variant"), options.pop("shadow")
+    if shadow:
+        return variant_option(shadow, is_shadow=True)
     return variant_option(text) if text else None
 
 
@@ -205,18 +208,20 @@ def _check_target(
     target: VariantOption | None,
     model: str,
 ) -> None:
-    """Check that there is an endpoint with the variant, or a model for it."""
+    """Check that there is an endpoint that can have the variant, and a model for it."""
     if target and present is None:
         raise DeploymentError(
             f"there is no endpoint {endpoint} to which variant {target.name} could be added; "
-            "deploy its first model without --variant"
+            "deploy its first model without --variant or --shadow"
         )
     is_new = isinstance(present, PresentEndpoint) and present.is_new
     if not model and (target is None or is_new):
         raise DeploymentError(
             "MODEL is missing: expected a training job, s3://.../model.tar.gz, a model directory "
-            "or a .tar.gz; only --variant NAME=SHARE% of a variant that is there goes without it"
+            "or a .tar.gz, before --shadow; only a variant that is there goes without it"
         )
+    if target and isinstance(present, PresentEndpoint):
+        check_target(present, target)
 
 
 def _check_kind(present: PresentEndpoint, given: frozenset[str]) -> None:
@@ -245,7 +250,8 @@ def _cost(wanted: Deploy) -> str:
     instance_type, count = wanted.instances
     if not instance_type:
         return "serverless: paid per call; nothing while it is idle, unless --provisioned"
-    return prices().describe(instance_type, count)
+    variant = f"variant {wanted.variant_name}: " if wanted.target else ""
+    return variant + prices().describe(instance_type, count)
 
 
 def _artifact(

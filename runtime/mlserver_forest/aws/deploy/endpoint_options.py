@@ -25,6 +25,15 @@ _VARIANT = (
         metavar="NAME[=SHARE%]",
         help="The variant that is meant, and its share of the traffic; a new one needs a share.",
     ),
+    click.option(
+        "--shadow",
+        is_flag=False,
+        flag_value="shadow",
+        default="",
+        metavar="[NAME[=SHARE%]]",
+        help="A shadow variant with MODEL gets a copy of this share of the requests (by default "
+        "all), and nobody gets its answers; put it after MODEL.",
+    ),
     click.option("--autoscale", default="", metavar="LEAST:MOST|off", help="Instances."),
     click.option(
         "--autoscale-target",

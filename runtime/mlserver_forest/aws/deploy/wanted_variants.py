@@ -54,6 +54,48 @@ def wanted_variants(
     return {PRODUCTION: variants, SHADOW: shadows}
 
 
+def check_target(kept: PresentEndpoint, target: VariantOption) -> None:
+    """Check that the endpoint can have the variant.
+
+    An endpoint with a shadow variant has one production variant (CreateEndpointConfig), and no
+    instances that are asynchronous or have several models (SageMaker's guide, "Create a shadow
+    test"); ``combinations.py`` refuses those.
+
+    Args:
+        kept: the endpoint.
+        target: what ``--variant`` or ``--shadow`` says.
+
+    Raises:
+        DeploymentError: if it cannot.
+    """
+    endpoint, name = kept.found["EndpointName"], target.name
+    shadows = [one["VariantName"] for one in kept.configuration.get(SHADOW) or []]
+    production = list(kept.shares)
+    if target.is_shadow and name in production:
+        raise DeploymentError(
+            f"{name} is a production variant of endpoint {endpoint}; give the shadow variant "
+            "another name, such as --shadow new"
+        )
+    if target.is_shadow and len(production) > 1:
+        raise DeploymentError(
+            f"endpoint {endpoint} has {len(production)} production variants "
+            f"({', '.join(production)}), and AWS adds a shadow variant to one only; forest promote "
+            f"{endpoint} NAME makes one the only one"
+        )
+    others = [one for one in shadows if one != name]
+    if others and (target.is_shadow or name not in production):
+        raise DeploymentError(
+            f"endpoint {endpoint} has the shadow variant {others[0]}, and AWS adds no other "
+            f"variant to it; forest promote {endpoint} {production[0]} removes it, and forest "
+            f"promote {endpoint} {others[0]} makes it the only one"
+        )
+    if name in shadows and not target.is_shadow:
+        raise DeploymentError(
+            f"{name} is the shadow variant of endpoint {endpoint}; change it with --shadow {name}, "
+            f"or forest promote {endpoint} {name}"
+        )
+
+
 def _shares(kept: PresentEndpoint, target: VariantOption | None) -> dict[str, float]:
     if target is None or target.percent is None:
         if target and target.name not in kept.shares:
