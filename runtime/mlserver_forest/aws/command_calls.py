@@ -81,6 +81,10 @@ COMMAND_CALLS: Mapping[str, tuple[str, ...]] = {
         *_describe("Endpoint", "EndpointConfig"),
         *("cloudwatch:GetMetricData", "s3:ListObjectsV2", "s3:GetObject"),
     ),
+    "evaluate": (
+        *_describe("Endpoint", "EndpointConfig", "Model"),
+        *("s3:ListObjectsV2", "s3:GetObject"),
+    ),
     "promote": (
         *_describe("Endpoint", "EndpointConfig", "Model"),
         *("sagemaker:CreateEndpointConfig", "sagemaker:UpdateEndpoint", "sagemaker:AddTags"),

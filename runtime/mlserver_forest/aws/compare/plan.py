@@ -1,7 +1,8 @@
 """``forest compare``: the calls that read metrics and captured data of an endpoint's variants."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mlserver_forest.aws.captured_data import ReadCaptured
@@ -10,7 +11,7 @@ from mlserver_forest.aws.existing import UNKNOWN, Existing
 from mlserver_forest.aws.resource_kinds import ENDPOINT
 from mlserver_forest.aws.step import Answer, Plan, Step
 from mlserver_forest.aws.storage import split_uri
-from mlserver_forest.aws.traffic_shares import SHADOW, sampled_share, shares_of
+from mlserver_forest.aws.traffic_shares import SHADOW, all_variants, sampled_share, shares_of
 from mlserver_forest.aws.variant_metrics import metrics_call
 from mlserver_forest.errors import DeploymentError
 
@@ -31,6 +32,7 @@ class ComparedEndpoint:
         capture_uri: the S3 prefix of its captured data, or empty if it captures nothing.
         percent: the percentage of requests that are captured.
         start, end: the period, in UTC.
+        models: by variant, the name of its model.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ComparedEndpoint:
     percent: int
     start: datetime
     end: datetime
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -108,6 +111,10 @@ def find_compared(
         percent=int(capture.get("InitialSamplingPercentage", 100)),
         start=end - since,
         end=end,
+        models={
+            str(one["VariantName"]): str(one.get("ModelName", ""))
+            for one in all_variants(configuration)
+        },
     )
 
 

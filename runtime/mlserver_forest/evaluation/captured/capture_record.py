@@ -11,7 +11,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,10 +27,12 @@ class CapturedBody:
     Attributes:
         media_type: without parameters, in lower case; empty if it was not observed.
         data: its bytes.
+        parameters: of the media type, by their names in lower case.
     """
 
     media_type: str
     data: bytes
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,15 @@ def _time(text: str) -> datetime:
 def _body(captured: Mapping[str, Any] | None) -> CapturedBody | None:
     if captured is None:
         return None
-    media_type = str(captured.get("observedContentType") or "").partition(";")[0].strip().lower()
-    text = captured["data"]
+    observed, *parts = str(captured.get("observedContentType") or "").split(";")
+    media_type, text = observed.strip().lower(), captured["data"]
+    pairs = (part.strip().partition("=") for part in parts)
+    parameters = {name.lower(): value.strip('"') for name, _, value in pairs}
     if captured.get("encoding") != "BASE64":
-        return CapturedBody(media_type, str(text).encode())
+        # What SageMaker captured as text is UTF-8 here, whatever it was.
+        parameters.pop("charset", None)
+        return CapturedBody(media_type, str(text).encode(), parameters)
     try:
-        return CapturedBody(media_type, base64.b64decode(text, validate=True))
+        return CapturedBody(media_type, base64.b64decode(text, validate=True), parameters)
     except binascii.Error as error:
         raise ValueError("no Base64") from error

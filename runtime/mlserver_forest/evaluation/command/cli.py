@@ -2,41 +2,46 @@
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mlserver_forest.errors import ForestError, InvalidData
+from mlserver_forest.errors import ForestError, InvalidData, count
 
 if TYPE_CHECKING:
     from mlserver_forest.evaluation.evaluation_result import Evaluation
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...",
-    type=click.Path(exists=True, path_type=Path),
-)  # fmt: skip
+@click.argument("model", metavar="MODEL|ENDPOINT")
+@click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option("--target", required=True, metavar="NAME", help="The column of the known targets.")
 @click.option("--by", metavar="COLUMN", help="Divide the rows by the values of this column, too.")
 @click.option(
     "--labels", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="FILE... is a request log; the targets of its rows are in this file.",
+    help="FILE... is a log; the targets of its rows are in this file.",
 )  # fmt: skip
 @click.option(
-    "--key", metavar="COLUMNS", default="request_id,row", show_default=True,
-    help="The columns of the log by which --labels names a row.",
+    "--key", metavar="COLUMNS", default="",
+    help="The columns of the log by which --labels names a row; by default request_id,row, and "
+    "inference_id for captured data.",
 )  # fmt: skip
+@click.option("--since", default="", metavar="TIME", help="Of captured data, such as 12h or 30d.")
+@click.option("--region", help="The AWS region of captured data; by default the configured one.")
+@click.option("--profile", help="The profile in ~/.aws/config; by default the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def evaluate(
-    model: Path,
-    files: tuple[Path, ...],
+    model: str,
+    files: tuple[str, ...],
     target: str,
     by: str | None,
     labels: Path | None,
     key: str,
+    since: str,
+    region: str | None,
+    profile: str | None,
     as_json: bool,
 ) -> None:
     """Measure how good a model is on rows whose targets are known.
@@ -45,19 +50,116 @@ def evaluate(
     JSON lines or Arrow, which may be compressed. It has the model's features and the target; other
     columns are skipped. Metrics, calibration and the coverage of intervals are printed.
 
-    With --labels, FILE... are the folders or files of a request log, and the answers that the
-    server gave are measured, by version if there are several.
+    With --labels, FILE... are the folders or files of a request log, or an s3:// prefix of data
+    that an endpoint captured, and the answers that were given are measured, by version or variant
+    if there are several, and over time. Without FILE, and if there is no folder of that name, MODEL
+    is the name of an endpoint on SageMaker, whose captured data of 30 days are read.
     """
+    names = tuple(name.strip() for name in key.split(",") if name.strip())
     try:
+        _check_sources(model, files, labels, (since, region, profile))
         if labels is None:
-            found = _of_file(model, files, target, by or "")
+            found = _of_file(Path(model), tuple(map(Path, files)), target, by or "")
+        elif not files or files[0].startswith(_S3):
+            wanted = labels, target, names or (INFERENCE_ID,)
+            found = _of_captured((model, files, since), wanted, by, (region, profile, as_json))
         else:
-            names = tuple(name.strip() for name in key.split(",") if name.strip())
-            found = _of_log(model, files, (labels, target, names), by)
+            wanted = labels, target, names or _LOG_KEY
+            found = _of_log(Path(model), tuple(map(Path, files)), wanted, by)
     except (ForestError, OSError) as error:
         click.echo(f"forest evaluate: {error}", err=True)
         sys.exit(getattr(error, "exit_code", 1))
     click.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))
+
+
+# What names a row of a request log, and of captured data.
+_LOG_KEY, INFERENCE_ID = ("request_id", "row"), "inference_id"
+_S3, _LONGEST = "s3://", "30d"
+
+
+def _check_sources(
+    model: str, files: tuple[str, ...], labels: Path | None, of_aws: tuple[str | None, ...]
+) -> None:
+    """Check that what is named exists, or can be looked for on AWS."""
+    in_s3 = [file for file in files if file.startswith(_S3)]
+    if in_s3 and len(in_s3) < len(files):
+        raise InvalidData("some of FILE... are in S3, and others are not; name one kind of log")
+    is_folder = Path(model).is_dir()
+    if (in_s3 or not files) and labels is None:
+        raise InvalidData(
+            "--labels is missing: the file with the targets of what was captured"
+            if in_s3 or not is_folder
+            else "FILE is missing: expected rows with their targets, or a log with --labels"
+        )
+    if is_folder and not files:
+        raise InvalidData(
+            f"{model} is a folder, and FILE is missing: expected a request log or an s3:// prefix; "
+            "for an endpoint of this name, run the command in another folder"
+        )
+    if not is_folder and files:
+        raise InvalidData(f"{model} is not a folder; expected a model directory")
+    if not in_s3 and files and any(of_aws):
+        raise InvalidData("--since, --region and --profile are for captured data; leave them out")
+    missing = [file for file in files if not in_s3 and not Path(file).exists()]
+    if missing:
+        raise InvalidData(f"{missing[0]} does not exist; expected a file or a folder")
+
+
+def _of_captured(
+    sources: tuple[str, tuple[str, ...], str],
+    labels: tuple[Path, str, tuple[str, ...]],
+    by: str | None,
+    account: tuple[str | None, str | None, bool],
+) -> "Evaluation":
+    from mlserver_forest.artifact.model_directory import load
+    from mlserver_forest.aws.compare.plan import since_of
+    from mlserver_forest.aws.session import Session
+    from mlserver_forest.evaluation.command.captured_log import VARIANT, CapturedLog
+    from mlserver_forest.evaluation.command.captured_source import (
+        download_model,
+        read_records,
+        source_of_endpoint,
+        source_of_prefixes,
+    )
+    from mlserver_forest.evaluation.model_evaluation import evaluate_predictions
+
+    model, prefixes, since = sources
+    path, target, key = labels
+    region, profile, as_json = account
+    session = Session(region, profile, dry_run=False, yes=False, is_json=as_json)
+    try:
+        if prefixes:
+            source = source_of_prefixes(prefixes, since_of(since) if since else None)
+        else:
+            source = source_of_endpoint(session, model, since_of(since or _LONGEST))
+        records = read_records(session, source)
+        with tempfile.TemporaryDirectory(prefix="forest-evaluate-") as folder:
+            archive = source.archive
+            place = download_model(session, archive, Path(folder)) if archive else Path(model)
+            schema = load(place).schema
+    finally:
+        session.close()
+    log = CapturedLog(records, schema, [*key, by or VARIANT])
+    if log.left_out:
+        _note(f"{count(len(log.left_out), 'answer')} left out: {log.left_out[0]}")
+    targets, n_others = log.targets_from(path, target, key)
+    if n_others:
+        _note(f"{n_others} rows of {path} belong to no row that was captured")
+    if by is None and len(set(log.columns[VARIANT])) > 1:
+        by = VARIANT
+    return evaluate_predictions(
+        schema,
+        log.prediction,
+        targets,
+        target=target,
+        by=by or "",
+        by_values=log.columns[by] if by else (),
+        times=log.times,
+    )
+
+
+def _note(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _of_file(model: Path, files: tuple[Path, ...], target: str, by: str) -> "Evaluation":
@@ -98,7 +200,7 @@ def _of_log(
     log = AnsweredLog(files, schema, [*key, by or VERSION])
     targets, n_others = log.targets_from(path, target, key)
     if n_others:
-        click.echo(f"{n_others} rows of {path} belong to no row of the log", err=True)
+        _note(f"{n_others} rows of {path} belong to no row of the log")
     if by is None and len(set(log.columns[VERSION])) > 1:
         by = VERSION
     return evaluate_predictions(
