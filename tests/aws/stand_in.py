@@ -370,7 +370,7 @@ class _Handler(BaseHTTPRequestHandler):
             own = self.stand_in.answers.get(one, bytes)(answer)
             data = metric_data(endpoint, one, status, time.monotonic() - begin)
             self._count(data)
-            if status == 200 and "DataCaptureConfig" in found:
+            if status == 200 and found.get("DataCaptureConfig"):
                 self._capture(found, (endpoint, one), (body, own, headers), event)
             answer = own if one == variant else answer
         return status, headers | {"x-Amzn-Invoked-Production-Variant": variant}, answer
