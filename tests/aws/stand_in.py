@@ -33,6 +33,7 @@ from aws.endpoint_variants import refusal_of_configuration, refusal_of_update, s
 from aws.service_models import faults_of
 
 _HOP = {"transfer-encoding", "connection", "content-length", "server", "date", "content-encoding"}
+_SIGNED = {"authorization", "host", "x-amz-date"}
 _ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
@@ -349,7 +350,8 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
 
     def _as(self, target, request):
-        headers = dict(self.headers) | {"X-Amz-Target": target}
+        kept = {name: text for name, text in self.headers.items() if name.lower() in _SIGNED}
+        headers = kept | {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         return self._moto("POST", "/", json.dumps(request).encode(), headers)
 
     def _invoke_variant(self, body):
@@ -379,8 +381,8 @@ class _Handler(BaseHTTPRequestHandler):
         if endpoint in self.stand_in.configurations:
             return self.stand_in.configurations[endpoint]
         described = {"EndpointName": endpoint}
-        _, _, answer = self._as("SageMaker.DescribeEndpoint", described)
-        return json.loads(answer).get("EndpointConfigName", "")
+        status, _, answer = self._as("SageMaker.DescribeEndpoint", described)
+        return json.loads(answer)["EndpointConfigName"] if status == 200 else ""
 
     def _capture(self, found, place, exchange, event):
         body, answer, headers = exchange
